@@ -1,0 +1,1 @@
+"""Science as pure functions on arrays."""

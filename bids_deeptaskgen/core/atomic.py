@@ -1,0 +1,151 @@
+"""Files that are there whole or not at all, whoever writes and whenever it is killed.
+
+A file is written under a temporary name beside its place and moved there by ``os.replace``. The temporary
+name tells the machine and the process, so that a later run can remove what a killed one left, and only that.
+"""
+
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+FOREIGN_AGE_S = 86_400.0
+_TEMPORARY = re.compile(r"^\..+\.(?P<place>[^.]+)\.(?P<pid>\d+)\.tmp$")
+
+
+@cache
+def _place() -> str:
+    """Name where a process number means one process: the machine, and its container if there is one.
+
+    Containers may share a host name and each count their processes from 1, so the process namespace
+    belongs to the name.
+    """
+    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:32] or "host"
+    try:
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return host
+    return f"{host}-{namespace}"
+
+
+def _is_alive(pid: int) -> bool:
+    """Tell whether a process of this machine is running."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Write a file whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file shall be; its folder is made.
+
+    Yields
+    ------
+    Path
+        A temporary name in the same folder, ending in ``.tmp``, to be written by the caller. It becomes
+        `path` when the block ends; after an exception it is removed and `path` is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{_place()}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes atomically; a file that holds them already is left alone.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file shall be.
+    content : bytes
+        What it shall hold.
+    """
+    with suppress(OSError):
+        if path.read_bytes() == content:
+            return
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8 with line feeds, atomically; see `write_bytes`.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file shall be.
+    text : str
+        What it shall hold.
+    """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON atomically: the same content gives the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file shall be.
+    content : object
+        Dictionaries with text keys, lists, numbers, text. Keys keep their order, so that a reader finds
+        what matters first.
+
+    Raises
+    ------
+    ValueError
+        If there is a NaN or an infinity, which JSON does not know.
+    """
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def sweep_stale(folder: Path) -> list[Path]:
+    """Remove the temporary files that killed processes left in a folder and below.
+
+    Those of this machine go when their process is gone; those of other machines, whose processes cannot be
+    seen from here, when nobody has written to them for a day.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look; may be absent.
+
+    Returns
+    -------
+    list of Path
+        What was removed.
+    """
+    removed = []
+    for path in sorted(folder.rglob(".*.tmp")):
+        found = _TEMPORARY.match(path.name)
+        if found is None:
+            continue
+        with suppress(OSError):
+            if found["place"] == _place():
+                stale = not _is_alive(int(found["pid"]))
+            else:
+                stale = time.time() - path.stat().st_mtime > FOREIGN_AGE_S
+            if stale:
+                path.unlink()
+                removed.append(path)
+    return removed

@@ -1,0 +1,158 @@
+"""From the files of a person's runs to connectomes on the model's grid, and what is worth knowing of them."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from bids_deeptaskgen.core.confounds import Cleaning
+from bids_deeptaskgen.core.connectome import Accumulator, RunStatistics, pool_runs
+from bids_deeptaskgen.core.plan import Demands, RunPlan, check_demands, plan_run
+from bids_deeptaskgen.core.run import SessionInputs
+
+# Larger blocks are no faster; they only take memory.
+N_PER_BLOCK = 20
+
+Value = TypeVar("Value", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class RoiSpace:
+    """Where a model's connectomes live.
+
+    Attributes
+    ----------
+    brain_mask : boolean array of shape (76, 93, 78)
+        On ``MODEL_GRID``; its non-zero voxels in C order are "the voxels" below.
+    projection : array of shape (n_rois, n_voxels)
+        Turns voxels into ROI series.
+    """
+
+    brain_mask: NDArray[np.bool_]
+    projection: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PersonConnectome:
+    """Connectomes of one session of a person.
+
+    Attributes
+    ----------
+    connectomes : float32 array of shape (n_connectomes, n_rois, n_voxels)
+        Pearson r; 0 where there is no signal.
+    runs : tuple of RunPlan
+    n_windows : int
+        Windows of each run.
+    mean, tsnr : array of shape (n_voxels,)
+        Mean over the kept volumes and temporal signal-to-noise ratio before cleaning; volume-weighted over
+        the runs, 0 where there is no signal.
+    has_signal : boolean array of shape (n_voxels,)
+        In any run.
+    n_flat : int
+        Voxels inside both masks that are constant, not finite or wholly explained by the regressors.
+    roi_connectome : array of shape (n_rois, n_rois)
+        Correlations of the cleaned ROI series, volume-weighted over the runs.
+    """
+
+    connectomes: NDArray[np.float32]
+    runs: tuple[RunPlan, ...]
+    n_windows: int
+    mean: NDArray[np.float64]
+    tsnr: NDArray[np.float64]
+    has_signal: NDArray[np.bool_]
+    n_flat: int
+    roi_connectome: NDArray[np.float64]
+
+
+def run_statistics(plan: RunPlan, projection: NDArray[np.float64], n_windows: int) -> RunStatistics:
+    """Read the volumes of a run and compute its connectomes.
+
+    Parameters
+    ----------
+    plan : RunPlan
+    projection : array of shape (n_rois, n_voxels)
+    n_windows : int
+
+    Returns
+    -------
+    RunStatistics
+        On all the model's voxels; those that are not sampled are 0.
+    """
+    inside = plan.sampler.inside
+    accumulator = Accumulator(projection[:, inside], plan.basis, n_windows)
+    voxels = np.empty((N_PER_BLOCK, int(inside.sum())))
+    series = plan.series
+    for start, volumes in series.blocks(N_PER_BLOCK):
+        rows = plan.kept[(plan.kept >= start) & (plan.kept < start + len(volumes))] - start
+        if len(rows):
+            block = voxels[: len(rows)]
+            plan.sampler.take((volumes[row] for row in rows), block)
+            if (series.slope, series.inter) != (1.0, 0.0):
+                block *= series.slope
+                block += series.inter
+            accumulator.add(block)
+    statistics = accumulator.finish()
+    return RunStatistics(
+        connectome=_spread(statistics.connectome, inside),
+        rois=statistics.rois,
+        mean=_spread(statistics.mean, inside),
+        sd=_spread(statistics.sd, inside),
+        has_signal=_spread(statistics.has_signal, inside),
+    )
+
+
+def _spread(values: NDArray[Value], inside: NDArray[np.bool_]) -> NDArray[Value]:
+    """Put values of the sampled voxels among all of the model's, zero elsewhere."""
+    if inside.all():
+        return values
+    spread = np.zeros(values.shape[:-1] + inside.shape, values.dtype)
+    spread[..., inside] = values
+    return spread
+
+
+def connect_person(
+    session: SessionInputs, space: RoiSpace, cleaning: Cleaning, demands: Demands
+) -> PersonConnectome:
+    """Compute the connectomes of one person's session.
+
+    Parameters
+    ----------
+    session : SessionInputs
+    space : RoiSpace
+    cleaning : Cleaning
+    demands : Demands
+
+    Returns
+    -------
+    PersonConnectome
+
+    Raises
+    ------
+    InputError
+        If a file is unusable or there is too little data.
+    """
+    plans = tuple(plan_run(run, space.brain_mask, cleaning) for run in session.runs)
+    n_windows = check_demands(plans, demands)
+    # One thread: the reader has the other, and results then do not depend on how many there are.
+    with threadpool_limits(limits=1, user_api="blas"):
+        runs = [run_statistics(plan, space.projection, n_windows) for plan in plans]
+    weights = np.array([len(run.rois) for run in runs], np.float64)
+    signal = np.stack([run.has_signal for run in runs])
+    has_signal = np.asarray(signal.any(axis=0))
+    sampled = np.asarray(np.any([plan.sampler.inside for plan in plans], axis=0))
+    per_voxel = weights[:, None] * signal
+    per_voxel /= np.maximum(per_voxel.sum(axis=0), 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tsnr = [np.where(run.sd > 0, run.mean / run.sd, 0) for run in runs]
+    return PersonConnectome(
+        connectomes=pool_runs(runs),
+        runs=plans,
+        n_windows=n_windows,
+        mean=np.einsum("rv,rv->v", per_voxel, [run.mean for run in runs]),
+        tsnr=np.einsum("rv,rv->v", per_voxel, tsnr),
+        has_signal=has_signal,
+        n_flat=int((sampled & ~has_signal).sum()),
+        roi_connectome=np.average([np.corrcoef(run.rois.T) for run in runs], axis=0, weights=weights),
+    )

@@ -1,0 +1,239 @@
+"""Reading all of a run but its volumes: headers, mask, confounds; what does not fit is refused here."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.core.confounds import (
+    Cleaning,
+    choose_columns,
+    fd_of,
+    make_design,
+    read_confounds,
+    sample_mask,
+)
+from bids_deeptaskgen.core.grid import MODEL_GRID, Grid, Sampler, make_sampler
+from bids_deeptaskgen.core.niftistream import NiftiSeries, load_image, open_series
+from bids_deeptaskgen.core.run import RunInputs
+from bids_deeptaskgen.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+# Below this overlap with the model's brain mask, the mask is of another space or another person.
+MIN_DICE = 0.8
+# A correlation over fewer volumes than this says nothing.
+MIN_WINDOW_VOLUMES = 10
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What a session must offer to be used.
+
+    Attributes
+    ----------
+    min_minutes : float
+        Kept minutes, over all runs.
+    min_dof : int
+        Residual degrees of freedom, over all runs.
+    n_windows : int or None
+        Windows of each run; None takes the number that comes nearest to ``window_minutes``.
+    window_minutes : float or None
+        Length on which the model was trained.
+    """
+
+    min_minutes: float = 4.0
+    min_dof: int = 60
+    n_windows: int | None = 1
+    window_minutes: float | None = None
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run whose headers, mask and confounds have been read and found good."""
+
+    inputs: RunInputs
+    series: NiftiSeries
+    sampler: Sampler
+    t_r: float
+    kept: NDArray[np.intp]
+    columns: tuple[str, ...]
+    basis: NDArray[np.float64]
+    fd_mm: NDArray[np.float64] | None
+
+    @property
+    def minutes(self) -> float:
+        """Kept time in minutes."""
+        return len(self.kept) * self.t_r / 60
+
+    @property
+    def n_residual_dof(self) -> int:
+        """Degrees of freedom that the regression leaves."""
+        return self.basis.shape[0] - self.basis.shape[1]
+
+
+def repetition_time(run: RunInputs, series: NiftiSeries) -> float:
+    """Repetition time in s; the JSON wins over the header, and a difference is warned of.
+
+    Raises
+    ------
+    InputError
+        If neither says.
+    """
+    if run.t_r is None and series.t_r is None:
+        message = (
+            f"{run.bold}: neither the JSON nor the header gives the repetition time.\n"
+            "Add RepetitionTime to the JSON."
+        )
+        raise InputError(message)
+    if run.t_r is None:
+        return float(series.t_r or 0)
+    if series.t_r is not None and abs(series.t_r - run.t_r) > 1e-3 * run.t_r:
+        logger.warning(
+            "%s: RepetitionTime is %g s in the JSON and %g s in the header; the JSON is used.",
+            run.bold.name, run.t_r, series.t_r,
+        )  # fmt: skip
+    return run.t_r
+
+
+def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> Sampler:
+    """Find the model's voxels that lie in the participant's mask, and how to take them from the BOLD.
+
+    Parameters
+    ----------
+    run : RunInputs
+    grid : Grid
+        Of the BOLD.
+    brain_mask : boolean array on ``MODEL_GRID``
+
+    Returns
+    -------
+    Sampler
+
+    Raises
+    ------
+    InputError
+        If qform and sform disagree, or the mask is not on the BOLD's grid, is empty, or is of another brain.
+    """
+    _check_orientation(run)
+    image = load_image(run.mask)
+    mask_grid = Grid.of(image.shape, image.affine)
+    if (
+        image.ndim != 3
+        or mask_grid.shape != grid.shape
+        or np.abs(mask_grid.matrix - grid.matrix).max() > 1e-2
+    ):
+        message = (
+            f"{run.mask}: the mask is not on the BOLD's grid.\nMask: {mask_grid}.\nBOLD: {grid}.\n"
+            "Give the brain mask that fMRIPrep wrote for this run and space."
+        )
+        raise InputError(message)
+    try:
+        mask = np.asarray(image.dataobj) > 0
+    except Exception as error:
+        message = f"{run.mask}: the mask cannot be read ({error})."
+        raise InputError(message) from error
+    sampler = make_sampler(grid, MODEL_GRID, brain_mask)
+    share = np.empty((1, int(sampler.inside.sum())))
+    sampler.take([mask.ravel(order="F").astype(np.float32)], share)
+    chosen = share[0] >= 0.5
+    # In mm3, since the two masks may have voxels of different size.
+    volumes_mm3 = [
+        float(np.prod(g.voxel_sizes_mm)) * n
+        for g, n in ((grid, mask.sum()), (MODEL_GRID, brain_mask.sum()), (MODEL_GRID, chosen.sum()))
+    ]
+    dice = 2 * volumes_mm3[2] / max(volumes_mm3[0] + volumes_mm3[1], 1e-9)
+    if dice < MIN_DICE:
+        message = (
+            f"{run.mask}: the mask ({int(mask.sum())} voxels) overlaps the model's brain mask with Dice "
+            f"{dice:.2f}; at least {MIN_DICE} is wanted.\nThe image is not in {run.space}, or the mask is of "
+            "another run: look at both in a viewer."
+        )
+        raise InputError(message)
+    return sampler.only(chosen)
+
+
+def _check_orientation(run: RunInputs) -> None:
+    header = load_image(run.bold).header
+    qform, qcode = header.get_qform(coded=True)
+    sform, scode = header.get_sform(coded=True)
+    if not (qcode and scode):
+        return
+    corner = np.append(np.array(header.get_data_shape()[:3]) - 1, 1)
+    if max(np.abs(qform[:3, 3] - sform[:3, 3]).max(), np.abs((qform - sform) @ corner).max()) > 1.0:
+        message = (
+            f"{run.bold}: qform and sform disagree (axes {''.join(nib.aff2axcodes(qform))} against "
+            f"{''.join(nib.aff2axcodes(sform))}), so left and right cannot be told.\n"
+            "Find out which is right and set both."
+        )
+        raise InputError(message)
+
+
+def plan_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleaning) -> RunPlan:
+    """Read all of a run but its volumes.
+
+    Raises
+    ------
+    InputError
+        If the files do not fit each other, the model or the cleaning.
+    """
+    series = open_series(run.bold)
+    sampler = mask_sampler(run, series.grid, brain_mask)
+    t_r = repetition_time(run, series)
+    table = None if run.confounds is None else read_confounds(run.confounds, series.n_volumes)
+    try:
+        kept = sample_mask(series.n_volumes, table, cleaning)
+        columns, regressors = choose_columns(table, series.n_volumes, t_r, cleaning)
+    except InputError as error:
+        message = f"{run.confounds or run.bold}: {error}"
+        raise InputError(message) from error
+    design = make_design(columns, regressors, kept)
+    fd_mm = fd_of(table)
+    return RunPlan(run, series, sampler, t_r, kept, design.columns, design.basis, fd_mm)
+
+
+def check_demands(plans: Sequence[RunPlan], demands: Demands) -> int:
+    """Refuse sessions with too little data, and settle the number of windows.
+
+    Returns
+    -------
+    int
+        Windows of each run.
+
+    Raises
+    ------
+    InputError
+        If there are too few minutes, degrees of freedom, or volumes in a window.
+    """
+    minutes = sum(plan.minutes for plan in plans)
+    n_kept, n_volumes = sum(len(plan.kept) for plan in plans), sum(plan.series.n_volumes for plan in plans)
+    if minutes < demands.min_minutes:
+        message = (
+            f"{n_kept} of {n_volumes} volumes are kept, {minutes:.1f} minutes; at least "
+            f"{demands.min_minutes:g} are wanted.\n"
+            "Lower --min-minutes if you accept noisier maps, or censor less (--fd-threshold)."
+        )
+        raise InputError(message)
+    dof = sum(max(plan.n_residual_dof, 0) for plan in plans)
+    if dof < demands.min_dof or min(plan.n_residual_dof for plan in plans) < 2:
+        counts = ", ".join(f"{len(plan.kept)} volumes - {plan.basis.shape[1]} regressors" for plan in plans)
+        message = (
+            f"the cleaning leaves {dof} degrees of freedom ({counts}); at least {demands.min_dof} are "
+            "wanted.\nUse fewer regressors or censor less, or lower --min-dof if you accept noisier maps."
+        )
+        raise InputError(message)
+    n_windows = demands.n_windows
+    if n_windows is None:
+        typical = float(np.median([plan.minutes for plan in plans]))
+        n_windows = max(round(typical / demands.window_minutes), 1) if demands.window_minutes else 1
+    shortest = min(len(plan.kept) for plan in plans) // n_windows
+    if shortest < MIN_WINDOW_VOLUMES:
+        message = (
+            f"{n_windows} windows leave {shortest} volumes in the shortest; at least {MIN_WINDOW_VOLUMES} "
+            "are wanted.\nLower --n-windows."
+        )
+        raise InputError(message)
+    return n_windows
