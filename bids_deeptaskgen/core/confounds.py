@@ -61,7 +61,8 @@ class Design:
     @property
     def n_residual_dof(self) -> int:
         """Degrees of freedom that the regression leaves."""
-        return self.basis.shape[0] - self.basis.shape[1]
+        n_kept, rank = self.basis.shape
+        return int(n_kept) - int(rank)
 
 
 def read_confounds(path: Path, n_volumes: int) -> pd.DataFrame:

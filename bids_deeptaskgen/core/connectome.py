@@ -184,7 +184,8 @@ class Accumulator:
         flat = roi_squares <= 0
         products[flat] = 0.0
         products[~flat] /= np.sqrt(roi_squares[~flat])[:, None]
-        return products.astype(np.float32)
+        connectome: NDArray[np.float32] = products.astype(np.float32)
+        return connectome
 
 
 def _add_product(total: Matrix, left: Matrix, right: Matrix) -> None:

@@ -130,7 +130,7 @@ def _open(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
         from zlib_ng import gzip_ng
 
-        return cast(IO[bytes], gzip_ng.open(path, "rb"))
+        return cast(IO[bytes], gzip_ng.open(path, "rb"))  # type: ignore[no-untyped-call]
     return path.open("rb")
 
 

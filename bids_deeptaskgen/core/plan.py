@@ -72,7 +72,8 @@ class RunPlan:
     @property
     def n_residual_dof(self) -> int:
         """Degrees of freedom that the regression leaves."""
-        return self.basis.shape[0] - self.basis.shape[1]
+        n_kept, rank = self.basis.shape
+        return int(n_kept) - int(rank)
 
 
 def repetition_time(run: RunInputs, series: NiftiSeries) -> float:

@@ -77,7 +77,8 @@ def roi_projection(maps: ArrayLike) -> NDArray[np.float64]:
     projection = np.array(maps, np.float64)
     n_rois, n_voxels = projection.shape
     sizes = np.abs(projection).max(axis=1, keepdims=True)
-    projection -= projection.mean(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        projection -= projection.mean(axis=1, keepdims=True)
     norms = np.sqrt(np.einsum("rv,rv->r", projection, projection))[:, None]
     # Written so that NaN fails it too.
     bad = np.flatnonzero(~((norms > _FLAT * sizes * n_voxels**0.5) & np.isfinite(norms))) + 1

@@ -1,0 +1,41 @@
+FROM python:3.11-slim
+
+# .git does not travel into the image: `make image` says the version.
+ARG VERSION=0.1.0
+
+ENV PYTHONNOUSERSITE=1 \
+    TEMPLATEFLOW_HOME=/opt/templateflow \
+    TEMPLATEFLOW_AUTOUPDATE=off
+
+WORKDIR /opt/src
+COPY setup.cfg pyproject.toml constraints.txt README.md LICENSE ./
+
+# The libraries are a layer of their own: a change of our code does not fetch torch again.
+RUN mkdir bids_deeptaskgen \
+    && touch bids_deeptaskgen/__init__.py \
+    && export SETUPTOOLS_SCM_PRETEND_VERSION=0 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore \
+    && python -m pip install -c constraints.txt setuptools setuptools-scm wheel \
+    && python -m pip install -c constraints.txt --no-build-isolation . \
+    && python -W ignore -c "import templateflow.conf"
+
+COPY bids_deeptaskgen bids_deeptaskgen
+RUN export SETUPTOOLS_SCM_PRETEND_VERSION="$VERSION" PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore \
+    && python -m pip install --no-build-isolation --no-deps --force-reinstall . \
+    && rm -rf build ./*.egg-info \
+    && bids-deeptaskgen --version
+
+LABEL org.opencontainers.image.title="bids_deeptaskgen" \
+      org.opencontainers.image.description="BIDS App: task-contrast maps predicted from resting-state fMRI" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+# The user may be any uid without a home, the root file system read-only, the network off. What a library wants to
+# write goes to /dev/shm, the one place that docker keeps writable under --read-only.
+ENV TMPDIR=/dev/shm \
+    MPLCONFIGDIR=/dev/shm/matplotlib \
+    MPLBACKEND=Agg \
+    NIPYPE_NO_ET=1 \
+    NO_ET=1
+
+WORKDIR /
+ENTRYPOINT ["bids-deeptaskgen"]

@@ -1,0 +1,61 @@
+# `make demo` and `make test` do all their own set-up in .venv; `make help` lists the rest.
+
+VENV = .venv
+BIN = $(VENV)/bin
+PYTHON ?= $(shell for p in python3.11 python3; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# Nothing is built in isolation: pip would then fetch the newest setuptools, whatever constraints.txt says.
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --constraint constraints.txt
+REQUIREMENTS = setup.cfg pyproject.toml constraints.txt
+
+IMAGE ?= bids_deeptaskgen:latest
+SIF ?= bids_deeptaskgen.sif
+# .git does not travel into the images, so the version is asked here and handed over.
+VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
+
+.PHONY: help demo test lint image sif clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+demo: $(VENV)/runtime.stamp ## simulate a few people, predict their maps, draw one; all in ./demo
+	$(BIN)/deeptaskgen demo demo
+
+test: lint ## check style, types and layers, then run the tests (more arguments: PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+lint: $(VENV)/test.stamp ## check style, spelling, types and layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/codespell
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+image: $(VENV)/tools.stamp ## build the Docker image (IMAGE=name:tag)
+	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
+
+sif: $(VENV)/tools.stamp ## build the Apptainer image (SIF=file)
+	apptainer build --build-arg VERSION=$(VERSION) $(SIF) Singularity.def
+
+clean: ## remove all that these targets make here
+	rm -rf $(VENV) demo build dist test-results *.egg-info .hypothesis .*_cache
+
+# Each stamp stands for a finished install, so that a second call installs nothing.
+# The installs are editable: what runs is the source tree, and no edit asks for a new install.
+
+$(VENV)/tools.stamp: constraints.txt
+	@test -n "$(PYTHON)" || { \
+	  echo "No Python 3.11 or newer on the PATH: install it, or name one with 'make PYTHON=/path/to/python3.11 ...'."; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { \
+	  echo "$(PYTHON) can make no virtual environment; on Debian and Ubuntu: apt install python3.11-venv"; \
+	  rm -rf $(VENV); exit 1; }
+	$(INSTALL) setuptools setuptools-scm wheel
+	@touch $@
+
+$(VENV)/runtime.stamp: $(VENV)/tools.stamp $(REQUIREMENTS)
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/tools.stamp $(REQUIREMENTS)
+	$(INSTALL) --editable '.[test]'
+	@touch $@ $(VENV)/runtime.stamp

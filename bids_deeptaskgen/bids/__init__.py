@@ -1,0 +1,1 @@
+"""Queries and names; the only home of pybids."""

@@ -1,0 +1,200 @@
+"""The files that belong to an output dataset as a whole: safe to be written by many processes at once."""
+
+import logging
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from bids_deeptaskgen.bids.locate import pipelines, read_description
+from bids_deeptaskgen.bids.names import load_table
+from bids_deeptaskgen.bids.outputs import write_tsv
+from bids_deeptaskgen.bids.sidecars import INPUT_LINK, model_entry
+from bids_deeptaskgen.core.atomic import write_bytes, write_json, write_text
+from bids_deeptaskgen.nn.card import Card
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+NAME = "bids_deeptaskgen"
+BIDS_VERSION = "1.10.0"
+
+
+def write_dataset_files(
+    output_dir: Path,
+    *,
+    version: str,
+    derivatives: Path,
+    card: Card,
+    settings: Mapping[str, Any],
+    settings_hash: str,
+    versions: Mapping[str, str],
+    bids_dir: Path | None = None,
+) -> None:
+    """Write what describes the dataset: description, README, CITATION.md, .bidsignore, tables.
+
+    Whatever is there with the same bytes is left alone, so that many processes may call this at once.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the dataset; made if needed.
+    version : str
+        Of this software.
+    derivatives : Path
+        The input dataset.
+    card : Card
+        Of the model.
+    settings : dict
+        The science settings; JSON values.
+    settings_hash : str
+        Of the settings and the weights; see `dataset_settings_hash`.
+    versions : dict of str to str
+        Libraries that the numbers depend on.
+    bids_dir : Path, optional
+        The raw dataset, if the user named it: its ``participants.tsv`` is copied where the derivatives have
+        none.
+    """
+    table = load_table("outputs.json")
+    facts = _facts(version, derivatives, card, settings, versions)
+    described = _description(version, derivatives, card, settings, settings_hash)
+    write_json(output_dir / "dataset_description.json", described)
+    write_text(output_dir / "README", _template("dataset_readme.md").substitute(facts))
+    write_text(output_dir / "CITATION.md", _template("methods.md").substitute(facts))
+    write_text(output_dir / ".bidsignore", "\n".join(table["bidsignore"]) + "\n")
+    descriptions: dict[str, str] = table["descriptions"]
+    columns = {"desc_id": [f"desc-{label}" for label in descriptions]}
+    write_tsv(output_dir / "descriptions.tsv", columns | {"description": list(descriptions.values())})
+    _copy_participants(output_dir, derivatives, bids_dir)
+
+
+def dataset_settings_hash(output_dir: Path) -> str | None:
+    """Tell with which settings and weights the maps of a dataset were made.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the dataset.
+
+    Returns
+    -------
+    str or None
+        What `write_dataset_files` was given; None where there is no dataset of ours.
+    """
+    own = read_description(output_dir).get("DeepTaskGen")
+    value = own.get("SettingsHash") if isinstance(own, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def _description(
+    version: str, derivatives: Path, card: Card, settings: Mapping[str, Any], settings_hash: str
+) -> dict[str, Any]:
+    return {
+        "Name": "Task-contrast maps predicted from resting-state fMRI",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": NAME, "Version": version}, *pipelines(derivatives)],
+        "DatasetLinks": {INPUT_LINK: derivatives.absolute().as_uri()},
+        "HowToAcknowledge": "See CITATION.md.",
+        "DeepTaskGen": {
+            "SettingsHash": settings_hash,
+            "Settings": dict(settings),
+            "Model": model_entry(card),
+        },
+    }
+
+
+def _template(name: str) -> Template:
+    return Template(resources.files("bids_deeptaskgen").joinpath("data", name).read_text("utf-8"))
+
+
+def _facts(
+    version: str,
+    derivatives: Path,
+    card: Card,
+    settings: Mapping[str, Any],
+    versions: Mapping[str, str],
+) -> dict[str, str]:
+    """Fill the templates' fields."""
+    cleaning, sampling = methods_sentences(settings)
+    made_by = ", ".join(
+        f"{one.get('Name', '?')} {one.get('Version', '')}".strip() for one in pipelines(derivatives)
+    )
+    return {
+        "version": version,
+        "source": f", preprocessed with {made_by} (Esteban et al. 2019)" if made_by else "",
+        "cleaning": cleaning,
+        "sampling": sampling,
+        "roi_set": card.roi_set,
+        "model": card.name,
+        "architecture": str(card.architecture),
+        "weights": str(card.sha256.get("weights.safetensors", "unknown")),
+        "n_contrasts": str(len(card.contrasts)),
+        "notice": "" if card.for_science else f"\n**{card.notice}**\n",
+        "training": card.training,
+        "licence": card.licence,
+        "citation": card.citation,
+        "software": "\n".join(f"- {name} {number}" for name, number in sorted(versions.items())),
+    }
+
+
+def methods_sentences(settings: Mapping[str, Any]) -> tuple[str, str]:
+    """Say in words what the science settings did.
+
+    Parameters
+    ----------
+    settings : dict
+        The science settings of the participant level.
+
+    Returns
+    -------
+    cleaning, sampling : str
+        What was removed from the series; how it was cut and pooled.
+    """
+    table = load_table("methods.json")
+    high_pass = table["high_pass"][_state(settings["high_pass"])]
+    if isinstance(high_pass, dict):
+        high_pass = high_pass[settings["nuisance_regressors"]]
+    cleaning = [
+        table["nuisance_regressors"][settings["nuisance_regressors"]],
+        high_pass,
+        table["dummy_scans"][_state(settings["dummy_scans"])],
+        table["fd_threshold"][_state(settings["fd_threshold"])],
+        table["least"],
+    ]
+    one_window = settings["n_windows"] == 1
+    sampling = [
+        table["combine_runs"]["on" if settings["combine_runs"] else "off"],
+        table["n_windows"]["off" if one_window else _state(settings["n_windows"])],
+        table["input_mask"][settings["input_mask"]],
+    ]
+    return _text(cleaning, settings), _text(sampling, settings)
+
+
+def _state(value: object) -> str:
+    """Which sentence a setting asks for: that of ``auto``, of 0, or of a number."""
+    if value == "auto":
+        return "auto"
+    return "on" if value else "off"
+
+
+def _text(sentences: list[str], settings: Mapping[str, Any]) -> str:
+    values = {
+        name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in settings.items()
+    }
+    return Template("\n".join(sentence for sentence in sentences if sentence)).substitute(values)
+
+
+def _copy_participants(output_dir: Path, derivatives: Path, bids_dir: Path | None) -> None:
+    """Copy ``participants.tsv``, and the JSON that explains it, so that the group level has its design."""
+    places = [derivatives, *([bids_dir] if bids_dir else [])]
+    if derivatives.parent.name == "derivatives":
+        places.append(derivatives.parent.parent)
+    for place in places:
+        source = place / "participants.tsv"
+        if source.is_file():
+            for path in (source, source.with_suffix(".json")):
+                if path.is_file():
+                    write_bytes(output_dir / path.name, path.read_bytes())
+            logger.info("participants.tsv is copied from %s", place)
+            return

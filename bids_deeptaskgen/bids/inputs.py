@@ -1,0 +1,277 @@
+"""One person's files, found by pybids and frozen into records.
+
+pybids finds the files and inherits the metadata. Which file belongs to which is decided by the file names
+alone: pybids reads entities off the whole path, so that a folder called ``run-2`` above the dataset would
+make every file run 2.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bids_deeptaskgen.bids.names import BidsName, Entities, join_name, load_table, parse_name, sort_entities
+from bids_deeptaskgen.bids.preflight import Query, fits
+from bids_deeptaskgen.core.grid import OUTPUT_GRID, Grid, make_sampler
+from bids_deeptaskgen.core.niftistream import load_image
+from bids_deeptaskgen.core.run import RunInputs, SessionInputs
+from bids_deeptaskgen.errors import InputError
+
+if TYPE_CHECKING:
+    from bids import BIDSLayout
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file, its name taken apart, and the session of its folder."""
+
+    path: Path
+    name: BidsName
+    session: str | None
+
+    def series(self, *left_out: str) -> Entities:
+        """Entities that tell what was measured: all but the person's, the grid's, desc and those named."""
+        return sort_entities(
+            self.name.without(("sub", "ses", "desc", *load_table("queries.json")["grid"], *left_out))
+        )
+
+
+def collect_sessions(
+    root: Path, subject: str, query: Query, *, combine_runs: bool = True
+) -> list[SessionInputs]:
+    """Find a person's runs, with mask, confounds and repetition time.
+
+    Parameters
+    ----------
+    root : Path
+        fMRIPrep derivatives.
+    subject : str
+        Label without ``sub-``.
+    query : Query
+        Task, space, desc, sessions and runs that are wanted; its participants are not looked at.
+    combine_runs : bool
+        Put the runs of a session into one record, across ``run-`` and ``dir-`` only; else one record a run.
+
+    Returns
+    -------
+    list of SessionInputs
+        Sorted by session and entities; empty where nothing fits the query.
+
+    Raises
+    ------
+    InputError
+        If the mask of a run is missing, a file is a link to nowhere, or two files fit equally well.
+    """
+    root = root.absolute()
+    pooled = load_table("queries.json")["pooled"]
+    sessions: dict[tuple[str, Entities], list[RunInputs]] = {}
+    with person_layout(root, subject) as layout:
+        masks, tables = _files(layout, root, "mask"), _files(layout, root, "confounds")
+        for candidates in _runs(_files(layout, root, "bold"), query):
+            bold = _best_grid(candidates)
+            inputs = RunInputs(
+                bold=_present(bold.path),
+                mask=_present(_mask_of(bold, masks)),
+                confounds=_confounds_of(bold, tables),
+                t_r=_repetition_time(layout, bold.path),
+                entities=tuple(pair for pair in bold.series() if pair[0] in pooled),
+                space=query.space,
+            )
+            shared = bold.series(*pooled) if combine_runs else bold.series()
+            sessions.setdefault((bold.session or "", shared), []).append(inputs)
+    return [
+        SessionInputs(subject, session or None, tuple(runs), entities)
+        for (session, entities), runs in sorted(sessions.items(), key=lambda item: item[0])
+    ]
+
+
+@contextmanager
+def person_layout(root: Path, subject: str) -> Iterator["BIDSLayout"]:
+    """Index one person's functional files, and nobody else's; emptied at the end of the block.
+
+    Parameters
+    ----------
+    root : Path
+        fMRIPrep derivatives.
+    subject : str
+        Label without ``sub-``.
+
+    Yields
+    ------
+    BIDSLayout
+        In memory; metadata are read for BOLD series only.
+
+    Raises
+    ------
+    InputError
+        If a JSON file cannot be read.
+    """
+    from bids import BIDSLayout
+    from bids.layout import BIDSLayoutIndexer
+
+    table = load_table("queries.json")
+    person = re.escape(f"sub-{subject}")
+    opened = "|".join(re.escape(folder) for folder in table["folders"])
+    ignore = [
+        # At the top: this person's folder, and files with an extension, which may pass on metadata.
+        re.compile(rf"^/(?!{person}(/|$))(sub-|[^/.]+$|[^/]+/)"),
+        # Below it: figures and anatomy are many and of no use.
+        re.compile(rf"^/{person}(/ses-[^/]+)?/(?!{opened})[^/.]+(/|$)"),
+    ]
+    bold = table["files"]["bold"]
+    indexer = BIDSLayoutIndexer(ignore=ignore, suffix=bold["suffix"], extension=list(bold["extension"]))
+    try:
+        layout = BIDSLayout(root, validate=False, config=["bids", "derivatives"], indexer=indexer)
+    except (OSError, ValueError, TypeError) as error:
+        message = (
+            f"sub-{subject}: the files in {root / f'sub-{subject}'} cannot be indexed: {error}.\n"
+            "Mend or remove the file that is named."
+        )
+        raise InputError(message) from error
+    try:
+        yield layout
+    finally:
+        layout.session.close()
+        layout.connection_manager.engine.dispose()
+        # pybids caches the last 128 layouts of a process; emptied, they are no burden.
+        vars(layout).clear()
+
+
+def _files(layout: "BIDSLayout", root: Path, kind: str) -> list[_File]:
+    """List the files of a kind of ``queries.json``, sorted by path."""
+    wanted = load_table("queries.json")["files"][kind]
+    paths = sorted(
+        Path(item.path) for item in layout.get(suffix=wanted["suffix"], extension=wanted["extension"])
+    )
+    files = []
+    for path in paths:
+        name = parse_name(path.name)
+        if "desc" in wanted and name.get("desc") != wanted["desc"]:
+            continue
+        folders = path.relative_to(root).parts[:-1]
+        session = next((part.removeprefix("ses-") for part in folders if part.startswith("ses-")), None)
+        files.append(_File(path, name, session))
+    return files
+
+
+def _runs(bolds: Sequence[_File], query: Query) -> list[list[_File]]:
+    """Group the series that a query asks for into runs, whose files differ in resolution only; in order."""
+    runs: dict[tuple[str, Entities], list[_File]] = {}
+    for file in bolds:
+        if fits(file.name, query) and query.wants_session(file.session):
+            # Padded with zeros, run 2 sorts before run 10.
+            key = tuple((key, value.zfill(6) if key == "run" else value) for key, value in file.series())
+            runs.setdefault((file.session or "", key), []).append(file)
+    return [runs[key] for key in sorted(runs)]
+
+
+def _grid_of(file: _File) -> Grid:
+    image = load_image(_present(file.path))
+    return Grid.of(image.shape, image.affine)
+
+
+def _best_grid(candidates: Sequence[_File]) -> _File:
+    """Choose among resolutions of one run: the output's points of space if one has them, else the finest.
+
+    Labels of ``res-`` are not looked at: what they mean is up to whoever ran fMRIPrep.
+    """
+    if len(candidates) == 1:
+        return candidates[0]
+    ranked = sorted(((_rank(_grid_of(file)), file) for file in candidates), key=lambda pair: pair[0])
+    best = [file for rank, file in ranked if rank == ranked[0][0]]
+    return _only(best, "fit equally well as the BOLD series of one run")
+
+
+def _rank(grid: Grid) -> tuple[bool, float]:
+    """Lower is better: first the output's points of space, nearest to its voxel size; then small voxels."""
+    corners = np.zeros(OUTPUT_GRID.shape, np.bool_)
+    corners[:: corners.shape[0] - 1, :: corners.shape[1] - 1, :: corners.shape[2] - 1] = True
+    sampler = make_sampler(grid, OUTPUT_GRID, corners)
+    same_points = not sampler.resamples and bool(sampler.inside.all())
+    volume_mm3 = float(np.prod(grid.voxel_sizes_mm))
+    wanted_mm3 = float(np.prod(OUTPUT_GRID.voxel_sizes_mm)) if same_points else 0.0
+    return not same_points, round(abs(volume_mm3 - wanted_mm3), 2)
+
+
+def _only(files: Sequence[_File], why: str) -> _File:
+    if len(files) == 1:
+        return files[0]
+    listed = "\n".join(f"  {file.path}" for file in files)
+    message = f"These files {why}:\n{listed}\nKeep one of them where fMRIPrep's derivatives are."
+    raise InputError(message)
+
+
+def _mask_of(bold: _File, masks: Sequence[_File]) -> Path:
+    """Find the brain mask on a series' grid: the one of its name, else one of its space with its affine."""
+    of_run = [
+        mask
+        for mask in masks
+        if (mask.session, mask.series()) == (bold.session, bold.series())
+        and mask.name.get("space") == bold.name.get("space")
+    ]
+    same_name = [mask for mask in of_run if mask.name.get("res") == bold.name.get("res")]
+    if not same_name and of_run:
+        wanted = _grid_of(bold)
+        same_name = [mask for mask in of_run if _same_grid(_grid_of(mask), wanted)]
+    if same_name:
+        return _only(same_name, f"fit equally well as the brain mask of {bold.path.name}").path
+    name = join_name((*bold.name.without(("desc",)), ("desc", "brain")))
+    others = ", ".join(mask.path.name for mask in of_run) or "none"
+    message = (
+        f"{bold.path.parent}: no brain mask for {bold.path.name} (masks of that run and space: {others}).\n"
+        f"Bring {name}_mask.nii.gz there, or re-run fMRIPrep for this person."
+    )
+    raise InputError(message)
+
+
+def _same_grid(one: Grid, other: Grid) -> bool:
+    return one.shape == other.shape and bool(np.allclose(one.matrix, other.matrix, atol=1e-3))
+
+
+def _confounds_of(bold: _File, tables: Sequence[_File]) -> Path | None:
+    """Find the confounds nearest to a series: those that share the most entities and contradict none."""
+    of_series = bold.series()
+    nearest = [
+        table
+        for table in tables
+        if table.session == bold.session
+        and table.name.get("task") == bold.name.get("task")
+        and set(table.series()) <= set(of_series)
+    ]
+    if not nearest:
+        return None
+    most = max(len(table.series()) for table in nearest)
+    best = [table for table in nearest if len(table.series()) == most]
+    return _present(_only(best, f"fit equally well as the confounds of {bold.path.name}").path)
+
+
+def _repetition_time(layout: "BIDSLayout", bold: Path) -> float | None:
+    """Repetition time in s from the JSON files that apply to a series; None where they do not say it."""
+    value = layout.get_metadata(str(bold)).get("RepetitionTime")
+    if value is None:
+        return None
+    try:
+        t_r = float(value)
+    except (TypeError, ValueError):
+        t_r = 0.0
+    if not 0 < t_r < float("inf"):
+        message = (
+            f"{bold}: its JSON says RepetitionTime {value!r}; it must be a number of seconds.\nMend the JSON."
+        )
+        raise InputError(message)
+    return t_r
+
+
+def _present(path: Path) -> Path:
+    """Return a path as it is; refuse a link whose target is not here."""
+    if path.exists():
+        return path
+    message = (
+        f"{path}: is a link to a file that is not here.\n"
+        "Fetch its content (for DataLad: datalad get), or mount the folder that it points to."
+    )
+    raise InputError(message)

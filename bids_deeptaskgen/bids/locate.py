@@ -1,0 +1,185 @@
+"""Find the folder of fMRIPrep derivatives, or say what was found in its place."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bids_deeptaskgen.bids.names import load_table
+from bids_deeptaskgen.errors import InputError
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+# So many people are looked at to tell derivatives without a dataset_description.json from raw data.
+N_PEEKED = 5
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read a dataset's ``dataset_description.json``.
+
+    Parameters
+    ----------
+    folder : Path
+        Root of the dataset.
+
+    Returns
+    -------
+    dict
+        Empty where there is none, or none that can be read: derivatives are used without it too.
+    """
+    try:
+        content = json.loads((folder / "dataset_description.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def pipelines(folder: Path) -> list[dict[str, Any]]:
+    """List what made a dataset, e.g. ``[{"Name": "fMRIPrep", "Version": "23.2.0"}]``; empty for raw data.
+
+    ``PipelineDescription`` is how fMRIPrep up to 20.1 wrote it.
+    """
+    description = read_description(folder)
+    listed = description.get("GeneratedBy") or description.get("PipelineDescription") or []
+    listed = listed if isinstance(listed, list) else [listed]
+    return [entry for entry in listed if isinstance(entry, dict)]
+
+
+def locate_derivatives(bids_dir: Path, derivatives: tuple[tuple[str, Path], ...] = ()) -> Path:
+    """Find the fMRIPrep derivatives that a command line means, and log which were taken.
+
+    Parameters
+    ----------
+    bids_dir : Path
+        The derivatives themselves, or a raw dataset that has them in ``derivatives``.
+    derivatives : tuple of (str, Path)
+        What ``-d NAME=PATH`` named; the one called fmriprep is taken before `bids_dir` is looked at.
+
+    Returns
+    -------
+    Path
+        Absolute; has ``sub-*`` folders.
+
+    Raises
+    ------
+    InputError
+        If there are none, or several that fit equally.
+    """
+    base = (_named_fmriprep(derivatives) if derivatives else bids_dir).absolute()
+    _must_be_folder(base)
+    found = [base] if _is_derivative(base) else _derivatives_below(base)
+    if len(found) > 1:
+        listed = "\n".join(f"  {folder}" for folder in found)
+        message = (
+            f"{base}: several fMRIPrep derivatives were found:\n{listed}\nName one with -d fmriprep=PATH."
+        )
+        raise InputError(message)
+    if not found:
+        raise InputError(_nothing_found(base))
+    logger.info("Input: the derivatives in %s%s", found[0], _generated_by(found[0]))
+    return found[0]
+
+
+def _named_fmriprep(derivatives: tuple[tuple[str, Path], ...]) -> Path:
+    for name, path in derivatives:
+        if name.lower() == "fmriprep" or _is_by_fmriprep(path):
+            return path
+    listed = ", ".join(f"{name}={path}" for name, path in derivatives)
+    message = (
+        f"-d named {listed}, none of which is fMRIPrep's.\n"
+        "Name the folder of fMRIPrep derivatives with -d fmriprep=PATH."
+    )
+    raise InputError(message)
+
+
+def _must_be_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    found = "is a file, not a folder" if folder.exists() else "no such folder"
+    message = (
+        f"{folder}: {found}.\nGive the folder of fMRIPrep derivatives (the one that has the sub-* folders)."
+    )
+    raise InputError(message)
+
+
+def subject_folders(folder: Path) -> list[str]:
+    """List the names of the ``sub-*`` folders, sorted; empty where the folder cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.name.startswith("sub-") and entry.is_dir())
+    except OSError:
+        return []
+
+
+def _is_by_fmriprep(folder: Path) -> bool:
+    wanted = load_table("queries.json")["pipeline"].lower()
+    return any(str(entry.get("Name", "")).lower() == wanted for entry in pipelines(folder))
+
+
+def _is_derivative(folder: Path) -> bool:
+    """Tell whether a folder holds people's derivatives, by its description or else by its file names."""
+    if not subject_folders(folder):
+        return False
+    description = read_description(folder)
+    if "DatasetType" in description:
+        return bool(description["DatasetType"] == "derivative")
+    if pipelines(folder):
+        return True
+    return any("_space-" in name or "_desc-preproc" in name for name in _peek(folder))
+
+
+def _peek(folder: Path) -> Iterator[str]:
+    """Yield file names of the first few people."""
+    for subject in subject_folders(folder)[:N_PEEKED]:
+        for pattern in ("func/*", "ses-*/func/*"):
+            yield from (path.name for path in (folder / subject).glob(pattern))
+
+
+def _derivatives_below(folder: Path) -> list[Path]:
+    """List fMRIPrep derivatives in the usual places of a raw dataset; the usual name comes alone."""
+    usual = [folder / "derivatives" / "fmriprep", folder / "fmriprep"]
+    named = [path for path in usual if subject_folders(path)]
+    if named:
+        return named[:1]
+    below = [path for parent in (folder / "derivatives", folder) for path in _folders(parent)]
+    return [path for path in below if _is_by_fmriprep(path) and subject_folders(path)]
+
+
+def _folders(parent: Path) -> list[Path]:
+    try:
+        with os.scandir(parent) as entries:
+            return sorted(
+                parent / entry.name
+                for entry in entries
+                if not entry.name.startswith((".", "sub-")) and entry.is_dir()
+            )
+    except OSError:
+        return []
+
+
+def _nothing_found(folder: Path) -> str:
+    """Say what is in a folder that holds no fMRIPrep derivatives, and what to do."""
+    subjects = subject_folders(folder)
+    if subjects:
+        output_spaces = load_table("queries.json")["output_spaces"]
+        return (
+            f"{folder}: raw data of {len(subjects)} participants and no fMRIPrep derivatives "
+            f"(neither here nor in {folder / 'derivatives'}).\n"
+            f"Run fMRIPrep first, with --output-spaces {output_spaces}, or name its output with "
+            "-d fmriprep=PATH."
+        )
+    with os.scandir(folder) as entries:
+        names = sorted(islice((entry.name for entry in entries), 1000))
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    found = f"there is no sub-* folder (found: {shown})" if names else "the folder is empty"
+    return f"{folder}: {found}.\nGive the folder of fMRIPrep derivatives: the one that has the sub-* folders."
+
+
+def _generated_by(folder: Path) -> str:
+    entries = pipelines(folder)
+    if not entries:
+        return " (no word in dataset_description.json on what made them)"
+    return f" ({entries[0].get('Name', 'unnamed')} {entries[0].get('Version', '')})".replace(" )", ")")

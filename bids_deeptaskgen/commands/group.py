@@ -1,0 +1,205 @@
+"""The group level: what the people of an output dataset have in common, and who is missing."""
+
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from bids_deeptaskgen.bids.names import Entities
+from bids_deeptaskgen.bids.outputs import output_path, sidecar_path, write_tsv
+from bids_deeptaskgen.bids.results import Result, join_columns, read_results, read_tsv
+from bids_deeptaskgen.bids.sidecars import group_sidecar
+from bids_deeptaskgen.contrasts import Contrast
+from bids_deeptaskgen.core.atomic import write_json
+from bids_deeptaskgen.core.grid import OUTPUT_GRID
+from bids_deeptaskgen.core.groupstats import MapStatistics, average
+from bids_deeptaskgen.core.niftiwrite import save_nifti
+from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.settings import GroupSettings
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+
+def run(settings: GroupSettings) -> int:
+    """Write mean, SD and count maps, the table of people, and the list of those who are missing.
+
+    Parameters
+    ----------
+    settings : GroupSettings
+
+    Returns
+    -------
+    int
+        0; people who are missing are told of and are no error.
+
+    Raises
+    ------
+    InputError
+        If there is no finished person.
+    UserError
+        If people were done with different settings.
+    """
+    output = settings.output_dir
+    results = read_results(output, settings.participant_label)
+    if not results:
+        asked = f" of {', '.join(settings.participant_label)}" if settings.participant_label else ""
+        message = (
+            f"{output}: no finished maps{asked} were found.\n"
+            "Run the participant level with this OUTPUT_DIR first."
+        )
+        raise InputError(message)
+    _refuse_mixture(output, results)
+    by_series: dict[Entities, list[Result]] = {}
+    for result in results:
+        by_series.setdefault(result.series, []).append(result)
+    for series, members in by_series.items():
+        _write_maps(output, series, members)
+        write_tsv(output_path(output, "group_metrics", entities=series), join_columns(_rows(output, members)))
+    missing = find_missing(output, results, settings.participant_label)
+    columns = {name: [row[name] for row in missing] for name in ("participant_id", "session_id", "reason")}
+    write_tsv(output_path(output, "group_missing"), columns)
+    n_people = len({result.subject for result in results})
+    sys.stdout.write(f"{n_people} people joined in {output / 'group'}; {len(missing)} without maps.\n")
+    for row in missing:
+        sys.stdout.write(f"  {row['participant_id']} {row['session_id'] or ''}: {row['reason']}\n")
+    return 0
+
+
+def _refuse_mixture(output: Path, results: Sequence[Result]) -> None:
+    hashes = Counter(result.settings_hash for result in results)
+    if len(hashes) > 1:
+        counts = ", ".join(f"{n} sessions with {value[:8]}" for value, n in hashes.most_common())
+        message = (
+            f"{output}: maps of {len(hashes)} different settings or models are mixed ({counts}).\n"
+            "Do the participant level again with one of them and --overwrite."
+        )
+        raise UserError(message)
+
+
+def _write_maps(output: Path, series: Entities, results: Sequence[Result]) -> None:
+    """Write the maps over people of all contrasts, one contrast at a time."""
+    people: dict[str, list[dict[str, Path]]] = {}
+    for result in results:
+        people.setdefault(result.subject, []).append(result.statmaps())
+    labels = dict.fromkeys(label for sessions in people.values() for maps in sessions for label in maps)
+    for number, label in enumerate(labels, start=1):
+        paths = [[maps[label] for maps in sessions if label in maps] for sessions in people.values()]
+        paths = [of_person for of_person in paths if of_person]
+        statistics = over_people(paths)
+        contrast, units = _contrast_of(paths[0][0])
+        task = dict(series).get("task", "rest")
+        for stat, values in (("mean", statistics.mean), ("sd", statistics.sd), ("count", statistics.count)):
+            path = output_path(output, "group_statmap", entities=series, contrast=label, stat=stat)
+            dtype = np.int32 if stat == "count" else np.float32
+            save_nifti(path, values, OUTPUT_GRID.matrix, dtype=dtype)
+            write_json(sidecar_path(path), group_sidecar(contrast, stat, task, len(paths), units))
+        logger.info("%s: %d people (%d of %d contrasts)", label, len(paths), number, len(labels))
+
+
+def over_people(paths: Sequence[Sequence[Path]]) -> MapStatistics:
+    """Go through the maps of a contrast, a person at a time; sessions of a person are averaged first.
+
+    Parameters
+    ----------
+    paths : sequence of sequence of Path
+        Maps of each person.
+
+    Returns
+    -------
+    MapStatistics
+
+    Raises
+    ------
+    InputError
+        If a map cannot be read or is on another grid.
+    """
+    statistics = MapStatistics(OUTPUT_GRID.shape)
+    for sessions in paths:
+        statistics.add(average(_read_map(path) for path in sessions))
+    return statistics
+
+
+def _read_map(path: Path) -> np.ndarray[Any, np.dtype[np.float32]]:
+    try:
+        values = np.asarray(nib.load(path).dataobj, np.float32)
+    except Exception as error:
+        message = f"{path}: cannot be read ({error}).\nDelete it and do this person again."
+        raise InputError(message) from error
+    if values.shape != OUTPUT_GRID.shape:
+        message = f"{path}: has shape {values.shape}, {OUTPUT_GRID.shape} is wanted.\nDo this person again."
+        raise InputError(message)
+    return values
+
+
+def _contrast_of(path: Path) -> tuple[Contrast, str]:
+    """Read what the sidecar of a map says of its contrast."""
+    entry = json.loads(sidecar_path(path).read_text("utf-8"))["DeepTaskGen"]["Contrast"]
+    contrast = Contrast(entry["Label"], entry["SourceName"], entry["Task"], entry["TypicalRetestCorrelation"])
+    return contrast, entry["Units"]
+
+
+def _rows(output: Path, results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Join quality figures and what participants.tsv says, a row for each session."""
+    known = {row.get("participant_id", ""): row for row in read_tsv(output / "participants.tsv")}
+    rows = []
+    for result in results:
+        name = f"sub-{result.subject}"
+        repeated = {key: value for key, value in result.entities if key in ("run", "dir")}
+        row = {"participant_id": name, "session_id": f"ses-{result.session}" if result.session else None}
+        metrics = {
+            key: sum(value) if isinstance(value, list) else value for key, value in result.metrics.items()
+        }
+        rows.append(row | repeated | known.get(name, {}) | metrics)
+    return rows
+
+
+def find_missing(
+    output: Path, results: Sequence[Result], asked: Sequence[str]
+) -> list[dict[str, str | None]]:
+    """List people and sessions without maps: those that failed, and those that nobody ever did.
+
+    Parameters
+    ----------
+    output : Path
+        Root of the dataset.
+    results : sequence of Result
+        What is there.
+    asked : sequence of str
+        Labels of people that the user named; if there are any, only these are looked for.
+
+    Returns
+    -------
+    list of dict
+        ``participant_id``, ``session_id`` (None where not known) and ``reason``, sorted.
+    """
+    present = {(f"sub-{one.subject}", f"ses-{one.session}" if one.session else None) for one in results}
+    people = {name for name, _ in present}
+    failed: dict[tuple[str, str | None], str | None] = {}
+    # The logs' names begin with their time, so the last word on a session wins.
+    for path in sorted((output / "logs").glob("*_participants.tsv")):
+        for row in read_tsv(path):
+            session = None if row["session_id"] == "n/a" else row["session_id"]
+            reason = row["reason"] if row["status"] in ("failed", "crashed") else None
+            failed[row["participant_id"], session] = reason
+    missing = {
+        (name, session): reason
+        for (name, session), reason in failed.items()
+        if reason and (name, session) not in present and (session or name not in people)
+    }
+    known = {f"sub-{label}" for label in asked} or {
+        row.get("participant_id", "") for row in read_tsv(output / "participants.tsv")
+    }
+    for name in known - people - {name for name, _ in missing} - {""}:
+        missing[name, None] = "never done"
+    ordered = sorted(missing, key=lambda key: (key[0], key[1] or ""))
+    return [
+        {"participant_id": name, "session_id": session, "reason": missing[name, session]}
+        for name, session in ordered
+        if not asked or name.removeprefix("sub-") in asked
+    ]

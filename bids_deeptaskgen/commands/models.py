@@ -1,0 +1,244 @@
+"""Models: what one is, and how a published checkpoint becomes one."""
+
+import hashlib
+import json
+import re
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.contrasts import Contrast, contrast_label, load_contrasts
+from bids_deeptaskgen.core.grid import MODEL_GRID, Grid
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.nn.architecture import Architecture, count_parameters
+from bids_deeptaskgen.nn.bundle import Bundle, load_bundle, save_bundle, unmask
+from bids_deeptaskgen.nn.card import Card, CardGrid
+from bids_deeptaskgen.resources import find_model
+from bids_deeptaskgen.settings import ModelsImportSettings, ModelsInfoSettings
+
+NUMBERED = "numbered"
+
+
+def info(settings: ModelsInfoSettings) -> int:
+    """Say what a model is, after checking its files.
+
+    Parameters
+    ----------
+    settings : ModelsInfoSettings
+
+    Returns
+    -------
+    int
+        Exit code 0.
+
+    Raises
+    ------
+    UserError
+        If it is not a whole, consistent bundle.
+    """
+    sys.stdout.write(describe(load_bundle(find_model(settings.folder))))
+    return 0
+
+
+def import_checkpoint(settings: ModelsImportSettings) -> int:
+    """Make a bundle of a published checkpoint.
+
+    Parameters
+    ----------
+    settings : ModelsImportSettings
+
+    Returns
+    -------
+    int
+        Exit code 0.
+
+    Raises
+    ------
+    UserError
+        If checkpoint, ROI maps, mask and contrasts cannot be read or do not fit each other; nothing is
+        written then.
+    """
+    # Here, not above: torch and nilearn take seconds to import, and `info` needs neither.
+    from bids_deeptaskgen.core.rois import brain_mask, grey_matter_mask
+    from bids_deeptaskgen.nn.checkpoint import read_checkpoint
+
+    architecture, weights = read_checkpoint(settings.checkpoint)
+    contrasts = choose_contrasts(settings.contrasts, architecture.out_channels)
+    brain = brain_mask()
+    output = grey_matter_mask() if settings.output_mask is None else read_mask(settings.output_mask)
+    card = _imported_card(settings, architecture, contrasts)
+    rois = _read_rois(settings.rois, brain, architecture.in_channels)
+    bundle = save_bundle(settings.out, card, weights, rois, (brain, output))
+    sys.stdout.write(f"{settings.checkpoint} was imported as {settings.out}\n\n{describe(bundle)}")
+    return 0
+
+
+def describe(bundle: Bundle) -> str:
+    """Write a model's card in words, a line each."""
+    card, grid = bundle.card, Grid.of(bundle.card.grid.shape, np.array(bundle.card.grid.affine))
+    n_both = int((bundle.output_mask & bundle.brain_mask).sum())
+    rows = {
+        "Model": card.name,
+        "Folder": str(bundle.folder),
+        "Notice": card.notice,
+        "Description": card.description,
+        "For science": "yes" if card.for_science else "no, for trying the software only",
+        "Architecture": str(card.architecture),
+        "Parameters": f"{count_parameters(bundle.shapes()):,}",
+        "Contrasts": f"{len(card.contrasts)} ({card.contrasts[0].label} ... {card.contrasts[-1].label})",
+        "Unit of maps": card.units,
+        "ROIs": f"{card.architecture.in_channels} ({card.roi_set})",
+        "Input": f"connectomes of {int(bundle.brain_mask.sum()):,} brain voxels, shown: {card.input_mask}",
+        "Output": f"{int(bundle.output_mask.sum()):,} voxels, {n_both:,} of them in the brain mask",
+        "Grid": f"{card.grid.space} res-{card.grid.resolution}, {grid}",
+        "Window": "not known" if card.window_minutes is None else f"{card.window_minutes:g} minutes",
+        "Training": card.training,
+        "Parent": card.parent or "none",
+        "Licence": card.licence,
+        "Citation": card.citation,
+        "Weights": f"sha256 {bundle.weights_sha256}",
+        "Files": f"{len(card.sha256)} checked against the card's hashes: all as they should be",
+    }
+    lines = (
+        textwrap.fill(text, 100, initial_indent=f"{name + ':':<14}", subsequent_indent=" " * 14)
+        for name, text in rows.items()
+        if text
+    )
+    return "\n".join(lines) + "\n"
+
+
+def choose_contrasts(choice: str, n_channels: int) -> tuple[Contrast, ...]:
+    """Name the output channels of a network.
+
+    Parameters
+    ----------
+    choice : str
+        A contrast set of the package, ``numbered`` for plain numbers, or a JSON file that lists the
+        published names in channel order.
+    n_channels : int
+        How many there are.
+
+    Returns
+    -------
+    tuple of Contrast
+
+    Raises
+    ------
+    UserError
+        If there is no such set, or it has another number of contrasts.
+    """
+    if choice == NUMBERED:
+        numbers = range(1, n_channels + 1)
+        return tuple(Contrast(f"channel{i:03}", f"channel {i}", "not stated") for i in numbers)
+    contrasts = _read_contrasts(Path(choice)) if choice.endswith(".json") else _contrast_set(choice)
+    if len(contrasts) != n_channels:
+        message = (
+            f"The network has {n_channels} output channels, but {choice} names {len(contrasts)} contrasts.\n"
+            f"Choose another --contrasts, or --contrasts {NUMBERED} if what the channels are is not known."
+        )
+        raise UserError(message)
+    return contrasts
+
+
+def _contrast_set(name: str) -> tuple[Contrast, ...]:
+    try:
+        return load_contrasts(name)
+    except FileNotFoundError:
+        message = (
+            f"There is no contrast set {name!r}. Give --contrasts hcp-ya, {NUMBERED}, or a .json file that "
+            "lists the published names in channel order."
+        )
+        raise UserError(message) from None
+
+
+def _read_contrasts(path: Path) -> tuple[Contrast, ...]:
+    try:
+        names: Any = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        message = f"{path}: cannot be read as JSON ({error})."
+        raise UserError(message) from error
+    if not isinstance(names, list) or not all(isinstance(n, str) and re.search(r"[^\W_]", n) for n in names):
+        message = f'{path}: a list of contrast names is wanted, e.g. ["MOTOR LF-AVG", "WM 2BK-0BK"].'
+        raise UserError(message)
+    return tuple(Contrast(contrast_label(name), name, name.split()[0]) for name in names)
+
+
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Read a mask on the model's grid, from an image of its points of space in any orientation.
+
+    Parameters
+    ----------
+    path : Path
+        3-D image; voxels that are not 0 belong to the mask.
+
+    Returns
+    -------
+    boolean array of shape (76, 93, 78)
+
+    Raises
+    ------
+    UserError
+        If the image is on another grid or has no voxel on the model's.
+    """
+    from bids_deeptaskgen.core.niftistream import load_image
+    from bids_deeptaskgen.core.rois import on_grid
+
+    image = load_image(path)
+    try:
+        if len(image.shape) != 3:
+            message = f"The image has shape {image.shape}; three axes are wanted."
+            raise ValueError(message)
+        mask: NDArray[np.bool_] = on_grid(image, MODEL_GRID) != 0
+    except ValueError as error:
+        message = f"{path}: cannot be the output mask. {error}\nGive a 3-D mask on the model's 2 mm grid."
+        raise UserError(message) from error
+    if not mask.any():
+        message = f"{path}: cannot be the output mask: no voxel of the model's grid is in it."
+        raise UserError(message)
+    return mask
+
+
+def _read_rois(path: Path, brain: NDArray[np.bool_], n_rois: int) -> NDArray[np.float32]:
+    """Read the ROI maps onto the model's grid, (n_rois, x, y, z), zero outside the brain."""
+    from bids_deeptaskgen.core.projection import read_roi_maps, roi_projection
+
+    # Not finite is zero, as nilearn reads masked data and as the published pipeline did.
+    maps = np.nan_to_num(read_roi_maps(path, brain), copy=False, posinf=0, neginf=0)
+    if len(maps) != n_rois:
+        message = (
+            f"{path}: has {len(maps)} ROI maps, but the network takes {n_rois}.\n"
+            "Give the maps that the network was trained with, in the same order."
+        )
+        raise UserError(message)
+    roi_projection(maps)  # refuses maps whose series could not be told apart
+    rois: NDArray[np.float32] = unmask(maps.astype(np.float32), brain)
+    return rois
+
+
+def _imported_card(
+    settings: ModelsImportSettings, architecture: Architecture, contrasts: tuple[Contrast, ...]
+) -> Card:
+    digest = hashlib.sha256(settings.checkpoint.read_bytes()).hexdigest()
+    return Card(
+        name=settings.name,
+        description=settings.description,
+        architecture=architecture,
+        contrasts=contrasts,
+        roi_set=settings.rois.name,
+        grid=CardGrid(),
+        units="z",
+        input_mask=settings.input_mask,
+        window_minutes=settings.window_minutes,
+        training=f"Imported from {settings.checkpoint.name} (sha256 {digest}), which does not say.",
+        licence=settings.licence,
+        citation=settings.citation,
+        parent=None,
+        for_science=True,
+        notice="",
+        mean_roi_connectome=None,
+        sha256={},
+    )

@@ -1,0 +1,221 @@
+"""The participant level: look everyone up, compute, and say how it ended."""
+
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from bids_deeptaskgen.bids.dataset import dataset_settings_hash, write_dataset_files
+from bids_deeptaskgen.bids.locate import locate_derivatives
+from bids_deeptaskgen.bids.outputs import write_tsv
+from bids_deeptaskgen.bids.preflight import Preflight, preflight
+from bids_deeptaskgen.core.atomic import sweep_stale, write_text
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.nn.bundle import Bundle, load_bundle
+from bids_deeptaskgen.resources import find_model
+from bids_deeptaskgen.settings import ParticipantSettings, science_settings, settings_hash
+from bids_deeptaskgen.settings_file import to_toml
+from bids_deeptaskgen.workflow.connect import query_of
+from bids_deeptaskgen.workflow.records import CRASHED, DONE, FAILED, PRESENT, Job, Record, read_records
+from bids_deeptaskgen.workflow.results import software_versions
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+
+def run(settings: ParticipantSettings) -> int:
+    """Predict the maps of everyone who has usable data.
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+
+    Returns
+    -------
+    int
+        Exit code: 0 if all are done, 1 if somebody failed, 3 if nobody had usable input.
+
+    Raises
+    ------
+    UserError
+        If the model or the output folder cannot be used.
+    InputError
+        If there are no derivatives.
+    """
+    bundle = load_bundle(find_model(settings.model).absolute())
+    _introduce(bundle)
+    derivatives = locate_derivatives(settings.bids_dir, settings.derivatives)
+    rows = preflight(derivatives, query_of(settings))
+    usable = sorted({row.subject for row in rows if not row.reason})
+    _echo(preflight_table(rows))
+    if settings.dry_run:
+        _echo(f"Nothing was computed (--dry-run); {len(usable)} people would be done.")
+        return 0 if usable else 3
+    if not usable:
+        return _close(settings, _unusable(rows))
+    computed = compute(settings, bundle, derivatives, usable)
+    return _close(settings, computed + _unusable(rows))
+
+
+def compute(
+    settings: ParticipantSettings, bundle: Bundle, derivatives: Path, subjects: Sequence[str]
+) -> list[Record]:
+    """Compute the people's maps and write the dataset's own files.
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+    bundle : Bundle
+    derivatives : Path
+    subjects : sequence of str
+
+    Returns
+    -------
+    list of Record
+        At least one for each person.
+    """
+    from bids_deeptaskgen.workflow.engine import private_folder, run_graph, watched
+
+    output = settings.output_dir
+    hash_now = settings_hash(settings, bundle.files_sha256)
+    _refuse_mixture(settings, hash_now)
+    versions = software_versions()
+    write_dataset_files(
+        output,
+        version=versions["bids-deeptaskgen"],
+        derivatives=derivatives,
+        card=bundle.card,
+        settings=science_settings(settings),
+        settings_hash=hash_now,
+        versions=versions,
+        bids_dir=settings.bids_dir,
+    )
+    write_text(log_path(output, "settings.toml"), to_toml(settings))
+    work = settings.work_dir or output / "work"
+    connectomes = work / "connectomes"
+    with private_folder(work) as folder:
+        sweep_stale(output)
+        records = folder / "records"
+        jobs = [
+            Job(subject, derivatives, settings, bundle.folder, hash_now, connectomes, records)
+            for subject in subjects
+        ]
+        with watched(records, len(jobs)):
+            run_graph(jobs, folder, settings)
+        done = read_records(records)
+    _remove_empty(connectomes, work)
+    missing = sorted(set(subjects) - {record.subject for record in done})
+    lost = "its process ended before it was done (killed, for instance for its memory: lower --nprocs)."
+    done = [
+        record.now(status=CRASHED, reason=lost)
+        if record.status not in (DONE, PRESENT, FAILED, CRASHED)
+        else record
+        for record in done
+    ]
+    return done + [Record(subject, status=CRASHED, reason=lost) for subject in missing]
+
+
+def _refuse_mixture(settings: ParticipantSettings, hash_now: str) -> None:
+    """Refuse to put maps of these settings among maps of others."""
+    output = settings.output_dir
+    found = dataset_settings_hash(output)
+    if found in (None, hash_now):
+        return
+    if not settings.overwrite:
+        message = (
+            f"{output}: holds maps that were made with other settings or another model (see its "
+            "logs/settings.toml and dataset_description.json).\n"
+            "Choose another OUTPUT_DIR, or replace those maps with --overwrite."
+        )
+        raise UserError(message)
+    logger.warning("%s: maps of other settings are replaced person by person (--overwrite).", output)
+
+
+def _introduce(bundle: Bundle) -> None:
+    card = bundle.card
+    logger.info("Model: %s, %d contrasts (%s)", card.name, len(card.contrasts), bundle.folder)
+    if card.notice:
+        logger.warning("%s", card.notice)
+
+
+def preflight_table(rows: Sequence[Preflight]) -> str:
+    """Write what everyone has as a table of text."""
+    lines = [("participant", "BOLD files", "")]
+    lines += [(row.name, str(len(row.bold_names)), row.reason or ", ".join(row.bold_names)) for row in rows]
+    return _table(lines)
+
+
+def closing_table(records: Sequence[Record]) -> str:
+    """Write how it ended for everyone as a table of text."""
+    lines = [("participant", "status", "maps", "reason")]
+    lines += [
+        (record.name, record.status, str(record.n_maps), " ".join(record.reason.split()))
+        for record in records
+    ]
+    return _table(lines)
+
+
+def _columns(records: Sequence[Record]) -> dict[str, list[object]]:
+    return {
+        "participant_id": [f"sub-{record.subject}" for record in records],
+        "session_id": [f"ses-{record.session}" if record.session else None for record in records],
+        "status": [record.status for record in records],
+        "n_maps": [record.n_maps for record in records],
+        "reason": [record.reason for record in records],
+    }
+
+
+@cache
+def _run_name() -> str:
+    return f"{time.strftime('%Y%m%dT%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
+
+
+def log_path(output: Path, name: str) -> Path:
+    """Name a log file of this run alone: many may write to one dataset, as in a Slurm array."""
+    return output / "logs" / f"{_run_name()}_{name}"
+
+
+def _table(lines: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _unusable(rows: Sequence[Preflight]) -> list[Record]:
+    return [Record(row.subject, row.session, status=FAILED, reason=row.reason) for row in rows if row.reason]
+
+
+def _close(settings: ParticipantSettings, records: Sequence[Record]) -> int:
+    """Say how it ended, leave it in the logs, and give the exit code."""
+    ordered = sorted(records, key=lambda record: record.name)
+    failed = sorted({record.subject for record in ordered if record.failed})
+    some = any(not record.failed for record in ordered)
+    _echo(closing_table(ordered))
+    if settings.output_dir.exists():
+        list_of_failed = log_path(settings.output_dir, "failed.txt")
+        write_tsv(log_path(settings.output_dir, "participants.tsv"), _columns(ordered))
+        write_text(list_of_failed, "".join(f"sub-{subject}\n" for subject in failed))
+        if failed:
+            _echo(f"{len(failed)} people failed; to do them again: --participant-label @{list_of_failed}")
+    if not some and all(record.status == FAILED for record in ordered):
+        return 3
+    return 1 if failed else 0
+
+
+def _remove_empty(*folders: Path) -> None:
+    """Remove folders in which nothing is left; other processes may still use theirs."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+
+
+def _echo(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,43 @@
+"""``deeptaskgen simulate``: people with known networks, as fMRIPrep would have left them."""
+
+import logging
+from typing import TYPE_CHECKING
+
+from bids_deeptaskgen.core.simulated_dataset import measured_folder, simulate_dataset
+
+if TYPE_CHECKING:
+    from bids_deeptaskgen.settings import SimulateSettings
+
+LOG = logging.getLogger("bids_deeptaskgen")
+
+
+def run(settings: "SimulateSettings") -> int:
+    """Write a simulated dataset.
+
+    Parameters
+    ----------
+    settings : SimulateSettings
+
+    Returns
+    -------
+    int
+        0, since what goes wrong is raised.
+    """
+    out = simulate_dataset(
+        settings.out,
+        n_participants=settings.n_participants,
+        n_volumes=settings.n_volumes,
+        t_r=settings.t_r,
+        n_runs=settings.n_runs,
+        n_sessions=settings.n_sessions,
+        n_dummies=settings.n_dummies,
+        motion=settings.motion,
+        drift=settings.drift,
+        statmaps=settings.statmaps,
+        dtype=settings.dtype,
+        seed=settings.seed,
+    )
+    LOG.info("Simulated resting-state runs of %d people are in %s.", settings.n_participants, out)
+    if settings.statmaps:
+        LOG.info("Their task maps are in %s.", measured_folder(out))
+    return 0

@@ -1,0 +1,1 @@
+"""Networks and bundles; the only home of torch."""

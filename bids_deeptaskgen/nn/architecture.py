@@ -1,0 +1,115 @@
+"""What a network's shape is, and how to read it off its weights (no torch here)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bids_deeptaskgen.errors import UserError
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Shape of a network; the defaults are the published model's.
+
+    Attributes
+    ----------
+    name : str
+        Family, e.g. ``attentionunet``.
+    in_channels, out_channels : int
+        Number of ROIs and of contrasts.
+    fdim : int
+        Channels at full resolution; doubled at every level.
+    max_level : int
+        Number of levels between the full resolution and the bottleneck, at least 1.
+    n_conv : int
+        Convolutions in each block.
+    batch_norm : bool
+        Whether each convolution of a block is followed by batch normalisation.
+    """
+
+    name: str = "attentionunet"
+    in_channels: int = 50
+    out_channels: int = 47
+    fdim: int = 64
+    max_level: int = 1
+    n_conv: int = 1
+    batch_norm: bool = True
+
+    def __str__(self) -> str:
+        norm = "with" if self.batch_norm else "without"
+        return (
+            f"{self.name}, {self.in_channels} -> {self.out_channels} channels, fdim {self.fdim}, "
+            f"max_level {self.max_level}, n_conv {self.n_conv}, {norm} batch normalisation"
+        )
+
+
+def read_architecture(shapes: Shapes, source: str) -> Architecture:
+    """Read the architecture off the names and shapes of a network's state.
+
+    Published checkpoints hold no hyper-parameters, but all of them show in the weights.
+
+    Parameters
+    ----------
+    shapes : mapping of str to tuple of int
+        State names and the shapes of their tensors.
+    source : str
+        Where they come from, for the error.
+
+    Returns
+    -------
+    Architecture
+
+    Raises
+    ------
+    UserError
+        If this is not an Attention U-Net.
+    """
+    name = _family(shapes)
+    first, last = shapes.get("in_block.conv.0.weight", ()), shapes.get("out_block.1.weight", ())
+    if name != "attentionunet" or len(first) != 5 or len(last) != 5:
+        groups = sorted({key.split(".")[0] for key in shapes})
+        guess = f" It looks like {name}." if name else ""
+        message = (
+            f"{source}: this is not an Attention U-Net, the only network that this version reads.{guess}\n"
+            f"Its {len(shapes)} tensors belong to: {', '.join(groups) or 'nothing'}.\n"
+            "Bring a checkpoint of the published Attention U-Net (in_block, downs, bottleneck, upscale, "
+            "attention_gates, ups, out_block)."
+        )
+        raise UserError(message)
+    convolutions = [key for key in shapes if re.fullmatch(r"in_block\.conv\.\d+\.weight", key)]
+    return Architecture(
+        name=name,
+        in_channels=first[1],
+        out_channels=last[0],
+        fdim=first[0],
+        max_level=len({key.split(".")[1] for key in shapes if key.startswith("downs.")}),
+        n_conv=sum(len(shapes[key]) == 5 for key in convolutions),
+        batch_norm="in_block.conv.1.running_mean" in shapes,
+    )
+
+
+def count_parameters(shapes: Shapes) -> int:
+    """Count the trained numbers of a network: all of its state but what batch normalisation measured."""
+    measured = ("running_mean", "running_var", "num_batches_tracked")
+    total = 0
+    for key, shape in shapes.items():
+        if not key.endswith(measured):
+            size = 1
+            for n in shape:
+                size *= n
+            total += size
+    return total
+
+
+def _family(shapes: Shapes) -> str | None:
+    """Tell the published families apart by the groups of their state; None for anything else."""
+    groups = {key.split(".")[0] for key in shapes}
+    if not {"in_block", "downs", "bottleneck", "ups", "out_block"} <= groups:
+        return None
+    if "attention_gates" in groups:
+        return "attentionunet" if "upscale" in groups else "attentionunetminimal"
+    if any(re.match(r"in_block\.skip\.", key) for key in shapes):
+        return "resunet"
+    return "unet" if "upscale" in groups else "unetminimal"

@@ -1,0 +1,129 @@
+"""The Attention U-Net of DeepTaskGen (Serin et al. 2025, Communications Biology 8:1572).
+
+Written from a description of the published network; state names, shapes and order are the published ones, so
+that its weights fit. In the comments on shapes, (50, 76, 93, 78) and so on are those of the published model.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bids_deeptaskgen.nn.architecture import Architecture
+
+
+class Block(nn.Module):
+    """n_conv times convolution, batch normalisation, ReLU; the size in voxels stays.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels of the input and the output.
+    n_conv : int
+        How many times.
+    batch_norm : bool
+        Whether there is batch normalisation.
+    """
+
+    def __init__(self, n_in: int, n_out: int, n_conv: int = 1, *, batch_norm: bool = True) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for i in range(n_conv):
+            layers.append(nn.Conv3d(n_out if i else n_in, n_out, kernel_size=3, padding=1))
+            if batch_norm:
+                layers.append(nn.BatchNorm3d(n_out))
+            layers.append(nn.ReLU(inplace=True))
+        self.conv = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, n_in, x, y, z) to (n, n_out, x, y, z)."""
+        return self.conv(x)  # type: ignore[no-any-return]
+
+
+class AttentionGate(nn.Module):
+    """Weigh a skip connection voxel by voxel by what the coarser level found.
+
+    As published it returns the weighted *projection* of the skip, not the skip itself, and it projects the
+    coarser map before it brings it to the skip's size.
+
+    Parameters
+    ----------
+    n_coarse, n_skip, n_inner : int
+        Channels of the coarser map, of the skip and of what both are projected to.
+    """
+
+    def __init__(self, n_coarse: int, n_skip: int, n_inner: int) -> None:
+        super().__init__()
+        self.W_g = nn.Conv3d(n_coarse, n_inner, kernel_size=1)
+        self.W_x = nn.Conv3d(n_skip, n_inner, kernel_size=1)
+        self.psi = nn.Sequential(nn.Conv3d(n_inner, 1, kernel_size=1), nn.Sigmoid())
+
+    def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
+        """Map (n, n_coarse, ...) and (n, n_skip, x, y, z) to (n, n_inner, x, y, z)."""
+        projected = self.W_x(skip)
+        weight = self.psi(F.relu(projected + resize(self.W_g(coarse), projected), inplace=True))
+        return projected * weight  # type: ignore[no-any-return]
+
+
+class AttentionUNet(nn.Module):
+    """From connectomes to statmaps.
+
+    Parameters
+    ----------
+    config : Architecture
+        Shape of the network.
+    """
+
+    def __init__(self, config: Architecture) -> None:
+        super().__init__()
+        if config.max_level < 1:
+            msg = f"max_level is {config.max_level}, but the network needs at least one level"
+            raise ValueError(msg)
+        self.config = config
+        f = [config.fdim * 2**level for level in range(config.max_level + 1)]  # 64, 128
+        up = f[::-1]  # 128, 64
+
+        def block(n_in: int, n_out: int) -> Block:
+            return Block(n_in, n_out, config.n_conv, batch_norm=config.batch_norm)
+
+        # The order of these lines is the order of the published state.
+        self.downs = nn.ModuleList(block(a, b) for a, b in zip(f, f[1:], strict=False))
+        self.ups = nn.ModuleList(block(2 * n, n) for n in up[:-1])
+        self.upscale = nn.ModuleList(nn.ConvTranspose3d(2 * n, n, kernel_size=3, stride=2) for n in up)
+        self.in_block = block(config.in_channels, f[0])
+        self.bottleneck = block(f[-1], 2 * f[-1])
+        self.attention_gates = nn.ModuleList(AttentionGate(n, n, n) for n in up)
+        self.out_block = nn.Sequential(
+            block(2 * f[0], f[0]), nn.Conv3d(f[0], config.out_channels, kernel_size=1)
+        )
+
+    def features(self, x: Tensor) -> Tensor:
+        """Everything but the last, voxelwise layer: (n, in_channels, x, y, z) to (n, fdim, x, y, z)."""
+        skips = [self.in_block(x)]  # (64, 76, 93, 78)
+        for down in self.downs:
+            skips.append(down(F.max_pool3d(skips[-1], 2)))  # (128, 38, 46, 39)
+        x = self.bottleneck(F.max_pool3d(skips[-1], 2))  # (256, 19, 23, 19)
+        blocks = [*self.ups, self.out_block[0]]
+        for upscale, gate, block in zip(self.upscale, self.attention_gates, blocks, strict=True):
+            x = upscale(x)  # (128, 39, 47, 39), then (64, 77, 93, 79)
+            skip = gate(x, skips.pop())  # (128, 38, 46, 39), then (64, 76, 93, 78)
+            x = torch.cat([resize(x, skip), skip], dim=1)  # (256, 38, 46, 39), then (128, 76, 93, 78)
+            del skip  # the widest moment is ahead
+            x = block(x)  # (128, 38, 46, 39), then (64, 76, 93, 78)
+        return x
+
+    def head(self, rows: Tensor) -> Tensor:
+        """Apply the last layer to chosen voxels only: (n_voxels, fdim) to (n_voxels, out_channels)."""
+        last = cast(nn.Conv3d, self.out_block[1])
+        return F.linear(rows, last.weight.flatten(1), last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, in_channels, x, y, z) to (n, out_channels, x, y, z)."""
+        return self.out_block[1](self.features(x))  # type: ignore[no-any-return]
+
+
+def resize(x: Tensor, like: Tensor) -> Tensor:
+    """Bring x to the size of ``like`` by trilinear interpolation, unless it has it."""
+    size = like.shape[2:]
+    return x if x.shape[2:] == size else F.interpolate(x, size=size, mode="trilinear")

@@ -1,0 +1,248 @@
+"""A model is a folder that explains itself: card, weights, ROI maps, masks (no torch here)."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.core.grid import MODEL_GRID, Grid
+from bids_deeptaskgen.core.niftistream import load_image
+from bids_deeptaskgen.core.niftiwrite import save_nifti
+from bids_deeptaskgen.core.projection import read_roi_maps, roi_projection
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.nn.architecture import Shapes, read_architecture
+from bids_deeptaskgen.nn.card import INPUT_MASKS, Card, CardGrid, card_text, read_card
+
+WEIGHTS = "weights.safetensors"
+ROIS = "rois.nii.gz"
+BRAIN_MASK = "brain_mask.nii.gz"
+OUTPUT_MASK = "output_mask.nii.gz"
+FILES = (WEIGHTS, ROIS, BRAIN_MASK, OUTPUT_MASK)
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model that was found whole and consistent.
+
+    Attributes
+    ----------
+    folder : Path
+    card : Card
+    brain_mask : boolean array of shape (76, 93, 78)
+        Voxels of the connectome.
+    output_mask : boolean array of shape (76, 93, 78)
+        Voxels that are predicted.
+    """
+
+    folder: Path
+    card: Card
+    brain_mask: NDArray[np.bool_]
+    output_mask: NDArray[np.bool_]
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hash of the weights' file, which names the model beyond doubt."""
+        return self.card.sha256[WEIGHTS]
+
+    @property
+    def files_sha256(self) -> str:
+        """Hash over all files: weights, ROI maps and masks decide together what comes out."""
+        return hashlib.sha256("".join(self.card.sha256[name] for name in FILES).encode()).hexdigest()
+
+    def rois(self) -> NDArray[np.float64]:
+        """Read the ROI maps: (n_rois, n_voxels) over the brain mask's voxels in C order."""
+        return read_roi_maps(self.folder / ROIS, self.brain_mask)
+
+    def projection(self) -> NDArray[np.float64]:
+        """Compute what turns voxels into ROI series, (n_rois, n_voxels); see `roi_projection`.
+
+        It takes under a second for 50 maps of 235,375 voxels and is not stored: twice the bundle's size.
+        """
+        return roi_projection(self.rois())
+
+    def weights(self) -> dict[str, Array]:
+        """Read the network's state: names to arrays."""
+        from safetensors.numpy import load_file
+
+        return load_file(self.folder / WEIGHTS)
+
+    def shapes(self) -> Shapes:
+        """Read the names and shapes of the network's state, not its values."""
+        return _weight_shapes(self.folder / WEIGHTS)
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Open a bundle after checking that it is whole and that its parts fit each other.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    UserError
+        If a file is missing or is not the one that the card names by its hash, or if card, weights, ROI
+        maps and masks do not fit each other or the grid of this software.
+    """
+    card = read_card(folder / "card.json")
+    check_card(card, folder)
+    _check_hashes(folder, card)
+    weights, rois = _weight_shapes(folder / WEIGHTS), load_image(folder / ROIS)
+    found = read_architecture(weights, str(folder / WEIGHTS))
+    if found != card.architecture:
+        raise _misfit(folder, f"the weights are of {found}, the card says {card.architecture}")
+    n_maps = rois.shape[3] if len(rois.shape) == 4 else 1
+    if n_maps != found.in_channels:
+        raise _misfit(folder, f"there are {n_maps} ROI maps for {found.in_channels} input channels")
+    if Grid.of(rois.shape, rois.affine) != MODEL_GRID:
+        raise _misfit(folder, f"{ROIS} has {Grid.of(rois.shape, rois.affine)}, the model {MODEL_GRID}")
+    return Bundle(folder, card, _read_mask(folder, BRAIN_MASK), _read_mask(folder, OUTPUT_MASK))
+
+
+def check_card(card: Card, folder: Path) -> None:
+    """Check that a card does not contradict itself and is of a kind that this version can compute.
+
+    Parameters
+    ----------
+    card : Card
+    folder : Path
+        Named in the error.
+
+    Raises
+    ------
+    UserError
+        A sentence for the first thing that does not fit.
+    """
+    shape, labels = card.architecture, [contrast.label for contrast in card.contrasts]
+    n_pairs = shape.in_channels * (shape.in_channels - 1) // 2
+    if card.grid != CardGrid():
+        raise _misfit(folder, f"the card's grid is {card.grid}, this version computes on {CardGrid()}")
+    if len(labels) != shape.out_channels:
+        raise _misfit(folder, f"{len(labels)} contrasts are named for {shape.out_channels} output channels")
+    if len(set(labels)) != len(labels) or not all(label.isascii() and label.isalnum() for label in labels):
+        raise _misfit(folder, "contrast labels must differ from each other and be letters and digits only")
+    if card.input_mask not in INPUT_MASKS:
+        raise _misfit(folder, f"input_mask is {card.input_mask!r}, it must be one of {INPUT_MASKS}")
+    if card.window_minutes is not None and not card.window_minutes > 0:
+        raise _misfit(folder, f"window_minutes is {card.window_minutes}, it must be more than 0 or null")
+    if card.mean_roi_connectome is not None and len(card.mean_roi_connectome) != n_pairs:
+        raise _misfit(
+            folder,
+            f"mean_roi_connectome has {len(card.mean_roi_connectome)} values, "
+            f"{shape.in_channels} ROIs have {n_pairs} pairs",
+        )
+
+
+def save_bundle(
+    folder: Path, card: Card, weights: Mapping[str, Array], rois: Array, masks: tuple[Array, Array]
+) -> Bundle:
+    """Write a bundle, whole or not at all, and open it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it shall be; must not exist.
+    card : Card
+        Its hashes are replaced by those of the files.
+    weights : mapping of str to array
+        The network's state, under the published names.
+    rois : array of shape (n_rois, 76, 93, 78)
+        ROI maps on the model's grid.
+    masks : tuple of two arrays of shape (76, 93, 78)
+        Brain mask and output mask.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    UserError
+        If the folder exists, or the parts do not fit each other; nothing is left behind.
+    """
+    from safetensors.numpy import save
+
+    if folder.exists():
+        message = f"{folder}: exists already. Choose another folder, or remove it first."
+        raise UserError(message)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        affine = np.array(MODEL_GRID.affine)
+        state = {key: np.asarray(value, order="C") for key, value in weights.items()}
+        (temporary / WEIGHTS).write_bytes(save(state))  # save_file would hide it from other users
+        save_nifti(temporary / ROIS, np.moveaxis(rois, 0, 3), affine)
+        for name, mask in zip((BRAIN_MASK, OUTPUT_MASK), masks, strict=True):
+            save_nifti(temporary / name, np.asarray(mask) != 0, affine, dtype=np.uint8)
+        card = replace(card, sha256={name: _sha256(temporary / name) for name in FILES})
+        (temporary / "card.json").write_text(card_text(card), "utf-8")
+        bundle = load_bundle(temporary)
+        temporary.rename(folder)
+    except OSError as error:
+        message = f"{folder}: the model cannot be written there ({error}). Choose a folder with space."
+        raise UserError(message) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return replace(bundle, folder=folder)
+
+
+def unmask(values: Array, mask: NDArray[np.bool_]) -> Array:
+    """Lay values of a mask's voxels out in space: (..., n_voxels) to (..., x, y, z), zero elsewhere."""
+    volumes = np.zeros(values.shape[:-1] + mask.shape, values.dtype)
+    volumes[..., mask] = values
+    return volumes
+
+
+def _check_hashes(folder: Path, card: Card) -> None:
+    if sorted(card.sha256) != sorted(FILES):
+        raise _misfit(folder, f"the card has hashes of {sorted(card.sha256)}, not of {sorted(FILES)}")
+    for name in FILES:
+        path = folder / name
+        if not path.is_file():
+            raise _misfit(folder, f"{name} is missing")
+        if _sha256(path) != card.sha256[name]:
+            raise _misfit(folder, f"{name} is not the file that the card names: its sha256 differs")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _weight_shapes(path: Path) -> Shapes:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        message = f"{path}: cannot be read as safetensors ({error}). Fetch or import the model again."
+        raise UserError(message) from error
+
+
+def _read_mask(folder: Path, name: str) -> NDArray[np.bool_]:
+    image = load_image(folder / name)
+    if Grid.of(image.shape, image.affine) != MODEL_GRID or len(image.shape) != 3:
+        raise _misfit(folder, f"{name} has {Grid.of(image.shape, image.affine)}, the model {MODEL_GRID}")
+    mask: NDArray[np.bool_] = np.asarray(image.dataobj) != 0
+    if not mask.any():
+        raise _misfit(folder, f"{name} is empty")
+    return mask
+
+
+def _misfit(folder: Path, what: str) -> UserError:
+    return UserError(
+        f"{folder}: the parts of this model do not fit together: {what}.\nFetch or import the model again."
+    )

@@ -1,0 +1,1 @@
+"""Figures and pages; the only home of matplotlib and jinja2."""

@@ -1,0 +1,65 @@
+"""Where the package's own files and a user's models are."""
+
+import os
+from importlib import resources
+from pathlib import Path
+
+from bids_deeptaskgen.errors import UserError
+
+EMBEDDED = "embedded"
+HOME_VARIABLE = "DEEPTASKGEN_HOME"
+
+
+def embedded_bundle() -> Path:
+    """Give the folder of the model that comes with the package, for trying the software."""
+    return Path(str(resources.files("bids_deeptaskgen"))) / "data" / EMBEDDED
+
+
+def models_home() -> Path:
+    """Give the folder in which models are looked for by name; it need not exist.
+
+    ``models`` in ``$DEEPTASKGEN_HOME`` if that is set, else in ``deeptaskgen`` of ``$XDG_DATA_HOME`` (default
+    ``~/.local/share``).
+    """
+    if home := os.environ.get(HOME_VARIABLE):
+        return Path(home).expanduser() / "models"
+    data = os.environ.get("XDG_DATA_HOME")
+    # The XDG standard says that a path that is not absolute is to be ignored.
+    share = Path(data) if data and Path(data).is_absolute() else Path("~/.local/share").expanduser()
+    return share / "deeptaskgen" / "models"
+
+
+def find_model(name_or_folder: str | Path) -> Path:
+    """Find a model's bundle.
+
+    Parameters
+    ----------
+    name_or_folder : str or Path
+        ``embedded``, a folder that holds ``card.json``, or the name of a model in `models_home`.
+
+    Returns
+    -------
+    Path
+        The bundle's folder; it is not opened here.
+
+    Raises
+    ------
+    UserError
+        If there is no such model: what was asked, where it was looked for, what to do.
+    """
+    if str(name_or_folder) == EMBEDDED:
+        return embedded_bundle()
+    home = models_home()
+    folder, named = Path(name_or_folder).expanduser(), home / name_or_folder
+    for place in (folder, named):
+        if (place / "card.json").is_file():
+            return place
+    found = sorted(path.parent.name for path in home.glob("*/card.json"))
+    message = (
+        f"There is no model {str(name_or_folder)!r}: {folder.absolute()} is not a model's folder (with "
+        f"card.json), and {named} neither. Models found in {home}: {', '.join(found) or 'none'}.\n"
+        f"Make one of a published checkpoint by `deeptaskgen models import CHECKPOINT {named} --rois FILE "
+        f"--name NAME`, or give --model {EMBEDDED} to try the software with the model "
+        "that comes with it (not for science)."
+    )
+    raise UserError(message)

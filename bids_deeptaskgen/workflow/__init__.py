@@ -1,0 +1,1 @@
+"""The nipype graph; the only home of nipype."""

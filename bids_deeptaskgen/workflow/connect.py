@@ -1,0 +1,131 @@
+"""First step: the files of a person become connectomes that wait for their prediction."""
+
+import logging
+
+import numpy as np
+
+from bids_deeptaskgen.bids.inputs import collect_sessions
+from bids_deeptaskgen.bids.outputs import finished, input_fingerprint
+from bids_deeptaskgen.bids.preflight import Query
+from bids_deeptaskgen.core.atomic import atomic_path, write_json
+from bids_deeptaskgen.core.confounds import Cleaning
+from bids_deeptaskgen.core.person import PersonConnectome, connect_person
+from bids_deeptaskgen.core.plan import Demands
+from bids_deeptaskgen.core.quality import coverage_of_rois, quality_metrics
+from bids_deeptaskgen.core.run import SessionInputs
+from bids_deeptaskgen.nn.bundle import Bundle
+from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.workflow.faults import as_record, noted
+from bids_deeptaskgen.workflow.models import load_model, roi_space, roi_weights
+from bids_deeptaskgen.workflow.records import CONNECTED, PRESENT, Job, Record, read_record
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+
+def query_of(settings: ParticipantSettings) -> Query:
+    """Which data the settings ask for."""
+    return Query(
+        task=settings.task_id,
+        desc=settings.desc,
+        participants=settings.participant_label,
+        sessions=settings.session_label,
+        runs=settings.run_id,
+    )
+
+
+def connect_person_job(job: Job) -> list[Record]:
+    """Compute the connectomes of all sessions of a person.
+
+    Parameters
+    ----------
+    job : Job
+
+    Returns
+    -------
+    list of Record
+        One for each session, or one that says why there is none.
+    """
+    found: list[SessionInputs] = []
+
+    def collect() -> Record:
+        query, combine = query_of(job.settings), job.settings.combine_runs
+        found.extend(collect_sessions(job.derivatives, job.subject, query, combine_runs=combine))
+        return Record(job.subject)
+
+    looked_up = as_record(job, Record(job.subject), collect)
+    if looked_up.failed:
+        return [noted(job, looked_up)]
+    return [_connect_session(job, session) for session in found]
+
+
+def _connect_session(job: Job, session: SessionInputs) -> Record:
+    record = Record(session.subject, session.session, session.entities)
+    return noted(job, as_record(job, record, lambda: _connect(job, session, record)))
+
+
+def _connect(job: Job, session: SessionInputs, record: Record) -> Record:
+    fingerprint = input_fingerprint(session)
+    output = job.settings.output_dir
+    bundle = load_model(job.model)
+    n_maps = len(bundle.card.contrasts)
+    if finished(output, session, job.settings_hash, fingerprint):
+        return record.now(status=PRESENT, n_maps=n_maps)
+    waiting = job.connectomes / f"{record.name.replace(' ', '_')}_{job.settings_hash[:12]}_{fingerprint[:12]}"
+    note_file, connectome = waiting.with_suffix(".json"), waiting.with_suffix(".npy")
+    if note_file.exists() and connectome.exists():
+        logger.info("%s: the connectome of an earlier run that was broken off is used", record.name)
+        return read_record(note_file).now(connectome=str(connectome))
+    person = connect_person(
+        session, roi_space(job.model), _cleaning(job.settings), _demands(job.settings, bundle)
+    )
+    facts = _facts(job, session, person, bundle) | {"input_fingerprint": fingerprint}
+    with atomic_path(connectome) as temporary, temporary.open("wb") as file:
+        np.save(file, person.connectomes)
+    record = record.now(status=CONNECTED, connectome=str(connectome), facts=facts)
+    write_json(note_file, record.as_json())
+    return record
+
+
+def _cleaning(settings: ParticipantSettings) -> Cleaning:
+    return Cleaning(
+        nuisance_regressors=settings.nuisance_regressors,
+        high_pass=None if settings.high_pass == "auto" else float(settings.high_pass),
+        fd_threshold=settings.fd_threshold,
+        dummy_scans=None if settings.dummy_scans == "auto" else int(settings.dummy_scans),
+    )
+
+
+def _demands(settings: ParticipantSettings, bundle: Bundle) -> Demands:
+    return Demands(
+        min_minutes=settings.min_minutes,
+        min_dof=settings.min_dof,
+        n_windows=None if settings.n_windows == "auto" else int(settings.n_windows),
+        window_minutes=bundle.card.window_minutes,
+    )
+
+
+def _facts(job: Job, session: SessionInputs, person: PersonConnectome, bundle: Bundle) -> dict[str, object]:
+    """Gather what sidecars and the quality file will say of the input."""
+    grey_matter = bundle.output_mask[bundle.brain_mask]
+    coverage = coverage_of_rois(roi_weights(job.model), person.has_signal)
+    return {
+        "runs": [
+            {
+                "sources": [
+                    path.relative_to(job.derivatives).as_posix()
+                    for path in (run.bold, run.mask, run.confounds)
+                    if path is not None
+                ],
+                "regressors": list(plan.columns),
+                "n_volumes": plan.series.n_volumes,
+                "n_volumes_kept": len(plan.kept),
+                "t_r": plan.t_r,
+                "resampled": plan.sampler.resamples,
+            }
+            for run, plan in zip(session.runs, person.runs, strict=True)
+        ],
+        "n_windows": person.n_windows,
+        "n_connectomes": len(person.connectomes),
+        "metrics": quality_metrics(person, coverage, grey_matter, bundle.card.mean_roi_connectome),
+        "roi_coverage": [float(f"{share:.6g}") for share in coverage],
+    }

@@ -1,0 +1,219 @@
+"""How the graph is run: plugin, work folder, and what nipype must not do."""
+
+import configparser
+import contextlib
+import logging
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.workflow.progress import Watcher
+from bids_deeptaskgen.workflow.records import Job
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+# MultiProc looks for finished nodes this often; its default of 2 s a step takes longer than the work.
+POLL_S = 0.05
+
+
+def available_cpus() -> int:
+    """Count the CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def available_gb() -> float:
+    """Memory in GB that this process may use: the machine's, or the container's limit if that is lower."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):
+            limits.append(int(Path(path).read_text("ascii")))
+    return min(limits) / 1e9
+
+
+def threads_of(settings: ParticipantSettings) -> int:
+    """Threads of one process: as asked, or all cores up to eight, whatever the number of processes.
+
+    The results of a network depend on its threads in the last digits, so the number must not follow from
+    how many people happen to be computed side by side.
+    """
+    return settings.omp_nthreads or min(settings.nprocs or available_cpus(), 8)
+
+
+@contextlib.contextmanager
+def private_folder(work: Path) -> Iterator[Path]:
+    """Make a folder that is this process's alone, and remove it at the end.
+
+    Folders of processes of this machine that are gone are removed too. Nobody else may read what nipype
+    pickles there.
+
+    Parameters
+    ----------
+    work : Path
+        Folder in which it is made.
+
+    Yields
+    ------
+    Path
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    host = socket.gethostname()
+    for left in work.glob(f"run-{host}-*"):
+        if not _alive(int(left.name.rpartition("-")[2])):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = work / f"run-{host}-{os.getpid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) -> None:
+    """Schedule the jobs with nipype and wait for them.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    folder : Path
+        Private work folder.
+    settings : ParticipantSettings
+        nprocs, mem, use_plugin, stop_on_first_crash.
+    """
+    _quieten(folder, settings)
+    # nipype reads its configuration when it is imported.
+    from bids_deeptaskgen.workflow.interfaces import Shell
+    from bids_deeptaskgen.workflow.multiproc import SteadyMultiProc
+    from bids_deeptaskgen.workflow.participant import make_graph
+
+    graph = make_graph(jobs, folder, n_threads=threads_of(settings), use_gpu=uses_gpu(settings.device))
+    name, arguments = choose_plugin(settings, len(jobs))
+    logger.debug("nipype plugin %s %s", name, arguments)
+    plugin = SteadyMultiProc(arguments) if name == "MultiProc" else name
+    Shell.stopped_by = None
+    try:
+        graph.run(plugin=plugin, plugin_args=arguments)
+    except Exception as error:
+        # People whose process died left no record; the closing table tells of them.
+        if Shell.stopped_by is not None:
+            raise Shell.stopped_by from None
+        logger.error("the workflow did not finish (%s)", _first_line(error))
+        logger.debug("nipype", exc_info=True)
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
+
+
+def uses_gpu(device: str) -> bool:
+    """Whether the network will run on an NVIDIA GPU, told without importing torch."""
+    return device.startswith("cuda") or (device == "auto" and Path("/dev/nvidia0").exists())
+
+
+def choose_plugin(settings: ParticipantSettings, n_jobs: int) -> tuple[str, dict[str, Any]]:
+    """Choose nipype's plugin: the user's, or MultiProc where there is more than one thing to do at a time.
+
+    Returns
+    -------
+    name : str
+    arguments : dict
+    """
+    if settings.use_plugin is not None:
+        return _read_plugin(settings.use_plugin)
+    n_procs = settings.nprocs or available_cpus()
+    if n_procs == 1 or n_jobs == 1:
+        return "Linear", {}
+    # A fork of a process that has started threads or CUDA may hang.
+    return "MultiProc", {
+        "n_procs": n_procs,
+        "memory_gb": settings.mem or 0.9 * available_gb(),
+        "mp_context": "forkserver",
+        "raise_insufficient": False,
+        # nipype counts GPUs with nvidia-smi, and would wait for ever where a container has none.
+        "n_gpu_procs": 1,
+        "poll_sleep_duration": POLL_S,
+    }
+
+
+def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+        return str(content["plugin"]), dict(content.get("plugin_args") or {})
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        message = (
+            f"--use-plugin {path}: cannot be read ({type(error).__name__}: {error}).\n"
+            "It must be a YAML file with the keys plugin and plugin_args, as nipype documents them."
+        )
+        raise UserError(message) from error
+
+
+def _quieten(folder: Path, settings: ParticipantSettings) -> None:
+    """Keep nipype off the network and the home folder, and quiet unless -vv asks for its words."""
+    level = "INFO" if settings.verbose > 1 else "ERROR"
+    wanted = {
+        "execution": {
+            "crashdump_dir": str(settings.output_dir / "logs"),
+            "crashfile_format": "txt",
+            "hash_method": "timestamp",
+            "poll_sleep_duration": str(POLL_S),
+            "remove_unnecessary_outputs": "false",
+            "check_version": "false",
+            "stop_on_first_crash": str(settings.stop_on_first_crash).lower(),
+        },
+        "logging": {"workflow_level": level, "interface_level": level, "log_to_file": "false"},
+    }
+    # Worker processes read the file; this process may have imported nipype before.
+    home = folder / "nipype"
+    home.mkdir(exist_ok=True)
+    parser = configparser.ConfigParser()
+    parser.read_dict(wanted)
+    with (home / "nipype.cfg").open("w", encoding="utf-8") as file:
+        parser.write(file)
+    os.environ["NIPYPE_NO_ET"] = "1"
+    os.environ["NIPYPE_CONFIG_DIR"] = str(home)
+    from nipype import config
+    from nipype import logging as nipype_logging
+
+    config.update_config(wanted)
+    nipype_logging.update_logging(config)
+
+
+@contextlib.contextmanager
+def watched(folder: Path, n_people: int) -> Iterator[None]:
+    """Show how far the people are, by the records in a folder, while the block runs.
+
+    A bar on a terminal, one plain line a person in a log; it works with every plugin, since it only looks
+    at files.
+
+    Parameters
+    ----------
+    folder : Path
+        Where `records.note` writes.
+    n_people : int
+    """
+    stop = threading.Event()
+    watcher = Watcher(folder, n_people)
+    thread = threading.Thread(target=watcher.run, args=(stop,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

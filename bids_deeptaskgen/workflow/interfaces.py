@@ -1,0 +1,75 @@
+"""Shells around plain functions, so that nipype can schedule them. They read, call one function, write."""
+
+from typing import Any, ClassVar
+
+from nipype.interfaces.base import (
+    BaseInterface,
+    BaseInterfaceInputSpec,
+    TraitedSpec,
+    traits,
+)
+
+from bids_deeptaskgen.workflow.connect import connect_person_job
+from bids_deeptaskgen.workflow.predict import predict_chunk
+from bids_deeptaskgen.workflow.records import Record
+
+
+class _Records(TraitedSpec):
+    records = traits.Any(desc="how far each session is")
+
+
+class Shell(BaseInterface):
+    """What both shells share.
+
+    A shell has a method ``_compute`` that calls its one function and gives the records.
+
+    nipype takes whatever is raised in a node for a fault of that node, even the user's Ctrl-C or the
+    scheduler's SIGTERM. These are kept here, so that nothing more is begun and the engine can raise them.
+    """
+
+    output_spec = _Records
+    stopped_by: ClassVar[BaseException | None] = None
+
+    def _run_interface(self, runtime: Any) -> Any:
+        if Shell.stopped_by is not None:
+            raise Shell.stopped_by
+        try:
+            self._records = self._compute()
+        except Exception:
+            raise
+        except BaseException as stop:
+            Shell.stopped_by = stop
+            raise
+        return runtime
+
+    def _list_outputs(self) -> dict[str, Any]:
+        return {"records": self._records}
+
+
+class _ConnectInputs(BaseInterfaceInputSpec):
+    job = traits.Any(mandatory=True, desc="person to be done")
+
+
+class Connect(Shell):
+    """Connectomes of one person."""
+
+    input_spec = _ConnectInputs
+
+    def _compute(self) -> list[Record]:
+        return connect_person_job(self.inputs.job)
+
+
+class _PredictInputs(BaseInterfaceInputSpec):
+    jobs = traits.List(mandatory=True, desc="people of the chunk")
+    records = traits.List(mandatory=True, desc="records of each person")
+    n_threads = traits.Int(1, usedefault=True, desc="CPU threads of the network")
+    use_gpu = traits.Bool(default_value=False, usedefault=True, desc="whether this node occupies a GPU")
+
+
+class Predict(Shell):
+    """Statmaps of a chunk of people."""
+
+    input_spec = _PredictInputs
+
+    def _compute(self) -> list[Record]:
+        return predict_chunk(self.inputs.jobs, self.inputs.records, self.inputs.n_threads)

@@ -1,0 +1,154 @@
+"""Second step: the connectomes of a chunk of people become statmaps, by one network for all of them."""
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.workflow.faults import as_record, noted
+from bids_deeptaskgen.workflow.models import load_model
+from bids_deeptaskgen.workflow.records import CONNECTED, Job, Record, flatten
+from bids_deeptaskgen.workflow.results import write_results
+
+if TYPE_CHECKING:
+    from bids_deeptaskgen.nn.predict import Network
+
+Floats = NDArray[np.float32]
+# Mean over windows, and its spread where there are several.
+Maps = tuple[Floats, Floats | None]
+Item = TypeVar("Item")
+
+
+def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_threads: int) -> list[Record]:
+    """Predict and write the maps of a chunk of people.
+
+    The next connectome is read, and the last person's maps are written, while one is predicted.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    records : sequence of sequence of Record
+        What the first step gave for each job.
+    n_threads : int
+        CPU threads of the network.
+
+    Returns
+    -------
+    list of Record
+        One for each session.
+    """
+    from bids_deeptaskgen.nn.predict import load_network, set_threads
+
+    job_of = {job.subject: job for job in jobs}
+    over = [record for record in flatten(records) if record.status != CONNECTED]
+    waiting = [record for record in flatten(records) if record.status == CONNECTED]
+    if not waiting:
+        return over
+    settings = jobs[0].settings
+    set_threads(n_threads)
+    network = load_network(load_model(jobs[0].model), settings.device, input_mask=settings.input_mask)
+    pending: list[Future[Record]] = []
+    with ThreadPoolExecutor(1) as writer:
+        for number, windows in groupby(ahead(_windows(waiting)), key=itemgetter(0)):
+            record, job = waiting[number], job_of[waiting[number].subject]
+            record, maps = _predict(job, record, network, map(itemgetter(1), windows))
+            if maps is None:
+                over.append(record)
+                continue
+            # No more than one person's maps wait for the disk, so that memory stays bounded.
+            if pending:
+                pending[-1].result()
+            pending.append(writer.submit(_finish, job, record, maps, str(network.device)))
+    return over + [future.result() for future in pending]
+
+
+def _predict(
+    job: Job, record: Record, network: "Network", windows: Iterable[Floats | Exception]
+) -> tuple[Record, Maps | None]:
+    """Predict one person: the record, and the maps unless that failed."""
+    from bids_deeptaskgen.nn.predict import predict_windows
+
+    maps: list[Maps] = []
+
+    def compute() -> Record:
+        maps.append(predict_windows(network, map(_checked, windows)))
+        return record
+
+    made = as_record(job, record, compute)
+    return (made, maps[0]) if maps else (noted(job, made), None)
+
+
+def _windows(records: Sequence[Record]) -> Iterator[tuple[int, Floats | Exception]]:
+    """Read connectomes one by one: the record's number, and a window or what was wrong with its file."""
+    for number, record in enumerate(records):
+        try:
+            for window in np.load(record.connectome, mmap_mode="r"):
+                yield number, np.array(window)
+        except (OSError, ValueError) as error:
+            yield number, error
+
+
+def _checked(window: Floats | Exception) -> Floats:
+    if isinstance(window, Exception):
+        raise window
+    return window
+
+
+def _finish(job: Job, record: Record, maps: Maps, device: str) -> Record:
+    """Write a person's maps and let go of the connectome."""
+    done = noted(job, as_record(job, record, lambda: write_results(job, record, *maps, device)))
+    if not done.failed:
+        waiting = Path(record.connectome)
+        for path in (waiting.with_suffix(".json"), waiting):
+            with suppress(FileNotFoundError):
+                path.unlink()
+    return done
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Go through items while a thread makes the next one.
+
+    Parameters
+    ----------
+    items : iterable
+        Must not raise.
+
+    Yields
+    ------
+    item
+    """
+    end = object()
+    made: queue.Queue[Item | object] = queue.Queue(maxsize=1)
+    stop = threading.Event()
+
+    def make() -> None:
+        for item in items:
+            if not _put(made, item, stop):
+                return
+        _put(made, end, stop)
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    try:
+        while (item := made.get()) is not end:
+            yield item  # type: ignore[misc]
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _put(made: "queue.Queue[Item]", item: Item, stop: threading.Event) -> bool:
+    """Hand an item over, unless nobody wants it any more."""
+    while not stop.is_set():
+        with suppress(queue.Full):
+            made.put(item, timeout=0.1)
+            return True
+    return False

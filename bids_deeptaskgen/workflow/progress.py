@@ -1,0 +1,86 @@
+"""How far the people are: a bar on a terminal, plain lines in a log."""
+
+import logging
+import sys
+import threading
+from pathlib import Path
+
+from bids_deeptaskgen.workflow.records import CONNECTED, Record, read_record
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+LOOK_EVERY_S = 0.5
+_WORDS = {
+    CONNECTED: "connectome made",
+    "done": "{n} maps written",
+    "present": "{n} maps are there already",
+    "failed": "failed: {reason}",
+    "crashed": "failed: {reason}",
+}
+
+
+class Watcher:
+    """Looks at the records of a run and says what is new.
+
+    It sees nothing but files, so it works with every plugin of nipype, on one machine or many.
+
+    Parameters
+    ----------
+    folder : Path
+        Where `records.note` writes.
+    n_people : int
+    """
+
+    def __init__(self, folder: Path, n_people: int) -> None:
+        self._folder = folder
+        self._n_people = n_people
+        self._seen: dict[Path, str] = {}
+        self._stamps: dict[Path, int] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Look until told to stop, and once more."""
+        if not sys.stderr.isatty():
+            while not stop.wait(LOOK_EVERY_S):
+                self._log()
+            self._log()
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        # The console of the log, so that lines and bar do not write over each other.
+        with Progress(*columns) as progress:
+            connected = progress.add_task("connectomes", total=self._n_people)
+            finished = progress.add_task("maps", total=self._n_people)
+            while True:
+                last = stop.wait(LOOK_EVERY_S)
+                self._log()
+                subjects = {status: self._subjects(status) for status in ("any", "over")}
+                progress.update(connected, completed=len(subjects["any"]))
+                progress.update(finished, completed=len(subjects["over"]))
+                if last:
+                    return
+
+    def _subjects(self, which: str) -> set[str]:
+        """People with any session begun, or with all begun sessions over."""
+        begun = {path.stem.partition("_")[0] for path in self._seen}
+        waiting = {path.stem.partition("_")[0] for path, status in self._seen.items() if status == CONNECTED}
+        return begun if which == "any" else begun - waiting
+
+    def _log(self) -> None:
+        for path in sorted(self._folder.glob("*.json")):
+            stamp = path.stat().st_mtime_ns
+            if self._stamps.get(path) == stamp:
+                continue
+            self._stamps[path] = stamp
+            record = read_record(path)
+            if self._seen.get(path) != record.status:
+                self._seen[path] = record.status
+                self._say(record)
+
+    def _say(self, record: Record) -> None:
+        n_begun, n_over = len(self._subjects("any")), len(self._subjects("over"))
+        reason = record.reason.splitlines()[0] if record.reason else ""
+        words = _WORDS[record.status].format(n=record.n_maps, reason=reason)
+        n_counted = n_begun if record.status == CONNECTED else n_over
+        level = logging.ERROR if record.failed else logging.INFO
+        logger.log(level, "%s: %s (%d of %d people)", record.name, words, n_counted, self._n_people)

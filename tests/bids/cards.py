@@ -1,0 +1,30 @@
+"""A model's card for tests."""
+
+from dataclasses import replace
+
+from bids_deeptaskgen.contrasts import load_contrasts
+from bids_deeptaskgen.nn.architecture import Architecture
+from bids_deeptaskgen.nn.card import Card, CardGrid
+
+
+def card(**changes: object) -> Card:
+    base = Card(
+        name="tiny",
+        description="A network.",
+        architecture=Architecture("attentionunet", 50, 47, 4, 1, 1, True),
+        contrasts=load_contrasts(),
+        roi_set="spheres",
+        grid=CardGrid(),
+        units="z",
+        input_mask="brain",
+        window_minutes=7.2,
+        training="simulated people",
+        licence="Apache-2.0",
+        citation="nobody",
+        parent=None,
+        for_science=True,
+        notice="",
+        mean_roi_connectome=None,
+        sha256={"weights.safetensors": "ab" * 32},
+    )
+    return replace(base, **changes)

@@ -1,0 +1,82 @@
+"""Small models for tests."""
+
+import numpy as np
+import torch
+
+from bids_deeptaskgen.contrasts import Contrast
+from bids_deeptaskgen.core.grid import MODEL_GRID
+from bids_deeptaskgen.nn.architecture import Architecture
+from bids_deeptaskgen.nn.attention_unet import AttentionUNet
+from bids_deeptaskgen.nn.bundle import save_bundle
+from bids_deeptaskgen.nn.card import Card, CardGrid
+
+TINY = Architecture(in_channels=3, out_channels=2, fdim=2)
+
+
+def tiny_network(architecture=TINY, seed=0):
+    """A random network whose batch normalisation has seen data."""
+    torch.manual_seed(seed)
+    network = AttentionUNet(architecture)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm3d):
+            torch.nn.init.normal_(layer.running_mean)
+            torch.nn.init.uniform_(layer.running_var, 0.5, 2)
+            torch.nn.init.uniform_(layer.weight, 0.5, 1.5)
+            torch.nn.init.normal_(layer.bias)
+    return network.eval()
+
+
+def ellipsoid(size=1.0):
+    """A mask on the model's grid that looks like no brain but costs nothing to make."""
+    axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in MODEL_GRID.shape), indexing="ij", sparse=True)
+    return sum(axis**2 for axis in axes) < size**2
+
+
+def tiny_card(architecture=TINY, **changes):
+    """A card for random weights."""
+    labels = [f"contrast{i}" for i in range(architecture.out_channels)]
+    values = {
+        "name": "tiny",
+        "description": "Random weights.",
+        "architecture": architecture,
+        "contrasts": tuple(Contrast(label, label.upper(), "TASK", 0.5) for label in labels),
+        "roi_set": "noise",
+        "grid": CardGrid(),
+        "units": "z",
+        "input_mask": "brain",
+        "window_minutes": 7.2,
+        "training": "none",
+        "licence": "CC0",
+        "citation": "none",
+        "parent": None,
+        "for_science": False,
+        "notice": "For tests.",
+        "mean_roi_connectome": tuple(
+            0.1 for _ in range(architecture.in_channels * (architecture.in_channels - 1) // 2)
+        ),
+        "sha256": {},
+    }
+    return Card(**(values | changes))
+
+
+def tiny_bundle(folder, network=None, **changes):
+    """Write a bundle of a small network with noise for ROI maps and an ellipsoid for a brain."""
+    network = network or tiny_network()
+    rng = np.random.default_rng(0)
+    brain = ellipsoid()
+    rois = np.zeros((network.config.in_channels, *brain.shape), np.float32)
+    rois[:, brain] = rng.standard_normal((len(rois), int(brain.sum())), np.float32)
+    weights = {key: value.numpy() for key, value in network.state_dict().items()}
+    return save_bundle(folder, tiny_card(network.config, **changes), weights, rois, (brain, ellipsoid(0.5)))
+
+
+BRAIN = Architecture(in_channels=6, out_channels=3, fdim=4)
+
+
+def brain_bundle(folder, seed=0):
+    """Write a bundle of a small random network that works on real brains' masks."""
+    from bids_deeptaskgen.core.rois import brain_mask, coordinate_rois, grey_matter_mask
+
+    weights = {key: value.numpy() for key, value in tiny_network(BRAIN, seed).state_dict().items()}
+    masks = (brain_mask(), grey_matter_mask())
+    return save_bundle(folder, tiny_card(BRAIN), weights, coordinate_rois(BRAIN.in_channels), masks)

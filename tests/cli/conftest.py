@@ -1,0 +1,47 @@
+"""What the tests of the command line share."""
+
+import logging
+import sys
+import types
+import warnings
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _messages_as_before():
+    """Undo what setting up the messages changes for the whole process."""
+    root, ours = logging.getLogger(), logging.getLogger("bids_deeptaskgen")
+    handlers, levels = list(root.handlers), (root.level, ours.level)
+    yield
+    logging.captureWarnings(capture=False)
+    warnings.resetwarnings()
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+
+
+@pytest.fixture(autouse=True)
+def _package_for_other_processes(monkeypatch):
+    """Let the processes that a test starts find the package that is tested."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+
+@pytest.fixture
+def fake_command(monkeypatch):
+    """Put functions in the place of a command's module; the settings they are called with are in a list."""
+    seen = []
+
+    def install(module, function="run", outcome=0):
+        def run(settings):
+            seen.append(settings)
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
+
+        name = f"bids_deeptaskgen.commands.{module}"
+        monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(**{function: run}))
+        return seen
+
+    return install

@@ -1,0 +1,161 @@
+"""The group level reads an output dataset alone, and says who is missing."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from bids_deeptaskgen.bids.outputs import output_path, sidecar_path, write_completion, write_tsv
+from bids_deeptaskgen.bids.results import read_results, read_tsv
+from bids_deeptaskgen.commands import group
+from bids_deeptaskgen.core.atomic import write_json
+from bids_deeptaskgen.core.grid import OUTPUT_GRID
+from bids_deeptaskgen.core.niftiwrite import save_nifti
+from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.settings import GroupSettings
+
+LABELS = ("wm2bk", "motorLh")
+VOXEL, EDGE = (40, 50, 30), (41, 50, 30)
+
+
+def add_session(output, subject, session, value, *, settings_hash="a" * 64):
+    """One finished session: every map has a value at a voxel, and sub-01 alone at another."""
+    names = {"subject": subject, "session": session, "entities": [("task", "rest")]}
+    files = []
+    for factor, label in enumerate(LABELS, start=1):
+        volume = np.zeros(OUTPUT_GRID.shape, np.float32)
+        volume[VOXEL] = factor * value
+        volume[EDGE] = 5.0 if subject == "01" else 0.0
+        path = output_path(output, "statmap", contrast=label, **names)
+        save_nifti(path, volume, OUTPUT_GRID.matrix)
+        contrast = {
+            "Label": label,
+            "SourceName": label.upper(),
+            "Task": "WM",
+            "TypicalRetestCorrelation": 0.1,
+            "Units": "z",
+        }
+        write_json(sidecar_path(path), {"DeepTaskGen": {"Contrast": contrast}})
+        files += [path, sidecar_path(path)]
+
+    class Session:
+        entities = (("task", "rest"),)
+
+    Session.subject, Session.session = subject, session
+    metrics = {"minutes_kept": 8.0 + value, "n_regressors": [3, 4], "typicality": None}
+    write_completion(output, Session, metrics, files=files, settings_hash=settings_hash, fingerprint="f")
+
+
+@pytest.fixture
+def output(tmp_path):
+    folder = tmp_path / "out"
+    add_session(folder, "01", "a", 1.0)
+    add_session(folder, "01", "b", 3.0)
+    add_session(folder, "02", "a", 6.0)
+    write_tsv(
+        folder / "participants.tsv", {"participant_id": ["sub-01", "sub-02", "sub-03"], "age": [30, 40, 50]}
+    )
+    log = {"participant_id": ["sub-02", "sub-04"], "session_id": ["ses-b", None]}
+    log |= {"status": ["failed", "crashed"], "n_maps": [0, 0], "reason": ["too short", "surprise"]}
+    write_tsv(folder / "logs" / "20260101T000000-x-1_participants.tsv", log)
+    return folder
+
+
+def run(output, *people):
+    return group.run(
+        GroupSettings(bids_dir=output.parent / "absent", output_dir=output, participant_label=people)
+    )
+
+
+def read_map(output, stat, label):
+    path = output_path(output, "group_statmap", entities=[("task", "rest")], contrast=label, stat=stat)
+    image = nib.load(path)
+    np.testing.assert_array_equal(image.affine, OUTPUT_GRID.matrix)
+    return np.asarray(image.dataobj), json.loads(sidecar_path(path).read_text())
+
+
+@pytest.mark.parametrize(("label", "factor"), [("wm2bk", 1), ("motorLh", 2)])
+def test_sessions_are_averaged_before_people_are(output, label, factor):
+    assert run(output) == 0
+    mean, sidecar = read_map(output, "mean", label)
+    sd, _ = read_map(output, "sd", label)
+    count, _ = read_map(output, "count", label)
+    assert mean[VOXEL] == pytest.approx(factor * (2 + 6) / 2)
+    assert sd[VOXEL] == pytest.approx(factor * np.std([2, 6], ddof=1))
+    assert (count[VOXEL], count[EDGE], count.sum()) == (2, 1, 3)
+    assert (mean[EDGE], sd[EDGE]) == (5, 0)
+    assert sidecar["DeepTaskGen"]["NumberOfParticipants"] == 2
+    assert "not a test statistic" in sidecar["Description"]
+    assert "Warning" in sidecar["DeepTaskGen"]["Contrast"]
+
+
+def test_the_table_joins_quality_with_what_is_known_of_people(output):
+    run(output)
+    rows = read_tsv(output_path(output, "group_metrics", entities=[("task", "rest")]))
+    assert [(row["participant_id"], row["session_id"], row["age"]) for row in rows] == [
+        ("sub-01", "ses-a", "30"),
+        ("sub-01", "ses-b", "30"),
+        ("sub-02", "ses-a", "40"),
+    ]
+    assert [float(row["minutes_kept"]) for row in rows] == [9, 11, 14]
+    assert {row["n_regressors"] for row in rows} == {"7"}
+    assert {row["typicality"] for row in rows} == {"n/a"}
+
+
+def test_who_failed_and_who_was_never_done_is_listed(output, capsys):
+    run(output)
+    rows = read_tsv(output_path(output, "group_missing"))
+    assert [tuple(row.values()) for row in rows] == [
+        ("sub-02", "ses-b", "too short"),
+        ("sub-03", "n/a", "never done"),
+        ("sub-04", "n/a", "surprise"),
+    ]
+    assert "2 people joined" in capsys.readouterr().out
+
+
+def test_who_was_done_later_is_no_longer_missing(output):
+    add_session(output, "02", "b", 2.0)
+    add_session(output, "04", None, 2.0)
+    run(output)
+    assert [row["participant_id"] for row in read_tsv(output_path(output, "group_missing"))] == ["sub-03"]
+
+
+def test_only_the_people_asked_for_are_joined(output):
+    run(output, "02", "03")
+    mean, _ = read_map(output, "mean", "wm2bk")
+    assert mean[VOXEL] == 6
+    rows = read_tsv(output_path(output, "group_missing"))
+    assert [row["participant_id"] for row in rows] == ["sub-02", "sub-03"]
+
+
+def test_a_session_of_which_a_map_is_gone_does_not_count(output):
+    next(output.glob("sub-02/**/*wm2bk*.nii.gz")).unlink()
+    assert {result.subject for result in read_results(output)} == {"01"}
+
+
+def test_maps_of_two_settings_are_not_joined(output):
+    add_session(output, "05", "a", 1.0, settings_hash="b" * 64)
+    with pytest.raises(
+        UserError, match=r"2 different settings or models are mixed \(3 sessions with aaaaaaaa, 1 "
+    ):
+        run(output)
+
+
+def test_an_empty_dataset_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no finished maps"):
+        run(tmp_path)
+
+
+def test_a_damaged_map_is_named(output):
+    path = next(output.glob("sub-02/**/*wm2bk*.nii.gz"))
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match=path.name):
+        run(output)
+
+
+def test_the_same_people_give_the_same_bytes(output):
+    run(output)
+    before = {path.name: path.read_bytes() for path in (output / "group").iterdir()}
+    run(output)
+    assert before == {path.name: path.read_bytes() for path in (output / "group").iterdir()}

@@ -1,0 +1,222 @@
+"""From connectomes to maps."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.nn.bundle import unmask
+from bids_deeptaskgen.nn.predict import (
+    load_network,
+    make_network,
+    predict,
+    predict_windows,
+    resolve_device,
+    set_threads,
+)
+from tests.bundles import TINY, tiny_bundle, tiny_network
+from tests.golden_files import NETWORKS, golden_input, golden_network
+
+BOX = (9, 8, 11)
+BRAIN = np.zeros(BOX, bool)
+BRAIN[1:8, 1:7, 2:9] = True
+OUTPUT = np.zeros(BOX, bool)
+OUTPUT[3:9, 2:5, 4:8] = True  # reaches out of the brain on purpose
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def connectome_of(seed, n_windows=None):
+    shape = (TINY.in_channels, int(BRAIN.sum()))
+    values = np.random.default_rng(seed).uniform(-1, 1, shape if n_windows is None else (n_windows, *shape))
+    return values.astype(np.float32)
+
+
+def network_of(**options):
+    return make_network(tiny_network(), BRAIN, OUTPUT, **options)
+
+
+def plain_maps(connectome, brain=BRAIN):
+    """The obvious way: the plain module on the whole box, then the mask."""
+    with torch.no_grad():
+        maps = tiny_network()(torch.from_numpy(unmask(connectome, brain))[None])[0].numpy()
+    return maps * OUTPUT
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_fast_way_gives_the_published_output(name):
+    network, golden = golden_network(name)
+    everywhere = np.ones(golden_input().shape[2:], bool)
+    ready = make_network(network, everywhere, everywhere)
+    for connectome, output in zip(golden_input().numpy(), golden["output_eval"], strict=True):
+        np.testing.assert_allclose(predict(ready, connectome), output, rtol=0, atol=1e-6)
+
+
+@given(seed=SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_the_fast_way_is_the_plain_way(seed):
+    connectome = connectome_of(seed)
+    wanted = plain_maps(connectome)
+    assert np.abs(predict(network_of(), connectome) - wanted).max() < 1e-5 * wanted[:, OUTPUT].std()
+
+
+def test_maps_are_zero_outside_the_output_mask_and_nowhere_else():
+    maps = predict(network_of(), connectome_of(0))
+    assert maps.shape == (TINY.out_channels, *BOX)
+    assert maps.dtype == np.float32
+    np.testing.assert_array_equal(maps != 0, np.broadcast_to(OUTPUT, maps.shape))
+
+
+@given(seed=SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_what_a_connectome_holds_outside_the_brain_does_not_matter(seed):
+    connectome = np.random.default_rng(seed).uniform(-1, 1, (TINY.in_channels, *BOX)).astype(np.float32)
+    np.testing.assert_array_equal(
+        predict(network_of(), connectome), predict(network_of(), connectome[:, BRAIN])
+    )
+
+
+@given(seed=SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_with_a_grey_matter_input_the_rest_of_the_brain_is_not_shown(seed):
+    connectome, network = connectome_of(seed), network_of(input_mask="gm")
+    hidden = connectome * OUTPUT[BRAIN]
+    np.testing.assert_array_equal(predict(network, connectome), predict(network, hidden))
+    wanted = plain_maps(hidden)
+    assert np.abs(predict(network, connectome) - wanted).max() < 1e-5 * wanted[:, OUTPUT].std()
+    assert not np.array_equal(predict(network_of(), connectome), predict(network, connectome))
+
+
+@given(seed=SEEDS, n_windows=st.integers(2, 5))
+@settings(max_examples=8, deadline=None)
+def test_windows_give_the_mean_and_the_spread_of_their_maps(seed, n_windows):
+    windows, network = connectome_of(seed, n_windows), network_of()
+    maps = np.stack([predict(network, window)[:, OUTPUT] for window in windows]).astype(np.float64)
+    mean, sd = predict_windows(network, iter(windows))
+    np.testing.assert_allclose(mean, maps.mean(axis=0), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(sd, maps.std(axis=0, ddof=1), rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(predict(network, windows), unmask(mean, OUTPUT))
+
+
+def test_windows_that_are_alike_have_no_spread():
+    mean, sd = predict_windows(network_of(), [connectome_of(0)] * 3)
+    np.testing.assert_array_equal(sd, 0)
+    np.testing.assert_array_equal(unmask(mean, OUTPUT), predict(network_of(), connectome_of(0)))
+
+
+def test_one_window_has_no_spread_to_tell():
+    connectome = connectome_of(0)
+    mean, sd = predict_windows(network_of(), [connectome])
+    assert sd is None
+    np.testing.assert_array_equal(unmask(mean, OUTPUT), predict(network_of(), connectome))
+    np.testing.assert_array_equal(predict(network_of(), connectome[None]), predict(network_of(), connectome))
+
+
+def test_the_same_input_gives_the_same_bytes():
+    network, connectome = network_of(), connectome_of(1)
+    assert predict(network, connectome).tobytes() == predict(network, connectome).tobytes()
+
+
+def test_the_connectome_is_left_as_it_was():
+    connectome = connectome_of(2)
+    predict_windows(network_of(), [connectome, connectome])
+    np.testing.assert_array_equal(connectome, connectome_of(2))
+
+
+@pytest.mark.parametrize(
+    "shape", [(4, BRAIN.sum()), (3, BRAIN.sum() - 1), (3, 2, 2, 2), (BRAIN.sum(),), (1, 1, 3, *BOX)]
+)
+def test_a_connectome_of_another_shape_is_refused(shape):
+    with pytest.raises(UserError, match=r"the network takes 3 ROIs by 294 voxels"):
+        predict(network_of(), np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_connectome_that_is_not_finite_is_refused(value):
+    connectome = connectome_of(0)
+    connectome[1, 7] = value
+    with pytest.raises(UserError, match="NaN or infinite"):
+        predict(network_of(), connectome)
+
+
+def test_no_window_at_all_is_refused():
+    with pytest.raises(UserError, match="no window"):
+        predict_windows(network_of(), [])
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_predicting_leaves_the_switches_of_torch_as_they_were(value):
+    switches = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = value
+        predict(network_of(), connectome_of(0))
+        assert [switch.allow_tf32 for switch in switches] == [value, value]
+    finally:
+        for switch, old in zip(switches, before, strict=True):
+            switch.allow_tf32 = old
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return tiny_bundle(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def test_a_bundle_predicts_what_its_network_predicts(bundle):
+    connectome = np.random.default_rng(0).uniform(-1, 1, (3, int(bundle.brain_mask.sum()))).astype(np.float32)
+    wanted = make_network(tiny_network(), bundle.brain_mask, bundle.output_mask)
+    output = predict(load_network(bundle, "cpu"), connectome)
+    np.testing.assert_array_equal(output, predict(wanted, connectome))
+    assert output.any()
+
+
+@pytest.mark.parametrize(
+    ("card", "asked", "all_shown"),
+    [("brain", "card", True), ("gm", "card", False), ("gm", "brain", True), ("brain", "gm", False)],
+)
+def test_the_card_says_what_is_shown_unless_it_is_asked_otherwise(tmp_path, card, asked, all_shown):
+    bundle = tiny_bundle(tmp_path / "model", input_mask=card)
+    assert load_network(bundle, "cpu", input_mask=asked).shown.all() == all_shown
+
+
+def test_weights_that_lack_a_layer_are_refused(bundle, monkeypatch):
+    weights = bundle.weights()
+    del weights["bottleneck.conv.0.bias"]
+    monkeypatch.setattr(type(bundle), "weights", lambda _: weights)
+    with pytest.raises(UserError, match=r"(?s)do not fit the architecture.*bottleneck\.conv\.0\.bias"):
+        load_network(bundle, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("n_gpus", "name", "device"),
+    [(0, "auto", "cpu"), (2, "auto", "cuda"), (0, "cpu", "cpu"), (2, "cuda:1", "cuda:1"), (2, "cpu", "cpu")],
+)
+def test_devices_that_are_there_are_found(monkeypatch, n_gpus, name, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: n_gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
+    assert resolve_device(name) == torch.device(device)
+
+
+@pytest.mark.parametrize(("n_gpus", "name"), [(0, "cuda"), (0, "cuda:0"), (2, "cuda:2")])
+def test_a_gpu_that_is_not_there_is_refused_with_what_to_do(monkeypatch, n_gpus, name):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: n_gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
+    with pytest.raises(UserError, match=rf"(?s)device {name} .* sees {n_gpus} GPUs.*--device cpu"):
+        resolve_device(name)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "", "CUDA"])
+def test_a_device_that_nobody_knows_is_refused(name):
+    with pytest.raises(UserError, match="is not known"):
+        resolve_device(name)
+
+
+def test_threads_can_be_set():
+    before = torch.get_num_threads()
+    try:
+        set_threads(2)
+        assert torch.get_num_threads() == 2
+    finally:
+        set_threads(before)

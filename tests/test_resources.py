@@ -1,0 +1,77 @@
+"""Finding models by name or folder."""
+
+from pathlib import Path
+
+import pytest
+
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.resources import embedded_bundle, find_model, models_home
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home of models of its own, and a working folder with nothing in it."""
+    monkeypatch.setenv("DEEPTASKGEN_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home" / "models"
+
+
+def make_model(folder):
+    folder.mkdir(parents=True)
+    (folder / "card.json").write_text("{}", "utf-8")
+    return folder
+
+
+def test_the_embedded_model_is_in_the_package():
+    assert find_model("embedded") == embedded_bundle()
+    assert embedded_bundle().parent.name == "data"
+
+
+def test_a_folder_with_a_card_is_a_model(home, tmp_path):
+    folder = make_model(tmp_path / "my models" / "one")
+    assert find_model(folder) == folder
+    assert find_model(str(folder)) == folder
+    assert find_model("my models/one").resolve() == folder
+
+
+def test_a_name_is_looked_up_in_the_home_of_models(home):
+    assert find_model(make_model(home / "hcp-ya").name) == home / "hcp-ya"
+
+
+def test_a_folder_goes_before_a_name(home, tmp_path):
+    make_model(home / "hcp-ya")
+    assert find_model("hcp-ya") == home / "hcp-ya"
+    make_model(tmp_path / "hcp-ya")
+    assert find_model("hcp-ya").resolve() == tmp_path / "hcp-ya"
+
+
+def test_a_model_that_is_not_there_is_answered_with_where_and_what_to_do(home):
+    make_model(home / "ours")
+    (home / "half-made").mkdir()
+    with pytest.raises(UserError) as caught:
+        find_model("hcp-ya")
+    message = str(caught.value)
+    assert "no model 'hcp-ya'" in message
+    assert str(home / "hcp-ya") in message
+    assert f"Models found in {home}: ours." in message
+    assert "deeptaskgen models import" in message
+    assert "--model embedded" in message
+    assert "not for science" in message
+
+
+@pytest.mark.parametrize(
+    ("variables", "wanted"),
+    [
+        ({"DEEPTASKGEN_HOME": "/a", "XDG_DATA_HOME": "/b"}, "/a/models"),
+        ({"XDG_DATA_HOME": "/b"}, "/b/deeptaskgen/models"),
+        ({"XDG_DATA_HOME": "b", "HOME": "/h"}, "/h/.local/share/deeptaskgen/models"),
+        ({"DEEPTASKGEN_HOME": "", "XDG_DATA_HOME": "", "HOME": "/h"}, "/h/.local/share/deeptaskgen/models"),
+        ({"DEEPTASKGEN_HOME": "~/x", "HOME": "/h"}, "/h/x/models"),
+    ],
+)
+def test_the_home_of_models_follows_the_environment(monkeypatch, variables, wanted):
+    for name in ("DEEPTASKGEN_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert models_home() == Path(wanted)

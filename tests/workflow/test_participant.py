@@ -1,0 +1,237 @@
+"""The participant level from files to files: laws of scheduling, resuming and failing."""
+
+import gzip
+import os
+
+import nibabel as nib
+import numpy as np
+import pytest
+from nipype import Function, Node, Workflow
+
+from bids_deeptaskgen.bids.inputs import collect_sessions
+from bids_deeptaskgen.bids.outputs import output_layout
+from bids_deeptaskgen.bids.preflight import Query
+from bids_deeptaskgen.commands import participant
+from bids_deeptaskgen.core.confounds import Cleaning
+from bids_deeptaskgen.core.grid import OUTPUT_GRID, model_to_output
+from bids_deeptaskgen.core.person import RoiSpace, connect_person
+from bids_deeptaskgen.core.plan import Demands
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.nn.bundle import load_bundle, unmask
+from bids_deeptaskgen.nn.predict import load_network, predict_windows
+from bids_deeptaskgen.workflow import connect
+from bids_deeptaskgen.workflow.engine import choose_plugin, private_folder, threads_of
+from bids_deeptaskgen.workflow.multiproc import SteadyMultiProc
+
+
+def statmaps(settings, desc="predicted"):
+    return sorted(settings.output_dir.glob(f"sub-*/func/*_desc-{desc}_statmap.nii.gz"))
+
+
+def bold_of(dataset, subject):
+    return next(dataset.glob(f"sub-{subject}/func/*_bold.nii.gz"))
+
+
+def test_the_graph_computes_what_plain_calls_compute_bit_for_bit(simulated, model, settings_of):
+    settings = settings_of(simulated, participant_label=("02",))
+    assert participant.run(settings) == 0
+    bundle = load_bundle(model)
+    session = collect_sessions(simulated, "02", Query())[0]
+    space = RoiSpace(bundle.brain_mask, bundle.projection())
+    person = connect_person(session, space, Cleaning(), Demands(min_minutes=1))
+    mean, _ = predict_windows(load_network(bundle, "cpu"), person.connectomes)
+    for contrast, values in zip(bundle.card.contrasts, mean, strict=True):
+        path = next(path for path in statmaps(settings) if f"contrast-{contrast.label}_" in path.name)
+        image = nib.load(path)
+        # A network that ignores its input would pass whatever the graph does.
+        assert values.std() > 0
+        np.testing.assert_array_equal(
+            image.get_fdata(dtype=np.float32), model_to_output(unmask(values, bundle.output_mask))
+        )
+        np.testing.assert_array_equal(image.affine, OUTPUT_GRID.matrix)
+        assert image.header["intent_code"] == 0
+
+
+def test_plugin_and_chunks_do_not_matter(simulated, settings_of, contents):
+    one = settings_of(simulated, "linear", omp_nthreads=1)
+    other = settings_of(simulated, "multiproc", nprocs=2, omp_nthreads=1, chunk_size=2)
+    assert (participant.run(one), participant.run(other)) == (0, 0)
+    assert choose_plugin(other, 3)[0] == "MultiProc"
+    assert contents(one) == contents(other)
+    # 3 maps and sidecars, quality figures and their table
+    assert len(contents(one)) == 3 * (2 * 3 + 2)
+
+
+def test_nothing_is_left_in_the_work_folder(simulated, settings_of):
+    settings = settings_of(simulated, participant_label=("01",))
+    participant.run(settings)
+    assert not (settings.output_dir / "work").exists()
+    assert not list(settings.output_dir.rglob("*.tmp"))
+
+
+def test_a_second_run_leaves_what_is_there(simulated, settings_of, capsys):
+    settings = settings_of(simulated)
+    participant.run(settings)
+    times = {path: path.stat().st_mtime_ns for path in statmaps(settings)}
+    capsys.readouterr()
+    assert participant.run(settings) == 0
+    assert times == {path: path.stat().st_mtime_ns for path in statmaps(settings)}
+    assert capsys.readouterr().out.count("present") == 3
+
+
+def test_changed_input_and_missing_maps_are_done_again(dataset, settings_of, contents):
+    settings = settings_of(dataset)
+    participant.run(settings)
+    before, maps = contents(settings), statmaps(settings)
+    maps[0].unlink()
+    bold = bold_of(dataset, "03")
+    os.utime(bold, (1, 1))
+    kept = next(path for path in maps if "sub-02" in path.name).stat().st_mtime_ns
+    assert participant.run(settings) == 0
+    after = contents(settings)
+    changed = {name for name in before if before[name] != after[name]}
+    assert {name.split("/")[0] for name in changed} == {"sub-03"}
+    assert all(name.endswith("metrics.json") for name in changed)
+    assert next(path for path in maps if "sub-02" in path.name).stat().st_mtime_ns == kept
+
+
+def test_other_settings_are_refused_unless_overwriting_is_asked_for(simulated, settings_of, contents):
+    one = settings_of(simulated, participant_label=("01",))
+    participant.run(one)
+    before = contents(one)
+    windows = settings_of(simulated, participant_label=("01",), n_windows=3)
+    with pytest.raises(UserError, match="other settings or another model"):
+        participant.run(windows)
+    assert contents(one) == before
+    assert (
+        participant.run(settings_of(simulated, participant_label=("01",), n_windows=3, overwrite=True)) == 0
+    )
+    assert len(statmaps(one, "windowSD")) == 3
+    assert participant.run(settings_of(simulated, participant_label=("01",), overwrite=True)) == 0
+    assert contents(one) == before
+
+
+def test_a_spread_over_windows_is_written_and_is_not_zero(simulated, settings_of):
+    settings = settings_of(simulated, participant_label=("01",), n_windows=4)
+    participant.run(settings)
+    for path in statmaps(settings, "windowSD"):
+        values = nib.load(path).get_fdata()
+        assert values.min() == 0
+        assert values.max() > 0
+
+
+def test_one_persons_fault_does_not_take_the_others_along(dataset, settings_of, capsys):
+    bold = bold_of(dataset, "02")
+    bold.write_bytes(bold.read_bytes()[: bold.stat().st_size // 2])
+    settings = settings_of(dataset)
+    assert participant.run(settings) == 1
+    assert {path.parts[-3] for path in statmaps(settings)} == {"sub-01", "sub-03"}
+    assert not list(settings.output_dir.glob("sub-02/**/*.*"))
+    assert next((settings.output_dir / "logs").glob("*_failed.txt")).read_text() == "sub-02\n"
+    table = capsys.readouterr().out
+    assert "the file is truncated" in table
+    assert "@" in table
+
+
+def test_nobody_with_usable_input_is_exit_code_3_and_leaves_no_maps(dataset, settings_of):
+    for subject in ("01", "02", "03"):
+        bold = bold_of(dataset, subject)
+        bold.write_bytes(gzip.compress(b"no image"))
+    settings = settings_of(dataset)
+    assert participant.run(settings) == 3
+    assert not list(settings.output_dir.glob("sub-*"))
+    assert participant.run(settings_of(dataset, "none", task_id="motor")) == 3
+    assert not (settings.output_dir.parent / "none").exists()
+
+
+def test_what_nobody_foresaw_is_one_persons_crash_with_a_readable_file(simulated, settings_of, monkeypatch):
+    real = connect.connect_person
+
+    def fragile(session, *arguments):
+        if session.subject == "02":
+            message = "surprise"
+            raise ZeroDivisionError(message)
+        return real(session, *arguments)
+
+    monkeypatch.setattr(connect, "connect_person", fragile)
+    settings = settings_of(simulated)
+    assert participant.run(settings) == 1
+    crash = settings.output_dir / "logs" / "crash-sub-02.txt"
+    assert "ZeroDivisionError: surprise" in crash.read_text()
+    assert len(statmaps(settings)) == 6
+
+
+def test_the_first_fault_stops_the_run_where_that_is_asked_for(dataset, settings_of):
+    bold_of(dataset, "01").write_bytes(b"")
+    settings = settings_of(dataset, stop_on_first_crash=True)
+    assert participant.run(settings) == 1
+    assert not statmaps(settings)
+
+
+def test_the_connectome_of_a_run_that_was_broken_off_is_used(simulated, settings_of, contents, monkeypatch):
+    settings = settings_of(simulated, participant_label=("01",))
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bids_deeptaskgen.workflow.interfaces.predict_chunk", stop)
+        with pytest.raises(KeyboardInterrupt):
+            participant.run(settings)
+    assert len(list((settings.output_dir / "work" / "connectomes").glob("*.npy"))) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(connect, "connect_person", stop)
+        assert participant.run(settings) == 0
+    whole = settings_of(simulated, "whole", participant_label=("01",))
+    participant.run(whole)
+    assert contents(settings) == contents(whole)
+    assert not (settings.output_dir / "work").exists()
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(simulated, settings_of, capsys):
+    settings = settings_of(simulated, dry_run=True)
+    assert participant.run(settings) == 0
+    assert not settings.output_dir.exists()
+    out = capsys.readouterr().out
+    assert "3 people would be done" in out
+    assert "desc-preproc_bold.nii.gz" in out
+
+
+def test_maps_can_be_queried_by_contrast(simulated, settings_of):
+    settings = settings_of(simulated)
+    participant.run(settings)
+    found = output_layout(settings.output_dir).get(contrast="contrast1", stat="z", extension=".nii.gz")
+    assert len(found) == 3
+
+
+def _die():
+    import os
+
+    os._exit(9)
+
+
+def test_a_worker_that_dies_ends_the_run_and_does_not_hang_it(tmp_path):
+    graph = Workflow("deadly", base_dir=str(tmp_path))
+    graph.add_nodes([Node(Function(function=_die), name="die")])
+    arguments = {"n_procs": 1, "mp_context": "forkserver", "poll_sleep_duration": 0.05}
+    with pytest.raises(Exception, match="terminated abruptly"):
+        graph.run(plugin=SteadyMultiProc(arguments), plugin_args=arguments)
+
+
+def test_threads_do_not_follow_from_the_number_of_people(settings_of, tmp_path):
+    settings = settings_of(tmp_path, nprocs=2)
+    assert threads_of(settings) == 2
+    assert threads_of(settings_of(tmp_path, nprocs=2, omp_nthreads=1)) == 1
+
+
+def test_work_folders_of_dead_processes_are_removed_and_of_live_ones_are_not(tmp_path):
+    with private_folder(tmp_path) as folder:
+        dead = folder.with_name(folder.name.rpartition("-")[0] + "-999999999")
+        alive = folder.with_name(folder.name.rpartition("-")[0] + "-1")
+        dead.mkdir()
+        alive.mkdir()
+        assert folder.stat().st_mode & 0o077 == 0
+    with private_folder(tmp_path):
+        assert alive.exists()
+        assert not dead.exists()
+    assert not folder.exists()
