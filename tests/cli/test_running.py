@@ -99,12 +99,16 @@ def test_work_may_be_done_in_a_thread_where_no_handler_can_be_set():
 
 def test_a_forked_worker_dies_of_sigterm_without_tidying_what_is_its_parents():
     def work():
+        ready, say = os.pipe()
         child = os.fork()
         if child == 0:
             try:
+                os.write(say, b"x")
                 time.sleep(30)
             finally:
                 os._exit(7)
+        # A signal that comes while Python sets up the child is lost.
+        os.read(ready, 1)
         os.kill(child, signal.SIGTERM)
         _, status = os.waitpid(child, 0)
         return -os.waitstatus_to_exitcode(status)
