@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,16 @@ class Result:
         return found
 
 
+def _completion_records(output_dir: Path) -> Iterator[Path]:
+    for pattern in ("sub-*/func/*_desc-qc_metrics.json", "sub-*/ses-*/func/*_desc-qc_metrics.json"):
+        yield from output_dir.glob(pattern)
+
+
+def has_results(output_dir: Path) -> bool:
+    """Tell whether a dataset holds any finished session."""
+    return next(_completion_records(output_dir), None) is not None
+
+
 def read_results(output_dir: Path, participants: Sequence[str] = ()) -> list[Result]:
     """Read the completion records of a dataset.
 
@@ -68,11 +78,7 @@ def read_results(output_dir: Path, participants: Sequence[str] = ()) -> list[Res
         Sorted by file name. Sessions of which a file is gone are left out.
     """
     results = []
-    paths = [
-        *output_dir.glob("sub-*/func/*_metrics.json"),
-        *output_dir.glob("sub-*/ses-*/func/*_metrics.json"),
-    ]
-    for path in sorted(paths):
+    for path in sorted(_completion_records(output_dir)):
         name = parse_name(path.name)
         subject = str(name.get("sub"))
         if participants and subject not in participants:

@@ -13,6 +13,7 @@ from bids_deeptaskgen.bids.dataset import dataset_settings_hash, write_dataset_f
 from bids_deeptaskgen.bids.locate import locate_derivatives
 from bids_deeptaskgen.bids.outputs import write_tsv
 from bids_deeptaskgen.bids.preflight import Preflight, preflight
+from bids_deeptaskgen.bids.results import has_results
 from bids_deeptaskgen.core.atomic import sweep_stale, write_text
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.bundle import Bundle, load_bundle
@@ -121,8 +122,7 @@ def compute(
 def _refuse_mixture(settings: ParticipantSettings, hash_now: str) -> None:
     """Refuse to put maps of these settings among maps of others."""
     output = settings.output_dir
-    found = dataset_settings_hash(output)
-    if found in (None, hash_now):
+    if dataset_settings_hash(output) in (None, hash_now) or not has_results(output):
         return
     if not settings.overwrite:
         message = (

@@ -35,19 +35,21 @@ def draw_statmaps(path: Path, rows: Sequence[tuple[str, Path]], *, heading: str 
     images = [nib.load(image) for _, image in rows]
     values = np.abs(np.concatenate([image.get_fdata(dtype=np.float32).ravel() for image in images]))
     limit = float(np.quantile(values[values > 0], 0.995)) if values.any() else 1.0
-    figure, axes = plt.subplots(len(rows), 1, figsize=(13, 2.6 * len(rows)), squeeze=False)
+    figure, axes = plt.subplots(
+        len(rows), 1, figsize=(13, 2.5 * len(rows)), squeeze=False, layout="constrained"
+    )
     for (title, _), image, axis in zip(rows, images, axes[:, 0], strict=True):
         plot_stat_map(
             image,
             axes=axis,
             display_mode="z",
             cut_coords=SLICES_MM,
-            title=title,
             vmax=limit,
             threshold=limit / 10,
             cmap="cold_hot",
         )
-    figure.suptitle(heading, y=0.995)
+        axis.set_title(title, loc="left")
+    figure.suptitle(heading)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=90)
     plt.close(figure)

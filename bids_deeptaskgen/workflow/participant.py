@@ -39,12 +39,9 @@ def make_graph(jobs: Sequence[Job], folder: Path, *, n_threads: int, use_gpu: bo
         connect: Any = MapNode(Connect(), iterfield=["job"], name=f"connectomes{number}", mem_gb=CONNECT_GB)
         connect.inputs.job = chunk
         # Faults travel as records; the rest of the chunk is done whatever happens to one person.
-        predict: Any = Node(
-            Predict(jobs=chunk, use_gpu=use_gpu),
-            name=f"predict{number}",
-            mem_gb=PREDICT_GB,
-            n_procs=n_threads,
-        )
+        shell = Predict(jobs=chunk, n_threads=n_threads, use_gpu=use_gpu)
+        n_procs = 1 if use_gpu else n_threads
+        predict: Any = Node(shell, name=f"predict{number}", mem_gb=PREDICT_GB, n_procs=n_procs)
         graph.connect(connect, "records", predict, "records")
     return graph
 

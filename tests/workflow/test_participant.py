@@ -22,6 +22,7 @@ from bids_deeptaskgen.nn.predict import load_network, predict_windows
 from bids_deeptaskgen.workflow import connect
 from bids_deeptaskgen.workflow.engine import choose_plugin, private_folder, threads_of
 from bids_deeptaskgen.workflow.multiproc import SteadyMultiProc
+from bids_deeptaskgen.workflow.records import Job
 
 
 def statmaps(settings, desc="predicted"):
@@ -109,6 +110,11 @@ def test_other_settings_are_refused_unless_overwriting_is_asked_for(simulated, s
     assert len(statmaps(one, "windowSD")) == 3
     assert participant.run(settings_of(simulated, participant_label=("01",), overwrite=True)) == 0
     assert contents(one) == before
+
+
+def test_settings_may_change_as_long_as_there_are_no_maps(simulated, settings_of):
+    assert participant.run(settings_of(simulated, min_minutes=60.0)) == 3
+    assert participant.run(settings_of(simulated, participant_label=("01",))) == 0
 
 
 def test_a_spread_over_windows_is_written_and_is_not_zero(simulated, settings_of):
@@ -222,6 +228,21 @@ def test_threads_do_not_follow_from_the_number_of_people(settings_of, tmp_path):
     settings = settings_of(tmp_path, nprocs=2)
     assert threads_of(settings) == 2
     assert threads_of(settings_of(tmp_path, nprocs=2, omp_nthreads=1)) == 1
+
+
+def test_the_network_gets_the_threads_that_its_node_reserves(settings_of, tmp_path):
+    from bids_deeptaskgen.workflow.participant import make_graph
+
+    settings = settings_of(tmp_path, chunk_size=2)
+    jobs = [Job(f"0{i}", tmp_path, settings, tmp_path, "", tmp_path, tmp_path) for i in range(3)]
+    graph = make_graph(jobs, tmp_path, n_threads=3)
+    predict = [graph.get_node(f"predict{i}") for i in range(2)]
+    assert [(node.inputs.n_threads, node.n_procs, len(node.inputs.jobs)) for node in predict] == [
+        (3, 3, 2),
+        (3, 3, 1),
+    ]
+    node = make_graph(jobs, tmp_path, n_threads=3, use_gpu=True).get_node("predict0")
+    assert (node.inputs.use_gpu, node.n_procs) == (True, 1)
 
 
 def test_work_folders_of_dead_processes_are_removed_and_of_live_ones_are_not(tmp_path):
