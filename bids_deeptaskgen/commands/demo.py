@@ -13,7 +13,7 @@ from bids_deeptaskgen.settings import DemoSettings, ParticipantSettings, Simulat
 logger = logging.getLogger("bids_deeptaskgen")
 
 # A contrast with a clear pattern that differs from person to person.
-SHOWN = "languageMathMinusStory"
+SHOWN = "wm2bk"
 N_SHOWN = 2
 
 

@@ -7,6 +7,8 @@ from bids_deeptaskgen.core.atomic import atomic_path
 
 # Axial slices in mm that show the hand area, the visual and the auditory cortex, and the cerebellum.
 SLICES_MM = (-30, -14, 0, 12, 26, 42, 58)
+ROW_INCHES = 2.4
+HEADING_INCHES = 0.5
 
 
 def draw_statmaps(path: Path, rows: Sequence[tuple[str, Path]], *, heading: str = "") -> None:
@@ -35,21 +37,22 @@ def draw_statmaps(path: Path, rows: Sequence[tuple[str, Path]], *, heading: str 
     images = [nib.load(image) for _, image in rows]
     values = np.abs(np.concatenate([image.get_fdata(dtype=np.float32).ravel() for image in images]))
     limit = float(np.quantile(values[values > 0], 0.995)) if values.any() else 1.0
-    figure, axes = plt.subplots(
-        len(rows), 1, figsize=(13, 2.5 * len(rows)), squeeze=False, layout="constrained"
-    )
-    for (title, _), image, axis in zip(rows, images, axes[:, 0], strict=True):
+    height = ROW_INCHES * len(rows) + HEADING_INCHES
+    figure = plt.figure(figsize=(13, height))
+    figure.text(0.5, 1 - 0.5 * HEADING_INCHES / height, heading, ha="center", va="center", fontsize=13)
+    for number, ((title, _), image) in enumerate(zip(rows, images, strict=True)):
+        top = 1 - (HEADING_INCHES + number * ROW_INCHES) / height
+        figure.text(0.01, top, title, va="top", fontsize=12)
         plot_stat_map(
             image,
-            axes=axis,
+            # The title's line is left free above the slices.
+            axes=figure.add_axes((0.0, top - ROW_INCHES / height, 1.0, 0.86 * ROW_INCHES / height)),
             display_mode="z",
             cut_coords=SLICES_MM,
             vmax=limit,
-            threshold=limit / 10,
+            threshold=limit / 6,
             cmap="cold_hot",
         )
-        axis.set_title(title, loc="left")
-    figure.suptitle(heading)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=90)
     plt.close(figure)
