@@ -51,6 +51,8 @@ def draw_statmaps(path: Path, rows: Sequence[tuple[str, Path]], *, heading: str 
             cut_coords=SLICES_MM,
             vmax=limit,
             threshold=limit / 6,
+            # Otherwise a map without negative values would have colours of its own.
+            symmetric_cbar=True,
             cmap="cold_hot",
         )
     with atomic_path(path) as temporary:
