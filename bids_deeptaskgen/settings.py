@@ -100,6 +100,7 @@ class ParticipantSettings(Settings):
     run_id: tuple[str, ...] = _data(
         (),
         "run",
+        science=True,
         unset="all",
         help="runs to use, with or without run-",
     )
@@ -114,6 +115,7 @@ class ParticipantSettings(Settings):
     desc: str = _data(
         "preproc",
         "desc",
+        science=True,
         help="desc- of the BOLD images to use",
     )
 
@@ -214,9 +216,6 @@ class ParticipantSettings(Settings):
     )
     overwrite: bool = _run(default=False, help="replace the maps of another run that had other settings")
     chunk_size: int = _run(64, check=between(1, 64), help="people whose maps are predicted together")
-    random_seed: int = _run(
-        0, check=between(0, 2**32 - 1), help="seed of whatever is drawn by chance while computing"
-    )
 
     def _check_together(self) -> None:
         names = [name for name, _ in self.derivatives]
@@ -354,7 +353,8 @@ def science_settings(settings: Settings) -> dict[str, Any]:
     dict
         Field name to a value that JSON can hold.
     """
-    return {one.name: getattr(settings, one.name) for one in declared(settings) if one.option.science}
+    values = {one.name: getattr(settings, one.name) for one in declared(settings) if one.option.science}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def settings_hash(settings: Settings, weights_sha256: str) -> str:

@@ -26,6 +26,8 @@ WEIGHTS = "0" * 64
 
 # What is in the maps depends on these, and on the weights and the images.
 SCIENCE = {
+    "run_id": ("1",),
+    "desc": "denoised",
     "n_windows": 4,
     "nuisance_regressors": "none",
     "high_pass": 0.01,
@@ -37,15 +39,15 @@ SCIENCE = {
     "input_mask": "gm",
 }
 NO_SCIENCE = {
+    "run_id": ("1",),
+    "desc": "denoised",
     "verbose": 2,
     "bids_dir": "/elsewhere",
     "output_dir": "/other",
     "participant_label": ("01",),
     "session_label": ("1",),
     "task_id": "eyesopen",
-    "run_id": ("1",),
     "derivatives": (("fmriprep", Path("/derivatives")),),
-    "desc": "denoised",
     "model": "/models/mine",
     "work_dir": "/scratch",
     "dry_run": True,
@@ -57,7 +59,6 @@ NO_SCIENCE = {
     "stop_on_first_crash": True,
     "overwrite": True,
     "chunk_size": 5,
-    "random_seed": 7,
 }
 
 
@@ -230,7 +231,6 @@ def test_auto_is_kept_and_numbers_are_numbers(name):
         ("device", "cuda:", "auto, cpu, cuda or cuda:N"),
         ("chunk_size", "65", "from 1 to 64"),
         ("chunk_size", "0", "from 1 to 64"),
-        ("random_seed", "-1", "from 0 to"),
         ("verbose", -1, "0 or more"),
         ("combine_runs", "yes", "true or false"),
         ("participant_label", ["sub-0_1"], "a label of letters and digits, with or without sub-"),
