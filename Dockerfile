@@ -1,23 +1,26 @@
 FROM python:3.11-slim
 
-# .git does not travel into the image: `make image` says the version.
-ARG VERSION=0.1.0
-
 ENV PYTHONNOUSERSITE=1 \
     TEMPLATEFLOW_HOME=/opt/templateflow \
     TEMPLATEFLOW_AUTOUPDATE=off
 
+# The libraries are a layer of their own: a change of our code, version or README does not fetch torch again.
+# Byte code is made here, since a read-only file system takes none later: the base image has none for the standard
+# library, and the start would take three times as long.
 WORKDIR /opt/src
-COPY setup.cfg pyproject.toml constraints.txt README.md LICENSE ./
-
-# The libraries are a layer of their own: a change of our code does not fetch torch again.
+COPY setup.cfg pyproject.toml constraints.txt ./
 RUN mkdir bids_deeptaskgen \
-    && touch bids_deeptaskgen/__init__.py \
+    && touch bids_deeptaskgen/__init__.py README.md LICENSE \
     && export SETUPTOOLS_SCM_PRETEND_VERSION=0 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore \
     && python -m pip install -c constraints.txt setuptools setuptools-scm wheel \
     && python -m pip install -c constraints.txt --no-build-isolation . \
+    && for unused in torch/test torch/include pandas/tests; do rm -rf /usr/local/lib/python3*/*-packages/"$unused"; done \
+    && python -m compileall -q -x 'packages/|/tests?/' "$(python -c 'import os; print(os.path.dirname(os.__file__))')" \
     && python -W ignore -c "import templateflow.conf"
 
+# .git does not travel into the image: `make image` says the version.
+ARG VERSION=0.1.0
+COPY README.md LICENSE ./
 COPY bids_deeptaskgen bids_deeptaskgen
 RUN export SETUPTOOLS_SCM_PRETEND_VERSION="$VERSION" PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore \
     && python -m pip install --no-build-isolation --no-deps --force-reinstall . \

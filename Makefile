@@ -8,15 +8,17 @@ PYTHON ?= $(shell for p in python3.11 python3; do \
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --constraint constraints.txt
 REQUIREMENTS = setup.cfg pyproject.toml constraints.txt
 
+# What builds and runs images: docker or podman; apptainer for container-test.
+ENGINE ?= docker
 IMAGE ?= bids_deeptaskgen:latest
 SIF ?= bids_deeptaskgen.sif
 # .git does not travel into the images, so the version is asked here and handed over.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test lint image sif clean
+.PHONY: help demo test lint image sif container-test clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 demo: $(VENV)/runtime.stamp ## simulate a few people, predict their maps, draw one; all in ./demo
 	$(BIN)/deeptaskgen demo demo
@@ -31,11 +33,14 @@ lint: $(VENV)/test.stamp ## check style, spelling, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-image: $(VENV)/tools.stamp ## build the Docker image (IMAGE=name:tag)
-	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
+image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, IMAGE=name:tag)
+	$(ENGINE) build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
 
 sif: $(VENV)/tools.stamp ## build the Apptainer image (SIF=file)
 	apptainer build --build-arg VERSION=$(VERSION) $(SIF) Singularity.def
+
+container-test: ## try an image as a stranger would (ENGINE=docker, podman or apptainer; IMAGE or SIF)
+	ENGINE="$(ENGINE)" IMAGE="$(if $(filter %apptainer %singularity,$(ENGINE)),$(SIF),$(IMAGE))" tests/containers/try_image.sh
 
 clean: ## remove all that these targets make here
 	rm -rf $(VENV) demo build dist test-results *.egg-info .hypothesis .*_cache

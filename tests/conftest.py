@@ -1,7 +1,43 @@
-"""What holds for all tests."""
+"""What holds for all tests, and the small dataset and the small model, made once."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A busy machine is no reason for a law to fail.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+
+def small_dataset(folder, **how):
+    """Simulate people on a grid of 8 mm."""
+    import numpy as np
+
+    from bids_deeptaskgen.core.grid import Grid
+    from bids_deeptaskgen.core.simulated_dataset import simulate_dataset
+
+    corner = np.array([[8, 0, 0, -90.0], [0, 8, 0, -126], [0, 0, 8, -72], [0, 0, 0, 1]])
+    return simulate_dataset(folder, statmaps=False, grid=Grid.of((23, 28, 23), corner), **how)
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory):
+    """Three people with enough volumes for any cleaning."""
+    folder = tmp_path_factory.mktemp("simulated") / "fmriprep"
+    return small_dataset(folder, n_participants=3, n_volumes=110, n_dummies=2)
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory):
+    """Four people with so few volumes that a run takes seconds; see `tests.processes.SMALL`."""
+    folder = tmp_path_factory.mktemp("people") / "fmriprep"
+    return small_dataset(folder, n_participants=4, n_volumes=48)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """A small random network that works on real brains' masks."""
+    from tests.bundles import brain_bundle
+
+    folder = tmp_path_factory.mktemp("model") / "bundle"
+    brain_bundle(folder)
+    return folder

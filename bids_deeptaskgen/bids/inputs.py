@@ -127,9 +127,12 @@ def person_layout(root: Path, subject: str) -> Iterator["BIDSLayout"]:
     try:
         layout = BIDSLayout(root, validate=False, config=["bids", "derivatives"], indexer=indexer)
     except (OSError, ValueError, TypeError) as error:
+        # pybids names the file in the middle of words of its own.
+        named = re.search(r"filename='([^']+)'", str(error))
+        where = named[1] if named else root / f"sub-{subject}"
+        what = "cannot be read as JSON" if named else f"its files cannot be indexed ({error})"
         message = (
-            f"sub-{subject}: the files in {root / f'sub-{subject}'} cannot be indexed: {error}.\n"
-            "Mend or remove the file that is named."
+            f"{where}: {what}.\nCopy it again from its source, or re-run the preprocessing of this person."
         )
         raise InputError(message) from error
     try:
@@ -223,7 +226,7 @@ def _mask_of(bold: _File, masks: Sequence[_File]) -> Path:
     others = ", ".join(mask.path.name for mask in of_run) or "none"
     message = (
         f"{bold.path.parent}: no brain mask for {bold.path.name} (masks of that run and space: {others}).\n"
-        f"Bring {name}_mask.nii.gz there, or re-run fMRIPrep for this person."
+        f"Put {name}_mask.nii.gz there, or re-run fMRIPrep for this person."
     )
     raise InputError(message)
 

@@ -120,7 +120,7 @@ def fits(name: BidsName, query: Query) -> bool:
 def _absent(root: Path, subject: str, present: list[str]) -> str:
     near = get_close_matches(subject, present, n=3, cutoff=0.5)
     found = f"{len(present)} participants found" + (f"; nearest: {', '.join(near)}" if near else "")
-    return f"no folder sub-{subject} in {root} ({found})"
+    return f"no folder sub-{subject} in {root} ({found}); mend --participant-label"
 
 
 def _look_up(root: Path, subject: str, query: Query) -> list[Preflight]:
@@ -146,7 +146,8 @@ def _look_up(root: Path, subject: str, query: Query) -> list[Preflight]:
 
 def _no_session(folder: Path, query: Query, sessions: list[str | None]) -> str:
     asked = ", ".join(f"ses-{session}" for session in query.sessions)
-    return f"no {asked} in {folder} (sessions found: {_listed(session or '' for session in sessions)})"
+    found = _listed(session or "" for session in sessions)
+    return f"no {asked} in {folder} (sessions found: {found}); mend --session-label or leave it out"
 
 
 def _look_into(folder: Path, subject: str, session: str | None, query: Query) -> Preflight:
@@ -155,7 +156,7 @@ def _look_into(folder: Path, subject: str, session: str | None, query: Query) ->
         with os.scandir(func) as entries:
             files = sorted(entry.name for entry in entries if not entry.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
-        reason = f"no folder {func}: fMRIPrep wrote no functional data here"
+        reason = f"no folder {func}: fMRIPrep wrote no functional data here, its report may say why"
         return Preflight(subject, session, reason=reason)
     names = [parse_name(file) for file in files]
     usable = tuple(file for file, name in zip(files, names, strict=True) if fits(name, query))
@@ -182,8 +183,10 @@ def _why_no_volumes(names: list[BidsName], query: Query) -> str:
     descs = [name.get("desc") for name in series if name.get("space") == query.space]
     if any(space not in _NATIVE for space in spaces):
         return f"{wanted} (spaces found: {_listed(space or 'native' for space in spaces)})"
-    if spaces:
+    if any(spaces):
         return f"{wanted} (only native space found: {_listed(space or 'native' for space in spaces)})"
+    if spaces:
+        return f"{wanted} (only native space found)"
     if descs:
         return f"{wanted} (desc found in that space: {_listed(descs)})"
     if series:
@@ -197,11 +200,15 @@ def _why_no_volumes(names: list[BidsName], query: Query) -> str:
 
 
 def _advice(names: list[BidsName], query: Query) -> str:
-    """Say what to do where another fMRIPrep run helps: the task is there, and its series is not."""
+    """Say what to do: another fMRIPrep run helps only where the task is there and its series is not."""
     table = load_table("queries.json")
-    of_task = [name for name in names if name.get("task") == query.task and query.wants_run(name.get("run"))]
+    if not any(name.get("task") for name in names):
+        return "; fMRIPrep's report of this person may say why"
+    of_task = [name for name in names if name.get("task") == query.task]
     if not of_task:
-        return ""
+        return "; name the resting state's task with --task-id"
+    if not any(query.wants_run(name.get("run")) for name in of_task):
+        return "; mend --run-id or leave it out"
     if query.desc != table["desc"]:
         return "; choose another --desc, or re-run what made these derivatives"
     return f"; re-run fMRIPrep with --output-spaces {table['output_spaces']}"

@@ -1,6 +1,5 @@
 """Running a command: what a user is told when it ends badly, and the exit code."""
 
-import errno
 import importlib
 import logging
 import os
@@ -15,7 +14,7 @@ from typing import NamedTuple
 
 from bids_deeptaskgen.cli import logs
 from bids_deeptaskgen.cli.options import version
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import UserError, system_refusal
 from bids_deeptaskgen.settings import Settings
 
 FAILED, USAGE, INTERNAL, INTERRUPTED, TERMINATED = 1, 2, 70, 130, 143
@@ -91,19 +90,6 @@ def guarded(prog: str, work: Callable[[], int]) -> int:
         return code
 
 
-_OS_ERRORS = {
-    errno.ENOSPC: (FAILED, "the disk is full", "Make room and start again; what is finished is kept"),
-    errno.EDQUOT: (
-        FAILED,
-        "the disk quota is used up",
-        "Make room and start again; what is finished is kept",
-    ),
-    errno.EACCES: (USAGE, "access is denied", "Give yourself the right to it, or choose another folder"),
-    errno.EPERM: (USAGE, "access is denied", "Give yourself the right to it, or choose another folder"),
-    errno.EROFS: (USAGE, "the file system is read-only", "Choose a folder that can be written"),
-}
-
-
 def _verdict(error: BaseException) -> tuple[int, str]:
     """Give the exit code and the sentence for an exception."""
     if isinstance(error, UserError):
@@ -117,10 +103,8 @@ def _verdict(error: BaseException) -> tuple[int, str]:
             FAILED,
             "the memory is used up. Start again with fewer --nprocs, or on a machine with more memory.",
         )
-    if isinstance(error, OSError) and error.errno in _OS_ERRORS:
-        code, what, advice = _OS_ERRORS[error.errno]
-        where = f" ({error.filename})" if error.filename else ""
-        return code, f"{what}{where}. {advice}."
+    if refusal := system_refusal(error):
+        return refusal
     return INTERNAL, (
         f"internal error: {type(error).__name__}: {error}. This is a fault of the program, not yours.\n"
         f"Please report it, with the lines above and the version ({version()}), at {_tracker()}."

@@ -21,7 +21,7 @@ from bids_deeptaskgen.resources import find_model
 from bids_deeptaskgen.settings import ParticipantSettings, science_settings, settings_hash
 from bids_deeptaskgen.settings_file import to_toml
 from bids_deeptaskgen.workflow.connect import query_of
-from bids_deeptaskgen.workflow.records import CRASHED, DONE, FAILED, PRESENT, Job, Record, read_records
+from bids_deeptaskgen.workflow.records import CONNECTED, CRASHED, FAILED, Job, Record, read_records
 from bids_deeptaskgen.workflow.results import software_versions
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -49,6 +49,7 @@ def run(settings: ParticipantSettings) -> int:
     bundle = load_bundle(find_model(settings.model).absolute())
     _introduce(bundle)
     derivatives = locate_derivatives(settings.bids_dir, settings.derivatives)
+    _check_folders(settings, derivatives)
     rows = preflight(derivatives, query_of(settings))
     usable = sorted({row.subject for row in rows if not row.reason})
     _echo(preflight_table(rows))
@@ -78,7 +79,7 @@ def compute(
     list of Record
         At least one for each person.
     """
-    from bids_deeptaskgen.workflow.engine import private_folder, run_graph, watched
+    from bids_deeptaskgen.workflow.engine import CONNECTOMES, private_folder, run_graph, watched
 
     output = settings.output_dir
     hash_now = settings_hash(settings, bundle.files_sha256)
@@ -96,27 +97,58 @@ def compute(
     )
     write_text(log_path(output, "settings.toml"), to_toml(settings))
     work = settings.work_dir or output / "work"
-    connectomes = work / "connectomes"
+    connectomes = work / CONNECTOMES
     with private_folder(work) as folder:
-        sweep_stale(output)
         records = folder / "records"
         jobs = [
             Job(subject, derivatives, settings, bundle.folder, hash_now, connectomes, records)
             for subject in subjects
         ]
-        with watched(records, len(jobs)):
-            run_graph(jobs, folder, settings)
-        done = read_records(records)
-    _remove_empty(connectomes, work)
-    missing = sorted(set(subjects) - {record.subject for record in done})
-    lost = "its process ended before it was done (killed, for instance for its memory: lower --nprocs)."
-    done = [
-        record.now(status=CRASHED, reason=lost)
-        if record.status not in (DONE, PRESENT, FAILED, CRASHED)
-        else record
-        for record in done
-    ]
-    return done + [Record(subject, status=CRASHED, reason=lost) for subject in missing]
+        _sweep(output, subjects, connectomes)
+        try:
+            with watched(records, len(jobs)):
+                run_graph(jobs, folder, settings)
+        finally:
+            # Workers that were killed could not tidy up.
+            _sweep(output, subjects, connectomes)
+        return _with_the_lost(read_records(records), subjects, folder)
+
+
+def _with_the_lost(records: Sequence[Record], subjects: Sequence[str], folder: Path) -> list[Record]:
+    """Give those a record of their end who have none, since their process did not live to write it."""
+    from bids_deeptaskgen.workflow.faults import why_lost
+
+    over = [record for record in records if record.status != CONNECTED]
+    begun = [record for record in records if record.status == CONNECTED]
+    unheard = sorted(set(subjects) - {record.subject for record in records})
+    lost = [*begun, *map(Record, unheard)]
+    reason = why_lost(folder) if lost else ""
+    return over + [record.now(status=CRASHED, reason=reason) for record in lost]
+
+
+def _sweep(output: Path, subjects: Sequence[str], connectomes: Path) -> None:
+    """Remove what killed processes left where this run writes; a large dataset is not searched for it."""
+    for folder in (output, output / "logs", connectomes):
+        sweep_stale(folder, below=False)
+    for subject in subjects:
+        sweep_stale(output / f"sub-{subject}")
+
+
+def _check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
+    """Refuse an output or work folder that is a file, and an output folder with a dataset of others."""
+    output = settings.output_dir
+    for name, folder in (("OUTPUT_DIR", output), ("--work-dir", settings.work_dir)):
+        place = next((path for path in (folder, *folder.parents) if path.exists()), None) if folder else None
+        if place and not place.is_dir():
+            message = f"{name} is {folder}, but {place} is a file.\nChoose another folder."
+            raise UserError(message)
+    found = output / "dataset_description.json"
+    if found.exists() and dataset_settings_hash(output) is None:
+        message = (
+            f"OUTPUT_DIR is {output}, which holds another dataset: its {found.name} is of other software.\n"
+            f"Choose a new folder, e.g. {derivatives.parent / 'deeptaskgen'}."
+        )
+        raise UserError(message)
 
 
 def _refuse_mixture(settings: ParticipantSettings, hash_now: str) -> None:
@@ -126,8 +158,8 @@ def _refuse_mixture(settings: ParticipantSettings, hash_now: str) -> None:
         return
     if not settings.overwrite:
         message = (
-            f"{output}: holds maps that were made with other settings or another model (see its "
-            "logs/settings.toml and dataset_description.json).\n"
+            f"{output}: holds maps that were made with other settings or another model (see DeepTaskGen in "
+            "its dataset_description.json).\n"
             "Choose another OUTPUT_DIR, or replace those maps with --overwrite."
         )
         raise UserError(message)
@@ -201,19 +233,14 @@ def _close(settings: ParticipantSettings, records: Sequence[Record]) -> int:
         write_tsv(log_path(settings.output_dir, "participants.tsv"), _columns(ordered))
         write_text(list_of_failed, "".join(f"sub-{subject}\n" for subject in failed))
         if failed:
-            _echo(f"{len(failed)} people failed; to do them again: --participant-label @{list_of_failed}")
+            n_people = len({record.subject for record in ordered})
+            _echo(
+                f"{len(failed)} of {n_people} people failed; to do them again: "
+                f"--participant-label @{list_of_failed}"
+            )
     if not some and all(record.status == FAILED for record in ordered):
         return 3
     return 1 if failed else 0
-
-
-def _remove_empty(*folders: Path) -> None:
-    """Remove folders in which nothing is left; other processes may still use theirs."""
-    for folder in folders:
-        try:
-            folder.rmdir()
-        except OSError:
-            return
 
 
 def _echo(text: str) -> None:

@@ -19,7 +19,7 @@ _TEMPORARY = re.compile(r"^\..+\.(?P<place>[^.]+)\.(?P<pid>\d+)\.tmp$")
 
 
 @cache
-def _place() -> str:
+def place() -> str:
     """Name where a process number means one process: the machine, and its container if there is one.
 
     Containers may share a host name and each count their processes from 1, so the process namespace
@@ -33,15 +33,33 @@ def _place() -> str:
     return f"{host}-{namespace}"
 
 
-def _is_alive(pid: int) -> bool:
-    """Tell whether a process of this machine is running."""
+def is_stale(where: str, pid: int, last_written_s: float) -> bool:
+    """Tell whether what a process wrote for itself has been left behind.
+
+    Parameters
+    ----------
+    where : str
+        The `place` of the process.
+    pid : int
+        Its number there.
+    last_written_s : float
+        When it last wrote, in seconds since the epoch.
+
+    Returns
+    -------
+    bool
+        Whether the process is gone, if it was one of this place; elsewhere it cannot be seen, and counts as
+        gone when it has not written for a day.
+    """
+    if where != place():
+        return time.time() - last_written_s > FOREIGN_AGE_S
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
         return True
-    return True
+    except PermissionError:
+        return False
+    return False
 
 
 @contextmanager
@@ -60,13 +78,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
         `path` when the block ends; after an exception it is removed and `path` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{_place()}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{place()}.{os.getpid()}.tmp")
     try:
         yield temporary
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
+        # The system names no file when a write fails, but whoever makes room must know where.
+        if isinstance(error, OSError) and error.errno and error.filename in (None, temporary, str(temporary)):
+            error.filename = str(path)
         raise
 
 
@@ -119,8 +140,8 @@ def write_json(path: Path, content: object) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def sweep_stale(folder: Path) -> list[Path]:
-    """Remove the temporary files that killed processes left in a folder and below.
+def sweep_stale(folder: Path, *, below: bool = True) -> list[Path]:
+    """Remove the temporary files that killed processes left in a folder.
 
     Those of this machine go when their process is gone; those of other machines, whose processes cannot be
     seen from here, when nobody has written to them for a day.
@@ -128,7 +149,9 @@ def sweep_stale(folder: Path) -> list[Path]:
     Parameters
     ----------
     folder : Path
-        Where to look; may be absent.
+        Where to look; may be absent. Others may remove files and folders in it at the same time.
+    below : bool
+        Whether to look in the folders in it too.
 
     Returns
     -------
@@ -136,16 +159,15 @@ def sweep_stale(folder: Path) -> list[Path]:
         What was removed.
     """
     removed = []
-    for path in sorted(folder.rglob(".*.tmp")):
-        found = _TEMPORARY.match(path.name)
-        if found is None:
-            continue
-        with suppress(OSError):
-            if found["place"] == _place():
-                stale = not _is_alive(int(found["pid"]))
-            else:
-                stale = time.time() - path.stat().st_mtime > FOREIGN_AGE_S
-            if stale:
-                path.unlink()
-                removed.append(path)
+    for parent, folders, names in os.walk(folder):
+        if not below:
+            folders.clear()
+        for path in (Path(parent, name) for name in sorted(names)):
+            found = _TEMPORARY.match(path.name)
+            if found is None:
+                continue
+            with suppress(OSError):
+                if is_stale(found["place"], int(found["pid"]), path.stat().st_mtime):
+                    path.unlink()
+                    removed.append(path)
     return removed

@@ -87,12 +87,15 @@ def read_confounds(path: Path, n_volumes: int) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, sep="\t", na_values=["n/a"])
     except (OSError, ValueError) as error:
-        message = f"{path}: the table of confounds cannot be read ({error})."
+        message = (
+            f"{path}: the table of confounds cannot be read ({error}).\n"
+            "Copy it again from its source, or re-run the preprocessing of this run."
+        )
         raise InputError(message) from error
     if len(table) != n_volumes:
         message = (
             f"{path}: has {len(table)} rows, but the BOLD run has {n_volumes} volumes.\n"
-            "Give the confounds of this run, or re-run its preprocessing."
+            "Put the confounds of this run in its place, or re-run the preprocessing of this run."
         )
         raise InputError(message)
     return table
@@ -138,10 +141,23 @@ def fd_of(table: pd.DataFrame | None) -> Matrix | None:
         return None
     for column in ("framewise_displacement", "FramewiseDisplacement"):
         if column in table and table[column].notna().any():
-            return table[column].fillna(0.0).to_numpy(np.float64)
+            return _numbers(table, [column])[column].fillna(0.0).to_numpy(np.float64)
     if set(MOTION) <= set(table.columns):
-        return framewise_displacement(table[list(MOTION)].to_numpy(np.float64))
+        return framewise_displacement(_numbers(table, MOTION).to_numpy(np.float64))
     return None
+
+
+def _numbers(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Take columns, and refuse text in them."""
+    columns = table[list(names)]
+    text = [str(name) for name in columns.select_dtypes(exclude=["number", "bool"])]
+    if text:
+        message = (
+            f"the confounds hold something else than numbers and n/a in {', '.join(text)}.\n"
+            "Copy the table again from its source, or re-run the preprocessing of this run."
+        )
+        raise InputError(message)
+    return columns
 
 
 def sample_mask(n_volumes: int, table: pd.DataFrame | None, cleaning: Cleaning) -> NDArray[np.intp]:
@@ -170,20 +186,25 @@ def sample_mask(n_volumes: int, table: pd.DataFrame | None, cleaning: Cleaning) 
     elif table is not None:
         marked = [name for name in map(str, table) if name.startswith("non_steady_state_outlier")]
         keep &= ~(table[marked] == 1).any(axis=1).to_numpy(dtype=bool)
+    n_dummies = int((~keep).sum())
     if cleaning.fd_threshold > 0:
         fd = fd_of(table)
         if fd is None:
+            found = "there is no table of confounds beside the BOLD"
+            if table is not None:
+                found = "the confounds hold neither (or only n/a)"
             message = (
                 "--fd-threshold needs the column framewise_displacement or the six motion parameters, "
-                "and the confounds hold neither (or only n/a).\nLeave --fd-threshold out, or give the "
-                "confounds of this run."
+                f"and {found}.\nPut fMRIPrep's confounds of this run there, or leave --fd-threshold out."
             )
             raise InputError(message)
         keep &= fd <= cleaning.fd_threshold
     if not keep.any():
+        n_moved, limit = n_volumes - n_dummies, f"--fd-threshold {cleaning.fd_threshold:g} mm"
+        advice = "Raise --fd-threshold" if n_moved else "Lower --dummy-scans"
         message = (
-            f"none of the {n_volumes} volumes is left (--dummy-scans, --fd-threshold "
-            f"{cleaning.fd_threshold:g} mm).\nRaise --fd-threshold, or leave this run out with --run-id."
+            f"none of the {n_volumes} volumes is left (dummies: {n_dummies}; over {limit}: {n_moved}).\n"
+            f"{advice}, or leave this person or run out."
         )
         raise InputError(message)
     return np.flatnonzero(keep)
@@ -265,12 +286,12 @@ def choose_columns(
             message = (
                 f"--nuisance-regressors {cleaning.nuisance_regressors} needs fMRIPrep's table of confounds "
                 "(desc-confounds_timeseries.tsv), and there is none beside the BOLD.\n"
-                "Bring it, or use --nuisance-regressors none for data that are cleaned already."
+                "Put it there, or use --nuisance-regressors none for data that are cleaned already."
             )
             raise InputError(message)
         table = pd.DataFrame(index=range(n_volumes))
     names = [name for chooser in preset.choosers for name in chooser(table)]
-    missing = [name for name in names if name not in table]
+    missing = [name for name in names if name not in table or table[name].isna().all()]
     if missing:
         message = (
             f"--nuisance-regressors {cleaning.nuisance_regressors} needs columns that the confounds lack: "
@@ -281,7 +302,7 @@ def choose_columns(
     if cleaning.high_pass is None and preset.filters_drift and cosines:
         names += cosines
     # Derivatives have no first value; zero is what a still head would give.
-    values = table[names].fillna(0.0).to_numpy(np.float64).reshape(n_volumes, len(names))
+    values = _numbers(table, names).fillna(0.0).to_numpy(np.float64).reshape(n_volumes, len(names))
     made_here = cleaning.high_pass
     if made_here is None:
         made_here = FMRIPREP_HIGH_PASS_HZ if preset.filters_drift and not cosines else 0.0

@@ -9,6 +9,7 @@ from typing import IO, Any, cast
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.core.grid import Grid
@@ -161,14 +162,22 @@ def load_image(path: Path) -> nib.Nifti1Image:
         raise InputError(message) from None
     except Exception as error:
         message = (
-            f"{path}: cannot be read as a NIfTI image ({error}).\n"
-            "Copy it again from its source, or re-run the preprocessing of this run."
+            f"{path}: cannot be read as a NIfTI image: {_why_no_image(path, error)}.\n"
+            "Copy it again from its source (DataLad: datalad get), or re-run the preprocessing of this run."
         )
         raise InputError(message) from error
     if not isinstance(image, nib.Nifti1Image):
-        message = f"{path}: is a {type(image).__name__}, not a NIfTI-1 or NIfTI-2 volume image."
+        message = f"{path}: is a {type(image).__name__}, not a NIfTI-1 or NIfTI-2 volume image.\nConvert it."
         raise InputError(message)
     return image
+
+
+def _why_no_image(path: Path, error: Exception) -> str:
+    if path.stat().st_size == 0:
+        return "the file is empty"
+    if isinstance(error, ImageFileError):
+        return "it holds something else (an error page, a pointer of git-annex or git-lfs?)"
+    return str(error)
 
 
 def open_series(path: Path) -> NiftiSeries:
@@ -190,15 +199,19 @@ def open_series(path: Path) -> NiftiSeries:
     """
     image = load_image(path)
     if len(image.shape) != 4 or image.shape[3] < 2:
+        found = "a single volume" if np.prod(image.shape[3:]) == 1 else f"{len(image.shape)} axes"
         message = (
-            f"{path}: has {len(image.shape)} axes, shape {image.shape}; a 4-D image of several volumes "
-            "is wanted.\nGive the preprocessed BOLD series, not a mean or reference image."
+            f"{path}: has {found} ({'x'.join(map(str, image.shape))}); a 4-D image of several volumes is "
+            "wanted.\nPut the preprocessed BOLD series in its place, not a mean or reference image."
         )
         raise InputError(message)
     proxy: Any = image.dataobj
     dtype = np.dtype(proxy.dtype)
     if dtype.kind not in "iuf":
-        message = f"{path}: holds values of type {dtype}; real numbers are wanted."
+        message = (
+            f"{path}: holds values of type {dtype}; real numbers are wanted.\n"
+            "Put the magnitude series in its place."
+        )
         raise InputError(message)
     space_unit, time_unit = image.header.get_xyzt_units()
     t_r = float(image.header.get_zooms()[3]) * _SECONDS.get(time_unit, 1.0)

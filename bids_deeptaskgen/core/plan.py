@@ -129,14 +129,23 @@ def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> S
     ):
         message = (
             f"{run.mask}: the mask is not on the BOLD's grid.\nMask: {mask_grid}.\nBOLD: {grid}.\n"
-            "Give the brain mask that fMRIPrep wrote for this run and space."
+            "Put the brain mask that fMRIPrep wrote for this run and space in its place."
         )
         raise InputError(message)
     try:
         mask = np.asarray(image.dataobj) > 0
     except Exception as error:
-        message = f"{run.mask}: the mask cannot be read ({error})."
+        message = (
+            f"{run.mask}: the mask cannot be read ({error}).\n"
+            "Copy it again from its source, or re-run the preprocessing of this run."
+        )
         raise InputError(message) from error
+    if not mask.any():
+        message = (
+            f"{run.mask}: the mask is empty (0 voxels).\n"
+            "Put the brain mask that fMRIPrep wrote for this run and space in its place."
+        )
+        raise InputError(message)
     sampler = make_sampler(grid, MODEL_GRID, brain_mask)
     share = np.empty((1, int(sampler.inside.sum())))
     sampler.take([mask.ravel(order="F").astype(np.float32)], share)
@@ -188,11 +197,11 @@ def plan_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleaning) 
     try:
         kept = sample_mask(series.n_volumes, table, cleaning)
         columns, regressors = choose_columns(table, series.n_volumes, t_r, cleaning)
+        fd_mm = fd_of(table)
     except InputError as error:
         message = f"{run.confounds or run.bold}: {error}"
         raise InputError(message) from error
     design = make_design(columns, regressors, kept)
-    fd_mm = fd_of(table)
     return RunPlan(run, series, sampler, t_r, kept, design.columns, design.basis, fd_mm)
 
 
@@ -209,21 +218,24 @@ def check_demands(plans: Sequence[RunPlan], demands: Demands) -> int:
     InputError
         If there are too few minutes, degrees of freedom, or volumes in a window.
     """
+    first = plans[0].inputs.bold
+    where = first if len(plans) == 1 else f"{first.parent} ({len(plans)} runs)"
     minutes = sum(plan.minutes for plan in plans)
     n_kept, n_volumes = sum(len(plan.kept) for plan in plans), sum(plan.series.n_volumes for plan in plans)
     if minutes < demands.min_minutes:
+        # Rounded down, or 3.97 minutes would read as the 4 that are wanted.
         message = (
-            f"{n_kept} of {n_volumes} volumes are kept, {minutes:.1f} minutes; at least "
-            f"{demands.min_minutes:g} are wanted.\n"
-            "Lower --min-minutes if you accept noisier maps, or censor less (--fd-threshold)."
+            f"{where}: {n_kept} of {n_volumes} volumes are kept, {np.floor(10 * minutes) / 10:.1f} minutes; "
+            f"at least {demands.min_minutes:g} are wanted.\nLower --min-minutes if you accept noisier maps, "
+            "or raise --fd-threshold if that has left volumes out."
         )
         raise InputError(message)
     dof = sum(max(plan.n_residual_dof, 0) for plan in plans)
     if dof < demands.min_dof or min(plan.n_residual_dof for plan in plans) < 2:
         counts = ", ".join(f"{len(plan.kept)} volumes - {plan.basis.shape[1]} regressors" for plan in plans)
         message = (
-            f"the cleaning leaves {dof} degrees of freedom ({counts}); at least {demands.min_dof} are "
-            "wanted.\nUse fewer regressors or censor less, or lower --min-dof if you accept noisier maps."
+            f"{where}: the cleaning leaves {dof} degrees of freedom ({counts}); at least {demands.min_dof} "
+            "are wanted.\nUse fewer regressors or censor less, or lower --min-dof if you accept noisier maps."
         )
         raise InputError(message)
     n_windows = demands.n_windows
@@ -233,8 +245,8 @@ def check_demands(plans: Sequence[RunPlan], demands: Demands) -> int:
     shortest = min(len(plan.kept) for plan in plans) // n_windows
     if shortest < MIN_WINDOW_VOLUMES:
         message = (
-            f"{n_windows} windows leave {shortest} volumes in the shortest; at least {MIN_WINDOW_VOLUMES} "
-            "are wanted.\nLower --n-windows."
+            f"{where}: {n_windows} windows leave {shortest} volumes in the shortest; at least "
+            f"{MIN_WINDOW_VOLUMES} are wanted.\nLower --n-windows."
         )
         raise InputError(message)
     return n_windows

@@ -1,6 +1,7 @@
 """First step: the files of a person become connectomes that wait for their prediction."""
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from bids_deeptaskgen.nn.bundle import Bundle
 from bids_deeptaskgen.settings import ParticipantSettings
 from bids_deeptaskgen.workflow.faults import as_record, noted
 from bids_deeptaskgen.workflow.models import load_model, roi_space, roi_weights
-from bids_deeptaskgen.workflow.records import CONNECTED, PRESENT, Job, Record, read_record
+from bids_deeptaskgen.workflow.records import CONNECTED, PRESENT, Job, Record, discard, read_record
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -65,13 +66,13 @@ def _connect_session(job: Job, session: SessionInputs) -> Record:
 
 def _connect(job: Job, session: SessionInputs, record: Record) -> Record:
     fingerprint = input_fingerprint(session)
-    output = job.settings.output_dir
     bundle = load_model(job.model)
-    n_maps = len(bundle.card.contrasts)
-    if finished(output, session, job.settings_hash, fingerprint):
-        return record.now(status=PRESENT, n_maps=n_maps)
     waiting = job.connectomes / f"{record.name.replace(' ', '_')}_{job.settings_hash[:12]}_{fingerprint[:12]}"
     note_file, connectome = waiting.with_suffix(".json"), waiting.with_suffix(".npy")
+    if finished(job.settings.output_dir, session, job.settings_hash, fingerprint):
+        # A run that was killed between the two has not thrown it away.
+        discard(connectome)
+        return record.now(status=PRESENT, n_maps=len(bundle.card.contrasts))
     if note_file.exists() and connectome.exists():
         logger.info("%s: the connectome of an earlier run that was broken off is used", record.name)
         return read_record(note_file).now(connectome=str(connectome))
@@ -80,7 +81,8 @@ def _connect(job: Job, session: SessionInputs, record: Record) -> Record:
     )
     facts = _facts(job, session, person, bundle) | {"input_fingerprint": fingerprint}
     with atomic_path(connectome) as temporary, temporary.open("wb") as file:
-        np.save(file, person.connectomes)
+        # Given a file itself, numpy tells of a full disk in an error that does not say so.
+        np.save(SimpleNamespace(write=file.write), person.connectomes)
     record = record.now(status=CONNECTED, connectome=str(connectome), facts=facts)
     write_json(note_file, record.as_json())
     return record

@@ -4,19 +4,25 @@ import configparser
 import contextlib
 import logging
 import os
+import re
 import shutil
-import socket
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from bids_deeptaskgen.core.atomic import is_stale, place
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings import ParticipantSettings
 from bids_deeptaskgen.workflow.progress import Watcher
 from bids_deeptaskgen.workflow.records import Job
 
 logger = logging.getLogger("bids_deeptaskgen")
+
+# Where connectomes wait, in the work folder, for this run or a later one.
+CONNECTOMES = "connectomes"
+
+_PRIVATE = re.compile(r"^run-(?P<place>.+)-(?P<pid>\d+)$")
 
 # MultiProc looks for finished nodes this often; its default of 2 s a step takes longer than the work.
 POLL_S = 0.05
@@ -47,9 +53,9 @@ def threads_of(settings: ParticipantSettings) -> int:
 
 @contextlib.contextmanager
 def private_folder(work: Path) -> Iterator[Path]:
-    """Make a folder that is this process's alone, and remove it at the end.
+    """Make a folder that is this process's alone, and remove it at the end, and what is empty around it.
 
-    Folders of processes of this machine that are gone are removed too. Nobody else may read what nipype
+    Folders of processes that are gone are removed too; see `is_stale`. Nobody else may read what nipype
     pickles there.
 
     Parameters
@@ -61,27 +67,39 @@ def private_folder(work: Path) -> Iterator[Path]:
     ------
     Path
     """
-    work.mkdir(parents=True, exist_ok=True)
-    host = socket.gethostname()
-    for left in work.glob(f"run-{host}-*"):
-        if not _alive(int(left.name.rpartition("-")[2])):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = work / f"run-{host}-{os.getpid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = work / f"run-{place()}-{os.getpid()}"
+    # An earlier process of the same number may have left one, with records that are not ours.
+    shutil.rmtree(folder, ignore_errors=True)
+    while not folder.exists():
+        # Between the two, a run that ends may remove a work folder in which there is nothing.
+        work.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            folder.mkdir(mode=0o700)
+    _remove_stale(work)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        _remove_unused(work)
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _remove_stale(work: Path) -> None:
+    for left in work.glob("run-*"):
+        found = _PRIVATE.match(left.name)
+        # Others may remove it at the same time.
+        with contextlib.suppress(FileNotFoundError):
+            last_written = max(path.stat().st_mtime for path in (left, *left.iterdir()))
+            if found and is_stale(found["place"], int(found["pid"]), last_written):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _remove_unused(work: Path) -> None:
+    """Remove the work folder if no connectome waits in it and no other run uses it."""
+    if next(work.glob("run-*"), None) is not None:
+        return
+    for folder in (work / CONNECTOMES, work):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) -> None:

@@ -1,21 +1,47 @@
-"""nipype's MultiProc, mended in one place: a worker that dies is a fault, not a run that waits for ever."""
+"""nipype's MultiProc, mended where workers and their parent do not learn of each other's end."""
 
+import multiprocessing
+import os
+import signal
+import threading
 import traceback
-from concurrent.futures import Future
+from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
-from nipype.pipeline.plugins.multiproc import MultiProcPlugin
+from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
 
 
 class SteadyMultiProc(MultiProcPlugin):
-    """MultiProc that sees when the process of a node was killed, e.g. for its memory.
+    """MultiProc that sees when the process of a node was killed, e.g. for its memory, and leaves none behind.
 
     The original asks such a process's future for its result in a callback, where the exception is lost,
-    and polls for that result from then on.
+    and polls for that result from then on. Its workers finish what they have begun after their parent was
+    interrupted, and wait for ever after it was killed.
     """
 
+    def __init__(self, plugin_args: dict[str, Any]) -> None:
+        super().__init__(plugin_args=plugin_args)
+        # No process has been started yet, so nothing is lost with the pool that is there.
+        self.pool = ProcessPoolExecutor(
+            self.processors,
+            mp_context=multiprocessing.get_context(plugin_args.get("mp_context", "forkserver")),
+            initializer=_start_worker,
+            initargs=(self._cwd,),
+        )
+
+    def run(self, *arguments: Any, **named: Any) -> None:
+        """Run a graph; when this is over, however it ends, so are the workers."""
+        try:
+            super().run(*arguments, **named)
+        except BaseException:
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            raise
+        finally:
+            self.pool.shutdown(cancel_futures=True)
+
     def _async_callback(self, args: "Future[dict[str, Any]]") -> None:
-        if args.exception() is None:
+        if not args.cancelled() and args.exception() is None:
             super()._async_callback(args)
 
     def _get_result(self, taskid: int) -> dict[str, Any] | None:
@@ -23,3 +49,17 @@ class SteadyMultiProc(MultiProcPlugin):
         if future.done() and (error := future.exception()) is not None:
             return {"taskid": taskid, "result": None, "traceback": traceback.format_exception(error)}
         return super()._get_result(taskid)
+
+
+def _start_worker(folder: str) -> None:
+    process_initializer(folder)
+    # Ctrl-C reaches all processes of a terminal; the parent is the one that ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

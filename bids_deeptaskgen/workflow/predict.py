@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.bids.outputs import finished
 from bids_deeptaskgen.workflow.faults import as_record, noted
 from bids_deeptaskgen.workflow.models import load_model
-from bids_deeptaskgen.workflow.records import CONNECTED, Job, Record, flatten
+from bids_deeptaskgen.workflow.records import CONNECTED, PRESENT, Job, Record, discard, flatten
 from bids_deeptaskgen.workflow.results import write_results
 
 if TYPE_CHECKING:
@@ -77,9 +78,16 @@ def _predict(
     from bids_deeptaskgen.nn.predict import predict_windows
 
     maps: list[Maps] = []
+    done = (job.settings.output_dir, record, job.settings_hash, record.facts["input_fingerprint"])
 
     def compute() -> Record:
-        maps.append(predict_windows(network, map(_checked, windows)))
+        try:
+            maps.append(predict_windows(network, map(_checked, windows)))
+        except FileNotFoundError:
+            # Another run may have been faster with this person, and have thrown the connectome away.
+            if not finished(*done):
+                raise
+            return record.now(status=PRESENT, n_maps=len(load_model(job.model).card.contrasts))
         return record
 
     made = as_record(job, record, compute)
@@ -106,10 +114,7 @@ def _finish(job: Job, record: Record, maps: Maps, device: str) -> Record:
     """Write a person's maps and let go of the connectome."""
     done = noted(job, as_record(job, record, lambda: write_results(job, record, *maps, device)))
     if not done.failed:
-        waiting = Path(record.connectome)
-        for path in (waiting.with_suffix(".json"), waiting):
-            with suppress(FileNotFoundError):
-                path.unlink()
+        discard(Path(record.connectome))
     return done
 
 

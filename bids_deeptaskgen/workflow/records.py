@@ -116,6 +116,12 @@ def read_records(folder: Path) -> list[Record]:
     return [read_record(path) for path in sorted(folder.glob("*.json"))]
 
 
+def discard(connectome: Path) -> None:
+    """Remove a connectome that waits no longer, and first the note that says that it is whole."""
+    for path in (connectome.with_suffix(".json"), connectome):
+        path.unlink(missing_ok=True)
+
+
 def flatten(nested: Iterable[Iterable[Record]]) -> list[Record]:
     """Make one list of the records of many people."""
     return [record for records in nested for record in records]

@@ -1,29 +1,10 @@
-"""A small dataset and a small model, made once."""
+"""Runs over the small dataset in this process."""
 
 import shutil
 
-import numpy as np
 import pytest
 
-from bids_deeptaskgen.core.grid import Grid
-from bids_deeptaskgen.core.simulated_dataset import simulate_dataset
 from bids_deeptaskgen.settings import ParticipantSettings
-from tests.bundles import brain_bundle
-
-COARSE = Grid.of((23, 28, 23), np.array([[8, 0, 0, -90.0], [0, 8, 0, -126], [0, 0, 8, -72], [0, 0, 0, 1]]))
-
-
-@pytest.fixture(scope="session")
-def simulated(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("simulated") / "fmriprep"
-    return simulate_dataset(folder, n_participants=3, n_volumes=110, n_dummies=2, statmaps=False, grid=COARSE)
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model") / "bundle"
-    brain_bundle(folder)
-    return folder
 
 
 @pytest.fixture

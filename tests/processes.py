@@ -1,0 +1,179 @@
+"""The app in processes of its own: started, watched, ended, and what it has left."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LOOK_EVERY_S = 0.003
+# Far above what anything takes on a busy machine: a run that has not ended by then hangs.
+PATIENCE_S = 300
+# Options with which the small dataset can be used.
+SMALL = ("--min-minutes", "0.5", "--min-dof", "10", "--omp-nthreads", "1")
+
+
+class App:
+    """A run of the app and its processes, which are a process group of their own.
+
+    Parameters
+    ----------
+    dataset, output, model : Path
+    *options : str
+        Further words of the command line.
+    prefix : sequence of str
+        Command that starts the app, e.g. without a network.
+    environment : dict
+        Changes to the environment; None takes a variable away.
+    log : Path
+        Where to keep what it says; beside the output, if not told.
+    """
+
+    def __init__(self, dataset, output, model, *options, prefix=(), environment=None, log=None):
+        self.output = output
+        self.said = log or output.with_name(f"{output.name}-{time.monotonic_ns()}.log")
+        main = [sys.executable, "-m", "bids_deeptaskgen", str(dataset), str(output), "participant"]
+        changed = {"PYTHONPATH": str(ROOT)} | (environment or {})
+        variables = {key: value for key, value in (os.environ | changed).items() if value is not None}
+        with self.said.open("wb") as file:
+            self._process = subprocess.Popen(
+                [*prefix, *main, "--model", str(model), *SMALL, *options],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=variables,
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        """No test leaves a process behind, however it ends."""
+        if self.running() or self.processes():
+            self.signal_all(signal.SIGKILL)
+            self._process.wait(PATIENCE_S)
+
+    @property
+    def words(self):
+        """All that it has said so far."""
+        return self.said.read_text("utf-8")
+
+    def running(self):
+        return self._process.poll() is None
+
+    def wait(self):
+        """The exit code, when it has ended by itself."""
+        try:
+            return self._process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"It hangs; it has said:\n{self.words}") from None
+
+    def wait_for(self, sign):
+        """Wait until a sign is seen, and return it; the run must not end before."""
+        end = time.monotonic() + PATIENCE_S
+        while not (seen := sign(self)):
+            assert self.running(), f"It ended with {self._process.returncode}; it has said:\n{self.words}"
+            assert time.monotonic() < end, f"The sign was not seen; it has said:\n{self.words}"
+            time.sleep(LOOK_EVERY_S)
+        return seen
+
+    def runs_for(self, seconds):
+        """Whether it still runs after that time."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
+
+    def signal(self, number):
+        self._process.send_signal(number)
+
+    def signal_all(self, number):
+        os.killpg(self.pid, number)
+
+    def kill(self):
+        """End all of its processes at once, as a scheduler or the machine's end would."""
+        self.signal_all(signal.SIGKILL)
+        self._process.wait(PATIENCE_S)
+        self.wait_for_silence()
+
+    def processes(self):
+        """Living processes of its group by number: what they are, and their parent."""
+        found = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                # The name in brackets may hold anything.
+                state, parent, group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+                if int(group) == self.pid and state not in "ZX":
+                    words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    found[int(folder.name)] = (words, int(parent))
+            except OSError:
+                continue
+        return found
+
+    def wait_for_silence(self, seconds=PATIENCE_S):
+        """Wait until none of its processes lives; what is left is returned."""
+        end = time.monotonic() + seconds
+        while (left := self.processes()) and time.monotonic() < end:
+            time.sleep(LOOK_EVERY_S)
+        return left
+
+    def open_files(self):
+        """Files that its processes have open: pairs of a process and a path."""
+        for pid in self.processes():
+            try:
+                for link in Path(f"/proc/{pid}/fd").iterdir():
+                    yield pid, os.readlink(link)  # noqa: PTH115
+            except OSError:
+                continue
+
+
+def reader_of_bold(app):
+    """A sign: the process that is making a connectome."""
+    return next((pid for pid, name in app.open_files() if name.endswith("_bold.nii.gz")), None)
+
+
+def map_in_the_making(app):
+    """A sign: the temporary file of a map, so the process is predicting or writing."""
+    return next(app.output.glob("sub-*/func/.*_statmap.nii.gz.*.tmp"), None)
+
+
+def first_map(app):
+    """A sign: a map is there."""
+    return next(app.output.glob("sub-*/func/*_statmap.nii.gz"), None)
+
+
+def results(output):
+    """Bytes of every file of the dataset by name; only logs differ from run to run."""
+    return {
+        path.relative_to(output).as_posix(): path.read_bytes()
+        for path in output.rglob("*")
+        if path.is_file() and path.relative_to(output).parts[0] != "logs"
+    }
+
+
+def leftovers(output):
+    """What only a run that goes on may have: temporary files and the work folder."""
+    return [*output.rglob("*.tmp"), *output.glob("work")]
+
+
+def finished_files(output):
+    """The files under their final names, which must be whole at any moment."""
+    return {
+        name: content
+        for name, content in results(output).items()
+        if not name.endswith(".tmp") and not name.startswith("work/")
+    }
+
+
+def without_root_powers():
+    """A command in front of another one that takes from root the power to write where modes forbid it."""
+    if os.geteuid() != 0:
+        return ()
+    powers = "-dac_override,-dac_read_search,-fowner"
+    words = ("setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}")
+    return words if shutil.which(words[0]) else None
