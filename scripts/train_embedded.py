@@ -1,6 +1,6 @@
 """Train the embedded model on simulated people and write its bundle into the package.
 
-    python scripts/train_embedded.py OUT [--n-people 24] [--n-epochs 40]
+    python scripts/train_embedded.py OUT [--n-people 24] [--n-epochs 25]
 
 The model is for trying the software: it knows nothing but the simulator's people. OUT is a new folder; copy
 it to ``bids_deeptaskgen/data/embedded`` to ship it.
@@ -150,7 +150,7 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--n-people", type=int, default=24)
     parser.add_argument("--n-held-out", type=int, default=4)
-    parser.add_argument("--n-epochs", type=int, default=40)
+    parser.add_argument("--n-epochs", type=int, default=25)
     options = parser.parse_args()
     mask, grey = brain_mask().copy(), grey_matter_mask().copy()
     # The maps as the bundle will hold them, in steps of 8 bits.

@@ -15,6 +15,7 @@ from tests.processes import SMALL, leftovers
 RERUN = "re-run fMRIPrep with --output-spaces MNI152NLin6Asym:res-2"
 COPY = "Copy it again from its source"
 COHORT = (*SMALL, "--nprocs", "1")
+N_MISSING = 7
 
 
 def change_image(path, change):
@@ -118,7 +119,7 @@ def has_no_confounds(func):
 
 
 def has_confounds_of_another_length(func):
-    change_table(only(func, CONFOUNDS), lambda table: table.iloc[:-7])
+    change_table(only(func, CONFOUNDS), lambda table: table.iloc[:-N_MISSING])
 
 
 def has_empty_confounds(func):
@@ -154,14 +155,14 @@ def has_a_broken_json(func):
     only(func, "_bold.json").write_text("{")
 
 
-# What is wrong with a person: the file that is named, what was found, and what to do.
+# What is wrong with a person: the file that is named, what was found, and what to do. A run has n volumes.
 FAULTS = {
     has_no_folder: ("func", "no folder", "fMRIPrep wrote no functional data here, its report may say why"),
     is_empty: ("func", "tasks found: none", "fMRIPrep's report of this person may say why"),
     has_another_space_only: ("func", "(spaces found: MNI152NLin2009cAsym)", RERUN),
     has_other_tasks_only: ("func", "no task-rest (tasks found: nback)", "with --task-id"),
     has_a_volume_for_a_series: (BOLD, "a single volume (23x28x23)", "Put the preprocessed BOLD series"),
-    was_cut_off: (BOLD, "truncated: the header promises 48 volumes", COPY),
+    was_cut_off: (BOLD, "truncated: the header promises {n} volumes", COPY),
     has_damaged_bytes: (BOLD, "the file is damaged", COPY),
     has_a_wrong_checksum: (BOLD, "the file is damaged", COPY),
     has_zero_bytes: (BOLD, "the file is empty", COPY),
@@ -174,7 +175,11 @@ FAULTS = {
     has_a_mask_that_was_cut_off: (MASK, "the mask cannot be read", COPY),
     has_no_mask: ("func", "no brain mask for", f"{MASK} there, or re-run fMRIPrep"),
     has_no_confounds: (BOLD, "there is none beside the BOLD", "--nuisance-regressors none"),
-    has_confounds_of_another_length: (CONFOUNDS, "has 41 rows, but the BOLD run has 48", "Put the confounds"),
+    has_confounds_of_another_length: (
+        CONFOUNDS,
+        "has {rest} rows, but the BOLD run has {n}",
+        "Put the confounds",
+    ),
     has_empty_confounds: (CONFOUNDS, "cannot be read", COPY),
     has_words_for_numbers: (CONFOUNDS, "else than numbers and n/a in trans_x", "Copy the table again"),
     lacks_compcor_columns: (CONFOUNDS, "lack: c_comp_cor_01, w_comp_cor_04.", "Re-run fMRIPrep 21 or later"),
@@ -183,6 +188,10 @@ FAULTS = {
     has_two_orientations: (BOLD, "(axes LAS against RAS)", "set both"),
     has_a_broken_json: ("_bold.json", "cannot be read as JSON", COPY),
 }
+
+
+def n_volumes_of(func):
+    return nib.load(only(func, BOLD)).shape[3]
 
 
 def label_of(fault):
@@ -217,6 +226,8 @@ def with_odd_voxels(data, affine):
 def test_each_fault_is_told_with_its_place_and_its_remedy(cohort, fault):
     data, output, ended = cohort
     place, found, remedy = FAULTS[fault]
+    n = n_volumes_of(data / "sub-0first" / "func")
+    found = found.format(n=n, rest=n - N_MISSING)
     row = outcomes(output)[label_of(fault)]
     assert (row["status"], row["n_maps"]) == ("failed", "0")
     reason = " ".join(row["reason"].split())
@@ -385,10 +396,12 @@ def test_people_whose_volumes_are_all_left_out(places):
     options = ("--fd-threshold", "1e-6", "--dummy-scans", "1", "--nprocs", "1")
     ended = run(places, *options)
     assert ended.code == 3
-    assert (
-        ended.out.count("none of the 48 volumes is left (dummies: 1; over --fd-threshold 1e-06 mm: 47)") == 4
+    n = n_volumes_of(places["data"] / "sub-01" / "func")
+    told = (
+        f"none of the {n} volumes is left (dummies: 1; over --fd-threshold 1e-06 mm: {n - 1}). "
+        "Raise --fd-threshold, or leave this person or run out."
     )
-    assert ended.out.count("Raise --fd-threshold, or leave this person or run out.") == 4
+    assert ended.out.count(told) == 4
     assert not list(places["output"].glob("sub-*"))
     assert leftovers(places["output"]) == []
 

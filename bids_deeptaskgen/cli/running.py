@@ -19,6 +19,8 @@ from bids_deeptaskgen.settings import Settings
 
 FAILED, USAGE, INTERNAL, INTERRUPTED, TERMINATED = 1, 2, 70, 130, 143
 
+_ONCE_MORE_S = 0.01
+
 log = logging.getLogger("bids_deeptaskgen")
 
 
@@ -128,25 +130,44 @@ def _tracker() -> str:
 
 @contextmanager
 def _sigterm_raises() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that temporary files are removed on the way out."""
+    """Turn SIGTERM into an exception, so that temporary files are removed on the way out.
+
+    Neither this nor the exception of Ctrl-C may get lost.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
     owner = os.getpid()
+    stopping = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
         if os.getpid() != owner:  # a forked child, which has nothing to tidy up
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
             return
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break off the tidying
+        if stopping:  # a second one must not break off the tidying
+            return
+        stopping = True
         _end_children()
         raise _Terminated
 
-    before = signal.signal(signal.SIGTERM, stop)
+    def swallowed(ignored: "sys.UnraisableHookArgs") -> None:
+        nonlocal stopping
+        if not isinstance(ignored.exc_value, _Terminated | KeyboardInterrupt):
+            hook(ignored)
+            return
+        # It came while Python let go of an object, where nothing can be raised: it must come once more.
+        stopping = False
+        number = signal.SIGTERM if isinstance(ignored.exc_value, _Terminated) else signal.SIGINT
+        threading.Timer(_ONCE_MORE_S, os.kill, (owner, number)).start()
+
+    before, hook = signal.signal(signal.SIGTERM, stop), sys.unraisablehook
+    sys.unraisablehook = swallowed
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 

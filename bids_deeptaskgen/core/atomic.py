@@ -59,6 +59,9 @@ def is_stale(where: str, pid: int, last_written_s: float) -> bool:
         return True
     except PermissionError:
         return False
+    # One that has ended keeps its number until its parent asks, and process 1 of a container may never ask.
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
     return False
 
 

@@ -115,7 +115,6 @@ def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) 
     """
     _quieten(folder, settings)
     # nipype reads its configuration when it is imported.
-    from bids_deeptaskgen.workflow.interfaces import Shell
     from bids_deeptaskgen.workflow.multiproc import SteadyMultiProc
     from bids_deeptaskgen.workflow.participant import make_graph
 
@@ -123,13 +122,10 @@ def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) 
     name, arguments = choose_plugin(settings, len(jobs))
     logger.debug("nipype plugin %s %s", name, arguments)
     plugin = SteadyMultiProc(arguments) if name == "MultiProc" else name
-    Shell.stopped_by = None
     try:
         graph.run(plugin=plugin, plugin_args=arguments)
     except Exception as error:
         # People whose process died left no record; the closing table tells of them.
-        if Shell.stopped_by is not None:
-            raise Shell.stopped_by from None
         logger.error("the workflow did not finish (%s)", _first_line(error))
         logger.debug("nipype", exc_info=True)
 
@@ -184,7 +180,8 @@ def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
 
 def _quieten(folder: Path, settings: ParticipantSettings) -> None:
     """Keep nipype off the network and the home folder, and quiet unless -vv asks for its words."""
-    level = "INFO" if settings.verbose > 1 else "ERROR"
+    # What it says of a fault is in its crash file too, and its end is told by the engine.
+    level = "INFO" if settings.verbose > 1 else "CRITICAL"
     wanted = {
         "execution": {
             "crashdump_dir": str(settings.output_dir / "logs"),

@@ -1,6 +1,6 @@
 """Shells around plain functions, so that nipype can schedule them. They read, call one function, write."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from nipype.interfaces.base import (
     BaseInterface,
@@ -24,21 +24,26 @@ class Shell(BaseInterface):
     A shell has a method ``_compute`` that calls its one function and gives the records.
 
     nipype takes whatever is raised in a node for a fault of that node, even the user's Ctrl-C or the
-    scheduler's SIGTERM. These are kept here, so that nothing more is begun and the engine can raise them.
+    scheduler's SIGTERM. These are kept here and raised again where nipype lets them pass.
     """
 
     output_spec = _Records
-    stopped_by: ClassVar[BaseException | None] = None
+    _stopped_by: BaseException | None = None
+
+    def run(self, *arguments: Any, **named: Any) -> Any:
+        """Run as nipype does, but end the whole run where that is asked for."""
+        result = super().run(*arguments, **named)
+        if self._stopped_by is not None:
+            raise self._stopped_by
+        return result
 
     def _run_interface(self, runtime: Any) -> Any:
-        if Shell.stopped_by is not None:
-            raise Shell.stopped_by
         try:
             self._records = self._compute()
         except Exception:
             raise
         except BaseException as stop:
-            Shell.stopped_by = stop
+            self._stopped_by = stop
             raise
         return runtime
 

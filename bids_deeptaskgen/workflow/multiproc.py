@@ -6,9 +6,13 @@ import signal
 import threading
 import traceback
 from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing.connection import Connection
 from typing import Any
 
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
+
+# More than a process needs to end that was told to.
+PATIENCE_S = 10
 
 
 class SteadyMultiProc(MultiProcPlugin):
@@ -21,12 +25,15 @@ class SteadyMultiProc(MultiProcPlugin):
 
     def __init__(self, plugin_args: dict[str, Any]) -> None:
         super().__init__(plugin_args=plugin_args)
+        context = multiprocessing.get_context(plugin_args.get("mp_context", "forkserver"))
+        # Every worker holds the other end of this pipe, so it is over when the last of them has ended.
+        self._workers, self._end = context.Pipe(duplex=False)
         # No process has been started yet, so nothing is lost with the pool that is there.
         self.pool = ProcessPoolExecutor(
             self.processors,
-            mp_context=multiprocessing.get_context(plugin_args.get("mp_context", "forkserver")),
+            mp_context=context,
             initializer=_start_worker,
-            initargs=(self._cwd,),
+            initargs=(self._cwd, self._end),
         )
 
     def run(self, *arguments: Any, **named: Any) -> None:
@@ -39,6 +46,9 @@ class SteadyMultiProc(MultiProcPlugin):
             raise
         finally:
             self.pool.shutdown(cancel_futures=True)
+            # Where the fork server was ended too, the pool cannot tell whether they have.
+            self._end.close()
+            self._workers.poll(PATIENCE_S)
 
     def _async_callback(self, args: "Future[dict[str, Any]]") -> None:
         if not args.cancelled() and args.exception() is None:
@@ -51,7 +61,7 @@ class SteadyMultiProc(MultiProcPlugin):
         return super()._get_result(taskid)
 
 
-def _start_worker(folder: str) -> None:
+def _start_worker(folder: str, _end: Connection) -> None:
     process_initializer(folder)
     # Ctrl-C reaches all processes of a terminal; the parent is the one that ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -33,14 +33,13 @@ def assert_next_run_completes(start, alone, *options):
     assert leftovers(app.output) == []
 
 
-@pytest.mark.parametrize("whom", ["parent", "all"])
+# A scheduler may tell the parent alone; a terminal, and other schedulers, tell all of them.
+@pytest.mark.parametrize(("n_procs", "whom"), [("1", "parent"), ("2", "parent"), ("2", "all")])
 @pytest.mark.parametrize("sign", [reader_of_bold, map_in_the_making])
 @pytest.mark.parametrize("number", TOLD)
-@pytest.mark.parametrize("n_procs", ["1", "2"])
 def test_a_run_that_is_stopped_leaves_nothing_half_written(start, alone, n_procs, number, sign, whom):
     app = start("--nprocs", n_procs)
     app.wait_for(sign)
-    # A scheduler may tell the parent alone; a terminal, and other schedulers, tell all of them.
     (app.signal if whom == "parent" else app.signal_all)(number)
     assert_ended_well(app, number, alone)
     assert_next_run_completes(start, alone, "--nprocs", n_procs)
