@@ -15,7 +15,7 @@ SIF ?= bids_deeptaskgen.sif
 # .git does not travel into the images, so the version is asked here and handed over.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test lint image sif container-test clean
+.PHONY: help demo test lint faults image sif container-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -32,6 +32,9 @@ lint: $(VENV)/test.stamp ## check style, spelling, types and layers
 	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+faults: $(VENV)/test.stamp ## kill, stop, crowd and starve whole runs in every way we know of (minutes)
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/faults
 
 image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, IMAGE=name:tag)
 	$(ENGINE) build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .

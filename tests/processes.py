@@ -124,7 +124,7 @@ class App:
         return left
 
     def family(self):
-        """Numbers of its main process and of what descends from it; faster than to look through all processes."""
+        """Numbers of its main process and of all that descend from it, fast to find."""
         waiting = [self.pid]
         while waiting:
             pid = waiting.pop()

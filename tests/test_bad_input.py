@@ -143,6 +143,14 @@ def was_scanned_too_briefly(func):
     change_table(only(func, CONFOUNDS), lambda table: table.iloc[:12])
 
 
+def is_dark(func):
+    change_image(only(func, BOLD), lambda data, affine: (np.zeros_like(data), affine))
+
+
+def is_all_nan(func):
+    change_image(only(func, BOLD), lambda data, affine: (np.full_like(data, np.nan), affine))
+
+
 def has_two_orientations(func):
     image = nib.load(only(func, BOLD))
     data = image.get_fdata(dtype=np.float32)
@@ -185,6 +193,8 @@ FAULTS = {
     lacks_compcor_columns: (CONFOUNDS, "lack: c_comp_cor_01, w_comp_cor_04.", "Re-run fMRIPrep 21 or later"),
     has_compcor_columns_of_nothing: (CONFOUNDS, "lack: w_comp_cor_00.", "Re-run fMRIPrep 21 or later"),
     was_scanned_too_briefly: (BOLD, "12 of 12 volumes are kept, 0.4 minutes", "Lower --min-minutes"),
+    is_dark: (BOLD, "0% of the voxels in the mask have a signal that varies", "Look at it in a viewer"),
+    is_all_nan: (BOLD, "0% of the voxels in the mask have a signal that varies", "Look at it in a viewer"),
     has_two_orientations: (BOLD, "(axes LAS against RAS)", "set both"),
     has_a_broken_json: ("_bold.json", "cannot be read as JSON", COPY),
 }

@@ -58,6 +58,11 @@ def run(settings: ParticipantSettings) -> int:
         return 0 if usable else 3
     if not usable:
         return _close(settings, _unusable(rows))
+    if settings.device.startswith("cuda") and settings.use_plugin is None:
+        # Here, where it costs nothing that nobody computes; a plugin's machines may have what this one lacks.
+        from bids_deeptaskgen.nn.predict import resolve_device
+
+        resolve_device(settings.device)
     computed = compute(settings, bundle, derivatives, usable)
     return _close(settings, computed + _unusable(rows))
 
@@ -228,6 +233,8 @@ def _close(settings: ParticipantSettings, records: Sequence[Record]) -> int:
     failed = sorted({record.subject for record in ordered if record.failed})
     some = any(not record.failed for record in ordered)
     _echo(closing_table(ordered))
+    if some:
+        _echo(f"The maps are in {settings.output_dir}.")
     if settings.output_dir.exists():
         list_of_failed = log_path(settings.output_dir, "failed.txt")
         write_tsv(log_path(settings.output_dir, "participants.tsv"), _columns(ordered))

@@ -142,13 +142,15 @@ class Sampler:
         out : array of shape (n_volumes, n_inside)
             Filled with the sampled values.
         """
-        for row, volume in zip(out, volumes, strict=True):
-            if self.weights is None:
-                row[:] = volume[self.corners[0]]
-            else:
-                row[:] = 0
-                for corner, weight in zip(self.corners, self.weights, strict=True):
-                    row += weight * volume[corner]
+        # What is not finite is found and counted later; numpy need not warn of it.
+        with np.errstate(invalid="ignore"):
+            for row, volume in zip(out, volumes, strict=True):
+                if self.weights is None:
+                    row[:] = volume[self.corners[0]]
+                else:
+                    row[:] = 0
+                    for corner, weight in zip(self.corners, self.weights, strict=True):
+                        row += weight * volume[corner]
 
 
 def make_sampler(source: Grid, target: Grid, wanted: NDArray[np.bool_]) -> Sampler:

@@ -11,9 +11,12 @@ from bids_deeptaskgen.core.confounds import Cleaning
 from bids_deeptaskgen.core.connectome import Accumulator, RunStatistics, pool_runs
 from bids_deeptaskgen.core.plan import Demands, RunPlan, check_demands, plan_run
 from bids_deeptaskgen.core.run import SessionInputs
+from bids_deeptaskgen.errors import InputError
 
 # Larger blocks are no faster; they only take memory.
 N_PER_BLOCK = 20
+# With less of the brain a map would be made of next to nothing; what is missing is told with the quality.
+MIN_SIGNAL_SHARE = 0.5
 
 Value = TypeVar("Value", bound=np.generic)
 
@@ -103,6 +106,15 @@ def run_statistics(plan: RunPlan, projection: NDArray[np.float64], n_windows: in
     )
 
 
+def _check_signal(session: SessionInputs, share: float) -> None:
+    if share < MIN_SIGNAL_SHARE:
+        message = (
+            f"{session.runs[0].bold}: {share:.0%} of the voxels in the mask have a signal that varies; at "
+            f"least {MIN_SIGNAL_SHARE:.0%} are wanted.\nLook at it in a viewer: it may be empty or constant."
+        )
+        raise InputError(message)
+
+
 def _spread(values: NDArray[Value], inside: NDArray[np.bool_]) -> NDArray[Value]:
     """Put values of the sampled voxels among all of the model's, zero elsewhere."""
     if inside.all():
@@ -142,6 +154,7 @@ def connect_person(
     signal = np.stack([run.has_signal for run in runs])
     has_signal = np.asarray(signal.any(axis=0))
     sampled = np.asarray(np.any([plan.sampler.inside for plan in plans], axis=0))
+    _check_signal(session, float(has_signal[sampled].mean()))
     per_voxel = weights[:, None] * signal
     per_voxel /= np.maximum(per_voxel.sum(axis=0), 1)
     with np.errstate(divide="ignore", invalid="ignore"):

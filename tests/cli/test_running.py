@@ -43,6 +43,11 @@ def raising(error):
         (OSError(errno.ENOSPC, "No space left on device"), 1, "the disk is full. Make room"),
         (OSError(errno.EDQUOT, "Disk quota exceeded", "/out"), 1, "the disk quota is used up (/out)"),
         (PermissionError(errno.EACCES, "Permission denied", "/out"), 2, "access is denied (/out)"),
+        (
+            OSError(errno.EFBIG, "File too large", "/out"),
+            1,
+            "the file would be larger than is allowed here (/out)",
+        ),
         (OSError(errno.EROFS, "Read-only file system", "/out"), 2, "the file system is read-only (/out)"),
         (ValueError("shapes differ"), 70, "internal error: ValueError: shapes differ"),
         (FileNotFoundError(errno.ENOENT, "No such file", "/x"), 70, "internal error: FileNotFoundError"),
@@ -189,6 +194,25 @@ def test_an_interrupt_ends_it_with_130(tmp_path):
     assert process.returncode == 130
     assert "interrupted" in said
     assert "Traceback" not in said
+
+
+DELETING = """
+        class Late:
+            def __del__(self):
+                print('ready', flush=True); time.sleep(60)
+        Late()
+        time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stop_is_not_lost_where_python_ignores_exceptions(tmp_path, number, code):
+    process = start(tmp_path, DELETING)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert not (tmp_path / "partial").exists()
+    assert "ignored" not in said
 
 
 def test_a_log_gets_plain_lines_with_the_time_and_the_level(capsys):

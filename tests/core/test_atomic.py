@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -10,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from bids_deeptaskgen.core.atomic import FOREIGN_AGE_S, atomic_path, sweep_stale, write_json, write_text
+from bids_deeptaskgen.core.atomic import (
+    FOREIGN_AGE_S,
+    atomic_path,
+    is_stale,
+    place,
+    sweep_stale,
+    write_json,
+    write_text,
+)
 
 ROOT = Path(__file__).parents[2]
 WRITE_OFTEN = """
@@ -146,3 +155,35 @@ def test_files_of_others_that_end_in_tmp_are_left_alone(tmp_path):
         os.utime(tmp_path / name, (0, 0))
     assert sweep_stale(tmp_path) == []
     assert sweep_stale(tmp_path / "absent") == []
+
+
+def test_folders_below_are_searched_only_when_that_is_asked_for(tmp_path):
+    names = [".a.json.node7-1.99999.tmp", "sub-01/.b.json.node7-1.99999.tmp"]
+    (tmp_path / "sub-01").mkdir()
+    for name in names:
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (0, 0))
+    assert sweep_stale(tmp_path, below=False) == [tmp_path / names[0]]
+    assert sweep_stale(tmp_path) == [tmp_path / names[1]]
+
+
+def test_a_process_that_has_ended_is_gone_even_if_its_parent_never_asked():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert not is_stale(place(), process.pid, 0)
+    process.kill()
+    # Its number is still taken, and a signal to it is no error.
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    os.kill(process.pid, 0)
+    assert is_stale(place(), process.pid, time.time())
+    process.wait()
+    assert is_stale(place(), process.pid, time.time())
+
+
+def test_a_write_that_fails_names_the_file_that_was_to_be(tmp_path):
+    path = tmp_path / "sub-01.nii.gz"
+    with pytest.raises(OSError, match=f"'{path}'$"), atomic_path(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(FileNotFoundError, match=f"'{path}'$"), atomic_path(path) as temporary:
+        temporary.read_text()
+    with pytest.raises(FileNotFoundError, match="another"), atomic_path(path):
+        raise FileNotFoundError(errno.ENOENT, "No such file", "another")

@@ -1,6 +1,7 @@
 """Faults of the machine, each once and small; `make faults` has more moments and more ways."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import pytest
 
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.workflow.faults import why_lost
 from tests.processes import (
     App,
     finished_files,
@@ -121,6 +123,17 @@ def test_a_refused_write_is_told_with_a_sentence(start):
     assert "the file would be larger than is allowed here" in app.words
     assert "Traceback" not in app.words
     assert leftovers(app.output) == []
+
+
+def test_why_people_are_lost_is_told_as_far_as_can_be_known(tmp_path):
+    assert "killed, for instance for its memory" in why_lost(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        assert "larger than is allowed here" in why_lost(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert leftovers(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(start, tmp_path):
