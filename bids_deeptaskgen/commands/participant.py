@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from bids_deeptaskgen.bids.locate import locate_derivatives
 from bids_deeptaskgen.bids.outputs import write_tsv
 from bids_deeptaskgen.bids.preflight import Preflight, preflight
 from bids_deeptaskgen.bids.results import has_results
-from bids_deeptaskgen.core.atomic import sweep_stale, write_text
+from bids_deeptaskgen.core.atomic import place, sweep_stale, write_text
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.bundle import Bundle, load_bundle
 from bids_deeptaskgen.resources import find_model
@@ -207,7 +206,7 @@ def _columns(records: Sequence[Record]) -> dict[str, list[object]]:
 
 @cache
 def _run_name() -> str:
-    return f"{time.strftime('%Y%m%dT%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
+    return f"{time.strftime('%Y%m%dT%H%M%S')}-{place()}-{os.getpid()}"
 
 
 def log_path(output: Path, name: str) -> Path:

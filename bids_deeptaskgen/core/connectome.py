@@ -181,7 +181,8 @@ class Accumulator:
         scale = np.zeros_like(squares)
         scale[usable] = 1 / np.sqrt(squares[usable])
         products *= scale
-        flat = roi_squares <= 0
+        # An ROI that the regressors explain wholly has no correlations, only rounding.
+        flat = roi_squares <= RESIDUAL_VARIANCE_FLOOR * self._rois[rows].var(axis=0) * len(basis)
         products[flat] = 0.0
         products[~flat] /= np.sqrt(roi_squares[~flat])[:, None]
         connectome: NDArray[np.float32] = products.astype(np.float32)

@@ -61,24 +61,28 @@ def write_results(job: Job, record: Record, mean: Floats, sd: Floats | None, dev
         "entities": record.entities,
     }
     completion = output_path(output, "qc_metrics", **names)
-    replaced = _files_of(completion, output)
+    provenance = _provenance(job, record, bundle, device)
+    images = [
+        (
+            output_path(output, kind, contrast=contrast.label, **names),
+            values,
+            statmap_sidecar(provenance, contrast, kind),
+        )
+        for kind, maps in (("statmap", mean), ("window_sd", sd))
+        if maps is not None
+        for contrast, values in zip(bundle.card.contrasts, maps, strict=True)
+    ]
+    coverage = output_path(output, "qc_rois", **names)
+    files = [coverage, *(file for path, _, _ in images for file in (path, sidecar_path(path)))]
+    # First of all, since only the completion record of an earlier run knows them.
+    for left in _files_of(completion, output) - set(files):
+        left.unlink(missing_ok=True)
     # From here until the end the session counts as not done.
     completion.unlink(missing_ok=True)
-    provenance = _provenance(job, record, bundle, device)
-    files = []
-    for kind, maps in (("statmap", mean), ("window_sd", sd)):
-        if maps is None:
-            continue
-        for contrast, values in zip(bundle.card.contrasts, maps, strict=True):
-            path = output_path(output, kind, contrast=contrast.label, **names)
-            _write_map(path, values, bundle, statmap_sidecar(provenance, contrast, kind))
-            files += [path, sidecar_path(path)]
-    coverage = output_path(output, "qc_rois", **names)
+    for path, values, sidecar in images:
+        _write_map(path, values, bundle, sidecar)
     rois = list(range(1, len(record.facts["roi_coverage"]) + 1))
     write_tsv(coverage, {"roi": rois, "coverage": record.facts["roi_coverage"]})
-    files.append(coverage)
-    for left in replaced - set(files):
-        left.unlink(missing_ok=True)
     write_completion(
         output,
         record,

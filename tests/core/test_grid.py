@@ -82,7 +82,7 @@ def _at(x, y, z):
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.floats(1.1, 6), st.tuples(*[st.floats(-1, 1)] * 3))
+@given(st.floats(1.1, 6).filter(lambda size: abs(size - 2) > 0.05), st.tuples(*[st.floats(-1, 1)] * 3))
 def test_another_resolution_is_interpolated_linearly(size, shift):
     affine = np.diag([size, size, size, 1.0])
     affine[:3, 3] = np.array([-10, -14, -8]) + shift

@@ -113,6 +113,26 @@ def test_other_settings_are_refused_unless_overwriting_is_asked_for(simulated, s
     assert contents(one) == before
 
 
+def test_maps_of_earlier_settings_are_gone_even_if_overwriting_is_broken_off(
+    simulated, settings_of, contents, monkeypatch
+):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    one = settings_of(simulated, participant_label=("01",), n_windows=3)
+    participant.run(one)
+    other = settings_of(simulated, participant_label=("01",), overwrite=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("bids_deeptaskgen.workflow.results.save_nifti", stop)
+        with pytest.raises(KeyboardInterrupt):
+            participant.run(other)
+    participant.run(other)
+    assert statmaps(one, "windowSD") == []
+    whole = settings_of(simulated, "whole", participant_label=("01",))
+    participant.run(whole)
+    assert contents(other) == contents(whole)
+
+
 def test_settings_may_change_as_long_as_there_are_no_maps(simulated, settings_of):
     assert participant.run(settings_of(simulated, min_minutes=60.0)) == 3
     assert participant.run(settings_of(simulated, participant_label=("01",))) == 0
