@@ -34,7 +34,7 @@ lint: $(VENV)/test.stamp ## check style, spelling, types and layers
 	$(BIN)/lint-imports
 
 faults: $(VENV)/test.stamp ## kill, stop, crowd and starve whole runs in every way we know of (minutes)
-	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/faults
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/faults tests/workflow
 
 image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, IMAGE=name:tag)
 	$(ENGINE) build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
