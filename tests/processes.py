@@ -46,6 +46,8 @@ class App:
                 stderr=subprocess.STDOUT,
                 env=variables,
                 start_new_session=True,
+                # Whatever started these tests may have them ignore Ctrl-C, which is inherited.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         self.pid = self._process.pid
 

@@ -160,7 +160,14 @@ def start(tmp_path, work):
     script = tmp_path / "script.py"
     script.write_text(COMMAND.format(work=textwrap.dedent(work).strip().replace("\n", "\n        ")))
     words = [sys.executable, str(script), "/data", str(tmp_path), "participant"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whatever started these tests may have them ignore Ctrl-C, which is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout.readline() == "ready\n", process.stderr.read()
     assert (tmp_path / "partial").exists()
     return process
