@@ -138,8 +138,8 @@ class ParticipantSettings(Settings):
     nuisance_regressors: str = _clean(
         "acompcor",
         choices=("none", "acompcor"),
-        help="what is regressed out: acompcor is 6 motion parameters, their derivatives, 5 + 5 components "
-        "and slow drifts; none is for data that are cleaned already",
+        help="what is regressed out: acompcor is 6 motion parameters, their derivatives, up to 5 + 5 "
+        "components and slow drifts; none is for data that are cleaned already",
     )
     high_pass: AutoFloat = _clean(
         "auto",

@@ -131,7 +131,7 @@ def has_words_for_numbers(func):
 
 
 def lacks_compcor_columns(func):
-    change_table(only(func, CONFOUNDS), lambda table: table.drop(columns=["c_comp_cor_01", "w_comp_cor_04"]))
+    change_table(only(func, CONFOUNDS), lambda table: table.drop(columns=["c_comp_cor_01", "w_comp_cor_00"]))
 
 
 def has_compcor_columns_of_nothing(func):
@@ -190,7 +190,7 @@ FAULTS = {
     ),
     has_empty_confounds: (CONFOUNDS, "cannot be read", COPY),
     has_words_for_numbers: (CONFOUNDS, "else than numbers and n/a in trans_x", "Copy the table again"),
-    lacks_compcor_columns: (CONFOUNDS, "lack: c_comp_cor_01, w_comp_cor_04.", "Re-run fMRIPrep 21 or later"),
+    lacks_compcor_columns: (CONFOUNDS, "lack: c_comp_cor_01, w_comp_cor_00.", "Re-run fMRIPrep 21 or later"),
     has_compcor_columns_of_nothing: (CONFOUNDS, "lack: w_comp_cor_00.", "Re-run fMRIPrep 21 or later"),
     was_scanned_too_briefly: (BOLD, "12 of 12 volumes are kept, 0.4 minutes", "Lower --min-minutes"),
     is_dark: (BOLD, "0% of the voxels in the mask have a signal that varies", "Look at it in a viewer"),

@@ -58,12 +58,6 @@ class Design:
     columns: tuple[str, ...]
     basis: Matrix
 
-    @property
-    def n_residual_dof(self) -> int:
-        """Degrees of freedom that the regression leaves."""
-        n_kept, rank = self.basis.shape
-        return int(n_kept) - int(rank)
-
 
 def read_confounds(path: Path, n_volumes: int) -> pd.DataFrame:
     """Read fMRIPrep's table of confounds.
@@ -140,9 +134,10 @@ def fd_of(table: pd.DataFrame | None) -> Matrix | None:
     if table is None:
         return None
     for column in ("framewise_displacement", "FramewiseDisplacement"):
-        if column in table and table[column].notna().any():
+        # Only the first volume has no predecessor; a column with other holes is not taken.
+        if column in table and len(table) > 1 and table[column][1:].notna().all():
             return _numbers(table, [column])[column].fillna(0.0).to_numpy(np.float64)
-    if set(MOTION) <= set(table.columns):
+    if set(MOTION) <= set(table.columns) and table[list(MOTION)].notna().to_numpy().all():
         return framewise_displacement(_numbers(table, MOTION).to_numpy(np.float64))
     return None
 
@@ -158,6 +153,24 @@ def _numbers(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         )
         raise InputError(message)
     return columns
+
+
+def _filled(table: pd.DataFrame, names: Sequence[str]) -> Matrix:
+    """Take columns as numbers; their first row, which derivatives lack, is that of the second volume.
+
+    So does ``nilearn.interfaces.fmriprep.load_confounds``.
+    """
+    columns = _numbers(table, names).astype(np.float64)
+    holes = columns[1:].isna()
+    if holes.to_numpy().any():
+        rows = ", ".join(str(row) for row in holes.index[holes.any(axis=1)][:5])
+        message = (
+            f"the confounds {', '.join(holes.columns[holes.any()])} hold n/a after the first volume (volumes "
+            f"{rows}, counted from 0).\nCopy the table again from its source, or re-run the preprocessing of "
+            "this run."
+        )
+        raise InputError(message)
+    return columns.bfill(limit=1).fillna(0.0).to_numpy(np.float64)
 
 
 def sample_mask(n_volumes: int, table: pd.DataFrame | None, cleaning: Cleaning) -> NDArray[np.intp]:
@@ -192,7 +205,7 @@ def sample_mask(n_volumes: int, table: pd.DataFrame | None, cleaning: Cleaning) 
         if fd is None:
             found = "there is no table of confounds beside the BOLD"
             if table is not None:
-                found = "the confounds hold neither (or only n/a)"
+                found = "the confounds hold neither without n/a after the first volume"
             message = (
                 "--fd-threshold needs the column framewise_displacement or the six motion parameters, "
                 f"and {found}.\nPut fMRIPrep's confounds of this run there, or leave --fd-threshold out."
@@ -236,8 +249,15 @@ def _motion_columns(table: pd.DataFrame) -> list[str]:  # noqa: ARG001 - all cho
     return [name + suffix for suffix in ("", "_derivative1") for name in MOTION]
 
 
-def _compcor_columns(table: pd.DataFrame) -> list[str]:  # noqa: ARG001
-    return [f"{tissue}_comp_cor_{i:02d}" for tissue in "cw" for i in range(N_COMPCOR)]
+def _compcor_columns(table: pd.DataFrame) -> list[str]:
+    """Up to five components of each tissue: fMRIPrep keeps as many as explain half of its variance."""
+    names = []
+    for tissue in "cw":
+        numbered = [f"{tissue}_comp_cor_{i:02d}" for i in range(N_COMPCOR)]
+        # A gap in the numbers is a damaged table, and is told of as any missing column.
+        n_kept = max((i + 1 for i, name in enumerate(numbered) if name in table), default=1)
+        names += numbered[:n_kept]
+    return names
 
 
 @dataclass(frozen=True)
@@ -301,8 +321,7 @@ def choose_columns(
     cosines = [name for name in map(str, table) if name.startswith("cosine")]
     if cleaning.high_pass is None and preset.filters_drift and cosines:
         names += cosines
-    # Derivatives have no first value; zero is what a still head would give.
-    values = _numbers(table, names).fillna(0.0).to_numpy(np.float64).reshape(n_volumes, len(names))
+    values = _filled(table, names).reshape(n_volumes, len(names))
     made_here = cleaning.high_pass
     if made_here is None:
         made_here = FMRIPREP_HIGH_PASS_HZ if preset.filters_drift and not cosines else 0.0

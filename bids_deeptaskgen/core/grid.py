@@ -59,6 +59,8 @@ def _diagonal(step: tuple[float, float, float], origin: tuple[float, float, floa
     return affine
 
 
+# A voxel belongs to a mask on another grid if half of its weight does.
+MIN_MASK_SHARE = 0.5
 # Where the model's box lies in the 91x109x91 grid of the same orientation.
 CROP = (slice(7, 83), slice(9, 102), slice(0, 78))
 FULL_MODEL_GRID = Grid.of((91, 109, 91), _diagonal((-2, 2, 2), (90, -126, -72)))
@@ -131,6 +133,31 @@ class Sampler:
         inside[inside] = chosen
         weights = None if self.weights is None else self.weights[:, chosen]
         return Sampler(inside, self.corners[:, chosen], weights)
+
+    def within(self, mask: NDArray[np.bool_]) -> "Sampler":
+        """Take nothing from outside a mask on the source grid: what is there has weight 0, even if it is NaN.
+
+        Voxels of which less than half lies in the mask are no longer inside; the weights of the others
+        sum to 1 again.
+
+        Parameters
+        ----------
+        mask : boolean array of the source grid's shape
+
+        Returns
+        -------
+        Sampler
+        """
+        in_mask = mask.ravel(order="F")[self.corners]
+        if self.weights is None:
+            return self.only(in_mask[0])
+        weights = self.weights * in_mask
+        share = weights.sum(axis=0)
+        # Zero times NaN is NaN, so that a corner without weight reads its voxel's heaviest one instead.
+        heaviest = np.take_along_axis(self.corners, weights.argmax(axis=0)[None], axis=0)
+        corners = np.where(weights > 0, self.corners, heaviest)
+        weights /= np.maximum(share, np.finfo(np.float32).tiny)
+        return Sampler(self.inside, corners, weights).only(share >= MIN_MASK_SHARE)
 
     def take(self, volumes: Iterable[NDArray[np.generic]], out: NDArray[np.float64]) -> None:
         """Sample volumes.

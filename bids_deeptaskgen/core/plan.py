@@ -146,14 +146,11 @@ def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> S
             "Put the brain mask that fMRIPrep wrote for this run and space in its place."
         )
         raise InputError(message)
-    sampler = make_sampler(grid, MODEL_GRID, brain_mask)
-    share = np.empty((1, int(sampler.inside.sum())))
-    sampler.take([mask.ravel(order="F").astype(np.float32)], share)
-    chosen = share[0] >= 0.5
+    sampler = make_sampler(grid, MODEL_GRID, brain_mask).within(mask)
     # In mm3, since the two masks may have voxels of different size.
     volumes_mm3 = [
         float(np.prod(g.voxel_sizes_mm)) * n
-        for g, n in ((grid, mask.sum()), (MODEL_GRID, brain_mask.sum()), (MODEL_GRID, chosen.sum()))
+        for g, n in ((grid, mask.sum()), (MODEL_GRID, brain_mask.sum()), (MODEL_GRID, sampler.inside.sum()))
     ]
     dice = 2 * volumes_mm3[2] / max(volumes_mm3[0] + volumes_mm3[1], 1e-9)
     if dice < MIN_DICE:
@@ -163,7 +160,7 @@ def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> S
             "another run: look at both in a viewer."
         )
         raise InputError(message)
-    return sampler.only(chosen)
+    return sampler
 
 
 def _check_orientation(run: RunInputs) -> None:
@@ -172,8 +169,9 @@ def _check_orientation(run: RunInputs) -> None:
     sform, scode = header.get_sform(coded=True)
     if not (qcode and scode):
         return
-    corner = np.append(np.array(header.get_data_shape()[:3]) - 1, 1)
-    if max(np.abs(qform[:3, 3] - sform[:3, 3]).max(), np.abs((qform - sform) @ corner).max()) > 1.0:
+    last = np.array(header.get_data_shape()[:3]) - 1
+    corners = np.array([[*(last * corner), 1] for corner in np.ndindex(2, 2, 2)])
+    if np.abs(corners @ (qform - sform).T).max() > 1.0:
         message = (
             f"{run.bold}: qform and sform disagree (axes {''.join(nib.aff2axcodes(qform))} against "
             f"{''.join(nib.aff2axcodes(sform))}), so left and right cannot be told.\n"
@@ -240,13 +238,24 @@ def check_demands(plans: Sequence[RunPlan], demands: Demands) -> int:
         raise InputError(message)
     n_windows = demands.n_windows
     if n_windows is None:
-        typical = float(np.median([plan.minutes for plan in plans]))
-        n_windows = max(round(typical / demands.window_minutes), 1) if demands.window_minutes else 1
+        n_windows = _nearest_windows(plans, demands.window_minutes)
     shortest = min(len(plan.kept) for plan in plans) // n_windows
     if shortest < MIN_WINDOW_VOLUMES:
+        found = f"{n_windows} windows leave" if n_windows > 1 else "the cleaning keeps"
+        advice = "Lower --n-windows." if n_windows > 1 else "Censor less, or leave this run out."
         message = (
-            f"{where}: {n_windows} windows leave {shortest} volumes in the shortest; at least "
-            f"{MIN_WINDOW_VOLUMES} are wanted.\nLower --n-windows."
+            f"{where}: {found} {shortest} volumes in the shortest run; at least {MIN_WINDOW_VOLUMES} are "
+            f"wanted.\n{advice}"
         )
         raise InputError(message)
     return n_windows
+
+
+def _nearest_windows(plans: Sequence[RunPlan], window_minutes: float | None) -> int:
+    """Choose the number of windows whose length comes nearest to what the model was trained on."""
+    if not window_minutes:
+        logger.warning("--n-windows auto: the model's card names no window_minutes; each run is one window.")
+        return 1
+    minutes = float(np.median([plan.minutes for plan in plans]))
+    most = max(int(np.ceil(minutes / window_minutes)), 1)
+    return min(range(1, most + 1), key=lambda n: abs(minutes / n - window_minutes))

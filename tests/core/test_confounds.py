@@ -169,3 +169,38 @@ def test_a_table_of_another_length_is_refused(tmp_path):
     assert len(read_confounds(tmp_path / "c.tsv", N)) == N
     with pytest.raises(InputError, match=r"c.tsv: has 100 rows, but the BOLD run has 99 volumes"):
         read_confounds(tmp_path / "c.tsv", N - 1)
+
+
+@pytest.mark.parametrize("n_csf", [1, 3, 5])
+def test_as_many_components_are_taken_as_fmriprep_kept(n_csf):
+    table = make_table().drop(columns=[f"c_comp_cor_{i:02d}" for i in range(n_csf, 6)])
+    names, _ = choose_columns(table, N, 2.0, Cleaning())
+    assert [name for name in names if name.startswith("c_")] == [f"c_comp_cor_{i:02d}" for i in range(n_csf)]
+    assert sum(name.startswith("w_") for name in names) == 5
+
+
+def test_a_gap_among_the_components_is_a_damaged_table():
+    with pytest.raises(InputError, match="c_comp_cor_01"):
+        choose_columns(make_table().drop(columns="c_comp_cor_01"), N, 2.0, Cleaning())
+
+
+def test_the_first_derivative_is_that_of_the_second_volume_as_in_nilearn():
+    table = make_table()
+    names, values = choose_columns(table, N, 2.0, Cleaning())
+    column = values[:, names.index("trans_x_derivative1")]
+    assert column[0] == column[1] == table["trans_x_derivative1"][1]
+
+
+def test_holes_after_the_first_volume_are_refused_not_filled():
+    table = make_table()
+    table.loc[7, "trans_y"] = np.nan
+    with pytest.raises(InputError, match="trans_y hold n/a .*volumes 7"):
+        choose_columns(table, N, 2.0, Cleaning())
+
+
+def test_displacement_with_holes_comes_from_the_motion_parameters_or_censors_nothing():
+    table = make_table()
+    table.loc[7, "framewise_displacement"] = np.nan
+    np.testing.assert_allclose(fd_of(table), framewise_displacement(table[list(MOTION)].to_numpy()))
+    with pytest.raises(InputError, match="without n/a after the first volume"):
+        sample_mask(N, table[["framewise_displacement"]], Cleaning(fd_threshold=0.5))

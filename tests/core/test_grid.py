@@ -130,3 +130,21 @@ def test_the_model_box_lies_in_the_full_grid():
 @pytest.mark.parametrize("grid", [MODEL_GRID, OUTPUT_GRID])
 def test_a_grid_says_what_it_is(grid):
     assert "2 x 2 x 2 mm" in str(grid)
+
+
+def test_what_lies_outside_the_mask_does_not_reach_resampled_voxels():
+    """Neither as a value nor as NaN; METHOD: outside the brain is zero before anything else."""
+    coarse = Grid.of(
+        (31, 37, 31),
+        np.diag([6.0, 6, 6, 1]) + np.array([[0, 0, 0, -90], [0, 0, 0, -126], [0, 0, 0, -72], [0] * 4]),
+    )
+    points = np.stack(np.meshgrid(*map(np.arange, coarse.shape), indexing="ij"), axis=-1)
+    mask = np.linalg.norm(points - np.array([15, 18, 15]), axis=-1) < 10
+    sampler = make_sampler(coarse, MODEL_GRID, np.ones(MODEL_GRID.shape, bool)).within(mask)
+    assert sampler.resamples
+    taken = np.empty((2, int(sampler.inside.sum())))
+    volumes = [np.where(mask, 5.0, outside).ravel(order="F") for outside in (1e6, np.nan)]
+    sampler.take(volumes, taken)
+    np.testing.assert_allclose(taken, 5.0, rtol=1e-6)
+    # Half a voxel at the border more or less, not a shell.
+    assert 0.9 < 8 * sampler.inside.sum() / (216 * mask.sum()) < 1.1
