@@ -115,10 +115,12 @@ def compute(
         finally:
             # Workers that were killed could not tidy up.
             _sweep(output, subjects, connectomes)
-        return _with_the_lost(read_records(records), subjects, folder)
+        return _with_the_lost(read_records(records), subjects, folder, stops=settings.stop_on_first_crash)
 
 
-def _with_the_lost(records: Sequence[Record], subjects: Sequence[str], folder: Path) -> list[Record]:
+def _with_the_lost(
+    records: Sequence[Record], subjects: Sequence[str], folder: Path, *, stops: bool
+) -> list[Record]:
     """Give those a record of their end who have none, since their process did not live to write it."""
     from bids_deeptaskgen.workflow.faults import why_lost
 
@@ -126,7 +128,10 @@ def _with_the_lost(records: Sequence[Record], subjects: Sequence[str], folder: P
     begun = [record for record in records if record.status == CONNECTED]
     unheard = sorted(set(subjects) - {record.subject for record in records})
     lost = [*begun, *map(Record, unheard)]
-    reason = why_lost(folder) if lost else ""
+    stopped = stops and any(record.failed for record in over)
+    reason = "not done: the run stopped at the first failure (--stop-on-first-crash)." if stopped else ""
+    if lost and not stopped:
+        reason = why_lost(folder)
     return over + [record.now(status=CRASHED, reason=reason) for record in lost]
 
 

@@ -18,7 +18,7 @@ from bids_deeptaskgen.nn.bundle import Bundle
 from bids_deeptaskgen.settings import ParticipantSettings
 from bids_deeptaskgen.workflow.faults import as_record, noted
 from bids_deeptaskgen.workflow.models import load_model, roi_space, roi_weights
-from bids_deeptaskgen.workflow.records import CONNECTED, PRESENT, Job, Record, discard, read_record
+from bids_deeptaskgen.workflow.records import CONNECTED, FAILED, PRESENT, Job, Record, discard, read_record
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -56,6 +56,9 @@ def connect_person_job(job: Job) -> list[Record]:
     looked_up = as_record(job, Record(job.subject), collect)
     if looked_up.failed:
         return [noted(job, looked_up)]
+    if not found:
+        reason = "no run of those that are asked for.\nLook at the preflight table (--dry-run)."
+        return [noted(job, looked_up.now(status=FAILED, reason=reason))]
     return [_connect_session(job, session) for session in found]
 
 
@@ -123,6 +126,7 @@ def _facts(job: Job, session: SessionInputs, person: PersonConnectome, bundle: B
                 "n_volumes_kept": len(plan.kept),
                 "t_r": plan.t_r,
                 "resampled": plan.sampler.resamples,
+                "voxel_sizes_mm": [float(f"{size:.6g}") for size in plan.series.grid.voxel_sizes_mm],
             }
             for run, plan in zip(session.runs, person.runs, strict=True)
         ],

@@ -15,7 +15,7 @@ from bids_deeptaskgen.core.atomic import is_stale, place
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings import ParticipantSettings
 from bids_deeptaskgen.workflow.progress import Watcher
-from bids_deeptaskgen.workflow.records import Job
+from bids_deeptaskgen.workflow.records import CONNECTED, Job, read_records
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -26,6 +26,8 @@ _PRIVATE = re.compile(r"^run-(?P<place>.+)-(?P<pid>\d+)$")
 
 # MultiProc looks for finished nodes this often; its default of 2 s a step takes longer than the work.
 POLL_S = 0.05
+# So many runs in a row that bring nobody to an end are enough: it is not their number.
+MAX_IDLE_ATTEMPTS = 4
 
 
 def available_cpus() -> int:
@@ -105,6 +107,9 @@ def _remove_unused(work: Path) -> None:
 def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) -> None:
     """Schedule the jobs with nipype and wait for them.
 
+    A process that is killed, for instance for its memory, takes its pool along: those who are not over are
+    done again with half as many processes, and who kills even a single one is left out.
+
     Parameters
     ----------
     jobs : sequence of Job
@@ -115,19 +120,54 @@ def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) 
     """
     _quieten(folder, settings)
     # nipype reads its configuration when it is imported.
+    name, arguments = choose_plugin(settings, len(jobs))
+    left, n_idle, attempt = list(jobs), 0, 0
+    while left and n_idle < MAX_IDLE_ATTEMPTS:
+        was_killed = _run_once(left, folder / f"attempt{attempt}", settings, (name, arguments))
+        if not was_killed or settings.use_plugin is not None or settings.stop_on_first_crash:
+            return
+        now_left = _not_over(left)
+        n_procs = arguments["n_procs"]
+        n_idle = n_idle + 1 if len(now_left) == len(left) else 0
+        # With one process, it was at work on the first of those who are left.
+        left = now_left[1:] if n_procs == 1 and n_idle else now_left
+        arguments = arguments | {"n_procs": max(n_procs // 2, 1)}
+        attempt += 1
+        if left:
+            logger.warning(
+                "A process was killed; %d people are done again with %d processes.",
+                len(left),
+                arguments["n_procs"],
+            )
+
+
+def _run_once(
+    jobs: Sequence[Job], folder: Path, settings: ParticipantSettings, plugin: tuple[str, dict[str, Any]]
+) -> bool:
+    """Run the graph of some people; whether a worker of MultiProc was killed meanwhile."""
     from bids_deeptaskgen.workflow.multiproc import SteadyMultiProc
     from bids_deeptaskgen.workflow.participant import make_graph
 
+    name, arguments = plugin
+    folder.mkdir(exist_ok=True)
     graph = make_graph(jobs, folder, n_threads=threads_of(settings), use_gpu=uses_gpu(settings.device))
-    name, arguments = choose_plugin(settings, len(jobs))
     logger.debug("nipype plugin %s %s", name, arguments)
-    plugin = SteadyMultiProc(arguments) if name == "MultiProc" else name
+    steady = SteadyMultiProc(arguments) if name == "MultiProc" else None
     try:
-        graph.run(plugin=plugin, plugin_args=arguments)
+        graph.run(plugin=steady or name, plugin_args=arguments)
     except Exception as error:
         # People whose process died left no record; the closing table tells of them.
         logger.error("the workflow did not finish (%s)", _first_line(error))
         logger.debug("nipype", exc_info=True)
+    return steady is not None and steady.lost_a_worker
+
+
+def _not_over(jobs: Sequence[Job]) -> list[Job]:
+    """Tell those who have no record of their end yet."""
+    records = read_records(jobs[0].records)
+    begun = {record.subject for record in records if record.status == CONNECTED}
+    over = {record.subject for record in records} - begun
+    return [job for job in jobs if job.subject not in over]
 
 
 def _first_line(error: Exception) -> str:
@@ -169,13 +209,20 @@ def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
 
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
-        return str(content["plugin"]), dict(content.get("plugin_args") or {})
+        name, arguments = str(content["plugin"]), dict(content.get("plugin_args") or {})
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         message = (
             f"--use-plugin {path}: cannot be read ({type(error).__name__}: {error}).\n"
             "It must be a YAML file with the keys plugin and plugin_args, as nipype documents them."
         )
         raise UserError(message) from error
+    from nipype.pipeline import plugins
+
+    if not hasattr(plugins, f"{name}Plugin"):
+        known = ", ".join(sorted(n.removesuffix("Plugin") for n in vars(plugins) if n.endswith("Plugin")))
+        message = f"--use-plugin {path}: nipype has no plugin {name}.\nIt has: {known}."
+        raise UserError(message)
+    return name, arguments
 
 
 def _quieten(folder: Path, settings: ParticipantSettings) -> None:

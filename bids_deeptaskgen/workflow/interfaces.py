@@ -53,6 +53,7 @@ class Shell(BaseInterface):
 
 class _ConnectInputs(BaseInterfaceInputSpec):
     job = traits.Any(mandatory=True, desc="person to be done")
+    after = traits.Any(desc="records of an earlier chunk, which must be over")
 
 
 class Connect(Shell):

@@ -6,6 +6,7 @@ import signal
 import threading
 import traceback
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -25,6 +26,7 @@ class SteadyMultiProc(MultiProcPlugin):
 
     def __init__(self, plugin_args: dict[str, Any]) -> None:
         super().__init__(plugin_args=plugin_args)
+        self.lost_a_worker = False
         context = multiprocessing.get_context(plugin_args.get("mp_context", "forkserver"))
         # Every worker holds the other end of this pipe, so it is over when the last of them has ended.
         self._workers, self._end = context.Pipe(duplex=False)
@@ -57,6 +59,7 @@ class SteadyMultiProc(MultiProcPlugin):
     def _get_result(self, taskid: int) -> dict[str, Any] | None:
         future = self._task_obj[taskid]
         if future.done() and (error := future.exception()) is not None:
+            self.lost_a_worker |= isinstance(error, BrokenProcessPool)
             return {"taskid": taskid, "result": None, "traceback": traceback.format_exception(error)}
         return super()._get_result(taskid)
 

@@ -55,7 +55,10 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
         return over
     settings = jobs[0].settings
     set_threads(n_threads)
-    network = load_network(load_model(jobs[0].model), settings.device, input_mask=settings.input_mask)
+    try:
+        network = load_network(load_model(jobs[0].model), settings.device, input_mask=settings.input_mask)
+    except Exception as error:  # as_record tells it for each of them
+        return over + [_refused(job_of[record.subject], record, error) for record in waiting]
     pending: list[Future[Record]] = []
     with ThreadPoolExecutor(1) as writer:
         for number, windows in groupby(ahead(_windows(waiting)), key=itemgetter(0)):
@@ -69,6 +72,15 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
                 pending[-1].result()
             pending.append(writer.submit(_finish, job, record, maps, str(network.device)))
     return over + [future.result() for future in pending]
+
+
+def _refused(job: Job, record: Record, error: Exception) -> Record:
+    """Give a person the record of a fault that concerns the whole chunk."""
+
+    def fail() -> Record:
+        raise error
+
+    return noted(job, as_record(job, record, fail))
 
 
 def _predict(

@@ -2,10 +2,19 @@
 
 import os
 import signal
+import time
+from contextlib import suppress
 
 import pytest
 
-from tests.processes import finished_files, leftovers, map_in_the_making, reader_of_bold, results
+from tests.processes import (
+    LOOK_EVERY_S,
+    finished_files,
+    leftovers,
+    map_in_the_making,
+    reader_of_bold,
+    results,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -17,17 +26,32 @@ def writer_of_map(app):
 
 
 @pytest.mark.parametrize("sign", [reader_of_bold, writer_of_map])
-def test_the_run_ends_says_who_is_lost_and_the_next_one_completes(start, alone, sign):
+def test_who_was_not_over_is_done_again(start, alone, sign):
     app = start("--nprocs", "2")
     worker = app.wait_for(sign)
     assert worker != app.pid
     os.kill(worker, signal.SIGKILL)
+    assert app.wait() == 0, app.words
+    assert "A process was killed" in app.words
+    assert results(app.output) == alone
+    assert leftovers(app.output) == []
+
+
+def test_who_kills_every_process_is_lost_alone_and_the_next_run_completes(start, alone):
+    app = start("--nprocs", "2")
+    # Whoever reads the first person's image is ended, each time, until nobody tries any more.
+    while app.running():
+        for pid, name in list(app.open_files()):
+            if pid != app.pid and name.endswith("_bold.nii.gz") and "sub-01" in name:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(LOOK_EVERY_S)
     assert app.wait() == 1, app.words
     assert app.wait_for_silence(10) == {}
     assert not list(app.output.rglob("*.tmp"))
     assert finished_files(app.output).items() <= alone.items()
     lost = next(app.output.glob("logs/*_failed.txt")).read_text().split()
-    assert lost
+    assert lost == ["sub-01"]
     table = app.words[app.words.rindex("participant  status") :]
     for person in lost:
         row = next(line for line in table.splitlines() if line.startswith(person))

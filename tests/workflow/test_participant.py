@@ -22,6 +22,7 @@ from bids_deeptaskgen.nn.predict import load_network, predict_windows
 from bids_deeptaskgen.workflow import connect
 from bids_deeptaskgen.workflow.engine import choose_plugin, private_folder, threads_of
 from bids_deeptaskgen.workflow.multiproc import SteadyMultiProc
+from bids_deeptaskgen.workflow.participant import connect_gb, make_graph
 from bids_deeptaskgen.workflow.predict import predict_chunk
 from bids_deeptaskgen.workflow.records import Job
 
@@ -348,3 +349,37 @@ def test_a_gpu_that_is_not_there_is_told_of_before_anything_is_computed(simulate
     with pytest.raises(UserError, match="device cuda:7 was asked for"):
         participant.run(settings)
     assert not settings.output_dir.exists()
+
+
+def test_connectomes_of_a_chunk_wait_for_the_predictions_of_the_one_before_the_last(tmp_path, settings_of):
+    settings = settings_of(tmp_path, chunk_size=1)
+    jobs = [Job(str(i), tmp_path, settings, tmp_path, "hash", tmp_path, tmp_path) for i in range(4)]
+    graph = make_graph(jobs, tmp_path, n_threads=1)
+    edges = {(str(a.name), str(b.name)) for a, b in graph._graph.edges()}
+    assert edges == {(f"connectomes{i}", f"predict{i}") for i in range(4)} | {
+        ("predict0", "connectomes2"),
+        ("predict1", "connectomes3"),
+    }
+
+
+def test_memory_of_connectomes_grows_with_windows():
+    # Measured: 1.0 GB with one window, 2.07 with eight and 31 regressors, 3.06 with eight of four runs.
+    assert 1.0 <= connect_gb(1) < 1.2
+    assert connect_gb(8) == connect_gb("auto") >= 3.06
+
+
+def test_a_plugin_that_nipype_lacks_is_a_fault_of_the_command(tmp_path, settings_of):
+    plugin = tmp_path / "plugin.yml"
+    plugin.write_text("plugin: SLRUM\n")
+    with pytest.raises(UserError, match="no plugin SLRUM.\nIt has: .*SLURM"):
+        choose_plugin(settings_of(tmp_path, use_plugin=plugin), 3)
+
+
+def test_a_network_that_cannot_be_loaded_is_told_of_each_person(simulated, settings_of, monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise UserError("the GPU is full.\nChoose another.")
+
+    monkeypatch.setattr("bids_deeptaskgen.nn.predict.load_network", refuse)
+    settings = settings_of(simulated, nprocs=1, participant_label=("01", "02"))
+    assert participant.run(settings) != 0
+    assert capsys.readouterr().out.count("the GPU is full.") == 2
