@@ -186,7 +186,11 @@ class ParticipantSettings(Settings):
         help="CPU cores to use",
     )
     omp_nthreads: int | None = _run(
-        None, check=at_least(1), unset="chosen from --nprocs", help="CPU cores that one process may use"
+        None,
+        check=at_least(1),
+        unset="all, at most 8",
+        help="threads of the network; maps made with other numbers of them "
+        "differ in their last digits, so it does not follow from --nprocs",
     )
     mem: float | None = _run(
         None,

@@ -14,6 +14,7 @@ from typing import Any
 from bids_deeptaskgen.core.atomic import is_stale, place
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.workflow.machine import available_cpus, available_gb
 from bids_deeptaskgen.workflow.progress import Watcher
 from bids_deeptaskgen.workflow.records import CONNECTED, Job, read_records
 
@@ -30,27 +31,13 @@ POLL_S = 0.05
 MAX_IDLE_ATTEMPTS = 4
 
 
-def available_cpus() -> int:
-    """Count the CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
-def available_gb() -> float:
-    """Memory in GB that this process may use: the machine's, or the container's limit if that is lower."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):
-            limits.append(int(Path(path).read_text("ascii")))
-    return min(limits) / 1e9
-
-
 def threads_of(settings: ParticipantSettings) -> int:
     """Threads of one process: as asked, or all cores up to eight, whatever the number of processes.
 
     The results of a network depend on its threads in the last digits, so the number must not follow from
     how many people happen to be computed side by side.
     """
-    return settings.omp_nthreads or min(settings.nprocs or available_cpus(), 8)
+    return settings.omp_nthreads or min(available_cpus(), 8)
 
 
 @contextlib.contextmanager

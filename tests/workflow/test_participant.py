@@ -21,6 +21,7 @@ from bids_deeptaskgen.nn.bundle import load_bundle, unmask
 from bids_deeptaskgen.nn.predict import load_network, predict_windows
 from bids_deeptaskgen.workflow import connect
 from bids_deeptaskgen.workflow.engine import choose_plugin, private_folder, threads_of
+from bids_deeptaskgen.workflow.machine import available_cpus
 from bids_deeptaskgen.workflow.multiproc import SteadyMultiProc
 from bids_deeptaskgen.workflow.participant import connect_gb, make_graph
 from bids_deeptaskgen.workflow.predict import predict_chunk
@@ -248,9 +249,10 @@ def test_a_worker_that_dies_ends_the_run_and_does_not_hang_it(tmp_path, monkeypa
         graph.run(plugin=SteadyMultiProc(arguments), plugin_args=arguments)
 
 
-def test_threads_do_not_follow_from_the_number_of_people(settings_of, tmp_path):
-    settings = settings_of(tmp_path, nprocs=2)
-    assert threads_of(settings) == 2
+def test_threads_follow_neither_from_the_people_nor_from_the_processes(settings_of, tmp_path):
+    # Maps depend on them in their last digits.
+    threads = {threads_of(settings_of(tmp_path, nprocs=n)) for n in (1, 2, 3)}
+    assert threads == {min(available_cpus(), 8)}
     assert threads_of(settings_of(tmp_path, nprocs=2, omp_nthreads=1)) == 1
 
 
