@@ -16,6 +16,8 @@ class InputError(UserError):
 
 
 _ROOM = "Make room and start again; what is finished is kept"
+_FOLDER = "Choose another folder, or move away what is there"
+_DISK = "Look after the disk or the network drive, then start again; what is finished is kept"
 _RIGHT = "Give yourself the right to it, or choose another folder"
 # What the system may refuse: the exit code, what was found, what to do.
 _REFUSALS = {
@@ -25,6 +27,13 @@ _REFUSALS = {
     errno.EACCES: (2, "access is denied", _RIGHT),
     errno.EPERM: (2, "access is denied", _RIGHT),
     errno.EROFS: (2, "the file system is read-only", "Choose a folder that can be written"),
+    errno.ENOTDIR: (2, "a file is where a folder should be", _FOLDER),
+    errno.EEXIST: (2, "something else is there already", _FOLDER),
+    errno.EISDIR: (2, "a folder is where a file should be", _FOLDER),
+    errno.ENAMETOOLONG: (2, "the path is too long", "Choose a folder with a shorter path"),
+    errno.ELOOP: (2, "the links lead in a circle", "Choose another folder, or mend the links"),
+    errno.EIO: (1, "the disk cannot be read or written", _DISK),
+    errno.ESTALE: (1, "the network drive has lost the file", _DISK),
 }
 
 

@@ -218,7 +218,11 @@ class ParticipantSettings(Settings):
     stop_on_first_crash: bool = _run(
         default=False, help="stop when somebody fails, in place of doing the others"
     )
-    overwrite: bool = _run(default=False, help="replace the maps of another run that had other settings")
+    overwrite: bool = _run(
+        default=False,
+        help="replace the maps of another run that had other settings; at the group level, files that are of "
+        "others than --participant-label names",
+    )
     chunk_size: int = _run(64, check=between(1, 64), help="people whose maps are predicted together")
 
     def _check_together(self) -> None:
@@ -258,6 +262,7 @@ class GroupSettings(Settings):
         unset="everybody",
         help="people to join, with or without sub-; @FILE takes them from a file, one a line",
     )
+    overwrite: bool = _run(default=False, help="replace files of the group that are of other people, too")
 
 
 @dataclass(frozen=True)

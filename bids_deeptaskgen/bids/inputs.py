@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bids_deeptaskgen.bids.names import BidsName, Entities, join_name, load_table, parse_name, sort_entities
-from bids_deeptaskgen.bids.preflight import Query, fits
+from bids_deeptaskgen.bids.preflight import Query, fits, misplaced, misplaced_words
 from bids_deeptaskgen.core.grid import OUTPUT_GRID, Grid, make_sampler
 from bids_deeptaskgen.core.niftistream import load_image
 from bids_deeptaskgen.core.run import RunInputs, SessionInputs
@@ -64,14 +64,17 @@ def collect_sessions(
     Raises
     ------
     InputError
-        If the mask of a run is missing, a file is a link to nowhere, or two files fit equally well.
+        If the mask of a run is missing, a file is a link to nowhere, two files fit equally well, or a file
+        is named as another person's or session's than that of its folder.
     """
     root = root.absolute()
     pooled = load_table("queries.json")["pooled"]
     sessions: dict[tuple[str, Entities], list[RunInputs]] = {}
     with person_layout(root, subject) as layout:
-        masks, tables = _files(layout, root, "mask"), _files(layout, root, "confounds")
-        for candidates in _runs(_files(layout, root, "bold"), query):
+        bolds, masks, tables = (_files(layout, root, kind) for kind in ("bold", "mask", "confounds"))
+        for file in (*bolds, *masks, *tables):
+            _refuse_misplaced(file, subject, query)
+        for candidates in _runs(bolds, query):
             bold = _best_grid(candidates)
             inputs = RunInputs(
                 bold=_present(bold.path),
@@ -159,6 +162,14 @@ def _files(layout: "BIDSLayout", root: Path, kind: str) -> list[_File]:
         session = next((part.removeprefix("ses-") for part in folders if part.startswith("ses-")), None)
         files.append(_File(path, name, session))
     return files
+
+
+def _refuse_misplaced(file: _File, subject: str, query: Query) -> None:
+    """Refuse a file of somebody else: series leave the person out, so it would pass as this one's."""
+    if query.wants_session(file.session) and misplaced(file.name, subject, file.session, query):
+        words = misplaced_words([file.path.name], subject, file.session)
+        message = f"{file.path.parent}: {words}."
+        raise InputError(message)
 
 
 def _runs(bolds: Sequence[_File], query: Query) -> list[list[_File]]:

@@ -3,18 +3,21 @@
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from bids_deeptaskgen.bids.names import load_table
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, UserError
 
 logger = logging.getLogger("bids_deeptaskgen")
 
 # So many people are looked at to tell derivatives without a dataset_description.json from raw data.
 N_PEEKED = 5
+# BIDS allows + in labels since 1.10; sub-01_old or sub- are nobody.
+_PERSON = re.compile(r"sub-[0-9A-Za-z+]+")
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -67,6 +70,8 @@ def locate_derivatives(bids_dir: Path, derivatives: tuple[tuple[str, Path], ...]
     ------
     InputError
         If there are none, or several that fit equally.
+    UserError
+        If ``-d`` named something that is not used.
     """
     base = (_named_fmriprep(derivatives) if derivatives else bids_dir).absolute()
     _must_be_folder(base)
@@ -84,15 +89,18 @@ def locate_derivatives(bids_dir: Path, derivatives: tuple[tuple[str, Path], ...]
 
 
 def _named_fmriprep(derivatives: tuple[tuple[str, Path], ...]) -> Path:
-    for name, path in derivatives:
-        if name.lower() == "fmriprep" or _is_by_fmriprep(path):
-            return path
-    listed = ", ".join(f"{name}={path}" for name, path in derivatives)
-    message = (
-        f"-d named {listed}, none of which is fMRIPrep's.\n"
-        "Name the folder of fMRIPrep derivatives with -d fmriprep=PATH."
-    )
-    raise InputError(message)
+    """Take the derivatives called fmriprep, else those that fMRIPrep made; refuse what would not be used."""
+    called = [entry for entry in derivatives if entry[0].lower() == "fmriprep"]
+    taken = called[:1] or [entry for entry in derivatives if _is_by_fmriprep(entry[1])][:1]
+    unused = ", ".join(f"{name}={path}" for name, path in derivatives if (name, path) not in taken)
+    if unused:
+        # Silence would say that they were used.
+        message = (
+            f"-d named {unused}, which nothing here uses; the one name that is known is fmriprep.\n"
+            "Name the folder of fMRIPrep derivatives with -d fmriprep=PATH, and leave out the others."
+        )
+        raise UserError(message)
+    return taken[0][1]
 
 
 def _must_be_folder(folder: Path) -> None:
@@ -105,11 +113,16 @@ def _must_be_folder(folder: Path) -> None:
     raise InputError(message)
 
 
+def is_person(folder_name: str) -> bool:
+    """Tell whether a folder's name is that of a person: ``sub-01`` is, ``sub-01_old`` is not."""
+    return _PERSON.fullmatch(folder_name) is not None
+
+
 def subject_folders(folder: Path) -> list[str]:
-    """List the names of the ``sub-*`` folders, sorted; empty where the folder cannot be read."""
+    """List the names of people's folders, ``sub-`` and a label, sorted; empty where it cannot be read."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.name.startswith("sub-") and entry.is_dir())
+            return sorted(entry.name for entry in entries if is_person(entry.name) and entry.is_dir())
     except OSError:
         return []
 

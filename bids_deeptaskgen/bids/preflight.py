@@ -1,17 +1,26 @@
 """Who has usable input: all people looked up by folders and file names alone, before anything is computed."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from bids_deeptaskgen.bids.locate import subject_folders
-from bids_deeptaskgen.bids.names import BidsName, load_table, parse_name, same_label
+from bids_deeptaskgen.bids.names import (
+    BidsName,
+    Entities,
+    load_table,
+    parse_name,
+    same_label,
+    sort_entities,
+)
 
 VOLUME = (".nii.gz", ".nii")
 # No space- entity, or the person's own anatomy: fMRIPrep was asked for no template.
 _NATIVE = (None, "T1w", "func", "boldref")
+# To look for near names is slow: that of so many people is shown, or thousands who are absent took hours.
+N_NEAREST = 20
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,12 @@ class Preflight:
         """Short name for messages, e.g. ``sub-01 ses-1``."""
         return f"sub-{self.subject}" + (f" ses-{self.session}" if self.session else "")
 
+    def series(self, *, combine_runs: bool) -> set[Entities]:
+        """Entities of the results to be written, as in `SessionInputs`: one for each run, or pooled."""
+        table = load_table("queries.json")
+        dropped = ("sub", "ses", "desc", *table["grid"], *(table["pooled"] if combine_runs else ()))
+        return {sort_entities(parse_name(name).without(dropped)) for name in self.bold_names}
+
 
 def preflight(root: Path, query: Query) -> list[Preflight]:
     """Look up what everyone has, by folders and file names.
@@ -87,13 +102,16 @@ def preflight(root: Path, query: Query) -> list[Preflight]:
         One row for each person and session, sorted; people that were asked for and are not there have one,
         too.
     """
-    present = [name.removeprefix("sub-") for name in subject_folders(root)]
+    present = {name.removeprefix("sub-") for name in subject_folders(root)}
     rows: list[Preflight] = []
+    n_absent = 0
     for subject in sorted(set(query.participants or present)):
         if subject in present:
             rows += _look_up(root, subject, query)
         else:
-            rows.append(Preflight(subject, None, reason=_absent(root, subject, present)))
+            n_absent += 1
+            reason = _absent(root, subject, present, nearest=n_absent <= N_NEAREST)
+            rows.append(Preflight(subject, None, reason=reason))
     return rows
 
 
@@ -117,8 +135,24 @@ def fits(name: BidsName, query: Query) -> bool:
     )
 
 
-def _absent(root: Path, subject: str, present: list[str]) -> str:
-    near = get_close_matches(subject, present, n=3, cutoff=0.5)
+def misplaced(name: BidsName, subject: str, session: str | None, query: Query) -> bool:
+    """Whether a file of the task says that it is of another person or session than its folder."""
+    return name.get("task") == query.task and (name.get("sub"), name.get("ses")) != (subject, session)
+
+
+def misplaced_words(file_names: Iterable[str], subject: str, session: str | None) -> str:
+    """Say which files lie in a folder of somebody else, and what to do."""
+    names = sorted(file_names)
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    place = f"sub-{subject}" + (f"/ses-{session}" if session else "")
+    return (
+        f"{shown}: named as another person's or session's than that of the folder, {place}; "
+        "move each file to its own folder, or mend its name"
+    )
+
+
+def _absent(root: Path, subject: str, present: Set[str], *, nearest: bool) -> str:
+    near = get_close_matches(subject, sorted(present), n=3, cutoff=0.5) if nearest else []
     found = f"{len(present)} participants found" + (f"; nearest: {', '.join(near)}" if near else "")
     return f"no folder sub-{subject} in {root} ({found}); mend --participant-label"
 
@@ -159,6 +193,12 @@ def _look_into(folder: Path, subject: str, session: str | None, query: Query) ->
         reason = f"no folder {func}: fMRIPrep wrote no functional data here, its report may say why"
         return Preflight(subject, session, reason=reason)
     names = [parse_name(file) for file in files]
+    strange = [
+        file for file, name in zip(files, names, strict=True) if misplaced(name, subject, session, query)
+    ]
+    if strange:
+        # One file of somebody else means that nobody knows whose the others are.
+        return Preflight(subject, session, reason=f"{func}: {misplaced_words(strange, subject, session)}")
     usable = tuple(file for file, name in zip(files, names, strict=True) if fits(name, query))
     reason = "" if usable else f"{_why_not(names, query)} in {func}{_advice(names, query)}"
     return Preflight(subject, session, usable, reason)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_deeptaskgen.bids.names import Entities, parse_name
+from bids_deeptaskgen.bids.outputs import output_path
 
 # Entities of one person's sessions and runs, which are averaged.
 _REPEATED = ("sub", "ses", "run", "dir", "desc")
@@ -24,10 +25,11 @@ class Result:
     entities : tuple of (str, str)
         All entities of its names other than ``sub``, ``ses`` and ``desc``.
     metrics : dict
-        Quality figures.
+        Quality figures, one number each: those of runs are summed.
     settings_hash : str
-    files : tuple of Path
-        What was written for it.
+    contrasts : tuple of str
+        Labels of its predicted maps. Not the paths, which are many and follow from it: tens of thousands of
+        people must fit into memory.
     """
 
     subject: str
@@ -35,31 +37,50 @@ class Result:
     entities: Entities
     metrics: dict[str, Any]
     settings_hash: str
-    files: tuple[Path, ...]
+    contrasts: tuple[str, ...]
 
     @property
     def series(self) -> Entities:
         """What people have in common: the entities that do not number sessions and runs."""
         return tuple(pair for pair in self.entities if pair[0] not in _REPEATED)
 
-    def statmaps(self) -> dict[str, Path]:
-        """Predicted maps by the label of their contrast."""
-        found = {}
-        for path in self.files:
-            name = parse_name(path.name)
-            if name.suffix == "statmap" and name.get("desc") == "predicted" and name.extension == ".nii.gz":
-                found[str(name.get("contrast"))] = path
-        return found
+    def statmap(self, output_dir: Path, contrast: str) -> Path:
+        """Name the predicted map of a contrast."""
+        return output_path(
+            output_dir,
+            "statmap",
+            subject=self.subject,
+            session=self.session,
+            entities=self.entities,
+            contrast=contrast,
+        )
 
 
-def _completion_records(output_dir: Path) -> Iterator[Path]:
-    for pattern in ("sub-*/func/*_desc-qc_metrics.json", "sub-*/ses-*/func/*_desc-qc_metrics.json"):
-        yield from output_dir.glob(pattern)
+def _completion_records(output_dir: Path, subject: str = "*") -> Iterator[Path]:
+    for folder in (f"sub-{subject}", f"sub-{subject}/ses-*"):
+        yield from output_dir.glob(f"{folder}/func/*_desc-qc_metrics.json")
 
 
-def has_results(output_dir: Path) -> bool:
-    """Tell whether a dataset holds any finished session."""
-    return next(_completion_records(output_dir), None) is not None
+def settings_hashes(output_dir: Path, participants: Sequence[str] = ()) -> Iterator[tuple[Path, str]]:
+    """Say with which settings each finished session of a dataset was made.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of a dataset that the participant level wrote.
+    participants : sequence of str
+        Only these, whose folders alone are looked at; all if empty.
+
+    Yields
+    ------
+    path : Path
+        The completion record.
+    settings_hash : str
+    """
+    for subject in participants or ("*",):
+        for path in _completion_records(output_dir, subject):
+            if (content := _read_record(path)) is not None:
+                yield path, str(content["DeepTaskGen"]["SettingsHash"])
 
 
 def read_results(output_dir: Path, participants: Sequence[str] = ()) -> list[Result]:
@@ -78,29 +99,48 @@ def read_results(output_dir: Path, participants: Sequence[str] = ()) -> list[Res
         Sorted by file name. Sessions of which a file is gone are left out.
     """
     results = []
-    for path in sorted(_completion_records(output_dir)):
-        name = parse_name(path.name)
-        subject = str(name.get("sub"))
-        if participants and subject not in participants:
-            continue
-        result = _read_result(output_dir, path)
-        if result is not None and all(file.is_file() for file in result.files):
+    # People have the same labels and settings: held once, they take no memory.
+    known: dict[Any, Any] = {}
+    wanted = sorted(set(participants)) or ["*"]
+    for path in sorted(path for subject in wanted for path in _completion_records(output_dir, subject)):
+        result = _read_result(output_dir, path, known)
+        if result is not None:
             results.append(result)
     return results
 
 
-def _read_result(output_dir: Path, path: Path) -> Result | None:
-    name = parse_name(path.name)
+def _read_record(path: Path) -> dict[str, Any] | None:
+    """Read a completion record; None where it is none."""
     try:
-        content = json.loads(path.read_text("utf-8"))
-        record = content.pop("DeepTaskGen")
-        files = tuple(output_dir / file for file in record["Files"])
-        settings_hash = str(record["SettingsHash"])
+        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        own = content["DeepTaskGen"]
+        whole = isinstance(own["SettingsHash"], str) and all(isinstance(file, str) for file in own["Files"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return content if whole else None
+
+
+def _read_result(output_dir: Path, path: Path, known: dict[Any, Any]) -> Result | None:
+    content = _read_record(path)
+    if content is None:
+        return None
+    record = content.pop("DeepTaskGen")
+    if not all((output_dir / file).is_file() for file in record["Files"]):
+        return None
     content.pop("Description", None)
+    name = parse_name(path.name)
     entities = name.without(("sub", "ses", "desc"))
-    return Result(str(name.get("sub")), name.get("ses"), entities, content, settings_hash, files)
+    contrasts = tuple(label for file in record["Files"] if (label := _contrast_of(file)))
+    metrics = {key: sum(value) if isinstance(value, list) else value for key, value in content.items()}
+    shared = [known.setdefault(value, value) for value in (entities, record["SettingsHash"], contrasts)]
+    return Result(str(name.get("sub")), name.get("ses"), shared[0], metrics, shared[1], shared[2])
+
+
+def _contrast_of(file: str) -> str | None:
+    """Label of a predicted map; None of other files."""
+    name = parse_name(file.rpartition("/")[2])
+    is_map = name.suffix == "statmap" and name.get("desc") == "predicted" and name.extension == ".nii.gz"
+    return name.get("contrast") if is_map else None
 
 
 def read_tsv(path: Path) -> list[dict[str, str]]:

@@ -43,7 +43,8 @@ def run(settings: GroupSettings) -> int:
     InputError
         If there is no finished person.
     UserError
-        If people were done with different settings.
+        If people were done with different settings, or some of them were asked for and the files that are
+        there are of others, too.
     """
     output = settings.output_dir
     results = read_results(output, settings.participant_label)
@@ -55,6 +56,8 @@ def run(settings: GroupSettings) -> int:
         )
         raise InputError(message)
     _refuse_mixture(output, results)
+    if settings.participant_label and not settings.overwrite:
+        _refuse_loss(output, results)
     by_series: dict[Entities, list[Result]] = {}
     for result in results:
         by_series.setdefault(result.series, []).append(result)
@@ -82,17 +85,30 @@ def _refuse_mixture(output: Path, results: Sequence[Result]) -> None:
         raise UserError(message)
 
 
+def _refuse_loss(output: Path, results: Sequence[Result]) -> None:
+    """Refuse to put files of some people in the place of those of more, or of others."""
+    tables = output_path(output, "group_metrics", entities=[("task", "*")])
+    joined = {
+        row.get("participant_id", "") for path in tables.parent.glob(tables.name) for row in read_tsv(path)
+    }
+    lost = sorted(joined - {f"sub-{result.subject}" for result in results})
+    if lost:
+        shown = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
+        message = (
+            f"{tables.parent}: holds what {len(joined)} people have in common, {len(lost)} of whom are not "
+            f"among those of --participant-label ({shown}).\n"
+            "Move that folder away to keep it, or replace its files with --overwrite."
+        )
+        raise UserError(message)
+
+
 def _write_maps(output: Path, series: Entities, results: Sequence[Result]) -> None:
     """Write the maps over people of all contrasts, one contrast at a time."""
-    people: dict[str, list[dict[str, Path]]] = {}
-    for result in results:
-        people.setdefault(result.subject, []).append(result.statmaps())
-    labels = dict.fromkeys(label for sessions in people.values() for maps in sessions for label in maps)
+    labels = dict.fromkeys(label for result in results for label in result.contrasts)
     for number, label in enumerate(labels, start=1):
-        paths = [[maps[label] for maps in sessions if label in maps] for sessions in people.values()]
-        paths = [of_person for of_person in paths if of_person]
+        paths = _paths_of(output, results, label)
         statistics = over_people(paths)
-        contrast, units = _contrast_of(paths[0][0])
+        contrast, units = _contrast_of(paths[0][0][0])
         task = dict(series).get("task", "rest")
         for stat, values in (("mean", statistics.mean), ("sd", statistics.sd), ("count", statistics.count)):
             path = output_path(output, "group_statmap", entities=series, contrast=label, stat=stat)
@@ -102,13 +118,26 @@ def _write_maps(output: Path, series: Entities, results: Sequence[Result]) -> No
         logger.info("%s: %d people (%d of %d contrasts)", label, len(paths), number, len(labels))
 
 
-def over_people(paths: Sequence[Sequence[Path]]) -> MapStatistics:
-    """Go through the maps of a contrast, a person at a time; sessions of a person are averaged first.
+def _paths_of(output: Path, results: Sequence[Result], contrast: str) -> list[list[list[Path]]]:
+    """List the maps of a contrast by person, session and run."""
+    people: dict[str, dict[str | None, list[Path]]] = {}
+    for result in results:
+        if contrast in result.contrasts:
+            sessions = people.setdefault(result.subject, {})
+            sessions.setdefault(result.session, []).append(result.statmap(output, contrast))
+    return [list(sessions.values()) for sessions in people.values()]
+
+
+def over_people(paths: Sequence[Sequence[Sequence[Path]]]) -> MapStatistics:
+    """Go through the maps of a contrast, a person at a time.
+
+    The runs of a session are averaged first, then the sessions of a person: else a session of two runs
+    (``--no-combine-runs``) counted twice.
 
     Parameters
     ----------
-    paths : sequence of sequence of Path
-        Maps of each person.
+    paths : sequence of sequence of sequence of Path
+        Maps of each person, session and run.
 
     Returns
     -------
@@ -121,7 +150,7 @@ def over_people(paths: Sequence[Sequence[Path]]) -> MapStatistics:
     """
     statistics = MapStatistics(OUTPUT_GRID.shape)
     for sessions in paths:
-        statistics.add(average(_read_map(path) for path in sessions))
+        statistics.add(average(average(_read_map(path) for path in runs) for runs in sessions))
     return statistics
 
 
@@ -146,17 +175,29 @@ def _contrast_of(path: Path) -> tuple[Contrast, str]:
 
 def _rows(output: Path, results: Sequence[Result]) -> list[dict[str, Any]]:
     """Join quality figures and what participants.tsv says, a row for each session."""
-    known = {row.get("participant_id", ""): row for row in read_tsv(output / "participants.tsv")}
-    rows = []
+    known: dict[str, list[dict[str, str]]] = {}
+    for row in read_tsv(output / "participants.tsv"):
+        known.setdefault(row.get("participant_id", ""), []).append(row)
+    rows: list[dict[str, Any]] = []
     for result in results:
         name = f"sub-{result.subject}"
         repeated = {key: value for key, value in result.entities if key in ("run", "dir")}
-        row = {"participant_id": name, "session_id": f"ses-{result.session}" if result.session else None}
-        metrics = {
-            key: sum(value) if isinstance(value, list) else value for key, value in result.metrics.items()
-        }
-        rows.append(row | repeated | known.get(name, {}) | metrics)
+        own = {"participant_id": name, "session_id": f"ses-{result.session}" if result.session else None}
+        given = _given_of(known.get(name, []), result.session)
+        taken = {"session_id", "run", "dir", *result.metrics}
+        # Two columns of one name would be one, with the values of the other.
+        given = {f"participants_{key}" if key in taken else key: value for key, value in given.items()}
+        rows.append(own | repeated | given | result.metrics)
     return rows
+
+
+def _given_of(rows: Sequence[dict[str, str]], session: str | None) -> dict[str, str]:
+    """Choose what participants.tsv says of a session, if it tells sessions apart, else of the person."""
+    of_session = [
+        row for row in rows if (row.get("session_id") or "").removeprefix("ses-") == (session or "")
+    ]
+    chosen = (of_session or list(rows))[-1:]
+    return {key: value for row in chosen for key, value in row.items() if key not in (None, "participant_id")}
 
 
 def find_missing(

@@ -9,10 +9,11 @@ from functools import cache
 from pathlib import Path
 
 from bids_deeptaskgen.bids.dataset import dataset_settings_hash, write_dataset_files
-from bids_deeptaskgen.bids.locate import locate_derivatives
+from bids_deeptaskgen.bids.locate import is_person, locate_derivatives
 from bids_deeptaskgen.bids.outputs import write_tsv
 from bids_deeptaskgen.bids.preflight import Preflight, preflight
-from bids_deeptaskgen.bids.results import has_results
+from bids_deeptaskgen.bids.results import settings_hashes
+from bids_deeptaskgen.commands.plan import describe_plan
 from bids_deeptaskgen.core.atomic import place, sweep_stale, write_text
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.bundle import Bundle, load_bundle
@@ -52,8 +53,11 @@ def run(settings: ParticipantSettings) -> int:
     rows = preflight(derivatives, query_of(settings))
     usable = sorted({row.subject for row in rows if not row.reason})
     _echo(preflight_table(rows))
+    hash_now = settings_hash(settings, bundle.files_sha256)
+    if usable:
+        _refuse_mixture(settings, hash_now, usable)
     if settings.dry_run:
-        _echo(f"Nothing was computed (--dry-run); {len(usable)} people would be done.")
+        _echo(describe_plan(settings, bundle.card, hash_now, rows))
         return 0 if usable else 3
     if not usable:
         return _close(settings, _unusable(rows))
@@ -62,12 +66,12 @@ def run(settings: ParticipantSettings) -> int:
         from bids_deeptaskgen.nn.predict import resolve_device
 
         resolve_device(settings.device)
-    computed = compute(settings, bundle, derivatives, usable)
+    computed = compute(settings, bundle, derivatives, usable, hash_now)
     return _close(settings, computed + _unusable(rows))
 
 
 def compute(
-    settings: ParticipantSettings, bundle: Bundle, derivatives: Path, subjects: Sequence[str]
+    settings: ParticipantSettings, bundle: Bundle, derivatives: Path, subjects: Sequence[str], hash_now: str
 ) -> list[Record]:
     """Compute the people's maps and write the dataset's own files.
 
@@ -77,6 +81,8 @@ def compute(
     bundle : Bundle
     derivatives : Path
     subjects : sequence of str
+    hash_now : str
+        Of the settings and the model; see `settings_hash`.
 
     Returns
     -------
@@ -86,8 +92,6 @@ def compute(
     from bids_deeptaskgen.workflow.engine import CONNECTOMES, private_folder, run_graph, watched
 
     output = settings.output_dir
-    hash_now = settings_hash(settings, bundle.files_sha256)
-    _refuse_mixture(settings, hash_now)
     versions = software_versions()
     write_dataset_files(
         output,
@@ -151,6 +155,8 @@ def _check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
         if place and not place.is_dir():
             message = f"{name} is {folder}, but {place} is a file.\nChoose another folder."
             raise UserError(message)
+        if folder:
+            _refuse_inside_person(name, folder, (settings.bids_dir, derivatives))
     found = output / "dataset_description.json"
     if found.exists() and dataset_settings_hash(output) is None:
         message = (
@@ -160,15 +166,35 @@ def _check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
         raise UserError(message)
 
 
-def _refuse_mixture(settings: ParticipantSettings, hash_now: str) -> None:
-    """Refuse to put maps of these settings among maps of others."""
+def _refuse_inside_person(name: str, folder: Path, datasets: Sequence[Path]) -> None:
+    """Refuse to write where a person's files are, among which the maps would be looked for as input."""
+    for root in datasets:
+        if not folder.resolve().is_relative_to(root.resolve()):
+            continue
+        first = next(iter(folder.resolve().relative_to(root.resolve()).parts), "")
+        if is_person(first):
+            message = (
+                f"{name} is {folder}, inside the folder of a person, {root / first}.\nChoose another folder."
+            )
+            raise UserError(message)
+
+
+def _refuse_mixture(settings: ParticipantSettings, hash_now: str, subjects: Sequence[str]) -> None:
+    """Refuse to put maps of these settings among maps of others.
+
+    The completion records decide: the dataset's description tells what was begun last. Where it tells of
+    these settings, the records of these people are enough, so that the many runs of a Slurm array need not
+    read everybody's.
+    """
     output = settings.output_dir
-    if dataset_settings_hash(output) in (None, hash_now) or not has_results(output):
+    of = subjects if dataset_settings_hash(output) == hash_now else ()
+    other = next((path for path, made_with in settings_hashes(output, of) if made_with != hash_now), None)
+    if other is None:
         return
     if not settings.overwrite:
         message = (
-            f"{output}: holds maps that were made with other settings or another model (see DeepTaskGen in "
-            "its dataset_description.json).\n"
+            f"{output}: holds maps that were made with other settings or another model (see the sidecars of "
+            f"those that belong to {other.relative_to(output)}).\n"
             "Choose another OUTPUT_DIR, or replace those maps with --overwrite."
         )
         raise UserError(message)

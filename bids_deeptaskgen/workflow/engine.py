@@ -122,7 +122,7 @@ def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) 
         attempt += 1
         if left:
             logger.warning(
-                "A process was killed; %d people are done again with %d processes.",
+                "A process was killed; %d people are done again with %d at a time.",
                 len(left),
                 arguments["n_procs"],
             )

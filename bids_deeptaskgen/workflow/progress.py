@@ -36,6 +36,9 @@ class Watcher:
         self._n_people = n_people
         self._seen: dict[Path, str] = {}
         self._stamps: dict[Path, int] = {}
+        # Of each person begun, the sessions that wait; counted on the way, since people are many.
+        self._waiting: dict[str, int] = {}
+        self._n_over = 0
 
     def run(self, stop: threading.Event) -> None:
         """Look until told to stop, and once more."""
@@ -54,33 +57,36 @@ class Watcher:
             while True:
                 last = stop.wait(LOOK_EVERY_S)
                 self._log()
-                subjects = {status: self._subjects(status) for status in ("any", "over")}
-                progress.update(connected, completed=len(subjects["any"]))
-                progress.update(finished, completed=len(subjects["over"]))
+                progress.update(connected, completed=len(self._waiting))
+                progress.update(finished, completed=self._n_over)
                 if last:
                     return
 
-    def _subjects(self, which: str) -> set[str]:
-        """People with any session begun, or with all begun sessions over."""
-        begun = {path.stem.partition("_")[0] for path in self._seen}
-        waiting = {path.stem.partition("_")[0] for path, status in self._seen.items() if status == CONNECTED}
-        return begun if which == "any" else begun - waiting
+    def _count(self, path: Path, status: str) -> None:
+        """Take in the new status of a session; a person is over when all begun sessions are."""
+        subject = path.stem.partition("_")[0]
+        before = self._waiting.get(subject)
+        now = (before or 0) + (status == CONNECTED) - (self._seen.get(path) == CONNECTED)
+        self._n_over += (now == 0) - (before == 0)
+        self._waiting[subject], self._seen[path] = now, status
 
     def _log(self) -> None:
         for path in sorted(self._folder.glob("*.json")):
+            if self._seen.get(path, CONNECTED) != CONNECTED:
+                # Who is over is not done again in this run.
+                continue
             stamp = path.stat().st_mtime_ns
             if self._stamps.get(path) == stamp:
                 continue
             self._stamps[path] = stamp
             record = read_record(path)
             if self._seen.get(path) != record.status:
-                self._seen[path] = record.status
+                self._count(path, record.status)
                 self._say(record)
 
     def _say(self, record: Record) -> None:
-        n_begun, n_over = len(self._subjects("any")), len(self._subjects("over"))
         reason = record.reason.splitlines()[0] if record.reason else ""
         words = _WORDS[record.status].format(n=record.n_maps, reason=reason)
-        n_counted = n_begun if record.status == CONNECTED else n_over
+        n_counted = len(self._waiting) if record.status == CONNECTED else self._n_over
         level = logging.ERROR if record.failed else logging.INFO
         logger.log(level, "%s: %s (%d of %d people)", record.name, words, n_counted, self._n_people)

@@ -43,6 +43,25 @@ def test_a_plain_run_has_its_files_its_repetition_time_and_no_entities_of_its_ow
     assert (inputs.t_r, inputs.entities, inputs.space) == (0.72, (), "MNI152NLin6Asym")
 
 
+@pytest.mark.parametrize("kept", [BOLD, MASK, CONFOUNDS])
+@pytest.mark.parametrize("named", ["sub-02", "sub-01_ses-1"])
+def test_a_file_named_as_somebody_elses_is_never_taken(tmp_path, kept, named):
+    func = run(describe(tmp_path), "01")
+    (func / f"sub-01_task-rest_{kept}").rename(func / f"{named}_task-rest_{kept}")
+    message = complaint(tmp_path)
+    assert message.startswith(f"{func}: {named}_task-rest_{kept}: named as another person's")
+    assert "sub-01; move each file to its own folder" in message
+
+
+def test_files_of_another_task_or_session_may_be_in_disorder(tmp_path):
+    run(describe(tmp_path), "01", session="1")
+    other = run(tmp_path, "01", session="2")
+    (other / f"sub-01_ses-2_task-rest_{CONFOUNDS}").rename(other / f"sub-02_ses-2_task-rest_{CONFOUNDS}")
+    touch(tmp_path / "sub-01" / "ses-1" / "func" / f"sub-02_task-nback_{CONFOUNDS}")
+    (session,) = collect(tmp_path, query=Query(sessions=("1",)))
+    assert session.session == "1"
+
+
 def test_runs_and_directions_are_pooled_in_their_order_and_keep_their_names(tmp_path):
     for entities in ("dir-PA_run-1", "dir-AP_run-10", "dir-AP_run-2"):
         run(tmp_path, "01", f"task-rest_{entities}")

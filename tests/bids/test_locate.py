@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from bids_deeptaskgen.bids.locate import locate_derivatives, pipelines
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.bids.locate import locate_derivatives, pipelines, subject_folders
+from bids_deeptaskgen.errors import InputError, UserError
 from tests.bids.trees import describe, run, touch
 
 RAW = {"DatasetType": "raw"}
@@ -86,7 +86,7 @@ def test_two_derivatives_that_fit_equally_are_both_named(raw):
 def test_derivatives_named_on_the_command_line_come_first(raw, tmp_path):
     derivatives_in(raw / "derivatives" / "fmriprep")
     named = derivatives_in(tmp_path / "elsewhere")
-    assert locate_derivatives(raw, (("aroma", tmp_path), ("fmriprep", named))) == named
+    assert locate_derivatives(raw, (("fmriprep", named),)) == named
 
 
 def test_derivatives_under_another_name_are_taken_if_fmriprep_made_them(raw, tmp_path):
@@ -95,7 +95,23 @@ def test_derivatives_under_another_name_are_taken_if_fmriprep_made_them(raw, tmp
 
 
 def test_other_derivatives_alone_are_refused(raw, tmp_path):
-    assert "-d fmriprep=PATH" in complaint(raw, (("aroma", tmp_path),))
+    made = derivatives_in(tmp_path / "elsewhere")
+    for named in ((("aroma", tmp_path),), (("aroma", tmp_path), ("fmriprep", made))):
+        with pytest.raises(UserError, match="-d fmriprep=PATH") as caught:
+            locate_derivatives(raw, named)
+        assert caught.value.exit_code == 2
+        assert f"aroma={tmp_path}, which nothing here uses; the one name that is known is" in str(
+            caught.value
+        )
+        assert str(made) not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["sub-", "sub-01_old", "sub-01.bak", "sub-01 (copy)"])
+def test_folders_whose_names_are_no_labels_are_nobody(tmp_path, name):
+    run(tmp_path, "01")
+    run(tmp_path, "x+1")
+    (tmp_path / name).mkdir()
+    assert subject_folders(tmp_path) == ["sub-01", "sub-x+1"]
 
 
 def test_a_named_raw_dataset_is_searched_like_any_other(raw):

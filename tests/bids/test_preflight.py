@@ -184,6 +184,33 @@ def test_reports_files_and_links_at_the_top_are_told_from_people(tmp_path):
     assert len(preflight(top, Query())) == 1
 
 
+@pytest.mark.parametrize("session", [None, "1"])
+def test_a_file_of_another_person_or_session_is_a_reason_to_refuse(tmp_path, session):
+    func = run(tmp_path, "01", session=session)
+    row = only_row(tmp_path)
+    assert row.bold_names
+    other = touch(func / f"sub-02_task-rest_{BOLD}")
+    row = only_row(tmp_path)
+    assert row.bold_names == ()
+    assert f"{func}: {other.name}: named as another person's" in row.reason
+    other.rename(func / f"sub-01_ses-2_task-rest_{BOLD}")
+    assert "sub-01_ses-2" in only_row(tmp_path).reason
+    (func / f"sub-01_ses-2_task-rest_{BOLD}").rename(func / f"sub-02_task-nback_{BOLD}")
+    assert only_row(tmp_path).reason == ""
+
+
+def test_twenty_thousand_people_who_are_asked_for_take_seconds(tmp_path, monkeypatch):
+    wanted = [f"{number:05d}" for number in range(20_000)]
+    monkeypatch.setattr("bids_deeptaskgen.bids.preflight.subject_folders", lambda root: wanted[:10_000])
+    monkeypatch.setattr("bids_deeptaskgen.bids.preflight._look_up", lambda *arguments: [])
+    start = time.perf_counter()
+    rows = preflight(tmp_path, Query(participants=tuple(wanted)))
+    assert time.perf_counter() - start < 10
+    assert len(rows) == 10_000
+    assert "nearest" in rows[0].reason
+    assert all("no folder sub-" in row.reason for row in rows)
+
+
 def test_a_thousand_people_take_seconds(tmp_path):
     names = [f"task-rest_{BOLD}", "task-rest_desc-confounds_timeseries.tsv"]
     for number in range(1000):

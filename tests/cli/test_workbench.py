@@ -92,3 +92,15 @@ def test_errors_are_told_as_by_the_app(fake_command, capsys):
     fake_command("simulate", outcome=UserError("There is something in /out already."))
     assert workbench.main(["simulate", "/out"]) == 2
     assert capsys.readouterr().err.endswith("\ndeeptaskgen: There is something in /out already.\n")
+
+
+@pytest.mark.parametrize("verb", ["demo", "simulate"])
+def test_an_out_that_is_a_file_is_refused_in_a_plain_sentence(verb, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.touch()
+    for out in (file, file / "below"):
+        assert workbench.main([verb, str(out)]) == 2
+        said = capsys.readouterr().err
+        assert str(file) in said
+        assert "Choose another folder" in said
+        assert "internal error" not in said

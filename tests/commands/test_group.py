@@ -1,6 +1,7 @@
 """The group level reads an output dataset alone, and says who is missing."""
 
 import json
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
@@ -19,9 +20,10 @@ LABELS = ("wm2bk", "motorLh")
 VOXEL, EDGE = (40, 50, 30), (41, 50, 30)
 
 
-def add_session(output, subject, session, value, *, settings_hash="a" * 64):
+def add_session(output, subject, session, value, *, settings_hash="a" * 64, run=None):
     """One finished session: every map has a value at a voxel, and sub-01 alone at another."""
-    names = {"subject": subject, "session": session, "entities": [("task", "rest")]}
+    entities_of = (("task", "rest"), *([("run", run)] if run else []))
+    names = {"subject": subject, "session": session, "entities": entities_of}
     files = []
     for factor, label in enumerate(LABELS, start=1):
         volume = np.zeros(OUTPUT_GRID.shape, np.float32)
@@ -40,7 +42,7 @@ def add_session(output, subject, session, value, *, settings_hash="a" * 64):
         files += [path, sidecar_path(path)]
 
     class Session:
-        entities = (("task", "rest"),)
+        entities = entities_of
 
     Session.subject, Session.session = subject, session
     metrics = {"minutes_kept": 8.0 + value, "n_regressors": [3, 4], "typicality": None}
@@ -62,10 +64,9 @@ def output(tmp_path):
     return folder
 
 
-def run(output, *people):
-    return group.run(
-        GroupSettings(bids_dir=output.parent / "absent", output_dir=output, participant_label=people)
-    )
+def run(output, *people, **changes):
+    folders = {"bids_dir": output.parent / "absent", "output_dir": output}
+    return group.run(GroupSettings(**folders, participant_label=people, **changes))
 
 
 def read_map(output, stat, label):
@@ -88,6 +89,56 @@ def test_sessions_are_averaged_before_people_are(output, label, factor):
     assert sidecar["DeepTaskGen"]["NumberOfParticipants"] == 2
     assert "not a test statistic" in sidecar["Description"]
     assert "Warning" in sidecar["DeepTaskGen"]["Contrast"]
+
+
+def test_runs_that_were_not_combined_count_as_one_session(tmp_path):
+    add_session(tmp_path, "01", "a", 1.0, run="1")
+    add_session(tmp_path, "01", "a", 5.0, run="2")
+    add_session(tmp_path, "01", "b", 9.0)
+    add_session(tmp_path, "02", None, 2.0, run="1")
+    run(tmp_path)
+    mean, _ = read_map(tmp_path, "mean", "wm2bk")
+    assert mean[VOXEL] == pytest.approx(((1 + 5) / 2 / 2 + 9 / 2 + 2) / 2)
+    rows = read_tsv(output_path(tmp_path, "group_metrics", entities=[("task", "rest")]))
+    assert [row["run"] for row in rows] == ["1", "2", "n/a", "1"]
+
+
+def test_columns_of_participants_tsv_do_not_take_the_place_of_ours(output):
+    table = {"participant_id": ["sub-01", "sub-01", "sub-02"], "session_id": ["ses-b", "ses-a", "ses-z"]}
+    write_tsv(output / "participants.tsv", table | {"age": [31, 30, 40], "minutes_kept": [1, 1, 1]})
+    run(output)
+    rows = read_tsv(output_path(output, "group_metrics", entities=[("task", "rest")]))
+    found = [(row["session_id"], row["participants_session_id"], row["age"]) for row in rows]
+    assert found == [("ses-a", "ses-a", "30"), ("ses-b", "ses-b", "31"), ("ses-a", "ses-z", "40")]
+    assert [float(row["minutes_kept"]) for row in rows] == [9, 11, 14]
+    assert {row["participants_minutes_kept"] for row in rows} == {"1"}
+
+
+def test_the_files_of_everybody_are_not_replaced_by_those_of_a_few(output):
+    run(output)
+    before = {path.name: path.read_bytes() for path in (output / "group").iterdir()}
+    with pytest.raises(UserError, match=r"2 people have in common, 1 of whom .* \(sub-01\)") as caught:
+        run(output, "02")
+    assert caught.value.exit_code == 2
+    assert "--overwrite" in str(caught.value)
+    assert before == {path.name: path.read_bytes() for path in (output / "group").iterdir()}
+    assert run(output, "01", "02") == 0
+    assert run(output, "02", overwrite=True) == 0
+    # Everybody holds those who were joined before.
+    assert run(output) == 0
+
+
+def test_what_is_kept_of_a_person_takes_little_memory(output):
+    for number in range(10, 40):
+        add_session(output, str(number), None, 1.0)
+    tracemalloc.start()
+    results = read_results(output)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(results) == 33
+    assert results[5].contrasts is results[6].contrasts
+    assert results[5].contrasts == tuple(sorted(LABELS))
+    assert kept / len(results) < 3000
 
 
 def test_the_table_joins_quality_with_what_is_known_of_people(output):

@@ -1,0 +1,117 @@
+"""The participant level before anything is computed: what is refused, and what the plan says."""
+
+from pathlib import Path
+
+import pytest
+
+from bids_deeptaskgen.bids.dataset import write_dataset_files
+from bids_deeptaskgen.bids.outputs import write_completion
+from bids_deeptaskgen.commands import participant
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.nn.bundle import load_bundle
+from bids_deeptaskgen.settings import ParticipantSettings, settings_hash
+from bids_deeptaskgen.workflow.records import Record
+from tests.bids.cards import card
+from tests.bids.trees import describe, run
+
+
+@pytest.fixture
+def people(tmp_path):
+    folder = describe(tmp_path / "fmriprep")
+    for subject in ("01", "02", "03"):
+        run(folder, subject, "task-rest_run-1")
+        run(folder, subject, "task-rest_run-2")
+    return folder
+
+
+@pytest.fixture
+def settings_of(people, model, tmp_path):
+    """Settings of a dry run over people of whom there are names and headers only."""
+
+    def make(**changes):
+        values = {"bids_dir": people, "output_dir": tmp_path / "out", "model": str(model), "dry_run": True}
+        return ParticipantSettings(**(values | changes))
+
+    return make
+
+
+def hash_of(settings):
+    return settings_hash(settings, load_bundle(Path(settings.model)).files_sha256)
+
+
+def finish(settings, subject, made_with, entities=(("task", "rest"),)):
+    """Leave what says that a person is done."""
+    record = Record(subject, None, entities)
+    return write_completion(
+        settings.output_dir, record, {}, files=[], settings_hash=made_with, fingerprint="f"
+    )
+
+
+def begin(settings, made_with):
+    """Leave the dataset's own files, as a run does before anybody is done."""
+    values = {"version": "1", "card": card(), "settings": participant.science_settings(settings)}
+    write_dataset_files(
+        settings.output_dir,
+        derivatives=settings.bids_dir,
+        settings_hash=made_with,
+        versions={},
+        **values,
+    )
+
+
+def test_overwriting_that_was_broken_off_does_not_hide_the_maps_of_other_settings(settings_of):
+    settings = settings_of()
+    finish(settings, "02", "0" * 64)
+    begin(settings, hash_of(settings))
+    with pytest.raises(UserError, match=r"other settings or another model \(.* sub-02/func/sub-02_"):
+        participant.run(settings)
+    assert participant.run(settings_of(overwrite=True)) == 0
+    # Who is of no concern to this run is not its business: many run side by side.
+    assert participant.run(settings_of(participant_label=("01",))) == 0
+
+
+def test_a_description_of_other_settings_is_no_mixture_if_all_maps_are_of_these(settings_of):
+    settings = settings_of()
+    finish(settings, "02", hash_of(settings))
+    begin(settings, "0" * 64)
+    assert participant.run(settings) == 0
+    finish(settings, "99", "0" * 64)
+    with pytest.raises(UserError, match="sub-99"):
+        participant.run(settings_of(participant_label=("01",)))
+
+
+def test_a_dry_run_says_how_and_in_how_many_chunks_and_who_is_done(settings_of, capsys):
+    settings = settings_of(chunk_size=2, fd_threshold=0.5, n_windows=3)
+    finish(settings, "02", hash_of(settings))
+    before = sorted(settings.output_dir.rglob("*"))
+    assert participant.run(settings) == 0
+    out = capsys.readouterr().out
+    assert "Cleaning: --nuisance-regressors acompcor. Six motion parameters" in out
+    assert "above 0.5 mm were left out" in out
+    assert "Windows: 3 of each run." in out
+    assert "Chunks: 2 of up to 2 people." in out
+    assert "Done already, unless their input has changed: 1 people (sub-02)." in out
+    assert "To do: 2 people (sub-01 sub-03)." in out
+    assert "2 people would be done" in out
+    assert sorted(settings.output_dir.rglob("*")) == before
+
+
+def test_a_person_is_done_when_all_runs_are(settings_of, capsys):
+    settings = settings_of(combine_runs=False)
+    finish(settings, "01", hash_of(settings), (("task", "rest"), ("run", "1")))
+    for number in "12":
+        finish(settings, "02", hash_of(settings), (("task", "rest"), ("run", number)))
+    participant.run(settings)
+    assert "To do: 2 people (sub-01 sub-03)." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("below", ["", "func", "maps/of/all"])
+@pytest.mark.parametrize("option", ["output_dir", "work_dir"])
+def test_a_folder_inside_a_persons_is_refused(settings_of, people, option, below):
+    with pytest.raises(UserError, match="inside the folder of a person, .*sub-01") as caught:
+        participant.run(settings_of(**{option: people / "sub-01" / below}))
+    assert caught.value.exit_code == 2
+
+
+def test_a_folder_beside_the_people_is_no_persons(settings_of, people):
+    assert participant.run(settings_of(work_dir=people / "work")) == 0

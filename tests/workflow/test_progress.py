@@ -1,0 +1,54 @@
+"""What is said of how far the people are."""
+
+import logging
+import time
+from pathlib import Path
+
+import pytest
+
+from bids_deeptaskgen.core.atomic import write_json
+from bids_deeptaskgen.workflow.progress import Watcher
+from bids_deeptaskgen.workflow.records import CONNECTED, Record
+
+
+def write(folder, subject, status, session=None):
+    record = Record(subject, session, status=status)
+    write_json(folder / f"{record.name.replace(' ', '_')}.json", record.as_json())
+
+
+@pytest.fixture
+def said(tmp_path, caplog):
+    """Looks at the records once more, and gives the lines that are new."""
+    watcher = Watcher(tmp_path, 2)
+
+    def look():
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "bids_deeptaskgen"):
+            watcher._log()
+        return [record.getMessage() for record in caplog.records]
+
+    return look
+
+
+def test_a_person_counts_as_over_when_all_their_sessions_are(tmp_path, said):
+    write(tmp_path, "01", CONNECTED, "a")
+    write(tmp_path, "01", CONNECTED, "b")
+    assert said() == [f"sub-01 ses-{label}: connectome made (1 of 2 people)" for label in "ab"]
+    write(tmp_path, "01", "done", "a")
+    write(tmp_path, "02", "failed")
+    assert said() == ["sub-01 ses-a: 0 maps written (0 of 2 people)", "sub-02: failed:  (1 of 2 people)"]
+    write(tmp_path, "01", "done", "b")
+    assert said() == ["sub-01 ses-b: 0 maps written (2 of 2 people)"]
+    assert said() == []
+
+
+def test_the_count_takes_no_longer_for_the_last_person_than_for_the_first(tmp_path):
+    watcher = Watcher(tmp_path, 20_000)
+    start = time.perf_counter()
+    for status in (CONNECTED, "done"):
+        for number in range(20_000):
+            record = Record(f"{number}", status=status)
+            watcher._count(Path(f"sub-{number}.json"), status)
+            watcher._say(record)
+    assert time.perf_counter() - start < 10
+    assert watcher._n_over == 20_000
