@@ -366,20 +366,20 @@ def science_settings(settings: Settings) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
-def settings_hash(settings: Settings, weights_sha256: str) -> str:
+def settings_hash(settings: Settings, model_sha256: str) -> str:
     """Tell whether two runs would make the same maps of the same images.
 
     Parameters
     ----------
     settings : Settings
-    weights_sha256 : str
-        Hash of the model's weights.
+    model_sha256 : str
+        Hash of what the model computes; see `Bundle.science_sha256`.
 
     Returns
     -------
     str
         64 hexadecimal digits.
     """
-    content = {"settings": science_settings(settings), "weights_sha256": weights_sha256}
+    content = {"settings": science_settings(settings), "model_sha256": model_sha256}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

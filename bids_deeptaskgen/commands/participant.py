@@ -21,6 +21,7 @@ from bids_deeptaskgen.resources import find_model
 from bids_deeptaskgen.settings import ParticipantSettings, science_settings, settings_hash
 from bids_deeptaskgen.settings_file import to_toml
 from bids_deeptaskgen.workflow.connect import query_of
+from bids_deeptaskgen.workflow.models import check_model
 from bids_deeptaskgen.workflow.records import CONNECTED, CRASHED, FAILED, Job, Record, read_records
 from bids_deeptaskgen.workflow.results import software_versions
 
@@ -53,7 +54,7 @@ def run(settings: ParticipantSettings) -> int:
     rows = preflight(derivatives, query_of(settings))
     usable = sorted({row.subject for row in rows if not row.reason})
     _echo(preflight_table(rows))
-    hash_now = settings_hash(settings, bundle.files_sha256)
+    hash_now = settings_hash(settings, bundle.science_sha256)
     if usable:
         _refuse_mixture(settings, hash_now, usable)
     if settings.dry_run:
@@ -61,11 +62,8 @@ def run(settings: ParticipantSettings) -> int:
         return 0 if usable else 3
     if not usable:
         return _close(settings, _unusable(rows))
-    if settings.device.startswith("cuda") and settings.use_plugin is None:
-        # Here, where it costs nothing that nobody computes; a plugin's machines may have what this one lacks.
-        from bids_deeptaskgen.nn.predict import resolve_device
-
-        resolve_device(settings.device)
+    # A plugin's machines may have the device that this one lacks.
+    check_model(bundle.folder, settings.device if settings.use_plugin is None else "cpu")
     computed = compute(settings, bundle, derivatives, usable, hash_now)
     return _close(settings, computed + _unusable(rows))
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bids_deeptaskgen.nn.architecture import Architecture
+from bids_deeptaskgen.nn.architecture import Architecture, Shapes
 
 
 class Block(nn.Module):
@@ -127,3 +127,30 @@ def resize(x: Tensor, like: Tensor) -> Tensor:
     """Bring x to the size of ``like`` by trilinear interpolation, unless it has it."""
     size = like.shape[2:]
     return x if x.shape[2:] == size else F.interpolate(x, size=size, mode="trilinear")
+
+
+def state_faults(shapes: Shapes, architecture: Architecture) -> list[str]:
+    """Compare the names and shapes of a state with those of the network that it is meant for.
+
+    Parameters
+    ----------
+    shapes : mapping of str to tuple of int
+    architecture : Architecture
+
+    Returns
+    -------
+    list of str
+        A few words for each tensor that is missing, not known or of another shape.
+    """
+    with torch.device("meta"):
+        state = AttentionUNet(architecture).state_dict()
+    wanted = {key: tuple(value.shape) for key, value in state.items()}
+    return (
+        [f"{key} is missing" for key in wanted if key not in shapes]
+        + [f"{key} is not known" for key in shapes if key not in wanted]
+        + [
+            f"{key} is {shapes[key]}, not {shape}"
+            for key, shape in wanted.items()
+            if shapes.get(key, shape) != shape
+        ]
+    )

@@ -1,16 +1,18 @@
 """A model is a folder that explains itself: card, weights, ROI maps, masks (no torch here)."""
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.core.atomic import place
 from bids_deeptaskgen.core.grid import MODEL_GRID, Grid
 from bids_deeptaskgen.core.niftistream import load_image
 from bids_deeptaskgen.core.niftiwrite import save_nifti
@@ -24,6 +26,16 @@ ROIS = "rois.nii.gz"
 BRAIN_MASK = "brain_mask.nii.gz"
 OUTPUT_MASK = "output_mask.nii.gz"
 FILES = (WEIGHTS, ROIS, BRAIN_MASK, OUTPUT_MASK)
+# Parts of the card that maps, their names or their quality figures follow from; the others are words.
+SCIENCE = (
+    "architecture",
+    "contrasts",
+    "grid",
+    "units",
+    "input_mask",
+    "window_minutes",
+    "mean_roi_connectome",
+)
 
 Array = NDArray[Any]
 
@@ -53,9 +65,11 @@ class Bundle:
         return self.card.sha256[WEIGHTS]
 
     @property
-    def files_sha256(self) -> str:
-        """Hash over all files: weights, ROI maps and masks decide together what comes out."""
-        return hashlib.sha256("".join(self.card.sha256[name] for name in FILES).encode()).hexdigest()
+    def science_sha256(self) -> str:
+        """Hash over all that decides what comes out: files, and what the card says of input and output."""
+        content = asdict(self.card)
+        science = [content[name] for name in SCIENCE] + [self.card.sha256[name] for name in FILES]
+        return hashlib.sha256(json.dumps(science).encode()).hexdigest()
 
     def rois(self) -> NDArray[np.float64]:
         """Read the ROI maps: (n_rois, n_voxels) over the brain mask's voxels in C order."""
@@ -65,8 +79,17 @@ class Bundle:
         """Compute what turns voxels into ROI series, (n_rois, n_voxels); see `roi_projection`.
 
         It takes under a second for 50 maps of 235,375 voxels and is not stored: twice the bundle's size.
+
+        Raises
+        ------
+        UserError
+            If a map is constant or not finite, or the maps cannot be told apart.
         """
-        return roi_projection(self.rois())
+        try:
+            return roi_projection(self.rois())
+        except UserError as error:
+            message = f"{self.folder / ROIS}: {error}"
+            raise UserError(message) from error
 
     def weights(self) -> dict[str, Array]:
         """Read the network's state: names to arrays."""
@@ -128,7 +151,7 @@ def check_card(card: Card, folder: Path) -> None:
     shape, labels = card.architecture, [contrast.label for contrast in card.contrasts]
     n_pairs = shape.in_channels * (shape.in_channels - 1) // 2
     if card.grid != CardGrid():
-        raise _misfit(folder, f"the card's grid is {card.grid}, this version computes on {CardGrid()}")
+        raise _misfit(folder, f"the card's grid is {card.grid}; this version computes on {CardGrid()}")
     if len(labels) != shape.out_channels:
         raise _misfit(folder, f"{len(labels)} contrasts are named for {shape.out_channels} output channels")
     if len(set(labels)) != len(labels) or not all(label.isascii() and label.isalnum() for label in labels):
@@ -177,7 +200,7 @@ def save_bundle(
     if folder.exists():
         message = f"{folder}: exists already. Choose another folder, or remove it first."
         raise UserError(message)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary = folder.with_name(f".{folder.name}.{place()}.{os.getpid()}.tmp")
     try:
         temporary.mkdir(parents=True)
         affine = np.array(MODEL_GRID.affine)

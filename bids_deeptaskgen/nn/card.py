@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar, get_args, get_origin, get_type_hints
 
 from bids_deeptaskgen.contrasts import Contrast
-from bids_deeptaskgen.core.grid import MODEL_GRID
+from bids_deeptaskgen.core.grid import MODEL_GRID, Grid
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.architecture import Architecture
 
@@ -32,6 +32,9 @@ class CardGrid:
     resolution: str = "2"
     shape: tuple[int, int, int] = MODEL_GRID.shape
     affine: tuple[tuple[float, ...], ...] = MODEL_GRID.affine
+
+    def __str__(self) -> str:
+        return f"{Grid(self.shape, self.affine)}, in {self.space} res-{self.resolution}"
 
 
 @dataclass(frozen=True)

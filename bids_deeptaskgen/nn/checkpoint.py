@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.architecture import Architecture, read_architecture
-from bids_deeptaskgen.nn.attention_unet import AttentionUNet
+from bids_deeptaskgen.nn.attention_unet import state_faults
 
 Weights = dict[str, NDArray[np.generic]]
 
@@ -38,8 +38,14 @@ def read_checkpoint(path: Path) -> tuple[Architecture, Weights]:
         Attention U-Net or is incomplete.
     """
     state = _read_state(path)
-    architecture = read_architecture({key: tuple(value.shape) for key, value in state.items()}, str(path))
-    _check_complete(state, architecture, path)
+    shapes = {key: tuple(value.shape) for key, value in state.items()}
+    architecture = read_architecture(shapes, str(path))
+    if faults := state_faults(shapes, architecture):
+        message = (
+            f"{path}: looks like {architecture}, but {len(faults)} of its {len(shapes)} tensors do not fit: "
+            f"{'; '.join(faults[:5])}.\nOnly networks with the published names and shapes are read."
+        )
+        raise UserError(message)
     weights = {
         key: (value.float() if value.is_floating_point() else value).contiguous().numpy()
         for key, value in state.items()
@@ -104,23 +110,3 @@ def _damaged(path: Path, error: Exception) -> UserError:
 def _first_line(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:300]
-
-
-def _check_complete(state: dict[str, torch.Tensor], architecture: Architecture, path: Path) -> None:
-    """Compare names and shapes with those of the network that the first and last layers promise."""
-    with torch.device("meta"):
-        wanted = {key: value.shape for key, value in AttentionUNet(architecture).state_dict().items()}
-    found = {key: value.shape for key, value in state.items()}
-    faults = [f"{key} is missing" for key in wanted if key not in found]
-    faults += [f"{key} is not known" for key in found if key not in wanted]
-    faults += [
-        f"{key} is {tuple(found[key])}, not {tuple(shape)}"
-        for key, shape in wanted.items()
-        if found.get(key, shape) != shape
-    ]
-    if faults:
-        message = (
-            f"{path}: looks like {architecture}, but {len(faults)} of its {len(wanted)} tensors do not fit: "
-            f"{'; '.join(faults[:5])}.\nOnly networks with the published names and shapes are read."
-        )
-        raise UserError(message)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch.nn.utils import convert_conv3d_weight_memory_format
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.attention_unet import AttentionUNet
+from bids_deeptaskgen.nn.attention_unet import AttentionUNet, state_faults
 from bids_deeptaskgen.nn.bundle import Bundle, unmask
 from bids_deeptaskgen.nn.fold import folded
 
@@ -80,6 +80,26 @@ def set_threads(n_threads: int) -> None:
     torch.set_num_threads(n_threads)
 
 
+def check_weights(bundle: Bundle) -> None:
+    """Check that a bundle holds all tensors of its network in their shapes, without reading their values.
+
+    Parameters
+    ----------
+    bundle : Bundle
+
+    Raises
+    ------
+    UserError
+        If the weights do not fit the architecture of the card.
+    """
+    if faults := state_faults(bundle.shapes(), bundle.card.architecture):
+        message = (
+            f"{bundle.folder}: the weights do not fit the architecture of the card "
+            f"({bundle.card.architecture}): {'; '.join(faults[:5])}.\nImport or fetch the model again."
+        )
+        raise UserError(message)
+
+
 def load_network(bundle: Bundle, device: str = "auto", *, input_mask: str = "card") -> Network:
     """Build a bundle's network.
 
@@ -103,15 +123,9 @@ def load_network(bundle: Bundle, device: str = "auto", *, input_mask: str = "car
         If the weights do not fit the architecture of the card, or the device is not there.
     """
     where = resolve_device(device)
+    check_weights(bundle)
     module = AttentionUNet(bundle.card.architecture)
-    try:
-        module.load_state_dict({key: torch.from_numpy(value) for key, value in bundle.weights().items()})
-    except RuntimeError as error:
-        message = (
-            f"{bundle.folder}: the weights do not fit the architecture of the card "
-            f"({bundle.card.architecture}).\n{error}\nImport or fetch the model again."
-        )
-        raise UserError(message) from error
+    module.load_state_dict({key: torch.from_numpy(value) for key, value in bundle.weights().items()})
     return make_network(
         module,
         bundle.brain_mask,

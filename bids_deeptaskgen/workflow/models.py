@@ -16,6 +16,29 @@ def load_model(folder: Path) -> Bundle:
     return load_bundle(folder)
 
 
+def check_model(folder: Path, device: str) -> None:
+    """Find what would fail for everyone, before anything is computed for anyone.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the bundle.
+    device : str
+        Where it is to be computed.
+
+    Raises
+    ------
+    UserError
+        If the weights are not those of the card's network, the ROI maps cannot be told apart, or the device
+        is not there.
+    """
+    from bids_deeptaskgen.nn.predict import check_weights, resolve_device
+
+    resolve_device(device)
+    check_weights(load_model(folder))
+    roi_space(folder)
+
+
 @lru_cache(maxsize=1)
 def roi_space(folder: Path) -> RoiSpace:
     """Compute what the connectomes of a model need."""

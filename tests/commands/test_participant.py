@@ -36,7 +36,7 @@ def settings_of(people, model, tmp_path):
 
 
 def hash_of(settings):
-    return settings_hash(settings, load_bundle(Path(settings.model)).files_sha256)
+    return settings_hash(settings, load_bundle(Path(settings.model)).science_sha256)
 
 
 def finish(settings, subject, made_with, entities=(("task", "rest"),)):

@@ -67,6 +67,39 @@ def test_the_weights_are_named_by_their_hash(folder):
     assert load_bundle(folder).weights_sha256 == wanted
 
 
+@pytest.mark.parametrize(
+    ("change", "matters"),
+    [
+        ({"input_mask": "gm"}, True),
+        ({"units": "beta"}, True),
+        ({"window_minutes": 4.0}, True),
+        ({"contrasts": tiny_card().contrasts[::-1]}, True),
+        ({"mean_roi_connectome": None}, True),
+        ({"description": "Other words."}, False),
+        ({"licence": "MIT"}, False),
+    ],
+)
+def test_what_the_card_says_of_input_and_output_belongs_to_the_science(folder, tmp_path, change, matters):
+    other = tiny_bundle(tmp_path / "other", **change)
+    assert (other.science_sha256 != load_bundle(folder).science_sha256) == matters
+
+
+def test_each_file_belongs_to_the_science(folder, tmp_path):
+    hashes = {
+        load_bundle(folder).science_sha256,
+        tiny_bundle(tmp_path / "a", tiny_network(seed=1)).science_sha256,
+    }
+    for name in ("rois", "brain", "output"):
+        changed = parts()
+        changed["rois"] = changed["rois"] + (name == "rois") * np.eye(76, 93)[None, :, :, None]
+        changed["masks"] = (
+            ellipsoid(0.9 if name == "brain" else 1),
+            ellipsoid(0.4 if name == "output" else 0.5),
+        )
+        hashes.add(save_bundle(tmp_path / name, **changed).science_sha256)
+    assert len(hashes) == 5
+
+
 def test_the_same_model_gives_the_same_bytes(folder, tmp_path):
     again = tiny_bundle(tmp_path / "again").folder
     for name in (*FILES, "card.json"):
@@ -112,7 +145,10 @@ def put(*keys, value):
         (put("contrasts", 0, "label", value="a-b"), "letters and digits"),
         (put("contrasts", 0, "label", value="naïve"), "letters and digits"),
         (put("contrasts", 0, "label", value=""), "letters and digits"),
-        (put("grid", "space", value="MNI152NLin2009cAsym"), "grid is .*MNI152NLin2009cAsym"),
+        (
+            put("grid", "space", value="MNI152NLin2009cAsym"),
+            "grid is 76x93x78 voxels .* in MNI152NLin2009cAsym res-2; this version computes on 76x93x78",
+        ),
         (put("grid", "resolution", value="1"), "grid is"),
         (put("grid", "shape", value=[91, 109, 91]), "grid is"),
         (put("grid", "affine", value=[list(row) for row in OUTPUT_GRID.affine]), "grid is"),

@@ -1,12 +1,17 @@
 """The participant level from files to files: laws of scheduling, resuming and failing."""
 
 import gzip
+import hashlib
+import json
 import os
+import re
+import shutil
 
 import nibabel as nib
 import numpy as np
 import pytest
 from nipype import Function, Node, Workflow
+from safetensors.numpy import load_file, save_file
 
 from bids_deeptaskgen.bids.inputs import collect_sessions
 from bids_deeptaskgen.bids.outputs import output_layout
@@ -375,6 +380,42 @@ def test_a_plugin_that_nipype_lacks_is_a_fault_of_the_command(tmp_path, settings
     plugin.write_text("plugin: SLRUM\n")
     with pytest.raises(UserError, match="no plugin SLRUM.\nIt has: .*SLURM"):
         choose_plugin(settings_of(tmp_path, use_plugin=plugin), 3)
+
+
+def without_a_tensor(folder):
+    weights = load_file(folder / "weights.safetensors")
+    del weights["bottleneck.conv.0.bias"]
+    save_file(weights, folder / "weights.safetensors")
+    return "weights.safetensors"
+
+
+def with_an_empty_roi(folder):
+    image = nib.load(folder / "rois.nii.gz")
+    maps = image.get_fdata(dtype=np.float32)
+    maps[..., 1] = 0
+    nib.save(nib.Nifti1Image(maps, image.affine), folder / "rois.nii.gz")
+    return "rois.nii.gz"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (without_a_tensor, "bottleneck.conv.0.bias is missing"),
+        (with_an_empty_roi, "rois.nii.gz: ROI maps 2 of"),
+    ],
+)
+def test_a_model_that_can_serve_nobody_ends_the_run_before_anything_is_computed(
+    simulated, settings_of, model, tmp_path, spoil, words
+):
+    broken = shutil.copytree(model, tmp_path / "broken")
+    name = spoil(broken)
+    card = json.loads((broken / "card.json").read_text("utf-8"))
+    card["sha256"][name] = hashlib.sha256((broken / name).read_bytes()).hexdigest()
+    (broken / "card.json").write_text(json.dumps(card), "utf-8")
+    settings = settings_of(simulated, model=str(broken))
+    with pytest.raises(UserError, match=re.escape(words)):
+        participant.run(settings)
+    assert not settings.output_dir.exists()
 
 
 def test_a_network_that_cannot_be_loaded_is_told_of_each_person(simulated, settings_of, monkeypatch, capsys):
