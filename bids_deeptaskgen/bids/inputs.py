@@ -6,9 +6,10 @@ make every file run 2.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,31 @@ class _File:
         )
 
 
+@dataclass(frozen=True)
+class SessionFault:
+    """A session whose files cannot be used, and why.
+
+    A run that is at fault takes its session along: maps of fewer runs than the others' would be made
+    unnoticed. Whoever wants them leaves the run out with ``--run-id``.
+
+    Attributes
+    ----------
+    subject : str
+    session : str or None
+    entities : tuple of (str, str)
+        As in `SessionInputs`; empty where all of the session is concerned.
+    error : InputError
+    """
+
+    subject: str
+    session: str | None
+    entities: Entities
+    error: InputError
+
+
 def collect_sessions(
     root: Path, subject: str, query: Query, *, combine_runs: bool = True
-) -> list[SessionInputs]:
+) -> list[SessionInputs | SessionFault]:
     """Find a person's runs, with mask, confounds and repetition time.
 
     Parameters
@@ -58,38 +81,50 @@ def collect_sessions(
 
     Returns
     -------
-    list of SessionInputs
-        Sorted by session and entities; empty where nothing fits the query.
+    list of SessionInputs or SessionFault
+        Sorted by session and entities; empty where nothing fits the query. A session is at fault if the
+        mask of a run is missing, a file is a link to nowhere, two files fit equally well, or a file is named
+        as another person's or session's than that of its folder.
 
     Raises
     ------
     InputError
-        If the mask of a run is missing, a file is a link to nowhere, two files fit equally well, or a file
-        is named as another person's or session's than that of its folder.
+        If the person's files cannot be indexed.
     """
     root = root.absolute()
-    pooled = load_table("queries.json")["pooled"]
-    sessions: dict[tuple[str, Entities], list[RunInputs]] = {}
+    pooled = load_table("queries.json")["pooled"] if combine_runs else ()
+    series: dict[tuple[str, Entities], list[list[_File]]] = {}
     with person_layout(root, subject) as layout:
-        bolds, masks, tables = (_files(layout, root, kind) for kind in ("bold", "mask", "confounds"))
-        for file in (*bolds, *masks, *tables):
-            _refuse_misplaced(file, subject, query)
-        for candidates in _runs(bolds, query):
-            bold = _best_grid(candidates)
-            inputs = RunInputs(
-                bold=_present(bold.path),
-                mask=_present(_mask_of(bold, masks)),
-                confounds=_confounds_of(bold, tables),
-                t_r=_repetition_time(layout, bold.path),
-                entities=tuple(pair for pair in bold.series() if pair[0] in pooled),
-                space=query.space,
-            )
-            shared = bold.series(*pooled) if combine_runs else bold.series()
-            sessions.setdefault((bold.session or "", shared), []).append(inputs)
-    return [
-        SessionInputs(subject, session or None, tuple(runs), entities)
-        for (session, entities), runs in sorted(sessions.items(), key=lambda item: item[0])
-    ]
+        files = {kind: _files(layout, root, kind) for kind in ("bold", "mask", "confounds")}
+        found: list[SessionInputs | SessionFault] = list(_misplaced(files.values(), subject, query))
+        at_fault = {fault.session for fault in found}
+        for candidates in _runs(files["bold"], query):
+            bold = candidates[0]
+            if bold.session not in at_fault:
+                series.setdefault((bold.session or "", bold.series(*pooled)), []).append(candidates)
+        for (label, entities), runs in series.items():
+            session = label or None
+            try:
+                inputs = tuple(_run_inputs(candidates, files, layout, query) for candidates in runs)
+                found.append(SessionInputs(subject, session, inputs, entities))
+            except InputError as error:
+                found.append(SessionFault(subject, session, entities, error))
+    return sorted(found, key=lambda one: (one.session or "", one.entities))
+
+
+def _run_inputs(
+    candidates: Sequence[_File], files: Mapping[str, Sequence[_File]], layout: "BIDSLayout", query: Query
+) -> RunInputs:
+    """Gather the files of one run; see `collect_sessions` for what can be wrong with them."""
+    bold = _best_grid(candidates)
+    return RunInputs(
+        bold=_present(bold.path),
+        mask=_present(_mask_of(bold, files["mask"])),
+        confounds=_confounds_of(bold, files["confounds"]),
+        t_r=_repetition_time(layout, bold.path),
+        entities=tuple(pair for pair in bold.series() if pair[0] in load_table("queries.json")["pooled"]),
+        space=query.space,
+    )
 
 
 @contextmanager
@@ -164,12 +199,15 @@ def _files(layout: "BIDSLayout", root: Path, kind: str) -> list[_File]:
     return files
 
 
-def _refuse_misplaced(file: _File, subject: str, query: Query) -> None:
-    """Refuse a file of somebody else: series leave the person out, so it would pass as this one's."""
-    if query.wants_session(file.session) and misplaced(file.name, subject, file.session, query):
-        words = misplaced_words([file.path.name], subject, file.session)
-        message = f"{file.path.parent}: {words}."
-        raise InputError(message)
+def _misplaced(files: Iterable[Sequence[_File]], subject: str, query: Query) -> Iterator[SessionFault]:
+    """Find sessions with files of somebody else, which would pass as theirs: series leave the person out."""
+    strange: dict[str | None, list[Path]] = {}
+    for file in chain.from_iterable(files):
+        if query.wants_session(file.session) and misplaced(file.name, subject, file.session, query):
+            strange.setdefault(file.session, []).append(file.path)
+    for session, paths in strange.items():
+        words = misplaced_words([path.name for path in paths], subject, session)
+        yield SessionFault(subject, session, (), InputError(f"{paths[0].parent}: {words}."))
 
 
 def _runs(bolds: Sequence[_File], query: Query) -> list[list[_File]]:

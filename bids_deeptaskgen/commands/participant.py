@@ -65,7 +65,9 @@ def run(settings: ParticipantSettings) -> int:
     # A plugin's machines may have the device that this one lacks.
     check_model(bundle.folder, settings.device if settings.use_plugin is None else "cpu")
     computed = compute(settings, bundle, derivatives, usable, hash_now)
-    return _close(settings, computed + _unusable(rows))
+    told = {(record.subject, record.session) for record in computed}
+    others = [record for record in _unusable(rows) if (record.subject, record.session) not in told]
+    return _close(settings, computed + others)
 
 
 def compute(

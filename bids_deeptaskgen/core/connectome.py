@@ -7,8 +7,8 @@ Q (n_kept, rank) an orthonormal basis of the regressors and the intercept, the c
 Y - Q Q'Y and T - Q Q'T, and all that is needed of window w are Y_w'T_w, Q_w'Y_w and the sums of squares.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -216,8 +216,8 @@ def correlate_windows(voxels: Matrix, projection: Matrix, basis: Matrix, n_windo
     return accumulator.finish()
 
 
-def pool_runs(runs: Sequence[RunStatistics]) -> NDArray[np.float32]:
-    """Pool the connectomes of several runs.
+def pool_runs(runs: Iterable[RunStatistics], n_runs: int) -> tuple[NDArray[np.float32], list[RunStatistics]]:
+    """Pool the connectomes of several runs, holding those of one run at a time beside what comes out.
 
     With one window a run: their mean, weighted by the number of kept volumes, over the runs in which a
     voxel has signal (gains differ between runs, so series are not concatenated). With more windows: all
@@ -225,17 +225,29 @@ def pool_runs(runs: Sequence[RunStatistics]) -> NDArray[np.float32]:
 
     Parameters
     ----------
-    runs : sequence of RunStatistics
+    runs : iterable of RunStatistics
+        With the same number of windows each.
+    n_runs : int
 
     Returns
     -------
-    float32 array of shape (n_connectomes, n_rois, n_voxels)
+    connectomes : float32 array of shape (n_connectomes, n_rois, n_voxels)
+    statistics : list of RunStatistics
+        The runs without their connectomes.
     """
-    if len(runs) == 1 or any(len(run.connectome) > 1 for run in runs):
-        return np.concatenate([run.connectome for run in runs])
-    total = np.zeros_like(runs[0].connectome[0], np.float64)
-    weight = np.zeros(len(runs[0].mean))
+    statistics: list[RunStatistics] = []
     for run in runs:
-        total += len(run.rois) * run.connectome[0]
-        weight += len(run.rois) * run.has_signal
-    return (total / np.maximum(weight, 1)).astype(np.float32)[None]
+        n_windows = len(run.connectome)
+        if not statistics:
+            pools = n_windows == 1 and n_runs > 1
+            shape = (1 if pools else n_runs * n_windows, *run.connectome.shape[1:])
+            connectomes = np.zeros(shape, np.float64 if pools else np.float32)
+        if pools:
+            connectomes += len(run.rois) * run.connectome
+        else:
+            connectomes[len(statistics) * n_windows :][:n_windows] = run.connectome
+        # Not a view, which would keep all of it.
+        statistics.append(replace(run, connectome=np.empty((0, *shape[1:]), np.float32)))
+    if pools:
+        connectomes /= np.maximum(sum(len(run.rois) * run.has_signal for run in statistics), 1)
+    return connectomes.astype(np.float32, copy=False), statistics

@@ -13,8 +13,9 @@ from bids_deeptaskgen.core.plan import Demands, RunPlan, check_demands, plan_run
 from bids_deeptaskgen.core.run import SessionInputs
 from bids_deeptaskgen.errors import InputError
 
-# Larger blocks are no faster; they only take memory.
+# Larger blocks are no faster; they only take memory. At 1 mm the second bounds them.
 N_PER_BLOCK = 20
+BLOCK_BYTES = 100e6
 # With less of the brain a map would be made of next to nothing; what is missing is told with the quality.
 MIN_SIGNAL_SHARE = 0.5
 
@@ -85,9 +86,12 @@ def run_statistics(plan: RunPlan, projection: NDArray[np.float64], n_windows: in
     """
     inside = plan.sampler.inside
     accumulator = Accumulator(projection[:, inside], plan.basis, n_windows)
-    voxels = np.empty((N_PER_BLOCK, int(inside.sum())))
     series = plan.series
-    for start, volumes in series.blocks(N_PER_BLOCK):
+    n_per_block = max(
+        1, min(N_PER_BLOCK, int(BLOCK_BYTES / (np.prod(series.grid.shape) * series.dtype.itemsize)))
+    )
+    voxels = np.empty((n_per_block, int(inside.sum())))
+    for start, volumes in series.blocks(n_per_block):
         rows = plan.kept[(plan.kept >= start) & (plan.kept < start + len(volumes))] - start
         if len(rows):
             block = voxels[: len(rows)]
@@ -149,7 +153,9 @@ def connect_person(
     n_windows = check_demands(plans, demands)
     # One thread: the reader has the other, and results then do not depend on how many there are.
     with threadpool_limits(limits=1, user_api="blas"):
-        runs = [run_statistics(plan, space.projection, n_windows) for plan in plans]
+        connectomes, runs = pool_runs(
+            (run_statistics(plan, space.projection, n_windows) for plan in plans), len(plans)
+        )
     weights = np.array([len(run.rois) for run in runs], np.float64)
     signal = np.stack([run.has_signal for run in runs])
     has_signal = np.asarray(signal.any(axis=0))
@@ -160,7 +166,7 @@ def connect_person(
     with np.errstate(divide="ignore", invalid="ignore"):
         tsnr = [np.where(run.sd > 0, run.mean / run.sd, 0) for run in runs]
     return PersonConnectome(
-        connectomes=pool_runs(runs),
+        connectomes=connectomes,
         runs=plans,
         n_windows=n_windows,
         mean=np.einsum("rv,rv->v", per_voxel, [run.mean for run in runs]),

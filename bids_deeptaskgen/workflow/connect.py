@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from bids_deeptaskgen.bids.inputs import collect_sessions
+from bids_deeptaskgen.bids.inputs import SessionFault, collect_sessions
 from bids_deeptaskgen.bids.outputs import finished, input_fingerprint
 from bids_deeptaskgen.bids.preflight import Query
 from bids_deeptaskgen.core.atomic import atomic_path, write_json
@@ -46,7 +46,7 @@ def connect_person_job(job: Job) -> list[Record]:
     list of Record
         One for each session, or one that says why there is none.
     """
-    found: list[SessionInputs] = []
+    found: list[SessionInputs | SessionFault] = []
 
     def collect() -> Record:
         query, combine = query_of(job.settings), job.settings.combine_runs
@@ -62,12 +62,14 @@ def connect_person_job(job: Job) -> list[Record]:
     return [_connect_session(job, session) for session in found]
 
 
-def _connect_session(job: Job, session: SessionInputs) -> Record:
+def _connect_session(job: Job, session: SessionInputs | SessionFault) -> Record:
     record = Record(session.subject, session.session, session.entities)
     return noted(job, as_record(job, record, lambda: _connect(job, session, record)))
 
 
-def _connect(job: Job, session: SessionInputs, record: Record) -> Record:
+def _connect(job: Job, session: SessionInputs | SessionFault, record: Record) -> Record:
+    if isinstance(session, SessionFault):
+        raise session.error
     fingerprint = input_fingerprint(session)
     bundle = load_model(job.model)
     waiting = job.connectomes / f"{record.name.replace(' ', '_')}_{job.settings_hash[:12]}_{fingerprint[:12]}"

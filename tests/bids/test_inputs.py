@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bids_deeptaskgen.bids.inputs import collect_sessions, person_layout
+from bids_deeptaskgen.bids.inputs import SessionFault, collect_sessions, person_layout
 from bids_deeptaskgen.bids.outputs import output_path
 from bids_deeptaskgen.bids.preflight import Query, preflight
 from bids_deeptaskgen.core.grid import FULL_MODEL_GRID, OUTPUT_GRID
@@ -17,7 +17,11 @@ REST = (("task", "rest"),)
 
 
 def collect(root, subject="01", query=None, **more):
-    return collect_sessions(root, subject, query or Query(), **more)
+    found = collect_sessions(root, subject, query or Query(), **more)
+    for one in found:
+        if isinstance(one, SessionFault):
+            raise one.error
+    return found
 
 
 def only_run(root):
@@ -204,6 +208,25 @@ def test_a_mask_of_another_resolution_label_is_taken_if_it_is_on_the_grid(tmp_pa
     assert "masks of that run and space: sub-01_task-rest" in complaint(tmp_path)
     wanted = image(func / f"sub-01_task-rest_{SPACE}_desc-brain_mask.nii.gz")
     assert only_run(tmp_path).mask == wanted
+
+
+def test_a_run_at_fault_takes_its_session_along_and_no_other(tmp_path):
+    run(tmp_path, "01", "task-rest_run-1", session="a")
+    run(tmp_path, "01", "task-rest_run-2", session="a", without=["mask"])
+    run(tmp_path, "01", session="b")
+    fault, good = collect_sessions(tmp_path, "01", Query())
+    assert (fault.session, fault.entities, good.session, len(good.runs)) == ("a", REST, "b", 1)
+    assert "no brain mask for sub-01_ses-a_task-rest_run-2" in str(fault.error)
+    alone, fault, _ = collect_sessions(tmp_path, "01", Query(), combine_runs=False)
+    assert (len(alone.runs), fault.entities) == (1, (*REST, ("run", "2")))
+
+
+def test_somebody_elses_file_spoils_its_session_alone(tmp_path):
+    func = run(tmp_path, "01", session="a")
+    touch(func / f"sub-02_ses-a_task-rest_{CONFOUNDS}")
+    run(tmp_path, "01", session="b")
+    fault, good = collect_sessions(tmp_path, "01", Query())
+    assert (fault.session, fault.entities, good.session) == ("a", (), "b")
 
 
 def test_masks_of_another_space_are_not_taken(tmp_path):

@@ -125,7 +125,8 @@ def test_runs_are_pooled_by_their_volumes_over_the_runs_that_see_a_voxel():
     for rows in (slice(0, 80), slice(80, 120)):
         n = rows.stop - rows.start
         runs.append(correlate_windows(voxels[rows], projection, np.full((n, 1), 1 / np.sqrt(n))))
-    pooled = pool_runs(runs)
+    pooled, statistics = pool_runs(iter(runs), 2)
+    assert [len(run.rois) for run in statistics] == [80, 40]
     wanted = (80 * runs[0].connectome + 40 * runs[1].connectome) / 120
     np.testing.assert_allclose(pooled[..., 1:], wanted[..., 1:], atol=1e-7)
     np.testing.assert_allclose(pooled[..., 0], runs[0].connectome[..., 0], atol=1e-7)
@@ -135,7 +136,7 @@ def test_runs_with_windows_give_a_connectome_for_each_window_of_each_run():
     voxels, projection, regressors = make(7)
     basis = design_basis(regressors, np.arange(len(voxels)))
     run = correlate_windows(voxels, projection, basis, 4)
-    assert pool_runs([run, run]).shape == (8, *run.connectome.shape[1:])
+    assert pool_runs([run, run], 2)[0].shape == (8, *run.connectome.shape[1:])
 
 
 def test_a_window_needs_two_volumes():
@@ -177,4 +178,4 @@ def test_eight_windows_of_four_runs_are_the_published_ones():
     data = golden["data2d"].astype(float)
     basis = np.full((20, 1), 1 / np.sqrt(20))
     runs = [correlate_windows(data[20 * i : 20 * (i + 1)], projection, basis, 2) for i in range(4)]
-    np.testing.assert_allclose(pool_runs(runs), golden["rsfc_hcpya_8samples"][:, :, mask], atol=1e-6)
+    np.testing.assert_allclose(pool_runs(runs, 4)[0], golden["rsfc_hcpya_8samples"][:, :, mask], atol=1e-6)

@@ -426,3 +426,39 @@ def test_a_network_that_cannot_be_loaded_is_told_of_each_person(simulated, setti
     settings = settings_of(simulated, nprocs=1, participant_label=("01", "02"))
     assert participant.run(settings) != 0
     assert capsys.readouterr().out.count("the GPU is full.") == 2
+
+
+def with_sessions(dataset, root):
+    """The first person of a dataset as one who came twice, in sessions a and b."""
+    shutil.copytree(dataset, root, ignore=shutil.ignore_patterns("sub-*"))
+    for session in "ab":
+        func = root / "sub-01" / f"ses-{session}" / "func"
+        func.mkdir(parents=True)
+        for path in (dataset / "sub-01" / "func").iterdir():
+            shutil.copy2(path, func / path.name.replace("sub-01_", f"sub-01_ses-{session}_"))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("of", "to", "words"),
+    [("_mask.nii.gz", None, "no brain mask"), ("_timeseries.tsv", "sub-02_", "named as another person's")],
+)
+def test_a_session_at_fault_is_told_once_and_the_persons_other_one_is_done(
+    simulated, settings_of, tmp_path, capsys, of, to, words
+):
+    root = with_sessions(simulated, tmp_path / "twice")
+    (spoilt,) = (root / "sub-01" / "ses-a" / "func").glob(f"*{of}")
+    if to is None:
+        spoilt.unlink()
+    else:
+        spoilt.rename(spoilt.with_name(spoilt.name.replace("sub-01_", to)))
+    settings = settings_of(root)
+    assert participant.run(settings) == 1
+    closing = capsys.readouterr().out.partition("status")[2].splitlines()[1:3]
+    assert [line.split()[:3] for line in closing] == [
+        ["sub-01", "ses-a", "failed"],
+        ["sub-01", "ses-b", "done"],
+    ]
+    assert words in closing[0]
+    assert not (settings.output_dir / "sub-01" / "ses-a").exists()
+    assert len(list((settings.output_dir / "sub-01" / "ses-b").rglob("*_statmap.nii.gz"))) == 3
