@@ -17,6 +17,7 @@ from bids_deeptaskgen.values import (
     at_least,
     auto_or,
     between,
+    plain_label,
     read_device,
     read_label,
     read_memory_gb,
@@ -355,7 +356,8 @@ class ModelsImportSettings(Settings):
 def science_settings(settings: Settings) -> dict[str, Any]:
     """List the settings that decide what is in the maps.
 
-    Processes, devices and folders are left out, and so is the model's name: its weights decide.
+    Processes, devices and folders are left out, and so is the model's name: its weights decide. Labels are
+    a choice among what is there, so neither their order nor their spelling counts.
 
     Returns
     -------
@@ -363,7 +365,10 @@ def science_settings(settings: Settings) -> dict[str, Any]:
         Field name to a value that JSON can hold.
     """
     values = {one.name: getattr(settings, one.name) for one in declared(settings) if one.option.science}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {
+        name: sorted({plain_label(label) for label in value}) if isinstance(value, tuple) else value
+        for name, value in values.items()
+    }
 
 
 def settings_hash(settings: Settings, model_sha256: str) -> str:

@@ -60,6 +60,11 @@ def read_label(entity: str) -> Callable[[Any], str]:
     return read
 
 
+def plain_label(label: str) -> str:
+    """Write a label such that labels that mean the same are the same: numbers without leading zeros."""
+    return str(int(label)) if re.fullmatch(r"[0-9]+", label) else label
+
+
 def read_name(value: object) -> str:
     """Read a name that is safe as a file name too."""
     return _matching(_text(value), r"[0-9A-Za-z][0-9A-Za-z_.-]*")

@@ -268,7 +268,7 @@ def _mask_of(bold: _File, masks: Sequence[_File]) -> Path:
     same_name = [mask for mask in of_run if mask.name.get("res") == bold.name.get("res")]
     if not same_name and of_run:
         wanted = _grid_of(bold)
-        same_name = [mask for mask in of_run if _same_grid(_grid_of(mask), wanted)]
+        same_name = [mask for mask in of_run if _grid_of(mask).fits(wanted)]
     if same_name:
         return _only(same_name, f"fit equally well as the brain mask of {bold.path.name}").path
     name = join_name((*bold.name.without(("desc",)), ("desc", "brain")))
@@ -278,10 +278,6 @@ def _mask_of(bold: _File, masks: Sequence[_File]) -> Path:
         f"Put {name}_mask.nii.gz there, or re-run fMRIPrep for this person."
     )
     raise InputError(message)
-
-
-def _same_grid(one: Grid, other: Grid) -> bool:
-    return one.shape == other.shape and bool(np.allclose(one.matrix, other.matrix, atol=1e-3))
 
 
 def _confounds_of(bold: _File, tables: Sequence[_File]) -> Path | None:

@@ -1,12 +1,13 @@
 """File names of BIDS, taken apart and ordered, and the tables in ``data/`` of what is read and written."""
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
+
+from bids_deeptaskgen.values import plain_label
 
 Entities = tuple[tuple[str, str], ...]
 
@@ -99,6 +100,4 @@ def sort_entities(entities: Iterable[tuple[str, str]]) -> Entities:
 
 def same_label(one: str, other: str) -> bool:
     """Tell whether two labels mean the same: ``1`` and ``01`` do where both are numbers."""
-    if re.fullmatch(r"[0-9]+", one) and re.fullmatch(r"[0-9]+", other):
-        return int(one) == int(other)
-    return one == other
+    return plain_label(one) == plain_label(other)

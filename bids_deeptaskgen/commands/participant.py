@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +23,15 @@ from bids_deeptaskgen.settings import ParticipantSettings, science_settings, set
 from bids_deeptaskgen.settings_file import to_toml
 from bids_deeptaskgen.workflow.connect import query_of
 from bids_deeptaskgen.workflow.models import check_model
-from bids_deeptaskgen.workflow.records import CONNECTED, CRASHED, FAILED, Job, Record, read_records
+from bids_deeptaskgen.workflow.records import (
+    CONNECTED,
+    CRASHED,
+    FAILED,
+    Job,
+    Record,
+    discard_others,
+    read_records,
+)
 from bids_deeptaskgen.workflow.results import software_versions
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -49,6 +58,9 @@ def run(settings: ParticipantSettings) -> int:
     """
     bundle = load_bundle(find_model(settings.model).absolute())
     _introduce(bundle)
+    if settings.input_mask == "card":
+        # Settled here, so that hash and sidecars tell what was done, not how it was asked for.
+        settings = replace(settings, input_mask=bundle.card.input_mask)
     derivatives = locate_derivatives(settings.bids_dir, settings.derivatives)
     _check_folders(settings, derivatives)
     rows = preflight(derivatives, query_of(settings))
@@ -67,7 +79,16 @@ def run(settings: ParticipantSettings) -> int:
     computed = compute(settings, bundle, derivatives, usable, hash_now)
     told = {(record.subject, record.session) for record in computed}
     others = [record for record in _unusable(rows) if (record.subject, record.session) not in told]
-    return _close(settings, computed + others)
+    code = _close(settings, computed + others)
+    if dataset_settings_hash(settings.output_dir) == hash_now:
+        return code
+    # Nothing was there when this run looked, so that it was not refused.
+    logger.error(
+        "%s: another run with other settings began to write there meanwhile, so that its maps and those of "
+        "this run are mixed. Do both again, each with an OUTPUT_DIR of its own.",
+        settings.output_dir,
+    )
+    return code or 1
 
 
 def compute(
@@ -106,7 +127,10 @@ def compute(
     write_text(log_path(output, "settings.toml"), to_toml(settings))
     work = settings.work_dir or output / "work"
     connectomes = work / CONNECTOMES
-    with private_folder(work) as folder:
+    if settings.work_dir is None:
+        # In a dataset there are maps of one hash alone; others' connectomes will never be wanted again.
+        discard_others(connectomes, hash_now)
+    with private_folder(work, keep=settings.work_dir is not None) as folder:
         records = folder / "records"
         jobs = [
             Job(subject, derivatives, settings, bundle.folder, hash_now, connectomes, records)

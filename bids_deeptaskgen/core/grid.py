@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating]
 
 
+# Far more than rounding to float32 or to text leaves in an affine, far less than any real shift.
+ROUNDING_MM = 1e-2
+
+
 @dataclass(frozen=True)
 class Grid:
     """Points of space on which an image is sampled.
@@ -46,6 +50,10 @@ class Grid:
         """Edge lengths of a voxel in mm."""
         x, y, z = np.sqrt((self.matrix[:3, :3] ** 2).sum(axis=0))
         return float(x), float(y), float(z)
+
+    def fits(self, other: "Grid") -> bool:
+        """Whether voxels of the same index are at the same place, but for how headers round."""
+        return self.shape == other.shape and bool(np.abs(self.matrix - other.matrix).max() < ROUNDING_MM)
 
     def __str__(self) -> str:
         sizes = " x ".join(f"{size:g}" for size in self.voxel_sizes_mm)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import nibabel as nib
 import numpy as np
@@ -35,22 +35,29 @@ def write_gzip(path: Path, chunks: Iterable[bytes | memoryview | Array]) -> None
     ValueError
         If an array is not C-contiguous.
     """
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("wb") as file,
-        # Neither a name nor a time goes into the gzip header, so that bytes depend on the content alone.
-        igzip.IGzipFile(filename="", mode="wb", compresslevel=GZIP_LEVEL, fileobj=file, mtime=0) as stream,
-    ):
-        begun = False
-        for chunk in chunks:
-            data = _plain_bytes(chunk)
-            if not begun:
-                # ISA-L hashes the first bytes with an address in memory, so that now and then the same
-                # content gives other bytes; a first block of its own keeps it from that, for 8 bytes a file.
-                stream.write(data[:FIRST_BLOCK_BYTES])
-                stream.flush()
-                data, begun = data[FIRST_BLOCK_BYTES:], True
-            stream.write(data)
+    with atomic_path(path) as temporary, temporary.open("wb") as file, open_gzip(file) as stream:
+        fill_gzip(stream, chunks)
+
+
+def open_gzip(file: BinaryIO) -> igzip.IGzipFile:
+    """Open a compressed stream whose header holds neither name nor time, only what is always the same."""
+    return igzip.IGzipFile(filename="", mode="wb", compresslevel=GZIP_LEVEL, fileobj=file, mtime=0)
+
+
+def fill_gzip(stream: igzip.IGzipFile, chunks: Iterable[bytes | memoryview | Array]) -> None:
+    """Write chunks into a fresh stream such that its bytes depend on their content alone; see `write_gzip`.
+
+    ISA-L hashes the first bytes with an address in memory, so that now and then the same content gives other
+    bytes. A first block of its own keeps it from that, for 8 bytes a file.
+    """
+    begun = False
+    for chunk in chunks:
+        data = _plain_bytes(chunk)
+        if not begun:
+            stream.write(data[:FIRST_BLOCK_BYTES])
+            stream.flush()
+            data, begun = data[FIRST_BLOCK_BYTES:], True
+        stream.write(data)
 
 
 def _plain_bytes(chunk: bytes | memoryview | Array) -> bytes | memoryview:

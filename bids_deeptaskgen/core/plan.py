@@ -122,11 +122,7 @@ def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> S
     _check_orientation(run)
     image = load_image(run.mask)
     mask_grid = Grid.of(image.shape, image.affine)
-    if (
-        image.ndim != 3
-        or mask_grid.shape != grid.shape
-        or np.abs(mask_grid.matrix - grid.matrix).max() > 1e-2
-    ):
+    if image.ndim != 3 or not mask_grid.fits(grid):
         message = (
             f"{run.mask}: the mask is not on the BOLD's grid.\nMask: {mask_grid}.\nBOLD: {grid}.\n"
             "Put the brain mask that fMRIPrep wrote for this run and space in its place."

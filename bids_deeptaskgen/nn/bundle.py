@@ -129,7 +129,7 @@ def load_bundle(folder: Path) -> Bundle:
     n_maps = rois.shape[3] if len(rois.shape) == 4 else 1
     if n_maps != found.in_channels:
         raise _misfit(folder, f"there are {n_maps} ROI maps for {found.in_channels} input channels")
-    if Grid.of(rois.shape, rois.affine) != MODEL_GRID:
+    if not MODEL_GRID.fits(Grid.of(rois.shape, rois.affine)):
         raise _misfit(folder, f"{ROIS} has {Grid.of(rois.shape, rois.affine)}, the model {MODEL_GRID}")
     return Bundle(folder, card, _read_mask(folder, BRAIN_MASK), _read_mask(folder, OUTPUT_MASK))
 
@@ -257,7 +257,7 @@ def _weight_shapes(path: Path) -> Shapes:
 
 def _read_mask(folder: Path, name: str) -> NDArray[np.bool_]:
     image = load_image(folder / name)
-    if Grid.of(image.shape, image.affine) != MODEL_GRID or len(image.shape) != 3:
+    if len(image.shape) != 3 or not MODEL_GRID.fits(Grid.of(image.shape, image.affine)):
         raise _misfit(folder, f"{name} has {Grid.of(image.shape, image.affine)}, the model {MODEL_GRID}")
     mask: NDArray[np.bool_] = np.asarray(image.dataobj) != 0
     if not mask.any():

@@ -18,7 +18,17 @@ from bids_deeptaskgen.nn.bundle import Bundle
 from bids_deeptaskgen.settings import ParticipantSettings
 from bids_deeptaskgen.workflow.faults import as_record, noted
 from bids_deeptaskgen.workflow.models import load_model, roi_space, roi_weights
-from bids_deeptaskgen.workflow.records import CONNECTED, FAILED, PRESENT, Job, Record, discard, read_record
+from bids_deeptaskgen.workflow.records import (
+    CONNECTED,
+    FAILED,
+    PRESENT,
+    Job,
+    Record,
+    discard,
+    discard_outdated,
+    read_record,
+    waiting_path,
+)
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -72,7 +82,8 @@ def _connect(job: Job, session: SessionInputs | SessionFault, record: Record) ->
         raise session.error
     fingerprint = input_fingerprint(session)
     bundle = load_model(job.model)
-    waiting = job.connectomes / f"{record.name.replace(' ', '_')}_{job.settings_hash[:12]}_{fingerprint[:12]}"
+    waiting = waiting_path(job, record, fingerprint)
+    discard_outdated(waiting)
     note_file, connectome = waiting.with_suffix(".json"), waiting.with_suffix(".npy")
     if finished(job.settings.output_dir, session, job.settings_hash, fingerprint):
         # A run that was killed between the two has not thrown it away.

@@ -41,7 +41,7 @@ def threads_of(settings: ParticipantSettings) -> int:
 
 
 @contextlib.contextmanager
-def private_folder(work: Path) -> Iterator[Path]:
+def private_folder(work: Path, *, keep: bool) -> Iterator[Path]:
     """Make a folder that is this process's alone, and remove it at the end, and what is empty around it.
 
     Folders of processes that are gone are removed too; see `is_stale`. Nobody else may read what nipype
@@ -51,6 +51,8 @@ def private_folder(work: Path) -> Iterator[Path]:
     ----------
     work : Path
         Folder in which it is made.
+    keep : bool
+        Whether the work folder is the user's own, and stays even if it is empty.
 
     Yields
     ------
@@ -69,7 +71,7 @@ def private_folder(work: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        _remove_unused(work)
+        _remove_unused(work, keep=keep)
 
 
 def _remove_stale(work: Path) -> None:
@@ -82,11 +84,11 @@ def _remove_stale(work: Path) -> None:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def _remove_unused(work: Path) -> None:
-    """Remove the work folder if no connectome waits in it and no other run uses it."""
+def _remove_unused(work: Path, *, keep: bool) -> None:
+    """Remove what is empty of the work folder, if no other run uses it."""
     if next(work.glob("run-*"), None) is not None:
         return
-    for folder in (work / CONNECTOMES, work):
+    for folder in (work / CONNECTOMES, *(() if keep else (work,))):
         with contextlib.suppress(OSError):
             folder.rmdir()
 

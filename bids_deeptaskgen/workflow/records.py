@@ -15,6 +15,8 @@ DONE = "done"
 PRESENT = "present"
 FAILED = "failed"
 CRASHED = "crashed"
+# Of each hash in a file's name; 48 bits tell any two of one person apart.
+N_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,39 @@ def discard(connectome: Path) -> None:
     """Remove a connectome that waits no longer, and first the note that says that it is whole."""
     for path in (connectome.with_suffix(".json"), connectome):
         path.unlink(missing_ok=True)
+
+
+def waiting_path(job: Job, record: Record, fingerprint: str) -> Path:
+    """Name the file in which connectomes wait: for these settings and this input alone.
+
+    Parameters
+    ----------
+    job : Job
+    record : Record
+    fingerprint : str
+        Of the input; see `bids.outputs.input_fingerprint`.
+
+    Returns
+    -------
+    Path
+        Without extension: ``.npy`` holds the connectomes, ``.json`` says that they are whole.
+    """
+    name = record.name.replace(" ", "_")
+    return job.connectomes / f"{name}_{job.settings_hash[:N_DIGITS]}_{fingerprint[:N_DIGITS]}"
+
+
+def discard_outdated(wanted: Path) -> None:
+    """Remove connectomes of the same session and settings that were made of what the input was before."""
+    for found in wanted.parent.glob(f"{wanted.name[:-N_DIGITS]}{'?' * N_DIGITS}.npy"):
+        if found.stem != wanted.name:
+            discard(found)
+
+
+def discard_others(connectomes: Path, settings_hash: str) -> None:
+    """Remove connectomes that wait for predictions with other settings or another model."""
+    for found in connectomes.glob("*.npy"):
+        if found.stem.split("_")[-2] != settings_hash[:N_DIGITS]:
+            discard(found)
 
 
 def flatten(nested: Iterable[Iterable[Record]]) -> list[Record]:

@@ -1,4 +1,5 @@
 import gzip
+import io
 
 import nibabel as nib
 import numpy as np
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bids_deeptaskgen.core.niftiwrite import save_nifti, write_gzip
+from bids_deeptaskgen.core.niftiwrite import fill_gzip, nifti_header, open_gzip, save_nifti, write_gzip
 
 AFFINE = np.array([[-2.0, 0, 0, 90], [0, 2, 0, -126], [0, 0, 2, -72], [0, 0, 0, 1]])
 
@@ -102,6 +103,18 @@ def test_a_chunk_may_be_reused_for_the_next(tmp_path):
     write_gzip(tmp_path / "a.gz", chunks())
     values = np.frombuffer(gzip.decompress((tmp_path / "a.gz").read_bytes()), np.float32)
     np.testing.assert_array_equal(values, np.repeat(np.arange(5, dtype=np.float32), 1000))
+
+
+def test_the_place_of_a_compressor_in_memory_does_not_show_in_its_bytes():
+    # Written in one go, one of some 7,000 differs: this many miss that once in 300 runs of this test.
+    header = nifti_header((5, 5, 5), AFFINE, np.dtype(np.float32))
+    for _ in range(3):
+        files = [io.BytesIO() for _ in range(20_000)]
+        streams = [open_gzip(file) for file in files]
+        for stream in streams:
+            fill_gzip(stream, [header, bytes(400)])
+            stream.close()
+        assert len({file.getvalue() for file in files}) == 1
 
 
 def test_an_array_that_is_not_contiguous_is_refused(tmp_path):

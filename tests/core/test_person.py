@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_deeptaskgen.core import person
 from bids_deeptaskgen.core.confounds import Cleaning
 from bids_deeptaskgen.core.connectome import correlate_windows
 from bids_deeptaskgen.core.grid import MODEL_GRID
@@ -213,3 +214,65 @@ def test_values_that_are_not_finite_are_zero_and_counted(tmp_path, space):
     got = connect(space, write_run(tmp_path, data, mask))
     assert got.n_flat == 2
     assert np.isfinite(got.connectomes).all()
+
+
+def test_tsnr_of_several_runs_is_weighted_by_their_volumes_where_they_have_signal(tmp_path, space):
+    (first, mask), (second, _) = phantom(1), phantom(2, n_volumes=60)
+    second[5, 5, 5] = 42
+    runs = write_run(tmp_path / "a", first, mask), write_run(tmp_path / "b", second, mask)
+    alone = [connect(space, run) for run in runs]
+    got = connect(space, *runs)
+    seen = alone[1].has_signal
+    assert alone[0].has_signal.sum() == seen.sum() + 1
+    for name in ("tsnr", "mean"):
+        one, other = (getattr(person, name) for person in alone)
+        pooled = getattr(got, name)
+        np.testing.assert_allclose(pooled[seen], ((90 * one + 60 * other) / 150)[seen], rtol=1e-9)
+        np.testing.assert_array_equal(pooled[~seen], one[~seen])
+    assert got.n_flat == 0
+
+
+def test_masks_that_overlap_well_enough_are_taken_and_others_are_not(tmp_path, space):
+    data, mask = phantom()
+    brain = mask.sum()
+    for share, good in ((0.70, True), (0.62, False)):
+        # Dice of a part with the whole is 2 p / (1 + p): 0.82 and 0.77.
+        part = mask & (np.cumsum(mask).reshape(mask.shape) <= share * brain)
+        run = write_run(tmp_path / str(share), data, part)
+        if good:
+            connect(space, run)
+        else:
+            refused(space, run, words="with Dice 0.7[67]; at least 0.8")
+
+
+def test_a_window_may_have_ten_volumes_and_no_fewer(tmp_path, space):
+    run = write_run(tmp_path, *phantom())
+    got = connect(space, run, demands=replace(LENIENT, n_windows=9))
+    assert got.connectomes.shape[0] == 9
+    refused(space, run, words="10 windows leave 9 volumes", demands=replace(LENIENT, n_windows=10))
+
+
+def test_minutes_are_those_that_are_kept(tmp_path, space):
+    data, mask = phantom()
+    fd = np.zeros(N_VOLUMES)
+    fd[1:31] = 3.0
+    run = write_run(tmp_path, data, mask, confounds={"framewise_displacement": fd})
+    cleaning = Cleaning("none", fd_threshold=0.5)
+    got = connect(space, run, cleaning=cleaning, demands=replace(LENIENT, min_minutes=2.0))
+    assert got.runs[0].minutes == 2.0
+    words = "60 of 90 volumes are kept, 2.0 minutes; at least 2.1"
+    refused(space, run, words=words, cleaning=cleaning, demands=replace(LENIENT, min_minutes=2.1))
+
+
+def test_large_volumes_are_read_in_small_blocks_and_give_the_same(tmp_path, space, monkeypatch):
+    run = write_run(tmp_path, *phantom())
+    usual = connect(space, run)
+    monkeypatch.setattr(person, "BLOCK_BYTES", 3 * np.prod(SHAPE) * 4)
+    sizes = []
+    add = person.Accumulator.add
+    monkeypatch.setattr(
+        person.Accumulator, "add", lambda self, block: (sizes.append(len(block)), add(self, block))
+    )
+    small = connect(space, run)
+    assert set(sizes) == {3}
+    np.testing.assert_allclose(small.connectomes, usual.connectomes, atol=1e-6)

@@ -277,32 +277,94 @@ def test_the_network_gets_the_threads_that_its_node_reserves(settings_of, tmp_pa
 
 
 def test_an_earlier_process_of_the_same_number_leaves_no_records(tmp_path):
-    with private_folder(tmp_path / "work") as folder:
+    with private_folder(tmp_path / "work", keep=False) as folder:
         pass
     assert not (tmp_path / "work").exists()
     (folder / "records").mkdir(parents=True)
     (folder / "records" / "sub-01.json").write_text("{}")
-    with private_folder(tmp_path / "work") as again:
+    with private_folder(tmp_path / "work", keep=False) as again:
         assert again == folder
         assert list(again.iterdir()) == []
 
 
 def test_a_work_folder_is_kept_while_another_run_or_a_connectome_is_in_it(tmp_path):
     work = tmp_path / "work"
-    with private_folder(work) as folder:
+    with private_folder(work, keep=False) as folder:
         other = folder.with_name(folder.name.rpartition("-")[0] + "-1")
         (work / "connectomes").mkdir()
         other.mkdir()
     assert {path.name for path in work.iterdir()} == {"connectomes", other.name}
     other.rmdir()
     (work / "connectomes" / "sub-01.npy").touch()
-    with private_folder(work):
+    with private_folder(work, keep=False):
         pass
     assert [path.name for path in work.rglob("*")] == ["connectomes", "sub-01.npy"]
     (work / "connectomes" / "sub-01.npy").unlink()
-    with private_folder(work):
+    with private_folder(work, keep=False):
         pass
     assert not work.exists()
+
+
+def test_the_users_own_work_folder_stays_even_if_it_is_empty(simulated, settings_of, tmp_path):
+    work = tmp_path / "scratch"
+    work.mkdir()
+    assert participant.run(settings_of(simulated, participant_label=("01",), work_dir=work)) == 0
+    assert list(work.iterdir()) == []
+
+
+def broken_off(settings, monkeypatch):
+    """Run until the connectomes wait, and no further; give their files."""
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bids_deeptaskgen.workflow.interfaces.predict_chunk", stop)
+        with pytest.raises(KeyboardInterrupt):
+            participant.run(settings)
+    work = settings.work_dir or settings.output_dir / "work"
+    return {path.name for path in (work / "connectomes").iterdir()}
+
+
+def test_connectomes_that_nobody_will_want_do_not_wait_for_ever(dataset, settings_of, monkeypatch):
+    settings = settings_of(dataset, participant_label=("01",))
+    first = broken_off(settings, monkeypatch)
+    other = broken_off(settings_of(dataset, participant_label=("01",), high_pass=0.02), monkeypatch)
+    assert len(first) == len(other) == 2
+    assert not first & other
+    os.utime(bold_of(dataset, "01"), (1, 1))
+    newer = broken_off(settings_of(dataset, participant_label=("01",), high_pass=0.02), monkeypatch)
+    assert len(newer) == 2
+    assert not other & newer
+
+
+def test_in_a_shared_work_folder_connectomes_of_other_settings_wait(
+    dataset, settings_of, monkeypatch, tmp_path
+):
+    where = {"participant_label": ("01",), "work_dir": tmp_path / "shared"}
+    first = broken_off(settings_of(dataset, "one", **where), monkeypatch)
+    both = broken_off(settings_of(dataset, "other", **where, high_pass=0.02), monkeypatch)
+    assert first < both
+    assert len(both) == 4
+
+
+def test_a_run_of_other_settings_that_came_between_is_told_of(simulated, settings_of, monkeypatch, caplog):
+    settings = settings_of(simulated, participant_label=("01",))
+    between = settings_of(simulated, participant_label=("02",), high_pass=0.02)
+    compute = participant.compute
+
+    def interrupted(now, *more):
+        records = compute(now, *more)
+        if now.participant_label == ("01",):
+            with monkeypatch.context() as patch:
+                # It looked before anything was there.
+                patch.setattr(participant, "_refuse_mixture", lambda *_: None)
+                assert participant.run(between) == 0
+        return records
+
+    monkeypatch.setattr(participant, "compute", interrupted)
+    assert participant.run(settings) == 1
+    assert "another run with other settings began to write there meanwhile" in caplog.text
 
 
 def test_work_folders_of_other_machines_are_removed_when_nobody_has_written_there_for_a_day(tmp_path):
@@ -311,7 +373,7 @@ def test_work_folders_of_other_machines_are_removed_when_nobody_has_written_ther
         (folder / "records").mkdir(parents=True)
     for path in (old / "records", old, busy):
         os.utime(path, (0, 0))
-    with private_folder(tmp_path):
+    with private_folder(tmp_path, keep=False):
         assert fresh.exists()
         assert busy.exists()
         assert not old.exists()
@@ -339,13 +401,13 @@ def test_a_connectome_that_a_killed_run_had_no_time_to_discard_goes(simulated, s
 
 
 def test_work_folders_of_dead_processes_are_removed_and_of_live_ones_are_not(tmp_path):
-    with private_folder(tmp_path) as folder:
+    with private_folder(tmp_path, keep=False) as folder:
         dead = folder.with_name(folder.name.rpartition("-")[0] + "-999999999")
         alive = folder.with_name(folder.name.rpartition("-")[0] + "-1")
         dead.mkdir()
         alive.mkdir()
         assert folder.stat().st_mode & 0o077 == 0
-    with private_folder(tmp_path):
+    with private_folder(tmp_path, keep=False):
         assert alive.exists()
         assert not dead.exists()
     assert not folder.exists()

@@ -1,0 +1,92 @@
+"""Every option that belongs to the science reaches the maps."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from bids_deeptaskgen.commands import participant
+from bids_deeptaskgen.option import declared
+from bids_deeptaskgen.settings import ParticipantSettings
+from tests.conftest import small_dataset
+
+# Options of the science, each with a value other than the default that these data are not refused for.
+CHANGES = {
+    "nuisance_regressors": "none",
+    "high_pass": 0.02,
+    "fd_threshold": 0.25,
+    "dummy_scans": 7,
+    "n_windows": 2,
+    "combine_runs": False,
+    "run_id": ("2",),
+    "input_mask": "gm",
+}
+# These decide who is done, not what comes out; that they do is tested beside their sentences.
+DEMANDS = {"min_minutes", "min_dof"}
+# Another desc- is other files, of which a dataset of fMRIPrep alone has none.
+FILES = {"desc"}
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "fmriprep"
+    return small_dataset(folder, n_participants=1, n_runs=2, n_volumes=120, n_dummies=2)
+
+
+@pytest.fixture(scope="module")
+def maps_of(two_runs, model, tmp_path_factory):
+    """Maps of the one person with some settings, all in one array, and their sidecars."""
+
+    def compute(**changes):
+        output = tmp_path_factory.mktemp("maps")
+        settings = ParticipantSettings(
+            bids_dir=two_runs,
+            output_dir=output,
+            model=str(model),
+            nprocs=1,
+            min_minutes=1,
+            min_dof=30,
+            **changes,
+        )
+        assert participant.run(settings) == 0
+        paths = sorted(output.glob("sub-*/func/*_desc-predicted_statmap.nii.gz"))
+        sidecar = paths[0].with_name(paths[0].name.replace(".nii.gz", ".json"))
+        return np.stack([nib.load(path).get_fdata() for path in paths]), json.loads(
+            sidecar.read_text("utf-8")
+        )
+
+    return compute
+
+
+@pytest.fixture(scope="module")
+def usual(maps_of):
+    return maps_of()
+
+
+def test_no_option_of_the_science_is_forgotten_here():
+    names = {one.name for one in declared(ParticipantSettings) if one.option.science}
+    assert names == set(CHANGES) | DEMANDS | FILES
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_an_option_of_the_science_changes_the_maps_and_is_told(maps_of, usual, name):
+    maps, sidecar = maps_of(**{name: CHANGES[name]})
+    told = sidecar["DeepTaskGen"]
+    before = usual[1]["DeepTaskGen"]
+    assert told["SettingsHash"] != before["SettingsHash"]
+    wanted = CHANGES[name]
+    assert told["Settings"][name] == (list(wanted) if isinstance(wanted, tuple) else wanted)
+    assert before["Settings"][name] != told["Settings"][name]
+    if name == "combine_runs":
+        assert len(maps) == 2 * len(usual[0])
+    spread = usual[0][usual[0] != 0].std()
+    for map_ in maps:
+        difference = min(np.abs(map_ - other).max() for other in usual[0])
+        assert difference > 1e-3 * spread
+
+
+def test_runs_may_be_named_in_any_order_and_spelling(maps_of, usual):
+    maps, sidecar = maps_of(run_id=("run-02", "1"))
+    np.testing.assert_array_equal(maps, usual[0])
+    assert sidecar["DeepTaskGen"]["Settings"]["run_id"] == ["1", "2"]
