@@ -1,28 +1,24 @@
-"""The settings of every command: one frozen dataclass each, whose existence means that it is valid."""
+"""The settings of the BIDS App: the participant level and the group level."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.option import declared, option
+from bids_deeptaskgen.option import option
+from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.values import (
     AutoFloat,
     AutoInt,
     NamedPath,
-    above,
     at_least,
     auto_or,
     between,
-    plain_label,
     read_device,
     read_label,
     read_memory_gb,
     read_model,
-    read_name,
 )
 
 
@@ -35,37 +31,6 @@ _data = partial(_label, group="choose data")
 _model = partial(option, group="choose model")
 _clean = partial(option, group="clean", science=True)
 _run = partial(option, group="run")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What all commands have.
-
-    Values may be given as text, as on the command line; the fields then hold what the text says.
-
-    Raises
-    ------
-    UserError
-        If a value is not legal: what was given, and what is allowed.
-    """
-
-    verbose: int = option(
-        0,
-        kw_only=True,
-        count=True,
-        flags=("-v",),
-        group="conventions",
-        check=at_least(0),
-        help="say more; -vv lets the libraries speak too",
-    )
-
-    def __post_init__(self) -> None:
-        for one in declared(self):
-            object.__setattr__(self, one.name, one.settle(getattr(self, one.name)))
-        self._check_together()
-
-    def _check_together(self) -> None:
-        """Refuse values that are legal one by one and not together."""
 
 
 @dataclass(frozen=True)
@@ -264,127 +229,3 @@ class GroupSettings(Settings):
         help="people to join, with or without sub-; @FILE takes them from a file, one a line",
     )
     overwrite: bool = _run(default=False, help="replace files of the group that are of other people, too")
-
-
-@dataclass(frozen=True)
-class SimulateSettings(Settings):
-    """Write a simulated fMRIPrep dataset of people whose task maps follow from their resting state."""
-
-    out: Path = option(positional=True, help="where the dataset is written")
-    n_participants: int = option(4, check=at_least(1), help="people")
-    n_volumes: int = option(240, check=at_least(10), help="volumes of a run, dummies included")
-    t_r: float = option(2.0, unit="s", check=above(0), help="repetition time")
-    n_runs: int = option(1, check=at_least(1), help="runs of a session")
-    n_sessions: int = option(1, check=at_least(1), help="sessions of a person")
-    n_dummies: int = option(0, check=at_least(0), help="volumes at the start that are not in steady state")
-    motion: float = option(1.0, check=at_least(0), help="strength of head movement, 0 = none")
-    drift: float = option(1.0, check=at_least(0), help="strength of slow drifts, 0 = none")
-    statmaps: bool = option(default=True, help="write the measured task maps of each person too")
-    dtype: str = option("float32", choices=("float32", "int16"), help="how the BOLD values are stored")
-    seed: int = option(0, check=between(0, 2**32 - 1), help="the same seed gives the same bytes")
-
-    def _check_together(self) -> None:
-        if self.n_dummies >= self.n_volumes:
-            message = (
-                f"--n-dummies {self.n_dummies} was given with --n-volumes {self.n_volumes}; "
-                "a run must have volumes that are no dummies."
-            )
-            raise UserError(message)
-
-
-@dataclass(frozen=True)
-class DemoSettings(Settings):
-    """Simulate a few people, predict their maps with the embedded model, and draw one of them."""
-
-    out: Path = option(positional=True, help="where the data, the maps and the picture are written")
-    n_participants: int = option(3, check=at_least(1), help="people to simulate")
-    n_volumes: int = option(150, check=at_least(2), help="volumes of each person's run")
-    nprocs: int | None = option(
-        None, check=at_least(1), unset="all that this process may use", help="CPU cores to use"
-    )
-    seed: int = option(0, check=between(0, 2**32 - 1), help="seed of the simulation")
-
-
-@dataclass(frozen=True)
-class ModelsInfoSettings(Settings):
-    """Say what a model is: its card, in words, after checking its files."""
-
-    folder: str = option(
-        positional=True,
-        metavar="NAME_OR_FOLDER",
-        read=read_model,
-        words="the name of a model or its folder",
-        help="model: a name, or the folder of a bundle",
-    )
-
-
-@dataclass(frozen=True)
-class ModelsImportSettings(Settings):
-    """Make a bundle of a published Lightning checkpoint."""
-
-    checkpoint: Path = option(positional=True, help="checkpoint to import")
-    out: Path = option(positional=True, help="folder of the bundle that is made")
-    rois: Path = option(
-        metavar="FILE", help="4-D image of the ROI maps, on the 91x109x91 or the cropped grid"
-    )
-    name: str = option(
-        read=read_name, words="a name of letters, digits, -, _ and .", help="name of the model"
-    )
-    output_mask: Path | None = option(
-        None, metavar="FILE", unset="grey matter", help="image of the voxels where maps are written"
-    )
-    contrasts: str = option(
-        "hcp-ya",
-        metavar="SET",
-        help="contrasts of the outputs in order: a set of the package, a JSON file like it, or numbered",
-    )
-    input_mask: str = option(
-        "brain", choices=("brain", "gm"), help="where the network saw the connectome in training"
-    )
-    window_minutes: float | None = option(
-        None,
-        unit="minutes",
-        check=above(0),
-        unset="not known",
-        help="length of the windows that the network was trained on",
-    )
-    licence: str = option("not stated", metavar="TEXT", help="licence of the weights")
-    citation: str = option("", metavar="TEXT", unset="none", help="what to cite")
-    description: str = option("", metavar="TEXT", unset="none", help="what the model is, in a sentence")
-
-
-def science_settings(settings: Settings) -> dict[str, Any]:
-    """List the settings that decide what is in the maps.
-
-    Processes, devices and folders are left out, and so is the model's name: its weights decide. Labels are
-    a choice among what is there, so neither their order nor their spelling counts.
-
-    Returns
-    -------
-    dict
-        Field name to a value that JSON can hold.
-    """
-    values = {one.name: getattr(settings, one.name) for one in declared(settings) if one.option.science}
-    return {
-        name: sorted({plain_label(label) for label in value}) if isinstance(value, tuple) else value
-        for name, value in values.items()
-    }
-
-
-def settings_hash(settings: Settings, model_sha256: str) -> str:
-    """Tell whether two runs would make the same maps of the same images.
-
-    Parameters
-    ----------
-    settings : Settings
-    model_sha256 : str
-        Hash of what the model computes; see `Bundle.science_sha256`.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
-    content = {"settings": science_settings(settings), "model_sha256": model_sha256}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()

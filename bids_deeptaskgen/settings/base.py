@@ -1,0 +1,77 @@
+"""What the settings of all commands have in common, and what of them decides what comes out."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from bids_deeptaskgen.option import declared, option
+from bids_deeptaskgen.values import at_least, plain_label
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all commands have.
+
+    Values may be given as text, as on the command line; the fields then hold what the text says.
+
+    Raises
+    ------
+    UserError
+        If a value is not legal: what was given, and what is allowed.
+    """
+
+    verbose: int = option(
+        0,
+        kw_only=True,
+        count=True,
+        flags=("-v",),
+        group="conventions",
+        check=at_least(0),
+        help="say more; -vv lets the libraries speak too",
+    )
+
+    def __post_init__(self) -> None:
+        for one in declared(self):
+            object.__setattr__(self, one.name, one.settle(getattr(self, one.name)))
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Refuse values that are legal one by one and not together."""
+
+
+def science_settings(settings: Settings) -> dict[str, Any]:
+    """List the settings that decide what is in the maps.
+
+    Processes, devices and folders are left out, and so is the model's name: its weights decide. Labels are
+    a choice among what is there, so neither their order nor their spelling counts.
+
+    Returns
+    -------
+    dict
+        Field name to a value that JSON can hold.
+    """
+    values = {one.name: getattr(settings, one.name) for one in declared(settings) if one.option.science}
+    return {
+        name: sorted({plain_label(label) for label in value}) if isinstance(value, tuple) else value
+        for name, value in values.items()
+    }
+
+
+def settings_hash(settings: Settings, model_sha256: str) -> str:
+    """Tell whether two runs would make the same maps of the same images.
+
+    Parameters
+    ----------
+    settings : Settings
+    model_sha256 : str
+        Hash of what the model computes; see `Bundle.science_sha256`.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    content = {"settings": science_settings(settings), "model_sha256": model_sha256}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

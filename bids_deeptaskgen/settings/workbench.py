@@ -1,0 +1,96 @@
+"""The settings of the workbench's verbs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.option import option
+from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.values import above, at_least, between, read_model, read_name
+
+
+@dataclass(frozen=True)
+class SimulateSettings(Settings):
+    """Write a simulated fMRIPrep dataset of people whose task maps follow from their resting state."""
+
+    out: Path = option(positional=True, help="where the dataset is written")
+    n_participants: int = option(4, check=at_least(1), help="people")
+    n_volumes: int = option(240, check=at_least(10), help="volumes of a run, dummies included")
+    t_r: float = option(2.0, unit="s", check=above(0), help="repetition time")
+    n_runs: int = option(1, check=at_least(1), help="runs of a session")
+    n_sessions: int = option(1, check=at_least(1), help="sessions of a person")
+    n_dummies: int = option(0, check=at_least(0), help="volumes at the start that are not in steady state")
+    motion: float = option(1.0, check=at_least(0), help="strength of head movement, 0 = none")
+    drift: float = option(1.0, check=at_least(0), help="strength of slow drifts, 0 = none")
+    statmaps: bool = option(default=True, help="write the measured task maps of each person too")
+    dtype: str = option("float32", choices=("float32", "int16"), help="how the BOLD values are stored")
+    seed: int = option(0, check=between(0, 2**32 - 1), help="the same seed gives the same bytes")
+
+    def _check_together(self) -> None:
+        if self.n_dummies >= self.n_volumes:
+            message = (
+                f"--n-dummies {self.n_dummies} was given with --n-volumes {self.n_volumes}; "
+                "a run must have volumes that are no dummies."
+            )
+            raise UserError(message)
+
+
+@dataclass(frozen=True)
+class DemoSettings(Settings):
+    """Simulate a few people, predict their maps with the embedded model, and draw one of them."""
+
+    out: Path = option(positional=True, help="where the data, the maps and the picture are written")
+    n_participants: int = option(3, check=at_least(1), help="people to simulate")
+    n_volumes: int = option(150, check=at_least(2), help="volumes of each person's run")
+    nprocs: int | None = option(
+        None, check=at_least(1), unset="all that this process may use", help="CPU cores to use"
+    )
+    seed: int = option(0, check=between(0, 2**32 - 1), help="seed of the simulation")
+
+
+@dataclass(frozen=True)
+class ModelsInfoSettings(Settings):
+    """Say what a model is: its card, in words, after checking its files."""
+
+    folder: str = option(
+        positional=True,
+        metavar="NAME_OR_FOLDER",
+        read=read_model,
+        words="the name of a model or its folder",
+        help="model: a name, or the folder of a bundle",
+    )
+
+
+@dataclass(frozen=True)
+class ModelsImportSettings(Settings):
+    """Make a bundle of a published Lightning checkpoint."""
+
+    checkpoint: Path = option(positional=True, help="checkpoint to import")
+    out: Path = option(positional=True, help="folder of the bundle that is made")
+    rois: Path = option(
+        metavar="FILE", help="4-D image of the ROI maps, on the 91x109x91 or the cropped grid"
+    )
+    name: str = option(
+        read=read_name, words="a name of letters, digits, -, _ and .", help="name of the model"
+    )
+    output_mask: Path | None = option(
+        None, metavar="FILE", unset="grey matter", help="image of the voxels where maps are written"
+    )
+    contrasts: str = option(
+        "hcp-ya",
+        metavar="SET",
+        help="contrasts of the outputs in order: a set of the package, a JSON file like it, or numbered",
+    )
+    input_mask: str = option(
+        "brain", choices=("brain", "gm"), help="where the network saw the connectome in training"
+    )
+    window_minutes: float | None = option(
+        None,
+        unit="minutes",
+        check=above(0),
+        unset="not known",
+        help="length of the windows that the network was trained on",
+    )
+    licence: str = option("not stated", metavar="TEXT", help="licence of the weights")
+    citation: str = option("", metavar="TEXT", unset="none", help="what to cite")
+    description: str = option("", metavar="TEXT", unset="none", help="what the model is, in a sentence")
