@@ -58,9 +58,7 @@ def run(settings: ParticipantSettings) -> int:
     """
     bundle = load_bundle(find_model(settings.model).absolute())
     _introduce(bundle)
-    if settings.input_mask == "card":
-        # Settled here, so that hash and sidecars tell what was done, not how it was asked for.
-        settings = replace(settings, input_mask=bundle.card.input_mask)
+    settings = settled(settings, bundle)
     derivatives = locate_derivatives(settings.bids_dir, settings.derivatives)
     _check_folders(settings, derivatives)
     rows = preflight(derivatives, query_of(settings))
@@ -89,6 +87,13 @@ def run(settings: ParticipantSettings) -> int:
         settings.output_dir,
     )
     return code or 1
+
+
+def settled(settings: ParticipantSettings, bundle: Bundle) -> ParticipantSettings:
+    """Put what was found in the place of what was left open: hash and sidecars tell what was done."""
+    if settings.input_mask == "card":
+        return replace(settings, input_mask=bundle.card.input_mask)
+    return settings
 
 
 def compute(

@@ -36,7 +36,8 @@ def settings_of(people, model, tmp_path):
 
 
 def hash_of(settings):
-    return settings_hash(settings, load_bundle(Path(settings.model)).science_sha256)
+    bundle = load_bundle(Path(settings.model))
+    return settings_hash(participant.settled(settings, bundle), bundle.science_sha256)
 
 
 def finish(settings, subject, made_with, entities=(("task", "rest"),)):
