@@ -5,6 +5,7 @@ from importlib import resources
 from pathlib import Path
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.published import published_models
 
 EMBEDDED = "embedded"
 HOME_VARIABLE = "DEEPTASKGEN_HOME"
@@ -27,6 +28,17 @@ def models_home() -> Path:
     # The XDG standard says that a path that is not absolute is to be ignored.
     share = Path(data) if data and Path(data).is_absolute() else Path("~/.local/share").expanduser()
     return share / "deeptaskgen" / "models"
+
+
+def downloads_home() -> Path:
+    """Give the folder, beside `models_home`, in which files that were fetched are kept; it need not exist."""
+    return models_home().parent / "downloads"
+
+
+def models_at_home() -> list[str]:
+    """List the names of the models in `models_home`, the half-made ones of running processes left out."""
+    names = (path.parent.name for path in models_home().glob("*/card.json"))
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def find_model(name_or_folder: str | Path) -> Path:
@@ -54,11 +66,17 @@ def find_model(name_or_folder: str | Path) -> Path:
     for place in (folder, named):
         if (place / "card.json").is_file():
             return place
-    found = sorted(path.parent.name for path in home.glob("*/card.json"))
+    name = str(name_or_folder)
+    fetch = (
+        f"It is a published one: `deeptaskgen models fetch {name}` fetches it. Without internet, bring "
+        f"its files and run `deeptaskgen models fetch {name} --from FOLDER`, which says what is missing.\n"
+        if name in published_models()
+        else ""
+    )
     message = (
-        f"There is no model {str(name_or_folder)!r}: {folder.absolute()} is not a model's folder (with "
-        f"card.json), and {named} neither. Models found in {home}: {', '.join(found) or 'none'}.\n"
-        f"Make one of a published checkpoint by `deeptaskgen models import CHECKPOINT {named} --rois FILE "
+        f"There is no model {name!r}: {folder.absolute()} is not a model's folder (with card.json), and "
+        f"{named} neither. Models found in {home}: {', '.join(models_at_home()) or 'none'}.\n"
+        f"{fetch}Make one of a checkpoint by `deeptaskgen models import CHECKPOINT {named} --rois FILE "
         f"--name NAME`, or give --model {EMBEDDED} to try the software with the model "
         "that comes with it (not for science)."
     )

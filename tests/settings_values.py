@@ -10,8 +10,10 @@ from bids_deeptaskgen.option import Declared, declared
 from bids_deeptaskgen.settings import (
     DemoSettings,
     GroupSettings,
+    ModelsFetchSettings,
     ModelsImportSettings,
     ModelsInfoSettings,
+    ModelsListSettings,
     ParticipantSettings,
     Settings,
     SimulateSettings,
@@ -25,6 +27,8 @@ REQUIRED: dict[type[Settings], dict[str, object]] = {
     SimulateSettings: {"out": "/out"},
     DemoSettings: {"out": "/out"},
     ModelsInfoSettings: {"folder": "/model"},
+    ModelsListSettings: {},
+    ModelsFetchSettings: {"name": "hcp-ya"},
     ModelsImportSettings: {"checkpoint": "/a.ckpt", "out": "/out", "rois": "/rois.nii.gz", "name": "mine"},
 }
 CLASSES = tuple(REQUIRED)

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.resources import embedded_bundle, find_model, models_home
+from bids_deeptaskgen.resources import (
+    downloads_home,
+    embedded_bundle,
+    find_model,
+    models_at_home,
+    models_home,
+)
 
 
 @pytest.fixture
@@ -57,6 +63,24 @@ def test_a_model_that_is_not_there_is_answered_with_where_and_what_to_do(home):
     assert "deeptaskgen models import" in message
     assert "--model embedded" in message
     assert "not for science" in message
+
+
+def test_a_published_model_that_is_not_there_can_be_fetched_and_others_cannot(home):
+    with pytest.raises(UserError, match=r"(?s)`deeptaskgen models fetch ukb`.*fetch ukb --from FOLDER`"):
+        find_model("ukb")
+    with pytest.raises(UserError) as caught:
+        find_model("ukb2")
+    assert "fetch" not in str(caught.value)
+
+
+def test_half_made_models_are_no_models(home):
+    make_model(home / "ours")
+    make_model(home / ".theirs.node-1.17.tmp")
+    assert models_at_home() == ["ours"]
+
+
+def test_downloads_are_kept_beside_the_models(home):
+    assert downloads_home() == home.parent / "downloads"
 
 
 @pytest.mark.parametrize(

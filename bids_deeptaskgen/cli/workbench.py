@@ -7,8 +7,10 @@ from bids_deeptaskgen.cli.options import Parser, from_namespace, to_argv
 from bids_deeptaskgen.cli.running import Command, guarded, run_command
 from bids_deeptaskgen.settings import (
     DemoSettings,
+    ModelsFetchSettings,
     ModelsImportSettings,
     ModelsInfoSettings,
+    ModelsListSettings,
     SimulateSettings,
 )
 
@@ -17,12 +19,14 @@ PROG = "deeptaskgen"
 VERBS = {
     "demo": Command("bids_deeptaskgen.commands.demo:run", DemoSettings),
     "simulate": Command("bids_deeptaskgen.commands.simulate:run", SimulateSettings),
+    "models list": Command("bids_deeptaskgen.commands.models_list:run", ModelsListSettings),
+    "models fetch": Command("bids_deeptaskgen.commands.models_fetch:run", ModelsFetchSettings),
     "models info": Command("bids_deeptaskgen.commands.models:info", ModelsInfoSettings),
     "models import": Command("bids_deeptaskgen.commands.models:import_checkpoint", ModelsImportSettings),
 }
 
 # A verb of two words lies in a group, which has a help line of its own.
-GROUPS = {"models": "Look into models, and make them of published checkpoints."}
+GROUPS = {"models": "List, fetch and look into models, and make them of checkpoints."}
 
 
 def make_parser() -> Parser:

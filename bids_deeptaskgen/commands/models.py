@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,19 +63,54 @@ def import_checkpoint(settings: ModelsImportSettings) -> int:
         If checkpoint, ROI maps, mask and contrasts cannot be read or do not fit each other; nothing is
         written then.
     """
+    bundle = make_bundle(
+        settings.out,
+        settings.checkpoint,
+        settings.rois,
+        settings.output_mask,
+        lambda architecture: _imported_card(
+            settings, architecture, choose_contrasts(settings.contrasts, architecture.out_channels)
+        ),
+    )
+    sys.stdout.write(f"{settings.checkpoint} was imported as {settings.out}\n\n{describe(bundle)}")
+    return 0
+
+
+def make_bundle(
+    out: Path,
+    checkpoint: Path,
+    rois: Path,
+    output_mask: Path | None,
+    card_of: Callable[[Architecture], Card],
+) -> Bundle:
+    """Make a bundle of a checkpoint and the images that go with it, whole or not at all.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the bundle; must not exist.
+    checkpoint, rois, output_mask : Path
+        The network's weights; the ROI maps; where maps are written (None: nilearn's grey matter).
+    card_of : callable
+        Writes the card when the checkpoint has told the network's architecture.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    UserError
+        If a file cannot be read, or the parts do not fit each other.
+    """
     # Here, not above: torch and nilearn take seconds to import, and `info` needs neither.
     from bids_deeptaskgen.core.rois import brain_mask, grey_matter_mask
     from bids_deeptaskgen.nn.checkpoint import read_checkpoint
 
-    architecture, weights = read_checkpoint(settings.checkpoint)
-    contrasts = choose_contrasts(settings.contrasts, architecture.out_channels)
-    brain = brain_mask()
-    output = grey_matter_mask() if settings.output_mask is None else read_mask(settings.output_mask)
-    card = _imported_card(settings, architecture, contrasts)
-    rois = _read_rois(settings.rois, brain, architecture.in_channels)
-    bundle = save_bundle(settings.out, card, weights, rois, (brain, output))
-    sys.stdout.write(f"{settings.checkpoint} was imported as {settings.out}\n\n{describe(bundle)}")
-    return 0
+    architecture, weights = read_checkpoint(checkpoint)
+    card, brain = card_of(architecture), brain_mask()
+    output = grey_matter_mask() if output_mask is None else read_mask(output_mask)
+    return save_bundle(out, card, weights, _read_rois(rois, brain, architecture.in_channels), (brain, output))
 
 
 def describe(bundle: Bundle) -> str:
@@ -132,8 +168,7 @@ def choose_contrasts(choice: str, n_channels: int) -> tuple[Contrast, ...]:
         If there is no such set, or it has another number of contrasts.
     """
     if choice == NUMBERED:
-        numbers = range(1, n_channels + 1)
-        return tuple(Contrast(f"channel{i:03}", f"channel {i}", "not stated") for i in numbers)
+        return numbered(n_channels)
     contrasts = _read_contrasts(Path(choice)) if choice.endswith(".json") else _contrast_set(choice)
     if len(contrasts) != n_channels:
         message = (
@@ -142,6 +177,12 @@ def choose_contrasts(choice: str, n_channels: int) -> tuple[Contrast, ...]:
         )
         raise UserError(message)
     return contrasts
+
+
+def numbered(n_channels: int) -> tuple[Contrast, ...]:
+    """Name output channels by their numbers, where nobody knows what they are."""
+    numbers = range(1, n_channels + 1)
+    return tuple(Contrast(f"channel{i:03}", f"channel {i}", "not stated") for i in numbers)
 
 
 def _contrast_set(name: str) -> tuple[Contrast, ...]:

@@ -7,6 +7,7 @@ name tells the machine and the process, so that a later run can remove what a ki
 import json
 import os
 import re
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -144,7 +145,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 def sweep_stale(folder: Path, *, below: bool = True) -> list[Path]:
-    """Remove the temporary files that killed processes left in a folder.
+    """Remove the temporary files and folders that killed processes left in a folder.
 
     Those of this machine go when their process is gone; those of other machines, whose processes cannot be
     seen from here, when nobody has written to them for a day.
@@ -163,14 +164,18 @@ def sweep_stale(folder: Path, *, below: bool = True) -> list[Path]:
     """
     removed = []
     for parent, folders, names in os.walk(folder):
+        entries = sorted([*folders, *names])
         if not below:
             folders.clear()
-        for path in (Path(parent, name) for name in sorted(names)):
+        for path in (Path(parent, name) for name in entries):
             found = _TEMPORARY.match(path.name)
             if found is None:
                 continue
             with suppress(OSError):
                 if is_stale(found["place"], int(found["pid"]), path.stat().st_mtime):
-                    path.unlink()
+                    if path.is_dir() and not path.is_symlink():
+                        shutil.rmtree(path)
+                    else:
+                        path.unlink()
                     removed.append(path)
     return removed

@@ -4,16 +4,20 @@ from bids_deeptaskgen.settings.app import GroupSettings, ParticipantSettings
 from bids_deeptaskgen.settings.base import Settings, science_settings, settings_hash
 from bids_deeptaskgen.settings.workbench import (
     DemoSettings,
+    ModelsFetchSettings,
     ModelsImportSettings,
     ModelsInfoSettings,
+    ModelsListSettings,
     SimulateSettings,
 )
 
 __all__ = [
     "DemoSettings",
     "GroupSettings",
+    "ModelsFetchSettings",
     "ModelsImportSettings",
     "ModelsInfoSettings",
+    "ModelsListSettings",
     "ParticipantSettings",
     "Settings",
     "SimulateSettings",

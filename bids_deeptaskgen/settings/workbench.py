@@ -62,6 +62,31 @@ class ModelsInfoSettings(Settings):
 
 
 @dataclass(frozen=True)
+class ModelsListSettings(Settings):
+    """List the models that are here, and the published ones that can be fetched."""
+
+
+@dataclass(frozen=True)
+class ModelsFetchSettings(Settings):
+    """Fetch a published model's files and make a model of them that can be named."""
+
+    name: str = option(
+        positional=True,
+        read=read_name,
+        words="the name of a published model",
+        help="published model: hcp-ya, hcp-d or ukb",
+    )
+    from_folder: Path | None = option(
+        None,
+        flags=("--from",),
+        metavar="FOLDER",
+        unset="the internet",
+        help="take the files from this folder, or folders in it, to which they were brought by hand",
+    )
+    overwrite: bool = option(default=False, help="replace a model of this name that is there")
+
+
+@dataclass(frozen=True)
 class ModelsImportSettings(Settings):
     """Make a bundle of a published Lightning checkpoint."""
 

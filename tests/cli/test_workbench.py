@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bids_deeptaskgen.cli import app, workbench
 from bids_deeptaskgen.cli.options import from_namespace, to_argv
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings import Settings
+from bids_deeptaskgen.settings import ModelsFetchSettings, Settings
 from tests.settings_values import REQUIRED, settings_of
 
 VERBS = sorted(workbench.VERBS)
@@ -64,7 +64,12 @@ def test_help_lists_the_verbs(capsys):
     assert all(f"\n    {verb.split()[0]} " in text for verb in VERBS)
     assert workbench.main(["models", "-h"]) == 0
     text = capsys.readouterr().out
-    assert all(f"\n    {last} " in text for last in ("info", "import"))
+    assert all(f"\n    {last} " in text for last in ("list", "fetch", "info", "import"))
+
+
+def test_the_folder_of_files_brought_by_hand_has_its_short_spelling():
+    given_words = PARSER.parse_args(["models", "fetch", "ukb", "--from", "/stick"])
+    assert from_namespace(ModelsFetchSettings, given_words) == ModelsFetchSettings("ukb", "/stick")
 
 
 def test_the_version_is_told(capsys):

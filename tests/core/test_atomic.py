@@ -148,6 +148,17 @@ def test_temporary_files_of_other_machines_are_swept_only_when_they_are_old(tmp_
     assert fresh.exists()
 
 
+def test_temporary_folders_are_swept_as_files_are_and_others_stay(tmp_path):
+    names = [".model.node7-1.99999.tmp", "model"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights").write_text("x")
+        os.utime(tmp_path / name, (0, 0))
+    assert sweep_stale(tmp_path, below=False) == [tmp_path / names[0]]
+    assert names_in(tmp_path) == ["model"]
+    assert names_in(tmp_path / "model") == ["weights"]
+
+
 def test_files_of_others_that_end_in_tmp_are_left_alone(tmp_path):
     names = [".hidden.tmp", "x.tmp", ".a.b.c.tmp", "sub-01.node-1.123.tmp"]
     for name in names:
