@@ -1,11 +1,16 @@
 """What holds for all tests, and the small dataset and the small model, made once."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, settings
 
 # A busy machine is no reason for a law to fail.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+# Real images and tables that lie beside a checkout on some machines, and are never part of it.
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def small_dataset(folder, **how):

@@ -433,7 +433,7 @@ def test_people_who_are_not_there(places):
         ),
         (["--fd-threshold", "-1"], "--fd-threshold: -1 was given; it must be a number of mm, 0 or more."),
         (["--participant-label", "sub_1/.."], "it must be a label of letters and digits"),
-        (["--nuisance-regressors", "36P"], "it must be one of none, acompcor"),
+        (["--nuisance-regressors", "12P"], "it must be one of auto, none, 24P"),
         (["participants"], "unrecognized arguments: participants"),
     ],
 )

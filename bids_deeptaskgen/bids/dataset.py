@@ -8,9 +8,10 @@ from string import Template
 from typing import Any
 
 from bids_deeptaskgen.bids.locate import pipelines, read_description
+from bids_deeptaskgen.bids.located import Located
 from bids_deeptaskgen.bids.names import load_table
 from bids_deeptaskgen.bids.outputs import write_tsv
-from bids_deeptaskgen.bids.sidecars import INPUT_LINK, model_entry
+from bids_deeptaskgen.bids.sidecars import model_entry
 from bids_deeptaskgen.core.atomic import write_bytes, write_json, write_text
 from bids_deeptaskgen.nn.card import Card
 
@@ -24,7 +25,7 @@ def write_dataset_files(
     output_dir: Path,
     *,
     version: str,
-    derivatives: Path,
+    located: Located,
     card: Card,
     settings: Mapping[str, Any],
     settings_hash: str,
@@ -41,8 +42,8 @@ def write_dataset_files(
         Root of the dataset; made if needed.
     version : str
         Of this software.
-    derivatives : Path
-        The input dataset.
+    located : Located
+        The input datasets.
     card : Card
         Of the model.
     settings : dict
@@ -56,8 +57,8 @@ def write_dataset_files(
         none.
     """
     table = load_table("outputs.json")
-    facts = _facts(version, derivatives, card, settings, versions)
-    described = _description(version, derivatives, card, settings, settings_hash)
+    facts = _facts(version, located.root, card, settings, versions)
+    described = _description(version, located, card, settings, settings_hash)
     write_json(output_dir / "dataset_description.json", described)
     write_text(output_dir / "README", _template("dataset_readme.md").substitute(facts))
     write_text(output_dir / "CITATION.md", _template("methods.md").substitute(facts))
@@ -65,7 +66,7 @@ def write_dataset_files(
     descriptions: dict[str, str] = table["descriptions"]
     columns = {"desc_id": [f"desc-{label}" for label in descriptions]}
     write_tsv(output_dir / "descriptions.tsv", columns | {"description": list(descriptions.values())})
-    _copy_participants(output_dir, derivatives, bids_dir)
+    _copy_participants(output_dir, located.root, bids_dir)
 
 
 def dataset_settings_hash(output_dir: Path) -> str | None:
@@ -87,14 +88,14 @@ def dataset_settings_hash(output_dir: Path) -> str | None:
 
 
 def _description(
-    version: str, derivatives: Path, card: Card, settings: Mapping[str, Any], settings_hash: str
+    version: str, located: Located, card: Card, settings: Mapping[str, Any], settings_hash: str
 ) -> dict[str, Any]:
     return {
         "Name": "Task-contrast maps predicted from resting-state fMRI",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": NAME, "Version": version}, *pipelines(derivatives)],
-        "DatasetLinks": {INPUT_LINK: derivatives.absolute().as_uri()},
+        "GeneratedBy": [{"Name": NAME, "Version": version}, *pipelines(located.root)],
+        "DatasetLinks": {name: root.as_uri() for name, root in located.links.items()},
         "HowToAcknowledge": "See CITATION.md.",
         "DeepTaskGen": {
             "SettingsHash": settings_hash,
@@ -154,10 +155,12 @@ def methods_sentences(settings: Mapping[str, Any]) -> tuple[str, str]:
     table = load_table("methods.json")
     high_pass = table["high_pass"][_state(settings["high_pass"])]
     if isinstance(high_pass, dict):
-        high_pass = high_pass[settings["nuisance_regressors"]]
+        high_pass = high_pass["off" if settings["nuisance_regressors"] == "none" else "on"]
     cleaning = [
         table["nuisance_regressors"][settings["nuisance_regressors"]],
+        table["custom_confounds"][_state(settings["custom_confounds"])],
         high_pass,
+        table["smoothing"][_state(settings["smoothing"])],
         table["dummy_scans"][_state(settings["dummy_scans"])],
         table["fd_threshold"][_state(settings["fd_threshold"])],
         table["least"],

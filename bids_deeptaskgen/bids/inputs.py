@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bids_deeptaskgen.bids.custom import find_custom
 from bids_deeptaskgen.bids.names import BidsName, Entities, join_name, load_table, parse_name, sort_entities
 from bids_deeptaskgen.bids.preflight import Query, fits, misplaced, misplaced_words
 from bids_deeptaskgen.core.grid import OUTPUT_GRID, Grid, make_sampler
@@ -64,18 +65,26 @@ class SessionFault:
 
 
 def collect_sessions(
-    root: Path, subject: str, query: Query, *, combine_runs: bool = True
+    root: Path,
+    subject: str,
+    query: Query,
+    *,
+    others: Mapping[str, Path] | None = None,
+    combine_runs: bool = True,
 ) -> list[SessionInputs | SessionFault]:
     """Find a person's runs, with mask, confounds and repetition time.
 
     Parameters
     ----------
     root : Path
-        fMRIPrep derivatives.
+        Derivatives of fMRIPrep, or of what cleans its output.
     subject : str
         Label without ``sub-``.
     query : Query
         Task, space, desc, sessions and runs that are wanted; its participants are not looked at.
+    others : dict of str to Path, optional
+        Further derivatives: ``fmriprep`` for masks and confounds that `root` lacks, ``aroma`` for noise
+        components.
     combine_runs : bool
         Put the runs of a session into one record, across ``run-`` and ``dir-`` only; else one record a run.
 
@@ -95,7 +104,8 @@ def collect_sessions(
     pooled = load_table("queries.json")["pooled"] if combine_runs else ()
     series: dict[tuple[str, Entities], list[list[_File]]] = {}
     with person_layout(root, subject) as layout:
-        files = {kind: _files(layout, root, kind) for kind in ("bold", "mask", "confounds")}
+        files = {kind: _files(layout, root, kind) for kind in load_table("queries.json")["files"]}
+        files |= _files_of_others(files, subject, others or {})
         found: list[SessionInputs | SessionFault] = list(_misplaced(files.values(), subject, query))
         at_fault = {fault.session for fault in found}
         for candidates in _runs(files["bold"], query):
@@ -105,25 +115,51 @@ def collect_sessions(
         for (label, entities), runs in series.items():
             session = label or None
             try:
-                inputs = tuple(_run_inputs(candidates, files, layout, query) for candidates in runs)
+                inputs = tuple(_run_inputs(candidates, files, layout, root, query) for candidates in runs)
                 found.append(SessionInputs(subject, session, inputs, entities))
             except InputError as error:
                 found.append(SessionFault(subject, session, entities, error))
     return sorted(found, key=lambda one: (one.session or "", one.entities))
 
 
+def _files_of_others(
+    files: Mapping[str, list[_File]], subject: str, others: Mapping[str, Path]
+) -> dict[str, list[_File]]:
+    """List what further derivatives hold of a person, where it is not there already."""
+    found: dict[str, list[_File]] = {}
+    for name, kinds in (("fmriprep", ("mask", "confounds")), ("aroma", ("aroma",))):
+        if name in others and any(not files[kind] for kind in kinds):
+            root = others[name].absolute()
+            with person_layout(root, subject) as layout:
+                found |= {kind: files[kind] or _files(layout, root, kind) for kind in kinds}
+    return found
+
+
 def _run_inputs(
-    candidates: Sequence[_File], files: Mapping[str, Sequence[_File]], layout: "BIDSLayout", query: Query
+    candidates: Sequence[_File],
+    files: Mapping[str, Sequence[_File]],
+    layout: "BIDSLayout",
+    root: Path,
+    query: Query,
 ) -> RunInputs:
     """Gather the files of one run; see `collect_sessions` for what can be wrong with them."""
     bold = _best_grid(candidates)
+    cleaned = query.desc in load_table("queries.json")["made_by"]
+    bold_path, mask = _present(bold.path), _mask_of(bold, files["mask"], needed=not cleaned)
+    # XCP-D takes volumes out: then only its own table of motion has as many rows as are left.
+    outliers = _table_of(bold, files["outliers"]) if cleaned else None
+    confounds = _table_of(bold, files["motion"] if outliers else files["confounds"])
+    names = (confounds.name,) if confounds else ()
     return RunInputs(
-        bold=_present(bold.path),
-        mask=_present(_mask_of(bold, files["mask"])),
-        confounds=_confounds_of(bold, files["confounds"]),
+        bold=bold_path,
+        mask=mask,
+        confounds=confounds,
         t_r=_repetition_time(layout, bold.path),
         entities=tuple(pair for pair in bold.series() if pair[0] in load_table("queries.json")["pooled"]),
         space=query.space,
+        aroma=_table_of(bold, files["aroma"]),
+        outliers=outliers,
+        custom=find_custom(query.custom, bold.path, root, names) if query.custom else None,
     )
 
 
@@ -257,8 +293,11 @@ def _only(files: Sequence[_File], why: str) -> _File:
     raise InputError(message)
 
 
-def _mask_of(bold: _File, masks: Sequence[_File]) -> Path:
-    """Find the brain mask on a series' grid: the one of its name, else one of its space with its affine."""
+def _mask_of(bold: _File, masks: Sequence[_File], *, needed: bool) -> Path | None:
+    """Find the brain mask on a series' grid: the one of its name, else one of its space with its affine.
+
+    What cleans a series does not write a mask, but sets to 0 what is outside: there it is not needed.
+    """
     of_run = [
         mask
         for mask in masks
@@ -270,7 +309,9 @@ def _mask_of(bold: _File, masks: Sequence[_File]) -> Path:
         wanted = _grid_of(bold)
         same_name = [mask for mask in of_run if _grid_of(mask).fits(wanted)]
     if same_name:
-        return _only(same_name, f"fit equally well as the brain mask of {bold.path.name}").path
+        return _present(_only(same_name, f"fit equally well as the brain mask of {bold.path.name}").path)
+    if not needed:
+        return None
     name = join_name((*bold.name.without(("desc",)), ("desc", "brain")))
     others = ", ".join(mask.path.name for mask in of_run) or "none"
     message = (
@@ -280,8 +321,8 @@ def _mask_of(bold: _File, masks: Sequence[_File]) -> Path:
     raise InputError(message)
 
 
-def _confounds_of(bold: _File, tables: Sequence[_File]) -> Path | None:
-    """Find the confounds nearest to a series: those that share the most entities and contradict none."""
+def _table_of(bold: _File, tables: Sequence[_File]) -> Path | None:
+    """Find the table nearest to a series: the one that shares the most entities and contradicts none."""
     of_series = bold.series()
     nearest = [
         table

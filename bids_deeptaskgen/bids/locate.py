@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_deeptaskgen.bids.names import load_table
-from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.errors import InputError
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -51,15 +51,15 @@ def pipelines(folder: Path) -> list[dict[str, Any]]:
     return [entry for entry in listed if isinstance(entry, dict)]
 
 
-def locate_derivatives(bids_dir: Path, derivatives: tuple[tuple[str, Path], ...] = ()) -> Path:
-    """Find the fMRIPrep derivatives that a command line means, and log which were taken.
+def locate_derivatives(base: Path, maker: str = "fmriprep") -> Path:
+    """Find the derivatives that a folder stands for, and log which were taken.
 
     Parameters
     ----------
-    bids_dir : Path
+    base : Path
         The derivatives themselves, or a raw dataset that has them in ``derivatives``.
-    derivatives : tuple of (str, Path)
-        What ``-d NAME=PATH`` named; the one called fmriprep is taken before `bids_dir` is looked at.
+    maker : str
+        What made them: a key of ``pipelines`` in ``data/queries.json``.
 
     Returns
     -------
@@ -70,40 +70,56 @@ def locate_derivatives(bids_dir: Path, derivatives: tuple[tuple[str, Path], ...]
     ------
     InputError
         If there are none, or several that fit equally.
-    UserError
-        If ``-d`` named something that is not used.
     """
-    base = (_named_fmriprep(derivatives) if derivatives else bids_dir).absolute()
-    _must_be_folder(base)
-    found = [base] if _is_derivative(base) else _derivatives_below(base)
+    base = base.absolute()
+    must_be_folder(base)
+    found = find_derivatives(base, maker)
     if len(found) > 1:
         listed = "\n".join(f"  {folder}" for folder in found)
         message = (
-            f"{base}: several fMRIPrep derivatives were found:\n{listed}\nName one with -d fmriprep=PATH."
+            f"{base}: several {_title(maker)} derivatives were found:\n{listed}\n"
+            f"Name one with -d {maker}=PATH."
         )
         raise InputError(message)
     if not found:
-        raise InputError(_nothing_found(base))
+        raise InputError(_nothing_found(base, maker))
     logger.info("Input: the derivatives in %s%s", found[0], _generated_by(found[0]))
     return found[0]
 
 
-def _named_fmriprep(derivatives: tuple[tuple[str, Path], ...]) -> Path:
-    """Take the derivatives called fmriprep, else those that fMRIPrep made; refuse what would not be used."""
-    called = [entry for entry in derivatives if entry[0].lower() == "fmriprep"]
-    taken = called[:1] or [entry for entry in derivatives if _is_by_fmriprep(entry[1])][:1]
-    unused = ", ".join(f"{name}={path}" for name, path in derivatives if (name, path) not in taken)
-    if unused:
-        # Silence would say that they were used.
-        message = (
-            f"-d named {unused}, which nothing here uses; the one name that is known is fmriprep.\n"
-            "Name the folder of fMRIPrep derivatives with -d fmriprep=PATH, and leave out the others."
-        )
-        raise UserError(message)
-    return taken[0][1]
+def find_derivatives(base: Path, maker: str) -> list[Path]:
+    """List the derivatives that a folder may stand for; see `locate_derivatives`."""
+    return [base] if _is_derivative(base) else _derivatives_below(base, maker)
 
 
-def _must_be_folder(folder: Path) -> None:
+def known_pipeline(folder: Path) -> str | None:
+    """Tell by its description which pipeline made a dataset: a key of ``pipelines`` in ``data/queries.json``.
+
+    What was made first is listed last, as each pipeline puts itself before those whose output it read.
+    """
+    makers = pipelines(folder)[:1]
+    for name, known in load_table("queries.json")["pipelines"].items():
+        if any(_letters(str(entry.get("Name", ""))) == _letters(known["name"]) for entry in makers):
+            return str(name)
+    return None
+
+
+def _letters(name: str) -> str:
+    """Leave out what is spelt now so, now so: fMRIPost-AROMA, fmripost_aroma."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _title(maker: str) -> str:
+    return str(load_table("queries.json")["pipelines"][maker]["name"])
+
+
+def must_be_folder(folder: Path) -> None:
+    """Refuse a path that is no folder.
+
+    Raises
+    ------
+    InputError
+    """
     if folder.is_dir():
         return
     found = "is a file, not a folder" if folder.exists() else "no such folder"
@@ -127,11 +143,6 @@ def subject_folders(folder: Path) -> list[str]:
         return []
 
 
-def _is_by_fmriprep(folder: Path) -> bool:
-    wanted = load_table("queries.json")["pipeline"].lower()
-    return any(str(entry.get("Name", "")).lower() == wanted for entry in pipelines(folder))
-
-
 def _is_derivative(folder: Path) -> bool:
     """Tell whether a folder holds people's derivatives, by its description or else by its file names."""
     if not subject_folders(folder):
@@ -151,14 +162,15 @@ def _peek(folder: Path) -> Iterator[str]:
             yield from (path.name for path in (folder / subject).glob(pattern))
 
 
-def _derivatives_below(folder: Path) -> list[Path]:
-    """List fMRIPrep derivatives in the usual places of a raw dataset; the usual name comes alone."""
-    usual = [folder / "derivatives" / "fmriprep", folder / "fmriprep"]
+def _derivatives_below(folder: Path, maker: str) -> list[Path]:
+    """List a pipeline's derivatives in the usual places of a raw dataset; the usual name comes alone."""
+    names: list[str] = load_table("queries.json")["pipelines"][maker]["folders"]
+    usual = [folder / place / name for place in ("derivatives", "") for name in names]
     named = [path for path in usual if subject_folders(path)]
     if named:
         return named[:1]
     below = [path for parent in (folder / "derivatives", folder) for path in _folders(parent)]
-    return [path for path in below if _is_by_fmriprep(path) and subject_folders(path)]
+    return [path for path in below if known_pipeline(path) == maker and subject_folders(path)]
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -173,16 +185,16 @@ def _folders(parent: Path) -> list[Path]:
         return []
 
 
-def _nothing_found(folder: Path) -> str:
-    """Say what is in a folder that holds no fMRIPrep derivatives, and what to do."""
+def _nothing_found(folder: Path, maker: str) -> str:
+    """Say what is in a folder that holds no derivatives of a pipeline, and what to do."""
     subjects = subject_folders(folder)
     if subjects:
-        output_spaces = load_table("queries.json")["output_spaces"]
+        title, output_spaces = _title(maker), load_table("queries.json")["output_spaces"]
+        advice = f" first, with --output-spaces {output_spaces}" if maker == "fmriprep" else ""
         return (
-            f"{folder}: raw data of {len(subjects)} participants and no fMRIPrep derivatives "
+            f"{folder}: raw data of {len(subjects)} participants and no {title} derivatives "
             f"(neither here nor in {folder / 'derivatives'}).\n"
-            f"Run fMRIPrep first, with --output-spaces {output_spaces}, or name its output with "
-            "-d fmriprep=PATH."
+            f"Run {title}{advice}, or name its output with -d {maker}=PATH."
         )
     with os.scandir(folder) as entries:
         names = sorted(islice((entry.name for entry in entries), 1000))

@@ -112,13 +112,12 @@ def input_fingerprint(session: SessionInputs) -> str:
     Returns
     -------
     str
-        64 hexadecimal digits over name, size and time of change of BOLD, mask and confounds, and the
-        repetition times; not over the folders, which differ between a machine and its containers.
+        64 hexadecimal digits over name, size and time of change of BOLD, mask and tables, and the repetition
+        times; not over the folders, which differ between a machine and its containers.
     """
     facts: list[object] = []
     for run in session.runs:
-        files = [path for path in (run.bold, run.mask, run.confounds) if path is not None]
-        facts.append([[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files])
+        facts.append([[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in run.files])
         facts.append([run.t_r, run.space])
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 

@@ -37,6 +37,8 @@ class Query:
         Its ``desc-`` entity.
     participants, sessions, runs : tuple of str
         Only these; all where empty. Runs are compared as numbers: ``1`` is ``01``.
+    custom : Path or None
+        Folder with the user's own regressors of each run.
     """
 
     task: str = "rest"
@@ -45,6 +47,7 @@ class Query:
     participants: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
+    custom: Path | None = None
 
     def wants_run(self, run: str | None) -> bool:
         """Whether a run is asked for; a series without ``run-`` only when no run is named."""
@@ -110,7 +113,7 @@ def preflight(root: Path, query: Query) -> list[Preflight]:
             rows += _look_up(root, subject, query)
         else:
             n_absent += 1
-            reason = _absent(root, subject, present, nearest=n_absent <= N_NEAREST)
+            reason = absent(root, subject, present, nearest=n_absent <= N_NEAREST)
             rows.append(Preflight(subject, None, reason=reason))
     return rows
 
@@ -151,7 +154,8 @@ def misplaced_words(file_names: Iterable[str], subject: str, session: str | None
     )
 
 
-def _absent(root: Path, subject: str, present: Set[str], *, nearest: bool) -> str:
+def absent(root: Path, subject: str, present: Set[str], *, nearest: bool = True) -> str:
+    """Say that somebody who was asked for is not there, and who has nearly that name."""
     near = get_close_matches(subject, sorted(present), n=3, cutoff=0.5) if nearest else []
     found = f"{len(present)} participants found" + (f"; nearest: {', '.join(near)}" if near else "")
     return f"no folder sub-{subject} in {root} ({found}); mend --participant-label"

@@ -8,9 +8,6 @@ from bids_deeptaskgen.bids.names import load_table
 from bids_deeptaskgen.contrasts import Contrast
 from bids_deeptaskgen.nn.card import Card
 
-# Name of the input dataset in DatasetLinks, and so in the bids: URIs of Sources.
-INPUT_LINK = "fmriprep"
-
 
 @dataclass(frozen=True)
 class Provenance:
@@ -23,7 +20,7 @@ class Provenance:
     task : str
         Task of the input, ``rest``.
     runs : tuple of dict
-        What is to be said of each run; ``sources`` lists the files used, relative to the input dataset.
+        What is to be said of each run; ``sources`` lists the files used, as URIs.
     settings : dict
         The science settings; JSON values.
     settings_hash : str
@@ -62,7 +59,7 @@ def statmap_sidecar(
     table = load_table("outputs.json")
     card = provenance.card
     description: str = table["descriptions"][table["desc"][kind]]
-    sources = [f"bids:{INPUT_LINK}:{path}" for run in provenance.runs for path in run["sources"]]
+    sources = [uri for run in provenance.runs for uri in run["sources"]]
     own: dict[str, Any] = {} if card.for_science else {"Notice": card.notice}
     if contrast is not None:
         own["Contrast"] = _contrast_entry(contrast, card.units)

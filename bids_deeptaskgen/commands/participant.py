@@ -10,12 +10,15 @@ from functools import cache
 from pathlib import Path
 
 from bids_deeptaskgen.bids.dataset import dataset_settings_hash, write_dataset_files
-from bids_deeptaskgen.bids.locate import is_person, locate_derivatives
+from bids_deeptaskgen.bids.locate import is_person
+from bids_deeptaskgen.bids.located import Located
 from bids_deeptaskgen.bids.outputs import write_tsv
-from bids_deeptaskgen.bids.preflight import Preflight, preflight
+from bids_deeptaskgen.bids.preflight import Preflight
 from bids_deeptaskgen.bids.results import settings_hashes
+from bids_deeptaskgen.bids.sources import is_cleaned, locate, look_up
 from bids_deeptaskgen.commands.plan import describe_plan
 from bids_deeptaskgen.core.atomic import place, sweep_stale, write_text
+from bids_deeptaskgen.core.regressors import PRESETS
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.bundle import Bundle, load_bundle
 from bids_deeptaskgen.resources import find_model
@@ -56,12 +59,20 @@ def run(settings: ParticipantSettings) -> int:
     InputError
         If there are no derivatives.
     """
+    located = locate(
+        settings.bids_dir, settings.derivatives, desc=settings.desc, input_type=settings.input_type
+    )
+    return run_located(settings, located)
+
+
+def run_located(settings: ParticipantSettings, located: Located) -> int:
+    """Predict the maps of everyone in datasets that have been found; see `run`."""
     bundle = load_bundle(find_model(settings.model).absolute())
     _introduce(bundle)
-    settings = settled(settings, bundle)
-    derivatives = locate_derivatives(settings.bids_dir, settings.derivatives)
-    _check_folders(settings, derivatives)
-    rows = preflight(derivatives, query_of(settings))
+    settings = settled(settings, bundle, located)
+    located = located.with_custom(settings.custom_confounds)
+    _check_folders(settings, located.root)
+    rows = look_up(located, query_of(settings))
     usable = sorted({row.subject for row in rows if not row.reason})
     _echo(preflight_table(rows))
     hash_now = settings_hash(settings, bundle.science_sha256)
@@ -74,7 +85,7 @@ def run(settings: ParticipantSettings) -> int:
         return _close(settings, _unusable(rows))
     # A plugin's machines may have the device that this one lacks.
     check_model(bundle.folder, settings.device if settings.use_plugin is None else "cpu")
-    computed = compute(settings, bundle, derivatives, usable, hash_now)
+    computed = compute(settings, bundle, located, usable, hash_now)
     told = {(record.subject, record.session) for record in computed}
     others = [record for record in _unusable(rows) if (record.subject, record.session) not in told]
     code = _close(settings, computed + others)
@@ -89,15 +100,44 @@ def run(settings: ParticipantSettings) -> int:
     return code or 1
 
 
-def settled(settings: ParticipantSettings, bundle: Bundle) -> ParticipantSettings:
-    """Put what was found in the place of what was left open: hash and sidecars tell what was done."""
+def settled(settings: ParticipantSettings, bundle: Bundle, located: Located) -> ParticipantSettings:
+    """Put what was found in the place of what was left open: hash and sidecars tell what was done.
+
+    Raises
+    ------
+    UserError
+        If a dataset was named that these settings do not use.
+    """
     if settings.input_mask == "card":
-        return replace(settings, input_mask=bundle.card.input_mask)
+        settings = replace(settings, input_mask=bundle.card.input_mask)
+    cleaned = is_cleaned(located, settings.desc)
+    if settings.nuisance_regressors == "auto":
+        settings = replace(settings, nuisance_regressors="none" if cleaned else "acompcor")
+    preset = PRESETS[settings.nuisance_regressors]
+    if preset.removes_global_signal:
+        logger.warning(
+            "--nuisance-regressors %s removes the global signal, which no published model was trained "
+            "without: predictions may be off in ways that nobody has measured.",
+            settings.nuisance_regressors,
+        )
+    if cleaned and preset.needs_table:
+        logger.warning(
+            "--nuisance-regressors %s on series that were denoised before: what is regressed out twice, or "
+            "after another filter, may bring back what was removed (Lindquist et al. 2019).",
+            settings.nuisance_regressors,
+        )
+    if located.other("aroma") and not preset.aroma:
+        message = (
+            f"-d named aroma={located.other('aroma')}, which --nuisance-regressors "
+            f"{settings.nuisance_regressors} does not use.\nAdd --nuisance-regressors aroma (its noise "
+            "components) or --desc nonaggrDenoised (its cleaned series), or leave it out."
+        )
+        raise UserError(message)
     return settings
 
 
 def compute(
-    settings: ParticipantSettings, bundle: Bundle, derivatives: Path, subjects: Sequence[str], hash_now: str
+    settings: ParticipantSettings, bundle: Bundle, located: Located, subjects: Sequence[str], hash_now: str
 ) -> list[Record]:
     """Compute the people's maps and write the dataset's own files.
 
@@ -105,7 +145,7 @@ def compute(
     ----------
     settings : ParticipantSettings
     bundle : Bundle
-    derivatives : Path
+    located : Located
     subjects : sequence of str
     hash_now : str
         Of the settings and the model; see `settings_hash`.
@@ -122,7 +162,7 @@ def compute(
     write_dataset_files(
         output,
         version=versions["bids-deeptaskgen"],
-        derivatives=derivatives,
+        located=located,
         card=bundle.card,
         settings=science_settings(settings),
         settings_hash=hash_now,
@@ -138,7 +178,7 @@ def compute(
     with private_folder(work, keep=settings.work_dir is not None) as folder:
         records = folder / "records"
         jobs = [
-            Job(subject, derivatives, settings, bundle.folder, hash_now, connectomes, records)
+            Job(subject, located, settings, bundle.folder, hash_now, connectomes, records)
             for subject in subjects
         ]
         _sweep(output, subjects, connectomes)

@@ -11,6 +11,7 @@ from bids_deeptaskgen.core.confounds import Cleaning
 from bids_deeptaskgen.core.connectome import Accumulator, RunStatistics, pool_runs
 from bids_deeptaskgen.core.plan import Demands, RunPlan, check_demands, plan_run
 from bids_deeptaskgen.core.run import SessionInputs
+from bids_deeptaskgen.core.smoothing import make_smoother
 from bids_deeptaskgen.errors import InputError
 
 # Larger blocks are no faster; they only take memory. At 1 mm the second bounds them.
@@ -70,7 +71,9 @@ class PersonConnectome:
     roi_connectome: NDArray[np.float64]
 
 
-def run_statistics(plan: RunPlan, projection: NDArray[np.float64], n_windows: int) -> RunStatistics:
+def run_statistics(
+    plan: RunPlan, projection: NDArray[np.float64], n_windows: int, smoothing_mm: float = 0.0
+) -> RunStatistics:
     """Read the volumes of a run and compute its connectomes.
 
     Parameters
@@ -78,6 +81,8 @@ def run_statistics(plan: RunPlan, projection: NDArray[np.float64], n_windows: in
     plan : RunPlan
     projection : array of shape (n_rois, n_voxels)
     n_windows : int
+    smoothing_mm : float
+        Full width at half maximum of the kernel for each volume; 0 for none.
 
     Returns
     -------
@@ -90,13 +95,15 @@ def run_statistics(plan: RunPlan, projection: NDArray[np.float64], n_windows: in
     n_per_block = max(
         1, min(N_PER_BLOCK, int(BLOCK_BYTES / (np.prod(series.grid.shape) * series.dtype.itemsize)))
     )
+    smoother = make_smoother(series, plan.sampler, smoothing_mm) if smoothing_mm else None
     voxels = np.empty((n_per_block, int(inside.sum())))
     for start, volumes in series.blocks(n_per_block):
         rows = plan.kept[(plan.kept >= start) & (plan.kept < start + len(volumes))] - start
         if len(rows):
             block = voxels[: len(rows)]
-            plan.sampler.take((volumes[row] for row in rows), block)
-            if (series.slope, series.inter) != (1.0, 0.0):
+            taken = (volumes[row] for row in rows)
+            plan.sampler.take(map(smoother, taken) if smoother else taken, block)
+            if smoother is None and (series.slope, series.inter) != (1.0, 0.0):
                 block *= series.slope
                 block += series.inter
             accumulator.add(block)
@@ -154,7 +161,8 @@ def connect_person(
     # One thread: the reader has the other, and results then do not depend on how many there are.
     with threadpool_limits(limits=1, user_api="blas"):
         connectomes, runs = pool_runs(
-            (run_statistics(plan, space.projection, n_windows) for plan in plans), len(plans)
+            (run_statistics(plan, space.projection, n_windows, cleaning.smoothing) for plan in plans),
+            len(plans),
         )
     weights = np.array([len(run.rois) for run in runs], np.float64)
     signal = np.stack([run.has_signal for run in runs])

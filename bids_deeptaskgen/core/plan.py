@@ -8,23 +8,17 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.core.confounds import (
-    Cleaning,
-    choose_columns,
-    fd_of,
-    make_design,
-    read_confounds,
-    sample_mask,
-)
-from bids_deeptaskgen.core.grid import MODEL_GRID, Grid, Sampler, make_sampler
+from bids_deeptaskgen.core.confounds import Cleaning, fd_of, sample_mask
+from bids_deeptaskgen.core.grid import Sampler
+from bids_deeptaskgen.core.masks import mask_sampler
 from bids_deeptaskgen.core.niftistream import NiftiSeries, load_image, open_series
+from bids_deeptaskgen.core.regressors import Regressors, choose_regressors, make_basis
 from bids_deeptaskgen.core.run import RunInputs
+from bids_deeptaskgen.core.tables import read_confounds
 from bids_deeptaskgen.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-# Below this overlap with the model's brain mask, the mask is of another space or another person.
-MIN_DICE = 0.8
 # A correlation over fewer volumes than this says nothing.
 MIN_WINDOW_VOLUMES = 10
 
@@ -60,7 +54,7 @@ class RunPlan:
     sampler: Sampler
     t_r: float
     kept: NDArray[np.intp]
-    columns: tuple[str, ...]
+    regressors: Regressors
     basis: NDArray[np.float64]
     fd_mm: NDArray[np.float64] | None
 
@@ -100,65 +94,6 @@ def repetition_time(run: RunInputs, series: NiftiSeries) -> float:
     return run.t_r
 
 
-def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> Sampler:
-    """Find the model's voxels that lie in the participant's mask, and how to take them from the BOLD.
-
-    Parameters
-    ----------
-    run : RunInputs
-    grid : Grid
-        Of the BOLD.
-    brain_mask : boolean array on ``MODEL_GRID``
-
-    Returns
-    -------
-    Sampler
-
-    Raises
-    ------
-    InputError
-        If qform and sform disagree, or the mask is not on the BOLD's grid, is empty, or is of another brain.
-    """
-    _check_orientation(run)
-    image = load_image(run.mask)
-    mask_grid = Grid.of(image.shape, image.affine)
-    if image.ndim != 3 or not mask_grid.fits(grid):
-        message = (
-            f"{run.mask}: the mask is not on the BOLD's grid.\nMask: {mask_grid}.\nBOLD: {grid}.\n"
-            "Put the brain mask that fMRIPrep wrote for this run and space in its place."
-        )
-        raise InputError(message)
-    try:
-        mask = np.asarray(image.dataobj) > 0
-    except Exception as error:
-        message = (
-            f"{run.mask}: the mask cannot be read ({error}).\n"
-            "Copy it again from its source, or re-run the preprocessing of this run."
-        )
-        raise InputError(message) from error
-    if not mask.any():
-        message = (
-            f"{run.mask}: the mask is empty (0 voxels).\n"
-            "Put the brain mask that fMRIPrep wrote for this run and space in its place."
-        )
-        raise InputError(message)
-    sampler = make_sampler(grid, MODEL_GRID, brain_mask).within(mask)
-    # In mm3, since the two masks may have voxels of different size.
-    volumes_mm3 = [
-        float(np.prod(g.voxel_sizes_mm)) * n
-        for g, n in ((grid, mask.sum()), (MODEL_GRID, brain_mask.sum()), (MODEL_GRID, sampler.inside.sum()))
-    ]
-    dice = 2 * volumes_mm3[2] / max(volumes_mm3[0] + volumes_mm3[1], 1e-9)
-    if dice < MIN_DICE:
-        message = (
-            f"{run.mask}: the mask ({int(mask.sum())} voxels) overlaps the model's brain mask with Dice "
-            f"{dice:.2f}; at least {MIN_DICE} is wanted.\nThe image is not in {run.space}, or the mask is of "
-            "another run: look at both in a viewer."
-        )
-        raise InputError(message)
-    return sampler
-
-
 def _check_orientation(run: RunInputs) -> None:
     header = load_image(run.bold).header
     qform, qcode = header.get_qform(coded=True)
@@ -185,18 +120,19 @@ def plan_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleaning) 
         If the files do not fit each other, the model or the cleaning.
     """
     series = open_series(run.bold)
+    _check_orientation(run)
     sampler = mask_sampler(run, series.grid, brain_mask)
     t_r = repetition_time(run, series)
-    table = None if run.confounds is None else read_confounds(run.confounds, series.n_volumes)
+    confounds = read_confounds(run, series.n_volumes)
     try:
-        kept = sample_mask(series.n_volumes, table, cleaning)
-        columns, regressors = choose_columns(table, series.n_volumes, t_r, cleaning)
-        fd_mm = fd_of(table)
+        kept = sample_mask(series.n_volumes, confounds, cleaning)
+        regressors = choose_regressors(confounds, series.n_volumes, t_r, cleaning)
+        fd_mm = fd_of(confounds)
     except InputError as error:
         message = f"{run.confounds or run.bold}: {error}"
         raise InputError(message) from error
-    design = make_design(columns, regressors, kept)
-    return RunPlan(run, series, sampler, t_r, kept, design.columns, design.basis, fd_mm)
+    basis = make_basis(regressors.values, kept)
+    return RunPlan(run, series, sampler, t_r, kept, regressors, basis, fd_mm)
 
 
 def check_demands(plans: Sequence[RunPlan], demands: Demands) -> int:

@@ -40,7 +40,7 @@ def quality_metrics(
         "n_volumes": sum(run.series.n_volumes for run in runs),
         "n_volumes_kept": sum(len(run.kept) for run in runs),
         "minutes_kept": _rounded(sum(run.minutes for run in runs)),
-        "n_regressors": [len(run.columns) for run in runs],
+        "n_regressors": [len(run.regressors.names) for run in runs],
         "n_residual_dof": sum(run.n_residual_dof for run in runs),
         "fd_mean_mm": None if fd_mm is None else _rounded(fd_mm.mean()),
         "fd_max_mm": None if fd_mm is None else _rounded(fd_mm.max()),

@@ -1,7 +1,8 @@
 """What is known of a person's resting-state runs before they are read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -12,24 +13,54 @@ class RunInputs:
     ----------
     bold : Path
         4-D NIfTI image.
-    mask : Path
-        Brain mask on the BOLD's grid.
+    mask : Path or None
+        Brain mask on the BOLD's grid; None for series that are 0 outside the brain.
     confounds : Path or None
-        fMRIPrep's table of confounds; None where there is none.
+        fMRIPrep's table of confounds, or a file of motion parameters; None where there is none.
     t_r : float or None
         Repetition time in s from the JSON; None where the JSON does not say.
     entities : tuple of (str, str)
         Entities that tell this run from the others, e.g. ``(("run", "1"),)``.
     space : str
         Name of the standard space.
+    aroma : Path or None
+        fMRIPost-AROMA's table of noise components.
+    outliers : Path or None
+        XCP-D's table of the volumes that it has interpolated or left out.
+    custom : Path or None
+        The user's own regressors.
+    fsl_warp : Path or None
+        FSL's warp field to standard space, for a series in the scanner's.
     """
 
     bold: Path
-    mask: Path
+    mask: Path | None
     confounds: Path | None
     t_r: float | None
     entities: tuple[tuple[str, str], ...] = ()
     space: str = "MNI152NLin6Asym"
+    aroma: Path | None = None
+    outliers: Path | None = None
+    custom: Path | None = None
+    fsl_warp: Path | None = None
+
+    def now(self, **changes: Any) -> "RunInputs":
+        """Give the record with some fields changed."""
+        return replace(self, **changes)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that are read."""
+        paths = (
+            self.bold,
+            self.mask,
+            self.confounds,
+            self.aroma,
+            self.outliers,
+            self.custom,
+            self.fsl_warp,
+        )
+        return tuple(path for path in paths if path is not None)
 
     @property
     def name(self) -> str:

@@ -21,6 +21,9 @@ from bids_deeptaskgen.values import (
     read_model,
 )
 
+# Presets of cleaning, called as in XCP-D; what they hold stands in core.regressors.
+NUISANCE_PRESETS = ("none", "24P", "27P", "36P", "acompcor", "acompcor_gsr", "aroma", "gsr_only")
+
 
 def _label(default: object, entity: str, **more: Any) -> Any:  # noqa: ANN401
     words = f"a label of letters and digits, with or without {entity}-"
@@ -76,13 +79,21 @@ class ParticipantSettings(Settings):
         flags=("-d",),
         metavar="NAME=PATH",
         unset="found from BIDS_DIR",
-        help="where derivatives lie, e.g. fmriprep=/data/derivatives/fmriprep",
+        help="where derivatives lie: fmriprep=PATH, xcp_d=PATH, aroma=PATH (of fMRIPost-AROMA)",
     )
     desc: str = _data(
         "preproc",
         "desc",
         science=True,
-        help="desc- of the BOLD images to use",
+        help="desc- of the BOLD images to use: preproc of fMRIPrep, denoised of XCP-D, nonaggrDenoised of "
+        "fMRIPost-AROMA",
+    )
+    input_type: str = option(
+        "auto",
+        group="choose data",
+        choices=("auto", "fmriprep", "hcp", "ukb"),
+        help="how the data are arranged: derivatives of fMRIPrep and those that follow it, folders of the "
+        "Human Connectome Project, or of UK Biobank; auto looks",
     )
 
     # Not `science`: a model may have any name and lie anywhere; the hash of its weights enters instead.
@@ -102,10 +113,19 @@ class ParticipantSettings(Settings):
     )
 
     nuisance_regressors: str = _clean(
-        "acompcor",
-        choices=("none", "acompcor"),
-        help="what is regressed out: acompcor is 6 motion parameters, their derivatives, up to 5 + 5 "
-        "components and slow drifts; none is for data that are cleaned already",
+        "auto",
+        choices=("auto", *NUISANCE_PRESETS),
+        help="what is regressed out (XCP-D's names): acompcor is 6 motion parameters, their derivatives "
+        "and up to 5 + 5 components; none is for data that are cleaned already; auto is acompcor for "
+        "fMRIPrep's output and none for cleaned input",
+    )
+    custom_confounds: Path | None = _clean(
+        None,
+        metavar="FOLDER",
+        unset="none",
+        help="regress out the columns of the user's own tables, too: for each run a TSV with one row a "
+        "volume, called as the run's table of confounds (or as the BOLD, with .tsv), at the same place "
+        "below FOLDER or in FOLDER itself",
     )
     high_pass: AutoFloat = _clean(
         "auto",
@@ -113,6 +133,13 @@ class ParticipantSettings(Settings):
         check=auto_or(between(0, 0.25)),
         help="cut-off of the high-pass filter, 0 = off; auto takes fMRIPrep's cosines (1/128 Hz), makes them "
         "where the table lacks them, and filters nothing with --nuisance-regressors none",
+    )
+    smoothing: float = _clean(
+        0.0,
+        unit="mm",
+        check=between(0, 20),
+        help="full width at half maximum of the kernel that each volume is smoothed with inside the brain, "
+        "0 = off; the models were trained on data that were not smoothed",
     )
     fd_threshold: float = _clean(
         0.0,

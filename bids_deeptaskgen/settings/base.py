@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bids_deeptaskgen.option import declared, option
@@ -52,10 +53,15 @@ def science_settings(settings: Settings) -> dict[str, Any]:
         Field name to a value that JSON can hold.
     """
     values = {one.name: getattr(settings, one.name) for one in declared(settings) if one.option.science}
-    return {
-        name: sorted({plain_label(label) for label in value}) if isinstance(value, tuple) else value
-        for name, value in values.items()
-    }
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: object) -> object:
+    """Turn a value into one that JSON can hold and that is the same wherever it is run."""
+    if isinstance(value, tuple):
+        return sorted({plain_label(label) for label in value})
+    # Folders lie elsewhere in a container; what is in their files belongs to the input's fingerprint.
+    return value.name if isinstance(value, Path) else value
 
 
 def settings_hash(settings: Settings, model_sha256: str) -> str:

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from bids_deeptaskgen.bids.inputs import SessionFault, collect_sessions
+from bids_deeptaskgen.bids.inputs import SessionFault
 from bids_deeptaskgen.bids.outputs import finished, input_fingerprint
 from bids_deeptaskgen.bids.preflight import Query
+from bids_deeptaskgen.bids.sources import collect
 from bids_deeptaskgen.core.atomic import atomic_path, write_json
 from bids_deeptaskgen.core.confounds import Cleaning
 from bids_deeptaskgen.core.person import PersonConnectome, connect_person
@@ -17,6 +18,7 @@ from bids_deeptaskgen.core.run import SessionInputs
 from bids_deeptaskgen.nn.bundle import Bundle
 from bids_deeptaskgen.settings import ParticipantSettings
 from bids_deeptaskgen.workflow.faults import as_record, noted
+from bids_deeptaskgen.workflow.fsl import TOOL, in_standard_space
 from bids_deeptaskgen.workflow.models import load_model, roi_space, roi_weights
 from bids_deeptaskgen.workflow.records import (
     CONNECTED,
@@ -41,6 +43,7 @@ def query_of(settings: ParticipantSettings) -> Query:
         participants=settings.participant_label,
         sessions=settings.session_label,
         runs=settings.run_id,
+        custom=settings.custom_confounds,
     )
 
 
@@ -58,12 +61,12 @@ def connect_person_job(job: Job) -> list[Record]:
     """
     found: list[SessionInputs | SessionFault] = []
 
-    def collect() -> Record:
+    def find() -> Record:
         query, combine = query_of(job.settings), job.settings.combine_runs
-        found.extend(collect_sessions(job.derivatives, job.subject, query, combine_runs=combine))
+        found.extend(collect(job.located, job.subject, query, combine_runs=combine))
         return Record(job.subject)
 
-    looked_up = as_record(job, Record(job.subject), collect)
+    looked_up = as_record(job, Record(job.subject), find)
     if looked_up.failed:
         return [noted(job, looked_up)]
     if not found:
@@ -92,9 +95,10 @@ def _connect(job: Job, session: SessionInputs | SessionFault, record: Record) ->
     if note_file.exists() and connectome.exists():
         logger.info("%s: the connectome of an earlier run that was broken off is used", record.name)
         return read_record(note_file).now(connectome=str(connectome))
-    person = connect_person(
-        session, roi_space(job.model), _cleaning(job.settings), _demands(job.settings, bundle)
-    )
+    with in_standard_space(session, job.records.parent) as standard:
+        person = connect_person(
+            standard, roi_space(job.model), _cleaning(job.settings), _demands(job.settings, bundle)
+        )
     facts = _facts(job, session, person, bundle) | {"input_fingerprint": fingerprint}
     with atomic_path(connectome) as temporary, temporary.open("wb") as file:
         # Given a file itself, numpy tells of a full disk in an error that does not say so.
@@ -110,6 +114,7 @@ def _cleaning(settings: ParticipantSettings) -> Cleaning:
         high_pass=None if settings.high_pass == "auto" else float(settings.high_pass),
         fd_threshold=settings.fd_threshold,
         dummy_scans=None if settings.dummy_scans == "auto" else int(settings.dummy_scans),
+        smoothing=settings.smoothing,
     )
 
 
@@ -129,12 +134,11 @@ def _facts(job: Job, session: SessionInputs, person: PersonConnectome, bundle: B
     return {
         "runs": [
             {
-                "sources": [
-                    path.relative_to(job.derivatives).as_posix()
-                    for path in (run.bold, run.mask, run.confounds)
-                    if path is not None
-                ],
-                "regressors": list(plan.columns),
+                "sources": [job.located.uri(path) for path in run.files],
+                "regressors": list(plan.regressors.names),
+                **({"regressor_sources": plan.regressors.sources} if plan.regressors.sources else {}),
+                **({"warped_with": f"{TOOL} (FSL)"} if run.fsl_warp else {}),
+                "n_residual_dof": plan.n_residual_dof,
                 "n_volumes": plan.series.n_volumes,
                 "n_volumes_kept": len(plan.kept),
                 "t_r": plan.t_r,

@@ -11,7 +11,8 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 LOOK_EVERY_S = 0.5
 _WORDS = {
-    CONNECTED: "connectome made",
+    CONNECTED: "connectome made of {n_volumes_kept} of {n_volumes} volumes ({minutes_kept:.1f} minutes); the "
+    "cleaning leaves {n_residual_dof} degrees of freedom",
     "done": "{n} maps written",
     "present": "{n} maps are there already",
     "failed": "failed: {reason}",
@@ -86,7 +87,8 @@ class Watcher:
 
     def _say(self, record: Record) -> None:
         reason = record.reason.splitlines()[0] if record.reason else ""
-        words = _WORDS[record.status].format(n=record.n_maps, reason=reason)
+        facts = record.facts.get("metrics", {})
+        words = _WORDS[record.status].format(n=record.n_maps, reason=reason, **facts)
         n_counted = len(self._waiting) if record.status == CONNECTED else self._n_over
         level = logging.ERROR if record.failed else logging.INFO
         logger.log(level, "%s: %s (%d of %d people)", record.name, words, n_counted, self._n_people)

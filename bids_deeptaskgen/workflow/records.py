@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bids_deeptaskgen.bids.located import Located
 from bids_deeptaskgen.core.atomic import write_json
 from bids_deeptaskgen.settings import ParticipantSettings
 
@@ -27,8 +28,8 @@ class Job:
     ----------
     subject : str
         Label without ``sub-``.
-    derivatives : Path
-        The fMRIPrep derivatives.
+    located : Located
+        The input datasets.
     settings : ParticipantSettings
     model : Path
         Folder of the bundle.
@@ -41,7 +42,7 @@ class Job:
     """
 
     subject: str
-    derivatives: Path
+    located: Located
     settings: ParticipantSettings
     model: Path
     settings_hash: str

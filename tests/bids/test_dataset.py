@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bids_deeptaskgen.bids.dataset import dataset_settings_hash, methods_sentences, write_dataset_files
+from bids_deeptaskgen.bids.located import Located
 from bids_deeptaskgen.bids.names import load_table
 from bids_deeptaskgen.settings import ParticipantSettings, science_settings
 from tests.bids.cards import card
@@ -26,7 +27,8 @@ def write(out, derivatives, **changes):
         "settings_hash": "cd" * 32,
         "versions": {"torch": "2.13.0", "numpy": "2.4.0"},
     }
-    write_dataset_files(out, derivatives=derivatives, **(values | changes))
+    located = Located("fmriprep", derivatives.absolute(), "fmriprep")
+    write_dataset_files(out, located=located, **(values | changes))
 
 
 @pytest.fixture
@@ -105,12 +107,12 @@ def test_the_table_of_participants_is_copied_from_where_it_is(tmp_path, derivati
 
 
 def test_the_citation_tells_the_method_the_model_and_the_versions(tmp_path, derivatives):
-    write(tmp_path / "out", derivatives)
+    write(tmp_path / "out", derivatives, settings=science(nuisance_regressors="none"))
     text = (tmp_path / "out" / "CITATION.md").read_text("utf-8")
     for word in (
         "bids_deeptaskgen 1.2.3",
         "fMRIPrep 23.2.0",
-        "aCompCor",
+        "already cleaned",
         '"tiny"',
         "ab" * 32,
         "47 contrast maps",
@@ -132,7 +134,14 @@ def test_what_is_not_for_science_says_so_in_readme_and_citation(tmp_path, deriva
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, ["aCompCor", "1/128 Hz", "not in steady state", "No volumes were left out for motion"]),
+        (
+            {"nuisance_regressors": "acompcor"},
+            ["aCompCor", "1/128 Hz", "not in steady state", "No volumes were left out for motion"],
+        ),
+        ({"nuisance_regressors": "36P"}, ["36 parameters", "1/128 Hz", "run by run"]),
+        ({"nuisance_regressors": "aroma"}, ["Pruim et al. 2015"]),
+        ({"custom_confounds": "breathing"}, ["of the authors' own (breathing)"]),
+        ({"smoothing": 5.0}, ["kernel of 5 mm"]),
         ({"nuisance_regressors": "none"}, ["already cleaned", "4 minutes", "60 residual"]),
         ({"high_pass": 0.01}, ["cut-off 0.01 Hz"]),
         ({"high_pass": 0}, ["No high-pass filter"]),
@@ -159,7 +168,6 @@ def test_every_choice_of_every_setting_has_its_sentence():
     for name, one in fields.items():
         choices = one.metadata["option"].choices
         assert set(table[name]) == set(choices)
-    assert set(table["high_pass"]["auto"]) == set(table["nuisance_regressors"])
 
 
 def test_what_the_validator_does_not_know_is_ignored_and_every_desc_is_explained(tmp_path, derivatives):

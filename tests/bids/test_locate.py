@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from bids_deeptaskgen.bids.locate import locate_derivatives, pipelines, subject_folders
+from bids_deeptaskgen.bids.sources import locate
 from bids_deeptaskgen.errors import InputError, UserError
 from tests.bids.trees import describe, run, touch
 
@@ -86,24 +87,22 @@ def test_two_derivatives_that_fit_equally_are_both_named(raw):
 def test_derivatives_named_on_the_command_line_come_first(raw, tmp_path):
     derivatives_in(raw / "derivatives" / "fmriprep")
     named = derivatives_in(tmp_path / "elsewhere")
-    assert locate_derivatives(raw, (("fmriprep", named),)) == named
+    assert locate(raw, (("fmriprep", named),)).root == named
 
 
 def test_derivatives_under_another_name_are_taken_if_fmriprep_made_them(raw, tmp_path):
     named = derivatives_in(tmp_path / "elsewhere")
-    assert locate_derivatives(raw, (("prep", named),)) == named
+    assert locate(raw, (("prep", named),)).root == named
 
 
-def test_other_derivatives_alone_are_refused(raw, tmp_path):
-    made = derivatives_in(tmp_path / "elsewhere")
-    for named in ((("aroma", tmp_path),), (("aroma", tmp_path), ("fmriprep", made))):
-        with pytest.raises(UserError, match="-d fmriprep=PATH") as caught:
-            locate_derivatives(raw, named)
+def test_derivatives_that_nothing_uses_are_refused(tmp_path):
+    made = derivatives_in(tmp_path / "elsewhere", GeneratedBy=[{"Name": "ciftify"}])
+    for named in ((("ciftify", made),), (("ciftify", made), ("fmriprep", made))):
+        with pytest.raises(UserError, match="the names that are known are fmriprep, xcp_d, aroma") as caught:
+            locate(made, named)
         assert caught.value.exit_code == 2
-        assert f"aroma={tmp_path}, which nothing here uses; the one name that is known is" in str(
-            caught.value
-        )
-        assert str(made) not in str(caught.value)
+        assert f"ciftify={made}, which nothing here uses" in str(caught.value)
+        assert "fmriprep=" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["sub-", "sub-01_old", "sub-01.bak", "sub-01 (copy)"])
@@ -116,7 +115,7 @@ def test_folders_whose_names_are_no_labels_are_nobody(tmp_path, name):
 
 def test_a_named_raw_dataset_is_searched_like_any_other(raw):
     folder = derivatives_in(raw / "derivatives" / "fmriprep")
-    assert locate_derivatives(Path("nowhere"), (("fmriprep", raw),)) == folder
+    assert locate(Path("nowhere"), (("fmriprep", raw),)).root == folder
 
 
 def test_raw_data_alone_are_answered_with_the_fmriprep_run_that_is_missing(raw):

@@ -9,7 +9,7 @@ from tests.bids.cards import card
 FACES = next(one for one in load_contrasts() if one.label == "emotionFacesMinusShapes")
 # What BIDS asks of a derivative image with space and res in its name.
 REQUIRED = {"SkullStripped": bool, "Resolution": str, "Description": str, "SpatialReference": str}
-SOURCES = ["sub-01/func/bold.nii.gz", "sub-01/func/confounds.tsv"]
+SOURCES = ["bids:fmriprep:sub-01/func/bold.nii.gz", "bids:fmriprep:sub-01/func/confounds.tsv"]
 
 
 def provenance(**changes):
@@ -41,7 +41,7 @@ def test_a_predicted_map_says_that_it_is_no_test_statistic_and_not_measured():
 
 def test_sources_are_bids_uris_each_once_and_stay_out_of_the_runs():
     sidecar = statmap_sidecar(provenance(), FACES)
-    assert sidecar["Sources"] == [f"bids:fmriprep:{source}" for source in SOURCES]
+    assert sidecar["Sources"] == SOURCES
     assert sidecar["DeepTaskGen"]["Runs"] == [{"n_volumes": 200, "regressors": ["csf"]}, {}]
 
 

@@ -73,7 +73,7 @@ def test_help_is_ordered_by_what_one_must_do():
     headings = ["choose data:", "choose model:", "clean:", "run:", "conventions:"]
     places = [text.index(f"\n{heading}\n") for heading in headings]
     assert places == sorted(places)
-    assert "--nuisance-regressors {none,acompcor}" in text
+    assert "--nuisance-regressors {auto,none,24P," in text
     assert "0.0 mm" in text
 
 

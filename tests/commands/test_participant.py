@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bids_deeptaskgen.bids.dataset import write_dataset_files
+from bids_deeptaskgen.bids.located import Located
 from bids_deeptaskgen.bids.outputs import write_completion
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.errors import UserError
@@ -37,7 +38,8 @@ def settings_of(people, model, tmp_path):
 
 def hash_of(settings):
     bundle = load_bundle(Path(settings.model))
-    return settings_hash(participant.settled(settings, bundle), bundle.science_sha256)
+    located = Located("fmriprep", settings.bids_dir, "fmriprep")
+    return settings_hash(participant.settled(settings, bundle, located), bundle.science_sha256)
 
 
 def finish(settings, subject, made_with, entities=(("task", "rest"),)):
@@ -53,7 +55,7 @@ def begin(settings, made_with):
     values = {"version": "1", "card": card(), "settings": participant.science_settings(settings)}
     write_dataset_files(
         settings.output_dir,
-        derivatives=settings.bids_dir,
+        located=Located("fmriprep", settings.bids_dir, "fmriprep"),
         settings_hash=made_with,
         versions={},
         **values,

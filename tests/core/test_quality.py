@@ -17,7 +17,7 @@ def plan(n_volumes, n_kept, *, n_columns=2, minutes=1.0, n_residual_dof=10, fd_m
     return SimpleNamespace(
         series=SimpleNamespace(n_volumes=n_volumes),
         kept=np.arange(n_kept),
-        columns=("a",) * n_columns,
+        regressors=SimpleNamespace(names=("a",) * n_columns),
         minutes=minutes,
         n_residual_dof=n_residual_dof,
         fd_mm=None if fd_mm is None else np.array(fd_mm),

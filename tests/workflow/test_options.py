@@ -15,6 +15,8 @@ from tests.conftest import small_dataset
 CHANGES = {
     "nuisance_regressors": "none",
     "high_pass": 0.02,
+    "smoothing": 12.0,
+    "custom_confounds": "tables",
     "fd_threshold": 0.25,
     "dummy_scans": 7,
     "n_windows": 2,
@@ -32,6 +34,24 @@ FILES = {"desc"}
 def two_runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "fmriprep"
     return small_dataset(folder, n_participants=1, n_runs=2, n_volumes=120, n_dummies=2)
+
+
+@pytest.fixture(scope="module")
+def tables(two_runs, tmp_path_factory):
+    """Somebody's own regressors of both runs: one in the folder of the BOLD, one without folders."""
+    folder = tmp_path_factory.mktemp("mine")
+    rng = np.random.default_rng(0)
+    for number, table in enumerate(sorted(two_runs.glob("sub-*/func/*_desc-confounds_timeseries.tsv"))):
+        place = folder / table.parent.relative_to(two_runs) if number else folder
+        place.mkdir(parents=True, exist_ok=True)
+        np.savetxt(
+            place / table.name,
+            rng.standard_normal((120, 12)),
+            delimiter="\t",
+            header="\t".join("abcdefghijkl"),
+            comments="",
+        )
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +90,15 @@ def test_no_option_of_the_science_is_forgotten_here():
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_an_option_of_the_science_changes_the_maps_and_is_told(maps_of, usual, name):
-    maps, sidecar = maps_of(**{name: CHANGES[name]})
+def test_an_option_of_the_science_changes_the_maps_and_is_told(maps_of, usual, name, tables):
+    wanted = CHANGES[name]
+    maps, sidecar = maps_of(**{name: tables if name == "custom_confounds" else wanted})
     told = sidecar["DeepTaskGen"]
     before = usual[1]["DeepTaskGen"]
     assert told["SettingsHash"] != before["SettingsHash"]
-    wanted = CHANGES[name]
+    if name == "custom_confounds":
+        wanted = tables.name
+        assert {"custom_a", "custom_b"} <= set(told["Runs"][0]["regressors"])
     assert told["Settings"][name] == (list(wanted) if isinstance(wanted, tuple) else wanted)
     assert before["Settings"][name] != told["Settings"][name]
     if name == "combine_runs":

@@ -1,0 +1,156 @@
+"""Archives that are not BIDS: folders of the Human Connectome Project and of UK Biobank.
+
+Nothing is copied and nothing is listed before it is asked for: a biobank has tens of thousands of folders.
+"""
+
+import os
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from bids_deeptaskgen.bids.archive import Archive, names_in
+from bids_deeptaskgen.bids.custom import find_custom
+from bids_deeptaskgen.bids.hcp import HCP
+from bids_deeptaskgen.bids.inputs import SessionFault
+from bids_deeptaskgen.bids.names import Entities
+from bids_deeptaskgen.bids.preflight import Preflight, Query, absent
+from bids_deeptaskgen.bids.ukb import UKB
+from bids_deeptaskgen.core.run import RunInputs, SessionInputs
+from bids_deeptaskgen.errors import InputError
+
+REST: Entities = (("task", "rest"),)
+# So many entries of a folder are looked at to tell what it is.
+N_PEEKED = 200
+ARCHIVES = {"hcp": HCP, "ukb": UKB}
+
+
+def guess(folder: Path) -> str | None:
+    """Tell which archive a folder is, by the first of its folders; None for none."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in islice(entries, N_PEEKED))
+    except OSError:
+        return None
+    for name, archive in ARCHIVES.items():
+        if any(archive.person.fullmatch(one) and (folder / one / archive.marker).is_dir() for one in names):
+            return name
+    return None
+
+
+Person = tuple[str, str | None]
+
+
+def _people(archive: Archive, root: Path) -> dict[Person, list[Path]]:
+    """List folders by person and visit."""
+    found: dict[Person, list[Path]] = {}
+    for name in names_in(root):
+        if parts := archive.person.fullmatch(name):
+            found.setdefault((parts["sub"], parts.groupdict().get("ses")), []).append(root / name)
+    return found
+
+
+def look_up(archive: Archive, root: Path, query: Query) -> list[Preflight]:
+    """Look up what everyone has, by folders and file names.
+
+    Parameters
+    ----------
+    archive : Archive
+    root : Path
+        Folder with people's folders.
+    query : Query
+        Participants, sessions and runs that are wanted.
+
+    Returns
+    -------
+    list of Preflight
+    """
+    people = _people(archive, root)
+    labels = {subject for subject, _ in people}
+    rows = [
+        Preflight(subject, None, reason=absent(root, subject, labels))
+        for subject in sorted(set(query.participants) - labels)
+    ]
+    for (subject, session), folders in people.items():
+        if query.participants and subject not in query.participants:
+            continue
+        if query.wants_session(session):
+            rows.append(_row(archive, (subject, session), folders, query))
+    with_rows = {row.subject for row in rows}
+    for subject in sorted((set(query.participants) or labels) & labels - with_rows):
+        visits = ", ".join(sorted(f"ses-{ses}" for sub, ses in people if sub == subject and ses)) or "none"
+        asked = ", ".join(f"ses-{session}" for session in query.sessions)
+        rows.append(
+            Preflight(subject, None, reason=f"no {asked} (visits found: {visits}); mend --session-label")
+        )
+    return sorted(rows, key=lambda row: (row.subject, row.session or ""))
+
+
+def _row(archive: Archive, person: Person, folders: Sequence[Path], query: Query) -> Preflight:
+    runs = [run for folder in folders for run in archive.find(folder)]
+    wanted = [path for path, entities in runs if query.wants_run(dict(entities).get("run"))]
+    if wanted:
+        return Preflight(*person, bold_names=tuple(path.name for path in wanted))
+    shown = " and ".join(str(folder) for folder in folders)
+    if runs:
+        found = ", ".join(sorted({dict(entities).get("run") or "none" for _, entities in runs}))
+        return Preflight(*person, reason=f"no such run in {shown} (runs found: {found}); mend --run-id")
+    return Preflight(
+        *person, reason=f"no {archive.wanted} in {shown}; fetch that part of the archive for this person"
+    )
+
+
+def collect(
+    archive: Archive, root: Path, subject: str, query: Query, *, combine_runs: bool = True
+) -> list[SessionInputs | SessionFault]:
+    """Find the runs of one person.
+
+    Parameters
+    ----------
+    archive : Archive
+    root : Path
+        Folder with people's folders.
+    subject : str
+    query : Query
+        Sessions and runs that are wanted.
+    combine_runs : bool
+        Put the runs of a session into one record; else one record a run.
+
+    Returns
+    -------
+    list of SessionInputs or SessionFault
+        A session is at fault if two folders hold its runs, or a run is not in standard space and cannot be
+        brought there.
+    """
+    found: list[SessionInputs | SessionFault] = []
+    for (label, session), folders in _people(archive, root).items():
+        if label != subject or not query.wants_session(session):
+            continue
+        filled = {folder: runs for folder in folders if (runs := archive.find(folder))}
+        try:
+            if len(filled) > 1:
+                _refuse_several(list(filled))
+            runs = [
+                _with_custom(archive.read(path, entities), root, query)
+                for path, entities in next(iter(filled.values()), [])
+                if query.wants_run(dict(entities).get("run"))
+            ]
+        except InputError as error:
+            found.append(SessionFault(subject, session, (), error))
+            continue
+        pools = [runs] if combine_runs else [[run] for run in runs]
+        for pool in filter(None, pools):
+            own = () if combine_runs else pool[0].entities
+            found.append(SessionInputs(subject, session, tuple(pool), (*REST, *own)))
+    return found
+
+
+def _refuse_several(folders: Sequence[Path]) -> None:
+    listed = "\n".join(f"  {folder}" for folder in folders)
+    message = f"These folders hold runs of the same person and visit:\n{listed}\nKeep one of them."
+    raise InputError(message)
+
+
+def _with_custom(run: RunInputs, root: Path, query: Query) -> RunInputs:
+    if query.custom is None:
+        return run
+    return run.now(custom=find_custom(query.custom, run.bold, root, ()))
