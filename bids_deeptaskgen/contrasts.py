@@ -2,8 +2,12 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import resources
+
+from bids_deeptaskgen.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,44 @@ def contrast_label(source_name: str) -> str:
     """
     words = [word for word in re.split(r"[\s_]+", source_name.replace("-", " minus ").lower()) if word]
     return words[0] + "".join(word[:1].upper() + word[1:] for word in words[1:])
+
+
+def choose_contrasts(contrasts: Sequence[Contrast], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Find contrasts by label, published name or task.
+
+    Parameters
+    ----------
+    contrasts : sequence of Contrast
+        What there is.
+    wanted : sequence of str
+        Labels, published names or tasks, in any case; ``all``, or none, for all of them.
+
+    Returns
+    -------
+    tuple of str
+        Labels, each once, in the order of `contrasts`.
+
+    Raises
+    ------
+    UserError
+        If something is asked for that is not there.
+    """
+    asked = {" ".join(name.split()).lower() for name in wanted} - {"all"}
+    if not asked:
+        return tuple(one.label for one in contrasts)
+    names = {one.label: {one.label.lower(), one.source_name.lower(), one.task.lower()} for one in contrasts}
+    known = set().union(*names.values())
+    unknown = sorted(asked - known)
+    if unknown:
+        near = [close for name in unknown for close in get_close_matches(name, sorted(known), 2)]
+        nearest = f"nearest: {', '.join(near)}; " if near else ""
+        tasks = ", ".join(dict.fromkeys(one.task for one in contrasts))
+        message = (
+            f"--contrasts: {', '.join(unknown)}: the model has no such contrast ({nearest}tasks: {tasks}). "
+            "deeptaskgen models info lists them all."
+        )
+        raise UserError(message)
+    return tuple(label for label, own in names.items() if own & asked)
 
 
 def load_contrasts(name: str = "hcp-ya") -> tuple[Contrast, ...]:

@@ -61,9 +61,9 @@ class Option:
 
 
 # Any, because the result stands where the field's own type is wanted.
-def option(default: object = MISSING, *, kw_only: bool = False, **declared: Any) -> Any:  # noqa: ANN401
+def option(default: object = MISSING, **declared: Any) -> Any:  # noqa: ANN401
     """Declare a settings field; the keywords are the attributes of `Option`."""
-    return field(default=default, kw_only=kw_only, metadata={"option": Option(**declared)})
+    return field(default=default, metadata={"option": Option(**declared)})
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Declared:
         """Make text of one value, such that reading it gives the value back."""
         if self.option.show:
             return self.option.show(value)
-        if isinstance(value, tuple):
+        if type(value) is tuple:
             return "=".join(str(part) for part in value)
         return repr(value) if isinstance(value, float) else str(value)
 

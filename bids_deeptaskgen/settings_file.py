@@ -2,7 +2,8 @@
 
 import json
 import tomllib
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.option import Declared, declared
@@ -29,7 +30,7 @@ def to_toml(settings: Settings) -> str:
 
 
 def _toml(one: Declared, value: object) -> str:
-    if isinstance(value, tuple):
+    if one.many and isinstance(value, tuple):
         return "[" + ", ".join(_toml_text(one.show(item)) for item in value) + "]"
     if isinstance(value, bool):
         return str(value).lower()
@@ -58,6 +59,22 @@ def from_toml(settings_class: type[AnySettings], text: str) -> AnySettings:
         If it is no TOML, has a key that is no setting, lacks one that must be given, or has a value that is
         not legal.
     """
+    given = values_of(settings_class, text)
+    missing = [one.flag for one in declared(settings_class) if one.required and one.name not in given]
+    if missing:
+        message = f"{', '.join(missing)}: must be given."
+        raise UserError(message)
+    return settings_class(**given)
+
+
+def values_of(settings_class: type[Settings], text: str) -> dict[str, Any]:
+    """Read what a TOML document says of some settings; see `from_toml`.
+
+    Returns
+    -------
+    dict
+        Field names to values that have not been looked at.
+    """
     try:
         given = {key.replace("-", "_"): value for key, value in tomllib.loads(text).items()}
     except tomllib.TOMLDecodeError as reason:
@@ -68,8 +85,33 @@ def from_toml(settings_class: type[AnySettings], text: str) -> AnySettings:
     if unknown:
         message = f"{', '.join(unknown)}: no such setting; there are {', '.join(options)}."
         raise UserError(message)
-    missing = [one.flag for one in options.values() if one.required and one.name not in given]
-    if missing:
-        message = f"{', '.join(missing)}: must be given."
-        raise UserError(message)
-    return settings_class(**given)
+    return given
+
+
+def read_config_file(settings_class: type[Settings], path: Path) -> dict[str, Any]:
+    """Read a settings file that the command line named.
+
+    Parameters
+    ----------
+    settings_class : type
+    path : Path
+        As `to_toml` writes it, or with some of its lines only.
+
+    Returns
+    -------
+    dict
+        As `values_of`.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read or has a key that is no setting.
+    """
+    try:
+        return values_of(settings_class, path.expanduser().read_text("utf-8"))
+    except UserError as reason:
+        message = f"--config-file {path}: {reason}"
+        raise UserError(message) from reason
+    except (OSError, RuntimeError, UnicodeDecodeError) as reason:
+        message = f"--config-file {path}: can't be read ({reason})."
+        raise UserError(message) from reason

@@ -15,6 +15,7 @@ from bids_deeptaskgen.settings import (
     ModelsInfoSettings,
     ModelsListSettings,
     ParticipantSettings,
+    PredictSettings,
     Settings,
     SimulateSettings,
 )
@@ -24,6 +25,7 @@ from bids_deeptaskgen.values import AutoFloat, AutoInt, NamedPath
 REQUIRED: dict[type[Settings], dict[str, object]] = {
     ParticipantSettings: {"bids_dir": "/data", "output_dir": "/out"},
     GroupSettings: {"bids_dir": "/data", "output_dir": "/out"},
+    PredictSettings: {"bold": "/bold.nii.gz", "out": "/out"},
     SimulateSettings: {"out": "/out"},
     DemoSettings: {"out": "/out"},
     ModelsInfoSettings: {"folder": "/model"},
@@ -50,9 +52,11 @@ _BY_NAME: dict[str, st.SearchStrategy] = {
     "task_id": labels,
     "desc": labels,
     "name": names,
-    "contrasts": names,
     "model": st.one_of(names, paths.map(str)),
     "folder": st.one_of(names, paths.map(str)),
+    # Files that must be there; their own tests make them.
+    "bids_filter_file": st.none(),
+    "label": st.one_of(st.none(), labels),
     "device": st.sampled_from(["auto", "cpu", "cuda", "cuda:0", "cuda:12"]),
     "chunk_size": st.integers(1, 64),
     "high_pass": st.one_of(st.just("auto"), st.floats(0, 0.25)),
@@ -75,6 +79,8 @@ _BY_KIND: dict[object, st.SearchStrategy] = {
 
 def values_of(one: Declared) -> st.SearchStrategy:
     """Legal values of one field, as the field holds them."""
+    if one.name == "contrasts":
+        return st.lists(texts, max_size=3, unique=True).map(tuple) if one.many else names
     if one.name in _BY_NAME:
         return _BY_NAME[one.name]
     if one.option.choices:

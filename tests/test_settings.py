@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.filter_file import FilterFile
 from bids_deeptaskgen.option import declared
 from bids_deeptaskgen.settings import (
     DemoSettings,
@@ -23,6 +24,7 @@ from bids_deeptaskgen.settings import (
 from tests.settings_values import CLASSES, REQUIRED, labels, settings_of_any_class, values_of
 
 WEIGHTS = "0" * 64
+FILTER = FilterFile(Path("/filter.json"), (("acq", (None, "mb")),), ())
 
 # What is in the maps depends on these, and on the weights and the images.
 SCIENCE = {
@@ -32,6 +34,8 @@ SCIENCE = {
     "nuisance_regressors": "none",
     "custom_confounds": "breathing",
     "smoothing": 4.0,
+    "allow_template_warp": True,
+    "bids_filter_file": FILTER,
     "high_pass": 0.01,
     "fd_threshold": 0.5,
     "dummy_scans": 3,
@@ -49,6 +53,9 @@ NO_SCIENCE = {
     "task_id": "eyesopen",
     "derivatives": (("fmriprep", Path("/derivatives")),),
     "input_type": "hcp",
+    "participants_tsv": "/participants.tsv",
+    "contrasts": ("WM",),
+    "output_layout": "4d",
     "model": "/models/mine",
     "work_dir": "/scratch",
     "dry_run": True,
@@ -290,7 +297,7 @@ def test_the_settings_of_the_tables_here_are_all_there_are():
 def test_the_hash_changes_with_each_setting_that_is_in_the_maps(name):
     changed = dataclasses.replace(participant(), **{name: SCIENCE[name]})
     assert settings_hash(changed, WEIGHTS) != settings_hash(participant(), WEIGHTS)
-    value = SCIENCE[name]
+    value = {"acq": [None, "mb"]} if name == "bids_filter_file" else SCIENCE[name]
     assert science_settings(changed)[name] == (list(value) if isinstance(value, tuple) else value)
 
 

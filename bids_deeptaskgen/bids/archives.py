@@ -87,16 +87,21 @@ def look_up(archive: Archive, root: Path, query: Query) -> list[Preflight]:
 
 def _row(archive: Archive, person: Person, folders: Sequence[Path], query: Query) -> Preflight:
     runs = [run for folder in folders for run in archive.find(folder)]
-    wanted = [path for path, entities in runs if query.wants_run(dict(entities).get("run"))]
+    wanted = [path for path, entities in runs if _wants(query, entities)]
     if wanted:
         return Preflight(*person, bold_names=tuple(path.name for path in wanted))
     shown = " and ".join(str(folder) for folder in folders)
     if runs:
         found = ", ".join(sorted({dict(entities).get("run") or "none" for _, entities in runs}))
-        return Preflight(*person, reason=f"no such run in {shown} (runs found: {found}); mend --run-id")
+        words = f"no run that is asked for in {shown} (runs found: {found})"
+        return Preflight(*person, reason=f"{words}; mend --run-id or --bids-filter-file")
     return Preflight(
         *person, reason=f"no {archive.wanted} in {shown}; fetch that part of the archive for this person"
     )
+
+
+def _wants(query: Query, entities: Entities) -> bool:
+    return query.wants_run(dict(entities).get("run")) and query.allows((*REST, *entities))
 
 
 def collect(
@@ -132,7 +137,7 @@ def collect(
             runs = [
                 _with_custom(archive.read(path, entities), root, query)
                 for path, entities in next(iter(filled.values()), [])
-                if query.wants_run(dict(entities).get("run"))
+                if _wants(query, entities)
             ]
         except InputError as error:
             found.append(SessionFault(subject, session, (), error))

@@ -13,6 +13,7 @@ from bids_deeptaskgen.bids.names import load_table
 from bids_deeptaskgen.bids.outputs import write_tsv
 from bids_deeptaskgen.bids.sidecars import model_entry
 from bids_deeptaskgen.core.atomic import write_bytes, write_json, write_text
+from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.card import Card
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -31,6 +32,7 @@ def write_dataset_files(
     settings_hash: str,
     versions: Mapping[str, str],
     bids_dir: Path | None = None,
+    participants: Path | None = None,
 ) -> None:
     """Write what describes the dataset: description, README, CITATION.md, .bidsignore, tables.
 
@@ -55,6 +57,13 @@ def write_dataset_files(
     bids_dir : Path, optional
         The raw dataset, if the user named it: its ``participants.tsv`` is copied where the derivatives have
         none.
+    participants : Path, optional
+        Table that the user named, which is copied in place of these.
+
+    Raises
+    ------
+    UserError
+        If that table is not there or is none of participants.
     """
     table = load_table("outputs.json")
     facts = _facts(version, located.root, card, settings, versions)
@@ -66,7 +75,10 @@ def write_dataset_files(
     descriptions: dict[str, str] = table["descriptions"]
     columns = {"desc_id": [f"desc-{label}" for label in descriptions]}
     write_tsv(output_dir / "descriptions.tsv", columns | {"description": list(descriptions.values())})
-    _copy_participants(output_dir, located.root, bids_dir)
+    if participants:
+        write_bytes(output_dir / "participants.tsv", _checked_participants(participants))
+    else:
+        _copy_participants(output_dir, located.root, bids_dir)
 
 
 def dataset_settings_hash(output_dir: Path) -> str | None:
@@ -186,6 +198,22 @@ def _text(sentences: list[str], settings: Mapping[str, Any]) -> str:
         name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in settings.items()
     }
     return Template("\n".join(sentence for sentence in sentences if sentence)).substitute(values)
+
+
+def _checked_participants(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as reason:
+        message = f"--participants-tsv {path}: can't be read ({reason.strerror})."
+        raise UserError(message) from reason
+    columns = content.partition(b"\n")[0].decode("utf-8-sig", "replace").strip().split("\t")
+    if "participant_id" not in columns:
+        message = (
+            f"--participants-tsv {path}: has no column participant_id (columns: {', '.join(columns)[:200]}); "
+            "a table with tabs between its columns is wanted."
+        )
+        raise UserError(message)
+    return content
 
 
 def _copy_participants(output_dir: Path, derivatives: Path, bids_dir: Path | None) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -108,14 +108,16 @@ def collect_sessions(
         files |= _files_of_others(files, subject, others or {})
         found: list[SessionInputs | SessionFault] = list(_misplaced(files.values(), subject, query))
         at_fault = {fault.session for fault in found}
-        for candidates in _runs(files["bold"], query):
+        queries = _queries(files["bold"], query)
+        for candidates in _runs(files["bold"], queries):
             bold = candidates[0]
             if bold.session not in at_fault:
                 series.setdefault((bold.session or "", bold.series(*pooled)), []).append(candidates)
         for (label, entities), runs in series.items():
             session = label or None
             try:
-                inputs = tuple(_run_inputs(candidates, files, layout, root, query) for candidates in runs)
+                chosen = queries[session]
+                inputs = tuple(_run_inputs(candidates, files, layout, root, chosen) for candidates in runs)
                 found.append(SessionInputs(subject, session, inputs, entities))
             except InputError as error:
                 found.append(SessionFault(subject, session, entities, error))
@@ -154,7 +156,7 @@ def _run_inputs(
         bold=bold_path,
         mask=mask,
         confounds=confounds,
-        t_r=_repetition_time(layout, bold.path),
+        t_r=repetition_time(layout.get_metadata(str(bold.path)), bold.path),
         entities=tuple(pair for pair in bold.series() if pair[0] in load_table("queries.json")["pooled"]),
         space=query.space,
         aroma=_table_of(bold, files["aroma"]),
@@ -246,10 +248,19 @@ def _misplaced(files: Iterable[Sequence[_File]], subject: str, query: Query) -> 
         yield SessionFault(subject, session, (), InputError(f"{paths[0].parent}: {words}."))
 
 
-def _runs(bolds: Sequence[_File], query: Query) -> list[list[_File]]:
-    """Group the series that a query asks for into runs, whose files differ in resolution only; in order."""
+def _queries(bolds: Sequence[_File], query: Query) -> dict[str | None, Query]:
+    """Settle for each session which space its series are taken from."""
+    names: dict[str | None, list[BidsName]] = {}
+    for file in bolds:
+        names.setdefault(file.session, []).append(file.name)
+    return {session: query.in_space(of_session) for session, of_session in names.items()}
+
+
+def _runs(bolds: Sequence[_File], queries: Mapping[str | None, Query]) -> list[list[_File]]:
+    """Group the series that are asked for into runs, whose files differ in resolution only; in order."""
     runs: dict[tuple[str, Entities], list[_File]] = {}
     for file in bolds:
+        query = queries[file.session]
         if fits(file.name, query) and query.wants_session(file.session):
             # Padded with zeros, run 2 sorts before run 10.
             key = tuple((key, value.zfill(6) if key == "run" else value) for key, value in file.series())
@@ -338,9 +349,15 @@ def _table_of(bold: _File, tables: Sequence[_File]) -> Path | None:
     return _present(_only(best, f"fit equally well as the confounds of {bold.path.name}").path)
 
 
-def _repetition_time(layout: "BIDSLayout", bold: Path) -> float | None:
-    """Repetition time in s from the JSON files that apply to a series; None where they do not say it."""
-    value = layout.get_metadata(str(bold)).get("RepetitionTime")
+def repetition_time(metadata: Mapping[str, Any], bold: Path) -> float | None:
+    """Read the repetition time in s from the JSON metadata of a series; None where they do not say it.
+
+    Raises
+    ------
+    InputError
+        If it is no number of seconds.
+    """
+    value = metadata.get("RepetitionTime")
     if value is None:
         return None
     try:

@@ -45,7 +45,9 @@ class Located:
 
     def with_custom(self, folder: Path | None) -> "Located":
         """Give the same with the folder of the user's own regressors among the datasets."""
-        return replace(self, others=(*self.others, (CUSTOM_LINK, folder))) if folder else self
+        if folder is None or self.session is not None:
+            return self
+        return replace(self, others=(*self.others, (CUSTOM_LINK, folder)))
 
     def uri(self, path: Path) -> str:
         """Name a file for ``Sources``: a ``bids:`` URI if a dataset holds it, else a ``file:`` one."""

@@ -5,9 +5,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from bids_deeptaskgen.bids.names import Entities, join_name, load_table
+from bids_deeptaskgen.bids.names import Entities, join_name, load_table, parse_name
 from bids_deeptaskgen.core.atomic import write_json, write_text
 from bids_deeptaskgen.core.run import SessionInputs
 
@@ -130,6 +130,7 @@ def write_completion(
     files: Iterable[Path],
     settings_hash: str,
     fingerprint: str,
+    contrasts: Sequence[str] = (),
 ) -> Path:
     """Write a session's quality figures, last of all: that they are there says that all else is.
 
@@ -144,6 +145,8 @@ def write_completion(
         What was written for the session.
     settings_hash, fingerprint : str
         Of what the files were made with and from; see `input_fingerprint`.
+    contrasts : sequence of str
+        Labels of the volumes of a 4-D image, in order; empty where each map is a file of its own.
 
     Returns
     -------
@@ -155,14 +158,48 @@ def write_completion(
         "SettingsHash": settings_hash,
         "InputFingerprint": fingerprint,
         "Files": sorted(file.relative_to(output_dir).as_posix() for file in files),
+        **({"Contrasts": list(contrasts)} if contrasts else {}),
     }
     description = load_table("outputs.json")["descriptions"]["qc"]
     write_json(path, {"Description": description, **metrics, "DeepTaskGen": record})
     return path
 
 
-def finished(output_dir: Path, session: Labelled, settings_hash: str, fingerprint: str) -> bool:
-    """Tell whether a session was done with these settings from this input, and all its files are there.
+class Maps(NamedTuple):
+    """What a completion record says of a session's maps.
+
+    Attributes
+    ----------
+    layout : {"3d", "4d"}
+        An image for each contrast, or one for all.
+    contrasts : tuple of str
+        Labels of the predicted maps, in the order of a 4-D image.
+    """
+
+    layout: str
+    contrasts: tuple[str, ...]
+
+    def cover(self, wanted: "Maps") -> bool:
+        """Whether all maps that are wanted are among these, in the same layout."""
+        return self.layout == wanted.layout and set(wanted.contrasts) <= set(self.contrasts)
+
+
+def recorded_maps(record: Mapping[str, Any]) -> Maps:
+    """Read from the ``DeepTaskGen`` part of a completion record which maps there are."""
+    if "Contrasts" in record:
+        return Maps("4d", tuple(record["Contrasts"]))
+    return Maps("3d", tuple(label for file in record["Files"] if (label := _contrast_of(file))))
+
+
+def _contrast_of(file: str) -> str | None:
+    """Label of a predicted map; None of other files."""
+    name = parse_name(file.rpartition("/")[2])
+    is_map = name.suffix == "statmap" and name.get("desc") == "predicted" and name.extension == ".nii.gz"
+    return name.get("contrast") if is_map else None
+
+
+def finished_maps(output_dir: Path, session: Labelled, settings_hash: str, fingerprint: str) -> Maps | None:
+    """Tell which maps of a session are there, made with these settings from this input.
 
     Parameters
     ----------
@@ -174,15 +211,42 @@ def finished(output_dir: Path, session: Labelled, settings_hash: str, fingerprin
 
     Returns
     -------
-    bool
+    Maps or None
+        None if the session is not done, or a file of it is gone.
     """
     try:
         content = json.loads(_completion_path(output_dir, session).read_text("utf-8"))
         record = content["DeepTaskGen"]
         same = (record["SettingsHash"], record["InputFingerprint"]) == (settings_hash, fingerprint)
-        return same and all((output_dir / file).is_file() for file in record["Files"])
+        if same and all((output_dir / file).is_file() for file in record["Files"]):
+            return recorded_maps(record)
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        pass
+    return None
+
+
+def finished(
+    output_dir: Path,
+    session: Labelled,
+    settings_hash: str,
+    fingerprint: str,
+    wanted: Maps | None = None,
+) -> bool:
+    """Tell whether a session was done with these settings from this input, and all its files are there.
+
+    Parameters
+    ----------
+    output_dir, session, settings_hash, fingerprint
+        As in `finished_maps`.
+    wanted : Maps or None
+        Maps that must be among those that are there, in this layout.
+
+    Returns
+    -------
+    bool
+    """
+    maps = finished_maps(output_dir, session, settings_hash, fingerprint)
+    return maps is not None and (wanted is None or maps.cover(wanted))
 
 
 def _completion_path(output_dir: Path, session: Labelled) -> Path:

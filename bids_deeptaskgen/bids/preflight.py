@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from bids_deeptaskgen.bids.names import (
     same_label,
     sort_entities,
 )
+from bids_deeptaskgen.filter_file import ANY
 
 VOLUME = (".nii.gz", ".nii")
 # No space- entity, or the person's own anatomy: fMRIPrep was asked for no template.
@@ -39,6 +40,10 @@ class Query:
         Only these; all where empty. Runs are compared as numbers: ``1`` is ``01``.
     custom : Path or None
         Folder with the user's own regressors of each run.
+    allowed : tuple of (str, tuple of str or None)
+        For keys of file names, the values to use; None stands for a name without that key, ``*`` for any.
+    fallback : str
+        Space of series to use where there are none in `space`; empty for none.
     """
 
     task: str = "rest"
@@ -48,6 +53,8 @@ class Query:
     sessions: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     custom: Path | None = None
+    allowed: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
+    fallback: str = ""
 
     def wants_run(self, run: str | None) -> bool:
         """Whether a run is asked for; a series without ``run-`` only when no run is named."""
@@ -56,6 +63,23 @@ class Query:
     def wants_session(self, session: str | None) -> bool:
         """Whether a session is asked for; data outside of ``ses-*`` only when no session is named."""
         return not self.sessions or session in self.sessions
+
+    def allows(self, entities: Entities) -> bool:
+        """Whether the filters let a name with these entities pass."""
+        values = dict(entities)
+        return all(_is_among(values.get(key), allowed) for key, allowed in self.allowed)
+
+    def in_space(self, names: Iterable[BidsName]) -> "Query":
+        """Give the query with the space that it comes down to, among a session's files."""
+        if self.fallback and not any(fits(name, self) for name in names):
+            return replace(self, space=self.fallback, fallback="")
+        return self
+
+
+def _is_among(value: str | None, allowed: tuple[str | None, ...]) -> bool:
+    if value is None:
+        return None in allowed
+    return any(one is not None and (one == ANY or same_label(value, one)) for one in allowed)
 
 
 @dataclass(frozen=True)
@@ -135,6 +159,7 @@ def fits(name: BidsName, query: Query) -> bool:
         is_series(name)
         and (name.get("task"), name.get("space"), name.get("desc")) == (query.task, query.space, query.desc)
         and query.wants_run(name.get("run"))
+        and query.allows(name.entities)
     )
 
 
@@ -203,6 +228,7 @@ def _look_into(folder: Path, subject: str, session: str | None, query: Query) ->
     if strange:
         # One file of somebody else means that nobody knows whose the others are.
         return Preflight(subject, session, reason=f"{func}: {misplaced_words(strange, subject, session)}")
+    query = query.in_space(names)
     usable = tuple(file for file, name in zip(files, names, strict=True) if fits(name, query))
     reason = "" if usable else f"{_why_not(names, query)} in {func}{_advice(names, query)}"
     return Preflight(subject, session, usable, reason)
@@ -217,7 +243,10 @@ def _why_not(names: list[BidsName], query: Query) -> str:
     if not of_run:
         asked = ", ".join(f"run-{run}" for run in query.runs)
         return f"no {asked} of task-{query.task} (runs found: {_listed(n.get('run') for n in of_task)})"
-    return _why_no_volumes(of_run, query)
+    allowed = [name for name in of_run if query.allows(name.entities)]
+    if not allowed:
+        return f"nothing of task-{query.task} passes --bids-filter-file"
+    return _why_no_volumes(allowed, query)
 
 
 def _why_no_volumes(names: list[BidsName], query: Query) -> str:
@@ -253,6 +282,8 @@ def _advice(names: list[BidsName], query: Query) -> str:
         return "; name the resting state's task with --task-id"
     if not any(query.wants_run(name.get("run")) for name in of_task):
         return "; mend --run-id or leave it out"
+    if not any(query.allows(name.entities) for name in of_task):
+        return "; mend it or leave it out"
     if query.desc != table["desc"]:
         return "; choose another --desc, or re-run what made these derivatives"
     return f"; re-run fMRIPrep with --output-spaces {table['output_spaces']}"

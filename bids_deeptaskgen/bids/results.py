@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
 from bids_deeptaskgen.bids.names import Entities, parse_name
-from bids_deeptaskgen.bids.outputs import output_path
+from bids_deeptaskgen.bids.outputs import Maps, output_path, recorded_maps
+from bids_deeptaskgen.core.grid import OUTPUT_GRID
+from bids_deeptaskgen.errors import InputError
 
 # Entities of one person's sessions and runs, which are averaged.
 _REPEATED = ("sub", "ses", "run", "dir", "desc")
@@ -27,7 +33,7 @@ class Result:
     metrics : dict
         Quality figures, one number each: those of runs are summed.
     settings_hash : str
-    contrasts : tuple of str
+    maps : Maps
         Labels of its predicted maps. Not the paths, which are many and follow from it: tens of thousands of
         people must fit into memory.
     """
@@ -37,7 +43,7 @@ class Result:
     entities: Entities
     metrics: dict[str, Any]
     settings_hash: str
-    contrasts: tuple[str, ...]
+    maps: Maps
 
     @property
     def series(self) -> Entities:
@@ -45,15 +51,56 @@ class Result:
         return tuple(pair for pair in self.entities if pair[0] not in _REPEATED)
 
     def statmap(self, output_dir: Path, contrast: str) -> Path:
-        """Name the predicted map of a contrast."""
+        """Name the image that holds the predicted map of a contrast."""
+        single = self.maps.layout == "3d"
         return output_path(
             output_dir,
-            "statmap",
+            "statmap" if single else "statmaps",
             subject=self.subject,
             session=self.session,
             entities=self.entities,
-            contrast=contrast,
+            **({"contrast": contrast} if single else {}),
         )
+
+    def read(self, output_dir: Path, contrasts: Sequence[str]) -> NDArray[np.float32]:
+        """Read predicted maps.
+
+        Parameters
+        ----------
+        output_dir : Path
+            Root of the dataset.
+        contrasts : sequence of str
+            Labels of maps that are there.
+
+        Returns
+        -------
+        array of shape (n_contrasts, 91, 109, 91)
+
+        Raises
+        ------
+        InputError
+            If an image cannot be read or is on another grid.
+        """
+        if self.maps.layout == "3d":
+            return np.stack([_read_map(self.statmap(output_dir, contrast)) for contrast in contrasts])
+        numbers = [self.maps.contrasts.index(contrast) for contrast in contrasts]
+        # One slice, since to come to a volume all that stands before it must be inflated.
+        volumes = _read_map(self.statmap(output_dir, ""), slice(min(numbers), max(numbers) + 1))
+        return np.stack([volumes[..., number - min(numbers)] for number in numbers])
+
+
+def _read_map(path: Path, volumes: slice | None = None) -> NDArray[np.float32]:
+    """Read a map, or some volumes of several maps with the last axis for them."""
+    try:
+        data = nib.load(path).dataobj
+        values = np.asarray(data if volumes is None else data[..., volumes], np.float32)
+    except Exception as error:
+        message = f"{path}: cannot be read ({error}).\nDelete it and do this person again."
+        raise InputError(message) from error
+    if values.shape[:3] != OUTPUT_GRID.shape or values.ndim != (3 if volumes is None else 4):
+        message = f"{path}: has shape {values.shape}, {OUTPUT_GRID.shape} is wanted.\nDo this person again."
+        raise InputError(message)
+    return values
 
 
 def _completion_records(output_dir: Path, subject: str = "*") -> Iterator[Path]:
@@ -130,17 +177,10 @@ def _read_result(output_dir: Path, path: Path, known: dict[Any, Any]) -> Result 
     content.pop("Description", None)
     name = parse_name(path.name)
     entities = name.without(("sub", "ses", "desc"))
-    contrasts = tuple(label for file in record["Files"] if (label := _contrast_of(file)))
+    maps = recorded_maps(record)
     metrics = {key: sum(value) if isinstance(value, list) else value for key, value in content.items()}
-    shared = [known.setdefault(value, value) for value in (entities, record["SettingsHash"], contrasts)]
+    shared = [known.setdefault(value, value) for value in (entities, record["SettingsHash"], maps)]
     return Result(str(name.get("sub")), name.get("ses"), shared[0], metrics, shared[1], shared[2])
-
-
-def _contrast_of(file: str) -> str | None:
-    """Label of a predicted map; None of other files."""
-    name = parse_name(file.rpartition("/")[2])
-    is_map = name.suffix == "statmap" and name.get("desc") == "predicted" and name.extension == ".nii.gz"
-    return name.get("contrast") if is_map else None
 
 
 def read_tsv(path: Path) -> list[dict[str, str]]:

@@ -1,6 +1,6 @@
 """What is said beside each map: what BIDS requires of derivatives, and where the map comes from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,15 +39,15 @@ class Provenance:
 
 
 def statmap_sidecar(
-    provenance: Provenance, contrast: Contrast | None, kind: str = "statmap"
+    provenance: Provenance, contrast: Contrast | Sequence[Contrast] | None, kind: str = "statmap"
 ) -> dict[str, Any]:
     """Describe a map, as BIDS requires of derivatives and as its user should know.
 
     Parameters
     ----------
     provenance : Provenance
-    contrast : Contrast or None
-        None for a connectome.
+    contrast : Contrast, sequence of Contrast, or None
+        Several for the volumes of a 4-D image, in order; None for a connectome.
     kind : str
         A key of ``desc`` in ``data/outputs.json``.
 
@@ -59,10 +59,15 @@ def statmap_sidecar(
     table = load_table("outputs.json")
     card = provenance.card
     description: str = table["descriptions"][table["desc"][kind]]
+    warped = {str(run["warped_from"]) for run in provenance.runs if "warped_from" in run}
+    if warped:
+        description = f"{description} {table['warped'].format(spaces=', '.join(sorted(warped)))}"
     sources = [uri for run in provenance.runs for uri in run["sources"]]
     own: dict[str, Any] = {} if card.for_science else {"Notice": card.notice}
-    if contrast is not None:
+    if isinstance(contrast, Contrast):
         own["Contrast"] = _contrast_entry(contrast, card.units)
+    elif contrast is not None:
+        own["Contrasts"] = [_contrast_entry(one, card.units) for one in contrast]
     own["Model"] = model_entry(card)
     own["SettingsHash"] = provenance.settings_hash
     own["Settings"] = dict(provenance.settings)

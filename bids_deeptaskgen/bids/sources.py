@@ -86,6 +86,9 @@ def maker_of(desc: str) -> str:
 
 def is_cleaned(located: Located, desc: str) -> bool:
     """Whether the series have been denoised before, so that nothing more is to be regressed out."""
+    if located.session is not None:
+        # Who names a table of confounds wants it used.
+        return all(run.confounds is None for run in located.session.runs)
     return located.kind != FMRIPREP or desc in load_table("queries.json")["made_by"]
 
 

@@ -3,7 +3,7 @@
 import argparse
 import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -13,6 +13,8 @@ from bids_deeptaskgen.values import AutoFloat, AutoInt
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
+# Headings in the order of what one must do; conventions are what all have, and what is looked for last.
+_GROUPS = ("options", "choose data", "choose model", "clean", "run", "conventions")
 _METAVARS = {int: "N", AutoInt: "{auto,N}", AutoFloat: "{auto,X}", Path: "PATH", str: "NAME"}
 
 
@@ -66,8 +68,8 @@ class Parser(argparse.ArgumentParser):
         options: dict[str, Declared] = {}
         for one in (one for each in settings_classes for one in declared(each)):
             options.setdefault(one.name, one)
-        # Sorting keeps the order otherwise: conventions are what all have, and what is looked for last.
-        for one in sorted(options.values(), key=lambda one: one.option.group == "conventions"):
+        # Sorting keeps the order otherwise.
+        for one in sorted(options.values(), key=lambda one: _GROUPS.index(one.option.group)):
             self._add_option(one)
         conventions = self.titled("conventions")
         conventions.add_argument("-h", "--help", action="help", help="show this text")
@@ -118,12 +120,13 @@ class Parser(argparse.ArgumentParser):
 
     def _hint(self, unknown: list[str]) -> str:
         names = [text.partition("=")[0].replace("_", "-") for text in unknown if text.startswith("--")]
-        near = [
-            match
-            for name in names
-            for match in difflib.get_close_matches(name, self._option_string_actions, 1)
-        ]
+        near = [match for name in names for match in self._near(name)]
         return f" (did you mean {', '.join(near)}?)" if near else ""
+
+    def _near(self, name: str) -> list[str]:
+        """Find the option that a name is the beginning of, or else the one that is spelt most like it."""
+        begun = [flag for flag in self._option_string_actions if flag.startswith(name)]
+        return begun[:1] or difflib.get_close_matches(name, self._option_string_actions, 1)
 
 
 def _metavar(one: Declared) -> str:
@@ -134,8 +137,12 @@ def _metavar(one: Declared) -> str:
     return _METAVARS.get(one.kind) or (one.option.unit.upper() or "X")
 
 
-def from_namespace(settings_class: type[AnySettings], namespace: argparse.Namespace) -> AnySettings:
-    """Make settings of what a parser found.
+def from_namespace(
+    settings_class: type[AnySettings],
+    namespace: argparse.Namespace,
+    config: Mapping[str, Any] | None = None,
+) -> AnySettings:
+    """Make settings of what a parser found, and what a settings file says beside it.
 
     Raises
     ------
@@ -143,7 +150,8 @@ def from_namespace(settings_class: type[AnySettings], namespace: argparse.Namesp
         If a value is not legal.
     """
     names = {one.name for one in declared(settings_class)}
-    return settings_class(**{name: value for name, value in vars(namespace).items() if name in names})
+    given = {name: value for name, value in vars(namespace).items() if name in names}
+    return settings_class(**{**(config or {}), **given})
 
 
 def to_argv(settings: Settings, *level: str) -> list[str]:

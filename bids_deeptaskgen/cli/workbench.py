@@ -11,6 +11,7 @@ from bids_deeptaskgen.settings import (
     ModelsImportSettings,
     ModelsInfoSettings,
     ModelsListSettings,
+    PredictSettings,
     SimulateSettings,
 )
 
@@ -19,6 +20,7 @@ PROG = "deeptaskgen"
 VERBS = {
     "demo": Command("bids_deeptaskgen.commands.demo:run", DemoSettings),
     "simulate": Command("bids_deeptaskgen.commands.simulate:run", SimulateSettings),
+    "predict": Command("bids_deeptaskgen.commands.predict:run", PredictSettings),
     "models list": Command("bids_deeptaskgen.commands.models_list:run", ModelsListSettings),
     "models fetch": Command("bids_deeptaskgen.commands.models_fetch:run", ModelsFetchSettings),
     "models info": Command("bids_deeptaskgen.commands.models:info", ModelsInfoSettings),

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.names import Entities
 from bids_deeptaskgen.bids.outputs import output_path, sidecar_path, write_tsv
@@ -24,6 +24,10 @@ from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.settings import GroupSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
+
+# Contrasts that are joined in one go through the people: memory is bounded, and 4-D images, which must be
+# inflated from their beginning, are not read 47 times.
+N_AT_ONCE = 8
 
 
 def run(settings: GroupSettings) -> int:
@@ -103,72 +107,72 @@ def _refuse_loss(output: Path, results: Sequence[Result]) -> None:
 
 
 def _write_maps(output: Path, series: Entities, results: Sequence[Result]) -> None:
-    """Write the maps over people of all contrasts, one contrast at a time."""
-    labels = dict.fromkeys(label for result in results for label in result.contrasts)
-    for number, label in enumerate(labels, start=1):
-        paths = _paths_of(output, results, label)
-        statistics = over_people(paths)
-        contrast, units = _contrast_of(paths[0][0][0])
-        task = dict(series).get("task", "rest")
-        for stat, values in (("mean", statistics.mean), ("sd", statistics.sd), ("count", statistics.count)):
-            path = output_path(output, "group_statmap", entities=series, contrast=label, stat=stat)
-            dtype = np.int32 if stat == "count" else np.float32
-            save_nifti(path, values, OUTPUT_GRID.matrix, dtype=dtype)
-            write_json(sidecar_path(path), group_sidecar(contrast, stat, task, len(paths), units))
-        logger.info("%s: %d people (%d of %d contrasts)", label, len(paths), number, len(labels))
+    """Write the maps over people of all contrasts, some contrasts at a time."""
+    labels = list(dict.fromkeys(label for result in results for label in result.maps.contrasts))
+    task = dict(series).get("task", "rest")
+    for start in range(0, len(labels), N_AT_ONCE):
+        batch = labels[start : start + N_AT_ONCE]
+        for number, (label, statistics) in enumerate(over_people(output, results, batch).items(), start + 1):
+            having = [result for result in results if label in result.maps.contrasts]
+            n_people = len({result.subject for result in having})
+            contrast, units = _contrast_of(output, having[0], label)
+            for stat in ("mean", "sd", "count"):
+                path = output_path(output, "group_statmap", entities=series, contrast=label, stat=stat)
+                dtype = np.int32 if stat == "count" else np.float32
+                save_nifti(path, getattr(statistics, stat), OUTPUT_GRID.matrix, dtype=dtype)
+                write_json(sidecar_path(path), group_sidecar(contrast, stat, task, n_people, units))
+            logger.info("%s: %d people (%d of %d contrasts)", label, n_people, number, len(labels))
 
 
-def _paths_of(output: Path, results: Sequence[Result], contrast: str) -> list[list[list[Path]]]:
-    """List the maps of a contrast by person, session and run."""
-    people: dict[str, dict[str | None, list[Path]]] = {}
-    for result in results:
-        if contrast in result.contrasts:
-            sessions = people.setdefault(result.subject, {})
-            sessions.setdefault(result.session, []).append(result.statmap(output, contrast))
-    return [list(sessions.values()) for sessions in people.values()]
-
-
-def over_people(paths: Sequence[Sequence[Sequence[Path]]]) -> MapStatistics:
-    """Go through the maps of a contrast, a person at a time.
+def over_people(
+    output: Path, results: Sequence[Result], contrasts: Sequence[str]
+) -> dict[str, MapStatistics]:
+    """Go through the maps of some contrasts, a person at a time.
 
     The runs of a session are averaged first, then the sessions of a person: else a session of two runs
     (``--no-combine-runs``) counted twice.
 
     Parameters
     ----------
-    paths : sequence of sequence of sequence of Path
-        Maps of each person, session and run.
+    output : Path
+        Root of the dataset.
+    results : sequence of Result
+    contrasts : sequence of str
+        Labels.
 
     Returns
     -------
-    MapStatistics
+    dict of str to MapStatistics
 
     Raises
     ------
     InputError
         If a map cannot be read or is on another grid.
     """
-    statistics = MapStatistics(OUTPUT_GRID.shape)
-    for sessions in paths:
-        statistics.add(average(average(_read_map(path) for path in runs) for runs in sessions))
+    statistics = {label: MapStatistics(OUTPUT_GRID.shape) for label in contrasts}
+    people: dict[str, dict[str | None, list[Result]]] = {}
+    for result in results:
+        people.setdefault(result.subject, {}).setdefault(result.session, []).append(result)
+    for sessions in people.values():
+        maps = [[_maps_of(output, run, contrasts) for run in runs] for runs in sessions.values()]
+        for label, joined in statistics.items():
+            having = [[run[label] for run in runs if label in run] for runs in maps]
+            if any(having):
+                joined.add(average(average(runs) for runs in having if runs))
     return statistics
 
 
-def _read_map(path: Path) -> np.ndarray[Any, np.dtype[np.float32]]:
-    try:
-        values = np.asarray(nib.load(path).dataobj, np.float32)
-    except Exception as error:
-        message = f"{path}: cannot be read ({error}).\nDelete it and do this person again."
-        raise InputError(message) from error
-    if values.shape != OUTPUT_GRID.shape:
-        message = f"{path}: has shape {values.shape}, {OUTPUT_GRID.shape} is wanted.\nDo this person again."
-        raise InputError(message)
-    return values
+def _maps_of(output: Path, result: Result, contrasts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    """Read those of some contrasts that a session has."""
+    present = [label for label in contrasts if label in result.maps.contrasts]
+    return dict(zip(present, result.read(output, present), strict=True)) if present else {}
 
 
-def _contrast_of(path: Path) -> tuple[Contrast, str]:
+def _contrast_of(output: Path, result: Result, label: str) -> tuple[Contrast, str]:
     """Read what the sidecar of a map says of its contrast."""
-    entry = json.loads(sidecar_path(path).read_text("utf-8"))["DeepTaskGen"]["Contrast"]
+    own = json.loads(sidecar_path(result.statmap(output, label)).read_text("utf-8"))["DeepTaskGen"]
+    entries = [own["Contrast"]] if "Contrast" in own else own["Contrasts"]
+    entry = next(entry for entry in entries if entry["Label"] == label)
     contrast = Contrast(entry["Label"], entry["SourceName"], entry["Task"], entry["TypicalRetestCorrelation"])
     return contrast, entry["Units"]
 

@@ -5,21 +5,18 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from bids_deeptaskgen.bids.dataset import dataset_settings_hash, write_dataset_files
-from bids_deeptaskgen.bids.locate import is_person
 from bids_deeptaskgen.bids.located import Located
 from bids_deeptaskgen.bids.outputs import write_tsv
 from bids_deeptaskgen.bids.preflight import Preflight
-from bids_deeptaskgen.bids.results import settings_hashes
-from bids_deeptaskgen.bids.sources import is_cleaned, locate, look_up
+from bids_deeptaskgen.bids.sources import locate, look_up
+from bids_deeptaskgen.commands.folders import check_folders, refuse_mixture
 from bids_deeptaskgen.commands.plan import describe_plan
+from bids_deeptaskgen.commands.settle import check_template_warp, settled
 from bids_deeptaskgen.core.atomic import place, sweep_stale, write_text
-from bids_deeptaskgen.core.regressors import PRESETS
-from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.bundle import Bundle, load_bundle
 from bids_deeptaskgen.resources import find_model
 from bids_deeptaskgen.settings import ParticipantSettings, science_settings, settings_hash
@@ -35,9 +32,12 @@ from bids_deeptaskgen.workflow.records import (
     discard_others,
     read_records,
 )
-from bids_deeptaskgen.workflow.results import software_versions
+from bids_deeptaskgen.workflow.results import software_versions, wanted_maps
 
 logger = logging.getLogger("bids_deeptaskgen")
+
+# With more, file systems of clusters suffer from 94 files a person.
+MANY_PEOPLE = 1000
 
 
 def run(settings: ParticipantSettings) -> int:
@@ -66,20 +66,38 @@ def run(settings: ParticipantSettings) -> int:
 
 
 def run_located(settings: ParticipantSettings, located: Located) -> int:
-    """Predict the maps of everyone in datasets that have been found; see `run`."""
+    """Predict the maps of everyone in datasets that have been found.
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+    located : Located
+
+    Returns
+    -------
+    int
+        Exit code, as of `run`.
+    """
     bundle = load_bundle(find_model(settings.model).absolute())
     _introduce(bundle)
     settings = settled(settings, bundle, located)
     located = located.with_custom(settings.custom_confounds)
-    _check_folders(settings, located.root)
+    check_folders(settings, located.root)
     rows = look_up(located, query_of(settings))
     usable = sorted({row.subject for row in rows if not row.reason})
     _echo(preflight_table(rows))
+    check_template_warp(rows)
+    if len(usable) > MANY_PEOPLE and settings.output_layout == "3d":
+        n_files = 2 * len(wanted_maps(settings, bundle).contrasts)
+        logger.warning(
+            "%d people with %d files each: --output-layout 4d would write one image and one JSON for each.",
+            len(usable), n_files,
+        )  # fmt: skip
     hash_now = settings_hash(settings, bundle.science_sha256)
     if usable:
-        _refuse_mixture(settings, hash_now, usable)
+        refuse_mixture(settings, hash_now, usable)
     if settings.dry_run:
-        _echo(describe_plan(settings, bundle.card, hash_now, rows))
+        _echo(describe_plan(settings, bundle, hash_now, rows))
         return 0 if usable else 3
     if not usable:
         return _close(settings, _unusable(rows))
@@ -98,42 +116,6 @@ def run_located(settings: ParticipantSettings, located: Located) -> int:
         settings.output_dir,
     )
     return code or 1
-
-
-def settled(settings: ParticipantSettings, bundle: Bundle, located: Located) -> ParticipantSettings:
-    """Put what was found in the place of what was left open: hash and sidecars tell what was done.
-
-    Raises
-    ------
-    UserError
-        If a dataset was named that these settings do not use.
-    """
-    if settings.input_mask == "card":
-        settings = replace(settings, input_mask=bundle.card.input_mask)
-    cleaned = is_cleaned(located, settings.desc)
-    if settings.nuisance_regressors == "auto":
-        settings = replace(settings, nuisance_regressors="none" if cleaned else "acompcor")
-    preset = PRESETS[settings.nuisance_regressors]
-    if preset.removes_global_signal:
-        logger.warning(
-            "--nuisance-regressors %s removes the global signal, which no published model was trained "
-            "without: predictions may be off in ways that nobody has measured.",
-            settings.nuisance_regressors,
-        )
-    if cleaned and preset.needs_table:
-        logger.warning(
-            "--nuisance-regressors %s on series that were denoised before: what is regressed out twice, or "
-            "after another filter, may bring back what was removed (Lindquist et al. 2019).",
-            settings.nuisance_regressors,
-        )
-    if located.other("aroma") and not preset.aroma:
-        message = (
-            f"-d named aroma={located.other('aroma')}, which --nuisance-regressors "
-            f"{settings.nuisance_regressors} does not use.\nAdd --nuisance-regressors aroma (its noise "
-            "components) or --desc nonaggrDenoised (its cleaned series), or leave it out."
-        )
-        raise UserError(message)
-    return settings
 
 
 def compute(
@@ -168,6 +150,7 @@ def compute(
         settings_hash=hash_now,
         versions=versions,
         bids_dir=settings.bids_dir,
+        participants=settings.participants_tsv,
     )
     write_text(log_path(output, "settings.toml"), to_toml(settings))
     work = settings.work_dir or output / "work"
@@ -214,60 +197,6 @@ def _sweep(output: Path, subjects: Sequence[str], connectomes: Path) -> None:
         sweep_stale(folder, below=False)
     for subject in subjects:
         sweep_stale(output / f"sub-{subject}")
-
-
-def _check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
-    """Refuse an output or work folder that is a file, and an output folder with a dataset of others."""
-    output = settings.output_dir
-    for name, folder in (("OUTPUT_DIR", output), ("--work-dir", settings.work_dir)):
-        place = next((path for path in (folder, *folder.parents) if path.exists()), None) if folder else None
-        if place and not place.is_dir():
-            message = f"{name} is {folder}, but {place} is a file.\nChoose another folder."
-            raise UserError(message)
-        if folder:
-            _refuse_inside_person(name, folder, (settings.bids_dir, derivatives))
-    found = output / "dataset_description.json"
-    if found.exists() and dataset_settings_hash(output) is None:
-        message = (
-            f"OUTPUT_DIR is {output}, which holds another dataset: its {found.name} is of other software.\n"
-            f"Choose a new folder, e.g. {derivatives.parent / 'deeptaskgen'}."
-        )
-        raise UserError(message)
-
-
-def _refuse_inside_person(name: str, folder: Path, datasets: Sequence[Path]) -> None:
-    """Refuse to write where a person's files are, among which the maps would be looked for as input."""
-    for root in datasets:
-        if not folder.resolve().is_relative_to(root.resolve()):
-            continue
-        first = next(iter(folder.resolve().relative_to(root.resolve()).parts), "")
-        if is_person(first):
-            message = (
-                f"{name} is {folder}, inside the folder of a person, {root / first}.\nChoose another folder."
-            )
-            raise UserError(message)
-
-
-def _refuse_mixture(settings: ParticipantSettings, hash_now: str, subjects: Sequence[str]) -> None:
-    """Refuse to put maps of these settings among maps of others.
-
-    The completion records decide: the dataset's description tells what was begun last. Where it tells of
-    these settings, the records of these people are enough, so that the many runs of a Slurm array need not
-    read everybody's.
-    """
-    output = settings.output_dir
-    of = subjects if dataset_settings_hash(output) == hash_now else ()
-    other = next((path for path, made_with in settings_hashes(output, of) if made_with != hash_now), None)
-    if other is None:
-        return
-    if not settings.overwrite:
-        message = (
-            f"{output}: holds maps that were made with other settings or another model (see the sidecars of "
-            f"those that belong to {other.relative_to(output)}).\n"
-            "Choose another OUTPUT_DIR, or replace those maps with --overwrite."
-        )
-        raise UserError(message)
-    logger.warning("%s: maps of other settings are replaced person by person (--overwrite).", output)
 
 
 def _introduce(bundle: Bundle) -> None:

@@ -5,22 +5,25 @@ from math import ceil
 
 from bids_deeptaskgen.bids.dataset import methods_sentences
 from bids_deeptaskgen.bids.names import Entities
+from bids_deeptaskgen.bids.outputs import Maps
 from bids_deeptaskgen.bids.preflight import Preflight
 from bids_deeptaskgen.bids.results import read_results
+from bids_deeptaskgen.nn.bundle import Bundle
 from bids_deeptaskgen.nn.card import Card
 from bids_deeptaskgen.settings import ParticipantSettings, science_settings
+from bids_deeptaskgen.workflow.results import wanted_maps
 
 
 def describe_plan(
-    settings: ParticipantSettings, card: Card, settings_hash: str, rows: Sequence[Preflight]
+    settings: ParticipantSettings, bundle: Bundle, settings_hash: str, rows: Sequence[Preflight]
 ) -> str:
     """Say how the maps would be made, in how many chunks, who is done and who is to do.
 
     Parameters
     ----------
     settings : ParticipantSettings
-    card : Card
-        Of the model.
+    bundle : Bundle
+        The model.
     settings_hash : str
         Of the settings and the model; maps of others count as not done.
     rows : sequence of Preflight
@@ -32,12 +35,12 @@ def describe_plan(
     """
     cleaning, sampling = methods_sentences(science_settings(settings))
     usable = sorted({row.subject for row in rows if not row.reason})
-    done = _done(settings, settings_hash, rows)
+    done = _done(settings, wanted_maps(settings, bundle), settings_hash, rows)
     to_do = [subject for subject in usable if subject not in done]
     n_chunks = ceil(len(usable) / settings.chunk_size)
     lines = [
         f"Cleaning: --nuisance-regressors {settings.nuisance_regressors}. {_one_line(cleaning)}",
-        f"Windows: {_windows(settings, card)}. {_one_line(sampling)}",
+        f"Windows: {_windows(settings, bundle.card)}. {_one_line(sampling)}",
         f"Chunks: {n_chunks} of up to {settings.chunk_size} people.",
         f"Done already, unless their input has changed: {_people(sorted(done))}",
         f"To do: {_people(to_do)}",
@@ -46,13 +49,15 @@ def describe_plan(
     return "\n".join(lines)
 
 
-def _done(settings: ParticipantSettings, settings_hash: str, rows: Sequence[Preflight]) -> set[str]:
+def _done(
+    settings: ParticipantSettings, wanted: Maps, settings_hash: str, rows: Sequence[Preflight]
+) -> set[str]:
     """Tell who has all their maps, by names and completion records; no input is opened for it."""
     usable = [row for row in rows if not row.reason]
     finished: dict[tuple[str, str | None], set[Entities]] = {}
     subjects = sorted({row.subject for row in usable})
     for result in read_results(settings.output_dir, subjects) if subjects else ():
-        if result.settings_hash == settings_hash:
+        if result.settings_hash == settings_hash and result.maps.cover(wanted):
             finished.setdefault((result.subject, result.session), set()).add(result.entities)
     left = {
         row.subject

@@ -5,7 +5,7 @@ TemplateFlow's grid (RAS). Both have 91x109x91 voxels at the same points of spac
 comparison of shapes cannot tell them apart: everything here goes by the affine.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
+Warp = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 # Far more than rounding to float32 or to text leaves in an affine, far less than any real shift.
@@ -94,7 +95,9 @@ def model_to_output(volume: Array) -> Array:
     return placed[..., ::-1, :, :]
 
 
-def voxel_positions(source: Grid, target: Grid, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+def voxel_positions(
+    source: Grid, target: Grid, wanted: NDArray[np.bool_], warp: Warp | None = None
+) -> NDArray[np.float64]:
     """Where voxels of one grid lie in another, in voxel units.
 
     Parameters
@@ -102,12 +105,18 @@ def voxel_positions(source: Grid, target: Grid, wanted: NDArray[np.bool_]) -> ND
     source, target : Grid
         Grid of the image at hand; grid whose voxels are asked for.
     wanted : boolean array of target's shape
+    warp : callable, optional
+        From points (mm) of the target's space to those of the source's, of shape (n_wanted, 3).
 
     Returns
     -------
     array of shape (n_wanted, 3)
         Indices i, j, k in ``source``, not rounded, in C order of ``wanted``.
     """
+    if warp is not None:
+        points_mm = warp(np.argwhere(wanted) @ target.matrix[:3, :3].T + target.matrix[:3, 3])
+        to_source = np.linalg.inv(source.matrix)
+        return np.asarray(points_mm @ to_source[:3, :3].T + to_source[:3, 3])
     to_source = np.linalg.inv(source.matrix) @ target.matrix
     return np.argwhere(wanted) @ to_source[:3, :3].T + to_source[:3, 3]
 
@@ -188,7 +197,7 @@ class Sampler:
                         row += weight * volume[corner]
 
 
-def make_sampler(source: Grid, target: Grid, wanted: NDArray[np.bool_]) -> Sampler:
+def make_sampler(source: Grid, target: Grid, wanted: NDArray[np.bool_], warp: Warp | None = None) -> Sampler:
     """Find how to sample ``wanted`` voxels of ``target`` from images on ``source``.
 
     Grids that are the same points of space (whatever the order or sign of the axes) are matched by index,
@@ -198,12 +207,14 @@ def make_sampler(source: Grid, target: Grid, wanted: NDArray[np.bool_]) -> Sampl
     ----------
     source, target : Grid
     wanted : boolean array of target's shape
+    warp : callable, optional
+        As in `voxel_positions`.
 
     Returns
     -------
     Sampler
     """
-    positions = voxel_positions(source, target, wanted)
+    positions = voxel_positions(source, target, wanted, warp)
     nearest = np.rint(positions)
     limit = np.array(source.shape) - 1
     # A hundredth of a voxel is far more than rounding leaves and far less than any real shift.

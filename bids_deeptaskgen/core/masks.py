@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.core.grid import MODEL_GRID, Grid, Sampler, make_sampler
 from bids_deeptaskgen.core.niftistream import load_image, open_series
 from bids_deeptaskgen.core.run import RunInputs
+from bids_deeptaskgen.core.templatewarp import WARPED_SPACE, to_warped_space
 from bids_deeptaskgen.errors import InputError
 
 # Below this overlap with the model's brain mask, the mask is of another space or another person.
@@ -34,7 +35,8 @@ def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> S
         If the mask is not on the BOLD's grid, is empty, or is of another brain.
     """
     mask = read_mask(run.mask, grid) if run.mask else nonzero_voxels(run.bold, grid)
-    sampler = make_sampler(grid, MODEL_GRID, brain_mask).within(mask)
+    warp = to_warped_space if run.space == WARPED_SPACE else None
+    sampler = make_sampler(grid, MODEL_GRID, brain_mask, warp).within(mask)
     # In mm3, since the two masks may have voxels of different size.
     volumes_mm3 = [
         float(np.prod(g.voxel_sizes_mm)) * n

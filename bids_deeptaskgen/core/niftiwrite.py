@@ -1,6 +1,7 @@
 """Compressed NIfTI files: fast, the same bytes every time, whole or not there."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,6 +11,7 @@ from isal import igzip
 from numpy.typing import DTypeLike, NDArray
 
 from bids_deeptaskgen.core.atomic import atomic_path
+from bids_deeptaskgen.core.grid import Grid
 
 # Level 1 of isal is 4.6 times as fast as nibabel's default, for 2% larger files.
 GZIP_LEVEL = 1
@@ -145,6 +147,22 @@ def save_nifti(
     stored = np.dtype(dtype).newbyteorder("<")
     header = nifti_header(data.shape, affine, stored, t_r=t_r, slope=slope)
     write_gzip(path, _serialised(header, data, stored, slope))
+
+
+def save_maps(path: Path, maps: Iterable[Array], n_maps: int, grid: Grid) -> None:
+    """Write maps as the volumes of one image, as `save_nifti` does; they may be made one by one.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file shall be.
+    maps : iterable of arrays of the grid's shape
+    n_maps : int
+        How many there are.
+    grid : Grid
+    """
+    header = nifti_header((*grid.shape, n_maps), grid.matrix, np.dtype("<f4"))
+    write_gzip(path, chain([header], (np.ascontiguousarray(volume.T, dtype="<f4") for volume in maps)))
 
 
 def _serialised(

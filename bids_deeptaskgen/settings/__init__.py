@@ -2,12 +2,14 @@
 
 from bids_deeptaskgen.settings.app import GroupSettings, ParticipantSettings
 from bids_deeptaskgen.settings.base import Settings, science_settings, settings_hash
+from bids_deeptaskgen.settings.prediction import PredictionSettings
 from bids_deeptaskgen.settings.workbench import (
     DemoSettings,
     ModelsFetchSettings,
     ModelsImportSettings,
     ModelsInfoSettings,
     ModelsListSettings,
+    PredictSettings,
     SimulateSettings,
 )
 
@@ -19,6 +21,8 @@ __all__ = [
     "ModelsInfoSettings",
     "ModelsListSettings",
     "ParticipantSettings",
+    "PredictSettings",
+    "PredictionSettings",
     "Settings",
     "SimulateSettings",
     "science_settings",

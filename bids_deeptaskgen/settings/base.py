@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bids_deeptaskgen.filter_file import FilterFile
 from bids_deeptaskgen.option import declared, option
 from bids_deeptaskgen.values import at_least, plain_label
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """What all commands have.
 
@@ -24,7 +25,6 @@ class Settings:
 
     verbose: int = option(
         0,
-        kw_only=True,
         count=True,
         flags=("-v",),
         group="conventions",
@@ -58,6 +58,8 @@ def science_settings(settings: Settings) -> dict[str, Any]:
 
 def _plain(value: object) -> object:
     """Turn a value into one that JSON can hold and that is the same wherever it is run."""
+    if isinstance(value, FilterFile):
+        return value.as_json()
     if isinstance(value, tuple):
         return sorted({plain_label(label) for label in value})
     # Folders lie elsewhere in a container; what is in their files belongs to the input's fingerprint.

@@ -14,7 +14,8 @@ from bids_deeptaskgen.core.confounds import Cleaning
 from bids_deeptaskgen.core.person import PersonConnectome, connect_person
 from bids_deeptaskgen.core.plan import Demands
 from bids_deeptaskgen.core.quality import coverage_of_rois, quality_metrics
-from bids_deeptaskgen.core.run import SessionInputs
+from bids_deeptaskgen.core.run import RunInputs, SessionInputs
+from bids_deeptaskgen.core.templatewarp import TRANSFORM, WARPED_SPACE
 from bids_deeptaskgen.nn.bundle import Bundle
 from bids_deeptaskgen.settings import ParticipantSettings
 from bids_deeptaskgen.workflow.faults import as_record, noted
@@ -31,6 +32,7 @@ from bids_deeptaskgen.workflow.records import (
     read_record,
     waiting_path,
 )
+from bids_deeptaskgen.workflow.results import wanted_maps
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -44,6 +46,8 @@ def query_of(settings: ParticipantSettings) -> Query:
         sessions=settings.session_label,
         runs=settings.run_id,
         custom=settings.custom_confounds,
+        allowed=settings.bids_filter_file.allowed if settings.bids_filter_file else (),
+        fallback=WARPED_SPACE if settings.allow_template_warp else "",
     )
 
 
@@ -88,10 +92,11 @@ def _connect(job: Job, session: SessionInputs | SessionFault, record: Record) ->
     waiting = waiting_path(job, record, fingerprint)
     discard_outdated(waiting)
     note_file, connectome = waiting.with_suffix(".json"), waiting.with_suffix(".npy")
-    if finished(job.settings.output_dir, session, job.settings_hash, fingerprint):
+    wanted = wanted_maps(job.settings, bundle)
+    if finished(job.settings.output_dir, session, job.settings_hash, fingerprint, wanted):
         # A run that was killed between the two has not thrown it away.
         discard(connectome)
-        return record.now(status=PRESENT, n_maps=len(bundle.card.contrasts))
+        return record.now(status=PRESENT, n_maps=len(wanted.contrasts))
     if note_file.exists() and connectome.exists():
         logger.info("%s: the connectome of an earlier run that was broken off is used", record.name)
         return read_record(note_file).now(connectome=str(connectome))
@@ -127,6 +132,13 @@ def _demands(settings: ParticipantSettings, bundle: Bundle) -> Demands:
     )
 
 
+def _warp_of(run: RunInputs) -> dict[str, str]:
+    """Say how a run came to the model's space, if it was in another."""
+    if run.fsl_warp:
+        return {"warped_with": f"{TOOL} of FSL"}
+    return {"warped_with": TRANSFORM, "warped_from": run.space} if run.space == WARPED_SPACE else {}
+
+
 def _facts(job: Job, session: SessionInputs, person: PersonConnectome, bundle: Bundle) -> dict[str, object]:
     """Gather what sidecars and the quality file will say of the input."""
     grey_matter = bundle.output_mask[bundle.brain_mask]
@@ -137,7 +149,7 @@ def _facts(job: Job, session: SessionInputs, person: PersonConnectome, bundle: B
                 "sources": [job.located.uri(path) for path in run.files],
                 "regressors": list(plan.regressors.names),
                 **({"regressor_sources": plan.regressors.sources} if plan.regressors.sources else {}),
-                **({"warped_with": f"{TOOL} (FSL)"} if run.fsl_warp else {}),
+                **_warp_of(run),
                 "n_residual_dof": plan.n_residual_dof,
                 "n_volumes": plan.series.n_volumes,
                 "n_volumes_kept": len(plan.kept),

@@ -17,7 +17,7 @@ from bids_deeptaskgen.bids.outputs import finished
 from bids_deeptaskgen.workflow.faults import as_record, noted
 from bids_deeptaskgen.workflow.models import load_model
 from bids_deeptaskgen.workflow.records import CONNECTED, PRESENT, Job, Record, discard, flatten
-from bids_deeptaskgen.workflow.results import write_results
+from bids_deeptaskgen.workflow.results import wanted_maps, write_results
 
 if TYPE_CHECKING:
     from bids_deeptaskgen.nn.predict import Network
@@ -90,7 +90,8 @@ def _predict(
     from bids_deeptaskgen.nn.predict import predict_windows
 
     maps: list[Maps] = []
-    done = (job.settings.output_dir, record, job.settings_hash, record.facts["input_fingerprint"])
+    wanted = wanted_maps(job.settings, load_model(job.model))
+    done = (job.settings.output_dir, record, job.settings_hash, record.facts["input_fingerprint"], wanted)
 
     def compute() -> Record:
         try:
@@ -99,7 +100,7 @@ def _predict(
             # Another run may have been faster with this person, and have thrown the connectome away.
             if not finished(*done):
                 raise
-            return record.now(status=PRESENT, n_maps=len(load_model(job.model).card.contrasts))
+            return record.now(status=PRESENT, n_maps=len(wanted.contrasts))
         return record
 
     made = as_record(job, record, compute)

@@ -1,26 +1,30 @@
 """What is written for one session of a person: maps, sidecars, quality figures."""
 
 import json
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.outputs import (
+    Maps,
+    finished_maps,
     output_path,
     sidecar_path,
     write_completion,
     write_tsv,
 )
 from bids_deeptaskgen.bids.sidecars import Provenance, statmap_sidecar
+from bids_deeptaskgen.contrasts import choose_contrasts
 from bids_deeptaskgen.core.atomic import write_json
 from bids_deeptaskgen.core.grid import OUTPUT_GRID, model_to_output
-from bids_deeptaskgen.core.niftiwrite import save_nifti
+from bids_deeptaskgen.core.niftiwrite import save_maps, save_nifti
 from bids_deeptaskgen.nn.bundle import Bundle, unmask
-from bids_deeptaskgen.settings import science_settings
+from bids_deeptaskgen.settings import ParticipantSettings, science_settings
 from bids_deeptaskgen.workflow.models import load_model
 from bids_deeptaskgen.workflow.records import DONE, Job, Record
 
@@ -34,6 +38,12 @@ LIBRARIES = ("torch", "numpy", "scipy", "nibabel", "pybids", "nipype")
 def software_versions() -> dict[str, str]:
     """List the versions of this software and of the libraries that the numbers depend on."""
     return {name: version(name) for name in ("bids-deeptaskgen", *LIBRARIES)}
+
+
+def wanted_maps(settings: ParticipantSettings, bundle: Bundle) -> Maps:
+    """Tell which maps the settings ask for."""
+    labels = choose_contrasts(bundle.card.contrasts, settings.contrasts)
+    return Maps(settings.output_layout, labels)
 
 
 def write_results(job: Job, record: Record, mean: Floats, sd: Floats | None, device: str) -> Record:
@@ -61,26 +71,22 @@ def write_results(job: Job, record: Record, mean: Floats, sd: Floats | None, dev
         "entities": record.entities,
     }
     completion = output_path(output, "qc_metrics", **names)
-    provenance = _provenance(job, record, bundle, device)
-    images = [
-        (
-            output_path(output, kind, contrast=contrast.label, **names),
-            values,
-            statmap_sidecar(provenance, contrast, kind),
-        )
-        for kind, maps in (("statmap", mean), ("window_sd", sd))
-        if maps is not None
-        for contrast, values in zip(bundle.card.contrasts, maps, strict=True)
-    ]
+    wanted = wanted_maps(job.settings, bundle)
+    fingerprint = record.facts["input_fingerprint"]
+    # Maps that an earlier run was asked for stay in the dataset: they are written again.
+    earlier = finished_maps(output, record, job.settings_hash, fingerprint)
+    labels = {*wanted.contrasts, *(earlier.contrasts if earlier else ())}
+    chosen = [one for one, contrast in enumerate(bundle.card.contrasts) if contrast.label in labels]
+    images = list(_images(job, record, bundle, device, chosen, {"statmap": mean, "window_sd": sd}))
     coverage = output_path(output, "qc_rois", **names)
-    files = [coverage, *(file for path, _, _ in images for file in (path, sidecar_path(path)))]
+    files = [coverage, *(file for image in images for file in (image.path, sidecar_path(image.path)))]
     # First of all, since only the completion record of an earlier run knows them.
     for left in _files_of(completion, output) - set(files):
         left.unlink(missing_ok=True)
     # From here until the end the session counts as not done.
     completion.unlink(missing_ok=True)
-    for path, values, sidecar in images:
-        _write_map(path, values, bundle, sidecar)
+    for image in images:
+        _write_image(image, bundle)
     rois = list(range(1, len(record.facts["roi_coverage"]) + 1))
     write_tsv(coverage, {"roi": rois, "coverage": record.facts["roi_coverage"]})
     write_completion(
@@ -89,15 +95,56 @@ def write_results(job: Job, record: Record, mean: Floats, sd: Floats | None, dev
         record.facts["metrics"],
         files=files,
         settings_hash=job.settings_hash,
-        fingerprint=record.facts["input_fingerprint"],
+        fingerprint=fingerprint,
+        contrasts=[bundle.card.contrasts[one].label for one in chosen] if wanted.layout == "4d" else (),
     )
-    return record.now(status=DONE, n_maps=len(mean))
+    return record.now(status=DONE, n_maps=len(chosen))
 
 
-def _write_map(path: Path, values: Floats, bundle: Bundle, sidecar: dict[str, Any]) -> None:
-    volume = model_to_output(unmask(values, bundle.output_mask))
-    save_nifti(path, volume, OUTPUT_GRID.matrix)
-    write_json(sidecar_path(path), sidecar)
+class _Image(NamedTuple):
+    """An image to be written: one map, or the maps of several contrasts, and what is said beside it."""
+
+    path: Path
+    maps: Floats
+    sidecar: dict[str, Any]
+
+
+def _images(
+    job: Job,
+    record: Record,
+    bundle: Bundle,
+    device: str,
+    chosen: Sequence[int],
+    maps: dict[str, Floats | None],
+) -> Iterator[_Image]:
+    """Lay out the maps of the chosen contrasts as images: one each, or one for all of them."""
+    names: dict[str, Any] = {
+        "subject": record.subject,
+        "session": record.session,
+        "entities": record.entities,
+    }
+    output, provenance = job.settings.output_dir, _provenance(job, record, bundle, device)
+    contrasts = [bundle.card.contrasts[one] for one in chosen]
+    for kind, values in maps.items():
+        if values is None:
+            continue
+        if job.settings.output_layout == "4d":
+            path = output_path(output, f"{kind}s", **names)
+            yield _Image(path, values[chosen], statmap_sidecar(provenance, contrasts, f"{kind}s"))
+            continue
+        for one, contrast in zip(chosen, contrasts, strict=True):
+            path = output_path(output, kind, contrast=contrast.label, **names)
+            yield _Image(path, values[one], statmap_sidecar(provenance, contrast, kind))
+
+
+def _write_image(image: _Image, bundle: Bundle) -> None:
+    if image.maps.ndim == 1:
+        volume = model_to_output(unmask(image.maps, bundle.output_mask))
+        save_nifti(image.path, volume, OUTPUT_GRID.matrix)
+    else:
+        volumes = (model_to_output(unmask(values, bundle.output_mask)) for values in image.maps)
+        save_maps(image.path, volumes, len(image.maps), OUTPUT_GRID)
+    write_json(sidecar_path(image.path), image.sidecar)
 
 
 def _files_of(completion: Path, output: Path) -> set[Path]:

@@ -136,8 +136,8 @@ def test_what_is_kept_of_a_person_takes_little_memory(output):
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(results) == 33
-    assert results[5].contrasts is results[6].contrasts
-    assert results[5].contrasts == tuple(sorted(LABELS))
+    assert results[5].maps is results[6].maps
+    assert results[5].maps == ("3d", tuple(sorted(LABELS)))
     assert kept / len(results) < 3000
 
 

@@ -6,14 +6,15 @@ import pytest
 
 from bids_deeptaskgen.bids.dataset import write_dataset_files
 from bids_deeptaskgen.bids.located import Located
-from bids_deeptaskgen.bids.outputs import write_completion
+from bids_deeptaskgen.bids.outputs import output_path, write_completion
 from bids_deeptaskgen.commands import participant
+from bids_deeptaskgen.commands.settle import settled
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.bundle import load_bundle
 from bids_deeptaskgen.settings import ParticipantSettings, settings_hash
 from bids_deeptaskgen.workflow.records import Record
 from tests.bids.cards import card
-from tests.bids.trees import describe, run
+from tests.bids.trees import describe, run, touch
 
 
 @pytest.fixture
@@ -39,14 +40,22 @@ def settings_of(people, model, tmp_path):
 def hash_of(settings):
     bundle = load_bundle(Path(settings.model))
     located = Located("fmriprep", settings.bids_dir, "fmriprep")
-    return settings_hash(participant.settled(settings, bundle, located), bundle.science_sha256)
+    return settings_hash(settled(settings, bundle, located), bundle.science_sha256)
 
 
 def finish(settings, subject, made_with, entities=(("task", "rest"),)):
     """Leave what says that a person is done."""
     record = Record(subject, None, entities)
+    maps = [
+        touch(
+            output_path(
+                settings.output_dir, "statmap", subject=subject, entities=entities, contrast=one.label
+            )
+        )
+        for one in load_bundle(Path(settings.model)).card.contrasts
+    ]
     return write_completion(
-        settings.output_dir, record, {}, files=[], settings_hash=made_with, fingerprint="f"
+        settings.output_dir, record, {}, files=maps, settings_hash=made_with, fingerprint="f"
     )
 
 

@@ -18,7 +18,7 @@ from bids_deeptaskgen.core.regressors import (
 )
 from bids_deeptaskgen.core.tables import MOTION, Confounds
 from bids_deeptaskgen.errors import InputError
-from bids_deeptaskgen.settings.app import NUISANCE_PRESETS
+from bids_deeptaskgen.settings.prediction import NUISANCE_PRESETS
 from tests.core.confounds_tables import N, make_table
 
 

@@ -45,7 +45,8 @@ def test_a_person_counts_as_over_when_all_their_sessions_are(tmp_path, said):
     assert said() == []
 
 
-def test_the_count_takes_no_longer_for_the_last_person_than_for_the_first(tmp_path):
+def test_the_count_takes_no_longer_for_the_last_person_than_for_the_first(tmp_path, caplog):
+    caplog.set_level(logging.ERROR, "bids_deeptaskgen")
     watcher = Watcher(tmp_path, 20_000)
     start = time.perf_counter()
     for status in (CONNECTED, "done"):

@@ -1,0 +1,83 @@
+"""``deeptaskgen predict``: one image without BIDS, by the way that a dataset goes."""
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from bids_deeptaskgen.bids.inputs import repetition_time
+from bids_deeptaskgen.bids.located import Located
+from bids_deeptaskgen.bids.names import parse_name
+from bids_deeptaskgen.commands.participant import run_located
+from bids_deeptaskgen.core.run import RunInputs, SessionInputs
+from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.settings import ParticipantSettings, PredictionSettings, PredictSettings
+
+
+def run(settings: PredictSettings) -> int:
+    """Predict the maps of one image.
+
+    Parameters
+    ----------
+    settings : PredictSettings
+
+    Returns
+    -------
+    int
+        Exit code, as at the participant level.
+
+    Raises
+    ------
+    InputError
+        If a file that is named is not there.
+    UserError
+        If the image has no name from which to make a label.
+    """
+    for path in (settings.bold, settings.mask, settings.confounds, settings.custom_confounds):
+        if path is not None and not path.is_file():
+            found = "is a folder; an image or table is wanted" if path.is_dir() else "no such file"
+            message = f"{path}: {found}."
+            raise InputError(message)
+    name = parse_name(settings.bold.name)
+    session = SessionInputs(
+        subject=settings.label or name.get("sub") or _label_of(settings.bold),
+        session=name.get("ses"),
+        runs=(_run_inputs(settings),),
+        entities=(("task", name.get("task") or "rest"),),
+    )
+    root = settings.bold.parent
+    located = Located("files", root, "input", session=session)
+    shared = {one.name: getattr(settings, one.name) for one in fields(PredictionSettings)}
+    task = session.entities[0][1]
+    return run_located(ParticipantSettings(root, settings.out, task_id=task, **shared), located)
+
+
+def _run_inputs(settings: PredictSettings) -> RunInputs:
+    return RunInputs(
+        bold=settings.bold,
+        mask=settings.mask,
+        confounds=settings.confounds,
+        t_r=settings.t_r or _repetition_time(settings.bold),
+        custom=settings.custom_confounds,
+    )
+
+
+def _label_of(bold: Path) -> str:
+    """Make a label of an image's name: ``rfMRI_REST1_LR_hp2000_clean.nii.gz`` is rfMRIREST1LRhp2000clean."""
+    label = re.sub(r"[^0-9A-Za-z]", "", bold.name.partition(".nii")[0])
+    if not label:
+        message = f"{bold}: has no letters and digits to call the person by; name them with --label."
+        raise UserError(message)
+    return label
+
+
+def _repetition_time(bold: Path) -> float | None:
+    """Read the repetition time in s from the JSON beside an image; None where it does not say."""
+    path = bold.with_name(bold.name.partition(".nii")[0] + ".json")
+    try:
+        return repetition_time(dict(json.loads(path.read_text("utf-8"))), bold)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as reason:
+        message = f"{path}: cannot be read as JSON ({reason}).\nMend it, or say --t-r."
+        raise InputError(message) from reason

@@ -1,0 +1,162 @@
+"""What the commands that predict maps have in common: the model, the cleaning, and how it runs."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.option import option
+from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.values import (
+    AutoFloat,
+    AutoInt,
+    at_least,
+    auto_or,
+    between,
+    read_device,
+    read_memory_gb,
+    read_model,
+)
+
+# Presets of cleaning, called as in XCP-D; what they hold stands in core.regressors.
+NUISANCE_PRESETS = ("none", "24P", "27P", "36P", "acompcor", "acompcor_gsr", "aroma", "gsr_only")
+
+_model = partial(option, group="choose model")
+_clean = partial(option, group="clean", science=True)
+_run = partial(option, group="run")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionSettings(Settings):
+    """How maps are predicted from series that have been chosen."""
+
+    # Not `science`: a model may have any name and lie anywhere; the hash of its weights enters instead.
+    model: str = _model(
+        "hcp-ya",
+        metavar="NAME_OR_FOLDER",
+        read=read_model,
+        words="the name of a model or its folder",
+        help="name of a model, or the folder of a bundle",
+    )
+    contrasts: tuple[str, ...] = _model(
+        (),
+        metavar="CONTRAST",
+        unset="all",
+        words="a contrast's label or published name, or a task",
+        help="maps to write: labels (wm2bkMinus0bk), published names ('WM 2BK-0BK') or tasks (WM)",
+    )
+    n_windows: AutoInt = _model(
+        1,
+        science=True,
+        check=auto_or(at_least(1)),
+        help="parts into which each run is cut, with one prediction each and their mean written; auto comes "
+        "nearest to the length that the model was trained on",
+    )
+
+    nuisance_regressors: str = _clean(
+        "auto",
+        choices=("auto", *NUISANCE_PRESETS),
+        help="what is regressed out (XCP-D's names): acompcor is 6 motion parameters, their derivatives "
+        "and up to 5 + 5 components; none is for data that are cleaned already; auto is acompcor for "
+        "fMRIPrep's output and none for cleaned input",
+    )
+    custom_confounds: Path | None = _clean(
+        None,
+        metavar="FOLDER",
+        unset="none",
+        help="regress out the columns of the user's own tables, too: for each run a TSV with one row a "
+        "volume, called as the run's table of confounds (or as the BOLD, with .tsv), at the same place "
+        "below FOLDER or in FOLDER itself",
+    )
+    high_pass: AutoFloat = _clean(
+        "auto",
+        unit="Hz",
+        check=auto_or(between(0, 0.25)),
+        help="cut-off of the high-pass filter, 0 = off; auto takes fMRIPrep's cosines (1/128 Hz), makes them "
+        "where the table lacks them, and filters nothing with --nuisance-regressors none",
+    )
+    smoothing: float = _clean(
+        0.0,
+        unit="mm",
+        check=between(0, 20),
+        help="full width at half maximum of the kernel that each volume is smoothed with inside the brain, "
+        "0 = off; the models were trained on data that were not smoothed",
+    )
+    fd_threshold: float = _clean(
+        0.0,
+        unit="mm",
+        check=at_least(0),
+        help="leave out volumes whose framewise displacement is above this, 0 = off",
+    )
+    dummy_scans: AutoInt = _clean(
+        "auto",
+        check=auto_or(at_least(0)),
+        help="volumes to leave out at the start of each run; auto takes those that fMRIPrep marked",
+    )
+    min_minutes: float = _clean(
+        4.0, unit="minutes", check=at_least(0), help="refuse a session with less kept time than this"
+    )
+    min_dof: int = _clean(
+        60,
+        check=at_least(1),
+        help="refuse a session where the cleaning leaves fewer degrees of freedom than this",
+    )
+    input_mask: str = _clean(
+        "card",
+        choices=("card", "brain", "gm"),
+        help="where the network sees the connectome: all of the brain, grey matter only, or as the card says",
+    )
+
+    work_dir: Path | None = _run(
+        None, flags=("-w",), unset="OUTPUT_DIR/work", help="folder for what is needed only while it runs"
+    )
+    nprocs: int | None = _run(
+        None,
+        flags=("--nthreads", "--n-cpus"),
+        check=at_least(1),
+        unset="all that this process may use",
+        help="CPU cores to use",
+    )
+    omp_nthreads: int | None = _run(
+        None,
+        check=at_least(1),
+        unset="all, at most 8",
+        help="threads of the network; maps made with other numbers of them "
+        "differ in their last digits, so it does not follow from --nprocs",
+    )
+    mem: float | None = _run(
+        None,
+        unit="GB",
+        metavar="AMOUNT",
+        read=read_memory_gb,
+        show=lambda gigabytes: f"{gigabytes!r}G",
+        check=at_least(0.5, "GB"),
+        words="an amount of memory such as 16G, 1.5G, 512M or 16000 (MB)",
+        unset="90% of what is there",
+        help="memory to use: 16G, 1.5G, 512M; a bare number is MB",
+    )
+    device: str = _run(
+        "auto",
+        read=read_device,
+        words="auto, cpu, cuda or cuda:N",
+        help="where the network runs: auto, cpu, cuda or cuda:N; auto is a GPU if there is one",
+    )
+    output_layout: str = _run(
+        "3d",
+        choices=("3d", "4d"),
+        help="an image for each contrast, or one for all contrasts of a session, which is kinder to a file "
+        "system where people are many",
+    )
+    overwrite: bool = _run(
+        default=False,
+        help="replace the maps of another run that had other settings; at the group level, files that are of "
+        "others than --participant-label names",
+    )
+
+    def _check_together(self) -> None:
+        if self.omp_nthreads and self.nprocs and self.omp_nthreads > self.nprocs:
+            message = (
+                f"--omp-nthreads {self.omp_nthreads} was given with --nprocs {self.nprocs}; "
+                "one process can't use more cores than all together."
+            )
+            raise UserError(message)
