@@ -13,7 +13,8 @@ from bids_deeptaskgen.bids.custom import find_custom
 from bids_deeptaskgen.bids.hcp import HCP
 from bids_deeptaskgen.bids.inputs import SessionFault
 from bids_deeptaskgen.bids.names import Entities
-from bids_deeptaskgen.bids.preflight import Preflight, Query, absent
+from bids_deeptaskgen.bids.preflight import Preflight, absent
+from bids_deeptaskgen.bids.query import Query
 from bids_deeptaskgen.bids.ukb import UKB
 from bids_deeptaskgen.core.run import RunInputs, SessionInputs
 from bids_deeptaskgen.errors import InputError

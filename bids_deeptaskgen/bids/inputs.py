@@ -17,7 +17,8 @@ import numpy as np
 
 from bids_deeptaskgen.bids.custom import find_custom
 from bids_deeptaskgen.bids.names import BidsName, Entities, join_name, load_table, parse_name, sort_entities
-from bids_deeptaskgen.bids.preflight import Query, fits, misplaced, misplaced_words
+from bids_deeptaskgen.bids.preflight import misplaced, misplaced_words
+from bids_deeptaskgen.bids.query import Query, fits
 from bids_deeptaskgen.core.grid import OUTPUT_GRID, Grid, make_sampler
 from bids_deeptaskgen.core.niftistream import load_image
 from bids_deeptaskgen.core.run import RunInputs, SessionInputs

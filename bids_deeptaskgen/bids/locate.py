@@ -203,6 +203,15 @@ def _nothing_found(folder: Path, maker: str) -> str:
     return f"{folder}: {found}.\nGive the folder of fMRIPrep derivatives: the one that has the sub-* folders."
 
 
+def raw_dataset(derivatives: Path) -> Path | None:
+    """Tell of which raw dataset derivatives were made, by description or place; None if unknown."""
+    links = read_description(derivatives).get("DatasetLinks")
+    link = str(links.get("raw") or "") if isinstance(links, dict) else ""
+    if link.startswith(("file://", "/")):
+        return Path(link.removeprefix("file://"))
+    return derivatives.parent.parent if derivatives.parent.name == "derivatives" else None
+
+
 def _generated_by(folder: Path) -> str:
     entries = pipelines(folder)
     if not entries:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from bids_deeptaskgen.bids import archives, inputs
 from bids_deeptaskgen.bids.locate import find_derivatives, known_pipeline, locate_derivatives, must_be_folder
 from bids_deeptaskgen.bids.located import Located
-from bids_deeptaskgen.bids.names import load_table
-from bids_deeptaskgen.bids.preflight import Preflight, Query, preflight
+from bids_deeptaskgen.bids.names import load_table, maker_of
+from bids_deeptaskgen.bids.preflight import Preflight, preflight
+from bids_deeptaskgen.bids.query import Query
 from bids_deeptaskgen.core.run import SessionInputs
 from bids_deeptaskgen.errors import UserError
 
@@ -76,12 +77,6 @@ def look_up(located: Located, query: Query) -> list[Preflight]:
 def collect(located: Located, subject: str, query: Query, *, combine_runs: bool) -> list[Found]:
     """Find the files of one person; see `collect_sessions`."""
     return SOURCES[located.kind].collect(located, subject, query, combine_runs)
-
-
-def maker_of(desc: str) -> str:
-    """Name the pipeline that writes series of a ``desc-``: ``fmriprep`` where nobody else is known to."""
-    made_by: Mapping[str, str] = load_table("queries.json")["made_by"]
-    return made_by.get(desc, FMRIPREP)
 
 
 def is_cleaned(located: Located, desc: str) -> bool:

@@ -4,14 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from bids_deeptaskgen.cli.options import Parser, from_namespace, to_argv
 from bids_deeptaskgen.cli.running import Command, guarded, run_command
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.option import declared
 from bids_deeptaskgen.settings import GroupSettings, ParticipantSettings
-from bids_deeptaskgen.settings_file import read_config_file
 
 PROG = "bids-deeptaskgen"
 
@@ -41,13 +39,6 @@ def make_parser() -> Parser:
     parser.add_settings(*(command.settings for command in LEVELS.values()))
     parser.add_argument(
         "analysis_level", choices=tuple(LEVELS), metavar=levels, help="do each person, or join those done"
-    )
-    parser.titled("conventions").add_argument(
-        "--config-file",
-        metavar="FILE",
-        type=Path,
-        default=argparse.SUPPRESS,
-        help="TOML file of settings, such as each run leaves in OUTPUT_DIR/logs; the command line wins",
     )
     add = partial(
         parser.titled("conventions").add_argument,
@@ -81,8 +72,7 @@ def _work(argv: Sequence[str]) -> int:
     level = given.analysis_level
     command = LEVELS[level]
     _refuse_foreign(given, level)
-    config = read_config_file(command.settings, given.config_file) if "config_file" in given else {}
-    settings = from_namespace(command.settings, given, config)
+    settings = from_namespace(command.settings, given)
     notes = [f"{flag} has no effect: {NO_OPS[flag]}." for flag in getattr(given, "no_ops", ())]
     return run_command(command, settings, [PROG, *to_argv(settings, level)], notes)
 

@@ -3,12 +3,13 @@
 import argparse
 import difflib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from bids_deeptaskgen.option import Declared, declared
 from bids_deeptaskgen.settings import Settings
+from bids_deeptaskgen.settings_file import read_config_file
 from bids_deeptaskgen.values import AutoFloat, AutoInt
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
@@ -72,6 +73,14 @@ class Parser(argparse.ArgumentParser):
         for one in sorted(options.values(), key=lambda one: _GROUPS.index(one.option.group)):
             self._add_option(one)
         conventions = self.titled("conventions")
+        if settings_classes:
+            conventions.add_argument(
+                "--config-file",
+                metavar="FILE",
+                type=Path,
+                default=argparse.SUPPRESS,
+                help="TOML file of settings, such as each run leaves in its logs; the command line wins",
+            )
         conventions.add_argument("-h", "--help", action="help", help="show this text")
         conventions.add_argument(
             "--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="show the version"
@@ -137,21 +146,18 @@ def _metavar(one: Declared) -> str:
     return _METAVARS.get(one.kind) or (one.option.unit.upper() or "X")
 
 
-def from_namespace(
-    settings_class: type[AnySettings],
-    namespace: argparse.Namespace,
-    config: Mapping[str, Any] | None = None,
-) -> AnySettings:
-    """Make settings of what a parser found, and what a settings file says beside it.
+def from_namespace(settings_class: type[AnySettings], namespace: argparse.Namespace) -> AnySettings:
+    """Make settings of what a parser found, and of the settings file that it names.
 
     Raises
     ------
     UserError
-        If a value is not legal.
+        If a value is not legal, or the file cannot be read.
     """
     names = {one.name for one in declared(settings_class)}
     given = {name: value for name, value in vars(namespace).items() if name in names}
-    return settings_class(**{**(config or {}), **given})
+    path = getattr(namespace, "config_file", None)
+    return settings_class(**{**(read_config_file(settings_class, path) if path else {}), **given})
 
 
 def to_argv(settings: Settings, *level: str) -> list[str]:

@@ -14,12 +14,12 @@ from bids_deeptaskgen.bids.outputs import write_tsv
 from bids_deeptaskgen.bids.preflight import Preflight
 from bids_deeptaskgen.bids.sources import locate, look_up
 from bids_deeptaskgen.commands.folders import check_folders, refuse_mixture
-from bids_deeptaskgen.commands.plan import describe_plan
+from bids_deeptaskgen.commands.plan import describe_plan, rerun_command
 from bids_deeptaskgen.commands.settle import check_template_warp, settled
 from bids_deeptaskgen.core.atomic import place, sweep_stale, write_text
 from bids_deeptaskgen.nn.bundle import Bundle, load_bundle
 from bids_deeptaskgen.resources import find_model
-from bids_deeptaskgen.settings import ParticipantSettings, science_settings, settings_hash
+from bids_deeptaskgen.settings import ParticipantSettings, Settings, science_settings, settings_hash
 from bids_deeptaskgen.settings_file import to_toml
 from bids_deeptaskgen.workflow.connect import query_of
 from bids_deeptaskgen.workflow.models import check_model
@@ -65,13 +65,15 @@ def run(settings: ParticipantSettings) -> int:
     return run_located(settings, located)
 
 
-def run_located(settings: ParticipantSettings, located: Located) -> int:
+def run_located(settings: ParticipantSettings, located: Located, typed: Settings | None = None) -> int:
     """Predict the maps of everyone in datasets that have been found.
 
     Parameters
     ----------
     settings : ParticipantSettings
     located : Located
+    typed : Settings, optional
+        What the user gave, where that was another command's: the logs keep it, to be run again.
 
     Returns
     -------
@@ -86,6 +88,8 @@ def run_located(settings: ParticipantSettings, located: Located) -> int:
     rows = look_up(located, query_of(settings))
     usable = sorted({row.subject for row in rows if not row.reason})
     _echo(preflight_table(rows))
+    if rerun := rerun_command(located.root, settings.task_id, rows):
+        _echo(rerun)
     check_template_warp(rows)
     if len(usable) > MANY_PEOPLE and settings.output_layout == "3d":
         n_files = 2 * len(wanted_maps(settings, bundle).contrasts)
@@ -103,6 +107,7 @@ def run_located(settings: ParticipantSettings, located: Located) -> int:
         return _close(settings, _unusable(rows))
     # A plugin's machines may have the device that this one lacks.
     check_model(bundle.folder, settings.device if settings.use_plugin is None else "cpu")
+    write_text(log_path(settings.output_dir, "settings.toml"), to_toml(typed or settings))
     computed = compute(settings, bundle, located, usable, hash_now)
     told = {(record.subject, record.session) for record in computed}
     others = [record for record in _unusable(rows) if (record.subject, record.session) not in told]
@@ -152,7 +157,6 @@ def compute(
         bids_dir=settings.bids_dir,
         participants=settings.participants_tsv,
     )
-    write_text(log_path(output, "settings.toml"), to_toml(settings))
     work = settings.work_dir or output / "work"
     connectomes = work / CONNECTOMES
     if settings.work_dir is None:

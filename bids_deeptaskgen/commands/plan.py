@@ -1,10 +1,13 @@
 """What a run would do, in words: the end of what ``--dry-run`` shows."""
 
+import shlex
 from collections.abc import Sequence
 from math import ceil
+from pathlib import Path
 
 from bids_deeptaskgen.bids.dataset import methods_sentences
-from bids_deeptaskgen.bids.names import Entities
+from bids_deeptaskgen.bids.locate import raw_dataset
+from bids_deeptaskgen.bids.names import Entities, load_table
 from bids_deeptaskgen.bids.outputs import Maps
 from bids_deeptaskgen.bids.preflight import Preflight
 from bids_deeptaskgen.bids.results import read_results
@@ -47,6 +50,35 @@ def describe_plan(
         f"Nothing was computed (--dry-run); {len(to_do)} people would be done.",
     ]
     return "\n".join(lines)
+
+
+def rerun_command(root: Path, task: str, rows: Sequence[Preflight]) -> str:
+    """Write the fMRIPrep command that would make what some people lack; empty if nobody would be helped.
+
+    Parameters
+    ----------
+    root : Path
+        The derivatives.
+    task : str
+        Task of the wanted series.
+    rows : sequence of Preflight
+        Of everyone.
+
+    Returns
+    -------
+    str
+    """
+    lacking = sorted({row.subject for row in rows if row.wants_rerun})
+    if not lacking:
+        return ""
+    table = load_table("queries.json")
+    chosen = ["--participant-label", *lacking] if len(lacking) < len({row.subject for row in rows}) else []
+    words = ["fmriprep", str(raw_dataset(root) or "BIDS_DIR"), str(root), "participant", *chosen]
+    words += ["--task-id", task, "--output-spaces", table["output_spaces"]]
+    return (
+        f"{len(lacking)} people would become usable by (with the -w of the first run, what is there is used "
+        f"again):\n  {shlex.join(words)}"
+    )
 
 
 def _done(

@@ -49,7 +49,7 @@ def run(settings: PredictSettings) -> int:
     located = Located("files", root, "input", session=session)
     shared = {one.name: getattr(settings, one.name) for one in fields(PredictionSettings)}
     task = session.entities[0][1]
-    return run_located(ParticipantSettings(root, settings.out, task_id=task, **shared), located)
+    return run_located(ParticipantSettings(root, settings.out, task_id=task, **shared), located, settings)
 
 
 def _run_inputs(settings: PredictSettings) -> RunInputs:

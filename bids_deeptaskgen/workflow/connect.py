@@ -7,7 +7,7 @@ import numpy as np
 
 from bids_deeptaskgen.bids.inputs import SessionFault
 from bids_deeptaskgen.bids.outputs import finished, input_fingerprint
-from bids_deeptaskgen.bids.preflight import Query
+from bids_deeptaskgen.bids.query import Query
 from bids_deeptaskgen.bids.sources import collect
 from bids_deeptaskgen.core.atomic import atomic_path, write_json
 from bids_deeptaskgen.core.confounds import Cleaning

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from bids_deeptaskgen.bids.inputs import SessionFault, collect_sessions, person_layout
 from bids_deeptaskgen.bids.outputs import output_path
-from bids_deeptaskgen.bids.preflight import Query, preflight
+from bids_deeptaskgen.bids.preflight import preflight
+from bids_deeptaskgen.bids.query import Query
 from bids_deeptaskgen.core.grid import FULL_MODEL_GRID, OUTPUT_GRID
 from bids_deeptaskgen.errors import InputError
 from tests.bids.trees import BOLD, CONFOUNDS, MASK, SPACE, describe, image, isotropic, run, touch

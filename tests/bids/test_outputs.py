@@ -17,7 +17,7 @@ from bids_deeptaskgen.bids.outputs import (
     write_completion,
     write_tsv,
 )
-from bids_deeptaskgen.bids.preflight import Query
+from bids_deeptaskgen.bids.query import Query
 from tests.bids.trees import describe, image, run, touch
 from tests.strategies import labels, series
 

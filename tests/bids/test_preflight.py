@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bids_deeptaskgen.bids.names import parse_name
-from bids_deeptaskgen.bids.preflight import Query, fits, preflight
+from bids_deeptaskgen.bids.preflight import preflight
+from bids_deeptaskgen.bids.query import Query, fits
 from tests.bids.trees import BOLD, SPACE, run, touch
 from tests.strategies import labels
 
@@ -56,7 +57,12 @@ def test_a_row_names_what_fits_and_nothing_else(tmp_path):
         ([], ["tasks found: none"]),
         (
             ["task-rest_space-MNI152NLin2009cAsym_res-2_desc-preproc_bold.nii.gz"],
-            ["no desc-preproc BOLD", "in space-MNI152NLin6Asym", "spaces found: MNI152NLin2009cAsym)", RERUN],
+            [
+                "no desc-preproc BOLD",
+                "in space-MNI152NLin6Asym",
+                "spaces found: MNI152NLin2009cAsym)",
+                f"{RERUN} (or accept less exact maps with --allow-template-warp)",
+            ],
         ),
         (
             [
@@ -78,11 +84,14 @@ def test_a_row_names_what_fits_and_nothing_else(tmp_path):
         ),
         (
             ["task-rest_desc-hmc_boldref.nii.gz", "task-rest_desc-brain_mask.nii.gz"],
-            ["--level minimal", RERUN],
+            ["--level minimal", f"{RERUN} --level full"],
         ),
         (
             [f"task-rest_{SPACE}_desc-smoothAROMAnonaggr_bold.nii.gz"],
-            ["desc found in that space: smoothAROMAnonaggr", RERUN],
+            [
+                "desc found in that space: smoothAROMAnonaggr",
+                f"choose the cleaned series with --desc smoothAROMAnonaggr, or {RERUN}",
+            ],
         ),
         (
             [f"task-rest_{SPACE}_desc-preproc_bold.json", f"task-rest_{SPACE}_desc-preproc_boldref.nii.gz"],

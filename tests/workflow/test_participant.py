@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from bids_deeptaskgen.bids.inputs import collect_sessions
 from bids_deeptaskgen.bids.outputs import output_layout
-from bids_deeptaskgen.bids.preflight import Query
+from bids_deeptaskgen.bids.query import Query
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.core.confounds import Cleaning
 from bids_deeptaskgen.core.grid import OUTPUT_GRID, model_to_output

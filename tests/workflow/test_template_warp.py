@@ -1,0 +1,134 @@
+"""Series in another MNI152 template are warped on request, and that is said loudly."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import h5py
+import nibabel as nib
+import numpy as np
+import pytest
+
+from bids_deeptaskgen.core.templatewarp import MODEL_SPACE, TRANSFORM, WARPED_SPACE
+from tests.workflow.arrangements import files_of
+
+# How far the other template lies from the model's, in RAS mm, in what the tests make up.
+SHIFT_MM = np.array([3.0, -5.0, 4.0])
+
+
+def write_transform(path, shift_mm):
+    """Write a composite of ITK: an affine that does nothing, and a field of equal displacements."""
+    to_lps = np.array([-1.0, -1.0, 1.0])
+    shape, spacing, origin = (12, 14, 12), (20.0, 20.0, 20.0), (-110.0, -110.0, -100.0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("TransformGroup")
+        kinds = ("CompositeTransform", "AffineTransform", "DisplacementFieldTransform")
+        for number, kind in enumerate(kinds):
+            one = group.create_group(str(number))
+            one.create_dataset("TransformType", data=np.array([f"{kind}_double_3_3".encode()]))
+        group["1"].create_dataset("TransformParameters", data=np.r_[np.eye(3).ravel(), np.zeros(3)])
+        group["1"].create_dataset("TransformFixedParameters", data=np.zeros(3))
+        field = np.tile(shift_mm * to_lps, int(np.prod(shape)))
+        group["2"].create_dataset("TransformParameters", data=field)
+        group["2"].create_dataset(
+            "TransformFixedParameters", data=np.r_[shape, origin, spacing, np.eye(3).ravel()].astype(float)
+        )
+    return path
+
+
+@pytest.fixture
+def templates(tmp_path):
+    """A home of TemplateFlow that has the transform."""
+    write_transform(tmp_path / "templateflow" / f"tpl-{MODEL_SPACE}" / TRANSFORM, SHIFT_MM)
+    return tmp_path / "templateflow"
+
+
+@pytest.fixture
+def shifted(simulated, tmp_path):
+    """The simulated people, in the other template's space only."""
+    folder = shutil.copytree(simulated, tmp_path / "fmriprep")
+    for subject in ("02", "03"):
+        shutil.rmtree(folder / f"sub-{subject}")
+    for path in files_of(folder, "01").values():
+        if MODEL_SPACE not in path.name:
+            continue
+        moved = path.with_name(path.name.replace(MODEL_SPACE, WARPED_SPACE))
+        path.rename(moved)
+        if moved.name.endswith(".nii.gz"):
+            image = nib.load(moved)
+            affine = image.affine.copy()
+            affine[:3, 3] += SHIFT_MM
+            data = np.asarray(image.dataobj)
+            nib.save(nib.Nifti1Image(data, affine, image.header), moved)
+    return folder
+
+
+def run(dataset, output, model, templates, *options):
+    command = [sys.executable, "-m", "bids_deeptaskgen", dataset, output, "participant", "--model", model]
+    given = (*command, "--nprocs", "1", "--min-minutes", "1", "--participant-label", "01", *options)
+    environment = os.environ | {"TEMPLATEFLOW_HOME": str(templates), "https_proxy": "http://127.0.0.1:9"}
+    ended = subprocess.run(
+        [str(word) for word in given], env=environment, capture_output=True, text=True, check=False
+    )
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def maps_of(output):
+    paths = sorted(output.glob("sub-01/func/*_desc-predicted_statmap.nii.gz"))
+    return np.stack([nib.load(path).get_fdata(dtype=np.float32) for path in paths])
+
+
+def test_a_series_of_the_other_template_gives_the_maps_of_the_same_places(
+    simulated, shifted, model, templates, tmp_path
+):
+    assert run(simulated, tmp_path / "plain", model, templates)[0] == 0
+    code, said = run(shifted, tmp_path / "warped", model, templates, "--allow-template-warp")
+    assert code == 0, said
+    assert "1 of 1 have series in MNI152NLin2009cAsym only (sub-01); they are warped with" in said
+    plain, warped = maps_of(tmp_path / "plain"), maps_of(tmp_path / "warped")
+    # The same places, but for rounding in float32, which decides at the rim of the mask of 8 mm voxels.
+    assert np.abs(warped - plain).max() < 0.05 * plain.std()
+    assert np.corrcoef(warped.ravel(), plain.ravel())[0, 1] > 0.9999
+    for path in (tmp_path / "warped").glob("sub-01/func/*_desc-predicted_statmap.json"):
+        sidecar = json.loads(path.read_text("utf-8"))
+        assert (
+            "WARPED BETWEEN TEMPLATES: the series was in MNI152NLin2009cAsym only" in sidecar["Description"]
+        )
+        assert sidecar["DeepTaskGen"]["Runs"][0]["warped_with"] == TRANSFORM
+        assert sidecar["DeepTaskGen"]["Settings"]["allow_template_warp"]
+    assert "WARPED" not in next((tmp_path / "plain").glob("sub-01/func/*_statmap.json")).read_text("utf-8")
+
+
+def test_without_opting_in_it_is_refused_with_the_command_that_helps(shifted, model, templates, tmp_path):
+    code, said = run(shifted, tmp_path / "out", model, templates)
+    assert code == 3
+    assert "spaces found: MNI152NLin2009cAsym" in said
+    assert (
+        f"fmriprep BIDS_DIR {shifted} participant --task-id rest --output-spaces MNI152NLin6Asym:res-2"
+        in said
+    )
+    assert "or accept less exact maps with --allow-template-warp" in said
+
+
+def test_a_transform_that_cannot_be_had_ends_the_run_first(shifted, model, tmp_path):
+    code, said = run(shifted, tmp_path / "out", model, tmp_path / "nothing", "--allow-template-warp")
+    assert code == 2
+    assert f"needs TemplateFlow's {TRANSFORM}, which cannot be had" in said
+    assert f"bring it to $TEMPLATEFLOW_HOME/tpl-{MODEL_SPACE}/ here" in said
+    assert not list(tmp_path.glob("out/sub-*"))
+
+
+def test_a_transform_that_is_damaged_is_told_of(shifted, model, templates, tmp_path):
+    (templates / f"tpl-{MODEL_SPACE}" / TRANSFORM).write_bytes(b"no HDF5")
+    code, said = run(shifted, tmp_path / "out", model, templates, "--allow-template-warp")
+    assert code == 3
+    assert f"{TRANSFORM}: cannot be read as a transform" in said
+
+
+def test_series_in_the_models_space_are_never_warped(simulated, model, tmp_path):
+    code, said = run(simulated, tmp_path / "out", model, tmp_path / "nothing", "--allow-template-warp")
+    assert code == 0, said
+    assert "warped with" not in said
