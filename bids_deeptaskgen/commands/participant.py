@@ -107,8 +107,7 @@ def run_located(settings: ParticipantSettings, located: Located, typed: Settings
         return _close(settings, _unusable(rows))
     # A plugin's machines may have the device that this one lacks.
     check_model(bundle.folder, settings.device if settings.use_plugin is None else "cpu")
-    write_text(log_path(settings.output_dir, "settings.toml"), to_toml(typed or settings))
-    computed = compute(settings, bundle, located, usable, hash_now)
+    computed = compute(settings, bundle, located, usable, hash_now, told=to_toml(typed or settings))
     told = {(record.subject, record.session) for record in computed}
     others = [record for record in _unusable(rows) if (record.subject, record.session) not in told]
     code = _close(settings, computed + others)
@@ -124,7 +123,13 @@ def run_located(settings: ParticipantSettings, located: Located, typed: Settings
 
 
 def compute(
-    settings: ParticipantSettings, bundle: Bundle, located: Located, subjects: Sequence[str], hash_now: str
+    settings: ParticipantSettings,
+    bundle: Bundle,
+    located: Located,
+    subjects: Sequence[str],
+    hash_now: str,
+    *,
+    told: str,
 ) -> list[Record]:
     """Compute the people's maps and write the dataset's own files.
 
@@ -136,6 +141,8 @@ def compute(
     subjects : sequence of str
     hash_now : str
         Of the settings and the model; see `settings_hash`.
+    told : str
+        The settings as the logs keep them.
 
     Returns
     -------
@@ -157,6 +164,7 @@ def compute(
         bids_dir=settings.bids_dir,
         participants=settings.participants_tsv,
     )
+    write_text(log_path(output, "settings.toml"), told)
     work = settings.work_dir or output / "work"
     connectomes = work / CONNECTOMES
     if settings.work_dir is None:

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from bids_deeptaskgen.core.confounds import Cleaning
 from bids_deeptaskgen.core.connectome import Accumulator, RunStatistics, pool_runs
 from bids_deeptaskgen.core.plan import Demands, RunPlan, check_demands, plan_run
-from bids_deeptaskgen.core.run import SessionInputs
+from bids_deeptaskgen.core.run import RunInputs, SessionInputs
 from bids_deeptaskgen.core.smoothing import make_smoother
 from bids_deeptaskgen.errors import InputError
 
@@ -19,6 +19,9 @@ N_PER_BLOCK = 20
 BLOCK_BYTES = 100e6
 # With less of the brain a map would be made of next to nothing; what is missing is told with the quality.
 MIN_SIGNAL_SHARE = 0.5
+
+# Interpolation leaves some negative values at the rim of a brain, never in half of it.
+MAX_NEGATIVE_SHARE = 0.5
 
 Value = TypeVar("Value", bound=np.generic)
 
@@ -126,6 +129,19 @@ def _check_signal(session: SessionInputs, share: float) -> None:
         raise InputError(message)
 
 
+def _check_sign(run: RunInputs, statistics: RunStatistics) -> None:
+    """Refuse a series that lies below zero; one whose mean was taken off lies around it."""
+    below = statistics.mean < -statistics.sd
+    share = float(below[statistics.has_signal].mean()) if statistics.has_signal.any() else 0.0
+    if share > MAX_NEGATIVE_SHARE:
+        message = (
+            f"{run.bold}: {share:.0%} of the voxels in the mask have values below zero throughout; a BOLD "
+            "signal is positive.\nLook at it in a viewer: an overflow of integers or a wrong slope in the "
+            "header does that. Re-run what wrote it."
+        )
+        raise InputError(message)
+
+
 def _spread(values: NDArray[Value], inside: NDArray[np.bool_]) -> NDArray[Value]:
     """Put values of the sampled voxels among all of the model's, zero elsewhere."""
     if inside.all():
@@ -169,6 +185,8 @@ def connect_person(
     has_signal = np.asarray(signal.any(axis=0))
     sampled = np.asarray(np.any([plan.sampler.inside for plan in plans], axis=0))
     _check_signal(session, float(has_signal[sampled].mean()))
+    for run, statistics in zip(session.runs, runs, strict=True):
+        _check_sign(run, statistics)
     per_voxel = weights[:, None] * signal
     per_voxel /= np.maximum(per_voxel.sum(axis=0), 1)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.core.person import PersonConnectome
 
+# No series that still has its mean varies by more than that mean.
+MIN_TSNR = 1.0
+
 
 def quality_metrics(
     person: PersonConnectome,
@@ -44,12 +47,18 @@ def quality_metrics(
         "n_residual_dof": sum(run.n_residual_dof for run in runs),
         "fd_mean_mm": None if fd_mm is None else _rounded(fd_mm.mean()),
         "fd_max_mm": None if fd_mm is None else _rounded(fd_mm.max()),
-        "tsnr_median": _rounded(np.median(person.tsnr[seen])) if seen.any() else None,
+        "tsnr_median": _tsnr(person.tsnr[seen]),
         "coverage_grey_matter": _rounded(seen.sum() / max(grey_matter.sum(), 1)),
         "coverage_rois_min": _rounded(roi_coverage.min()),
         "n_voxels_without_variance": person.n_flat,
         "typicality": typicality(person.roi_connectome, mean_roi_connectome),
     }
+
+
+def _tsnr(tsnr: NDArray[np.float64]) -> float | None:
+    """Give the median; None where there is nothing, or where the mean of the series was taken off."""
+    median = float(np.median(tsnr)) if len(tsnr) else 0.0
+    return _rounded(median) if abs(median) >= MIN_TSNR else None
 
 
 def coverage_of_rois(weights: NDArray[np.float32], has_signal: NDArray[np.bool_]) -> NDArray[np.float64]:
