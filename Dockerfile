@@ -13,7 +13,7 @@ RUN mkdir bids_deeptaskgen \
     && touch bids_deeptaskgen/__init__.py README.md LICENSE \
     && export SETUPTOOLS_SCM_PRETEND_VERSION=0 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore \
     && python -m pip install -c constraints.txt setuptools setuptools-scm wheel \
-    && python -m pip install -c constraints.txt --no-build-isolation . \
+    && python -m pip install -c constraints.txt --no-build-isolation '.[warp]' \
     && for unused in torch/test torch/include pandas/tests; do rm -rf /usr/local/lib/python3*/*-packages/"$unused"; done \
     && python -m compileall -q -x 'packages/|/tests?/' "$(python -c 'import os; print(os.path.dirname(os.__file__))')" \
     && python -W ignore -c "import templateflow.conf"

@@ -265,3 +265,51 @@ def test_what_fmriprep_itself_lists_as_its_output_is_understood(tmp_path, fileli
     for row in rows:
         assert bool(row.bold_names) == (not found)
         assert found in row.reason
+
+
+def filtered(**allowed):
+    return Query(allowed=tuple((key, tuple(values)) for key, values in allowed.items()))
+
+
+def test_a_filter_chooses_by_entities_of_the_names(tmp_path):
+    names = [
+        f"task-rest_{part}{BOLD}" for part in ("", "acq-mb_", "acq-sb_dir-AP_run-01_", "acq-sb_dir-PA_run-2_")
+    ]
+    func_of(tmp_path, *names)
+
+    names.sort()
+
+    def chosen(**allowed):
+        return [
+            names.index(name.removeprefix("sub-01_"))
+            for name in only_row(tmp_path, filtered(**allowed)).bold_names
+        ]
+
+    mb, ap, pa, plain = range(4)
+    assert chosen() == [mb, ap, pa, plain]
+    assert chosen(acq=["mb"]) == [mb]
+    assert chosen(acq=[None]) == [plain]
+    assert chosen(acq=["*"]) == [mb, ap, pa]
+    assert chosen(acq=["sb", None]) == [ap, pa, plain]
+    assert chosen(run=["1"]) == [ap]
+    assert chosen(acq=["sb"], dir=["PA"]) == [pa]
+    reason = only_row(tmp_path, filtered(acq=["none"])).reason
+    assert "nothing of task-rest passes --bids-filter-file" in reason
+    assert "mend it or leave it out" in reason
+
+
+def test_a_filter_for_sessions_leaves_the_others_unusable(tmp_path):
+    for session in ("a", "b"):
+        run(tmp_path, "01", session=session)
+    rows = preflight(tmp_path, filtered(ses=["b"]))
+    assert [(row.session, bool(row.bold_names)) for row in rows] == [("a", False), ("b", True)]
+
+
+def test_series_of_the_other_template_are_taken_only_where_there_are_no_others(tmp_path):
+    other = BOLD.replace("MNI152NLin6Asym", "MNI152NLin2009cAsym")
+    func_of(tmp_path, f"task-rest_run-1_{BOLD}", f"task-rest_run-1_{other}", f"task-rest_run-2_{other}")
+    func_of(tmp_path / "only", f"task-rest_run-1_{other}")
+    opted_in = Query(fallback="MNI152NLin2009cAsym")
+    assert only_row(tmp_path, opted_in).bold_names == (f"sub-01_task-rest_run-1_{BOLD}",)
+    assert only_row(tmp_path / "only", opted_in).bold_names == (f"sub-01_task-rest_run-1_{other}",)
+    assert only_row(tmp_path / "only").bold_names == ()

@@ -127,3 +127,37 @@ def test_a_folder_inside_a_persons_is_refused(settings_of, people, option, below
 
 def test_a_folder_beside_the_people_is_no_persons(settings_of, people):
     assert participant.run(settings_of(work_dir=people / "work")) == 0
+
+
+def test_many_people_are_told_of_the_layout_that_is_kinder_to_the_disk(settings_of, caplog, monkeypatch):
+    monkeypatch.setattr(participant, "MANY_PEOPLE", 2)
+    participant.run(settings_of(output_layout="4d"))
+    assert "--output-layout 4d" not in caplog.text
+    participant.run(settings_of())
+    assert "3 people with 6 files each: --output-layout 4d would write one image" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "can't be read"),
+        ("age\n33\n", "has no column participant_id"),
+        ("participant_id,age\n", "with tabs"),
+    ],
+)
+def test_a_table_of_participants_that_is_none_is_refused(settings_of, tmp_path, content, words):
+    path = tmp_path / "people.tsv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match=words):
+        participant.run(settings_of(participants_tsv=path, dry_run=False))
+    assert not (tmp_path / "out" / "sub-01").exists()
+
+
+def test_the_fmriprep_run_that_would_help_names_those_who_lack_it(people, settings_of, capsys):
+    for path in (people / "sub-02" / "func").iterdir():
+        path.rename(path.with_name(path.name.replace("MNI152NLin6Asym", "MNI152NLin2009cAsym")))
+    describe(people, DatasetLinks={"raw": "file:///data/raw"}, GeneratedBy=[{"Name": "fMRIPrep"}])
+    participant.run(settings_of())
+    wanted = f"fmriprep /data/raw {people} participant --participant-label 02 --task-id rest --output-spaces "
+    assert wanted + "MNI152NLin6Asym:res-2" in capsys.readouterr().out
