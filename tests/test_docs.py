@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bids_deeptaskgen.core.regressors import PRESETS
 from bids_deeptaskgen.option import declared
+from bids_deeptaskgen.presets import PRESETS
 from bids_deeptaskgen.settings import ParticipantSettings
 
 ROOT = Path(__file__).parents[1]

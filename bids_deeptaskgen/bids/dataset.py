@@ -15,6 +15,7 @@ from bids_deeptaskgen.bids.sidecars import model_entry
 from bids_deeptaskgen.core.atomic import write_bytes, write_json, write_text
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.card import Card
+from bids_deeptaskgen.presets import PRESETS
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -169,7 +170,7 @@ def methods_sentences(settings: Mapping[str, Any]) -> tuple[str, str]:
     if isinstance(high_pass, dict):
         high_pass = high_pass["off" if settings["nuisance_regressors"] == "none" else "on"]
     cleaning = [
-        table["nuisance_regressors"][settings["nuisance_regressors"]],
+        PRESETS[settings["nuisance_regressors"]].methods,
         table["custom_confounds"][_state(settings["custom_confounds"])],
         high_pass,
         table["smoothing"][_state(settings["smoothing"])],

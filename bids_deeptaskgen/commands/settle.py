@@ -8,10 +8,10 @@ from bids_deeptaskgen.bids.located import Located
 from bids_deeptaskgen.bids.preflight import Preflight
 from bids_deeptaskgen.bids.sources import is_cleaned
 from bids_deeptaskgen.contrasts import choose_contrasts
-from bids_deeptaskgen.core.regressors import PRESETS
 from bids_deeptaskgen.core.templatewarp import MODEL_SPACE, WARPED_SPACE, find_transform
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.bundle import Bundle
+from bids_deeptaskgen.presets import PRESETS
 from bids_deeptaskgen.settings import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.core.tables import MOTION, Confounds, numbers
+from bids_deeptaskgen.core.tables import Confounds, numbers
 from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.presets import MOTION
 
 Matrix = NDArray[np.float64]
 
@@ -18,7 +19,7 @@ class Cleaning:
     Attributes
     ----------
     nuisance_regressors : str
-        A key of ``regressors.PRESETS``.
+        A key of ``presets.PRESETS``.
     high_pass : float or None
         Cut-off in Hz of a cosine basis made here, 0 for none; None lets the preset decide.
     fd_threshold : float

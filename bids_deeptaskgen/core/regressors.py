@@ -1,4 +1,4 @@
-"""What is regressed out of a run: presets of nuisance regressors, slow drifts, and their basis."""
+"""What is regressed out of a run: columns of its tables, slow drifts, and their orthonormal basis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,8 +9,9 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.core.confounds import Cleaning
-from bids_deeptaskgen.core.tables import CUSTOM, MOTION, Confounds, numbers
+from bids_deeptaskgen.core.tables import CUSTOM, Confounds, numbers
 from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.presets import PRESETS, Preset
 
 Matrix = NDArray[np.float64]
 
@@ -21,52 +22,6 @@ N_COMPCOR = 5
 RANK_TOLERANCE = 1e-8
 # Where a name ends so, it is made of the column before it: its steps, its squares, the squares of its steps.
 DERIVATIVE, SQUARE, BOTH = "_derivative1", "_power2", "_derivative1_power2"
-GLOBAL = ("global_signal", "csf", "white_matter")
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A named choice of regressors.
-
-    Attributes
-    ----------
-    columns : tuple of str
-        Columns to take; derivatives and squares are made where the table lacks them.
-    compcor, aroma : bool
-        Take the first components of white matter and of cerebrospinal fluid; ICA-AROMA's noise components.
-    """
-
-    columns: tuple[str, ...] = ()
-    compcor: bool = False
-    aroma: bool = False
-
-    @property
-    def removes_global_signal(self) -> bool:
-        """Whether the global signal is among the columns: the published models have never seen that."""
-        return "global_signal" in self.columns
-
-    @property
-    def needs_table(self) -> bool:
-        """Whether it takes anything from fMRIPrep's table; such a preset also removes slow drifts."""
-        return bool(self.columns or self.compcor or self.aroma)
-
-
-def _expanded(names: Sequence[str], *suffixes: str) -> tuple[str, ...]:
-    return tuple(name + suffix for suffix in ("", *suffixes) for name in names)
-
-
-_FULL = (DERIVATIVE, SQUARE, BOTH)
-# Names and contents as in XCP-D (Ciric et al. 2017), whose components are counted from 0 here.
-PRESETS: dict[str, Preset] = {
-    "none": Preset(),
-    "24P": Preset(_expanded(MOTION, *_FULL)),
-    "27P": Preset((*_expanded(MOTION, *_FULL), *GLOBAL)),
-    "36P": Preset(_expanded((*MOTION, *GLOBAL), *_FULL)),
-    "acompcor": Preset(_expanded(MOTION, DERIVATIVE), compcor=True),
-    "acompcor_gsr": Preset((*_expanded(MOTION, DERIVATIVE), *GLOBAL), compcor=True),
-    "aroma": Preset(("csf", "white_matter"), aroma=True),
-    "gsr_only": Preset(("global_signal",)),
-}
 
 
 @dataclass(frozen=True)
@@ -123,9 +78,10 @@ def choose_regressors(
     table = confounds.table
     wanted = _wanted(preset, confounds)
     columns = {name: _column(table, name) for name in wanted}
-    missing = [name for name, column in columns.items() if column is None]
+    # What is made of a column is not missing itself.
+    missing = dict.fromkeys(_base(name) for name, column in columns.items() if column is None)
     if missing:
-        raise InputError(_missing_words(cleaning.nuisance_regressors, missing, table))
+        raise InputError(_missing_words(cleaning.nuisance_regressors, list(missing), table))
     wanted += [name for name in map(str, table) if name.startswith(CUSTOM)]
     cosines = [name for name in map(str, table) if name.startswith("cosine")]
     by_preset = cleaning.high_pass is None and preset.needs_table
@@ -176,6 +132,11 @@ def _column(table: pd.DataFrame, name: str) -> "pd.Series[float] | None":
     return None
 
 
+def _base(name: str) -> str:
+    """Name the column that a derivative or a square is made of."""
+    return name.removesuffix(BOTH).removesuffix(DERIVATIVE).removesuffix(SQUARE)
+
+
 def _missing_words(preset: str, missing: Sequence[str], table: pd.DataFrame) -> str:
     advice = "Re-run fMRIPrep 21 or later, or choose other --nuisance-regressors."
     if any("comp_cor" in name for name in missing) and "a_comp_cor_00" in table:
@@ -200,8 +161,7 @@ def _sources(confounds: Confounds, names: Sequence[str]) -> dict[str, str]:
         if name in confounds.sources:
             told[name] = confounds.sources[name]
         elif name not in confounds.table:
-            base = name.removesuffix(BOTH).removesuffix(DERIVATIVE).removesuffix(SQUARE)
-            told[name] = f"made of {confounds.sources.get(base, base)}"
+            told[name] = f"made of {confounds.sources.get(_base(name), _base(name))}"
     return told
 
 

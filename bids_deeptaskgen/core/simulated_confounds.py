@@ -11,7 +11,7 @@ from bids_deeptaskgen.core.grid import Array
 from bids_deeptaskgen.core.regressors import FMRIPREP_HIGH_PASS_HZ, cosine_basis
 from bids_deeptaskgen.core.simulated_anatomy import Anatomy, one_thread
 from bids_deeptaskgen.core.simulated_rest import RestRun, RestSettings
-from bids_deeptaskgen.core.tables import MOTION
+from bids_deeptaskgen.presets import MOTION
 
 # As many voxels of each kind as give stable components; all would take no better ones and more memory.
 N_TISSUE_VOXELS, N_BRAIN_VOXELS = 400, 4000

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.core.run import RunInputs
 from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.presets import MOTION
 
-MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 CUSTOM = "custom_"
 
 # fMRIPrep up to 1.1 wrote names in CamelCase.

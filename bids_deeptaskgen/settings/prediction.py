@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.option import option
+from bids_deeptaskgen.presets import PRESETS
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.values import (
     AutoFloat,
@@ -17,9 +18,6 @@ from bids_deeptaskgen.values import (
     read_memory_gb,
     read_model,
 )
-
-# Presets of cleaning, called as in XCP-D; what they hold stands in core.regressors.
-NUISANCE_PRESETS = ("none", "24P", "27P", "36P", "acompcor", "acompcor_gsr", "aroma", "gsr_only")
 
 _model = partial(option, group="choose model")
 _clean = partial(option, group="clean", science=True)
@@ -55,7 +53,7 @@ class PredictionSettings(Settings):
 
     nuisance_regressors: str = _clean(
         "auto",
-        choices=("auto", *NUISANCE_PRESETS),
+        choices=("auto", *PRESETS),
         help="what is regressed out (XCP-D's names): acompcor is 6 motion parameters, their derivatives "
         "and up to 5 + 5 components; none is for data that are cleaned already; auto is acompcor for "
         "fMRIPrep's output and none for cleaned input",

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from bids_deeptaskgen.core.regressors import GLOBAL, cosine_basis
-from bids_deeptaskgen.core.tables import MOTION, Confounds
+from bids_deeptaskgen.core.regressors import cosine_basis
+from bids_deeptaskgen.core.tables import Confounds
+from bids_deeptaskgen.presets import MOTION, SIGNALS
 
 N = 100
 COMPCOR = [f"{tissue}_comp_cor_{i:02d}" for tissue in "cw" for i in range(6)]
@@ -15,7 +16,7 @@ def make_table(cosines=3, dummies=2):
     columns = {name: np.cumsum(rng.standard_normal(N)) * 0.05 for name in MOTION}
     columns |= {f"{name}_derivative1": np.r_[np.nan, np.diff(columns[name])] for name in MOTION}
     columns |= {name: rng.standard_normal(N) for name in COMPCOR}
-    columns |= {name: 1000 + rng.standard_normal(N) for name in GLOBAL}
+    columns |= {name: 1000 + rng.standard_normal(N) for name in SIGNALS}
     columns |= {f"cosine{i:02d}": cosine_basis(N, 2.0, 1 / 128)[:, i] for i in range(cosines)}
     columns |= {f"non_steady_state_outlier{i:02d}": np.eye(N)[i] for i in range(dummies)}
     columns["framewise_displacement"] = np.r_[np.nan, np.abs(rng.standard_normal(N - 1))]

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bids_deeptaskgen.core.confounds import Cleaning, fd_of, framewise_displacement, sample_mask
-from bids_deeptaskgen.core.tables import MOTION, Confounds
+from bids_deeptaskgen.core.tables import Confounds
 from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.presets import MOTION
 from tests.core.confounds_tables import N, make_confounds
 
 

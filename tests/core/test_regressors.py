@@ -9,16 +9,10 @@ from nilearn.glm.first_level import make_first_level_design_matrix
 from nilearn.signal import clean
 
 from bids_deeptaskgen.core.confounds import Cleaning, sample_mask
-from bids_deeptaskgen.core.regressors import (
-    GLOBAL,
-    PRESETS,
-    choose_regressors,
-    cosine_basis,
-    make_basis,
-)
-from bids_deeptaskgen.core.tables import MOTION, Confounds
+from bids_deeptaskgen.core.regressors import choose_regressors, cosine_basis, make_basis
+from bids_deeptaskgen.core.tables import Confounds
 from bids_deeptaskgen.errors import InputError
-from bids_deeptaskgen.settings.prediction import NUISANCE_PRESETS
+from bids_deeptaskgen.presets import MOTION, PRESETS, SIGNALS
 from tests.core.confounds_tables import N, make_table
 
 
@@ -138,10 +132,6 @@ def test_holes_after_the_first_volume_are_refused_not_filled():
         choose(table, Cleaning())
 
 
-def test_the_presets_are_those_that_can_be_asked_for():
-    assert tuple(PRESETS) == NUISANCE_PRESETS
-
-
 @pytest.mark.parametrize(
     ("preset", "n_columns"),
     [
@@ -172,8 +162,8 @@ def test_derivatives_and_squares_are_made_where_the_table_lacks_them():
     table = make_table()
     bare = table.drop(columns=[name for name in table if "_derivative1" in name])
     full = table.assign(
-        **{f"{name}_power2": table[name] ** 2 for name in (*MOTION, *GLOBAL)},
-        **{f"{name}_derivative1_power2": table[name].diff() ** 2 for name in (*MOTION, *GLOBAL)},
+        **{f"{name}_power2": table[name] ** 2 for name in (*MOTION, *SIGNALS)},
+        **{f"{name}_derivative1_power2": table[name].diff() ** 2 for name in (*MOTION, *SIGNALS)},
     )
     names, made = choose(bare, Cleaning("36P"))
     assert (names, 39) == (choose(full, Cleaning("36P"))[0], len(names))
@@ -211,6 +201,12 @@ def test_the_users_own_regressors_come_beside_any_preset():
     assert choose(table, Cleaning("gsr_only", high_pass=0))[0] == ["global_signal", "custom_breathing"]
     with pytest.raises(InputError, match="custom_breathing hold n/a after the first volume"):
         choose(table.assign(custom_breathing=[1.0, np.nan] * (N // 2)), Cleaning("none"))
+
+
+def test_what_would_be_made_of_a_missing_column_is_not_told_of():
+    table = make_table().drop(columns=[name for name in make_table() if "rot_x" in name])
+    with pytest.raises(InputError, match="lack: rot_x[.]\n"):
+        choose(table, Cleaning("24P"))
 
 
 def test_text_among_the_numbers_is_refused():

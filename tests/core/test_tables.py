@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from bids_deeptaskgen.core.run import RunInputs
-from bids_deeptaskgen.core.tables import MOTION, modern_names, read_confounds
+from bids_deeptaskgen.core.tables import modern_names, read_confounds
 from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.presets import MOTION
 from tests.core.confounds_tables import N, make_table
 
 
