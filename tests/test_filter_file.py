@@ -41,7 +41,7 @@ def test_files_that_mean_the_same_are_the_same(tmp_path):
         ([], "holds no queries"),
         ({"bolt": {}}, "bolt: no such query"),
         ({"bold": []}, "entities and their values are wanted"),
-        ({"bold": {"sesion": "a"}}, 'sesion = "a" can\'t be asked for; there are session, acquisition'),
+        ({"bold": {"sess": "a"}}, 'sess = "a" can\'t be asked for; there are session, acquisition'),
         ({"bold": {"space": "T1w"}}, "the models want MNI152NLin6Asym"),
         ({"bold": {"desc": "denoised"}}, "use --desc"),
         ({"bold": {"subject": "01"}}, "use --participant-label"),
