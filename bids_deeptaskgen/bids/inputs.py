@@ -1,13 +1,6 @@
-"""One person's files, found by pybids and frozen into records.
+"""One person's runs, with all the files that belong to each, frozen into records."""
 
-pybids finds the files and inherits the metadata. Which file belongs to which is decided by the file names
-alone: pybids reads entities off the whole path, so that a folder called ``run-2`` above the dataset would
-make every file run 2.
-"""
-
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bids_deeptaskgen.bids.custom import find_custom
-from bids_deeptaskgen.bids.names import BidsName, Entities, join_name, load_table, parse_name, sort_entities
+from bids_deeptaskgen.bids.layout import File, list_files, person_layout, present
+from bids_deeptaskgen.bids.names import BidsName, Entities, join_name, load_table
 from bids_deeptaskgen.bids.preflight import misplaced, misplaced_words
 from bids_deeptaskgen.bids.query import Query, fits
 from bids_deeptaskgen.core.grid import OUTPUT_GRID, Grid, make_sampler
@@ -26,21 +20,6 @@ from bids_deeptaskgen.errors import InputError
 
 if TYPE_CHECKING:
     from bids import BIDSLayout
-
-
-@dataclass(frozen=True)
-class _File:
-    """A file, its name taken apart, and the session of its folder."""
-
-    path: Path
-    name: BidsName
-    session: str | None
-
-    def series(self, *left_out: str) -> Entities:
-        """Entities that tell what was measured: all but the person's, the grid's, desc and those named."""
-        return sort_entities(
-            self.name.without(("sub", "ses", "desc", *load_table("queries.json")["grid"], *left_out))
-        )
 
 
 @dataclass(frozen=True)
@@ -103,9 +82,9 @@ def collect_sessions(
     """
     root = root.absolute()
     pooled = load_table("queries.json")["pooled"] if combine_runs else ()
-    series: dict[tuple[str, Entities], list[list[_File]]] = {}
+    series: dict[tuple[str, Entities], list[list[File]]] = {}
     with person_layout(root, subject) as layout:
-        files = {kind: _files(layout, root, kind) for kind in load_table("queries.json")["files"]}
+        files = {kind: list_files(layout, root, kind) for kind in load_table("queries.json")["files"]}
         files |= _files_of_others(files, subject, others or {})
         found: list[SessionInputs | SessionFault] = list(_misplaced(files.values(), subject, query))
         at_fault = {fault.session for fault in found}
@@ -126,21 +105,21 @@ def collect_sessions(
 
 
 def _files_of_others(
-    files: Mapping[str, list[_File]], subject: str, others: Mapping[str, Path]
-) -> dict[str, list[_File]]:
+    files: Mapping[str, list[File]], subject: str, others: Mapping[str, Path]
+) -> dict[str, list[File]]:
     """List what further derivatives hold of a person, where it is not there already."""
-    found: dict[str, list[_File]] = {}
+    found: dict[str, list[File]] = {}
     for name, kinds in (("fmriprep", ("mask", "confounds")), ("aroma", ("aroma",))):
         if name in others and any(not files[kind] for kind in kinds):
             root = others[name].absolute()
             with person_layout(root, subject) as layout:
-                found |= {kind: files[kind] or _files(layout, root, kind) for kind in kinds}
+                found |= {kind: files[kind] or list_files(layout, root, kind) for kind in kinds}
     return found
 
 
 def _run_inputs(
-    candidates: Sequence[_File],
-    files: Mapping[str, Sequence[_File]],
+    candidates: Sequence[File],
+    files: Mapping[str, Sequence[File]],
     layout: "BIDSLayout",
     root: Path,
     query: Query,
@@ -148,7 +127,7 @@ def _run_inputs(
     """Gather the files of one run; see `collect_sessions` for what can be wrong with them."""
     bold = _best_grid(candidates)
     cleaned = query.desc in load_table("queries.json")["made_by"]
-    bold_path, mask = _present(bold.path), _mask_of(bold, files["mask"], needed=not cleaned)
+    bold_path, mask = present(bold.path), _mask_of(bold, files["mask"], needed=not cleaned)
     # XCP-D takes volumes out: then only its own table of motion has as many rows as are left.
     outliers = _table_of(bold, files["outliers"]) if cleaned else None
     confounds = _table_of(bold, files["motion"] if outliers else files["confounds"])
@@ -166,79 +145,7 @@ def _run_inputs(
     )
 
 
-@contextmanager
-def person_layout(root: Path, subject: str) -> Iterator["BIDSLayout"]:
-    """Index one person's functional files, and nobody else's; emptied at the end of the block.
-
-    Parameters
-    ----------
-    root : Path
-        fMRIPrep derivatives.
-    subject : str
-        Label without ``sub-``.
-
-    Yields
-    ------
-    BIDSLayout
-        In memory; metadata are read for BOLD series only.
-
-    Raises
-    ------
-    InputError
-        If a JSON file cannot be read.
-    """
-    from bids import BIDSLayout
-    from bids.layout import BIDSLayoutIndexer
-
-    table = load_table("queries.json")
-    person = re.escape(f"sub-{subject}")
-    opened = "|".join(re.escape(folder) for folder in table["folders"])
-    ignore = [
-        # At the top: this person's folder, and files with an extension, which may pass on metadata.
-        re.compile(rf"^/(?!{person}(/|$))(sub-|[^/.]+$|[^/]+/)"),
-        # Below it: figures and anatomy are many and of no use.
-        re.compile(rf"^/{person}(/ses-[^/]+)?/(?!{opened})[^/.]+(/|$)"),
-    ]
-    bold = table["files"]["bold"]
-    indexer = BIDSLayoutIndexer(ignore=ignore, suffix=bold["suffix"], extension=list(bold["extension"]))
-    try:
-        layout = BIDSLayout(root, validate=False, config=["bids", "derivatives"], indexer=indexer)
-    except (OSError, ValueError, TypeError) as error:
-        # pybids names the file in the middle of words of its own.
-        named = re.search(r"filename='([^']+)'", str(error))
-        where = named[1] if named else root / f"sub-{subject}"
-        what = "cannot be read as JSON" if named else f"its files cannot be indexed ({error})"
-        message = (
-            f"{where}: {what}.\nCopy it again from its source, or re-run the preprocessing of this person."
-        )
-        raise InputError(message) from error
-    try:
-        yield layout
-    finally:
-        layout.session.close()
-        layout.connection_manager.engine.dispose()
-        # pybids caches the last 128 layouts of a process; emptied, they are no burden.
-        vars(layout).clear()
-
-
-def _files(layout: "BIDSLayout", root: Path, kind: str) -> list[_File]:
-    """List the files of a kind of ``queries.json``, sorted by path."""
-    wanted = load_table("queries.json")["files"][kind]
-    paths = sorted(
-        Path(item.path) for item in layout.get(suffix=wanted["suffix"], extension=wanted["extension"])
-    )
-    files = []
-    for path in paths:
-        name = parse_name(path.name)
-        if "desc" in wanted and name.get("desc") != wanted["desc"]:
-            continue
-        folders = path.relative_to(root).parts[:-1]
-        session = next((part.removeprefix("ses-") for part in folders if part.startswith("ses-")), None)
-        files.append(_File(path, name, session))
-    return files
-
-
-def _misplaced(files: Iterable[Sequence[_File]], subject: str, query: Query) -> Iterator[SessionFault]:
+def _misplaced(files: Iterable[Sequence[File]], subject: str, query: Query) -> Iterator[SessionFault]:
     """Find sessions with files of somebody else, which would pass as theirs: series leave the person out."""
     strange: dict[str | None, list[Path]] = {}
     for file in chain.from_iterable(files):
@@ -249,7 +156,7 @@ def _misplaced(files: Iterable[Sequence[_File]], subject: str, query: Query) -> 
         yield SessionFault(subject, session, (), InputError(f"{paths[0].parent}: {words}."))
 
 
-def _queries(bolds: Sequence[_File], query: Query) -> dict[str | None, Query]:
+def _queries(bolds: Sequence[File], query: Query) -> dict[str | None, Query]:
     """Settle for each session which space its series are taken from."""
     names: dict[str | None, list[BidsName]] = {}
     for file in bolds:
@@ -257,9 +164,9 @@ def _queries(bolds: Sequence[_File], query: Query) -> dict[str | None, Query]:
     return {session: query.in_space(of_session) for session, of_session in names.items()}
 
 
-def _runs(bolds: Sequence[_File], queries: Mapping[str | None, Query]) -> list[list[_File]]:
+def _runs(bolds: Sequence[File], queries: Mapping[str | None, Query]) -> list[list[File]]:
     """Group the series that are asked for into runs, whose files differ in resolution only; in order."""
-    runs: dict[tuple[str, Entities], list[_File]] = {}
+    runs: dict[tuple[str, Entities], list[File]] = {}
     for file in bolds:
         query = queries[file.session]
         if fits(file.name, query) and query.wants_session(file.session):
@@ -269,12 +176,12 @@ def _runs(bolds: Sequence[_File], queries: Mapping[str | None, Query]) -> list[l
     return [runs[key] for key in sorted(runs)]
 
 
-def _grid_of(file: _File) -> Grid:
-    image = load_image(_present(file.path))
+def _grid_of(file: File) -> Grid:
+    image = load_image(present(file.path))
     return Grid.of(image.shape, image.affine)
 
 
-def _best_grid(candidates: Sequence[_File]) -> _File:
+def _best_grid(candidates: Sequence[File]) -> File:
     """Choose among resolutions of one run: the output's points of space if one has them, else the finest.
 
     Labels of ``res-`` are not looked at: what they mean is up to whoever ran fMRIPrep.
@@ -297,7 +204,7 @@ def _rank(grid: Grid) -> tuple[bool, float]:
     return not same_points, round(abs(volume_mm3 - wanted_mm3), 2)
 
 
-def _only(files: Sequence[_File], why: str) -> _File:
+def _only(files: Sequence[File], why: str) -> File:
     if len(files) == 1:
         return files[0]
     listed = "\n".join(f"  {file.path}" for file in files)
@@ -305,7 +212,7 @@ def _only(files: Sequence[_File], why: str) -> _File:
     raise InputError(message)
 
 
-def _mask_of(bold: _File, masks: Sequence[_File], *, needed: bool) -> Path | None:
+def _mask_of(bold: File, masks: Sequence[File], *, needed: bool) -> Path | None:
     """Find the brain mask on a series' grid: the one of its name, else one of its space with its affine.
 
     What cleans a series does not write a mask, but sets to 0 what is outside: there it is not needed.
@@ -321,7 +228,7 @@ def _mask_of(bold: _File, masks: Sequence[_File], *, needed: bool) -> Path | Non
         wanted = _grid_of(bold)
         same_name = [mask for mask in of_run if _grid_of(mask).fits(wanted)]
     if same_name:
-        return _present(_only(same_name, f"fit equally well as the brain mask of {bold.path.name}").path)
+        return present(_only(same_name, f"fit equally well as the brain mask of {bold.path.name}").path)
     if not needed:
         return None
     name = join_name((*bold.name.without(("desc",)), ("desc", "brain")))
@@ -333,7 +240,7 @@ def _mask_of(bold: _File, masks: Sequence[_File], *, needed: bool) -> Path | Non
     raise InputError(message)
 
 
-def _table_of(bold: _File, tables: Sequence[_File]) -> Path | None:
+def _table_of(bold: File, tables: Sequence[File]) -> Path | None:
     """Find the table nearest to a series: the one that shares the most entities and contradicts none."""
     of_series = bold.series()
     nearest = [
@@ -347,7 +254,7 @@ def _table_of(bold: _File, tables: Sequence[_File]) -> Path | None:
         return None
     most = max(len(table.series()) for table in nearest)
     best = [table for table in nearest if len(table.series()) == most]
-    return _present(_only(best, f"fit equally well as the confounds of {bold.path.name}").path)
+    return present(_only(best, f"fit equally well as the confounds of {bold.path.name}").path)
 
 
 def repetition_time(metadata: Mapping[str, Any], bold: Path) -> float | None:
@@ -371,14 +278,3 @@ def repetition_time(metadata: Mapping[str, Any], bold: Path) -> float | None:
         )
         raise InputError(message)
     return t_r
-
-
-def _present(path: Path) -> Path:
-    """Return a path as it is; refuse a link whose target is not here."""
-    if path.exists():
-        return path
-    message = (
-        f"{path}: is a link to a file that is not here.\n"
-        "Fetch its content (for DataLad: datalad get), or mount the folder that it points to."
-    )
-    raise InputError(message)

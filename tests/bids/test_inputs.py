@@ -5,7 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bids_deeptaskgen.bids.inputs import SessionFault, collect_sessions, person_layout
+from bids_deeptaskgen.bids.inputs import SessionFault, collect_sessions
+from bids_deeptaskgen.bids.layout import person_layout
 from bids_deeptaskgen.bids.outputs import output_path
 from bids_deeptaskgen.bids.preflight import preflight
 from bids_deeptaskgen.bids.query import Query
