@@ -21,9 +21,9 @@ from bids_deeptaskgen.core.rois import brain_mask, coordinate_rois, grey_matter_
 from bids_deeptaskgen.core.simulated_rest import RestSettings
 from bids_deeptaskgen.core.simulation import simulate_person
 from bids_deeptaskgen.nn.architecture import Architecture
-from bids_deeptaskgen.nn.attention_unet import AttentionUNet
 from bids_deeptaskgen.nn.bundle import save_bundle, unmask
 from bids_deeptaskgen.nn.card import Card, CardGrid
+from bids_deeptaskgen.nn.unet import UNet
 
 SEED = 20_260_101  # of the training people; users' seeds are small numbers, so nobody meets them again
 N_VOLUMES, T_R = 200, 2.0
@@ -64,7 +64,7 @@ def draw_crop(rng, shape):
 def train(pairs, mask, grey, n_epochs):
     """Fit by Adam with a one-cycle learning rate: squared error in grey matter, one person's crop a step."""
     torch.manual_seed(SEED)
-    network = AttentionUNet(Architecture(fdim=FDIM)).to(memory_format=torch.channels_last_3d)
+    network = UNet(Architecture(fdim=FDIM)).to(memory_format=torch.channels_last_3d)
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=n_epochs * len(pairs), pct_start=0.15

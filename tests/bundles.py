@@ -6,9 +6,9 @@ import torch
 from bids_deeptaskgen.contrasts import Contrast
 from bids_deeptaskgen.core.grid import MODEL_GRID
 from bids_deeptaskgen.nn.architecture import Architecture
-from bids_deeptaskgen.nn.attention_unet import AttentionUNet
 from bids_deeptaskgen.nn.bundle import save_bundle
 from bids_deeptaskgen.nn.card import Card, CardGrid
+from bids_deeptaskgen.nn.unet import UNet
 
 TINY = Architecture(in_channels=3, out_channels=2, fdim=2)
 
@@ -16,7 +16,7 @@ TINY = Architecture(in_channels=3, out_channels=2, fdim=2)
 def tiny_network(architecture=TINY, seed=0):
     """A random network whose batch normalisation has seen data."""
     torch.manual_seed(seed)
-    network = AttentionUNet(architecture)
+    network = UNet(architecture)
     for layer in network.modules():
         if isinstance(layer, torch.nn.BatchNorm3d):
             torch.nn.init.normal_(layer.running_mean)

@@ -16,7 +16,7 @@ class Architecture:
     Attributes
     ----------
     name : str
-        Family, e.g. ``attentionunet``.
+        ``attentionunet``, ``attentionunetminimal``, ``unet``, ``unetminimal`` or ``resunet``.
     in_channels, out_channels : int
         Number of ROIs and of contrasts.
     fdim : int
@@ -26,7 +26,7 @@ class Architecture:
     n_conv : int
         Convolutions in each block.
     batch_norm : bool
-        Whether each convolution of a block is followed by batch normalisation.
+        Whether there is batch normalisation at each convolution of a block; always so in a ``resunet``.
     """
 
     name: str = "attentionunet"
@@ -64,29 +64,33 @@ def read_architecture(shapes: Shapes, source: str) -> Architecture:
     Raises
     ------
     UserError
-        If this is not an Attention U-Net.
+        If this is none of the networks that DeepTaskGen was published with.
     """
-    name = _family(shapes)
-    first, last = shapes.get("in_block.conv.0.weight", ()), shapes.get("out_block.1.weight", ())
-    if name != "attentionunet" or len(first) != 5 or len(last) != 5:
+    name = _name(shapes)
+    in_block = sorted(
+        (int(match[1]), shape)
+        for key, shape in shapes.items()
+        if len(shape) == 5 and (match := re.fullmatch(r"in_block\.conv\.(\d+)\.weight", key))
+    )
+    last = shapes.get("out_block.1.weight", ())
+    if name is None or not in_block or len(last) != 5:
         groups = sorted({key.split(".")[0] for key in shapes})
-        guess = f" It looks like {name}." if name else ""
         message = (
-            f"{source}: this is not an Attention U-Net, the only network that this version reads.{guess}\n"
+            f"{source}: this is none of the networks that DeepTaskGen was published with.\n"
             f"Its {len(shapes)} tensors belong to: {', '.join(groups) or 'nothing'}.\n"
-            "Bring a checkpoint of the published Attention U-Net (in_block, downs, bottleneck, upscale, "
-            "attention_gates, ups, out_block)."
+            "Bring a checkpoint of a U-Net (in_block, downs, bottleneck, ups, out_block, with or without "
+            "upscale and attention_gates)."
         )
         raise UserError(message)
-    convolutions = [key for key in shapes if re.fullmatch(r"in_block\.conv\.\d+\.weight", key)]
+    fdim, in_channels = in_block[0][1][:2]
     return Architecture(
         name=name,
-        in_channels=first[1],
+        in_channels=in_channels,
         out_channels=last[0],
-        fdim=first[0],
+        fdim=fdim,
         max_level=len({key.split(".")[1] for key in shapes if key.startswith("downs.")}),
-        n_conv=sum(len(shapes[key]) == 5 for key in convolutions),
-        batch_norm="in_block.conv.1.running_mean" in shapes,
+        n_conv=len(in_block),
+        batch_norm=any(re.fullmatch(r"in_block\.conv\.\d+\.running_mean", key) for key in shapes),
     )
 
 
@@ -103,13 +107,13 @@ def count_parameters(shapes: Shapes) -> int:
     return total
 
 
-def _family(shapes: Shapes) -> str | None:
-    """Tell the published families apart by the groups of their state; None for anything else."""
+def _name(shapes: Shapes) -> str | None:
+    """Tell the published networks apart by the names in their state; None for anything else."""
     groups = {key.split(".")[0] for key in shapes}
     if not {"in_block", "downs", "bottleneck", "ups", "out_block"} <= groups:
         return None
-    if "attention_gates" in groups:
-        return "attentionunet" if "upscale" in groups else "attentionunetminimal"
-    if any(re.match(r"in_block\.skip\.", key) for key in shapes):
+    # Where blocks are residual, batch normalisation comes first; a projection of the skip need not be there.
+    if "in_block.conv.0.running_mean" in shapes:
         return "resunet"
-    return "unet" if "upscale" in groups else "unetminimal"
+    unet = "attentionunet" if "attention_gates" in groups else "unet"
+    return unet if "upscale" in groups else f"{unet}minimal"

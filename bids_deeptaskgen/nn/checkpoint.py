@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.architecture import Architecture, read_architecture
-from bids_deeptaskgen.nn.attention_unet import state_faults
+from bids_deeptaskgen.nn.unet import state_faults
 
 Weights = dict[str, NDArray[np.generic]]
 
@@ -34,8 +34,8 @@ def read_checkpoint(path: Path) -> tuple[Architecture, Weights]:
     Raises
     ------
     UserError
-        If the file is absent, damaged or holds more than tensors and plain values, or the network is not an
-        Attention U-Net or is incomplete.
+        If the file is absent, damaged or holds more than tensors and plain values, or the network is none of
+        those that DeepTaskGen was published with or is incomplete.
     """
     state = _read_state(path)
     shapes = {key: tuple(value.shape) for key, value in state.items()}

@@ -6,27 +6,29 @@ from dataclasses import replace
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from bids_deeptaskgen.nn.attention_unet import AttentionUNet, Block
+from bids_deeptaskgen.nn.unet import Block, ResidualBlock, UNet
 
 
-def folded(network: AttentionUNet) -> AttentionUNet:
-    """Make a network without batch normalisation that computes what this one computes in evaluation mode.
+def folded(network: UNet) -> UNet:
+    """Make a network that computes what this one computes in evaluation mode, with less normalisation.
 
     Parameters
     ----------
-    network : AttentionUNet
+    network : UNet
         Left as it is.
 
     Returns
     -------
-    AttentionUNet
-        In evaluation mode, with ``batch_norm`` False.
+    UNet
+        In evaluation mode, without batch normalisation and with ``batch_norm`` False. Only in a ``resunet``
+        the first one of each block stays, since no convolution is before it.
     """
     plain = deepcopy(network).eval()
-    plain.config = replace(network.config, batch_norm=False)
     for block in plain.modules():
-        if isinstance(block, Block):
+        if isinstance(block, Block | ResidualBlock):
             block.conv = _fold_layers(block.conv)
+    left = any(isinstance(layer, nn.BatchNorm3d) for layer in plain.modules())
+    plain.config = replace(network.config, batch_norm=left)
     return plain
 
 

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch.nn.utils import convert_conv3d_weight_memory_format
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.attention_unet import AttentionUNet, state_faults
 from bids_deeptaskgen.nn.bundle import Bundle, unmask
 from bids_deeptaskgen.nn.fold import folded
+from bids_deeptaskgen.nn.unet import UNet, state_faults
 
 Floats = NDArray[np.float32]
 
@@ -23,7 +23,7 @@ class Network:
 
     Attributes
     ----------
-    module : AttentionUNet
+    module : UNet
         In evaluation mode on its device, batch normalisation folded away.
     device : torch.device
         Where it computes.
@@ -33,7 +33,7 @@ class Network:
         Which voxels of the connectome the network sees; the others are zero to it.
     """
 
-    module: AttentionUNet
+    module: UNet
     device: torch.device
     brain_mask: NDArray[np.bool_]
     output_mask: NDArray[np.bool_]
@@ -124,7 +124,7 @@ def load_network(bundle: Bundle, device: str = "auto", *, input_mask: str = "car
     """
     where = resolve_device(device)
     check_weights(bundle)
-    module = AttentionUNet(bundle.card.architecture)
+    module = UNet(bundle.card.architecture)
     module.load_state_dict({key: torch.from_numpy(value) for key, value in bundle.weights().items()})
     return make_network(
         module,
@@ -136,7 +136,7 @@ def load_network(bundle: Bundle, device: str = "auto", *, input_mask: str = "car
 
 
 def make_network(
-    module: AttentionUNet,
+    module: UNet,
     brain_mask: NDArray[np.bool_],
     output_mask: NDArray[np.bool_],
     *,
@@ -147,7 +147,7 @@ def make_network(
 
     Parameters
     ----------
-    module : AttentionUNet
+    module : UNet
         With its weights; left as it is.
     brain_mask, output_mask : boolean array of shape (x, y, z)
     device : torch.device or str

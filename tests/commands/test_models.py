@@ -13,12 +13,13 @@ from bids_deeptaskgen.contrasts import load_contrasts
 from bids_deeptaskgen.core.grid import CROP, FULL_MODEL_GRID, MODEL_GRID, OUTPUT_GRID
 from bids_deeptaskgen.core.rois import brain_mask, grey_matter_mask
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.attention_unet import AttentionUNet
+from bids_deeptaskgen.nn.architecture import Architecture
 from bids_deeptaskgen.nn.bundle import load_bundle, unmask
 from bids_deeptaskgen.nn.checkpoint import read_checkpoint
 from bids_deeptaskgen.nn.predict import load_network, predict
+from bids_deeptaskgen.nn.unet import FAMILY, UNet
 from bids_deeptaskgen.settings import ModelsImportSettings, ModelsInfoSettings
-from tests.bundles import tiny_bundle
+from tests.bundles import tiny_bundle, tiny_network
 from tests.golden_files import GOLDEN
 
 LIGHTNING = GOLDEN / "lightning_tiny.ckpt"
@@ -109,11 +110,23 @@ def test_a_published_checkpoint_becomes_a_bundle(tmp_path, rois, maps, capsys):
     assert "13,845" in text
 
 
-def test_an_imported_checkpoint_predicts_what_its_network_predicts(tmp_path, rois):
-    import_checkpoint(asked(tmp_path / "model", rois))
+def checkpoint_of(name, folder):
+    """What a training run leaves: the published one, or a Lightning checkpoint of another network."""
+    if name == "attentionunet":
+        return LIGHTNING
+    state = tiny_network(Architecture(name, in_channels=5, out_channels=2, fdim=2)).state_dict()
+    torch.save({"epoch": 1, "state_dict": state, "optimizer_states": []}, folder / "last.ckpt")
+    return folder / "last.ckpt"
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_an_imported_checkpoint_predicts_what_its_network_predicts(tmp_path, rois, name):
+    checkpoint = checkpoint_of(name, tmp_path)
+    assert import_checkpoint(asked(tmp_path / "model", rois, checkpoint=checkpoint)) == 0
     bundle = load_bundle(tmp_path / "model")
-    architecture, weights = read_checkpoint(LIGHTNING)
-    network = AttentionUNet(architecture).eval()
+    assert bundle.card.architecture.name == name
+    architecture, weights = read_checkpoint(checkpoint)
+    network = UNet(architecture).eval()
     network.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
     rng = np.random.default_rng(0)
     connectome = rng.uniform(-1, 1, (5, int(bundle.brain_mask.sum()))).astype(np.float32)

@@ -237,7 +237,7 @@ def parts(**changes):
         ({"rois": np.zeros((5, *BOX), np.float32)}, "5 ROI maps"),
         ({"masks": (ellipsoid(), ellipsoid(0))}, "output_mask.nii.gz is empty"),
         ({"card": tiny_card(TINY, input_mask="head")}, "input_mask"),
-        ({"weights": {}}, "not an Attention U-Net"),
+        ({"weights": {}}, "none of the networks"),
     ],
 )
 def test_parts_that_do_not_fit_are_not_saved_and_leave_nothing_behind(tmp_path, changes, words):

@@ -2,6 +2,7 @@
 
 import os
 from collections import OrderedDict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from safetensors.torch import save_file
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.architecture import Architecture
 from bids_deeptaskgen.nn.checkpoint import read_checkpoint
+from bids_deeptaskgen.nn.unet import FAMILY
 from tests.bundles import TINY, tiny_network
 from tests.golden_files import GOLDEN
 
@@ -46,14 +48,17 @@ def save_safetensors(found, path):
 
 
 @pytest.mark.parametrize(
-    ("save", "name"),
+    ("save", "file"),
     [(save_plain, "a.pt"), (save_lightning, "a.ckpt"), (save_safetensors, "a.safetensors")],
 )
-def test_all_kinds_of_file_give_the_same_weights(tmp_path, save, name):
-    save(state(), tmp_path / name)
-    architecture, weights = read_checkpoint(tmp_path / name)
-    assert architecture == TINY
-    for key, value in state().items():
+@pytest.mark.parametrize("name", FAMILY)
+def test_each_network_is_read_from_all_kinds_of_file(tmp_path, name, save, file):
+    network = tiny_network(replace(TINY, name=name, n_conv=2))
+    save(network.state_dict(), tmp_path / file)
+    architecture, weights = read_checkpoint(tmp_path / file)
+    assert architecture == network.config
+    assert weights.keys() == network.state_dict().keys()
+    for key, value in network.state_dict().items():
         np.testing.assert_array_equal(weights[key], value.numpy())
 
 
@@ -110,7 +115,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
         ([1, 2], "found: list"),
         ({"epoch": 3, "model": {}}, "found: epoch, model"),
         ({"state_dict": [1]}, "found: list"),
-        ({}, "not an Attention U-Net"),
+        ({}, "none of the networks"),
         (torch.zeros(3), "found: Tensor"),
     ],
 )
@@ -120,9 +125,17 @@ def test_a_file_without_a_state_is_refused_with_what_it_holds(tmp_path, content,
         read_checkpoint(tmp_path / "a.ckpt")
 
 
-def test_another_architecture_is_refused_with_what_was_found(tmp_path):
-    torch.save({key: v for key, v in state().items() if "attention_gates" not in key}, tmp_path / "a.ckpt")
-    with pytest.raises(UserError, match=r"(?s)It looks like unet\..*in_block, out_block, ups, upscale"):
+def test_another_network_is_refused_with_what_was_found(tmp_path):
+    torch.save({key: v for key, v in state().items() if "bottleneck" not in key}, tmp_path / "a.ckpt")
+    with pytest.raises(UserError, match=r"attention_gates, downs, in_block, out_block, ups, upscale"):
+        read_checkpoint(tmp_path / "a.ckpt")
+
+
+def test_gates_of_a_network_that_has_none_are_named(tmp_path):
+    found = tiny_network(replace(TINY, name="resunet")).state_dict()
+    found |= {key: value for key, value in state().items() if key.startswith("attention_gates.0.W_g")}
+    torch.save(found, tmp_path / "a.ckpt")
+    with pytest.raises(UserError, match=r"looks like resunet.*attention_gates\.0\.W_g\.weight is not known"):
         read_checkpoint(tmp_path / "a.ckpt")
 
 

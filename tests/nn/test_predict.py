@@ -17,7 +17,7 @@ from bids_deeptaskgen.nn.predict import (
     set_threads,
 )
 from tests.bundles import TINY, tiny_bundle, tiny_network
-from tests.golden_files import NETWORKS, golden_input, golden_network
+from tests.golden_files import NETWORKS, every_fourth, golden_input, golden_network
 
 BOX = (9, 8, 11)
 BRAIN = np.zeros(BOX, bool)
@@ -49,8 +49,8 @@ def test_the_fast_way_gives_the_published_output(name):
     network, golden = golden_network(name)
     everywhere = np.ones(golden_input().shape[2:], bool)
     ready = make_network(network, everywhere, everywhere)
-    for connectome, output in zip(golden_input().numpy(), golden["output_eval"], strict=True):
-        np.testing.assert_allclose(predict(ready, connectome), output, rtol=0, atol=1e-6)
+    maps = np.stack([predict(ready, connectome) for connectome in golden_input().numpy()])
+    np.testing.assert_allclose(every_fourth(maps), golden["output_eval"], rtol=0, atol=1e-6)
 
 
 @given(seed=SEEDS)

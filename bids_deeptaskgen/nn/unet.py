@@ -1,9 +1,13 @@
-"""The Attention U-Net of DeepTaskGen (Serin et al. 2025, Communications Biology 8:1572).
+"""The U-Nets of DeepTaskGen (Serin et al. 2025, Communications Biology 8:1572): one network, many parts.
 
-Written from a description of the published network; state names, shapes and order are the published ones, so
-that its weights fit. In the comments on shapes, (50, 76, 93, 78) and so on are those of the published model.
+Written from a description of the published networks; state names, shapes and order are the published ones, so
+that their weights fit. In the comments on shapes, (50, 76, 93, 78) and so on are those of the published one,
+an ``attentionunet``.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -41,6 +45,37 @@ class Block(nn.Module):
         return self.conv(x)  # type: ignore[no-any-return]
 
 
+class ResidualBlock(nn.Module):
+    """n_conv times batch normalisation, ReLU, convolution, added to the input, which is projected if need be.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels of the input and the output.
+    n_conv : int
+        How many times.
+    batch_norm : bool
+        Must be True: without it the first ReLU, being in place, would change what is added.
+    """
+
+    def __init__(self, n_in: int, n_out: int, n_conv: int = 1, *, batch_norm: bool = True) -> None:
+        super().__init__()
+        if not batch_norm:
+            msg = "a residual block without batch normalisation was asked for, but there is none"
+            raise ValueError(msg)
+        layers: list[nn.Module] = []
+        for i in range(n_conv):
+            n = n_out if i else n_in
+            layers += [nn.BatchNorm3d(n), nn.ReLU(inplace=True)]
+            layers.append(nn.Conv3d(n, n_out, kernel_size=3, padding=1))
+        self.conv = nn.Sequential(*layers)
+        self.skip = nn.Sequential(nn.Conv3d(n_in, n_out, kernel_size=1)) if n_in != n_out else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, n_in, x, y, z) to (n, n_out, x, y, z)."""
+        return self.conv(x) + self.skip(x)  # type: ignore[no-any-return]
+
+
 class AttentionGate(nn.Module):
     """Weigh a skip connection voxel by voxel by what the coarser level found.
 
@@ -49,53 +84,119 @@ class AttentionGate(nn.Module):
 
     Parameters
     ----------
-    n_coarse, n_skip, n_inner : int
-        Channels of the coarser map, of the skip and of what both are projected to.
+    n_coarse, n_skip : int
+        Channels of the coarser map and of the skip; both are projected to ``n_skip``.
     """
 
-    def __init__(self, n_coarse: int, n_skip: int, n_inner: int) -> None:
+    def __init__(self, n_coarse: int, n_skip: int) -> None:
         super().__init__()
-        self.W_g = nn.Conv3d(n_coarse, n_inner, kernel_size=1)
-        self.W_x = nn.Conv3d(n_skip, n_inner, kernel_size=1)
-        self.psi = nn.Sequential(nn.Conv3d(n_inner, 1, kernel_size=1), nn.Sigmoid())
+        self.W_g = nn.Conv3d(n_coarse, n_skip, kernel_size=1)
+        self.W_x = nn.Conv3d(n_skip, n_skip, kernel_size=1)
+        self.psi = nn.Sequential(nn.Conv3d(n_skip, 1, kernel_size=1), nn.Sigmoid())
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
-        """Map (n, n_coarse, ...) and (n, n_skip, x, y, z) to (n, n_inner, x, y, z)."""
+        """Map (n, n_coarse, ...) and (n, n_skip, x, y, z) to (n, n_skip, x, y, z)."""
         projected = self.W_x(skip)
         weight = self.psi(F.relu(projected + resize(self.W_g(coarse), projected), inplace=True))
         return projected * weight  # type: ignore[no-any-return]
 
 
-class AttentionUNet(nn.Module):
+class OpenGate(nn.Module):
+    """Let the skip connection through as it is."""
+
+    def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:  # noqa: ARG002 - an AttentionGate takes both
+        """Give the skip."""
+        return skip
+
+
+def transposed(n: int, *, padding: int) -> nn.Module:
+    """Upsampling that learns: (2n, x) to (n, 2x + 1 - 2 padding) in each axis."""
+    return nn.ConvTranspose3d(2 * n, n, kernel_size=3, stride=2, padding=padding)
+
+
+def trilinear(_: int) -> nn.Module:
+    """Upsampling without weights: (2n, x) to (2n, 2x) in each axis."""
+    return nn.Upsample(scale_factor=2, mode="trilinear", align_corners=True)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What one network of the family is made of.
+
+    Attributes
+    ----------
+    gates : bool
+        Whether skip connections go through attention gates.
+    upscale : function of int
+        Makes what upsamples to the level of n channels.
+    keeps_channels : bool
+        Whether upsampling keeps the 2n channels that it finds. The published minimal networks, where it does,
+        have their blocks of the way up one level deeper in the state's names.
+    block : type
+        ``Block`` or ``ResidualBlock``.
+    """
+
+    gates: bool
+    upscale: Callable[[int], nn.Module] = partial(transposed, padding=0)
+    keeps_channels: bool = False
+    block: type[Block | ResidualBlock] = Block
+
+
+FAMILY = {
+    "attentionunet": Parts(gates=True),
+    "attentionunetminimal": Parts(gates=True, upscale=trilinear, keeps_channels=True),
+    "unet": Parts(gates=False),
+    "unetminimal": Parts(gates=False, upscale=trilinear, keeps_channels=True),
+    "resunet": Parts(gates=False, upscale=partial(transposed, padding=1), block=ResidualBlock),
+}
+
+
+class UNet(nn.Module):
     """From connectomes to statmaps.
 
     Parameters
     ----------
     config : Architecture
         Shape of the network.
+
+    Raises
+    ------
+    ValueError
+        If there is no network of this name and shape.
     """
 
     def __init__(self, config: Architecture) -> None:
         super().__init__()
+        if config.name not in FAMILY:
+            msg = f"no network is called {config.name!r}; there are {', '.join(FAMILY)}"
+            raise ValueError(msg)
         if config.max_level < 1:
             msg = f"max_level is {config.max_level}, but the network needs at least one level"
             raise ValueError(msg)
         self.config = config
+        parts = FAMILY[config.name]
         f = [config.fdim * 2**level for level in range(config.max_level + 1)]  # 64, 128
         up = f[::-1]  # 128, 64
+        k = 2 if parts.keeps_channels else 1
 
-        def block(n_in: int, n_out: int) -> Block:
-            return Block(n_in, n_out, config.n_conv, batch_norm=config.batch_norm)
+        def block(n_in: int, n_out: int) -> nn.Module:
+            return parts.block(n_in, n_out, config.n_conv, batch_norm=config.batch_norm)
+
+        def up_block(n: int) -> nn.Module:
+            inner = block(k * n + n, n)  # upsampled map and skip
+            return nn.Sequential(inner) if parts.keeps_channels else inner
 
         # The order of these lines is the order of the published state.
         self.downs = nn.ModuleList(block(a, b) for a, b in zip(f, f[1:], strict=False))
-        self.ups = nn.ModuleList(block(2 * n, n) for n in up[:-1])
-        self.upscale = nn.ModuleList(nn.ConvTranspose3d(2 * n, n, kernel_size=3, stride=2) for n in up)
+        self.ups = nn.ModuleList(up_block(n) for n in up[:-1])
+        self.upscale = nn.ModuleList(parts.upscale(n) for n in up)
         self.in_block = block(config.in_channels, f[0])
         self.bottleneck = block(f[-1], 2 * f[-1])
-        self.attention_gates = nn.ModuleList(AttentionGate(n, n, n) for n in up)
+        self.attention_gates = nn.ModuleList(
+            AttentionGate(k * n, n) if parts.gates else OpenGate() for n in up
+        )
         self.out_block = nn.Sequential(
-            block(2 * f[0], f[0]), nn.Conv3d(f[0], config.out_channels, kernel_size=1)
+            block(k * f[0] + f[0], f[0]), nn.Conv3d(f[0], config.out_channels, kernel_size=1)
         )
 
     def features(self, x: Tensor) -> Tensor:
@@ -143,7 +244,7 @@ def state_faults(shapes: Shapes, architecture: Architecture) -> list[str]:
         A few words for each tensor that is missing, not known or of another shape.
     """
     with torch.device("meta"):
-        state = AttentionUNet(architecture).state_dict()
+        state = UNet(architecture).state_dict()
     wanted = {key: tuple(value.shape) for key, value in state.items()}
     return (
         [f"{key} is missing" for key in wanted if key not in shapes]
