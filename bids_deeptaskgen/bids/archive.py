@@ -27,6 +27,8 @@ class Archive:
         Runs in a folder, by file names alone; with the entities that tell them apart.
     read : callable
         What of such a run is to be used; refuses what is not in standard space.
+    instead : callable
+        What a folder without runs has in their place, in words; empty for nothing worth telling.
     """
 
     title: str
@@ -35,6 +37,7 @@ class Archive:
     wanted: str
     find: Callable[[Path], list[tuple[Path, Entities]]]
     read: Callable[[Path, Entities], RunInputs]
+    instead: Callable[[Path], str] = lambda _folder: ""
 
 
 def names_in(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ from bids_deeptaskgen.bids.custom import find_custom
 from bids_deeptaskgen.bids.hcp import HCP
 from bids_deeptaskgen.bids.inputs import SessionFault
 from bids_deeptaskgen.bids.names import Entities
-from bids_deeptaskgen.bids.preflight import Preflight, absent
+from bids_deeptaskgen.bids.preflight import Preflight, absent, series_of
 from bids_deeptaskgen.bids.query import Query
 from bids_deeptaskgen.bids.ukb import UKB
 from bids_deeptaskgen.core.run import RunInputs, SessionInputs
@@ -88,17 +88,19 @@ def look_up(archive: Archive, root: Path, query: Query) -> list[Preflight]:
 
 def _row(archive: Archive, person: Person, folders: Sequence[Path], query: Query) -> Preflight:
     runs = [run for folder in folders for run in archive.find(folder)]
-    wanted = [path for path, entities in runs if _wants(query, entities)]
+    wanted = [run for run in runs if _wants(query, run[1])]
     if wanted:
-        return Preflight(*person, bold_names=tuple(path.name for path in wanted))
+        names = tuple(path.name for path, _ in wanted)
+        return Preflight(*person, names, entities=tuple((*REST, *entities) for _, entities in wanted))
     shown = " and ".join(str(folder) for folder in folders)
     if runs:
         found = ", ".join(sorted({dict(entities).get("run") or "none" for _, entities in runs}))
         words = f"no run that is asked for in {shown} (runs found: {found})"
         return Preflight(*person, reason=f"{words}; mend --run-id or --bids-filter-file")
-    return Preflight(
-        *person, reason=f"no {archive.wanted} in {shown}; fetch that part of the archive for this person"
-    )
+    instead = next(filter(None, map(archive.instead, folders)), "")
+    found = f" ({instead})" if instead else ""
+    words = f"no {archive.wanted} in {shown}{found}; fetch that part of the archive for this person"
+    return Preflight(*person, reason=words)
 
 
 def _wants(query: Query, entities: Entities) -> bool:
@@ -119,7 +121,7 @@ def collect(
     query : Query
         Sessions and runs that are wanted.
     combine_runs : bool
-        Put the runs of a session into one record; else one record a run.
+        Put the runs of a session into one record, but not those of another ``acq-``; else one record a run.
 
     Returns
     -------
@@ -143,10 +145,10 @@ def collect(
         except InputError as error:
             found.append(SessionFault(subject, session, (), error))
             continue
-        pools = [runs] if combine_runs else [[run] for run in runs]
-        for pool in filter(None, pools):
-            own = () if combine_runs else pool[0].entities
-            found.append(SessionInputs(subject, session, tuple(pool), (*REST, *own)))
+        pools: dict[Entities, list[RunInputs]] = {}
+        for run in runs:
+            pools.setdefault(series_of((*REST, *run.entities), combine_runs=combine_runs), []).append(run)
+        found += [SessionInputs(subject, session, tuple(pool), key) for key, pool in pools.items()]
     return found
 
 

@@ -8,7 +8,10 @@ from bids_deeptaskgen.bids.names import Entities
 from bids_deeptaskgen.core.run import RunInputs
 
 # HCP's MNI space is FSL's, which TemplateFlow calls MNI152NLin6Asym.
-_HCP_RUN = re.compile(r"rfMRI_REST(?P<run>\d*)(_(?P<dir>LR|RL|AP|PA))?")
+# HCP-D cut the runs of its youngest in two, REST1a and REST1b; HCP-YA's of 7 T have that in their names.
+_HCP_RUN = re.compile(r"rfMRI_REST(?P<run>\d*)(?P<part>[ab]?)(_(?P<acq>7T))?(_(?P<dir>LR|RL|AP|PA))?")
+_CHUNKS = {"a": "1", "b": "2"}
+# The same volumes under two filters: the first that is there is taken.
 _HCP_CLEAN = ("{name}_hp2000_clean.nii.gz", "{name}_hp0_clean.nii.gz")
 
 
@@ -20,11 +23,20 @@ def _hcp_runs(folder: Path) -> list[tuple[Path, Entities]]:
             continue
         place = folder / "MNINonLinear" / "Results" / name
         files = [place / pattern.format(name=name) for pattern in _HCP_CLEAN]
-        entities = tuple((key, value) for key in ("dir", "run") if (value := parts[key]))
-        runs += [(path, entities) for path in files if path.exists()]
+        found = parts.groupdict() | {"chunk": _CHUNKS.get(parts["part"])}
+        entities = tuple((key, found[key]) for key in ("acq", "dir", "run", "chunk") if found[key])
+        runs += [(path, entities) for path in files if path.exists()][:1]
     # HCP-D also has all its runs in one file: the same volumes must not count twice.
     single = [run for run in runs if run[1]]
     return single or runs
+
+
+def _hcp_instead(folder: Path) -> str:
+    results = folder / "MNINonLinear" / "Results"
+    series = [
+        name for run in names_in(results) if _HCP_RUN.fullmatch(run) for name in names_in(results / run)
+    ]
+    return "only surface or CIFTI series found" if any(".dtseries.nii" in name for name in series) else ""
 
 
 def _hcp_inputs(bold: Path, entities: Entities) -> RunInputs:
@@ -45,4 +57,5 @@ HCP = Archive(
     wanted="MNINonLinear/Results/rfMRI_REST*/*_hp2000_clean.nii.gz or *_hp0_clean.nii.gz",
     find=_hcp_runs,
     read=_hcp_inputs,
+    instead=_hcp_instead,
 )

@@ -34,12 +34,15 @@ class Preflight:
         Files that fit the query; several of one run where it was written at several resolutions.
     reason : str
         Why nothing is usable and what to do; empty where something is.
+    entities : tuple of tuple of (str, str)
+        Of each file, where its name does not tell them: outside of BIDS.
     """
 
     subject: str
     session: str | None
     bold_names: tuple[str, ...] = ()
     reason: str = ""
+    entities: tuple[Entities, ...] = ()
 
     @property
     def wants_rerun(self) -> bool:
@@ -53,9 +56,15 @@ class Preflight:
 
     def series(self, *, combine_runs: bool) -> set[Entities]:
         """Entities of the results to be written, as in `SessionInputs`: one for each run, or pooled."""
-        table = load_table("queries.json")
-        dropped = ("sub", "ses", "desc", *table["grid"], *(table["pooled"] if combine_runs else ()))
-        return {sort_entities(parse_name(name).without(dropped)) for name in self.bold_names}
+        dropped = ("sub", "ses", "desc", *load_table("queries.json")["grid"])
+        entities = self.entities or (parse_name(name).without(dropped) for name in self.bold_names)
+        return {series_of(one, combine_runs=combine_runs) for one in entities}
+
+
+def series_of(entities: Entities, *, combine_runs: bool) -> Entities:
+    """Give the entities of the result that a run goes into, in order; see `SessionInputs`."""
+    pooled = load_table("queries.json")["pooled"] if combine_runs else ()
+    return sort_entities(pair for pair in entities if pair[0] not in pooled)
 
 
 def preflight(root: Path, query: Query) -> list[Preflight]:

@@ -37,7 +37,8 @@ class Source(NamedTuple):
 
 def _single_row(located: Located, _query: Query) -> list[Preflight]:
     session = _single(located)
-    return [Preflight(session.subject, session.session, tuple(run.bold.name for run in session.runs))]
+    names = tuple(run.bold.name for run in session.runs)
+    return [Preflight(session.subject, session.session, names, entities=(session.entities,))]
 
 
 def _single(located: Located) -> SessionInputs:

@@ -83,6 +83,54 @@ def test_runs_and_directions_of_hcp_can_be_chosen(tmp_path):
     assert "runs found: 1, 2); mend --run-id" in rows_of(located, Query(runs=("3",)))["sub-100307"]
 
 
+def test_a_run_of_hcp_under_two_filters_counts_once(tmp_path):
+    hcp(tmp_path, "100307", "rfMRI_REST1_LR")
+    hcp(tmp_path, "100307", "rfMRI_REST1_LR", "rfMRI_REST1_RL", kind="hp0")
+    wanted = ["rfMRI_REST1_LR_hp2000_clean.nii.gz", "rfMRI_REST1_RL_hp0_clean.nii.gz"]
+    assert rows_of(locate(tmp_path))["sub-100307"] == wanted
+    (session,) = collect(locate(tmp_path), "100307", Query(), combine_runs=True)
+    assert [run.bold.name for run in session.runs] == wanted
+
+
+def test_halved_runs_of_hcp_d_are_pooled_and_those_of_7_t_are_kept_apart(tmp_path):
+    hcp(tmp_path, "HCD0001305_V1_MR", "rfMRI_REST1a_PA", "rfMRI_REST1b_PA", "rfMRI_REST2a_AP", kind="hp0")
+    hcp(tmp_path, "100307", "rfMRI_REST1_LR", "rfMRI_REST1_7T_PA", "rfMRI_REST2_7T_AP")
+    located = locate(tmp_path)
+    (child,) = collect(located, "HCD0001305", Query(), combine_runs=True)
+    assert [run.name for run in child.runs] == [
+        "dir-PA_run-1_chunk-1",
+        "dir-PA_run-1_chunk-2",
+        "dir-AP_run-2_chunk-1",
+    ]
+    assert len(rows_of(located, Query(runs=("1",)))["sub-HCD0001305 ses-V1"]) == 2
+    adult = collect(located, "100307", Query(), combine_runs=True)
+    assert {one.entities: len(one.runs) for one in adult} == {
+        (("task", "rest"),): 1,
+        (("task", "rest"), ("acq", "7T")): 2,
+    }
+
+
+@pytest.mark.parametrize("combine", [True, False])
+def test_the_preflight_knows_the_results_of_an_archive_by_their_names(tmp_path, combine):
+    hcp(tmp_path, "100307", *(f"rfMRI_REST{n}_{way}" for n in "12" for way in ("LR", "RL")))
+    located = locate(tmp_path)
+    (row,) = look_up(located, Query())
+    found = collect(located, "100307", Query(), combine_runs=combine)
+    assert row.series(combine_runs=combine) == {one.entities for one in found}
+    assert len(found) == (1 if combine else 4)
+
+
+def test_cifti_of_hcp_is_told_from_nothing(tmp_path):
+    for person, name in (
+        ("100307", "rfMRI_REST1_LR_Atlas_hp2000_clean.dtseries.nii"),
+        ("100408", "Physio.txt"),
+    ):
+        touch(tmp_path / person / "MNINonLinear" / "Results" / "rfMRI_REST1_LR" / name)
+    rows = rows_of(locate(tmp_path))
+    assert "(only surface or CIFTI series found); fetch that part of the archive" in rows["sub-100307"]
+    assert "CIFTI" not in rows["sub-100408"]
+
+
 def test_ukb_is_told_by_its_folders_and_visits_are_sessions(tmp_path):
     ukb(tmp_path, "1000015_20227_2_0")
     ukb(tmp_path, "1000015_20227_3_0")
