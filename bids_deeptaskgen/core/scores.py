@@ -7,6 +7,7 @@ one value, is left out of every score, which is NaN for them.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +15,21 @@ from scipy.integrate import trapezoid
 
 Maps = NDArray[np.floating]
 Scores = NDArray[np.float64]
+
+
+class Rows(Protocol):
+    """What gives rows of maps when it is indexed, though it does not hold them."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes: 2."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_people, n_voxels)."""
+
+    def __getitem__(self, rows: slice, /) -> Any: ...
+
 
 # So many people are compared with everybody; of more, each is compared with a sample of others.
 MAX_EVERYBODY = 2000
@@ -32,6 +48,37 @@ _BLOCK = 64
 _FLAT = 1e-9
 # Correlations that differ by less than float32 products do are equal.
 _TIE = 1e-6
+
+
+class LeaveOneOut:
+    """Rows that are each the mean of all the others: the group average where there are no other people.
+
+    Parameters
+    ----------
+    maps : array of shape (n_people, n_voxels)
+        Rows that are not finite take no part.
+    """
+
+    ndim = 2
+
+    def __init__(self, maps: Maps) -> None:
+        self._maps = maps
+        self._total, self._n = np.zeros(maps.shape[1]), 0
+        for row in maps:
+            if np.isfinite(row).all():
+                self._total += row
+                self._n += 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the maps."""
+        return self._maps.shape
+
+    def __getitem__(self, rows: slice) -> NDArray[np.float64]:
+        if self._n < 2:
+            return np.full(np.shape(self._maps[rows]), np.nan)
+        others: NDArray[np.float64] = (self._total - self._maps[rows]) / (self._n - 1)
+        return others
 
 
 @dataclass(frozen=True)
@@ -123,13 +170,15 @@ def match(measured: Maps, predicted: Maps, rng: np.random.Generator) -> Matching
     return Matching(own, others, rank, len(chosen), matrix)
 
 
-def match_same(measured: Maps, predicted: Maps) -> Matching:
+def match_same(measured: Maps, predicted: Maps | Rows) -> Matching:
     """Do what `match` does for one prediction that is the same for all people, as a group average.
 
     Parameters
     ----------
     measured : array of shape (n_people, n_voxels)
-    predicted : array of shape (n_voxels,)
+    predicted : array of shape (n_voxels,), or `LeaveOneOut`
+        Of an average that leaves out each person in turn, the own r is with the average without that person.
+        It is no merit of such averages that they differ: they count as one map for everybody all the same.
 
     Returns
     -------
@@ -143,7 +192,7 @@ def match_same(measured: Maps, predicted: Maps) -> Matching:
     return Matching(own, own.copy(), rank, n_people, matrix)
 
 
-def correlations(measured: Maps, predicted: Maps) -> Scores:
+def correlations(measured: Maps, predicted: Maps | Rows) -> Scores:
     """Correlate each person's measured map with their prediction (reconstruction r).
 
     Parameters
@@ -159,7 +208,7 @@ def correlations(measured: Maps, predicted: Maps) -> Scores:
     return residual_correlations(measured, predicted, np.zeros(measured.shape[1], np.float32))
 
 
-def residual_correlations(measured: Maps, predicted: Maps, average: Maps) -> Scores:
+def residual_correlations(measured: Maps, predicted: Maps | Rows, average: Maps | Rows) -> Scores:
     """Correlate what is left of measured and predicted maps when the average person is taken off both.
 
     Parameters
@@ -184,7 +233,7 @@ def residual_correlations(measured: Maps, predicted: Maps, average: Maps) -> Sco
     return scores
 
 
-def dice_auc(measured: Maps, predicted: Maps) -> Scores:
+def dice_auc(measured: Maps, predicted: Maps | Rows) -> Scores:
     """Measure how far the strongest voxels of both maps are the same, whatever their sign.
 
     At each share of 0.05, 0.10, ... 0.50 of the voxels, those count whose absolute value is above that of the
@@ -301,8 +350,8 @@ def _dice(left: NDArray[np.intp], right: NDArray[np.intp]) -> Scores:
     return np.where(size > 0, 2 * both / np.maximum(size, 1), 1.0)
 
 
-def _rows(maps: Maps, rows: slice) -> Maps:
-    return maps[rows] if maps.ndim == 2 else maps
+def _rows(maps: Maps | Rows, rows: slice) -> Maps:
+    return np.asarray(maps[rows] if maps.ndim == 2 else maps)
 
 
 def _blocks(n_rows: int) -> Iterator[slice]:
