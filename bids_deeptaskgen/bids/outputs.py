@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from bids_deeptaskgen.bids.names import Entities, join_name, load_table, parse_name
+from bids_deeptaskgen.bids.names import BidsName, Entities, join_name, load_table, parse_name
 from bids_deeptaskgen.core.atomic import write_json, write_text
 from bids_deeptaskgen.core.run import SessionInputs
 
@@ -174,26 +174,31 @@ class Maps(NamedTuple):
         An image for each contrast, or one for all.
     contrasts : tuple of str
         Labels of the predicted maps, in the order of a 4-D image.
+    connectome : bool
+        The connectomes that they were predicted from are beside them.
     """
 
     layout: str
     contrasts: tuple[str, ...]
+    connectome: bool = False
 
     def cover(self, wanted: "Maps") -> bool:
-        """Whether all maps that are wanted are among these, in the same layout."""
-        return self.layout == wanted.layout and set(wanted.contrasts) <= set(self.contrasts)
+        """Whether all that is wanted is among these, in the same layout."""
+        same_layout, has_connectome = self.layout == wanted.layout, self.connectome or not wanted.connectome
+        return same_layout and has_connectome and set(wanted.contrasts) <= set(self.contrasts)
 
 
 def recorded_maps(record: Mapping[str, Any]) -> Maps:
     """Read from the ``DeepTaskGen`` part of a completion record which maps there are."""
+    names = [parse_name(file.rpartition("/")[2]) for file in record["Files"]]
+    connectome = any(name.get("desc") == "connectome" and name.extension == ".npy" for name in names)
     if "Contrasts" in record:
-        return Maps("4d", tuple(record["Contrasts"]))
-    return Maps("3d", tuple(label for file in record["Files"] if (label := _contrast_of(file))))
+        return Maps("4d", tuple(record["Contrasts"]), connectome)
+    return Maps("3d", tuple(label for name in names if (label := _contrast_of(name))), connectome)
 
 
-def _contrast_of(file: str) -> str | None:
+def _contrast_of(name: BidsName) -> str | None:
     """Label of a predicted map; None of other files."""
-    name = parse_name(file.rpartition("/")[2])
     is_map = name.suffix == "statmap" and name.get("desc") == "predicted" and name.extension == ".nii.gz"
     return name.get("contrast") if is_map else None
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from bids_deeptaskgen.bids.connectomes import save_brain_mask
 from bids_deeptaskgen.bids.dataset import dataset_settings_hash, write_dataset_files
 from bids_deeptaskgen.bids.located import Located
 from bids_deeptaskgen.bids.outputs import write_tsv
@@ -164,6 +165,8 @@ def compute(
         bids_dir=settings.bids_dir,
         participants=settings.participants_tsv,
     )
+    if settings.save_connectome:
+        save_brain_mask(output, bundle.brain_mask)
     write_text(log_path(output, "settings.toml"), told)
     work = settings.work_dir or output / "work"
     connectomes = work / CONNECTOMES

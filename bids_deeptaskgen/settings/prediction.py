@@ -145,6 +145,11 @@ class PredictionSettings(Settings):
         help="an image for each contrast, or one for all contrasts of a session, which is kinder to a file "
         "system where people are many",
     )
+    save_connectome: bool = _run(
+        default=False,
+        help="keep the connectomes that the network saw beside the maps, to train on them: a .npy file a "
+        "session (47 MB a window for 50 ROIs) with a JSON file that describes it",
+    )
     overwrite: bool = _run(
         default=False,
         help="replace the maps of another run that had other settings; at the group level, files that are of "

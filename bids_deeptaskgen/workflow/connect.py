@@ -1,15 +1,13 @@
 """First step: the files of a person become connectomes that wait for their prediction."""
 
 import logging
-from types import SimpleNamespace
 
-import numpy as np
-
+from bids_deeptaskgen.bids.connectomes import save_array
 from bids_deeptaskgen.bids.inputs import SessionFault
 from bids_deeptaskgen.bids.outputs import finished, input_fingerprint
 from bids_deeptaskgen.bids.query import Query
 from bids_deeptaskgen.bids.sources import collect
-from bids_deeptaskgen.core.atomic import atomic_path, write_json
+from bids_deeptaskgen.core.atomic import write_json
 from bids_deeptaskgen.core.confounds import Cleaning
 from bids_deeptaskgen.core.person import PersonConnectome, connect_person
 from bids_deeptaskgen.core.plan import Demands
@@ -105,9 +103,7 @@ def _connect(job: Job, session: SessionInputs | SessionFault, record: Record) ->
             standard, roi_space(job.model), _cleaning(job.settings), _demands(job.settings, bundle)
         )
     facts = _facts(job, session, person, bundle) | {"input_fingerprint": fingerprint}
-    with atomic_path(connectome) as temporary, temporary.open("wb") as file:
-        # Given a file itself, numpy tells of a full disk in an error that does not say so.
-        np.save(SimpleNamespace(write=file.write), person.connectomes)
+    save_array(connectome, person.connectomes)
     record = record.now(status=CONNECTED, connectome=str(connectome), facts=facts)
     write_json(note_file, record.as_json())
     return record

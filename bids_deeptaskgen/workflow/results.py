@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.bids.connectomes import connectome_sidecar, save_connectomes
 from bids_deeptaskgen.bids.outputs import (
     Maps,
     finished_maps,
@@ -43,7 +44,7 @@ def software_versions() -> dict[str, str]:
 def wanted_maps(settings: ParticipantSettings, bundle: Bundle) -> Maps:
     """Tell which maps the settings ask for."""
     labels = choose_contrasts(bundle.card.contrasts, settings.contrasts)
-    return Maps(settings.output_layout, labels)
+    return Maps(settings.output_layout, labels, settings.save_connectome)
 
 
 def write_results(job: Job, record: Record, mean: Floats, sd: Floats | None, device: str) -> Record:
@@ -73,18 +74,26 @@ def write_results(job: Job, record: Record, mean: Floats, sd: Floats | None, dev
     completion = output_path(output, "qc_metrics", **names)
     wanted = wanted_maps(job.settings, bundle)
     fingerprint = record.facts["input_fingerprint"]
-    # Maps that an earlier run was asked for stay in the dataset: they are written again.
+    # What an earlier run was asked for stays in the dataset: it is written again.
     earlier = finished_maps(output, record, job.settings_hash, fingerprint)
     labels = {*wanted.contrasts, *(earlier.contrasts if earlier else ())}
     chosen = [one for one, contrast in enumerate(bundle.card.contrasts) if contrast.label in labels]
     images = list(_images(job, record, bundle, device, chosen, {"statmap": mean, "window_sd": sd}))
     coverage = output_path(output, "qc_rois", **names)
-    files = [coverage, *(file for image in images for file in (image.path, sidecar_path(image.path)))]
+    saves = wanted.connectome or (earlier is not None and earlier.connectome)
+    saved = [output_path(output, "connectome", **names)] if saves else []
+    beside = [*saved, *(image.path for image in images)]
+    files = [coverage, *(file for path in beside for file in (path, sidecar_path(path)))]
     # First of all, since only the completion record of an earlier run knows them.
     for left in _files_of(completion, output) - set(files):
         left.unlink(missing_ok=True)
     # From here until the end the session counts as not done.
     completion.unlink(missing_ok=True)
+    for path in saved:
+        connectomes = np.load(record.connectome, mmap_mode="r")
+        provenance = _provenance(job, record, bundle, device)
+        described = connectome_sidecar(provenance, connectomes.shape, _window_minutes(record.facts))
+        save_connectomes(path, connectomes, described)
     for image in images:
         _write_image(image, bundle)
     rois = list(range(1, len(record.facts["roi_coverage"]) + 1))
@@ -99,6 +108,14 @@ def write_results(job: Job, record: Record, mean: Floats, sd: Floats | None, dev
         contrasts=[bundle.card.contrasts[one].label for one in chosen] if wanted.layout == "4d" else (),
     )
     return record.now(status=DONE, n_maps=len(chosen))
+
+
+def _window_minutes(facts: dict[str, Any]) -> list[float]:
+    """Kept time in each connectome: all runs together in a single one, else each run's in equal parts."""
+    minutes = [run["n_volumes_kept"] * run["t_r"] / 60 for run in facts["runs"]]
+    if facts["n_connectomes"] == 1:
+        return [sum(minutes)]
+    return [run / facts["n_windows"] for run in minutes for _ in range(facts["n_windows"])]
 
 
 class _Image(NamedTuple):
