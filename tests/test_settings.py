@@ -66,6 +66,7 @@ NO_SCIENCE = {
     "use_plugin": "/plugin.yml",
     "stop_on_first_crash": True,
     "overwrite": True,
+    "save_connectome": True,
     "chunk_size": 5,
 }
 
