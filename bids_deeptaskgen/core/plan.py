@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -94,17 +95,30 @@ def repetition_time(run: RunInputs, series: NiftiSeries) -> float:
     return run.t_r
 
 
-def _check_orientation(run: RunInputs) -> None:
-    header = load_image(run.bold).header
+def check_orientation(path: Path) -> None:
+    """Refuse an image whose header says two things about where left is, or nothing.
+
+    Raises
+    ------
+    InputError
+        If its qform and sform disagree by more than 1 mm, or neither is set.
+    """
+    header = load_image(path).header
     qform, qcode = header.get_qform(coded=True)
     sform, scode = header.get_sform(coded=True)
+    if not (qcode or scode):
+        message = (
+            f"{path}: neither qform nor sform says where the image lies (both codes are 0), so left and "
+            "right cannot be told.\nPut the image in its place as it was first written, header included."
+        )
+        raise InputError(message)
     if not (qcode and scode):
         return
     last = np.array(header.get_data_shape()[:3]) - 1
     corners = np.array([[*(last * corner), 1] for corner in np.ndindex(2, 2, 2)])
     if np.abs(corners @ (qform - sform).T).max() > 1.0:
         message = (
-            f"{run.bold}: qform and sform disagree (axes {''.join(nib.aff2axcodes(qform))} against "
+            f"{path}: qform and sform disagree (axes {''.join(nib.aff2axcodes(qform))} against "
             f"{''.join(nib.aff2axcodes(sform))}), so left and right cannot be told.\n"
             "Find out which is right and set both."
         )
@@ -120,7 +134,7 @@ def plan_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleaning) 
         If the files do not fit each other, the model or the cleaning.
     """
     series = open_series(run.bold)
-    _check_orientation(run)
+    check_orientation(run.bold)
     sampler = mask_sampler(run, series.grid, brain_mask)
     t_r = repetition_time(run, series)
     confounds = read_confounds(run, series.n_volumes)
