@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import resources
@@ -48,6 +48,58 @@ def contrast_label(source_name: str) -> str:
     """
     words = [word for word in re.split(r"[\s_]+", source_name.replace("-", " minus ").lower()) if word]
     return words[0] + "".join(word[:1].upper() + word[1:] for word in words[1:])
+
+
+# How a difference is written by others; in letters and digits alone, "-" leaves nothing.
+_DIFFERENCES = ("minus", "vs", "versus", "gt", "")
+
+
+def contrast_spellings(contrasts: Sequence[Contrast]) -> dict[str, str]:
+    """List how the contrasts may be written elsewhere, for `find_contrast`.
+
+    Parameters
+    ----------
+    contrasts : sequence of Contrast
+
+    Returns
+    -------
+    dict of str to str
+        Spelling in lower-case letters and digits to label: of the label and the published name, with every
+        way to write a difference. What two contrasts could mean is none's, unless it is one's own label.
+    """
+    meant: dict[str, set[str]] = {}
+    for one in contrasts:
+        parts = {tuple(re.split("-", one.source_name)), tuple(re.split("Minus(?=[A-Z0-9])", one.label))}
+        for spelling in {_plain(word.join(of)) for of in parts for word in _DIFFERENCES}:
+            meant.setdefault(spelling, set()).add(one.label)
+    own = {_plain(one.label): one.label for one in contrasts}
+    return {spelling: min(labels) for spelling, labels in meant.items() if len(labels) == 1} | own
+
+
+def find_contrast(spellings: Mapping[str, str], name: str, task: str = "") -> str | None:
+    """Find which contrast somebody means.
+
+    Parameters
+    ----------
+    spellings : dict of str to str
+        As `contrast_spellings` gives it.
+    name : str
+        For example ``emotionFacesVsShapes``, ``EMOTION FACES-SHAPES``, or, without its task,
+        ``facesMinusShapes``.
+    task : str
+        Where it is known beside the name.
+
+    Returns
+    -------
+    str or None
+        Label of the contrast.
+    """
+    found = spellings.get(_plain(name))
+    return spellings.get(_plain(task + name)) if found is None and task else found
+
+
+def _plain(text: str) -> str:
+    return re.sub("[^a-z0-9]", "", text.lower())
 
 
 def choose_contrasts(contrasts: Sequence[Contrast], wanted: Sequence[str]) -> tuple[str, ...]:
