@@ -13,6 +13,7 @@ from bids_deeptaskgen.bids.layout import File, list_files, person_layout, presen
 from bids_deeptaskgen.bids.names import BidsName, Entities, join_name, load_table
 from bids_deeptaskgen.bids.preflight import misplaced, misplaced_words
 from bids_deeptaskgen.bids.query import Query, fits
+from bids_deeptaskgen.bids.spoilt import Spoilt, refuse_spoilt, spoilt_sidecars
 from bids_deeptaskgen.core.grid import OUTPUT_GRID, Grid, make_sampler
 from bids_deeptaskgen.core.niftistream import load_image
 from bids_deeptaskgen.core.run import RunInputs, SessionInputs
@@ -72,8 +73,8 @@ def collect_sessions(
     -------
     list of SessionInputs or SessionFault
         Sorted by session and entities; empty where nothing fits the query. A session is at fault if the
-        mask of a run is missing, a file is a link to nowhere, two files fit equally well, or a file is named
-        as another person's or session's than that of its folder.
+        mask of a run is missing, a file is a link to nowhere, two files fit equally well, a sidecar of a run
+        cannot be read, or a file is named as another person's or session's than that of its folder.
 
     Raises
     ------
@@ -83,7 +84,8 @@ def collect_sessions(
     root = root.absolute()
     pooled = load_table("queries.json")["pooled"] if combine_runs else ()
     series: dict[tuple[str, Entities], list[list[File]]] = {}
-    with person_layout(root, subject) as layout:
+    spoilt = spoilt_sidecars(root, subject)
+    with person_layout(root, subject, (one.path for one in spoilt)) as layout:
         files = {kind: list_files(layout, root, kind) for kind in load_table("queries.json")["files"]}
         files |= _files_of_others(files, subject, others or {})
         found: list[SessionInputs | SessionFault] = list(_misplaced(files.values(), subject, query))
@@ -97,7 +99,9 @@ def collect_sessions(
             session = label or None
             try:
                 chosen = queries[session]
-                inputs = tuple(_run_inputs(candidates, files, layout, root, chosen) for candidates in runs)
+                inputs = tuple(
+                    _run_inputs(candidates, files, layout, spoilt, root, chosen) for candidates in runs
+                )
                 found.append(SessionInputs(subject, session, inputs, entities))
             except InputError as error:
                 found.append(SessionFault(subject, session, entities, error))
@@ -112,7 +116,8 @@ def _files_of_others(
     for name, kinds in (("fmriprep", ("mask", "confounds")), ("aroma", ("aroma",))):
         if name in others and any(not files[kind] for kind in kinds):
             root = others[name].absolute()
-            with person_layout(root, subject) as layout:
+            spoilt = spoilt_sidecars(root, subject)
+            with person_layout(root, subject, (one.path for one in spoilt)) as layout:
                 found |= {kind: files[kind] or list_files(layout, root, kind) for kind in kinds}
     return found
 
@@ -121,11 +126,13 @@ def _run_inputs(
     candidates: Sequence[File],
     files: Mapping[str, Sequence[File]],
     layout: "BIDSLayout",
+    spoilt: Sequence[Spoilt],
     root: Path,
     query: Query,
 ) -> RunInputs:
     """Gather the files of one run; see `collect_sessions` for what can be wrong with them."""
     bold = _best_grid(candidates)
+    refuse_spoilt(spoilt, bold.path)
     cleaned = query.desc in load_table("queries.json")["made_by"]
     bold_path, mask = present(bold.path), _mask_of(bold, files["mask"], needed=not cleaned)
     # XCP-D takes volumes out: then only its own table of motion has as many rows as are left.
@@ -269,7 +276,7 @@ def repetition_time(metadata: Mapping[str, Any], bold: Path) -> float | None:
     if value is None:
         return None
     try:
-        t_r = float(value)
+        t_r = 0.0 if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         t_r = 0.0
     if not 0 < t_r < float("inf"):

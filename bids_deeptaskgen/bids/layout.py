@@ -6,7 +6,7 @@ make every file run 2.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ class File:
 
 
 @contextmanager
-def person_layout(root: Path, subject: str) -> Iterator["BIDSLayout"]:
+def person_layout(root: Path, subject: str, leave_out: Iterable[Path] = ()) -> Iterator["BIDSLayout"]:
     """Index one person's functional files, and nobody else's; emptied at the end of the block.
 
     Parameters
@@ -44,6 +44,8 @@ def person_layout(root: Path, subject: str) -> Iterator["BIDSLayout"]:
         fMRIPrep derivatives.
     subject : str
         Label without ``sub-``.
+    leave_out : iterable of Path
+        Files that are not indexed, such as JSON files that pybids could not read.
 
     Yields
     ------
@@ -66,6 +68,7 @@ def person_layout(root: Path, subject: str) -> Iterator["BIDSLayout"]:
         re.compile(rf"^/(?!{person}(/|$))(sub-|[^/.]+$|[^/]+/)"),
         # Below it: figures and anatomy are many and of no use.
         re.compile(rf"^/{person}(/ses-[^/]+)?/(?!{opened})[^/.]+(/|$)"),
+        *(re.compile(f"^/{re.escape(path.relative_to(root).as_posix())}$") for path in leave_out),
     ]
     bold = table["files"]["bold"]
     indexer = BIDSLayoutIndexer(ignore=ignore, suffix=bold["suffix"], extension=list(bold["extension"]))
