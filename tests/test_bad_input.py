@@ -204,6 +204,17 @@ def has_two_orientations(func):
     nib.Nifti1Image(data, None, image.header).to_filename(only(func, BOLD))
 
 
+def has_no_orientation(func):
+    image = nib.load(only(func, BOLD))
+    image.set_sform(None, code=0)
+    image.set_qform(None, code=0)
+    nib.Nifti1Image(image.get_fdata(dtype=np.float32), None, image.header).to_filename(only(func, BOLD))
+
+
+def has_a_repetition_time_in_milliseconds(func):
+    only(func, "_bold.json").write_text('{"RepetitionTime": 2000}')
+
+
 def has_a_broken_json(func):
     only(func, "_bold.json").write_text("{")
 
@@ -254,6 +265,8 @@ FAULTS = {
     ),
     lasts_twenty_volumes: (BOLD, "the cleaning leaves 0 degrees of freedom (20 volumes", "lower --min-dof"),
     has_two_orientations: (BOLD, "(axes LAS against RAS)", "set both"),
+    has_no_orientation: (BOLD, "(both codes are 0)", "header included"),
+    has_a_repetition_time_in_milliseconds: (BOLD, "is 2000 s by the JSON", "in seconds, not milliseconds"),
     has_a_broken_json: ("_bold.json", "cannot be read as JSON", COPY),
 }
 

@@ -20,6 +20,8 @@ from bids_deeptaskgen.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+# No scanner is faster or slower; a unit that was mistaken is a thousand times off.
+T_R_RANGE_S = (0.05, 40.0)
 # A correlation over fewer volumes than this says nothing.
 MIN_WINDOW_VOLUMES = 10
 
@@ -77,7 +79,7 @@ def repetition_time(run: RunInputs, series: NiftiSeries) -> float:
     Raises
     ------
     InputError
-        If neither says.
+        If neither says, or what they say can be no seconds.
     """
     if run.t_r is None and series.t_r is None:
         message = (
@@ -85,8 +87,17 @@ def repetition_time(run: RunInputs, series: NiftiSeries) -> float:
             "Add RepetitionTime to the JSON."
         )
         raise InputError(message)
+    t_r = float(series.t_r or 0) if run.t_r is None else run.t_r
+    shortest, longest = T_R_RANGE_S
+    if not shortest <= t_r <= longest:
+        where = "header" if run.t_r is None else "JSON"
+        message = (
+            f"{run.bold}: the repetition time is {t_r:g} s by the {where}; {shortest:g} to {longest:g} s "
+            "are wanted.\nMend RepetitionTime in the JSON (in seconds, not milliseconds), or add it there."
+        )
+        raise InputError(message)
     if run.t_r is None:
-        return float(series.t_r or 0)
+        return t_r
     if series.t_r is not None and abs(series.t_r - run.t_r) > 1e-3 * run.t_r:
         logger.warning(
             "%s: RepetitionTime is %g s in the JSON and %g s in the header; the JSON is used.",
