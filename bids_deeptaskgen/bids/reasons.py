@@ -94,14 +94,16 @@ def _advice_on_series(names: list[BidsName], query: Query) -> str:
     rerun = f"{RERUN} {table['output_spaces']}"
     maker = maker_of(query.desc)
     if query.desc == table["desc"]:
-        cleaned = sorted({name.get("desc") or "" for name in series} & set(table["made_by"]))
-        if cleaned and not any(name.get("desc") == query.desc for name in series):
-            return f"choose the cleaned series with --desc {cleaned[0]}, or {rerun}"
         # What --level minimal leaves out is made by another run with the same working directory.
         level = "" if any(name.suffix == "bold" for name in names) else " --level full"
-        warp = any(name.get("space") == WARPED_SPACE for name in series) and not query.fallback
-        opt_in = " (or accept less exact maps with --allow-template-warp)" if warp else ""
-        return f"{RERUN} {table['output_spaces']}{level}{opt_in}"
+        warp = any((name.get("space"), name.get("desc")) == (WARPED_SPACE, query.desc) for name in series)
+        opt_in = (
+            " (or accept less exact maps with --allow-template-warp)" if warp and not query.fallback else ""
+        )
+        in_space = {name.get("desc") or "" for name in series if name.get("space") == query.space}
+        cleaned = sorted(in_space & set(table["made_by"]))
+        instead = f"choose the cleaned series with --desc {cleaned[0]}, or " if cleaned else ""
+        return f"{instead}{rerun}{level}{opt_in}"
     title = table["pipelines"][maker]["name"]
     of_desc = [name for name in names if name.get("desc") == query.desc]
     if of_desc and not any(name.extension in VOLUME for name in of_desc):

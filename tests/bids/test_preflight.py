@@ -83,6 +83,20 @@ def test_a_row_names_what_fits_and_nothing_else(tmp_path):
             ["only surface or CIFTI series", RERUN],
         ),
         (
+            [
+                "task-rest_space-MNI152NLin2009cAsym_res-2_desc-preproc_bold.nii.gz",
+                f"task-rest_{SPACE}_desc-smoothAROMAnonaggr_bold.nii.gz",
+            ],
+            [
+                "spaces found: MNI152NLin2009cAsym)",
+                f"choose the cleaned series with --desc smoothAROMAnonaggr, or {RERUN}",
+            ],
+        ),
+        (
+            ["task-rest_space-MNI152NLin2009cAsym_desc-denoised_bold.nii.gz"],
+            ["desc found in other spaces: denoised", f"func; {RERUN}"],
+        ),
+        (
             ["task-rest_desc-hmc_boldref.nii.gz", "task-rest_desc-brain_mask.nii.gz"],
             ["--level minimal", f"{RERUN} --level full"],
         ),
@@ -98,7 +112,19 @@ def test_a_row_names_what_fits_and_nothing_else(tmp_path):
             ["no series at all"],
         ),
     ],
-    ids=["task", "empty", "2009c", "spaces", "native", "surface", "minimal", "desc", "sidecar"],
+    ids=[
+        "task",
+        "empty",
+        "2009c",
+        "spaces",
+        "native",
+        "surface",
+        "aroma",
+        "cleaned elsewhere",
+        "minimal",
+        "desc",
+        "sidecar",
+    ],
 )
 def test_the_reason_says_what_was_found_where_and_what_to_do(tmp_path, names, words):
     (tmp_path / "sub-01" / "func").mkdir(parents=True)
@@ -241,8 +267,9 @@ def test_a_real_fmriprep_20_tree_is_read_as_it_is():
     assert len(reasons) == 4
     assert "spaces found: MNI152NLin2009cAsym" in reasons["16"]
     assert RERUN in reasons["16"]
-    rows = preflight(root, Query(task=task, space="MNI152NLin2009cAsym"))
-    assert {len(row.bold_names) for row in rows} == {3}
+    assert "choose the cleaned series with --desc smoothAROMAnonaggr" in reasons["16"]
+    for other in (Query(task=task, space="MNI152NLin2009cAsym"), Query(task=task, desc="smoothAROMAnonaggr")):
+        assert {len(row.bold_names) for row in preflight(root, other)} == {3}
 
 
 @SKELETON
