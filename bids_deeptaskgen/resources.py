@@ -21,12 +21,24 @@ def models_home() -> Path:
 
     ``models`` in ``$DEEPTASKGEN_HOME`` if that is set, else in ``deeptaskgen`` of ``$XDG_DATA_HOME`` (default
     ``~/.local/share``).
+
+    Raises
+    ------
+    UserError
+        If neither is set and the user has no home folder, as in containers.
     """
-    if home := os.environ.get(HOME_VARIABLE):
-        return Path(home).expanduser() / "models"
-    data = os.environ.get("XDG_DATA_HOME")
-    # The XDG standard says that a path that is not absolute is to be ignored.
-    share = Path(data) if data and Path(data).is_absolute() else Path("~/.local/share").expanduser()
+    given, data = os.environ.get(HOME_VARIABLE), os.environ.get("XDG_DATA_HOME")
+    try:
+        if given:
+            return Path(given).expanduser() / "models"
+        # The XDG standard says that a path that is not absolute is to be ignored.
+        share = Path(data) if data and Path(data).is_absolute() else Path("~/.local/share").expanduser()
+    except RuntimeError as error:
+        found = (
+            f"{HOME_VARIABLE} is {given}, and there is no such user" if given else "You have no home folder"
+        )
+        message = f"{found}, so models cannot be looked for. Set {HOME_VARIABLE} to a folder for them."
+        raise UserError(message) from error
     return share / "deeptaskgen" / "models"
 
 
@@ -61,11 +73,13 @@ def find_model(name_or_folder: str | Path) -> Path:
     """
     if str(name_or_folder) == EMBEDDED:
         return embedded_bundle()
+    folder = Path(name_or_folder).expanduser()
+    if (folder / "card.json").is_file():
+        return folder
     home = models_home()
-    folder, named = Path(name_or_folder).expanduser(), home / name_or_folder
-    for place in (folder, named):
-        if (place / "card.json").is_file():
-            return place
+    named = home / name_or_folder
+    if (named / "card.json").is_file():
+        return named
     name = str(name_or_folder)
     fetch = (
         f"It is a published one: `deeptaskgen models fetch {name}` fetches it. Without internet, bring "

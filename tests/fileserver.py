@@ -65,6 +65,18 @@ def slow(handler, body):
     handler.close_connection = True
 
 
+def drips(handler, body):
+    """Send it in pieces, longer in all than the client waits for any of them."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    size = len(body) // 8 + 1
+    for start in range(0, len(body), size):
+        time.sleep(QUICK.read_s / 4)
+        handler.wfile.write(body[start : start + size])
+        handler.wfile.flush()
+
+
 def silent(handler, body):
     handler.server.closing.wait(60)
     handler.close_connection = True

@@ -99,3 +99,17 @@ def test_the_home_of_models_follows_the_environment(monkeypatch, variables, want
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert models_home() == Path(wanted)
+
+
+def test_somebody_without_a_home_folder_is_told_what_to_set_and_may_name_folders(monkeypatch, tmp_path):
+    folder = make_model(tmp_path / "one")
+    for name in ("DEEPTASKGEN_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DEEPTASKGEN_HOME", "~no-such-user/models")
+    with pytest.raises(UserError, match="~no-such-user/models, and there is no such user, .*Set DEEPTASK"):
+        find_model("hcp-ya")
+    monkeypatch.delenv("DEEPTASKGEN_HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    with pytest.raises(UserError, match="no home folder, .* Set DEEPTASKGEN_HOME to a folder"):
+        find_model("hcp-ya")
+    assert find_model(folder) == folder

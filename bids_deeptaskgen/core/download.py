@@ -77,7 +77,7 @@ def what_differs(path: Path, sha1: str) -> str | None:
     Parameters
     ----------
     path : Path
-        A file that can be read.
+        A file, or a link that leads nowhere.
     sha1 : str
         Git's hash of the content that is wanted.
 
@@ -86,6 +86,8 @@ def what_differs(path: Path, sha1: str) -> str | None:
     str or None
         Words to go behind a name or an address; None if the content is right.
     """
+    if not path.exists():
+        return "this is a link to a file that is not here (for DataLad: datalad get)"
     found = git_blob_sha1(path)
     if found == sha1:
         return None

@@ -346,6 +346,12 @@ def test_all_files_that_were_not_brought_or_are_wrong_are_told_at_once(home, ser
     assert server.asked == []
 
 
+def test_a_link_to_nowhere_among_what_was_brought_is_told(home, tmp_path):
+    (tmp_path / HCP_YA).symlink_to(tmp_path / ".git" / "annex" / "absent")
+    found = f"found {tmp_path / HCP_YA}: this is a link to a file that is not here (for DataLad: datalad get)"
+    assert found in refusal(folder=tmp_path)
+
+
 def test_a_folder_that_is_not_there_is_refused(home, tmp_path):
     assert "no such folder" in refusal(folder=tmp_path / "nowhere")
 
@@ -495,6 +501,25 @@ def test_a_home_that_cannot_be_written_is_told_in_a_sentence(home, server, regis
     assert code == 2, said
     assert f"access is denied ({home / 'downloads'})" in said.splitlines()[-1]
     assert "Traceback" not in said
+
+
+def test_a_model_in_a_home_that_cannot_be_written_can_be_used(home, server, registry, fetched):
+    prefix = without_root_powers()
+    if prefix is None:
+        pytest.skip("root may write everywhere, and there is no setpriv to give that up")
+    shutil.copytree(fetched, home)
+    folders = [path for path in (home, *home.rglob("*")) if path.is_dir()]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        for words, told in ((("fetch", "hcp-ya"), "is there already"), (("info", "hcp-ya"), "GPL-3.0")):
+            code, said = ended(start(registry, "models", *words, prefix=prefix))
+            assert code == 0, said
+            assert told in said
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert server.asked == []
 
 
 @pytest.fixture

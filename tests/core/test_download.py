@@ -4,6 +4,7 @@ import hashlib
 import resource
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -186,6 +187,15 @@ def test_a_server_that_calls_the_file_compressed_changes_nothing(server, place):
 def test_an_answer_without_end_is_broken_off(server, place, monkeypatch):
     monkeypatch.setattr(module, "MAX_BYTES", 1000)
     assert "larger than 1,000 bytes" in refusal(server, place)
+
+
+def test_an_answer_that_comes_slowly_but_steadily_is_waited_for(server, place):
+    server.habits["a.ckpt"] = fileserver.drips
+    start = time.monotonic()
+    fetch(server, place)
+    assert time.monotonic() - start > QUICK.read_s
+    assert place.read_bytes() == BODY
+    assert len(server.asked) == 1
 
 
 def test_nobody_at_the_address_is_told(place):
