@@ -82,7 +82,7 @@ def read_filter_file(given: object) -> FilterFile:
         raise ValueError(given)
     path = Path(given).expanduser().absolute()
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as reason:
         message = f"--bids-filter-file {path}: can't be read as JSON ({reason})."
         raise UserError(message) from reason

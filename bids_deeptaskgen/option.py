@@ -165,7 +165,8 @@ class Declared:
             yield text
             return
         try:
-            lines = Path(text[1:]).expanduser().read_text("utf-8").splitlines()
+            # Editors of Windows begin a text with a byte-order mark.
+            lines = Path(text[1:]).expanduser().read_text("utf-8-sig").splitlines()
         except (OSError, RuntimeError, UnicodeDecodeError) as reason:
             message = f"{self.flag} {text}: this file can't be read ({reason}). It holds one label a line."
             raise UserError(message) from reason

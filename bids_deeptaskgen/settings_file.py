@@ -108,7 +108,7 @@ def read_config_file(settings_class: type[Settings], path: Path) -> dict[str, An
         If it cannot be read or has a key that is no setting.
     """
     try:
-        return values_of(settings_class, path.expanduser().read_text("utf-8"))
+        return values_of(settings_class, path.expanduser().read_text("utf-8-sig"))
     except UserError as reason:
         message = f"--config-file {path}: {reason}"
         raise UserError(message) from reason

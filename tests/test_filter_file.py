@@ -74,6 +74,12 @@ def test_what_is_not_understood_is_refused(tmp_path, content, words):
     assert str(refusal.value).startswith(f"--bids-filter-file {tmp_path / 'filter.json'}: ")
 
 
+def test_a_byte_order_mark_of_windows_does_no_harm(tmp_path):
+    path = tmp_path / "filter.json"
+    path.write_text('{"bold": {"run": 1}}', "utf-8-sig")
+    assert read_filter_file(path).as_json() == {"run": ["1"]}
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(UserError, match="can't be read as JSON"):
         read_filter_file(tmp_path / "absent.json")

@@ -158,6 +158,8 @@ def test_labels_are_taken_from_a_file(tmp_path):
     path.write_text("# failed\nsub-03\n\n 01 \r\nsub-03\n")
     assert participant(participant_label=f"@{path}").participant_label == ("03", "01")
     assert participant(participant_label=["05", f"@{path}", "01"]).participant_label == ("05", "03", "01")
+    path.write_text("sub-03\r\n", "utf-8-sig")
+    assert participant(participant_label=f"@{path}").participant_label == ("03",)
 
 
 def test_a_file_of_labels_that_is_not_there_or_names_nobody_is_refused(tmp_path):

@@ -5,6 +5,8 @@ import pytest
 from bids_deeptaskgen.cli import app, workbench
 from bids_deeptaskgen.settings import ParticipantSettings
 from bids_deeptaskgen.settings_file import to_toml
+from tests.inprocess import call, maps_of
+from tests.processes import SMALL
 
 FOLDERS = ["/data", "/out"]
 
@@ -29,6 +31,18 @@ def test_the_settings_that_a_run_has_written_run_it_again(fake_command, tmp_path
     path.write_text(to_toml(settings))
     assert app.main([*FOLDERS, "participant", "--config-file", str(path)]) == 0
     assert seen == [settings]
+
+
+def test_the_file_in_the_logs_of_a_run_makes_the_same_maps_again(people, model, tmp_path):
+    first, again = tmp_path / "first", tmp_path / "again"
+    asked = ("--participant-label", "01", "--contrasts", "contrast1", "--smoothing", "9", "--nprocs", "1")
+    ended = call(people, first, "participant", "--model", model, *SMALL, *asked)
+    assert ended.code == 0, ended.err
+    (told,) = (first / "logs").glob("*_settings.toml")
+    ended = call(people, again, "participant", "--config-file", told)
+    assert ended.code == 0, ended.err
+    assert maps_of(again, "01") == maps_of(first, "01")
+    assert len(maps_of(first, "01")) == 1
 
 
 @pytest.mark.parametrize(
