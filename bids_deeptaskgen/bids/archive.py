@@ -19,6 +19,8 @@ class Archive:
     title : str
     person : pattern
         Of folders, with groups ``sub`` and perhaps ``ses``.
+    example : str
+        What such folders are called, for messages.
     marker : str
         A folder in such a folder that tells the archive from others.
     wanted : str
@@ -33,6 +35,7 @@ class Archive:
 
     title: str
     person: re.Pattern[str]
+    example: str
     marker: str
     wanted: str
     find: Callable[[Path], list[tuple[Path, Entities]]]

@@ -38,6 +38,37 @@ def guess(folder: Path) -> str | None:
     return None
 
 
+def refuse_wrong_folder(folder: Path, kind: str | None = None) -> None:
+    """Refuse one person's folder in the place of the archive's, and an archive without people.
+
+    Parameters
+    ----------
+    folder : Path
+    kind : str, optional
+        Key of the archive that it is said to be.
+
+    Raises
+    ------
+    InputError
+    """
+    for archive in ARCHIVES.values():
+        if archive.person.fullmatch(folder.name) and (folder / archive.marker).is_dir():
+            message = (
+                f"{folder}: is the folder of one person of the {archive.title}.\nGive the folder above it, "
+                f"{folder.parent}; --participant-label chooses people."
+            )
+            raise InputError(message)
+    if kind is None or any(ARCHIVES[kind].person.fullmatch(name) for name in names_in(folder)):
+        return
+    names = names_in(folder)
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "") or "nothing"
+    message = (
+        f"{folder}: --input-type {kind} wants folders called as {ARCHIVES[kind].example}, and there is none "
+        f"(found: {shown}).\nGive the folder that has them, or leave --input-type out."
+    )
+    raise InputError(message)
+
+
 Person = tuple[str, str | None]
 
 

@@ -26,8 +26,14 @@ def find_custom(folder: Path, bold: Path, root: Path, names: tuple[str, ...]) ->
     Raises
     ------
     InputError
-        If there is none.
+        If there is none, or a table was named for the folder.
     """
+    if folder.is_file():
+        message = (
+            f"{folder}: is a file; --custom-confounds wants a folder with one table for each run, or all "
+            "would be cleaned with the same.\nName its folder, and call the table as the run's table of confounds."
+        )
+        raise InputError(message)
     names = (*names, bold.name.partition(".nii")[0] + ".tsv")
     # Only BIDS names tell people apart; those of other archives are the same for everybody.
     places = [folder / bold.parent.relative_to(root), *([folder] if bold.name.startswith("sub-") else [])]

@@ -123,6 +123,8 @@ def locate(
         kind = FMRIPREP if derivatives else archives.guess(bids_dir) or FMRIPREP
     if kind in archives.ARCHIVES:
         return _locate_archive(kind, bids_dir.absolute(), derivatives)
+    if not derivatives:
+        archives.refuse_wrong_folder(bids_dir.absolute())
     maker = maker_of(desc)
     named = _by_name(derivatives)
     root = locate_derivatives(named.pop(maker, bids_dir), maker)
@@ -140,6 +142,7 @@ def locate(
 def _locate_archive(kind: str, root: Path, derivatives: tuple[tuple[str, Path], ...]) -> Located:
     _refuse_unused(dict(derivatives), f"input of type {kind}")
     must_be_folder(root)
+    archives.refuse_wrong_folder(root, kind)
     logger.info("Input: %s in %s", archives.ARCHIVES[kind].title, root)
     return Located(kind, root, kind)
 

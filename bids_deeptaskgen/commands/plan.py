@@ -75,6 +75,7 @@ def rerun_command(root: Path, task: str, rows: Sequence[Preflight]) -> str:
     chosen = ["--participant-label", *lacking] if len(lacking) < len({row.subject for row in rows}) else []
     words = ["fmriprep", str(raw_dataset(root) or "BIDS_DIR"), str(root), "participant", *chosen]
     words += ["--task-id", task, "--output-spaces", table["output_spaces"]]
+    words += ["--level", "full"] if any(" --level full" in row.reason for row in rows) else []
     return (
         f"{len(lacking)} people would become usable by (with the -w of the first run, what is there is used "
         f"again):\n  {shlex.join(words)}"

@@ -139,7 +139,8 @@ def _base(name: str) -> str:
 
 def _missing_words(preset: str, missing: Sequence[str], table: pd.DataFrame) -> str:
     advice = "Re-run fMRIPrep 21 or later, or choose other --nuisance-regressors."
-    if any("comp_cor" in name for name in missing) and "a_comp_cor_00" in table:
+    told_apart = any(str(name).startswith(("c_comp_cor_", "w_comp_cor_")) for name in table)
+    if any("comp_cor" in name for name in missing) and "a_comp_cor_00" in table and not told_apart:
         advice = (
             "This table does not tell components of white matter from those of cerebrospinal fluid: fMRIPrep "
             "before 1.4 made none, up to 20.2 its JSON tells them apart. Put the JSON beside the table, or "

@@ -198,10 +198,20 @@ def test_people_who_are_not_in_an_archive_have_a_row(tmp_path):
     assert "nearest: 1000015" in rows["sub-1000016"]
 
 
+@pytest.mark.parametrize("said", ["auto", "hcp"])
+def test_the_folder_of_one_person_is_told_from_the_archive(tmp_path, said):
+    hcp(tmp_path, "100307", "rfMRI_REST1_LR")
+    with pytest.raises(InputError, match=f"one person of the Human.*\nGive the folder above it, {tmp_path};"):
+        locate(tmp_path / "100307", input_type=said)
+
+
 def test_the_type_of_the_input_may_be_said(tmp_path):
     run(describe(tmp_path / "fmriprep"), "01")
     assert locate(tmp_path / "fmriprep").kind == "fmriprep"
-    assert rows_of(locate(tmp_path / "fmriprep", input_type="hcp")) == {}
+    with pytest.raises(
+        InputError, match="--input-type hcp wants folders called as 100307.*found: dataset_desc"
+    ):
+        locate(tmp_path / "fmriprep", input_type="hcp")
     with pytest.raises(InputError, match="no such folder"):
         locate(tmp_path / "absent", input_type="ukb")
     with pytest.raises(

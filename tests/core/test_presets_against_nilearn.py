@@ -1,6 +1,12 @@
-"""Presets on real tables of three generations, against nilearn's ``load_confounds`` and ``signal.clean``."""
+"""Presets on real tables of three generations, against nilearn's ``load_confounds`` and ``signal.clean``.
+
+Run as a program (``python -m tests.core.test_presets_against_nilearn``), it writes the largest differences.
+"""
 
 import shutil
+import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,16 +56,21 @@ def ours(generation, preset, **more):
     return choose_regressors(confounds, n_volumes, 2.0, cleaning), sample_mask(n_volumes, confounds, cleaning)
 
 
-def theirs(tmp_path, generation, preset):
+def beside_its_table(folder, generation):
+    """Name an image whose table nilearn finds."""
     name, _ = GENERATIONS[generation]
     for source in TABLES.glob(name.partition(".")[0] + ".*"):
-        shutil.copy(source, tmp_path / ("sub-01_task-rest_desc" + source.name.partition("_desc")[2]))
-    image = tmp_path / "sub-01_task-rest_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz"
+        shutil.copy(source, folder / ("sub-01_task-rest_desc" + source.name.partition("_desc")[2]))
+    image = folder / "sub-01_task-rest_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz"
     image.touch()
+    return str(image)
+
+
+def theirs(folder, generation, preset):
     wanted = STRATEGIES[preset]
     kinds = ("motion", "wm_csf", "global_signal", "compcor", "ica_aroma")
     strategy = ["high_pass", *(kind for kind in kinds if kind in wanted)]
-    return load_confounds(str(image), strategy=strategy, demean=False, **wanted)
+    return load_confounds(beside_its_table(folder, generation), strategy=strategy, demean=False, **wanted)
 
 
 @pytest.mark.parametrize(("generation", "preset"), CASES, ids=str)
@@ -72,10 +83,10 @@ def test_the_columns_and_the_volumes_are_nilearns(tmp_path, generation, preset):
     np.testing.assert_array_equal(kept, np.arange(len(table)) if mask is None else mask)
 
 
-@pytest.mark.parametrize(("generation", "preset"), CASES, ids=str)
-def test_cleaned_series_are_nilearns(tmp_path, generation, preset, record_property):
-    chosen, kept = ours(generation, preset)
-    table, _ = theirs(tmp_path, generation, preset)
+def largest_difference(folder, generation, preset, **more):
+    """Largest difference of series cleaned here and by nilearn, in standard deviations of the series."""
+    chosen, kept = ours(generation, preset, **more)
+    table, _ = theirs(folder, generation, preset)
     signals = np.random.default_rng(0).standard_normal((len(table), 40)).cumsum(axis=0)
     signals -= signals[kept].mean(axis=0)
     basis = make_basis(chosen.values, kept)
@@ -89,9 +100,24 @@ def test_cleaned_series_are_nilearns(tmp_path, generation, preset, record_proper
         standardize_confounds=True,
         extrapolate=False,
     )
-    difference = np.abs(cleaned - (oracle - oracle.mean(axis=0))).max() / signals.std()
-    record_property("difference", float(difference))
-    assert difference < 1e-9
+    return float(np.abs(cleaned - (oracle - oracle.mean(axis=0))).max() / signals.std())
+
+
+@pytest.mark.parametrize("censored", [{}, {"fd_threshold": 0.3}], ids=["all", "censored"])
+@pytest.mark.parametrize(("generation", "preset"), CASES, ids=str)
+def test_cleaned_series_are_nilearns(tmp_path, generation, preset, censored):
+    assert largest_difference(tmp_path, generation, preset, **censored) < 1e-9
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("threshold", [0.1, 0.2, 0.3])
+def test_volumes_that_moved_are_those_that_nilearn_scrubs(tmp_path, generation, threshold):
+    _, kept = ours(generation, "gsr_only", fd_threshold=threshold)
+    image = beside_its_table(tmp_path, generation)
+    strategy = ["high_pass", "global_signal", "scrub"]
+    more = {"scrub": 0, "fd_threshold": threshold, "std_dvars_threshold": 1e9}
+    _, mask = load_confounds(image, strategy=strategy, **more)
+    np.testing.assert_array_equal(kept, np.arange(GENERATIONS[generation][1]) if mask is None else mask)
 
 
 def test_components_of_1_4_are_those_of_each_tissue_in_the_order_of_their_numbers():
@@ -121,3 +147,10 @@ def test_derivatives_that_are_made_here_are_those_of_the_table(preset):
     np.testing.assert_allclose(made.values / scale, told.values / scale, atol=1e-6)
     assert not told.sources
     assert ours("1.2", preset)[0].sources["trans_x_derivative1"] == "made of trans_x"
+
+
+if __name__ == "__main__":
+    for case in CASES:
+        with tempfile.TemporaryDirectory() as name:
+            differences = [largest_difference(Path(name), *case, fd_threshold=limit) for limit in (0, 0.3)]
+        sys.stdout.write("fMRIPrep {:4} {:13} {:.1e}  censored {:.1e}\n".format(*case, *differences))

@@ -116,6 +116,9 @@ def test_as_many_components_are_taken_as_fmriprep_kept(n_csf):
 def test_a_gap_among_the_components_is_a_damaged_table():
     with pytest.raises(InputError, match="c_comp_cor_01"):
         choose(make_table().drop(columns="c_comp_cor_01"), Cleaning())
+    table = make_table().assign(a_comp_cor_00=np.arange(N)).drop(columns=["rot_x", "w_comp_cor_00"])
+    with pytest.raises(InputError, match="lack: rot_x, w_comp_cor_00.\nRe-run fMRIPrep"):
+        choose(table, Cleaning())
 
 
 def test_the_first_derivative_is_that_of_the_second_volume_as_in_nilearn():

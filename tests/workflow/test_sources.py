@@ -224,6 +224,12 @@ def test_a_table_of_ones_own_must_be_there_for_each_run(simulated, settings_of, 
     words = capsys.readouterr().out
     assert "no table of your own regressors for" in words
     assert "looked for sub-01_task-rest_desc-confounds_timeseries.tsv" in words
+    (tmp_path / "one.tsv").touch()
+    settings = settings_of(simulated, custom_confounds=tmp_path / "one.tsv", participant_label=("01",))
+    assert participant.run(settings) == 3
+    assert (
+        "is a file; --custom-confounds wants a folder with one table for each run" in capsys.readouterr().out
+    )
 
 
 def test_nothing_of_the_input_is_copied_or_changed(simulated, settings_of, tmp_path):

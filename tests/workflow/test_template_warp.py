@@ -66,6 +66,35 @@ def shifted(simulated, tmp_path):
     return folder
 
 
+def test_the_composite_is_applied_as_itk_applies_it(tmp_path):
+    # The last one of a composite comes first: the field, then the affine about its centre.
+    rng = np.random.default_rng(0)
+    matrix, shift, centre = np.eye(3) + rng.normal(0, 0.1, (3, 3)), rng.normal(0, 5, 3), rng.normal(0, 10, 3)
+    slope, offset = rng.normal(0, 0.05, (3, 3)), rng.normal(0, 3, 3)
+    path = write_transform(tmp_path / f"tpl-{MODEL_SPACE}" / TRANSFORM, np.zeros(3))
+    with h5py.File(path, "a") as file:
+        group = file["TransformGroup"]
+        group["1/TransformParameters"][:] = np.r_[matrix.ravel(), shift]
+        group["1/TransformFixedParameters"][:] = centre
+        shape, origin, spacing = np.reshape(group["2/TransformFixedParameters"][:9], (3, 3))
+        places = np.indices(shape.astype(int)).transpose(3, 2, 1, 0).reshape(-1, 3) * spacing + origin
+        group["2/TransformParameters"][:] = (places @ slope.T + offset).ravel()
+    points = rng.uniform(-30, 30, (500, 3))
+    np.save(tmp_path / "points.npy", points)
+    code = (
+        "import numpy as np; from bids_deeptaskgen.core.templatewarp import to_warped_space as f; "
+        "np.save('mapped.npy', f(np.load('points.npy')))"
+    )
+    environment = os.environ | {"TEMPLATEFLOW_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    to_lps = np.array([-1.0, -1.0, 1.0])
+    moved = points * to_lps
+    moved = moved + moved @ slope.T + offset
+    wanted = ((moved - centre) @ matrix.T + centre + shift) * to_lps
+    # Far from the edge of the field, beyond which its splines know nothing.
+    assert np.abs(np.load(tmp_path / "mapped.npy") - wanted).max() < 0.1
+
+
 def run(dataset, output, model, templates, *options):
     command = [sys.executable, "-m", "bids_deeptaskgen", dataset, output, "participant", "--model", model]
     given = (*command, "--nprocs", "1", "--min-minutes", "1", "--participant-label", "01", *options)
