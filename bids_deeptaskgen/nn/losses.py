@@ -97,15 +97,12 @@ def contrast(predicted: Tensor, measured: Tensor) -> Tensor | None:
         Mean over pairs of the mean squared error over the contrasts that both have; a pair without such a
         contrast is left out. None if there is no pair.
     """
-    ours, theirs = predicted.unbind(), measured.unbind()
-    pairs = list(combinations(range(len(ours)), 2))
     # A sum is NaN if any of its terms is: one pass, and no mask to write and to read again.
     if measured.sum().isnan():
-        has = (~measured.isnan()).any(dim=-1)  # (n_people, n_contrasts)
-        shared = {(i, j): has[i] & has[j] for i, j in pairs}
-        distances = [_distance(ours[i], theirs[j], both) for (i, j), both in shared.items() if both.any()]
+        distances = _distances_with_holes(predicted, measured)
     else:
-        distances = [F.mse_loss(ours[i], theirs[j]) for i, j in pairs]
+        ours, theirs = predicted.unbind(), measured.unbind()
+        distances = [F.mse_loss(ours[i], theirs[j]) for i, j in combinations(range(len(ours)), 2)]
     return torch.stack(distances).mean() if distances else None
 
 
@@ -157,21 +154,27 @@ def _mean_error(error: Callable[..., Tensor], predicted: Tensor, measured: Tenso
     plain = error(predicted, measured)
     if not plain.isnan():  # so complete data, which are the rule, are not searched for holes
         return plain
-    filled, known = _filled(predicted, measured)
-    return error(predicted, filled, reduction="sum") / known.sum().clamp(min=1)
+    known = ~measured.isnan()
+    return error(predicted, _filled(predicted, measured, known), reduction="sum") / known.sum().clamp(min=1)
 
 
-def _distance(predicted: Tensor, measured: Tensor, both: Tensor) -> Tensor:
-    """Mean squared error of one person's maps to another's over the contrasts that both have."""
-    predicted, measured = predicted[both], measured[both]
-    filled, known = _filled(predicted, measured)
-    return (F.mse_loss(predicted, filled, reduction="none").sum(dim=-1) / known.sum(dim=-1)).mean()
+def _distances_with_holes(predicted: Tensor, measured: Tensor) -> list[Tensor]:
+    """Squared errors of each pair that has a contrast in common, as the terms of `contrast`."""
+    known = ~measured.isnan()
+    n_known = known.sum(dim=-1)  # (n_people, n_contrasts)
+    ours, theirs, distances = predicted.unbind(), measured.unbind(), []
+    for i, j in combinations(range(len(ours)), 2):
+        both = (n_known[i] > 0) & (n_known[j] > 0)
+        if both.any():
+            filled = _filled(ours[i], theirs[j], known[j])
+            errors = F.mse_loss(ours[i], filled, reduction="none").sum(dim=-1)  # (n_contrasts,)
+            distances.append((errors[both] / n_known[j, both]).mean())
+    return distances
 
 
-def _filled(predicted: Tensor, measured: Tensor) -> tuple[Tensor, Tensor]:
-    """Put the prediction where nothing was measured, so that error and gradient are 0; tell where it was.
+def _filled(predicted: Tensor, measured: Tensor, known: Tensor) -> Tensor:
+    """Put the prediction where nothing was measured, so that error and gradient are 0 there.
 
     Leaving NaN out after the subtraction would do for the error, not for the gradient: 0 times NaN is NaN.
     """
-    known = ~measured.isnan()
-    return torch.where(known, measured, predicted.detach()), known
+    return torch.where(known, measured, predicted.detach())
