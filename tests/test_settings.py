@@ -31,6 +31,7 @@ SCIENCE = {
     "run_id": ("1",),
     "desc": "denoised",
     "n_windows": 4,
+    "calibrated": True,
     "nuisance_regressors": "none",
     "custom_confounds": "breathing",
     "smoothing": 4.0,

@@ -62,12 +62,16 @@ def statmap_sidecar(
     warped = {str(run["warped_from"]) for run in provenance.runs if "warped_from" in run}
     if warped:
         description = f"{description} {table['warped'].format(spaces=', '.join(sorted(warped)))}"
+    if provenance.settings.get("calibrated") and contrast is not None:
+        description = f"{description} {table['calibrated']}"
     sources = [uri for run in provenance.runs for uri in run["sources"]]
     own: dict[str, Any] = {} if card.for_science else {"Notice": card.notice}
     if isinstance(contrast, Contrast):
-        own["Contrast"] = _contrast_entry(contrast, card.units)
+        own["Contrast"] = _contrast_entry(contrast, card.units) | _weight_entry(provenance, contrast)
     elif contrast is not None:
-        own["Contrasts"] = [_contrast_entry(one, card.units) for one in contrast]
+        own["Contrasts"] = [
+            _contrast_entry(one, card.units) | _weight_entry(provenance, one) for one in contrast
+        ]
     own["Model"] = model_entry(card)
     own["SettingsHash"] = provenance.settings_hash
     own["Settings"] = dict(provenance.settings)
@@ -125,6 +129,14 @@ def model_entry(card: Card) -> dict[str, Any]:
         "TrainingData": card.training,
         "Parent": card.parent,
     }
+
+
+def _weight_entry(provenance: Provenance, contrast: Contrast) -> dict[str, float]:
+    """Say how far a calibrated map goes from the mean map (0) to the network's (1)."""
+    weights, card = provenance.card.calibration, provenance.card
+    if weights is None or not provenance.settings.get("calibrated"):
+        return {}
+    return {"CalibrationWeight": weights[[one.label for one in card.contrasts].index(contrast.label)]}
 
 
 def _contrast_entry(contrast: Contrast, units: str) -> dict[str, Any]:

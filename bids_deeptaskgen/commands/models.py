@@ -132,6 +132,9 @@ def describe(bundle: Bundle) -> str:
         "Output": f"{int(bundle.output_mask.sum()):,} voxels, {n_both:,} of them in the brain mask",
         "Grid": f"{card.grid.space} res-{card.grid.resolution}, {grid}",
         "Window": "not known" if card.window_minutes is None else f"{card.window_minutes:g} minutes",
+        "Calibration": "none"
+        if card.calibration is None
+        else f"weights of the network's maps from {min(card.calibration):g} to {max(card.calibration):g}",
         "Training": card.training,
         "Parent": card.parent or "none",
         "Licence": card.licence,

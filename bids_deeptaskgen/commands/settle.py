@@ -23,8 +23,15 @@ def settled(settings: ParticipantSettings, bundle: Bundle, located: Located) -> 
     Raises
     ------
     UserError
-        If a dataset was named that these settings do not use.
+        If a dataset was named that these settings do not use, or a calibration is asked for that the model
+        does not hold.
     """
+    if settings.calibrated and bundle.card.calibration is None:
+        message = (
+            f"--calibrated: {bundle.card.name} ({bundle.folder}) holds no calibration.\n"
+            "Leave --calibrated out, or choose a model that was trained here with validation people."
+        )
+        raise UserError(message)
     if settings.input_mask == "card":
         settings = replace(settings, input_mask=bundle.card.input_mask)
     if settings.bids_filter_file and settings.bids_filter_file.ignored:

@@ -26,6 +26,8 @@ ROIS = "rois.nii.gz"
 BRAIN_MASK = "brain_mask.nii.gz"
 OUTPUT_MASK = "output_mask.nii.gz"
 FILES = (WEIGHTS, ROIS, BRAIN_MASK, OUTPUT_MASK)
+# Mean of the measured maps of training people: a bundle may have it, and must have it if it is calibrated.
+MEAN_STATMAPS = "mean_statmaps.nii.gz"
 # Parts of the card that maps, their names or their quality figures follow from; the others are words.
 SCIENCE = (
     "architecture",
@@ -69,6 +71,8 @@ class Bundle:
         """Hash over all that decides what comes out: files, and what the card says of input and output."""
         content = asdict(self.card)
         science = [content[name] for name in SCIENCE] + [self.card.sha256[name] for name in FILES]
+        if self.card.calibration is not None:
+            science += [content["calibration"], self.card.sha256[MEAN_STATMAPS]]
         return hashlib.sha256(json.dumps(science).encode()).hexdigest()
 
     def rois(self) -> NDArray[np.float64]:
@@ -96,6 +100,19 @@ class Bundle:
         from safetensors.numpy import load_file
 
         return load_file(self.folder / WEIGHTS)
+
+    def mean_statmaps(self) -> NDArray[np.float32] | None:
+        """Read the mean of the measured maps of training people, if the bundle has it.
+
+        Returns
+        -------
+        array of shape (n_contrasts, n_output_voxels), or None
+        """
+        if MEAN_STATMAPS not in self.card.sha256:
+            return None
+        image = load_image(self.folder / MEAN_STATMAPS)
+        maps = np.asarray(image.dataobj, np.float32)[self.output_mask]
+        return np.ascontiguousarray(maps.T)
 
     def shapes(self) -> Shapes:
         """Read the names and shapes of the network's state, not its values."""
@@ -131,6 +148,8 @@ def load_bundle(folder: Path) -> Bundle:
         raise _misfit(folder, f"there are {n_maps} ROI maps for {found.in_channels} input channels")
     if not MODEL_GRID.fits(Grid.of(rois.shape, rois.affine)):
         raise _misfit(folder, f"{ROIS} has {Grid.of(rois.shape, rois.affine)}, the model {MODEL_GRID}")
+    if MEAN_STATMAPS in card.sha256:
+        _check_mean_statmaps(folder, len(card.contrasts))
     return Bundle(folder, card, _read_mask(folder, BRAIN_MASK), _read_mask(folder, OUTPUT_MASK))
 
 
@@ -160,6 +179,8 @@ def check_card(card: Card, folder: Path) -> None:
         raise _misfit(folder, f"input_mask is {card.input_mask!r}, it must be one of {INPUT_MASKS}")
     if card.window_minutes is not None and not card.window_minutes > 0:
         raise _misfit(folder, f"window_minutes is {card.window_minutes}, it must be more than 0 or null")
+    if card.calibration is not None:
+        _check_calibration(card, folder)
     if card.mean_roi_connectome is not None and len(card.mean_roi_connectome) != n_pairs:
         raise _misfit(
             folder,
@@ -169,7 +190,13 @@ def check_card(card: Card, folder: Path) -> None:
 
 
 def save_bundle(
-    folder: Path, card: Card, weights: Mapping[str, Array], rois: Array, masks: tuple[Array, Array]
+    folder: Path,
+    card: Card,
+    weights: Mapping[str, Array],
+    rois: Array,
+    masks: tuple[Array, Array],
+    *,
+    mean_statmaps: Array | None = None,
 ) -> Bundle:
     """Write a bundle, whole or not at all, and open it.
 
@@ -185,6 +212,8 @@ def save_bundle(
         ROI maps on the model's grid.
     masks : tuple of two arrays of shape (76, 93, 78)
         Brain mask and output mask.
+    mean_statmaps : array of shape (n_contrasts, 76, 93, 78), or None
+        Mean of the measured maps of training people; a calibrated card needs it.
 
     Returns
     -------
@@ -209,7 +238,11 @@ def save_bundle(
         save_nifti(temporary / ROIS, np.moveaxis(rois, 0, 3), affine)
         for name, mask in zip((BRAIN_MASK, OUTPUT_MASK), masks, strict=True):
             save_nifti(temporary / name, np.asarray(mask) != 0, affine, dtype=np.uint8)
-        card = replace(card, sha256={name: _sha256(temporary / name) for name in FILES})
+        names = list(FILES)
+        if mean_statmaps is not None:
+            save_nifti(temporary / MEAN_STATMAPS, np.moveaxis(mean_statmaps, 0, 3), affine)
+            names.append(MEAN_STATMAPS)
+        card = replace(card, sha256={name: _sha256(temporary / name) for name in names})
         (temporary / "card.json").write_text(card_text(card), "utf-8")
         bundle = load_bundle(temporary)
         temporary.rename(folder)
@@ -228,10 +261,29 @@ def unmask(values: Array, mask: NDArray[np.bool_]) -> Array:
     return volumes
 
 
+def _check_calibration(card: Card, folder: Path) -> None:
+    weights = card.calibration or ()
+    if len(weights) != len(card.contrasts) or not all(0 <= weight <= 1 for weight in weights):
+        raise _misfit(
+            folder, f"calibration must be {len(card.contrasts)} weights from 0 to 1, one a contrast"
+        )
+    # A card that is about to be saved has no hashes yet.
+    if card.sha256 and MEAN_STATMAPS not in card.sha256:
+        raise _misfit(folder, f"the card is calibrated, but there is no {MEAN_STATMAPS}")
+
+
+def _check_mean_statmaps(folder: Path, n_contrasts: int) -> None:
+    image = load_image(folder / MEAN_STATMAPS)
+    found = Grid.of(image.shape, image.affine)
+    if image.shape[3:] != (n_contrasts,) or not MODEL_GRID.fits(found):
+        wanted = f"{n_contrasts} maps on {MODEL_GRID} are wanted"
+        raise _misfit(folder, f"{MEAN_STATMAPS} has {found} and {image.shape[3:]} maps, {wanted}")
+
+
 def _check_hashes(folder: Path, card: Card) -> None:
-    if sorted(card.sha256) != sorted(FILES):
+    if sorted(set(card.sha256) - {MEAN_STATMAPS}) != sorted(FILES):
         raise _misfit(folder, f"the card has hashes of {sorted(card.sha256)}, not of {sorted(FILES)}")
-    for name in FILES:
+    for name in card.sha256:
         path = folder / name
         if not path.is_file():
             raise _misfit(folder, f"{name} is missing")

@@ -12,6 +12,8 @@ from bids_deeptaskgen.nn.architecture import Architecture
 
 Record = TypeVar("Record")
 INPUT_MASKS = ("brain", "gm")
+# What a card need not say: cards that were written before it was thought of stay legal.
+OPTIONAL = ("calibration",)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ class Card:
         Mean ROI-by-ROI correlations of the training people, upper triangle row by row; None where unknown.
     sha256 : dict of str to str
         Hash of each other file of the bundle.
+    calibration : tuple of float or None
+        For each contrast how far ``--calibrated`` goes from the mean map of measured people (0) to the
+        network's (1), see `core.calibration`; None where that has not been estimated.
     """
 
     name: str
@@ -92,11 +97,16 @@ class Card:
     notice: str
     mean_roi_connectome: tuple[float, ...] | None
     sha256: dict[str, str]
+    calibration: tuple[float, ...] | None = None
 
 
 def card_text(card: Card) -> str:
     """Write a card as JSON; the same card gives the same text."""
-    return json.dumps(asdict(card), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    content = asdict(card)
+    for name in OPTIONAL:
+        if content[name] is None:
+            del content[name]
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_card(path: Path) -> Card:
@@ -151,6 +161,8 @@ def from_json(record: type[Record], content: object, where: str) -> Record:
     if not isinstance(content, dict):
         raise _mistyped(content, where, record)
     hints = get_type_hints(record)
+    if record is Card:
+        content = dict.fromkeys(OPTIONAL) | content
     unknown, missing = sorted(set(content) - set(hints)), sorted(set(hints) - set(content))
     if unknown or missing:
         message = (

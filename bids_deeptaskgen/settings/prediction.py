@@ -50,6 +50,12 @@ class PredictionSettings(Settings):
         help="parts into which each run is cut, with one prediction each and their mean written; auto comes "
         "nearest to the length that the model was trained on",
     )
+    calibrated: bool = _model(
+        default=False,
+        science=True,
+        help="bring each map nearer to the mean map of measured people, as far as was best for people whom "
+        "the model was not trained on; only for models that hold these weights (deeptaskgen models info)",
+    )
 
     nuisance_regressors: str = _clean(
         "auto",

@@ -50,3 +50,13 @@ def roi_space(folder: Path) -> RoiSpace:
 def roi_weights(folder: Path) -> NDArray[np.float32]:
     """Read how much each voxel counts in each ROI, for the coverage: (n_rois, n_voxels)."""
     return np.abs(load_model(folder).rois()).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def mean_statmaps(folder: Path) -> NDArray[np.float32]:
+    """Read the mean map of measured people for each contrast, of a calibrated model."""
+    maps = load_model(folder).mean_statmaps()
+    if maps is None:
+        message = f"{folder}: this model holds no mean maps."
+        raise ValueError(message)
+    return maps

@@ -22,11 +22,12 @@ from bids_deeptaskgen.bids.outputs import (
 from bids_deeptaskgen.bids.sidecars import Provenance, statmap_sidecar
 from bids_deeptaskgen.contrasts import choose_contrasts
 from bids_deeptaskgen.core.atomic import write_json
+from bids_deeptaskgen.core.calibration import apply_calibration
 from bids_deeptaskgen.core.grid import OUTPUT_GRID, model_to_output
 from bids_deeptaskgen.core.niftiwrite import save_maps, save_nifti
 from bids_deeptaskgen.nn.bundle import Bundle, unmask
 from bids_deeptaskgen.settings import ParticipantSettings, science_settings
-from bids_deeptaskgen.workflow.models import load_model
+from bids_deeptaskgen.workflow.models import load_model, mean_statmaps
 from bids_deeptaskgen.workflow.records import DONE, Job, Record
 
 Floats = NDArray[np.float32]
@@ -71,6 +72,8 @@ def write_results(job: Job, record: Record, mean: Floats, sd: Floats | None, dev
         "session": record.session,
         "entities": record.entities,
     }
+    if job.settings.calibrated:
+        mean, sd = calibrated_maps(bundle, mean, sd)
     completion = output_path(output, "qc_metrics", **names)
     wanted = wanted_maps(job.settings, bundle)
     fingerprint = record.facts["input_fingerprint"]
@@ -116,6 +119,28 @@ def _window_minutes(facts: dict[str, Any]) -> list[float]:
     if facts["n_connectomes"] == 1:
         return [sum(minutes)]
     return [run / facts["n_windows"] for run in minutes for _ in range(facts["n_windows"])]
+
+
+def calibrated_maps(bundle: Bundle, mean: Floats, sd: Floats | None) -> tuple[Floats, Floats | None]:
+    """Bring predicted maps nearer to the mean map of measured people, see `core.calibration`.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        With a calibration.
+    mean : array of shape (n_contrasts, n_output_voxels)
+    sd : array of that shape, or None
+        Spread over windows, which shrinks by the same weights.
+
+    Returns
+    -------
+    mean, sd
+    """
+    weights = np.array(bundle.card.calibration)
+    average = mean_statmaps(bundle.folder)
+    return apply_calibration(mean, average, weights), None if sd is None else sd * np.float32(weights)[
+        :, None
+    ]
 
 
 class _Image(NamedTuple):

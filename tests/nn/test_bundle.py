@@ -265,3 +265,58 @@ def test_unmasking_puts_each_value_in_its_voxel_and_zero_elsewhere(seed):
     rng = np.random.default_rng(seed)
     volumes, mask = rng.standard_normal((2, 3, 4, 5)), rng.random((3, 4, 5)) < 0.5
     np.testing.assert_array_equal(unmask(volumes[:, mask], mask), volumes * mask)
+
+
+def calibrated_bundle(folder, calibration=(0.5, 1.0), n_maps=2):
+    """A bundle with mean maps, and weights where there shall be some."""
+    card, network, brain = tiny_card(calibration=calibration), tiny_network(), ellipsoid()
+    weights = {key: value.numpy() for key, value in network.state_dict().items()}
+    rng = np.random.default_rng(0)
+    rois = rng.standard_normal((3, *brain.shape), np.float32) * brain
+    means = rng.standard_normal((n_maps, *brain.shape), np.float32) if n_maps else None
+    return save_bundle(folder, card, weights, rois, (brain, ellipsoid(0.5)), mean_statmaps=means)
+
+
+def test_a_bundle_keeps_its_calibration_and_the_mean_maps_of_its_output_voxels(tmp_path):
+    bundle = calibrated_bundle(tmp_path / "tiny")
+    assert bundle.card.calibration == (0.5, 1.0)
+    rng = np.random.default_rng(0)
+    rng.standard_normal((3, *MODEL_GRID.shape), np.float32)
+    expected = rng.standard_normal((2, *MODEL_GRID.shape), np.float32)[:, ellipsoid(0.5)]
+    np.testing.assert_array_equal(bundle.mean_statmaps(), expected)
+    assert load_bundle(bundle.folder).card == bundle.card
+
+
+def test_a_bundle_without_mean_maps_says_so(folder):
+    assert load_bundle(folder).mean_statmaps() is None
+
+
+def test_a_calibration_is_part_of_what_the_model_computes(tmp_path, folder):
+    hashes = {
+        calibrated_bundle(tmp_path / str(number), calibration).science_sha256
+        for number, calibration in enumerate([(0.5, 1.0), (0.5, 0.9), None])
+    }
+    assert len(hashes) == 3
+    assert calibrated_bundle(tmp_path / "plain", None).science_sha256 in hashes
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"calibration": (0.5,)}, "2 weights from 0 to 1"),
+        ({"calibration": (0.5, 1.5)}, "2 weights from 0 to 1"),
+        ({"n_maps": 0}, "there is no mean_statmaps"),
+        ({"n_maps": 3}, "2 maps on"),
+    ],
+)
+def test_a_calibration_that_does_not_fit_is_refused(tmp_path, how, words):
+    with pytest.raises(UserError, match=words):
+        calibrated_bundle(tmp_path / "tiny", **how)
+    assert not list(tmp_path.iterdir())
+
+
+def test_mean_maps_that_are_not_those_of_the_card_are_refused(tmp_path):
+    bundle = calibrated_bundle(tmp_path / "tiny")
+    (bundle.folder / "mean_statmaps.nii.gz").write_bytes(b"other")
+    with pytest.raises(UserError, match="sha256 differs"):
+        load_bundle(bundle.folder)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from bids_deeptaskgen.contrasts import Contrast
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.architecture import Architecture
-from bids_deeptaskgen.nn.card import Card, CardGrid, card_text, from_json, read_card
+from bids_deeptaskgen.nn.card import OPTIONAL, Card, CardGrid, card_text, from_json, read_card
 from tests.bundles import tiny_card
 
-NAMES = [field.name for field in fields(Card)]
+NAMES = [field.name for field in fields(Card) if field.name not in OPTIONAL]
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 CARDS = st.builds(
     tiny_card,
@@ -25,6 +25,7 @@ CARDS = st.builds(
     window_minutes=st.none() | NUMBERS,
     parent=st.none() | st.text(),
     mean_roi_connectome=st.none() | st.lists(NUMBERS, max_size=3).map(tuple),
+    calibration=st.none() | st.lists(NUMBERS, max_size=3).map(tuple),
     sha256=st.dictionaries(st.text(), st.text(), max_size=3),
     **{name: st.text() for name in ("name", "description", "notice", "citation")},
 )
@@ -47,7 +48,13 @@ def test_a_card_that_lacks_something_is_refused_by_name(missing):
     assert all(repr(name) in str(caught.value) for name in missing)
 
 
-@given(key=st.text().filter(lambda key: key not in NAMES))
+def test_a_card_of_a_version_that_knew_no_calibration_is_read_and_written_as_it_was():
+    content = as_json(tiny_card())
+    assert "calibration" not in content
+    assert from_json(Card, content, "card.json").calibration is None
+
+
+@given(key=st.text().filter(lambda key: key not in (*NAMES, *OPTIONAL)))
 def test_a_card_that_says_what_nobody_knows_is_refused(key):
     with pytest.raises(UserError, match="unknown"):
         from_json(Card, as_json(tiny_card()) | {key: 1}, "card.json")

@@ -1,0 +1,88 @@
+"""Maps that are brought nearer to the mean map of measured people, on request."""
+
+import json
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from bids_deeptaskgen.commands import participant
+from bids_deeptaskgen.core.rois import coordinate_rois
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.nn.bundle import load_bundle, save_bundle, unmask
+from bids_deeptaskgen.workflow.results import calibrated_maps
+
+WEIGHTS = (0.25, 0.0, 1.0)
+
+
+@pytest.fixture(scope="module")
+def calibrated(model, tmp_path_factory):
+    """The model with a calibration, and mean maps of noise."""
+    bundle, folder = load_bundle(model), tmp_path_factory.mktemp("calibrated") / "bundle"
+    noise = np.random.default_rng(0).standard_normal((3, int(bundle.output_mask.sum())), np.float32)
+    save_bundle(
+        folder,
+        replace(bundle.card, calibration=WEIGHTS),
+        bundle.weights(),
+        coordinate_rois(bundle.card.architecture.in_channels),
+        (bundle.brain_mask, bundle.output_mask),
+        mean_statmaps=unmask(noise, bundle.output_mask),
+    )
+    return folder, noise
+
+
+def maps_of(settings):
+    paths = sorted(settings.output_dir.glob("sub-01/func/*_desc-predicted_statmap.nii.gz"))
+    sidecars = [
+        json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text()) for path in paths
+    ]
+    return np.stack([nib.load(path).get_fdata(dtype=np.float32) for path in paths]), sidecars
+
+
+def test_maps_go_as_far_from_the_mean_map_as_the_card_says_and_say_so(settings_of, simulated, calibrated):
+    folder, _ = calibrated
+    runs = {}
+    for name, chosen in (("plain", False), ("calibrated", True)):
+        settings = settings_of(
+            simulated, name, model=str(folder), calibrated=chosen, participant_label=("01",), n_windows=2
+        )
+        assert participant.run(settings) == 0
+        runs[name] = maps_of(settings)
+    mean = maps_of_mean(folder)
+    plain, found = runs["plain"][0], runs["calibrated"][0]
+    for one, other, average, weight in zip(found, plain, mean, WEIGHTS, strict=True):
+        np.testing.assert_allclose(one, (1 - weight) * average + weight * other, atol=1e-5)
+    for sidecar, weight in zip(runs["calibrated"][1], WEIGHTS, strict=True):
+        assert "CALIBRATED" in sidecar["Description"]
+        assert sidecar["DeepTaskGen"]["Contrast"]["CalibrationWeight"] == weight
+        assert sidecar["DeepTaskGen"]["Settings"]["calibrated"] is True
+    for sidecar in runs["plain"][1]:
+        assert "CALIBRATED" not in sidecar["Description"]
+        assert "CalibrationWeight" not in sidecar["DeepTaskGen"]["Contrast"]
+    hashes = {name: run[1][0]["DeepTaskGen"]["SettingsHash"] for name, run in runs.items()}
+    assert hashes["plain"] != hashes["calibrated"]
+
+
+def maps_of_mean(folder):
+    """The mean maps of a bundle as maps are written: (n_contrasts, 91, 109, 91)."""
+    from bids_deeptaskgen.core.grid import model_to_output
+
+    bundle = load_bundle(folder)
+    return model_to_output(unmask(bundle.mean_statmaps(), bundle.output_mask))
+
+
+def test_the_spread_over_windows_shrinks_with_the_maps(calibrated):
+    folder, noise = calibrated
+    mean, sd = np.ones_like(noise), np.full_like(noise, 2)
+    found, spread = calibrated_maps(load_bundle(folder), mean, sd)
+    np.testing.assert_array_equal(found[1], noise[1])
+    np.testing.assert_array_equal(spread[:, 0], [0.5, 0, 2])
+    assert calibrated_maps(load_bundle(folder), mean, None)[1] is None
+
+
+def test_a_model_without_a_calibration_is_refused_before_anything_is_computed(settings_of, simulated):
+    settings = settings_of(simulated, calibrated=True)
+    with pytest.raises(UserError, match="holds no calibration"):
+        participant.run(settings)
+    assert not list(settings.output_dir.glob("sub-*"))
