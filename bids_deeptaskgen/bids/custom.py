@@ -31,7 +31,7 @@ def find_custom(folder: Path, bold: Path, root: Path, names: tuple[str, ...]) ->
     if folder.is_file():
         message = (
             f"{folder}: is a file; --custom-confounds wants a folder with one table for each run, or all "
-            "would be cleaned with the same.\nName its folder, and call the table as the run's table of confounds."
+            "would be cleaned with the same.\nName its folder, and call the table as the run's confounds."
         )
         raise InputError(message)
     names = (*names, bold.name.partition(".nii")[0] + ".tsv")
