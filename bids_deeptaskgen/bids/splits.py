@@ -1,0 +1,92 @@
+"""Who is trained on, validated on and tested on: kept in a table, and held to the people at hand."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from bids_deeptaskgen.bids.outputs import write_tsv
+from bids_deeptaskgen.bids.pairs import Pair, shown
+from bids_deeptaskgen.bids.results import read_tsv
+from bids_deeptaskgen.core.draws import SPLITS
+from bids_deeptaskgen.errors import InputError
+
+
+def bonds_of(pairs: Sequence[Pair], *, keep_sites: bool = False) -> dict[str, set[str]]:
+    """Say what ties people to each other, for `split_people`: family always, site if that is asked for."""
+    bonds: dict[str, set[str]] = {}
+    for pair in pairs:
+        own = bonds.setdefault(pair.subject, set())
+        if pair.family:
+            own.add(f"family {pair.family}")
+        if pair.site and keep_sites:
+            own.add(f"site {pair.site}")
+    return bonds
+
+
+def write_split(path: Path, split: Mapping[str, str]) -> None:
+    """Write who is in which split, as a TSV with ``participant_id`` and ``split``."""
+    people = sorted(split)
+    columns = {"participant_id": [f"sub-{one}" for one in people], "split": [split[one] for one in people]}
+    write_tsv(path, columns)
+
+
+def read_split(path: Path, bonds: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Read a split that `write_split` or somebody else wrote, and hold it to the people at hand.
+
+    Parameters
+    ----------
+    path : Path
+    bonds : dict of str to collection of str
+        As `bonds_of` gives it: everybody who can be trained on, and what ties them.
+
+    Returns
+    -------
+    dict of str to str
+        Label without ``sub-`` to one of `SPLITS`, for everybody of `bonds`.
+
+    Raises
+    ------
+    InputError
+        If it is no such table, or somebody is in two splits, unknown or left out, or people who are tied to
+        each other are in different splits.
+    """
+    split: dict[str, str] = {}
+    for number, row in enumerate(read_tsv(path), 2):
+        person, name = (row.get("participant_id") or "").removeprefix("sub-"), row.get("split") or ""
+        if not person or name not in SPLITS:
+            message = (
+                f"{path}, line {number}: participant_id is {person or 'empty'}, split is {name or 'empty'}; "
+                f"a label and one of {', '.join(SPLITS)} are wanted.\nMend the line."
+            )
+            raise InputError(message)
+        if split.setdefault(person, name) != name:
+            message = (
+                f"{path}, line {number}: sub-{person} is in two splits, {split[person]} and {name}.\n"
+                "Nobody may be tested on who was trained on: remove one of the lines."
+            )
+            raise InputError(message)
+    unknown, left_out = sorted(set(split) - set(bonds)), sorted(set(bonds) - set(split))
+    for people, words in (
+        (unknown, "have no connectomes with task maps"),
+        (left_out, "are not in the table"),
+    ):
+        if people:
+            message = (
+                f"{path}: {len(people)} people {words}: {shown([f'sub-{one}' for one in people])}.\n"
+                "Mend the table, or leave it out to have the people divided anew."
+            )
+            raise InputError(message)
+    _check_together(path, split, bonds)
+    return split
+
+
+def _check_together(path: Path, split: Mapping[str, str], bonds: Mapping[str, Iterable[str]]) -> None:
+    first: dict[str, str] = {}
+    for person, own in bonds.items():
+        for bond in own:
+            other = first.setdefault(bond, person)
+            if split[other] != split[person]:
+                message = (
+                    f"{path}: sub-{other} ({split[other]}) and sub-{person} ({split[person]}) are both of "
+                    f"{bond}, but in different splits.\nPut them into one."
+                )
+                raise InputError(message)
