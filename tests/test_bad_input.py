@@ -250,7 +250,7 @@ FAULTS = {
     has_compcor_columns_of_nothing: (CONFOUNDS, "lack: w_comp_cor_00.", "Re-run fMRIPrep 21 or later"),
     was_scanned_too_briefly: (BOLD, "12 of 12 volumes are kept, 0.4 minutes", "Lower --min-minutes"),
     is_dark: (BOLD, "0% of the voxels in the mask have a signal that varies", "Look at it in a viewer"),
-    is_all_nan: (BOLD, "0% of the voxels in the mask have a signal that varies", "Look at it in a viewer"),
+    is_all_nan: (BOLD, "0% of the voxels in the mask have a signal that varies", "empty, constant or NaN"),
     is_constant: (BOLD, "0% of the voxels in the mask have a signal that varies", "Look at it in a viewer"),
     is_negative: (BOLD, "100% of the voxels in the mask have values below zero", "Re-run what wrote it"),
     has_five_axes: (BOLD, "has 5 axes (23x28x23x{n}x2)", "Put the preprocessed BOLD series"),

@@ -124,7 +124,8 @@ def _check_signal(session: SessionInputs, share: float) -> None:
     if share < MIN_SIGNAL_SHARE:
         message = (
             f"{session.runs[0].bold}: {share:.0%} of the voxels in the mask have a signal that varies; at "
-            f"least {MIN_SIGNAL_SHARE:.0%} are wanted.\nLook at it in a viewer: it may be empty or constant."
+            f"least {MIN_SIGNAL_SHARE:.0%} are wanted.\n"
+            "Look at it in a viewer: it may be empty, constant or NaN."
         )
         raise InputError(message)
 
