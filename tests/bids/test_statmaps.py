@@ -52,7 +52,10 @@ def test_what_two_contrasts_could_mean_is_none_of_them():
     assert find_contrast(spellings, "aMinusB") == "aMinusB"
     assert find_contrast(spellings, "A vs B") == "aVsB"
     assert find_contrast(spellings, "A versus B") == "aMinusB"
-    two[1] = Contrast("ab", "A B", "A")
+    two.append(Contrast("aGtB", "A GT B", "A"))
+    three = [*two, Contrast("other", "A VERSUS B", "A")]
+    assert find_contrast(contrast_spellings(three), "A versus B") is None
+    two[1:] = [Contrast("ab", "A B", "A")]
     assert find_contrast(contrast_spellings(two), "ab") == "ab"
 
 
@@ -199,7 +202,11 @@ def test_the_models_space_comes_first_and_another_alone_is_refused(tmp_path):
     ):
         find_statmaps(tmp_path, HCP)
     fitlins(tmp_path, "", "01", "task-emotion")
+    (one,) = find_statmaps(tmp_path, HCP)
+    assert "_space-" not in one.path.name
     fitlins(tmp_path, "", "01", f"task-emotion_{SPACE}")
+    (one,) = find_statmaps(tmp_path, HCP)
+    assert f"task-emotion_{SPACE}_contrast" in one.path.name
     fitlins(tmp_path, "", "01", f"task-emotion_{SPACE}_res-02")
     (one,) = find_statmaps(tmp_path, HCP)
     assert f"{SPACE}_res-02" in one.path.name

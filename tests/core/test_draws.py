@@ -100,6 +100,14 @@ def test_sites_larger_than_a_share_are_kept_together_all_the_same():
     assert tuple(map(split.count, SPLITS)) == (50, 25, 25)
 
 
+def test_small_groups_that_would_fit_into_one_split_are_left_for_the_others():
+    for seed in range(20):
+        ties = dict.fromkeys(PEOPLE[:50], {"site 1"}) | {"x": set(), "y": set()}
+        split = split_people(ties, seed=seed)
+        assert [split[one] for one in (PEOPLE[0], "x", "y")].count("train") == 1
+        assert split[PEOPLE[0]] == "train"
+
+
 def test_another_seed_divides_others():
     ties = dict.fromkeys(PEOPLE, ())
     assert split_people(ties, seed=0) == split_people(ties, seed=0) != split_people(ties, seed=1)
