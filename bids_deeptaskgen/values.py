@@ -167,6 +167,25 @@ def _named_path(value: object) -> NamedPath:
     return read_name(parts[0]), _path(parts[1])
 
 
+def read_named_dataset(value: object) -> NamedPath:
+    """Read ``NAME=PATH``, or a path alone, which is named as its folder is.
+
+    Parameters
+    ----------
+    value : str, Path, or pair of both
+
+    Returns
+    -------
+    (str, Path)
+    """
+    if isinstance(value, (str, Path)):
+        name, equals, _ = str(value).partition("=")
+        if not equals or not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z_.-]*", name):
+            path = _path(value)
+            return re.sub(r"[^0-9A-Za-z_.-]+|^[_.-]+", "", path.name) or "predicted", path
+    return _named_path(value)
+
+
 KINDS: dict[Any, Kind] = {
     str: Kind("text", _text),
     bool: Kind("true or false", _truth),

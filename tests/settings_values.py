@@ -9,6 +9,7 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.option import Declared, declared
 from bids_deeptaskgen.settings import (
     DemoSettings,
+    EvaluateSettings,
     GroupSettings,
     ModelsFetchSettings,
     ModelsImportSettings,
@@ -28,6 +29,7 @@ REQUIRED: dict[type[Settings], dict[str, object]] = {
     PredictSettings: {"bold": "/bold.nii.gz", "out": "/out"},
     SimulateSettings: {"out": "/out"},
     DemoSettings: {"out": "/out"},
+    EvaluateSettings: {"out": "/out", "predicted": (("mine", Path("/maps")),), "measured": "/measured"},
     ModelsInfoSettings: {"folder": "/model"},
     ModelsListSettings: {},
     ModelsFetchSettings: {"name": "hcp-ya"},
@@ -57,6 +59,8 @@ _BY_NAME: dict[str, st.SearchStrategy] = {
     # Files that must be there; their own tests make them.
     "bids_filter_file": st.none(),
     "label": st.one_of(st.none(), labels),
+    "measured_session": st.one_of(st.none(), labels),
+    "retest_session": st.one_of(st.none(), labels),
     "device": st.sampled_from(["auto", "cpu", "cuda", "cuda:0", "cuda:12"]),
     "chunk_size": st.integers(1, 64),
     "high_pass": st.one_of(st.just("auto"), st.floats(0, 0.25)),
@@ -64,6 +68,9 @@ _BY_NAME: dict[str, st.SearchStrategy] = {
     # Apart, so that they seldom contradict each other.
     "omp_nthreads": st.one_of(st.none(), st.integers(1, 8)),
     "nprocs": st.one_of(st.none(), st.integers(8, 200)),
+    "predicted": st.lists(
+        st.tuples(names, paths), min_size=1, max_size=3, unique_by=lambda pair: pair[0]
+    ).map(tuple),
     "derivatives": st.lists(st.tuples(names, paths), max_size=3, unique_by=lambda pair: pair[0]).map(tuple),
 }
 _BY_KIND: dict[object, st.SearchStrategy] = {
@@ -87,7 +94,7 @@ def values_of(one: Declared) -> st.SearchStrategy:
         return st.sampled_from(one.option.choices)
     if one.many:
         assert one.kind is not NamedPath
-        return st.lists(labels, max_size=3, unique=True).map(tuple)
+        return st.lists(paths if one.kind is Path else labels, max_size=3, unique=True).map(tuple)
     values = _BY_KIND[one.kind]
     if one.option.check:
         values = values.filter(one.option.check.holds)

@@ -7,6 +7,7 @@ from bids_deeptaskgen.cli.options import Parser, from_namespace, to_argv
 from bids_deeptaskgen.cli.running import Command, guarded, run_command
 from bids_deeptaskgen.settings import (
     DemoSettings,
+    EvaluateSettings,
     ModelsFetchSettings,
     ModelsImportSettings,
     ModelsInfoSettings,
@@ -21,6 +22,7 @@ VERBS = {
     "demo": Command("bids_deeptaskgen.commands.demo:run", DemoSettings),
     "simulate": Command("bids_deeptaskgen.commands.simulate:run", SimulateSettings),
     "predict": Command("bids_deeptaskgen.commands.predict:run", PredictSettings),
+    "evaluate": Command("bids_deeptaskgen.commands.evaluate:run", EvaluateSettings),
     "models list": Command("bids_deeptaskgen.commands.models_list:run", ModelsListSettings),
     "models fetch": Command("bids_deeptaskgen.commands.models_fetch:run", ModelsFetchSettings),
     "models info": Command("bids_deeptaskgen.commands.models:info", ModelsInfoSettings),

@@ -5,6 +5,7 @@ from bids_deeptaskgen.settings.base import Settings, science_settings, settings_
 from bids_deeptaskgen.settings.prediction import PredictionSettings
 from bids_deeptaskgen.settings.workbench import (
     DemoSettings,
+    EvaluateSettings,
     ModelsFetchSettings,
     ModelsImportSettings,
     ModelsInfoSettings,
@@ -15,6 +16,7 @@ from bids_deeptaskgen.settings.workbench import (
 
 __all__ = [
     "DemoSettings",
+    "EvaluateSettings",
     "GroupSettings",
     "ModelsFetchSettings",
     "ModelsImportSettings",

@@ -1,0 +1,257 @@
+"""Who and what is evaluated: the maps of each dataset by contrast and person, read when they are wanted."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.bids.names import same_label
+from bids_deeptaskgen.bids.outputs import sidecar_path
+from bids_deeptaskgen.bids.results import read_tsv
+from bids_deeptaskgen.bids.statmap_images import read_statmap
+from bids_deeptaskgen.bids.statmaps import StatmapFile, find_statmaps
+from bids_deeptaskgen.contrasts import Contrast, choose_contrasts, load_contrasts
+from bids_deeptaskgen.core.rois import grey_matter_mask
+from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.nn.bundle import Bundle, load_bundle
+from bids_deeptaskgen.resources import find_model
+from bids_deeptaskgen.settings import EvaluateSettings
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+# Contrast to person to the maps of their sessions.
+Files = Mapping[str, Mapping[str, Sequence[StatmapFile]]]
+# Maps of more than this are held in a file, which the system may drop from memory.
+_IN_MEMORY_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class Study:
+    """What an evaluation goes through.
+
+    Attributes
+    ----------
+    people : tuple of str
+        Labels without ``sub-`` of those with measured and predicted maps, sorted.
+    families : array of str of shape (n_people,)
+        Which family each is of.
+    has_families : bool
+        Whether a table said so; else each person is a family.
+    contrasts : tuple of Contrast
+        Those that are both measured and predicted.
+    mask : boolean array of shape (76, 93, 78)
+        Voxels that are scored.
+    predicted : dict of str to Files
+        By the name of the dataset.
+    measured : Files
+    retest, others : Files or None
+        Maps measured once more; maps of people who are not tested.
+    bundle : Bundle or None
+    """
+
+    people: tuple[str, ...]
+    families: NDArray[Any]
+    has_families: bool
+    contrasts: tuple[Contrast, ...]
+    mask: NDArray[np.bool_]
+    predicted: Mapping[str, Files]
+    measured: Files
+    retest: Files | None
+    others: Files | None
+    bundle: Bundle | None
+
+    def read(self, files: Files, contrast: str, scratch: Path) -> NDArray[np.float32]:
+        """Read everybody's map of a contrast: (n_people, n_voxels), NaN where there is none."""
+        n_voxels = int(self.mask.sum())
+        maps = hold((len(self.people), n_voxels), scratch)
+        of_contrast = files.get(contrast, {})
+        for row, person in zip(maps, self.people, strict=True):
+            row[:] = read_person(of_contrast.get(person, ()), self.mask)
+        return maps
+
+
+def gather(settings: EvaluateSettings) -> Study:
+    """Find out who and what can be evaluated.
+
+    Parameters
+    ----------
+    settings : EvaluateSettings
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    InputError
+        If no contrast, or nobody, is both predicted and measured.
+    UserError
+        If the model does not fit together.
+    """
+    bundle = load_bundle(find_model(settings.model)) if settings.model else None
+    predicted = {name: _by_contrast(find_statmaps(path)) for name, path in settings.predicted}
+    labels = list(dict.fromkeys(label for files in predicted.values() for label in files))
+    known = {one.label: one for one in (*load_contrasts(), *(bundle.card.contrasts if bundle else ()))}
+    contrasts = [known.get(label, Contrast(label, label, "")) for label in known if label in labels]
+    contrasts += [Contrast(label, label, "") for label in labels if label not in known]
+
+    def others_maps(source: Path | None, session: str | None = None) -> Files | None:
+        return source and _by_contrast(find_statmaps(source, contrasts), session)
+
+    measured = others_maps(settings.measured, settings.measured_session) or {}
+    again = settings.retest or (settings.measured if settings.retest_session else None)
+    wanted = choose_contrasts(contrasts, settings.contrasts)
+    common = tuple(one for one in contrasts if one.label in measured and one.label in wanted)
+    people = _people(predicted, measured, common, settings.participant_label)
+    if not people:
+        message = (
+            f"Nobody has both measured maps ({settings.measured}) and predicted ones "
+            f"({', '.join(str(path) for _, path in settings.predicted)}) of a contrast.\n"
+            f"Measured: {_told(measured)}.\nPredicted: {_told(next(iter(predicted.values())))}."
+        )
+        raise InputError(message)
+    others = others_maps(settings.baseline_train)
+    table = settings.participants_tsv or settings.measured / "participants.tsv"
+    families, has_families = read_families(table, settings.family_column, people)
+    return Study(
+        people=people,
+        families=families,
+        has_families=has_families,
+        contrasts=common,
+        mask=grey_matter_mask() if bundle is None else bundle.output_mask,
+        predicted=predicted,
+        measured=measured,
+        retest=others_maps(again, settings.retest_session),
+        others=others and _without(others, people),
+        bundle=bundle,
+    )
+
+
+def hold(shape: tuple[int, ...], scratch: Path) -> NDArray[np.float32]:
+    """Make an array of NaN, in a file without a name where it is too large to stay in memory."""
+    if 4 * int(np.prod(shape)) <= _IN_MEMORY_BYTES:
+        return np.full(shape, np.nan, np.float32)
+    scratch.mkdir(parents=True, exist_ok=True)
+    path = scratch / f"maps_{len(list(scratch.iterdir()))}.dat"
+    array: NDArray[np.float32] = np.memmap(path, np.float32, "w+", shape=shape)
+    # The file goes when the array does, however the run ends.
+    path.unlink()
+    return array
+
+
+def read_person(files: Sequence[StatmapFile], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Read a person's map, the mean over sessions: (n_voxels,), NaN where there is none to be had.
+
+    A file that cannot be used is told of, and the person is left out of that contrast.
+    """
+    try:
+        maps = [read_statmap(file, mask) for file in files]
+    except InputError as error:
+        logger.warning("%s", error)
+        maps = []
+    values = np.mean(maps, axis=0) if maps else np.full(int(mask.sum()), np.nan, np.float32)
+    n_lacking = int((~np.isfinite(values)).sum())
+    if maps and n_lacking:
+        logger.warning(
+            "%s: %d of %d voxels hold no value, so this person is left out of the contrast. Set them to 0 if "
+            "they lie outside of what was scanned.",
+            files[0].name,
+            n_lacking,
+            len(values),
+        )
+    return values
+
+
+def made_plainly_by(bundle: Bundle, files: Mapping[str, Sequence[StatmapFile]]) -> bool:
+    """Tell by a sidecar whether maps are a model's as it predicts them, not calibrated already."""
+    first = next(iter(files.values()))[0]
+    try:
+        own = json.loads(sidecar_path(first.path).read_text("utf-8"))["DeepTaskGen"]
+        same: bool = own["Model"]["WeightsSha256"] == bundle.weights_sha256
+        return same and not own["Settings"].get("calibrated")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def average_of(
+    files: Files, contrast: str, mask: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32] | None, int]:
+    """Average a contrast over the people of a dataset, one at a time: the map, and how many they are."""
+    total, n_people = np.zeros(int(mask.sum())), 0
+    for person in files.get(contrast, {}).values():
+        values = read_person(person, mask)
+        if np.isfinite(values).all():
+            total += values
+            n_people += 1
+    return ((total / n_people).astype(np.float32) if n_people else None), n_people
+
+
+def read_families(path: Path, column: str, people: Sequence[str]) -> tuple[NDArray[Any], bool]:
+    """Say which family each person is of.
+
+    Parameters
+    ----------
+    path : Path
+        Table with ``participant_id``.
+    column : str
+        Of families; who has none is a family of their own.
+    people : sequence of str
+
+    Returns
+    -------
+    array of str of shape (n_people,)
+    bool
+        Whether there was such a column.
+    """
+    rows = read_tsv(path)
+    of = {(row.get("participant_id") or "").removeprefix("sub-"): row.get(column) for row in rows}
+    has_families = any(column in row for row in rows)
+    own = [of.get(person) for person in people]
+    names = [
+        f"family {name}" if name not in (None, "", "n/a") else f"sub-{person}"
+        for name, person in zip(own, people, strict=True)
+    ]
+    return np.array(names), has_families
+
+
+def _by_contrast(files: Sequence[StatmapFile], session: str | None = None) -> Files:
+    found: dict[str, dict[str, list[StatmapFile]]] = {}
+    for file in files:
+        if session is None or (file.session is not None and same_label(file.session, session)):
+            found.setdefault(file.contrast, {}).setdefault(file.subject, []).append(file)
+    return found
+
+
+def _people(
+    predicted: Mapping[str, Files], measured: Files, contrasts: Sequence[Contrast], asked: Sequence[str]
+) -> tuple[str, ...]:
+    both = {
+        person
+        for one in contrasts
+        for files in predicted.values()
+        for person in set(measured[one.label]) & set(files.get(one.label, ()))
+    }
+    return tuple(sorted(person for person in both if not asked or person in asked))
+
+
+def _without(files: Files, people: Sequence[str]) -> Files:
+    """Leave out the tested people, who must not be in what they are compared with."""
+    kept = {
+        contrast: {person: maps for person, maps in of.items() if person not in people}
+        for contrast, of in files.items()
+    }
+    n_left_out = len({person for of in files.values() for person in of} & set(people))
+    if n_left_out:
+        logger.info("--baseline-train: %d people who are tested are left out of it.", n_left_out)
+    return kept
+
+
+def _told(files: Files) -> str:
+    people = sorted({person for of in files.values() for person in of})
+    shown = ", ".join(f"sub-{person}" for person in people[:5]) + (", ..." if len(people) > 5 else "")
+    return f"{len(files)} contrasts of {len(people)} people ({shown})"

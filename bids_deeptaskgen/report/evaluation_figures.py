@@ -1,0 +1,141 @@
+"""Pictures of an evaluation, as PNG bytes: scores beside the baselines, and people against people."""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Row = Mapping[str, Any]
+
+# Okabe and Ito's colours, which people who see few colours tell apart; grey is left for baselines.
+MODEL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+BASELINE_COLOURS = ("#444444", "#999999", "#BBBBBB", "#6b5b4b")
+MODEL_MARKERS, BASELINE_MARKERS = "ospDv", "|x+1"
+MATRICES_PER_ROW = 6
+CONTRAST_INCHES = 0.16
+DPI = 110
+
+
+def draw_scores(rows: Sequence[Row], score: str, label: str) -> bytes:
+    """Draw a score of each contrast, models beside baselines, with intervals, chance and ceiling.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows of the table of scores, of all scores.
+    score : str
+        Which of them.
+    label : str
+        Of the axis.
+
+    Returns
+    -------
+    bytes
+        A PNG image.
+    """
+    plt = _pyplot()
+    shown = [row for row in rows if row["score"] == score and np.isfinite(row["value"])]
+    contrasts = list(dict.fromkeys(row["contrast"] for row in shown))
+    styles = _styles(shown)
+    height = 1.1 + CONTRAST_INCHES * len(contrasts) * max(1.0, 0.45 * len(styles))
+    figure, axes = plt.subplots(figsize=(9, height), layout="constrained")
+    for number, (name, style) in enumerate(styles.items()):
+        own = [row for row in shown if row["predictor"] == name]
+        # Predictors of a contrast lie a little below each other, so that none hides another.
+        shift = 0.7 * ((number + 0.5) / len(styles) - 0.5)
+        y = [contrasts.index(row["contrast"]) + shift for row in own]
+        value = np.array([row["value"] for row in own])
+        axes.plot(value, y, style["marker"], color=style["colour"], markersize=4.5, label=name)
+        ends = [[row["ci_low"] for row in own], [row["ci_high"] for row in own]]
+        axes.hlines(y, *ends, color=style["colour"], linewidth=0.9)
+    chances = {round(row["chance"], 9) for row in shown if np.isfinite(row["chance"])}
+    ceilings = {row["ceiling"] for row in shown if np.isfinite(row["ceiling"])}
+    for place in chances if len(chances) == 1 else ():
+        axes.axvline(place, color="#c0392b", linestyle=":", linewidth=1, label=f"chance {place:.3g}")
+    for place in ceilings:
+        axes.axvline(place, color="#27ae60", linestyle=":", linewidth=1, label=f"ceiling {place:.3g}")
+    dagger = {row["contrast"]: " \u2020" for row in shown if row.get("unreliable")}
+    axes.set_yticks(range(len(contrasts)), [one + dagger.get(one, "") for one in contrasts], fontsize=8)
+    axes.set_ylim(len(contrasts) - 0.4, -0.6)
+    axes.set_xlabel(label)
+    axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
+    for spine in ("top", "right", "left"):
+        axes.spines[spine].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    return _png(figure)
+
+
+def draw_matrices(matrices: Mapping[str, NDArray[np.floating]], heading: str) -> bytes:
+    """Draw correlations of everybody's measured map with everybody's prediction, a matrix for each contrast.
+
+    Parameters
+    ----------
+    matrices : dict of str to array of shape (n_people, n_people)
+        Rows measured, columns predicted, all on one colour scale; people without maps are NaN.
+    heading : str
+
+    Returns
+    -------
+    bytes
+        A PNG image.
+    """
+    plt = _pyplot()
+    n_columns = min(MATRICES_PER_ROW, len(matrices))
+    n_rows = -(-len(matrices) // n_columns)
+    figure, panels = plt.subplots(
+        n_rows,
+        n_columns,
+        figsize=(max(1.9 * n_columns, 5), 2.1 * n_rows + 0.9),
+        squeeze=False,
+        layout="constrained",
+    )
+    low, high = np.nanquantile(np.concatenate([one.ravel() for one in matrices.values()]), [0.005, 0.995])
+    for axes, (contrast, matrix) in zip(panels.flat, matrices.items(), strict=False):
+        picture = axes.imshow(matrix, vmin=low, vmax=high, cmap="viridis", interpolation="nearest")
+        axes.set_title(contrast, fontsize=7)
+        axes.set_xticks([])
+        axes.set_yticks([])
+    for axes in panels.flat[len(matrices) :]:
+        axes.set_visible(False)
+    panels[0, 0].set_xlabel("predicted", fontsize=7)
+    panels[0, 0].set_ylabel("measured", fontsize=7)
+    figure.colorbar(picture, ax=panels, shrink=0.8 / n_rows**0.5, label="r")
+    figure.suptitle(heading, fontsize=10)
+    return _png(figure)
+
+
+def _styles(rows: Sequence[Row]) -> dict[str, dict[str, str]]:
+    """Give each predictor a colour and a marker: coloured models, grey baselines."""
+    roles = {row["predictor"]: row["role"] for row in rows}
+    styles = {}
+    for role, colours, markers in (
+        ("model", MODEL_COLOURS, MODEL_MARKERS),
+        ("baseline", BASELINE_COLOURS, BASELINE_MARKERS),
+    ):
+        for number, name in enumerate(name for name, own in roles.items() if own == role):
+            place = number % len(colours)
+            styles[name] = {"colour": colours[place], "marker": markers[number % len(markers)]}
+    return styles
+
+
+def _pyplot() -> Any:
+    import matplotlib as mpl
+
+    # No display is needed, and none may be asked for on a cluster.
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
+def _png(figure: "Figure") -> bytes:
+    content = BytesIO()
+    # Without the version of matplotlib the same numbers give the same bytes for longer.
+    figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
+    _pyplot().close(figure)
+    return content.getvalue()

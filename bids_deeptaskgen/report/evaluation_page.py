@@ -1,0 +1,132 @@
+"""The page of an evaluation: one HTML file that needs nothing besides itself."""
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+Row = Mapping[str, Any]
+
+# Column of the table, and how it is written; the first is the headline.
+COLUMNS = {
+    "difference": "difference",
+    "r": "r",
+    "residual_r": "residual r",
+    "identification_rate": "identified",
+    "mean_rank": "mean rank",
+    "dice_auc": "Dice AUC",
+}
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is told of an evaluation.
+
+    Attributes
+    ----------
+    title : str
+    facts : dict of str to str
+        What was compared, in order.
+    notes : sequence of str
+        What a reader must know of these numbers.
+    scores, comparisons : sequence of dict
+        Rows of the tables, see ``commands.evaluate``.
+    figures : dict of str to (str, bytes)
+        Name of the file to caption and PNG image.
+    """
+
+    title: str
+    facts: Mapping[str, str]
+    notes: Sequence[str]
+    scores: Sequence[Row]
+    comparisons: Sequence[Row]
+    figures: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+
+
+def render(evaluation: Evaluation) -> str:
+    """Write the page.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Returns
+    -------
+    str
+        HTML in which the figures are embedded; it refers to nothing outside.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    template = resources.files("bids_deeptaskgen").joinpath("data", "evaluation.html.j2").read_text("utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["figure"] = _written
+    return environment.from_string(template).render(
+        evaluation=evaluation,
+        columns=COLUMNS,
+        overview=list(overview(evaluation)),
+        by_contrast=_by_contrast(evaluation.scores),
+        comparisons=[row for row in evaluation.comparisons if row["score"] in ("difference", "r")],
+        alpha=ALPHA,
+        pictures=[
+            (name, caption, "data:image/png;base64," + b64encode(image).decode("ascii"))
+            for name, (caption, image) in evaluation.figures.items()
+        ],
+    )
+
+
+def overview(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
+    """Average each predictor's scores over contrasts, and count where it beats others.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Yields
+    ------
+    dict
+        ``predictor``, ``role``, the mean over contrasts of each of ``COLUMNS``, and ``beats``: sentences.
+    """
+    for name, role in dict.fromkeys((row["predictor"], row["role"]) for row in evaluation.scores):
+        own = [row for row in evaluation.scores if row["predictor"] == name]
+        means = {column: _mean(row["value"] for row in own if row["score"] == column) for column in COLUMNS}
+        yield {"predictor": name, "role": role, **means, "beats": _beats(evaluation.comparisons, name)}
+
+
+def _beats(comparisons: Sequence[Row], name: str) -> list[str]:
+    own = [row for row in comparisons if row["predictor"] == name and row["score"] == "r"]
+    sentences = []
+    for other in dict.fromkeys(row["compared_with"] for row in own):
+        rows = [row for row in own if row["compared_with"] == other]
+        sure = [row for row in rows if row["p_fdr"] < ALPHA]
+        better, worse = (sum(sign * row["mean_difference"] > 0 for row in sure) for sign in (1, -1))
+        sentences.append(f"r above {other} in {better}, below it in {worse} of {len(rows)} contrasts")
+    return sentences
+
+
+def _by_contrast(scores: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """Turn rows around: contrast, then predictor, then score."""
+    turned: dict[str, dict[str, Any]] = {}
+    for row in scores:
+        contrast = turned.setdefault(row["contrast"], {"unreliable": row["unreliable"], "predictors": {}})
+        contrast["predictors"].setdefault(row["predictor"], {"role": row["role"]})[row["score"]] = row
+    return turned
+
+
+def _mean(values: Iterable[float]) -> float:
+    present = [value for value in values if np.isfinite(value)]
+    return float(np.mean(present)) if present else float("nan")
+
+
+def _written(value: float, digits: int = 3) -> str:
+    """Write a number; n/a is said, not hidden."""
+    if not np.isfinite(value):
+        return "n/a"
+    # A true minus sign, and no -0.000.
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "\u2212")
