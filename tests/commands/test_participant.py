@@ -37,10 +37,16 @@ def settings_of(people, model, tmp_path):
     return make
 
 
+def located_of(settings):
+    return Located("fmriprep", settings.bids_dir, "fmriprep")
+
+
+def settled_of(settings):
+    return settled(settings, load_bundle(Path(settings.model)), located_of(settings))
+
+
 def hash_of(settings):
-    bundle = load_bundle(Path(settings.model))
-    located = Located("fmriprep", settings.bids_dir, "fmriprep")
-    return settings_hash(settled(settings, bundle, located), bundle.science_sha256)
+    return settings_hash(settled_of(settings), load_bundle(Path(settings.model)).science_sha256)
 
 
 def finish(settings, subject, made_with, entities=(("task", "rest"),)):
@@ -61,10 +67,10 @@ def finish(settings, subject, made_with, entities=(("task", "rest"),)):
 
 def begin(settings, made_with):
     """Leave the dataset's own files, as a run does before anybody is done."""
-    values = {"version": "1", "card": card(), "settings": participant.science_settings(settings)}
+    values = {"version": "1", "card": card(), "settings": participant.science_settings(settled_of(settings))}
     write_dataset_files(
         settings.output_dir,
-        located=Located("fmriprep", settings.bids_dir, "fmriprep"),
+        located=located_of(settings),
         settings_hash=made_with,
         versions={},
         **values,

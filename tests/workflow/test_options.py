@@ -22,12 +22,13 @@ CHANGES = {
     "n_windows": 2,
     "combine_runs": False,
     "run_id": ("2",),
+    "bids_filter_file": "queries",
     "input_mask": "gm",
 }
 # These decide who is done, not what comes out; that they do is tested beside their sentences.
 DEMANDS = {"min_minutes", "min_dof"}
-# Another desc- is other files, of which a dataset of fMRIPrep alone has none.
-FILES = {"desc"}
+# Another desc- or space- is other files, of which this dataset has none; tested where sources and spaces are.
+FILES = {"desc", "allow_template_warp"}
 # Most models hold no calibration; tests/workflow/test_calibrated.py has one that does.
 OF_SOME_MODELS = {"calibrated"}
 
@@ -54,6 +55,14 @@ def tables(two_runs, tmp_path_factory):
             comments="",
         )
     return folder
+
+
+@pytest.fixture(scope="module")
+def queries(tmp_path_factory):
+    """A filter file that leaves the second run alone."""
+    path = tmp_path_factory.mktemp("filter") / "queries.json"
+    path.write_text(json.dumps({"bold": {"run": 2}}), "utf-8")
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -92,15 +101,18 @@ def test_no_option_of_the_science_is_forgotten_here():
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_an_option_of_the_science_changes_the_maps_and_is_told(maps_of, usual, name, tables):
+def test_an_option_of_the_science_changes_the_maps_and_is_told(maps_of, usual, name, tables, queries):
     wanted = CHANGES[name]
-    maps, sidecar = maps_of(**{name: tables if name == "custom_confounds" else wanted})
+    files = {"custom_confounds": tables, "bids_filter_file": queries}
+    maps, sidecar = maps_of(**{name: files.get(name, wanted)})
     told = sidecar["DeepTaskGen"]
     before = usual[1]["DeepTaskGen"]
     assert told["SettingsHash"] != before["SettingsHash"]
     if name == "custom_confounds":
         wanted = tables.name
         assert {"custom_a", "custom_b"} <= set(told["Runs"][0]["regressors"])
+    if name == "bids_filter_file":
+        wanted = {"run": ["2"]}
     assert told["Settings"][name] == (list(wanted) if isinstance(wanted, tuple) else wanted)
     assert before["Settings"][name] != told["Settings"][name]
     if name == "combine_runs":

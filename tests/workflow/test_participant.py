@@ -353,12 +353,12 @@ def test_a_run_of_other_settings_that_came_between_is_told_of(simulated, setting
     between = settings_of(simulated, participant_label=("02",), high_pass=0.02)
     compute = participant.compute
 
-    def interrupted(now, *more):
-        records = compute(now, *more)
+    def interrupted(now, *more, told):
+        records = compute(now, *more, told=told)
         if now.participant_label == ("01",):
             with monkeypatch.context() as patch:
                 # It looked before anything was there.
-                patch.setattr(participant, "_refuse_mixture", lambda *_: None)
+                patch.setattr(participant, "refuse_mixture", lambda *_: None)
                 assert participant.run(between) == 0
         return records
 
