@@ -13,6 +13,8 @@ from bids_deeptaskgen.core.scores import DICE_CEILING, DICE_CHANCE, MAX_EVERYBOD
 from bids_deeptaskgen.report.evaluation_figures import draw_matrices, draw_scores
 from bids_deeptaskgen.report.evaluation_page import Evaluation, render
 
+# With fewer, a test over many contrasts has hardly a chance.
+FEW_FAMILIES = 12
 # Drawn beside the baselines, in this order.
 DRAWN = {
     "difference": "difference: mean r with the own prediction minus mean r with those of others",
@@ -97,6 +99,12 @@ def _notes(study: Study, scores: list[dict[str, Any]]) -> list[str]:
         notes.append(
             f"\u2020 Measured maps of this contrast hardly agree with themselves (retest r under {least:g} "
             "in 39 people of the HCP): no prediction of it can say much about a person."
+        )
+    n_families = len(np.unique(study.families))
+    if n_families < FEW_FAMILIES:
+        notes.append(
+            f"There are {n_families} families, whose signs can be flipped in {2**n_families:,} ways: no p is "
+            f"much under {2 / 2**n_families:.2g}, however large a difference."
         )
     if len(study.people) > MAX_EVERYBODY:
         notes.append(
