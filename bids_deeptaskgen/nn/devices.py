@@ -1,0 +1,113 @@
+"""Where a training runs, and how many people fit there."""
+
+import logging
+import warnings
+
+import torch
+from lightning.fabric import Fabric
+from torch.nn.utils import convert_conv3d_weight_memory_format
+
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.nn.architecture import Architecture
+from bids_deeptaskgen.nn.masked import MaskedUNet
+from bids_deeptaskgen.nn.predict import resolve_device
+from bids_deeptaskgen.nn.unet import UNet
+
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
+
+
+def make_fabric(device: str, *, n_devices: int = 1, n_nodes: int = 1, precision: str = "fp32") -> Fabric:
+    """Prepare a training's processes; the others are started here, and run the same command.
+
+    Parameters
+    ----------
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` (that one alone).
+    n_devices, n_nodes : int
+        Processes on each machine, and machines; under Slurm, as ``srun`` started them.
+    precision : {"fp32", "bf16"}
+
+    Returns
+    -------
+    Fabric
+        Launched.
+
+    Raises
+    ------
+    UserError
+        If there are not as many devices.
+    """
+    where = resolve_device(device)
+    n_there = torch.cuda.device_count() if where.type == "cuda" else n_devices
+    if n_devices > n_there:
+        message = f"--n-devices {n_devices}: there are {n_there} GPUs here. Ask for as many, or fewer."
+        raise UserError(message)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        fabric = Fabric(
+            accelerator="gpu" if where.type == "cuda" else "cpu",
+            devices=[where.index] if where.index is not None and n_devices == 1 else n_devices,
+            num_nodes=n_nodes,
+            strategy="ddp" if n_devices * n_nodes > 1 else "auto",
+            precision=PRECISIONS[precision],  # type: ignore[arg-type]
+        )
+        fabric.launch()
+    return fabric
+
+
+def new_network(architecture: Architecture, seed: int) -> UNet:
+    """Make a network with random weights that follow from the seed, on the CPU."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return fast_layout(UNet(architecture))
+
+
+def fast_layout(network: UNet) -> UNet:
+    """Store the convolutions' weights as they are fastest; names, shapes and values stay."""
+    convert_conv3d_weight_memory_format(network, torch.channels_last_3d)
+    return network
+
+
+def bytes_of_step(module: MaskedUNet, n_people: int) -> float:
+    """Estimate the memory that a training step needs, by letting tensors without content go through it.
+
+    Parameters
+    ----------
+    module : MaskedUNet
+    n_people : int
+        In the step, on one device.
+
+    Returns
+    -------
+    float
+        Bytes of what is kept for the gradients, of the weights and Adam's numbers for them, and of the widest
+        moment on the way back.
+    """
+    # By storage, since several tensors may share one.
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage
+        return tensor
+
+    config = module.network.config
+    with torch.device("meta"):
+        shape = UNet(config)
+        box = torch.empty((1, config.in_channels, *module.box))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        shape.features(box)
+    n_voxels = module.box[0] * module.box[1] * module.box[2]
+    # The widest moment: joined maps of both ways, and their gradient.
+    widest = 2 * 4 * 2 * config.fdim * n_voxels
+    weights = 4 * 4 * sum(value.numel() for value in shape.parameters())
+    maps = 4 * 4 * config.out_channels * len(module.wanted)
+    activations = sum(storage.nbytes() for storage in kept.values())
+    return float(n_people * (activations + widest + maps) + weights)
+
+
+def largest_batch(module: MaskedUNet, n_bytes: float) -> int:
+    """Tell how many people of a step fit into so much memory; see `bytes_of_step`."""
+    fixed = bytes_of_step(module, 0)
+    return max(0, int((n_bytes - fixed) // (bytes_of_step(module, 1) - fixed)))

@@ -1,0 +1,380 @@
+"""Fitting a network to measured statmaps.
+
+Lightning's Fabric brings devices, processes and precision; the loop is written out here, since all that is
+random in it follows from seed, epoch and person (`core.draws`): a run that was killed goes on from its last
+epoch as if nothing had happened, and several processes see the people that one would see.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bids_deeptaskgen.core.ahead import ahead
+from bids_deeptaskgen.core.atomic import atomic_path
+from bids_deeptaskgen.core.draws import epoch_order, window_of
+from bids_deeptaskgen.core.scores import match, mean
+from bids_deeptaskgen.nn.losses import LossSettings, make_loss
+from bids_deeptaskgen.nn.masked import MaskedUNet
+from bids_deeptaskgen.nn.parts import choose_parts
+
+Floats = NDArray[np.float32]
+State = dict[str, Tensor]
+
+# As published: a tenth of the rate after 10 epochs in which the validation loss fell by less than 0.01%.
+PLATEAU = {"mode": "min", "factor": 0.1, "patience": 10, "threshold": 1e-4}
+SCHEDULES = ("plateau", "cosine", "constant")
+STATE = "state.pt"
+
+
+class Person(Protocol):
+    """What a training reads of a person; `commands.training` has those that lie in datasets."""
+
+    @property
+    def name(self) -> str:
+        """Name that no other person has; draws follow from it."""
+
+    @property
+    def n_windows(self) -> int:
+        """Number of connectomes."""
+
+    def connectome(self, window: int) -> Floats:
+        """Read a connectome, (n_rois, n_brain_voxels)."""
+
+    def statmaps(self) -> Floats:
+        """Read the measured maps, (n_contrasts, n_output_voxels); NaN where nothing was measured."""
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a network is fitted; the defaults are those of the published training.
+
+    Attributes
+    ----------
+    loss : LossSettings
+    strategy : str
+        Which parts move; see `parts.STRATEGIES`.
+    n_epochs : int
+    batch_size : int
+        People in a step, over all processes.
+    learning_rate : float
+        Of Adam, at the start.
+    schedule : {"plateau", "cosine", "constant"}
+        How the rate falls.
+    seed : int
+        Of order, windows and first weights.
+    """
+
+    loss: LossSettings = field(default_factory=LossSettings)
+    strategy: str = "everything"
+    n_epochs: int = 100
+    batch_size: int = 10
+    learning_rate: float = 1e-3
+    schedule: str = "plateau"
+    seed: int = 42
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A line of the log.
+
+    Attributes
+    ----------
+    epoch : int
+        From 1.
+    learning_rate, train_loss : float
+    validation_loss, r, difference : float
+        Of people who are not trained on, their maps the mean over all windows: the loss; the mean over people
+        and contrasts of the spatial r; by how much that exceeds the r with others' predictions. NaN without
+        such people.
+    seconds : float
+    """
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    validation_loss: float
+    r: float
+    difference: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What came out of a training.
+
+    Attributes
+    ----------
+    best, last : dict of str to tensor
+        State after the epoch of the highest validation r (the last one, without validation), and at the end.
+    best_epoch : int
+    log : tuple of Epoch
+    """
+
+    best: State
+    last: State
+    best_epoch: int
+    log: tuple[Epoch, ...]
+
+
+def fit(
+    fabric: Fabric,
+    module: MaskedUNet,
+    people: Sequence[Person],
+    validation: Sequence[Person],
+    settings: FitSettings,
+    folder: Path | None = None,
+    watch: Callable[[Epoch], None] = lambda _: None,
+) -> Fit:
+    """Fit a network.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        Launched; `devices.make_fabric` makes it. Every process calls this function with the same arguments.
+    module : MaskedUNet
+        With its first weights; changed.
+    people, validation : sequence of Person
+        Those to train on; those by whom the best epoch is chosen and the rate is lowered, none if empty.
+    settings : FitSettings
+    folder : Path, optional
+        Where the state after each epoch is kept; a run that finds one there goes on from it.
+    watch : function of Epoch
+        Called after each epoch, in the first process, and at the start for those that a resumed run had.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ValueError
+        If there is nobody to train on, or the schedule needs people to validate on.
+    FloatingPointError
+        If the loss is no longer a number.
+    """
+    if not people or (settings.schedule == "plateau" and not validation):
+        message = f"{len(people)} people to train on and {len(validation)} to validate on are too few."
+        raise ValueError(message)
+    run = _Run(fabric, module, settings, n_validation=len(validation))
+    if folder:
+        run.resume(folder / STATE)
+    for line in run.log:
+        _told(fabric, watch, line)
+    for epoch in range(len(run.log), settings.n_epochs):
+        began = time.monotonic()
+        rate = run.optimizer.param_groups[0]["lr"]
+        loss = run.train(epoch, people)
+        scores = run.validate(epoch, validation)
+        run.end_epoch(Epoch(epoch + 1, rate, loss, *scores, time.monotonic() - began))
+        if folder and fabric.is_global_zero:
+            run.save(folder / STATE)
+        fabric.barrier()
+        _told(fabric, watch, run.log[-1])
+    return Fit(run.best, run.state(), run.best_epoch, tuple(run.log))
+
+
+def _told(fabric: Fabric, watch: Callable[[Epoch], None], line: Epoch) -> None:
+    if fabric.is_global_zero:
+        watch(line)
+
+
+class _Run:
+    """A training under way: network, optimizer and what is known so far."""
+
+    def __init__(
+        self, fabric: Fabric, module: MaskedUNet, settings: FitSettings, *, n_validation: int
+    ) -> None:
+        self.fabric, self.settings, self.plain = fabric, settings, module
+        if settings.batch_size % fabric.world_size:
+            message = f"{settings.batch_size} people cannot be shared by {fabric.world_size} processes."
+            raise ValueError(message)
+        chosen = choose_parts(module.network, settings.strategy)
+        optimizer = torch.optim.Adam(chosen, lr=settings.learning_rate)
+        synced: nn.Module = module
+        if fabric.world_size > 1 and fabric.device.type == "cuda":
+            synced = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+        wrapped = fabric.setup(synced, optimizer)
+        self.module, self.optimizer = wrapped[0], wrapped[1]
+        self.schedule = _schedule(optimizer, settings)
+        self.n_validation = n_validation
+        self.log: list[Epoch] = []
+        self.best: State = self.state()
+        self.best_epoch = 0
+
+    def state(self) -> State:
+        """Copy the network's state to the CPU."""
+        return {key: value.detach().cpu().clone() for key, value in self.plain.network.state_dict().items()}
+
+    def train(self, epoch: int, people: Sequence[Person]) -> float:
+        """Show everybody once; the mean loss over steps, weighted by their people."""
+        loss_of = make_loss(self.settings.loss, epoch)
+        self.module.train()
+        total = 0.0
+        for connectomes, statmaps, n_people in ahead(self._batches(epoch, people)):
+            predicted = self.module(connectomes.to(self.fabric.device))
+            # Distances are between all people of a step, wherever they were predicted.
+            loss = loss_of(self._gathered(predicted), self._gathered(statmaps.to(self.fabric.device)))
+            self.optimizer.zero_grad(set_to_none=True)
+            self.fabric.backward(loss)
+            self.optimizer.step()
+            total += n_people * float(loss.detach())
+        if not np.isfinite(total):
+            message = f"the loss of epoch {epoch + 1} is {total}"
+            raise FloatingPointError(message)
+        return total / len(people)
+
+    def _batches(self, epoch: int, people: Sequence[Person]) -> Iterator[tuple[Tensor, Tensor, int]]:
+        """Read this process's share of each step's people, and say how many the step has in all."""
+        seed, rank, n_ranks = self.settings.seed, self.fabric.global_rank, self.fabric.world_size
+        order = epoch_order(seed, epoch, [person.name for person in people])
+        for start in range(0, len(order), self.settings.batch_size):
+            step = order[start : start + self.settings.batch_size]
+            n_filled = -len(step) % n_ranks
+            own = [*step, *step[:1] * n_filled][rank::n_ranks]
+            connectomes, statmaps = [], []
+            for place, number in enumerate(own):
+                person = people[number]
+                window = window_of(seed, epoch, person.name, person.n_windows)
+                connectomes.append(torch.from_numpy(person.connectome(window)))
+                maps = torch.from_numpy(person.statmaps())
+                # Who is here only so that each process has as many to do counts as not measured.
+                is_filling = rank + place * n_ranks >= len(step)
+                statmaps.append(torch.full_like(maps, torch.nan) if is_filling else maps)
+            yield torch.stack(connectomes), torch.stack(statmaps), len(step)
+
+    def _gathered(self, values: Tensor) -> Tensor:
+        """Bring together the rows of all processes, in the order that one process would have."""
+        if self.fabric.world_size == 1:
+            return values
+        everybody = cast(Tensor, self.fabric.all_gather(values, sync_grads=values.requires_grad))
+        return everybody.transpose(0, 1).flatten(0, 1)  # (n_ranks, n, ...) to (n_ranks * n, ...)
+
+    @torch.no_grad()
+    def validate(self, epoch: int, people: Sequence[Person]) -> tuple[float, float, float]:
+        """Loss, r and difference of people who are not trained on; each process does some batches."""
+        self.module.eval()
+        loss_of = make_loss(self.settings.loss, epoch)
+        # Each score times its people, and these; a batch of one person has no difference.
+        sums = torch.zeros((2, 3), dtype=torch.float64)
+        size, rank, n_ranks = self.settings.batch_size, self.fabric.global_rank, self.fabric.world_size
+        for start in range(0, len(people), size)[rank::n_ranks]:
+            batch = people[start : start + size]
+            predicted = np.stack(
+                [predict_person(self.module, person, self.fabric.device) for person in batch]
+            )
+            measured = np.stack([person.statmaps() for person in batch])
+            loss = float(loss_of(torch.from_numpy(predicted), torch.from_numpy(measured)))
+            scores = torch.tensor([loss, *batch_scores(predicted, measured)], dtype=torch.float64)
+            sums += len(batch) * torch.stack([scores.nan_to_num(), scores.isfinite().double()])
+        if n_ranks > 1:
+            sums = cast(Tensor, self.fabric.all_reduce(sums, reduce_op="sum"))
+        loss, r, difference = (sums[0] / sums[1]).tolist()
+        return loss, r, difference
+
+    def end_epoch(self, line: Epoch) -> None:
+        """Take note of an epoch, keep the best network, lower the rate."""
+        best_r = max((one.r for one in self.log if np.isfinite(one.r)), default=-np.inf)
+        self.log.append(line)
+        if not self.n_validation or line.r > best_r:
+            self.best, self.best_epoch = self.state(), line.epoch
+        if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            self.schedule.step(line.validation_loss)
+        elif self.schedule:
+            self.schedule.step()
+
+    def save(self, path: Path) -> None:
+        """Keep all that is needed to go on."""
+        content = {
+            "settings": asdict(self.settings),
+            "network": self.plain.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict() if self.schedule else {},
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "log": [asdict(line) for line in self.log],
+        }
+        with atomic_path(path) as temporary:
+            torch.save(content, temporary)
+
+    def resume(self, path: Path) -> None:
+        """Go on from what an earlier run kept, if it did."""
+        if not path.exists():
+            return
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        # More epochs than at first may be asked for.
+        if content["settings"] | {"n_epochs": 0} != asdict(self.settings) | {"n_epochs": 0}:
+            message = f"{path} was made with other settings"
+            raise ValueError(message)
+        self.plain.network.load_state_dict(content["network"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        if self.schedule:
+            self.schedule.load_state_dict(content["schedule"])
+        self.best, self.best_epoch = content["best"], content["best_epoch"]
+        self.log = [Epoch(**line) for line in content["log"]][: self.settings.n_epochs]
+
+
+def _schedule(
+    optimizer: torch.optim.Optimizer, settings: FitSettings
+) -> torch.optim.lr_scheduler.LRScheduler | None:
+    if settings.schedule == "plateau":
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **PLATEAU)  # type: ignore[arg-type]
+    if settings.schedule == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.n_epochs)
+    return None
+
+
+def batch_scores(predicted: Floats, measured: Floats) -> tuple[float, float]:
+    """Score the maps of some people.
+
+    Parameters
+    ----------
+    predicted, measured : array of shape (n_people, n_contrasts, n_voxels)
+        NaN in `measured` for contrasts that a person lacks; voxels that somebody lacks are left out.
+
+    Returns
+    -------
+    r : float
+        Mean over contrasts of the mean spatial r of people with their own prediction.
+    difference : float
+        How much larger that is than with the predictions of others; NaN for one person.
+    """
+    own, differences = [], []
+    for contrast in range(measured.shape[1]):
+        of_all = measured[:, contrast]
+        has = np.isfinite(of_all).any(axis=1)
+        voxels = np.isfinite(of_all[has]).all(axis=0)
+        if not has.any() or not voxels.any():
+            continue
+        matching = match(
+            of_all[has][:, voxels], predicted[has, contrast][:, voxels], np.random.default_rng(0)
+        )
+        own.append(mean(matching.own))
+        differences.append(mean(matching.difference))
+    return mean(np.array(own)), mean(np.array(differences))
+
+
+@torch.no_grad()
+def predict_person(module: nn.Module, person: Person, device: torch.device) -> Floats:
+    """Mean over all windows of what a network in evaluation mode makes of a person.
+
+    Parameters
+    ----------
+    module : MaskedUNet, or what Fabric made of it
+    person : Person
+    device : torch.device
+
+    Returns
+    -------
+    float32 array of shape (n_contrasts, n_output_voxels)
+    """
+    windows = (torch.from_numpy(person.connectome(number)) for number in range(person.n_windows))
+    maps = sum(module(window[None].to(device))[0].float().cpu() for window in windows)
+    return cast(Floats, (cast(Tensor, maps) / person.n_windows).numpy())
