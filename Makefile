@@ -12,10 +12,12 @@ REQUIREMENTS = setup.cfg pyproject.toml constraints.txt
 ENGINE ?= docker
 IMAGE ?= bids_deeptaskgen:latest
 SIF ?= bids_deeptaskgen.sif
+# Where benchmarks keep their data; a run that was broken off goes on there.
+BENCHMARKS ?= benchmarks/work
 # .git does not travel into the images, so the version is asked here and handed over.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test lint faults image sif container-test clean
+.PHONY: help demo test lint faults benchmark-accuracy image sif container-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -36,6 +38,10 @@ lint: $(VENV)/test.stamp ## check style, spelling, types and layers
 faults: $(VENV)/test.stamp ## kill, stop, crowd and starve whole runs in every way we know of (minutes)
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/faults tests/workflow
 
+benchmark-accuracy: $(VENV)/test.stamp ## simulate, train, fine-tune and score two cohorts; writes docs/results.md (an hour)
+	$(BIN)/python benchmarks/accuracy.py $(BENCHMARKS)/accuracy
+	$(BIN)/python benchmarks/accuracy_page.py $(BENCHMARKS)/accuracy/results.json docs/results.md
+
 image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, IMAGE=name:tag)
 	$(ENGINE) build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
 
@@ -46,7 +52,7 @@ container-test: ## try an image as a stranger would (ENGINE=docker, podman or ap
 	ENGINE="$(ENGINE)" IMAGE="$(if $(filter %apptainer %singularity,$(ENGINE)),$(SIF),$(IMAGE))" tests/containers/try_image.sh
 
 clean: ## remove all that these targets make here
-	rm -rf $(VENV) demo build dist test-results *.egg-info .hypothesis .*_cache
+	rm -rf $(VENV) $(BENCHMARKS) demo build dist test-results *.egg-info .hypothesis .*_cache
 
 # Each stamp stands for a finished install, so that a second call installs nothing.
 # The installs are editable: what runs is the source tree, and no edit asks for a new install.
