@@ -19,12 +19,12 @@ that training, fine-tuning and scoring do what they should, and what to expect o
 **they say nothing about real brains.**
 
 Scores are means over 47 contrasts and over test people, whom no model has seen, in grey matter at 4 mm; in
-brackets the 95% interval from resampling people. **r**: spatial correlation of a person's measured map with the
-prediction (or the group average, or the second measurement). **difference**: how much larger that is than with
-the predictions of others. **residual r**: the correlation of what is left when the group average of the training
-people is taken off both. **identified**: share of people whose measured map fits their own prediction best.
-*Calibrated* predictions are drawn to the group average as far as pays on validation people, contrast by
-contrast ([evaluation.md](evaluation.md)).
+brackets the 95% interval from resampling people. **r**: spatial correlation of a person's measured map with
+the prediction (or the group average, or the second measurement). **difference**: how much larger that is
+than with the predictions of others. **residual r**: the correlation of what is left when the group average
+of the training people is taken off both. **identified**: share of people whose measured map fits their own
+prediction best. *Calibrated* predictions are drawn to the group average as far as pays on validation
+people, contrast by contrast ([evaluation.md](evaluation.md)).
 """
 
 
