@@ -13,6 +13,7 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.bundle import Bundle, unmask
 from bids_deeptaskgen.nn.fold import folded
 from bids_deeptaskgen.nn.unet import UNet, state_faults
+from bids_deeptaskgen.nn.voxelwise import is_supported, voxelwise
 
 Floats = NDArray[np.float32]
 
@@ -234,23 +235,27 @@ def predict_windows(network: Network, connectomes: Iterable[Floats]) -> tuple[Fl
 def _predict_voxels(network: Network, connectome: Floats) -> Floats:
     """One pass of the network: (n_rois, n_brain_voxels) to (n_contrasts, n_output_voxels)."""
     _check_connectome(network, connectome)
-    with _exact_float32():
-        features = network.module.features(_network_input(network, connectome))[0]
-        # The last layer works voxel by voxel, so only the voxels that are wanted go through it.
-        wanted = torch.from_numpy(network.output_mask).to(network.device)
-        rows = features.permute(1, 2, 3, 0)[wanted]  # (n_output_voxels, fdim)
-        maps = network.module.head(rows)
+    wanted = torch.from_numpy(network.output_mask).to(network.device)
+    box, inside = _network_input(network, connectome)
+    if network.device.type == "cpu" and is_supported(network.module):
+        maps = voxelwise(network.module, box, inside, wanted)
+    else:
+        with _exact_float32():
+            features = network.module.features(box[None])[0]
+            # The last layer works voxel by voxel, so only the voxels that are wanted go through it.
+            maps = network.module.head(features.permute(1, 2, 3, 0)[wanted])  # (n_output_voxels, n_contrasts)
     return np.ascontiguousarray(maps.T.cpu().numpy())
 
 
-def _network_input(network: Network, connectome: Floats) -> torch.Tensor:
-    """Lay the connectome into its box: (1, n_rois, x, y, z) stored channels last, zero outside."""
-    inside = network.brain_mask.copy()
-    inside[network.brain_mask] = network.shown
+def _network_input(network: Network, connectome: Floats) -> tuple[torch.Tensor, torch.Tensor]:
+    """Lay the connectome into its box, (n_rois, x, y, z) stored channels last; say which voxels are shown."""
+    shown = network.brain_mask.copy()
+    shown[network.brain_mask] = network.shown
+    inside = torch.from_numpy(shown).to(network.device)
     rows = torch.from_numpy(np.asarray(connectome, np.float32).T[network.shown]).to(network.device)
     box = torch.zeros((*inside.shape, rows.shape[1]), device=network.device)
-    box[torch.from_numpy(inside).to(network.device)] = rows
-    return box.permute(3, 0, 1, 2)[None]
+    box[inside] = rows
+    return box.permute(3, 0, 1, 2), inside
 
 
 def _check_connectome(network: Network, connectome: Floats) -> None:

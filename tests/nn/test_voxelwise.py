@@ -1,0 +1,89 @@
+"""The voxelwise forward pass gives what its plain twin gives."""
+
+import pytest
+import torch
+from torch import nn
+
+from bids_deeptaskgen.nn.architecture import Architecture
+from bids_deeptaskgen.nn.fold import folded
+from bids_deeptaskgen.nn.unet import UNet
+from bids_deeptaskgen.nn.voxelwise import dilated, is_supported, pooled, shrunk, upsampled, voxelwise
+
+
+def network_of(**changes):
+    """A network with random weights and statistics, in evaluation mode."""
+    torch.manual_seed(3)
+    network = UNet(Architecture(in_channels=5, out_channels=3, fdim=4, **changes)).eval()
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm3d):
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.5, 2)
+            nn.init.normal_(layer.weight)
+            nn.init.normal_(layer.bias)
+    return network
+
+
+def masks(size, share):
+    """What is shown, up to the rim of the box on one side, and some of that which is wanted."""
+    torch.manual_seed(5)
+    shown = torch.rand(size) < 0.6
+    shown[size[0] - 3 :] = False
+    return shown, shown & (torch.rand(size) < share)
+
+
+@pytest.mark.parametrize("size", [(12, 14, 11), (19, 23, 18), (13, 16, 9)])
+@pytest.mark.parametrize("max_level", [1, 2])
+@pytest.mark.parametrize("share", [0.5, 0.02])
+@torch.inference_mode()
+def test_the_wanted_voxels_are_those_of_the_plain_network(size, max_level, share):
+    network = network_of(max_level=max_level)
+    shown, wanted = masks(size, share)
+    box = torch.randn(5, *size) * shown
+    plain = network(box[None])[0].permute(1, 2, 3, 0)
+    found = voxelwise(folded(network), box, shown, wanted)
+    assert found.shape == (int(wanted.sum()), 3)
+    torch.testing.assert_close(found, plain[wanted], rtol=0, atol=1e-5 * float(plain.std()))
+
+
+@torch.inference_mode()
+def test_one_corner_of_the_box_may_be_all_that_is_wanted():
+    network, size = network_of(), (8, 9, 10)
+    shown, wanted = torch.ones(size, dtype=torch.bool), torch.zeros(size, dtype=torch.bool)
+    wanted[0, 0, 0] = wanted[-1, -1, -1] = True
+    box = torch.randn(5, *size)
+    plain = network(box[None])[0].permute(1, 2, 3, 0)[wanted]
+    torch.testing.assert_close(voxelwise(folded(network), box, shown, wanted), plain, rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_products_of_matrices_upsample_as_a_transposed_convolution_does():
+    layer, x = nn.ConvTranspose3d(6, 4, kernel_size=3, stride=2), torch.randn(1, 6, 3, 5, 4)
+    found = upsampled(layer, x[0].permute(1, 2, 3, 0))
+    torch.testing.assert_close(found.permute(3, 0, 1, 2)[None], layer(x))
+
+
+@pytest.mark.parametrize("size", [(8, 7, 10), (9, 7, 11), (8, 8, 10)])
+def test_shrinking_by_one_voxel_is_trilinear_interpolation(size):
+    x = torch.randn(1, 3, 9, 8, 11)
+    wanted = nn.functional.interpolate(x, size=size, mode="trilinear")
+    torch.testing.assert_close(shrunk(x[0].permute(1, 2, 3, 0), size), wanted[0].permute(1, 2, 3, 0))
+
+
+def test_pooling_drops_what_is_left_over():
+    x = torch.randn(1, 3, 9, 8, 11)
+    wanted = nn.functional.max_pool3d(x, 2)[0].permute(1, 2, 3, 0)
+    assert torch.equal(pooled(x[0].permute(1, 2, 3, 0)), wanted)
+
+
+def test_dilation_takes_in_all_26_neighbours():
+    mask = torch.zeros((5, 5, 5), dtype=torch.bool)
+    mask[2, 2, 2] = True
+    assert dilated(mask).sum() == 27
+
+
+@pytest.mark.parametrize("name", ["unet", "unetminimal", "attentionunetminimal", "resunet"])
+def test_other_networks_are_left_to_the_plain_way(name):
+    assert not is_supported(folded(network_of(name=name)))
+    assert not is_supported(network_of(n_conv=2, batch_norm=False))
+    assert not is_supported(network_of())
+    assert is_supported(folded(network_of()))
