@@ -10,6 +10,7 @@ from bids_deeptaskgen.option import Declared, declared
 from bids_deeptaskgen.settings import (
     DemoSettings,
     EvaluateSettings,
+    FinetuneSettings,
     GroupSettings,
     ModelsFetchSettings,
     ModelsImportSettings,
@@ -19,6 +20,7 @@ from bids_deeptaskgen.settings import (
     PredictSettings,
     Settings,
     SimulateSettings,
+    TrainSettings,
 )
 from bids_deeptaskgen.values import AutoFloat, AutoInt, NamedPath
 
@@ -30,6 +32,14 @@ REQUIRED: dict[type[Settings], dict[str, object]] = {
     SimulateSettings: {"out": "/out"},
     DemoSettings: {"out": "/out"},
     EvaluateSettings: {"out": "/out", "predicted": (("mine", Path("/maps")),), "measured": "/measured"},
+    TrainSettings: {"out": "/out", "connectomes": "/maps", "statmaps": "/measured", "model": "mine"},
+    FinetuneSettings: {
+        "out": "/out",
+        "connectomes": "/maps",
+        "statmaps": "/measured",
+        "parent": "mine",
+        "strategy": "backbone",
+    },
     ModelsInfoSettings: {"folder": "/model"},
     ModelsListSettings: {},
     ModelsFetchSettings: {"name": "hcp-ya"},
@@ -63,6 +73,12 @@ _BY_NAME: dict[str, st.SearchStrategy] = {
     "retest_session": st.one_of(st.none(), labels),
     "device": st.sampled_from(["auto", "cpu", "cuda", "cuda:0", "cuda:12"]),
     "chunk_size": st.integers(1, 64),
+    "parent": st.one_of(names, paths.map(str)),
+    "validation_share": st.floats(0.01, 0.4),
+    "test_share": st.floats(0, 0.4),
+    "n_devices": st.sampled_from([1, 2]),
+    "n_nodes": st.sampled_from([1, 5]),
+    "batch_size": st.integers(1, 10).map(lambda number: 10 * number),
     "high_pass": st.one_of(st.just("auto"), st.floats(0, 0.25)),
     "mem": st.one_of(st.none(), st.floats(0.5, 1e6)),
     # Apart, so that they seldom contradict each other.

@@ -1,8 +1,9 @@
 """What a model is trained on: the connectomes of a person beside the task maps that were measured in them."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -234,7 +235,10 @@ def nan_counts(pair: Pair, contrasts: Sequence[str], targets: Floats) -> dict[st
 
 
 def check_targets(
-    pairs: Sequence[Pair], contrasts: Sequence[str], output_mask: NDArray[np.bool_]
+    pairs: Sequence[Pair],
+    contrasts: Sequence[str],
+    output_mask: NDArray[np.bool_],
+    load: Callable[[Pair], Floats] | None = None,
 ) -> list[tuple[str, str, int]]:
     """Read all measured maps once, so that what is no use is known before hours of training.
 
@@ -243,6 +247,8 @@ def check_targets(
     pairs : sequence of Pair
     contrasts : sequence of str
     output_mask : boolean array of shape (76, 93, 78)
+    load : function of Pair, optional
+        Reads a person's maps in place of `load_targets`, for example to keep them.
 
     Returns
     -------
@@ -254,10 +260,11 @@ def check_targets(
     InputError
         As of `read_statmap`.
     """
+    read = load or partial(load_targets, contrasts=contrasts, output_mask=output_mask)
     missing = [
         (pair.name, label, count)
         for pair in pairs
-        for label, count in nan_counts(pair, contrasts, load_targets(pair, contrasts, output_mask)).items()
+        for label, count in nan_counts(pair, contrasts, read(pair)).items()
     ]
     if missing:
         n_voxels = int(output_mask.sum())

@@ -15,7 +15,7 @@ from bids_deeptaskgen.values import AutoFloat, AutoInt
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
 # Headings in the order of what one must do; conventions are what all have, and what is looked for last.
-_GROUPS = ("options", "choose data", "choose model", "clean", "run", "conventions")
+_GROUPS = ("options", "choose data", "choose model", "clean", "train", "run", "conventions")
 _METAVARS = {int: "N", AutoInt: "{auto,N}", AutoFloat: "{auto,X}", Path: "PATH", str: "NAME"}
 
 

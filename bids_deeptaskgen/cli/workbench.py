@@ -8,12 +8,14 @@ from bids_deeptaskgen.cli.running import Command, guarded, run_command
 from bids_deeptaskgen.settings import (
     DemoSettings,
     EvaluateSettings,
+    FinetuneSettings,
     ModelsFetchSettings,
     ModelsImportSettings,
     ModelsInfoSettings,
     ModelsListSettings,
     PredictSettings,
     SimulateSettings,
+    TrainSettings,
 )
 
 PROG = "deeptaskgen"
@@ -22,6 +24,8 @@ VERBS = {
     "demo": Command("bids_deeptaskgen.commands.demo:run", DemoSettings),
     "simulate": Command("bids_deeptaskgen.commands.simulate:run", SimulateSettings),
     "predict": Command("bids_deeptaskgen.commands.predict:run", PredictSettings),
+    "train": Command("bids_deeptaskgen.commands.train:run", TrainSettings),
+    "finetune": Command("bids_deeptaskgen.commands.finetune:run", FinetuneSettings),
     "evaluate": Command("bids_deeptaskgen.commands.evaluate:run", EvaluateSettings),
     "models list": Command("bids_deeptaskgen.commands.models_list:run", ModelsListSettings),
     "models fetch": Command("bids_deeptaskgen.commands.models_fetch:run", ModelsFetchSettings),

@@ -61,9 +61,16 @@ class Calibration:
         Parameters
         ----------
         predicted, measured : array of shape (n_contrasts, n_voxels)
-            A contrast is passed over where one of both is constant or not finite.
+            Voxels where `measured` is not finite are left out. A contrast is passed over where none is left,
+            or one of both is constant or `predicted` not finite.
         """
-        r = weighted_correlations(self._mean, _centred(predicted), _centred(measured))
+        r = np.full_like(self._sum, np.nan)
+        for row, known in enumerate(np.isfinite(measured)):
+            if known.any():
+                # One that is whole is not copied.
+                where = slice(None) if known.all() else known
+                maps = (values[None, row, where] for values in (self._mean, predicted, measured))
+                r[row] = weighted_correlations(*map(_centred, maps))[0]
         present = np.isfinite(r).all(axis=1)
         self._sum[present] += r[present]
         self._n_people += present

@@ -193,8 +193,8 @@ def save_bundle(
     folder: Path,
     card: Card,
     weights: Mapping[str, Array],
-    rois: Array,
-    masks: tuple[Array, Array],
+    rois: Array | Path,
+    masks: tuple[Array | Path, Array | Path],
     *,
     mean_statmaps: Array | None = None,
 ) -> Bundle:
@@ -208,10 +208,11 @@ def save_bundle(
         Its hashes are replaced by those of the files.
     weights : mapping of str to array
         The network's state, under the published names.
-    rois : array of shape (n_rois, 76, 93, 78)
-        ROI maps on the model's grid.
-    masks : tuple of two arrays of shape (76, 93, 78)
-        Brain mask and output mask.
+    rois : array of shape (n_rois, 76, 93, 78), or Path
+        ROI maps on the model's grid, or the file of another bundle, which is copied: connectomes name it by
+        its hash.
+    masks : tuple of two arrays of shape (76, 93, 78), or of Path
+        Brain mask and output mask, or files.
     mean_statmaps : array of shape (n_contrasts, 76, 93, 78), or None
         Mean of the measured maps of training people; a calibrated card needs it.
 
@@ -235,9 +236,13 @@ def save_bundle(
         affine = np.array(MODEL_GRID.affine)
         state = {key: np.asarray(value, order="C") for key, value in weights.items()}
         (temporary / WEIGHTS).write_bytes(save(state))  # save_file would hide it from other users
-        save_nifti(temporary / ROIS, np.moveaxis(rois, 0, 3), affine)
-        for name, mask in zip((BRAIN_MASK, OUTPUT_MASK), masks, strict=True):
-            save_nifti(temporary / name, np.asarray(mask) != 0, affine, dtype=np.uint8)
+        for name, part in zip((ROIS, BRAIN_MASK, OUTPUT_MASK), (rois, *masks), strict=True):
+            if isinstance(part, Path):
+                shutil.copyfile(part, temporary / name)
+            elif name == ROIS:
+                save_nifti(temporary / name, np.moveaxis(part, 0, 3), affine)
+            else:
+                save_nifti(temporary / name, np.asarray(part) != 0, affine, dtype=np.uint8)
         names = list(FILES)
         if mean_statmaps is not None:
             save_nifti(temporary / MEAN_STATMAPS, np.moveaxis(mean_statmaps, 0, 3), affine)

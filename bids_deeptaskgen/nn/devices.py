@@ -5,6 +5,7 @@ import warnings
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.strategies.ddp import DDPStrategy
 from torch.nn.utils import convert_conv3d_weight_memory_format
 
 from bids_deeptaskgen.errors import UserError
@@ -49,11 +50,25 @@ def make_fabric(device: str, *, n_devices: int = 1, n_nodes: int = 1, precision:
             accelerator="gpu" if where.type == "cuda" else "cpu",
             devices=[where.index] if where.index is not None and n_devices == 1 else n_devices,
             num_nodes=n_nodes,
-            strategy="ddp" if n_devices * n_nodes > 1 else "auto",
+            # What batch normalisation measures is shared once an epoch, in `fit`.
+            strategy=DDPStrategy(broadcast_buffers=False) if n_devices * n_nodes > 1 else "auto",
             precision=PRECISIONS[precision],  # type: ignore[arg-type]
         )
         fabric.launch()
     return fabric
+
+
+def free_gpu_bytes(device: torch.device) -> float:
+    """Tell how much memory of a GPU nobody has taken."""
+    return float(torch.cuda.mem_get_info(device)[0])
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory is used up, of a GPU or of the machine."""
+    of_torch = isinstance(error, RuntimeError) and (
+        "out of memory" in str(error) or "not enough memory" in str(error) or "allocate memory" in str(error)
+    )
+    return of_torch or isinstance(error, MemoryError)
 
 
 def new_network(architecture: Architecture, seed: int) -> UNet:

@@ -3,6 +3,7 @@
 from bids_deeptaskgen.settings.app import GroupSettings, ParticipantSettings
 from bids_deeptaskgen.settings.base import Settings, science_settings, settings_hash
 from bids_deeptaskgen.settings.prediction import PredictionSettings
+from bids_deeptaskgen.settings.training import FinetuneSettings, TrainingSettings, TrainSettings
 from bids_deeptaskgen.settings.workbench import (
     DemoSettings,
     EvaluateSettings,
@@ -17,6 +18,7 @@ from bids_deeptaskgen.settings.workbench import (
 __all__ = [
     "DemoSettings",
     "EvaluateSettings",
+    "FinetuneSettings",
     "GroupSettings",
     "ModelsFetchSettings",
     "ModelsImportSettings",
@@ -27,6 +29,8 @@ __all__ = [
     "PredictionSettings",
     "Settings",
     "SimulateSettings",
+    "TrainSettings",
+    "TrainingSettings",
     "science_settings",
     "settings_hash",
 ]

@@ -70,12 +70,20 @@ def test_a_network_that_says_the_mean_is_left_alone_at_no_cost():
 def test_who_has_no_map_takes_no_part(hole):
     mean, predicted, measured = cohort(5, 0.5)
     expected = calibrate(mean, predicted[1:], measured[1:])
-    measured[0, 0, 7] = hole
+    measured[0, 0] = hole
     calibration = Calibration(mean)
     for one, other in zip(predicted, measured, strict=True):
         calibration.add(one, other)
     np.testing.assert_array_equal(calibration.n_people, [11, 12])
     assert calibration.weights[0] == expected[0]
+
+
+@pytest.mark.parametrize("hole", [np.nan, np.inf])
+def test_voxels_that_were_not_measured_are_left_out(hole):
+    mean, predicted, measured = cohort(5, 0.5)
+    expected = calibrate(mean[:, 7:], predicted[..., 7:], measured[..., 7:])
+    measured[..., :7] = hole
+    np.testing.assert_array_equal(calibrate(mean, predicted, measured), expected)
 
 
 def test_without_anybody_the_network_stands_as_it_is():

@@ -1,0 +1,57 @@
+"""``deeptaskgen finetune``: a model goes on learning, from other people or for other contrasts."""
+
+from bids_deeptaskgen.commands.training_folder import check_out, need_lightning
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.nn.bundle import load_bundle
+from bids_deeptaskgen.resources import find_model
+from bids_deeptaskgen.settings import FinetuneSettings
+
+NEW_HEAD, BATCHNORM = "new-head", "batchnorm"
+
+
+def run(settings: FinetuneSettings) -> int:
+    """Fine-tune a model and write the bundle of the new one.
+
+    With ``backbone`` and ``batchnorm``, the last layer is cut to the contrasts that were measured, held while
+    the rest is trained on them, and put back whole, as published.
+
+    Parameters
+    ----------
+    settings : FinetuneSettings
+
+    Returns
+    -------
+    int
+        0, since what goes wrong is raised.
+
+    Raises
+    ------
+    InputError
+        If the people's files cannot be used.
+    UserError
+        If settings, parent and machine do not fit; no bundle is written then.
+    """
+    need_lightning()
+    # Here, not above: without the extra they cannot be imported.
+    from bids_deeptaskgen.commands import training, training_data
+    from bids_deeptaskgen.nn.child import child_network
+
+    folder = find_model(settings.parent)
+    check_out(settings, settings.out, folder)
+    parent = load_bundle(folder)
+    if settings.strategy == BATCHNORM and not parent.card.architecture.batch_norm:
+        message = (
+            f"--strategy batchnorm: {parent.card.name} has no batch normalisation, so nothing would move.\n"
+            "Choose --strategy backbone or new-head."
+        )
+        raise UserError(message)
+    if settings.strategy == NEW_HEAD:
+        known, channels = training_data.known_contrasts(parent), None
+        contrasts = training_data.measured_contrasts(settings.statmaps, known, settings.contrasts)
+    else:
+        contrasts = training_data.parents_contrasts(parent, settings.statmaps, settings.contrasts)
+        channels = [parent.card.contrasts.index(one) for one in contrasts]
+    data = training_data.gather(settings, parent, contrasts)
+    network = child_network(parent, channels, len(contrasts), settings.seed)
+    start = training.Start(network, settings.strategy, parent, parent)
+    return training.train(settings, settings.out, data, start)

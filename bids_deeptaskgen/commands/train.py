@@ -1,0 +1,51 @@
+"""``deeptaskgen train``: a network of one's own, from connectomes and measured task maps."""
+
+from bids_deeptaskgen.commands.training_folder import check_out, need_lightning
+from bids_deeptaskgen.nn.architecture import Architecture
+from bids_deeptaskgen.nn.bundle import load_bundle
+from bids_deeptaskgen.resources import find_model
+from bids_deeptaskgen.settings import TrainSettings
+
+
+def run(settings: TrainSettings) -> int:
+    """Train a network and write its bundle.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+
+    Returns
+    -------
+    int
+        0, since what goes wrong is raised.
+
+    Raises
+    ------
+    InputError
+        If the people's files cannot be used.
+    UserError
+        If settings, model and machine do not fit; no bundle is written then.
+    """
+    need_lightning()
+    # Here, not above: without the extra they cannot be imported.
+    from bids_deeptaskgen.commands import training, training_data
+    from bids_deeptaskgen.nn.devices import new_network
+
+    folder = find_model(settings.model)
+    check_out(settings, settings.out, folder)
+    base = load_bundle(folder)
+    contrasts = training_data.measured_contrasts(
+        settings.statmaps, training_data.known_contrasts(base), settings.contrasts
+    )
+    data = training_data.gather(settings, base, contrasts)
+    architecture = Architecture(
+        name=settings.architecture,
+        in_channels=base.card.architecture.in_channels,
+        out_channels=len(contrasts),
+        fdim=settings.fdim,
+        max_level=settings.max_level,
+        n_conv=settings.n_conv,
+    )
+    network = new_network(architecture, settings.seed)
+    start = training.Start(network, "everything", base, parent=None)
+    return training.train(settings, settings.out, data, start)

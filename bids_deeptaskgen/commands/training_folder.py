@@ -1,0 +1,155 @@
+"""Where a training is kept, so that one that was stopped goes on and nobody else's is taken for it."""
+
+import importlib.util
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bids_deeptaskgen.core.atomic import sweep_stale, write_json, write_text
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.settings import TrainingSettings, science_settings
+from bids_deeptaskgen.settings_file import to_toml
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+TARGETS, SPLIT, LOG, EVENTS = "targets", "split.tsv", "log.csv", "events"
+_FACTS, _SETTINGS = "training.json", "settings.toml"
+# Set by those who start the processes of a training: torchrun, Slurm, and Fabric itself.
+_RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK")
+
+
+def is_first_process() -> bool:
+    """Whether this process is the first of a training's, before they know of each other."""
+    return all(os.environ.get(name, "0") == "0" for name in _RANKS)
+
+
+def need(library: str, what: str, install: str) -> None:
+    """Refuse what needs a library that is not installed.
+
+    Parameters
+    ----------
+    library : str
+        Name of its package.
+    what : str
+        What needs it.
+    install : str
+        What pip shall install.
+
+    Raises
+    ------
+    UserError
+    """
+    if importlib.util.find_spec(library) is None:
+        message = f"{what} needs {library}, which is not installed here.\nInstall it: pip install '{install}'"
+        raise UserError(message)
+
+
+def need_lightning() -> None:
+    """Refuse to train where the extra that training needs is not installed."""
+    need("lightning", "Training", "bids-deeptaskgen[train]")
+
+
+def work_folder(settings: TrainingSettings, out: Path) -> Path:
+    """Give the folder of a training."""
+    return settings.work_dir or out.with_name(f"{out.name}.training")
+
+
+def check_out(settings: TrainingSettings, out: Path, base: Path) -> None:
+    """Refuse to write a model where something else is, and let the first process alone speak.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+    out : Path
+        Where the model shall be.
+    base : Path
+        Folder of the model that it begins with.
+
+    Raises
+    ------
+    UserError
+    """
+    if not is_first_process():
+        logger.setLevel(logging.ERROR)
+    if out.resolve() == base.resolve():
+        message = f"{out}: is the model that is to be begun with.\nChoose another OUT."
+        raise UserError(message)
+    if not out.exists():
+        return
+    if not (out / "card.json").is_file():
+        message = f"{out}: exists and is no model.\nChoose another OUT."
+        raise UserError(message)
+    if not settings.overwrite:
+        message = (
+            f"{out}: is a model already.\nChoose another OUT (with --work-dir {work_folder(settings, out)} "
+            "and more --epochs its training goes on), or replace model and training with --overwrite."
+        )
+        raise UserError(message)
+
+
+def open_folder(settings: TrainingSettings, folder: Path, data: Mapping[str, str]) -> None:
+    """Make the folder of a training, or make sure that what it holds is this training.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+    folder : Path
+    data : dict of str to str
+        What decides the outcome beside the settings, in words and hashes.
+
+    Raises
+    ------
+    UserError
+        If it holds another training, or something else.
+    """
+    found = folder / _FACTS
+    if folder.exists() and any(folder.iterdir()):
+        if not found.is_file():
+            message = f"{folder}: is not empty and holds no training.\nChoose another --work-dir."
+            raise UserError(message)
+        if settings.overwrite:
+            shutil.rmtree(folder)
+    facts = {"Settings": _science(settings), "Data": dict(data)}
+    if found.is_file():
+        _refuse_others(folder, json.loads(found.read_text("utf-8")), facts)
+        logger.info("%s: what a training with these settings has done there is taken up.", folder)
+    sweep_stale(folder)
+    write_json(found, facts)
+    write_text(folder / _SETTINGS, to_toml(settings))
+
+
+def _science(settings: TrainingSettings) -> dict[str, Any]:
+    # A cosine is as long as there are epochs; other schedules go on as they began.
+    length = {"epochs": settings.epochs} if settings.schedule == "cosine" else {}
+    return {"command": type(settings).__name__, **science_settings(settings), **length}
+
+
+def _refuse_others(folder: Path, before: Any, now: Mapping[str, Any]) -> None:
+    told = []
+    for part, show in (("Settings", _flag), ("Data", str)):
+        old, new = before.get(part, {}), now[part]
+        told += [
+            f"{show(key)} ({_short(old.get(key))} then, {_short(new.get(key))} now)"
+            for key in [*new, *(key for key in old if key not in new)]
+            if old.get(key) != new.get(key)
+        ]
+    if told:
+        message = (
+            f"{folder}: holds a training with others of these: {'; '.join(told)}.\n"
+            "Give the settings and the data that it began with, choose another OUT or --work-dir, or start "
+            "anew with --overwrite."
+        )
+        raise UserError(message)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _short(value: object) -> str:
+    text = "not set" if value in (None, [], "") else str(value)
+    return text if len(text) <= 40 else text[:12] + "..."
