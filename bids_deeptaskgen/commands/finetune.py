@@ -1,6 +1,6 @@
 """``deeptaskgen finetune``: a model goes on learning, from other people or for other contrasts."""
 
-from bids_deeptaskgen.commands.training_folder import check_out, need_lightning
+from bids_deeptaskgen.commands.training_folder import check_out, need_libraries
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.bundle import load_bundle
 from bids_deeptaskgen.resources import find_model
@@ -31,7 +31,7 @@ def run(settings: FinetuneSettings) -> int:
     UserError
         If settings, parent and machine do not fit; no bundle is written then.
     """
-    need_lightning()
+    need_libraries(settings)
     # Here, not above: without the extra they cannot be imported.
     from bids_deeptaskgen.commands import training, training_data
     from bids_deeptaskgen.nn.child import child_network

@@ -1,6 +1,6 @@
 """``deeptaskgen train``: a network of one's own, from connectomes and measured task maps."""
 
-from bids_deeptaskgen.commands.training_folder import check_out, need_lightning
+from bids_deeptaskgen.commands.training_folder import check_out, need_libraries
 from bids_deeptaskgen.nn.architecture import Architecture
 from bids_deeptaskgen.nn.bundle import load_bundle
 from bids_deeptaskgen.resources import find_model
@@ -26,7 +26,7 @@ def run(settings: TrainSettings) -> int:
     UserError
         If settings, model and machine do not fit; no bundle is written then.
     """
-    need_lightning()
+    need_libraries(settings)
     # Here, not above: without the extra they cannot be imported.
     from bids_deeptaskgen.commands import training, training_data
     from bids_deeptaskgen.nn.devices import new_network

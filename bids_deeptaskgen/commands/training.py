@@ -1,6 +1,7 @@
 """What training and fine-tuning share: the fit, calibration, the bundle, and what is said of it."""
 
 import logging
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -98,7 +99,8 @@ def train(settings: TrainingSettings, out: Path, data: TrainingData, start: Star
         precision=settings.precision,
     )
     if fabric.device.type == "cpu":
-        set_threads(max(1, available_cpus() // settings.n_devices))
+        asked = os.environ.get("OMP_NUM_THREADS", "")
+        set_threads(int(asked) if asked.isdecimal() else max(1, available_cpus() // settings.n_devices))
     module = MaskedUNet(
         start.network,
         start.base.brain_mask,
@@ -187,7 +189,7 @@ def _memory_words(settings: TrainingSettings, fitting: int, what: str) -> str:
         if fitting
         else "Not even one person a device would fit: choose a lower --fdim or a device with more memory"
     )
-    return f"--batch-size {settings.batch_size} {what}.\n{advice}. What is finished is kept."
+    return f"--batch-size {settings.batch_size} {what}.\n{advice}."
 
 
 def _report(bundle: Bundle, folder: Path, data: TrainingData, fitted: Fit) -> None:

@@ -48,9 +48,11 @@ def need(library: str, what: str, install: str) -> None:
         raise UserError(message)
 
 
-def need_lightning() -> None:
-    """Refuse to train where the extra that training needs is not installed."""
+def need_libraries(settings: TrainingSettings) -> None:
+    """Refuse to train where what training needs beside the rest is not installed."""
     need("lightning", "Training", "bids-deeptaskgen[train]")
+    if settings.tensorboard:
+        need("tensorboard", "--tensorboard", "tensorboard")
 
 
 def work_folder(settings: TrainingSettings, out: Path) -> Path:
@@ -106,6 +108,9 @@ def open_folder(settings: TrainingSettings, folder: Path, data: Mapping[str, str
     UserError
         If it holds another training, or something else.
     """
+    # Here, not above: without the extra it cannot be imported, and that must be said.
+    from bids_deeptaskgen.nn.fit import STATE
+
     found = folder / _FACTS
     if folder.exists() and any(folder.iterdir()):
         if not found.is_file():
@@ -114,9 +119,13 @@ def open_folder(settings: TrainingSettings, folder: Path, data: Mapping[str, str
         if settings.overwrite:
             shutil.rmtree(folder)
     facts = {"Settings": _science(settings), "Data": dict(data)}
-    if found.is_file():
-        _refuse_others(folder, json.loads(found.read_text("utf-8")), facts)
+    before = json.loads(found.read_text("utf-8")) if found.is_file() else facts
+    if (folder / STATE).is_file():
+        _refuse_others(folder, before, facts)
         logger.info("%s: what a training with these settings has done there is taken up.", folder)
+    elif before != facts:
+        # One that was refused, or stopped in its first epoch, is not worth keeping.
+        shutil.rmtree(folder / TARGETS, ignore_errors=True)
     sweep_stale(folder)
     write_json(found, facts)
     write_text(folder / _SETTINGS, to_toml(settings))

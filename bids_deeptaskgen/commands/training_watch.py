@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bids_deeptaskgen.commands.training_folder import EVENTS, LOG, need
+from bids_deeptaskgen.commands.training_folder import EVENTS, LOG
 from bids_deeptaskgen.core.atomic import write_text
 from bids_deeptaskgen.nn.fit import Epoch
 
@@ -33,16 +33,10 @@ def make_watch(folder: Path, n_epochs: int, *, tensorboard: bool) -> Watch:
     Returns
     -------
     function of Epoch
-
-    Raises
-    ------
-    UserError
-        If TensorBoard is asked for and not installed.
     """
     lines: list[Epoch] = []
     write_event: Watch = lambda _: None  # noqa: E731
     if tensorboard:
-        need("tensorboard", "--tensorboard", "tensorboard")
         from bids_deeptaskgen.nn.events import event_writer
 
         # A run that goes on is told of all epochs again.

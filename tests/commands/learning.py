@@ -4,24 +4,45 @@ import csv
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
 
 from bids_deeptaskgen.bids.connectomes import save_connectomes
 from bids_deeptaskgen.bids.outputs import output_path
+from bids_deeptaskgen.bids.splits import write_split
 from bids_deeptaskgen.core.grid import MODEL_GRID, OUTPUT_GRID, model_to_output
 from bids_deeptaskgen.core.niftiwrite import save_nifti
-from bids_deeptaskgen.nn.bundle import BRAIN_MASK, ROIS, Bundle, unmask
+from bids_deeptaskgen.core.rois import brain_mask, coordinate_rois, grey_matter_mask
+from bids_deeptaskgen.nn.architecture import Architecture
+from bids_deeptaskgen.nn.bundle import BRAIN_MASK, ROIS, Bundle, save_bundle, unmask
+from bids_deeptaskgen.settings import TrainSettings
+from tests.bundles import tiny_card, tiny_network
 
 LABELS = ("contrast0", "contrast1")
-PEOPLE = tuple(f"{number:02d}" for number in range(1, 8))
-SPLIT = dict(zip(PEOPLE, ("train",) * 4 + ("validation",) * 2 + ("test",), strict=True))
+SPLIT = {
+    "01": "train", "02": "train", "03": "train", "04": "validation", "05": "validation", "06": "test",
+}  # fmt: skip
 ROOT = Path(__file__).parents[2]
+MINIMAL = Architecture(name="unetminimal", in_channels=3, out_channels=2, fdim=1)
 # Small and fast, and enough to tell two runs apart.
-FAST = {"epochs": 2, "batch_size": 2, "fdim": 2, "learning_rate": 0.01, "device": "cpu"}
+FAST = {"epochs": 2, "batch_size": 2, "learning_rate": 0.01, "device": "cpu"}
+NETWORK = {"architecture": "unetminimal", "fdim": 1}
 MAIN = "from bids_deeptaskgen.cli.workbench import main; raise SystemExit(main())"
+
+
+@contextmanager
+def one_thread():
+    """Train on one thread: on a busy machine, several wait for each other."""
+    before = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+    torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
@@ -40,22 +61,33 @@ class World:
             "split": self.root / "split.tsv",
         }
 
+    def settings(self, out, **changes):
+        """Settings of a fast training."""
+        return TrainSettings(
+            out=out, **(self.data | FAST | NETWORK | {"model": str(self.model.folder)} | changes)
+        )
 
-def make_world(root, model, labels=LABELS):
-    """Write connectomes of two windows and task maps of seven people, and who is in which split."""
-    rng = np.random.default_rng(0)
-    n_rois, n_voxels = model.card.architecture.in_channels, int(model.brain_mask.sum())
-    both = model.output_mask[model.brain_mask]
-    shared = 0.3 * rng.standard_normal((n_rois, n_voxels))
-    for person in PEOPLE:
-        windows = shared + 0.2 * rng.standard_normal((n_rois, n_voxels)) + np.zeros((2, 1, 1))
-        windows += 0.02 * rng.standard_normal(windows.shape)
+
+def make_world(root):
+    """Write a model, connectomes and task maps of six people, and who is in which split.
+
+    sub-01 has two windows, sub-02 lacks a contrast, and of sub-03 some voxels were not measured.
+    """
+    masks = (brain_mask(), grey_matter_mask())
+    weights = {key: value.numpy() for key, value in tiny_network(MINIMAL).state_dict().items()}
+    model = save_bundle(root / "model", tiny_card(MINIMAL), weights, coordinate_rois(3), masks)
+    rng, both = np.random.default_rng(0), masks[1][masks[0]]
+    shared = 0.3 * rng.standard_normal((3, both.size))
+    for person in SPLIT:
+        own = shared + 0.2 * rng.standard_normal(shared.shape)
+        windows = own + 0.02 * rng.standard_normal((2 if person == "01" else 1, *own.shape))
         write_connectome(root / "connectomes", model, person, np.clip(windows, -1, 1).astype(np.float32))
-        for number, label in enumerate(labels):
-            values = 3 * windows.mean(axis=0)[number, both]
-            write_statmap(root / "measured", model, person, label, values)
-    rows = "".join(f"sub-{person}\t{split}\n" for person, split in SPLIT.items())
-    (root / "split.tsv").write_text("participant_id\tsplit\n" + rows)
+        for number, label in enumerate(LABELS):
+            values = 3 * own[number, both]
+            values[: 5 if person == "03" else 0] = np.nan
+            if (person, label) != ("02", "contrast1"):
+                write_statmap(root / "measured", model, person, label, values)
+    write_split(root / "split.tsv", SPLIT)
     return World(root, model)
 
 

@@ -1,0 +1,302 @@
+"""A network of one's own: what it takes, what comes out, how it goes on, and what is refused."""
+
+import json
+import logging
+import shutil
+import signal
+import time
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from bids_deeptaskgen.bids.results import read_tsv
+from bids_deeptaskgen.bids.splits import write_split
+from bids_deeptaskgen.bids.statmap_images import read_statmap
+from bids_deeptaskgen.bids.statmaps import find_statmaps
+from bids_deeptaskgen.commands import participant, train, training, training_data
+from bids_deeptaskgen.commands.training_folder import need, work_folder
+from bids_deeptaskgen.contrasts import load_contrasts
+from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.nn.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_bundle
+from bids_deeptaskgen.nn.devices import is_out_of_memory
+from bids_deeptaskgen.nn.predict import load_network, predict
+from bids_deeptaskgen.settings import ParticipantSettings
+from tests.bids.trees import touch
+from tests.commands.learning import LABELS, SPLIT, one_thread, read_log, start, statmap_path, write_connectome
+
+PATIENCE_S = 300
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    with one_thread():
+        yield
+
+
+def test_the_model_predicts_what_it_was_trained_for(world, trained):
+    bundle = load_bundle(trained)
+    connectome = np.load(next((world.root / "connectomes").glob("sub-06/func/*.npy")))
+    maps = predict(load_network(bundle, "cpu"), connectome)
+    assert maps.shape == (2, *bundle.output_mask.shape)
+    assert maps[:, bundle.output_mask].std(axis=1).min() > 0
+    assert [one.label for one in bundle.card.contrasts] == list(LABELS)
+    first, last = read_log(work_folder(world.settings(trained), trained))
+    assert float(last["validation_loss"]) < float(first["validation_loss"])
+    assert float(last["r"]) > 0
+
+
+def test_it_takes_the_connectomes_that_it_was_trained_on(world, trained):
+    ours, theirs = load_bundle(trained).card, world.model.card
+    for name in (ROIS, BRAIN_MASK, OUTPUT_MASK):
+        assert ours.sha256[name] == theirs.sha256[name]
+
+
+def test_its_card_says_where_it_is_from_and_that_it_is_not_for_science(world, trained):
+    card = load_bundle(trained).card
+    assert (card.name, card.parent, card.licence, card.window_minutes) == ("mine", None, "not stated", 5.0)
+    assert (card.for_science, card.notice) == (False, world.model.card.notice)
+    assert card.architecture == world.model.card.architecture
+    for words in (
+        "3 people",
+        "of 2",
+        "crr (alpha 0.1, margin 1)",
+        "batches of 2",
+        "on 2 validation",
+        "torch",
+    ):
+        assert words in card.training
+
+
+def test_its_mean_maps_are_those_of_the_training_people_alone(world, trained):
+    bundle, found = load_bundle(trained), find_statmaps(world.root / "measured")
+    of = {
+        (file.subject, file.contrast): read_statmap(file, bundle.output_mask)
+        for file in found
+        if SPLIT[file.subject] == "train"
+    }
+    for label, mean in zip(LABELS, bundle.mean_statmaps(), strict=True):
+        maps = [of[person, label] for person in ("01", "02", "03") if (person, label) in of]
+        np.testing.assert_allclose(mean, np.nanmean(maps, axis=0), atol=1e-5)
+    assert len(of) == 5
+
+
+def test_calibrated_predictions_of_the_app_use_its_calibration(simulated, trained, tmp_path):
+    weights = load_bundle(trained).card.calibration
+    assert all(0 <= weight <= 1 for weight in weights)
+    settings = ParticipantSettings(
+        simulated, tmp_path / "out", participant_label=("01",), model=str(trained), calibrated=True,
+        min_minutes=0.5, min_dof=5, nprocs=1,
+    )  # fmt: skip
+    assert participant.run(settings) == 0
+    sidecars = sorted((tmp_path / "out").glob("sub-01/func/*_statmap.json"))
+    told = [json.loads(path.read_text())["DeepTaskGen"]["Contrast"]["CalibrationWeight"] for path in sidecars]
+    assert told == list(weights)
+
+
+def test_split_log_and_settings_are_kept_and_the_cache_is_not(world, trained):
+    folder = work_folder(world.settings(trained), trained)
+    assert (folder / "split.tsv").read_bytes() == (world.root / "split.tsv").read_bytes()
+    assert [row["epoch"] for row in read_log(folder)] == ["1", "2"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "log.csv", "settings.toml", "split.tsv", "state.pt", "training.json",
+    ]  # fmt: skip
+
+
+def test_a_training_that_was_killed_goes_on_as_if_nothing_had_happened(world, trained, tmp_path):
+    out = tmp_path / "mine"
+    settings = world.settings(out)
+    words = ["train", out, "--connectomes", settings.connectomes, "--statmaps", settings.statmaps]
+    words += ["--split", settings.split, "--model", settings.model, "--architecture", "unetminimal"]
+    words += ["--fdim", 1, "--epochs", 2, "--batch-size", 2, "--learning-rate", 0.01, "--device", "cpu"]
+    process, state = start(*words), work_folder(settings, out) / "state.pt"
+    end = time.monotonic() + PATIENCE_S
+    while not state.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.communicate()
+    assert not out.exists()
+    assert len(torch.load(state, weights_only=True)["log"]) == 1
+    assert train.run(settings) == 0
+    assert read_log(work_folder(settings, out)) == read_log(work_folder(settings, trained))
+    assert load_bundle(out).weights_sha256 == load_bundle(trained).weights_sha256
+
+
+def test_more_epochs_go_on_from_where_a_training_ended(world, trained, tmp_path):
+    folder = tmp_path / "training"
+    shutil.copytree(work_folder(world.settings(trained), trained), folder)
+    before = read_log(folder)
+    settings = world.settings(tmp_path / "more", epochs=3, work_dir=folder, weights="last", name="longer")
+    assert train.run(settings) == 0
+    assert read_log(folder)[:2] == before
+    assert len(read_log(folder)) == 3
+    card = load_bundle(tmp_path / "more").card
+    assert "epoch 3 of 3" in card.training
+    assert card.name == "longer"
+
+
+def refusal(settings, error=UserError):
+    """The sentence with which a training is refused, without anything left in OUT's place."""
+    existed = settings.out.exists()
+    with pytest.raises(error) as caught:
+        train.run(settings)
+    assert settings.out.exists() == existed
+    return str(caught.value)
+
+
+def test_a_model_that_is_there_is_not_replaced_unasked(world, trained):
+    assert "is a model already" in refusal(world.settings(trained))
+    assert "exists and is no model" in refusal(world.settings(world.root))
+    assert "is the model that is to be begun with" in refusal(
+        world.settings(world.model.folder, overwrite=True)
+    )
+
+
+def test_a_folder_with_another_training_is_not_gone_on_with(world, trained, tmp_path):
+    folder = work_folder(world.settings(trained), trained)
+    other = world.settings(tmp_path / "other", work_dir=folder, alpha=0.25, contrasts=("contrast0",))
+    sentence = refusal(other)
+    assert "--alpha (0.1 then, 0.25 now)" in sentence
+    assert "--contrasts (not set then, ['contrast0'] now)" in sentence
+    assert "--overwrite" in sentence
+    (tmp_path / "mine.txt").touch()
+    foreign = world.settings(tmp_path / "other", work_dir=tmp_path, overwrite=True)
+    assert "is not empty and holds no training" in refusal(foreign)
+    assert (tmp_path / "mine.txt").exists()
+
+
+def test_other_people_are_another_training(world, trained, tmp_path):
+    folder = work_folder(world.settings(trained), trained)
+    write_split(tmp_path / "split.tsv", SPLIT | {"06": "train"})
+    sentence = refusal(world.settings(tmp_path / "other", work_dir=folder, split=tmp_path / "split.tsv"))
+    assert "people (" in sentence
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("sub-01\ttrain\nsub-01\ttest\n", "sub-01 is in two splits, train and test"),
+        ("sub-01\ttrain\n", "5 people are not in the table"),
+        ("".join(f"{person}\ttrain\n" for person in SPLIT), "has 6 train, 0 validation, 0 test"),
+    ],
+)
+def test_a_split_that_does_not_do_is_refused(world, tmp_path, rows, words):
+    table = touch(tmp_path / "split.tsv", "participant_id\tsplit\n" + rows)
+    assert words in refusal(world.settings(tmp_path / "out", split=table), InputError)
+
+
+def test_people_are_divided_by_shares_if_no_split_is_given(world, tmp_path):
+    settings = world.settings(tmp_path / "out", split=None, validation_share=0.3, test_share=0.2)
+    contrasts = training_data.known_contrasts(world.model)[:2]
+    data = training_data.gather(settings, world.model, contrasts)
+    assert [data.n_people(name) for name in ("train", "validation", "test")] == [3, 2, 1]
+    assert data.split == training_data.gather(settings, world.model, contrasts).split
+
+
+def test_connectomes_of_another_roi_set_are_refused(world, tmp_path):
+    write_connectome(tmp_path / "connectomes", world.model, "01", np.zeros((1, 3, 7), np.float32), "f" * 64)
+    sentence = refusal(world.settings(tmp_path / "out", connectomes=tmp_path / "connectomes"), InputError)
+    assert "was made with another ROI set (sha256 ffffffffffff)" in sentence
+
+
+def test_task_maps_of_another_space_are_refused(world, tmp_path):
+    touch(statmap_path(tmp_path / "measured", "01", "contrast0", "MNI152NLin2009cAsym"))
+    sentence = refusal(world.settings(tmp_path / "out", statmaps=tmp_path / "measured"), InputError)
+    assert "is in space-MNI152NLin2009cAsym only" in sentence
+
+
+def test_contrasts_that_nobody_has_or_nobody_knows_are_refused(world, tmp_path):
+    sentence = refusal(world.settings(tmp_path / "out", contrasts=("wm2bk",)), InputError)
+    assert "Nobody of the" in sentence or "contrasts that the model does not have" in sentence
+    assert "nonsense" in refusal(world.settings(tmp_path / "out", contrasts=("nonsense",)))
+
+
+def test_a_contrast_that_only_others_than_the_training_people_have_is_refused(world, tmp_path):
+    split = SPLIT | {"01": "test", "03": "test"}
+    write_split(tmp_path / "split.tsv", split)
+    sentence = refusal(world.settings(tmp_path / "out", split=tmp_path / "split.tsv"), InputError)
+    assert "Nobody of the 1 people to train on has a task map of contrast1" in sentence
+
+
+def test_a_map_of_nothing_is_refused_before_training(world, tmp_path):
+    shutil.copytree(world.root / "measured", tmp_path / "measured")
+    path = statmap_path(tmp_path / "measured", "04", "contrast0")
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(np.full(image.shape, np.nan, np.float32), image.affine), path)
+    sentence = refusal(world.settings(tmp_path / "out", statmaps=tmp_path / "measured"), InputError)
+    assert "sub-04 contrast0: the task map is 0 or NaN" in sentence
+
+
+def test_voxels_without_a_value_are_counted_and_named(world, tmp_path, caplog):
+    contrasts = training_data.measured_contrasts(world.root / "measured", world.model.card.contrasts, ())
+    data = training_data.gather(world.settings(tmp_path / "out"), world.model, contrasts)
+    with caplog.at_level(logging.WARNING, "bids_deeptaskgen"):
+        training_data.read_everybody(data, tmp_path / "cache")
+    assert "2 task maps lack values" in caplog.text
+    assert "sub-03 contrast0 (5), sub-03 contrast1 (5)" in caplog.text
+    kept = np.load(tmp_path / "cache" / "sub-02.npy")
+    assert np.isnan(kept[1]).all()
+    assert np.isfinite(kept[0]).all()
+
+
+def test_more_memory_than_there_is_is_refused_with_the_batch_that_would_fit(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "available_gb", lambda: 0.8)
+    sentence = refusal(world.settings(tmp_path / "out", batch_size=1000))
+    assert "--batch-size 1000 needs" in sentence
+    fitting = int(sentence.partition("\n--batch-size ")[2].split()[0])
+    assert 1 <= fitting < 1000
+    monkeypatch.setattr(training, "available_gb", lambda: 0.001)
+    assert "Not even one person" in refusal(world.settings(tmp_path / "out"))
+
+
+def test_used_up_memory_is_told_from_other_errors():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**16)
+    assert is_out_of_memory(caught.value)
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
+    assert is_out_of_memory(MemoryError())
+    assert not is_out_of_memory(RuntimeError("shapes do not fit"))
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_advice(world, tmp_path):
+    sentence = refusal(world.settings(tmp_path / "out", learning_rate=1e30, epochs=1))
+    assert "gone astray" in sentence
+    assert "--learning-rate" in sentence
+
+
+def test_what_is_not_installed_is_named_with_the_command_that_installs_it():
+    need("numpy", "Training", "numpy")
+    with pytest.raises(UserError, match=r"Training needs no_such_library.*\n.*pip install 'the\[extra\]'"):
+        need("no_such_library", "Training", "the[extra]")
+
+
+def test_known_contrasts_are_found_in_other_spellings_and_others_keep_their_names(tmp_path):
+    for task, contrast in (("emotion", "facesVsShapes"), ("wm", "2bk"), ("pain", "hotVsWarm")):
+        touch(tmp_path / "sub-01" / f"sub-01_task-{task}_contrast-{contrast}_stat-z_statmap.nii.gz")
+    found = training_data.measured_contrasts(tmp_path, load_contrasts(), ())
+    assert [one.label for one in found] == ["emotionFacesMinusShapes", "wm2bk", "hotVsWarm"]
+    assert found[-1].task == "PAIN"
+    (only,) = training_data.measured_contrasts(tmp_path, load_contrasts(), ("PAIN",))
+    assert only.label == "hotVsWarm"
+
+
+def test_the_stored_split_can_be_read(world, trained):
+    rows = read_tsv(work_folder(world.settings(trained), trained) / "split.tsv")
+    assert {row["participant_id"].removeprefix("sub-"): row["split"] for row in rows} == SPLIT
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"split": None, "validation_share": 0.5, "test_share": 0.5}, "leave nobody to train on"),
+        ({"split": None, "validation_share": 0.0}, "watches the validation loss"),
+        ({"batch_size": 5, "n_devices": 2}, "must be a multiple"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(world, tmp_path, changes, words):
+    with pytest.raises(UserError, match=words):
+        world.settings(tmp_path / "out", **changes)
