@@ -53,6 +53,7 @@ def test_every_option_that_is_mentioned_exists(name):
         # Of other programs, of docker, of the workbench's verbs, or of the command line itself.
         "--output-spaces", "--use-aroma", "--level", "--file-format", "--rm", "--read-only", "--network",
         "--containall", "--rois", "--name", "--from", "--mask", "--confounds", "--config-file", "--help",
+        "--connectomes", "--statmaps", "--parent", "--strategy", "--keep-sites", "--n-devices",
     }  # fmt: skip
     text = (ROOT / name).read_text("utf-8")
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known | others
