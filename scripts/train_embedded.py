@@ -4,7 +4,7 @@
 
 The model is for trying the software: it knows nothing but the simulator's people. OUT is a new folder; copy
 it to ``bids_deeptaskgen/data/embedded`` to ship it. With 24 people it takes about half an hour on two cores
-and 10 GB of disk below FOLDER, from which a run that was stopped goes on.
+and 6 GB of disk below FOLDER, from which a run that was stopped goes on.
 """
 
 import argparse

@@ -211,9 +211,10 @@ def training_words(trained: Trained, *, calibrated: bool) -> str:
             f"({', '.join(data.labels)}); the last layer is that of {trained.grafted.card.name}"
         )
     if np.isfinite(line.r):
+        others = f", {line.difference:.3f} above that with those of others"
         words.append(
-            f"on {n_validation} validation people the mean spatial r with their own maps is {line.r:.3f}, "
-            f"{line.difference:.3f} above that with those of others"
+            f"on {n_validation} validation people the mean spatial r with their own maps is {line.r:.3f}"
+            + (others if np.isfinite(line.difference) else "")
         )
     if calibrated:
         words.append("calibrated on the same people")

@@ -54,11 +54,11 @@ def make_watch(folder: Path, n_epochs: int, *, tensorboard: bool) -> Watch:
 
 def epoch_words(line: Epoch) -> str:
     """Say in words what an epoch came to."""
-    validated = (
-        f", validation {line.validation_loss:.4f}, r {line.r:.3f} ({line.difference:+.3f} above others')"
-        if np.isfinite(line.validation_loss)
-        else ""
-    )
+    validated = ""
+    if np.isfinite(line.validation_loss):
+        validated = f", validation {line.validation_loss:.4f}, r {line.r:.3f}"
+    if np.isfinite(line.difference):
+        validated += f" ({line.difference:+.3f} above others')"
     return (
         f"loss {line.train_loss:.4f}{validated}; learning rate {line.learning_rate:g}, {line.seconds:.0f} s"
     )

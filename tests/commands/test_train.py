@@ -5,6 +5,7 @@ import logging
 import shutil
 import signal
 import time
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -17,10 +18,12 @@ from bids_deeptaskgen.bids.statmap_images import read_statmap
 from bids_deeptaskgen.bids.statmaps import find_statmaps
 from bids_deeptaskgen.commands import participant, train, training, training_data
 from bids_deeptaskgen.commands.training_folder import need, work_folder
+from bids_deeptaskgen.commands.training_watch import epoch_words
 from bids_deeptaskgen.contrasts import load_contrasts
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.nn.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_bundle
 from bids_deeptaskgen.nn.devices import is_out_of_memory
+from bids_deeptaskgen.nn.fit import Epoch
 from bids_deeptaskgen.nn.predict import load_network, predict
 from bids_deeptaskgen.settings import ParticipantSettings
 from tests.bids.trees import touch
@@ -120,8 +123,10 @@ def test_a_training_that_was_killed_goes_on_as_if_nothing_had_happened(world, tr
     assert process.wait() == -signal.SIGKILL
     process.communicate()
     assert not out.exists()
-    assert len(torch.load(state, weights_only=True)["log"]) == 1
+    (done,) = torch.load(state, weights_only=True)["log"]
     assert train.run(settings) == 0
+    # The epoch that was done was not done again, which would have taken another time.
+    assert f",{done['seconds']!r}\n" in (work_folder(settings, out) / "log.csv").read_text()
     assert read_log(work_folder(settings, out)) == read_log(work_folder(settings, trained))
     assert load_bundle(out).weights_sha256 == load_bundle(trained).weights_sha256
 
@@ -129,10 +134,10 @@ def test_a_training_that_was_killed_goes_on_as_if_nothing_had_happened(world, tr
 def test_more_epochs_go_on_from_where_a_training_ended(world, trained, tmp_path):
     folder = tmp_path / "training"
     shutil.copytree(work_folder(world.settings(trained), trained), folder)
-    before = read_log(folder)
+    before = (folder / "log.csv").read_text()
     settings = world.settings(tmp_path / "more", epochs=3, work_dir=folder, weights="last", name="longer")
     assert train.run(settings) == 0
-    assert read_log(folder)[:2] == before
+    assert (folder / "log.csv").read_text().startswith(before)
     assert len(read_log(folder)) == 3
     card = load_bundle(tmp_path / "more").card
     assert "epoch 3 of 3" in card.training
@@ -300,3 +305,12 @@ def test_the_stored_split_can_be_read(world, trained):
 def test_settings_that_contradict_each_other_are_refused(world, tmp_path, changes, words):
     with pytest.raises(UserError, match=words):
         world.settings(tmp_path / "out", **changes)
+
+
+def test_an_epoch_is_told_in_words_that_leave_out_what_there_is_not():
+    line = Epoch(2, 0.001, 1.5, 1.25, 0.5, 0.125, 61.4)
+    whole = "loss 1.5000, validation 1.2500, r 0.500 (+0.125 above others'); learning rate 0.001, 61 s"
+    assert epoch_words(line) == whole
+    assert "others'" not in epoch_words(replace(line, difference=np.nan))
+    none = replace(line, validation_loss=np.nan, r=np.nan, difference=np.nan)
+    assert epoch_words(none) == "loss 1.5000; learning rate 0.001, 61 s"
