@@ -117,7 +117,8 @@ def bytes_of_step(module: MaskedUNet, n_people: int) -> float:
     # The widest moment: joined maps of both ways, and their gradient.
     widest = 2 * 4 * 2 * config.fdim * n_voxels
     weights = 4 * 4 * sum(value.numel() for value in shape.parameters())
-    maps = 4 * 4 * config.out_channels * len(module.wanted)
+    # Predicted and measured maps, and what the last layer makes the former of.
+    maps = 4 * (2 * config.out_channels + config.fdim) * len(module.wanted)
     activations = sum(storage.nbytes() for storage in kept.values())
     return float(n_people * (activations + widest + maps) + weights)
 

@@ -9,47 +9,28 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from lightning.fabric import Fabric
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bids_deeptaskgen.core.ahead import ahead
 from bids_deeptaskgen.core.atomic import atomic_path
 from bids_deeptaskgen.core.draws import epoch_order, window_of
-from bids_deeptaskgen.core.scores import match, mean
+from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.losses import LossSettings, make_loss
 from bids_deeptaskgen.nn.masked import MaskedUNet
 from bids_deeptaskgen.nn.parts import choose_parts
+from bids_deeptaskgen.nn.validation import Person, batch_scores, predict_person
 
-Floats = NDArray[np.float32]
 State = dict[str, Tensor]
 
 # As published: a tenth of the rate after 10 epochs in which the validation loss fell by less than 0.01%.
 PLATEAU = {"mode": "min", "factor": 0.1, "patience": 10, "threshold": 1e-4}
 SCHEDULES = ("plateau", "cosine", "constant")
 STATE = "state.pt"
-
-
-class Person(Protocol):
-    """What a training reads of a person; `commands.training` has those that lie in datasets."""
-
-    @property
-    def name(self) -> str:
-        """Name that no other person has; draws follow from it."""
-
-    @property
-    def n_windows(self) -> int:
-        """Number of connectomes."""
-
-    def connectome(self, window: int) -> Floats:
-        """Read a connectome, (n_rois, n_brain_voxels)."""
-
-    def statmaps(self) -> Floats:
-        """Read the measured maps, (n_contrasts, n_output_voxels); NaN where nothing was measured."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +126,8 @@ def fit(
         Those to train on; those by whom the best epoch is chosen and the rate is lowered, none if empty.
     settings : FitSettings
     folder : Path, optional
-        Where the state after each epoch is kept; a run that finds one there goes on from it.
+        Where the state after each epoch is kept, the same for all processes; a run that finds one there goes
+        on from it.
     watch : function of Epoch
         Called after each epoch, in the first process, and at the start for those that a resumed run had.
 
@@ -156,14 +138,20 @@ def fit(
     Raises
     ------
     ValueError
-        If there is nobody to train on, or the schedule needs people to validate on.
+        If there is nobody to train on, the schedule is not known or needs people to validate on, or a step's
+        people cannot be shared by the processes.
+    UserError
+        If the folder holds the state of a training with other settings, or after more epochs.
     FloatingPointError
         If the loss is no longer a number.
     """
+    if settings.schedule not in SCHEDULES:
+        message = f"no schedule is called {settings.schedule!r}; there are {', '.join(SCHEDULES)}"
+        raise ValueError(message)
     if not people or (settings.schedule == "plateau" and not validation):
         message = f"{len(people)} people to train on and {len(validation)} to validate on are too few."
         raise ValueError(message)
-    run = _Run(fabric, module, settings, n_validation=len(validation))
+    run = _Run(fabric, module, settings)
     if folder:
         run.resume(folder / STATE)
     for line in run.log:
@@ -189,9 +177,7 @@ def _told(fabric: Fabric, watch: Callable[[Epoch], None], line: Epoch) -> None:
 class _Run:
     """A training under way: network, optimizer and what is known so far."""
 
-    def __init__(
-        self, fabric: Fabric, module: MaskedUNet, settings: FitSettings, *, n_validation: int
-    ) -> None:
+    def __init__(self, fabric: Fabric, module: MaskedUNet, settings: FitSettings) -> None:
         self.fabric, self.settings, self.plain = fabric, settings, module
         if settings.batch_size % fabric.world_size:
             message = f"{settings.batch_size} people cannot be shared by {fabric.world_size} processes."
@@ -204,7 +190,6 @@ class _Run:
         wrapped = fabric.setup(synced, optimizer)
         self.module, self.optimizer = wrapped[0], wrapped[1]
         self.schedule = _schedule(optimizer, settings)
-        self.n_validation = n_validation
         self.log: list[Epoch] = []
         self.best: State = self.state()
         self.best_epoch = 0
@@ -219,16 +204,19 @@ class _Run:
         self.module.train()
         total = 0.0
         for connectomes, statmaps, n_people in ahead(self._batches(epoch, people)):
-            predicted = self.module(connectomes.to(self.fabric.device))
-            # Distances are between all people of a step, wherever they were predicted.
-            loss = loss_of(self._gathered(predicted), self._gathered(statmaps.to(self.fabric.device)))
             self.optimizer.zero_grad(set_to_none=True)
-            self.fabric.backward(loss)
+            predicted = self._gathered(self.module(connectomes.to(self.fabric.device)))
+            measured = self._gathered(statmaps.to(self.fabric.device))
+            # Distances are between all people of a step, wherever they were predicted.
+            loss = loss_of(predicted[:n_people], measured[:n_people])
+            total += n_people * loss.item()
+            if not np.isfinite(total):
+                message = f"the loss of epoch {epoch + 1} is {loss.item()}"
+                raise FloatingPointError(message)
+            # Each process has the gradients of its people: the sum is wanted, and DDP takes the mean.
+            self.fabric.backward(loss * self.fabric.world_size)
             self.optimizer.step()
-            total += n_people * float(loss.detach())
-        if not np.isfinite(total):
-            message = f"the loss of epoch {epoch + 1} is {total}"
-            raise FloatingPointError(message)
+        self._share_statistics()
         return total / len(people)
 
     def _batches(self, epoch: int, people: Sequence[Person]) -> Iterator[tuple[Tensor, Tensor, int]]:
@@ -237,25 +225,30 @@ class _Run:
         order = epoch_order(seed, epoch, [person.name for person in people])
         for start in range(0, len(order), self.settings.batch_size):
             step = order[start : start + self.settings.batch_size]
-            n_filled = -len(step) % n_ranks
-            own = [*step, *step[:1] * n_filled][rank::n_ranks]
-            connectomes, statmaps = [], []
-            for place, number in enumerate(own):
-                person = people[number]
-                window = window_of(seed, epoch, person.name, person.n_windows)
-                connectomes.append(torch.from_numpy(person.connectome(window)))
-                maps = torch.from_numpy(person.statmaps())
-                # Who is here only so that each process has as many to do counts as not measured.
-                is_filling = rank + place * n_ranks >= len(step)
-                statmaps.append(torch.full_like(maps, torch.nan) if is_filling else maps)
-            yield torch.stack(connectomes), torch.stack(statmaps), len(step)
+            # Each process has as many to do; whoever is here again for that comes last, and is cut off.
+            filled = [*step, *step[:1] * (-len(step) % n_ranks)]
+            own = [people[number] for number in filled[rank::n_ranks]]
+            windows = [window_of(seed, epoch, person.name, person.n_windows) for person in own]
+            connectomes = [person.connectome(window) for person, window in zip(own, windows, strict=True)]
+            statmaps = [person.statmaps() for person in own]
+            yield torch.from_numpy(np.stack(connectomes)), torch.from_numpy(np.stack(statmaps)), len(step)
 
     def _gathered(self, values: Tensor) -> Tensor:
-        """Bring together the rows of all processes, in the order that one process would have."""
+        """Bring together the rows of all processes, in the order that one process would have.
+
+        Gradients go to the rows of this process: the others compute the same loss, and those of theirs.
+        """
         if self.fabric.world_size == 1:
             return values
-        everybody = cast(Tensor, self.fabric.all_gather(values, sync_grads=values.requires_grad))
+        everybody = cast(Tensor, self.fabric.all_gather(values.detach()))
+        everybody[self.fabric.global_rank] = values
         return everybody.transpose(0, 1).flatten(0, 1)  # (n_ranks, n, ...) to (n_ranks * n, ...)
+
+    def _share_statistics(self) -> None:
+        """Take the mean over processes of what batch normalisation measured, on GPUs the same already."""
+        for value in self.plain.network.buffers():
+            if self.fabric.world_size > 1 and value.is_floating_point():
+                value.copy_(cast(Tensor, self.fabric.all_reduce(value.clone(), reduce_op="mean")))
 
     @torch.no_grad()
     def validate(self, epoch: int, people: Sequence[Person]) -> tuple[float, float, float]:
@@ -267,9 +260,9 @@ class _Run:
         size, rank, n_ranks = self.settings.batch_size, self.fabric.global_rank, self.fabric.world_size
         for start in range(0, len(people), size)[rank::n_ranks]:
             batch = people[start : start + size]
-            predicted = np.stack(
-                [predict_person(self.module, person, self.fabric.device) for person in batch]
-            )
+            # The plain network, since the wrapped one might wait for processes that have fewer batches.
+            with self.fabric.autocast():
+                predicted = np.stack([predict_person(self.plain, one, self.fabric.device) for one in batch])
             measured = np.stack([person.statmaps() for person in batch])
             loss = float(loss_of(torch.from_numpy(predicted), torch.from_numpy(measured)))
             scores = torch.tensor([loss, *batch_scores(predicted, measured)], dtype=torch.float64)
@@ -283,7 +276,8 @@ class _Run:
         """Take note of an epoch, keep the best network, lower the rate."""
         best_r = max((one.r for one in self.log if np.isfinite(one.r)), default=-np.inf)
         self.log.append(line)
-        if not self.n_validation or line.r > best_r:
+        # As long as no epoch has an r, the last one is the best.
+        if line.r > best_r or best_r == -np.inf:
             self.best, self.best_epoch = self.state(), line.epoch
         if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
             self.schedule.step(line.validation_loss)
@@ -309,16 +303,22 @@ class _Run:
         if not path.exists():
             return
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        # More epochs than at first may be asked for.
-        if content["settings"] | {"n_epochs": 0} != asdict(self.settings) | {"n_epochs": 0}:
-            message = f"{path} was made with other settings"
-            raise ValueError(message)
+        # More epochs than at first may be asked for, unless the rate follows from their number.
+        free = {} if self.settings.schedule == "cosine" else {"n_epochs": 0}
+        n_done = len(content["log"])
+        if content["settings"] | free != asdict(self.settings) | free or n_done > self.settings.n_epochs:
+            message = (
+                f"{path}: is the state after {n_done} epochs of a training with {content['settings']}, but "
+                f"this one has {asdict(self.settings)}.\nChoose another folder, or the same settings and no "
+                "fewer epochs."
+            )
+            raise UserError(message)
         self.plain.network.load_state_dict(content["network"])
         self.optimizer.load_state_dict(content["optimizer"])
         if self.schedule:
             self.schedule.load_state_dict(content["schedule"])
         self.best, self.best_epoch = content["best"], content["best_epoch"]
-        self.log = [Epoch(**line) for line in content["log"]][: self.settings.n_epochs]
+        self.log = [Epoch(**line) for line in content["log"]]
 
 
 def _schedule(
@@ -329,52 +329,3 @@ def _schedule(
     if settings.schedule == "cosine":
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.n_epochs)
     return None
-
-
-def batch_scores(predicted: Floats, measured: Floats) -> tuple[float, float]:
-    """Score the maps of some people.
-
-    Parameters
-    ----------
-    predicted, measured : array of shape (n_people, n_contrasts, n_voxels)
-        NaN in `measured` for contrasts that a person lacks; voxels that somebody lacks are left out.
-
-    Returns
-    -------
-    r : float
-        Mean over contrasts of the mean spatial r of people with their own prediction.
-    difference : float
-        How much larger that is than with the predictions of others; NaN for one person.
-    """
-    own, differences = [], []
-    for contrast in range(measured.shape[1]):
-        of_all = measured[:, contrast]
-        has = np.isfinite(of_all).any(axis=1)
-        voxels = np.isfinite(of_all[has]).all(axis=0)
-        if not has.any() or not voxels.any():
-            continue
-        matching = match(
-            of_all[has][:, voxels], predicted[has, contrast][:, voxels], np.random.default_rng(0)
-        )
-        own.append(mean(matching.own))
-        differences.append(mean(matching.difference))
-    return mean(np.array(own)), mean(np.array(differences))
-
-
-@torch.no_grad()
-def predict_person(module: nn.Module, person: Person, device: torch.device) -> Floats:
-    """Mean over all windows of what a network in evaluation mode makes of a person.
-
-    Parameters
-    ----------
-    module : MaskedUNet, or what Fabric made of it
-    person : Person
-    device : torch.device
-
-    Returns
-    -------
-    float32 array of shape (n_contrasts, n_output_voxels)
-    """
-    windows = (torch.from_numpy(person.connectome(number)) for number in range(person.n_windows))
-    maps = sum(module(window[None].to(device))[0].float().cpu() for window in windows)
-    return cast(Floats, (cast(Tensor, maps) / person.n_windows).numpy())

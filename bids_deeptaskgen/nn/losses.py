@@ -98,11 +98,9 @@ def contrast(predicted: Tensor, measured: Tensor) -> Tensor | None:
         contrast is left out. None if there is no pair.
     """
     # A sum is NaN if any of its terms is: one pass, and no mask to write and to read again.
-    if measured.sum().isnan():
-        distances = _distances_with_holes(predicted, measured)
-    else:
-        ours, theirs = predicted.unbind(), measured.unbind()
-        distances = [F.mse_loss(ours[i], theirs[j]) for i, j in combinations(range(len(ours)), 2)]
+    if not measured.sum().isnan():
+        return _mean_distance(predicted, measured)
+    distances = _distances_with_holes(predicted, measured)
     return torch.stack(distances).mean() if distances else None
 
 
@@ -156,6 +154,24 @@ def _mean_error(error: Callable[..., Tensor], predicted: Tensor, measured: Tenso
         return plain
     known = ~measured.isnan()
     return error(predicted, _filled(predicted, measured, known), reduction="sum") / known.sum().clamp(min=1)
+
+
+def _mean_distance(predicted: Tensor, measured: Tensor) -> Tensor | None:
+    """Compute `contrast` of complete data in one pass a person, not in one a pair.
+
+    The mean squared distance to several maps is that to their mean, and their spread about it (both grow from
+    the last person to the first, after Welford): nothing large is subtracted, so float32 will do.
+    """
+    mean, spread = measured[-1], measured.new_zeros(())
+    total, n_pairs = measured.new_zeros(()), 0
+    earlier = zip(predicted.unbind()[-2::-1], measured.unbind()[-2::-1], strict=True)
+    for n_later, (ours, theirs) in enumerate(earlier, start=1):
+        total = total + n_later * (F.mse_loss(ours, mean) + spread)
+        n_pairs += n_later
+        share = 1 / (n_later + 1)
+        spread = (1 - share) * (spread + share * F.mse_loss(theirs, mean))
+        mean = torch.lerp(mean, theirs, share)
+    return total / n_pairs if n_pairs else None
 
 
 def _distances_with_holes(predicted: Tensor, measured: Tensor) -> list[Tensor]:

@@ -53,8 +53,11 @@ def choose_parts(module: UNet, strategy: str) -> list[nn.Parameter]:
     Raises
     ------
     ValueError
-        If the network has no such parts.
+        If there is no strategy of this name, or the network has no such parts.
     """
+    if strategy not in STRATEGIES:
+        msg = f"no strategy is called {strategy!r}; there are {', '.join(STRATEGIES)}"
+        raise ValueError(msg)
     module.requires_grad_(False)  # noqa: FBT003 - the method's only argument
     chosen = STRATEGIES[strategy](module)
     if not chosen:

@@ -1,19 +1,17 @@
 """Second step: the connectomes of a chunk of people become statmaps, by one network for all of them."""
 
-import queue
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.outputs import finished
+from bids_deeptaskgen.core.ahead import ahead
 from bids_deeptaskgen.workflow.faults import as_record, noted
 from bids_deeptaskgen.workflow.models import load_model
 from bids_deeptaskgen.workflow.records import CONNECTED, PRESENT, Job, Record, discard, flatten
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 # Mean over windows, and its spread where there are several.
 Maps = tuple[Floats, Floats | None]
-Item = TypeVar("Item")
 
 
 def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_threads: int) -> list[Record]:
@@ -129,44 +126,3 @@ def _finish(job: Job, record: Record, maps: Maps, device: str) -> Record:
     if not done.failed:
         discard(Path(record.connectome))
     return done
-
-
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """Go through items while a thread makes the next one.
-
-    Parameters
-    ----------
-    items : iterable
-        Must not raise.
-
-    Yields
-    ------
-    item
-    """
-    end = object()
-    made: queue.Queue[Item | object] = queue.Queue(maxsize=1)
-    stop = threading.Event()
-
-    def make() -> None:
-        for item in items:
-            if not _put(made, item, stop):
-                return
-        _put(made, end, stop)
-
-    thread = threading.Thread(target=make, daemon=True)
-    thread.start()
-    try:
-        while (item := made.get()) is not end:
-            yield item  # type: ignore[misc]
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _put(made: "queue.Queue[Item]", item: Item, stop: threading.Event) -> bool:
-    """Hand an item over, unless nobody wants it any more."""
-    while not stop.is_set():
-        with suppress(queue.Full):
-            made.put(item, timeout=0.1)
-            return True
-    return False

@@ -276,7 +276,7 @@ def test_complete_data_cost_no_more_than_a_plain_mean(loss_of, plain):
         plain(predicted, measured)
     with Written() as found:
         loss_of(predicted, measured)
-    assert found.n_numbers - wanted.n_numbers < 20  # single numbers: sums and whether they are NaN
+    assert found.n_numbers - wanted.n_numbers < 50  # single numbers: sums and whether they are NaN
 
 
 def test_a_loss_that_does_not_exist_is_refused():
