@@ -43,18 +43,20 @@ def make_fabric(device: str, *, n_devices: int = 1, n_nodes: int = 1, precision:
     if n_devices > n_there:
         message = f"--n-devices {n_devices}: there are {n_there} GPUs here. Ask for as many, or fewer."
         raise UserError(message)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        fabric = Fabric(
-            accelerator="gpu" if where.type == "cuda" else "cpu",
-            devices=[where.index] if where.index is not None and n_devices == 1 else n_devices,
-            num_nodes=n_nodes,
-            # What batch normalisation measures is shared once an epoch, in `fit`.
-            strategy=DDPStrategy(broadcast_buffers=False) if n_devices * n_nodes > 1 else "auto",
-            precision=PRECISIONS[precision],  # type: ignore[arg-type]
-        )
-        fabric.launch()
+    for name in ("lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # About each other's versions, and how memory is laid out: nothing that a user could mend.
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", message="Grad strides do not match")
+    fabric = Fabric(
+        accelerator="gpu" if where.type == "cuda" else "cpu",
+        devices=[where.index] if where.index is not None and n_devices == 1 else n_devices,
+        num_nodes=n_nodes,
+        # What batch normalisation measures is shared once an epoch, in `fit`.
+        strategy=DDPStrategy(broadcast_buffers=False) if n_devices * n_nodes > 1 else "auto",
+        precision=PRECISIONS[precision],  # type: ignore[arg-type]
+    )
+    fabric.launch()
     return fabric
 
 
@@ -119,7 +121,9 @@ def bytes_of_step(module: MaskedUNet, n_people: int) -> float:
     weights = 4 * 4 * sum(value.numel() for value in shape.parameters())
     # Predicted and measured maps, and what the last layer makes the former of.
     maps = 4 * (2 * config.out_channels + config.fdim) * len(module.wanted)
-    activations = sum(storage.nbytes() for storage in kept.values())
+    # Weights are kept too, but once for all people.
+    own = {value.untyped_storage()._cdata for value in shape.state_dict().values()}
+    activations = sum(storage.nbytes() for key, storage in kept.items() if key not in own)
     return float(n_people * (activations + widest + maps) + weights)
 
 

@@ -147,6 +147,9 @@ def processes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
     process = run_script("two", folder)
     assert process.returncode == 0, process.stderr
+    # What libraries say of each other is not for users.
+    assert "Warning" not in process.stderr
+    assert "deprecated" not in process.stderr
     two = [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
     return two, results(make_fabric("cpu"))
 
@@ -251,10 +254,13 @@ def test_fitting_teaches_the_maps():
     assert log[-1].difference > 0.3
 
 
-def test_the_rate_falls_to_a_tenth_after_ten_epochs_without_gain():
+@pytest.mark.parametrize("n_done", [13, 8])
+def test_the_rate_falls_to_a_tenth_after_ten_epochs_without_gain_stopped_or_not(tmp_path, n_done):
     # So small a rate changes next to nothing, and without batch normalisation nothing else does.
     settings = replace(SETTINGS, n_epochs=13, learning_rate=1e-7)
-    log = fitted(settings, PEOPLE[:2], VALIDATION[:1], new_module(PLAIN)).log
+    for n_epochs in (n_done, 13):
+        one = replace(settings, n_epochs=n_epochs)
+        log = fitted(one, PEOPLE[:2], VALIDATION[:1], new_module(PLAIN), folder=tmp_path).log
     assert [line.learning_rate for line in log] == pytest.approx([1e-7] * 12 + [1e-8], rel=1e-9)
 
 
@@ -300,6 +306,15 @@ def test_the_best_state_is_that_of_the_highest_r():
     assert same_states(found.best, states[best])
     assert same_states(found.last, states[-1])
     assert not same_states(found.best, found.last)
+
+
+def test_a_best_state_from_before_a_stop_remains_the_best(tmp_path):
+    validation = [FicklePerson("sub-v0", 3)]
+    before = fitted(replace(SETTINGS, n_epochs=4), validation=validation, folder=tmp_path)
+    after = fitted(replace(SETTINGS, n_epochs=6), validation=validation, folder=tmp_path)
+    assert after.best_epoch == before.best_epoch < 4
+    assert same_states(after.best, before.best)
+    assert not same_states(after.last, before.last)
 
 
 def test_the_best_state_is_the_last_where_no_r_is_known():
