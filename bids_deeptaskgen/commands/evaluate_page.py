@@ -9,9 +9,12 @@ import numpy as np
 from bids_deeptaskgen.bids.names import load_table
 from bids_deeptaskgen.commands.study import Study
 from bids_deeptaskgen.core.atomic import write_bytes, write_text
-from bids_deeptaskgen.core.scores import DICE_CEILING, DICE_CHANCE, MAX_EVERYBODY, N_SAMPLED_OTHERS
+from bids_deeptaskgen.core.dice import DICE_CEILING, DICE_CHANCE
+from bids_deeptaskgen.core.scores import MAX_EVERYBODY, N_SAMPLED_OTHERS
 from bids_deeptaskgen.report.evaluation_figures import draw_matrices, draw_scores
 from bids_deeptaskgen.report.evaluation_page import Evaluation, render
+
+Tables = dict[str, list[dict[str, Any]]]
 
 # With fewer, a test over many contrasts has hardly a chance.
 FEW_FAMILIES = 12
@@ -31,9 +34,7 @@ def matrix_path(out: Path, predictor: str, contrast: str) -> Path:
     return out / "matrices" / f"predictor-{name}_contrast-{contrast}_correlations.npy"
 
 
-def write_page(
-    out: Path, facts: Mapping[str, str], study: Study, tables: Mapping[str, list[dict[str, Any]]]
-) -> Path:
+def write_page(out: Path, facts: Mapping[str, str], study: Study, tables: Tables) -> Path:
     """Draw the figures, and write the page that holds them.
 
     Parameters

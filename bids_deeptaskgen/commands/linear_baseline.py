@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.connectomes import ConnectomeFile, check_connectomes, find_connectomes, read_window
-from bids_deeptaskgen.commands.study import Study, hold, read_person
+from bids_deeptaskgen.commands.maps import hold, read_person
+from bids_deeptaskgen.commands.study import Study
 from bids_deeptaskgen.core.linear_model import LinearModel, winner_take_all
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.nn.bundle import Bundle
@@ -42,29 +43,46 @@ def linear_predictions(
     Raises
     ------
     InputError
-        If nobody with connectomes has measured maps, or the connectomes are not the model's.
+        If nobody with connectomes has measured maps, the connectomes are not the model's, or two datasets
+        hold the same session.
     """
     bundle = study.bundle
     if bundle is None:
         message = "The linear model needs the ROI maps of a model."
         raise ValueError(message)
-    files = [file for source in sources for file in find_connectomes(source)]
-    check_connectomes(files, bundle.card)
-    of: dict[str, list[ConnectomeFile]] = {}
-    for file in files:
-        of.setdefault(file.subject, []).append(file)
+    of = _by_person(sources, bundle)
     model = _fitted(study, bundle, of, rng)
     where = bundle.brain_mask[study.mask]
     predictions = hold((len(study.contrasts), len(study.people), len(where)), scratch)
     for number, person in enumerate(study.people):
         windows = [(file, window) for file in of.get(person, ()) for window in range(file.n_windows)]
         if not windows:
+            predictions[:, number] = np.nan
             continue
         predictions[:, number] = 0
         for file, window in windows:
             maps = model.predict(_seen(study, bundle, file, window))
             predictions[:, number, where] += maps / np.float32(len(windows))
     return predictions, int(model.n_people.max())
+
+
+def _by_person(sources: Sequence[Path], bundle: Bundle) -> dict[str, list[ConnectomeFile]]:
+    """Find everybody's connectomes; two datasets with a session of one label can't be of the same person."""
+    of: dict[str, list[ConnectomeFile]] = {}
+    seen: dict[str, Path] = {}
+    for source in sources:
+        for file in find_connectomes(source):
+            if file.name in seen:
+                message = (
+                    f"--connectomes: {file.name} is in {seen[file.name]} and in {source}.\n"
+                    "People are told apart by their labels. Name one dataset with this person; if they are "
+                    "two people, one of both needs another label."
+                )
+                raise InputError(message)
+            seen[file.name] = source
+            of.setdefault(file.subject, []).append(file)
+    check_connectomes([file for own in of.values() for file in own], bundle.card)
+    return of
 
 
 def _fitted(
@@ -79,11 +97,8 @@ def _fitted(
     for person in fitted:
         file = of[person][int(rng.integers(len(of[person])))]
         connectome = _seen(study, bundle, file, int(rng.integers(file.n_windows)))
-        maps = [
-            read_person(others.get(one.label, {}).get(person, ()), study.mask)[where]
-            for one in study.contrasts
-        ]
-        model.add(connectome, np.stack(maps))
+        own = [others.get(label, {}).get(person, ()) for label in study.labels]
+        model.add(connectome, read_person(own, study.mask)[:, where])
         logger.debug("linear model: sub-%s taken in", person)
     if not model.n_people.any():
         message = (

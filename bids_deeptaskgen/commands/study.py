@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.names import same_label
 from bids_deeptaskgen.bids.outputs import sidecar_path
+from bids_deeptaskgen.bids.pairs import shown
 from bids_deeptaskgen.bids.results import read_tsv
-from bids_deeptaskgen.bids.statmap_images import read_statmap
 from bids_deeptaskgen.bids.statmaps import StatmapFile, find_statmaps
+from bids_deeptaskgen.commands.maps import Files, read_people
 from bids_deeptaskgen.contrasts import Contrast, choose_contrasts, load_contrasts
 from bids_deeptaskgen.core.rois import grey_matter_mask
 from bids_deeptaskgen.errors import InputError
@@ -24,10 +25,7 @@ from bids_deeptaskgen.settings import EvaluateSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 
-# Contrast to person to the maps of their sessions.
-Files = Mapping[str, Mapping[str, Sequence[StatmapFile]]]
-# Maps of more than this are held in a file, which the system may drop from memory.
-_IN_MEMORY_BYTES = 2_000_000_000
+Read = Callable[[int], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -65,14 +63,21 @@ class Study:
     others: Files | None
     bundle: Bundle | None
 
-    def read(self, files: Files, contrast: str, scratch: Path) -> NDArray[np.float32]:
-        """Read everybody's map of a contrast: (n_people, n_voxels), NaN where there is none."""
-        n_voxels = int(self.mask.sum())
-        maps = hold((len(self.people), n_voxels), scratch)
-        of_contrast = files.get(contrast, {})
-        for row, person in zip(maps, self.people, strict=True):
-            row[:] = read_person(of_contrast.get(person, ()), self.mask)
-        return maps
+    @property
+    def labels(self) -> list[str]:
+        """Labels of the contrasts."""
+        return [one.label for one in self.contrasts]
+
+    def reader(self, files: Files, scratch: Path) -> Read:
+        """Give what reads everybody's maps of a contrast, by its number: (n_people, n_voxels), NaN for none.
+
+        Images that hold many contrasts are taken apart at once, since to read one is to read them all.
+        """
+        every = (file for of in files.values() for maps in of.values() for file in maps)
+        if any(file.volume is not None for file in every):
+            whole = read_people(files, self.labels, self.people, self.mask, scratch)
+            return lambda number: whole[number]
+        return lambda number: read_people(files, [self.labels[number]], self.people, self.mask, scratch)[0]
 
 
 def gather(settings: EvaluateSettings) -> Study:
@@ -127,44 +132,11 @@ def gather(settings: EvaluateSettings) -> Study:
         predicted=predicted,
         measured=measured,
         retest=others_maps(again, settings.retest_session),
-        others=others and _without(others, people),
+        others=_without(others, people, settings.baseline_train)
+        if others and settings.baseline_train
+        else None,
         bundle=bundle,
     )
-
-
-def hold(shape: tuple[int, ...], scratch: Path) -> NDArray[np.float32]:
-    """Make an array of NaN, in a file without a name where it is too large to stay in memory."""
-    if 4 * int(np.prod(shape)) <= _IN_MEMORY_BYTES:
-        return np.full(shape, np.nan, np.float32)
-    scratch.mkdir(parents=True, exist_ok=True)
-    path = scratch / f"maps_{len(list(scratch.iterdir()))}.dat"
-    array: NDArray[np.float32] = np.memmap(path, np.float32, "w+", shape=shape)
-    # The file goes when the array does, however the run ends.
-    path.unlink()
-    return array
-
-
-def read_person(files: Sequence[StatmapFile], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Read a person's map, the mean over sessions: (n_voxels,), NaN where there is none to be had.
-
-    A file that cannot be used is told of, and the person is left out of that contrast.
-    """
-    try:
-        maps = [read_statmap(file, mask) for file in files]
-    except InputError as error:
-        logger.warning("%s", error)
-        maps = []
-    values = np.mean(maps, axis=0) if maps else np.full(int(mask.sum()), np.nan, np.float32)
-    n_lacking = int((~np.isfinite(values)).sum())
-    if maps and n_lacking:
-        logger.warning(
-            "%s: %d of %d voxels hold no value, so this person is left out of the contrast. Set them to 0 if "
-            "they lie outside of what was scanned.",
-            files[0].name,
-            n_lacking,
-            len(values),
-        )
-    return values
 
 
 def made_plainly_by(bundle: Bundle, files: Mapping[str, Sequence[StatmapFile]]) -> bool:
@@ -176,19 +148,6 @@ def made_plainly_by(bundle: Bundle, files: Mapping[str, Sequence[StatmapFile]]) 
         return same and not own["Settings"].get("calibrated")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-
-
-def average_of(
-    files: Files, contrast: str, mask: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32] | None, int]:
-    """Average a contrast over the people of a dataset, one at a time: the map, and how many they are."""
-    total, n_people = np.zeros(int(mask.sum())), 0
-    for person in files.get(contrast, {}).values():
-        values = read_person(person, mask)
-        if np.isfinite(values).all():
-            total += values
-            n_people += 1
-    return ((total / n_people).astype(np.float32) if n_people else None), n_people
 
 
 def read_families(path: Path, column: str, people: Sequence[str]) -> tuple[NDArray[Any], bool]:
@@ -239,19 +198,31 @@ def _people(
     return tuple(sorted(person for person in both if not asked or person in asked))
 
 
-def _without(files: Files, people: Sequence[str]) -> Files:
+def _without(files: Files, people: Sequence[str], source: Path) -> Files:
     """Leave out the tested people, who must not be in what they are compared with."""
     kept = {
         contrast: {person: maps for person, maps in of.items() if person not in people}
         for contrast, of in files.items()
     }
-    n_left_out = len({person for of in files.values() for person in of} & set(people))
-    if n_left_out:
-        logger.info("--baseline-train: %d people who are tested are left out of it.", n_left_out)
+    everybody = {f"sub-{person}" for of in files.values() for person in of}
+    tested = sorted(everybody & {f"sub-{person}" for person in people})
+    if len(tested) == len(everybody):
+        message = (
+            f"--baseline-train {source}: everybody in it is tested ({shown(tested)}), so nobody remains.\n"
+            "People are told apart by their labels. Name maps of other people; if these are others under the "
+            "same labels, list them under other ones in a table of paths (TSV)."
+        )
+        raise InputError(message)
+    if tested:
+        logger.warning(
+            "--baseline-train: %d of %d people are tested, by their labels, and are left out of it: %s.",
+            len(tested),
+            len(everybody),
+            shown(tested),
+        )
     return kept
 
 
 def _told(files: Files) -> str:
-    people = sorted({person for of in files.values() for person in of})
-    shown = ", ".join(f"sub-{person}" for person in people[:5]) + (", ..." if len(people) > 5 else "")
-    return f"{len(files)} contrasts of {len(people)} people ({shown})"
+    people = sorted({f"sub-{person}" for of in files.values() for person in of})
+    return f"{len(files)} contrasts of {len(people)} people ({shown(people)})"

@@ -9,18 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.core.comparison import bootstrap_interval, cliffs_delta, sign_flip_p
+from bids_deeptaskgen.core.dice import DICE_CEILING, DICE_CHANCE, dice_auc
 from bids_deeptaskgen.core.scores import (
-    DICE_CEILING,
-    DICE_CHANCE,
     LeaveOneOut,
     Maps,
     Matching,
     Scores,
     diagonality,
-    dice_auc,
     match,
     match_same,
     mean,
+    residual_chance,
     residual_correlations,
 )
 
@@ -58,12 +57,20 @@ class Scored:
     by_person : dict of str to array of shape (n_people,)
         ``r``, ``others_r``, ``difference``, ``rank``, ``dice_auc`` and ``residual_r``; NaN for who is left
         out, or where the score says nothing of this predictor.
+    residual_chance : float
+        Mean residual r of people with the predictions of others; NaN of one map for everybody.
     """
 
     name: str
     is_baseline: bool
     matching: Matching
     by_person: dict[str, Scores]
+    residual_chance: float
+
+    @property
+    def parts(self) -> dict[str, Scores]:
+        """What people add to the mean of a score, independently of each other."""
+        return self.by_person | {"difference": self.matching.part_in_difference}
 
 
 def score(
@@ -97,9 +104,9 @@ def _score(
 ) -> Scored:
     maps = predictor.maps
     if isinstance(maps, LeaveOneOut) or maps.ndim == 1:
-        found = match_same(measured, maps)
+        found, chance = match_same(measured, maps), float("nan")
     else:
-        found = match(measured, maps, rng)
+        found, chance = match(measured, maps, rng), residual_chance(measured, maps, average, rng)
     by_person = {
         "r": found.own,
         "others_r": found.others,
@@ -108,7 +115,7 @@ def _score(
         "dice_auc": dice_auc(measured, maps),
         "residual_r": residual_correlations(measured, maps, average),
     }
-    return Scored(predictor.name, predictor.is_baseline, found, by_person)
+    return Scored(predictor.name, predictor.is_baseline, found, by_person, chance)
 
 
 def summarise(
@@ -143,12 +150,13 @@ def summarise(
     }
     n_candidates = found.n_candidates or float("nan")
     chance = {"identification_rate": 1 / n_candidates, "mean_rank": (n_candidates + 1) / 2}
-    chance |= {"difference": 0.0, "dice_auc": DICE_CHANCE, "residual_r": 0.0}
+    chance |= {"difference": 0.0, "dice_auc": DICE_CHANCE, "residual_r": scored.residual_chance}
     values = {name: mean(one) for name, one in as_means.items()} | diagonality(found.own, found.others)
     for name in dict.fromkeys(["r", *diagonality([], []), *as_means]):
         low, high = float("nan"), float("nan")
         if name in as_means:
-            low, high = bootstrap_interval(as_means[name], families, rng, n_resamples=n_resamples)
+            parts = scored.parts.get(name, as_means[name])
+            low, high = bootstrap_interval(parts, families, rng, n_resamples=n_resamples)
         yield {
             "score": name,
             "value": values[name],
@@ -192,7 +200,10 @@ def compare(
             both = np.isfinite(differences)
             if not both.any():
                 continue
-            low, high = bootstrap_interval(differences, families, rng)
+            parts = one.parts[name] - other.parts[name]
+            # Of people whom one of both lacks, the parts' mean is not quite that of the differences.
+            parts += mean(differences) - mean(parts[both])
+            low, high = bootstrap_interval(parts, families, rng)
             yield {
                 "predictor": one.name,
                 "compared_with": other.name,
@@ -200,7 +211,7 @@ def compare(
                 "mean_difference": mean(differences),
                 "ci_low": low,
                 "ci_high": high,
-                "p": sign_flip_p(differences, families, rng, n_permutations=n_permutations),
+                "p": sign_flip_p(parts, families, rng, n_permutations=n_permutations),
                 "cliffs_delta": cliffs_delta(one.by_person[name][both], other.by_person[name][both]),
                 "n_people": int(both.sum()),
                 "n_families": len(np.unique(families[both])),

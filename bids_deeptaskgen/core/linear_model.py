@@ -4,8 +4,6 @@ Science 352:216, as the published evaluation of DeepTaskGen computes it: one reg
 parcel over its voxels, the coefficients averaged over people.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -42,17 +40,18 @@ class LinearModel:
     def __init__(self, labels: Labels, n_rois: int, n_contrasts: int) -> None:
         self._voxels = [np.flatnonzero(labels == parcel) for parcel in range(1, int(labels.max()) + 1)]
         self._sum = np.zeros((n_contrasts, len(self._voxels), 1 + n_rois))
-        self._n_people = np.zeros(n_contrasts, np.intp)
+        self._n_people = np.zeros((n_contrasts, len(self._voxels)), np.intp)
 
     @property
     def n_people(self) -> NDArray[np.intp]:
-        """People whose map of each contrast has been taken in, (n_contrasts,)."""
-        return self._n_people
+        """People whose map of each contrast has been taken in, in some parcel at least, (n_contrasts,)."""
+        most: NDArray[np.intp] = self._n_people.max(axis=1, initial=0)
+        return most
 
     @property
     def coefficients(self) -> NDArray[np.float64]:
         """Mean over people, (n_contrasts, n_parcels, 1 + n_rois), the intercept first; NaN without people."""
-        n_people = self._n_people[:, None, None]
+        n_people = self._n_people[:, :, None]
         return np.where(n_people > 0, self._sum / np.maximum(n_people, 1), np.nan)
 
     def add(self, connectome: Floats, statmaps: Floats) -> None:
@@ -63,13 +62,22 @@ class LinearModel:
         connectome : array of shape (n_rois, n_voxels)
             Pearson r, of one window where there are several.
         statmaps : array of shape (n_contrasts, n_voxels)
-            Measured; a contrast with a value that is not finite is passed over for this person.
+            Measured. Voxels that are not finite are left out, and a parcel of which no more than half is left
+            is passed over.
         """
-        present = np.isfinite(statmaps).all(axis=1)
-        targets = np.asarray(statmaps, np.float64)[present]
-        for number, (voxels, design) in enumerate(self._designs(connectome)):
-            self._sum[present, number] += targets[:, voxels] @ np.linalg.pinv(design).T
-        self._n_people += present
+        targets = np.asarray(statmaps, np.float64)
+        # Most people have the same voxels in all of their maps.
+        patterns: dict[bytes, list[int]] = {}
+        for row, finite in enumerate(np.isfinite(targets)):
+            patterns.setdefault(finite.tobytes(), []).append(row)
+        for rows in patterns.values():
+            known = np.isfinite(targets[rows[0]])
+            for parcel, voxels in enumerate(self._voxels):
+                left = voxels[known[voxels]]
+                if len(left) > len(voxels) / 2 or not len(voxels):
+                    products = targets[np.ix_(rows, left)] @ np.linalg.pinv(_design(connectome, left)).T
+                    self._sum[rows, parcel] += products
+                    self._n_people[rows, parcel] += 1
 
     def predict(self, connectome: Floats) -> NDArray[np.float32]:
         """Predict a person's maps.
@@ -81,22 +89,21 @@ class LinearModel:
         Returns
         -------
         array of shape (n_contrasts, n_voxels)
-            0 outside the parcels; NaN for contrasts that nobody has.
+            0 outside the parcels; NaN for contrasts that nobody has, and parcels of them.
         """
         coefficients = self.coefficients
         maps = np.zeros((len(coefficients), connectome.shape[1]), np.float32)
-        for number, (voxels, design) in enumerate(self._designs(connectome)):
-            maps[:, voxels] = coefficients[:, number] @ design.T
+        for number, voxels in enumerate(self._voxels):
+            maps[:, voxels] = coefficients[:, number] @ _design(connectome, voxels).T
         return maps
 
-    def _designs(self, connectome: Floats) -> Iterator[tuple[Labels, NDArray[np.float64]]]:
-        """Give the voxels of each parcel and its regressors, (n_parcel_voxels, 1 + n_rois)."""
-        for voxels in self._voxels:
-            yield voxels, _design(np.asarray(connectome[:, voxels].T, np.float64))
 
+def _design(connectome: Floats, voxels: Labels) -> NDArray[np.float64]:
+    """Give the regressors at some voxels, (n_chosen, 1 + n_rois).
 
-def _design(connectivity: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Z-score columns (ddof 0; constant ones become 0) and put an intercept before them."""
+    Columns are z-scored over them (ddof 0; constant ones become 0), an intercept stands before them.
+    """
+    connectivity = np.asarray(connectome[:, voxels].T, np.float64)
     if not len(connectivity):
         return np.ones((0, 1 + connectivity.shape[1]))
     centred = connectivity - connectivity.mean(axis=0)

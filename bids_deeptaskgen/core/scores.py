@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import trapezoid
 
 Maps = NDArray[np.floating]
 Scores = NDArray[np.float64]
@@ -34,12 +33,8 @@ class Rows(Protocol):
 # So many people are compared with everybody; of more, each is compared with a sample of others.
 MAX_EVERYBODY = 2000
 N_SAMPLED_OTHERS = 1000
-# Shares of the voxels that count as active, strongest first.
-DICE_SHARES = np.linspace(0.05, 0.5, 10)
-# The curve runs from 0.05 to 0.5, so an overlap of 1 all along gives 0.45.
-DICE_CEILING = float(DICE_SHARES[-1] - DICE_SHARES[0])
-# Sets of k voxels that know nothing of each other overlap in k of V: a Dice coefficient of k / V.
-DICE_CHANCE = float((DICE_SHARES[-1] ** 2 - DICE_SHARES[0] ** 2) / 2)
+# So many pairs of a person and somebody else say what residual r is by chance.
+N_OTHER_PAIRS = 500
 # Under this mean r of people with their own prediction, a ratio to it says nothing.
 LEAST_DIAGONAL = 0.1
 
@@ -91,6 +86,8 @@ class Matching:
         r of the measured map with the prediction of the same person.
     others : array of shape (n_people,)
         Mean r of the measured map with the predictions of all other people: never of a sample.
+    received : array of shape (n_people,)
+        Mean r of the prediction with the measured maps of all other people.
     rank : array of shape (n_people,)
         Place of the own prediction among the candidates, 1 for the best; ties share their mean place.
     n_candidates : int
@@ -101,6 +98,7 @@ class Matching:
 
     own: Scores
     others: Scores
+    received: Scores
     rank: Scores
     n_candidates: int
     matrix: Scores | None = None
@@ -114,6 +112,16 @@ class Matching:
     def difference(self) -> Scores:
         """How much better the own prediction fits than those of others, (n_people,)."""
         return self.own - self.others
+
+    @property
+    def part_in_difference(self) -> Scores:
+        """What each person adds to the mean difference, (n_people,): its mean is that of `difference`.
+
+        Everybody is in the mean twice, by the measured map and, as one of the others, by the prediction.
+        These are the parts that are independent of each other but for terms of 1 / n (Hajek's projection),
+        which is what resampling people and flipping their signs take for granted.
+        """
+        return self.own - self.others - self.received + mean(self.others)
 
     @property
     def identification_rate(self) -> float:
@@ -152,22 +160,25 @@ def match(measured: Maps, predicted: Maps, rng: np.random.Generator) -> Matching
     candidates = np.empty((len(chosen), measured.shape[1]), np.float32)
     for rows in _blocks(len(chosen)):
         candidates[rows] = _unit(predicted[people[chosen[rows]]])
-    total = np.zeros(measured.shape[1])
-    own, others, rank = (np.full(n_all, np.nan) for _ in range(3))
+    all_measured, all_predicted = np.zeros((2, measured.shape[1]))
+    own, others, received, rank = (np.full(n_all, np.nan) for _ in range(4))
     for rows in _blocks(len(people)):
-        total += _unit(predicted[people[rows]]).sum(axis=0)
+        all_measured += _unit(measured[people[rows]]).sum(axis=0)
+        all_predicted += _unit(predicted[people[rows]]).sum(axis=0)
     matrix = np.full((n_all, n_all), np.nan) if everybody else None
     for rows in _blocks(len(people)):
         who = people[rows]
-        units = _unit(measured[who])
-        own[who] = np.einsum("pv,pv->p", units, _unit(predicted[who]))
-        others[who] = (units @ total - own[who]) / (len(people) - 1) if len(people) > 1 else np.nan
+        units, own_units = _unit(measured[who]), _unit(predicted[who])
+        own[who] = np.einsum("pv,pv->p", units, own_units)
+        if len(people) > 1:
+            others[who] = (units @ all_predicted - own[who]) / (len(people) - 1)
+            received[who] = (own_units @ all_measured - own[who]) / (len(people) - 1)
         r = (units.astype(np.float32) @ candidates.T).astype(np.float64)
         rank[who] = _ranks(r, own[who], rows, chosen)
         if matrix is not None:
             matrix[np.ix_(who, people)] = r
             matrix[who, who] = own[who]
-    return Matching(own, others, rank, len(chosen), matrix)
+    return Matching(own, others, received, rank, len(chosen), matrix)
 
 
 def match_same(measured: Maps, predicted: Maps | Rows) -> Matching:
@@ -189,7 +200,8 @@ def match_same(measured: Maps, predicted: Maps | Rows) -> Matching:
     n_people = int(np.isfinite(own).sum())
     rank = np.where(np.isfinite(own), (n_people + 1) / 2, np.nan)
     matrix = np.repeat(own[:, None], len(own), axis=1) if len(own) <= MAX_EVERYBODY else None
-    return Matching(own, own.copy(), rank, n_people, matrix)
+    received = np.where(np.isfinite(own), mean(own), np.nan)
+    return Matching(own, own.copy(), received, rank, n_people, matrix)
 
 
 def correlations(measured: Maps, predicted: Maps | Rows) -> Scores:
@@ -208,7 +220,9 @@ def correlations(measured: Maps, predicted: Maps | Rows) -> Scores:
     return residual_correlations(measured, predicted, np.zeros(measured.shape[1], np.float32))
 
 
-def residual_correlations(measured: Maps, predicted: Maps | Rows, average: Maps | Rows) -> Scores:
+def residual_correlations(
+    measured: Maps, predicted: Maps | Rows, average: Maps | Rows, of: NDArray[np.intp] | None = None
+) -> Scores:
     """Correlate what is left of measured and predicted maps when the average person is taken off both.
 
     Parameters
@@ -216,6 +230,9 @@ def residual_correlations(measured: Maps, predicted: Maps | Rows, average: Maps 
     measured : array of shape (n_people, n_voxels)
     predicted, average : array of shape (n_people, n_voxels) or (n_voxels,)
         One a person, or one for all.
+    of : integer array of shape (n_people,), optional
+        Whose prediction is held against each measured map, of predictions that lie in an array; the own one
+        if it is not given.
 
     Returns
     -------
@@ -224,8 +241,9 @@ def residual_correlations(measured: Maps, predicted: Maps | Rows, average: Maps 
     """
     scores = np.full(len(measured), np.nan)
     for rows in _blocks(len(measured)):
-        base = np.asarray(_rows(average, rows), np.float64)
-        left, right = measured[rows] - base, _rows(predicted, rows) - base
+        base = np.asarray(rows_of(average, rows), np.float64)
+        right = rows_of(predicted, rows) if of is None else np.asarray(predicted)[of[rows]]
+        left, right = measured[rows] - base, right - base
         right = np.broadcast_to(right, left.shape)
         fine = usable(left) & usable(right)
         found = np.flatnonzero(fine) + rows.start
@@ -233,31 +251,35 @@ def residual_correlations(measured: Maps, predicted: Maps | Rows, average: Maps 
     return scores
 
 
-def dice_auc(measured: Maps, predicted: Maps | Rows) -> Scores:
-    """Measure how far the strongest voxels of both maps are the same, whatever their sign.
+def residual_chance(measured: Maps, predicted: Maps, average: Maps | Rows, rng: np.random.Generator) -> float:
+    """Give the mean residual r of people with the predictions of others.
 
-    At each share of 0.05, 0.10, ... 0.50 of the voxels, those count whose absolute value is above that of the
-    k-th strongest, k the share of the voxels rounded down. The Dice coefficients of both sets (1 where both
-    are empty) are joined by the trapezoid rule.
+    It is not 0: whatever the average is wrong by is in both residuals. So this is what a prediction gets that
+    knows nothing of the person.
 
     Parameters
     ----------
-    measured : array of shape (n_people, n_voxels)
-    predicted : array of shape (n_people, n_voxels) or (n_voxels,)
+    measured, predicted : array of shape (n_people, n_voxels)
+    average : array of shape (n_people, n_voxels) or (n_voxels,)
+    rng : Generator
+        Draws the others: all of them where people are few, at least ``N_OTHER_PAIRS`` pairs where they are
+        many.
 
     Returns
     -------
-    array of shape (n_people,)
-        0 to ``DICE_CEILING``; maps that have nothing to do with each other have ``DICE_CHANCE``.
+    float
+        NaN where there are no others.
     """
-    scores = np.full(len(measured), np.nan)
-    for person in range(len(measured)):
-        row = slice(person, person + 1)
-        left, right = measured[row], np.atleast_2d(_rows(predicted, row))
-        if usable(left)[0] and usable(right)[0]:
-            dice = _dice(_first_share(left[0]), _first_share(right[0]))
-            scores[person] = trapezoid(dice, dx=float(DICE_SHARES[1] - DICE_SHARES[0]))
-    return scores
+    people = np.flatnonzero(usable(measured) & usable(predicted))
+    n = len(people)
+    n_shifts = min(n - 1, -(-N_OTHER_PAIRS // max(n, 1)))
+    found = []
+    order = rng.permutation(people)
+    for shift in range(1, n_shifts + 1):
+        of = np.arange(len(measured))
+        of[order] = np.roll(order, shift)
+        found.append(residual_correlations(measured, predicted, average, of)[people])
+    return mean(np.concatenate(found)) if found else float("nan")
 
 
 def diagonality(own: ArrayLike, others: ArrayLike) -> dict[str, float]:
@@ -307,6 +329,11 @@ def usable(maps: Maps) -> NDArray[np.bool_]:
     return fine
 
 
+def rows_of(maps: Maps | Rows, rows: slice) -> Maps:
+    """Take rows of maps, or the one map that is for all."""
+    return np.asarray(maps[rows] if maps.ndim == 2 else maps)
+
+
 def _unit(maps: Maps) -> Scores:
     """Give rows mean 0 and length 1, such that their products are correlations."""
     centred = np.asarray(maps, np.float64) - np.mean(maps, axis=1, keepdims=True, dtype=np.float64)
@@ -326,32 +353,6 @@ def _ranks(r: Scores, own: Scores, rows: slice, chosen: NDArray[np.intp]) -> Sco
     tied = np.abs(ahead) <= _TIE
     ranks: Scores = 1 + ((ahead > 0) & ~tied).sum(axis=1) + tied.sum(axis=1) / 2
     return ranks
-
-
-def _first_share(values: Maps) -> NDArray[np.intp]:
-    """Tell for each voxel the first share at which it counts; the number of shares where it never does."""
-    strength = np.abs(values)
-    n_voxels = len(strength)
-    # A product such as 0.15 * 20 may fall short of 3 by rounding.
-    k = (DICE_SHARES * n_voxels + 1e-9).astype(int)
-    places = n_voxels - np.maximum(k, 1)
-    thresholds = np.partition(strength, places)[places]
-    # Thresholds fall as the share grows; -x makes them rise, as searchsorted wants them.
-    return np.searchsorted(-thresholds, -strength, side="right")
-
-
-def _dice(left: NDArray[np.intp], right: NDArray[np.intp]) -> Scores:
-    """Dice coefficient at each share, of the first shares at which voxels count."""
-    n = len(DICE_SHARES)
-    both, one, other = (
-        np.bincount(first, minlength=n + 1)[:n].cumsum() for first in (np.maximum(left, right), left, right)
-    )
-    size = one + other
-    return np.where(size > 0, 2 * both / np.maximum(size, 1), 1.0)
-
-
-def _rows(maps: Maps | Rows, rows: slice) -> Maps:
-    return np.asarray(maps[rows] if maps.ndim == 2 else maps)
 
 
 def _blocks(n_rows: int) -> Iterator[slice]:

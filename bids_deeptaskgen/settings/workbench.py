@@ -262,6 +262,13 @@ class EvaluateSettings(Settings):
         if twice:
             message = f"--predicted: two datasets are called {twice}; give each a name (NAME=DATASET)."
             raise UserError(message)
+        again = self.retest in (None, self.measured) and self.retest_session
+        if again and self.measured_session in (None, self.retest_session):
+            message = (
+                f"--retest-session {again}: the same maps would be among the measured ones; "
+                "say with --measured-session which other session those are."
+            )
+            raise UserError(message)
         if self.connectomes and (self.model is None or self.baseline_train is None):
             message = (
                 "--connectomes was given for the linear model, which also needs --model (its ROI maps are "

@@ -9,9 +9,9 @@ import pytest
 
 from bids_deeptaskgen.commands import evaluate
 from bids_deeptaskgen.core.atomic import write_json
+from bids_deeptaskgen.core.dice import DICE_CEILING, DICE_CHANCE
 from bids_deeptaskgen.core.grid import Grid
 from bids_deeptaskgen.core.niftiwrite import save_nifti
-from bids_deeptaskgen.core.scores import DICE_CEILING, DICE_CHANCE
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.settings import EvaluateSettings
 
@@ -266,3 +266,19 @@ def test_two_datasets_of_one_name_are_refused(data):
 def test_a_linear_model_needs_its_parcels_and_people(data):
     with pytest.raises(UserError, match="--baseline-train"):
         settings_of(data, data / "out", connectomes=(data / "good",))
+
+
+def test_a_retest_must_not_be_among_the_measured_maps(data):
+    for changes in ({}, {"measured_session": "2"}, {"measured_session": "2", "retest": data / "measured"}):
+        with pytest.raises(UserError, match="the same maps would be among the measured ones"):
+            settings_of(data, data / "out", retest_session="2", **changes)
+
+
+def test_a_predicted_dataset_must_not_be_called_as_a_baseline(data, tmp_path):
+    with pytest.raises(UserError, match="retest is the name of something else"):
+        evaluate.run(settings_of(data, tmp_path / "out", predicted=(f"retest={data / 'good'}",)))
+
+
+def test_a_baseline_of_nobody_but_the_tested_people_is_refused(data, tmp_path):
+    with pytest.raises(InputError, match="everybody in it is tested"):
+        evaluate.run(settings_of(data, tmp_path / "out", baseline_train=data / "retest"))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.core import scores
+from bids_deeptaskgen.core import dice
 from bids_deeptaskgen.core.evaluation import Predictor, compare, score, summarise
 from bids_deeptaskgen.core.scores import LeaveOneOut
 
@@ -86,8 +86,8 @@ def test_a_summary_has_chance_and_ceiling_beside_the_values(rng):
     assert rows["identification_rate"]["chance"] == 1 / 30
     assert rows["mean_rank"]["chance"] == 15.5
     assert (rows["dice_auc"]["chance"], rows["dice_auc"]["ceiling"]) == (
-        scores.DICE_CHANCE,
-        scores.DICE_CEILING,
+        dice.DICE_CHANCE,
+        dice.DICE_CEILING,
     )
     for name in ("r", "difference", "dice_auc", "residual_r"):
         assert rows[name]["ci_low"] < rows[name]["value"] < rows[name]["ci_high"]

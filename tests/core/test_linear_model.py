@@ -94,3 +94,24 @@ def test_a_contrast_that_nobody_has_is_not_predicted():
 def test_the_largest_map_wins_and_voxels_without_any_have_no_parcel():
     rois = np.array([[1.0, 0, 0, -1], [0.5, 2, 0, -2]])
     np.testing.assert_array_equal(winner_take_all(rois), [1, 2, 0, 0])
+
+
+def test_voxels_without_a_value_are_left_out_and_do_not_take_the_person_along():
+    rng = np.random.default_rng(3)
+    labels = np.repeat([1, 2], 40)
+    connectome = rng.normal(size=(3, 80))
+    maps = rng.normal(size=(2, 80))
+    maps[0, [5, 50]] = np.nan
+    maps[1, 40:65] = np.nan
+    model = LinearModel(labels, 3, 2)
+    model.add(connectome, maps)
+    for contrast, parcel, lacking in ((0, 0, 5), (0, 1, 50)):
+        voxels = np.setdiff1d(np.flatnonzero(labels == parcel + 1), [lacking])
+        inside = connectome[:, voxels].T
+        design = np.column_stack([np.ones(len(voxels)), (inside - inside.mean(axis=0)) / inside.std(axis=0)])
+        expected = np.linalg.lstsq(design, maps[contrast, voxels], rcond=None)[0]
+        np.testing.assert_allclose(model.coefficients[contrast, parcel], expected, atol=1e-10)
+    # 15 of 40 voxels are too few.
+    assert np.isnan(model.coefficients[1, 1]).all()
+    assert np.isfinite(model.coefficients[1, 0]).all()
+    assert model.n_people.tolist() == [1, 1]

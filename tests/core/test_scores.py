@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bids_deeptaskgen.core import scores
+from bids_deeptaskgen.core import dice, scores
 from tests.golden_files import GOLDEN
 
 
@@ -44,19 +44,19 @@ def test_the_published_correlations_and_what_follows_from_them(golden, rng, cont
 
 @pytest.mark.parametrize("contrast", range(4))
 def test_the_published_dice_auc(golden, contrast):
-    found = scores.dice_auc(golden["paper_actual"][:, contrast], golden["paper_pred"][:, contrast])
+    found = dice.dice_auc(golden["paper_actual"][:, contrast], golden["paper_pred"][:, contrast])
     np.testing.assert_allclose(found, golden["paper_dice_auc"][:, contrast], atol=1e-12)
 
 
 def test_the_published_dice_auc_of_a_prediction_that_is_mostly_zero(golden):
-    found = scores.dice_auc(golden["paper_actual"][0], golden["paper_sparse_pred"])
+    found = dice.dice_auc(golden["paper_actual"][0], golden["paper_sparse_pred"])
     np.testing.assert_allclose(found, golden["paper_dice_auc_sparse_pred"], atol=1e-12)
 
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_diagonality_of_the_published_training_log(golden, rng, masked):
-    with np.load(GOLDEN / "metrics.npz") as file:
-        target, predicted, mask = (file[f"package_{name}"] for name in ("target", "pred", "mask"))
+    with np.load(GOLDEN / "losses.npz") as file:
+        target, predicted, mask = (file[name] for name in ("target", "pred", "mask"))
     chosen = mask != 0 if masked else np.ones_like(mask, bool)
     key = "mask" if masked else "nomask"
     # The training log has predictions as rows.
@@ -121,7 +121,7 @@ def test_who_has_no_map_is_left_out_and_counted_for_nothing(rng):
     assert np.isnan(found.matrix[:, [1, 4]]).all()
     for name in ("own", "others", "rank"):
         np.testing.assert_array_equal(getattr(found, name)[present], getattr(expected, name))
-    assert np.isnan(scores.dice_auc(*holes)[[1, 4]]).all()
+    assert np.isnan(dice.dice_auc(*holes)[[1, 4]]).all()
     assert np.isnan(scores.correlations(*holes)[[1, 4]]).all()
 
 
@@ -158,12 +158,12 @@ def test_the_average_itself_has_no_residual():
 
 def test_a_map_overlaps_with_itself_up_to_the_ceiling_and_with_its_negative_too():
     measured, _ = people(5, n_voxels=1000)
-    np.testing.assert_allclose(scores.dice_auc(measured, -measured), scores.DICE_CEILING)
+    np.testing.assert_allclose(dice.dice_auc(measured, -measured), dice.DICE_CEILING)
 
 
 def test_unrelated_maps_overlap_by_chance(rng):
     measured, predicted = rng.normal(size=(2, 40, 5000))
-    assert scores.dice_auc(measured, predicted).mean() == pytest.approx(scores.DICE_CHANCE, abs=2e-3)
+    assert dice.dice_auc(measured, predicted).mean() == pytest.approx(dice.DICE_CHANCE, abs=2e-3)
 
 
 def test_a_ratio_to_next_to_nothing_is_not_given():
@@ -180,3 +180,58 @@ def test_scores_of_nobody_are_not_numbers(rng):
     assert found.n_people == 0
     assert np.isnan([found.identification_rate, found.mean_rank]).all()
     assert np.isnan(list(scores.diagonality(found.own, found.others).values())).all()
+
+
+def cohort_of_noise(rng, n_people=12):
+    """Maps of people who differ in how typical they are, and predictions that know nothing of them."""
+    pattern = rng.normal(size=200)
+    shares = rng.uniform(0.3, 2, (2, n_people, 1))
+    return shares * pattern + rng.normal(size=(2, n_people, 200))
+
+
+def test_the_parts_of_the_difference_add_up_to_it_and_vary_as_it_does():
+    found = []
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        measured, predicted = cohort_of_noise(rng)
+        match = scores.match(measured, predicted, rng)
+        assert match.part_in_difference.mean() == pytest.approx(match.difference.mean(), abs=1e-12)
+        error = [part.std(ddof=1) / np.sqrt(12) for part in (match.part_in_difference, match.difference)]
+        found.append([match.difference.mean(), *error])
+    of_means = np.std(found, axis=0)[0]
+    of_parts, of_people = np.mean(found, axis=0)[1:]
+    assert of_parts == pytest.approx(of_means, rel=0.2)
+    # Of people as if the others' predictions were given: how typical somebody is counts, though it cancels.
+    assert of_people > 1.5 * of_means
+
+
+def test_one_map_for_everybody_has_no_part_in_a_difference():
+    measured, predicted = people(3)
+    assert (scores.match_same(measured, predicted.mean(axis=0)).part_in_difference == 0).all()
+
+
+def test_of_two_people_each_gives_the_other_what_it_receives(rng):
+    found = scores.match(*people(6, n_people=2), rng)
+    np.testing.assert_allclose(found.others, found.received[::-1], atol=1e-12)
+    np.testing.assert_allclose(found.others, [found.matrix[0, 1], found.matrix[1, 0]], atol=1e-6)
+
+
+def test_the_chance_of_residual_r_is_what_others_predictions_have(rng):
+    measured, predicted = people(7, n_people=5)
+    average = rng.normal(size=60)
+    left, right = measured - average, predicted - average
+    r = np.corrcoef(left, right)[:5, 5:]
+    expected = r[~np.eye(5, dtype=bool)].mean()
+    assert scores.residual_chance(measured, predicted, average, rng) == pytest.approx(expected, abs=1e-6)
+    # An average that is wrong is wrong in both residuals.
+    assert expected > 0.3
+    assert np.isnan(scores.residual_chance(measured[:1], predicted[:1], average, rng))
+
+
+def test_the_chance_of_residual_r_of_many_people_is_that_of_some_pairs(rng, monkeypatch):
+    measured, predicted = people(8, n_people=40)
+    whole = scores.residual_chance(measured, predicted, np.zeros(60), rng)
+    monkeypatch.setattr(scores, "N_OTHER_PAIRS", 100)
+    some = scores.residual_chance(measured, predicted, np.zeros(60), rng)
+    assert some != whole
+    assert some == pytest.approx(whole, abs=0.05)

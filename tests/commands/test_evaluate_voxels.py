@@ -1,0 +1,128 @@
+"""Maps with holes, as SPM writes them, and images of many contrasts."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from bids_deeptaskgen.bids import statmap_images
+from bids_deeptaskgen.commands import evaluate, maps
+from bids_deeptaskgen.core.atomic import write_json
+from bids_deeptaskgen.core.niftiwrite import save_nifti
+from tests.commands.test_evaluate import (
+    CONTRASTS,
+    GRID,
+    N_PEOPLE,
+    SPACE,
+    population,
+    settings_of,
+    table,
+    write,
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root, whole = tmp_path_factory.mktemp("data"), population()
+    write(root / "measured", whole, range(N_PEOPLE))
+    write(root / "predicted", whole, range(N_PEOPLE), desc="predicted", seed=3)
+    write(root / "others", whole, range(N_PEOPLE, 2 * N_PEOPLE), seed=5)
+    return root
+
+
+def with_holes(root, holes, people=range(N_PEOPLE), seed=1):
+    """Measured maps that hold NaN in some slices of some people."""
+    values = population()
+    for label in CONTRASTS:
+        for person, slices in holes.items():
+            values[label][person][slices] = np.nan
+    return write(root, values, people, seed=seed)
+
+
+def run(data, out, **changes):
+    settings = settings_of(data, out, **({"predicted": (str(data / "predicted"),)} | changes))
+    assert evaluate.run(settings) == 0
+    return table(out, "scores")
+
+
+def test_voxels_that_somebody_lacks_are_scored_for_nobody_and_leave_nobody_out(data, tmp_path):
+    # In every person another column; interpolation makes two of the model's of it.
+    lacking = {person: (slice(None), 12 + person % 2, 11) for person in range(N_PEOPLE)}
+    holes = with_holes(tmp_path / "measured", lacking)
+    rows = run(data, tmp_path / "out", measured=holes)
+    whole = run(data, tmp_path / "whole")
+    assert {row["n_people"] for row in rows} == {str(N_PEOPLE)}
+    n_voxels, n_whole = ({int(row["n_voxels"]) for row in one} for one in (rows, whole))
+    assert len(n_voxels) == len(n_whole) == 1
+    assert 0.9 < min(n_voxels) / min(n_whole) < 1
+    r = [
+        next(float(row["value"]) for row in one if (row["predictor"], row["score"]) == ("predicted", "r"))
+        for one in (rows, whole)
+    ]
+    assert r[0] == pytest.approx(r[1], abs=0.02)
+    assert "that all maps of a contrast have are scored" in (tmp_path / "out" / "evaluation.html").read_text()
+
+
+def test_who_lacks_much_is_left_out_and_named(data, tmp_path, caplog):
+    holes = with_holes(tmp_path / "measured", {4: np.s_[:, :14]})
+    rows = run(data, tmp_path / "out", measured=holes)
+    whole = run(data, tmp_path / "whole", measured=holes, participant_label=("00", "01", "02", "03", "05"))
+    assert {row["n_people"] for row in rows} == {str(N_PEOPLE - 1)}
+    assert {row["n_voxels"] for row in rows} == {row["n_voxels"] for row in whole}
+    assert "left out for lacking more than 10%" in caplog.text
+    assert "sub-04 (measured)" in (tmp_path / "out" / "evaluation.html").read_text()
+
+
+def test_few_common_voxels_are_warned_of(data, tmp_path, caplog):
+    holes = with_holes(tmp_path / "measured", dict.fromkeys(range(N_PEOPLE), np.s_[:, :14]))
+    rows = run(data, tmp_path / "out", measured=holes)
+    assert {row["n_people"] for row in rows} == {str(N_PEOPLE)}
+    assert "have a value in all maps, and are scored" in caplog.text
+
+
+def test_the_average_of_others_is_that_of_those_who_have_the_voxel(data, tmp_path):
+    people = range(N_PEOPLE, 2 * N_PEOPLE)
+    holes = with_holes(tmp_path / "others", {N_PEOPLE: np.s_[:, :14], N_PEOPLE + 1: np.s_[:, 14:]}, people)
+    whole = run(data, tmp_path / "whole")
+    rows = run(data, tmp_path / "out", baseline_train=holes)
+    assert {row["n_voxels"] for row in rows} == {row["n_voxels"] for row in whole}
+    assert {row["n_people"] for row in rows} == {str(N_PEOPLE)}
+
+
+def write_4d(root, source, order):
+    """The maps of a dataset in one image a person."""
+    for person in range(N_PEOPLE):
+        volumes = [source[label][person] for label in order]
+        path = root / f"sub-{person:02d}" / "func" / f"sub-{person:02d}_{SPACE}_stat-z_desc-predicted_statmap"
+        save_nifti(path.with_suffix(".nii.gz"), np.stack(volumes, axis=-1).astype(np.float32), GRID.matrix)
+        about = {"DeepTaskGen": {"Contrasts": [{"Label": label} for label in order]}}
+        write_json(path.with_suffix(".json"), about)
+    return root
+
+
+@pytest.mark.parametrize("in_memory", [0, 1_000_000_000])
+def test_images_of_many_contrasts_are_read_once_and_score_as_single_ones(
+    data, tmp_path, monkeypatch, in_memory
+):
+    monkeypatch.setattr(maps, "_IN_MEMORY_BYTES", in_memory)
+    source = population()
+    write_4d(tmp_path / "net", source, CONTRASTS[::-1])
+    write(tmp_path / "single" / "net", source, range(N_PEOPLE), desc="predicted", noise=0)
+    opened, load = [], statmap_images.load_image
+    monkeypatch.setattr(statmap_images, "load_image", lambda path: opened.append(path) or load(path))
+    found = run(data, tmp_path / "out", predicted=(str(tmp_path / "net"),))
+    of_net = [path for path in opened if path.is_relative_to(tmp_path / "net")]
+    assert len(of_net) == len(set(of_net)) == N_PEOPLE
+    assert found == run(data, tmp_path / "other", predicted=(str(tmp_path / "single" / "net"),))
+    assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".work")]
+
+
+def test_one_volume_that_cannot_be_used_does_not_take_the_others_along(data, tmp_path, caplog):
+    source = population()
+    source[CONTRASTS[0]][2] = 0
+    write_4d(tmp_path / "net", source, CONTRASTS)
+    with caplog.at_level(logging.WARNING):
+        rows = run(data, tmp_path / "out", predicted=(str(tmp_path / "net"),))
+    n_people = {row["contrast"]: row["n_people"] for row in rows if row["predictor"] == "net"}
+    assert n_people == {CONTRASTS[0]: str(N_PEOPLE - 1), CONTRASTS[1]: str(N_PEOPLE)}
+    assert "sub-02 wm2bk: the task map is 0 or NaN" in caplog.text
