@@ -9,7 +9,7 @@ import pytest
 
 from bids_deeptaskgen.option import declared
 from bids_deeptaskgen.presets import PRESETS
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.settings import EvaluateSettings, ParticipantSettings
 
 ROOT = Path(__file__).parents[1]
 INPUTS = (ROOT / "docs" / "inputs.md").read_text("utf-8")
@@ -46,14 +46,16 @@ def test_every_preset_is_explained():
     }
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/inputs.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/inputs.md", "docs/evaluation.md"])
 def test_every_option_that_is_mentioned_exists(name):
-    known = {flag for one in declared(ParticipantSettings) for flag in (one.flag, *one.option.flags)}
+    kinds = (ParticipantSettings, EvaluateSettings)
+    known = {flag for kind in kinds for one in declared(kind) for flag in (one.flag, *one.option.flags)}
     others = {
         # Of other programs, of docker, of the workbench's verbs, or of the command line itself.
         "--output-spaces", "--use-aroma", "--level", "--file-format", "--rm", "--read-only", "--network",
         "--containall", "--rois", "--name", "--from", "--mask", "--confounds", "--config-file", "--help",
-        "--connectomes", "--statmaps", "--parent", "--strategy", "--keep-sites", "--n-devices",
+        "--statmaps", "--parent", "--strategy", "--keep-sites", "--n-devices",
+        "--n-participants", "--n-sessions",
     }  # fmt: skip
     text = (ROOT / name).read_text("utf-8")
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known | others

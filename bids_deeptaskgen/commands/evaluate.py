@@ -80,7 +80,8 @@ def run(settings: EvaluateSettings) -> int:
     facts, tables = _facts(settings, study, found), found.tables
     for name, rows in tables.items():
         write_tsv(out / f"{name}.tsv", join_columns(rows))
-    write_json(out / "evaluation.json", {**facts, "Seed": settings.seed, "Version": _version()})
+    about = {"Participants": study.people, "Seed": settings.seed, "Version": _version()}
+    write_json(out / "evaluation.json", {**facts, **about})
     page = write_page(out, facts, study, tables)
     sys.stdout.write(
         f"{len(study.people)} people, {len(study.contrasts)} contrasts, {len(settings.predicted)} models.\n"
@@ -94,7 +95,7 @@ def _score_all(settings: EvaluateSettings, study: Study, scratch: Path) -> _Foun
     found = _Found()
     linear: NDArray[np.float32] | None = None
     if settings.connectomes:
-        rng = np.random.default_rng([settings.seed, len(study.contrasts)])
+        rng = np.random.default_rng([settings.seed, 0])
         linear, n_people = linear_predictions(study, settings.connectomes, rng, scratch)
         found.linear = f"fitted to {n_people} people of {settings.baseline_train}"
     means = study.bundle.mean_statmaps() if study.bundle else None

@@ -55,7 +55,7 @@ def write_page(out: Path, facts: Mapping[str, str], study: Study, tables: Tables
     figures: dict[str, tuple[str, bytes]] = {}
     for score, label in DRAWN.items():
         if any(row["score"] == score and np.isfinite(row["value"]) for row in scores):
-            caption = f"{label[0].upper()}{label[1:]}; lines are 95% intervals, families resampled."
+            caption = f"Of each contrast: {label}. Lines are 95% intervals, families resampled."
             figures[score] = (caption, draw_scores(scores, score, label))
     for predictor in dict.fromkeys(row["predictor"] for row in scores if row["role"] == "model"):
         found = {}
@@ -94,6 +94,10 @@ def _notes(study: Study, scores: list[dict[str, Any]]) -> list[str]:
         "definition.",
         f"Dice AUC runs from 0 to {DICE_CEILING:.2f}, not to 1; maps that have nothing to do with each other "
         f"have {DICE_CHANCE:.3f}.",
+        "Chance of the residual r is its mean for people and the predictions of others. It is not 0: what "
+        "the group average is wrong by is in both residuals, the more so the fewer people it is of.",
+        "This page cannot tell whether the tested people are among those that a model was trained on or "
+        "calibrated with. If they are, its scores are too good.",
         "A predicted map is no test statistic, so nothing here asks whether a predicted map differs from 0.",
     ]
     if any(row["unreliable"] for row in scores):

@@ -14,7 +14,7 @@ Row = Mapping[str, Any]
 
 # Okabe and Ito's colours, which people who see few colours tell apart; grey is left for baselines.
 MODEL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
-BASELINE_COLOURS = ("#444444", "#999999", "#BBBBBB", "#6b5b4b")
+BASELINE_COLOURS = ("#000000", "#7d7d7d", "#a08c5a", "#6b5b4b")
 MODEL_MARKERS, BASELINE_MARKERS = "ospDv", "|x+1"
 MATRICES_PER_ROW = 6
 CONTRAST_INCHES = 0.16
@@ -41,22 +41,28 @@ def draw_scores(rows: Sequence[Row], score: str, label: str) -> bytes:
     plt = _pyplot()
     shown = [row for row in rows if row["score"] == score and np.isfinite(row["value"])]
     contrasts = list(dict.fromkeys(row["contrast"] for row in shown))
-    styles = _styles(shown)
+    # A predictor looks the same in all figures, those included that another has no part in.
+    styles = {name: one for name, one in _styles(rows).items() if name in {row["predictor"] for row in shown}}
     height = 1.1 + CONTRAST_INCHES * len(contrasts) * max(1.0, 0.45 * len(styles))
     figure, axes = plt.subplots(figsize=(9, height), layout="constrained")
+    height_of: dict[tuple[str, str], float] = {}
     for number, (name, style) in enumerate(styles.items()):
         own = [row for row in shown if row["predictor"] == name]
         # Predictors of a contrast lie a little below each other, so that none hides another.
         shift = 0.7 * ((number + 0.5) / len(styles) - 0.5)
         y = [contrasts.index(row["contrast"]) + shift for row in own]
+        height_of |= {(row["contrast"], name): place for row, place in zip(own, y, strict=True)}
         value = np.array([row["value"] for row in own])
-        axes.plot(value, y, style["marker"], color=style["colour"], markersize=4.5, label=name)
+        axes.plot(value, y, style["marker"], color=style["colour"], markersize=5.5, label=name)
         ends = [[row["ci_low"] for row in own], [row["ci_high"] for row in own]]
         axes.hlines(y, *ends, color=style["colour"], linewidth=0.9)
     chances = {round(row["chance"], 9) for row in shown if np.isfinite(row["chance"])}
     ceilings = {row["ceiling"] for row in shown if np.isfinite(row["ceiling"])}
     for place in chances if len(chances) == 1 else ():
         axes.axvline(place, color="#c0392b", linestyle=":", linewidth=1, label=f"chance {place:.3g}")
+    if len(chances) > 1:
+        places = [(row["chance"], height_of[row["contrast"], row["predictor"]]) for row in shown]
+        axes.plot(*zip(*places, strict=True), "|", color="#c0392b", markersize=5, label="chance of each")
     for place in ceilings:
         axes.axvline(place, color="#27ae60", linestyle=":", linewidth=1, label=f"ceiling {place:.3g}")
     dagger = {row["contrast"]: " \u2020" for row in shown if row.get("unreliable")}

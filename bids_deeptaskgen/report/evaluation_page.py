@@ -19,6 +19,11 @@ COLUMNS = {
     "mean_rank": "mean rank",
     "dice_auc": "Dice AUC",
 }
+# What is asked first: scores of comparisons, and the question that each answers.
+JUDGED = {
+    "r": "whose maps look more like the measured ones",
+    "difference": "who tells people apart better",
+}
 ALPHA = 0.05
 
 
@@ -70,6 +75,8 @@ def render(evaluation: Evaluation) -> str:
         evaluation=evaluation,
         columns=COLUMNS,
         overview=list(overview(evaluation)),
+        verdicts=list(verdicts(evaluation.comparisons, evaluation.scores)),
+        judged=JUDGED,
         by_contrast=_by_contrast(evaluation.scores),
         comparisons=[row for row in evaluation.comparisons if row["score"] in ("difference", "r")],
         alpha=ALPHA,
@@ -81,7 +88,7 @@ def render(evaluation: Evaluation) -> str:
 
 
 def overview(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
-    """Average each predictor's scores over contrasts, and count where it beats others.
+    """Average each predictor's scores, and what they are by chance, over contrasts.
 
     Parameters
     ----------
@@ -90,23 +97,70 @@ def overview(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
     Yields
     ------
     dict
-        ``predictor``, ``role``, the mean over contrasts of each of ``COLUMNS``, and ``beats``: sentences.
+        ``predictor``, ``role``, the mean over contrasts of each of ``COLUMNS``, and ``chance``: the same of
+        what they are by chance.
     """
     for name, role in dict.fromkeys((row["predictor"], row["role"]) for row in evaluation.scores):
         own = [row for row in evaluation.scores if row["predictor"] == name]
-        means = {column: _mean(row["value"] for row in own if row["score"] == column) for column in COLUMNS}
-        yield {"predictor": name, "role": role, **means, "beats": _beats(evaluation.comparisons, name)}
+        means, chance = (
+            {column: _mean(row[key] for row in own if row["score"] == column) for column in COLUMNS}
+            for key in ("value", "chance")
+        )
+        yield {"predictor": name, "role": role, **means, "chance": chance}
 
 
-def _beats(comparisons: Sequence[Row], name: str) -> list[str]:
-    own = [row for row in comparisons if row["predictor"] == name and row["score"] == "r"]
-    sentences = []
-    for other in dict.fromkeys(row["compared_with"] for row in own):
-        rows = [row for row in own if row["compared_with"] == other]
-        sure = [row for row in rows if row["p_fdr"] < ALPHA]
-        better, worse = (sum(sign * row["mean_difference"] > 0 for row in sure) for sign in (1, -1))
-        sentences.append(f"r above {other} in {better}, below it in {worse} of {len(rows)} contrasts")
-    return sentences
+def verdicts(comparisons: Sequence[Row], scores: Sequence[Row]) -> Iterable[dict[str, Any]]:
+    """Say of each model in how many contrasts it is better and worse than what it is compared with.
+
+    Parameters
+    ----------
+    comparisons, scores : sequence of dict
+        Rows of the tables.
+
+    Yields
+    ------
+    dict
+        ``predictor``, ``compared_with``, ``score``, ``own`` and ``other`` (means over contrasts), ``better``,
+        ``worse`` (p after FDR under ``ALPHA``) and ``n_contrasts``, and ``verdict``: better or
+        worse if one of both outnumbers all the rest, else mixed.
+    """
+    pairs = dict.fromkeys((row["predictor"], row["compared_with"]) for row in comparisons)
+    for score, (name, other) in ((score, pair) for pair in pairs for score in JUDGED):
+        rows = [
+            row
+            for row in comparisons
+            if (row["predictor"], row["compared_with"], row["score"]) == (name, other, score)
+        ]
+        if not rows:
+            continue
+        labels = {row["contrast"] for row in rows}
+        means = {
+            who: _mean(
+                row["value"]
+                for row in scores
+                if (row["predictor"], row["score"]) == (who, score) and row["contrast"] in labels
+            )
+            for who in (name, other)
+        }
+        sure = [row["mean_difference"] for row in rows if row["p_fdr"] < ALPHA]
+        better, worse = (sum(sign * one > 0 for one in sure) for sign in (1, -1))
+        yield {
+            "predictor": name,
+            "compared_with": other,
+            "score": score,
+            "own": means[name],
+            "other": means[other],
+            "better": better,
+            "worse": worse,
+            "n_contrasts": len(rows),
+            "verdict": _verdict(better, worse, len(rows)),
+        }
+
+
+def _verdict(better: int, worse: int, n_contrasts: int) -> str:
+    if max(better, worse) > n_contrasts / 2:
+        return "better" if better > worse else "worse"
+    return "mixed" if better or worse else "not told apart"
 
 
 def _by_contrast(scores: Sequence[Row]) -> dict[str, dict[str, Any]]:
