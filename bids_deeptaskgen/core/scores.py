@@ -34,7 +34,7 @@ class Rows(Protocol):
 MAX_EVERYBODY = 2000
 N_SAMPLED_OTHERS = 1000
 # So many pairs of a person and somebody else say what residual r is by chance.
-N_OTHER_PAIRS = 500
+N_OTHER_PAIRS = 150
 # Under this mean r of people with their own prediction, a ratio to it says nothing.
 LEAST_DIAGONAL = 0.1
 
