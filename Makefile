@@ -13,7 +13,7 @@ ENGINE ?= docker
 IMAGE ?= bids_deeptaskgen:latest
 SIF ?= bids_deeptaskgen.sif
 # Where benchmarks keep their data; a run that was broken off goes on there.
-BENCHMARKS ?= benchmarks/work
+BENCHMARKS ?= benchmarks/runs
 # .git does not travel into the images, so the version is asked here and handed over.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
