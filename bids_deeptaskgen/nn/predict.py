@@ -13,7 +13,7 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.bundle import Bundle, unmask
 from bids_deeptaskgen.nn.fold import folded
 from bids_deeptaskgen.nn.unet import UNet, state_faults
-from bids_deeptaskgen.nn.voxelwise import is_supported, voxelwise
+from bids_deeptaskgen.nn.voxelwise import Voxelwise, is_supported
 
 Floats = NDArray[np.float32]
 
@@ -32,6 +32,8 @@ class Network:
         Voxels of the connectome; voxels that are predicted.
     shown : boolean array of shape (n_brain_voxels,)
         Which voxels of the connectome the network sees; the others are zero to it.
+    voxelwise : Voxelwise or None
+        The same network on a CPU, faster; None if it is not of that kind or elsewhere.
     """
 
     module: UNet
@@ -39,6 +41,7 @@ class Network:
     brain_mask: NDArray[np.bool_]
     output_mask: NDArray[np.bool_]
     shown: NDArray[np.bool_]
+    voxelwise: Voxelwise | None
 
 
 def resolve_device(name: str) -> torch.device:
@@ -160,9 +163,20 @@ def make_network(
     Network
     """
     shown = output_mask[brain_mask] if input_mask == "gm" else np.ones(int(brain_mask.sum()), bool)
-    fast = folded(module).to(device)
+    where = torch.device(device)
+    fast = folded(module).to(where)
     convert_conv3d_weight_memory_format(fast, torch.channels_last_3d)
-    return Network(fast, torch.device(device), brain_mask, output_mask, shown)
+    voxelwise = None
+    if where.type == "cpu" and is_supported(fast):
+        inside = torch.from_numpy(_scattered(shown, brain_mask))
+        voxelwise = Voxelwise(fast, inside, torch.from_numpy(output_mask))
+    return Network(fast, where, brain_mask, output_mask, shown, voxelwise)
+
+
+def _scattered(shown: NDArray[np.bool_], brain_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    inside = brain_mask.copy()
+    inside[brain_mask] = shown
+    return inside
 
 
 def predict(network: Network, connectome: ArrayLike) -> Floats:
@@ -235,27 +249,21 @@ def predict_windows(network: Network, connectomes: Iterable[Floats]) -> tuple[Fl
 def _predict_voxels(network: Network, connectome: Floats) -> Floats:
     """One pass of the network: (n_rois, n_brain_voxels) to (n_contrasts, n_output_voxels)."""
     _check_connectome(network, connectome)
-    wanted = torch.from_numpy(network.output_mask).to(network.device)
-    box, inside = _network_input(network, connectome)
-    if network.device.type == "cpu" and is_supported(network.module):
-        maps = voxelwise(network.module, box, inside, wanted)
+    rows = torch.from_numpy(np.asarray(connectome, np.float32).T[network.shown]).to(network.device)
+    if network.voxelwise:
+        maps = network.voxelwise(rows)
     else:
+        inside, wanted = (
+            torch.from_numpy(mask).to(network.device)
+            for mask in (_scattered(network.shown, network.brain_mask), network.output_mask)
+        )
+        box = torch.zeros((*inside.shape, rows.shape[1]), device=network.device)  # channels last
+        box[inside] = rows
         with _exact_float32():
-            features = network.module.features(box[None])[0]
+            features = network.module.features(box.permute(3, 0, 1, 2)[None])[0]
             # The last layer works voxel by voxel, so only the voxels that are wanted go through it.
             maps = network.module.head(features.permute(1, 2, 3, 0)[wanted])  # (n_output_voxels, n_contrasts)
     return np.ascontiguousarray(maps.T.cpu().numpy())
-
-
-def _network_input(network: Network, connectome: Floats) -> tuple[torch.Tensor, torch.Tensor]:
-    """Lay the connectome into its box, (n_rois, x, y, z) stored channels last; say which voxels are shown."""
-    shown = network.brain_mask.copy()
-    shown[network.brain_mask] = network.shown
-    inside = torch.from_numpy(shown).to(network.device)
-    rows = torch.from_numpy(np.asarray(connectome, np.float32).T[network.shown]).to(network.device)
-    box = torch.zeros((*inside.shape, rows.shape[1]), device=network.device)
-    box[inside] = rows
-    return box.permute(3, 0, 1, 2), inside
 
 
 def _check_connectome(network: Network, connectome: Floats) -> None:

@@ -1,12 +1,14 @@
 """The published network on a CPU, with the work that the wanted voxels need and no more.
 
-Maps are matrices here, (n_voxels, n_channels): a convolution gathers the rows of the voxels at each of its
-27 offsets and multiplies them, for chosen voxels only. The network is shown zeros outside the brain and is
-asked for grey matter, so that about half of the arithmetic of its two largest layers would be for nothing.
-What is left is done as matrix products, which a CPU does faster than 3-D convolutions. `UNet.features` is
-its plain twin.
+Maps are matrices here, (n_voxels, n_channels), and a convolution gathers, for each voxel that it must compute,
+the rows of its neighbours and multiplies them. The network is shown zeros outside the brain and is asked for
+grey matter, so that about half of the arithmetic of its largest layers would be for nothing, and a CPU does
+matrix products faster than 3-D convolutions. Which rows are needed depends on the masks alone: it is worked out
+once. `UNet.features` is the plain twin.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import cast
 
@@ -17,7 +19,7 @@ from torch.nn import functional as F
 from bids_deeptaskgen.nn.unet import AttentionGate, Block, UNet
 
 # Voxels that are multiplied at a time: their rows stay in the caches.
-N_PER_PRODUCT = 2048
+N_PER_PRODUCT = 1024
 
 Size = tuple[int, int, int]
 
@@ -30,122 +32,326 @@ def is_supported(network: UNet) -> bool:
     return gates and up and config.n_conv == 1 and not config.batch_norm
 
 
-class Padded:
-    """A map with a rim of zeros, as a matrix of rows that lie beside each other.
-
-    Parameters
-    ----------
-    size : tuple of int
-        Voxels along each axis, without the rim.
-    n_channels : int
-    """
-
-    def __init__(self, size: Size, n_channels: int) -> None:
-        self.size = size
-        x, y, z = (n + 2 for n in size)
-        self.box = torch.zeros((x, y, z, n_channels))
-        self.rows = self.box.view(-1, n_channels)
-        self.inner = self.box[1:-1, 1:-1, 1:-1]
-        # How far away in `rows` the voxel at each offset of a 3x3x3 kernel lies.
-        self.steps = [(i * y + j) * z + k for i, j, k in product((-1, 0, 1), repeat=3)]
-
-    def places(self, wanted: Tensor) -> Tensor:
-        """Find the rows of voxels: boolean (x, y, z) to integer (n_wanted,)."""
-        return F.pad(wanted, (1, 1) * 3).flatten().nonzero()[:, 0]
-
-    def convolve(self, layer: nn.Conv3d, places: Tensor) -> Tensor:
-        """Apply a 3x3x3 convolution and ReLU at some voxels: (n_places,) to (n_places, out_channels)."""
-        n_out, n_in = layer.weight.shape[:2]
-        kernels = layer.weight.detach().permute(2, 3, 4, 1, 0).reshape(27, n_in, n_out).contiguous()
-        out = cast(Tensor, layer.bias).detach().repeat(len(places), 1)
-        room = self.rows.new_empty((min(N_PER_PRODUCT, len(places)), n_in))
-        for start in range(0, len(places), N_PER_PRODUCT):
-            part, total = (rows[start : start + N_PER_PRODUCT] for rows in (places, out))
-            gathered = room[: len(part)]
-            for step, kernel in zip(self.steps, kernels, strict=True):
-                torch.index_select(self.rows, 0, part + step, out=gathered)
-                total.addmm_(gathered, kernel)
-        return F.relu_(out)
-
-
-def voxelwise(network: UNet, box: Tensor, shown: Tensor, wanted: Tensor) -> Tensor:
-    """Predict the wanted voxels of one person.
+class Voxelwise:
+    """A network that computes the voxels of one mask from those of another.
 
     Parameters
     ----------
     network : UNet
         One that `is_supported`, on the CPU.
-    box : tensor of shape (n_rois, x, y, z)
-        Connectome, zero outside `shown`.
     shown, wanted : boolean tensor of shape (x, y, z)
-        Voxels that the network is shown; voxels that are predicted.
-
-    Returns
-    -------
-    tensor of shape (n_wanted, n_contrasts)
+        Voxels that the network is shown, zero to it elsewhere; voxels that are predicted.
     """
-    wanted_at = _wanted_at_levels(wanted, len(network.downs))
-    skips = [_first_block(_convolution(network.in_block), box, shown)]  # maps are (x, y, z, n) from here on
-    for down in network.downs:
-        skips.append(_dense(down, pooled(skips[-1])))
-    x = _dense(network.bottleneck, pooled(skips[-1]))
-    blocks = [*network.ups, network.out_block[0]]
-    for upscale, gate, block in zip(network.upscale, network.attention_gates, blocks, strict=True):
-        skip, target = skips.pop(), wanted_at.pop()
+
+    def __init__(self, network: UNet, shown: Tensor, wanted: Tensor) -> None:
+        self.network = network
+        # Far from what is shown, all voxels of the first block are alike: its bias is all that they get.
+        self.reached = dilated(shown)
+        self.first = Convolution(_convolution(network.in_block), self.reached)
+        self.shown_at = self.first.rows_of(shown)
+        blocks = [*network.ups, network.out_block[0]]
+        stages = list(zip(network.upscale, network.attention_gates, blocks, strict=True))
+        self.up: list[Up] = []
+        for upscale, gate, block in reversed(stages):
+            layers = (cast(nn.ConvTranspose3d, upscale), cast(AttentionGate, gate), _convolution(block))
+            self.up.insert(0, Up(*layers, wanted))
+            wanted = self.up[0].needed
+
+    def __call__(self, connectome: Tensor) -> Tensor:
+        """Predict one person.
+
+        Parameters
+        ----------
+        connectome : tensor of shape (n_shown, n_rois)
+
+        Returns
+        -------
+        tensor of shape (n_wanted, n_contrasts)
+        """
+        rows = connectome.new_zeros((self.first.n_rows, connectome.shape[1]))
+        rows[self.shown_at] = connectome
+        skip = F.relu(self.first.products.bias).repeat(*self.reached.shape, 1)
+        skip[self.reached] = self.first(rows)
+        skips = [skip]  # maps are (x, y, z, n_channels)
+        for down in self.network.downs:
+            skips.append(_dense(down, pooled(skips[-1])))
+        x = _dense(self.network.bottleneck, pooled(skips[-1])).flatten(0, 2)
+        for stage in self.up:
+            x = stage(x, skips.pop().flatten(0, 2))
+        return self.network.head(x)
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A part of a convolution: some rows that lie beside each other, times a matrix.
+
+    Attributes
+    ----------
+    starts : integer tensor of shape (n_voxels,)
+        The first of these rows, for each voxel that is computed.
+    kernel : tensor of shape (n_beside * n_in, n_out)
+    """
+
+    starts: Tensor
+    kernel: Tensor
+
+
+class Products:
+    """A convolution as a sum of matrix products.
+
+    Parameters
+    ----------
+    taps : sequence of Tap
+    bias : tensor of shape (n_out,)
+    """
+
+    def __init__(self, taps: Sequence[Tap], bias: Tensor) -> None:
+        self.taps, self.bias = taps, bias
+
+    def __call__(self, rows: Tensor, out: Tensor) -> None:
+        """Compute voxels: rows (n_rows, n_in) to out (n_voxels, n_out)."""
+        n_in = rows.shape[1]
+        for start in range(0, len(out), N_PER_PRODUCT):
+            total: Tensor = out[start : start + N_PER_PRODUCT]
+            before = self.bias
+            for tap in self.taps:
+                # Rows that lie beside each other are one longer row: fewer and larger products.
+                width = len(tap.kernel)
+                beside = rows.as_strided((len(rows) - width // n_in + 1, width), (n_in, 1))
+                gathered = beside.index_select(0, tap.starts[start : start + N_PER_PRODUCT])
+                before = torch.addmm(before, gathered, tap.kernel, out=total)
+
+
+class Convolution:
+    """A 3x3x3 convolution and ReLU at the voxels of a mask.
+
+    Its input has a row for each of these voxels and their neighbours, in the order of the box and with those
+    outside of it, which are zero.
+
+    Parameters
+    ----------
+    layer : Conv3d
+    target : boolean tensor of shape (x, y, z)
+    """
+
+    def __init__(self, layer: nn.Conv3d, target: Tensor) -> None:
+        self.near = dilated(padded(target))
+        self.n_rows = int(self.near.sum())
+        self.n_voxels = int(target.sum())
+        row_of = self.near.flatten().cumsum(0, dtype=torch.int32) - 1
+        n_out, n_in = layer.weight.shape[:2]
+        kernels = layer.weight.detach().permute(2, 3, 4, 1, 0).reshape(9, 3 * n_in, n_out).contiguous()
+        places = padded(target).flatten().nonzero()[:, 0]
+        y, z = self.near.shape[1:]
+        # The three neighbours along z have rows beside each other.
+        steps = [(i * y + j) * z - 1 for i, j in product((-1, 0, 1), repeat=2)]
+        taps = [Tap(row_of[places + step], kernel) for step, kernel in zip(steps, kernels, strict=True)]
+        self.products = Products(taps, cast(Tensor, layer.bias).detach())
+
+    def rows_of(self, mask: Tensor) -> Tensor:
+        """Find the rows of voxels of the box: boolean (x, y, z) to integer (n,)."""
+        return padded(mask)[self.near].nonzero()[:, 0]
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Compute the voxels, (n_rows, n_in) to (n_voxels, n_out)."""
+        out = rows.new_empty((self.n_voxels, len(self.products.bias)))
+        self.products(rows, out)
+        return F.relu_(out)
+
+
+class Up:
+    """A step from a coarse level to the voxels of a mask on the next finer one.
+
+    Parameters
+    ----------
+    upscale : ConvTranspose3d
+    gate : AttentionGate
+    block : Conv3d
+        That of the block which joins both ways.
+    target : boolean tensor of shape (x, y, z)
+
+    Attributes
+    ----------
+    needed : boolean tensor of shape (x // 2, y // 2, z // 2)
+        Voxels of the coarse level that matter.
+    """
+
+    def __init__(
+        self, upscale: nn.ConvTranspose3d, gate: AttentionGate, block: nn.Conv3d, target: Tensor
+    ) -> None:
+        self.gate = gate
+        self.convolution = Convolution(block, target)
         size = cast(Size, tuple(target.shape))
-        coarse = shrunk(upsampled(cast(nn.ConvTranspose3d, upscale), x), size)
-        rows = _last_of_level(cast(AttentionGate, gate), _convolution(block), coarse, skip, target)
-        del skip, coarse
-        x = rows.new_zeros((*size, rows.shape[1]))
-        x[target] = rows
-    return network.head(rows)
+        at = self.convolution.near.nonzero() - 1
+        self.outside = ((at < 0) | (at >= torch.tensor(size))).any(1).nonzero()[:, 0]
+        at[self.outside] = 0  # any that is there; what it gives is set to zero
+        self.skip_at = _flat(at, size)
+        self.resizing = Resizing(at, size)
+        self.upsampling = Upsampling(upscale, self.resizing.read, cast(Size, tuple(n // 2 for n in size)))
+        self.needed = self.upsampling.needed
+
+    def __call__(self, coarse: Tensor, skip: Tensor) -> Tensor:
+        """Compute the target's voxels.
+
+        Parameters
+        ----------
+        coarse : tensor of shape (n_needed or all voxels of the coarse level, n_in)
+        skip : tensor of shape (x * y * z, n_skip)
+
+        Returns
+        -------
+        tensor of shape (n_target, n_out)
+        """
+        upsampled = self.upsampling(coarse)
+        n = skip.shape[1]
+        joined = skip.new_empty((self.convolution.n_rows, 2 * n))
+        for start in range(0, len(joined), N_PER_PRODUCT):
+            part = slice(start, start + N_PER_PRODUCT)
+            below = self.resizing(upsampled, part)
+            joined[part, :n] = below
+            joined[part, n:] = gated(self.gate, below, skip.index_select(0, self.skip_at[part]))
+        joined[self.outside] = 0
+        return self.convolution(joined)
 
 
-def _last_of_level(
-    gate: AttentionGate, layer: nn.Conv3d, coarse: Tensor, skip: Tensor, target: Tensor
-) -> Tensor:
-    """Join what comes from below with the gated skip, and convolve both at the voxels of the target."""
-    near = dilated(target)
-    joined = Padded(cast(Size, tuple(target.shape)), 2 * skip.shape[-1])
-    joined.rows[joined.places(near)] = _joined(gate, coarse[near], skip[near])
-    return joined.convolve(layer, joined.places(target))
+class Resizing:
+    """Linear interpolation to as many voxels or one less along each axis, at some voxels.
+
+    The n points of the result lie at i + (i + 0.5) / n among those of the n + 1 that there are.
+
+    Parameters
+    ----------
+    at : integer tensor of shape (n_voxels, 3)
+    size : tuple of int
+        Voxels along each axis; before, there are twice those of the coarse level, and one.
+
+    Attributes
+    ----------
+    read : integer tensor of shape (n_read, 3)
+        Voxels that are needed, in the order in which they are wanted.
+    """
+
+    def __init__(self, at: Tensor, size: Size) -> None:
+        before = cast(Size, tuple(n // 2 * 2 + 1 for n in size))
+        shrinks = [n < m for n, m in zip(size, before, strict=True)]
+        share = (at + 0.5) / torch.tensor(size)
+        corners, weights = [], []
+        for corner in product(*((0, 1) if shrinks_here else (0,) for shrinks_here in shrinks)):
+            step = torch.tensor(corner)
+            weight = torch.where(step > 0, share, 1 - share)[:, torch.tensor(shrinks)].prod(1)
+            corners.append(_flat(at + step, before))
+            weights.append(weight[:, None])
+        marked = torch.zeros(before[0] * before[1] * before[2], dtype=torch.bool)
+        marked[torch.cat(corners)] = True
+        row_of = marked.cumsum(0, dtype=torch.int32) - 1
+        self.read = marked.view(before).nonzero()
+        self.corners = [(row_of[corner], weight) for corner, weight in zip(corners, weights, strict=True)]
+
+    def __call__(self, rows: Tensor, part: slice) -> Tensor:
+        """Interpolate some of the voxels, (n_read, n) to (n_part, n)."""
+        (first, weight), *others = self.corners
+        total = rows.index_select(0, first[part]).mul_(weight[part])
+        for corner, weight in others:
+            total.addcmul_(rows.index_select(0, corner[part]), weight[part])
+        return total
+
+
+class Upsampling:
+    """A transposed 3x3x3 convolution of stride 2 at some voxels of its result.
+
+    Along an axis, voxel 2i has the coarse voxels i - 1 and i, by the last and the first third of the kernel;
+    voxel 2i + 1 has voxel i, by the middle one.
+
+    Parameters
+    ----------
+    layer : ConvTranspose3d
+    wanted : integer tensor of shape (n_wanted, 3)
+        Voxels among (2x + 1, 2y + 1, 2z + 1).
+    size : tuple of int
+        (x, y, z), that of the coarse level.
+
+    Attributes
+    ----------
+    needed : boolean tensor of shape (x, y, z)
+        Voxels of the coarse level that matter.
+    """
+
+    def __init__(self, layer: nn.ConvTranspose3d, wanted: Tensor, size: Size) -> None:
+        kernels = layer.weight.detach().permute(2, 3, 4, 0, 1)  # (3, 3, 3, n_in, n_out)
+        self.n_wanted = len(wanted)
+        around = cast(Size, tuple(n + 2 for n in size))
+        needed = torch.zeros(around, dtype=torch.bool)
+        self.classes: list[tuple[Tensor, Products]] = []
+        for parity in product((0, 1), repeat=3):
+            members = (wanted % 2 == torch.tensor(parity)).all(1).nonzero()[:, 0]
+            at = wanted[members] // 2 + 1  # in the box with a rim
+            taps = []
+            across = [((1, 0),) if odd else ((0, 0), (2, -1)) for odd in parity[:2]]
+            for (i, step_x), (j, step_y) in product(*across):
+                # Of two rows beside each other, the first is the coarse voxel before.
+                along = (1,) if parity[2] else (2, 0)
+                first = at + torch.tensor([step_x, step_y, 1 - len(along)])
+                for n in range(len(along)):
+                    needed[(first + torch.tensor([0, 0, n])).unbind(1)] = True
+                kernel = torch.cat([kernels[i, j, k] for k in along])
+                taps.append(Tap(_flat(first, around).int(), kernel))
+            self.classes.append((members, Products(taps, cast(Tensor, layer.bias).detach())))
+        self.needed = needed[1:-1, 1:-1, 1:-1]
+        self.all_at, self.needed_at = (
+            padded(mask).flatten().nonzero()[:, 0] for mask in (torch.ones(size, dtype=torch.bool), self.needed)
+        )
+        self.n_around = needed.numel()
+
+    def __call__(self, coarse: Tensor) -> Tensor:
+        """Compute the wanted voxels.
+
+        Parameters
+        ----------
+        coarse : tensor of shape (n_needed or x * y * z, n_in)
+
+        Returns
+        -------
+        tensor of shape (n_wanted, n_out)
+        """
+        rows = coarse.new_zeros((self.n_around, coarse.shape[1]))
+        rows[self.needed_at if len(coarse) == len(self.needed_at) else self.all_at] = coarse
+        n_out = len(self.classes[0][1].bias)
+        out = coarse.new_empty((self.n_wanted, n_out))
+        for members, products in self.classes:
+            of_class = coarse.new_empty((len(members), n_out))
+            products(rows, of_class)
+            out[members] = of_class
+        return out
+
+
+def gated(gate: AttentionGate, coarse: Tensor, skip: Tensor) -> Tensor:
+    """Weigh the skip's rows by those of the coarse level, two of (n_voxels, n) to one; the skip is changed.
+
+    A projection of single voxels may as well come after the resizing as before it.
+    """
+
+    def project(layer: nn.Module, rows: Tensor) -> Tensor:
+        convolution = cast(nn.Conv3d, layer)
+        return F.linear(rows, convolution.weight.flatten(1), convolution.bias)
+
+    projected = project(gate.W_x, skip)
+    weight = torch.sigmoid(project(gate.psi[0], F.relu_(project(gate.W_g, coarse).add_(projected))))
+    return projected.mul_(weight)
+
+
+def padded(mask: Tensor) -> Tensor:
+    """Put a rim of False around a mask, (x, y, z) to (x + 2, y + 2, z + 2)."""
+    return F.pad(mask, (1, 1) * 3)
 
 
 def dilated(mask: Tensor) -> Tensor:
     """Add the neighbours of a mask's voxels, (x, y, z)."""
-    return F.max_pool3d(mask[None].float(), 3, stride=1, padding=1)[0] > 0
-
-
-def _wanted_at_levels(wanted: Tensor, n_levels: int) -> list[Tensor]:
-    """Say which voxels each level on the way up must have, from the finest."""
-    levels = [wanted]
-    for _ in range(n_levels):
-        # A voxel of the coarser level reaches two of the finer one and the next; resizing adds a neighbour.
-        reached = F.pad(dilated(dilated(levels[-1])), (0, 2) * 3)[None].float()
-        coarse = F.max_pool3d(reached, 3, stride=2)[0] > 0
-        size = [n // 2 for n in levels[-1].shape]
-        levels.append(coarse[: size[0], : size[1], : size[2]])
-    return levels
-
-
-def _first_block(layer: nn.Conv3d, box: Tensor, shown: Tensor) -> Tensor:
-    """Compute the first block, (x, y, z, n): far from what is shown, all voxels are alike."""
-    padded = Padded(cast(Size, tuple(shown.shape)), box.shape[0])
-    padded.inner.copy_(box.permute(1, 2, 3, 0))
-    near = dilated(shown)
-    out = F.relu(cast(Tensor, layer.bias).detach()).repeat(*shown.shape, 1)
-    out[near] = padded.convolve(layer, padded.places(near))
-    return out
-
-
-def _convolution(block: nn.Module) -> nn.Conv3d:
-    return cast(nn.Conv3d, cast(Block, block).conv[0])
-
-
-def _dense(block: nn.Module, x: Tensor) -> Tensor:
-    """Apply a block as it is to all voxels of (x, y, z, n)."""
-    out: Tensor = block(x.permute(3, 0, 1, 2)[None])
-    return out[0].permute(1, 2, 3, 0)
+    for axis, n in enumerate(mask.shape):
+        wider = mask.clone()
+        wider.narrow(axis, 0, n - 1).logical_or_(mask.narrow(axis, 1, n - 1))
+        wider.narrow(axis, 1, n - 1).logical_or_(mask.narrow(axis, 0, n - 1))
+        mask = wider
+    return mask
 
 
 def pooled(x: Tensor) -> Tensor:
@@ -158,45 +364,17 @@ def pooled(x: Tensor) -> Tensor:
     return x
 
 
-def upsampled(layer: nn.ConvTranspose3d, x: Tensor) -> Tensor:
-    """Apply a transposed 3x3x3 convolution of stride 2, as 27 matrix products.
-
-    Returns
-    -------
-    tensor of shape (2x + 1, 2y + 1, 2z + 1, n_out)
-    """
-    size = x.shape[:3]
-    rows = x.reshape(-1, x.shape[3])
-    kernels = layer.weight.detach().permute(2, 3, 4, 0, 1)  # (3, 3, 3, n_in, n_out)
-    out = cast(Tensor, layer.bias).detach().repeat(*(2 * n + 1 for n in size), 1)
-    for i, j, k in product(range(3), repeat=3):
-        part = (rows @ kernels[i, j, k]).view(*size, -1)
-        out[i : i + 2 * size[0] : 2, j : j + 2 * size[1] : 2, k : k + 2 * size[2] : 2] += part
-    return out
+def _flat(at: Tensor, size: Size) -> Tensor:
+    """Number voxels of a box in its order, (n_voxels, 3) to (n_voxels,)."""
+    x, y, z = at.unbind(1)
+    return (x * size[1] + y) * size[2] + z
 
 
-def shrunk(x: Tensor, size: Size) -> Tensor:
-    """Bring (x, y, z, n) to a size that is the same or one less along each axis, by linear interpolation.
-
-    The n points of the result lie at i + (i + 0.5) / n among those of the n + 1 that there are.
-    """
-    for axis, n in enumerate(size):
-        if x.shape[axis] > n:
-            share = ((torch.arange(n) + 0.5) / n).view(*(n if one == axis else 1 for one in range(4)))
-            x = torch.lerp(x.narrow(axis, 0, n), x.narrow(axis, 1, n), share)
-    return x
+def _convolution(block: nn.Module) -> nn.Conv3d:
+    return cast(nn.Conv3d, cast(Block, block).conv[0])
 
 
-def _joined(gate: AttentionGate, coarse: Tensor, skip: Tensor) -> Tensor:
-    """Put coarse and gated rows side by side: two of (n_voxels, n) to (n_voxels, 2n).
-
-    A projection of single voxels may as well come after the resizing as before it.
-    """
-
-    def project(layer: nn.Module, rows: Tensor) -> Tensor:
-        convolution = cast(nn.Conv3d, layer)
-        return F.linear(rows, convolution.weight.flatten(1), convolution.bias)
-
-    projected = project(gate.W_x, skip)
-    weight = torch.sigmoid(project(gate.psi[0], F.relu_(project(gate.W_g, coarse).add_(projected))))
-    return torch.cat([coarse, projected.mul_(weight)], dim=1)
+def _dense(block: nn.Module, x: Tensor) -> Tensor:
+    """Apply a block as it is to all voxels of (x, y, z, n)."""
+    out: Tensor = block(x.permute(3, 0, 1, 2)[None])
+    return out[0].permute(1, 2, 3, 0).contiguous()

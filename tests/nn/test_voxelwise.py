@@ -7,7 +7,14 @@ from torch import nn
 from bids_deeptaskgen.nn.architecture import Architecture
 from bids_deeptaskgen.nn.fold import folded
 from bids_deeptaskgen.nn.unet import UNet
-from bids_deeptaskgen.nn.voxelwise import dilated, is_supported, pooled, shrunk, upsampled, voxelwise
+from bids_deeptaskgen.nn.voxelwise import (
+    Resizing,
+    Upsampling,
+    Voxelwise,
+    dilated,
+    is_supported,
+    pooled,
+)
 
 
 def network_of(**changes):
@@ -31,6 +38,11 @@ def masks(size, share):
     return shown, shown & (torch.rand(size) < share)
 
 
+def predicted(network, box, shown, wanted):
+    """What is computed from the shown voxels of (n_rois, x, y, z)."""
+    return Voxelwise(network, shown, wanted)(box[:, shown].T.contiguous())
+
+
 @pytest.mark.parametrize("size", [(12, 14, 11), (19, 23, 18), (13, 16, 9)])
 @pytest.mark.parametrize("max_level", [1, 2])
 @pytest.mark.parametrize("share", [0.5, 0.02])
@@ -40,7 +52,7 @@ def test_the_wanted_voxels_are_those_of_the_plain_network(size, max_level, share
     shown, wanted = masks(size, share)
     box = torch.randn(5, *size) * shown
     plain = network(box[None])[0].permute(1, 2, 3, 0)
-    found = voxelwise(folded(network), box, shown, wanted)
+    found = predicted(folded(network), box, shown, wanted)
     assert found.shape == (int(wanted.sum()), 3)
     torch.testing.assert_close(found, plain[wanted], rtol=0, atol=1e-5 * float(plain.std()))
 
@@ -52,21 +64,37 @@ def test_one_corner_of_the_box_may_be_all_that_is_wanted():
     wanted[0, 0, 0] = wanted[-1, -1, -1] = True
     box = torch.randn(5, *size)
     plain = network(box[None])[0].permute(1, 2, 3, 0)[wanted]
-    torch.testing.assert_close(voxelwise(folded(network), box, shown, wanted), plain, rtol=0, atol=1e-5)
+    torch.testing.assert_close(predicted(folded(network), box, shown, wanted), plain, rtol=0, atol=1e-5)
 
 
 @torch.inference_mode()
-def test_products_of_matrices_upsample_as_a_transposed_convolution_does():
+@pytest.mark.parametrize("share", [1, 0.3])
+def test_products_of_matrices_upsample_as_a_transposed_convolution_does(share):
+    torch.manual_seed(1)
     layer, x = nn.ConvTranspose3d(6, 4, kernel_size=3, stride=2), torch.randn(1, 6, 3, 5, 4)
-    found = upsampled(layer, x[0].permute(1, 2, 3, 0))
-    torch.testing.assert_close(found.permute(3, 0, 1, 2)[None], layer(x))
+    at = (torch.rand(7, 11, 9) < share).nonzero()
+    upsampling = Upsampling(layer, at, (3, 5, 4))
+    wanted = layer(x)[0].permute(1, 2, 3, 0)[at.unbind(1)]
+    rows = x[0].permute(1, 2, 3, 0)
+    torch.testing.assert_close(upsampling(rows.flatten(0, 2)), wanted)
+    torch.testing.assert_close(upsampling(rows[upsampling.needed]), wanted)
+
+
+@torch.inference_mode()
+def test_one_voxel_needs_its_coarse_neighbours_alone():
+    layer = nn.ConvTranspose3d(6, 4, kernel_size=3, stride=2)
+    needed = Upsampling(layer, torch.tensor([[2, 3, 4]]), (3, 5, 4)).needed
+    assert needed.nonzero().tolist() == [[0, 1, 1], [0, 1, 2], [1, 1, 1], [1, 1, 2]]
 
 
 @pytest.mark.parametrize("size", [(8, 7, 10), (9, 7, 11), (8, 8, 10)])
-def test_shrinking_by_one_voxel_is_trilinear_interpolation(size):
-    x = torch.randn(1, 3, 9, 8, 11)
-    wanted = nn.functional.interpolate(x, size=size, mode="trilinear")
-    torch.testing.assert_close(shrunk(x[0].permute(1, 2, 3, 0), size), wanted[0].permute(1, 2, 3, 0))
+def test_resizing_is_trilinear_interpolation(size):
+    x = torch.randn(1, 3, *(n // 2 * 2 + 1 for n in size))
+    wanted = nn.functional.interpolate(x, size=size, mode="trilinear")[0].permute(1, 2, 3, 0)
+    at = torch.ones(size).nonzero()[::2]
+    resizing = Resizing(at, size)
+    rows = x[0].permute(1, 2, 3, 0)[resizing.read.unbind(1)]
+    torch.testing.assert_close(resizing(rows, slice(0, None)), wanted[at.unbind(1)])
 
 
 def test_pooling_drops_what_is_left_over():
