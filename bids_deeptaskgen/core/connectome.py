@@ -8,18 +8,25 @@ Y - Q Q'Y and T - Q Q'T, and all that is needed of window w are Y_w'T_w, Q_w'Y_w
 """
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import dgemm
 
 Matrix = NDArray[np.float64]
+Value = TypeVar("Value", bound=np.generic)
 
 # What a regression leaves of a voxel below this share of its variance is rounding.
 RESIDUAL_VARIANCE_FLOOR = 1e-8
 # Relative to a voxel's level; float32 data cannot vary by less than 6e-8 of it.
 VALUE_ROUNDING = 1e-10
+# Voxels whose correlations are finished at a time: their products stay in the caches.
+N_PER_PART = 4096
+# The reader is done by then.
+N_FINISHERS = 2
 
 
 @dataclass(frozen=True)
@@ -80,21 +87,34 @@ class Accumulator:
         Orthonormal regressors; the first column is constant (``confounds.Design.basis``).
     n_windows : int
         Contiguous parts of the kept volumes that get a connectome each.
+    places : integer array of shape (n_voxels,), optional
+        Where each voxel stands in what comes out, which is 0 elsewhere; the same order if absent.
+    n_places : int, optional
+        How many voxels come out.
     """
 
-    def __init__(self, projection: Matrix, basis: Matrix, n_windows: int = 1) -> None:
+    def __init__(
+        self,
+        projection: Matrix,
+        basis: Matrix,
+        n_windows: int = 1,
+        places: NDArray[np.intp] | None = None,
+        n_places: int | None = None,
+    ) -> None:
         n_rois, n_voxels = projection.shape
         self.n_kept, rank = basis.shape
         self._projection = projection
         self._basis = basis
         self._bounds = window_bounds(self.n_kept, n_windows)
+        self._places = np.arange(n_voxels) if places is None else places
+        self._n_places = n_voxels if n_places is None else n_places
         self._reference: Matrix | None = None
         self._n_seen = 0
         self._rois = np.empty((self.n_kept, n_rois))
         self._finite = np.ones(n_voxels, dtype=bool)
         # Per window: T'Y, Q'Y and the sum of squares, all after the reference is taken off.
-        self._products = np.zeros((n_windows, n_rois, n_voxels))
-        self._loadings = np.zeros((n_windows, rank, n_voxels))
+        self._products = [np.zeros((n_rois, n_voxels)) for _ in range(n_windows)]
+        self._loadings = [np.zeros((rank, n_voxels)) for _ in range(n_windows)]
         self._squares = np.zeros((n_windows, n_voxels))
 
     def add(self, voxels: Matrix) -> None:
@@ -105,14 +125,16 @@ class Accumulator:
         voxels : float64 array of shape (n, n_voxels), C order
             In units of the data. Used as scratch: its contents are changed.
         """
-        if not np.isfinite(voxels).all():
-            finite = np.isfinite(voxels)
-            self._finite &= finite.all(axis=0)
-            voxels[~finite] = 0.0
         if self._reference is None:
             # Offsets cancel in the end; taking most of them off first keeps the sums small and exact.
-            self._reference = voxels.mean(axis=0)
+            self._reference = np.where(np.isfinite(voxels), voxels, 0).mean(axis=0)
         voxels -= self._reference
+        squares = _sums_of_squares(voxels)
+        if not np.isfinite(squares).all():
+            finite = np.isfinite(voxels)
+            self._finite &= finite.all(axis=0)
+            np.copyto(voxels, -self._reference, where=~finite)  # as if there were 0
+            squares = _sums_of_squares(voxels)
         start, end = self._n_seen, self._n_seen + len(voxels)
         rois = voxels @ self._projection.T
         self._rois[start:end] = rois
@@ -122,11 +144,11 @@ class Accumulator:
                 part, at = voxels[here], slice(start + here.start, start + here.stop)
                 _add_product(self._products[window], rois[here], part)
                 _add_product(self._loadings[window], self._basis[at], part)
-                self._squares[window] += np.einsum("tv,tv->v", part, part)
+                self._squares[window] += squares if len(part) == len(voxels) else _sums_of_squares(part)
         self._n_seen = end
 
     def finish(self) -> RunStatistics:
-        """Finish the algebra.
+        """Finish the algebra; the sums are used up.
 
         Returns
         -------
@@ -140,53 +162,76 @@ class Accumulator:
         if self._n_seen != self.n_kept or self._reference is None:
             message = f"{self._n_seen} volumes were added; the design has {self.n_kept} rows."
             raise ValueError(message)
-        loadings = self._loadings.sum(axis=0)
+        loadings = self._loadings[0]
+        for of_window in self._loadings[1:]:
+            loadings = loadings + of_window
         mean = loadings[0] / np.sqrt(self.n_kept)
-        about_mean = np.maximum(self._squares.sum(axis=0) - self.n_kept * mean**2, 0.0)
-        residual = self._squares.sum(axis=0) - np.einsum("qv,qv->v", loadings, loadings)
+        squares = self._squares.sum(axis=0)
+        about_mean = np.maximum(squares - self.n_kept * mean**2, 0.0)
+        residual = squares - _sums_of_squares(loadings)
         rounding = self.n_kept * (VALUE_ROUNDING * self._reference) ** 2
         has_signal = self._finite & (residual > np.maximum(RESIDUAL_VARIANCE_FLOOR * about_mean, rounding))
         rois = self._rois - self._basis @ (self._basis.T @ self._rois)
+        connectome = np.zeros((len(self._products), rois.shape[1], self._n_places), np.float32)
+        for window, out in enumerate(connectome):
+            self._window(window, loadings, rois, has_signal, out)
         return RunStatistics(
-            connectome=np.stack(
-                [self._window(i, loadings, rois, has_signal) for i in range(len(self._bounds) - 1)]
-            ),
+            connectome=connectome,
             rois=rois,
-            mean=self._reference + mean,
-            sd=np.sqrt(about_mean / max(self.n_kept - 1, 1)),
-            has_signal=has_signal,
+            mean=self._placed(self._reference + mean),
+            sd=self._placed(np.sqrt(about_mean / max(self.n_kept - 1, 1))),
+            has_signal=self._placed(has_signal),
         )
 
+    def _placed(self, values: NDArray[Value]) -> NDArray[Value]:
+        placed = np.zeros(self._n_places, values.dtype)
+        placed[self._places] = values
+        return placed
+
     def _window(
-        self, window: int, loadings: Matrix, rois: Matrix, has_signal: NDArray[np.bool_]
-    ) -> NDArray[np.float32]:
-        """Correlations of one window, of shape (n_rois, n_voxels)."""
+        self,
+        window: int,
+        loadings: Matrix,
+        rois: Matrix,
+        has_signal: NDArray[np.bool_],
+        out: NDArray[np.float32],
+    ) -> None:
+        """Put the correlations of one window into `out`, of shape (n_rois, n_places)."""
         rows = slice(self._bounds[window], self._bounds[window + 1])
         basis, roi_mean = self._basis[rows], rois[rows].mean(axis=0)
         clean = rois[rows] - roi_mean
-        inner = self._loadings[window]
-        constant = basis[0, 0]
+        constant, sums_of_basis, gram = basis[0, 0], basis.sum(axis=0), basis.T @ basis
         # clean'(Y_w - Q_w loadings) with clean = T_w - Q_w Q'T - mean: the last two terms share Q_w'Y_w.
         roi_loadings = self._basis.T @ self._rois
         roi_loadings[0] += roi_mean / constant
-        products = self._products[window]
-        _add_product(products, -roi_loadings, inner)
-        _add_product(products, -(basis.T @ clean), loadings)
-        sums = inner[0] / constant - basis.sum(axis=0) @ loadings
-        squares = self._squares[window] - 2 * np.einsum("qv,qv->v", loadings, inner)
-        squares += np.einsum("qv,qv->v", (basis.T @ basis) @ loadings, loadings)
-        squares -= sums**2 / len(basis)
-        roi_squares = (clean**2).sum(axis=0)
-        usable = has_signal & (squares > RESIDUAL_VARIANCE_FLOOR * self._squares[window])
-        scale = np.zeros_like(squares)
-        scale[usable] = 1 / np.sqrt(squares[usable])
-        products *= scale
+        factors = np.hstack([roi_loadings.T, clean.T @ basis])
         # An ROI that the regressors explain wholly has no correlations, only rounding.
+        roi_squares = (clean**2).sum(axis=0)
         flat = roi_squares <= RESIDUAL_VARIANCE_FLOOR * self._rois[rows].var(axis=0) * len(basis)
-        products[flat] = 0.0
-        products[~flat] /= np.sqrt(roi_squares[~flat])[:, None]
-        connectome: NDArray[np.float32] = products.astype(np.float32)
-        return connectome
+        roi_scale = np.where(flat, 0.0, 1 / np.sqrt(np.where(flat, 1.0, roi_squares)))[:, None]
+
+        def correlate(start: int) -> None:
+            at = slice(start, start + N_PER_PART)
+            inner, whole, total = self._loadings[window][:, at], loadings[:, at], self._squares[window, at]
+            products = self._products[window][:, at] - factors @ np.concatenate([inner, whole])
+            sums = inner[0] / constant - sums_of_basis @ whole
+            squares = total + np.einsum("qv,qv->v", whole, gram @ whole - 2 * inner) - sums**2 / len(basis)
+            usable = has_signal[at] & (squares > RESIDUAL_VARIANCE_FLOOR * total)
+            products *= np.where(usable, 1 / np.sqrt(np.where(usable, squares, 1.0)), 0.0)
+            products *= roi_scale
+            out[:, self._places[at]] = products
+
+        with ThreadPoolExecutor(N_FINISHERS) as pool:
+            list(pool.map(correlate, range(0, len(has_signal), N_PER_PART)))
+        # Several windows of a long run take more memory than all else.
+        self._products[window] = np.empty((0, 0))
+        if len(self._loadings) > 1:
+            self._loadings[window] = np.empty((0, 0))
+
+
+def _sums_of_squares(rows: Matrix) -> Matrix:
+    """Sum the squares of each column."""
+    return np.asarray(np.einsum("tv,tv->v", rows, rows))
 
 
 def _add_product(total: Matrix, left: Matrix, right: Matrix) -> None:

@@ -176,6 +176,20 @@ class Sampler:
         weights /= np.maximum(share, np.finfo(np.float32).tiny)
         return Sampler(self.inside, corners, weights).only(share >= MIN_MASK_SHARE)
 
+    def in_source_order(self) -> "tuple[Sampler, NDArray[np.intp]]":
+        """Take the voxels as they follow each other in the source, which is several times as fast.
+
+        Returns
+        -------
+        sampler : Sampler
+            Gives the voxels in that order.
+        places : integer array of shape (n_inside,)
+            Where each of them stands among the wanted voxels.
+        """
+        order = np.argsort(self.corners[0], kind="stable")
+        weights = None if self.weights is None else self.weights[:, order]
+        return Sampler(self.inside, self.corners[:, order], weights), np.flatnonzero(self.inside)[order]
+
     def take(self, volumes: Iterable[NDArray[np.generic]], out: NDArray[np.float64]) -> None:
         """Sample volumes.
 
@@ -190,11 +204,11 @@ class Sampler:
         with np.errstate(invalid="ignore"):
             for row, volume in zip(out, volumes, strict=True):
                 if self.weights is None:
-                    row[:] = volume[self.corners[0]]
+                    row[:] = volume.take(self.corners[0])
                 else:
                     row[:] = 0
                     for corner, weight in zip(self.corners, self.weights, strict=True):
-                        row += weight * volume[corner]
+                        row += weight * volume.take(corner)
 
 
 def make_sampler(source: Grid, target: Grid, wanted: NDArray[np.bool_], warp: Warp | None = None) -> Sampler:

@@ -1,7 +1,6 @@
 """From the files of a person's runs to connectomes on the model's grid, and what is worth knowing of them."""
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,6 @@ MIN_SIGNAL_SHARE = 0.5
 
 # Interpolation leaves some negative values at the rim of a brain, never in half of it.
 MAX_NEGATIVE_SHARE = 0.5
-
-Value = TypeVar("Value", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -92,32 +89,26 @@ def run_statistics(
     RunStatistics
         On all the model's voxels; those that are not sampled are 0.
     """
-    inside = plan.sampler.inside
-    accumulator = Accumulator(projection[:, inside], plan.basis, n_windows)
+    # In the order of the file, which is read from its first voxel to its last, and not in the model's.
+    sampler, places = plan.sampler.in_source_order()
+    accumulator = Accumulator(projection[:, places], plan.basis, n_windows, places, projection.shape[1])
     series = plan.series
     n_per_block = max(
         1, min(N_PER_BLOCK, int(BLOCK_BYTES / (np.prod(series.grid.shape) * series.dtype.itemsize)))
     )
-    smoother = make_smoother(series, plan.sampler, smoothing_mm) if smoothing_mm else None
-    voxels = np.empty((n_per_block, int(inside.sum())))
+    smoother = make_smoother(series, sampler, smoothing_mm) if smoothing_mm else None
+    voxels = np.empty((n_per_block, len(places)))
     for start, volumes in series.blocks(n_per_block):
         rows = plan.kept[(plan.kept >= start) & (plan.kept < start + len(volumes))] - start
         if len(rows):
             block = voxels[: len(rows)]
             taken = (volumes[row] for row in rows)
-            plan.sampler.take(map(smoother, taken) if smoother else taken, block)
+            sampler.take(map(smoother, taken) if smoother else taken, block)
             if smoother is None and (series.slope, series.inter) != (1.0, 0.0):
                 block *= series.slope
                 block += series.inter
             accumulator.add(block)
-    statistics = accumulator.finish()
-    return RunStatistics(
-        connectome=_spread(statistics.connectome, inside),
-        rois=statistics.rois,
-        mean=_spread(statistics.mean, inside),
-        sd=_spread(statistics.sd, inside),
-        has_signal=_spread(statistics.has_signal, inside),
-    )
+    return accumulator.finish()
 
 
 def _check_signal(session: SessionInputs, share: float) -> None:
@@ -141,15 +132,6 @@ def _check_sign(run: RunInputs, statistics: RunStatistics) -> None:
             "header does that. Re-run what wrote it."
         )
         raise InputError(message)
-
-
-def _spread(values: NDArray[Value], inside: NDArray[np.bool_]) -> NDArray[Value]:
-    """Put values of the sampled voxels among all of the model's, zero elsewhere."""
-    if inside.all():
-        return values
-    spread = np.zeros(values.shape[:-1] + inside.shape, values.dtype)
-    spread[..., inside] = values
-    return spread
 
 
 def connect_person(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
 
 from bids_deeptaskgen.core.grid import MODEL_GRID, make_sampler
 from bids_deeptaskgen.core.niftistream import open_series
@@ -89,17 +90,19 @@ def roi_projection(maps: ArrayLike) -> NDArray[np.float64]:
         )
         raise UserError(message)
     projection /= norms
-    correlations = projection @ projection.T
-    condition = np.linalg.cond(correlations)
-    if not condition <= MAX_CONDITION:
-        message = (
-            f"The {n_rois} ROI maps are nearly linear combinations of each other (condition number "
-            f"{condition:.1e}, at most {MAX_CONDITION:.0e} is allowed), so their series cannot be told "
-            "apart. Remove the maps that repeat others."
-        )
-        raise UserError(message)
-    inverse = np.linalg.inv(correlations) / norms
-    # In place and by pieces: a second matrix of this size is 94 MB for the published model.
-    for start in range(0, n_voxels, 8192):
-        projection[:, start : start + 8192] = inverse @ projection[:, start : start + 8192]
+    # One thread: where others want the cores too, several wait for each other longer than all this takes.
+    with threadpool_limits(limits=1, user_api="blas"):
+        correlations = projection @ projection.T
+        condition = np.linalg.cond(correlations)
+        if not condition <= MAX_CONDITION:
+            message = (
+                f"The {n_rois} ROI maps are nearly linear combinations of each other (condition number "
+                f"{condition:.1e}, at most {MAX_CONDITION:.0e} is allowed), so their series cannot be told "
+                "apart. Remove the maps that repeat others."
+            )
+            raise UserError(message)
+        inverse = np.linalg.inv(correlations) / norms
+        # In place and by pieces: a second matrix of this size is 94 MB for the published model.
+        for start in range(0, n_voxels, 8192):
+            projection[:, start : start + 8192] = inverse @ projection[:, start : start + 8192]
     return projection

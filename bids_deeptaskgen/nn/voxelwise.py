@@ -1,10 +1,10 @@
 """The published network on a CPU, with the work that the wanted voxels need and no more.
 
-Maps are matrices here, (n_voxels, n_channels), and a convolution gathers, for each voxel that it must compute,
-the rows of its neighbours and multiplies them. The network is shown zeros outside the brain and is asked for
-grey matter, so that about half of the arithmetic of its largest layers would be for nothing, and a CPU does
-matrix products faster than 3-D convolutions. Which rows are needed depends on the masks alone: it is worked out
-once. `UNet.features` is the plain twin.
+Maps are matrices here, (n_voxels, n_channels), and a convolution gathers, for each voxel that it must
+compute, the rows of its neighbours and multiplies them. The network is shown zeros outside the brain and is
+asked for grey matter, so that about half of the arithmetic of its largest layers would be for nothing, and a
+CPU does matrix products faster than 3-D convolutions. Which rows are needed depends on the masks alone: it
+is worked out once. `UNet.features` is the plain twin.
 """
 
 from collections.abc import Sequence
@@ -297,8 +297,9 @@ class Upsampling:
                 taps.append(Tap(_flat(first, around).int(), kernel))
             self.classes.append((members, Products(taps, cast(Tensor, layer.bias).detach())))
         self.needed = needed[1:-1, 1:-1, 1:-1]
+        everything = torch.ones(size, dtype=torch.bool)
         self.all_at, self.needed_at = (
-            padded(mask).flatten().nonzero()[:, 0] for mask in (torch.ones(size, dtype=torch.bool), self.needed)
+            padded(mask).flatten().nonzero()[:, 0] for mask in (everything, self.needed)
         )
         self.n_around = needed.numel()
 
@@ -365,7 +366,7 @@ def pooled(x: Tensor) -> Tensor:
 
 
 def _flat(at: Tensor, size: Size) -> Tensor:
-    """Number voxels of a box in its order, (n_voxels, 3) to (n_voxels,)."""
+    """Give voxels their numbers in the order of a box, (n_voxels, 3) to (n_voxels,)."""
     x, y, z = at.unbind(1)
     return (x * size[1] + y) * size[2] + z
 

@@ -1,0 +1,22 @@
+"""Seconds of the parts of a run, told in its log."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+
+@contextmanager
+def told_seconds(part: str) -> Iterator[None]:
+    """Tell the log, where ``-v`` asks for details, how long a block took; nothing if it raises.
+
+    Parameters
+    ----------
+    part : str
+        What is done, e.g. ``sub-01: connectome``.
+    """
+    began = time.perf_counter()
+    yield
+    logger.debug("%s: %.2f s", part, time.perf_counter() - began)
