@@ -102,7 +102,13 @@ def _plain(text: str) -> str:
     return re.sub("[^a-z0-9]", "", text.lower())
 
 
-def choose_contrasts(contrasts: Sequence[Contrast], wanted: Sequence[str]) -> tuple[str, ...]:
+def choose_contrasts(
+    contrasts: Sequence[Contrast],
+    wanted: Sequence[str],
+    *,
+    whose: str = "the model has",
+    listed: str = "deeptaskgen models info lists them all.",
+) -> tuple[str, ...]:
     """Find contrasts by label, published name or task.
 
     Parameters
@@ -111,6 +117,8 @@ def choose_contrasts(contrasts: Sequence[Contrast], wanted: Sequence[str]) -> tu
         What there is.
     wanted : sequence of str
         Labels, published names or tasks, in any case; ``all``, or none, for all of them.
+    whose, listed : str
+        For the error: of what `contrasts` are, and where to see them.
 
     Returns
     -------
@@ -133,8 +141,7 @@ def choose_contrasts(contrasts: Sequence[Contrast], wanted: Sequence[str]) -> tu
         nearest = f"nearest: {', '.join(near)}; " if near else ""
         tasks = ", ".join(dict.fromkeys(one.task for one in contrasts))
         message = (
-            f"--contrasts: {', '.join(unknown)}: the model has no such contrast ({nearest}tasks: {tasks}). "
-            "deeptaskgen models info lists them all."
+            f"--contrasts: {', '.join(unknown)}: {whose} no such contrast ({nearest}tasks: {tasks}). {listed}"
         )
         raise UserError(message)
     return tuple(label for label, own in names.items() if own & asked)

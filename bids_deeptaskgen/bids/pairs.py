@@ -13,7 +13,7 @@ from bids_deeptaskgen.bids.connectomes import ConnectomeFile, read_window
 from bids_deeptaskgen.bids.results import read_tsv
 from bids_deeptaskgen.bids.statmap_images import read_statmaps
 from bids_deeptaskgen.bids.statmaps import StatmapFile
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, UserError
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -164,6 +164,34 @@ def _check_contrasts(pairing: Pairing, contrasts: Sequence[str]) -> None:
             "listed in a table of paths (TSV)."
         )
         raise InputError(message)
+
+
+def participants_table(named: Path | None, statmaps: Path) -> Path | None:
+    """Say which table of participants goes with measured maps.
+
+    Parameters
+    ----------
+    named : Path or None
+        What ``--participants-tsv`` names.
+    statmaps : Path
+        Root of a dataset, or a table of paths, which has none beside it.
+
+    Returns
+    -------
+    Path or None
+        That of a dataset need not be there.
+
+    Raises
+    ------
+    UserError
+        If a table is named that is not there.
+    """
+    if named and not named.is_file():
+        message = f"--participants-tsv {named}: no such file."
+        raise UserError(message)
+    if named or statmaps.is_file():
+        return named
+    return statmaps / "participants.tsv"
 
 
 def read_people(participants: Path | None) -> dict[str, tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Who is trained on, validated on and tested on: kept in a table, and held to the people at hand."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from bids_deeptaskgen.bids.pairs import Pair, shown
 from bids_deeptaskgen.bids.results import read_tsv
 from bids_deeptaskgen.core.draws import SPLITS
 from bids_deeptaskgen.errors import InputError
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 
 def bonds_of(pairs: Sequence[Pair], *, keep_sites: bool = False) -> dict[str, set[str]]:
@@ -46,8 +49,9 @@ def read_split(path: Path, bonds: Mapping[str, Iterable[str]]) -> dict[str, str]
     Raises
     ------
     InputError
-        If it is no such table, or somebody is in two splits, unknown or left out, or people who are tied to
-        each other are in different splits.
+        If it is no such table, or somebody is in two splits or left out, or people who are tied to each other
+        are in different splits. Whoever is in the table and not at hand is told of in the log: people are
+        excluded after a study has divided them.
     """
     split: dict[str, str] = {}
     for number, row in enumerate(read_tsv(path), 2):
@@ -64,19 +68,24 @@ def read_split(path: Path, bonds: Mapping[str, Iterable[str]]) -> dict[str, str]
                 "Nobody may be tested on who was trained on: remove one of the lines."
             )
             raise InputError(message)
-    unknown, left_out = sorted(set(split) - set(bonds)), sorted(set(bonds) - set(split))
-    for people, words in (
-        (unknown, "have no connectomes with task maps"),
-        (left_out, "are not in the table"),
-    ):
-        if people:
-            message = (
-                f"{path}: {len(people)} people {words}: {shown([f'sub-{one}' for one in people])}.\n"
-                "Mend the table, or leave it out to have the people divided anew."
-            )
-            raise InputError(message)
-    _check_together(path, split, bonds)
-    return split
+    left_out, absent = (
+        [f"sub-{one}" for one in sorted(people)]
+        for people in (set(bonds) - set(split), set(split) - set(bonds))
+    )
+    if left_out:
+        message = (
+            f"{path}: {len(left_out)} people are not in the table: {shown(left_out)}.\n"
+            "Mend the table, or leave it out to have the people divided anew."
+        )
+        raise InputError(message)
+    if absent:
+        logger.warning(
+            "%s: %d people in it have no connectomes with task maps, and are left out: %s.",
+            path, len(absent), shown(absent),
+        )  # fmt: skip
+    here = {person: name for person, name in split.items() if person in bonds}
+    _check_together(path, here, bonds)
+    return here
 
 
 def _check_together(path: Path, split: Mapping[str, str], bonds: Mapping[str, Iterable[str]]) -> None:

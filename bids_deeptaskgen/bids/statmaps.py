@@ -216,9 +216,11 @@ def _of_the_model(
     shown = ", ".join(sorted(others)[:10]) + (", ..." if len(others) > 10 else "")
     if not kept:
         message = (
-            f"{source}: the task maps are of contrasts that the model does not have ({shown}); it has "
-            f"{', '.join(one.label for one in contrasts[:10])}{', ...' if len(contrasts) > 10 else ''}.\n"
-            "Write the model's labels into a table of paths (TSV), or train a new head."
+            f"{source}: the task maps are of other contrasts ({shown}) than those that are asked for or that "
+            f"the model has ({', '.join(one.label for one in contrasts[:10])}"
+            f"{', ...' if len(contrasts) > 10 else ''}).\n"
+            "If only the labels differ, write the model's into a table of paths (TSV). To teach a model "
+            "other contrasts, train a new head."
         )
         raise InputError(message)
     if others:

@@ -75,6 +75,9 @@ def run(settings: EvaluateSettings) -> int:
         raise UserError(message)
     study = gather(settings)
     out.mkdir(parents=True, exist_ok=True)
+    # Those of an evaluation that is replaced may be of other people, in another order.
+    for stale in matrix_path(out, "*", "*").parent.glob(matrix_path(out, "*", "*").name):
+        stale.unlink()
     with TemporaryDirectory(prefix=".work_", dir=out) as folder:
         found = _score_all(settings, study, Path(folder))
     facts, tables = _facts(settings, study, found), found.tables

@@ -23,7 +23,12 @@ def choose_averages(
     It is of other people where there are such, else of the model's; None leaves out each tested person.
     """
     bundle = study.bundle
-    known = [one.label for one in bundle.card.contrasts] if bundle and means is not None else []
+    # A fine-tuned model may have contrasts that nobody was measured in: their mean map is 0 throughout.
+    known = (
+        {one.label: mean for one, mean in zip(bundle.card.contrasts, means, strict=True) if mean.any()}
+        if bundle and means is not None
+        else {}
+    )
     others, n_people = (
         averages_of(study.others, study.labels, study.mask)
         if study.others
@@ -34,9 +39,9 @@ def choose_averages(
         if others is not None and n_people[number]:
             whose = f"of {n_people[number]} other people of {settings.baseline_train}"
             chosen.append((others[number], whose))
-        elif bundle and means is not None and label in known:
+        elif bundle and label in known:
             whose = f"of the people that {bundle.card.name} was trained on"
-            chosen.append((means[known.index(label)], whose))
+            chosen.append((known[label], whose))
         else:
             chosen.append((None, "of the tested people themselves, without the one at hand"))
     return chosen

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.names import same_label
 from bids_deeptaskgen.bids.outputs import sidecar_path
-from bids_deeptaskgen.bids.pairs import shown
+from bids_deeptaskgen.bids.pairs import participants_table, shown
 from bids_deeptaskgen.bids.results import read_tsv
 from bids_deeptaskgen.bids.statmaps import StatmapFile, find_statmaps
 from bids_deeptaskgen.commands.maps import Files, read_people
@@ -22,6 +22,7 @@ from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.nn.bundle import Bundle, load_bundle
 from bids_deeptaskgen.resources import find_model
 from bids_deeptaskgen.settings import EvaluateSettings
+from bids_deeptaskgen.settings.workbench import FAMILY_COLUMN
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -110,8 +111,17 @@ def gather(settings: EvaluateSettings) -> Study:
 
     measured = others_maps(settings.measured, settings.measured_session) or {}
     again = settings.retest or (settings.measured if settings.retest_session else None)
-    wanted = choose_contrasts(contrasts, settings.contrasts)
+    wanted = choose_contrasts(
+        contrasts, settings.contrasts, whose="predicted maps are of", listed=f"Predicted: {shown(labels)}."
+    )
     common = tuple(one for one in contrasts if one.label in measured and one.label in wanted)
+    if not common:
+        asked = f" of --contrasts {' '.join(settings.contrasts)}" if settings.contrasts else ""
+        message = (
+            f"No contrast{asked} is both predicted and measured.\n"
+            f"Predicted: {shown(labels)}.\nMeasured: {shown(sorted(measured)) or 'none of these'}."
+        )
+        raise InputError(message)
     people = _people(predicted, measured, common, settings.participant_label)
     if not people:
         message = (
@@ -120,9 +130,14 @@ def gather(settings: EvaluateSettings) -> Study:
             f"Measured: {_told(measured)}.\nPredicted: {_told(next(iter(predicted.values())))}."
         )
         raise InputError(message)
+    absent = [f"sub-{one}" for one in settings.participant_label if one not in people]
+    if absent:
+        logger.warning(
+            "--participant-label: %d people are not both measured and predicted: %s.",
+            len(absent), shown(absent),
+        )  # fmt: skip
     others = others_maps(settings.baseline_train)
-    table = settings.participants_tsv or settings.measured / "participants.tsv"
-    families, has_families = read_families(table, settings.family_column, people)
+    families, has_families = _families(settings, people)
     return Study(
         people=people,
         families=families,
@@ -150,13 +165,26 @@ def made_plainly_by(bundle: Bundle, files: Mapping[str, Sequence[StatmapFile]]) 
         return False
 
 
-def read_families(path: Path, column: str, people: Sequence[str]) -> tuple[NDArray[Any], bool]:
+def _families(settings: EvaluateSettings, people: Sequence[str]) -> tuple[NDArray[Any], bool]:
+    """Read families, and say so where they were asked for and are not there."""
+    table = participants_table(settings.participants_tsv, settings.measured)
+    families, has_families = read_families(table, settings.family_column, people)
+    asked = settings.participants_tsv or settings.family_column != FAMILY_COLUMN
+    if asked and not has_families:
+        logger.warning(
+            "%s: has no column %s (--family-column), so people count as not related.",
+            table or settings.measured, settings.family_column,
+        )  # fmt: skip
+    return families, has_families
+
+
+def read_families(path: Path | None, column: str, people: Sequence[str]) -> tuple[NDArray[Any], bool]:
     """Say which family each person is of.
 
     Parameters
     ----------
-    path : Path
-        Table with ``participant_id``.
+    path : Path or None
+        Table with ``participant_id``; one that is not there says nothing.
     column : str
         Of families; who has none is a family of their own.
     people : sequence of str
@@ -167,12 +195,12 @@ def read_families(path: Path, column: str, people: Sequence[str]) -> tuple[NDArr
     bool
         Whether there was such a column.
     """
-    rows = read_tsv(path)
+    rows = read_tsv(path) if path else []
     of = {(row.get("participant_id") or "").removeprefix("sub-"): row.get(column) for row in rows}
     has_families = any(column in row for row in rows)
     own = [of.get(person) for person in people]
     names = [
-        f"family {name}" if name not in (None, "", "n/a") else f"sub-{person}"
+        f"family {name}" if (name or "").strip().lower() not in ("", "n/a", "nan") else f"sub-{person}"
         for name, person in zip(own, people, strict=True)
     ]
     return np.array(names), has_families

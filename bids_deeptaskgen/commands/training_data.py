@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.connectomes import check_connectomes, find_connectomes, read_window, save_array
 from bids_deeptaskgen.bids.names import parse_name
-from bids_deeptaskgen.bids.pairs import Pair, check_targets, load_targets, make_pairs, shown
+from bids_deeptaskgen.bids.pairs import (
+    Pair,
+    check_targets,
+    load_targets,
+    make_pairs,
+    participants_table,
+    shown,
+)
 from bids_deeptaskgen.bids.splits import bonds_of, read_split
 from bids_deeptaskgen.bids.statmaps import find_statmaps
 from bids_deeptaskgen.contrasts import (
@@ -126,7 +133,10 @@ def measured_contrasts(
     others = [one for one in measured.values() if one not in known]
     if not wanted:
         return tuple(one for one in known if one.label in measured) + tuple(others)
-    chosen = choose_contrasts((*known, *others), wanted)
+    there = shown(sorted(measured))
+    chosen = choose_contrasts(
+        (*known, *others), wanted, whose="task maps and models have", listed=f"Measured: {there}."
+    )
     return tuple(one for one in (*known, *others) if one.label in chosen)
 
 
@@ -180,7 +190,8 @@ def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contr
     check_connectomes(files, bundle.card)
     statmaps = find_statmaps(settings.statmaps, contrasts)
     labels = [one.label for one in contrasts]
-    pairs = make_pairs(files, statmaps, labels, _table(settings)).pairs
+    table = participants_table(settings.participants_tsv, settings.statmaps)
+    pairs = make_pairs(files, statmaps, labels, table).pairs
     bonds = bonds_of(pairs, keep_sites=settings.keep_sites)
     if settings.split:
         if not settings.split.is_file():
@@ -202,17 +213,6 @@ def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contr
         *(data.n_people(name) for name in SPLITS), len(contrasts),
     )  # fmt: skip
     return data
-
-
-def _table(settings: TrainingSettings) -> Path | None:
-    """Find the table of participants: the one that is named must be there."""
-    table = settings.participants_tsv
-    if table and not table.is_file():
-        message = f"--participants-tsv {table}: no such file."
-        raise UserError(message)
-    if table or settings.statmaps.is_file():
-        return table
-    return settings.statmaps / "participants.tsv"
 
 
 def _check_splits(settings: TrainingSettings, data: TrainingData) -> None:

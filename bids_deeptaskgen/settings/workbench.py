@@ -18,6 +18,8 @@ from bids_deeptaskgen.values import (
     read_named_dataset,
 )
 
+FAMILY_COLUMN = "family_id"
+
 
 @dataclass(frozen=True)
 class SimulateSettings(Settings):
@@ -247,7 +249,7 @@ class EvaluateSettings(Settings):
         help="table that says which family each person is of",
     )
     family_column: str = option(
-        "family_id",
+        FAMILY_COLUMN,
         metavar="COLUMN",
         help="its column of families, which are permuted and resampled as a whole; without it people count "
         "as not related",

@@ -132,10 +132,6 @@ def test_a_split_is_read_back_as_it_was_written(tmp_path):
     ("rows", "words"),
     [
         ("sub-01\ttrain\nsub-02\ttest\nsub-01\ttest\n", r"line 4: sub-01 is in two splits, train and test"),
-        (
-            "sub-01\ttrain\nsub-02\ttest\nsub-03\ttest\n",
-            r"1 people have no connectomes with task maps: sub-03",
-        ),
         ("sub-01\ttrain\n", r"1 people are not in the table: sub-02"),
         ("", r"2 people are not in the table: sub-01, sub-02"),
         (
@@ -149,6 +145,17 @@ def test_a_split_that_does_not_fit_the_people_is_refused(tmp_path, rows, words):
     table = touch(tmp_path / "split.tsv", "participant_id\tsplit\n" + rows)
     with pytest.raises(InputError, match=words):
         read_split(table, {"01": set(), "02": set()})
+
+
+def test_people_of_a_split_who_are_not_here_are_told_of_and_left_out(tmp_path, caplog):
+    table = touch(
+        tmp_path / "split.tsv", "participant_id\tsplit\nsub-01\ttrain\nsub-02\ttest\nsub-03\ttest\n"
+    )
+    assert read_split(table, {"01": set(), "02": set()}) == {"01": "train", "02": "test"}
+    assert "1 people in it have no connectomes with task maps, and are left out: sub-03." in caplog.text
+    table.write_text("participant_id\tsplit\nsub-01\ttrain\nsub-03\ttest\nsub-03\ttrain\n")
+    with pytest.raises(InputError, match="sub-03 is in two splits"):
+        read_split(table, {"01": set()})
 
 
 def test_a_split_that_divides_a_family_is_refused(tmp_path):

@@ -129,6 +129,27 @@ def test_calibrated_predictions_stand_beside_the_plain_ones(bundle, data, tmp_pa
     assert scores["predicted, calibrated", "contrast0", "residual_r"] == "n/a"
 
 
+def test_a_contrast_that_nobody_was_measured_in_has_no_mean_map_to_compare_with(bundle, data, tmp_path):
+    # As fine-tuning leaves them whose parent had no mean maps.
+    means = bundle.mean_statmaps()
+    means[1] = 0
+    tuned = save_bundle(
+        tmp_path / "tuned",
+        bundle.card,
+        bundle.weights(),
+        bundle.folder / ROIS,
+        (bundle.brain_mask, bundle.output_mask),
+        mean_statmaps=unmask(means, bundle.output_mask),
+    )
+    scores, facts = scores_of(tuned, data, tmp_path / "out")
+    assert facts["Group average"] == (
+        "of the people that tiny was trained on; of the tested people themselves, without the one at hand"
+    )
+    assert np.isfinite(float(scores["predicted", "contrast1", "residual_r"]))
+    assert scores["predicted, calibrated", "contrast1", "r"] == scores["predicted", "contrast1", "r"]
+    assert scores["group average", "contrast1", "r"] != "n/a"
+
+
 def test_what_is_calibrated_already_or_of_another_model_is_not_calibrated(bundle, data, model, tmp_path):
     for number, (of, predicted) in enumerate([(bundle, "calibrated"), (load_bundle(model), "predicted")]):
         scores, _ = scores_of(of, data, tmp_path / str(number), predicted)

@@ -216,8 +216,13 @@ def test_task_maps_of_another_space_are_refused(world, tmp_path):
 
 def test_contrasts_that_nobody_has_or_nobody_knows_are_refused(world, tmp_path):
     sentence = refusal(world.settings(tmp_path / "out", contrasts=("wm2bk",)), InputError)
-    assert "Nobody of the" in sentence or "contrasts that the model does not have" in sentence
-    assert "nonsense" in refusal(world.settings(tmp_path / "out", contrasts=("nonsense",)))
+    assert "the task maps are of other contrasts (contrast0, contrast1) than" in sentence
+    both = ("contrast0", "wm2bk")
+    sentence = refusal(world.settings(tmp_path / "out", contrasts=both), InputError)
+    assert "Nobody of the 6 with connectomes has a task map of wm2bk." in sentence
+    sentence = refusal(world.settings(tmp_path / "out", contrasts=("nonsense",)))
+    assert "--contrasts: nonsense: task maps and models have no such contrast (" in sentence
+    assert sentence.endswith(" Measured: contrast0, contrast1.")
 
 
 def test_a_contrast_that_only_others_than_the_training_people_have_is_refused(world, tmp_path):
