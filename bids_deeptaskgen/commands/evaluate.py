@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.bids.connectomes import save_array
 from bids_deeptaskgen.bids.names import load_table
 from bids_deeptaskgen.bids.outputs import write_tsv
 from bids_deeptaskgen.bids.pairs import shown
@@ -21,7 +22,7 @@ from bids_deeptaskgen.commands.maps import line_up
 from bids_deeptaskgen.commands.predictors import LINEAR, RETEST, choose_averages, predictors
 from bids_deeptaskgen.commands.study import Study, gather
 from bids_deeptaskgen.contrasts import Contrast
-from bids_deeptaskgen.core.atomic import atomic_path, write_json
+from bids_deeptaskgen.core.atomic import write_json
 from bids_deeptaskgen.core.comparison import fdr
 from bids_deeptaskgen.core.evaluation import COMPARED, Scored, compare, score, summarise
 from bids_deeptaskgen.core.scores import LeaveOneOut
@@ -183,8 +184,7 @@ def _write_matrices(out: Path, contrast: str, scored: Sequence[Scored]) -> None:
     """Write people against people, rows measured and columns predicted, of each model."""
     for one in scored:
         if not one.is_baseline and one.matching.matrix is not None:
-            with atomic_path(matrix_path(out, one.name, contrast)) as temporary, temporary.open("wb") as file:
-                np.save(file, one.matching.matrix.astype(np.float32))
+            save_array(matrix_path(out, one.name, contrast), one.matching.matrix.astype(np.float32))
 
 
 def _facts(settings: EvaluateSettings, study: Study, found: _Found) -> dict[str, str]:

@@ -1,16 +1,14 @@
 """Fetching a published model by name: its files, checked, and the bundle that is made of them."""
 
-import errno
 import os
 import shutil
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from bids_deeptaskgen.commands.models import describe, make_bundle, numbered
 from bids_deeptaskgen.contrasts import load_contrasts
-from bids_deeptaskgen.core.atomic import atomic_path, place, sweep_stale
+from bids_deeptaskgen.core.atomic import atomic_path, beside, replace_folder, sweep_stale
 from bids_deeptaskgen.core.download import Patience, download, is_there, what_differs
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.architecture import Architecture
@@ -115,7 +113,7 @@ def fetch_model(
     else:
         _download(model, patience)
     output_mask, rois, checkpoint = (_kept(file) for file in model.files)
-    staged = _beside(folder, "new") if overwrite else folder
+    staged = beside(folder, "new") if overwrite else folder
     try:
         bundle = make_bundle(staged, checkpoint, rois, output_mask, lambda shape: _card(model, shape))
     except UserError:
@@ -266,27 +264,7 @@ def _card(model: PublishedModel, architecture: Architecture) -> Card:
     )
 
 
-def _beside(folder: Path, what: str) -> Path:
-    """Name a folder for a moment, such that it is swept if this process is killed."""
-    return folder.with_name(f".{folder.name}.{what}.{place()}.{os.getpid()}.tmp")
-
-
 def _replaced(bundle: Bundle, folder: Path) -> Bundle:
     """Put a bundle in the place of what is there."""
-    old = _beside(folder, "old")
-    try:
-        with suppress(FileNotFoundError):
-            folder.rename(old)
-        bundle.folder.rename(folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-        message = f"{folder}: another process has put a model there at this moment. Run this again."
-        raise UserError(message) from error
-    finally:
-        shutil.rmtree(bundle.folder, ignore_errors=True)
-    if old.is_dir() and not old.is_symlink():
-        shutil.rmtree(old)
-    else:
-        old.unlink(missing_ok=True)
+    replace_folder(bundle.folder, folder)
     return replace(bundle, folder=folder)

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -87,7 +86,7 @@ def write_bundle(
     Parameters
     ----------
     out : Path
-        Where it shall be; a bundle that is there is replaced.
+        Where it shall be; a bundle that is there is replaced once the new one is whole.
     trained : Trained
     people : dict of str to sequence of CachedPerson
         By split.
@@ -108,8 +107,6 @@ def write_bundle(
         calibration = calibrate(module.eval(), means, people[VALIDATION])
     whole_means, weights = _of_all_contrasts(trained, means, calibration)
     card = make_card(out, trained, weights)
-    if out.exists():
-        shutil.rmtree(out)
     return save_bundle(
         out,
         card,
@@ -117,6 +114,7 @@ def write_bundle(
         base.folder / ROIS,
         (base.folder / BRAIN_MASK, base.folder / OUTPUT_MASK),
         mean_statmaps=None if whole_means is None else unmask(whole_means, base.output_mask),
+        overwrite=True,
     )
 
 

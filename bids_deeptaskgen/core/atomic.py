@@ -4,6 +4,7 @@ A file is written under a temporary name beside its place and moved there by ``o
 name tells the machine and the process, so that a later run can remove what a killed one left, and only that.
 """
 
+import errno
 import json
 import os
 import re
@@ -14,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+
+from bids_deeptaskgen.errors import UserError
 
 FOREIGN_AGE_S = 86_400.0
 _TEMPORARY = re.compile(r"^\..+\.(?P<place>[^.]+)\.(?P<pid>\d+)\.tmp$")
@@ -93,6 +96,44 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno and error.filename in (None, temporary, str(temporary)):
             error.filename = str(path)
         raise
+
+
+def beside(folder: Path, what: str) -> Path:
+    """Name a folder for a moment, such that it is swept if this process is killed."""
+    return folder.with_name(f".{folder.name}.{what}.{place()}.{os.getpid()}.tmp")
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Put a folder in the place of what is there, which stays if that fails.
+
+    Parameters
+    ----------
+    new : Path
+        What is written already, see `beside`; removed if it cannot be put there.
+    folder : Path
+        Where it shall be.
+
+    Raises
+    ------
+    UserError
+        If another process has put something there at this moment.
+    """
+    old = beside(folder, "old")
+    try:
+        with suppress(FileNotFoundError):
+            folder.rename(old)
+        new.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        message = f"{folder}: another process has put a model there at this moment. Run this again."
+        raise UserError(message) from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old)
+    else:
+        old.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

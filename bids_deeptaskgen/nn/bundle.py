@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.core.atomic import place
+from bids_deeptaskgen.core.atomic import place, replace_folder
 from bids_deeptaskgen.core.grid import MODEL_GRID, Grid
 from bids_deeptaskgen.core.niftistream import load_image
 from bids_deeptaskgen.core.niftiwrite import save_nifti
@@ -79,10 +79,15 @@ class Bundle:
         """Read the ROI maps: (n_rois, n_voxels) over the brain mask's voxels in C order."""
         return read_roi_maps(self.folder / ROIS, self.brain_mask)
 
-    def projection(self) -> NDArray[np.float64]:
+    def projection(self, rois: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Compute what turns voxels into ROI series, (n_rois, n_voxels); see `roi_projection`.
 
         It takes under a second for 50 maps of 235,375 voxels and is not stored: twice the bundle's size.
+
+        Parameters
+        ----------
+        rois : array of shape (n_rois, n_voxels), or None
+            As `rois` gives them, where they have been read.
 
         Raises
         ------
@@ -90,7 +95,7 @@ class Bundle:
             If a map is constant or not finite, or the maps cannot be told apart.
         """
         try:
-            return roi_projection(self.rois())
+            return roi_projection(self.rois() if rois is None else rois)
         except UserError as error:
             message = f"{self.folder / ROIS}: {error}"
             raise UserError(message) from error
@@ -197,13 +202,14 @@ def save_bundle(
     masks: tuple[Array | Path, Array | Path],
     *,
     mean_statmaps: Array | None = None,
+    overwrite: bool = False,
 ) -> Bundle:
     """Write a bundle, whole or not at all, and open it.
 
     Parameters
     ----------
     folder : Path
-        Where it shall be; must not exist.
+        Where it shall be; must not exist, unless it may be overwritten.
     card : Card
         Its hashes are replaced by those of the files.
     weights : mapping of str to array
@@ -215,6 +221,8 @@ def save_bundle(
         Brain mask and output mask, or files.
     mean_statmaps : array of shape (n_contrasts, 76, 93, 78), or None
         Mean of the measured maps of training people; a calibrated card needs it.
+    overwrite : bool
+        Whether to replace what is there, once the new one is whole.
 
     Returns
     -------
@@ -227,7 +235,7 @@ def save_bundle(
     """
     from safetensors.numpy import save
 
-    if folder.exists():
+    if folder.exists() and not overwrite:
         message = f"{folder}: exists already. Choose another folder, or remove it first."
         raise UserError(message)
     temporary = folder.with_name(f".{folder.name}.{place()}.{os.getpid()}.tmp")
@@ -250,7 +258,10 @@ def save_bundle(
         card = replace(card, sha256={name: _sha256(temporary / name) for name in names})
         (temporary / "card.json").write_text(card_text(card), "utf-8")
         bundle = load_bundle(temporary)
-        temporary.rename(folder)
+        if overwrite:
+            replace_folder(temporary, folder)
+        else:
+            temporary.rename(folder)
     except OSError as error:
         message = f"{folder}: the model cannot be written there ({error}). Choose a folder with space."
         raise UserError(message) from error

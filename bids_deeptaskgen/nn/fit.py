@@ -8,6 +8,7 @@ epoch as if nothing had happened, and several processes see the people that one 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -144,6 +145,8 @@ def fit(
         If the folder holds the state of a training with other settings, or after more epochs.
     FloatingPointError
         If the loss is no longer a number.
+    OSError
+        If the state cannot be written; that of the epoch before stays.
     """
     if settings.schedule not in SCHEDULES:
         message = f"no schedule is called {settings.schedule!r}; there are {', '.join(SCHEDULES)}"
@@ -295,8 +298,11 @@ class _Run:
             "best_epoch": self.best_epoch,
             "log": [asdict(line) for line in self.log],
         }
+        # Of a full disk torch tells in words that do not say so.
+        whole = BytesIO()
+        torch.save(content, whole)
         with atomic_path(path) as temporary:
-            torch.save(content, temporary)
+            temporary.write_bytes(whole.getbuffer())
 
     def resume(self, path: Path) -> None:
         """Go on from what an earlier run kept, if it did."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import resource
 import shutil
 import signal
 import time
@@ -142,6 +143,34 @@ def test_more_epochs_go_on_from_where_a_training_ended(world, trained, tmp_path)
     card = load_bundle(tmp_path / "more").card
     assert "epoch 3 of 3" in card.training
     assert card.name == "longer"
+
+
+def test_a_disk_that_is_full_costs_neither_the_training_nor_the_model_that_was_there(
+    world, trained, tmp_path, monkeypatch
+):
+    out, before, write = tmp_path / "mine", resource.getrlimit(resource.RLIMIT_FSIZE), training.write_bundle
+    shutil.copytree(trained, out)
+    settings = world.settings(out, overwrite=True, name="new")
+
+    def write_little(*what):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        try:
+            return write(*what)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "write_bundle", write_little)
+        with pytest.raises(UserError, match=r"mine: the model cannot be written there \(.*File too large"):
+            train.run(settings)
+    assert load_bundle(out).card == load_bundle(trained).card
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "mine.training"]
+    # It was done to the end: with an OUT of its own it only has to be written.
+    again = world.settings(tmp_path / "other", work_dir=work_folder(settings, out), name="new")
+    log = (work_folder(settings, out) / "log.csv").read_text()
+    assert train.run(again) == 0
+    assert (work_folder(settings, out) / "log.csv").read_text() == log
+    assert load_bundle(tmp_path / "other").weights_sha256 == load_bundle(trained).weights_sha256
 
 
 def refusal(settings, error=UserError):

@@ -1,6 +1,7 @@
 """A fit is the published one; stopping it or sharing it among processes changes nothing."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -124,6 +125,20 @@ def test_a_fit_that_is_killed_while_it_writes_goes_on_from_the_epoch_before(tmp_
     assert without_seconds(resumed.log) == without_seconds(whole.log)
     assert same_states(resumed.last, whole.last)
     assert same_states(resumed.best, whole.best)
+
+
+def test_a_disk_that_is_full_leaves_the_state_of_the_epoch_before(tmp_path):
+    fitted(replace(SETTINGS, n_epochs=1), folder=tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            fitted(folder=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.filename == str(tmp_path / STATE)
+    assert [path.name for path in tmp_path.iterdir()] == [STATE]
+    assert without_seconds(fitted(folder=tmp_path).log) == without_seconds(fitted().log)
 
 
 @pytest.mark.parametrize(
