@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from bids_deeptaskgen.cli import logs
 from bids_deeptaskgen.cli.options import version
+from bids_deeptaskgen.core.stopwatch import told_seconds
 from bids_deeptaskgen.errors import UserError, system_refusal
 from bids_deeptaskgen.settings import Settings
 
@@ -57,7 +58,8 @@ def run_command(command: Command, settings: Settings, words: Sequence[str], note
     for note in notes:
         log.info(note)
     module, function = command.target.split(":")
-    run: Callable[[Settings], int] = getattr(importlib.import_module(module), function)
+    with told_seconds("libraries"):
+        run: Callable[[Settings], int] = getattr(importlib.import_module(module), function)
     return run(settings)
 
 

@@ -18,6 +18,7 @@ from bids_deeptaskgen.commands.folders import check_folders, refuse_mixture
 from bids_deeptaskgen.commands.plan import describe_plan, rerun_command
 from bids_deeptaskgen.commands.settle import check_template_warp, settled
 from bids_deeptaskgen.core.atomic import place, sweep_stale, write_text
+from bids_deeptaskgen.core.stopwatch import told_seconds
 from bids_deeptaskgen.nn.bundle import Bundle, load_bundle
 from bids_deeptaskgen.resources import find_model
 from bids_deeptaskgen.settings import ParticipantSettings, Settings, science_settings, settings_hash
@@ -86,7 +87,8 @@ def run_located(settings: ParticipantSettings, located: Located, typed: Settings
     settings = settled(settings, bundle, located)
     located = located.with_custom(settings.custom_confounds)
     check_folders(settings, located.root)
-    rows = look_up(located, query_of(settings))
+    with told_seconds("preflight"):
+        rows = look_up(located, query_of(settings))
     usable = sorted({row.subject for row in rows if not row.reason})
     _echo(preflight_table(rows))
     if rerun := rerun_command(located.root, settings.task_id, rows):
@@ -107,7 +109,8 @@ def run_located(settings: ParticipantSettings, located: Located, typed: Settings
     if not usable:
         return _close(settings, _unusable(rows))
     # A plugin's machines may have the device that this one lacks.
-    check_model(bundle.folder, settings.device if settings.use_plugin is None else "cpu")
+    with told_seconds("torch and model"):
+        check_model(bundle.folder, settings.device if settings.use_plugin is None else "cpu")
     computed = compute(settings, bundle, located, usable, hash_now, told=to_toml(typed or settings))
     told = {(record.subject, record.session) for record in computed}
     others = [record for record in _unusable(rows) if (record.subject, record.session) not in told]
@@ -150,7 +153,8 @@ def compute(
     list of Record
         At least one for each person.
     """
-    from bids_deeptaskgen.workflow.engine import CONNECTOMES, private_folder, run_graph, watched
+    with told_seconds("nipype"):
+        from bids_deeptaskgen.workflow.engine import CONNECTOMES, private_folder, run_graph, watched
 
     output = settings.output_dir
     versions = software_versions()

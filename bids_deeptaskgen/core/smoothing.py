@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from bids_deeptaskgen.core.grid import Grid, Sampler
 from bids_deeptaskgen.core.niftistream import NiftiSeries
@@ -35,6 +34,8 @@ def smooth(volume: Volume, inside: NDArray[np.bool_], grid: Grid, fwhm_mm: float
     float32 array of grid's shape
         NaN where `volume` is not finite inside; those voxels do not spread.
     """
+    from scipy.ndimage import gaussian_filter  # a tenth of a second, and most runs do not smooth
+
     finite = np.isfinite(volume)
     sd_voxels = fwhm_mm / FWHM_PER_SD / np.array(grid.voxel_sizes_mm)
     smoothed = gaussian_filter(np.where(inside & finite, volume, 0), sd_voxels)

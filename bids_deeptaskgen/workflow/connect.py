@@ -13,6 +13,7 @@ from bids_deeptaskgen.core.person import PersonConnectome, connect_person
 from bids_deeptaskgen.core.plan import Demands
 from bids_deeptaskgen.core.quality import coverage_of_rois, quality_metrics
 from bids_deeptaskgen.core.run import RunInputs, SessionInputs
+from bids_deeptaskgen.core.stopwatch import told_seconds
 from bids_deeptaskgen.core.templatewarp import TRANSFORM, WARPED_SPACE
 from bids_deeptaskgen.nn.bundle import Bundle
 from bids_deeptaskgen.settings import ParticipantSettings
@@ -65,7 +66,8 @@ def connect_person_job(job: Job) -> list[Record]:
 
     def find() -> Record:
         query, combine = query_of(job.settings), job.settings.combine_runs
-        found.extend(collect(job.located, job.subject, query, combine_runs=combine))
+        with told_seconds(f"sub-{job.subject}: files"):
+            found.extend(collect(job.located, job.subject, query, combine_runs=combine))
         return Record(job.subject)
 
     looked_up = as_record(job, Record(job.subject), find)
@@ -98,12 +100,13 @@ def _connect(job: Job, session: SessionInputs | SessionFault, record: Record) ->
     if note_file.exists() and connectome.exists():
         logger.info("%s: the connectome of an earlier run that was broken off is used", record.name)
         return read_record(note_file).now(connectome=str(connectome))
-    with in_standard_space(session, job.records.parent) as standard:
-        person = connect_person(
-            standard, roi_space(job.model), _cleaning(job.settings), _demands(job.settings, bundle)
-        )
-    facts = _facts(job, session, person, bundle) | {"input_fingerprint": fingerprint}
-    save_array(connectome, person.connectomes)
+    with told_seconds(f"{record.name}: connectome"):
+        with in_standard_space(session, job.records.parent) as standard:
+            person = connect_person(
+                standard, roi_space(job.model), _cleaning(job.settings), _demands(job.settings, bundle)
+            )
+        facts = _facts(job, session, person, bundle) | {"input_fingerprint": fingerprint}
+        save_array(connectome, person.connectomes)
     record = record.now(status=CONNECTED, connectome=str(connectome), facts=facts)
     write_json(note_file, record.as_json())
     return record

@@ -39,17 +39,22 @@ def check_model(folder: Path, device: str) -> None:
     roi_space(folder)
 
 
-@lru_cache(maxsize=1)
 def roi_space(folder: Path) -> RoiSpace:
     """Compute what the connectomes of a model need."""
-    bundle = load_model(folder)
-    return RoiSpace(bundle.brain_mask, bundle.projection())
+    return _rois(folder)[0]
+
+
+def roi_weights(folder: Path) -> NDArray[np.float32]:
+    """Tell how much each voxel counts in each ROI, for the coverage: (n_rois, n_voxels)."""
+    return _rois(folder)[1]
 
 
 @lru_cache(maxsize=1)
-def roi_weights(folder: Path) -> NDArray[np.float32]:
-    """Read how much each voxel counts in each ROI, for the coverage: (n_rois, n_voxels)."""
-    return np.abs(load_model(folder).rois()).astype(np.float32)
+def _rois(folder: Path) -> tuple[RoiSpace, NDArray[np.float32]]:
+    """Read the ROI maps once, for both."""
+    bundle = load_model(folder)
+    rois = bundle.rois()
+    return RoiSpace(bundle.brain_mask, bundle.projection(rois)), np.abs(rois).astype(np.float32)
 
 
 @lru_cache(maxsize=1)

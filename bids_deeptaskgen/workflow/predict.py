@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.outputs import finished
 from bids_deeptaskgen.core.ahead import ahead
+from bids_deeptaskgen.core.stopwatch import told_seconds
 from bids_deeptaskgen.workflow.faults import as_record, noted
 from bids_deeptaskgen.workflow.models import load_model
 from bids_deeptaskgen.workflow.records import CONNECTED, PRESENT, Job, Record, discard, flatten
@@ -53,7 +54,8 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
     settings = jobs[0].settings
     set_threads(n_threads)
     try:
-        network = load_network(load_model(jobs[0].model), settings.device, input_mask=settings.input_mask)
+        with told_seconds("network"):
+            network = load_network(load_model(jobs[0].model), settings.device, input_mask=settings.input_mask)
     except Exception as error:  # as_record tells it for each of them
         return over + [_refused(job_of[record.subject], record, error) for record in waiting]
     pending: list[Future[Record]] = []
@@ -92,7 +94,8 @@ def _predict(
 
     def compute() -> Record:
         try:
-            maps.append(predict_windows(network, map(_checked, windows)))
+            with told_seconds(f"{record.name}: prediction"):
+                maps.append(predict_windows(network, map(_checked, windows)))
         except FileNotFoundError:
             # Another run may have been faster with this person, and have thrown the connectome away.
             if not finished(*done):
@@ -122,7 +125,8 @@ def _checked(window: Floats | Exception) -> Floats:
 
 def _finish(job: Job, record: Record, maps: Maps, device: str) -> Record:
     """Write a person's maps and let go of the connectome."""
-    done = noted(job, as_record(job, record, lambda: write_results(job, record, *maps, device)))
+    with told_seconds(f"{record.name}: maps written"):
+        done = noted(job, as_record(job, record, lambda: write_results(job, record, *maps, device)))
     if not done.failed:
         discard(Path(record.connectome))
     return done
