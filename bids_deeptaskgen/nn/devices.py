@@ -27,6 +27,8 @@ def make_fabric(device: str, *, n_devices: int = 1, n_nodes: int = 1, precision:
     n_devices, n_nodes : int
         Processes on each machine, and machines; under Slurm, as ``srun`` started them.
     precision : {"fp32", "bf16"}
+        What is float32 is so in full: the process gives up TF32, to which torch would round in convolutions
+        on GPUs.
 
     Returns
     -------
@@ -43,6 +45,8 @@ def make_fabric(device: str, *, n_devices: int = 1, n_nodes: int = 1, precision:
     if n_devices > n_there:
         message = f"--n-devices {n_devices}: there are {n_there} GPUs here. Ask for as many, or fewer."
         raise UserError(message)
+    # As in prediction: what is validated and calibrated here is what will be predicted.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     for name in ("lightning.fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # About each other's versions, and how memory is laid out: nothing that a user could mend.

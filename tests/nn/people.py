@@ -1,6 +1,6 @@
 """People with random connectomes and maps, for networks in a tiny box."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class RandomPerson:
     name: str
     n_windows: int = 2
     lacks: tuple[int, ...] = ()
+    dtype: type = np.float32
 
     def _random(self, what):
         rng = np.random.default_rng([*map(ord, self.name), what])
@@ -30,13 +31,13 @@ class RandomPerson:
 
     def connectome(self, window):
         """Give (n_rois, n_brain_voxels)."""
-        return self._random(0) + 0.3 * self._random(1 + window)
+        return (self._random(0) + 0.3 * self._random(1 + window)).astype(self.dtype)
 
     def statmaps(self):
         """Give (n_contrasts, n_output_voxels), NaN for contrasts that the person lacks."""
         maps = 2 * self._random(0)[: NETWORK.out_channels, OUTPUT[BRAIN]]
         maps[list(self.lacks)] = np.nan
-        return maps
+        return maps.astype(self.dtype)
 
 
 PEOPLE = [RandomPerson(f"sub-{number}") for number in range(5)]
@@ -52,6 +53,11 @@ def new_module(architecture=NETWORK, seed=0, **changes):
 def fitted(settings=SETTINGS, people=PEOPLE, validation=VALIDATION, module=None, **more):
     """Fit in one process."""
     return fit(make_fabric("cpu"), module or new_module(), people, validation, settings, **more)
+
+
+def in_float64(people):
+    """The same people in float64, for a network in float64: rounding is then far below all else."""
+    return [replace(person, dtype=np.float64) for person in people]
 
 
 def without_seconds(log):

@@ -11,7 +11,16 @@ import torch
 from bids_deeptaskgen.nn.devices import make_fabric
 from bids_deeptaskgen.nn.fit import _Run, fit
 from bids_deeptaskgen.nn.predict import set_threads
-from tests.nn.people import NETWORK, PEOPLE, SETTINGS, VALIDATION, RandomPerson, fitted, new_module
+from tests.nn.people import (
+    NETWORK,
+    PEOPLE,
+    SETTINGS,
+    VALIDATION,
+    RandomPerson,
+    fitted,
+    in_float64,
+    new_module,
+)
 
 PLAIN = replace(NETWORK, batch_norm=False)
 # Six people of whom one lacks a contrast and one has nothing, in one step.
@@ -36,21 +45,27 @@ def killed(folder):
     fitted(replace(SETTINGS, n_epochs=5), folder=folder)
 
 
+def first_step(fabric, module, people):
+    """Take a step with everybody; its loss, and the gradients by parameter."""
+    loss = _Run(fabric, module, replace(SETTINGS, batch_size=len(people))).train(0, people)
+    return loss, {name: value.grad.clone() for name, value in module.network.named_parameters()}
+
+
 def results(fabric):
     """Do the same whatever the number of processes is."""
-    plain = new_module(PLAIN)
-    run = _Run(fabric, plain, replace(SETTINGS, batch_size=6))
-    loss = run.train(0, STEP)
-    gradients = {name: value.grad.clone() for name, value in plain.network.named_parameters()}
+    loss, gradients = first_step(fabric, new_module(PLAIN), STEP)
+    exact_loss, exact_gradients = first_step(fabric, new_module(PLAIN).double(), in_float64(STEP))
     # The last step has one person, who is fewer than the processes.
     whole = fit(fabric, new_module(PLAIN), PEOPLE, WATCHED, SETTINGS)
     own = torch.arange(6.0).view(6, 1)[fabric.global_rank :: fabric.world_size].requires_grad_()
-    gathered = run._gathered(own)
+    gathered = _Run(fabric, new_module(PLAIN), SETTINGS)._gathered(own)
     (gathered[:, 0] ** 2).sum().backward()
     normed = fit(fabric, new_module(), PEOPLE, WATCHED, SETTINGS)
     return {
         "loss": loss,
         "gradients": gradients,
+        "exact_loss": exact_loss,
+        "exact_gradients": exact_gradients,
         "log": [vars(line) for line in whole.log],
         "last": whole.last,
         "gathered": gathered.detach(),

@@ -63,7 +63,9 @@ def test_a_step_needs_the_memory_that_is_foretold(name, fdim, n_people):
             make_loss(LossSettings())(module(connectomes), measured).backward()
             optimizer.step()
     weights = sum(4 * value.numel() for value in module.parameters())
-    assert bytes_of_step(module, n_people) == pytest.approx(alive.most + weights, rel=0.2)
+    # What is kept is counted one by one. The widest moment is a formula, since it comes on the way back, in
+    # another layer for each network: up to 4 maps of fdim channels where there are 1 to 5.
+    assert 0.95 < bytes_of_step(module, n_people) / (alive.most + weights) < 1.15
 
 
 def test_the_published_network_needs_some_gigabytes_a_person():
@@ -112,6 +114,20 @@ def test_memory_that_is_used_up_is_told_from_other_faults():
         torch.ones(2) + torch.ones(3)
     errors = (of_torch, of_numpy, of_shapes)
     assert [is_out_of_memory(error.value) for error in errors] == [True, True, False]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_float32_is_not_rounded_to_tf32(precision):
+    switches = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = True
+        make_fabric("cpu", precision=precision)
+        assert [switch.allow_tf32 for switch in switches] == [False, False]
+    finally:
+        for switch, old in zip(switches, before, strict=True):
+            switch.allow_tf32 = old
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

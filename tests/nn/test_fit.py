@@ -27,10 +27,11 @@ from tests.nn.people import (
     VALIDATION,
     RandomPerson,
     fitted,
+    in_float64,
     new_module,
     without_seconds,
 )
-from tests.nn.run_fit import PLAIN, results
+from tests.nn.run_fit import PLAIN, first_step, results
 
 ROOT = Path(__file__).parents[2]
 NOBODY_MEASURED = [RandomPerson(name, lacks=(0, 1)) for name in ("x", "y")]
@@ -173,9 +174,12 @@ def test_two_processes_have_the_gradients_of_one(processes):
     two, one = processes
     for each in two:
         assert each["loss"] == pytest.approx(one["loss"], abs=1e-6)
+        assert each["exact_loss"] == pytest.approx(one["exact_loss"], rel=1e-14)
         for name, wanted in one["gradients"].items():
-            assert (each["gradients"][name] - wanted).abs().max() <= 1e-3 * wanted.abs().max()
             torch.testing.assert_close(each["gradients"][name], wanted, rtol=0, atol=1e-6, msg=name)
+            # Some are of the size of float32's rounding; in float64 all are the same.
+            found, wanted = each["exact_gradients"][name], one["exact_gradients"][name]
+            assert (found - wanted).abs().max() <= 1e-12 * wanted.abs().max(), name
 
 
 def test_two_processes_gather_people_in_the_order_of_one(processes):
@@ -235,14 +239,14 @@ def test_an_epoch_shows_everybody_once_in_drawn_order_by_a_drawn_window_and_vali
 
 def test_a_person_without_maps_teaches_nothing():
     settings = replace(SETTINGS, n_epochs=1, schedule="constant")
+    # In float64, since Adam makes a whole step of a gradient that is nothing but float32's rounding.
     alone, beside = (
-        fitted(settings, people, [], new_module(PLAIN))
+        fitted(settings, in_float64(people), [], new_module(PLAIN).double())
         for people in (PEOPLE[:1], [PEOPLE[0], NOBODY_MEASURED[0]])
     )
-    assert beside.log[0].train_loss == pytest.approx(alone.log[0].train_loss, rel=1e-6)
-    moved = torch.cat([(beside.last[name] - value).abs().flatten() for name, value in alone.last.items()])
-    # Adam makes a whole step of a gradient that is nothing but rounding.
-    assert (moved < 1e-6).float().mean() > 0.95
+    assert beside.log[0].train_loss == pytest.approx(alone.log[0].train_loss, rel=1e-14)
+    for name, value in alone.last.items():
+        torch.testing.assert_close(beside.last[name], value, rtol=0, atol=1e-9, msg=name)
     nothing = fitted(settings, NOBODY_MEASURED, [], new_module(PLAIN))
     assert nothing.log[0].train_loss == 0
     assert same_states(nothing.last, new_module(PLAIN).network.state_dict())
@@ -345,14 +349,25 @@ def test_a_loss_that_is_no_number_ends_the_fit():
         fitted(people=[broken, PEOPLE[1]])
 
 
-def test_half_the_precision_gives_nearly_the_same():
-    fabric = make_fabric("cpu", precision="bf16")
-    found, wanted = fit(fabric, new_module(), PEOPLE, VALIDATION, SETTINGS), fitted()
+def test_half_the_precision_gives_nearly_the_same_step():
+    # Of one step: from the second on, Adam has made whole steps of what is nothing but rounding.
+    (loss, found), (wanted_loss, wanted) = (
+        first_step(make_fabric("cpu", precision=precision), new_module(), PEOPLE)
+        for precision in ("bf16", "fp32")
+    )
+    assert loss != wanted_loss
+    assert loss == pytest.approx(wanted_loss, rel=1e-3)
+    found, wanted = (torch.cat([value.flatten() for value in one.values()]) for one in (found, wanted))
+    # bf16 has 8 bits, so a product is off by up to 0.4%; batch normalisation takes differences of such.
+    assert (found - wanted).norm() < 0.06 * wanted.norm()
+
+
+def test_half_the_precision_keeps_weights_and_state_whole_and_learns():
+    settings = replace(SETTINGS, n_epochs=8, learning_rate=0.03)
+    found = fit(make_fabric("cpu", precision="bf16"), new_module(), PEOPLE, VALIDATION, settings)
     assert all(value.dtype in (torch.float32, torch.int64) for value in found.last.values())
-    for line, other in zip(found.log, wanted.log, strict=True):
-        assert line.train_loss != other.train_loss
-        assert line.train_loss == pytest.approx(other.train_loss, rel=0.05)
-        assert line.r == pytest.approx(other.r, abs=0.1)
+    assert found.log[-1].train_loss < 0.9 * found.log[0].train_loss
+    assert found.log[-1].r > found.log[0].r
 
 
 @pytest.mark.parametrize(
