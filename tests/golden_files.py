@@ -9,22 +9,24 @@ from bids_deeptaskgen.nn.architecture import read_architecture
 from bids_deeptaskgen.nn.unet import UNet
 
 GOLDEN = Path(__file__).parent / "golden"
-# All that was measured, with larger networks than are kept here; beside a checkout on some machines.
-ALL_GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
 NETWORKS = (
     "attentionunet_L1_n1",
     "attentionunet_L1_n1_nobn",
     "attentionunet_L2_n2",
     "attentionunetminimal_L1_n1",
+    "attentionunetminimal_L2_n2",
     "unet_L1_n1",
+    "unet_L2_n2",
     "unetminimal_L1_n1",
+    "unetminimal_L2_n2",
     "resunet_L1_n1",
+    "resunet_L2_n2",
 )
 
 
-def golden_arrays(name, folder=GOLDEN):
+def golden_arrays(name):
     """All arrays of one file."""
-    with np.load(folder / f"{name}.npz") as file:
+    with np.load(GOLDEN / f"{name}.npz") as file:
         return dict(file)
 
 
