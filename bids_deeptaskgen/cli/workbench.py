@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from bids_deeptaskgen.cli.options import Parser, from_namespace, to_argv
 from bids_deeptaskgen.cli.running import Command, guarded, run_command
 from bids_deeptaskgen.settings import (
+    BenchmarkSettings,
     DemoSettings,
     EvaluateSettings,
     FinetuneSettings,
@@ -27,6 +28,7 @@ VERBS = {
     "train": Command("bids_deeptaskgen.commands.train:run", TrainSettings),
     "finetune": Command("bids_deeptaskgen.commands.finetune:run", FinetuneSettings),
     "evaluate": Command("bids_deeptaskgen.commands.evaluate:run", EvaluateSettings),
+    "benchmark": Command("bids_deeptaskgen.commands.benchmark:run", BenchmarkSettings),
     "models list": Command("bids_deeptaskgen.commands.models_list:run", ModelsListSettings),
     "models fetch": Command("bids_deeptaskgen.commands.models_fetch:run", ModelsFetchSettings),
     "models info": Command("bids_deeptaskgen.commands.models:info", ModelsInfoSettings),

@@ -82,7 +82,7 @@ def measure_reading(work: Path, bundle: Path, n_repeats: int, n_volumes: int = N
     return found
 
 
-def measure_readers(work: Path, n_repeats: int, n_volumes: int = N_VOLUMES) -> Comparison:
+def measure_readers(work: Path, n_repeats: int, n_volumes: int = N_VOLUMES) -> list[Comparison]:
     """Time ways to get at the bytes of a run, in one thread."""
     bold = bold_of(simulated(work, "float32", n_volumes))
     plain = bold.with_suffix("")
@@ -97,7 +97,8 @@ def measure_readers(work: Path, n_repeats: int, n_volumes: int = N_VOLUMES) -> C
         "gzip": partial(in_new_process, _inflating, bold, "gzip"),
         ".nii": partial(in_new_process, _inflating, plain, "none"),
     }
-    return Comparison(f"bytes of {n_volumes} volumes", "zlib_ng", side_by_side(ways, n_repeats))
+    timings = _without_results(side_by_side(ways, n_repeats))
+    return [Comparison(f"bytes of {n_volumes} volumes of float32", "zlib_ng", timings)]
 
 
 def simulated(work: Path, dtype: str, n_volumes: int) -> Path:
@@ -122,14 +123,13 @@ def lengthened(work: Path, root: Path, n_times: int) -> Path:
         return target
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(root, target, ignore=shutil.ignore_patterns("*_bold.nii.gz"))
-    image = nib.Nifti1Image.from_filename(source)
-    offset, header = int(image.dataobj.offset), image.header.copy()
-    header.set_data_shape((*image.shape[:3], image.shape[3] * n_times))
-    header["vox_offset"] = offset
-    values = folder / "values.gz"
+    offset, values = open_series(source).offset, folder / "values.gz"
     with gzip_ng.open(source, "rb") as stream, igzip.open(values, "wb", 1) as packed:  # type: ignore[no-untyped-call]
-        stream.seek(offset)
+        # An image's header has forgotten the slope.
+        header = nib.Nifti1Header(stream.read(offset)[: nib.Nifti1Header.sizeof_hdr])
         shutil.copyfileobj(stream, packed, READ_BYTES)
+    *space, n_volumes = header.get_data_shape()
+    header.set_data_shape((*space, n_volumes * n_times))
     temporary = bold.with_suffix(".tmp")
     with temporary.open("wb") as file:
         file.write(gzip.compress(bytes(header.binaryblock).ljust(offset, b"\0")))

@@ -1,7 +1,6 @@
 """From connectomes to predicted statmaps."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch.nn.utils import convert_conv3d_weight_memory_format
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.bundle import Bundle, unmask
 from bids_deeptaskgen.nn.fold import folded
+from bids_deeptaskgen.nn.precision import arithmetic, check_precision
 from bids_deeptaskgen.nn.unet import UNet, state_faults
 from bids_deeptaskgen.nn.voxelwise import Voxelwise, is_supported
 
@@ -34,6 +34,8 @@ class Network:
         Which voxels of the connectome the network sees; the others are zero to it.
     voxelwise : Voxelwise or None
         The same network on a CPU, faster; None if it is not of that kind or elsewhere.
+    precision : {"fp32", "tf32", "bf16"}
+        In which arithmetic it computes.
     """
 
     module: UNet
@@ -42,6 +44,7 @@ class Network:
     output_mask: NDArray[np.bool_]
     shown: NDArray[np.bool_]
     voxelwise: Voxelwise | None
+    precision: str
 
 
 def resolve_device(name: str) -> torch.device:
@@ -104,7 +107,9 @@ def check_weights(bundle: Bundle) -> None:
         raise UserError(message)
 
 
-def load_network(bundle: Bundle, device: str = "auto", *, input_mask: str = "card") -> Network:
+def load_network(
+    bundle: Bundle, device: str = "auto", *, input_mask: str = "card", precision: str = "fp32"
+) -> Network:
     """Build a bundle's network.
 
     Parameters
@@ -116,6 +121,8 @@ def load_network(bundle: Bundle, device: str = "auto", *, input_mask: str = "car
     input_mask : {"card", "brain", "gm"}
         What the network is shown: all of the brain mask, the voxels that are also in the output mask, or what
         the bundle's card says.
+    precision : {"fp32", "tf32", "bf16"}
+        Arithmetic of the convolutions; see `precision.arithmetic`.
 
     Returns
     -------
@@ -124,7 +131,8 @@ def load_network(bundle: Bundle, device: str = "auto", *, input_mask: str = "car
     Raises
     ------
     UserError
-        If the weights do not fit the architecture of the card, or the device is not there.
+        If the weights do not fit the architecture of the card, the device is not there, or the arithmetic is
+        not good enough there.
     """
     where = resolve_device(device)
     check_weights(bundle)
@@ -136,6 +144,7 @@ def load_network(bundle: Bundle, device: str = "auto", *, input_mask: str = "car
         bundle.output_mask,
         device=where,
         input_mask=bundle.card.input_mask if input_mask == "card" else input_mask,
+        precision=precision,
     )
 
 
@@ -146,6 +155,7 @@ def make_network(
     *,
     device: torch.device | str = "cpu",
     input_mask: str = "brain",
+    precision: str = "fp32",
 ) -> Network:
     """Make a network ready to predict.
 
@@ -157,20 +167,27 @@ def make_network(
     device : torch.device or str
     input_mask : {"brain", "gm"}
         As for `load_network`.
+    precision : {"fp32", "tf32", "bf16"}
 
     Returns
     -------
     Network
+
+    Raises
+    ------
+    UserError
+        If the arithmetic is not good enough on the device.
     """
     shown = output_mask[brain_mask] if input_mask == "gm" else np.ones(int(brain_mask.sum()), bool)
     where = torch.device(device)
     fast = folded(module).to(where)
     convert_conv3d_weight_memory_format(fast, torch.channels_last_3d)
+    check_precision(fast, where, precision)
     voxelwise = None
-    if where.type == "cpu" and is_supported(fast):
+    if where.type == "cpu" and precision == "fp32" and is_supported(fast):
         inside = torch.from_numpy(_scattered(shown, brain_mask))
         voxelwise = Voxelwise(fast, inside, torch.from_numpy(output_mask))
-    return Network(fast, where, brain_mask, output_mask, shown, voxelwise)
+    return Network(fast, where, brain_mask, output_mask, shown, voxelwise, precision)
 
 
 def _scattered(shown: NDArray[np.bool_], brain_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -259,11 +276,11 @@ def _predict_voxels(network: Network, connectome: Floats) -> Floats:
         )
         box = torch.zeros((*inside.shape, rows.shape[1]), device=network.device)  # channels last
         box[inside] = rows
-        with _exact_float32():
+        with arithmetic(network.device, network.precision):
             features = network.module.features(box.permute(3, 0, 1, 2)[None])[0]
             # The last layer works voxel by voxel, so only the voxels that are wanted go through it.
             maps = network.module.head(features.permute(1, 2, 3, 0)[wanted])  # (n_output_voxels, n_contrasts)
-    return np.ascontiguousarray(maps.T.cpu().numpy())
+    return np.ascontiguousarray(maps.T.float().cpu().numpy())
 
 
 def _check_connectome(network: Network, connectome: Floats) -> None:
@@ -280,15 +297,3 @@ def _check_connectome(network: Network, connectome: Floats) -> None:
             "Set voxels without a correlation to 0."
         )
         raise UserError(message)
-
-
-@contextmanager
-def _exact_float32() -> Iterator[None]:
-    """Keep TF32 out of the arithmetic on GPUs, and their choice of algorithm reproducible."""
-    matmul = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = False
-    try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = matmul

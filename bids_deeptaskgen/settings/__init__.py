@@ -2,6 +2,7 @@
 
 from bids_deeptaskgen.settings.app import GroupSettings, ParticipantSettings
 from bids_deeptaskgen.settings.base import Settings, science_settings, settings_hash
+from bids_deeptaskgen.settings.benchmark import BenchmarkSettings
 from bids_deeptaskgen.settings.prediction import PredictionSettings
 from bids_deeptaskgen.settings.training import FinetuneSettings, TrainingSettings, TrainSettings
 from bids_deeptaskgen.settings.workbench import (
@@ -16,6 +17,7 @@ from bids_deeptaskgen.settings.workbench import (
 )
 
 __all__ = [
+    "BenchmarkSettings",
     "DemoSettings",
     "EvaluateSettings",
     "FinetuneSettings",

@@ -145,6 +145,12 @@ class PredictionSettings(Settings):
         words="auto, cpu, cuda or cuda:N",
         help="where the network runs: auto, cpu, cuda or cuda:N; auto is a GPU if there is one",
     )
+    precision: str = _clean(
+        "fp32",
+        choices=("fp32", "tf32", "bf16"),
+        help="arithmetic of the network: fp32 is the reference; tf32 (NVIDIA GPUs) and bf16 are rougher, and "
+        "are refused where they change an example's maps by more than 2%% of their SD",
+    )
     output_layout: str = _run(
         "3d",
         choices=("3d", "4d"),

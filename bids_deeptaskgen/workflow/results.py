@@ -210,7 +210,7 @@ def _provenance(job: Job, record: Record, bundle: Bundle, device: str) -> Proven
             "WindowsPerRun": facts["n_windows"],
             "Predictions": facts["n_connectomes"],
             "Device": device,
-            "Precision": "fp32",
+            "Precision": job.settings.precision,
             "Versions": software_versions(),
         },
     )

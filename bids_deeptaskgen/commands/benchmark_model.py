@@ -1,0 +1,54 @@
+"""A model of the published size to time with, its weights random."""
+
+from pathlib import Path
+
+from bids_deeptaskgen.contrasts import load_contrasts
+from bids_deeptaskgen.core.rois import brain_mask, coordinate_rois, grey_matter_mask
+from bids_deeptaskgen.nn.architecture import Architecture
+from bids_deeptaskgen.nn.bundle import save_bundle
+from bids_deeptaskgen.nn.card import Card, CardGrid
+
+
+def random_bundle(folder: Path, fdim: int = 64) -> Path:
+    """Write a model, unless an earlier call did.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the bundle shall be.
+    fdim : int
+        Channels at full resolution; 64 are the published ones.
+
+    Returns
+    -------
+    Path
+        `folder`.
+    """
+    if folder.exists():
+        return folder
+    from bids_deeptaskgen.nn.child import trained_weights
+    from bids_deeptaskgen.nn.devices import new_network
+
+    architecture = Architecture(fdim=fdim)
+    card = Card(
+        name=folder.name,
+        description="Random weights, to time the software with.",
+        architecture=architecture,
+        contrasts=load_contrasts(),
+        roi_set="50 maps of Gaussians around the 160 regions of Dosenbach et al. 2010, made from coordinates",
+        grid=CardGrid(),
+        units="z",
+        input_mask="brain",
+        window_minutes=None,
+        training="none",
+        licence="Apache-2.0",
+        citation="Serin et al. 2025, Communications Biology 8:1572, doi 10.1038/s42003-025-09158-6",
+        parent=None,
+        for_science=False,
+        notice="This model knows nothing: its weights are random.",
+        mean_roi_connectome=None,
+        sha256={},
+    )
+    weights = trained_weights(new_network(architecture, 0).state_dict())
+    save_bundle(folder, card, weights, coordinate_rois(), (brain_mask(), grey_matter_mask()))
+    return folder

@@ -1,0 +1,58 @@
+"""Other arithmetic than float32 is asked for, is near to it, and says so."""
+
+import numpy as np
+import pytest
+import torch
+
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.nn.architecture import Architecture
+from bids_deeptaskgen.nn.devices import new_network
+from bids_deeptaskgen.nn.precision import arithmetic, check_precision
+from bids_deeptaskgen.nn.predict import make_network, predict_windows
+
+CPU = torch.device("cpu")
+SIZE = (12, 10, 14)
+
+
+def tiny_network():
+    return new_network(Architecture(in_channels=5, out_channels=3, fdim=4), seed=1).eval()
+
+
+def test_bfloat16_gives_nearly_the_same_maps_and_not_the_same():
+    everywhere = np.ones(SIZE, bool)
+    connectome = np.random.default_rng(2).uniform(-0.5, 0.5, (5, everywhere.sum())).astype(np.float32)
+    exact, rough = (
+        predict_windows(make_network(tiny_network(), everywhere, everywhere, precision=name), [connectome])[0]
+        for name in ("fp32", "bf16")
+    )
+    assert rough.dtype == np.float32
+    assert 0 < (rough - exact).std() < 0.02 * exact.std()
+
+
+def test_a_network_that_bfloat16_spoils_is_refused():
+    network = tiny_network()
+    with torch.no_grad():
+        # The maps are small differences of two features that bfloat16 can hardly tell apart.
+        features = network.out_block[0].conv[0]
+        features.weight[1] = 1.001 * features.weight[0]
+        features.bias[:2] = 1.0
+        network.out_block[1].weight.zero_()[:, :2] = torch.tensor([1e3, -1e3])[:, None, None, None]
+    check_precision(network, CPU, "fp32")
+    with pytest.raises(UserError, match="--precision bf16.*of their SD"):
+        make_network(network, np.ones(SIZE, bool), np.ones(SIZE, bool), precision="bf16")
+
+
+def test_tf32_is_refused_where_there_is_no_gpu():
+    with pytest.raises(UserError, match="only NVIDIA"):
+        check_precision(tiny_network(), CPU, "tf32")
+
+
+def test_torch_is_left_as_it_was():
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    with arithmetic(CPU, "tf32"):
+        assert torch.backends.cuda.matmul.allow_tf32
+        assert torch.backends.cudnn.allow_tf32
+    with arithmetic(CPU, "fp32"):
+        assert not torch.backends.cuda.matmul.allow_tf32
+        assert not torch.backends.cudnn.allow_tf32
+    assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == before
