@@ -15,7 +15,12 @@ SIZE = (12, 10, 14)
 
 
 def tiny_network():
-    return new_network(Architecture(in_channels=5, out_channels=3, fdim=4), seed=1).eval()
+    """A network that answers to its input more than to its biases."""
+    network = new_network(Architecture(in_channels=5, out_channels=3, fdim=4), seed=1).eval()
+    with torch.no_grad():
+        for name, value in network.named_parameters():
+            value.mul_(0 if name.endswith("bias") else 2)
+    return network
 
 
 def test_bfloat16_gives_nearly_the_same_maps_and_not_the_same():
