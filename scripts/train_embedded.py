@@ -98,24 +98,27 @@ def main():
     logs.set_up(0)
     work = (options.work or options.out.with_name(f"{options.out.name}.work")).absolute()
     base, people, maps = make_base(work / "base"), work / "fmriprep", work / "maps"
-    simulate.run(
-        SimulateSettings(
-            out=people, n_participants=options.n_people, n_volumes=N_VOLUMES, t_r=T_R, n_dummies=N_DUMMIES,
-            dtype="int16", seed=SEED,
+    prepared = work / "prepared"
+    if not prepared.exists():
+        simulate.run(
+            SimulateSettings(
+                out=people, n_participants=options.n_people, n_volumes=N_VOLUMES, t_r=T_R,
+                n_dummies=N_DUMMIES, dtype="int16", seed=SEED,
+            )
+        )  # fmt: skip
+        # One contrast, since nobody looks at the maps of random weights.
+        code = participant.run(
+            ParticipantSettings(
+                bids_dir=people,
+                output_dir=maps,
+                model=str(base.folder),
+                save_connectome=True,
+                contrasts=("wm2bk",),
+            )
         )
-    )  # fmt: skip
-    # One contrast, since nobody looks at the maps of random weights.
-    code = participant.run(
-        ParticipantSettings(
-            bids_dir=people,
-            output_dir=maps,
-            model=str(base.folder),
-            save_connectome=True,
-            contrasts=("wm2bk",),
-        )
-    )
-    if code:
-        raise SystemExit(code)
+        if code:
+            raise SystemExit(code)
+        prepared.touch()
     if not (work / "embedded").exists():
         train.run(
             TrainSettings(
