@@ -1,7 +1,8 @@
 """What a model is trained on: the connectomes of a person beside the task maps that were measured in them."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -103,9 +104,14 @@ def make_pairs(
         if file.contrast in contrasts:
             measured.setdefault((file.subject, file.session or ""), {})[file.contrast] = file
     people = read_people(participants)
+    scanned, sessions = defaultdict(set), defaultdict(list)
+    for file in connectomes:
+        scanned[file.subject].add(file.session)
+    for subject, session in measured:
+        sessions[subject].append(session)
     pairs, without, used = [], [], set()
     for file in connectomes:
-        session = _session_of(file, connectomes, measured)
+        session = _session_of(file, len(scanned[file.subject]), sessions[file.subject])
         if session is None:
             without.append(file.name)
             continue
@@ -121,16 +127,15 @@ def make_pairs(
     return pairing
 
 
-def _session_of(
-    file: ConnectomeFile, connectomes: Sequence[ConnectomeFile], measured: Iterable[tuple[str, str]]
-) -> str | None:
-    """Say which session's task maps go with connectomes; empty for those of no session, None if none do."""
-    own = [session for subject, session in measured if subject == file.subject]
+def _session_of(file: ConnectomeFile, n_scanned: int, measured: Sequence[str]) -> str | None:
+    """Say which session's task maps go with connectomes; empty for those of no session, None if none do.
+
+    Of the same person are the number of sessions with connectomes, and the sessions with task maps.
+    """
     for session in (file.session or "", ""):
-        if session in own:
+        if session in measured:
             return session
-    others = {one.session for one in connectomes if one.subject == file.subject}
-    return own[0] if len(own) == 1 and len(others) == 1 else None
+    return measured[0] if len(measured) == 1 and n_scanned == 1 else None
 
 
 def _tell(pairing: Pairing) -> None:

@@ -1,9 +1,7 @@
 """``deeptaskgen finetune``: a model goes on learning, from other people or for other contrasts."""
 
-from bids_deeptaskgen.commands.training_folder import check_out, need_libraries
+from bids_deeptaskgen.commands.training_folder import begin
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.bundle import load_bundle
-from bids_deeptaskgen.resources import find_model
 from bids_deeptaskgen.settings import FinetuneSettings
 
 NEW_HEAD, BATCHNORM = "new-head", "batchnorm"
@@ -31,14 +29,11 @@ def run(settings: FinetuneSettings) -> int:
     UserError
         If settings, parent and machine do not fit; no bundle is written then.
     """
-    need_libraries(settings)
+    parent = begin(settings, settings.parent, settings.out)
     # Here, not above: without the extra they cannot be imported.
     from bids_deeptaskgen.commands import training, training_data
     from bids_deeptaskgen.nn.child import child_network
 
-    folder = find_model(settings.parent)
-    check_out(settings, settings.out, folder)
-    parent = load_bundle(folder)
     if settings.strategy == BATCHNORM and not parent.card.architecture.batch_norm:
         message = (
             f"--strategy batchnorm: {parent.card.name} has no batch normalisation, so nothing would move.\n"

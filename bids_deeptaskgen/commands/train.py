@@ -1,9 +1,7 @@
 """``deeptaskgen train``: a network of one's own, from connectomes and measured task maps."""
 
-from bids_deeptaskgen.commands.training_folder import check_out, need_libraries
+from bids_deeptaskgen.commands.training_folder import begin
 from bids_deeptaskgen.nn.architecture import Architecture
-from bids_deeptaskgen.nn.bundle import load_bundle
-from bids_deeptaskgen.resources import find_model
 from bids_deeptaskgen.settings import TrainSettings
 
 
@@ -26,14 +24,11 @@ def run(settings: TrainSettings) -> int:
     UserError
         If settings, model and machine do not fit; no bundle is written then.
     """
-    need_libraries(settings)
+    base = begin(settings, settings.model, settings.out)
     # Here, not above: without the extra they cannot be imported.
     from bids_deeptaskgen.commands import training, training_data
     from bids_deeptaskgen.nn.devices import new_network
 
-    folder = find_model(settings.model)
-    check_out(settings, settings.out, folder)
-    base = load_bundle(folder)
     contrasts = training_data.measured_contrasts(
         settings.statmaps, training_data.known_contrasts(base), settings.contrasts
     )

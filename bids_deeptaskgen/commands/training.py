@@ -26,6 +26,7 @@ from bids_deeptaskgen.nn.bundle import Bundle
 from bids_deeptaskgen.nn.devices import (
     Fabric,
     bytes_of_step,
+    check_devices,
     free_gpu_bytes,
     is_out_of_memory,
     largest_batch,
@@ -85,6 +86,8 @@ def train(settings: TrainingSettings, out: Path, data: TrainingData, start: Star
     UserError
         If the folder holds another training, the memory does not do, or the loss is no longer a number.
     """
+    # Before everybody's maps are read, which may take long.
+    check_devices(settings.device, settings.n_devices)
     folder = work_folder(settings, out)
     if is_first_process():
         # The others wait in `make_fabric` until this is done.
@@ -117,7 +120,7 @@ def train(settings: TrainingSettings, out: Path, data: TrainingData, start: Star
     trained = Trained(settings, data, start.network.config, start.strategy, start.base, start.parent, fitted)
     bundle = write_bundle(out, trained, people, module)
     shutil.rmtree(folder / TARGETS)
-    _report(bundle, folder, data, fitted)
+    _report(bundle, folder, trained)
     return 0
 
 
@@ -192,13 +195,15 @@ def _memory_words(settings: TrainingSettings, fitting: int, what: str) -> str:
     return f"--batch-size {settings.batch_size} {what}.\n{advice}."
 
 
-def _report(bundle: Bundle, folder: Path, data: TrainingData, fitted: Fit) -> None:
-    n_people = {name: data.n_people(name) for name in SPLITS}
+def _report(bundle: Bundle, folder: Path, trained: Trained) -> None:
+    fitted = trained.fitted
+    n_people = {name: trained.data.n_people(name) for name in SPLITS}
+    used = "" if trained.epoch == fitted.best_epoch else f"; the model is that of epoch {trained.epoch}"
     sys.stdout.write(
         "Trained on {train} people, validated on {validation}; {test} were put aside to evaluate the model "
         "with.\n".format(**n_people)
         + f"Best epoch: {fitted.best_epoch} of {len(fitted.log)} "
-        f"({epoch_words(fitted.log[fitted.best_epoch - 1])})\n"
+        f"({epoch_words(fitted.log[fitted.best_epoch - 1])}){used}\n"
         f"Split, log and state: {folder}\n"
         f"Model: {bundle.folder}\n"
     )

@@ -11,6 +11,8 @@ from typing import Any
 
 from bids_deeptaskgen.core.atomic import sweep_stale, write_json, write_text
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.nn.bundle import Bundle, load_bundle
+from bids_deeptaskgen.resources import find_model
 from bids_deeptaskgen.settings import TrainingSettings, science_settings
 from bids_deeptaskgen.settings_file import to_toml
 
@@ -91,6 +93,28 @@ def check_out(settings: TrainingSettings, out: Path, base: Path) -> None:
             "and more --epochs its training goes on), or replace model and training with --overwrite."
         )
         raise UserError(message)
+
+
+def begin(settings: TrainingSettings, model: str, out: Path) -> Bundle:
+    """Open the model that a training begins with, once it is sure that it can be done and written.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+    model : str
+        Name or folder.
+    out : Path
+        Where the new model shall be.
+
+    Raises
+    ------
+    UserError
+        If a library is not installed, there is no such model, or something is in the new one's place.
+    """
+    need_libraries(settings)
+    folder = find_model(model)
+    check_out(settings, out, folder)
+    return load_bundle(folder)
 
 
 def open_folder(settings: TrainingSettings, folder: Path, data: Mapping[str, str]) -> None:

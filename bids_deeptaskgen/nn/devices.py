@@ -17,6 +17,31 @@ from bids_deeptaskgen.nn.unet import UNet
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
+def check_devices(device: str, n_devices: int = 1) -> torch.device:
+    """Make sure that there are as many devices as are asked for.
+
+    Parameters
+    ----------
+    device : str
+        As for `make_fabric`.
+    n_devices : int
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    UserError
+    """
+    where = resolve_device(device)
+    n_there = torch.cuda.device_count() if where.type == "cuda" else n_devices
+    if n_devices > n_there:
+        message = f"--n-devices {n_devices}: there are {n_there} GPUs here. Ask for as many, or fewer."
+        raise UserError(message)
+    return where
+
+
 def make_fabric(device: str, *, n_devices: int = 1, n_nodes: int = 1, precision: str = "fp32") -> Fabric:
     """Prepare a training's processes; the others are started here, and run the same command.
 
@@ -40,11 +65,7 @@ def make_fabric(device: str, *, n_devices: int = 1, n_nodes: int = 1, precision:
     UserError
         If there are not as many devices.
     """
-    where = resolve_device(device)
-    n_there = torch.cuda.device_count() if where.type == "cuda" else n_devices
-    if n_devices > n_there:
-        message = f"--n-devices {n_devices}: there are {n_there} GPUs here. Ask for as many, or fewer."
-        raise UserError(message)
+    where = check_devices(device, n_devices)
     # As in prediction: what is validated and calibrated here is what will be predicted.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     for name in ("lightning.fabric", "lightning.pytorch"):

@@ -41,7 +41,8 @@ class TrainingSettings(Settings):
         None,
         metavar="FILE",
         unset="made by the shares below, and kept in the work folder",
-        help="table (TSV) of who is in which split: participant_id, and train, validation or test",
+        help="table (TSV) of who is in which split: participant_id, and train, validation or test; people in "
+        "it who are not here are left out",
     )
     validation_share: float = _data(
         0.1,

@@ -132,7 +132,7 @@ def test_a_training_that_was_killed_goes_on_as_if_nothing_had_happened(world, tr
     assert load_bundle(out).weights_sha256 == load_bundle(trained).weights_sha256
 
 
-def test_more_epochs_go_on_from_where_a_training_ended(world, trained, tmp_path):
+def test_more_epochs_go_on_from_where_a_training_ended(world, trained, tmp_path, capsys):
     folder = tmp_path / "training"
     shutil.copytree(work_folder(world.settings(trained), trained), folder)
     before = (folder / "log.csv").read_text()
@@ -143,6 +143,9 @@ def test_more_epochs_go_on_from_where_a_training_ended(world, trained, tmp_path)
     card = load_bundle(tmp_path / "more").card
     assert "epoch 3 of 3" in card.training
     assert card.name == "longer"
+    told = capsys.readouterr().out
+    assert "Best epoch: 1 of 3 (" in told
+    assert "; the model is that of epoch 3\n" in told
 
 
 def test_a_disk_that_is_full_costs_neither_the_training_nor_the_model_that_was_there(
@@ -299,6 +302,12 @@ def test_used_up_memory_is_told_from_other_errors():
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
     assert is_out_of_memory(MemoryError())
     assert not is_out_of_memory(RuntimeError("shapes do not fit"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_refused_before_anything_is_read(world, tmp_path):
+    assert "device cuda was asked for" in refusal(world.settings(tmp_path / "out", device="cuda"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_loss_that_is_no_number_ends_the_training_with_advice(world, tmp_path):
