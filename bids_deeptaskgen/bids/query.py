@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bids_deeptaskgen.bids.names import BidsName, Entities, load_table, same_label
+from bids_deeptaskgen.core.templatewarp import WARPED_SPACE
 from bids_deeptaskgen.filter_file import ANY
+from bids_deeptaskgen.settings import ParticipantSettings
 
 VOLUME = (".nii.gz", ".nii")
 
@@ -86,4 +88,18 @@ def fits(name: BidsName, query: Query) -> bool:
         and (name.get("task"), name.get("space"), name.get("desc")) == (query.task, query.space, query.desc)
         and query.wants_run(name.get("run"))
         and query.allows(name.entities)
+    )
+
+
+def query_of(settings: ParticipantSettings) -> Query:
+    """Which data the settings ask for."""
+    return Query(
+        task=settings.task_id,
+        desc=settings.desc,
+        participants=settings.participant_label,
+        sessions=settings.session_label,
+        runs=settings.run_id,
+        custom=settings.custom_confounds,
+        allowed=settings.bids_filter_file.allowed if settings.bids_filter_file else (),
+        fallback=WARPED_SPACE if settings.allow_template_warp else "",
     )

@@ -13,6 +13,7 @@ from bids_deeptaskgen.bids.dataset import dataset_settings_hash, write_dataset_f
 from bids_deeptaskgen.bids.located import Located
 from bids_deeptaskgen.bids.outputs import write_tsv
 from bids_deeptaskgen.bids.preflight import Preflight
+from bids_deeptaskgen.bids.query import query_of
 from bids_deeptaskgen.bids.sources import locate, look_up
 from bids_deeptaskgen.commands.folders import check_folders, refuse_mixture
 from bids_deeptaskgen.commands.plan import describe_plan, rerun_command
@@ -23,7 +24,6 @@ from bids_deeptaskgen.nn.bundle import Bundle, load_bundle
 from bids_deeptaskgen.resources import find_model
 from bids_deeptaskgen.settings import ParticipantSettings, Settings, science_settings, settings_hash
 from bids_deeptaskgen.settings_file import to_toml
-from bids_deeptaskgen.workflow.connect import query_of
 from bids_deeptaskgen.workflow.models import check_model
 from bids_deeptaskgen.workflow.records import (
     CONNECTED,
@@ -109,8 +109,9 @@ def run_located(settings: ParticipantSettings, located: Located, typed: Settings
     if not usable:
         return _close(settings, _unusable(rows))
     # A plugin's machines may have the device that this one lacks.
+    where = (settings.device, settings.precision) if settings.use_plugin is None else ("cpu", "fp32")
     with told_seconds("torch and model"):
-        check_model(bundle.folder, settings.device if settings.use_plugin is None else "cpu")
+        check_model(bundle.folder, *where)
     computed = compute(settings, bundle, located, usable, hash_now, told=to_toml(typed or settings))
     told = {(record.subject, record.session) for record in computed}
     others = [record for record in _unusable(rows) if (record.subject, record.session) not in told]

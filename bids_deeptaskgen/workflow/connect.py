@@ -5,7 +5,7 @@ import logging
 from bids_deeptaskgen.bids.connectomes import save_array
 from bids_deeptaskgen.bids.inputs import SessionFault
 from bids_deeptaskgen.bids.outputs import finished, input_fingerprint
-from bids_deeptaskgen.bids.query import Query
+from bids_deeptaskgen.bids.query import query_of
 from bids_deeptaskgen.bids.sources import collect
 from bids_deeptaskgen.core.atomic import write_json
 from bids_deeptaskgen.core.confounds import Cleaning
@@ -34,20 +34,6 @@ from bids_deeptaskgen.workflow.records import (
 from bids_deeptaskgen.workflow.results import wanted_maps
 
 logger = logging.getLogger("bids_deeptaskgen")
-
-
-def query_of(settings: ParticipantSettings) -> Query:
-    """Which data the settings ask for."""
-    return Query(
-        task=settings.task_id,
-        desc=settings.desc,
-        participants=settings.participant_label,
-        sessions=settings.session_label,
-        runs=settings.run_id,
-        custom=settings.custom_confounds,
-        allowed=settings.bids_filter_file.allowed if settings.bids_filter_file else (),
-        fallback=WARPED_SPACE if settings.allow_template_warp else "",
-    )
 
 
 def connect_person_job(job: Job) -> list[Record]:

@@ -2,12 +2,15 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.core.person import RoiSpace
 from bids_deeptaskgen.nn.bundle import Bundle, load_bundle
+
+if TYPE_CHECKING:
+    from bids_deeptaskgen.core.person import RoiSpace
 
 
 @lru_cache(maxsize=1)
@@ -16,7 +19,7 @@ def load_model(folder: Path) -> Bundle:
     return load_bundle(folder)
 
 
-def check_model(folder: Path, device: str) -> None:
+def check_model(folder: Path, device: str, precision: str = "fp32") -> None:
     """Find what would fail for everyone, before anything is computed for anyone.
 
     Parameters
@@ -25,21 +28,25 @@ def check_model(folder: Path, device: str) -> None:
         Of the bundle.
     device : str
         Where it is to be computed.
+    precision : {"fp32", "tf32", "bf16"}
+        In which arithmetic.
 
     Raises
     ------
     UserError
-        If the weights are not those of the card's network, the ROI maps cannot be told apart, or the device
-        is not there.
+        If the weights are not those of the card's network, the ROI maps cannot be told apart, the device is
+        not there, or the arithmetic is not good enough on it.
     """
-    from bids_deeptaskgen.nn.predict import check_weights, resolve_device
+    from bids_deeptaskgen.nn.predict import check_weights, load_network, resolve_device
 
     resolve_device(device)
     check_weights(load_model(folder))
+    if precision != "fp32":
+        load_network(load_model(folder), device, precision=precision)
     roi_space(folder)
 
 
-def roi_space(folder: Path) -> RoiSpace:
+def roi_space(folder: Path) -> "RoiSpace":
     """Compute what the connectomes of a model need."""
     return _rois(folder)[0]
 
@@ -50,8 +57,10 @@ def roi_weights(folder: Path) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=1)
-def _rois(folder: Path) -> tuple[RoiSpace, NDArray[np.float32]]:
+def _rois(folder: Path) -> tuple["RoiSpace", NDArray[np.float32]]:
     """Read the ROI maps once, for both."""
+    from bids_deeptaskgen.core.person import RoiSpace  # half a second, which --dry-run does not need
+
     bundle = load_model(folder)
     rois = bundle.rois()
     return RoiSpace(bundle.brain_mask, bundle.projection(rois)), np.abs(rois).astype(np.float32)

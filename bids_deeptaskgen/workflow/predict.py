@@ -55,7 +55,12 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
     set_threads(n_threads)
     try:
         with told_seconds("network"):
-            network = load_network(load_model(jobs[0].model), settings.device, input_mask=settings.input_mask)
+            network = load_network(
+                load_model(jobs[0].model),
+                settings.device,
+                input_mask=settings.input_mask,
+                precision=settings.precision,
+            )
     except Exception as error:  # as_record tells it for each of them
         return over + [_refused(job_of[record.subject], record, error) for record in waiting]
     pending: list[Future[Record]] = []

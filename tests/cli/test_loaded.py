@@ -1,0 +1,54 @@
+"""Nothing heavy is imported before it is needed."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+# Of each, what a command that computes nothing can do without.
+HEAVY = {
+    "torch", "lightning", "nipype", "bids", "pandas", "scipy.linalg", "scipy.ndimage", "sklearn", "nilearn",
+    "matplotlib", "jinja2", "requests", "sqlalchemy",
+}  # fmt: skip
+LIGHT = HEAVY | {"numpy", "nibabel", "scipy", "rich", "yaml", "safetensors"}
+
+
+def loaded(program, words):
+    """Names of the modules that are in memory when a command ends."""
+    code = (
+        "import json, sys\n"
+        f"from bids_deeptaskgen.cli.{program} import main\n"
+        f"main({[str(word) for word in words]!r})\n"
+        "print(json.dumps(sorted(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stderr.splitlines()[-1])), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "said"),
+    [
+        ("app", ["--version"], "bids-deeptaskgen "),
+        ("app", ["--help"], "BIDS_DIR OUTPUT_DIR"),
+        ("workbench", ["--help"], "VERB"),
+        ("app", ["in", "out", "participant", "--model-typo", "x"], "did you mean --model?"),
+        ("app", ["in", "out", "participant", "--min-minutes", "none"], "--min-minutes"),
+    ],
+)
+def test_what_is_said_of_the_command_line_needs_none_of_the_libraries(program, words, said):
+    modules, words_said = loaded(program, words)
+    assert said in words_said
+    assert modules & LIGHT == set()
+
+
+def test_a_dry_run_looks_up_without_what_computes(people, model, tmp_path):
+    modules, said = loaded("app", [people, tmp_path / "out", "participant", "--model", model, "--dry-run"])
+    assert "4 people would be done" in said
+    assert modules & HEAVY == set()
+
+
+def test_an_input_that_cannot_be_used_is_refused_without_what_computes(model, tmp_path):
+    modules, said = loaded("app", [tmp_path, tmp_path / "out", "participant", "--model", model])
+    assert "the folder is empty" in said or "sub-*" in said
+    assert modules & HEAVY == set()
