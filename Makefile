@@ -17,7 +17,7 @@ BENCHMARKS ?= benchmarks/runs
 # .git does not travel into the images, so the version is asked here and handed over.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test lint faults benchmark-accuracy image sif container-test clean
+.PHONY: help demo test lint faults benchmark benchmark-accuracy image sif container-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -37,6 +37,10 @@ lint: $(VENV)/test.stamp ## check style, spelling, types and layers
 
 faults: $(VENV)/test.stamp ## kill, stop, crowd and starve whole runs in every way we know of (minutes)
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/faults tests/workflow
+
+benchmark: $(VENV)/test.stamp ## time everything beside the plain way; writes docs/performance.md (half an hour)
+	$(BIN)/deeptaskgen benchmark $(BENCHMARKS)/speed
+	$(BIN)/python benchmarks/performance_page.py $(BENCHMARKS)/speed/benchmark.md docs/performance.md
 
 benchmark-accuracy: $(VENV)/test.stamp ## simulate, train, fine-tune and score two cohorts; writes docs/results.md (an hour)
 	$(BIN)/python benchmarks/accuracy.py $(BENCHMARKS)/accuracy
