@@ -28,6 +28,7 @@ from bids_deeptaskgen.nn.devices import (
     bytes_of_step,
     check_devices,
     free_gpu_bytes,
+    is_lost_process,
     is_out_of_memory,
     largest_batch,
     make_fabric,
@@ -162,7 +163,7 @@ def _fit(
 
 @contextmanager
 def _failures(settings: TrainingSettings, fabric: Fabric, module: MaskedUNet) -> Iterator[None]:
-    """Refuse what will not fit into memory, and say so where it did not, or where the loss went astray."""
+    """Refuse what will not fit into memory, and say what ended a fit: memory, the loss, another process."""
     share = 0.5 if settings.precision == "bf16" else 1.0
     n_each = settings.batch_size // fabric.world_size
     is_gpu = fabric.device.type == "cuda"
@@ -180,6 +181,12 @@ def _failures(settings: TrainingSettings, fabric: Fabric, module: MaskedUNet) ->
         )
         raise UserError(message) from error
     except (RuntimeError, MemoryError) as error:
+        if fabric.world_size > 1 and is_lost_process(error):
+            message = (
+                "Another process of this training has ended; it has said why, or was killed.\n"
+                "Mend that and start again: the epochs that were done are kept."
+            )
+            raise UserError(message) from error
         if not is_out_of_memory(error):
             raise
         smaller = min(fitting, settings.batch_size // 2 // fabric.world_size * fabric.world_size)

@@ -98,6 +98,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     return of_torch or isinstance(error, MemoryError)
 
 
+def is_lost_process(error: BaseException) -> bool:
+    """Whether an error says that another process of the training is gone; why, only that one can tell."""
+    # Words of gloo, which raises nothing but RuntimeErrors: the connection may break at either end.
+    return isinstance(error, torch.distributed.DistError) or (
+        isinstance(error, RuntimeError)
+        and any(words in str(error) for words in ("closed by peer", "reset by peer", "Broken pipe"))
+    )
+
+
 def new_network(architecture: Architecture, seed: int) -> UNet:
     """Make a network with random weights that follow from the seed, on the CPU."""
     with torch.random.fork_rng(devices=[]):

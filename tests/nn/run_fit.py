@@ -1,4 +1,4 @@
-"""Fits in processes of their own: ``python -m tests.nn.run_fit (killed | two) FOLDER``."""
+"""Fits in processes of their own: ``python -m tests.nn.run_fit (killed | lost | two) FOLDER``."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from bids_deeptaskgen.nn.devices import make_fabric
+from bids_deeptaskgen.nn.devices import is_lost_process, make_fabric
 from bids_deeptaskgen.nn.fit import _Run, fit
 from bids_deeptaskgen.nn.predict import set_threads
 from tests.nn.people import (
@@ -75,6 +75,18 @@ def results(fabric):
     }
 
 
+def lost(folder):
+    """Wait for a process that has ended, and keep what is known of that."""
+    fabric = make_fabric("cpu", n_devices=2)
+    fabric.barrier()
+    if fabric.global_rank:
+        os._exit(3)
+    try:
+        fabric.barrier()
+    except RuntimeError as error:
+        (folder / "lost.txt").write_text(f"{is_lost_process(error)}: {type(error)} {error}")
+
+
 def two(folder):
     """Fit in two processes, and keep what each has; the second one is started by the first."""
     fabric = make_fabric("cpu", n_devices=2)
@@ -83,4 +95,4 @@ def two(folder):
 
 if __name__ == "__main__":
     set_threads(1)
-    {"killed": killed, "two": two}[sys.argv[1]](Path(sys.argv[2]))
+    {"killed": killed, "lost": lost, "two": two}[sys.argv[1]](Path(sys.argv[2]))

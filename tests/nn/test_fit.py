@@ -14,7 +14,7 @@ import torch
 
 from bids_deeptaskgen.core.draws import epoch_order, window_of
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.devices import make_fabric
+from bids_deeptaskgen.nn.devices import is_lost_process, make_fabric
 from bids_deeptaskgen.nn.fit import STATE, FitSettings, fit
 from bids_deeptaskgen.nn.losses import LossSettings
 from bids_deeptaskgen.nn.masked import MaskedUNet
@@ -207,6 +207,12 @@ def test_two_processes_end_with_one_network(processes):
     for line, other, alone in zip(first["normed_log"], second["normed_log"], one["normed_log"], strict=True):
         assert {**line, "seconds": 0} == {**other, "seconds": 0}
         assert line["r"] == pytest.approx(alone["r"], abs=0.1)
+
+
+def test_a_process_that_is_gone_is_told_from_other_faults(tmp_path):
+    run_script("lost", tmp_path)
+    assert (tmp_path / "lost.txt").read_text().startswith("True: ")
+    assert not is_lost_process(RuntimeError("shapes do not fit"))
 
 
 @dataclass(frozen=True)
