@@ -107,7 +107,7 @@ def gather(settings: EvaluateSettings) -> Study:
     contrasts += [Contrast(label, label, "") for label in labels if label not in known]
 
     def others_maps(source: Path | None, session: str | None = None) -> Files | None:
-        return source and _by_contrast(find_statmaps(source, contrasts), session)
+        return source and _of_session(source, find_statmaps(source, contrasts), session)
 
     measured = others_maps(settings.measured, settings.measured_session) or {}
     again = settings.retest or (settings.measured if settings.retest_session else None)
@@ -186,7 +186,7 @@ def read_families(path: Path | None, column: str, people: Sequence[str]) -> tupl
     path : Path or None
         Table with ``participant_id``; one that is not there says nothing.
     column : str
-        Of families; who has none is a family of their own.
+        Of families, in any case; who has none is a family of their own.
     people : sequence of str
 
     Returns
@@ -195,7 +195,10 @@ def read_families(path: Path | None, column: str, people: Sequence[str]) -> tupl
     bool
         Whether there was such a column.
     """
-    rows = read_tsv(path) if path else []
+    rows = [
+        {str(key).lower(): value for key, value in row.items()} for row in (read_tsv(path) if path else [])
+    ]
+    column = column.lower()
     of = {(row.get("participant_id") or "").removeprefix("sub-"): row.get(column) for row in rows}
     has_families = any(column in row for row in rows)
     own = [of.get(person) for person in people]
@@ -206,11 +209,25 @@ def read_families(path: Path | None, column: str, people: Sequence[str]) -> tupl
     return np.array(names), has_families
 
 
-def _by_contrast(files: Sequence[StatmapFile], session: str | None = None) -> Files:
+def _of_session(source: Path, files: Sequence[StatmapFile], session: str | None) -> Files:
+    """Keep the maps of a session, which must be there if it is asked for."""
+    if session is None:
+        return _by_contrast(files)
+    own = [file for file in files if file.session is not None and same_label(file.session, session)]
+    if not own:
+        found = sorted({f"ses-{file.session}" if file.session else "none" for file in files})
+        message = (
+            f"{source}: no task map is of session {session} (found: {shown(found)}).\n"
+            "Choose another --measured-session or --retest-session, or name another dataset."
+        )
+        raise InputError(message)
+    return _by_contrast(own)
+
+
+def _by_contrast(files: Sequence[StatmapFile]) -> Files:
     found: dict[str, dict[str, list[StatmapFile]]] = {}
     for file in files:
-        if session is None or (file.session is not None and same_label(file.session, session)):
-            found.setdefault(file.contrast, {}).setdefault(file.subject, []).append(file)
+        found.setdefault(file.contrast, {}).setdefault(file.subject, []).append(file)
     return found
 
 

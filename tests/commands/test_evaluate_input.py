@@ -58,7 +58,7 @@ def test_families_that_were_asked_for_and_are_not_there_are_told_of(data, tmp_pa
 
 def test_people_whose_family_is_not_known_are_not_one_family(tmp_path):
     (tmp_path / "people.tsv").write_text(
-        "participant_id\tfamily_id\nsub-1\tf\nsub-2\tf\nsub-3\tn/a\nsub-4\tnan\nsub-5\tNaN\nsub-6\t\n"
+        "participant_id\tFamily_ID\nsub-1\tf\nsub-2\tf\nsub-3\tn/a\nsub-4\tnan\nsub-5\tNaN\nsub-6\t\n"
     )
     families, known = read_families(tmp_path / "people.tsv", "family_id", "1234567")
     assert known
@@ -91,6 +91,19 @@ def test_contrasts_of_one_side_alone_are_left_out_or_named(data, tmp_path):
     with pytest.raises(InputError, match=rf"of other contrasts \({CONTRASTS[0]}\) than .*{CONTRASTS[1]}"):
         evaluate.run(settings_of(data, tmp_path / "no", **other))
     assert not (tmp_path / "no").exists()
+
+
+def test_a_session_that_nobody_has_is_refused_with_those_that_there_are(data, tmp_path):
+    maps = population()
+    for session in ("a", "b"):
+        write(tmp_path / "measured", maps, range(3), session=session)
+    sessions = {"measured": tmp_path / "measured", "measured_session": "a", "retest_session": "b"}
+    assert evaluate.run(settings_of(data, tmp_path / "out", **sessions)) == 0
+    for wrong in ("measured_session", "retest_session"):
+        with pytest.raises(InputError, match=r"is of session c \(found: ses-a, ses-b\)"):
+            evaluate.run(settings_of(data, tmp_path / "no", **(sessions | {wrong: "c"})))
+    with pytest.raises(InputError, match=r"is of session c \(found: none\)"):
+        evaluate.run(settings_of(data, tmp_path / "no", measured_session="c"))
 
 
 def test_one_person_has_an_r_and_nobody_to_differ_from(data, tmp_path):
