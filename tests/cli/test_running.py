@@ -296,3 +296,18 @@ def test_a_terminal_gets_the_same_messages_by_rich_above_its_progress_bars():
     assert done.stdout == "RichHandler True\n"
     plain = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", said).split())
     assert re.fullmatch(r"\d\d:\d\d:\d\d INFO \[bold\] sub-01 is done", plain)
+
+
+def test_what_a_command_leaves_in_memory_is_not_looked_through_when_its_process_ends(tmp_path):
+    code = textwrap.dedent("""
+        import atexit, gc, sys
+        # Called last, since it was the first.
+        atexit.register(lambda: print(gc.get_freeze_count() > 10_000, gc.get_threshold()[0] > 10_000))
+        from bids_deeptaskgen.cli.app import main
+        print(main(sys.argv[1:]), gc.get_freeze_count(), gc.isenabled())
+    """)
+    words = [tmp_path, tmp_path / "out", "participant", "--model", "embedded"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["3 0 True", "True True"]
