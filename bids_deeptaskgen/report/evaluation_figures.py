@@ -124,8 +124,9 @@ def _styles(rows: Sequence[Row]) -> dict[str, dict[str, str]]:
         ("baseline", BASELINE_COLOURS, BASELINE_MARKERS),
     ):
         for number, name in enumerate(name for name, own in roles.items() if own == role):
-            place = number % len(colours)
-            styles[name] = {"colour": colours[place], "marker": markers[number % len(markers)]}
+            # With every round of colours the markers go one on, so that no two look alike.
+            rounds, place = divmod(number, len(colours))
+            styles[name] = {"colour": colours[place], "marker": markers[(place + rounds) % len(markers)]}
     return styles
 
 

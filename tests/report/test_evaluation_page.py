@@ -1,6 +1,6 @@
 import pytest
 
-from bids_deeptaskgen.report.evaluation_figures import draw_scores
+from bids_deeptaskgen.report.evaluation_figures import _styles, draw_scores
 from bids_deeptaskgen.report.evaluation_page import Evaluation, overview, render, verdicts
 
 LABELS = ("a", "b", "c")
@@ -72,3 +72,10 @@ def test_a_chance_of_each_predictor_is_drawn_too(scores):
     pictures = {draw_scores(rows, "residual_r", "residual r") for rows in (scores, same)}
     assert len(pictures) == 2
     assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+
+
+def test_no_two_predictors_look_alike():
+    models = [score(f"net{number}", "model", "a", "r", 0.5) for number in range(25)]
+    baselines = [score(f"base{number}", "baseline", "a", "r", 0.5) for number in range(4)]
+    styles = _styles([*models, *baselines])
+    assert len({(style["colour"], style["marker"]) for style in styles.values()}) == 29
