@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bids_deeptaskgen.nn.threads import in_parts
 from bids_deeptaskgen.nn.unet import AttentionGate, Block, UNet
 
 # Voxels that are multiplied at a time: their rows stay in the caches.
@@ -111,15 +112,18 @@ class Products:
     def __call__(self, rows: Tensor, out: Tensor) -> None:
         """Compute voxels: rows (n_rows, n_in) to out (n_voxels, n_out)."""
         n_in = rows.shape[1]
-        for start in range(0, len(out), N_PER_PRODUCT):
-            total: Tensor = out[start : start + N_PER_PRODUCT]
+
+        def compute(part: slice) -> None:
+            total: Tensor = out[part]
             before = self.bias
             for tap in self.taps:
                 # Rows that lie beside each other are one longer row: fewer and larger products.
                 width = len(tap.kernel)
                 beside = rows.as_strided((len(rows) - width // n_in + 1, width), (n_in, 1))
-                gathered = beside.index_select(0, tap.starts[start : start + N_PER_PRODUCT])
+                gathered = beside.index_select(0, tap.starts[part])
                 before = torch.addmm(before, gathered, tap.kernel, out=total)
+
+        in_parts(len(out), N_PER_PRODUCT, compute)
 
 
 class Convolution:
@@ -205,11 +209,13 @@ class Up:
         upsampled = self.upsampling(coarse)
         n = skip.shape[1]
         joined = skip.new_empty((self.convolution.n_rows, 2 * n))
-        for start in range(0, len(joined), N_PER_PRODUCT):
-            part = slice(start, start + N_PER_PRODUCT)
+
+        def join(part: slice) -> None:
             below = self.resizing(upsampled, part)
             joined[part, :n] = below
             joined[part, n:] = gated(self.gate, below, skip.index_select(0, self.skip_at[part]))
+
+        in_parts(len(joined), N_PER_PRODUCT, join)
         joined[self.outside] = 0
         return self.convolution(joined)
 
