@@ -1,5 +1,6 @@
 """How many people an hour, beside what the steps alone allow, and what the scheduler costs a person."""
 
+import resource
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,7 +18,7 @@ from bids_deeptaskgen.commands.benchmark_people import few_voxels, multiplied
 from bids_deeptaskgen.commands.benchmark_run import ANY_LENGTH, N_VOLUMES, T_R, app, participant
 from bids_deeptaskgen.commands.settle import settled
 from bids_deeptaskgen.core.simulated_dataset import simulate_dataset
-from bids_deeptaskgen.core.timing import Comparison, Timing, in_new_process, side_by_side
+from bids_deeptaskgen.core.timing import KIB_PER_GIB, Comparison, Timing, in_new_process, side_by_side
 from bids_deeptaskgen.nn.bundle import load_bundle
 from bids_deeptaskgen.resources import find_model
 from bids_deeptaskgen.settings import ParticipantSettings, settings_hash
@@ -86,9 +87,10 @@ def measure_chunk(
     )
     jobs = jobs_of(settings, out / "work")
     connecting = in_new_process(_connecting, jobs)
-    predicting = in_new_process(_predicting, jobs, connecting.result)
+    records, peak_gib = connecting.result
+    predicting = in_new_process(_predicting, jobs, records)
     steps = {
-        "connectomes alone": replace(connecting, result=None),
+        "connectomes alone": replace(connecting, peak_gib=peak_gib, result=None),
         "maps alone": replace(predicting, result=None),
     }
     alone = sum(step.wall_s for step in steps.values())
@@ -123,15 +125,19 @@ def jobs_of(settings: ParticipantSettings, work: Path) -> list[Job]:
     return [Job(subject, located, settings, bundle.folder, hash_now, *places) for subject in subjects]
 
 
-def _connecting(jobs: Sequence[Job]) -> Callable[[], list[list[Record]]]:
-    """Start a process for each core, libraries and model loaded, and give what makes all connectomes."""
+def _connecting(jobs: Sequence[Job]) -> Callable[[], tuple[list[list[Record]], float]]:
+    """Start a process for each core, libraries and model loaded, and give what makes all connectomes.
+
+    That gives their records, and the memory of the larger process.
+    """
     n_procs = available_cpus()
     pool = ProcessPoolExecutor(n_procs, mp_context=get_context("spawn"))
     list(pool.map(_ready, [jobs[0]] * n_procs))
 
-    def work() -> list[list[Record]]:
+    def work() -> tuple[list[list[Record]], float]:
         with pool:
-            return list(pool.map(connect_person_job, jobs))
+            records = list(pool.map(connect_person_job, jobs))
+        return records, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / KIB_PER_GIB
 
     return work
 

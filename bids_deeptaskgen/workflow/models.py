@@ -1,5 +1,6 @@
 """The model, opened once a process, whatever the number of people."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,13 +38,19 @@ def check_model(folder: Path, device: str, precision: str = "fp32") -> None:
         If the weights are not those of the card's network, the ROI maps cannot be told apart, the device is
         not there, or the arithmetic is not good enough on it.
     """
-    from bids_deeptaskgen.nn.predict import check_weights, load_network, resolve_device
+    import bids_deeptaskgen.core.person  # noqa: F401 - so that no two threads import the same
 
-    resolve_device(device)
-    check_weights(load_model(folder))
-    if precision != "fp32":
-        load_network(load_model(folder), device, precision=precision)
-    roi_space(folder)
+    bundle = load_model(folder)
+    with ThreadPoolExecutor(1) as thread:
+        # Inflating and linear algebra, while torch is loaded.
+        rois = thread.submit(roi_space, folder)
+        from bids_deeptaskgen.nn.predict import check_weights, load_network, resolve_device
+
+        resolve_device(device)
+        check_weights(bundle)
+        if precision != "fp32":
+            load_network(bundle, device, precision=precision)
+        rois.result()
 
 
 def roi_space(folder: Path) -> "RoiSpace":

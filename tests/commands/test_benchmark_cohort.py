@@ -54,6 +54,7 @@ def test_a_chunk_is_timed_whole_and_step_by_step(work, model):
     assert found.facts["people an hour"] == pytest.approx(3 * 3600 / seconds["whole run"])
     alone = seconds["connectomes alone"] + seconds["maps alone"]
     assert found.facts["share of that"] == pytest.approx(alone / seconds["whole run"])
+    assert all(timing.peak_gib > 0.3 for (timing,) in found.timings.values())
     # What the steps alone have made: everybody's maps, and no connectome that still waits.
     out = work / "chunk-maps"
     assert len(list(out.glob("sub-*/func/*_desc-qc_metrics.json"))) == 3
