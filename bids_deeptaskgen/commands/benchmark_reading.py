@@ -85,7 +85,7 @@ def measure_reading(work: Path, bundle: Path, n_repeats: int, n_volumes: int = N
 def measure_readers(work: Path, n_repeats: int, n_volumes: int = N_VOLUMES) -> list[Comparison]:
     """Time ways to get at the bytes of a run, in one thread."""
     bold = bold_of(simulated(work, "float32", n_volumes))
-    plain = bold.with_suffix("")
+    plain = work / bold.with_suffix("").name
     if not plain.exists():
         temporary = plain.with_suffix(".tmp")
         with gzip_ng.open(bold, "rb") as source, temporary.open("wb") as target:  # type: ignore[no-untyped-call]

@@ -14,7 +14,6 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import dgemm
 
 Matrix = NDArray[np.float64]
 Value = TypeVar("Value", bound=np.generic)
@@ -23,8 +22,8 @@ Value = TypeVar("Value", bound=np.generic)
 RESIDUAL_VARIANCE_FLOOR = 1e-8
 # Relative to a voxel's level; float32 data cannot vary by less than 6e-8 of it.
 VALUE_ROUNDING = 1e-10
-# Voxels whose correlations are finished at a time: their products stay in the caches.
-N_PER_PART = 4096
+# Voxels whose sums lie beside each other: what is done with them stays in the caches.
+N_PER_PART = 2048
 # The reader is done by then.
 N_FINISHERS = 2
 
@@ -112,9 +111,10 @@ class Accumulator:
         self._n_seen = 0
         self._rois = np.empty((self.n_kept, n_rois))
         self._finite = np.ones(n_voxels, dtype=bool)
-        # Per window: T'Y, Q'Y and the sum of squares, all after the reference is taken off.
-        self._products = [np.zeros((n_rois, n_voxels)) for _ in range(n_windows)]
-        self._loadings = [np.zeros((rank, n_voxels)) for _ in range(n_windows)]
+        # Per window: T'Y above Q'Y, in parts of the voxels, and the sum of squares, all after the reference
+        # is taken off.
+        n_parts = -(-n_voxels // N_PER_PART)
+        self._sums = [np.zeros((n_parts, n_rois + rank, N_PER_PART)) for _ in range(n_windows)]
         self._squares = np.zeros((n_windows, n_voxels))
 
     def add(self, voxels: Matrix) -> None:
@@ -142,8 +142,7 @@ class Accumulator:
             here = slice(max(first, start) - start, min(last, end) - start)
             if here.start < here.stop:
                 part, at = voxels[here], slice(start + here.start, start + here.stop)
-                _add_product(self._products[window], rois[here], part)
-                _add_product(self._loadings[window], self._basis[at], part)
+                _add_products(self._sums[window], np.hstack([rois[here], self._basis[at]]), part)
                 self._squares[window] += squares if len(part) == len(voxels) else _sums_of_squares(part)
         self._n_seen = end
 
@@ -162,17 +161,18 @@ class Accumulator:
         if self._n_seen != self.n_kept or self._reference is None:
             message = f"{self._n_seen} volumes were added; the design has {self.n_kept} rows."
             raise ValueError(message)
-        loadings = self._loadings[0]
-        for of_window in self._loadings[1:]:
-            loadings = loadings + of_window
-        mean = loadings[0] / np.sqrt(self.n_kept)
+        n_rois, n_voxels = self._projection.shape
+        loadings = self._sums[0][:, n_rois:]  # (n_parts, rank, N_PER_PART)
+        for of_window in self._sums[1:]:
+            loadings = loadings + of_window[:, n_rois:]
+        mean = loadings[:, 0].ravel()[:n_voxels] / np.sqrt(self.n_kept)
         squares = self._squares.sum(axis=0)
         about_mean = np.maximum(squares - self.n_kept * mean**2, 0.0)
-        residual = squares - _sums_of_squares(loadings)
+        residual = squares - np.einsum("pqv,pqv->pv", loadings, loadings).ravel()[:n_voxels]
         rounding = self.n_kept * (VALUE_ROUNDING * self._reference) ** 2
         has_signal = self._finite & (residual > np.maximum(RESIDUAL_VARIANCE_FLOOR * about_mean, rounding))
         rois = self._rois - self._basis @ (self._basis.T @ self._rois)
-        connectome = np.zeros((len(self._products), rois.shape[1], self._n_places), np.float32)
+        connectome = np.zeros((len(self._sums), n_rois, self._n_places), np.float32)
         for window, out in enumerate(connectome):
             self._window(window, loadings, rois, has_signal, out)
         return RunStatistics(
@@ -204,16 +204,19 @@ class Accumulator:
         # clean'(Y_w - Q_w loadings) with clean = T_w - Q_w Q'T - mean: the last two terms share Q_w'Y_w.
         roi_loadings = self._basis.T @ self._rois
         roi_loadings[0] += roi_mean / constant
-        factors = np.hstack([roi_loadings.T, clean.T @ basis])
+        n_rois, factors = len(roi_mean), clean.T @ basis
         # An ROI that the regressors explain wholly has no correlations, only rounding.
         roi_squares = (clean**2).sum(axis=0)
         flat = roi_squares <= RESIDUAL_VARIANCE_FLOOR * self._rois[rows].var(axis=0) * len(basis)
         roi_scale = np.where(flat, 0.0, 1 / np.sqrt(np.where(flat, 1.0, roi_squares)))[:, None]
 
-        def correlate(start: int) -> None:
-            at = slice(start, start + N_PER_PART)
-            inner, whole, total = self._loadings[window][:, at], loadings[:, at], self._squares[window, at]
-            products = self._products[window][:, at] - factors @ np.concatenate([inner, whole])
+        def correlate(part: int) -> None:
+            at = slice(part * N_PER_PART, (part + 1) * N_PER_PART)
+            total = self._squares[window, at]
+            both, whole = self._sums[window][part, :, : len(total)], loadings[part, :, : len(total)]
+            inner = both[n_rois:]
+            products = both[:n_rois] - roi_loadings.T @ inner
+            products -= factors @ whole
             sums = inner[0] / constant - sums_of_basis @ whole
             squares = total + np.einsum("qv,qv->v", whole, gram @ whole - 2 * inner) - sums**2 / len(basis)
             usable = has_signal[at] & (squares > RESIDUAL_VARIANCE_FLOOR * total)
@@ -222,11 +225,10 @@ class Accumulator:
             out[:, self._places[at]] = products
 
         with ThreadPoolExecutor(N_FINISHERS) as pool:
-            list(pool.map(correlate, range(0, len(has_signal), N_PER_PART)))
-        # Several windows of a long run take more memory than all else.
-        self._products[window] = np.empty((0, 0))
-        if len(self._loadings) > 1:
-            self._loadings[window] = np.empty((0, 0))
+            list(pool.map(correlate, range(len(loadings))))
+        if len(self._sums) > 1:
+            # Several windows take more memory than all else.
+            self._sums[window] = np.empty((0, 0, 0))
 
 
 def _sums_of_squares(rows: Matrix) -> Matrix:
@@ -234,11 +236,15 @@ def _sums_of_squares(rows: Matrix) -> Matrix:
     return np.asarray(np.einsum("tv,tv->v", rows, rows))
 
 
-def _add_product(total: Matrix, left: Matrix, right: Matrix) -> None:
-    """Add ``left.T @ right`` to ``total`` in place; BLAS works on the transposes, which are in its order."""
-    result = dgemm(1.0, right.T, left.T, beta=1.0, c=total.T, trans_b=True, overwrite_c=True)
-    if not np.shares_memory(result, total):
-        total[...] = result.T
+def _add_products(sums: Matrix, left: Matrix, right: Matrix) -> None:
+    """Add ``left.T @ right`` to sums that lie in parts of the columns, (n_parts, n_left, N_PER_PART).
+
+    BLAS could add by itself; but scipy holds Python's lock meanwhile, and the thread that reads waits for it.
+    """
+    factors = np.ascontiguousarray(left.T)
+    for part, total in enumerate(sums):
+        columns = right[:, part * N_PER_PART : (part + 1) * N_PER_PART]
+        total[:, : columns.shape[1]] += factors @ columns
 
 
 def correlate_windows(voxels: Matrix, projection: Matrix, basis: Matrix, n_windows: int = 1) -> RunStatistics:

@@ -14,7 +14,7 @@ from bids_deeptaskgen.core.smoothing import make_smoother
 from bids_deeptaskgen.errors import InputError
 
 # Larger blocks are no faster; they only take memory. At 1 mm the second bounds them.
-N_PER_BLOCK = 20
+N_PER_BLOCK = 14
 BLOCK_BYTES = 100e6
 # With less of the brain a map would be made of next to nothing; what is missing is told with the quality.
 MIN_SIGNAL_SHARE = 0.5
