@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.option import Declared, declared
 from bids_deeptaskgen.settings import (
+    BenchmarkSettings,
     DemoSettings,
     EvaluateSettings,
     FinetuneSettings,
@@ -31,6 +32,7 @@ REQUIRED: dict[type[Settings], dict[str, object]] = {
     PredictSettings: {"bold": "/bold.nii.gz", "out": "/out"},
     SimulateSettings: {"out": "/out"},
     DemoSettings: {"out": "/out"},
+    BenchmarkSettings: {"out": "/out"},
     EvaluateSettings: {"out": "/out", "predicted": (("mine", Path("/maps")),), "measured": "/measured"},
     TrainSettings: {"out": "/out", "connectomes": "/maps", "statmaps": "/measured", "model": "mine"},
     FinetuneSettings: {

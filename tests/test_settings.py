@@ -44,6 +44,7 @@ SCIENCE = {
     "min_dof": 30,
     "combine_runs": False,
     "input_mask": "gm",
+    "precision": "bf16",
 }
 NO_SCIENCE = {
     "verbose": 2,
