@@ -29,8 +29,9 @@ CHANGES = {
 DEMANDS = {"min_minutes", "min_dof"}
 # Another desc- or space- is other files, of which this dataset has none; tested where sources and spaces are.
 FILES = {"desc", "allow_template_warp"}
-# Most models hold no calibration; tests/workflow/test_calibrated.py has one that does.
-OF_SOME_MODELS = {"calibrated"}
+# Most models hold no calibration, and random weights do not stand another arithmetic: test_calibrated.py and
+# test_precision.py have what they need.
+OF_SOME_MODELS = {"calibrated", "precision"}
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ def test_the_sidecars_say_in_which_arithmetic_the_maps_were_made(simulated, sett
     sidecars = list(settings.output_dir.glob("sub-01/func/*_statmap.json"))
     assert sidecars
     for path in sidecars:
-        assert json.loads(path.read_text("utf-8"))["DeepTaskGen"]["Precision"] == "bf16"
+        assert json.loads(path.read_text("utf-8"))["DeepTaskGen"]["Computed"]["Precision"] == "bf16"
 
 
 def test_an_arithmetic_that_the_device_lacks_ends_the_run_before_anything_is_written(simulated, settings_of):
