@@ -335,11 +335,7 @@ def _score_cohort(
     model: LinearModel,
     more: dict[str, LinearModel] | None = None,
 ) -> dict[str, dict[str, list[float]]]:
-    """Score all models on a cohort's test people: plain, and changed by what validation people show.
-
-    With the mean replaced, what a model predicts for everybody alike is the group average; calibrated, it is
-    drawn there as far as pays.
-    """
+    """Score all models on a cohort's test people, plain and calibrated on its validation people."""
     training, validation, test = people
     average = np.mean([person.task for person in training], axis=0, dtype=np.float64).astype(np.float32)
     measured = np.stack([person.task for person in test])
@@ -353,7 +349,6 @@ def _score_cohort(
     for name, make in makers.items():
         plain, of_validation = make(test), make(validation)
         predicted[name] = plain
-        predicted[f"{name}, mean replaced"] = plain + (average - of_validation.mean(axis=0))
         predicted[f"{name}, calibrated"] = calibrated(plain, of_validation, validation, average)
     return table(measured, predicted, average)
 

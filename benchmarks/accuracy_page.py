@@ -23,8 +23,7 @@ brackets the 95% interval from resampling people. **r**: spatial correlation of 
 the prediction (or the group average, or the second measurement). **difference**: how much larger that is
 than with the predictions of others. **residual r**: the correlation of what is left when the group average
 of the training people is taken off both. **identified**: share of people whose measured map fits their own
-prediction best. *Mean replaced*: the mean prediction of the validation people is taken off and the group
-average put in its place. *Calibrated* predictions are drawn to the group average as far as pays on validation
+prediction best. *Calibrated* predictions are drawn to the group average as far as pays on validation
 people, contrast by contrast ([evaluation.md](evaluation.md)).
 """
 

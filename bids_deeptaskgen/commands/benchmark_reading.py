@@ -105,7 +105,7 @@ def simulated(work: Path, dtype: str, n_volumes: int) -> Path:
     """Simulate one person in `work`, unless an earlier call did."""
     root = work / f"one-person-{dtype}-{n_volumes}"
     # What is written last of a run.
-    if list(root.glob("sub-*/func/*_confounds_timeseries.json")):
+    if list(root.glob("sub-*/func/*-confounds_timeseries.json")):
         return root
     return simulate_dataset(root, n_participants=1, n_volumes=n_volumes, t_r=T_R, dtype=dtype, statmaps=False)
 
