@@ -83,7 +83,7 @@ def machine() -> dict[str, Any]:
         "cpus": available_cpus(),
         "memory_gib": round(available_gb(), 1),
         "load_before": round(os.getloadavg()[0], 2),
-        "system": platform.platform(terse=True),
+        "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         **software_versions(),
     }
