@@ -17,22 +17,16 @@ from bids_deeptaskgen.bids.inputs import collect_sessions
 from bids_deeptaskgen.bids.query import Query
 from bids_deeptaskgen.cli import logs
 from bids_deeptaskgen.commands import participant, simulate, train
-from bids_deeptaskgen.contrasts import load_contrasts
+from bids_deeptaskgen.commands.benchmark_model import random_bundle
 from bids_deeptaskgen.core.confounds import Cleaning
 from bids_deeptaskgen.core.person import RoiSpace, connect_person
 from bids_deeptaskgen.core.plan import Demands
-from bids_deeptaskgen.core.rois import brain_mask, coordinate_rois, grey_matter_mask
 from bids_deeptaskgen.core.simulated_dataset import measured_folder
-from bids_deeptaskgen.nn.architecture import Architecture
 from bids_deeptaskgen.nn.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_bundle, save_bundle
-from bids_deeptaskgen.nn.card import Card, CardGrid
-from bids_deeptaskgen.nn.child import trained_weights
-from bids_deeptaskgen.nn.devices import new_network
 from bids_deeptaskgen.settings import ParticipantSettings, SimulateSettings, TrainSettings
 
 SEED = 20_260_101  # of the training people; users' seeds are small numbers, so nobody meets them again
 N_VOLUMES, N_DUMMIES, T_R = 200, 2, 2.0
-ROI_STEP = 1 / 255
 FDIM = 16
 VALIDATION_SHARE = 0.125
 N_TYPICAL = 8  # people whose mean ROI connectome is that of the card
@@ -42,36 +36,6 @@ NOTICE = (
     "This model was trained on simulated people. It is for trying the software and not for science: "
     "its maps say nothing about anybody's brain."
 )
-
-
-def make_base(folder):
-    """Write a bundle of ROI maps, masks and random weights: what the connectomes are made with."""
-    if folder.exists():
-        return load_bundle(folder)
-    network = new_network(Architecture(fdim=FDIM), SEED)
-    card = Card(
-        name="base",
-        description="Random weights, to make connectomes with.",
-        architecture=network.config,
-        contrasts=load_contrasts(),
-        roi_set="50 maps of Gaussians around the 160 regions of Dosenbach et al. 2010, made from coordinates",
-        grid=CardGrid(),
-        units="z",
-        input_mask="brain",
-        window_minutes=None,
-        training="none",
-        licence="Apache-2.0",
-        citation="Serin et al. 2025, Communications Biology 8:1572, doi 10.1038/s42003-025-09158-6",
-        parent=None,
-        for_science=False,
-        notice=NOTICE,
-        mean_roi_connectome=None,
-        sha256={},
-    )
-    # Steps of 8 bits make a small file.
-    rois = np.rint(coordinate_rois() / ROI_STEP) * ROI_STEP
-    masks = (brain_mask(), grey_matter_mask())
-    return save_bundle(folder, card, trained_weights(network.state_dict()), rois, masks)
 
 
 def mean_roi_connectome(base, dataset):
@@ -97,7 +61,10 @@ def main():
     options = parser.parse_args()
     logs.set_up(0)
     work = (options.work or options.out.with_name(f"{options.out.name}.work")).absolute()
-    base, people, maps = make_base(work / "base"), work / "fmriprep", work / "maps"
+    work.mkdir(parents=True, exist_ok=True)
+    # What the connectomes are made with: ROI maps, masks, and weights that nobody uses.
+    base = load_bundle(random_bundle(work / "base", FDIM))
+    people, maps = work / "fmriprep", work / "maps"
     prepared = work / "prepared"
     if not prepared.exists():
         simulate.run(
@@ -145,6 +112,7 @@ def main():
         description=DESCRIPTION,
         training=f"simulated people: {trained.card.training}",
         licence=base.card.licence,
+        notice=NOTICE,
         mean_roi_connectome=mean_roi_connectome(base, people),
     )
     # Without the mean maps, which are many times as large as all the rest.

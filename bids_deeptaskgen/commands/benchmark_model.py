@@ -1,12 +1,16 @@
-"""A model of the published size to time with, its weights random."""
+"""A model whose weights are random: to time with, or to make connectomes with before there is another."""
 
 from pathlib import Path
+
+import numpy as np
 
 from bids_deeptaskgen.contrasts import load_contrasts
 from bids_deeptaskgen.core.rois import brain_mask, coordinate_rois, grey_matter_mask
 from bids_deeptaskgen.nn.architecture import Architecture
 from bids_deeptaskgen.nn.bundle import save_bundle
 from bids_deeptaskgen.nn.card import Card, CardGrid
+
+ROI_STEP = 1 / 255
 
 
 def random_bundle(folder: Path, fdim: int = 64) -> Path:
@@ -32,7 +36,7 @@ def random_bundle(folder: Path, fdim: int = 64) -> Path:
     architecture = Architecture(fdim=fdim)
     card = Card(
         name=folder.name,
-        description="Random weights, to time the software with.",
+        description="Random weights, to time the software or to make connectomes with.",
         architecture=architecture,
         contrasts=load_contrasts(),
         roi_set="50 maps of Gaussians around the 160 regions of Dosenbach et al. 2010, made from coordinates",
@@ -50,5 +54,7 @@ def random_bundle(folder: Path, fdim: int = 64) -> Path:
         sha256={},
     )
     weights = trained_weights(new_network(architecture, 0).state_dict())
-    save_bundle(folder, card, weights, coordinate_rois(), (brain_mask(), grey_matter_mask()))
+    # Steps of 8 bits make a small file.
+    rois = np.rint(coordinate_rois() / ROI_STEP) * ROI_STEP
+    save_bundle(folder, card, weights, rois, (brain_mask(), grey_matter_mask()))
     return folder
