@@ -109,7 +109,8 @@ def values_of(one: Declared) -> st.SearchStrategy:
     if one.name in _BY_NAME:
         return _BY_NAME[one.name]
     if one.option.choices:
-        return st.sampled_from(one.option.choices)
+        choice = st.sampled_from(one.option.choices)
+        return st.lists(choice, max_size=3, unique=True).map(tuple) if one.many else choice
     if one.many:
         assert one.kind is not NamedPath
         return st.lists(paths if one.kind is Path else labels, max_size=3, unique=True).map(tuple)
