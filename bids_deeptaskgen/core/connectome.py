@@ -10,6 +10,7 @@ Y - Q Q'Y and T - Q Q'T, and all that is needed of window w are Y_w'T_w, Q_w'Y_w
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -24,7 +25,8 @@ RESIDUAL_VARIANCE_FLOOR = 1e-8
 VALUE_ROUNDING = 1e-10
 # Voxels whose sums lie beside each other: what is done with them stays in the caches.
 N_PER_PART = 2048
-# The reader is done by then.
+# Volumes that are multiplied at once: the sums pass through memory for each such product.
+N_PER_PRODUCT = 56
 N_FINISHERS = 2
 
 
@@ -75,21 +77,40 @@ def window_bounds(n_kept: int, n_windows: int) -> list[int]:
     return [n_kept * i // n_windows for i in range(n_windows + 1)]
 
 
+def product_sizes(n_kept: int, n_windows: int) -> list[int]:
+    """Numbers of volumes to add at once: nearly equal, none of them in two windows.
+
+    Parameters
+    ----------
+    n_kept, n_windows : int
+
+    Returns
+    -------
+    list of int
+        At most ``N_PER_PRODUCT`` each; they add up to `n_kept`.
+    """
+    bounds = window_bounds(n_kept, n_windows)
+    sizes: list[int] = []
+    for n_volumes in np.diff(bounds).tolist():
+        n_products = -(-n_volumes // N_PER_PRODUCT)
+        sizes += np.diff([n_volumes * i // n_products for i in range(n_products + 1)]).tolist()
+    return sizes
+
+
 class Accumulator:
     """Sums and products over the kept volumes of a run, added up block by block in float64.
 
     Parameters
     ----------
-    projection : array of shape (n_rois, n_voxels)
+    projection : array of shape (n_rois, n_places)
         Turns voxels into ROI series.
     basis : array of shape (n_kept, rank)
         Orthonormal regressors; the first column is constant (``confounds.Design.basis``).
     n_windows : int
         Contiguous parts of the kept volumes that get a connectome each.
     places : integer array of shape (n_voxels,), optional
-        Where each voxel stands in what comes out, which is 0 elsewhere; the same order if absent.
-    n_places : int, optional
-        How many voxels come out.
+        Where each voxel that will be added stands in the projection and in what comes out, which is 0
+        elsewhere; the same order if absent.
     """
 
     def __init__(
@@ -98,53 +119,79 @@ class Accumulator:
         basis: Matrix,
         n_windows: int = 1,
         places: NDArray[np.intp] | None = None,
-        n_places: int | None = None,
     ) -> None:
-        n_rois, n_voxels = projection.shape
+        n_rois, self._n_places = projection.shape
         self.n_kept, rank = basis.shape
         self._projection = projection
         self._basis = basis
         self._bounds = window_bounds(self.n_kept, n_windows)
-        self._places = np.arange(n_voxels) if places is None else places
-        self._n_places = n_voxels if n_places is None else n_places
-        self._reference: Matrix | None = None
+        self._places = np.arange(self._n_places) if places is None else places
+        n_voxels = len(self._places)
         self._n_seen = 0
+        self._parts = [
+            slice(start, min(start + N_PER_PART, n_voxels)) for start in range(0, n_voxels, N_PER_PART)
+        ]
+        # Offsets cancel in the end; taking most of them off first keeps the sums small and exact.
+        self._reference = np.empty(n_voxels)
+        self._projections: dict[int, Matrix] = {}
         self._rois = np.empty((self.n_kept, n_rois))
         self._finite = np.ones(n_voxels, dtype=bool)
-        # Per window: T'Y above Q'Y, in parts of the voxels, and the sum of squares, all after the reference
-        # is taken off.
-        n_parts = -(-n_voxels // N_PER_PART)
-        self._sums = [np.zeros((n_parts, n_rois + rank, N_PER_PART)) for _ in range(n_windows)]
+        # Of each window: T'Y above Q'Y, after the reference is taken off, in parts. Nothing is written before
+        # its first volumes are there; what is that large and left as it is comes in huge pages.
+        shape = (len(self._parts), n_rois + rank, min(N_PER_PART, n_voxels))
+        self._sums = [np.empty(shape) for _ in range(n_windows)]
         self._squares = np.zeros((n_windows, n_voxels))
 
-    def add(self, voxels: Matrix) -> None:
-        """Take in the next kept volumes.
+    def add(self, voxels: NDArray[np.floating]) -> None:
+        """Take in the next kept volumes; many at once are faster.
 
         Parameters
         ----------
-        voxels : float64 array of shape (n, n_voxels), C order
-            In units of the data. Used as scratch: its contents are changed.
+        voxels : array of shape (n, n_voxels), C order
+            In units of the data. Values that are not finite are overwritten.
         """
-        if self._reference is None:
-            # Offsets cancel in the end; taking most of them off first keeps the sums small and exact.
-            self._reference = np.where(np.isfinite(voxels), voxels, 0).mean(axis=0)
-        voxels -= self._reference
-        squares = _sums_of_squares(voxels)
-        if not np.isfinite(squares).all():
-            finite = np.isfinite(voxels)
-            self._finite &= finite.all(axis=0)
-            np.copyto(voxels, -self._reference, where=~finite)  # as if there were 0
-            squares = _sums_of_squares(voxels)
         start, end = self._n_seen, self._n_seen + len(voxels)
-        rois = voxels @ self._projection.T
-        self._rois[start:end] = rois
-        for window, (first, last) in enumerate(zip(self._bounds[:-1], self._bounds[1:], strict=True)):
-            here = slice(max(first, start) - start, min(last, end) - start)
-            if here.start < here.stop:
-                part, at = voxels[here], slice(start + here.start, start + here.stop)
-                _add_products(self._sums[window], np.hstack([rois[here], self._basis[at]]), part)
-                self._squares[window] += squares if len(part) == len(voxels) else _sums_of_squares(part)
+        rois = self._rois[start:end]
+        rois[:] = sum(self._project(voxels, part) for part in range(len(self._parts)))
+        factors = np.ascontiguousarray(np.hstack([rois, self._basis[start:end]]).T)
+        for part in range(len(self._parts)):
+            self._multiply(voxels, factors, part)
         self._n_seen = end
+
+    def _project(self, voxels: NDArray[np.floating], part: int) -> Matrix:
+        """Sum up what some voxels give to the ROI series: (n, n_rois)."""
+        at = self._parts[part]
+        rows = voxels[:, at]
+        if not self._n_seen:
+            # Not before: meanwhile, the first volumes are read.
+            self._projections[part] = self._projection[:, self._places[at]]
+            self._reference[at] = np.where(np.isfinite(rows), rows, 0).mean(axis=0, dtype=np.float64)
+        projection = self._projections[part]
+        given = (rows - self._reference[at]) @ projection.T
+        # A value that is not finite leaves nothing finite in the products of its row.
+        if not np.isfinite(given).all():
+            finite = np.isfinite(rows)
+            self._finite[at] &= finite.all(axis=0)
+            rows[~finite] = 0
+            given = (rows - self._reference[at]) @ projection.T
+        return np.asarray(given)
+
+    def _multiply(self, voxels: NDArray[np.floating], factors: Matrix, part: int) -> None:
+        """Add to the products and squares of some voxels."""
+        at, start = self._parts[part], self._n_seen
+        rows = voxels[:, at] - self._reference[at]
+        for window, (first, last) in enumerate(zip(self._bounds[:-1], self._bounds[1:], strict=True)):
+            here = slice(max(first - start, 0), min(last - start, len(rows)))
+            if here.start >= here.stop:
+                continue
+            left, right, total = factors[:, here], rows[here], self._of_part(window, part)
+            if start + here.start == first:
+                np.matmul(left, right, out=total)
+            else:
+                # BLAS could add by itself; but scipy holds Python's lock meanwhile, and the thread that
+                # reads waits for it.
+                total += left @ right
+            self._squares[window, at] += np.einsum("tv,tv->v", right, right)
 
     def finish(self) -> RunStatistics:
         """Finish the algebra; the sums are used up.
@@ -158,93 +205,138 @@ class Accumulator:
         ValueError
             If fewer or more volumes were added than the design has rows.
         """
-        if self._n_seen != self.n_kept or self._reference is None:
+        if self._n_seen != self.n_kept:
             message = f"{self._n_seen} volumes were added; the design has {self.n_kept} rows."
             raise ValueError(message)
-        n_rois, n_voxels = self._projection.shape
-        loadings = self._sums[0][:, n_rois:]  # (n_parts, rank, N_PER_PART)
-        for of_window in self._sums[1:]:
-            loadings = loadings + of_window[:, n_rois:]
-        mean = loadings[:, 0].ravel()[:n_voxels] / np.sqrt(self.n_kept)
-        squares = self._squares.sum(axis=0)
-        about_mean = np.maximum(squares - self.n_kept * mean**2, 0.0)
-        residual = squares - np.einsum("pqv,pqv->pv", loadings, loadings).ravel()[:n_voxels]
-        rounding = self.n_kept * (VALUE_ROUNDING * self._reference) ** 2
-        has_signal = self._finite & (residual > np.maximum(RESIDUAL_VARIANCE_FLOOR * about_mean, rounding))
+        n_windows, n_rois, n_voxels = len(self._sums), len(self._projection), len(self._places)
+        mean, sd = np.empty(n_voxels), np.empty(n_voxels)
+        has_signal = np.empty(n_voxels, bool)
+        loadings: dict[int, Matrix] = {}
+
+        def finish_run(part: int) -> None:
+            at = self._parts[part]
+            whole = self._of_part(0, part)[n_rois:].copy()
+            for window in range(1, n_windows):
+                whole += self._of_part(window, part)[n_rois:]
+            off_reference = whole[0] / np.sqrt(self.n_kept)
+            total = self._squares[:, at].sum(axis=0)
+            about_mean = np.maximum(total - self.n_kept * off_reference**2, 0.0)
+            residual = total - np.einsum("qv,qv->v", whole, whole)
+            rounding = self.n_kept * (VALUE_ROUNDING * self._reference[at]) ** 2
+            floor = np.maximum(RESIDUAL_VARIANCE_FLOOR * about_mean, rounding)
+            has_signal[at] = self._finite[at] & (residual > floor)
+            mean[at] = self._reference[at] + off_reference
+            sd[at] = np.sqrt(about_mean / max(self.n_kept - 1, 1))
+            loadings[part] = whole
+
+        # In the order of what was added; one column more for the places that got nothing.
+        r = np.zeros((n_rois, n_voxels + 1), np.float32)
+        connectome = np.empty((n_windows, n_rois, self._n_places), np.float32)
+        origins = np.full(self._n_places, n_voxels)
+        origins[self._places] = np.arange(n_voxels)
+
+        def correlate(algebra: _WindowAlgebra, window: int, part: int) -> None:
+            at = self._parts[part]
+            of_window = self._of_part(window, part), self._squares[window, at]
+            r[:, at] = algebra.correlations(*of_window, loadings[part], has_signal[at])
+
+        def place(window: int, roi: int) -> None:
+            r[roi].take(origins, out=connectome[window, roi], mode="clip")
+
+        # The reader is done, so that there is a core for each of them.
+        with ThreadPoolExecutor(N_FINISHERS) as pool:
+            list(pool.map(finish_run, range(len(self._parts))))
+            for window, rows in enumerate(map(slice, self._bounds[:-1], self._bounds[1:])):
+                algebra = _WindowAlgebra.of(self._rois, self._basis, rows)
+                list(pool.map(partial(correlate, algebra, window), range(len(self._parts))))
+                # Several windows take more memory than all else.
+                self._sums[window] = np.empty((0, 0, 0))
+                list(pool.map(partial(place, window), range(n_rois)))
         rois = self._rois - self._basis @ (self._basis.T @ self._rois)
-        connectome = np.zeros((len(self._sums), n_rois, self._n_places), np.float32)
-        for window, out in enumerate(connectome):
-            self._window(window, loadings, rois, has_signal, out)
-        return RunStatistics(
-            connectome=connectome,
-            rois=rois,
-            mean=self._placed(self._reference + mean),
-            sd=self._placed(np.sqrt(about_mean / max(self.n_kept - 1, 1))),
-            has_signal=self._placed(has_signal),
-        )
+        return RunStatistics(connectome, rois, *(self._placed(one) for one in (mean, sd, has_signal)))
 
     def _placed(self, values: NDArray[Value]) -> NDArray[Value]:
         placed = np.zeros(self._n_places, values.dtype)
         placed[self._places] = values
         return placed
 
-    def _window(
-        self,
-        window: int,
-        loadings: Matrix,
-        rois: Matrix,
-        has_signal: NDArray[np.bool_],
-        out: NDArray[np.float32],
-    ) -> None:
-        """Put the correlations of one window into `out`, of shape (n_rois, n_places)."""
-        rows = slice(self._bounds[window], self._bounds[window + 1])
-        basis, roi_mean = self._basis[rows], rois[rows].mean(axis=0)
-        clean = rois[rows] - roi_mean
-        constant, sums_of_basis, gram = basis[0, 0], basis.sum(axis=0), basis.T @ basis
-        # clean'(Y_w - Q_w loadings) with clean = T_w - Q_w Q'T - mean: the last two terms share Q_w'Y_w.
-        roi_loadings = self._basis.T @ self._rois
-        roi_loadings[0] += roi_mean / constant
-        n_rois, factors = len(roi_mean), clean.T @ basis
-        # An ROI that the regressors explain wholly has no correlations, only rounding.
-        roi_squares = (clean**2).sum(axis=0)
-        flat = roi_squares <= RESIDUAL_VARIANCE_FLOOR * self._rois[rows].var(axis=0) * len(basis)
-        roi_scale = np.where(flat, 0.0, 1 / np.sqrt(np.where(flat, 1.0, roi_squares)))[:, None]
-
-        def correlate(part: int) -> None:
-            at = slice(part * N_PER_PART, (part + 1) * N_PER_PART)
-            total = self._squares[window, at]
-            both, whole = self._sums[window][part, :, : len(total)], loadings[part, :, : len(total)]
-            inner = both[n_rois:]
-            products = both[:n_rois] - roi_loadings.T @ inner
-            products -= factors @ whole
-            sums = inner[0] / constant - sums_of_basis @ whole
-            squares = total + np.einsum("qv,qv->v", whole, gram @ whole - 2 * inner) - sums**2 / len(basis)
-            usable = has_signal[at] & (squares > RESIDUAL_VARIANCE_FLOOR * total)
-            products *= np.where(usable, 1 / np.sqrt(np.where(usable, squares, 1.0)), 0.0)
-            products *= roi_scale
-            out[:, self._places[at]] = products
-
-        with ThreadPoolExecutor(N_FINISHERS) as pool:
-            list(pool.map(correlate, range(len(loadings))))
-        if len(self._sums) > 1:
-            # Several windows take more memory than all else.
-            self._sums[window] = np.empty((0, 0, 0))
+    def _of_part(self, window: int, part: int) -> Matrix:
+        """Give the sums of some voxels in a window: (n_rois + rank, n)."""
+        at = self._parts[part]
+        return self._sums[window][part, :, : at.stop - at.start]
 
 
-def _sums_of_squares(rows: Matrix) -> Matrix:
-    """Sum the squares of each column."""
-    return np.asarray(np.einsum("tv,tv->v", rows, rows))
+@dataclass(frozen=True)
+class _WindowAlgebra:
+    """What the correlations of a window need beside the sums of its voxels.
 
-
-def _add_products(sums: Matrix, left: Matrix, right: Matrix) -> None:
-    """Add ``left.T @ right`` to sums that lie in parts of the columns, (n_parts, n_left, N_PER_PART).
-
-    BLAS could add by itself; but scipy holds Python's lock meanwhile, and the thread that reads waits for it.
+    Attributes
+    ----------
+    n : int
+        Volumes.
+    roi_scale : array of shape (n_rois, 1)
+        One over the length of each cleaned ROI series about its mean; 0 where it is flat.
+    roi_loadings : array of shape (n_rois, rank)
+        Of the ROI series on the basis, the window's mean among the constant.
+    factors : array of shape (n_rois + rank + 1, rank)
+        What is multiplied with a voxel's loadings: the cleaned ROI series times the basis, the basis times
+        itself, and its sums.
+    constant : float
+        First column of the basis.
     """
-    factors = np.ascontiguousarray(left.T)
-    for part, total in enumerate(sums):
-        columns = right[:, part * N_PER_PART : (part + 1) * N_PER_PART]
-        total[:, : columns.shape[1]] += factors @ columns
+
+    n: int
+    roi_scale: Matrix
+    roi_loadings: Matrix
+    factors: Matrix
+    constant: float
+
+    @classmethod
+    def of(cls, rois: Matrix, basis: Matrix, rows: slice) -> "_WindowAlgebra":
+        """Work it out of the ROI series (n_kept, n_rois), the basis (n_kept, rank), and a window's rows."""
+        loadings = basis.T @ rois
+        clean = rois[rows] - basis[rows] @ loadings
+        mean = clean.mean(axis=0)
+        clean -= mean
+        here, constant = basis[rows], basis[0, 0]
+        # clean'(Y_w - Q_w L) with clean = T_w - Q_w Q'T - mean: the last two terms share Q_w'Y_w.
+        loadings[0] += mean / constant
+        # An ROI that the regressors explain wholly has no correlations, only rounding.
+        squares = (clean**2).sum(axis=0)
+        flat = squares <= RESIDUAL_VARIANCE_FLOOR * rois[rows].var(axis=0) * len(here)
+        scale = np.where(flat, 0.0, 1 / np.sqrt(np.where(flat, 1.0, squares)))[:, None]
+        factors = np.vstack([clean.T @ here, here.T @ here, here.sum(axis=0)])
+        return cls(len(here), scale, np.ascontiguousarray(loadings.T), factors, float(constant))
+
+    def correlations(
+        self, sums: Matrix, squares: Matrix, loadings: Matrix, usable: NDArray[np.bool_]
+    ) -> Matrix:
+        """Correlate some voxels with the ROIs: (n_rois, n).
+
+        Parameters
+        ----------
+        sums : array of shape (n_rois + rank, n)
+            Products of the window.
+        squares : array of shape (n,)
+            Sums of squares of the window, before cleaning.
+        loadings : array of shape (rank, n)
+            Of the voxels on the basis, over the whole run.
+        usable : boolean array of shape (n,)
+            Which of them have a signal; the others get 0.
+        """
+        n_rois = len(self.roi_scale)
+        inner = sums[n_rois:]
+        of_loadings = self.factors @ loadings
+        products = sums[:n_rois] - self.roi_loadings @ inner
+        products -= of_loadings[:n_rois]
+        # of (Y_w - Q_w L): its sums, and its squares about their mean
+        off_mean = inner[0] / self.constant - of_loadings[-1]
+        cleaned = squares + np.einsum("qv,qv->v", loadings, of_loadings[n_rois:-1] - 2 * inner)
+        cleaned -= off_mean**2 / self.n
+        usable = usable & (cleaned > RESIDUAL_VARIANCE_FLOOR * squares)
+        products *= np.where(usable, 1 / np.sqrt(np.where(usable, cleaned, 1.0)), 0.0)
+        products *= self.roi_scale
+        return products
 
 
 def correlate_windows(voxels: Matrix, projection: Matrix, basis: Matrix, n_windows: int = 1) -> RunStatistics:

@@ -190,7 +190,7 @@ class Sampler:
         weights = None if self.weights is None else self.weights[:, order]
         return Sampler(self.inside, self.corners[:, order], weights), np.flatnonzero(self.inside)[order]
 
-    def take(self, volumes: Iterable[NDArray[np.generic]], out: NDArray[np.float64]) -> None:
+    def take(self, volumes: Iterable[NDArray[np.generic]], out: NDArray[np.floating]) -> None:
         """Sample volumes.
 
         Parameters

@@ -1,20 +1,25 @@
 """From the files of a person's runs to connectomes on the model's grid, and what is worth knowing of them."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from bids_deeptaskgen.core.ahead import ahead
 from bids_deeptaskgen.core.confounds import Cleaning
-from bids_deeptaskgen.core.connectome import Accumulator, RunStatistics, pool_runs
+from bids_deeptaskgen.core.connectome import Accumulator, RunStatistics, pool_runs, product_sizes
+from bids_deeptaskgen.core.grid import Sampler
 from bids_deeptaskgen.core.plan import Demands, RunPlan, check_demands, plan_run
 from bids_deeptaskgen.core.run import RunInputs, SessionInputs
 from bids_deeptaskgen.core.smoothing import make_smoother
 from bids_deeptaskgen.errors import InputError
 
-# Larger blocks are no faster; they only take memory. At 1 mm the second bounds them.
-N_PER_BLOCK = 14
+# Volumes that are read at once. Larger blocks are no faster; they only take memory. At 1 mm the second bounds
+# them.
+N_PER_BLOCK = 4
 BLOCK_BYTES = 100e6
 # With less of the brain a map would be made of next to nothing; what is missing is told with the quality.
 MIN_SIGNAL_SHARE = 0.5
@@ -91,24 +96,57 @@ def run_statistics(
     """
     # In the order of the file, which is read from its first voxel to its last, and not in the model's.
     sampler, places = plan.sampler.in_source_order()
-    accumulator = Accumulator(projection[:, places], plan.basis, n_windows, places, projection.shape[1])
+    accumulator = Accumulator(projection, plan.basis, n_windows, places)
     series = plan.series
-    n_per_block = max(
-        1, min(N_PER_BLOCK, int(BLOCK_BYTES / (np.prod(series.grid.shape) * series.dtype.itemsize)))
-    )
     smoother = make_smoother(series, sampler, smoothing_mm) if smoothing_mm else None
-    voxels = np.empty((n_per_block, len(places)))
-    for start, volumes in series.blocks(n_per_block):
-        rows = plan.kept[(plan.kept >= start) & (plan.kept < start + len(volumes))] - start
-        if len(rows):
-            block = voxels[: len(rows)]
-            taken = (volumes[row] for row in rows)
-            sampler.take(map(smoother, taken) if smoother else taken, block)
-            if smoother is None and (series.slope, series.inter) != (1.0, 0.0):
-                block *= series.slope
-                block += series.inter
-            accumulator.add(block)
-    return accumulator.finish()
+    # Stored values and smoothed ones are float32 as they are; what is interpolated here would be rounded.
+    is_float32 = not sampler.resamples and (smoother or np.can_cast(series.dtype, np.float32))
+    sizes = product_sizes(len(plan.kept), n_windows)
+    dtype = np.float32 if is_float32 else np.float64
+    volumes = map(smoother, _kept_volumes(plan)) if smoother else _kept_volumes(plan)
+    # Taken in a thread, so that the reader need not wait while products are added up.
+    for rows in ahead(_taken(volumes, sampler, sizes, dtype)):
+        accumulator.add(rows)
+    del rows  # 100 MB
+    # To the last volume, so that a damaged end is found.
+    for _ in volumes:
+        pass
+    statistics = accumulator.finish()
+    return statistics if smoother else _in_units(statistics, series.slope, series.inter, places)
+
+
+def _taken(
+    volumes: Iterator[NDArray[np.generic]], sampler: Sampler, sizes: Sequence[int], dtype: type[np.floating]
+) -> Iterator[NDArray[np.floating]]:
+    """Take the voxels of the next so many volumes, in two arrays by turns: one is made, one is used."""
+    turns = cycle(np.empty((2, max(sizes), len(sampler.corners[0])), dtype))
+    for n_volumes, room in zip(sizes, turns, strict=False):
+        rows = room[:n_volumes]
+        sampler.take(islice(volumes, n_volumes), rows)
+        yield rows
+
+
+def _kept_volumes(plan: RunPlan) -> Iterator[NDArray[np.generic]]:
+    """Read a run, and give those volumes that are kept, as they are stored; each is valid until the next."""
+    series = plan.series
+    volume_bytes = np.prod(series.grid.shape) * series.dtype.itemsize
+    is_kept = np.zeros(series.n_volumes, bool)
+    is_kept[plan.kept] = True
+    for start, block in series.blocks(max(1, min(N_PER_BLOCK, int(BLOCK_BYTES / volume_bytes)))):
+        for volume, wanted in zip(block, is_kept[start:], strict=False):
+            if wanted:
+                yield volume
+
+
+def _in_units(
+    statistics: RunStatistics, slope: float, inter: float, places: NDArray[np.intp]
+) -> RunStatistics:
+    """Give what was computed of stored values in units of the data; correlations are the same."""
+    if (slope, inter) == (1.0, 0.0):
+        return statistics
+    mean = statistics.mean.copy()
+    mean[places] = slope * mean[places] + inter
+    return replace(statistics, rois=slope * statistics.rois, mean=mean, sd=abs(slope) * statistics.sd)
 
 
 def _check_signal(session: SessionInputs, share: float) -> None:
@@ -157,7 +195,7 @@ def connect_person(
     """
     plans = tuple(plan_run(run, space.brain_mask, cleaning) for run in session.runs)
     n_windows = check_demands(plans, demands)
-    # One thread: the reader has the other, and results then do not depend on how many there are.
+    # One thread for each product: results then do not depend on how many there are.
     with threadpool_limits(limits=1, user_api="blas"):
         connectomes, runs = pool_runs(
             (run_statistics(plan, space.projection, n_windows, cleaning.smoothing) for plan in plans),
