@@ -26,7 +26,7 @@ VALUE_ROUNDING = 1e-10
 # Voxels whose sums lie beside each other: what is done with them stays in the caches.
 N_PER_PART = 2048
 # Volumes that are multiplied at once: the sums pass through memory for each such product.
-N_PER_PRODUCT = 56
+N_PER_PRODUCT = 64
 N_FINISHERS = 2
 
 
