@@ -46,10 +46,6 @@ class Voxelwise:
 
     def __init__(self, network: UNet, shown: Tensor, wanted: Tensor) -> None:
         self.network = network
-        # Far from what is shown, all voxels of the first block are alike: its bias is all that they get.
-        self.reached = dilated(shown)
-        self.first = Convolution(_convolution(network.in_block), self.reached)
-        self.shown_at = self.first.rows_of(shown)
         blocks = [*network.ups, network.out_block[0]]
         stages = list(zip(network.upscale, network.attention_gates, blocks, strict=True))
         self.up: list[Up] = []
@@ -57,6 +53,16 @@ class Voxelwise:
             layers = (cast(nn.ConvTranspose3d, upscale), cast(AttentionGate, gate), _convolution(block))
             self.up.insert(0, Up(*layers, wanted))
             wanted = self.up[0].needed
+        # From the coarsest level, of which `wanted` is what matters, back to the finest.
+        self.down: list[Convolution] = []
+        for block, up in zip([network.bottleneck, *reversed(network.downs)], self.up, strict=True):
+            self.down.insert(0, Convolution(_convolution(block), wanted))
+            wanted = up.skipped | before_pooling(self.down[0].inside, up.skipped)
+        # Far from what is shown, all voxels of the first block are alike: its bias is all that they get.
+        self.first = Convolution(_convolution(network.in_block), wanted & dilated(shown))
+        # What is shown and is near nothing that matters has no row.
+        self.shown_near = self.first.inside[shown]
+        self.shown_at = self.first.rows_of(shown & self.first.inside)
 
     def __call__(self, connectome: Tensor) -> Tensor:
         """Predict one person.
@@ -70,15 +76,22 @@ class Voxelwise:
         tensor of shape (n_wanted, n_contrasts)
         """
         rows = connectome.new_zeros((self.first.n_rows, connectome.shape[1]))
-        rows[self.shown_at] = connectome
-        skip = F.relu(self.first.products.bias).repeat(*self.reached.shape, 1)
-        skip[self.reached] = self.first(rows)
-        skips = [skip]  # maps are (x, y, z, n_channels)
-        for down in self.network.downs:
-            skips.append(_dense(down, pooled(skips[-1])))
-        x = _dense(self.network.bottleneck, pooled(skips[-1])).flatten(0, 2)
+        rows[self.shown_at] = connectome[self.shown_near]
+        box = F.relu(self.first.products.bias).repeat(*self.first.target.shape, 1)
+        box[self.first.target] = self.first(rows)
+        boxes = [box]  # (x, y, z, n_channels)
+        for convolution in self.down:
+            coarse = pooled(boxes[-1])
+            rows = coarse.new_zeros((convolution.n_rows, coarse.shape[3]))
+            rows[convolution.rows_of(convolution.inside)] = coarse[convolution.inside]
+            x = convolution(rows)
+            if len(boxes) < len(self.up):
+                # What is not computed is not read.
+                box = x.new_empty((*convolution.target.shape, x.shape[1]))
+                box[convolution.target] = x
+                boxes.append(box)
         for stage in self.up:
-            x = stage(x, skips.pop().flatten(0, 2))
+            x = stage(x, boxes.pop().flatten(0, 2))
         return self.network.head(x)
 
 
@@ -139,6 +152,7 @@ class Convolution:
     """
 
     def __init__(self, layer: nn.Conv3d, target: Tensor) -> None:
+        self.target = target
         self.near = dilated(padded(target))
         self.n_rows = int(self.near.sum())
         self.n_voxels = int(target.sum())
@@ -151,6 +165,11 @@ class Convolution:
         steps = [(i * y + j) * z - 1 for i, j in product((-1, 0, 1), repeat=2)]
         taps = [Tap(row_of[places + step], kernel) for step, kernel in zip(steps, kernels, strict=True)]
         self.products = Products(taps, cast(Tensor, layer.bias).detach())
+
+    @property
+    def inside(self) -> Tensor:
+        """Voxels of the box that have a row, boolean (x, y, z)."""
+        return self.near[1:-1, 1:-1, 1:-1]
 
     def rows_of(self, mask: Tensor) -> Tensor:
         """Find the rows of voxels of the box: boolean (x, y, z) to integer (n,)."""
@@ -178,6 +197,8 @@ class Up:
     ----------
     needed : boolean tensor of shape (x // 2, y // 2, z // 2)
         Voxels of the coarse level that matter.
+    skipped : boolean tensor of shape (x, y, z)
+        Voxels of the skip that matter.
     """
 
     def __init__(
@@ -185,6 +206,7 @@ class Up:
     ) -> None:
         self.gate = gate
         self.convolution = Convolution(block, target)
+        self.skipped = self.convolution.inside
         size = cast(Size, tuple(target.shape))
         at = self.convolution.near.nonzero() - 1
         self.outside = ((at < 0) | (at >= torch.tensor(size))).any(1).nonzero()[:, 0]
@@ -199,7 +221,7 @@ class Up:
 
         Parameters
         ----------
-        coarse : tensor of shape (n_needed or all voxels of the coarse level, n_in)
+        coarse : tensor of shape (n_needed, n_in)
         skip : tensor of shape (x * y * z, n_skip)
 
         Returns
@@ -303,10 +325,7 @@ class Upsampling:
                 taps.append(Tap(_flat(first, around).int(), kernel))
             self.classes.append((members, Products(taps, cast(Tensor, layer.bias).detach())))
         self.needed = needed[1:-1, 1:-1, 1:-1]
-        everything = torch.ones(size, dtype=torch.bool)
-        self.all_at, self.needed_at = (
-            padded(mask).flatten().nonzero()[:, 0] for mask in (everything, self.needed)
-        )
+        self.needed_at = padded(self.needed).flatten().nonzero()[:, 0]
         self.n_around = needed.numel()
 
     def __call__(self, coarse: Tensor) -> Tensor:
@@ -314,14 +333,14 @@ class Upsampling:
 
         Parameters
         ----------
-        coarse : tensor of shape (n_needed or x * y * z, n_in)
+        coarse : tensor of shape (n_needed, n_in)
 
         Returns
         -------
         tensor of shape (n_wanted, n_out)
         """
         rows = coarse.new_zeros((self.n_around, coarse.shape[1]))
-        rows[self.needed_at if len(coarse) == len(self.needed_at) else self.all_at] = coarse
+        rows[self.needed_at] = coarse
         n_out = len(self.classes[0][1].bias)
         out = coarse.new_empty((self.n_wanted, n_out))
         for members, products in self.classes:
@@ -371,6 +390,14 @@ def pooled(x: Tensor) -> Tensor:
     return x
 
 
+def before_pooling(mask: Tensor, like: Tensor) -> Tensor:
+    """Mark the voxels of a finer level, of which `like` is a mask, that are pooled to those of a mask."""
+    for axis in range(3):
+        mask = mask.repeat_interleave(2, axis)
+    left_over = [n - m for n, m in zip(like.shape, mask.shape, strict=True)]
+    return F.pad(mask, [pad for n in reversed(left_over) for pad in (0, n)])
+
+
 def _flat(at: Tensor, size: Size) -> Tensor:
     """Give voxels their numbers in the order of a box, (n_voxels, 3) to (n_voxels,)."""
     x, y, z = at.unbind(1)
@@ -379,9 +406,3 @@ def _flat(at: Tensor, size: Size) -> Tensor:
 
 def _convolution(block: nn.Module) -> nn.Conv3d:
     return cast(nn.Conv3d, cast(Block, block).conv[0])
-
-
-def _dense(block: nn.Module, x: Tensor) -> Tensor:
-    """Apply a block as it is to all voxels of (x, y, z, n)."""
-    out: Tensor = block(x.permute(3, 0, 1, 2)[None])
-    return out[0].permute(1, 2, 3, 0).contiguous()
