@@ -36,7 +36,7 @@ from bids_deeptaskgen.nn.devices import (
 from bids_deeptaskgen.nn.fit import Epoch, Fit, FitSettings, fit
 from bids_deeptaskgen.nn.losses import LossSettings
 from bids_deeptaskgen.nn.masked import MaskedUNet
-from bids_deeptaskgen.nn.predict import set_threads
+from bids_deeptaskgen.nn.network import set_threads
 from bids_deeptaskgen.nn.unet import UNet
 from bids_deeptaskgen.settings import TrainingSettings
 from bids_deeptaskgen.workflow.machine import available_cpus, available_gb

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from bids_deeptaskgen.nn.bundle import Bundle
 from bids_deeptaskgen.nn.devices import new_network
+from bids_deeptaskgen.nn.network import check_weights
 from bids_deeptaskgen.nn.parts import with_channels, with_head
-from bids_deeptaskgen.nn.predict import check_weights
 from bids_deeptaskgen.nn.unet import UNet
 
 

@@ -11,7 +11,7 @@ from torch.nn.utils import convert_conv3d_weight_memory_format
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.architecture import Architecture
 from bids_deeptaskgen.nn.masked import MaskedUNet
-from bids_deeptaskgen.nn.predict import resolve_device
+from bids_deeptaskgen.nn.network import resolve_device
 from bids_deeptaskgen.nn.unet import UNet
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}

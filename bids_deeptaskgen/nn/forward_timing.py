@@ -12,7 +12,8 @@ from bids_deeptaskgen.core.timing import Comparison, Timing, in_new_process, sid
 from bids_deeptaskgen.nn.bundle import load_bundle
 from bids_deeptaskgen.nn.devices import fast_layout
 from bids_deeptaskgen.nn.fold import folded
-from bids_deeptaskgen.nn.predict import make_network, predict_windows, resolve_device
+from bids_deeptaskgen.nn.network import make_network, resolve_device
+from bids_deeptaskgen.nn.predict import predict_windows
 from bids_deeptaskgen.nn.unet import UNet
 
 

@@ -16,13 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bids_deeptaskgen.nn.boxes import Size, before_pooling, dilated, flat_places, padded, pooled
 from bids_deeptaskgen.nn.threads import in_parts
 from bids_deeptaskgen.nn.unet import AttentionGate, Block, UNet
 
 # Voxels that are multiplied at a time: their rows stay in the caches.
 N_PER_PRODUCT = 1024
-
-Size = tuple[int, int, int]
 
 
 def is_supported(network: UNet) -> bool:
@@ -211,7 +210,7 @@ class Up:
         at = self.convolution.near.nonzero() - 1
         self.outside = ((at < 0) | (at >= torch.tensor(size))).any(1).nonzero()[:, 0]
         at[self.outside] = 0  # any that is there; what it gives is set to zero
-        self.skip_at = _flat(at, size)
+        self.skip_at = flat_places(at, size)
         self.resizing = Resizing(at, size)
         self.upsampling = Upsampling(upscale, self.resizing.read, cast(Size, tuple(n // 2 for n in size)))
         self.needed = self.upsampling.needed
@@ -267,7 +266,7 @@ class Resizing:
         for corner in product(*((0, 1) if shrinks_here else (0,) for shrinks_here in shrinks)):
             step = torch.tensor(corner)
             weight = torch.where(step > 0, share, 1 - share)[:, torch.tensor(shrinks)].prod(1)
-            corners.append(_flat(at + step, before))
+            corners.append(flat_places(at + step, before))
             weights.append(weight[:, None])
         marked = torch.zeros(before[0] * before[1] * before[2], dtype=torch.bool)
         marked[torch.cat(corners)] = True
@@ -322,7 +321,7 @@ class Upsampling:
                 for n in range(len(along)):
                     needed[(first + torch.tensor([0, 0, n])).unbind(1)] = True
                 kernel = torch.cat([kernels[i, j, k] for k in along])
-                taps.append(Tap(_flat(first, around).int(), kernel))
+                taps.append(Tap(flat_places(first, around).int(), kernel))
             self.classes.append((members, Products(taps, cast(Tensor, layer.bias).detach())))
         self.needed = needed[1:-1, 1:-1, 1:-1]
         self.needed_at = padded(self.needed).flatten().nonzero()[:, 0]
@@ -363,45 +362,6 @@ def gated(gate: AttentionGate, coarse: Tensor, skip: Tensor) -> Tensor:
     projected = project(gate.W_x, skip)
     weight = torch.sigmoid(project(gate.psi[0], F.relu_(project(gate.W_g, coarse).add_(projected))))
     return projected.mul_(weight)
-
-
-def padded(mask: Tensor) -> Tensor:
-    """Put a rim of False around a mask, (x, y, z) to (x + 2, y + 2, z + 2)."""
-    return F.pad(mask, (1, 1) * 3)
-
-
-def dilated(mask: Tensor) -> Tensor:
-    """Add the neighbours of a mask's voxels, (x, y, z)."""
-    for axis, n in enumerate(mask.shape):
-        wider = mask.clone()
-        wider.narrow(axis, 0, n - 1).logical_or_(mask.narrow(axis, 1, n - 1))
-        wider.narrow(axis, 1, n - 1).logical_or_(mask.narrow(axis, 0, n - 1))
-        mask = wider
-    return mask
-
-
-def pooled(x: Tensor) -> Tensor:
-    """Give the maximum of each 2x2x2 voxels of (x, y, z, n); what is left over at the ends is dropped."""
-    size = [n // 2 * 2 for n in x.shape[:3]]
-    for axis, n in enumerate(size):
-        # Axis by axis, which is two reads for each write.
-        first = (slice(None),) * axis
-        x = torch.maximum(x[(*first, slice(0, n, 2))], x[(*first, slice(1, n, 2))])
-    return x
-
-
-def before_pooling(mask: Tensor, like: Tensor) -> Tensor:
-    """Mark the voxels of a finer level, of which `like` is a mask, that are pooled to those of a mask."""
-    for axis in range(3):
-        mask = mask.repeat_interleave(2, axis)
-    left_over = [n - m for n, m in zip(like.shape, mask.shape, strict=True)]
-    return F.pad(mask, [pad for n in reversed(left_over) for pad in (0, n)])
-
-
-def _flat(at: Tensor, size: Size) -> Tensor:
-    """Give voxels their numbers in the order of a box, (n_voxels, 3) to (n_voxels,)."""
-    x, y, z = at.unbind(1)
-    return (x * size[1] + y) * size[2] + z
 
 
 def _convolution(block: nn.Module) -> nn.Conv3d:

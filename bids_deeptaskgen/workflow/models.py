@@ -44,7 +44,7 @@ def check_model(folder: Path, device: str, precision: str = "fp32") -> None:
     with ThreadPoolExecutor(1) as thread:
         # Inflating and linear algebra, while torch is loaded.
         rois = thread.submit(roi_space, folder)
-        from bids_deeptaskgen.nn.predict import check_weights, load_network, resolve_device
+        from bids_deeptaskgen.nn.network import check_weights, load_network, resolve_device
 
         resolve_device(device)
         check_weights(bundle)

@@ -5,21 +5,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.outputs import finished
 from bids_deeptaskgen.core.ahead import ahead
-from bids_deeptaskgen.core.stopwatch import told_seconds
+from bids_deeptaskgen.core.stopwatch import told_each, told_seconds
 from bids_deeptaskgen.workflow.faults import as_record, noted
 from bids_deeptaskgen.workflow.models import load_model
 from bids_deeptaskgen.workflow.records import CONNECTED, PRESENT, Job, Record, discard, flatten
 from bids_deeptaskgen.workflow.results import wanted_maps, write_results
-
-if TYPE_CHECKING:
-    from bids_deeptaskgen.nn.predict import Network
 
 Floats = NDArray[np.float32]
 # Mean over windows, and its spread where there are several.
@@ -44,7 +40,8 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
     list of Record
         One for each session.
     """
-    from bids_deeptaskgen.nn.predict import load_network, set_threads
+    from bids_deeptaskgen.nn.network import load_network, set_threads
+    from bids_deeptaskgen.nn.predict import predict_each
 
     job_of = {job.subject: job for job in jobs}
     over = [record for record in flatten(records) if record.status != CONNECTED]
@@ -64,10 +61,11 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
     except Exception as error:  # as_record tells it for each of them
         return over + [_refused(job_of[record.subject], record, error) for record in waiting]
     pending: list[Future[Record]] = []
+    predicted = told_each("prediction", predict_each(network, ahead(_windows(waiting))))
     with ThreadPoolExecutor(1) as writer:
-        for number, windows in groupby(ahead(_windows(waiting)), key=itemgetter(0)):
+        for number, of_windows in groupby(predicted, key=itemgetter(0)):
             record, job = waiting[number], job_of[waiting[number].subject]
-            record, maps = _predict(job, record, network, map(itemgetter(1), windows))
+            record, maps = _joined(job, record, map(itemgetter(1), of_windows))
             if maps is None:
                 over.append(record)
                 continue
@@ -87,20 +85,17 @@ def _refused(job: Job, record: Record, error: Exception) -> Record:
     return noted(job, as_record(job, record, fail))
 
 
-def _predict(
-    job: Job, record: Record, network: "Network", windows: Iterable[Floats | Exception]
-) -> tuple[Record, Maps | None]:
-    """Predict one person: the record, and the maps unless that failed."""
-    from bids_deeptaskgen.nn.predict import predict_windows
+def _joined(job: Job, record: Record, of_windows: Iterable[Floats | Exception]) -> tuple[Record, Maps | None]:
+    """Join the maps of a person's windows: the record, and the maps unless that failed."""
+    from bids_deeptaskgen.nn.predict import mean_and_sd
 
     maps: list[Maps] = []
     wanted = wanted_maps(job.settings, load_model(job.model))
     done = (job.settings.output_dir, record, job.settings_hash, record.facts["input_fingerprint"], wanted)
 
-    def compute() -> Record:
+    def join() -> Record:
         try:
-            with told_seconds(f"{record.name}: prediction"):
-                maps.append(predict_windows(network, map(_checked, windows)))
+            maps.append(mean_and_sd(of_windows))
         except FileNotFoundError:
             # Another run may have been faster with this person, and have thrown the connectome away.
             if not finished(*done):
@@ -108,7 +103,7 @@ def _predict(
             return record.now(status=PRESENT, n_maps=len(wanted.contrasts))
         return record
 
-    made = as_record(job, record, compute)
+    made = as_record(job, record, join)
     return (made, maps[0]) if maps else (noted(job, made), None)
 
 
@@ -120,12 +115,6 @@ def _windows(records: Sequence[Record]) -> Iterator[tuple[int, Floats | Exceptio
                 yield number, np.array(window)
         except (OSError, ValueError) as error:
             yield number, error
-
-
-def _checked(window: Floats | Exception) -> Floats:
-    if isinstance(window, Exception):
-        raise window
-    return window
 
 
 def _finish(job: Job, record: Record, maps: Maps, device: str) -> Record:

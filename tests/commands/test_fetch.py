@@ -25,7 +25,8 @@ from bids_deeptaskgen.core.rois import brain_mask, coordinate_rois, grey_matter_
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.architecture import Architecture
 from bids_deeptaskgen.nn.bundle import load_bundle, unmask
-from bids_deeptaskgen.nn.predict import load_network, predict
+from bids_deeptaskgen.nn.network import load_network
+from bids_deeptaskgen.nn.predict import predict
 from tests import fileserver
 from tests.bundles import ellipsoid, tiny_bundle, tiny_network
 from tests.fileserver import QUICK, at_first, file_server, good, status

@@ -16,7 +16,8 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.architecture import Architecture
 from bids_deeptaskgen.nn.bundle import load_bundle, unmask
 from bids_deeptaskgen.nn.checkpoint import read_checkpoint
-from bids_deeptaskgen.nn.predict import load_network, predict
+from bids_deeptaskgen.nn.network import load_network
+from bids_deeptaskgen.nn.predict import predict
 from bids_deeptaskgen.nn.unet import FAMILY, UNet
 from bids_deeptaskgen.settings import ModelsImportSettings, ModelsInfoSettings
 from tests.bundles import tiny_bundle, tiny_network

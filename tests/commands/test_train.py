@@ -25,7 +25,8 @@ from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.nn.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_bundle
 from bids_deeptaskgen.nn.devices import is_out_of_memory
 from bids_deeptaskgen.nn.fit import Epoch
-from bids_deeptaskgen.nn.predict import load_network, predict
+from bids_deeptaskgen.nn.network import load_network
+from bids_deeptaskgen.nn.predict import predict
 from bids_deeptaskgen.settings import ParticipantSettings
 from tests.bids.trees import touch
 from tests.commands.learning import LABELS, SPLIT, one_thread, read_log, start, statmap_path, write_connectome

@@ -10,7 +10,7 @@ import torch
 
 from bids_deeptaskgen.nn.devices import is_lost_process, make_fabric
 from bids_deeptaskgen.nn.fit import _Run, fit
-from bids_deeptaskgen.nn.predict import set_threads
+from bids_deeptaskgen.nn.network import set_threads
 from tests.nn.people import (
     NETWORK,
     PEOPLE,

@@ -7,8 +7,9 @@ import torch
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.architecture import Architecture
 from bids_deeptaskgen.nn.devices import new_network
+from bids_deeptaskgen.nn.network import make_network
 from bids_deeptaskgen.nn.precision import arithmetic, check_precision
-from bids_deeptaskgen.nn.predict import make_network, predict_windows
+from bids_deeptaskgen.nn.predict import predict_windows
 
 CPU = torch.device("cpu")
 SIZE = (12, 10, 14)

@@ -1,5 +1,7 @@
 """From connectomes to maps."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -8,14 +10,9 @@ from hypothesis import strategies as st
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.bundle import unmask
-from bids_deeptaskgen.nn.predict import (
-    load_network,
-    make_network,
-    predict,
-    predict_windows,
-    resolve_device,
-    set_threads,
-)
+from bids_deeptaskgen.nn.network import load_network, make_network, resolve_device, set_threads
+from bids_deeptaskgen.nn.predict import predict, predict_each, predict_windows
+from bids_deeptaskgen.nn.unet import UNet
 from tests.bundles import TINY, tiny_bundle, tiny_network
 from tests.golden_files import NETWORKS, every_fourth, golden_input, golden_network
 
@@ -157,6 +154,73 @@ def test_predicting_leaves_the_switches_of_torch_as_they_were(value):
     finally:
         for switch, old in zip(switches, before, strict=True):
             switch.allow_tf32 = old
+
+
+def dense(n_batch=1):
+    """A network as a GPU has it: the whole box, several connectomes at once."""
+    return dataclasses.replace(network_of(), voxelwise=None, n_batch=n_batch)
+
+
+@pytest.mark.parametrize("n_batch", [1, 2, 3, 8])
+def test_batches_give_what_each_connectome_alone_gives_in_the_same_order(n_batch):
+    connectomes = {f"person {seed}": connectome_of(seed) for seed in range(5)}
+    got = dict(predict_each(dense(n_batch), iter(connectomes.items())))
+    assert list(got) == list(connectomes)
+    for name, connectome in connectomes.items():
+        wanted = plain_maps(connectome)[:, OUTPUT]
+        assert np.abs(got[name] - wanted).max() < 1e-5 * wanted.std()
+
+
+@pytest.mark.parametrize("n_batch", [1, 2, 4])
+def test_what_is_wrong_with_one_connectome_of_a_batch_is_told_in_its_place(n_batch):
+    unread, holed = OSError("no such file"), connectome_of(1)
+    holed[0, 3] = np.nan
+    given = [connectome_of(0), unread, holed, connectome_of(2)[:2], connectome_of(3)]
+    maps = [one for _, one in predict_each(dense(n_batch), enumerate(given))]
+    assert maps[1] is unread
+    assert "NaN" in str(maps[2])
+    assert "has shape (2, 294)" in str(maps[3])
+    for number in (0, 4):
+        np.testing.assert_allclose(unmask(maps[number], OUTPUT), predict(dense(), given[number]), atol=1e-6)
+
+
+def crowded(monkeypatch, n_that_fit):
+    """Let the memory be too small for batches of more than so many."""
+    features = UNet.features
+
+    def limited(self, box):
+        if len(box) > n_that_fit:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return features(self, box)
+
+    monkeypatch.setattr(UNet, "features", limited)
+
+
+def test_a_batch_that_does_not_fit_the_memory_is_taken_one_by_one(monkeypatch):
+    given = [connectome_of(seed) for seed in range(4)]
+    wanted = [predict(dense(), one) for one in given]
+    crowded(monkeypatch, 1)
+    maps = [unmask(one, OUTPUT) for _, one in predict_each(dense(4), enumerate(given))]
+    np.testing.assert_array_equal(maps, wanted)
+
+
+def test_what_does_not_fit_alone_is_told_for_each(monkeypatch):
+    crowded(monkeypatch, 0)
+    maps = [one for _, one in predict_each(dense(2), enumerate([connectome_of(0)] * 3))]
+    assert [type(one) for one in maps] == [torch.OutOfMemoryError] * 3
+
+
+def test_connectomes_are_asked_for_only_a_batch_at_a_time():
+    asked = []
+
+    def asking():
+        for seed in range(6):
+            asked.append(seed)
+            yield seed, connectome_of(seed)
+
+    maps = predict_each(dense(2), asking())
+    next(maps)
+    assert asked == [0, 1]
 
 
 @pytest.fixture(scope="module")

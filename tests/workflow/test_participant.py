@@ -23,7 +23,8 @@ from bids_deeptaskgen.core.person import RoiSpace, connect_person
 from bids_deeptaskgen.core.plan import Demands
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.bundle import load_bundle, unmask
-from bids_deeptaskgen.nn.predict import load_network, predict_windows
+from bids_deeptaskgen.nn.network import load_network
+from bids_deeptaskgen.nn.predict import predict_windows
 from bids_deeptaskgen.workflow import connect
 from bids_deeptaskgen.workflow.engine import choose_plugin, private_folder, threads_of
 from bids_deeptaskgen.workflow.machine import available_cpus
@@ -484,7 +485,7 @@ def test_a_network_that_cannot_be_loaded_is_told_of_each_person(simulated, setti
     def refuse(*_, **__):
         raise UserError("the GPU is full.\nChoose another.")
 
-    monkeypatch.setattr("bids_deeptaskgen.nn.predict.load_network", refuse)
+    monkeypatch.setattr("bids_deeptaskgen.nn.network.load_network", refuse)
     settings = settings_of(simulated, nprocs=1, participant_label=("01", "02"))
     assert participant.run(settings) != 0
     assert capsys.readouterr().out.count("the GPU is full.") == 2

@@ -18,7 +18,8 @@ from bids_deeptaskgen.core.person import RoiSpace, connect_person
 from bids_deeptaskgen.core.plan import Demands
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.nn.bundle import load_bundle, unmask
-from bids_deeptaskgen.nn.predict import load_network, predict_windows
+from bids_deeptaskgen.nn.network import load_network
+from bids_deeptaskgen.nn.predict import predict_windows
 from bids_deeptaskgen.settings import PredictSettings
 from bids_deeptaskgen.workflow import connect
 from tests.bundles import brain_bundle
