@@ -16,18 +16,16 @@ from zlib_ng import gzip_ng
 
 from bids_deeptaskgen.bids.inputs import SessionFault, collect_sessions
 from bids_deeptaskgen.bids.query import Query
+from bids_deeptaskgen.commands.benchmark_people import N_VOLUMES, one_person
 from bids_deeptaskgen.core.confounds import Cleaning
 from bids_deeptaskgen.core.grid import CROP, OUTPUT_GRID
 from bids_deeptaskgen.core.niftistream import open_series
 from bids_deeptaskgen.core.person import connect_person
 from bids_deeptaskgen.core.plan import Demands
 from bids_deeptaskgen.core.run import SessionInputs
-from bids_deeptaskgen.core.simulated_dataset import simulate_dataset
 from bids_deeptaskgen.core.timing import Comparison, Timing, in_new_process, side_by_side
 from bids_deeptaskgen.workflow.models import roi_space
 
-# A resting-state run of UK Biobank.
-N_VOLUMES, T_R = 490, 0.735
 # As long as all four runs of a person of HCP Young Adult.
 N_TIMES = 10
 READ_BYTES = 1 << 20
@@ -58,7 +56,7 @@ def measure_reading(work: Path, bundle: Path, n_repeats: int, n_volumes: int = N
     """
     found = []
     for dtype in ("float32", "int16"):
-        root = simulated(work, dtype, n_volumes)
+        root = one_person(work, dtype, n_volumes)
         ways = {
             "inflating alone": partial(in_new_process, _inflating, bold_of(root)),
             "ours": partial(in_new_process, _connecting, root, bundle, AS_IT_IS, ANY_LENGTH),
@@ -68,7 +66,7 @@ def measure_reading(work: Path, bundle: Path, n_repeats: int, n_volumes: int = N
         name = f"reading + connectome, {n_volumes} volumes of {dtype}"
         off = float(np.abs(timings["ours"][-1].result - timings["whole array"][-1].result).max())
         found.append(Comparison(name, "inflating alone", _without_results(timings), {"largest |dr|": off}))
-    root = simulated(work, "float32", n_volumes)
+    root = one_person(work, "float32", n_volumes)
     windows = replace(ANY_LENGTH, n_windows=8)
     ways = {
         "inflating alone": partial(in_new_process, _inflating, bold_of(root)),
@@ -76,7 +74,7 @@ def measure_reading(work: Path, bundle: Path, n_repeats: int, n_volumes: int = N
     }
     timings = _without_results(side_by_side(ways, n_repeats))
     found.append(Comparison("the same with 30 regressors, censoring, 8 windows", "inflating alone", timings))
-    long = lengthened(work, simulated(work, "int16", n_volumes), N_TIMES)
+    long = lengthened(work, one_person(work, "int16", n_volumes), N_TIMES)
     ways = {"ours": partial(in_new_process, _connecting, long, bundle, AS_IT_IS, ANY_LENGTH)}
     timings = _without_results(side_by_side(ways, 1))
     found.append(Comparison(f"{n_volumes * N_TIMES} volumes of int16", "ours", timings))
@@ -85,7 +83,7 @@ def measure_reading(work: Path, bundle: Path, n_repeats: int, n_volumes: int = N
 
 def measure_readers(work: Path, n_repeats: int, n_volumes: int = N_VOLUMES) -> list[Comparison]:
     """Time ways to get at the bytes of a run, in one thread."""
-    bold = bold_of(simulated(work, "float32", n_volumes))
+    bold = bold_of(one_person(work, "float32", n_volumes))
     plain = work / bold.with_suffix("").name
     if not plain.exists():
         temporary = plain.with_suffix(".tmp")
@@ -100,15 +98,6 @@ def measure_readers(work: Path, n_repeats: int, n_volumes: int = N_VOLUMES) -> l
     }
     timings = _without_results(side_by_side(ways, n_repeats))
     return [Comparison(f"bytes of {n_volumes} volumes of float32", "zlib_ng", timings)]
-
-
-def simulated(work: Path, dtype: str, n_volumes: int) -> Path:
-    """Simulate one person in `work`, unless an earlier call did."""
-    root = work / f"one-person-{dtype}-{n_volumes}"
-    # What is written last of a run.
-    if list(root.glob("sub-*/func/*-confounds_timeseries.json")):
-        return root
-    return simulate_dataset(root, n_participants=1, n_volumes=n_volumes, t_r=T_R, dtype=dtype, statmaps=False)
 
 
 def bold_of(root: Path) -> Path:

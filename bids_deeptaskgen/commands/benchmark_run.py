@@ -9,12 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from bids_deeptaskgen.commands.benchmark_model import random_bundle
+from bids_deeptaskgen.commands.benchmark_people import N_VOLUMES, one_person
 from bids_deeptaskgen.core.command_timing import Ended, of_command
-from bids_deeptaskgen.core.simulated_dataset import simulate_dataset
 from bids_deeptaskgen.core.timing import Comparison, Timing, side_by_side
 
-# A resting-state run of UK Biobank.
-N_VOLUMES, T_R = 490, 0.735
 # Nobody will look at the maps.
 ANY_LENGTH = ("--min-minutes", "0.1", "--min-dof", "1")
 # As `told_seconds` writes it with -v.
@@ -39,8 +37,7 @@ def measure(work: Path, n_repeats: int, *, n_volumes: int = N_VOLUMES, fdim: int
         One. Its facts are the seconds of each part of the run.
     """
     bundle = random_bundle(work / ("published-size" if fdim == 64 else f"fdim-{fdim}"), fdim)  # noqa: PLR2004
-    people = work / f"one-person-float32-{n_volumes}"
-    simulate_dataset(people, n_participants=1, n_volumes=n_volumes, t_r=T_R, statmaps=False)
+    people = one_person(work, "float32", n_volumes)
     out = work / "one-person-maps"
     ways = {"whole run": partial(participant, people, out, bundle, "-v", *ANY_LENGTH)}
     timings = side_by_side(ways, n_repeats)

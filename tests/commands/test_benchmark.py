@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bids_deeptaskgen.cli import workbench
+from bids_deeptaskgen.commands import benchmark_people
 from bids_deeptaskgen.commands import benchmark_reading as reading
 from bids_deeptaskgen.commands.benchmark import as_json, table
 from bids_deeptaskgen.commands.benchmark_model import random_bundle
@@ -25,7 +26,7 @@ def work(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def one_person(work):
-    return reading.simulated(work, "int16", N_VOLUMES)
+    return benchmark_people.one_person(work, "int16", N_VOLUMES)
 
 
 def test_the_plain_way_and_ours_give_the_same_connectome(one_person):

@@ -2,7 +2,12 @@
 
 import pytest
 
-from bids_deeptaskgen.commands.benchmark_cohort import finish_all, measure_chunk, measure_growth
+from bids_deeptaskgen.commands.benchmark_cohort import (
+    finish_all,
+    measure_chunk,
+    measure_growth,
+    measure_windows,
+)
 from bids_deeptaskgen.commands.benchmark_people import multiplied
 from tests.inprocess import call, outcomes
 
@@ -59,3 +64,11 @@ def test_a_chunk_is_timed_whole_and_step_by_step(work, model):
     out = work / "chunk-maps"
     assert len(list(out.glob("sub-*/func/*_desc-qc_metrics.json"))) == 3
     assert list(out.glob("work/connectomes/*")) == []
+
+
+def test_a_person_in_windows_is_timed_beside_one_window(work):
+    found = measure_windows(work, 1, n_windows=2, n_volumes=60, fdim=2)
+    assert [*found.timings] == ["1 window", "2 windows"]
+    assert all(timing.wall_s > 0 and timing.peak_gib > 0.3 for (timing,) in found.timings.values())
+    # Those of the last run, which had two; only several windows have a spread.
+    assert len(list((work / "windows-maps").rglob("*_stat-sd_*.nii.gz"))) == 47
