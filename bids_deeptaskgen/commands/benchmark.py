@@ -32,14 +32,15 @@ def run(settings: BenchmarkSettings) -> int:
     work = settings.out / "work"
     work.mkdir(parents=True, exist_ok=True)
     found: list[Comparison] = []
+    where = machine()
     for step in settings.steps or STEPS:
         for comparison in _measure(step, work, settings):
             LOG.info("\n%s", table(comparison))
             found.append(comparison)
             # After each, so that what is known is kept if the next one fails or takes too long.
-            told = {"machine": machine(), "comparisons": [as_json(one) for one in found]}
+            told = {"machine": where, "comparisons": [as_json(one) for one in found]}
             write_json(settings.out / "benchmark.json", told)
-            write_text(settings.out / "benchmark.md", page(machine(), found))
+            write_text(settings.out / "benchmark.md", page(where, found))
     LOG.info("Results are in %s.", settings.out / "benchmark.md")
     return 0
 

@@ -34,7 +34,9 @@ def measure_writing(work: Path, n_repeats: int) -> list[Comparison]:
     """
     maps = work / "maps.npy"
     if not maps.exists():
-        np.save(maps, _maps())
+        temporary = work / "maps.tmp.npy"
+        np.save(temporary, _maps())
+        temporary.rename(maps)
     ways = {
         name: partial(in_new_process, _writing, maps, work / f"maps-{name}", write)
         for name, write in (("nibabel", with_nibabel), ("ours", with_ours))

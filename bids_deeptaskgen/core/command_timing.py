@@ -60,7 +60,9 @@ def _of_command(words: Sequence[str]) -> Timing:
     ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1)
     lines: list[tuple[float, str]] = []
     began = time.perf_counter()
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
 
     def listen() -> None:
         for line in process.stdout or ():

@@ -105,7 +105,7 @@ class Accumulator:
     projection : array of shape (n_rois, n_places)
         Turns voxels into ROI series.
     basis : array of shape (n_kept, rank)
-        Orthonormal regressors; the first column is constant (``confounds.Design.basis``).
+        Orthonormal regressors; the first column is constant (`regressors.make_basis`).
     n_windows : int
         Contiguous parts of the kept volumes that get a connectome each.
     places : integer array of shape (n_voxels,), optional
@@ -165,14 +165,17 @@ class Accumulator:
         if not self._n_seen:
             # Not before: meanwhile, the first volumes are read.
             self._projections[part] = self._projection[:, self._places[at]]
-            self._reference[at] = np.where(np.isfinite(rows), rows, 0).mean(axis=0, dtype=np.float64)
+            finite = np.isfinite(rows)
+            sums = np.where(finite, rows, 0).sum(axis=0, dtype=np.float64)
+            self._reference[at] = sums / np.maximum(finite.sum(axis=0), 1)
         projection = self._projections[part]
         given = (rows - self._reference[at]) @ projection.T
         # A value that is not finite leaves nothing finite in the products of its row.
         if not np.isfinite(given).all():
             finite = np.isfinite(rows)
             self._finite[at] &= finite.all(axis=0)
-            rows[~finite] = 0
+            # As if there were its mean, which adds nothing to the ROI series.
+            np.copyto(rows, self._reference[at], where=~finite, casting="same_kind")
             given = (rows - self._reference[at]) @ projection.T
         return np.asarray(given)
 
@@ -218,7 +221,7 @@ class Accumulator:
             whole = self._of_part(0, part)[n_rois:].copy()
             for window in range(1, n_windows):
                 whole += self._of_part(window, part)[n_rois:]
-            off_reference = whole[0] / np.sqrt(self.n_kept)
+            off_reference = whole[0] / (self.n_kept * self._basis[0, 0])
             total = self._squares[:, at].sum(axis=0)
             about_mean = np.maximum(total - self.n_kept * off_reference**2, 0.0)
             residual = total - np.einsum("qv,qv->v", whole, whole)
@@ -391,6 +394,7 @@ def pool_runs(runs: Iterable[RunStatistics], n_runs: int) -> tuple[NDArray[np.fl
             connectomes[len(statistics) * n_windows :][:n_windows] = run.connectome
         # Not a view, which would keep all of it.
         statistics.append(replace(run, connectome=np.empty((0, *shape[1:]), np.float32)))
+        del run  # or it would lie beside the next one's sums
     if pools:
         connectomes /= np.maximum(sum(len(run.rois) * run.has_signal for run in statistics), 1)
     return connectomes.astype(np.float32, copy=False), statistics

@@ -208,7 +208,8 @@ class Sampler:
                 else:
                     row[:] = 0
                     for corner, weight in zip(self.corners, self.weights, strict=True):
-                        row += weight * volume.take(corner)
+                        # Rounded once, to what a row holds.
+                        row += np.multiply(weight, volume.take(corner), dtype=np.float64)
 
 
 def make_sampler(source: Grid, target: Grid, wanted: NDArray[np.bool_], warp: Warp | None = None) -> Sampler:

@@ -89,9 +89,13 @@ def nonzero_voxels(bold: Path, grid: Grid) -> NDArray[np.bool_]:
     InputError
         If the file is damaged.
     """
-    _, first = next(open_series(bold).blocks(1))
+    series = open_series(bold)
+    _, first = next(series.blocks(1))
     values = first[0].astype(np.float64)
-    return np.asarray(np.isfinite(values) & (values != 0)).reshape(grid.shape, order="F")
+    # As it is stored, 0 may be another number: the nearest one, where numbers are whole.
+    zero = -series.inter / series.slope
+    zero = zero if series.dtype.kind == "f" else np.rint(zero)
+    return np.asarray(np.isfinite(values) & (values != zero)).reshape(grid.shape, order="F")
 
 
 def _no_overlap(run: RunInputs, n_voxels: int, dice: float) -> str:

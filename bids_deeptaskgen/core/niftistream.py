@@ -108,6 +108,8 @@ class NiftiSeries:
                         return
                     full.put((start, buffer))
                     start += len(buffer)
+                # The checksum comes after the last value.
+                file.read(1)
             full.put(None)
         except EOFError:
             full.put(self._truncated(None))

@@ -13,6 +13,7 @@ from bids_deeptaskgen.nn.bundle import load_bundle
 from bids_deeptaskgen.nn.devices import fast_layout
 from bids_deeptaskgen.nn.fold import folded
 from bids_deeptaskgen.nn.network import make_network, resolve_device
+from bids_deeptaskgen.nn.precision import arithmetic
 from bids_deeptaskgen.nn.predict import predict_windows
 from bids_deeptaskgen.nn.unet import UNet
 
@@ -56,7 +57,8 @@ def _compared(folder: Path, device: str, n_repeats: int) -> Comparison:
     box = torch.from_numpy(volume)[None]
 
     def whole(network: UNet) -> np.ndarray:
-        maps = network(box.to(where))[0, :, output]
+        with arithmetic(where, "fp32"):
+            maps = network(box.to(where))[0, :, output]
         return np.asarray(maps.cpu().numpy())
 
     makers: dict[str, Callable[[], np.ndarray]] = {

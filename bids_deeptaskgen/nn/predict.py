@@ -1,8 +1,9 @@
 """From connectomes to predicted statmaps."""
 
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from typing import TypeVar
 
 import numpy as np
@@ -82,6 +83,8 @@ def mean_and_sd(maps: Iterable[Floats | Exception]) -> tuple[Floats, Floats | No
         if n_windows == 1:
             mean, squares = of_window, np.zeros_like(of_window)
             continue
+        if n_windows == 2:
+            mean = mean.copy()  # whose it is, does not expect it to change
         # Welford's recurrence: no cancellation however close the windows are.
         step = of_window - mean
         mean += step / n_windows
@@ -112,12 +115,12 @@ def predict_each(
         could not be predicted.
     """
     items = iter(connectomes)
-    on_the_way: deque[tuple[list[tuple[Key, Floats | Exception]], Waiting]] = deque()
+    on_the_way: deque[tuple[list[tuple[Key, Exception | None]], Waiting]] = deque()
     n_ahead = 1 if network.device.type == "cuda" else 0
     while batch := [(key, _checked(network, one)) for key, one in islice(items, network.n_batch)]:
-        on_the_way.append(
-            (batch, _started(network, [one for _, one in batch if isinstance(one, np.ndarray)]))
-        )
+        usable = [one for _, one in batch if not isinstance(one, Exception)]
+        places = [(key, one if isinstance(one, Exception) else None) for key, one in batch]
+        on_the_way.append((places, _started(network, usable)))
         if len(on_the_way) > n_ahead:
             yield from _arrived(*on_the_way.popleft())
     while on_the_way:
@@ -125,37 +128,40 @@ def predict_each(
 
 
 def _arrived(
-    batch: Iterable[tuple[Key, Floats | Exception]], wait: Waiting
+    places: Sequence[tuple[Key, Exception | None]], wait: Waiting
 ) -> Iterator[tuple[Key, Floats | Exception]]:
     """Put maps in the places of their connectomes."""
-    maps = iter(wait())
-    for key, one in batch:
-        yield key, (one if isinstance(one, Exception) else next(maps))
+    maps: Iterator[Floats | Exception]
+    try:
+        maps = iter(wait())
+    except Exception as error:  # noqa: BLE001 - what a GPU finds wrong, it tells when it is waited for
+        maps = repeat(error)
+    for key, fault in places:
+        yield key, fault or next(maps)
 
 
 def _started(network: Network, connectomes: Sequence[Floats]) -> Waiting:
     """Start to predict a batch; what goes wrong is told for each of its connectomes."""
     try:
-        if not connectomes:
-            return tuple
-        return _pass(network, connectomes)
-    except torch.OutOfMemoryError as error:
-        # Others may use the same GPU.
-        if len(connectomes) > 1:
-            each = [_started(network, [one]) for one in connectomes]
-            return lambda: [maps for wait in each for maps in wait()]
-        return lambda fault=error: [fault]  # type: ignore[misc]
+        return _pass(network, connectomes) if connectomes else tuple
     except Exception as error:  # noqa: BLE001 - travels as a value, to whom it concerns
-        return lambda fault=error: [fault] * len(connectomes)  # type: ignore[misc]
+        fault = error
+        # The frames hold what lies in the device's memory.
+        traceback.clear_frames(error.__traceback__)
+    if isinstance(fault, torch.OutOfMemoryError) and len(connectomes) > 1:
+        # Others may use the same GPU.
+        each = [_started(network, [one]) for one in connectomes]
+        return lambda: [maps for wait in each for maps in wait()]
+    return lambda: [fault] * len(connectomes)
 
 
 @torch.inference_mode()
 def _pass(network: Network, connectomes: Sequence[Floats]) -> Waiting:
     """Send connectomes, (n_rois, n_brain_voxels) each, through the network."""
     if network.voxelwise:
-        rows = torch.from_numpy(np.asarray(connectomes[0], np.float32).T[network.shown])
-        maps = np.ascontiguousarray(network.voxelwise(rows).T.numpy())
-        return lambda: [maps]
+        every = [torch.from_numpy(np.asarray(one, np.float32).T[network.shown]) for one in connectomes]
+        maps = [np.ascontiguousarray(network.voxelwise(rows).T.numpy()) for rows in every]
+        return lambda: maps
     on_gpu = network.device.type == "cuda"
     n, n_rois = len(connectomes), network.module.config.in_channels
     # From and to pinned memory, a GPU copies by itself.
@@ -176,7 +182,7 @@ def _pass(network: Network, connectomes: Sequence[Floats]) -> Waiting:
     found.copy_(computed, non_blocking=True)
     done = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
     if done:
-        done.record()
+        done.record(torch.cuda.current_stream(network.device))
 
     def wait() -> Sequence[Floats]:
         if done:

@@ -82,7 +82,7 @@ class Voxelwise:
         for convolution in self.down:
             coarse = pooled(boxes[-1])
             rows = coarse.new_zeros((convolution.n_rows, coarse.shape[3]))
-            rows[convolution.rows_of(convolution.inside)] = coarse[convolution.inside]
+            rows[convolution.inside_at] = coarse[convolution.inside]
             x = convolution(rows)
             if len(boxes) < len(self.up):
                 # What is not computed is not read.
@@ -154,6 +154,7 @@ class Convolution:
         self.target = target
         self.near = dilated(padded(target))
         self.n_rows = int(self.near.sum())
+        self.inside_at = self.rows_of(self.inside)
         self.n_voxels = int(target.sum())
         row_of = self.near.flatten().cumsum(0, dtype=torch.int32) - 1
         n_out, n_in = layer.weight.shape[:2]
@@ -350,7 +351,7 @@ class Upsampling:
 
 
 def gated(gate: AttentionGate, coarse: Tensor, skip: Tensor) -> Tensor:
-    """Weigh the skip's rows by those of the coarse level, two of (n_voxels, n) to one; the skip is changed.
+    """Weigh the skip's rows by those of the coarse level, two of (n_voxels, n) to one.
 
     A projection of single voxels may as well come after the resizing as before it.
     """

@@ -113,7 +113,11 @@ def _windows(records: Sequence[Record]) -> Iterator[tuple[int, Floats | Exceptio
         try:
             for window in np.load(record.connectome, mmap_mode="r"):
                 yield number, np.array(window)
-        except (OSError, ValueError) as error:
+        except FileNotFoundError as error:
+            yield number, error
+        except Exception as error:  # noqa: BLE001 - of this person alone
+            # It would be taken for whole the next time, too.
+            discard(Path(record.connectome))
             yield number, error
 
 

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bids_deeptaskgen.core.connectome import Accumulator, correlate_windows, pool_runs, window_bounds
+from bids_deeptaskgen.core import connectome
+from bids_deeptaskgen.core.connectome import (
+    Accumulator,
+    correlate_windows,
+    pool_runs,
+    product_sizes,
+    window_bounds,
+)
 from bids_deeptaskgen.core.projection import roi_projection
 from bids_deeptaskgen.core.regressors import make_basis
 
@@ -109,6 +116,44 @@ def test_constant_unfinished_and_explained_voxels_are_zero_and_named():
     assert not got.connectome[:, :, :4].any()
     assert np.isfinite(got.connectome).all()
     assert got.connectome[:, :, 4:].any(axis=1).all()
+
+
+def test_voxels_in_many_parts_give_what_one_part_gives(monkeypatch):
+    voxels, projection, regressors = make(8)
+    voxels[30, 250] = np.inf
+    basis = design_basis(regressors, np.arange(len(voxels)))
+    one = correlate_windows(voxels, projection, basis, 3)
+    monkeypatch.setattr(connectome, "N_PER_PART", 64)
+    many = correlate_windows(voxels, projection, basis, 3)
+    np.testing.assert_allclose(many.connectome, one.connectome, atol=1e-6)
+    np.testing.assert_array_equal(np.flatnonzero(~many.has_signal), [250])
+    np.testing.assert_allclose(many.mean, one.mean)
+    np.testing.assert_allclose(many.sd, one.sd)
+
+
+def test_a_value_that_is_not_finite_adds_nothing_to_the_roi_series():
+    voxels, projection, regressors = make(9)
+    basis = design_basis(regressors, np.arange(len(voxels)))
+    constant, holed = voxels.copy(), voxels.copy()
+    constant[:, 5] = 8000
+    holed[:, 5] = 8000
+    holed[17, 5] = np.nan
+    wanted, got = (correlate_windows(values, projection, basis) for values in (constant, holed))
+    np.testing.assert_allclose(got.connectome, wanted.connectome, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("n_kept", "n_windows", "sizes"),
+    [
+        (2, 1, [2]),
+        (64, 1, [64]),
+        (65, 1, [32, 33]),
+        (490, 8, [61, 61, 61, 62, 61, 61, 61, 62]),
+        (300, 2, [50] * 6),
+    ],
+)
+def test_products_are_of_nearly_equal_size_and_of_one_window(n_kept, n_windows, sizes):
+    assert product_sizes(n_kept, n_windows) == sizes
 
 
 def test_mean_and_sd_come_from_the_same_pass():

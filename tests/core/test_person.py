@@ -1,5 +1,6 @@
 """From files to connectomes: what a person's image says does not depend on how it is stored."""
 
+import gzip
 from dataclasses import replace
 
 import nibabel as nib
@@ -110,6 +111,41 @@ def test_integers_with_slope_give_what_floats_give(tmp_path, space):
     one, other = connect(space, run), connect(space, replace(run, bold=tmp_path / "int_bold.nii.gz"))
     np.testing.assert_allclose(one.connectomes, other.connectomes, atol=2e-3)
     np.testing.assert_allclose(one.mean, other.mean, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<i2", ">i2", "<i4", "<f8"])
+@pytest.mark.parametrize(("slope", "inter"), [(1.0, 0.0), (0.125, 500.0), (-0.125, 1500.0)])
+def test_a_run_gives_the_same_in_units_of_the_data_however_it_is_stored(tmp_path, space, dtype, slope, inter):
+    data, mask = phantom()
+    stored = np.round((data - inter) / slope)
+    run = write_run(tmp_path, (slope * stored + inter).astype(np.float64), mask)
+    image = nib.Nifti1Image(stored.astype(dtype), RAS, nib.Nifti1Header(endianness=dtype[0]))
+    image.header.set_zooms((2, 2, 2, T_R))
+    image.header.set_data_dtype(dtype)
+    image.header.set_slope_inter(slope, inter)
+    path = tmp_path / "stored_bold.nii"
+    with path.open("wb") as file:  # as they are: nibabel would divide by the slope
+        image.header["vox_offset"], image.header["magic"] = 352, b"n+1"
+        image.header["scl_slope"], image.header["scl_inter"] = slope, inter
+        file.write(bytes(image.header.binaryblock).ljust(352, b"\0"))
+        file.write(stored.astype(dtype).tobytes(order="F"))
+    assert np.allclose(nib.load(path).get_fdata(), slope * stored + inter)
+    one, other = connect(space, run), connect(space, replace(run, bold=path))
+    np.testing.assert_allclose(other.connectomes, one.connectomes, atol=1e-6)
+    np.testing.assert_allclose(other.mean, one.mean, rtol=1e-6)
+    np.testing.assert_allclose(other.tsnr, one.tsnr, rtol=1e-5)
+    np.testing.assert_allclose(other.roi_connectome, one.roi_connectome, atol=1e-6)
+
+
+def test_a_file_that_ends_early_is_found_even_where_its_end_is_censored(tmp_path, space):
+    data, mask = phantom()
+    fd = np.zeros(N_VOLUMES)
+    fd[80:] = 3.0
+    run = write_run(tmp_path, data, mask, confounds={"framewise_displacement": fd})
+    whole = gzip.decompress(run.bold.read_bytes())
+    run.bold.write_bytes(gzip.compress(whole[: len(whole) - data[..., 0].nbytes]))
+    cleaning = Cleaning("none", fd_threshold=0.5)
+    refused(space, run, words="ends", cleaning=cleaning)
 
 
 def test_another_resolution_is_resampled_and_said(tmp_path, space):

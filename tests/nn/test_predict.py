@@ -1,6 +1,7 @@
 """From connectomes to maps."""
 
 import dataclasses
+import weakref
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.nn import predict as predicting
 from bids_deeptaskgen.nn.bundle import unmask
 from bids_deeptaskgen.nn.network import load_network, make_network, resolve_device, set_threads
-from bids_deeptaskgen.nn.predict import predict, predict_each, predict_windows
+from bids_deeptaskgen.nn.predict import mean_and_sd, predict, predict_each, predict_windows
 from bids_deeptaskgen.nn.unet import UNet
 from tests.bundles import TINY, tiny_bundle, tiny_network
 from tests.golden_files import NETWORKS, every_fourth, golden_input, golden_network
@@ -208,6 +210,54 @@ def test_what_does_not_fit_alone_is_told_for_each(monkeypatch):
     crowded(monkeypatch, 0)
     maps = [one for _, one in predict_each(dense(2), enumerate([connectome_of(0)] * 3))]
     assert [type(one) for one in maps] == [torch.OutOfMemoryError] * 3
+
+
+def test_what_a_batch_held_is_let_go_before_its_connectomes_are_tried_alone(monkeypatch):
+    features, held = UNet.features, []
+
+    def limited(self, box):
+        if len(box) > 1:
+            large = torch.zeros(10)
+            held.append(weakref.ref(large))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        assert held[0]() is None
+        return features(self, box)
+
+    monkeypatch.setattr(UNet, "features", limited)
+    maps = [one for _, one in predict_each(dense(2), enumerate([connectome_of(0), connectome_of(1)]))]
+    assert [type(one) for one in maps] == [np.ndarray] * 2
+
+
+def test_what_is_found_wrong_while_maps_are_waited_for_is_told_for_each(monkeypatch):
+    def broken():
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(predicting, "_pass", lambda network, connectomes: broken)
+    unread = OSError("no such file")
+    maps = [one for _, one in predict_each(dense(3), enumerate([connectome_of(0), unread, connectome_of(1)]))]
+    assert maps[1] is unread
+    assert all("illegal memory access" in str(maps[number]) for number in (0, 2))
+
+
+def test_on_a_gpu_the_next_batch_is_started_before_the_last_is_waited_for(monkeypatch):
+    done = []
+
+    def started(network, connectomes):
+        number = len([step for step in done if step.startswith("start")])
+        done.append(f"start {number}")
+        return lambda: done.append(f"wait {number}") or [np.full((1, 1), number)] * len(connectomes)
+
+    monkeypatch.setattr(predicting, "_started", started)
+    network = dataclasses.replace(dense(2), device=torch.device("cuda"))
+    maps = [int(one[0, 0]) for _, one in predict_each(network, enumerate([connectome_of(0)] * 5))]
+    assert maps == [0, 0, 1, 1, 2]
+    assert done == ["start 0", "start 1", "wait 0", "start 2", "wait 1", "wait 2"]
+
+
+def test_the_maps_of_windows_are_left_as_they_were():
+    maps = [np.full((2, 3), float(number), np.float32) for number in range(3)]
+    mean_and_sd(maps)
+    assert [float(one[0, 0]) for one in maps] == [0, 1, 2]
 
 
 def test_connectomes_are_asked_for_only_a_batch_at_a_time():

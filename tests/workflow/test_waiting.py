@@ -1,0 +1,110 @@
+"""Connectomes that wait for their predictions: used, thrown away, and told of, as they should be."""
+
+import os
+
+import pytest
+
+from bids_deeptaskgen.commands import participant
+from bids_deeptaskgen.workflow import connect
+
+
+def broken_off(settings, monkeypatch):
+    """Run until the connectomes wait, and no further; give their files."""
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bids_deeptaskgen.workflow.interfaces.predict_chunk", stop)
+        with pytest.raises(KeyboardInterrupt):
+            participant.run(settings)
+    work = settings.work_dir or settings.output_dir / "work"
+    return {path.name for path in (work / "connectomes").iterdir()}
+
+
+def test_the_connectome_of_a_run_that_was_broken_off_is_used(simulated, settings_of, contents, monkeypatch):
+    settings = settings_of(simulated, participant_label=("01",))
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bids_deeptaskgen.workflow.interfaces.predict_chunk", stop)
+        with pytest.raises(KeyboardInterrupt):
+            participant.run(settings)
+    assert len(list((settings.output_dir / "work" / "connectomes").glob("*.npy"))) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(connect, "connect_person", stop)
+        assert participant.run(settings) == 0
+    whole = settings_of(simulated, "whole", participant_label=("01",))
+    participant.run(whole)
+    assert contents(settings) == contents(whole)
+    assert not (settings.output_dir / "work").exists()
+
+
+def test_connectomes_that_nobody_will_want_do_not_wait_for_ever(dataset, settings_of, monkeypatch):
+    settings = settings_of(dataset, participant_label=("01",))
+    first = broken_off(settings, monkeypatch)
+    other = broken_off(settings_of(dataset, participant_label=("01",), high_pass=0.02), monkeypatch)
+    assert len(first) == len(other) == 2
+    assert not first & other
+    (bold,) = dataset.glob("sub-01/**/*_bold.nii.gz")
+    os.utime(bold, (1, 1))
+    newer = broken_off(settings_of(dataset, participant_label=("01",), high_pass=0.02), monkeypatch)
+    assert len(newer) == 2
+    assert not other & newer
+
+
+def test_in_a_shared_work_folder_connectomes_of_other_settings_wait(
+    dataset, settings_of, monkeypatch, tmp_path
+):
+    where = {"participant_label": ("01",), "work_dir": tmp_path / "shared"}
+    first = broken_off(settings_of(dataset, "one", **where), monkeypatch)
+    both = broken_off(settings_of(dataset, "other", **where, high_pass=0.02), monkeypatch)
+    assert first < both
+    assert len(both) == 4
+
+
+def test_a_run_of_other_settings_that_came_between_is_told_of(simulated, settings_of, monkeypatch, caplog):
+    settings = settings_of(simulated, participant_label=("01",))
+    between = settings_of(simulated, participant_label=("02",), high_pass=0.02)
+    compute = participant.compute
+
+    def interrupted(now, *more, told):
+        records = compute(now, *more, told=told)
+        if now.participant_label == ("01",):
+            with monkeypatch.context() as patch:
+                # It looked before anything was there.
+                patch.setattr(participant, "refuse_mixture", lambda *_: None)
+                assert participant.run(between) == 0
+        return records
+
+    monkeypatch.setattr(participant, "compute", interrupted)
+    assert participant.run(settings) == 1
+    assert "another run with other settings began to write there meanwhile" in caplog.text
+
+
+def test_a_connectome_that_a_killed_run_had_no_time_to_discard_goes(simulated, settings_of, monkeypatch):
+    settings = settings_of(simulated, participant_label=("01",))
+    with monkeypatch.context() as patch:
+        patch.setattr("bids_deeptaskgen.workflow.predict.discard", lambda connectome: None)
+        participant.run(settings)
+    assert len(list((settings.output_dir / "work" / "connectomes").iterdir())) == 2
+    assert participant.run(settings) == 0
+    assert not (settings.output_dir / "work").exists()
+
+
+@pytest.mark.parametrize("size", [0, 100, 2000])
+def test_a_waiting_connectome_that_a_power_cut_left_torn_is_one_persons_fault_and_goes(
+    simulated, settings_of, monkeypatch, size
+):
+    settings = settings_of(simulated)
+    broken_off(settings, monkeypatch)
+    folder = settings.output_dir / "work" / "connectomes"
+    (torn,) = folder.glob("*sub-01*.npy")
+    torn.write_bytes(torn.read_bytes()[:size])
+    assert participant.run(settings) == 1
+    assert {path.name for path in settings.output_dir.glob("sub-*")} == {"sub-02", "sub-03"}
+    assert not torn.exists()
+    assert participant.run(settings) == 0
+    assert len(list(settings.output_dir.glob("sub-01/func/*_desc-qc_metrics.json"))) == 1
