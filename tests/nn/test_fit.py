@@ -1,12 +1,8 @@
 """A fit is the published one; stopping it or sharing it among processes changes nothing."""
 
-import os
 import resource
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +10,13 @@ import torch
 
 from bids_deeptaskgen.core.draws import epoch_order, window_of
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.devices import is_lost_process, make_fabric
+from bids_deeptaskgen.nn.devices import make_fabric
 from bids_deeptaskgen.nn.fit import STATE, FitSettings, fit
 from bids_deeptaskgen.nn.losses import LossSettings
 from bids_deeptaskgen.nn.masked import MaskedUNet
 from bids_deeptaskgen.nn.validation import batch_scores, predict_person
 from tests.golden_files import golden_arrays, network_of, part
+from tests.nn.fit_scripts import run_script, same_states
 from tests.nn.people import (
     NETWORK,
     PEOPLE,
@@ -31,24 +28,9 @@ from tests.nn.people import (
     new_module,
     without_seconds,
 )
-from tests.nn.run_fit import PLAIN, first_step, results
+from tests.nn.run_fit import PLAIN, first_step
 
-ROOT = Path(__file__).parents[2]
 NOBODY_MEASURED = [RandomPerson(name, lacks=(0, 1)) for name in ("x", "y")]
-
-
-def run_script(what, folder):
-    """Start a fit in a process of its own; the processes of a training talk over loopback."""
-    changes = {"PYTHONPATH": str(ROOT), "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.nn.run_fit", what, str(folder)]
-    return subprocess.run(
-        command, cwd=ROOT, env=os.environ | changes, capture_output=True, text=True, timeout=120, check=False
-    )
-
-
-def same_states(one, other):
-    assert one.keys() == other.keys()
-    return all(torch.equal(one[name], other[name]) for name in one)
 
 
 @dataclass(frozen=True)
@@ -155,64 +137,6 @@ def test_a_cosine_is_not_made_longer_afterwards(tmp_path):
     fitted(replace(SETTINGS, schedule="cosine"), folder=tmp_path)
     with pytest.raises(UserError, match="Choose another folder, or the same settings"):
         fitted(replace(SETTINGS, schedule="cosine", n_epochs=3), folder=tmp_path)
-
-
-@pytest.fixture(scope="module")
-def processes(tmp_path_factory):
-    """What two processes and one have."""
-    folder = tmp_path_factory.mktemp("two")
-    process = run_script("two", folder)
-    assert process.returncode == 0, process.stderr
-    # What libraries say of each other is not for users.
-    assert "Warning" not in process.stderr
-    assert "deprecated" not in process.stderr
-    two = [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
-    return two, results(make_fabric("cpu"))
-
-
-def test_two_processes_have_the_gradients_of_one(processes):
-    two, one = processes
-    for each in two:
-        assert each["loss"] == pytest.approx(one["loss"], abs=1e-6)
-        assert each["exact_loss"] == pytest.approx(one["exact_loss"], rel=1e-14)
-        for name, wanted in one["gradients"].items():
-            torch.testing.assert_close(each["gradients"][name], wanted, rtol=0, atol=1e-6, msg=name)
-            # Some are of the size of float32's rounding; in float64 all are the same.
-            found, wanted = each["exact_gradients"][name], one["exact_gradients"][name]
-            assert (found - wanted).abs().max() <= 1e-12 * wanted.abs().max(), name
-
-
-def test_two_processes_gather_people_in_the_order_of_one(processes):
-    two, one = processes
-    for rank, each in enumerate(two):
-        assert torch.equal(each["gathered"], one["gathered"])
-        # Of x squared, at the rows of this process.
-        assert torch.equal(each["gathered_gradient"], 2 * one["gathered"][rank::2])
-
-
-def test_two_processes_write_the_log_of_one(processes):
-    two, one = processes
-    for each in two:
-        for line, wanted in zip(each["log"], one["log"], strict=True):
-            line, wanted = ({**each, "seconds": 0} for each in (line, wanted))
-            assert line == pytest.approx(wanted, abs=2e-6)
-        for name, wanted in one["last"].items():
-            torch.testing.assert_close(each["last"][name], wanted, rtol=0, atol=1e-5, msg=name)
-
-
-def test_two_processes_end_with_one_network(processes):
-    (first, second), one = processes
-    # Each has normalised its own people: the network is not that of one process, but one all the same.
-    assert same_states(first["normed"], second["normed"])
-    for line, other, alone in zip(first["normed_log"], second["normed_log"], one["normed_log"], strict=True):
-        assert {**line, "seconds": 0} == {**other, "seconds": 0}
-        assert line["r"] == pytest.approx(alone["r"], abs=0.1)
-
-
-def test_a_process_that_is_gone_is_told_from_other_faults(tmp_path):
-    run_script("lost", tmp_path)
-    assert (tmp_path / "lost.txt").read_text().startswith("True: ")
-    assert not is_lost_process(RuntimeError("shapes do not fit"))
 
 
 @dataclass(frozen=True)

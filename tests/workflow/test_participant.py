@@ -26,7 +26,7 @@ from bids_deeptaskgen.nn.bundle import load_bundle, unmask
 from bids_deeptaskgen.nn.network import load_network
 from bids_deeptaskgen.nn.predict import predict_windows
 from bids_deeptaskgen.workflow import connect
-from bids_deeptaskgen.workflow.engine import choose_plugin, private_folder, threads_of
+from bids_deeptaskgen.workflow.engine import choose_plugin, threads_of
 from bids_deeptaskgen.workflow.machine import available_cpus
 from bids_deeptaskgen.workflow.multiproc import SteadyMultiProc
 from bids_deeptaskgen.workflow.participant import connect_gb, make_graph
@@ -257,54 +257,6 @@ def test_the_network_gets_the_threads_that_its_node_reserves(settings_of, tmp_pa
     assert (node.inputs.use_gpu, node.n_procs) == (True, 1)
 
 
-def test_an_earlier_process_of_the_same_number_leaves_no_records(tmp_path):
-    with private_folder(tmp_path / "work", keep=False) as folder:
-        pass
-    assert not (tmp_path / "work").exists()
-    (folder / "records").mkdir(parents=True)
-    (folder / "records" / "sub-01.json").write_text("{}")
-    with private_folder(tmp_path / "work", keep=False) as again:
-        assert again == folder
-        assert list(again.iterdir()) == []
-
-
-def test_a_work_folder_is_kept_while_another_run_or_a_connectome_is_in_it(tmp_path):
-    work = tmp_path / "work"
-    with private_folder(work, keep=False) as folder:
-        other = folder.with_name(folder.name.rpartition("-")[0] + "-1")
-        (work / "connectomes").mkdir()
-        other.mkdir()
-    assert {path.name for path in work.iterdir()} == {"connectomes", other.name}
-    other.rmdir()
-    (work / "connectomes" / "sub-01.npy").touch()
-    with private_folder(work, keep=False):
-        pass
-    assert [path.name for path in work.rglob("*")] == ["connectomes", "sub-01.npy"]
-    (work / "connectomes" / "sub-01.npy").unlink()
-    with private_folder(work, keep=False):
-        pass
-    assert not work.exists()
-
-
-def test_the_users_own_work_folder_stays_even_if_it_is_empty(simulated, settings_of, tmp_path):
-    work = tmp_path / "scratch"
-    work.mkdir()
-    assert participant.run(settings_of(simulated, participant_label=("01",), work_dir=work)) == 0
-    assert list(work.iterdir()) == []
-
-
-def test_work_folders_of_other_machines_are_removed_when_nobody_has_written_there_for_a_day(tmp_path):
-    fresh, old, busy = (tmp_path / f"run-node{number}-1-77" for number in range(3))
-    for folder in (fresh, old, busy):
-        (folder / "records").mkdir(parents=True)
-    for path in (old / "records", old, busy):
-        os.utime(path, (0, 0))
-    with private_folder(tmp_path, keep=False):
-        assert fresh.exists()
-        assert busy.exists()
-        assert not old.exists()
-
-
 def test_a_person_whom_another_run_has_done_meanwhile_is_present(simulated, settings_of, monkeypatch, capsys):
     def twice(jobs, records, n_threads):
         predict_chunk(jobs, records, n_threads)
@@ -314,19 +266,6 @@ def test_a_person_whom_another_run_has_done_meanwhile_is_present(simulated, sett
     settings = settings_of(simulated, participant_label=("01",))
     assert participant.run(settings) == 0
     assert "sub-01       present  3" in capsys.readouterr().out
-
-
-def test_work_folders_of_dead_processes_are_removed_and_of_live_ones_are_not(tmp_path):
-    with private_folder(tmp_path, keep=False) as folder:
-        dead = folder.with_name(folder.name.rpartition("-")[0] + "-999999999")
-        alive = folder.with_name(folder.name.rpartition("-")[0] + "-1")
-        dead.mkdir()
-        alive.mkdir()
-        assert folder.stat().st_mode & 0o077 == 0
-    with private_folder(tmp_path, keep=False):
-        assert alive.exists()
-        assert not dead.exists()
-    assert not folder.exists()
 
 
 def test_a_gpu_that_is_not_there_is_told_of_before_anything_is_computed(simulated, settings_of):

@@ -8,12 +8,13 @@ from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.workflow import connect
 
 
+def stop(*arguments):
+    """Stand for what must not be reached, or where somebody presses Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 def broken_off(settings, monkeypatch):
     """Run until the connectomes wait, and no further; give their files."""
-
-    def stop(*arguments):
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
         patch.setattr("bids_deeptaskgen.workflow.interfaces.predict_chunk", stop)
         with pytest.raises(KeyboardInterrupt):
@@ -24,15 +25,8 @@ def broken_off(settings, monkeypatch):
 
 def test_the_connectome_of_a_run_that_was_broken_off_is_used(simulated, settings_of, contents, monkeypatch):
     settings = settings_of(simulated, participant_label=("01",))
-
-    def stop(*arguments):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("bids_deeptaskgen.workflow.interfaces.predict_chunk", stop)
-        with pytest.raises(KeyboardInterrupt):
-            participant.run(settings)
-    assert len(list((settings.output_dir / "work" / "connectomes").glob("*.npy"))) == 1
+    waiting = broken_off(settings, monkeypatch)
+    assert len([name for name in waiting if name.endswith(".npy")]) == 1
     with monkeypatch.context() as patch:
         patch.setattr(connect, "connect_person", stop)
         assert participant.run(settings) == 0

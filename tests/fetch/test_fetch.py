@@ -1,166 +1,34 @@
 """Models by name: fetched, checked and made into bundles, or refused with what to do."""
 
-import hashlib
-import io
 import json
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import threading
-import time
 
-import nibabel as nib
 import numpy as np
 import pytest
 import torch
 
 from bids_deeptaskgen import published
-from bids_deeptaskgen.cli import workbench
 from bids_deeptaskgen.commands.models_fetch import fetch_model, find_published
 from bids_deeptaskgen.contrasts import load_contrasts
-from bids_deeptaskgen.core.grid import CROP, FULL_MODEL_GRID, MODEL_GRID
 from bids_deeptaskgen.core.rois import brain_mask, coordinate_rois, grey_matter_mask
-from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.architecture import Architecture
 from bids_deeptaskgen.nn.bundle import load_bundle, unmask
 from bids_deeptaskgen.nn.network import load_network
 from bids_deeptaskgen.nn.predict import predict
 from tests import fileserver
-from tests.bundles import ellipsoid, tiny_bundle, tiny_network
-from tests.fileserver import QUICK, at_first, file_server, good, status
-from tests.processes import ROOT, without_root_powers
-
-MASK, ROIS = "MNI_2mm_GM_mask_crop.nii", "melodic_IC_MNI_2mm.nii.gz"
-HCP_YA, HCP_D, UKB = (
-    "main_model_hcp-ya_010525.ckpt",
-    "finetuned_model_hcp-d_010525.ckpt",
-    "finetuned_model_ukb_010525.ckpt",
+from tests.bundles import ellipsoid, tiny_bundle
+from tests.fetch.fetching import (
+    HCP_YA,
+    MASK,
+    ROIS,
+    UKB,
+    blob_sha1,
+    deeptaskgen,
+    names_below,
+    network,
+    refusal,
 )
-# The shape of each network that stands for a published one.
-CHANNELS = {HCP_YA: 47, HCP_D: 1, UKB: 1}
-PATIENCE_S = 120
-FETCH_ALONE = (
-    "import sys, pathlib; from bids_deeptaskgen import published; "
-    "published.REGISTRY = pathlib.Path(sys.argv[1]); "
-    "from bids_deeptaskgen.cli.workbench import main; sys.exit(main(sys.argv[2:]))"
-)
-
-
-def blob_sha1(content):
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-
-
-def network(name):
-    return tiny_network(Architecture(in_channels=3, out_channels=CHANNELS[name], fdim=2), seed=len(name))
-
-
-def checkpoint(name):
-    """A small network saved as Lightning saves it."""
-    file = io.BytesIO()
-    torch.save({"epoch": 19, "state_dict": network(name).state_dict(), "optimizer_states": []}, file)
-    return file.getvalue()
-
-
-def image(values, grid, name, folder):
-    nib.save(nib.Nifti1Image(values, np.array(grid.affine)), folder / name)
-    return (folder / name).read_bytes()
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """Small files under the published names and on the published grids: name to bytes."""
-    folder = tmp_path_factory.mktemp("published")
-    rois = np.zeros((*FULL_MODEL_GRID.shape, 3), np.float32)
-    rois[CROP] = np.moveaxis(coordinate_rois(3), 0, -1)
-    made = {name: checkpoint(name) for name in CHANNELS}
-    made[ROIS] = image(rois, FULL_MODEL_GRID, ROIS, folder)
-    made[MASK] = image(ellipsoid(0.6).astype(np.uint8), MODEL_GRID, MASK, folder)
-    return made
-
-
-@pytest.fixture(scope="module")
-def registry(files, tmp_path_factory):
-    """The package's registry with the hashes of the small files."""
-    content = json.loads(published.REGISTRY.read_text("utf-8"))
-    for entry in content["files"].values():
-        entry["git_blob_sha1"] = blob_sha1(files[entry["path"].rpartition("/")[2]])
-    path = tmp_path_factory.mktemp("registry") / "models.json"
-    path.write_text(json.dumps(content), "utf-8")
-    return path
-
-
-@pytest.fixture
-def server(files):
-    with file_server() as running:
-        running.files.update(files)
-        yield running
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch, server, registry):
-    """A home of models of its own, and the server in the place of GitHub."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    monkeypatch.setenv("DEEPTASKGEN_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DEEPTASKGEN_MIRROR", server.url)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setattr(published, "REGISTRY", registry)
-    return tmp_path / "home"
-
-
-@pytest.fixture(scope="module")
-def fetched(tmp_path_factory, files, registry):
-    """A home in which hcp-ya was fetched, to be copied."""
-    with pytest.MonkeyPatch.context() as patch, file_server() as running:
-        running.files.update(files)
-        folder = tmp_path_factory.mktemp("fetched") / "home"
-        patch.setenv("DEEPTASKGEN_HOME", str(folder))
-        patch.setenv("DEEPTASKGEN_MIRROR", running.url)
-        patch.setattr(published, "REGISTRY", registry)
-        fetch_model(find_published("hcp-ya"), None, QUICK)
-        return folder
-
-
-def deeptaskgen(capsys, *words):
-    """The exit code and what was said, on both streams, without the lines of the log."""
-    code = workbench.main([str(word) for word in words])
-    said = capsys.readouterr()
-    return code, said.out, said.err.rpartition("deeptaskgen: ")[2]
-
-
-def refusal(name="hcp-ya", folder=None, **how):
-    with pytest.raises(UserError) as caught:
-        fetch_model(find_published(name), folder, QUICK, **how)
-    return str(caught.value)
-
-
-def names_below(folder):
-    """Names of all files below a folder, hidden ones too."""
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
-
-
-def start(registry, *words, prefix=()):
-    """Run the workbench in a process of its own."""
-    return subprocess.Popen(
-        [*prefix, sys.executable, "-c", FETCH_ALONE, str(registry), *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def ended(process):
-    """Exit code and all that was said."""
-    try:
-        said, _ = process.communicate(timeout=PATIENCE_S)
-    finally:
-        process.kill()
-    return process.returncode, said
+from tests.fileserver import QUICK, at_first, status
 
 
 def test_a_fetched_model_is_a_bundle_that_predicts_what_its_network_predicts(home, server, files, capsys):
@@ -428,144 +296,6 @@ def test_a_mirror_may_lie_below_a_path(home, server, monkeypatch):
     server.habits[MASK] = status(404)
     refusal()
     assert server.asked[0].startswith("/mirrors/github/eminSerin/deeptaskgen-models/64cf4192")
-
-
-def test_ctrl_c_leaves_nothing_half_written_and_the_next_run_makes_the_model(home, server, registry):
-    server.habits[ROIS] = at_first(fileserver.slow, 1)
-    process = start(registry, "models", "fetch", "hcp-ya")
-    end = time.monotonic() + PATIENCE_S
-    while not list(home.rglob(f".{ROIS}.*.tmp")):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    code, said = ended(process)
-    assert code == 130, said
-    assert names_below(home) == [MASK]
-    fetch_model(find_published("hcp-ya"), None, QUICK)
-
-
-def test_what_a_killed_fetch_has_left_is_swept_by_the_next(home, server, registry):
-    server.habits[ROIS] = at_first(fileserver.slow, 1)
-    process = start(registry, "models", "fetch", "hcp-ya")
-    end = time.monotonic() + PATIENCE_S
-    while not list(home.rglob(f".{ROIS}.*.tmp")):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    process.kill()
-    ended(process)
-    (left,) = home.rglob("*.tmp")
-    half_made = home / "models" / left.name.replace(ROIS, "hcp-ya")
-    half_made.mkdir(parents=True)
-    (half_made / "weights.safetensors").touch()
-    fetch_model(find_published("hcp-ya"), None, QUICK)
-    assert list(home.rglob("*.tmp")) == []
-
-
-def test_two_processes_that_fetch_at_once_both_end_well_with_one_model(home, server, registry):
-    both = threading.Barrier(2)
-
-    def when_both_ask(handler, body):
-        both.wait(PATIENCE_S)
-        good(handler, body)
-
-    server.habits.update(dict.fromkeys((MASK, ROIS, HCP_YA), when_both_ask))
-    processes = [start(registry, "models", "fetch", "hcp-ya") for _ in range(2)]
-    ends = [ended(process) for process in processes]
-    assert [code for code, _ in ends] == [0, 0], ends
-    assert len(server.asked) == 6
-    load_bundle(home / "models" / "hcp-ya")
-    assert [path.name for path in (home / "models").iterdir()] == ["hcp-ya"]
-    assert list(home.rglob("*.tmp")) == []
-
-
-@pytest.mark.parametrize("same", [True, False])
-def test_who_comes_second_is_content_with_the_same_model_and_with_no_other(home, server, fetched, same):
-    def somebody_is_faster(handler, body):
-        place = home / "models" / "hcp-ya"
-        shutil.copytree(fetched / "models" / "hcp-ya", place) if same else tiny_bundle(place)
-        good(handler, body)
-
-    server.habits[HCP_YA] = somebody_is_faster
-    if same:
-        fetch_model(find_published("hcp-ya"), None, QUICK)
-    else:
-        assert "not made of the files that are published" in refusal()
-    assert [path.name for path in (home / "models").iterdir()] == ["hcp-ya"]
-
-
-def test_a_home_that_cannot_be_written_is_told_in_a_sentence(home, server, registry):
-    prefix = without_root_powers()
-    if prefix is None:
-        pytest.skip("root may write everywhere, and there is no setpriv to give that up")
-    home.mkdir(mode=0o555)
-    code, said = ended(start(registry, "models", "fetch", "hcp-ya", prefix=prefix))
-    assert code == 2, said
-    assert f"access is denied ({home / 'downloads'})" in said.splitlines()[-1]
-    assert "Traceback" not in said
-
-
-def test_a_model_in_a_home_that_cannot_be_written_can_be_used(home, server, registry, fetched):
-    prefix = without_root_powers()
-    if prefix is None:
-        pytest.skip("root may write everywhere, and there is no setpriv to give that up")
-    shutil.copytree(fetched, home)
-    folders = [path for path in (home, *home.rglob("*")) if path.is_dir()]
-    for folder in folders:
-        folder.chmod(0o555)
-    try:
-        for words, told in ((("fetch", "hcp-ya"), "is there already"), (("info", "hcp-ya"), "GPL-3.0")):
-            code, said = ended(start(registry, "models", *words, prefix=prefix))
-            assert code == 0, said
-            assert told in said
-    finally:
-        for folder in folders:
-            folder.chmod(0o755)
-    assert server.asked == []
-
-
-@pytest.fixture
-def disk(home):
-    """Mount a file system in the place of the home, or change the one that is there."""
-    home.mkdir()
-
-    def mount(options):
-        again = f"remount,{options}" if home.is_mount() else options
-        words = ["mount", "-t", "tmpfs", "-o", again, "tmpfs", str(home)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-
-    yield mount
-    if home.is_mount():
-        subprocess.run(["umount", "--lazy", home], check=True)
-
-
-def test_a_read_only_file_system_is_told_in_a_sentence(disk, home, capsys):
-    disk("ro")
-    code, _, sentence = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
-    assert code == 2
-    assert sentence.startswith("the file system is read-only (")
-    assert str(home) in sentence
-
-
-def test_a_full_cache_is_told_and_room_mends_it(disk, home, server, files, capsys):
-    disk("size=300k")
-    code, _, sentence = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
-    assert code == 1
-    assert sentence.startswith(f"the disk is full ({home / 'downloads'}")
-    assert "Make room and start again" in sentence
-    assert names_below(home) == []
-    # Enough for the files, and too little for the model that is made of them.
-    room_kb = sum(len(files[name]) for name in (MASK, ROIS, HCP_YA)) // 1024 + 60
-    disk(f"size={room_kb}k")
-    code, _, sentence = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
-    assert code in (1, 2)
-    assert "No space left" in sentence
-    assert names_below(home) == sorted([MASK, ROIS, HCP_YA])
-    server.asked.clear()
-    disk("size=100m")
-    assert deeptaskgen(capsys, "models", "fetch", "hcp-ya")[0] == 0
-    assert server.asked == []
 
 
 def test_the_grey_matter_mask_is_the_published_one_and_not_ours(fetched):

@@ -1,0 +1,91 @@
+"""What stands for the published files, and how the tests fetch them."""
+
+import hashlib
+import io
+import signal
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from bids_deeptaskgen.cli import workbench
+from bids_deeptaskgen.commands.models_fetch import fetch_model, find_published
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.nn.architecture import Architecture
+from tests.bundles import tiny_network
+from tests.fileserver import QUICK
+
+MASK = "MNI_2mm_GM_mask_crop.nii"
+ROIS = "melodic_IC_MNI_2mm.nii.gz"
+HCP_YA = "main_model_hcp-ya_010525.ckpt"
+HCP_D = "finetuned_model_hcp-d_010525.ckpt"
+UKB = "finetuned_model_ukb_010525.ckpt"
+# The shape of each network that stands for a published one.
+CHANNELS = {HCP_YA: 47, HCP_D: 1, UKB: 1}
+PATIENCE_S = 120
+FETCH_ALONE = (
+    "import sys, pathlib; from bids_deeptaskgen import published; "
+    "published.REGISTRY = pathlib.Path(sys.argv[1]); "
+    "from bids_deeptaskgen.cli.workbench import main; sys.exit(main(sys.argv[2:]))"
+)
+
+
+def blob_sha1(content):
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def network(name):
+    return tiny_network(Architecture(in_channels=3, out_channels=CHANNELS[name], fdim=2), seed=len(name))
+
+
+def checkpoint(name):
+    """A small network saved as Lightning saves it."""
+    file = io.BytesIO()
+    torch.save({"epoch": 19, "state_dict": network(name).state_dict(), "optimizer_states": []}, file)
+    return file.getvalue()
+
+
+def image(values, grid, name, folder):
+    nib.save(nib.Nifti1Image(values, np.array(grid.affine)), folder / name)
+    return (folder / name).read_bytes()
+
+
+def deeptaskgen(capsys, *words):
+    """The exit code and what was said, on both streams, without the lines of the log."""
+    code = workbench.main([str(word) for word in words])
+    said = capsys.readouterr()
+    return code, said.out, said.err.rpartition("deeptaskgen: ")[2]
+
+
+def refusal(name="hcp-ya", folder=None, **how):
+    with pytest.raises(UserError) as caught:
+        fetch_model(find_published(name), folder, QUICK, **how)
+    return str(caught.value)
+
+
+def names_below(folder):
+    """Names of all files below a folder, hidden ones too."""
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def start(registry, *words, prefix=()):
+    """Run the workbench in a process of its own."""
+    return subprocess.Popen(
+        [*prefix, sys.executable, "-c", FETCH_ALONE, str(registry), *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def ended(process):
+    """Exit code and all that was said."""
+    try:
+        said, _ = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+    return process.returncode, said
