@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "bids_deeptaskgen"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 80
 HEAVY = {"torch", "nilearn", "nipype", "bids", "pandas", "scipy", "matplotlib", "requests"}
@@ -41,7 +42,9 @@ def test_imports_go_down_only_and_each_heavy_library_keeps_to_its_room():
 
 
 def test_no_module_is_longer_than_400_lines():
-    lengths = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in MODULES}
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in MODULES + TESTS
+    }
     assert {name: length for name, length in lengths.items() if length > LONGEST_MODULE} == {}
 
 

@@ -199,7 +199,7 @@ def make_network(
     voxelwise = None
     if where.type == "cpu" and precision == "fp32" and is_supported(fast):
         voxelwise = Voxelwise(fast, torch.from_numpy(inside), torch.from_numpy(output_mask))
-    n_batch = _batch_that_fits(where, fast.config.fdim * brain_mask.size) if where.type == "cuda" else 1
+    n_batch = batch_that_fits(where, fast.config.fdim * brain_mask.size) if where.type == "cuda" else 1
     return Network(
         fast,
         where,
@@ -214,7 +214,7 @@ def make_network(
     )
 
 
-def _batch_that_fits(device: torch.device, n_values: int) -> int:
+def batch_that_fits(device: torch.device, n_values: int) -> int:
     """Tell how many connectomes a GPU can take at once, where a wide map has so many values."""
     free, _ = torch.cuda.mem_get_info(device)
     return max(1, min(MAX_BATCH, int(free / 2 / (4 * N_WIDEST * n_values))))

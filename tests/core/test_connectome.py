@@ -1,5 +1,6 @@
 """Laws of the one-pass connectome, against plain whole-array float64."""
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -224,3 +225,19 @@ def test_eight_windows_of_four_runs_are_the_published_ones():
     basis = np.full((20, 1), 1 / np.sqrt(20))
     runs = [correlate_windows(data[20 * i : 20 * (i + 1)], projection, basis, 2) for i in range(4)]
     np.testing.assert_allclose(pool_runs(runs, 4)[0], golden["rsfc_hcpya_8samples"][:, :, mask], atol=1e-6)
+
+
+def test_the_windows_of_a_run_are_let_go_before_the_next_run_is_made():
+    voxels, projection, regressors = make(10)
+    basis = design_basis(regressors, np.arange(len(voxels)))
+    alive = []
+
+    def runs():
+        for _ in range(3):
+            assert [one() for one in alive] == [None] * len(alive)
+            run = correlate_windows(voxels, projection, basis, 2)
+            alive.append(weakref.ref(run.connectome))
+            yield run
+            del run
+
+    assert len(pool_runs(runs(), 3)[0]) == 6

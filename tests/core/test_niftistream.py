@@ -127,3 +127,12 @@ def test_a_consumer_that_stops_early_leaves_no_thread(tmp_path):
     for _ in open_series(save(tmp_path / "a.nii.gz")).blocks(2):
         break
     assert threading.active_count() == before
+
+
+def test_a_wrong_checksum_is_found_wherever_the_stream_ends(tmp_path):
+    path = save(tmp_path / "a.nii.gz")
+    content = bytearray(gzip.compress(gzip.decompress(path.read_bytes())))
+    content[-6] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(InputError, match="damaged"):
+        read_all(path)

@@ -11,7 +11,8 @@ import pytest
 from bids_deeptaskgen.core import person
 from bids_deeptaskgen.core.confounds import Cleaning
 from bids_deeptaskgen.core.connectome import correlate_windows
-from bids_deeptaskgen.core.grid import MODEL_GRID
+from bids_deeptaskgen.core.grid import MODEL_GRID, Grid
+from bids_deeptaskgen.core.masks import nonzero_voxels
 from bids_deeptaskgen.core.niftistream import NiftiSeries
 from bids_deeptaskgen.core.person import RoiSpace, connect_person
 from bids_deeptaskgen.core.plan import Demands, plan_run
@@ -315,3 +316,17 @@ def test_large_volumes_are_read_in_small_blocks_and_give_the_same(tmp_path, spac
     small = connect(space, run)
     assert sizes == [3]
     np.testing.assert_allclose(small.connectomes, usual.connectomes, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("slope", "inter", "zero"), [(0.5, 0.0, 0), (0.25, 250.0, -1000), (0.3, 100.0, -333)]
+)
+def test_without_a_mask_the_brain_is_what_is_not_zero_in_units_of_the_data(tmp_path, slope, inter, zero):
+    _, brain = phantom()
+    stored = np.where(brain[..., None], 700, zero) * np.ones((1, 1, 1, 3))
+    image = nib.Nifti1Image(stored.astype("<i2"), RAS)
+    image.header["vox_offset"], image.header["magic"] = 352, b"n+1"
+    image.header["scl_slope"], image.header["scl_inter"] = slope, inter
+    path = tmp_path / "bold.nii"
+    path.write_bytes(bytes(image.header.binaryblock).ljust(352, b"\0") + stored.astype("<i2").tobytes("F"))
+    np.testing.assert_array_equal(nonzero_voxels(path, Grid.of(SHAPE, RAS)), brain)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.nn import network as ready_network
 from bids_deeptaskgen.nn import predict as predicting
 from bids_deeptaskgen.nn.bundle import unmask
 from bids_deeptaskgen.nn.network import load_network, make_network, resolve_device, set_threads
@@ -334,3 +335,9 @@ def test_threads_can_be_set():
         assert torch.get_num_threads() == 2
     finally:
         set_threads(before)
+
+
+@pytest.mark.parametrize(("free_gb", "n_batch"), [(0.01, 1), (6, 1), (14, 4), (80, 8)])
+def test_a_gpu_takes_as_many_connectomes_as_half_of_its_free_memory_holds(monkeypatch, free_gb, n_batch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(free_gb * 1e9), int(80e9)))
+    assert ready_network.batch_that_fits(torch.device("cuda"), 64 * 76 * 93 * 78) == n_batch

@@ -6,11 +6,11 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
 import pytest
-from nipype import Function, Node, Workflow
 from safetensors.numpy import load_file, save_file
 
 from bids_deeptaskgen.bids.inputs import collect_sessions
@@ -22,16 +22,13 @@ from bids_deeptaskgen.core.grid import OUTPUT_GRID, model_to_output
 from bids_deeptaskgen.core.person import RoiSpace, connect_person
 from bids_deeptaskgen.core.plan import Demands
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.nn import network
 from bids_deeptaskgen.nn.bundle import load_bundle, unmask
 from bids_deeptaskgen.nn.network import load_network
 from bids_deeptaskgen.nn.predict import predict_windows
 from bids_deeptaskgen.workflow import connect
-from bids_deeptaskgen.workflow.engine import choose_plugin, threads_of
-from bids_deeptaskgen.workflow.machine import available_cpus
-from bids_deeptaskgen.workflow.multiproc import SteadyMultiProc
-from bids_deeptaskgen.workflow.participant import connect_gb, make_graph
+from bids_deeptaskgen.workflow.engine import choose_plugin
 from bids_deeptaskgen.workflow.predict import predict_chunk
-from bids_deeptaskgen.workflow.records import Job
 
 
 def statmaps(settings, desc="predicted"):
@@ -219,42 +216,23 @@ def test_maps_can_be_queried_by_contrast(simulated, settings_of):
     assert len(found) == 3
 
 
-def _die():
-    import os
-
-    os._exit(9)
-
-
-def test_a_worker_that_dies_ends_the_run_and_does_not_hang_it(tmp_path, monkeypatch):
-    # nipype leaves its crash file where it stands.
-    monkeypatch.chdir(tmp_path)
-    graph = Workflow("deadly", base_dir=str(tmp_path))
-    graph.add_nodes([Node(Function(function=_die), name="die")])
-    arguments = {"n_procs": 1, "mp_context": "forkserver", "poll_sleep_duration": 0.05}
-    with pytest.raises(Exception, match="terminated abruptly"):
-        graph.run(plugin=SteadyMultiProc(arguments), plugin_args=arguments)
-
-
-def test_threads_follow_neither_from_the_people_nor_from_the_processes(settings_of, tmp_path):
-    # Maps depend on them in their last digits.
-    threads = {threads_of(settings_of(tmp_path, nprocs=n)) for n in (1, 2, 3)}
-    assert threads == {min(available_cpus(), 8)}
-    assert threads_of(settings_of(tmp_path, nprocs=2, omp_nthreads=1)) == 1
-
-
-def test_the_network_gets_the_threads_that_its_node_reserves(settings_of, tmp_path):
-    from bids_deeptaskgen.workflow.participant import make_graph
-
-    settings = settings_of(tmp_path, chunk_size=2)
-    jobs = [Job(f"0{i}", tmp_path, settings, tmp_path, "", tmp_path, tmp_path) for i in range(3)]
-    graph = make_graph(jobs, tmp_path, n_threads=3)
-    predict = [graph.get_node(f"predict{i}") for i in range(2)]
-    assert [(node.inputs.n_threads, node.n_procs, len(node.inputs.jobs)) for node in predict] == [
-        (3, 3, 2),
-        (3, 3, 1),
-    ]
-    node = make_graph(jobs, tmp_path, n_threads=3, use_gpu=True).get_node("predict0")
-    assert (node.inputs.use_gpu, node.n_procs) == (True, 1)
+def test_windows_of_people_that_share_a_batch_come_back_to_whom_they_belong(
+    simulated, settings_of, contents, monkeypatch
+):
+    alone = settings_of(simulated, "alone", n_windows=3)
+    assert participant.run(alone) == 0
+    made = network.make_network
+    # The dense network, as a GPU has it: nine windows of three people in batches of four.
+    monkeypatch.setattr(
+        network, "make_network", lambda *a, **b: replace(made(*a, **b), voxelwise=None, n_batch=4)
+    )
+    batched = settings_of(simulated, "batched", n_windows=3)
+    assert participant.run(batched) == 0
+    maps = [path.relative_to(alone.output_dir) for path in statmaps(alone)]
+    assert len(maps) == 9
+    for path in maps:
+        one, other = (nib.load(settings.output_dir / path).get_fdata() for settings in (alone, batched))
+        np.testing.assert_allclose(other, one, atol=1e-5 * one.std())
 
 
 def test_a_person_whom_another_run_has_done_meanwhile_is_present(simulated, settings_of, monkeypatch, capsys):
@@ -273,30 +251,6 @@ def test_a_gpu_that_is_not_there_is_told_of_before_anything_is_computed(simulate
     with pytest.raises(UserError, match="device cuda:7 was asked for"):
         participant.run(settings)
     assert not settings.output_dir.exists()
-
-
-def test_connectomes_of_a_chunk_wait_for_the_predictions_of_the_one_before_the_last(tmp_path, settings_of):
-    settings = settings_of(tmp_path, chunk_size=1)
-    jobs = [Job(str(i), tmp_path, settings, tmp_path, "hash", tmp_path, tmp_path) for i in range(4)]
-    graph = make_graph(jobs, tmp_path, n_threads=1)
-    edges = {(str(a.name), str(b.name)) for a, b in graph._graph.edges()}
-    assert edges == {(f"connectomes{i}", f"predict{i}") for i in range(4)} | {
-        ("predict0", "connectomes2"),
-        ("predict1", "connectomes3"),
-    }
-
-
-def test_memory_of_connectomes_grows_with_windows():
-    # Measured: 1.0 GB with one window, 2.07 with eight and 31 regressors, 3.06 with eight of four runs.
-    assert 1.0 <= connect_gb(1) < 1.2
-    assert connect_gb(8) == connect_gb("auto") >= 3.06
-
-
-def test_a_plugin_that_nipype_lacks_is_a_fault_of_the_command(tmp_path, settings_of):
-    plugin = tmp_path / "plugin.yml"
-    plugin.write_text("plugin: SLRUM\n")
-    with pytest.raises(UserError, match="no plugin SLRUM.\nIt has: .*SLURM"):
-        choose_plugin(settings_of(tmp_path, use_plugin=plugin), 3)
 
 
 def without_a_tensor(folder):

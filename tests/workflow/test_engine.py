@@ -1,0 +1,93 @@
+"""How nipype schedules here: workers that die, garbage, threads, memory, plugins."""
+
+import gc
+
+import pytest
+from nipype import Function, Node, Workflow
+
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.workflow.engine import choose_plugin, threads_of
+from bids_deeptaskgen.workflow.machine import available_cpus
+from bids_deeptaskgen.workflow.multiproc import SteadyMultiProc
+from bids_deeptaskgen.workflow.participant import connect_gb, make_graph
+from bids_deeptaskgen.workflow.records import Job
+
+
+def _die():
+    import os  # nipype takes the function's source, and nothing around it
+
+    os._exit(9)
+
+
+def test_a_worker_that_dies_ends_the_run_and_does_not_hang_it(tmp_path, monkeypatch):
+    # nipype leaves its crash file where it stands.
+    monkeypatch.chdir(tmp_path)
+    graph = Workflow("deadly", base_dir=str(tmp_path))
+    graph.add_nodes([Node(Function(function=_die), name="die")])
+    arguments = {"n_procs": 1, "mp_context": "forkserver", "poll_sleep_duration": 0.05}
+    with pytest.raises(Exception, match="terminated abruptly"):
+        graph.run(plugin=SteadyMultiProc(arguments), plugin_args=arguments)
+
+
+def _nothing():
+    return 0
+
+
+def test_what_libraries_hold_is_kept_out_of_the_garbage_while_nodes_are_scheduled(tmp_path, monkeypatch):
+    frozen = []
+    submit = SteadyMultiProc._submit_job
+    monkeypatch.setattr(
+        SteadyMultiProc,
+        "_submit_job",
+        lambda self, *words, **more: frozen.append(gc.get_freeze_count()) or submit(self, *words, **more),
+    )
+    graph = Workflow("quiet", base_dir=str(tmp_path))
+    graph.add_nodes([Node(Function(function=_nothing), name="nothing")])
+    arguments = {"n_procs": 1, "mp_context": "forkserver", "poll_sleep_duration": 0.05}
+    graph.run(plugin=SteadyMultiProc(arguments), plugin_args=arguments)
+    assert min(frozen) > 100_000
+    assert gc.get_freeze_count() == 0
+
+
+def test_threads_follow_neither_from_the_people_nor_from_the_processes(settings_of, tmp_path):
+    # Maps depend on them in their last digits.
+    threads = {threads_of(settings_of(tmp_path, nprocs=n)) for n in (1, 2, 3)}
+    assert threads == {min(available_cpus(), 8)}
+    assert threads_of(settings_of(tmp_path, nprocs=2, omp_nthreads=1)) == 1
+
+
+def test_the_network_gets_the_threads_that_its_node_reserves(settings_of, tmp_path):
+    settings = settings_of(tmp_path, chunk_size=2)
+    jobs = [Job(f"0{i}", tmp_path, settings, tmp_path, "", tmp_path, tmp_path) for i in range(3)]
+    graph = make_graph(jobs, tmp_path, n_threads=3)
+    predict = [graph.get_node(f"predict{i}") for i in range(2)]
+    assert [(node.inputs.n_threads, node.n_procs, len(node.inputs.jobs)) for node in predict] == [
+        (3, 3, 2),
+        (3, 3, 1),
+    ]
+    node = make_graph(jobs, tmp_path, n_threads=3, use_gpu=True).get_node("predict0")
+    assert (node.inputs.use_gpu, node.n_procs) == (True, 1)
+
+
+def test_connectomes_of_a_chunk_wait_for_the_predictions_of_the_one_before_the_last(tmp_path, settings_of):
+    settings = settings_of(tmp_path, chunk_size=1)
+    jobs = [Job(str(i), tmp_path, settings, tmp_path, "hash", tmp_path, tmp_path) for i in range(4)]
+    graph = make_graph(jobs, tmp_path, n_threads=1)
+    edges = {(str(a.name), str(b.name)) for a, b in graph._graph.edges()}
+    assert edges == {(f"connectomes{i}", f"predict{i}") for i in range(4)} | {
+        ("predict0", "connectomes2"),
+        ("predict1", "connectomes3"),
+    }
+
+
+def test_memory_of_connectomes_grows_with_windows():
+    # Measured: 1.0 GB with one window, 2.07 with eight and 31 regressors, 3.06 with eight of four runs.
+    assert 1.0 <= connect_gb(1) < 1.2
+    assert connect_gb(8) == connect_gb("auto") >= 3.06
+
+
+def test_a_plugin_that_nipype_lacks_is_a_fault_of_the_command(tmp_path, settings_of):
+    plugin = tmp_path / "plugin.yml"
+    plugin.write_text("plugin: SLRUM\n")
+    with pytest.raises(UserError, match="no plugin SLRUM.\nIt has: .*SLURM"):
+        choose_plugin(settings_of(tmp_path, use_plugin=plugin), 3)
