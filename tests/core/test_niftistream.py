@@ -1,6 +1,8 @@
 """The stream gives what nibabel gives, and says what is wrong with a file."""
 
 import gzip
+import struct
+import zlib
 
 import nibabel as nib
 import numpy as np
@@ -129,10 +131,21 @@ def test_a_consumer_that_stops_early_leaves_no_thread(tmp_path):
     assert threading.active_count() == before
 
 
-def test_a_wrong_checksum_is_found_wherever_the_stream_ends(tmp_path):
+@pytest.mark.parametrize("n_empty", [0, 300_000])
+def test_a_wrong_checksum_is_found_however_far_it_is_from_the_last_value(tmp_path, n_empty):
     path = save(tmp_path / "a.nii.gz")
-    content = bytearray(gzip.compress(gzip.decompress(path.read_bytes())))
-    content[-6] ^= 1
-    path.write_bytes(bytes(content))
+    content = gzip.decompress(path.read_bytes())
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    packed = packer.compress(content) + packer.flush(zlib.Z_SYNC_FLUSH)
+    # Blocks of nothing between the values and the end.
+    packed += b"\x00\x00\x00\xff\xff" * n_empty + b"\x01\x00\x00\xff\xff"
+    head = gzip.compress(b"")[:10]
+
+    def write(checksum):
+        path.write_bytes(head + packed + struct.pack("<II", checksum, len(content)))
+
+    write(zlib.crc32(content))
+    assert read_all(path).shape == SHAPE
+    write(zlib.crc32(content) ^ 1)
     with pytest.raises(InputError, match="damaged"):
         read_all(path)
