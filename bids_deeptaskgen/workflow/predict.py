@@ -113,7 +113,7 @@ def _windows(records: Sequence[Record]) -> Iterator[tuple[int, Floats | Exceptio
         try:
             for window in np.load(record.connectome, mmap_mode="r"):
                 yield number, np.array(window)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, MemoryError) as error:
             yield number, error
         except Exception as error:  # noqa: BLE001 - of this person alone
             # It would be taken for whole the next time, too.
