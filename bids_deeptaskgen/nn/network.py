@@ -16,8 +16,8 @@ from bids_deeptaskgen.nn.voxelwise import Voxelwise, is_supported
 
 # A GPU takes several connectomes at once: so many, as far as half of its free memory allows.
 MAX_BATCH = 8
-# Maps as wide as the first block's for each connectome: 6 were there at the widest moment on a CPU; as many again for
-# what a GPU's convolutions work with.
+# Maps as wide as the first block's for each connectome: 6 were there at the widest moment on a CPU; as many
+# again for what a GPU's convolutions work with.
 N_WIDEST = 12
 
 
