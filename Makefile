@@ -39,12 +39,12 @@ faults: $(VENV)/test.stamp ## kill, stop, crowd and starve whole runs in every w
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/faults tests/workflow
 
 benchmark: $(VENV)/test.stamp ## time everything beside the plain way; writes docs/performance.md (half an hour)
-	$(BIN)/deeptaskgen benchmark $(BENCHMARKS)/speed
-	$(BIN)/python benchmarks/performance_page.py $(BENCHMARKS)/speed/benchmark.md docs/performance.md
+	$(BIN)/python -m benchmarks.speed $(BENCHMARKS)/speed
+	$(BIN)/python -m benchmarks.speed.page $(BENCHMARKS)/speed/benchmark.md docs/performance.md
 
 benchmark-accuracy: $(VENV)/test.stamp ## simulate, train, fine-tune and score two cohorts; writes docs/results.md (an hour)
-	$(BIN)/python benchmarks/accuracy.py $(BENCHMARKS)/accuracy
-	$(BIN)/python benchmarks/accuracy_page.py $(BENCHMARKS)/accuracy/results.json docs/results.md
+	$(BIN)/python -m benchmarks.accuracy $(BENCHMARKS)/accuracy
+	$(BIN)/python -m benchmarks.accuracy.page $(BENCHMARKS)/accuracy/results.json docs/results.md
 
 image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, IMAGE=name:tag)
 	$(ENGINE) build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .

@@ -1,6 +1,7 @@
 """Errors that a user can act on: what was found, where, and what to do."""
 
 import errno
+from collections.abc import Sequence
 
 
 class UserError(Exception):
@@ -54,3 +55,11 @@ def system_refusal(error: BaseException) -> tuple[int, str] | None:
     code, what, advice = _REFUSALS[error.errno]
     where = f" ({error.filename})" if error.filename else ""
     return code, f"{what}{where}. {advice}."
+
+
+N_SHOWN = 5
+
+
+def shown(names: Sequence[str]) -> str:
+    """List the first of some names for a message."""
+    return ", ".join(names[:N_SHOWN]) + (f" and {len(names) - N_SHOWN} more" if len(names) > N_SHOWN else "")

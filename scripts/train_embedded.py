@@ -13,17 +13,23 @@ from pathlib import Path
 
 import numpy as np
 
-from bids_deeptaskgen.bids.inputs import collect_sessions
-from bids_deeptaskgen.bids.query import Query
-from bids_deeptaskgen.cli import logs
+from bids_deeptaskgen.bids.input.query import Query
+from bids_deeptaskgen.bids.input.sessions import collect_sessions
+from bids_deeptaskgen.bids.measured_maps import measured_folder
+from bids_deeptaskgen.cli import log_setup as logs
 from bids_deeptaskgen.commands import participant, simulate, train
-from bids_deeptaskgen.commands.benchmark_model import random_bundle
-from bids_deeptaskgen.core.confounds import Cleaning
-from bids_deeptaskgen.core.person import RoiSpace, connect_person
-from bids_deeptaskgen.core.plan import Demands
-from bids_deeptaskgen.core.simulated_dataset import measured_folder
-from bids_deeptaskgen.nn.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_bundle, save_bundle
+from bids_deeptaskgen.connectome.censoring import Cleaning
+from bids_deeptaskgen.connectome.prepare_run import Demands
+from bids_deeptaskgen.connectome.session import RoiSpace, connect_person
+from bids_deeptaskgen.models.bundle import (
+    BRAIN_MASK,
+    OUTPUT_MASK,
+    ROIS,
+    load_bundle,
+    save_bundle,
+)
 from bids_deeptaskgen.settings import ParticipantSettings, SimulateSettings, TrainSettings
+from bids_deeptaskgen.simulation.random_model import random_bundle
 
 SEED = 20_260_101  # of the training people; users' seeds are small numbers, so nobody meets them again
 N_VOLUMES, N_DUMMIES, T_R = 200, 2, 2.0

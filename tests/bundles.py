@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from bids_deeptaskgen.contrasts import Contrast
-from bids_deeptaskgen.core.grid import MODEL_GRID
-from bids_deeptaskgen.nn.architecture import Architecture
-from bids_deeptaskgen.nn.bundle import save_bundle
-from bids_deeptaskgen.nn.card import Card, CardGrid
+from bids_deeptaskgen.grid import MODEL_GRID
+from bids_deeptaskgen.models.architecture import Architecture
+from bids_deeptaskgen.models.bundle import save_bundle
+from bids_deeptaskgen.models.card import Card, CardGrid
+from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.nn.unet import UNet
 
 TINY = Architecture(in_channels=3, out_channels=2, fdim=2)
@@ -75,7 +75,8 @@ BRAIN = Architecture(in_channels=6, out_channels=3, fdim=4)
 
 def brain_bundle(folder, seed=0):
     """Write a bundle of a small random network that works on real brains' masks."""
-    from bids_deeptaskgen.core.rois import brain_mask, coordinate_rois, grey_matter_mask
+    from bids_deeptaskgen.connectome.template_masks import brain_mask, grey_matter_mask
+    from bids_deeptaskgen.simulation.coordinate_rois import coordinate_rois
 
     weights = {key: value.numpy() for key, value in tiny_network(BRAIN, seed).state_dict().items()}
     masks = (brain_mask(), grey_matter_mask())

@@ -17,8 +17,8 @@ def small_dataset(folder, **how):
     """Simulate people on a grid of 8 mm."""
     import numpy as np
 
-    from bids_deeptaskgen.core.grid import Grid
-    from bids_deeptaskgen.core.simulated_dataset import simulate_dataset
+    from bids_deeptaskgen.grid import Grid
+    from bids_deeptaskgen.simulation.dataset import simulate_dataset
 
     corner = np.array([[8, 0, 0, -90.0], [0, 8, 0, -126], [0, 0, 8, -72], [0, 0, 0, 1]])
     return simulate_dataset(folder, statmaps=False, grid=Grid.of((23, 28, 23), corner), **how)

@@ -5,7 +5,7 @@ import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from bids_deeptaskgen.core.download import Patience
+from bids_deeptaskgen.io.download import Patience
 
 # For servers on this machine that do not answer: they never will.
 QUICK = Patience(connect_s=5, read_s=0.3, waits_s=(0.01, 0.01))

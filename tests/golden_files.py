@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bids_deeptaskgen.nn.architecture import read_architecture
+from bids_deeptaskgen.models.architecture import read_architecture
 from bids_deeptaskgen.nn.unet import UNet
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -7,8 +7,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
-from bids_deeptaskgen.bids.results import read_tsv
 from bids_deeptaskgen.cli.app import main
+from bids_deeptaskgen.io.tsv import read_tsv
 
 BOLD = "desc-preproc_bold.nii.gz"
 MASK = "desc-brain_mask.nii.gz"

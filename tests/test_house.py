@@ -59,14 +59,14 @@ def test_no_function_is_longer_than_80_lines():
 
 
 @pytest.mark.parametrize(
-    "module", ["cli.app", "cli.workbench", "settings", "contrasts", "resources", "core.download"]
+    "module", ["cli.app", "cli.workbench", "settings", "models.contrasts", "models.store", "io.download"]
 )
 def test_the_command_line_starts_without_any_heavy_library(module):
     assert loaded_by(f"bids_deeptaskgen.{module}") & HEAVY == set()
 
 
 def test_a_bundle_is_read_without_torch():
-    assert "torch" not in loaded_by("bids_deeptaskgen.nn.bundle")
+    assert "torch" not in loaded_by("bids_deeptaskgen.models.bundle")
 
 
 def test_every_data_file_is_in_the_wheel():

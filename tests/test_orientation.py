@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
-from bids_deeptaskgen.core.grid import OUTPUT_GRID, model_to_output
-from bids_deeptaskgen.core.niftiwrite import save_nifti
+from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output
+from bids_deeptaskgen.io.nifti_writer import save_nifti
 from tests.bids.trees import MASK as MASK_NAME
 from tests.bids.trees import describe
 from tests.inprocess import MASK, call, copy_person, maps_of, only
@@ -127,7 +127,7 @@ def full(model, tmp_path_factory):
 
 def write_full_size(func, label):
     """Write a brain whose two sides have nothing to do with each other."""
-    from bids_deeptaskgen.core.rois import brain_mask
+    from bids_deeptaskgen.connectome.template_masks import brain_mask
 
     func.mkdir(parents=True)
     mask = model_to_output(brain_mask())

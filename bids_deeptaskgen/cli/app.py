@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from bids_deeptaskgen.cli.options import Parser, from_namespace, to_argv
-from bids_deeptaskgen.cli.running import Command, guarded, run_command
+from bids_deeptaskgen.cli.main import Command, guarded, run_command
+from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.option import declared
 from bids_deeptaskgen.settings import GroupSettings, ParticipantSettings
+from bids_deeptaskgen.settings.option import declared
 
 PROG = "bids-deeptaskgen"
 

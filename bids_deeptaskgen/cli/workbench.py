@@ -3,10 +3,9 @@
 import sys
 from collections.abc import Sequence
 
-from bids_deeptaskgen.cli.options import Parser, from_namespace, to_argv
-from bids_deeptaskgen.cli.running import Command, guarded, run_command
+from bids_deeptaskgen.cli.main import Command, guarded, run_command
+from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
 from bids_deeptaskgen.settings import (
-    BenchmarkSettings,
     DemoSettings,
     EvaluateSettings,
     FinetuneSettings,
@@ -28,11 +27,12 @@ VERBS = {
     "train": Command("bids_deeptaskgen.commands.train:run", TrainSettings),
     "finetune": Command("bids_deeptaskgen.commands.finetune:run", FinetuneSettings),
     "evaluate": Command("bids_deeptaskgen.commands.evaluate:run", EvaluateSettings),
-    "benchmark": Command("bids_deeptaskgen.commands.benchmark:run", BenchmarkSettings),
-    "models list": Command("bids_deeptaskgen.commands.models_list:run", ModelsListSettings),
-    "models fetch": Command("bids_deeptaskgen.commands.models_fetch:run", ModelsFetchSettings),
-    "models info": Command("bids_deeptaskgen.commands.models:info", ModelsInfoSettings),
-    "models import": Command("bids_deeptaskgen.commands.models:import_checkpoint", ModelsImportSettings),
+    "models list": Command("bids_deeptaskgen.commands.models.list:run", ModelsListSettings),
+    "models fetch": Command("bids_deeptaskgen.commands.models.fetch:run", ModelsFetchSettings),
+    "models info": Command("bids_deeptaskgen.commands.models.info:info", ModelsInfoSettings),
+    "models import": Command(
+        "bids_deeptaskgen.commands.models.import_checkpoint:import_checkpoint", ModelsImportSettings
+    ),
 }
 
 # A verb of two words lies in a group, which has a help line of its own.

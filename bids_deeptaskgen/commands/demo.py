@@ -4,10 +4,10 @@ import logging
 import sys
 from pathlib import Path
 
-from bids_deeptaskgen.bids.outputs import output_path
+from bids_deeptaskgen.bids.measured_maps import measured_folder
+from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.commands import participant, simulate
-from bids_deeptaskgen.core.simulated_dataset import measured_folder
-from bids_deeptaskgen.report.figures import draw_statmaps
+from bids_deeptaskgen.report.map_figures import draw_statmaps
 from bids_deeptaskgen.settings import DemoSettings, ParticipantSettings, SimulateSettings
 
 logger = logging.getLogger("bids_deeptaskgen")

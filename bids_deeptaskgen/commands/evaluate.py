@@ -11,24 +11,27 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.bids.connectomes import save_array
-from bids_deeptaskgen.bids.names import load_table
-from bids_deeptaskgen.bids.outputs import write_tsv
-from bids_deeptaskgen.bids.pairs import shown
-from bids_deeptaskgen.bids.results import join_columns
-from bids_deeptaskgen.commands.evaluate_page import Tables, matrix_path, write_page
-from bids_deeptaskgen.commands.linear_baseline import linear_predictions
-from bids_deeptaskgen.commands.maps import line_up
-from bids_deeptaskgen.commands.predictors import LINEAR, RETEST, choose_averages, predictors
-from bids_deeptaskgen.commands.study import Study, gather
-from bids_deeptaskgen.contrasts import Contrast
-from bids_deeptaskgen.core.atomic import write_json
-from bids_deeptaskgen.core.comparison import fdr
-from bids_deeptaskgen.core.evaluation import COMPARED, Scored, compare, score, summarise
-from bids_deeptaskgen.core.scores import LeaveOneOut
-from bids_deeptaskgen.core.voxels import cut_down
-from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.bids.filenames import load_table
+from bids_deeptaskgen.errors import InputError, UserError, shown
+from bids_deeptaskgen.evaluation.baselines import (
+    LINEAR,
+    RETEST,
+    choose_averages,
+    linear_predictions,
+    predictors,
+)
+from bids_deeptaskgen.evaluation.map_reader import line_up
+from bids_deeptaskgen.evaluation.report import Tables, matrix_path, write_page
+from bids_deeptaskgen.evaluation.scoring import COMPARED, Scored, compare, score, summarise
+from bids_deeptaskgen.evaluation.study import Study, gather
+from bids_deeptaskgen.io.atomic import write_json
+from bids_deeptaskgen.io.npy import save_array
+from bids_deeptaskgen.io.tsv import join_columns, write_tsv
+from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.settings import EvaluateSettings
+from bids_deeptaskgen.stats.common_voxels import cut_down
+from bids_deeptaskgen.stats.paired_tests import fdr
+from bids_deeptaskgen.stats.scores import LeaveOneOut
 
 logger = logging.getLogger("bids_deeptaskgen")
 

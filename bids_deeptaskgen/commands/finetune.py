@@ -1,8 +1,8 @@
 """``deeptaskgen finetune``: a model goes on learning, from other people or for other contrasts."""
 
-from bids_deeptaskgen.commands.training_folder import begin
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings import FinetuneSettings
+from bids_deeptaskgen.training.work_folder import begin
 
 NEW_HEAD, BATCHNORM = "new-head", "batchnorm"
 
@@ -31,8 +31,9 @@ def run(settings: FinetuneSettings) -> int:
     """
     parent = begin(settings, settings.parent, settings.out)
     # Here, not above: without the extra they cannot be imported.
-    from bids_deeptaskgen.commands import training, training_data
-    from bids_deeptaskgen.nn.child import child_network
+    from bids_deeptaskgen.training import data as training_data
+    from bids_deeptaskgen.training import run as training
+    from bids_deeptaskgen.training.finetuning import child_network
 
     if settings.strategy == BATCHNORM and not parent.card.architecture.batch_norm:
         message = (

@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.bids.names import Entities
-from bids_deeptaskgen.bids.outputs import output_path, sidecar_path, write_tsv
-from bids_deeptaskgen.bids.results import Result, join_columns, read_results, read_tsv
-from bids_deeptaskgen.bids.sidecars import group_sidecar
-from bids_deeptaskgen.contrasts import Contrast
-from bids_deeptaskgen.core.atomic import write_json
-from bids_deeptaskgen.core.grid import OUTPUT_GRID
-from bids_deeptaskgen.core.groupstats import MapStatistics, average
-from bids_deeptaskgen.core.niftiwrite import save_nifti
+from bids_deeptaskgen.bids.filenames import Entities
+from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
+from bids_deeptaskgen.bids.output.results import Result, read_results
+from bids_deeptaskgen.bids.output.sidecars import group_sidecar
 from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.io.atomic import write_json
+from bids_deeptaskgen.io.nifti_writer import save_nifti
+from bids_deeptaskgen.io.tsv import join_columns, read_tsv, write_tsv
+from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.settings import GroupSettings
+from bids_deeptaskgen.stats.map_statistics import MapStatistics, average
 
 logger = logging.getLogger("bids_deeptaskgen")
 

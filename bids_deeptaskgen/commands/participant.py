@@ -8,24 +8,21 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from bids_deeptaskgen.bids.connectomes import save_brain_mask
-from bids_deeptaskgen.bids.dataset import dataset_settings_hash, write_dataset_files
-from bids_deeptaskgen.bids.located import Located
-from bids_deeptaskgen.bids.outputs import write_tsv
-from bids_deeptaskgen.bids.preflight import Preflight
-from bids_deeptaskgen.bids.query import query_of
-from bids_deeptaskgen.bids.sources import locate, look_up
-from bids_deeptaskgen.commands.folders import check_folders, refuse_mixture
-from bids_deeptaskgen.commands.plan import describe_plan, rerun_command
-from bids_deeptaskgen.commands.settle import check_template_warp, settled
-from bids_deeptaskgen.core.atomic import place, sweep_stale, write_text
-from bids_deeptaskgen.core.stopwatch import told_seconds
-from bids_deeptaskgen.nn.bundle import Bundle, load_bundle
-from bids_deeptaskgen.resources import find_model
-from bids_deeptaskgen.settings import ParticipantSettings, Settings, science_settings, settings_hash
-from bids_deeptaskgen.settings_file import to_toml
-from bids_deeptaskgen.workflow.models import check_model
-from bids_deeptaskgen.workflow.records import (
+from bids_deeptaskgen.bids.input.input_dataset import Located
+from bids_deeptaskgen.bids.input.preflight import Preflight
+from bids_deeptaskgen.bids.input.query import query_of
+from bids_deeptaskgen.bids.input.sources import locate, look_up
+from bids_deeptaskgen.bids.output.connectome_files import save_brain_mask
+from bids_deeptaskgen.bids.output.dataset_files import dataset_settings_hash, write_dataset_files
+from bids_deeptaskgen.io.atomic import place, sweep_stale, write_text
+from bids_deeptaskgen.io.tsv import write_tsv
+from bids_deeptaskgen.machine import told_seconds
+from bids_deeptaskgen.models.bundle import Bundle, load_bundle
+from bids_deeptaskgen.models.store import find_model
+from bids_deeptaskgen.pipeline.check_folders import check_folders, refuse_mixture
+from bids_deeptaskgen.pipeline.dry_run import describe_plan, rerun_command
+from bids_deeptaskgen.pipeline.model_cache import check_model
+from bids_deeptaskgen.pipeline.records import (
     CONNECTED,
     CRASHED,
     FAILED,
@@ -34,7 +31,10 @@ from bids_deeptaskgen.workflow.records import (
     discard_others,
     read_records,
 )
-from bids_deeptaskgen.workflow.results import software_versions, wanted_maps
+from bids_deeptaskgen.pipeline.resolve_settings import check_template_warp, settled
+from bids_deeptaskgen.pipeline.write_maps import software_versions, wanted_maps
+from bids_deeptaskgen.settings import ParticipantSettings, Settings, science_settings, settings_hash
+from bids_deeptaskgen.settings.toml_file import to_toml
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -198,7 +198,7 @@ def _with_the_lost(
     records: Sequence[Record], subjects: Sequence[str], folder: Path, *, stops: bool
 ) -> list[Record]:
     """Give those a record of their end who have none, since their process did not live to write it."""
-    from bids_deeptaskgen.workflow.faults import why_lost
+    from bids_deeptaskgen.pipeline.failures import why_lost
 
     over = [record for record in records if record.status != CONNECTED]
     begun = [record for record in records if record.status == CONNECTED]

@@ -5,11 +5,11 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from bids_deeptaskgen.bids.inputs import repetition_time
-from bids_deeptaskgen.bids.located import Located
-from bids_deeptaskgen.bids.names import parse_name
+from bids_deeptaskgen.bids.filenames import parse_name
+from bids_deeptaskgen.bids.input.input_dataset import Located
+from bids_deeptaskgen.bids.input.sessions import repetition_time
 from bids_deeptaskgen.commands.participant import run_located
-from bids_deeptaskgen.core.run import RunInputs, SessionInputs
+from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.settings import ParticipantSettings, PredictionSettings, PredictSettings
 

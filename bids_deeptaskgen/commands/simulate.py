@@ -3,7 +3,8 @@
 import logging
 from typing import TYPE_CHECKING
 
-from bids_deeptaskgen.core.simulated_dataset import measured_folder, simulate_dataset
+from bids_deeptaskgen.bids.measured_maps import measured_folder
+from bids_deeptaskgen.simulation.dataset import simulate_dataset
 
 if TYPE_CHECKING:
     from bids_deeptaskgen.settings import SimulateSettings

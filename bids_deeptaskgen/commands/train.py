@@ -1,8 +1,8 @@
 """``deeptaskgen train``: a network of one's own, from connectomes and measured task maps."""
 
-from bids_deeptaskgen.commands.training_folder import begin
-from bids_deeptaskgen.nn.architecture import Architecture
+from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.settings import TrainSettings
+from bids_deeptaskgen.training.work_folder import begin
 
 
 def run(settings: TrainSettings) -> int:
@@ -26,8 +26,9 @@ def run(settings: TrainSettings) -> int:
     """
     base = begin(settings, settings.model, settings.out)
     # Here, not above: without the extra they cannot be imported.
-    from bids_deeptaskgen.commands import training, training_data
-    from bids_deeptaskgen.nn.devices import new_network
+    from bids_deeptaskgen.nn.unet import new_network
+    from bids_deeptaskgen.training import data as training_data
+    from bids_deeptaskgen.training import run as training
 
     contrasts = training_data.measured_contrasts(
         settings.statmaps, training_data.known_contrasts(base), settings.contrasts

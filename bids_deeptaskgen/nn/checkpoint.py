@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.architecture import Architecture, read_architecture
+from bids_deeptaskgen.models.architecture import Architecture, read_architecture
 from bids_deeptaskgen.nn.unet import state_faults
 
 Weights = dict[str, NDArray[np.generic]]

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.bundle import unmask
-from bids_deeptaskgen.nn.network import Network
+from bids_deeptaskgen.grid import unmask
+from bids_deeptaskgen.nn.inference import Network
 from bids_deeptaskgen.nn.precision import arithmetic
 
 Floats = NDArray[np.float32]

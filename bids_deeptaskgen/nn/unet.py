@@ -13,8 +13,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import convert_conv3d_weight_memory_format
 
-from bids_deeptaskgen.nn.architecture import Architecture, Shapes
+from bids_deeptaskgen.models.architecture import Architecture, Shapes
 
 
 class Block(nn.Module):
@@ -255,3 +256,16 @@ def state_faults(shapes: Shapes, architecture: Architecture) -> list[str]:
             if shapes.get(key, shape) != shape
         ]
     )
+
+
+def new_network(architecture: Architecture, seed: int) -> UNet:
+    """Make a network with random weights that follow from the seed, on the CPU."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return fast_layout(UNet(architecture))
+
+
+def fast_layout(network: UNet) -> UNet:
+    """Store the convolutions' weights as they are fastest; names, shapes and values stay."""
+    convert_conv3d_weight_memory_format(network, torch.channels_last_3d)
+    return network

@@ -1,23 +1,20 @@
 """The settings of every command: one frozen dataclass each, whose existence means that it is valid."""
 
-from bids_deeptaskgen.settings.app import GroupSettings, ParticipantSettings
 from bids_deeptaskgen.settings.base import Settings, science_settings, settings_hash
-from bids_deeptaskgen.settings.benchmark import BenchmarkSettings
-from bids_deeptaskgen.settings.prediction import PredictionSettings
-from bids_deeptaskgen.settings.training import FinetuneSettings, TrainingSettings, TrainSettings
-from bids_deeptaskgen.settings.workbench import (
-    DemoSettings,
-    EvaluateSettings,
+from bids_deeptaskgen.settings.evaluation import EvaluateSettings
+from bids_deeptaskgen.settings.group import GroupSettings
+from bids_deeptaskgen.settings.models import (
     ModelsFetchSettings,
     ModelsImportSettings,
     ModelsInfoSettings,
     ModelsListSettings,
-    PredictSettings,
-    SimulateSettings,
 )
+from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.settings.prediction import PredictionSettings, PredictSettings
+from bids_deeptaskgen.settings.simulation import DemoSettings, SimulateSettings
+from bids_deeptaskgen.settings.training import FinetuneSettings, TrainingSettings, TrainSettings
 
 __all__ = [
-    "BenchmarkSettings",
     "DemoSettings",
     "EvaluateSettings",
     "FinetuneSettings",

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bids_deeptaskgen.filter_file import FilterFile
-from bids_deeptaskgen.option import declared, option
-from bids_deeptaskgen.values import at_least, plain_label
+from bids_deeptaskgen.settings.bids_filter_file import FilterFile
+from bids_deeptaskgen.settings.option import declared, option
+from bids_deeptaskgen.settings.value_types import at_least, plain_label
 
 
 @dataclass(frozen=True, kw_only=True)

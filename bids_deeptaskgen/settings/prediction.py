@@ -5,12 +5,13 @@ from functools import partial
 from pathlib import Path
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.option import option
-from bids_deeptaskgen.presets import PRESETS
+from bids_deeptaskgen.nuisance_presets import PRESETS
 from bids_deeptaskgen.settings.base import Settings
-from bids_deeptaskgen.values import (
+from bids_deeptaskgen.settings.option import label_option, option
+from bids_deeptaskgen.settings.value_types import (
     AutoFloat,
     AutoInt,
+    above,
     at_least,
     auto_or,
     between,
@@ -175,3 +176,36 @@ class PredictionSettings(Settings):
                 "one process can't use more cores than all together."
             )
             raise UserError(message)
+
+
+@dataclass(frozen=True)
+class PredictSettings(PredictionSettings):
+    """Predict the maps of one resting-state image, wherever it lies and whatever it is called."""
+
+    bold: Path = option(positional=True, help="4-D image in MNI152NLin6Asym (FSL's MNI152) space")
+    out: Path = option(positional=True, help="where the maps are written, as a dataset of one person")
+    mask: Path | None = option(
+        None,
+        metavar="FILE",
+        unset="what is not 0 in the first volume",
+        help="brain mask on the image's grid",
+    )
+    confounds: Path | None = option(
+        None,
+        metavar="FILE",
+        unset="none: the image counts as cleaned",
+        help="fMRIPrep's table of confounds, HCP's Movement_Regressors.txt or FSL's .par",
+    )
+    t_r: float | None = option(
+        None,
+        unit="s",
+        check=above(0),
+        unset="what the JSON beside the image says, else its header",
+        help="repetition time",
+    )
+    label: str | None = label_option(
+        None,
+        "sub",
+        unset="sub- of the image's name, or the letters and digits of that name",
+        help="what the person is called in the names of the maps",
+    )

@@ -5,9 +5,16 @@ from functools import partial
 from pathlib import Path
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.option import option
 from bids_deeptaskgen.settings.base import Settings
-from bids_deeptaskgen.values import above, at_least, between, read_device, read_model, read_name
+from bids_deeptaskgen.settings.option import option
+from bids_deeptaskgen.settings.value_types import (
+    above,
+    at_least,
+    between,
+    read_device,
+    read_model,
+    read_name,
+)
 
 # What `science` settings decide here is the network that comes out: with others, a training does not go on.
 _data = partial(option, group="choose data", science=True)

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bids_deeptaskgen.core.atomic import is_stale, place
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.io.atomic import is_stale, place
+from bids_deeptaskgen.machine import available_cpus, available_gb
+from bids_deeptaskgen.pipeline.progress import Watcher
+from bids_deeptaskgen.pipeline.records import CONNECTED, Job, read_records
 from bids_deeptaskgen.settings import ParticipantSettings
-from bids_deeptaskgen.workflow.machine import available_cpus, available_gb
-from bids_deeptaskgen.workflow.progress import Watcher
-from bids_deeptaskgen.workflow.records import CONNECTED, Job, read_records
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -134,8 +134,8 @@ def _run_once(
     jobs: Sequence[Job], folder: Path, settings: ParticipantSettings, plugin: tuple[str, dict[str, Any]]
 ) -> bool:
     """Run the graph of some people; whether a worker of MultiProc was killed meanwhile."""
+    from bids_deeptaskgen.workflow.graph import make_graph
     from bids_deeptaskgen.workflow.multiproc import SteadyMultiProc
-    from bids_deeptaskgen.workflow.participant import make_graph
 
     name, arguments = plugin
     folder.mkdir(exist_ok=True)

@@ -9,9 +9,9 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from bids_deeptaskgen.workflow.connect import connect_person_job
-from bids_deeptaskgen.workflow.predict import predict_chunk
-from bids_deeptaskgen.workflow.records import Record
+from bids_deeptaskgen.pipeline.connectome_step import connect_person_job
+from bids_deeptaskgen.pipeline.prediction_step import predict_chunk
+from bids_deeptaskgen.pipeline.records import Record
 
 
 class _Records(TraitedSpec):

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from bids_deeptaskgen.contrasts import load_contrasts
-from bids_deeptaskgen.nn.architecture import Architecture
-from bids_deeptaskgen.nn.card import Card, CardGrid
+from bids_deeptaskgen.models.architecture import Architecture
+from bids_deeptaskgen.models.card import Card, CardGrid
+from bids_deeptaskgen.models.contrasts import load_contrasts
 
 
 def card(**changes: object) -> Card:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bids_deeptaskgen.bids.inputs import SessionFault, collect_sessions
-from bids_deeptaskgen.bids.query import Query
+from bids_deeptaskgen.bids.input.query import Query
+from bids_deeptaskgen.bids.input.sessions import SessionFault, collect_sessions
 from bids_deeptaskgen.errors import InputError
 
 REST = (("task", "rest"),)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from bids_deeptaskgen.bids.inputs import collect_sessions
-from bids_deeptaskgen.bids.query import Query
+from bids_deeptaskgen.bids.input.query import Query
+from bids_deeptaskgen.bids.input.sessions import collect_sessions
 from tests.bids.collecting import collect, complaint, only_run
 from tests.bids.trees import BOLD, SPACE, describe, run, touch
 

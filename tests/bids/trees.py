@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bids_deeptaskgen.core.grid import OUTPUT_GRID, Grid
-from bids_deeptaskgen.core.niftiwrite import nifti_header
+from bids_deeptaskgen.grid import OUTPUT_GRID, Grid
+from bids_deeptaskgen.io.nifti_writer import nifti_header
 
 SPACE = "space-MNI152NLin6Asym"
 BOLD = f"{SPACE}_res-2_desc-preproc_bold.nii.gz"

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 
 from bids_deeptaskgen.cli import app
-from bids_deeptaskgen.cli.options import from_namespace, to_argv, version
+from bids_deeptaskgen.cli.parser import from_namespace, to_argv, version
 from bids_deeptaskgen.errors import InputError, UserError
-from bids_deeptaskgen.option import declared
 from bids_deeptaskgen.settings import GroupSettings, ParticipantSettings
-from tests.settings_values import settings_of
+from bids_deeptaskgen.settings.option import declared
+from tests.settings.settings_values import settings_of
 
 FOLDERS = ["/data", "/out"]
 PARSER = app.make_parser()

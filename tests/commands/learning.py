@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 import torch
 
-from bids_deeptaskgen.bids.connectomes import save_connectomes
-from bids_deeptaskgen.bids.outputs import output_path
-from bids_deeptaskgen.bids.splits import write_split
-from bids_deeptaskgen.core.grid import MODEL_GRID, OUTPUT_GRID, model_to_output
-from bids_deeptaskgen.core.niftiwrite import save_nifti
-from bids_deeptaskgen.core.rois import brain_mask, coordinate_rois, grey_matter_mask
-from bids_deeptaskgen.nn.architecture import Architecture
-from bids_deeptaskgen.nn.bundle import BRAIN_MASK, ROIS, Bundle, save_bundle, unmask
+from bids_deeptaskgen.bids.output.connectome_files import save_connectomes
+from bids_deeptaskgen.bids.output.paths import output_path
+from bids_deeptaskgen.connectome.template_masks import brain_mask, grey_matter_mask
+from bids_deeptaskgen.grid import MODEL_GRID, OUTPUT_GRID, model_to_output, unmask
+from bids_deeptaskgen.io.nifti_writer import save_nifti
+from bids_deeptaskgen.models.architecture import Architecture
+from bids_deeptaskgen.models.bundle import BRAIN_MASK, ROIS, Bundle, save_bundle
 from bids_deeptaskgen.settings import TrainSettings
+from bids_deeptaskgen.simulation.coordinate_rois import coordinate_rois
+from bids_deeptaskgen.training.split_file import write_split
 from tests.bundles import tiny_card, tiny_network
 
 LABELS = ("contrast0", "contrast1")

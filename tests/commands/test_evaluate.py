@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from bids_deeptaskgen.commands import evaluate
-from bids_deeptaskgen.core.atomic import write_json
-from bids_deeptaskgen.core.dice import DICE_CEILING, DICE_CHANCE
-from bids_deeptaskgen.core.grid import Grid
-from bids_deeptaskgen.core.niftiwrite import save_nifti
 from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.grid import Grid
+from bids_deeptaskgen.io.atomic import write_json
+from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.settings import EvaluateSettings
+from bids_deeptaskgen.stats.dice import DICE_CEILING, DICE_CHANCE
 
 # Coarse, so that files are small.
 GRID = Grid.of((23, 28, 23), np.array([[8, 0, 0, -90.0], [0, 8, 0, -126], [0, 0, 8, -72], [0, 0, 0, 1]]))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bids_deeptaskgen.commands import evaluate
-from bids_deeptaskgen.commands.study import read_families
 from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.evaluation.study import read_families
 from tests.commands.test_evaluate import CONTRASTS, population, settings_of, table, value, write
 
 

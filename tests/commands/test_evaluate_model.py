@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.bids.connectomes import save_connectomes
-from bids_deeptaskgen.bids.outputs import output_path, sidecar_path
+from bids_deeptaskgen.bids.output.connectome_files import save_connectomes
+from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.commands import evaluate
-from bids_deeptaskgen.core.atomic import write_json
-from bids_deeptaskgen.core.grid import MODEL_GRID, OUTPUT_GRID, model_to_output
-from bids_deeptaskgen.core.linear_model import winner_take_all
-from bids_deeptaskgen.core.niftiwrite import save_nifti
-from bids_deeptaskgen.core.rois import coordinate_rois
-from bids_deeptaskgen.nn.bundle import BRAIN_MASK, ROIS, load_bundle, save_bundle, unmask
+from bids_deeptaskgen.grid import MODEL_GRID, OUTPUT_GRID, model_to_output, unmask
+from bids_deeptaskgen.io.atomic import write_json
+from bids_deeptaskgen.io.nifti_writer import save_nifti
+from bids_deeptaskgen.models.bundle import BRAIN_MASK, ROIS, load_bundle, save_bundle
 from bids_deeptaskgen.settings import EvaluateSettings
+from bids_deeptaskgen.simulation.coordinate_rois import coordinate_rois
+from bids_deeptaskgen.stats.linear_model import winner_take_all
 
 LABELS = ("contrast0", "contrast1")
 TESTED, OTHERS = ("01", "02", "03"), ("11", "12", "13")

@@ -5,10 +5,11 @@ import logging
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.bids import statmap_images
-from bids_deeptaskgen.commands import evaluate, maps
-from bids_deeptaskgen.core.atomic import write_json
-from bids_deeptaskgen.core.niftiwrite import save_nifti
+from bids_deeptaskgen.bids import measured_map_images as statmap_images
+from bids_deeptaskgen.commands import evaluate
+from bids_deeptaskgen.evaluation import map_reader as maps
+from bids_deeptaskgen.io.atomic import write_json
+from bids_deeptaskgen.io.nifti_writer import save_nifti
 from tests.commands.test_evaluate import (
     CONTRASTS,
     GRID,

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from bids_deeptaskgen.commands import finetune
-from bids_deeptaskgen.commands.training_folder import work_folder
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.bundle import MEAN_STATMAPS, load_bundle, save_bundle
-from bids_deeptaskgen.nn.parts import HEAD
+from bids_deeptaskgen.models.bundle import MEAN_STATMAPS, load_bundle, save_bundle
 from bids_deeptaskgen.settings import FinetuneSettings
+from bids_deeptaskgen.training.finetuning import HEAD
+from bids_deeptaskgen.training.work_folder import work_folder
 from tests.bundles import TINY, tiny_bundle, tiny_network
 from tests.commands.learning import FAST, one_thread, statmap_path
 

@@ -7,13 +7,15 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.bids.outputs import output_path, sidecar_path, write_completion, write_tsv
-from bids_deeptaskgen.bids.results import read_results, read_tsv
+from bids_deeptaskgen.bids.output.completion import write_completion
+from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
+from bids_deeptaskgen.bids.output.results import read_results
 from bids_deeptaskgen.commands import group
-from bids_deeptaskgen.core.atomic import write_json
-from bids_deeptaskgen.core.grid import OUTPUT_GRID
-from bids_deeptaskgen.core.niftiwrite import save_nifti
 from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.io.atomic import write_json
+from bids_deeptaskgen.io.nifti_writer import save_nifti
+from bids_deeptaskgen.io.tsv import read_tsv, write_tsv
 from bids_deeptaskgen.settings import GroupSettings
 
 LABELS = ("wm2bk", "motorLh")

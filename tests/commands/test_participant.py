@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from bids_deeptaskgen.bids.dataset import write_dataset_files
-from bids_deeptaskgen.bids.located import Located
-from bids_deeptaskgen.bids.outputs import output_path, write_completion
+from bids_deeptaskgen.bids.input.input_dataset import Located
+from bids_deeptaskgen.bids.output.completion import write_completion
+from bids_deeptaskgen.bids.output.dataset_files import write_dataset_files
+from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.commands import participant
-from bids_deeptaskgen.commands.settle import settled
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.bundle import load_bundle
+from bids_deeptaskgen.models.bundle import load_bundle
+from bids_deeptaskgen.pipeline.records import Record
+from bids_deeptaskgen.pipeline.resolve_settings import settled
 from bids_deeptaskgen.settings import ParticipantSettings, settings_hash
-from bids_deeptaskgen.workflow.records import Record
 from tests.bids.cards import card
 from tests.bids.trees import describe, run, touch
 

@@ -13,21 +13,23 @@ import numpy as np
 import pytest
 import torch
 
-from bids_deeptaskgen.bids.results import read_tsv
-from bids_deeptaskgen.bids.splits import write_split
-from bids_deeptaskgen.bids.statmap_images import read_statmap
-from bids_deeptaskgen.bids.statmaps import find_statmaps
-from bids_deeptaskgen.commands import participant, train, training, training_data
-from bids_deeptaskgen.commands.training_folder import need, work_folder
-from bids_deeptaskgen.commands.training_watch import epoch_words
-from bids_deeptaskgen.contrasts import load_contrasts
+from bids_deeptaskgen.bids.measured_map_images import read_statmap
+from bids_deeptaskgen.bids.measured_maps import find_statmaps
+from bids_deeptaskgen.commands import participant, train
 from bids_deeptaskgen.errors import InputError, UserError
-from bids_deeptaskgen.nn.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_bundle
-from bids_deeptaskgen.nn.devices import is_out_of_memory
-from bids_deeptaskgen.nn.fit import Epoch
-from bids_deeptaskgen.nn.network import load_network
+from bids_deeptaskgen.io.tsv import read_tsv
+from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_bundle
+from bids_deeptaskgen.models.contrasts import load_contrasts
+from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict
 from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.training import data as training_data
+from bids_deeptaskgen.training import run as training
+from bids_deeptaskgen.training.devices import is_out_of_memory
+from bids_deeptaskgen.training.fit import Epoch
+from bids_deeptaskgen.training.progress import epoch_words
+from bids_deeptaskgen.training.split_file import write_split
+from bids_deeptaskgen.training.work_folder import need, work_folder
 from tests.bids.trees import touch
 from tests.commands.learning import LABELS, SPLIT, one_thread, read_log, start, statmap_path, write_connectome
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from bids_deeptaskgen import published
-from bids_deeptaskgen.commands.models_fetch import fetch_model, find_published
-from bids_deeptaskgen.core.grid import CROP, FULL_MODEL_GRID, MODEL_GRID
-from bids_deeptaskgen.core.rois import coordinate_rois
+from bids_deeptaskgen.commands.models.fetch import fetch_model, find_published
+from bids_deeptaskgen.grid import CROP, FULL_MODEL_GRID, MODEL_GRID
+from bids_deeptaskgen.models import registry as published
+from bids_deeptaskgen.simulation.coordinate_rois import coordinate_rois
 from tests.bundles import ellipsoid
 from tests.fetch.fetching import CHANNELS, MASK, ROIS, blob_sha1, checkpoint, image
 from tests.fileserver import QUICK, file_server

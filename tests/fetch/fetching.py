@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from bids_deeptaskgen.cli import workbench
-from bids_deeptaskgen.commands.models_fetch import fetch_model, find_published
+from bids_deeptaskgen.commands.models.fetch import fetch_model, find_published
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.architecture import Architecture
+from bids_deeptaskgen.models.architecture import Architecture
 from tests.bundles import tiny_network
 from tests.fileserver import QUICK
 

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from bids_deeptaskgen import published
-from bids_deeptaskgen.commands.models_fetch import fetch_model, find_published
-from bids_deeptaskgen.contrasts import load_contrasts
-from bids_deeptaskgen.core.rois import brain_mask, coordinate_rois, grey_matter_mask
-from bids_deeptaskgen.nn.bundle import load_bundle, unmask
-from bids_deeptaskgen.nn.network import load_network
+from bids_deeptaskgen.commands.models.fetch import fetch_model, find_published
+from bids_deeptaskgen.connectome.template_masks import brain_mask, grey_matter_mask
+from bids_deeptaskgen.grid import unmask
+from bids_deeptaskgen.models import registry as published
+from bids_deeptaskgen.models.bundle import load_bundle
+from bids_deeptaskgen.models.contrasts import load_contrasts
+from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict
+from bids_deeptaskgen.simulation.coordinate_rois import coordinate_rois
 from tests import fileserver
 from tests.bundles import ellipsoid, tiny_bundle
 from tests.fetch.fetching import (
@@ -233,7 +235,7 @@ def test_the_search_in_a_folder_has_an_end(home, tmp_path, files, monkeypatch):
     message = refusal(folder=tmp_path / "disk")
     assert MASK not in message
     assert ROIS in message
-    monkeypatch.setattr("bids_deeptaskgen.commands.models_fetch._MOST_FOLDERS", 3)
+    monkeypatch.setattr("bids_deeptaskgen.commands.models.fetch._MOST_FOLDERS", 3)
     message = refusal(folder=tmp_path / "disk")
     assert MASK in message
     assert "only its first 3 folders were searched" in message

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from bids_deeptaskgen.commands.models_fetch import fetch_model, find_published
-from bids_deeptaskgen.nn.bundle import load_bundle
+from bids_deeptaskgen.commands.models.fetch import fetch_model, find_published
+from bids_deeptaskgen.models.bundle import load_bundle
 from tests import fileserver
 from tests.bundles import tiny_bundle
 from tests.fetch.fetching import (

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.architecture import Architecture
+from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.nn.checkpoint import read_checkpoint
 from bids_deeptaskgen.nn.unet import FAMILY
 from tests.bundles import TINY, tiny_network

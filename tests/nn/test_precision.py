@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.architecture import Architecture
-from bids_deeptaskgen.nn.devices import new_network
-from bids_deeptaskgen.nn.network import make_network
+from bids_deeptaskgen.models.architecture import Architecture
+from bids_deeptaskgen.nn.inference import make_network
 from bids_deeptaskgen.nn.precision import arithmetic, check_precision
 from bids_deeptaskgen.nn.predict import predict_windows
+from bids_deeptaskgen.nn.unet import new_network
 
 CPU = torch.device("cpu")
 SIZE = (12, 10, 14)

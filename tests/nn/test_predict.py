@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn import network as ready_network
+from bids_deeptaskgen.grid import unmask
+from bids_deeptaskgen.nn import inference as ready_network
 from bids_deeptaskgen.nn import predict as predicting
-from bids_deeptaskgen.nn.bundle import unmask
-from bids_deeptaskgen.nn.network import load_network, make_network, resolve_device, set_threads
+from bids_deeptaskgen.nn.inference import load_network, make_network, resolve_device, set_threads
 from bids_deeptaskgen.nn.predict import mean_and_sd, predict, predict_each, predict_windows
 from bids_deeptaskgen.nn.unet import UNet
 from tests.bundles import TINY, tiny_bundle, tiny_network

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bids_deeptaskgen.nn.architecture import Architecture, count_parameters
+from bids_deeptaskgen.models.architecture import Architecture, count_parameters
 from bids_deeptaskgen.nn.unet import FAMILY, UNet, resize
 from tests.bundles import TINY, tiny_network
 from tests.golden_files import (

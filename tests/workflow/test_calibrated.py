@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from bids_deeptaskgen.commands import participant
-from bids_deeptaskgen.core.rois import coordinate_rois
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.bundle import load_bundle, save_bundle, unmask
-from bids_deeptaskgen.workflow.results import calibrated_maps
+from bids_deeptaskgen.grid import unmask
+from bids_deeptaskgen.models.bundle import load_bundle, save_bundle
+from bids_deeptaskgen.pipeline.write_maps import calibrated_maps
+from bids_deeptaskgen.simulation.coordinate_rois import coordinate_rois
 
 WEIGHTS = (0.25, 0.0, 1.0)
 
@@ -66,7 +67,7 @@ def test_maps_go_as_far_from_the_mean_map_as_the_card_says_and_say_so(settings_o
 
 def maps_of_mean(folder):
     """The mean maps of a bundle as maps are written: (n_contrasts, 91, 109, 91)."""
-    from bids_deeptaskgen.core.grid import model_to_output
+    from bids_deeptaskgen.grid import model_to_output
 
     bundle = load_bundle(folder)
     return model_to_output(unmask(bundle.mean_statmaps(), bundle.output_mask))

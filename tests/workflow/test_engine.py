@@ -6,11 +6,11 @@ import pytest
 from nipype import Function, Node, Workflow
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.machine import available_cpus
+from bids_deeptaskgen.pipeline.records import Job
 from bids_deeptaskgen.workflow.engine import choose_plugin, threads_of
-from bids_deeptaskgen.workflow.machine import available_cpus
+from bids_deeptaskgen.workflow.graph import connect_gb, make_graph
 from bids_deeptaskgen.workflow.multiproc import SteadyMultiProc
-from bids_deeptaskgen.workflow.participant import connect_gb, make_graph
-from bids_deeptaskgen.workflow.records import Job
 
 
 def _die():

@@ -6,11 +6,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.bids.outputs import output_path
-from bids_deeptaskgen.bids.results import read_results
+from bids_deeptaskgen.bids.output.paths import output_path
+from bids_deeptaskgen.bids.output.results import read_results
 from bids_deeptaskgen.commands import group, participant
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.bundle import load_bundle
+from bids_deeptaskgen.models.bundle import load_bundle
 from bids_deeptaskgen.settings import GroupSettings
 
 

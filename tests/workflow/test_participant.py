@@ -13,22 +13,22 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from bids_deeptaskgen.bids.inputs import collect_sessions
-from bids_deeptaskgen.bids.outputs import output_layout
-from bids_deeptaskgen.bids.query import Query
+from bids_deeptaskgen.bids.input.query import Query
+from bids_deeptaskgen.bids.input.sessions import collect_sessions
+from bids_deeptaskgen.bids.output.paths import output_layout
 from bids_deeptaskgen.commands import participant
-from bids_deeptaskgen.core.confounds import Cleaning
-from bids_deeptaskgen.core.grid import OUTPUT_GRID, model_to_output
-from bids_deeptaskgen.core.person import RoiSpace, connect_person
-from bids_deeptaskgen.core.plan import Demands
+from bids_deeptaskgen.connectome.censoring import Cleaning
+from bids_deeptaskgen.connectome.prepare_run import Demands
+from bids_deeptaskgen.connectome.session import RoiSpace, connect_person
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn import network
-from bids_deeptaskgen.nn.bundle import load_bundle, unmask
-from bids_deeptaskgen.nn.network import load_network
+from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
+from bids_deeptaskgen.models.bundle import load_bundle
+from bids_deeptaskgen.nn import inference as network
+from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict_windows
-from bids_deeptaskgen.workflow import connect
+from bids_deeptaskgen.pipeline import connectome_step as connect
+from bids_deeptaskgen.pipeline.prediction_step import predict_chunk
 from bids_deeptaskgen.workflow.engine import choose_plugin
-from bids_deeptaskgen.workflow.predict import predict_chunk
 
 
 def statmaps(settings, desc="predicted"):
@@ -128,7 +128,7 @@ def test_maps_of_earlier_settings_are_gone_even_if_overwriting_is_broken_off(
     participant.run(one)
     other = settings_of(simulated, participant_label=("01",), overwrite=True)
     with monkeypatch.context() as patch:
-        patch.setattr("bids_deeptaskgen.workflow.results.save_nifti", stop)
+        patch.setattr("bids_deeptaskgen.pipeline.write_maps.save_nifti", stop)
         with pytest.raises(KeyboardInterrupt):
             participant.run(other)
     participant.run(other)
@@ -293,7 +293,7 @@ def test_a_network_that_cannot_be_loaded_is_told_of_each_person(simulated, setti
     def refuse(*_, **__):
         raise UserError("the GPU is full.\nChoose another.")
 
-    monkeypatch.setattr("bids_deeptaskgen.nn.network.load_network", refuse)
+    monkeypatch.setattr("bids_deeptaskgen.nn.inference.load_network", refuse)
     settings = settings_of(simulated, nprocs=1, participant_label=("01", "02"))
     assert participant.run(settings) != 0
     assert capsys.readouterr().out.count("the GPU is full.") == 2

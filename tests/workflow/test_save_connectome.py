@@ -7,21 +7,25 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.bids.connectomes import check_connectomes, find_connectomes, read_window
-from bids_deeptaskgen.bids.inputs import collect_sessions
-from bids_deeptaskgen.bids.outputs import output_layout, sidecar_path
-from bids_deeptaskgen.bids.query import Query
+from bids_deeptaskgen.bids.input.query import Query
+from bids_deeptaskgen.bids.input.sessions import collect_sessions
+from bids_deeptaskgen.bids.output.connectome_files import (
+    check_connectomes,
+    find_connectomes,
+    read_window,
+)
+from bids_deeptaskgen.bids.output.paths import output_layout, sidecar_path
 from bids_deeptaskgen.commands import participant, predict
-from bids_deeptaskgen.core.confounds import Cleaning
-from bids_deeptaskgen.core.grid import MODEL_GRID
-from bids_deeptaskgen.core.person import RoiSpace, connect_person
-from bids_deeptaskgen.core.plan import Demands
+from bids_deeptaskgen.connectome.censoring import Cleaning
+from bids_deeptaskgen.connectome.prepare_run import Demands
+from bids_deeptaskgen.connectome.session import RoiSpace, connect_person
 from bids_deeptaskgen.errors import InputError
-from bids_deeptaskgen.nn.bundle import load_bundle, unmask
-from bids_deeptaskgen.nn.network import load_network
+from bids_deeptaskgen.grid import MODEL_GRID, unmask
+from bids_deeptaskgen.models.bundle import load_bundle
+from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict_windows
+from bids_deeptaskgen.pipeline import connectome_step as connect
 from bids_deeptaskgen.settings import PredictSettings
-from bids_deeptaskgen.workflow import connect
 from tests.bundles import brain_bundle
 
 
@@ -71,7 +75,7 @@ def test_the_file_says_what_it_is(simulated, model, settings_of):
 
 
 def test_windows_tell_how_long_they_are_where_runs_are_pooled_and_where_they_are_cut(tmp_path, model):
-    from bids_deeptaskgen.workflow.results import _window_minutes
+    from bids_deeptaskgen.pipeline.write_maps import _window_minutes
 
     runs = [{"n_volumes_kept": 120, "t_r": 1.0}, {"n_volumes_kept": 60, "t_r": 2.0}]
     assert _window_minutes({"runs": runs, "n_windows": 1, "n_connectomes": 1}) == [4.0]
@@ -143,7 +147,7 @@ def test_a_run_that_dies_while_it_writes_leaves_no_json_beside_an_array_that_is_
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("bids_deeptaskgen.bids.connectomes.write_json", stop)
+        patch.setattr("bids_deeptaskgen.bids.output.connectome_files.write_json", stop)
         other = settings_of(
             simulated, participant_label=("01",), n_windows=2, save_connectome=True, overwrite=True
         )

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.core.templatewarp import MODEL_SPACE, TRANSFORM, WARPED_SPACE
+from bids_deeptaskgen.connectome.template_warp import MODEL_SPACE, TRANSFORM, WARPED_SPACE
 from tests.workflow.arrangements import files_of
 
 # How far the other template lies from the model's, in RAS mm, in what the tests make up.
@@ -82,7 +82,7 @@ def test_the_composite_is_applied_as_itk_applies_it(tmp_path):
     points = rng.uniform(-30, 30, (500, 3))
     np.save(tmp_path / "points.npy", points)
     code = (
-        "import numpy as np; from bids_deeptaskgen.core.templatewarp import to_warped_space as f; "
+        "import numpy as np; from bids_deeptaskgen.connectome.template_warp import to_warped_space as f; "
         "np.save('mapped.npy', f(np.load('points.npy')))"
     )
     environment = os.environ | {"TEMPLATEFLOW_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from bids_deeptaskgen.commands import participant
-from bids_deeptaskgen.workflow import connect
+from bids_deeptaskgen.pipeline import connectome_step as connect
 
 
 def stop(*arguments):
@@ -81,7 +81,7 @@ def test_a_run_of_other_settings_that_came_between_is_told_of(simulated, setting
 def test_a_connectome_that_a_killed_run_had_no_time_to_discard_goes(simulated, settings_of, monkeypatch):
     settings = settings_of(simulated, participant_label=("01",))
     with monkeypatch.context() as patch:
-        patch.setattr("bids_deeptaskgen.workflow.predict.discard", lambda connectome: None)
+        patch.setattr("bids_deeptaskgen.pipeline.prediction_step.discard", lambda connectome: None)
         participant.run(settings)
     assert len(list((settings.output_dir / "work" / "connectomes").iterdir())) == 2
     assert participant.run(settings) == 0

@@ -1,0 +1,1 @@
+"""Benchmarks; they are not part of the installed package."""

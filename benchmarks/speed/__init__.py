@@ -1,0 +1,1 @@
+"""Time the steps and the whole commands."""

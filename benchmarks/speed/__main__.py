@@ -1,0 +1,27 @@
+"""Run the speed benchmarks: ``python -m benchmarks.speed OUT``."""
+
+import sys
+from collections.abc import Sequence
+
+from benchmarks.speed.settings import BenchmarkSettings
+from bids_deeptaskgen.cli.main import Command, guarded, run_command
+from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
+
+PROG = "benchmarks.speed"
+COMMAND = Command("benchmarks.speed.run:run", BenchmarkSettings)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmarks that the command line names; return the exit code."""
+    return guarded(PROG, lambda: _work(sys.argv[1:] if argv is None else argv))
+
+
+def _work(argv: Sequence[str]) -> int:
+    parser = Parser(prog=f"python -m {PROG}", description=BenchmarkSettings.__doc__)
+    parser.add_settings(BenchmarkSettings)
+    settings = from_namespace(BenchmarkSettings, parser.parse_args(argv))
+    return run_command(COMMAND, settings, ["python", "-m", PROG, *to_argv(settings)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

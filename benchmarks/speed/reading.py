@@ -1,0 +1,200 @@
+"""How fast a run becomes a connectome: beside inflating its file alone, and beside the plain way."""
+
+import gzip
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from isal import igzip
+from numpy.typing import NDArray
+from zlib_ng import gzip_ng
+
+from benchmarks.speed.datasets import N_VOLUMES, one_person
+from benchmarks.speed.timing import Comparison, Timing, in_new_process, side_by_side
+from bids_deeptaskgen.bids.input.query import Query
+from bids_deeptaskgen.bids.input.sessions import SessionFault, collect_sessions
+from bids_deeptaskgen.connectome.censoring import Cleaning
+from bids_deeptaskgen.connectome.inputs import SessionInputs
+from bids_deeptaskgen.connectome.prepare_run import Demands
+from bids_deeptaskgen.connectome.session import connect_person
+from bids_deeptaskgen.grid import CROP, OUTPUT_GRID
+from bids_deeptaskgen.io.nifti_reader import open_series
+from bids_deeptaskgen.pipeline.model_cache import roi_space
+
+# As long as all four runs of a person of HCP Young Adult.
+N_TIMES = 10
+READ_BYTES = 1 << 20
+BLOCK_VOLUMES = 20
+
+AS_IT_IS = Cleaning(nuisance_regressors="none")
+# Of a run of that size: 24 columns of motion and 6 slow cosines.
+CLEANED = Cleaning(nuisance_regressors="24P", high_pass=0.0085, fd_threshold=0.2)
+ANY_LENGTH = Demands(min_minutes=0, min_dof=1)
+
+
+def measure_reading(work: Path, bundle: Path, n_repeats: int, n_volumes: int = N_VOLUMES) -> list[Comparison]:
+    """Time reading, ROI series and connectome of one run.
+
+    Parameters
+    ----------
+    work : Path
+        Where the runs are kept for the next time.
+    bundle : Path
+        Folder of the model.
+    n_repeats, n_volumes : int
+
+    Returns
+    -------
+    list of Comparison
+        float32 and int16 with a slope, beside the plain way; float32 with 30 regressors, censoring and 8
+        windows; the memory of a run that is ten times as long.
+    """
+    found = []
+    for dtype in ("float32", "int16"):
+        root = one_person(work, dtype, n_volumes)
+        ways = {
+            "inflating alone": partial(in_new_process, _inflating, bold_of(root)),
+            "ours": partial(in_new_process, _connecting, root, bundle, AS_IT_IS, ANY_LENGTH),
+            "whole array": partial(in_new_process, _whole_array, root, bundle),
+        }
+        timings = side_by_side(ways, n_repeats)
+        name = f"reading + connectome, {n_volumes} volumes of {dtype}"
+        off = float(np.abs(timings["ours"][-1].result - timings["whole array"][-1].result).max())
+        found.append(Comparison(name, "inflating alone", _without_results(timings), {"largest |dr|": off}))
+    root = one_person(work, "float32", n_volumes)
+    windows = replace(ANY_LENGTH, n_windows=8)
+    ways = {
+        "inflating alone": partial(in_new_process, _inflating, bold_of(root)),
+        "ours": partial(in_new_process, _connecting, root, bundle, CLEANED, windows),
+    }
+    timings = _without_results(side_by_side(ways, n_repeats))
+    found.append(Comparison("the same with 30 regressors, censoring, 8 windows", "inflating alone", timings))
+    long = lengthened(work, one_person(work, "int16", n_volumes), N_TIMES)
+    ways = {"ours": partial(in_new_process, _connecting, long, bundle, AS_IT_IS, ANY_LENGTH)}
+    timings = _without_results(side_by_side(ways, 1))
+    found.append(Comparison(f"{n_volumes * N_TIMES} volumes of int16", "ours", timings))
+    return found
+
+
+def measure_readers(work: Path, n_repeats: int, n_volumes: int = N_VOLUMES) -> list[Comparison]:
+    """Time ways to get at the bytes of a run, in one thread."""
+    bold = bold_of(one_person(work, "float32", n_volumes))
+    plain = work / bold.with_suffix("").name
+    if not plain.exists():
+        temporary = plain.with_suffix(".tmp")
+        with gzip_ng.open(bold, "rb") as source, temporary.open("wb") as target:  # type: ignore[no-untyped-call]
+            shutil.copyfileobj(source, target, READ_BYTES)
+        temporary.rename(plain)
+    ways = {
+        "zlib_ng": partial(in_new_process, _inflating, bold),
+        "isal": partial(in_new_process, _inflating, bold, "isal"),
+        "gzip": partial(in_new_process, _inflating, bold, "gzip"),
+        ".nii": partial(in_new_process, _inflating, plain, "none"),
+    }
+    timings = _without_results(side_by_side(ways, n_repeats))
+    return [Comparison(f"bytes of {n_volumes} volumes of float32", "zlib_ng", timings)]
+
+
+def bold_of(root: Path) -> Path:
+    """Find the BOLD of the one run in a dataset."""
+    (path,) = root.glob("sub-*/func/*_bold.nii.gz")
+    return path
+
+
+def lengthened(work: Path, root: Path, n_times: int) -> Path:
+    """Make a dataset whose run holds the volumes of another several times, in members of one gzip file."""
+    source = bold_of(root)
+    target = work / f"{root.name}-times-{n_times}"
+    folder = target / source.relative_to(root).parent
+    bold = folder / source.name
+    if bold.exists():
+        return target
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(root, target, ignore=shutil.ignore_patterns("*_bold.nii.gz"))
+    offset, values = open_series(source).offset, folder / "values.gz"
+    with gzip_ng.open(source, "rb") as stream, igzip.open(values, "wb", 1) as packed:  # type: ignore[no-untyped-call]
+        # An image's header has forgotten the slope.
+        header = nib.Nifti1Header(stream.read(offset)[: nib.Nifti1Header.sizeof_hdr])
+        shutil.copyfileobj(stream, packed, READ_BYTES)
+    *space, n_volumes = header.get_data_shape()
+    header.set_data_shape((*space, n_volumes * n_times))
+    temporary = bold.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        file.write(gzip.compress(bytes(header.binaryblock).ljust(offset, b"\0")))
+        for _ in range(n_times):
+            with values.open("rb") as one:
+                shutil.copyfileobj(one, file, READ_BYTES)
+    values.unlink()
+    (table,) = folder.glob("*_timeseries.tsv")
+    head, *rows = table.read_text("utf-8").splitlines(keepends=True)
+    table.write_text(head + "".join(rows * n_times), "utf-8")
+    temporary.rename(bold)
+    return target
+
+
+def _session(root: Path) -> SessionInputs:
+    (session,) = collect_sessions(root, "01", Query())
+    if isinstance(session, SessionFault):
+        raise session.error
+    return session
+
+
+def _connecting(root: Path, bundle: Path, cleaning: Cleaning, demands: Demands) -> Callable[[], Any]:
+    session, space = _session(root), roi_space(bundle)
+    return lambda: connect_person(session, space, cleaning, demands).connectomes[0]
+
+
+def _inflating(path: Path, reader: str = "zlib_ng") -> Callable[[], int]:
+    """Read all bytes of a run into one buffer that is used again and again."""
+    open_with = {"zlib_ng": gzip_ng.open, "isal": igzip.open, "gzip": gzip.open, "none": open}[reader]
+    series = open_series(path)
+    buffer = np.empty((BLOCK_VOLUMES, int(np.prod(series.grid.shape))), series.dtype)
+    room = buffer.view(np.uint8).reshape(-1).data
+
+    def inflate() -> int:
+        n_bytes, place = 0, 0
+        with open_with(path, "rb") as file:
+            while n_read := file.readinto(room[place : place + READ_BYTES]):
+                n_bytes += n_read
+                place = (place + n_read) % (len(room) - READ_BYTES)
+        return n_bytes
+
+    return inflate
+
+
+def _whole_array(root: Path, bundle: Path) -> Callable[[], NDArray[np.float32]]:
+    """Do as the published code does: hold the series, correlate all voxels of the box in float64."""
+    space, bold = roi_space(bundle), bold_of(root)
+    (mask,) = root.glob("sub-*/func/*_mask.nii.gz")
+    brain = (np.asarray(nib.Nifti1Image.from_filename(mask).dataobj) > 0)[::-1][CROP] & space.brain_mask
+    projection = space.projection[:, brain[space.brain_mask]]
+    if open_series(bold).grid != OUTPUT_GRID:
+        message = f"{bold}: the plain way knows the grid of TemplateFlow alone."
+        raise ValueError(message)
+
+    def connect() -> NDArray[np.float32]:
+        image = nib.Nifti1Image.from_filename(bold)
+        data = image.get_fdata(dtype=np.float32)
+        box = data[::-1][CROP]  # the model's grid runs from right to left
+        series = box[brain].T
+        series = series - series.mean(axis=0)
+        rois = (projection @ series.T).T
+        voxels = box.reshape(-1, box.shape[3]).astype(np.float64)
+        voxels -= voxels.mean(axis=1, keepdims=True)
+        rois -= rois.mean(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            r = voxels @ rois
+            r /= np.sqrt((voxels**2).sum(axis=1, keepdims=True)) * np.sqrt((rois**2).sum(axis=0))
+        connectome = np.nan_to_num(r).reshape(*box.shape[:3], -1).transpose(3, 0, 1, 2) * brain
+        return connectome[:, space.brain_mask].astype(np.float32)
+
+    return connect
+
+
+def _without_results(timings: dict[str, list[Timing]]) -> dict[str, list[Timing]]:
+    return {name: [replace(one, result=None) for one in some] for name, some in timings.items()}

@@ -1,0 +1,1 @@
+"""Find the files of each participant in a dataset: fMRIPrep derivatives and archives."""

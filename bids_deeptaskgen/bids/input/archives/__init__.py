@@ -1,0 +1,1 @@
+"""Archives whose folders are not BIDS: Human Connectome Project, UK Biobank."""

@@ -1,0 +1,1 @@
+"""Paths, sidecars and records of what is written."""

@@ -1,0 +1,80 @@
+"""Paths of output files, and the pybids layout of an output dataset."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bids_deeptaskgen.bids.filenames import join_name, load_table
+
+if TYPE_CHECKING:
+    from bids import BIDSLayout
+
+_SIDECAR = "_sidecar"
+
+
+def output_path(
+    output_dir: Path,
+    kind: str,
+    *,
+    subject: str | None = None,
+    session: str | None = None,
+    entities: Iterable[tuple[str, str]] = (),
+    **labels: str,
+) -> Path:
+    """Name a file of the output dataset.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the dataset.
+    kind : str
+        A key of ``patterns`` in ``data/outputs.json``; with ``_sidecar`` appended, the JSON beside it.
+    subject, session : str, optional
+        Labels without ``sub-`` and ``ses-``; none for files of the group.
+    entities : iterable of (str, str)
+        What else tells this file from its siblings, as in `SessionInputs`, e.g. ``[("task", "rest")]``.
+    **labels : str
+        What the pattern asks for further: ``contrast``, ``stat``.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    KeyError
+        If there is no such kind, or a label that its pattern asks for is not given.
+    """
+    person = [("sub", subject)] if subject else []
+    person += [("ses", session)] if session else []
+    folder = "/".join(f"{key}-{value}" for key, value in person)
+    pattern: str = load_table("outputs.json")["patterns"][kind.removesuffix(_SIDECAR)]
+    name = join_name([*person, *entities])
+    path = output_dir / pattern.format(folder=folder, name=name, **labels)
+    return sidecar_path(path) if kind.endswith(_SIDECAR) else path
+
+
+def sidecar_path(path: Path) -> Path:
+    """Name the JSON file beside an image or table."""
+    return path.with_name(path.name.partition(".")[0] + ".json")
+
+
+def output_layout(output_dir: Path | str) -> "BIDSLayout":
+    """Open an output dataset with pybids, so that it can be queried by ``contrast`` and ``stat``.
+
+    Parameters
+    ----------
+    output_dir : Path or str
+        Root of a dataset that this software wrote.
+
+    Returns
+    -------
+    BIDSLayout
+        ``layout.get(contrast="emotionFacesMinusShapes", stat="z", extension=".nii.gz")`` lists images.
+    """
+    from bids import BIDSLayout, BIDSLayoutIndexer
+
+    config = ["bids", "derivatives", load_table("bids_config.json")]
+    indexer = BIDSLayoutIndexer(ignore=[re.compile(r"^/(logs|work)(/|$)"), re.compile(r"/figures(/|$)")])
+    return BIDSLayout(Path(output_dir).absolute(), validate=False, config=config, indexer=indexer)

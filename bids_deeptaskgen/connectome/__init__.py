@@ -1,0 +1,1 @@
+"""From a BOLD series to voxel-to-ROI connectomes; no torch, no BIDS."""

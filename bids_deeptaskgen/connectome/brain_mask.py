@@ -1,0 +1,112 @@
+"""The brain of a run: which of the model's voxels lie in the participant's mask."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.connectome.inputs import RunInputs
+from bids_deeptaskgen.connectome.template_warp import WARPED_SPACE, to_warped_space
+from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.grid import MODEL_GRID, Grid, Sampler, make_sampler
+from bids_deeptaskgen.io.nifti_reader import load_image, open_series
+
+# Below this overlap with the model's brain mask, the mask is of another space or another person.
+MIN_DICE = 0.8
+
+
+def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> Sampler:
+    """Find the model's voxels that lie in the participant's mask, and how to take them from the BOLD.
+
+    Parameters
+    ----------
+    run : RunInputs
+    grid : Grid
+        Of the BOLD.
+    brain_mask : boolean array on ``MODEL_GRID``
+
+    Returns
+    -------
+    Sampler
+
+    Raises
+    ------
+    InputError
+        If the mask is not on the BOLD's grid, is empty, or is of another brain.
+    """
+    mask = read_mask(run.mask, grid) if run.mask else nonzero_voxels(run.bold, grid)
+    warp = to_warped_space if run.space == WARPED_SPACE else None
+    sampler = make_sampler(grid, MODEL_GRID, brain_mask, warp).within(mask)
+    # In mm3, since the two masks may have voxels of different size.
+    volumes_mm3 = [
+        float(np.prod(g.voxel_sizes_mm)) * n
+        for g, n in ((grid, mask.sum()), (MODEL_GRID, brain_mask.sum()), (MODEL_GRID, sampler.inside.sum()))
+    ]
+    dice = 2 * volumes_mm3[2] / max(volumes_mm3[0] + volumes_mm3[1], 1e-9)
+    if dice < MIN_DICE:
+        raise InputError(_no_overlap(run, int(mask.sum()), dice))
+    return sampler
+
+
+def read_mask(path: Path, grid: Grid) -> NDArray[np.bool_]:
+    """Read a brain mask, which must be on the BOLD's grid.
+
+    Raises
+    ------
+    InputError
+        If it is not, or is empty, or cannot be read.
+    """
+    image = load_image(path)
+    mask_grid = Grid.of(image.shape, image.affine)
+    if image.ndim != 3 or not mask_grid.fits(grid):
+        message = (
+            f"{path}: the mask is not on the BOLD's grid.\nMask: {mask_grid}.\nBOLD: {grid}.\n"
+            "Put the brain mask that fMRIPrep wrote for this run and space in its place."
+        )
+        raise InputError(message)
+    try:
+        mask = np.asarray(image.dataobj) > 0
+    except Exception as error:
+        message = (
+            f"{path}: the mask cannot be read ({error}).\n"
+            "Copy it again from its source, or re-run the preprocessing of this run."
+        )
+        raise InputError(message) from error
+    if not mask.any():
+        message = (
+            f"{path}: the mask is empty (0 voxels).\n"
+            "Put the brain mask that fMRIPrep wrote for this run and space in its place."
+        )
+        raise InputError(message)
+    return mask
+
+
+def nonzero_voxels(bold: Path, grid: Grid) -> NDArray[np.bool_]:
+    """Take the voxels of the first volume that are not 0 for the brain: the series has been masked before.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+    series = open_series(bold)
+    _, first = next(series.blocks(1))
+    values = first[0].astype(np.float64)
+    # As it is stored, 0 may be another number: the nearest one, where numbers are whole.
+    zero = -series.inter / series.slope
+    zero = zero if series.dtype.kind == "f" else np.rint(zero)
+    return np.asarray(np.isfinite(values) & (values != zero)).reshape(grid.shape, order="F")
+
+
+def _no_overlap(run: RunInputs, n_voxels: int, dice: float) -> str:
+    found = f"overlap the model's brain mask with Dice {dice:.2f}; at least {MIN_DICE} is wanted"
+    if run.mask:
+        return (
+            f"{run.mask}: the mask's {n_voxels} voxels {found}.\nThe image is not in {run.space}, or the "
+            "mask is of another run: look at both in a viewer."
+        )
+    return (
+        f"{run.bold}: there is no brain mask, and the {n_voxels} voxels that are not 0 {found}.\nThe image "
+        f"is not in {run.space}, or what is outside the brain is not 0: name the fMRIPrep derivatives that "
+        "have the mask with -d fmriprep=PATH."
+    )

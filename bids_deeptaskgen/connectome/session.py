@@ -1,0 +1,229 @@
+"""From the files of a person's runs to connectomes on the model's grid, and what is worth knowing of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from bids_deeptaskgen.connectome.accumulator import (
+    Accumulator,
+    RunStatistics,
+    pool_runs,
+    product_sizes,
+)
+from bids_deeptaskgen.connectome.censoring import Cleaning
+from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
+from bids_deeptaskgen.connectome.prepare_run import Demands, RunPlan, check_demands, plan_run
+from bids_deeptaskgen.connectome.smoothing import make_smoother
+from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.grid import Sampler
+from bids_deeptaskgen.io.prefetch import ahead
+
+# Volumes that are read at once. Larger blocks are no faster; they only take memory. At 1 mm the second bounds
+# them.
+N_PER_BLOCK = 4
+BLOCK_BYTES = 100e6
+# With less of the brain a map would be made of next to nothing; what is missing is told with the quality.
+MIN_SIGNAL_SHARE = 0.5
+
+# Interpolation leaves some negative values at the rim of a brain, never in half of it.
+MAX_NEGATIVE_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class RoiSpace:
+    """Where a model's connectomes live.
+
+    Attributes
+    ----------
+    brain_mask : boolean array of shape (76, 93, 78)
+        On ``MODEL_GRID``; its non-zero voxels in C order are "the voxels" below.
+    projection : array of shape (n_rois, n_voxels)
+        Turns voxels into ROI series.
+    """
+
+    brain_mask: NDArray[np.bool_]
+    projection: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PersonConnectome:
+    """Connectomes of one session of a person.
+
+    Attributes
+    ----------
+    connectomes : float32 array of shape (n_connectomes, n_rois, n_voxels)
+        Pearson r; 0 where there is no signal.
+    runs : tuple of RunPlan
+    n_windows : int
+        Windows of each run.
+    mean, tsnr : array of shape (n_voxels,)
+        Mean over the kept volumes and temporal signal-to-noise ratio before cleaning; volume-weighted over
+        the runs, 0 where there is no signal.
+    has_signal : boolean array of shape (n_voxels,)
+        In any run.
+    n_flat : int
+        Voxels inside both masks that are constant, not finite or wholly explained by the regressors.
+    roi_connectome : array of shape (n_rois, n_rois)
+        Correlations of the cleaned ROI series, volume-weighted over the runs.
+    """
+
+    connectomes: NDArray[np.float32]
+    runs: tuple[RunPlan, ...]
+    n_windows: int
+    mean: NDArray[np.float64]
+    tsnr: NDArray[np.float64]
+    has_signal: NDArray[np.bool_]
+    n_flat: int
+    roi_connectome: NDArray[np.float64]
+
+
+def run_statistics(
+    plan: RunPlan, projection: NDArray[np.float64], n_windows: int, smoothing_mm: float = 0.0
+) -> RunStatistics:
+    """Read the volumes of a run and compute its connectomes.
+
+    Parameters
+    ----------
+    plan : RunPlan
+    projection : array of shape (n_rois, n_voxels)
+    n_windows : int
+    smoothing_mm : float
+        Full width at half maximum of the kernel for each volume; 0 for none.
+
+    Returns
+    -------
+    RunStatistics
+        On all the model's voxels; those that are not sampled are 0.
+    """
+    # In the order of the file, which is read from its first voxel to its last, and not in the model's.
+    sampler, places = plan.sampler.in_source_order()
+    accumulator = Accumulator(projection, plan.basis, n_windows, places)
+    series = plan.series
+    smoother = make_smoother(series, sampler, smoothing_mm) if smoothing_mm else None
+    # Stored values and smoothed ones are float32 as they are; what is interpolated here would be rounded.
+    is_float32 = not sampler.resamples and (smoother or np.can_cast(series.dtype, np.float32))
+    sizes = product_sizes(len(plan.kept), n_windows)
+    dtype = np.float32 if is_float32 else np.float64
+    volumes = map(smoother, _kept_volumes(plan)) if smoother else _kept_volumes(plan)
+    # Taken in a thread, so that the reader need not wait while products are added up.
+    for rows in ahead(_taken(volumes, sampler, sizes, dtype)):
+        accumulator.add(rows)
+    del rows  # 100 MB
+    # To the last volume, so that a damaged end is found.
+    for _ in volumes:
+        pass
+    statistics = accumulator.finish()
+    return statistics if smoother else _in_units(statistics, series.slope, series.inter, places)
+
+
+def _taken(
+    volumes: Iterator[NDArray[np.generic]], sampler: Sampler, sizes: Sequence[int], dtype: type[np.floating]
+) -> Iterator[NDArray[np.floating]]:
+    """Take the voxels of the next so many volumes, in two arrays by turns: one is made, one is used."""
+    turns = cycle(np.empty((2, max(sizes), len(sampler.corners[0])), dtype))
+    for n_volumes, room in zip(sizes, turns, strict=False):
+        rows = room[:n_volumes]
+        sampler.take(islice(volumes, n_volumes), rows)
+        yield rows
+
+
+def _kept_volumes(plan: RunPlan) -> Iterator[NDArray[np.generic]]:
+    """Read a run, and give those volumes that are kept, as they are stored; each is valid until the next."""
+    series = plan.series
+    volume_bytes = np.prod(series.grid.shape) * series.dtype.itemsize
+    is_kept = np.zeros(series.n_volumes, bool)
+    is_kept[plan.kept] = True
+    for start, block in series.blocks(max(1, min(N_PER_BLOCK, int(BLOCK_BYTES / volume_bytes)))):
+        for volume, wanted in zip(block, is_kept[start:], strict=False):
+            if wanted:
+                yield volume
+
+
+def _in_units(
+    statistics: RunStatistics, slope: float, inter: float, places: NDArray[np.intp]
+) -> RunStatistics:
+    """Give what was computed of stored values in units of the data; correlations are the same."""
+    if (slope, inter) == (1.0, 0.0):
+        return statistics
+    mean = statistics.mean.copy()
+    mean[places] = slope * mean[places] + inter
+    return replace(statistics, rois=slope * statistics.rois, mean=mean, sd=abs(slope) * statistics.sd)
+
+
+def _check_signal(session: SessionInputs, share: float) -> None:
+    if share < MIN_SIGNAL_SHARE:
+        message = (
+            f"{session.runs[0].bold}: {share:.0%} of the voxels in the mask have a signal that varies; at "
+            f"least {MIN_SIGNAL_SHARE:.0%} are wanted.\n"
+            "Look at it in a viewer: it may be empty, constant or NaN."
+        )
+        raise InputError(message)
+
+
+def _check_sign(run: RunInputs, statistics: RunStatistics) -> None:
+    """Refuse a series that lies below zero; one whose mean was taken off lies around it."""
+    below = statistics.mean < -statistics.sd
+    share = float(below[statistics.has_signal].mean()) if statistics.has_signal.any() else 0.0
+    if share > MAX_NEGATIVE_SHARE:
+        message = (
+            f"{run.bold}: {share:.0%} of the voxels in the mask have values below zero throughout; a BOLD "
+            "signal is positive.\nLook at it in a viewer: an overflow of integers or a wrong slope in the "
+            "header does that. Re-run what wrote it."
+        )
+        raise InputError(message)
+
+
+def connect_person(
+    session: SessionInputs, space: RoiSpace, cleaning: Cleaning, demands: Demands
+) -> PersonConnectome:
+    """Compute the connectomes of one person's session.
+
+    Parameters
+    ----------
+    session : SessionInputs
+    space : RoiSpace
+    cleaning : Cleaning
+    demands : Demands
+
+    Returns
+    -------
+    PersonConnectome
+
+    Raises
+    ------
+    InputError
+        If a file is unusable or there is too little data.
+    """
+    plans = tuple(plan_run(run, space.brain_mask, cleaning) for run in session.runs)
+    n_windows = check_demands(plans, demands)
+    # One thread for each product: results then do not depend on how many there are.
+    with threadpool_limits(limits=1, user_api="blas"):
+        connectomes, runs = pool_runs(
+            (run_statistics(plan, space.projection, n_windows, cleaning.smoothing) for plan in plans),
+            len(plans),
+        )
+    weights = np.array([len(run.rois) for run in runs], np.float64)
+    signal = np.stack([run.has_signal for run in runs])
+    has_signal = np.asarray(signal.any(axis=0))
+    sampled = np.asarray(np.any([plan.sampler.inside for plan in plans], axis=0))
+    _check_signal(session, float(has_signal[sampled].mean()))
+    for run, statistics in zip(session.runs, runs, strict=True):
+        _check_sign(run, statistics)
+    per_voxel = weights[:, None] * signal
+    per_voxel /= np.maximum(per_voxel.sum(axis=0), 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tsnr = [np.where(run.sd > 0, run.mean / run.sd, 0) for run in runs]
+    return PersonConnectome(
+        connectomes=connectomes,
+        runs=plans,
+        n_windows=n_windows,
+        mean=np.einsum("rv,rv->v", per_voxel, [run.mean for run in runs]),
+        tsnr=np.einsum("rv,rv->v", per_voxel, tsnr),
+        has_signal=has_signal,
+        n_flat=int((sampled & ~has_signal).sum()),
+        roi_connectome=np.average([np.corrcoef(run.rois.T) for run in runs], axis=0, weights=weights),
+    )

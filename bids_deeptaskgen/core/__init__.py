@@ -1,1 +1,0 @@
-"""Science as pure functions on arrays."""

@@ -1,0 +1,1 @@
+"""Score predicted maps against measured maps."""

@@ -1,0 +1,1 @@
+"""Read and write files: NIfTI, TSV, npy, downloads."""

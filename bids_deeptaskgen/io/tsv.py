@@ -1,0 +1,46 @@
+"""Tables as TSV files."""
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bids_deeptaskgen.io.atomic import write_text
+
+
+def write_tsv(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
+    """Write a table as BIDS has them, atomically.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file shall be.
+    columns : dict of str to sequence
+        Columns of one length, in order; None and NaN become ``n/a``.
+    """
+    rows = zip(*columns.values(), strict=True)
+    lines = ["\t".join(columns), *("\t".join(_cell(value) for value in row) for row in rows)]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _cell(value: object) -> str:
+    if value is None or value != value:
+        return "n/a"
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return " ".join(text.split()) or "n/a"
+
+
+def read_tsv(path: Path) -> list[dict[str, str]]:
+    """Read a table as BIDS has them; empty where there is none."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file, delimiter="\t"))
+    except FileNotFoundError:
+        return []
+
+
+def join_columns(rows: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Turn rows with different keys into columns of one length; what a row lacks is None."""
+    rows = list(rows)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return {name: [row.get(name) for row in rows] for name in names}

@@ -1,0 +1,1 @@
+"""Model bundles: card, weights, ROI maps and masks; no torch."""

@@ -1,0 +1,329 @@
+"""A model is a folder that explains itself: card, weights, ROI maps, masks (no torch here)."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.connectome.roi_projection import read_roi_maps, roi_projection
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.grid import MODEL_GRID, Array, Grid
+from bids_deeptaskgen.io.atomic import place, replace_folder
+from bids_deeptaskgen.io.nifti_reader import load_image
+from bids_deeptaskgen.io.nifti_writer import save_nifti
+from bids_deeptaskgen.models.architecture import Shapes, read_architecture
+from bids_deeptaskgen.models.card import INPUT_MASKS, Card, CardGrid, card_text, read_card
+
+WEIGHTS = "weights.safetensors"
+ROIS = "rois.nii.gz"
+BRAIN_MASK = "brain_mask.nii.gz"
+OUTPUT_MASK = "output_mask.nii.gz"
+FILES = (WEIGHTS, ROIS, BRAIN_MASK, OUTPUT_MASK)
+# Mean of the measured maps of training people: a bundle may have it, and must have it if it is calibrated.
+MEAN_STATMAPS = "mean_statmaps.nii.gz"
+# Parts of the card that maps, their names or their quality figures follow from; the others are words.
+SCIENCE = (
+    "architecture",
+    "contrasts",
+    "grid",
+    "units",
+    "input_mask",
+    "window_minutes",
+    "mean_roi_connectome",
+)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model that was found whole and consistent.
+
+    Attributes
+    ----------
+    folder : Path
+    card : Card
+    brain_mask : boolean array of shape (76, 93, 78)
+        Voxels of the connectome.
+    output_mask : boolean array of shape (76, 93, 78)
+        Voxels that are predicted.
+    """
+
+    folder: Path
+    card: Card
+    brain_mask: NDArray[np.bool_]
+    output_mask: NDArray[np.bool_]
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hash of the weights' file, which names the model beyond doubt."""
+        return self.card.sha256[WEIGHTS]
+
+    @property
+    def science_sha256(self) -> str:
+        """Hash over all that decides what comes out: files, and what the card says of input and output."""
+        content = asdict(self.card)
+        science = [content[name] for name in SCIENCE] + [self.card.sha256[name] for name in FILES]
+        if self.card.calibration is not None:
+            science += [content["calibration"], self.card.sha256[MEAN_STATMAPS]]
+        return hashlib.sha256(json.dumps(science).encode()).hexdigest()
+
+    def rois(self) -> NDArray[np.float64]:
+        """Read the ROI maps: (n_rois, n_voxels) over the brain mask's voxels in C order."""
+        return read_roi_maps(self.folder / ROIS, self.brain_mask)
+
+    def projection(self, rois: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Compute what turns voxels into ROI series, (n_rois, n_voxels); see `roi_projection`.
+
+        It takes under a second for 50 maps of 235,375 voxels and is not stored: twice the bundle's size.
+
+        Parameters
+        ----------
+        rois : array of shape (n_rois, n_voxels), or None
+            As `rois` gives them, where they have been read.
+
+        Raises
+        ------
+        UserError
+            If a map is constant or not finite, or the maps cannot be told apart.
+        """
+        try:
+            return roi_projection(self.rois() if rois is None else rois)
+        except UserError as error:
+            message = f"{self.folder / ROIS}: {error}"
+            raise UserError(message) from error
+
+    def weights(self) -> dict[str, Array]:
+        """Read the network's state: names to arrays."""
+        from safetensors.numpy import load_file
+
+        return load_file(self.folder / WEIGHTS)
+
+    def mean_statmaps(self) -> NDArray[np.float32] | None:
+        """Read the mean of the measured maps of training people, if the bundle has it.
+
+        Returns
+        -------
+        array of shape (n_contrasts, n_output_voxels), or None
+        """
+        if MEAN_STATMAPS not in self.card.sha256:
+            return None
+        image = load_image(self.folder / MEAN_STATMAPS)
+        maps = np.asarray(image.dataobj, np.float32)[self.output_mask]
+        return np.ascontiguousarray(maps.T)
+
+    def shapes(self) -> Shapes:
+        """Read the names and shapes of the network's state, not its values."""
+        return _weight_shapes(self.folder / WEIGHTS)
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Open a bundle after checking that it is whole and that its parts fit each other.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    UserError
+        If a file is missing or is not the one that the card names by its hash, or if card, weights, ROI
+        maps and masks do not fit each other or the grid of this software.
+    """
+    card = read_card(folder / "card.json")
+    check_card(card, folder)
+    _check_hashes(folder, card)
+    weights, rois = _weight_shapes(folder / WEIGHTS), load_image(folder / ROIS)
+    found = read_architecture(weights, str(folder / WEIGHTS))
+    if found != card.architecture:
+        raise _misfit(folder, f"the weights are of {found}, the card says {card.architecture}")
+    n_maps = rois.shape[3] if len(rois.shape) == 4 else 1
+    if n_maps != found.in_channels:
+        raise _misfit(folder, f"there are {n_maps} ROI maps for {found.in_channels} input channels")
+    if not MODEL_GRID.fits(Grid.of(rois.shape, rois.affine)):
+        raise _misfit(folder, f"{ROIS} has {Grid.of(rois.shape, rois.affine)}, the model {MODEL_GRID}")
+    if MEAN_STATMAPS in card.sha256:
+        _check_mean_statmaps(folder, len(card.contrasts))
+    return Bundle(folder, card, _read_mask(folder, BRAIN_MASK), _read_mask(folder, OUTPUT_MASK))
+
+
+def check_card(card: Card, folder: Path) -> None:
+    """Check that a card does not contradict itself and is of a kind that this version can compute.
+
+    Parameters
+    ----------
+    card : Card
+    folder : Path
+        Named in the error.
+
+    Raises
+    ------
+    UserError
+        A sentence for the first thing that does not fit.
+    """
+    shape, labels = card.architecture, [contrast.label for contrast in card.contrasts]
+    n_pairs = shape.in_channels * (shape.in_channels - 1) // 2
+    if card.grid != CardGrid():
+        raise _misfit(folder, f"the card's grid is {card.grid}; this version computes on {CardGrid()}")
+    if len(labels) != shape.out_channels:
+        raise _misfit(folder, f"{len(labels)} contrasts are named for {shape.out_channels} output channels")
+    if len(set(labels)) != len(labels) or not all(label.isascii() and label.isalnum() for label in labels):
+        raise _misfit(folder, "contrast labels must differ from each other and be letters and digits only")
+    if card.input_mask not in INPUT_MASKS:
+        raise _misfit(folder, f"input_mask is {card.input_mask!r}, it must be one of {INPUT_MASKS}")
+    if card.window_minutes is not None and not card.window_minutes > 0:
+        raise _misfit(folder, f"window_minutes is {card.window_minutes}, it must be more than 0 or null")
+    if card.calibration is not None:
+        _check_calibration(card, folder)
+    if card.mean_roi_connectome is not None and len(card.mean_roi_connectome) != n_pairs:
+        raise _misfit(
+            folder,
+            f"mean_roi_connectome has {len(card.mean_roi_connectome)} values, "
+            f"{shape.in_channels} ROIs have {n_pairs} pairs",
+        )
+
+
+def save_bundle(
+    folder: Path,
+    card: Card,
+    weights: Mapping[str, Array],
+    rois: Array | Path,
+    masks: tuple[Array | Path, Array | Path],
+    *,
+    mean_statmaps: Array | None = None,
+    overwrite: bool = False,
+) -> Bundle:
+    """Write a bundle, whole or not at all, and open it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it shall be; must not exist, unless it may be overwritten.
+    card : Card
+        Its hashes are replaced by those of the files.
+    weights : mapping of str to array
+        The network's state, under the published names.
+    rois : array of shape (n_rois, 76, 93, 78), or Path
+        ROI maps on the model's grid, or the file of another bundle, which is copied: connectomes name it by
+        its hash.
+    masks : tuple of two arrays of shape (76, 93, 78), or of Path
+        Brain mask and output mask, or files.
+    mean_statmaps : array of shape (n_contrasts, 76, 93, 78), or None
+        Mean of the measured maps of training people; a calibrated card needs it.
+    overwrite : bool
+        Whether to replace what is there, once the new one is whole.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    UserError
+        If the folder exists, or the parts do not fit each other; nothing is left behind.
+    """
+    from safetensors.numpy import save
+
+    if folder.exists() and not overwrite:
+        message = f"{folder}: exists already. Choose another folder, or remove it first."
+        raise UserError(message)
+    temporary = folder.with_name(f".{folder.name}.{place()}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        affine = np.array(MODEL_GRID.affine)
+        state = {key: np.asarray(value, order="C") for key, value in weights.items()}
+        (temporary / WEIGHTS).write_bytes(save(state))  # save_file would hide it from other users
+        for name, part in zip((ROIS, BRAIN_MASK, OUTPUT_MASK), (rois, *masks), strict=True):
+            if isinstance(part, Path):
+                shutil.copyfile(part, temporary / name)
+            elif name == ROIS:
+                save_nifti(temporary / name, np.moveaxis(part, 0, 3), affine)
+            else:
+                save_nifti(temporary / name, np.asarray(part) != 0, affine, dtype=np.uint8)
+        names = list(FILES)
+        if mean_statmaps is not None:
+            save_nifti(temporary / MEAN_STATMAPS, np.moveaxis(mean_statmaps, 0, 3), affine)
+            names.append(MEAN_STATMAPS)
+        card = replace(card, sha256={name: _sha256(temporary / name) for name in names})
+        (temporary / "card.json").write_text(card_text(card), "utf-8")
+        bundle = load_bundle(temporary)
+        if overwrite:
+            replace_folder(temporary, folder)
+        else:
+            temporary.rename(folder)
+    except OSError as error:
+        message = f"{folder}: the model cannot be written there ({error}). Choose a folder with space."
+        raise UserError(message) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return replace(bundle, folder=folder)
+
+
+def _check_calibration(card: Card, folder: Path) -> None:
+    weights = card.calibration or ()
+    if len(weights) != len(card.contrasts) or not all(0 <= weight <= 1 for weight in weights):
+        raise _misfit(
+            folder, f"calibration must be {len(card.contrasts)} weights from 0 to 1, one a contrast"
+        )
+    # A card that is about to be saved has no hashes yet.
+    if card.sha256 and MEAN_STATMAPS not in card.sha256:
+        raise _misfit(folder, f"the card is calibrated, but there is no {MEAN_STATMAPS}")
+
+
+def _check_mean_statmaps(folder: Path, n_contrasts: int) -> None:
+    image = load_image(folder / MEAN_STATMAPS)
+    found = Grid.of(image.shape, image.affine)
+    if image.shape[3:] != (n_contrasts,) or not MODEL_GRID.fits(found):
+        wanted = f"{n_contrasts} maps on {MODEL_GRID} are wanted"
+        raise _misfit(folder, f"{MEAN_STATMAPS} has {found} and {image.shape[3:]} maps, {wanted}")
+
+
+def _check_hashes(folder: Path, card: Card) -> None:
+    if sorted(set(card.sha256) - {MEAN_STATMAPS}) != sorted(FILES):
+        raise _misfit(folder, f"the card has hashes of {sorted(card.sha256)}, not of {sorted(FILES)}")
+    for name in card.sha256:
+        path = folder / name
+        if not path.is_file():
+            raise _misfit(folder, f"{name} is missing")
+        if _sha256(path) != card.sha256[name]:
+            raise _misfit(folder, f"{name} is not the file that the card names: its sha256 differs")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _weight_shapes(path: Path) -> Shapes:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        message = f"{path}: cannot be read as safetensors ({error}). Fetch or import the model again."
+        raise UserError(message) from error
+
+
+def _read_mask(folder: Path, name: str) -> NDArray[np.bool_]:
+    image = load_image(folder / name)
+    if len(image.shape) != 3 or not MODEL_GRID.fits(Grid.of(image.shape, image.affine)):
+        raise _misfit(folder, f"{name} has {Grid.of(image.shape, image.affine)}, the model {MODEL_GRID}")
+    mask: NDArray[np.bool_] = np.asarray(image.dataobj) != 0
+    if not mask.any():
+        raise _misfit(folder, f"{name} is empty")
+    return mask
+
+
+def _misfit(folder: Path, what: str) -> UserError:
+    return UserError(
+        f"{folder}: the parts of this model do not fit together: {what}.\nFetch or import the model again."
+    )

@@ -1,0 +1,1 @@
+"""The network on CPUs: convolutions at the needed voxels only."""

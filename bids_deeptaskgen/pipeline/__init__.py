@@ -1,0 +1,1 @@
+"""The processing of one participant, step by step, without nipype."""

@@ -1,0 +1,118 @@
+"""What a run would do, in words: the end of what ``--dry-run`` shows."""
+
+import shlex
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+
+from bids_deeptaskgen.bids.filenames import Entities, load_table
+from bids_deeptaskgen.bids.input.derivatives import raw_dataset
+from bids_deeptaskgen.bids.input.preflight import Preflight
+from bids_deeptaskgen.bids.output.completion import Maps
+from bids_deeptaskgen.bids.output.dataset_files import methods_sentences
+from bids_deeptaskgen.bids.output.results import read_results
+from bids_deeptaskgen.models.bundle import Bundle
+from bids_deeptaskgen.models.card import Card
+from bids_deeptaskgen.pipeline.write_maps import wanted_maps
+from bids_deeptaskgen.settings import ParticipantSettings, science_settings
+
+
+def describe_plan(
+    settings: ParticipantSettings, bundle: Bundle, settings_hash: str, rows: Sequence[Preflight]
+) -> str:
+    """Say how the maps would be made, in how many chunks, who is done and who is to do.
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+    bundle : Bundle
+        The model.
+    settings_hash : str
+        Of the settings and the model; maps of others count as not done.
+    rows : sequence of Preflight
+        Of everyone.
+
+    Returns
+    -------
+    str
+    """
+    cleaning, sampling = methods_sentences(science_settings(settings))
+    usable = sorted({row.subject for row in rows if not row.reason})
+    done = _done(settings, wanted_maps(settings, bundle), settings_hash, rows)
+    to_do = [subject for subject in usable if subject not in done]
+    n_chunks = ceil(len(usable) / settings.chunk_size)
+    lines = [
+        f"Cleaning: --nuisance-regressors {settings.nuisance_regressors}. {_one_line(cleaning)}",
+        f"Windows: {_windows(settings, bundle.card)}. {_one_line(sampling)}",
+        f"Chunks: {n_chunks} of up to {settings.chunk_size} people.",
+        f"Done already, unless their input has changed: {_people(sorted(done))}",
+        f"To do: {_people(to_do)}",
+        f"Nothing was computed (--dry-run); {len(to_do)} people would be done.",
+    ]
+    return "\n".join(lines)
+
+
+def rerun_command(root: Path, task: str, rows: Sequence[Preflight]) -> str:
+    """Write the fMRIPrep command that would make what some people lack; empty if nobody would be helped.
+
+    Parameters
+    ----------
+    root : Path
+        The derivatives.
+    task : str
+        Task of the wanted series.
+    rows : sequence of Preflight
+        Of everyone.
+
+    Returns
+    -------
+    str
+    """
+    lacking = sorted({row.subject for row in rows if row.wants_rerun})
+    if not lacking:
+        return ""
+    table = load_table("queries.json")
+    chosen = ["--participant-label", *lacking] if len(lacking) < len({row.subject for row in rows}) else []
+    words = ["fmriprep", str(raw_dataset(root) or "BIDS_DIR"), str(root), "participant", *chosen]
+    words += ["--task-id", task, "--output-spaces", table["output_spaces"]]
+    words += ["--level", "full"] if any(" --level full" in row.reason for row in rows) else []
+    return (
+        f"{len(lacking)} people would become usable by (with the -w of the first run, what is there is used "
+        f"again):\n  {shlex.join(words)}"
+    )
+
+
+def _done(
+    settings: ParticipantSettings, wanted: Maps, settings_hash: str, rows: Sequence[Preflight]
+) -> set[str]:
+    """Tell who has all their maps, by names and completion records; no input is opened for it."""
+    usable = [row for row in rows if not row.reason]
+    finished: dict[tuple[str, str | None], set[Entities]] = {}
+    subjects = sorted({row.subject for row in usable})
+    for result in read_results(settings.output_dir, subjects) if subjects else ():
+        if result.settings_hash == settings_hash and result.maps.cover(wanted):
+            finished.setdefault((result.subject, result.session), set()).add(result.entities)
+    left = {
+        row.subject
+        for row in usable
+        if not row.series(combine_runs=settings.combine_runs)
+        <= finished.get((row.subject, row.session), set())
+    }
+    return set(subjects) - left
+
+
+def _windows(settings: ParticipantSettings, card: Card) -> str:
+    if settings.n_windows != "auto":
+        return f"{settings.n_windows} of each run"
+    if card.window_minutes is None:
+        return "1 of each run (the model does not say on which length it was trained)"
+    return f"as many of each run as come nearest to {card.window_minutes:g} minutes"
+
+
+def _people(subjects: Sequence[str]) -> str:
+    listed = " ".join(f"sub-{subject}" for subject in subjects)
+    return f"{len(subjects)} people" + (f" ({listed})" if listed else "") + "."
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

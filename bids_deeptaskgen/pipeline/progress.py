@@ -1,0 +1,94 @@
+"""How far the people are: a bar on a terminal, plain lines in a log."""
+
+import logging
+import sys
+import threading
+from pathlib import Path
+
+from bids_deeptaskgen.pipeline.records import CONNECTED, Record, read_record
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+LOOK_EVERY_S = 0.5
+_WORDS = {
+    CONNECTED: "connectome made of {n_volumes_kept} of {n_volumes} volumes ({minutes_kept:.1f} minutes); the "
+    "cleaning leaves {n_residual_dof} degrees of freedom",
+    "done": "{n} maps written",
+    "present": "{n} maps are there already",
+    "failed": "failed: {reason}",
+    "crashed": "failed: {reason}",
+}
+
+
+class Watcher:
+    """Looks at the records of a run and says what is new.
+
+    It sees nothing but files, so it works with every plugin of nipype, on one machine or many.
+
+    Parameters
+    ----------
+    folder : Path
+        Where `records.note` writes.
+    n_people : int
+    """
+
+    def __init__(self, folder: Path, n_people: int) -> None:
+        self._folder = folder
+        self._n_people = n_people
+        self._seen: dict[Path, str] = {}
+        self._stamps: dict[Path, int] = {}
+        # Of each person begun, the sessions that wait; counted on the way, since people are many.
+        self._waiting: dict[str, int] = {}
+        self._n_over = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Look until told to stop, and once more."""
+        if not sys.stderr.isatty():
+            while not stop.wait(LOOK_EVERY_S):
+                self._log()
+            self._log()
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        # The console of the log, so that lines and bar do not write over each other.
+        with Progress(*columns) as progress:
+            connected = progress.add_task("connectomes", total=self._n_people)
+            finished = progress.add_task("maps", total=self._n_people)
+            while True:
+                last = stop.wait(LOOK_EVERY_S)
+                self._log()
+                progress.update(connected, completed=len(self._waiting))
+                progress.update(finished, completed=self._n_over)
+                if last:
+                    return
+
+    def _count(self, path: Path, status: str) -> None:
+        """Take in the new status of a session; a person is over when all begun sessions are."""
+        subject = path.stem.partition("_")[0]
+        before = self._waiting.get(subject)
+        now = (before or 0) + (status == CONNECTED) - (self._seen.get(path) == CONNECTED)
+        self._n_over += (now == 0) - (before == 0)
+        self._waiting[subject], self._seen[path] = now, status
+
+    def _log(self) -> None:
+        for path in sorted(self._folder.glob("*.json")):
+            if self._seen.get(path, CONNECTED) != CONNECTED:
+                # Who is over is not done again in this run.
+                continue
+            stamp = path.stat().st_mtime_ns
+            if self._stamps.get(path) == stamp:
+                continue
+            self._stamps[path] = stamp
+            record = read_record(path)
+            if self._seen.get(path) != record.status:
+                self._count(path, record.status)
+                self._say(record)
+
+    def _say(self, record: Record) -> None:
+        reason = record.reason.splitlines()[0] if record.reason else ""
+        facts = record.facts.get("metrics", {})
+        words = _WORDS[record.status].format(n=record.n_maps, reason=reason, **facts)
+        n_counted = len(self._waiting) if record.status == CONNECTED else self._n_over
+        level = logging.ERROR if record.failed else logging.INFO
+        logger.log(level, "%s: %s (%d of %d people)", record.name, words, n_counted, self._n_people)

@@ -1,0 +1,60 @@
+"""Pictures of maps."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bids_deeptaskgen.io.atomic import atomic_path
+
+# Axial slices in mm that show the hand area, the visual and the auditory cortex, and the cerebellum.
+SLICES_MM = (-30, -14, 0, 12, 26, 42, 58)
+ROW_INCHES = 2.4
+HEADING_INCHES = 0.5
+
+
+def draw_statmaps(path: Path, rows: Sequence[tuple[str, Path]], *, heading: str = "") -> None:
+    """Draw axial slices of maps below each other, on the template, all on one colour scale.
+
+    Left is on the left.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file to be written.
+    rows : sequence of (str, Path)
+        Title and image of each map.
+    heading : str
+        Above all of them.
+    """
+    import matplotlib as mpl
+
+    # No display is needed, and none may be asked for on a cluster.
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+    import nibabel as nib
+    import numpy as np
+    from nilearn.plotting import plot_stat_map
+
+    images = [nib.load(image) for _, image in rows]
+    values = np.abs(np.concatenate([image.get_fdata(dtype=np.float32).ravel() for image in images]))
+    limit = float(np.quantile(values[values > 0], 0.995)) if values.any() else 1.0
+    height = ROW_INCHES * len(rows) + HEADING_INCHES
+    figure = plt.figure(figsize=(13, height))
+    figure.text(0.5, 1 - 0.5 * HEADING_INCHES / height, heading, ha="center", va="center", fontsize=13)
+    for number, ((title, _), image) in enumerate(zip(rows, images, strict=True)):
+        top = 1 - (HEADING_INCHES + number * ROW_INCHES) / height
+        figure.text(0.01, top, title, va="top", fontsize=12)
+        plot_stat_map(
+            image,
+            # The title's line is left free above the slices.
+            axes=figure.add_axes((0.0, top - ROW_INCHES / height, 1.0, 0.86 * ROW_INCHES / height)),
+            display_mode="z",
+            cut_coords=SLICES_MM,
+            vmax=limit,
+            threshold=limit / 6,
+            # Otherwise a map without negative values would have colours of its own.
+            symmetric_cbar=True,
+            cmap="cold_hot",
+        )
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=90)
+    plt.close(figure)

@@ -1,0 +1,117 @@
+"""Settings as a TOML document: what each run leaves in its logs."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.settings import Settings
+from bids_deeptaskgen.settings.option import Declared, declared
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def to_toml(settings: Settings) -> str:
+    """Write settings as a TOML document that explains each of them.
+
+    Returns
+    -------
+    str
+        `from_toml` makes the same settings of it; a value that is not set is a comment.
+    """
+    lines = []
+    for one in declared(settings):
+        default = f"; default: {one.default_text}" if one.default_text else ""
+        lines.append(f"# {one.option.help}{f' ({one.option.unit})' if one.option.unit else ''}{default}")
+        value = getattr(settings, one.name)
+        lines += [f"# {one.name} is not set" if value is None else f"{one.name} = {_toml(one, value)}", ""]
+    return "\n".join(lines)
+
+
+def _toml(one: Declared, value: object) -> str:
+    if one.many and isinstance(value, tuple):
+        return "[" + ", ".join(_toml_text(one.show(item)) for item in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    plain = isinstance(value, (int, float)) and one.option.show is None
+    return repr(value) if plain else _toml_text(one.show(value))
+
+
+def _toml_text(text: str) -> str:
+    # JSON's escapes are legal TOML; only DEL must be escaped there and is not in JSON.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def from_toml(settings_class: type[AnySettings], text: str) -> AnySettings:
+    """Read what `to_toml` wrote, or a person did.
+
+    Parameters
+    ----------
+    settings_class : type
+        A class of this module.
+    text : str
+        TOML document with field names as keys; `_` and `-` are the same.
+
+    Raises
+    ------
+    UserError
+        If it is no TOML, has a key that is no setting, lacks one that must be given, or has a value that is
+        not legal.
+    """
+    given = values_of(settings_class, text)
+    missing = [one.flag for one in declared(settings_class) if one.required and one.name not in given]
+    if missing:
+        message = f"{', '.join(missing)}: must be given."
+        raise UserError(message)
+    return settings_class(**given)
+
+
+def values_of(settings_class: type[Settings], text: str) -> dict[str, Any]:
+    """Read what a TOML document says of some settings; see `from_toml`.
+
+    Returns
+    -------
+    dict
+        Field names to values that have not been looked at.
+    """
+    try:
+        given = {key.replace("-", "_"): value for key, value in tomllib.loads(text).items()}
+    except tomllib.TOMLDecodeError as reason:
+        message = f"The settings are not legal TOML: {reason}."
+        raise UserError(message) from reason
+    options = {one.name: one for one in declared(settings_class)}
+    unknown = sorted(set(given) - set(options))
+    if unknown:
+        message = f"{', '.join(unknown)}: no such setting; there are {', '.join(options)}."
+        raise UserError(message)
+    return given
+
+
+def read_config_file(settings_class: type[Settings], path: Path) -> dict[str, Any]:
+    """Read a settings file that the command line named.
+
+    Parameters
+    ----------
+    settings_class : type
+    path : Path
+        As `to_toml` writes it, or with some of its lines only.
+
+    Returns
+    -------
+    dict
+        As `values_of`.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read or has a key that is no setting.
+    """
+    try:
+        return values_of(settings_class, path.expanduser().read_text("utf-8-sig"))
+    except UserError as reason:
+        message = f"--config-file {path}: {reason}"
+        raise UserError(message) from reason
+    except (OSError, RuntimeError, UnicodeDecodeError) as reason:
+        message = f"--config-file {path}: can't be read ({reason})."
+        raise UserError(message) from reason

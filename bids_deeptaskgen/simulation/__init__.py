@@ -1,0 +1,1 @@
+"""Simulate participants: anatomy, resting state, confounds, task maps."""

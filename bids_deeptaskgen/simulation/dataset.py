@@ -1,0 +1,305 @@
+"""Simulated people written as a dataset of fMRIPrep 23, with the task maps that were measured in them."""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bids_deeptaskgen.bids.measured_maps import measured_folder
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.grid import OUTPUT_GRID, Array, Grid
+from bids_deeptaskgen.io.atomic import sweep_stale, write_json, write_text
+from bids_deeptaskgen.io.nifti_writer import nifti_header, save_nifti, to_stored, write_gzip
+from bids_deeptaskgen.models.contrasts import load_contrasts
+from bids_deeptaskgen.simulation.confounds import ConfoundSampler, confounds_table
+from bids_deeptaskgen.simulation.participant import (
+    Person,
+    simulate_person,
+    simulated_age_and_sex,
+)
+from bids_deeptaskgen.simulation.resting_state import RestRun, RestSettings
+
+LOG = logging.getLogger("bids_deeptaskgen")
+SPACE = "MNI152NLin6Asym"
+# A step of less than a hundredth of the noise that still reaches the brightest dummy volume.
+INT16_SLOPE = 0.75
+VOLUMES_PER_BLOCK = 16
+README = """Simulated data
+==============
+
+Nobody was measured. `deeptaskgen simulate` made these files for trying and testing software: resting-state
+runs in the layout of fMRIPrep 23.2, and below `derivatives/measured` the task maps of the same simulated
+people. They say nothing about brains.
+"""
+PARTICIPANTS = {
+    "age": {"Description": "Age of the simulated person; shapes nothing in the images.", "Units": "year"},
+    "sex": {
+        "Description": "Sex of the simulated person; shapes nothing in the images.",
+        "Levels": {"F": "female", "M": "male"},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """What is simulated.
+
+    Attributes
+    ----------
+    n_participants, n_sessions, n_runs : int
+        People, sessions of a person, resting-state runs of a session. Where there is one session or run,
+        names have no ``ses-`` or ``run-``.
+    rest : RestSettings
+        Length and artefacts of each run.
+    statmaps : bool
+        Write the measured task maps too.
+    dtype : str
+        ``float32``, or ``int16`` with a slope.
+    seed : int
+        Same seed, same bytes.
+    grid : Grid
+        Points of the 2 mm MNI152 grid, or every n-th of them.
+    """
+
+    n_participants: int
+    n_sessions: int
+    n_runs: int
+    rest: RestSettings
+    statmaps: bool
+    dtype: str
+    seed: int
+    grid: Grid
+
+
+def simulate_dataset(
+    out: Path,
+    *,
+    n_participants: int = 4,
+    n_volumes: int = 240,
+    t_r: float = 2.0,
+    n_runs: int = 1,
+    n_sessions: int = 1,
+    n_dummies: int = 0,
+    motion: float = 1.0,
+    drift: float = 1.0,
+    statmaps: bool = True,
+    dtype: str = "float32",
+    seed: int = 0,
+    grid: Grid = OUTPUT_GRID,
+) -> Path:
+    """Write people's resting-state runs as fMRIPrep 23 does, and their task maps.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the dataset: new, empty, or holding the same simulation. The measured task maps are a
+        dataset of their own in ``derivatives/measured`` below it.
+    n_participants, n_sessions, n_runs : int
+        People, sessions of a person, runs of a session.
+    n_volumes, t_r, n_dummies, motion, drift
+        See `RestSettings`.
+    statmaps : bool
+        Write the task maps too.
+    dtype : str
+        ``float32``, or ``int16`` with a slope.
+    seed : int
+        Same seed, same bytes. A person does not depend on how many others there are.
+    grid : Grid
+        TemplateFlow's res-02 grid; a coarser one with every n-th of its points makes a small dataset.
+
+    Returns
+    -------
+    Path
+        `out`.
+
+    Raises
+    ------
+    UserError
+        If the folder holds something else, or a run would be too short.
+    """
+    rest = RestSettings(n_volumes, t_r, n_dummies, motion, drift)
+    cohort = Cohort(n_participants, n_sessions, n_runs, rest, statmaps, dtype, seed, grid)
+    _write_descriptions(out, cohort)
+    for index in range(n_participants):
+        person = simulate_person(seed, index, grid=grid, margin=True)
+        for session in range(n_sessions):
+            _write_session(out, cohort, person, session)
+        LOG.info("sub-%s simulated (%d of %d).", _label(index), index + 1, n_participants)
+    return out
+
+
+def _label(index: int) -> str:
+    return f"{index + 1:02d}"
+
+
+def _resolution(grid: Grid) -> str:
+    return f"{grid.voxel_sizes_mm[0]:g}".replace(".", "p")
+
+
+def _write_descriptions(out: Path, cohort: Cohort) -> None:
+    """Write what describes the dataset, once it is sure that the folder holds nothing else."""
+    description = _description("Simulated resting-state fMRI", cohort)
+    _refuse_other_content(out, description)
+    sweep_stale(out)
+    write_json(out / "dataset_description.json", description)
+    write_text(out / "README", README)
+    write_json(out / "participants.json", PARTICIPANTS)
+    people = [simulated_age_and_sex(cohort.seed, index) for index in range(cohort.n_participants)]
+    rows = [f"sub-{_label(index)}\t{age}\t{sex}\n" for index, (age, sex) in enumerate(people)]
+    write_text(out / "participants.tsv", "participant_id\tage\tsex\n" + "".join(rows))
+    if cohort.statmaps:
+        measured = measured_folder(out)
+        about = _description("Simulated measured task maps", cohort)
+        write_json(measured / "dataset_description.json", about)
+        write_text(measured / ".bidsignore", "*_statmap.*\n")
+        res = _resolution(cohort.grid)
+        # One sidecar for all maps: BIDS lets it stand above the folders of the people.
+        write_json(
+            measured / f"space-{SPACE}_res-{res}_stat-z_desc-measured_statmap.json",
+            {
+                "Description": "Task map of a simulated person, with measurement noise; z-like units.",
+                "Resolution": _resolution_text(cohort.grid),
+                "SkullStripped": True,
+            },
+        )
+
+
+def _refuse_other_content(out: Path, description: dict[str, Any]) -> None:
+    """Go on only in a folder that is new, empty, or holds the same simulation."""
+    if not out.exists() or not any(out.iterdir()):
+        return
+    found = out / "dataset_description.json"
+    try:
+        same = json.loads(found.read_text("utf-8")) == description
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        msg = (
+            f"{out} is not empty, and what it holds is not the simulation asked for.\n"
+            "Choose a new folder, or remove this one if it is no longer needed."
+        )
+        raise UserError(msg)
+
+
+def _resolution_text(grid: Grid) -> str:
+    size = _resolution(grid)
+    if grid == OUTPUT_GRID:
+        return "TemplateFlow res-02 grid (2 x 2 x 2 mm)"
+    return f"Every n-th point of TemplateFlow's res-02 grid ({size} x {size} x {size} mm)"
+
+
+def _description(name: str, cohort: Cohort) -> dict[str, Any]:
+    """Describe a dataset: honest about being simulated, and about whose layout it has."""
+    try:
+        release = version("bids-deeptaskgen")
+    except PackageNotFoundError:
+        release = "unknown"
+    rest = cohort.rest
+    return {
+        "Name": name,
+        "BIDSVersion": "1.9.0",
+        "DatasetType": "derivative",
+        "License": "CC0",
+        "GeneratedBy": [
+            {
+                "Name": "bids-deeptaskgen simulate",
+                "Version": release,
+                "Description": "Simulated data: no person was measured.",
+            },
+            {"Name": "fMRIPrep", "Version": "23.2.0", "Description": "layout only: simulated data"},
+        ],
+        "Simulation": {
+            "NumberOfParticipants": cohort.n_participants,
+            "NumberOfSessions": cohort.n_sessions,
+            "NumberOfRuns": cohort.n_runs,
+            "NumberOfVolumes": rest.n_volumes,
+            "RepetitionTime": rest.t_r,
+            "NumberOfDummies": rest.n_dummies,
+            "MotionScale": rest.motion,
+            "DriftScale": rest.drift,
+            "TaskMaps": cohort.statmaps,
+            "DataType": cohort.dtype,
+            "Seed": cohort.seed,
+        },
+    }
+
+
+def _write_session(out: Path, cohort: Cohort, person: Person, session: int) -> None:
+    """Write the runs and the task maps of a person's session."""
+    entities = [("sub", _label(person.index))]
+    if cohort.n_sessions > 1:
+        entities.append(("ses", str(session + 1)))
+    folder = Path(*(f"{key}-{value}" for key, value in entities)) / "func"
+    stem = "_".join(f"{key}-{value}" for key, value in entities)
+    for number in range(cohort.n_runs):
+        run = person.rest_run(cohort.rest, session=session, run=number)
+        name = f"{stem}_task-rest" + (f"_run-{number + 1}" if cohort.n_runs > 1 else "")
+        _write_run(out / folder, name, run, cohort)
+    if cohort.statmaps:
+        _write_statmaps(measured_folder(out) / folder, stem, person, session)
+
+
+def _write_run(folder: Path, name: str, run: RestRun, cohort: Cohort) -> None:
+    """Write the volumes, the mask and the confounds of a run, each with its JSON."""
+    grid, t_r = cohort.grid, cohort.rest.t_r
+    in_space = f"{name}_space-{SPACE}_res-{_resolution(grid)}"
+    resolution = _resolution_text(grid)
+    sampler = ConfoundSampler(run.anatomy)
+    bold = folder / f"{in_space}_desc-preproc_bold.nii.gz"
+    write_gzip(bold, _bold_bytes(run, np.dtype(cohort.dtype).newbyteorder("<"), sampler))
+    write_json(
+        folder / f"{in_space}_desc-preproc_bold.json",
+        {
+            "RepetitionTime": t_r,
+            "SkullStripped": False,
+            "SliceTimingCorrected": False,
+            "TaskName": "rest",
+            "Resolution": resolution,
+        },
+    )
+    mask = np.zeros(grid.shape, np.uint8)
+    mask[run.anatomy.head] = run.mask
+    save_nifti(folder / f"{in_space}_desc-brain_mask.nii.gz", mask, grid.matrix, dtype=np.uint8)
+    write_json(
+        folder / f"{in_space}_desc-brain_mask.json",
+        {"Type": "Brain", "RawSources": [], "Resolution": resolution},
+    )
+    table, metadata = confounds_table(run, sampler.series())
+    text = table.to_csv(sep="\t", index=False, na_rep="n/a", float_format="%.10g", lineterminator="\n")
+    write_text(folder / f"{name}_desc-confounds_timeseries.tsv", text)
+    write_json(folder / f"{name}_desc-confounds_timeseries.json", metadata)
+
+
+def _bold_bytes(run: RestRun, dtype: np.dtype[Any], sampler: ConfoundSampler) -> Iterator[bytes | Array]:
+    """Yield a run as it lies in a NIfTI file, block by block; what passes by is sampled for the confounds."""
+    grid, settings = run.anatomy.grid, run.settings
+    slope = INT16_SLOPE if dtype.kind == "i" else None
+    shape = (*grid.shape, settings.n_volumes)
+    yield nifti_header(shape, grid.matrix, dtype, t_r=settings.t_r, slope=slope)
+    # In the file the first axis is the fastest.
+    i, j, k = np.nonzero(run.anatomy.head)
+    places = i + grid.shape[0] * (j + grid.shape[1] * k)
+    volumes = np.zeros((VOLUMES_PER_BLOCK, int(np.prod(grid.shape))), dtype)
+    for block in run.blocks(VOLUMES_PER_BLOCK):
+        sampler.add(block)
+        for volume, values in zip(volumes, to_stored(block, dtype, slope=slope), strict=False):
+            volume[places] = values
+        yield volumes[: len(block)]
+
+
+def _write_statmaps(folder: Path, stem: str, person: Person, session: int) -> None:
+    grid = person.anatomy.grid
+    volume = np.zeros(grid.shape, np.float32)
+    maps = person.statmaps(session=session)
+    for contrast, statmap in zip(load_contrasts(), maps, strict=True):
+        volume[person.anatomy.head] = statmap
+        name = (
+            f"{stem}_task-{contrast.task.lower()}_space-{SPACE}_res-{_resolution(grid)}"
+            f"_contrast-{contrast.label}_stat-z_desc-measured_statmap.nii.gz"
+        )
+        save_nifti(folder / name, volume, grid.matrix)

@@ -1,0 +1,1 @@
+"""Statistics of maps on arrays; numpy and scipy only."""

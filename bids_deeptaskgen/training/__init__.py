@@ -1,0 +1,1 @@
+"""Train and fine-tune networks; needs torch and Lightning."""

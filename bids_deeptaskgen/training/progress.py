@@ -1,0 +1,108 @@
+"""What is seen of a training: a line an epoch, a table, a bar on a terminal, and TensorBoard's events."""
+
+import logging
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, fields
+from pathlib import Path
+
+import numpy as np
+
+from bids_deeptaskgen.io.atomic import write_text
+from bids_deeptaskgen.training.fit import Epoch
+from bids_deeptaskgen.training.work_folder import EVENTS, LOG
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+Watch = Callable[[Epoch], None]
+
+
+def make_watch(folder: Path, n_epochs: int, *, tensorboard: bool) -> Watch:
+    """Make what is called after each epoch; `fit` tells it of those before a stop, too.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the training.
+    n_epochs : int
+    tensorboard : bool
+        Whether to write events, too.
+
+    Returns
+    -------
+    function of Epoch
+    """
+    lines: list[Epoch] = []
+    write_event: Watch = lambda _: None  # noqa: E731
+    if tensorboard:
+        from bids_deeptaskgen.training.tensorboard import event_writer
+
+        # A run that goes on is told of all epochs again.
+        shutil.rmtree(folder / EVENTS, ignore_errors=True)
+        write_event = event_writer(folder / EVENTS)
+
+    def watch(line: Epoch) -> None:
+        lines.append(line)
+        write_text(folder / LOG, csv_of(lines))
+        write_event(line)
+        logger.info("epoch %d of %d: %s", line.epoch, n_epochs, epoch_words(line))
+
+    return watch
+
+
+def epoch_words(line: Epoch) -> str:
+    """Say in words what an epoch came to."""
+    validated = ""
+    if np.isfinite(line.validation_loss):
+        validated = f", validation {line.validation_loss:.4f}, r {line.r:.3f}"
+    if np.isfinite(line.difference):
+        validated += f" ({line.difference:+.3f} above others')"
+    return (
+        f"loss {line.train_loss:.4f}{validated}; learning rate {line.learning_rate:g}, {line.seconds:.0f} s"
+    )
+
+
+def csv_of(lines: list[Epoch]) -> str:
+    """Write epochs as CSV, in all digits."""
+    rows = [[one.name for one in fields(Epoch)], *(map(repr, astuple(line)) for line in lines)]
+    return "".join(",".join(row) + "\n" for row in rows)
+
+
+class Bar:
+    """Counts the windows that were shown.
+
+    Parameters
+    ----------
+    show : function of int
+        Is told how many there have been.
+    n_per_epoch : int
+    """
+
+    def __init__(self, show: Callable[[int], None], n_per_epoch: int) -> None:
+        self._show, self._n_per_epoch, self._n = show, n_per_epoch, 0
+
+    def step(self, n: int = 1) -> None:
+        """Count windows of this epoch."""
+        self._n += n
+        self._show(self._n)
+
+    def end_epoch(self, line: Epoch) -> None:
+        """Count all windows up to the end of an epoch."""
+        self._n = line.epoch * self._n_per_epoch
+        self._show(self._n)
+
+
+@contextmanager
+def progress_bar(n_epochs: int, n_per_epoch: int) -> Iterator[Bar]:
+    """Show a bar on a terminal, and nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield Bar(lambda _: None, n_per_epoch)
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("training"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task("training", total=n_epochs * n_per_epoch)
+        yield Bar(lambda n: progress.update(task, completed=n), n_per_epoch)

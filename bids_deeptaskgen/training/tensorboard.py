@@ -1,0 +1,27 @@
+"""The log of a training as TensorBoard reads it."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from lightning.fabric.loggers.tensorboard import TensorBoardLogger
+
+from bids_deeptaskgen.training.fit import Epoch
+
+
+def event_writer(folder: Path) -> Callable[[Epoch], None]:
+    """Give a function that adds an epoch to the events of a folder, which is made.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If TensorBoard is not installed.
+    """
+    logger = TensorBoardLogger(folder.parent, name=folder.name, version="")
+
+    def write(line: Epoch) -> None:
+        values = {name: value for name, value in asdict(line).items() if name != "epoch"}
+        logger.log_metrics(values, step=line.epoch)
+        logger.save()
+
+    return write

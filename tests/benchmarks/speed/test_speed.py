@@ -1,0 +1,90 @@
+"""``python -m benchmarks.speed``: what it compares is the same thing, and what it tells can be read."""
+
+import gzip
+import json
+from functools import partial
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from benchmarks.speed import datasets as benchmark_people
+from benchmarks.speed import reading
+from benchmarks.speed.__main__ import main
+from benchmarks.speed.run import as_json, table
+from benchmarks.speed.timing import Comparison, Timing
+from bids_deeptaskgen.models.store import embedded_bundle
+from bids_deeptaskgen.simulation.random_model import random_bundle
+
+N_VOLUMES = 90
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("benchmark")
+
+
+@pytest.fixture(scope="module")
+def one_person(work):
+    return benchmark_people.one_person(work, "int16", N_VOLUMES)
+
+
+def test_the_plain_way_and_ours_give_the_same_connectome(one_person):
+    plain = reading._whole_array(one_person, embedded_bundle())()
+    ours = reading._connecting(one_person, embedded_bundle(), reading.AS_IT_IS, reading.ANY_LENGTH)()
+    assert np.abs(plain).max() > 0.5
+    np.testing.assert_allclose(ours, plain, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("reader", ["zlib_ng", "isal", "gzip"])
+def test_inflating_reads_all_bytes(one_person, reader):
+    bold = reading.bold_of(one_person)
+    with gzip.open(bold) as file:
+        assert reading._inflating(bold, reader)() == len(file.read())
+
+
+def test_a_lengthened_run_holds_its_volumes_several_times(work, one_person):
+    long = reading.lengthened(work, one_person, 3)
+    before, after = (nib.load(reading.bold_of(root)).dataobj for root in (one_person, long))
+    assert after.shape[3] == 3 * N_VOLUMES
+    np.testing.assert_array_equal(after[..., -1], before[..., -1])
+    np.testing.assert_array_equal(after[..., N_VOLUMES], before[..., 0])
+    connect = partial(reading._connecting, long, embedded_bundle())
+    assert connect(reading.AS_IT_IS, reading.ANY_LENGTH)().shape == (50, 235_375)
+
+
+def test_what_is_there_is_not_made_again(work):
+    folder = random_bundle(work / "model", fdim=4)
+    card = folder / "card.json"
+    written = card.stat().st_mtime_ns
+    assert random_bundle(folder, fdim=4) == folder
+    assert card.stat().st_mtime_ns == written
+
+
+def test_a_comparison_is_told_with_ratios_of_the_reference():
+    comparison = Comparison(
+        "sleeping", "long", {"long": [Timing(4, 0, 1)] * 3, "short": [Timing(1, 0, 2)] * 3}, {"beds": 2.0}
+    )
+    assert as_json(comparison)["ways"]["short"] == {
+        "wall_s": [1, 1, 1],
+        "cpu_s": [0, 0, 0],
+        "peak_gib": 2,
+        "ratio": 0.25,
+    }
+    assert "**sleeping** (beds 2)" in table(comparison)
+    assert "| short | 1.00 s | 0.00 s | 2.00 GiB | 0.25 |" in table(comparison)
+
+
+def test_the_verb_writes_a_table_and_numbers(tmp_path):
+    assert main([str(tmp_path), "--steps", "writing", "--n-repeats", "1"]) == 0
+    told = json.loads((tmp_path / "benchmark.json").read_text("utf-8"))
+    (writing,) = told["comparisons"]
+    assert writing["ways"].keys() == {"nibabel", "ours"}
+    assert 0.9 < writing["facts"]["size"] < 1.03
+    assert told["machine"]["cpus"] >= 1
+    assert "| ours |" in (tmp_path / "benchmark.md").read_text("utf-8")
+
+
+def test_a_step_that_is_not_known_is_refused(tmp_path, capsys):
+    assert main([str(tmp_path), "--steps", "thinking"]) == 2
+    assert "--steps" in capsys.readouterr().err

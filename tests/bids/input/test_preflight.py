@@ -1,0 +1,342 @@
+import os
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bids_deeptaskgen.bids.filenames import parse_name
+from bids_deeptaskgen.bids.input.preflight import preflight
+from bids_deeptaskgen.bids.input.query import Query, fits
+from tests.bids.trees import BOLD, SPACE, run, touch
+from tests.strategies import labels
+
+SHARED = Path(__file__).parents[4] / "shared" / "data" / "skeletons"
+RERUN = "re-run fMRIPrep with --output-spaces MNI152NLin6Asym:res-2"
+SKELETON = pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} is not on this machine")
+
+
+def func_of(root, *names):
+    for name in names:
+        touch(root / "sub-01" / "func" / f"sub-01_{name}")
+
+
+def only_row(root, query=None):
+    (row,) = preflight(root, query or Query())
+    return row
+
+
+@given(res=st.none() | labels())
+def test_any_spelling_of_the_resolution_is_a_candidate(res):
+    label = f"_res-{res}" if res else ""
+    assert fits(parse_name(f"sub-01_task-rest_{SPACE}{label}_desc-preproc_bold.nii.gz"), Query())
+
+
+@pytest.mark.parametrize("odd", ["echo-1", "part-phase", "part-imag", "part-real"])
+def test_single_echoes_and_phase_images_are_no_series(tmp_path, odd):
+    func_of(tmp_path, f"task-rest_{odd}_{BOLD}")
+    row = only_row(tmp_path)
+    assert row.bold_names == ()
+    assert "only single echoes or phase images" in row.reason
+    assert fits(parse_name(f"sub-01_task-rest_part-mag_{BOLD}"), Query())
+
+
+def test_a_row_names_what_fits_and_nothing_else(tmp_path):
+    run(tmp_path, "01", "task-rest_run-1")
+    run(tmp_path, "01", "task-nback")
+    row = only_row(tmp_path)
+    assert row.bold_names == (f"sub-01_task-rest_run-1_{BOLD}",)
+    assert row.reason == ""
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ([f"task-nback_{BOLD}", "task-motor_bold.json"], ["no task-rest", "tasks found: motor, nback"]),
+        ([], ["tasks found: none"]),
+        (
+            ["task-rest_space-MNI152NLin2009cAsym_res-2_desc-preproc_bold.nii.gz"],
+            [
+                "no desc-preproc BOLD",
+                "in space-MNI152NLin6Asym",
+                "spaces found: MNI152NLin2009cAsym)",
+                f"{RERUN} (or accept less exact maps with --allow-template-warp)",
+            ],
+        ),
+        (
+            [
+                "task-rest_space-T1w_desc-preproc_bold.nii.gz",
+                "task-rest_space-MNIPediatricAsym_cohort-2_desc-preproc_bold.nii.gz",
+            ],
+            ["spaces found: MNIPediatricAsym, T1w", RERUN],
+        ),
+        (
+            ["task-rest_desc-preproc_bold.nii.gz", "task-rest_space-T1w_desc-preproc_bold.nii.gz"],
+            ["only native space found: T1w, native", RERUN],
+        ),
+        (
+            [
+                "task-rest_space-fsLR_den-91k_bold.dtseries.nii",
+                "task-rest_hemi-L_space-fsaverage5_bold.func.gii",
+            ],
+            ["only surface or CIFTI series", RERUN],
+        ),
+        (
+            [
+                "task-rest_space-MNI152NLin2009cAsym_res-2_desc-preproc_bold.nii.gz",
+                f"task-rest_{SPACE}_desc-smoothAROMAnonaggr_bold.nii.gz",
+            ],
+            [
+                "spaces found: MNI152NLin2009cAsym)",
+                f"choose the cleaned series with --desc smoothAROMAnonaggr, or {RERUN}",
+            ],
+        ),
+        (
+            ["task-rest_space-MNI152NLin2009cAsym_desc-denoised_bold.nii.gz"],
+            ["desc found in other spaces: denoised", f"func; {RERUN}"],
+        ),
+        (
+            ["task-rest_desc-hmc_boldref.nii.gz", "task-rest_desc-brain_mask.nii.gz"],
+            ["--level minimal", f"{RERUN} --level full"],
+        ),
+        (
+            [f"task-rest_{SPACE}_desc-smoothAROMAnonaggr_bold.nii.gz"],
+            [
+                "desc found in that space: smoothAROMAnonaggr",
+                f"choose the cleaned series with --desc smoothAROMAnonaggr, or {RERUN}",
+            ],
+        ),
+        (
+            [f"task-rest_{SPACE}_desc-preproc_bold.json", f"task-rest_{SPACE}_desc-preproc_boldref.nii.gz"],
+            ["no series at all"],
+        ),
+    ],
+    ids=[
+        "task",
+        "empty",
+        "2009c",
+        "spaces",
+        "native",
+        "surface",
+        "aroma",
+        "cleaned elsewhere",
+        "minimal",
+        "desc",
+        "sidecar",
+    ],
+)
+def test_the_reason_says_what_was_found_where_and_what_to_do(tmp_path, names, words):
+    (tmp_path / "sub-01" / "func").mkdir(parents=True)
+    func_of(tmp_path, *names)
+    row = only_row(tmp_path)
+    assert row.bold_names == ()
+    assert str(tmp_path / "sub-01" / "func") in row.reason
+    assert [word for word in words if word not in row.reason] == []
+    assert "\n" not in row.reason
+
+
+def test_another_desc_is_not_asked_of_fmriprep(tmp_path):
+    run(tmp_path, "01")
+    row = only_row(tmp_path, Query(desc="denoised"))
+    assert "desc found in that space: preproc" in row.reason
+    assert "fMRIPrep" not in row.reason
+
+
+def test_runs_are_chosen_by_number(tmp_path):
+    run(tmp_path, "01", "task-rest_run-01")
+    run(tmp_path, "01", "task-rest_run-02")
+    assert only_row(tmp_path, Query(runs=("2",))).bold_names == (f"sub-01_task-rest_run-02_{BOLD}",)
+    row = only_row(tmp_path, Query(runs=("3",)))
+    assert "no run-3 of task-rest (runs found: 01, 02)" in row.reason
+
+
+def test_there_is_a_row_for_each_session_and_for_data_outside_of_sessions(tmp_path):
+    run(tmp_path, "01", session="pre")
+    (tmp_path / "sub-01" / "ses-post" / "anat").mkdir(parents=True)
+    run(tmp_path, "02")
+    rows = preflight(tmp_path, Query())
+    assert [(row.subject, row.session, bool(row.bold_names)) for row in rows] == [
+        ("01", "post", False),
+        ("01", "pre", True),
+        ("02", None, True),
+    ]
+    assert "no folder" in rows[0].reason
+    assert [row.name for row in rows] == ["sub-01 ses-post", "sub-01 ses-pre", "sub-02"]
+    run(tmp_path, "01")
+    assert [row.name for row in preflight(tmp_path, Query()) if row.bold_names] == [
+        "sub-01",
+        "sub-01 ses-pre",
+        "sub-02",
+    ]
+
+
+def test_only_sessions_that_are_asked_for_are_looked_up(tmp_path):
+    run(tmp_path, "01", session="pre")
+    run(tmp_path, "01", session="post")
+    run(tmp_path, "02", session="pre")
+    rows = preflight(tmp_path, Query(sessions=("post",)))
+    assert [(row.subject, row.session, bool(row.bold_names)) for row in rows] == [
+        ("01", "post", True),
+        ("02", None, False),
+    ]
+    assert "no ses-post" in rows[1].reason
+    assert "sessions found: pre" in rows[1].reason
+
+
+def test_people_who_are_asked_for_and_not_there_have_a_row_with_the_nearest_names(tmp_path):
+    run(tmp_path, "control01")
+    run(tmp_path, "patient01")
+    absent, present = preflight(tmp_path, Query(participants=("patient01", "contrl01")))
+    assert (present.subject, bool(present.bold_names)) == ("patient01", True)
+    assert absent.bold_names == ()
+    assert "2 participants found; nearest: control01" in absent.reason
+
+
+def test_a_folder_that_may_not_be_read_is_a_reason_and_the_others_are_looked_up(tmp_path, monkeypatch):
+    func = run(tmp_path, "01")
+    run(tmp_path, "02")
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path) == func:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    refused, other = preflight(tmp_path, Query())
+    assert refused.reason == f"{func} may not be read (Permission denied)"
+    assert other.bold_names
+
+
+def test_reports_files_and_links_at_the_top_are_told_from_people(tmp_path):
+    run(tmp_path / "real", "01")
+    top = tmp_path / "top"
+    touch(top / "sub-02.html")
+    touch(top / "sub-03")
+    (top / "sub-01").symlink_to(tmp_path / "real" / "sub-01")
+    assert [row.subject for row in preflight(top, Query()) if row.bold_names] == ["01"]
+    assert len(preflight(top, Query())) == 1
+
+
+@pytest.mark.parametrize("session", [None, "1"])
+def test_a_file_of_another_person_or_session_is_a_reason_to_refuse(tmp_path, session):
+    func = run(tmp_path, "01", session=session)
+    row = only_row(tmp_path)
+    assert row.bold_names
+    other = touch(func / f"sub-02_task-rest_{BOLD}")
+    row = only_row(tmp_path)
+    assert row.bold_names == ()
+    assert f"{func}: {other.name}: named as another person's" in row.reason
+    other.rename(func / f"sub-01_ses-2_task-rest_{BOLD}")
+    assert "sub-01_ses-2" in only_row(tmp_path).reason
+    (func / f"sub-01_ses-2_task-rest_{BOLD}").rename(func / f"sub-02_task-nback_{BOLD}")
+    assert only_row(tmp_path).reason == ""
+
+
+def test_twenty_thousand_people_who_are_asked_for_take_seconds(tmp_path, monkeypatch):
+    wanted = [f"{number:05d}" for number in range(20_000)]
+    monkeypatch.setattr("bids_deeptaskgen.bids.input.preflight.subject_folders", lambda root: wanted[:10_000])
+    monkeypatch.setattr("bids_deeptaskgen.bids.input.preflight._look_up", lambda *arguments: [])
+    start = time.perf_counter()
+    rows = preflight(tmp_path, Query(participants=tuple(wanted)))
+    assert time.perf_counter() - start < 10
+    assert len(rows) == 10_000
+    assert "nearest" in rows[0].reason
+    assert all("no folder sub-" in row.reason for row in rows)
+
+
+def test_a_thousand_people_take_seconds(tmp_path):
+    names = [f"task-rest_{BOLD}", "task-rest_desc-confounds_timeseries.tsv"]
+    for number in range(1000):
+        func = tmp_path / f"sub-{number:04d}" / "func"
+        func.mkdir(parents=True)
+        for name in names:
+            (func / f"sub-{number:04d}_{name}").touch()
+    start = time.perf_counter()
+    rows = preflight(tmp_path, Query())
+    assert time.perf_counter() - start < 5
+    assert sum(len(row.bold_names) for row in rows) == 1000
+
+
+@SKELETON
+def test_a_real_fmriprep_20_tree_is_read_as_it_is():
+    root = SHARED / "ds000001-fmriprep"
+    task = "balloonanalogrisktask"
+    reasons = {row.subject: row.reason for row in preflight(root, Query(task=task))}
+    assert len(reasons) == 4
+    assert "spaces found: MNI152NLin2009cAsym" in reasons["16"]
+    assert RERUN in reasons["16"]
+    assert "choose the cleaned series with --desc smoothAROMAnonaggr" in reasons["16"]
+    for other in (Query(task=task, space="MNI152NLin2009cAsym"), Query(task=task, desc="smoothAROMAnonaggr")):
+        assert {len(row.bold_names) for row in preflight(root, other)} == {3}
+
+
+@SKELETON
+@pytest.mark.parametrize(
+    ("filelist", "task", "found"),
+    [
+        ("ds005_outputs", "mixedgamblestask", "surface or CIFTI"),
+        ("ds005_fasttrack_outputs", "mixedgamblestask", "surface or CIFTI"),
+        ("ds054_outputs", "machinegame", "spaces found: MNI152NLin2009cAsym, T1w, native"),
+        ("ds210_outputs", "cuedSGT", "spaces found: MNI152NLin2009cAsym"),
+        ("ds005_partial_outputs", "mixedgamblestask", ""),
+    ],
+)
+def test_what_fmriprep_itself_lists_as_its_output_is_understood(tmp_path, filelist, task, found):
+    for line in (SHARED / "filelists" / f"{filelist}.txt").read_text("utf-8").split():
+        if "." in Path(line).name:
+            touch(tmp_path / line)
+    rows = preflight(tmp_path, Query(task=task))
+    assert rows
+    for row in rows:
+        assert bool(row.bold_names) == (not found)
+        assert found in row.reason
+
+
+def filtered(**allowed):
+    return Query(allowed=tuple((key, tuple(values)) for key, values in allowed.items()))
+
+
+def test_a_filter_chooses_by_entities_of_the_names(tmp_path):
+    names = [
+        f"task-rest_{part}{BOLD}" for part in ("", "acq-mb_", "acq-sb_dir-AP_run-01_", "acq-sb_dir-PA_run-2_")
+    ]
+    func_of(tmp_path, *names)
+
+    names.sort()
+
+    def chosen(**allowed):
+        return [
+            names.index(name.removeprefix("sub-01_"))
+            for name in only_row(tmp_path, filtered(**allowed)).bold_names
+        ]
+
+    mb, ap, pa, plain = range(4)
+    assert chosen() == [mb, ap, pa, plain]
+    assert chosen(acq=["mb"]) == [mb]
+    assert chosen(acq=[None]) == [plain]
+    assert chosen(acq=["*"]) == [mb, ap, pa]
+    assert chosen(acq=["sb", None]) == [ap, pa, plain]
+    assert chosen(run=["1"]) == [ap]
+    assert chosen(acq=["sb"], dir=["PA"]) == [pa]
+    reason = only_row(tmp_path, filtered(acq=["none"])).reason
+    assert "nothing of task-rest passes --bids-filter-file" in reason
+    assert "mend it or leave it out" in reason
+
+
+def test_a_filter_for_sessions_leaves_the_others_unusable(tmp_path):
+    for session in ("a", "b"):
+        run(tmp_path, "01", session=session)
+    rows = preflight(tmp_path, filtered(ses=["b"]))
+    assert [(row.session, bool(row.bold_names)) for row in rows] == [("a", False), ("b", True)]
+
+
+def test_series_of_the_other_template_are_taken_only_where_there_are_no_others(tmp_path):
+    other = BOLD.replace("MNI152NLin6Asym", "MNI152NLin2009cAsym")
+    func_of(tmp_path, f"task-rest_run-1_{BOLD}", f"task-rest_run-1_{other}", f"task-rest_run-2_{other}")
+    func_of(tmp_path / "only", f"task-rest_run-1_{other}")
+    opted_in = Query(fallback="MNI152NLin2009cAsym")
+    assert only_row(tmp_path, opted_in).bold_names == (f"sub-01_task-rest_run-1_{BOLD}",)
+    assert only_row(tmp_path / "only", opted_in).bold_names == (f"sub-01_task-rest_run-1_{other}",)
+    assert only_row(tmp_path / "only").bold_names == ()

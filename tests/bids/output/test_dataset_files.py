@@ -1,0 +1,182 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bids_deeptaskgen.bids.filenames import load_table
+from bids_deeptaskgen.bids.input.input_dataset import Located
+from bids_deeptaskgen.bids.output.dataset_files import (
+    dataset_settings_hash,
+    methods_sentences,
+    write_dataset_files,
+)
+from bids_deeptaskgen.settings import ParticipantSettings, science_settings
+from tests.bids.cards import card
+from tests.bids.trees import describe, run, touch
+
+ROOT = Path(__file__).parents[3]
+
+
+def science(**changes):
+    changes = {"nuisance_regressors": "acompcor"} | changes
+    return science_settings(ParticipantSettings("in", "out", **changes))
+
+
+def write(out, derivatives, **changes):
+    values = {
+        "version": "1.2.3",
+        "card": card(),
+        "settings": science(),
+        "settings_hash": "cd" * 32,
+        "versions": {"torch": "2.13.0", "numpy": "2.4.0"},
+    }
+    located = Located("fmriprep", derivatives.absolute(), "fmriprep")
+    write_dataset_files(out, located=located, **(values | changes))
+
+
+@pytest.fixture
+def derivatives(tmp_path):
+    folder = describe(tmp_path / "raw" / "derivatives" / "fmriprep")
+    run(folder, "01")
+    return folder
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_the_description_names_us_first_then_what_made_the_input(tmp_path, derivatives):
+    write(tmp_path / "out", derivatives)
+    description = json.loads((tmp_path / "out" / "dataset_description.json").read_text("utf-8"))
+    assert description["DatasetType"] == "derivative"
+    assert [entry["Name"] for entry in description["GeneratedBy"]] == ["bids_deeptaskgen", "fMRIPrep"]
+    assert [entry["Version"] for entry in description["GeneratedBy"]] == ["1.2.3", "23.2.0"]
+    assert description["DatasetLinks"] == {"fmriprep": derivatives.as_uri()}
+    assert {"Name", "BIDSVersion"} <= set(description)
+
+
+def test_the_settings_hash_is_read_back_and_none_where_there_is_no_dataset_of_ours(tmp_path, derivatives):
+    assert dataset_settings_hash(tmp_path / "out") is None
+    assert dataset_settings_hash(derivatives) is None
+    write(tmp_path / "out", derivatives)
+    assert dataset_settings_hash(tmp_path / "out") == "cd" * 32
+    describe(tmp_path / "out", DeepTaskGen="?")
+    assert dataset_settings_hash(tmp_path / "out") is None
+
+
+def test_the_second_time_nothing_is_written(tmp_path, derivatives):
+    out = tmp_path / "out"
+    write(out, derivatives)
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert set(before) == {
+        ".bidsignore",
+        "CITATION.md",
+        "README",
+        "dataset_description.json",
+        "descriptions.tsv",
+    }
+    write(out, derivatives)
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+
+def test_processes_that_write_at_once_leave_what_one_leaves(tmp_path, derivatives):
+    code = (
+        "import sys; from pathlib import Path; from tests.bids.output.test_dataset_files import write;"
+        "[write(Path(sys.argv[1]), Path(sys.argv[2])) for _ in range(20)]"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "many", derivatives]
+    processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(3)]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    write(tmp_path / "one", derivatives)
+    assert contents(tmp_path / "many") == contents(tmp_path / "one")
+
+
+def test_derivatives_without_a_description_are_described_all_the_same(tmp_path, derivatives):
+    (derivatives / "dataset_description.json").unlink()
+    write(tmp_path / "out", derivatives)
+    description = json.loads((tmp_path / "out" / "dataset_description.json").read_text("utf-8"))
+    assert [entry["Name"] for entry in description["GeneratedBy"]] == ["bids_deeptaskgen"]
+
+
+@pytest.mark.parametrize("place", ["derivatives", "raw", "named"])
+def test_the_table_of_participants_is_copied_from_where_it_is(tmp_path, derivatives, place):
+    named = tmp_path / "elsewhere"
+    folder = {"derivatives": derivatives, "raw": tmp_path / "raw", "named": named}[place]
+    touch(folder / "participants.tsv", "participant_id\tage\nsub-01\t33\n")
+    touch(folder / "participants.json", '{"age": {"Units": "year"}}')
+    write(tmp_path / "out", derivatives, bids_dir=named)
+    assert (tmp_path / "out" / "participants.tsv").read_text() == "participant_id\tage\nsub-01\t33\n"
+    assert (tmp_path / "out" / "participants.json").is_file()
+
+
+def test_the_citation_tells_the_method_the_model_and_the_versions(tmp_path, derivatives):
+    write(tmp_path / "out", derivatives, settings=science(nuisance_regressors="none"))
+    text = (tmp_path / "out" / "CITATION.md").read_text("utf-8")
+    for word in (
+        "bids_deeptaskgen 1.2.3",
+        "fMRIPrep 23.2.0",
+        "already cleaned",
+        '"tiny"',
+        "ab" * 32,
+        "47 contrast maps",
+        "not measurements",
+        "- numpy 2.4.0\n- torch 2.13.0",
+        "10.1038/s42003-025-09158-6",
+        "10.1038/s41592-018-0235-4",
+    ):
+        assert word in text
+    assert "$" not in text
+
+
+def test_what_is_not_for_science_says_so_in_readme_and_citation(tmp_path, derivatives):
+    write(tmp_path / "out", derivatives, card=card(for_science=False, notice="For trying the software."))
+    for name in ("README", "CITATION.md"):
+        assert "**For trying the software.**" in (tmp_path / "out" / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"nuisance_regressors": "acompcor"},
+            ["aCompCor", "1/128 Hz", "not in steady state", "No volumes were left out for motion"],
+        ),
+        ({"nuisance_regressors": "36P"}, ["36 parameters", "1/128 Hz", "run by run"]),
+        ({"nuisance_regressors": "aroma"}, ["Pruim et al. 2015"]),
+        ({"custom_confounds": "breathing"}, ["of the authors' own (breathing)"]),
+        ({"smoothing": 5.0}, ["kernel of 5 mm"]),
+        ({"nuisance_regressors": "none"}, ["already cleaned", "4 minutes", "60 residual"]),
+        ({"high_pass": 0.01}, ["cut-off 0.01 Hz"]),
+        ({"high_pass": 0}, ["No high-pass filter"]),
+        ({"dummy_scans": 4}, ["first 4 volumes"]),
+        ({"fd_threshold": 0.5}, ["above 0.5 mm", "Power et al. 2012"]),
+        ({"n_windows": 8}, ["cut into 8 windows"]),
+        ({"n_windows": "auto"}, ["near the length"]),
+        ({"combine_runs": False}, ["used by itself"]),
+        ({"input_mask": "gm"}, ["output mask only"]),
+    ],
+    ids=str,
+)
+def test_the_methods_text_says_what_the_settings_did(changes, words):
+    text = " ".join(methods_sentences(science(**changes)))
+    assert [word for word in words if word not in text] == []
+    assert "$" not in text
+
+
+def test_every_choice_of_every_setting_has_its_sentence():
+    table = load_table("methods.json")
+    fields = {one: ParticipantSettings.__dataclass_fields__[one] for one in ("input_mask",)}
+    for name, one in fields.items():
+        choices = one.metadata["option"].choices
+        assert set(table[name]) == set(choices)
+
+
+def test_what_the_validator_does_not_know_is_ignored_and_every_desc_is_explained(tmp_path, derivatives):
+    write(tmp_path / "out", derivatives)
+    ignored = (tmp_path / "out" / ".bidsignore").read_text("utf-8").split()
+    assert {"CITATION.md", "*_statmap.*", "*.html", "figures", "logs", "work", "group"} <= set(ignored)
+    rows = (tmp_path / "out" / "descriptions.tsv").read_text("utf-8").splitlines()
+    assert rows[0] == "desc_id\tdescription"
+    assert [row.split("\t")[0] for row in rows[1:3]] == ["desc-predicted", "desc-windowSD"]

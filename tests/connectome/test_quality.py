@@ -1,0 +1,97 @@
+"""The figures say what they are called, for data whose figures can be worked out by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from bids_deeptaskgen.connectome.quality import coverage_of_rois, quality_metrics, typicality
+from bids_deeptaskgen.connectome.session import PersonConnectome
+
+N_ROIS = 4
+GREY = np.array([True, True, True, False, False])
+
+
+def plan(n_volumes, n_kept, *, n_columns=2, minutes=1.0, n_residual_dof=10, fd_mm=None):
+    """What the figures read of a run."""
+    return SimpleNamespace(
+        series=SimpleNamespace(n_volumes=n_volumes),
+        kept=np.arange(n_kept),
+        regressors=SimpleNamespace(names=("a",) * n_columns),
+        minutes=minutes,
+        n_residual_dof=n_residual_dof,
+        fd_mm=None if fd_mm is None else np.array(fd_mm),
+    )
+
+
+def person(*runs, **changes):
+    values = {
+        "connectomes": np.zeros((1, N_ROIS, 5), np.float32),
+        "runs": runs,
+        "n_windows": 1,
+        "mean": np.ones(5),
+        "tsnr": np.array([10.0, 30.0, 50.0, 70.0, 90.0]),
+        "has_signal": np.array([True, True, False, True, False]),
+        "n_flat": 2,
+        "roi_connectome": np.eye(N_ROIS),
+    }
+    return PersonConnectome(**(values | changes))
+
+
+def test_counts_are_summed_over_runs_and_regressors_are_told_run_by_run():
+    runs = (
+        plan(100, 90, n_columns=8, minutes=2.5, n_residual_dof=80),
+        plan(50, 50, minutes=1.25, n_residual_dof=47),
+    )
+    got = quality_metrics(person(*runs), np.ones(N_ROIS), GREY)
+    wanted = {
+        "n_runs": 2,
+        "n_volumes": 150,
+        "n_volumes_kept": 140,
+        "minutes_kept": 3.75,
+        "n_regressors": [8, 2],
+        "n_residual_dof": 127,
+        "n_voxels_without_variance": 2,
+    }
+    assert {name: got[name] for name in wanted} == wanted
+
+
+def test_motion_is_over_all_volumes_of_all_runs_but_the_first_of_each_which_has_none():
+    runs = plan(3, 1, fd_mm=[99.0, 0.1, 0.3]), plan(2, 2, fd_mm=[99.0, 0.8]), plan(4, 4)
+    got = quality_metrics(person(*runs), np.ones(N_ROIS), GREY)
+    assert (got["fd_mean_mm"], got["fd_max_mm"]) == (0.4, 0.8)
+
+
+def test_what_cannot_be_had_is_none_and_not_zero():
+    got = quality_metrics(person(plan(3, 3), has_signal=np.zeros(5, bool)), np.zeros(N_ROIS), GREY)
+    names = ("fd_mean_mm", "fd_max_mm", "tsnr_median", "typicality")
+    assert [got[name] for name in names] == [None] * 4
+    assert got["coverage_grey_matter"] == 0
+
+
+def test_tsnr_and_coverage_are_of_grey_matter_with_signal():
+    got = quality_metrics(person(plan(3, 3)), np.array([0.9, 0.25, 1, 1]), GREY)
+    assert got["tsnr_median"] == 20
+    assert got["coverage_grey_matter"] == pytest.approx(2 / 3, abs=1e-6)
+    assert got["coverage_rois_min"] == 0.25
+
+
+def test_coverage_of_an_roi_is_the_share_of_its_weight():
+    weights = np.array([[1, 1, 2, 0, 0], [0, 0, 0, 1, 0]], np.float32)
+    covered = coverage_of_rois(weights, np.array([True, False, True, False, True]))
+    np.testing.assert_array_equal(covered, [0.75, 0])
+
+
+def test_typicality_is_the_correlation_of_the_pairs():
+    pairs = np.random.default_rng(0).standard_normal(6)
+    connectome = np.eye(N_ROIS)
+    connectome[np.triu_indices(N_ROIS, 1)] = pairs
+    # What is below the diagonal is not read.
+    assert typicality(connectome, tuple(2 * pairs + 1)) == 1
+    assert typicality(connectome, tuple(-pairs)) == -1
+    other = tuple(pairs[::-1])
+    assert typicality(connectome, other) == pytest.approx(np.corrcoef(pairs, other)[0, 1], abs=1e-5)
+    connectome[0, 1] = np.nan
+    assert typicality(connectome, other) is None
+    assert typicality(np.eye(N_ROIS), other) is None
+    assert typicality(connectome, None) is None

@@ -1,0 +1,52 @@
+"""Folding batch normalisation away."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bids_deeptaskgen.nn.batchnorm_folding import folded
+from bids_deeptaskgen.nn.unet import ResidualBlock
+from tests.bundles import TINY, tiny_network
+from tests.golden_files import NETWORKS, golden_input, golden_network
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last_3d])
+def test_folding_changes_nothing(name, memory_format):
+    network, x = golden_network(name)[0].eval(), golden_input()
+    fast = folded(network).to(memory_format=memory_format)
+    with torch.no_grad():
+        plain, output = network(x).numpy(), fast(x.to(memory_format=memory_format)).numpy()
+    assert np.abs(output - plain).max() < 1e-5 * plain.std()
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if "resunet" not in name])
+def test_a_folded_network_has_no_batch_normalisation_and_says_so(name):
+    fast = folded(golden_network(name)[0])
+    assert not any(isinstance(layer, torch.nn.BatchNorm3d) for layer in fast.modules())
+    assert not fast.config.batch_norm
+    assert not fast.training
+
+
+def test_of_a_residual_block_the_first_normalisation_stays():
+    network = tiny_network(replace(TINY, name="resunet", n_conv=3))
+    fast, x = folded(network), torch.randn(2, 3, 8, 9, 10)
+    blocks = [module for module in fast.modules() if isinstance(module, ResidualBlock)]
+    for block in blocks:
+        assert [isinstance(layer, torch.nn.BatchNorm3d) for layer in block.conv] == [True] + [False] * 6
+    assert len(blocks) == 5
+    assert fast.config == network.config
+    with torch.no_grad():
+        assert (fast(x) - network(x)).abs().max() < 1e-5 * network(x).std()
+
+
+def test_folding_leaves_the_network_as_it_was():
+    network, arrays = golden_network("attentionunet_L2_n2")
+    network.train()
+    folded(network)
+    assert network.training
+    assert network.config.batch_norm
+    for key, value in network.state_dict().items():
+        np.testing.assert_array_equal(value, arrays[f"sd/{key}"])

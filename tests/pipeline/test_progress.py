@@ -1,0 +1,58 @@
+"""What is said of how far the people are."""
+
+import logging
+import time
+from pathlib import Path
+
+import pytest
+
+from bids_deeptaskgen.io.atomic import write_json
+from bids_deeptaskgen.pipeline.progress import Watcher
+from bids_deeptaskgen.pipeline.records import CONNECTED, Record
+
+FACTS = {"metrics": {"n_volumes": 110, "n_volumes_kept": 108, "minutes_kept": 3.6, "n_residual_dof": 82}}
+
+
+def write(folder, subject, status, session=None):
+    record = Record(subject, session, status=status, facts=FACTS)
+    write_json(folder / f"{record.name.replace(' ', '_')}.json", record.as_json())
+
+
+@pytest.fixture
+def said(tmp_path, caplog):
+    """Looks at the records once more, and gives the lines that are new."""
+    watcher = Watcher(tmp_path, 2)
+
+    def look():
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "bids_deeptaskgen"):
+            watcher._log()
+        return [record.getMessage() for record in caplog.records]
+
+    return look
+
+
+def test_a_person_counts_as_over_when_all_their_sessions_are(tmp_path, said):
+    write(tmp_path, "01", CONNECTED, "a")
+    write(tmp_path, "01", CONNECTED, "b")
+    made = "connectome made of 108 of 110 volumes (3.6 minutes); the cleaning leaves 82 degrees of freedom"
+    assert said() == [f"sub-01 ses-{label}: {made} (1 of 2 people)" for label in "ab"]
+    write(tmp_path, "01", "done", "a")
+    write(tmp_path, "02", "failed")
+    assert said() == ["sub-01 ses-a: 0 maps written (0 of 2 people)", "sub-02: failed:  (1 of 2 people)"]
+    write(tmp_path, "01", "done", "b")
+    assert said() == ["sub-01 ses-b: 0 maps written (2 of 2 people)"]
+    assert said() == []
+
+
+def test_the_count_takes_no_longer_for_the_last_person_than_for_the_first(tmp_path, caplog):
+    caplog.set_level(logging.ERROR, "bids_deeptaskgen")
+    watcher = Watcher(tmp_path, 20_000)
+    start = time.perf_counter()
+    for status in (CONNECTED, "done"):
+        for number in range(20_000):
+            record = Record(f"{number}", status=status, facts=FACTS)
+            watcher._count(Path(f"sub-{number}.json"), status)
+            watcher._say(record)
+    assert time.perf_counter() - start < 10
+    assert watcher._n_over == 20_000

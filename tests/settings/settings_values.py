@@ -1,0 +1,140 @@
+"""Legal values for every field of every settings class."""
+
+from pathlib import Path
+
+from hypothesis import reject
+from hypothesis import strategies as st
+
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.settings import (
+    DemoSettings,
+    EvaluateSettings,
+    FinetuneSettings,
+    GroupSettings,
+    ModelsFetchSettings,
+    ModelsImportSettings,
+    ModelsInfoSettings,
+    ModelsListSettings,
+    ParticipantSettings,
+    PredictSettings,
+    Settings,
+    SimulateSettings,
+    TrainSettings,
+)
+from bids_deeptaskgen.settings.option import Declared, declared
+from bids_deeptaskgen.settings.value_types import AutoFloat, AutoInt, NamedPath
+
+# Each class with the values that must be given.
+REQUIRED: dict[type[Settings], dict[str, object]] = {
+    ParticipantSettings: {"bids_dir": "/data", "output_dir": "/out"},
+    GroupSettings: {"bids_dir": "/data", "output_dir": "/out"},
+    PredictSettings: {"bold": "/bold.nii.gz", "out": "/out"},
+    SimulateSettings: {"out": "/out"},
+    DemoSettings: {"out": "/out"},
+    EvaluateSettings: {"out": "/out", "predicted": (("mine", Path("/maps")),), "measured": "/measured"},
+    TrainSettings: {"out": "/out", "connectomes": "/maps", "statmaps": "/measured", "model": "mine"},
+    FinetuneSettings: {
+        "out": "/out",
+        "connectomes": "/maps",
+        "statmaps": "/measured",
+        "parent": "mine",
+        "strategy": "backbone",
+    },
+    ModelsInfoSettings: {"folder": "/model"},
+    ModelsListSettings: {},
+    ModelsFetchSettings: {"name": "hcp-ya"},
+    ModelsImportSettings: {"checkpoint": "/a.ckpt", "out": "/out", "rois": "/rois.nii.gz", "name": "mine"},
+}
+CLASSES = tuple(REQUIRED)
+
+# No surrogates (no UTF-8 has them), no NUL (no command line has it); quotes, escapes, DEL and what looks like
+# an option or a home are what could go wrong.
+texts = st.text(st.one_of(st.sampled_from("\"'\\=-~%#\n\t\x7f "), st.characters(exclude_categories=["Cs"])))
+texts = texts.map(lambda text: text.replace("\0", ""))
+paths = st.lists(texts.map(lambda text: text.replace("/", "")).filter(bool), min_size=1, max_size=3).map(
+    lambda parts: Path("/", *parts)
+)
+labels = st.text("0123456789abzABZ+", min_size=1, max_size=4)
+names = st.from_regex(r"[0-9A-Za-z][0-9A-Za-z_.\-]{0,8}", fullmatch=True)
+wholes = st.integers(0, 2**32 - 1)
+numbers = st.floats(min_value=0, allow_infinity=False)
+
+_BY_NAME: dict[str, st.SearchStrategy] = {
+    "verbose": st.integers(0, 3),
+    "task_id": labels,
+    "desc": labels,
+    "name": names,
+    "model": st.one_of(names, paths.map(str)),
+    "folder": st.one_of(names, paths.map(str)),
+    # Files that must be there; their own tests make them.
+    "bids_filter_file": st.none(),
+    "label": st.one_of(st.none(), labels),
+    "measured_session": st.one_of(st.none(), labels),
+    "retest_session": st.one_of(st.none(), labels),
+    "device": st.sampled_from(["auto", "cpu", "cuda", "cuda:0", "cuda:12"]),
+    "chunk_size": st.integers(1, 64),
+    "parent": st.one_of(names, paths.map(str)),
+    "validation_share": st.floats(0.01, 0.4),
+    "test_share": st.floats(0, 0.4),
+    "n_devices": st.sampled_from([1, 2]),
+    "n_nodes": st.sampled_from([1, 5]),
+    "batch_size": st.integers(1, 10).map(lambda number: 10 * number),
+    "high_pass": st.one_of(st.just("auto"), st.floats(0, 0.25)),
+    "mem": st.one_of(st.none(), st.floats(0.5, 1e6)),
+    # Apart, so that they seldom contradict each other.
+    "omp_nthreads": st.one_of(st.none(), st.integers(1, 8)),
+    "nprocs": st.one_of(st.none(), st.integers(8, 200)),
+    "predicted": st.lists(
+        st.tuples(names, paths), min_size=1, max_size=3, unique_by=lambda pair: pair[0]
+    ).map(tuple),
+    "derivatives": st.lists(st.tuples(names, paths), max_size=3, unique_by=lambda pair: pair[0]).map(tuple),
+}
+_BY_KIND: dict[object, st.SearchStrategy] = {
+    str: texts,
+    bool: st.booleans(),
+    int: wholes,
+    float: numbers,
+    Path: paths,
+    AutoInt: st.one_of(st.just("auto"), wholes),
+    AutoFloat: st.one_of(st.just("auto"), numbers),
+}
+
+
+def values_of(one: Declared) -> st.SearchStrategy:
+    """Legal values of one field, as the field holds them."""
+    if one.name == "contrasts":
+        return st.lists(texts, max_size=3, unique=True).map(tuple) if one.many else names
+    if one.name in _BY_NAME:
+        return _BY_NAME[one.name]
+    if one.option.choices:
+        choice = st.sampled_from(one.option.choices)
+        return st.lists(choice, max_size=3, unique=True).map(tuple) if one.many else choice
+    if one.many:
+        assert one.kind is not NamedPath
+        return st.lists(paths if one.kind is Path else labels, max_size=3, unique=True).map(tuple)
+    values = _BY_KIND[one.kind]
+    if one.option.check:
+        values = values.filter(one.option.check.holds)
+    return st.one_of(st.none(), values) if one.optional else values
+
+
+# Made once: making a strategy takes longer than drawing from it.
+_OF_CLASS = {each: [(one, values_of(one)) for one in declared(each)] for each in CLASSES}
+_coins = st.booleans()
+
+
+@st.composite
+def settings_of(draw: st.DrawFn, settings_class: type[Settings]) -> Settings:
+    """Legal settings, with any number of fields that differ from their defaults."""
+    given = {
+        one.name: draw(values) for one, values in _OF_CLASS[settings_class] if one.required or draw(_coins)
+    }
+    try:
+        return settings_class(**given)
+    except UserError:  # legal one by one, not together
+        reject()
+
+
+def settings_of_any_class() -> st.SearchStrategy:
+    """Legal settings of any command."""
+    return st.sampled_from(CLASSES).flatmap(settings_of)

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+from bids_deeptaskgen.stats.linear_model import LinearModel, winner_take_all
+from tests.golden_files import GOLDEN
+
+
+@pytest.fixture(scope="module")
+def golden():
+    with np.load(GOLDEN / "tavor.npz") as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="module")
+def fitted(golden):
+    model = LinearModel(golden["labels"].ravel(), 5, 3)
+    for rest, task in zip(golden["rest"], golden["task"], strict=True):
+        model.add(rest.reshape(5, -1), task.reshape(3, -1))
+    return model
+
+
+def small(seed=0, n_voxels=60):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(3, n_voxels)), rng.normal(size=(2, n_voxels)), np.arange(n_voxels) % 3
+
+
+def test_the_published_coefficients(golden, fitted):
+    np.testing.assert_allclose(fitted.coefficients, golden["coefs_mean"], atol=1e-12)
+    one = LinearModel(golden["labels"].ravel(), 5, 3)
+    one.add(golden["rest"][2].reshape(5, -1), golden["task"][2].reshape(3, -1))
+    np.testing.assert_allclose(one.coefficients, golden["coefs"][2], atol=1e-12)
+
+
+def test_the_published_prediction(golden, fitted):
+    found = fitted.predict(golden["test_rest"].reshape(5, -1))
+    np.testing.assert_allclose(found, golden["prediction"].reshape(3, -1), atol=1e-7)
+
+
+def test_what_is_linear_in_each_parcel_is_predicted_exactly():
+    rest, _, labels = small()
+    z = (rest - rest[:, labels == 1].mean(axis=1, keepdims=True)) / rest[:, labels == 1].std(
+        axis=1, keepdims=True
+    )
+    task = np.stack([2 + 3 * z[0] - z[2], z[1]])
+    model = LinearModel(labels, 3, 2)
+    model.add(rest, task)
+    np.testing.assert_allclose(model.predict(rest)[:, labels == 1], task[:, labels == 1], atol=1e-6)
+    np.testing.assert_allclose(model.coefficients[0, 0], [2, 3, 0, -1], atol=1e-12)
+
+
+def test_gain_and_offset_of_connectivity_do_not_matter():
+    rest, task, labels = small()
+    model = LinearModel(labels, 3, 2)
+    model.add(rest, task)
+    np.testing.assert_allclose(model.predict(5 * rest - 2), model.predict(rest), atol=1e-6)
+
+
+def test_voxels_of_no_parcel_are_zero_and_a_label_without_voxels_is_no_fault():
+    rest, task, labels = small()
+    model = LinearModel(np.where(labels == 1, 3, labels), 3, 2)
+    model.add(rest, task)
+    assert (model.predict(rest)[:, labels == 0] == 0).all()
+    assert np.isfinite(model.predict(rest)).all()
+
+
+def test_a_constant_column_has_no_weight():
+    rest, task, labels = small()
+    rest[1] = 0.25
+    model = LinearModel(labels, 3, 2)
+    model.add(rest, task)
+    np.testing.assert_allclose(model.coefficients[..., 2], 0, atol=1e-12)
+
+
+def test_a_person_without_a_contrast_counts_for_the_others_only():
+    rest, task, labels = small()
+    half, whole = LinearModel(labels, 3, 2), LinearModel(labels, 3, 2)
+    whole.add(rest, task)
+    other = small(1)
+    half.add(rest, task)
+    half.add(other[0], np.stack([other[1][0], np.full(60, np.nan)]))
+    np.testing.assert_array_equal(half.n_people, [2, 1])
+    np.testing.assert_allclose(half.coefficients[1], whole.coefficients[1])
+    assert not np.allclose(half.coefficients[0], whole.coefficients[0])
+
+
+def test_a_contrast_that_nobody_has_is_not_predicted():
+    rest, task, labels = small()
+    model = LinearModel(labels, 3, 2)
+    model.add(rest, np.stack([task[0], np.full(60, np.nan)]))
+    assert np.isnan(model.predict(rest)[1, labels > 0]).all()
+    assert np.isfinite(model.predict(rest)[0]).all()
+
+
+def test_the_largest_map_wins_and_voxels_without_any_have_no_parcel():
+    rois = np.array([[1.0, 0, 0, -1], [0.5, 2, 0, -2]])
+    np.testing.assert_array_equal(winner_take_all(rois), [1, 2, 0, 0])
+
+
+def test_voxels_without_a_value_are_left_out_and_do_not_take_the_person_along():
+    rng = np.random.default_rng(3)
+    labels = np.repeat([1, 2], 40)
+    connectome = rng.normal(size=(3, 80))
+    maps = rng.normal(size=(2, 80))
+    maps[0, [5, 50]] = np.nan
+    maps[1, 40:65] = np.nan
+    model = LinearModel(labels, 3, 2)
+    model.add(connectome, maps)
+    for contrast, parcel, lacking in ((0, 0, 5), (0, 1, 50)):
+        voxels = np.setdiff1d(np.flatnonzero(labels == parcel + 1), [lacking])
+        inside = connectome[:, voxels].T
+        design = np.column_stack([np.ones(len(voxels)), (inside - inside.mean(axis=0)) / inside.std(axis=0)])
+        expected = np.linalg.lstsq(design, maps[contrast, voxels], rcond=None)[0]
+        np.testing.assert_allclose(model.coefficients[contrast, parcel], expected, atol=1e-10)
+    # 15 of 40 voxels are too few.
+    assert np.isnan(model.coefficients[1, 1]).all()
+    assert np.isfinite(model.coefficients[1, 0]).all()
+    assert model.n_people.tolist() == [1, 1]

@@ -1,0 +1,98 @@
+"""Fits in processes of their own: ``python -m tests.training.run_fit (killed | lost | two) FOLDER``."""
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from bids_deeptaskgen.nn.inference import set_threads
+from bids_deeptaskgen.training.devices import is_lost_process, make_fabric
+from bids_deeptaskgen.training.fit import _Run, fit
+from tests.training.people import (
+    NETWORK,
+    PEOPLE,
+    SETTINGS,
+    VALIDATION,
+    RandomPerson,
+    fitted,
+    in_float64,
+    new_module,
+)
+
+PLAIN = replace(NETWORK, batch_norm=False)
+# Six people of whom one lacks a contrast and one has nothing, in one step.
+STEP = [*PEOPLE[:4], RandomPerson("half", lacks=(1,)), RandomPerson("nothing", lacks=(0, 1))]
+# Three batches, which two processes cannot share evenly.
+WATCHED = [*VALIDATION, RandomPerson("sub-v3"), RandomPerson("sub-v4", lacks=(0,))]
+
+
+def killed(folder):
+    """Fit, and be killed amid the writing of the third epoch's state."""
+    write, n_written = Path.write_bytes, 0
+
+    def write_or_die(path, content):
+        nonlocal n_written
+        n_written += 1
+        if n_written == 3:
+            write(path, content[: len(content) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return write(path, content)
+
+    Path.write_bytes = write_or_die
+    fitted(replace(SETTINGS, n_epochs=5), folder=folder)
+
+
+def first_step(fabric, module, people):
+    """Take a step with everybody; its loss, and the gradients by parameter."""
+    loss = _Run(fabric, module, replace(SETTINGS, batch_size=len(people))).train(0, people)
+    return loss, {name: value.grad.clone() for name, value in module.network.named_parameters()}
+
+
+def results(fabric):
+    """Do the same whatever the number of processes is."""
+    loss, gradients = first_step(fabric, new_module(PLAIN), STEP)
+    exact_loss, exact_gradients = first_step(fabric, new_module(PLAIN).double(), in_float64(STEP))
+    # The last step has one person, who is fewer than the processes.
+    whole = fit(fabric, new_module(PLAIN), PEOPLE, WATCHED, SETTINGS)
+    own = torch.arange(6.0).view(6, 1)[fabric.global_rank :: fabric.world_size].requires_grad_()
+    gathered = _Run(fabric, new_module(PLAIN), SETTINGS)._gathered(own)
+    (gathered[:, 0] ** 2).sum().backward()
+    normed = fit(fabric, new_module(), PEOPLE, WATCHED, SETTINGS)
+    return {
+        "loss": loss,
+        "gradients": gradients,
+        "exact_loss": exact_loss,
+        "exact_gradients": exact_gradients,
+        "log": [vars(line) for line in whole.log],
+        "last": whole.last,
+        "gathered": gathered.detach(),
+        "gathered_gradient": own.grad,
+        "normed_log": [vars(line) for line in normed.log],
+        "normed": normed.last,
+    }
+
+
+def lost(folder):
+    """Wait for a process that has ended, and keep what is known of that."""
+    fabric = make_fabric("cpu", n_devices=2)
+    fabric.barrier()
+    if fabric.global_rank:
+        os._exit(3)
+    try:
+        fabric.barrier()
+    except RuntimeError as error:
+        (folder / "lost.txt").write_text(f"{is_lost_process(error)}: {type(error)} {error}")
+
+
+def two(folder):
+    """Fit in two processes, and keep what each has; the second one is started by the first."""
+    fabric = make_fabric("cpu", n_devices=2)
+    torch.save(results(fabric), folder / f"{fabric.global_rank}.pt")
+
+
+if __name__ == "__main__":
+    set_threads(1)
+    {"killed": killed, "lost": lost, "two": two}[sys.argv[1]](Path(sys.argv[2]))

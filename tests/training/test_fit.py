@@ -1,0 +1,337 @@
+"""A fit is the published one; stopping it or sharing it among processes changes nothing."""
+
+import resource
+import signal
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+import torch
+
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.training.devices import make_fabric
+from bids_deeptaskgen.training.fit import STATE, FitSettings, fit
+from bids_deeptaskgen.training.losses import LossSettings
+from bids_deeptaskgen.training.masked_unet import MaskedUNet
+from bids_deeptaskgen.training.sampling import epoch_order, window_of
+from bids_deeptaskgen.training.validation import batch_scores, predict_person
+from tests.golden_files import golden_arrays, network_of, part
+from tests.training.fit_scripts import run_script, same_states
+from tests.training.people import (
+    NETWORK,
+    PEOPLE,
+    SETTINGS,
+    VALIDATION,
+    RandomPerson,
+    fitted,
+    in_float64,
+    new_module,
+    without_seconds,
+)
+from tests.training.run_fit import PLAIN, first_step
+
+NOBODY_MEASURED = [RandomPerson(name, lacks=(0, 1)) for name in ("x", "y")]
+
+
+@dataclass(frozen=True)
+class StoredPerson:
+    """A person with one window, as arrays."""
+
+    name: str
+    own_connectome: np.ndarray
+    own_statmaps: np.ndarray
+    n_windows: int = 1
+
+    def connectome(self, window):  # noqa: ARG002 - there is but one
+        """Give (n_rois, n_brain_voxels)."""
+        return self.own_connectome
+
+    def statmaps(self):
+        """Give (n_contrasts, n_output_voxels)."""
+        return self.own_statmaps
+
+
+def test_three_steps_are_the_published_ones():
+    golden, losses = golden_arrays("train_steps"), golden_arrays("losses")
+    inside = losses["mask"] > 0
+    names = ["a", "b", "c"]
+    people = [
+        StoredPerson(name, x.reshape(len(x), -1), maps[:, inside])
+        for name, x, maps in zip(names, golden["input"], losses["target"], strict=True)
+    ]
+    # The published steps have the people in one order; the contrast loss depends on it.
+    seed = next(
+        one for one in range(10_000) if all(epoch_order(one, k, names) == [0, 1, 2] for k in range(3))
+    )
+    module = MaskedUNet(network_of(part(golden, "sd0/")), np.ones_like(inside), inside)
+    settings = FitSettings(n_epochs=3, batch_size=3, schedule="constant", seed=seed)
+    found = fitted(settings, people, [], module)
+    np.testing.assert_allclose([line.train_loss for line in found.log], golden["losses"], rtol=1e-6)
+    # See test_losses: these have nothing but rounding for a gradient, or follow what has.
+    idle = (".conv.0.bias", ".running_mean")
+    after = {key: value for key, value in part(golden, "sd3/").items() if not key.endswith(idle)}
+    assert len(after) == len(found.last) - 10
+    for key, value in after.items():
+        np.testing.assert_allclose(found.last[key], value, rtol=0, atol=1e-6, err_msg=key)
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "constant"])
+@pytest.mark.parametrize("n_done", [1, 3])
+def test_a_fit_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, schedule, n_done):
+    settings = replace(SETTINGS, n_epochs=4, schedule=schedule)
+    whole = fitted(settings)
+    fitted(replace(settings, n_epochs=n_done), folder=tmp_path)
+    told = []
+    # The first weights are not needed any more.
+    resumed = fitted(settings, module=new_module(seed=9), folder=tmp_path, watch=told.append)
+    assert without_seconds(resumed.log) == without_seconds(whole.log)
+    assert told == list(resumed.log)
+    assert resumed.best_epoch == whole.best_epoch
+    assert same_states(resumed.last, whole.last)
+    assert same_states(resumed.best, whole.best)
+
+
+def test_a_fit_that_is_over_is_not_done_again(tmp_path):
+    first = fitted(folder=tmp_path)
+    again = fitted(module=new_module(seed=9), people=[RandomPerson("other")], folder=tmp_path)
+    assert again.log == first.log
+    assert same_states(again.last, first.last)
+
+
+def test_a_fit_that_is_killed_while_it_writes_goes_on_from_the_epoch_before(tmp_path):
+    process = run_script("killed", tmp_path)
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    assert len(list(tmp_path.glob(".*.tmp"))) == 1
+    assert len(torch.load(tmp_path / STATE, weights_only=True)["log"]) == 2
+    settings = replace(SETTINGS, n_epochs=5)
+    resumed, whole = fitted(settings, folder=tmp_path), fitted(settings)
+    assert without_seconds(resumed.log) == without_seconds(whole.log)
+    assert same_states(resumed.last, whole.last)
+    assert same_states(resumed.best, whole.best)
+
+
+def test_a_disk_that_is_full_leaves_the_state_of_the_epoch_before(tmp_path):
+    fitted(replace(SETTINGS, n_epochs=1), folder=tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            fitted(folder=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.filename == str(tmp_path / STATE)
+    assert [path.name for path in tmp_path.iterdir()] == [STATE]
+    assert without_seconds(fitted(folder=tmp_path).log) == without_seconds(fitted().log)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seed": 1}, {"loss": LossSettings("mse")}, {"n_epochs": 1}, {"strategy": "backbone"}]
+)
+def test_what_another_fit_has_left_is_not_gone_on_with(tmp_path, changes):
+    fitted(folder=tmp_path)
+    with pytest.raises(UserError, match=r"state\.pt: is the state after 2 epochs of a training with"):
+        fitted(replace(SETTINGS, **changes), folder=tmp_path)
+
+
+def test_a_cosine_is_not_made_longer_afterwards(tmp_path):
+    fitted(replace(SETTINGS, schedule="cosine"), folder=tmp_path)
+    with pytest.raises(UserError, match="Choose another folder, or the same settings"):
+        fitted(replace(SETTINGS, schedule="cosine", n_epochs=3), folder=tmp_path)
+
+
+@dataclass(frozen=True)
+class WatchedPerson(RandomPerson):
+    """Notes which windows are read."""
+
+    read: list = field(default_factory=list)
+
+    def connectome(self, window):
+        """Give (n_rois, n_brain_voxels)."""
+        self.read.append((self.name, window))
+        return super().connectome(window)
+
+
+def test_an_epoch_shows_everybody_once_in_drawn_order_by_a_drawn_window_and_validates_on_all():
+    read = []
+    people, validation = (
+        [WatchedPerson(f"sub-{kind}{number}", 4, read=read) for number in range(n)]
+        for kind, n in (("t", 5), ("v", 3))
+    )
+    fitted(people=people, validation=validation)
+    names = [person.name for person in people]
+    wanted = []
+    for epoch in range(2):
+        order = [names[one] for one in epoch_order(SETTINGS.seed, epoch, names)]
+        wanted += [(name, window_of(SETTINGS.seed, epoch, name, 4)) for name in order]
+        wanted += [(person.name, window) for person in validation for window in range(4)]
+    assert read == wanted
+
+
+def test_a_person_without_maps_teaches_nothing():
+    settings = replace(SETTINGS, n_epochs=1, schedule="constant")
+    # In float64, since Adam makes a whole step of a gradient that is nothing but float32's rounding.
+    alone, beside = (
+        fitted(settings, in_float64(people), [], new_module(PLAIN).double())
+        for people in (PEOPLE[:1], [PEOPLE[0], NOBODY_MEASURED[0]])
+    )
+    assert beside.log[0].train_loss == pytest.approx(alone.log[0].train_loss, rel=1e-14)
+    for name, value in alone.last.items():
+        torch.testing.assert_close(beside.last[name], value, rtol=0, atol=1e-9, msg=name)
+    nothing = fitted(settings, NOBODY_MEASURED, [], new_module(PLAIN))
+    assert nothing.log[0].train_loss == 0
+    assert same_states(nothing.last, new_module(PLAIN).network.state_dict())
+
+
+def test_contrasts_that_people_lack_are_left_out():
+    people = [*PEOPLE[:3], RandomPerson("a", lacks=(0,)), *NOBODY_MEASURED]
+    found = fitted(people=people, validation=people)
+    for line in found.log:
+        assert np.isfinite([line.train_loss, line.validation_loss, line.r, line.difference]).all()
+    assert all(value.isfinite().all() for value in found.last.values())
+
+
+def test_a_person_alone_can_be_trained_and_validated_on():
+    log = fitted(people=PEOPLE[:1], validation=VALIDATION[:1]).log
+    assert np.isfinite([[line.train_loss, line.validation_loss, line.r] for line in log]).all()
+    assert np.isnan([line.difference for line in log]).all()
+
+
+def test_fitting_teaches_the_maps():
+    log = fitted(replace(SETTINGS, n_epochs=25, learning_rate=0.03)).log
+    assert log[-1].train_loss < 0.7 * log[0].train_loss
+    assert log[-1].r > 0.5
+    assert log[-1].difference > 0.3
+
+
+@pytest.mark.parametrize("n_done", [13, 8])
+def test_the_rate_falls_to_a_tenth_after_ten_epochs_without_gain_stopped_or_not(tmp_path, n_done):
+    # So small a rate changes next to nothing, and without batch normalisation nothing else does.
+    settings = replace(SETTINGS, n_epochs=13, learning_rate=1e-7)
+    for n_epochs in (n_done, 13):
+        one = replace(settings, n_epochs=n_epochs)
+        log = fitted(one, PEOPLE[:2], VALIDATION[:1], new_module(PLAIN), folder=tmp_path).log
+    assert [line.learning_rate for line in log] == pytest.approx([1e-7] * 12 + [1e-8], rel=1e-9)
+
+
+def test_a_cosine_ends_at_nothing_and_a_constant_rate_stays():
+    rates = {
+        schedule: [
+            line.learning_rate for line in fitted(replace(SETTINGS, n_epochs=4, schedule=schedule)).log
+        ]
+        for schedule in ("cosine", "constant")
+    }
+    assert rates["cosine"] == pytest.approx([0.01 * (1 + np.cos(np.pi * k / 4)) / 2 for k in range(4)])
+    assert rates["constant"] == [0.01] * 4
+
+
+def states_of(**changes):
+    """Fit, and keep the state after each epoch."""
+    module, states = new_module(), []
+
+    def watch(_):
+        states.append({key: value.clone() for key, value in module.network.state_dict().items()})
+
+    settings = replace(SETTINGS, n_epochs=6, learning_rate=0.03)
+    return fitted(settings, module=module, watch=watch, **changes), states
+
+
+@dataclass(frozen=True)
+class FicklePerson(RandomPerson):
+    """Has maps of the other sign from the fourth time on that they are asked for."""
+
+    asked: list = field(default_factory=list)
+
+    def statmaps(self):
+        """Give (n_contrasts, n_output_voxels)."""
+        self.asked.append(None)
+        return super().statmaps() * (1 if len(self.asked) <= 3 else -1)
+
+
+def test_the_best_state_is_that_of_the_highest_r():
+    found, states = states_of(validation=[FicklePerson("sub-v0", 3)])
+    best = int(np.argmax([line.r for line in found.log]))
+    assert 0 < best < 3
+    assert found.best_epoch == found.log[best].epoch == best + 1
+    assert same_states(found.best, states[best])
+    assert same_states(found.last, states[-1])
+    assert not same_states(found.best, found.last)
+
+
+def test_a_best_state_from_before_a_stop_remains_the_best(tmp_path):
+    validation = [FicklePerson("sub-v0", 3)]
+    before = fitted(replace(SETTINGS, n_epochs=4), validation=validation, folder=tmp_path)
+    after = fitted(replace(SETTINGS, n_epochs=6), validation=validation, folder=tmp_path)
+    assert after.best_epoch == before.best_epoch < 4
+    assert same_states(after.best, before.best)
+    assert not same_states(after.last, before.last)
+
+
+def test_the_best_state_is_the_last_where_no_r_is_known():
+    found, states = states_of(validation=NOBODY_MEASURED)
+    assert np.isnan([line.r for line in found.log]).all()
+    assert found.best_epoch == 6
+    assert same_states(found.best, states[-1])
+
+
+def test_a_loss_that_is_no_number_ends_the_fit():
+    broken = StoredPerson("a", np.full_like(PEOPLE[0].connectome(0), np.inf), PEOPLE[0].statmaps())
+    with pytest.raises(FloatingPointError, match="the loss of epoch 1 is nan"):
+        fitted(people=[broken, PEOPLE[1]])
+
+
+def test_half_the_precision_gives_nearly_the_same_step():
+    # Of one step: from the second on, Adam has made whole steps of what is nothing but rounding.
+    (loss, found), (wanted_loss, wanted) = (
+        first_step(make_fabric("cpu", precision=precision), new_module(), PEOPLE)
+        for precision in ("bf16", "fp32")
+    )
+    assert loss != wanted_loss
+    assert loss == pytest.approx(wanted_loss, rel=1e-3)
+    found, wanted = (torch.cat([value.flatten() for value in one.values()]) for one in (found, wanted))
+    # bf16 has 8 bits, so a product is off by up to 0.4%; batch normalisation takes differences of such.
+    assert (found - wanted).norm() < 0.06 * wanted.norm()
+
+
+def test_half_the_precision_keeps_weights_and_state_whole_and_learns():
+    settings = replace(SETTINGS, n_epochs=8, learning_rate=0.03)
+    found = fit(make_fabric("cpu", precision="bf16"), new_module(), PEOPLE, VALIDATION, settings)
+    assert all(value.dtype in (torch.float32, torch.int64) for value in found.last.values())
+    assert found.log[-1].train_loss < 0.9 * found.log[0].train_loss
+    assert found.log[-1].r > found.log[0].r
+
+
+@pytest.mark.parametrize(
+    ("changes", "people", "validation", "message"),
+    [
+        ({}, [], VALIDATION, "0 people to train on and 3 to validate on are too few"),
+        ({}, PEOPLE, [], "5 people to train on and 0 to validate on are too few"),
+        ({"schedule": "step"}, PEOPLE, VALIDATION, "no schedule is called 'step'; there are plateau, cosine"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(changes, people, validation, message):
+    with pytest.raises(ValueError, match=message):
+        fitted(replace(SETTINGS, **changes), people, validation)
+
+
+def test_a_persons_prediction_is_the_mean_over_all_windows():
+    module = new_module().eval()
+    with torch.no_grad():
+        each = [module(torch.from_numpy(VALIDATION[0].connectome(window))[None])[0] for window in range(3)]
+    found = predict_person(module, VALIDATION[0], torch.device("cpu"))
+    np.testing.assert_allclose(found, torch.stack(each).mean(dim=0), rtol=0, atol=1e-6)
+
+
+def test_scores_are_means_over_contrasts_of_what_each_contrasts_people_have():
+    rng = np.random.default_rng(0)
+    predicted, noise = rng.standard_normal((2, 3, NETWORK.out_channels, 40)).astype(np.float32)
+    measured = predicted + noise
+    measured[0, 1] = np.nan
+    measured[2, 0, :5] = np.nan
+    own, differences = [], []
+    for contrast, people, voxels in ((0, [0, 1, 2], slice(5, None)), (1, [1, 2], slice(None))):
+        r = np.corrcoef(measured[people, contrast, voxels], predicted[people, contrast, voxels])
+        r = r[: len(people), len(people) :]
+        others = (r.sum(axis=1) - r.diagonal()) / (len(people) - 1)
+        own.append(r.diagonal().mean())
+        differences.append((r.diagonal() - others).mean())
+    assert batch_scores(predicted, measured) == pytest.approx((np.mean(own), np.mean(differences)), abs=1e-6)

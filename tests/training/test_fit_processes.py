@@ -1,0 +1,66 @@
+"""Two processes train as one does, and a lost one is told of."""
+
+import pytest
+import torch
+
+from bids_deeptaskgen.training.devices import is_lost_process, make_fabric
+from tests.training.fit_scripts import run_script, same_states
+from tests.training.run_fit import results
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    """What two processes and one have."""
+    folder = tmp_path_factory.mktemp("two")
+    process = run_script("two", folder)
+    assert process.returncode == 0, process.stderr
+    # What libraries say of each other is not for users.
+    assert "Warning" not in process.stderr
+    assert "deprecated" not in process.stderr
+    two = [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    return two, results(make_fabric("cpu"))
+
+
+def test_two_processes_have_the_gradients_of_one(processes):
+    two, one = processes
+    for each in two:
+        assert each["loss"] == pytest.approx(one["loss"], abs=1e-6)
+        assert each["exact_loss"] == pytest.approx(one["exact_loss"], rel=1e-14)
+        for name, wanted in one["gradients"].items():
+            torch.testing.assert_close(each["gradients"][name], wanted, rtol=0, atol=1e-6, msg=name)
+            # Some are of the size of float32's rounding; in float64 all are the same.
+            found, wanted = each["exact_gradients"][name], one["exact_gradients"][name]
+            assert (found - wanted).abs().max() <= 1e-12 * wanted.abs().max(), name
+
+
+def test_two_processes_gather_people_in_the_order_of_one(processes):
+    two, one = processes
+    for rank, each in enumerate(two):
+        assert torch.equal(each["gathered"], one["gathered"])
+        # Of x squared, at the rows of this process.
+        assert torch.equal(each["gathered_gradient"], 2 * one["gathered"][rank::2])
+
+
+def test_two_processes_write_the_log_of_one(processes):
+    two, one = processes
+    for each in two:
+        for line, wanted in zip(each["log"], one["log"], strict=True):
+            line, wanted = ({**each, "seconds": 0} for each in (line, wanted))
+            assert line == pytest.approx(wanted, abs=2e-6)
+        for name, wanted in one["last"].items():
+            torch.testing.assert_close(each["last"][name], wanted, rtol=0, atol=1e-5, msg=name)
+
+
+def test_two_processes_end_with_one_network(processes):
+    (first, second), one = processes
+    # Each has normalised its own people: the network is not that of one process, but one all the same.
+    assert same_states(first["normed"], second["normed"])
+    for line, other, alone in zip(first["normed_log"], second["normed_log"], one["normed_log"], strict=True):
+        assert {**line, "seconds": 0} == {**other, "seconds": 0}
+        assert line["r"] == pytest.approx(alone["r"], abs=0.1)
+
+
+def test_a_process_that_is_gone_is_told_from_other_faults(tmp_path):
+    run_script("lost", tmp_path)
+    assert (tmp_path / "lost.txt").read_text().startswith("True: ")
+    assert not is_lost_process(RuntimeError("shapes do not fit"))

@@ -1,0 +1,208 @@
+"""People are trained on who have connectomes and task maps, in splits that keep families together."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bids_deeptaskgen.bids.measured_maps import StatmapFile
+from bids_deeptaskgen.bids.output.connectome_files import ConnectomeFile
+from bids_deeptaskgen.bids.participants_table import read_people
+from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.grid import MODEL_GRID, OUTPUT_GRID
+from bids_deeptaskgen.io.nifti_writer import save_maps, save_nifti
+from bids_deeptaskgen.io.npy import save_array
+from bids_deeptaskgen.training.pairs import (
+    check_targets,
+    load_pair,
+    load_targets,
+    make_pairs,
+    nan_counts,
+)
+from bids_deeptaskgen.training.sampling import split_people
+from bids_deeptaskgen.training.split_file import bonds_of, read_split, write_split
+from tests.bids.trees import touch
+from tests.bundles import ellipsoid
+
+LABELS = ("faces", "shapes")
+MASK = ellipsoid(0.5)
+
+
+def connectome(subject, session=None, path=Path("none.npy"), entities=(("task", "rest"),), n_windows=2):
+    return ConnectomeFile(path, subject, session, entities, n_windows, 3, 7, "r", "m", MODEL_GRID, 7.2, "s")
+
+
+def statmap(subject, session=None, contrast="faces", path=Path("none.nii"), volume=None):
+    return StatmapFile(subject, session, contrast, path, volume)
+
+
+def paired(connectomes, statmaps, labels=("faces",), table=None):
+    pairing = make_pairs(connectomes, statmaps, labels, table)
+    return [(pair.name, next(iter(pair.statmaps.values())).session) for pair in pairing.pairs]
+
+
+def test_who_has_only_one_of_both_is_named_and_the_others_are_paired(caplog):
+    caplog.set_level(logging.WARNING, "bids_deeptaskgen")
+    people = [connectome(f"0{number}") for number in (2, 1, 3)]
+    maps = [statmap(f"0{number}", None, label) for number in (2, 3, 4) for label in LABELS]
+    pairing = make_pairs(people, [*maps, statmap("02", None, "other")], LABELS)
+    assert [pair.name for pair in pairing.pairs] == ["sub-02", "sub-03"]
+    assert {label: file.subject for label, file in pairing.pairs[0].statmaps.items()} == dict.fromkeys(
+        LABELS, "02"
+    )
+    assert (pairing.only_connectomes, pairing.only_statmaps) == (("sub-01",), ("sub-04",))
+    assert "1 people or sessions have connectomes and no task maps: sub-01." in caplog.text
+    assert "1 people or sessions have task maps and no connectomes: sub-04." in caplog.text
+
+
+def test_sessions_go_together_and_maps_of_no_session_go_with_all():
+    two = [connectome("01", "a"), connectome("01", "b")]
+    both = [statmap("01", "a"), statmap("01", "b")]
+    assert paired(two, both) == [("sub-01 ses-a", "a"), ("sub-01 ses-b", "b")]
+    assert paired(two, [statmap("01")]) == [("sub-01 ses-a", None), ("sub-01 ses-b", None)]
+    assert paired(two, [statmap("01"), statmap("01", "b")]) == [("sub-01 ses-a", None), ("sub-01 ses-b", "b")]
+
+
+def test_one_session_of_each_goes_together_and_of_several_nobody_guesses():
+    assert paired([connectome("01", "rest")], [statmap("01", "task")]) == [("sub-01 ses-rest", "task")]
+    assert paired([connectome("01")], [statmap("01", "task")]) == [("sub-01", "task")]
+    two = [connectome("01", "a"), connectome("01", "b")]
+    assert paired(two, [statmap("01", "a")]) == [("sub-01 ses-a", "a")]
+    with pytest.raises(
+        InputError, match=r"With connectomes: sub-01. With task maps: sub-01 ses-a, sub-01 ses-b"
+    ):
+        make_pairs([connectome("01")], [statmap("01", "a"), statmap("01", "b")], ("faces",))
+
+
+def test_runs_that_were_not_pooled_are_pairs_of_their_own():
+    runs = [connectome("01", None, entities=(("task", "rest"), ("run", run))) for run in "12"]
+    assert paired(runs, [statmap("01")]) == [("sub-01 run-1", None), ("sub-01 run-2", None)]
+
+
+def test_a_contrast_that_nobody_has_is_refused_and_one_that_somebody_lacks_is_not():
+    people = [connectome("01"), connectome("02")]
+    maps = [statmap("01"), statmap("02"), statmap("02", None, "shapes")]
+    assert len(make_pairs(people, maps, LABELS).pairs) == 2
+    with pytest.raises(
+        InputError, match=r"Nobody of the 2 with connectomes has a task map of motor, reward.\n"
+    ):
+        make_pairs(people, maps, (*LABELS, "motor", "reward"))
+    # Somebody without a connectome does not help.
+    with pytest.raises(InputError, match=r"Nobody of the 1 with connectomes has a task map of shapes"):
+        make_pairs(people[:1], maps, LABELS)
+
+
+def test_nobody_with_both_is_refused_with_who_has_what():
+    with pytest.raises(InputError, match=r"With connectomes: sub-01. With task maps: sub-1."):
+        make_pairs([connectome("01")], [statmap("1")], ("faces",))
+
+
+def test_family_and_site_come_from_the_table_of_participants(tmp_path):
+    table = touch(
+        tmp_path / "participants.tsv",
+        "participant_id\tsession_id\tFamily_ID\tsite\nsub-01\tses-1\tf1\tLeipzig\n02\tses-1\tn/a\t\n"
+        "02\tses-2\tf1\tn/a\n",
+    )
+    assert read_people(table) == {"01": ("f1", "Leipzig"), "02": ("f1", "")}
+    assert read_people(tmp_path / "none.tsv") == read_people(None) == {}
+    files = [connectome("01"), connectome("02"), connectome("03")]
+    pairs = make_pairs(files, [statmap(one.subject) for one in files], ("faces",), table).pairs
+    assert [(pair.family, pair.site) for pair in pairs] == [("f1", "Leipzig"), ("f1", ""), ("", "")]
+    assert bonds_of(pairs) == {"01": {"family f1"}, "02": {"family f1"}, "03": set()}
+    assert bonds_of(pairs, keep_sites=True)["01"] == {"family f1", "site Leipzig"}
+
+
+def test_all_sessions_of_a_person_are_in_one_split():
+    files = [connectome(f"{number:02d}", session) for number in range(10) for session in "ab"]
+    pairs = make_pairs(files, [statmap(one.subject) for one in files], ("faces",)).pairs
+    assert len(pairs) == 20
+    assert len(split_people(bonds_of(pairs))) == 10
+
+
+def test_a_split_is_read_back_as_it_was_written(tmp_path):
+    bonds = {f"{number:02d}": {f"family {number // 2}"} for number in range(20)}
+    split = split_people(bonds)
+    write_split(tmp_path / "split.tsv", split)
+    assert (tmp_path / "split.tsv").read_text().startswith("participant_id\tsplit\nsub-00\t")
+    assert read_split(tmp_path / "split.tsv", bonds) == split
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("sub-01\ttrain\nsub-02\ttest\nsub-01\ttest\n", r"line 4: sub-01 is in two splits, train and test"),
+        ("sub-01\ttrain\n", r"1 people are not in the table: sub-02"),
+        ("", r"2 people are not in the table: sub-01, sub-02"),
+        (
+            "sub-01\ttrain\nsub-02\tval\n",
+            r"line 3: participant_id is 02, split is val; .* train, validation, test",
+        ),
+        ("sub-01\ttrain\n\ttrain\n", r"line 3: participant_id is empty"),
+    ],
+)
+def test_a_split_that_does_not_fit_the_people_is_refused(tmp_path, rows, words):
+    table = touch(tmp_path / "split.tsv", "participant_id\tsplit\n" + rows)
+    with pytest.raises(InputError, match=words):
+        read_split(table, {"01": set(), "02": set()})
+
+
+def test_people_of_a_split_who_are_not_here_are_told_of_and_left_out(tmp_path, caplog):
+    table = touch(
+        tmp_path / "split.tsv", "participant_id\tsplit\nsub-01\ttrain\nsub-02\ttest\nsub-03\ttest\n"
+    )
+    assert read_split(table, {"01": set(), "02": set()}) == {"01": "train", "02": "test"}
+    assert "1 people in it have no connectomes with task maps, and are left out: sub-03." in caplog.text
+    table.write_text("participant_id\tsplit\nsub-01\ttrain\nsub-03\ttest\nsub-03\ttrain\n")
+    with pytest.raises(InputError, match="sub-03 is in two splits"):
+        read_split(table, {"01": set()})
+
+
+def test_a_split_that_divides_a_family_is_refused(tmp_path):
+    table = touch(tmp_path / "split.tsv", "participant_id\tsplit\nsub-01\ttrain\n02\ttest\n")
+    assert read_split(table, {"01": {"family 1"}, "02": {"family 2"}}) == {"01": "train", "02": "test"}
+    with pytest.raises(InputError, match=r"sub-01 \(train\) and sub-02 \(test\) are both of family 1, but"):
+        read_split(table, {"01": {"family 1"}, "02": {"family 1"}})
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """One person with two windows, a map of its own, and one that is a volume of another image."""
+    windows = np.arange(2 * 3 * 7, dtype=np.float32).reshape(2, 3, 7)
+    save_array(tmp_path / "c.npy", windows)
+    values = np.ones(OUTPUT_GRID.shape, np.float32)
+    save_nifti(tmp_path / "a_space-MNI152NLin6Asym_statmap.nii.gz", values, OUTPUT_GRID.matrix)
+    holes = 3 * values
+    holes[45, 54, 40:45] = np.nan
+    save_maps(tmp_path / "b_space-MNI152NLin6Asym_statmap.nii.gz", [2 * values, holes], 2, OUTPUT_GRID)
+    paths = [tmp_path / f"{one}_space-MNI152NLin6Asym_statmap.nii.gz" for one in "ba"]
+    maps = [
+        statmap("01", None, "shapes", paths[0], 1), statmap("01", None, "faces", paths[1]),
+        statmap("01", None, "avg", paths[0], 0),
+    ]  # fmt: skip
+    return make_pairs([connectome("01", path=tmp_path / "c.npy")], maps, ("shapes", "faces", "avg")).pairs[0]
+
+
+def test_a_pair_is_a_window_and_the_maps_in_the_order_of_the_contrasts(pair):
+    shown, targets = load_pair(pair, 1, ("avg", "lacking", "faces", "shapes"), MASK)
+    np.testing.assert_array_equal(shown, np.arange(21, 42).reshape(3, 7))
+    assert shown.dtype == targets.dtype == np.float32
+    assert targets.shape == (4, MASK.sum())
+    assert [np.unique(row[~np.isnan(row)]).tolist() for row in targets] == [[2], [], [1], [3]]
+
+
+def test_missing_values_are_counted_for_the_maps_that_are_there(pair, caplog):
+    caplog.set_level(logging.WARNING, "bids_deeptaskgen")
+    labels = ("lacking", "faces", "shapes")
+    targets = load_targets(pair, labels, MASK)
+    assert nan_counts(pair, labels, targets) == {"shapes": 5}
+    assert check_targets([pair], labels, MASK) == [("sub-01", "shapes", 5)]
+    assert "1 task maps lack values in some of the model's" in caplog.text
+    assert "sub-01 shapes (5)" in caplog.text
+    assert check_targets([pair], ("faces",), MASK) == []
+
+
+def test_somebody_without_any_of_the_contrasts_has_targets_without_values(pair):
+    targets = load_targets(replace(pair, statmaps={}), LABELS, MASK)
+    assert np.isnan(targets).all()

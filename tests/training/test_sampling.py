@@ -1,0 +1,125 @@
+"""Chance in training follows from seed, epoch and person, and from nothing else."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.training.sampling import (
+    SPLITS,
+    bonded,
+    epoch_order,
+    split_people,
+    window_of,
+)
+
+PEOPLE = [f"sub-{number:03d}" for number in range(300)]
+
+
+def test_windows_are_drawn_evenly_and_anew_for_each_epoch_seed_and_person():
+    drawn = np.array([[window_of(0, epoch, person, 8) for epoch in range(40)] for person in PEOPLE])
+    counts = np.bincount(drawn.ravel(), minlength=8)
+    assert len(counts) == 8
+    # 12,000 draws: 1,500 each, with a standard deviation of 36.
+    assert np.abs(counts - 1500).max() < 5 * 36
+    same = np.mean(drawn[:, 1:] == drawn[:, :-1])
+    assert abs(same - 1 / 8) < 0.02
+    assert window_of(0, 1, "sub-01", 8) == window_of(0, 1, "sub-01", 8)
+    assert [window_of(seed, 0, "sub-01", 1000) for seed in range(3)] != [window_of(0, 0, "sub-01", 1000)] * 3
+    assert {window_of(0, epoch, "sub-01", 1) for epoch in range(9)} == {0}
+
+
+def test_a_draw_is_the_same_in_every_version_of_this_software():
+    # Written down once: a stored seed must mean the same tomorrow.
+    assert [window_of(7, epoch, "sub-01 ses-1", 8) for epoch in range(6)] == [6, 4, 3, 6, 4, 4]
+    assert epoch_order(7, 0, ["a", "b", "c", "d", "e"]) == [3, 1, 2, 0, 4]
+
+
+@given(st.permutations(PEOPLE[:6]), st.integers(0, 5), st.integers(0, 5))
+def test_an_epochs_order_is_one_of_people_whatever_the_list_they_come_in(people, seed, epoch):
+    named = [people[one] for one in epoch_order(seed, epoch, people)]
+    assert named == [PEOPLE[one] for one in epoch_order(seed, epoch, PEOPLE[:6])]
+
+
+def test_processes_share_an_epoch_without_overlap_and_orders_differ_between_epochs():
+    order = epoch_order(0, 0, PEOPLE)
+    shards = [order[rank::4] for rank in range(4)]
+    assert sorted(sum(shards, [])) == list(range(300))
+    assert order != epoch_order(0, 1, PEOPLE) != epoch_order(1, 1, PEOPLE)
+
+
+bonds = st.dictionaries(
+    st.sampled_from(PEOPLE), st.sets(st.sampled_from("abcdefghij"), max_size=2), min_size=1
+)
+
+
+@given(bonds, st.integers(0, 100))
+def test_people_who_are_tied_are_never_divided_and_everybody_is_somewhere(ties, seed):
+    groups = bonded(ties)
+    assert sorted(sum(groups, [])) == sorted(ties)
+    if len(groups) < 3:
+        with pytest.raises(UserError, match="groups that may not be divided"):
+            split_people(ties, seed=seed)
+        return
+    split = split_people(ties, seed=seed)
+    assert set(split) == set(ties)
+    assert set(split.values()) == set(SPLITS)
+    for person, own in ties.items():
+        for other, others in ties.items():
+            if own & others:
+                assert split[person] == split[other]
+    assert split_people(dict(reversed(ties.items())), seed=seed) == split
+
+
+def test_ties_reach_further_than_one_step():
+    ties = {"a": {"family 1"}, "b": {"family 1", "site x"}, "c": {"site x"}, "d": set(), "e": {"site y"}}
+    assert bonded(ties) == [["a", "b", "c"], ["d"], ["e"]]
+
+
+@pytest.mark.parametrize(
+    ("n", "shares", "wanted"),
+    [
+        (300, (0.8, 0.1, 0.1), (240, 30, 30)),
+        (4, (0.8, 0.1, 0.1), (2, 1, 1)),
+        (10, (0.9, 0.1, 0.0), (9, 1, 0)),
+        (10, (0.2, 0.2, 0.6), (2, 2, 6)),
+        (7, (0.5, 0.5, 0.0), (3, 4, 0)),
+        (5, (1.0, 0.0, 0.0), (5, 0, 0)),
+    ],
+)
+def test_shares_are_met_and_nobody_asked_for_gets_nobody(n, shares, wanted):
+    split = list(split_people(dict.fromkeys(PEOPLE[:n], ()), shares).values())
+    assert tuple(map(split.count, SPLITS)) == wanted
+
+
+def test_families_do_not_push_a_split_over_its_share():
+    ties = {person: {f"family {number // 3}"} for number, person in enumerate(PEOPLE[:100])}
+    split = list(split_people(ties).values())
+    assert 8 <= split.count("validation") <= 10
+    assert 8 <= split.count("test") <= 10
+
+
+def test_sites_larger_than_a_share_are_kept_together_all_the_same():
+    ties = {person: {f"site {number % 4}"} for number, person in enumerate(PEOPLE[:100])}
+    split = list(split_people(ties).values())
+    assert tuple(map(split.count, SPLITS)) == (50, 25, 25)
+
+
+def test_small_groups_that_would_fit_into_one_split_are_left_for_the_others():
+    for seed in range(20):
+        ties = dict.fromkeys(PEOPLE[:50], {"site 1"}) | {"x": set(), "y": set()}
+        split = split_people(ties, seed=seed)
+        assert [split[one] for one in (PEOPLE[0], "x", "y")].count("train") == 1
+        assert split[PEOPLE[0]] == "train"
+
+
+def test_another_seed_divides_others():
+    ties = dict.fromkeys(PEOPLE, ())
+    assert split_people(ties, seed=0) == split_people(ties, seed=0) != split_people(ties, seed=1)
+
+
+@pytest.mark.parametrize("shares", [(0.8, 0.1, 0.2), (1.1, -0.1, 0.0), (0.0, 0.0, 0.0)])
+def test_shares_that_are_none_are_refused(shares):
+    with pytest.raises(UserError, match="sum to 1"):
+        split_people(dict.fromkeys(PEOPLE, ()), shares)
