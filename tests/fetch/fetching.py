@@ -27,8 +27,8 @@ UKB = "finetuned_model_ukb_010525.ckpt"
 CHANNELS = {HCP_YA: 47, HCP_D: 1, UKB: 1}
 PATIENCE_S = 120
 FETCH_ALONE = (
-    "import sys, pathlib; from bids_deeptaskgen import published; "
-    "published.REGISTRY = pathlib.Path(sys.argv[1]); "
+    "import sys, pathlib; from bids_deeptaskgen.models import registry; "
+    "registry.REGISTRY = pathlib.Path(sys.argv[1]); "
     "from bids_deeptaskgen.cli.workbench import main; sys.exit(main(sys.argv[2:]))"
 )
 
