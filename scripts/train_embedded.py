@@ -20,7 +20,8 @@ from bids_deeptaskgen.cli import log_setup as logs
 from bids_deeptaskgen.commands import participant, simulate, train
 from bids_deeptaskgen.connectome.censoring import Cleaning
 from bids_deeptaskgen.connectome.prepare_run import Demands
-from bids_deeptaskgen.connectome.session import RoiSpace, connect_person
+from bids_deeptaskgen.connectome.roi_projection import RoiSpace
+from bids_deeptaskgen.connectome.session import connect_person
 from bids_deeptaskgen.models.bundle import (
     BRAIN_MASK,
     OUTPUT_MASK,

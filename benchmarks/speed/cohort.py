@@ -12,18 +12,16 @@ from pathlib import Path
 from benchmarks.speed.datasets import N_VOLUMES, few_voxels, multiplied, one_person, simulated
 from benchmarks.speed.participant_run import ANY_LENGTH, app, participant
 from benchmarks.speed.timing import KIB_PER_GIB, Comparison, Timing, in_new_process, side_by_side
-from bids_deeptaskgen.bids.input.query import query_of
 from bids_deeptaskgen.bids.input.sessions import SessionFault
 from bids_deeptaskgen.bids.input.sources import collect, locate
 from bids_deeptaskgen.bids.output.completion import input_fingerprint, write_completion
 from bids_deeptaskgen.machine import available_cpus
 from bids_deeptaskgen.models.bundle import load_bundle
 from bids_deeptaskgen.models.store import find_model
-from bids_deeptaskgen.pipeline.connectome_step import connect_person_job
-from bids_deeptaskgen.pipeline.model_cache import roi_space
+from bids_deeptaskgen.pipeline.context import make_context
+from bids_deeptaskgen.pipeline.participant import compute_connectomes
 from bids_deeptaskgen.pipeline.records import Job, Record
-from bids_deeptaskgen.pipeline.resolve_settings import settled
-from bids_deeptaskgen.settings import ParticipantSettings, settings_hash
+from bids_deeptaskgen.settings import ParticipantSettings
 from bids_deeptaskgen.simulation.random_model import random_bundle
 from bids_deeptaskgen.workflow.engine import threads_of
 
@@ -116,13 +114,9 @@ def jobs_of(settings: ParticipantSettings, work: Path) -> list[Job]:
     -------
     list of Job
     """
-    located = locate(settings.bids_dir, settings.derivatives)
-    bundle = load_bundle(Path(settings.model))
-    settings = settled(settings, bundle, located)
-    hash_now = settings_hash(settings, bundle.science_sha256)
+    context = make_context(settings, locate(settings.bids_dir, settings.derivatives))
     subjects = sorted(folder.name.removeprefix("sub-") for folder in settings.bids_dir.glob("sub-*"))
-    places = (work / "connectomes", work / "records")
-    return [Job(subject, located, settings, bundle.folder, hash_now, *places) for subject in subjects]
+    return [Job(subject, context, work / "connectomes", work / "records") for subject in subjects]
 
 
 def _connecting(jobs: Sequence[Job]) -> Callable[[], tuple[list[list[Record]], float]]:
@@ -136,7 +130,7 @@ def _connecting(jobs: Sequence[Job]) -> Callable[[], tuple[list[list[Record]], f
 
     def work() -> tuple[list[list[Record]], float]:
         with pool:
-            records = list(pool.map(connect_person_job, jobs))
+            records = list(pool.map(compute_connectomes, jobs))
         return records, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / KIB_PER_GIB
 
     return work
@@ -144,15 +138,15 @@ def _connecting(jobs: Sequence[Job]) -> Callable[[], tuple[list[list[Record]], f
 
 def _ready(job: Job) -> None:
     """Load what the first person would wait for."""
-    collect(job.located, job.subject, query_of(job.settings), combine_runs=True)
-    roi_space(job.model)
+    collect(job.context.dataset, job.subject, job.context.query, combine_runs=True)
+    _ = job.context.bundle.roi_space
 
 
 def _predicting(jobs: Sequence[Job], records: Sequence[Sequence[Record]]) -> Callable[[], int]:
     from bids_deeptaskgen.pipeline.prediction_step import predict_chunk
 
-    roi_space(jobs[0].model)
-    return lambda: len(predict_chunk(jobs, records, threads_of(jobs[0].settings)))
+    _ = jobs[0].context.bundle.roi_space
+    return lambda: len(predict_chunk(jobs, records, threads_of(jobs[0].context.settings)))
 
 
 def measure_growth(work: Path, sizes: Sequence[int] = SIZES, options: Sequence[str] = ()) -> Comparison:
@@ -199,7 +193,7 @@ def finish_all(people: Path, out: Path, bundle: Path) -> None:
     )
     labels = [contrast.label for contrast in load_bundle(bundle).card.contrasts]
     for job in jobs_of(settings, out / "work"):
-        for session in collect(job.located, job.subject, query_of(job.settings), combine_runs=True):
+        for session in collect(job.context.dataset, job.subject, job.context.query, combine_runs=True):
             if isinstance(session, SessionFault):
                 raise session.error
             fingerprint = input_fingerprint(session)
@@ -208,7 +202,7 @@ def finish_all(people: Path, out: Path, bundle: Path) -> None:
                 session,
                 {},
                 files=(),
-                settings_hash=job.settings_hash,
+                settings_hash=job.context.settings_hash,
                 fingerprint=fingerprint,
                 contrasts=labels,
             )

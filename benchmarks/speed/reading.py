@@ -24,7 +24,7 @@ from bids_deeptaskgen.connectome.prepare_run import Demands
 from bids_deeptaskgen.connectome.session import connect_person
 from bids_deeptaskgen.grid import CROP, OUTPUT_GRID
 from bids_deeptaskgen.io.nifti_reader import open_series
-from bids_deeptaskgen.pipeline.model_cache import roi_space
+from bids_deeptaskgen.models.bundle import open_bundle
 
 # As long as all four runs of a person of HCP Young Adult.
 N_TIMES = 10
@@ -145,7 +145,7 @@ def _session(root: Path) -> SessionInputs:
 
 
 def _connecting(root: Path, bundle: Path, cleaning: Cleaning, demands: Demands) -> Callable[[], Any]:
-    session, space = _session(root), roi_space(bundle)
+    session, space = _session(root), open_bundle(bundle).roi_space
     return lambda: connect_person(session, space, cleaning, demands).connectomes[0]
 
 
@@ -169,7 +169,7 @@ def _inflating(path: Path, reader: str = "zlib_ng") -> Callable[[], int]:
 
 def _whole_array(root: Path, bundle: Path) -> Callable[[], NDArray[np.float32]]:
     """Do as the published code does: hold the series, correlate all voxels of the box in float64."""
-    space, bold = roi_space(bundle), bold_of(root)
+    space, bold = open_bundle(bundle).roi_space, bold_of(root)
     (mask,) = root.glob("sub-*/func/*_mask.nii.gz")
     brain = (np.asarray(nib.Nifti1Image.from_filename(mask).dataobj) > 0)[::-1][CROP] & space.brain_mask
     projection = space.projection[:, brain[space.brain_mask]]

@@ -8,7 +8,7 @@ from pathlib import Path
 from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.bids.input.input_dataset import Located
 from bids_deeptaskgen.bids.input.sessions import repetition_time
-from bids_deeptaskgen.commands.participant import run_located
+from bids_deeptaskgen.commands.participant import run_dataset
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.settings import ParticipantSettings, PredictionSettings, PredictSettings
@@ -49,7 +49,7 @@ def run(settings: PredictSettings) -> int:
     located = Located("files", root, "input", session=session)
     shared = {one.name: getattr(settings, one.name) for one in fields(PredictionSettings)}
     task = session.entities[0][1]
-    return run_located(ParticipantSettings(root, settings.out, task_id=task, **shared), located, settings)
+    return run_dataset(ParticipantSettings(root, settings.out, task_id=task, **shared), located, settings)
 
 
 def _run_inputs(settings: PredictSettings) -> RunInputs:

@@ -1,5 +1,6 @@
 """From voxels to ROI series: the first stage of dual regression, as one matrix for all people."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,22 @@ from bids_deeptaskgen.io.nifti_reader import open_series
 MAX_CONDITION = 1e6
 # A map whose values differ by less than this part of their size is constant but for rounding.
 _FLAT = 1e-9
+
+
+@dataclass(frozen=True)
+class RoiSpace:
+    """Where a model's connectomes live.
+
+    Attributes
+    ----------
+    brain_mask : boolean array of shape (76, 93, 78)
+        On ``MODEL_GRID``; its non-zero voxels in C order are "the voxels" below.
+    projection : array of shape (n_rois, n_voxels)
+        Turns voxels into ROI series.
+    """
+
+    brain_mask: NDArray[np.bool_]
+    projection: NDArray[np.float64]
 
 
 def read_roi_maps(path: Path, brain_mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from bids_deeptaskgen.connectome.accumulator import (
 from bids_deeptaskgen.connectome.censoring import Cleaning
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.connectome.prepare_run import Demands, RunPlan, check_demands, plan_run
+from bids_deeptaskgen.connectome.roi_projection import RoiSpace
 from bids_deeptaskgen.connectome.smoothing import make_smoother
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Sampler
@@ -31,22 +32,6 @@ MIN_SIGNAL_SHARE = 0.5
 
 # Interpolation leaves some negative values at the rim of a brain, never in half of it.
 MAX_NEGATIVE_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class RoiSpace:
-    """Where a model's connectomes live.
-
-    Attributes
-    ----------
-    brain_mask : boolean array of shape (76, 93, 78)
-        On ``MODEL_GRID``; its non-zero voxels in C order are "the voxels" below.
-    projection : array of shape (n_rois, n_voxels)
-        Turns voxels into ROI series.
-    """
-
-    brain_mask: NDArray[np.bool_]
-    projection: NDArray[np.float64]
 
 
 @dataclass(frozen=True)

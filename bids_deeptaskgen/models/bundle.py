@@ -4,14 +4,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.connectome.roi_projection import read_roi_maps, roi_projection
+from bids_deeptaskgen.connectome.roi_projection import RoiSpace, read_roi_maps, roi_projection
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import MODEL_GRID, Array, Grid
 from bids_deeptaskgen.io.atomic import place, replace_folder
@@ -55,8 +56,15 @@ class Bundle:
 
     folder: Path
     card: Card
-    brain_mask: NDArray[np.bool_]
-    output_mask: NDArray[np.bool_]
+    brain_mask: NDArray[np.bool_] = field(repr=False)
+    output_mask: NDArray[np.bool_] = field(repr=False)
+
+    # Another process opens the bundle itself, once: what travels to it is the folder.
+    def __reduce__(self) -> tuple[Callable[[Path], "Bundle"], tuple[Path]]:
+        return open_bundle, (self.folder,)
+
+    def __deepcopy__(self, memo: object) -> "Bundle":
+        return self
 
     @property
     def weights_sha256(self) -> str:
@@ -97,6 +105,22 @@ class Bundle:
             message = f"{self.folder / ROIS}: {error}"
             raise UserError(message) from error
 
+    @property
+    def roi_space(self) -> RoiSpace:
+        """Brain mask and projection of the connectomes; computed at the first use."""
+        return self._roi_arrays[0]
+
+    @property
+    def roi_weights(self) -> NDArray[np.float32]:
+        """Absolute values of the ROI maps, (n_rois, n_voxels): the weight of each voxel in each ROI."""
+        return self._roi_arrays[1]
+
+    @cached_property
+    def _roi_arrays(self) -> tuple[RoiSpace, NDArray[np.float32]]:
+        """Read the ROI maps once for both."""
+        rois = self.rois()
+        return RoiSpace(self.brain_mask, self.projection(rois)), np.abs(rois).astype(np.float32)
+
     def weights(self) -> dict[str, Array]:
         """Read the network's state: names to arrays."""
         from safetensors.numpy import load_file
@@ -104,12 +128,17 @@ class Bundle:
         return load_file(self.folder / WEIGHTS)
 
     def mean_statmaps(self) -> NDArray[np.float32] | None:
-        """Read the mean of the measured maps of training people, if the bundle has it.
+        """Return the mean of the measured maps of training participants, if the bundle has it.
 
         Returns
         -------
         array of shape (n_contrasts, n_output_voxels), or None
+            Read once; not to be changed.
         """
+        return self._mean_statmaps
+
+    @cached_property
+    def _mean_statmaps(self) -> NDArray[np.float32] | None:
         if MEAN_STATMAPS not in self.card.sha256:
             return None
         image = load_image(self.folder / MEAN_STATMAPS)
@@ -119,6 +148,23 @@ class Bundle:
     def shapes(self) -> Shapes:
         """Read the names and shapes of the network's state, not its values."""
         return _weight_shapes(self.folder / WEIGHTS)
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Load a bundle once per process; see `load_bundle`.
+
+    A bundle one of whose files has changed is loaded again.
+    """
+    try:
+        stats = [(path.name, path.stat()) for path in sorted(folder.glob("*"))]
+    except OSError:  # a link to nowhere, for example: the check of the bundle explains it
+        return load_bundle(folder)
+    return _open_bundle(folder, tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats))
+
+
+@lru_cache(maxsize=1)
+def _open_bundle(folder: Path, _stamps: tuple[tuple[str, int, int], ...]) -> Bundle:
+    return load_bundle(folder)
 
 
 def load_bundle(folder: Path) -> Bundle:

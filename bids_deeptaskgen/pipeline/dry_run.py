@@ -8,27 +8,20 @@ from pathlib import Path
 from bids_deeptaskgen.bids.filenames import Entities, load_table
 from bids_deeptaskgen.bids.input.derivatives import raw_dataset
 from bids_deeptaskgen.bids.input.preflight import Preflight
-from bids_deeptaskgen.bids.output.completion import Maps
 from bids_deeptaskgen.bids.output.dataset_files import methods_sentences
 from bids_deeptaskgen.bids.output.results import read_results
-from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.models.card import Card
-from bids_deeptaskgen.pipeline.write_maps import wanted_maps
-from bids_deeptaskgen.settings import ParticipantSettings, science_settings
+from bids_deeptaskgen.pipeline.context import RunContext
+from bids_deeptaskgen.settings import ParticipantSettings
 
 
-def describe_plan(
-    settings: ParticipantSettings, bundle: Bundle, settings_hash: str, rows: Sequence[Preflight]
-) -> str:
+def describe_plan(context: RunContext, rows: Sequence[Preflight]) -> str:
     """Say how the maps would be made, in how many chunks, who is done and who is to do.
 
     Parameters
     ----------
-    settings : ParticipantSettings
-    bundle : Bundle
-        The model.
-    settings_hash : str
-        Of the settings and the model; maps of others count as not done.
+    context : RunContext
+        Maps with another settings hash count as not done.
     rows : sequence of Preflight
         Of everyone.
 
@@ -36,14 +29,15 @@ def describe_plan(
     -------
     str
     """
-    cleaning, sampling = methods_sentences(science_settings(settings))
+    settings = context.settings
+    cleaning, sampling = methods_sentences(context.science)
     usable = sorted({row.subject for row in rows if not row.reason})
-    done = _done(settings, wanted_maps(settings, bundle), settings_hash, rows)
+    done = _done(context, rows)
     to_do = [subject for subject in usable if subject not in done]
     n_chunks = ceil(len(usable) / settings.chunk_size)
     lines = [
         f"Cleaning: --nuisance-regressors {settings.nuisance_regressors}. {_one_line(cleaning)}",
-        f"Windows: {_windows(settings, bundle.card)}. {_one_line(sampling)}",
+        f"Windows: {_windows(settings, context.bundle.card)}. {_one_line(sampling)}",
         f"Chunks: {n_chunks} of up to {settings.chunk_size} people.",
         f"Done already, unless their input has changed: {_people(sorted(done))}",
         f"To do: {_people(to_do)}",
@@ -82,20 +76,18 @@ def rerun_command(root: Path, task: str, rows: Sequence[Preflight]) -> str:
     )
 
 
-def _done(
-    settings: ParticipantSettings, wanted: Maps, settings_hash: str, rows: Sequence[Preflight]
-) -> set[str]:
+def _done(context: RunContext, rows: Sequence[Preflight]) -> set[str]:
     """Tell who has all their maps, by names and completion records; no input is opened for it."""
     usable = [row for row in rows if not row.reason]
     finished: dict[tuple[str, str | None], set[Entities]] = {}
     subjects = sorted({row.subject for row in usable})
-    for result in read_results(settings.output_dir, subjects) if subjects else ():
-        if result.settings_hash == settings_hash and result.maps.cover(wanted):
+    for result in read_results(context.settings.output_dir, subjects) if subjects else ():
+        if result.settings_hash == context.settings_hash and result.maps.cover(context.requested):
             finished.setdefault((result.subject, result.session), set()).add(result.entities)
     left = {
         row.subject
         for row in usable
-        if not row.series(combine_runs=settings.combine_runs)
+        if not row.series(combine_runs=context.settings.combine_runs)
         <= finished.get((row.subject, row.session), set())
     }
     return set(subjects) - left

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.errors import UserError, system_refusal
 from bids_deeptaskgen.io.atomic import atomic_path, write_text
-from bids_deeptaskgen.pipeline.records import CRASHED, FAILED, Job, Record, note
+from bids_deeptaskgen.pipeline.records import CRASHED, FAILED, Job, Record, save_record
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -15,7 +15,7 @@ logger = logging.getLogger("bids_deeptaskgen")
 PROBE_BYTES = 1_000_000
 
 
-def as_record(job: Job, record: Record, compute: Callable[[], Record]) -> Record:
+def run_as_record(job: Job, record: Record, compute: Callable[[], Record]) -> Record:
     """Compute, or say in the record why that was not possible.
 
     Parameters
@@ -35,20 +35,20 @@ def as_record(job: Job, record: Record, compute: Callable[[], Record]) -> Record
     try:
         return compute()
     except UserError as error:
-        return record.now(status=FAILED, reason=str(error))
+        return record.replace(status=FAILED, reason=str(error))
     except MemoryError:
         reason = "out of memory.\nGive more (--mem and the scheduler), or lower --nprocs or --n-windows."
-        return record.now(status=CRASHED, reason=reason)
+        return record.replace(status=CRASHED, reason=reason)
     except Exception as error:
         refusal = system_refusal(error)
         reason = refusal[1] if refusal else _reported(job, record, error)
-        return record.now(status=CRASHED, reason=reason)
+        return record.replace(status=CRASHED, reason=reason)
 
 
 def _reported(job: Job, record: Record, error: Exception) -> str:
     """Write what is needed to find a fault of the program, and say where it is."""
     # Text, not a pickle, so that it can be read and mailed.
-    crash = job.settings.output_dir / "logs" / f"crash-{record.name.replace(' ', '_')}.txt"
+    crash = job.context.settings.output_dir / "logs" / f"crash-{record.name.replace(' ', '_')}.txt"
     try:
         write_text(crash, "".join(traceback.format_exception(error)))
     except OSError:
@@ -56,7 +56,7 @@ def _reported(job: Job, record: Record, error: Exception) -> str:
     return f"internal error ({type(error).__name__}: {error}).\nSee {crash} and report it."
 
 
-def why_lost(folder: Path) -> str:
+def explain_lost_worker(folder: Path) -> str:
     """Say why people may have no record of their end: nothing can be written, or their process was killed.
 
     Parameters
@@ -77,10 +77,10 @@ def why_lost(folder: Path) -> str:
     return "its process ended before it was done (killed, for instance for its memory: lower --nprocs)."
 
 
-def noted(job: Job, record: Record) -> Record:
+def save_or_stop(job: Job, record: Record) -> Record:
     """Note a record where progress and closing table find it; stop at a fault if that is asked for."""
-    note(job, record)
-    if record.failed and job.settings.stop_on_first_crash:
+    save_record(job, record)
+    if record.failed and job.context.settings.stop_on_first_crash:
         message = f"{record.name}: {record.reason} (--stop-on-first-crash)"
         raise RuntimeError(message)
     return record

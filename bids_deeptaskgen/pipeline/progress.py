@@ -20,7 +20,7 @@ _WORDS = {
 }
 
 
-class Watcher:
+class ProgressReporter:
     """Looks at the records of a run and says what is new.
 
     It sees nothing but files, so it works with every plugin of nipype, on one machine or many.
@@ -28,7 +28,7 @@ class Watcher:
     Parameters
     ----------
     folder : Path
-        Where `records.note` writes.
+        Where `records.save_record` writes.
     n_people : int
     """
 

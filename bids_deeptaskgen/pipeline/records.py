@@ -1,14 +1,14 @@
 """What travels between the nodes: who is to be done, and how far they are."""
 
+import dataclasses
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bids_deeptaskgen.bids.input.input_dataset import Located
 from bids_deeptaskgen.io.atomic import write_json
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.pipeline.context import RunContext
 
 # Statuses of a record; a fault is one of them, never an exception that takes the others along.
 CONNECTED = "connected"
@@ -22,30 +22,22 @@ N_DIGITS = 12
 
 @dataclass(frozen=True)
 class Job:
-    """A person to be done, and all that a process needs to know for it.
+    """One participant of a run.
 
     Attributes
     ----------
     subject : str
         Label without ``sub-``.
-    located : Located
-        The input datasets.
-    settings : ParticipantSettings
-    model : Path
-        Folder of the bundle.
-    settings_hash : str
-        Of the science settings and the model's weights.
+    context : RunContext
+        What is the same for all participants.
     connectomes : Path
-        Where connectomes wait for their prediction; kept when a run is killed.
+        Folder in which connectomes wait for their prediction; kept when a run is killed.
     records : Path
-        Where this run notes how far each person is.
+        Folder of the records of this run.
     """
 
     subject: str
-    located: Located
-    settings: ParticipantSettings
-    model: Path
-    settings_hash: str
+    context: RunContext
     connectomes: Path
     records: Path
 
@@ -96,19 +88,19 @@ class Record:
         """Give the record as JSON values; `read_record` makes it of them again."""
         return asdict(self)
 
-    def now(self, **changes: Any) -> "Record":
-        """Give the record with some fields changed."""
-        return replace(self, **changes)
+    def replace(self, **changes: Any) -> "Record":
+        """Return the record with some fields changed."""
+        return dataclasses.replace(self, **changes)
 
 
-def note(job: Job, record: Record) -> Record:
+def save_record(job: Job, record: Record) -> Record:
     """Write a record into the run's folder, where the progress bar and the closing table find it."""
     write_json(job.records / f"{record.name.replace(' ', '_')}.json", record.as_json())
     return record
 
 
 def read_record(path: Path) -> Record:
-    """Read a record that `note` wrote."""
+    """Read a record that `save_record` wrote."""
     content = json.loads(path.read_text("utf-8"))
     content["entities"] = tuple((key, value) for key, value in content["entities"])
     return Record(**content)
@@ -141,7 +133,7 @@ def waiting_path(job: Job, record: Record, fingerprint: str) -> Path:
         Without extension: ``.npy`` holds the connectomes, ``.json`` says that they are whole.
     """
     name = record.name.replace(" ", "_")
-    return job.connectomes / f"{name}_{job.settings_hash[:N_DIGITS]}_{fingerprint[:N_DIGITS]}"
+    return job.connectomes / f"{name}_{job.context.settings_hash[:N_DIGITS]}_{fingerprint[:N_DIGITS]}"
 
 
 def discard_outdated(wanted: Path) -> None:

@@ -10,14 +10,13 @@ from bids_deeptaskgen.bids.input.sources import is_cleaned
 from bids_deeptaskgen.connectome.template_warp import MODEL_SPACE, WARPED_SPACE, find_transform
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import Bundle
-from bids_deeptaskgen.models.contrasts import choose_contrasts
 from bids_deeptaskgen.nuisance_presets import PRESETS
 from bids_deeptaskgen.settings import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 
 
-def settled(settings: ParticipantSettings, bundle: Bundle, located: Located) -> ParticipantSettings:
+def resolve_settings(settings: ParticipantSettings, bundle: Bundle, located: Located) -> ParticipantSettings:
     """Put what was found in the place of what was left open: hash and sidecars tell what was done.
 
     Raises
@@ -39,9 +38,6 @@ def settled(settings: ParticipantSettings, bundle: Bundle, located: Located) -> 
             "--bids-filter-file: the queries %s are for fMRIPrep alone; bold is the one that is used.",
             ", ".join(settings.bids_filter_file.ignored),
         )
-    if settings.contrasts:
-        chosen = choose_contrasts(bundle.card.contrasts, settings.contrasts)
-        settings = replace(settings, contrasts=chosen)
     cleaned = is_cleaned(located, settings.desc)
     if settings.nuisance_regressors == "auto":
         settings = replace(settings, nuisance_regressors="none" if cleaned else "acompcor")

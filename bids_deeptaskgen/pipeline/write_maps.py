@@ -1,4 +1,4 @@
-"""What is written for one session of a person: maps, sidecars, quality figures."""
+"""What is written for one session of a participant: maps, sidecars, quality figures."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.bids.output.completion import Maps, finished_maps, write_completion
+from bids_deeptaskgen.bids.output.completion import finished_maps, write_completion
 from bids_deeptaskgen.bids.output.connectome_files import connectome_sidecar, save_connectomes
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.sidecars import Provenance, statmap_sidecar
@@ -19,10 +19,8 @@ from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_maps, save_nifti
 from bids_deeptaskgen.io.tsv import write_tsv
 from bids_deeptaskgen.models.bundle import Bundle
-from bids_deeptaskgen.models.contrasts import choose_contrasts
-from bids_deeptaskgen.pipeline.model_cache import load_model, mean_statmaps
-from bids_deeptaskgen.pipeline.records import DONE, Job, Record
-from bids_deeptaskgen.settings import ParticipantSettings, science_settings
+from bids_deeptaskgen.pipeline.context import RunContext
+from bids_deeptaskgen.pipeline.records import DONE, Record
 from bids_deeptaskgen.stats.calibration import apply_calibration
 
 Floats = NDArray[np.float32]
@@ -31,147 +29,151 @@ Floats = NDArray[np.float32]
 LIBRARIES = ("torch", "numpy", "scipy", "nibabel", "pybids", "nipype")
 
 
+class PredictedMaps(NamedTuple):
+    """Maps of one session, in the card's units, as arrays of shape (n_contrasts, n_output_voxels).
+
+    Attributes
+    ----------
+    mean : float32 array
+        Mean of the predictions from single windows.
+    sd : float32 array or None
+        Their standard deviation; None for one prediction.
+    """
+
+    mean: Floats
+    sd: Floats | None
+
+
 @cache
 def software_versions() -> dict[str, str]:
     """List the versions of this software and of the libraries that the numbers depend on."""
     return {name: version(name) for name in ("bids-deeptaskgen", *LIBRARIES)}
 
 
-def wanted_maps(settings: ParticipantSettings, bundle: Bundle) -> Maps:
-    """Tell which maps the settings ask for."""
-    labels = choose_contrasts(bundle.card.contrasts, settings.contrasts)
-    return Maps(settings.output_layout, labels, settings.save_connectome)
-
-
-def write_results(job: Job, record: Record, mean: Floats, sd: Floats | None, device: str) -> Record:
-    """Write the maps of a session, and last of all the file that says that they are complete.
+def write_session(context: RunContext, record: Record, maps: PredictedMaps, device: str) -> Record:
+    """Write the maps of a session, and last of all the file that marks them as complete.
 
     Parameters
     ----------
-    job : Job
+    context : RunContext
     record : Record
-    mean : array of shape (n_contrasts, n_output_voxels)
-        Predicted maps, in the card's units.
-    sd : array of that shape, or None
-        Spread over windows.
+        Of the session; its connectome file is still there.
+    maps : PredictedMaps
+        Of all contrasts of the model.
     device : str
-        Where they were predicted.
+        Device on which the network ran.
 
     Returns
     -------
     Record
+        With status ``done``.
     """
-    bundle, output = load_model(job.model), job.settings.output_dir
-    names: dict[str, Any] = {
-        "subject": record.subject,
-        "session": record.session,
-        "entities": record.entities,
-    }
-    if job.settings.calibrated:
-        mean, sd = calibrated_maps(bundle, mean, sd)
-    completion = output_path(output, "qc_metrics", **names)
-    wanted = wanted_maps(job.settings, bundle)
+    bundle, output, requested = context.bundle, context.settings.output_dir, context.requested
+    if context.settings.calibrated:
+        maps = calibrate(bundle, maps)
+    completion = _path(context, record, "qc_metrics")
     fingerprint = record.facts["input_fingerprint"]
     # What an earlier run was asked for stays in the dataset: it is written again.
-    earlier = finished_maps(output, record, job.settings_hash, fingerprint)
-    labels = {*wanted.contrasts, *(earlier.contrasts if earlier else ())}
-    chosen = [one for one, contrast in enumerate(bundle.card.contrasts) if contrast.label in labels]
-    images = list(_images(job, record, bundle, device, chosen, {"statmap": mean, "window_sd": sd}))
-    coverage = output_path(output, "qc_rois", **names)
-    saves = wanted.connectome or (earlier is not None and earlier.connectome)
-    saved = [output_path(output, "connectome", **names)] if saves else []
-    beside = [*saved, *(image.path for image in images)]
-    files = [coverage, *(file for path in beside for file in (path, sidecar_path(path)))]
+    earlier = finished_maps(output, record, context.settings_hash, fingerprint)
+    labels = {*requested.contrasts, *(earlier.contrasts if earlier else ())}
+    channels = [channel for channel, contrast in enumerate(bundle.card.contrasts) if contrast.label in labels]
+    provenance = _provenance(context, record, device)
+    images = list(_images(context, record, provenance, channels, maps))
+    coverage = _path(context, record, "qc_rois")
+    saves_connectome = requested.connectome or (earlier is not None and earlier.connectome)
+    connectome = [_path(context, record, "connectome")] if saves_connectome else []
+    described = [*connectome, *(image.path for image in images)]
+    files = [coverage, *(file for path in described for file in (path, sidecar_path(path)))]
     # First of all, since only the completion record of an earlier run knows them.
-    for left in _files_of(completion, output) - set(files):
-        left.unlink(missing_ok=True)
+    for stale in _files_of(completion, output) - set(files):
+        stale.unlink(missing_ok=True)
     # From here until the end the session counts as not done.
     completion.unlink(missing_ok=True)
-    for path in saved:
-        connectomes = np.load(record.connectome, mmap_mode="r")
-        provenance = _provenance(job, record, bundle, device)
-        described = connectome_sidecar(provenance, connectomes.shape, _window_minutes(record.facts))
-        save_connectomes(path, connectomes, described)
+    for path in connectome:
+        _write_connectome(path, record, provenance)
     for image in images:
         _write_image(image, bundle)
     rois = list(range(1, len(record.facts["roi_coverage"]) + 1))
     write_tsv(coverage, {"roi": rois, "coverage": record.facts["roi_coverage"]})
+    written = [bundle.card.contrasts[channel].label for channel in channels]
     write_completion(
         output,
         record,
         record.facts["metrics"],
         files=files,
-        settings_hash=job.settings_hash,
+        settings_hash=context.settings_hash,
         fingerprint=fingerprint,
-        contrasts=[bundle.card.contrasts[one].label for one in chosen] if wanted.layout == "4d" else (),
+        contrasts=written if requested.layout == "4d" else (),
     )
-    return record.now(status=DONE, n_maps=len(chosen))
+    return record.replace(status=DONE, n_maps=len(channels))
 
 
-def _window_minutes(facts: dict[str, Any]) -> list[float]:
-    """Kept time in each connectome: all runs together in a single one, else each run's in equal parts."""
-    minutes = [run["n_volumes_kept"] * run["t_r"] / 60 for run in facts["runs"]]
-    if facts["n_connectomes"] == 1:
-        return [sum(minutes)]
-    return [run / facts["n_windows"] for run in minutes for _ in range(facts["n_windows"])]
-
-
-def calibrated_maps(bundle: Bundle, mean: Floats, sd: Floats | None) -> tuple[Floats, Floats | None]:
-    """Bring predicted maps nearer to the mean map of measured people, see `core.calibration`.
+def calibrate(bundle: Bundle, maps: PredictedMaps) -> PredictedMaps:
+    """Move predicted maps towards the mean of measured maps; see `stats.calibration`.
 
     Parameters
     ----------
     bundle : Bundle
         With a calibration.
-    mean : array of shape (n_contrasts, n_output_voxels)
-    sd : array of that shape, or None
-        Spread over windows, which shrinks by the same weights.
+    maps : PredictedMaps
 
     Returns
     -------
-    mean, sd
+    PredictedMaps
+        The standard deviation over windows shrinks by the same weights.
+
+    Raises
+    ------
+    ValueError
+        If the bundle holds no mean maps.
     """
+    average = bundle.mean_statmaps()
+    if average is None:
+        message = f"{bundle.folder}: this model holds no mean maps."
+        raise ValueError(message)
     weights = np.array(bundle.card.calibration)
-    average = mean_statmaps(bundle.folder)
-    return apply_calibration(mean, average, weights), None if sd is None else sd * np.float32(weights)[
-        :, None
-    ]
+    sd = None if maps.sd is None else maps.sd * np.float32(weights)[:, None]
+    return PredictedMaps(apply_calibration(maps.mean, average, weights), sd)
 
 
 class _Image(NamedTuple):
-    """An image to be written: one map, or the maps of several contrasts, and what is said beside it."""
+    """An image to be written: one map, or the maps of several contrasts, with its sidecar."""
 
     path: Path
     maps: Floats
     sidecar: dict[str, Any]
 
 
+def _path(context: RunContext, record: Record, kind: str, **labels: str) -> Path:
+    return output_path(
+        context.settings.output_dir,
+        kind,
+        subject=record.subject,
+        session=record.session,
+        entities=record.entities,
+        **labels,
+    )
+
+
 def _images(
-    job: Job,
+    context: RunContext,
     record: Record,
-    bundle: Bundle,
-    device: str,
-    chosen: Sequence[int],
-    maps: dict[str, Floats | None],
+    provenance: Provenance,
+    channels: Sequence[int],
+    maps: PredictedMaps,
 ) -> Iterator[_Image]:
-    """Lay out the maps of the chosen contrasts as images: one each, or one for all of them."""
-    names: dict[str, Any] = {
-        "subject": record.subject,
-        "session": record.session,
-        "entities": record.entities,
-    }
-    output, provenance = job.settings.output_dir, _provenance(job, record, bundle, device)
-    contrasts = [bundle.card.contrasts[one] for one in chosen]
-    for kind, values in maps.items():
+    """Lay out the maps of the chosen channels as images: one each, or one for all of them."""
+    contrasts = [context.bundle.card.contrasts[channel] for channel in channels]
+    for kind, values in (("statmap", maps.mean), ("window_sd", maps.sd)):
         if values is None:
             continue
-        if job.settings.output_layout == "4d":
-            path = output_path(output, f"{kind}s", **names)
-            yield _Image(path, values[chosen], statmap_sidecar(provenance, contrasts, f"{kind}s"))
+        if context.requested.layout == "4d":
+            path = _path(context, record, f"{kind}s")
+            yield _Image(path, values[channels], statmap_sidecar(provenance, contrasts, f"{kind}s"))
             continue
-        for one, contrast in zip(chosen, contrasts, strict=True):
-            path = output_path(output, kind, contrast=contrast.label, **names)
-            yield _Image(path, values[one], statmap_sidecar(provenance, contrast, kind))
+        for channel, contrast in zip(channels, contrasts, strict=True):
+            path = _path(context, record, kind, contrast=contrast.label)
+            yield _Image(path, values[channel], statmap_sidecar(provenance, contrast, kind))
 
 
 def _write_image(image: _Image, bundle: Bundle) -> None:
@@ -184,6 +186,20 @@ def _write_image(image: _Image, bundle: Bundle) -> None:
     write_json(sidecar_path(image.path), image.sidecar)
 
 
+def _write_connectome(path: Path, record: Record, provenance: Provenance) -> None:
+    connectomes = np.load(record.connectome, mmap_mode="r")
+    sidecar = connectome_sidecar(provenance, connectomes.shape, _window_minutes(record.facts))
+    save_connectomes(path, connectomes, sidecar)
+
+
+def _window_minutes(facts: dict[str, Any]) -> list[float]:
+    """Return the kept minutes of each connectome: of all runs together, or of each window of each run."""
+    minutes = [run["n_volumes_kept"] * run["t_r"] / 60 for run in facts["runs"]]
+    if facts["n_connectomes"] == 1:
+        return [sum(minutes)]
+    return [run / facts["n_windows"] for run in minutes for _ in range(facts["n_windows"])]
+
+
 def _files_of(completion: Path, output: Path) -> set[Path]:
     """List the files that an earlier, complete run wrote for the session."""
     try:
@@ -193,19 +209,19 @@ def _files_of(completion: Path, output: Path) -> set[Path]:
     return {output / name for name in listed}
 
 
-def _provenance(job: Job, record: Record, bundle: Bundle, device: str) -> Provenance:
+def _provenance(context: RunContext, record: Record, device: str) -> Provenance:
     facts = record.facts
     return Provenance(
-        card=bundle.card,
-        task=job.settings.task_id,
+        card=context.bundle.card,
+        task=context.settings.task_id,
         runs=tuple(facts["runs"]),
-        settings=science_settings(job.settings),
-        settings_hash=job.settings_hash,
+        settings=context.science,
+        settings_hash=context.settings_hash,
         computed={
             "WindowsPerRun": facts["n_windows"],
             "Predictions": facts["n_connectomes"],
             "Device": device,
-            "Precision": job.settings.precision,
+            "Precision": context.settings.precision,
             "Versions": software_versions(),
         },
     )

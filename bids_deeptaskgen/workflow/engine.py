@@ -14,7 +14,7 @@ from typing import Any
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import is_stale, place
 from bids_deeptaskgen.machine import available_cpus, available_gb
-from bids_deeptaskgen.pipeline.progress import Watcher
+from bids_deeptaskgen.pipeline.progress import ProgressReporter
 from bids_deeptaskgen.pipeline.records import CONNECTED, Job, read_records
 from bids_deeptaskgen.settings import ParticipantSettings
 
@@ -135,13 +135,13 @@ def _run_once(
 ) -> bool:
     """Run the graph of some people; whether a worker of MultiProc was killed meanwhile."""
     from bids_deeptaskgen.workflow.graph import make_graph
-    from bids_deeptaskgen.workflow.multiproc import SteadyMultiProc
+    from bids_deeptaskgen.workflow.multiproc import RobustMultiProc
 
     name, arguments = plugin
     folder.mkdir(exist_ok=True)
     graph = make_graph(jobs, folder, n_threads=threads_of(settings), use_gpu=uses_gpu(settings.device))
     logger.debug("nipype plugin %s %s", name, arguments)
-    steady = SteadyMultiProc(arguments) if name == "MultiProc" else None
+    steady = RobustMultiProc(arguments) if name == "MultiProc" else None
     try:
         graph.run(plugin=steady or name, plugin_args=arguments)
     except Exception as error:
@@ -247,7 +247,7 @@ def _quieten(folder: Path, settings: ParticipantSettings) -> None:
 
 
 @contextlib.contextmanager
-def watched(folder: Path, n_people: int) -> Iterator[None]:
+def show_progress(folder: Path, n_people: int) -> Iterator[None]:
     """Show how far the people are, by the records in a folder, while the block runs.
 
     A bar on a terminal, one plain line a person in a log; it works with every plugin, since it only looks
@@ -256,11 +256,11 @@ def watched(folder: Path, n_people: int) -> Iterator[None]:
     Parameters
     ----------
     folder : Path
-        Where `records.note` writes.
+        Where `records.save_record` writes.
     n_people : int
     """
     stop = threading.Event()
-    watcher = Watcher(folder, n_people)
+    watcher = ProgressReporter(folder, n_people)
     thread = threading.Thread(target=watcher.run, args=(stop,), daemon=True)
     thread.start()
     try:

@@ -7,7 +7,7 @@ from typing import Any
 from nipype import MapNode, Node, Workflow
 
 from bids_deeptaskgen.pipeline.records import Job
-from bids_deeptaskgen.workflow.interfaces import Connect, Predict
+from bids_deeptaskgen.workflow.interfaces import ConnectomesInterface, PredictionInterface
 
 # Peak memory in GB of a process that holds the published network; measured.
 PREDICT_GB = 2.0
@@ -47,14 +47,16 @@ def make_graph(jobs: Sequence[Job], folder: Path, *, n_threads: int, use_gpu: bo
     Workflow
     """
     graph = Workflow("participant", base_dir=str(folder))
-    settings = jobs[0].settings
+    settings = jobs[0].context.settings
     predictions: list[Any] = []
     for number, chunk in enumerate(_chunks(jobs, settings.chunk_size)):
         mem_gb = connect_gb(settings.n_windows)
-        connect: Any = MapNode(Connect(), iterfield=["job"], name=f"connectomes{number}", mem_gb=mem_gb)
+        connect: Any = MapNode(
+            ConnectomesInterface(), iterfield=["job"], name=f"connectomes{number}", mem_gb=mem_gb
+        )
         connect.inputs.job = chunk
         # Faults travel as records; the rest of the chunk is done whatever happens to one person.
-        shell = Predict(jobs=chunk, n_threads=n_threads, use_gpu=use_gpu)
+        shell = PredictionInterface(jobs=chunk, n_threads=n_threads, use_gpu=use_gpu)
         n_procs = 1 if use_gpu else n_threads
         predict: Any = Node(shell, name=f"predict{number}", mem_gb=PREDICT_GB, n_procs=n_procs)
         graph.connect(connect, "records", predict, "records")

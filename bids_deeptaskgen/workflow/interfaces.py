@@ -9,7 +9,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from bids_deeptaskgen.pipeline.connectome_step import connect_person_job
+from bids_deeptaskgen.pipeline.participant import compute_connectomes
 from bids_deeptaskgen.pipeline.prediction_step import predict_chunk
 from bids_deeptaskgen.pipeline.records import Record
 
@@ -18,7 +18,7 @@ class _Records(TraitedSpec):
     records = traits.Any(desc="how far each session is")
 
 
-class Shell(BaseInterface):
+class FunctionInterface(BaseInterface):
     """What both shells share.
 
     A shell has a method ``_compute`` that calls its one function and gives the records.
@@ -56,13 +56,13 @@ class _ConnectInputs(BaseInterfaceInputSpec):
     after = traits.Any(desc="records of an earlier chunk, which must be over")
 
 
-class Connect(Shell):
+class ConnectomesInterface(FunctionInterface):
     """Connectomes of one person."""
 
     input_spec = _ConnectInputs
 
     def _compute(self) -> list[Record]:
-        return connect_person_job(self.inputs.job)
+        return compute_connectomes(self.inputs.job)
 
 
 class _PredictInputs(BaseInterfaceInputSpec):
@@ -72,7 +72,7 @@ class _PredictInputs(BaseInterfaceInputSpec):
     use_gpu = traits.Bool(default_value=False, usedefault=True, desc="whether this node occupies a GPU")
 
 
-class Predict(Shell):
+class PredictionInterface(FunctionInterface):
     """Statmaps of a chunk of people."""
 
     input_spec = _PredictInputs

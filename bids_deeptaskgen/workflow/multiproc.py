@@ -17,7 +17,7 @@ from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializ
 PATIENCE_S = 10
 
 
-class SteadyMultiProc(MultiProcPlugin):
+class RobustMultiProc(MultiProcPlugin):
     """MultiProc that sees when the process of a node was killed, e.g. for its memory, and leaves none behind.
 
     The original asks such a process's future for its result in a callback, where the exception is lost,

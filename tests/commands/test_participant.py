@@ -11,9 +11,9 @@ from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import load_bundle
+from bids_deeptaskgen.pipeline.context import make_context
 from bids_deeptaskgen.pipeline.records import Record
-from bids_deeptaskgen.pipeline.resolve_settings import settled
-from bids_deeptaskgen.settings import ParticipantSettings, settings_hash
+from bids_deeptaskgen.settings import ParticipantSettings
 from tests.bids.cards import card
 from tests.bids.trees import describe, run, touch
 
@@ -42,12 +42,12 @@ def located_of(settings):
     return Located("fmriprep", settings.bids_dir, "fmriprep")
 
 
-def settled_of(settings):
-    return settled(settings, load_bundle(Path(settings.model)), located_of(settings))
+def context_of(settings):
+    return make_context(settings, located_of(settings))
 
 
 def hash_of(settings):
-    return settings_hash(settled_of(settings), load_bundle(Path(settings.model)).science_sha256)
+    return context_of(settings).settings_hash
 
 
 def finish(settings, subject, made_with, entities=(("task", "rest"),)):
@@ -68,7 +68,7 @@ def finish(settings, subject, made_with, entities=(("task", "rest"),)):
 
 def begin(settings, made_with):
     """Leave the dataset's own files, as a run does before anybody is done."""
-    values = {"version": "1", "card": card(), "settings": participant.science_settings(settled_of(settings))}
+    values = {"version": "1", "card": card(), "settings": context_of(settings).science}
     write_dataset_files(
         settings.output_dir,
         located=located_of(settings),
@@ -137,7 +137,7 @@ def test_a_folder_beside_the_people_is_no_persons(settings_of, people):
 
 
 def test_many_people_are_told_of_the_layout_that_is_kinder_to_the_disk(settings_of, caplog, monkeypatch):
-    monkeypatch.setattr(participant, "MANY_PEOPLE", 2)
+    monkeypatch.setattr(participant, "MANY_PARTICIPANTS", 2)
     participant.run(settings_of(output_layout="4d"))
     assert "--output-layout 4d" not in caplog.text
     participant.run(settings_of())

@@ -14,8 +14,8 @@ from bids_deeptaskgen.connectome.brain_mask import nonzero_voxels
 from bids_deeptaskgen.connectome.censoring import Cleaning
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.connectome.prepare_run import Demands, plan_run
-from bids_deeptaskgen.connectome.roi_projection import roi_projection
-from bids_deeptaskgen.connectome.session import RoiSpace, connect_person
+from bids_deeptaskgen.connectome.roi_projection import RoiSpace, roi_projection
+from bids_deeptaskgen.connectome.session import connect_person
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import MODEL_GRID, Grid
 from bids_deeptaskgen.io.nifti_reader import NiftiSeries

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from bids_deeptaskgen.commands import participant
-from bids_deeptaskgen.pipeline.failures import why_lost
+from bids_deeptaskgen.pipeline.failures import explain_lost_worker
 from bids_deeptaskgen.settings import ParticipantSettings
 from tests.processes import (
     App,
@@ -127,11 +127,11 @@ def test_a_refused_write_is_told_with_a_sentence(start):
 
 
 def test_why_people_are_lost_is_told_as_far_as_can_be_known(tmp_path):
-    assert "killed, for instance for its memory" in why_lost(tmp_path)
+    assert "killed, for instance for its memory" in explain_lost_worker(tmp_path)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
-        assert "larger than is allowed here" in why_lost(tmp_path)
+        assert "larger than is allowed here" in explain_lost_worker(tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert leftovers(tmp_path) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bids_deeptaskgen.io.atomic import write_json
-from bids_deeptaskgen.pipeline.progress import Watcher
+from bids_deeptaskgen.pipeline.progress import ProgressReporter
 from bids_deeptaskgen.pipeline.records import CONNECTED, Record
 
 FACTS = {"metrics": {"n_volumes": 110, "n_volumes_kept": 108, "minutes_kept": 3.6, "n_residual_dof": 82}}
@@ -21,7 +21,7 @@ def write(folder, subject, status, session=None):
 @pytest.fixture
 def said(tmp_path, caplog):
     """Looks at the records once more, and gives the lines that are new."""
-    watcher = Watcher(tmp_path, 2)
+    watcher = ProgressReporter(tmp_path, 2)
 
     def look():
         caplog.clear()
@@ -47,7 +47,7 @@ def test_a_person_counts_as_over_when_all_their_sessions_are(tmp_path, said):
 
 def test_the_count_takes_no_longer_for_the_last_person_than_for_the_first(tmp_path, caplog):
     caplog.set_level(logging.ERROR, "bids_deeptaskgen")
-    watcher = Watcher(tmp_path, 20_000)
+    watcher = ProgressReporter(tmp_path, 20_000)
     start = time.perf_counter()
     for status in (CONNECTED, "done"):
         for number in range(20_000):

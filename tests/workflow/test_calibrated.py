@@ -11,7 +11,7 @@ from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import unmask
 from bids_deeptaskgen.models.bundle import load_bundle, save_bundle
-from bids_deeptaskgen.pipeline.write_maps import calibrated_maps
+from bids_deeptaskgen.pipeline.write_maps import PredictedMaps, calibrate
 from bids_deeptaskgen.simulation.coordinate_rois import coordinate_rois
 
 WEIGHTS = (0.25, 0.0, 1.0)
@@ -76,10 +76,10 @@ def maps_of_mean(folder):
 def test_the_spread_over_windows_shrinks_with_the_maps(calibrated):
     folder, noise = calibrated
     mean, sd = np.ones_like(noise), np.full_like(noise, 2)
-    found, spread = calibrated_maps(load_bundle(folder), mean, sd)
+    found, spread = calibrate(load_bundle(folder), PredictedMaps(mean, sd))
     np.testing.assert_array_equal(found[1], noise[1])
     np.testing.assert_array_equal(spread[:, 0], [0.5, 0, 2])
-    assert calibrated_maps(load_bundle(folder), mean, None)[1] is None
+    assert calibrate(load_bundle(folder), PredictedMaps(mean, None)).sd is None
 
 
 def test_a_model_without_a_calibration_is_refused_before_anything_is_computed(settings_of, simulated):

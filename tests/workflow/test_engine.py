@@ -5,12 +5,14 @@ import gc
 import pytest
 from nipype import Function, Node, Workflow
 
+from bids_deeptaskgen.bids.input.input_dataset import Located
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.machine import available_cpus
+from bids_deeptaskgen.pipeline.context import make_context
 from bids_deeptaskgen.pipeline.records import Job
 from bids_deeptaskgen.workflow.engine import choose_plugin, threads_of
 from bids_deeptaskgen.workflow.graph import connect_gb, make_graph
-from bids_deeptaskgen.workflow.multiproc import SteadyMultiProc
+from bids_deeptaskgen.workflow.multiproc import RobustMultiProc
 
 
 def _die():
@@ -26,7 +28,7 @@ def test_a_worker_that_dies_ends_the_run_and_does_not_hang_it(tmp_path, monkeypa
     graph.add_nodes([Node(Function(function=_die), name="die")])
     arguments = {"n_procs": 1, "mp_context": "forkserver", "poll_sleep_duration": 0.05}
     with pytest.raises(Exception, match="terminated abruptly"):
-        graph.run(plugin=SteadyMultiProc(arguments), plugin_args=arguments)
+        graph.run(plugin=RobustMultiProc(arguments), plugin_args=arguments)
 
 
 def _nothing():
@@ -35,16 +37,16 @@ def _nothing():
 
 def test_what_libraries_hold_is_kept_out_of_the_garbage_while_nodes_are_scheduled(tmp_path, monkeypatch):
     frozen = []
-    submit = SteadyMultiProc._submit_job
+    submit = RobustMultiProc._submit_job
     monkeypatch.setattr(
-        SteadyMultiProc,
+        RobustMultiProc,
         "_submit_job",
         lambda self, *words, **more: frozen.append(gc.get_freeze_count()) or submit(self, *words, **more),
     )
     graph = Workflow("quiet", base_dir=str(tmp_path))
     graph.add_nodes([Node(Function(function=_nothing), name="nothing")])
     arguments = {"n_procs": 1, "mp_context": "forkserver", "poll_sleep_duration": 0.05}
-    graph.run(plugin=SteadyMultiProc(arguments), plugin_args=arguments)
+    graph.run(plugin=RobustMultiProc(arguments), plugin_args=arguments)
     assert min(frozen) > 100_000
     assert gc.get_freeze_count() == 0
 
@@ -56,9 +58,13 @@ def test_threads_follow_neither_from_the_people_nor_from_the_processes(settings_
     assert threads_of(settings_of(tmp_path, nprocs=2, omp_nthreads=1)) == 1
 
 
+def context_of(settings):
+    return make_context(settings, Located("fmriprep", settings.bids_dir, "fmriprep"))
+
+
 def test_the_network_gets_the_threads_that_its_node_reserves(settings_of, tmp_path):
     settings = settings_of(tmp_path, chunk_size=2)
-    jobs = [Job(f"0{i}", tmp_path, settings, tmp_path, "", tmp_path, tmp_path) for i in range(3)]
+    jobs = [Job(f"0{i}", context_of(settings), tmp_path, tmp_path) for i in range(3)]
     graph = make_graph(jobs, tmp_path, n_threads=3)
     predict = [graph.get_node(f"predict{i}") for i in range(2)]
     assert [(node.inputs.n_threads, node.n_procs, len(node.inputs.jobs)) for node in predict] == [
@@ -71,7 +77,7 @@ def test_the_network_gets_the_threads_that_its_node_reserves(settings_of, tmp_pa
 
 def test_connectomes_of_a_chunk_wait_for_the_predictions_of_the_one_before_the_last(tmp_path, settings_of):
     settings = settings_of(tmp_path, chunk_size=1)
-    jobs = [Job(str(i), tmp_path, settings, tmp_path, "hash", tmp_path, tmp_path) for i in range(4)]
+    jobs = [Job(str(i), context_of(settings), tmp_path, tmp_path) for i in range(4)]
     graph = make_graph(jobs, tmp_path, n_threads=1)
     edges = {(str(a.name), str(b.name)) for a, b in graph._graph.edges()}
     assert edges == {(f"connectomes{i}", f"predict{i}") for i in range(4)} | {

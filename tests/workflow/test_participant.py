@@ -19,14 +19,15 @@ from bids_deeptaskgen.bids.output.paths import output_layout
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.connectome.censoring import Cleaning
 from bids_deeptaskgen.connectome.prepare_run import Demands
-from bids_deeptaskgen.connectome.session import RoiSpace, connect_person
+from bids_deeptaskgen.connectome.roi_projection import RoiSpace
+from bids_deeptaskgen.connectome.session import connect_person
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.models.bundle import load_bundle
 from bids_deeptaskgen.nn import inference as network
 from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict_windows
-from bids_deeptaskgen.pipeline import connectome_step as connect
+from bids_deeptaskgen.pipeline import participant as steps
 from bids_deeptaskgen.pipeline.prediction_step import predict_chunk
 from bids_deeptaskgen.workflow.engine import choose_plugin
 
@@ -177,7 +178,7 @@ def test_nobody_with_usable_input_is_exit_code_3_and_leaves_no_maps(dataset, set
 
 
 def test_what_nobody_foresaw_is_one_persons_crash_with_a_readable_file(simulated, settings_of, monkeypatch):
-    real = connect.connect_person
+    real = steps.connect_person
 
     def fragile(session, *arguments):
         if session.subject == "02":
@@ -185,7 +186,7 @@ def test_what_nobody_foresaw_is_one_persons_crash_with_a_readable_file(simulated
             raise ZeroDivisionError(message)
         return real(session, *arguments)
 
-    monkeypatch.setattr(connect, "connect_person", fragile)
+    monkeypatch.setattr(steps, "connect_person", fragile)
     settings = settings_of(simulated)
     assert participant.run(settings) == 1
     crash = settings.output_dir / "logs" / "crash-sub-02.txt"

@@ -18,13 +18,14 @@ from bids_deeptaskgen.bids.output.paths import output_layout, sidecar_path
 from bids_deeptaskgen.commands import participant, predict
 from bids_deeptaskgen.connectome.censoring import Cleaning
 from bids_deeptaskgen.connectome.prepare_run import Demands
-from bids_deeptaskgen.connectome.session import RoiSpace, connect_person
+from bids_deeptaskgen.connectome.roi_projection import RoiSpace
+from bids_deeptaskgen.connectome.session import connect_person
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import MODEL_GRID, unmask
 from bids_deeptaskgen.models.bundle import load_bundle
 from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict_windows
-from bids_deeptaskgen.pipeline import connectome_step as connect
+from bids_deeptaskgen.pipeline import participant as steps
 from bids_deeptaskgen.settings import PredictSettings
 from tests.bundles import brain_bundle
 
@@ -106,7 +107,7 @@ def test_a_finished_session_is_done_again_for_its_connectome_and_for_that_alone(
     def never(*arguments):
         raise AssertionError
 
-    monkeypatch.setattr(connect, "connect_person", never)
+    monkeypatch.setattr(steps, "connect_person", never)
     capsys.readouterr()
     for settings in (saving, plain):
         assert participant.run(settings) == 0

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from bids_deeptaskgen.commands import participant
-from bids_deeptaskgen.pipeline import connectome_step as connect
+from bids_deeptaskgen.pipeline import participant as steps
+from bids_deeptaskgen.workflow import run
 
 
 def stop(*arguments):
@@ -28,7 +29,7 @@ def test_the_connectome_of_a_run_that_was_broken_off_is_used(simulated, settings
     waiting = broken_off(settings, monkeypatch)
     assert len([name for name in waiting if name.endswith(".npy")]) == 1
     with monkeypatch.context() as patch:
-        patch.setattr(connect, "connect_person", stop)
+        patch.setattr(steps, "connect_person", stop)
         assert participant.run(settings) == 0
     whole = settings_of(simulated, "whole", participant_label=("01",))
     participant.run(whole)
@@ -62,18 +63,18 @@ def test_in_a_shared_work_folder_connectomes_of_other_settings_wait(
 def test_a_run_of_other_settings_that_came_between_is_told_of(simulated, settings_of, monkeypatch, caplog):
     settings = settings_of(simulated, participant_label=("01",))
     between = settings_of(simulated, participant_label=("02",), high_pass=0.02)
-    compute = participant.compute
+    compute = run.run_participants
 
-    def interrupted(now, *more, told):
-        records = compute(now, *more, told=told)
-        if now.participant_label == ("01",):
+    def interrupted(context, subjects):
+        records = compute(context, subjects)
+        if subjects == ["01"]:
             with monkeypatch.context() as patch:
                 # It looked before anything was there.
                 patch.setattr(participant, "refuse_mixture", lambda *_: None)
                 assert participant.run(between) == 0
         return records
 
-    monkeypatch.setattr(participant, "compute", interrupted)
+    monkeypatch.setattr(run, "run_participants", interrupted)
     assert participant.run(settings) == 1
     assert "another run with other settings began to write there meanwhile" in caplog.text
 
@@ -81,7 +82,7 @@ def test_a_run_of_other_settings_that_came_between_is_told_of(simulated, setting
 def test_a_connectome_that_a_killed_run_had_no_time_to_discard_goes(simulated, settings_of, monkeypatch):
     settings = settings_of(simulated, participant_label=("01",))
     with monkeypatch.context() as patch:
-        patch.setattr("bids_deeptaskgen.pipeline.prediction_step.discard", lambda connectome: None)
+        patch.setattr("bids_deeptaskgen.pipeline.participant.discard", lambda connectome: None)
         participant.run(settings)
     assert len(list((settings.output_dir / "work" / "connectomes").iterdir())) == 2
     assert participant.run(settings) == 0

@@ -1,0 +1,97 @@
+"""What is the same for all participants of a run: made once, then handed down."""
+
+import logging
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from bids_deeptaskgen.bids.input.input_dataset import Located
+from bids_deeptaskgen.bids.input.query import Query, query_of
+from bids_deeptaskgen.bids.output.completion import Maps
+from bids_deeptaskgen.models.bundle import Bundle, open_bundle
+from bids_deeptaskgen.models.contrasts import Contrast, choose_contrasts
+from bids_deeptaskgen.models.store import find_model
+from bids_deeptaskgen.pipeline.resolve_settings import resolve_settings
+from bids_deeptaskgen.settings import ParticipantSettings, science_settings, settings_hash
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Everything that a run knows before it looks at a participant.
+
+    A pickle of it is small: it holds the folder of the bundle, and each process opens the bundle once.
+
+    Attributes
+    ----------
+    settings : ParticipantSettings
+        Without ``auto`` where the model or the dataset decides.
+    dataset : Located
+        The input datasets.
+    bundle : Bundle
+        The model.
+    contrasts : tuple of Contrast
+        Requested contrasts, in the order of the network's channels.
+    settings_hash : str
+        Hash of the science settings and of the model; maps with another hash are other maps.
+    """
+
+    settings: ParticipantSettings
+    dataset: Located
+    bundle: Bundle
+    contrasts: tuple[Contrast, ...]
+    settings_hash: str
+
+    @cached_property
+    def query(self) -> Query:
+        """Which files of a participant are used."""
+        return query_of(self.settings)
+
+    @cached_property
+    def science(self) -> dict[str, Any]:
+        """Settings that decide what is in the maps, as JSON values."""
+        return science_settings(self.settings)
+
+    @cached_property
+    def requested(self) -> Maps:
+        """Files that each session must have."""
+        labels = tuple(contrast.label for contrast in self.contrasts)
+        return Maps(self.settings.output_layout, labels, self.settings.save_connectome)
+
+
+def make_context(settings: ParticipantSettings, dataset: Located) -> RunContext:
+    """Open the model and resolve the settings of a run.
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+        As the user gave them.
+    dataset : Located
+        The input datasets.
+
+    Returns
+    -------
+    RunContext
+
+    Raises
+    ------
+    UserError
+        If the model cannot be used, or does not have what the settings ask for.
+    """
+    bundle = open_bundle(find_model(settings.model).absolute())
+    card = bundle.card
+    logger.info("Model: %s, %d contrasts (%s)", card.name, len(card.contrasts), bundle.folder)
+    if card.notice:
+        logger.warning("%s", card.notice)
+    labels = choose_contrasts(card.contrasts, settings.contrasts)
+    settings = resolve_settings(settings, bundle, dataset)
+    if settings.contrasts:
+        settings = replace(settings, contrasts=labels)
+    return RunContext(
+        settings=settings,
+        dataset=dataset.with_custom(settings.custom_confounds),
+        bundle=bundle,
+        contrasts=tuple(contrast for contrast in card.contrasts if contrast.label in labels),
+        settings_hash=settings_hash(settings, bundle.science_sha256),
+    )

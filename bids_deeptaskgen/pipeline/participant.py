@@ -1,0 +1,132 @@
+"""The processing of one participant, from files to maps. Read this page first.
+
+Two steps, because one network takes the connectomes of many participants:
+
+1. `compute_connectomes` finds the files of a participant, computes the connectomes of each session
+   (`connectome.session`) and keeps them on disk.
+2. `prediction_step.predict_chunk` runs the network over the kept connectomes and calls `finish_session`,
+   which writes the maps of a session (`write_maps`) and removes its connectomes.
+
+The workflow runs both steps in processes of its own. The result of each is a `Record` per session. A failure
+is such a record, too, and never an exception that ends the run (`failures.run_as_record`).
+"""
+
+import logging
+from pathlib import Path
+
+from bids_deeptaskgen.bids.input.sessions import SessionFault
+from bids_deeptaskgen.bids.input.sources import collect
+from bids_deeptaskgen.bids.output.completion import finished, input_fingerprint
+from bids_deeptaskgen.connectome.inputs import SessionInputs
+from bids_deeptaskgen.connectome.session import connect_person
+from bids_deeptaskgen.io.atomic import write_json
+from bids_deeptaskgen.io.npy import save_array
+from bids_deeptaskgen.machine import told_seconds
+from bids_deeptaskgen.pipeline.connectome_step import cleaning_of, demands_of, describe_session
+from bids_deeptaskgen.pipeline.context import RunContext
+from bids_deeptaskgen.pipeline.failures import run_as_record, save_or_stop
+from bids_deeptaskgen.pipeline.fsl_warp import in_standard_space
+from bids_deeptaskgen.pipeline.records import (
+    CONNECTED,
+    FAILED,
+    PRESENT,
+    Job,
+    Record,
+    discard,
+    discard_outdated,
+    read_record,
+    waiting_path,
+)
+from bids_deeptaskgen.pipeline.write_maps import PredictedMaps, write_session
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+
+def compute_connectomes(job: Job) -> list[Record]:
+    """Run the first step: compute the connectomes of all sessions of a participant.
+
+    Parameters
+    ----------
+    job : Job
+
+    Returns
+    -------
+    list of Record
+        One for each session, or a single one that says why there is none.
+    """
+    sessions: list[SessionInputs | SessionFault] = []
+    context = job.context
+
+    def find_sessions() -> Record:
+        with told_seconds(f"sub-{job.subject}: files"):
+            combine = context.settings.combine_runs
+            sessions.extend(collect(context.dataset, job.subject, context.query, combine_runs=combine))
+        return Record(job.subject)
+
+    lookup = run_as_record(job, Record(job.subject), find_sessions)
+    if lookup.failed:
+        return [save_or_stop(job, lookup)]
+    if not sessions:
+        reason = "no run of those that are asked for.\nLook at the preflight table (--dry-run)."
+        return [save_or_stop(job, lookup.replace(status=FAILED, reason=reason))]
+    return [_process_session(job, session) for session in sessions]
+
+
+def _process_session(job: Job, session: SessionInputs | SessionFault) -> Record:
+    record = Record(session.subject, session.session, session.entities)
+    return save_or_stop(job, run_as_record(job, record, lambda: _compute_session(job, session, record)))
+
+
+def _compute_session(job: Job, session: SessionInputs | SessionFault, record: Record) -> Record:
+    """Compute the connectomes of a session, unless its maps or its connectomes are there already."""
+    if isinstance(session, SessionFault):
+        raise session.error
+    context: RunContext = job.context
+    settings, requested = context.settings, context.requested
+    fingerprint = input_fingerprint(session)
+    kept = waiting_path(job, record, fingerprint)
+    discard_outdated(kept)
+    connectome, description = kept.with_suffix(".npy"), kept.with_suffix(".json")
+    if finished(settings.output_dir, session, context.settings_hash, fingerprint, requested):
+        # A run that was killed after writing the maps did not remove it.
+        discard(connectome)
+        return record.replace(status=PRESENT, n_maps=len(requested.contrasts))
+    if description.exists() and connectome.exists():
+        logger.info("%s: the connectome of an earlier run that was broken off is used", record.name)
+        return read_record(description).replace(connectome=str(connectome))
+    with told_seconds(f"{record.name}: connectome"):
+        with in_standard_space(session, job.records.parent) as standard:
+            result = connect_person(
+                standard, context.bundle.roi_space, cleaning_of(settings), demands_of(context)
+            )
+        facts = describe_session(context, session, result)
+        save_array(connectome, result.connectomes)
+    facts["input_fingerprint"] = fingerprint
+    record = record.replace(status=CONNECTED, connectome=str(connectome), facts=facts)
+    write_json(description, record.as_json())
+    return record
+
+
+def finish_session(job: Job, record: Record, maps: PredictedMaps, device: str) -> Record:
+    """End the second step: write the maps of a session and remove its connectomes.
+
+    Parameters
+    ----------
+    job : Job
+    record : Record
+        Of the session, as the first step returned it.
+    maps : PredictedMaps
+        Predicted maps.
+    device : str
+        Device on which the network ran.
+
+    Returns
+    -------
+    Record
+    """
+    with told_seconds(f"{record.name}: maps written"):
+        written = run_as_record(job, record, lambda: write_session(job.context, record, maps, device))
+    save_or_stop(job, written)
+    if not written.failed:
+        discard(Path(record.connectome))
+    return written

@@ -1,0 +1,87 @@
+"""The tables of a run, on the terminal and in its logs."""
+
+import os
+import time
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from bids_deeptaskgen.bids.input.preflight import Preflight
+from bids_deeptaskgen.io.atomic import place, write_text
+from bids_deeptaskgen.io.tsv import write_tsv
+from bids_deeptaskgen.pipeline.records import FAILED, Record
+
+
+def unusable_records(rows: Sequence[Preflight]) -> list[Record]:
+    """Return the record of each session that has no usable input."""
+    return [Record(row.subject, row.session, status=FAILED, reason=row.reason) for row in rows if row.reason]
+
+
+def preflight_table(rows: Sequence[Preflight]) -> str:
+    """Write the BOLD files of every session, or why there are none, as a table of text."""
+    lines = [("participant", "BOLD files", "")]
+    lines += [(row.name, str(len(row.bold_names)), row.reason or ", ".join(row.bold_names)) for row in rows]
+    return _table(lines)
+
+
+def closing_table(records: Sequence[Record]) -> str:
+    """Write the outcome of every session as a table of text."""
+    lines = [("participant", "status", "maps", "reason")]
+    lines += [
+        (record.name, record.status, str(record.n_maps), " ".join(record.reason.split()))
+        for record in records
+    ]
+    return _table(lines)
+
+
+def log_path(output: Path, name: str) -> Path:
+    """Name a log file of this run alone: many may write to one dataset, as in a Slurm array."""
+    return output / "logs" / f"{_run_name()}_{name}"
+
+
+def write_logs(output: Path, records: Sequence[Record]) -> Path:
+    """Write the table of a run and the list of participants who failed.
+
+    Parameters
+    ----------
+    output : Path
+        Root of the output dataset.
+    records : sequence of Record
+
+    Returns
+    -------
+    Path
+        The list, as ``--participant-label @FILE`` takes it.
+    """
+    failures = log_path(output, "failed.txt")
+    write_tsv(log_path(output, "participants.tsv"), _columns(records))
+    write_text(failures, "".join(f"sub-{subject}\n" for subject in failed_subjects(records)))
+    return failures
+
+
+def failed_subjects(records: Sequence[Record]) -> list[str]:
+    """List the participants of whom a session failed."""
+    return sorted({record.subject for record in records if record.failed})
+
+
+def _columns(records: Sequence[Record]) -> dict[str, list[object]]:
+    return {
+        "participant_id": [f"sub-{record.subject}" for record in records],
+        "session_id": [f"ses-{record.session}" if record.session else None for record in records],
+        "status": [record.status for record in records],
+        "n_maps": [record.n_maps for record in records],
+        "reason": [record.reason for record in records],
+    }
+
+
+@cache
+def _run_name() -> str:
+    return f"{time.strftime('%Y%m%dT%H%M%S')}-{place()}-{os.getpid()}"
+
+
+def _table(lines: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
