@@ -94,10 +94,10 @@ def run_located(settings: ParticipantSettings, located: Located, typed: Settings
     if rerun := rerun_command(located.root, settings.task_id, rows):
         _echo(rerun)
     check_template_warp(rows)
-    if len(usable) > MANY_PEOPLE and settings.output_layout == "3d":
+    if len(usable) > MANY_PEOPLE and settings.map_format == "3d":
         n_files = 2 * len(wanted_maps(settings, bundle).contrasts)
         logger.warning(
-            "%d people with %d files each: --output-layout 4d would write one image and one JSON for each.",
+            "%d people with %d files each: --map-format 4d would write one image and one JSON for each.",
             len(usable), n_files,
         )  # fmt: skip
     hash_now = settings_hash(settings, bundle.science_sha256)

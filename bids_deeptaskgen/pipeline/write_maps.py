@@ -40,7 +40,7 @@ def software_versions() -> dict[str, str]:
 def wanted_maps(settings: ParticipantSettings, bundle: Bundle) -> Maps:
     """Tell which maps the settings ask for."""
     labels = choose_contrasts(bundle.card.contrasts, settings.contrasts)
-    return Maps(settings.output_layout, labels, settings.save_connectome)
+    return Maps(settings.map_format, labels, settings.save_connectome)
 
 
 def write_results(job: Job, record: Record, mean: Floats, sd: Floats | None, device: str) -> Record:
@@ -165,7 +165,7 @@ def _images(
     for kind, values in maps.items():
         if values is None:
             continue
-        if job.settings.output_layout == "4d":
+        if job.settings.map_format == "4d":
             path = output_path(output, f"{kind}s", **names)
             yield _Image(path, values[chosen], statmap_sidecar(provenance, contrasts, f"{kind}s"))
             continue

@@ -24,6 +24,8 @@ class Option:
         Heading in ``--help``.
     flags : tuple of str
         Further spellings, e.g. ``-w``.
+    former : tuple of str
+        Earlier names of the field. Command lines and settings files may still use them.
     metavar : str
         Stands for the value in ``--help``.
     unset : str
@@ -47,6 +49,7 @@ class Option:
     unit: str = ""
     group: str = "options"
     flags: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
     metavar: str = ""
     unset: str = ""
     words: str = ""
@@ -101,7 +104,12 @@ class Declared:
     @property
     def flag(self) -> str:
         """The name a user types or reads: ``--fd-threshold``, or ``BIDS_DIR`` for a positional one."""
-        return self.name.upper() if self.option.positional else "--" + self.name.replace("_", "-")
+        return self.name.upper() if self.option.positional else _flag_of(self.name)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """All spellings on the command line, the present name first."""
+        return (self.flag, *self.option.flags, *(_flag_of(name) for name in self.option.former))
 
     @property
     def required(self) -> bool:
@@ -186,6 +194,11 @@ class Declared:
     def _refusal(self, given: object) -> UserError:
         shown = given if isinstance(given, str) and given else repr(given)
         return UserError(f"{self.flag}: {shown} was given; it must be {self.words}.")
+
+
+def _flag_of(name: str) -> str:
+    """Write the name of a field as an option of the command line."""
+    return "--" + name.replace("_", "-")
 
 
 def declared(settings_class: Any) -> tuple[Declared, ...]:

@@ -150,11 +150,12 @@ class PredictionSettings(Settings):
         "fp32",
         choices=("fp32", "tf32", "bf16"),
         help="arithmetic of the network: fp32 is the reference; tf32 (NVIDIA GPUs) and bf16 are rougher, and "
-        "are refused where they change an example's maps by more than 2%% of their SD",
+        "are refused where they change an example's maps by more than 2% of their SD",
     )
-    output_layout: str = _run(
+    map_format: str = _run(
         "3d",
         choices=("3d", "4d"),
+        former=("output_layout",),
         help="an image for each contrast, or one for all contrasts of a session, which is kinder to a file "
         "system where people are many",
     )

@@ -63,7 +63,7 @@ NO_SCIENCE = {
     "input_type": "hcp",
     "participants_tsv": "/participants.tsv",
     "contrasts": ("WM",),
-    "output_layout": "4d",
+    "map_format": "4d",
     "model": "/models/mine",
     "work_dir": "/scratch",
     "dry_run": True,
