@@ -36,14 +36,15 @@ def describe_plan(
     -------
     str
     """
-    cleaning, sampling = methods_sentences(science_settings(settings))
+    methods = methods_sentences(science_settings(settings))
     usable = sorted({row.subject for row in rows if not row.reason})
     done = _done(settings, wanted_maps(settings, bundle), settings_hash, rows)
     to_do = [subject for subject in usable if subject not in done]
     n_chunks = ceil(len(usable) / settings.chunk_size)
     lines = [
-        f"Cleaning: --nuisance-regressors {settings.nuisance_regressors}. {_one_line(cleaning)}",
-        f"Windows: {_windows(settings, bundle.card)}. {_one_line(sampling)}",
+        f"Cleaning: --nuisance-regressors {settings.nuisance_regressors}. {_one_line(methods['cleaning'])}",
+        f"Windows: {_windows(settings, bundle.card)}. "
+        f"{_one_line(methods['pooling'])} {_one_line(methods['windows'])}",
         f"Chunks: {n_chunks} of up to {settings.chunk_size} people.",
         f"Done already, unless their input has changed: {_people(sorted(done))}",
         f"To do: {_people(to_do)}",

@@ -7,6 +7,7 @@ from types import NoneType
 from typing import Any, get_args, get_origin
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.settings.methods import Sentences
 from bids_deeptaskgen.settings.value_types import KINDS, Check, read_label
 
 
@@ -40,6 +41,8 @@ class Option:
         Makes the value of text, in place of the reader of the type.
     show : callable or None
         Makes text of the value, such that ``read`` gives it back.
+    methods : Sentences or None
+        What the methods text of CITATION.md says of the value.
     positional, count, from_file, science : bool
         Given by place; given by repetition (``-vv``); ``@FILE`` stands for the lines of a file; decides
         what is in the maps, and so is part of the settings hash.
@@ -57,6 +60,7 @@ class Option:
     check: Check | None = None
     read: Callable[[Any], Any] | None = None
     show: Callable[[Any], str] | None = None
+    methods: Sentences | None = None
     positional: bool = False
     count: bool = False
     from_file: bool = False
