@@ -173,7 +173,7 @@ def compare(
     families: NDArray[Any],
     rng: np.random.Generator,
     *,
-    n_permutations: int = 10_000,
+    n_permutations: int,
 ) -> Iterator[dict[str, Any]]:
     """Compare each model with each baseline, and models with each other, on the people that both have.
 

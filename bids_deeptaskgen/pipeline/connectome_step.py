@@ -31,7 +31,7 @@ from bids_deeptaskgen.pipeline.records import (
     waiting_path,
 )
 from bids_deeptaskgen.pipeline.write_maps import wanted_maps
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.settings.fill import fill
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -86,35 +86,16 @@ def _connect(job: Job, session: SessionInputs | SessionFault, record: Record) ->
     if note_file.exists() and connectome.exists():
         logger.info("%s: the connectome of an earlier run that was broken off is used", record.name)
         return read_record(note_file).now(connectome=str(connectome))
+    cleaning = fill(Cleaning, job.settings)
+    demands = fill(Demands, job.settings, window_minutes=bundle.card.window_minutes)
     with told_seconds(f"{record.name}: connectome"):
         with in_standard_space(session, job.records.parent) as standard:
-            person = connect_person(
-                standard, roi_space(job.model), _cleaning(job.settings), _demands(job.settings, bundle)
-            )
+            person = connect_person(standard, roi_space(job.model), cleaning, demands)
         facts = _facts(job, session, person, bundle) | {"input_fingerprint": fingerprint}
         save_array(connectome, person.connectomes)
     record = record.now(status=CONNECTED, connectome=str(connectome), facts=facts)
     write_json(note_file, record.as_json())
     return record
-
-
-def _cleaning(settings: ParticipantSettings) -> Cleaning:
-    return Cleaning(
-        nuisance_regressors=settings.nuisance_regressors,
-        high_pass=None if settings.high_pass == "auto" else float(settings.high_pass),
-        fd_threshold=settings.fd_threshold,
-        dummy_scans=None if settings.dummy_scans == "auto" else int(settings.dummy_scans),
-        smoothing=settings.smoothing,
-    )
-
-
-def _demands(settings: ParticipantSettings, bundle: Bundle) -> Demands:
-    return Demands(
-        min_minutes=settings.min_minutes,
-        min_dof=settings.min_dof,
-        n_windows=None if settings.n_windows == "auto" else int(settings.n_windows),
-        window_minutes=bundle.card.window_minutes,
-    )
 
 
 def _warp_of(run: RunInputs) -> dict[str, str]:

@@ -11,7 +11,7 @@ from bids_deeptaskgen.connectome.template_warp import MODEL_SPACE, WARPED_SPACE,
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.models.contrasts import choose_contrasts
-from bids_deeptaskgen.nuisance_presets import PRESETS
+from bids_deeptaskgen.nuisance_presets import FMRIPREP_PRESET, PRESETS
 from bids_deeptaskgen.settings import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -44,7 +44,7 @@ def settled(settings: ParticipantSettings, bundle: Bundle, located: Located) -> 
         settings = replace(settings, contrasts=chosen)
     cleaned = is_cleaned(located, settings.desc)
     if settings.nuisance_regressors == "auto":
-        settings = replace(settings, nuisance_regressors="none" if cleaned else "acompcor")
+        settings = replace(settings, nuisance_regressors="none" if cleaned else FMRIPREP_PRESET)
     preset = PRESETS[settings.nuisance_regressors]
     if preset.removes_global_signal:
         logger.warning(
