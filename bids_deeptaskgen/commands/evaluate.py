@@ -90,8 +90,9 @@ def run(settings: EvaluateSettings) -> int:
     about = {"Participants": study.people, "Seed": settings.seed, "Version": _version()}
     write_json(out / "evaluation.json", {**facts, **about})
     page = write_page(out, facts, study, tables)
+    what = f"{len(settings.predicted)} models" if settings.predicted else "baselines alone"
     sys.stdout.write(
-        f"{len(study.people)} people, {len(study.contrasts)} contrasts, {len(settings.predicted)} models.\n"
+        f"{len(study.people)} people, {len(study.contrasts)} contrasts, {what}.\n"
         f"Tables: {out}\nPage: {page}\n"
     )
     return 0

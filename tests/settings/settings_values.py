@@ -31,7 +31,7 @@ REQUIRED: dict[type[Settings], dict[str, object]] = {
     PredictSettings: {"bold": "/bold.nii.gz", "out": "/out"},
     SimulateSettings: {"out": "/out"},
     DemoSettings: {"out": "/out"},
-    EvaluateSettings: {"out": "/out", "predicted": (("mine", Path("/maps")),), "measured": "/measured"},
+    EvaluateSettings: {"out": "/out", "measured": "/measured"},
     TrainSettings: {"out": "/out", "connectomes": "/maps", "statmaps": "/measured", "model": "mine"},
     FinetuneSettings: {
         "out": "/out",
