@@ -24,7 +24,7 @@ from bids_deeptaskgen.settings.fill import fill
 NUMBERED = "numbered"
 
 
-def import_checkpoint(settings: ModelsImportSettings) -> int:
+def run(settings: ModelsImportSettings) -> int:
     """Make a bundle of a published checkpoint.
 
     Parameters

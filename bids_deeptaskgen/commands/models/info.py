@@ -12,7 +12,7 @@ from bids_deeptaskgen.models.store import find_model
 from bids_deeptaskgen.settings import ModelsInfoSettings
 
 
-def info(settings: ModelsInfoSettings) -> int:
+def run(settings: ModelsInfoSettings) -> int:
     """Say what a model is, after checking its files.
 
     Parameters
