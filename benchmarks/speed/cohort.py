@@ -23,7 +23,8 @@ from bids_deeptaskgen.pipeline.connectome_step import connect_person_job
 from bids_deeptaskgen.pipeline.model_cache import roi_space
 from bids_deeptaskgen.pipeline.records import Job, Record
 from bids_deeptaskgen.pipeline.resolve_settings import settled
-from bids_deeptaskgen.settings import ParticipantSettings, settings_hash
+from bids_deeptaskgen.settings.base import settings_hash
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.simulation.random_model import random_bundle
 from bids_deeptaskgen.workflow.engine import threads_of
 

@@ -8,8 +8,9 @@ from bids_deeptaskgen.bids.measured_maps import measured_folder
 from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.commands import participant, simulate
 from bids_deeptaskgen.report.map_figures import draw_statmaps
-from bids_deeptaskgen.settings import DemoSettings, ParticipantSettings, SimulateSettings
 from bids_deeptaskgen.settings.fill import fill
+from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.settings.simulation import DemoSettings, SimulateSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 

@@ -28,7 +28,7 @@ from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.npy import save_array
 from bids_deeptaskgen.io.tsv import join_columns, write_tsv
 from bids_deeptaskgen.models.contrasts import Contrast
-from bids_deeptaskgen.settings import EvaluateSettings
+from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.stats.common_voxels import cut_down
 from bids_deeptaskgen.stats.paired_tests import fdr
 from bids_deeptaskgen.stats.scores import LeaveOneOut

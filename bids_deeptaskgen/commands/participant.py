@@ -33,7 +33,8 @@ from bids_deeptaskgen.pipeline.records import (
 )
 from bids_deeptaskgen.pipeline.resolve_settings import check_template_warp, settled
 from bids_deeptaskgen.pipeline.write_maps import software_versions, wanted_maps
-from bids_deeptaskgen.settings import ParticipantSettings, Settings, science_settings, settings_hash
+from bids_deeptaskgen.settings.base import Settings, science_settings, settings_hash
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.toml_file import to_toml
 
 logger = logging.getLogger("bids_deeptaskgen")

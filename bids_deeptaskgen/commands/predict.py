@@ -10,8 +10,9 @@ from bids_deeptaskgen.bids.input.sessions import repetition_time
 from bids_deeptaskgen.commands.participant import run_located
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.errors import InputError, UserError
-from bids_deeptaskgen.settings import ParticipantSettings, PredictSettings
 from bids_deeptaskgen.settings.fill import fill
+from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.settings.prediction import PredictSettings
 
 
 def run(settings: PredictSettings) -> int:

@@ -7,7 +7,7 @@ from bids_deeptaskgen.bids.measured_maps import measured_folder
 from bids_deeptaskgen.simulation.dataset import simulate_dataset
 
 if TYPE_CHECKING:
-    from bids_deeptaskgen.settings import SimulateSettings
+    from bids_deeptaskgen.settings.simulation import SimulateSettings
 
 LOG = logging.getLogger("bids_deeptaskgen")
 

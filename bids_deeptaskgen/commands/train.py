@@ -1,8 +1,8 @@
 """``deeptaskgen train``: a network of one's own, from connectomes and measured task maps."""
 
 from bids_deeptaskgen.models.architecture import Architecture
-from bids_deeptaskgen.settings import TrainSettings
 from bids_deeptaskgen.settings.fill import fill
+from bids_deeptaskgen.settings.training import TrainSettings
 from bids_deeptaskgen.training.work_folder import begin
 
 

@@ -22,8 +22,7 @@ from bids_deeptaskgen.io.tsv import read_tsv
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
 from bids_deeptaskgen.models.contrasts import Contrast, choose_contrasts, load_contrasts
 from bids_deeptaskgen.models.store import find_model
-from bids_deeptaskgen.settings import EvaluateSettings
-from bids_deeptaskgen.settings.evaluation import FAMILY_COLUMN
+from bids_deeptaskgen.settings.evaluation import FAMILY_COLUMN, EvaluateSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 

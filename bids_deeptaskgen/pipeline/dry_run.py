@@ -14,7 +14,8 @@ from bids_deeptaskgen.bids.output.results import read_results
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.models.card import Card
 from bids_deeptaskgen.pipeline.write_maps import wanted_maps
-from bids_deeptaskgen.settings import ParticipantSettings, science_settings
+from bids_deeptaskgen.settings.base import science_settings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 
 def describe_plan(

@@ -8,7 +8,7 @@ from typing import Any
 
 from bids_deeptaskgen.bids.input.input_dataset import Located
 from bids_deeptaskgen.io.atomic import write_json
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 # Statuses of a record; a fault is one of them, never an exception that takes the others along.
 CONNECTED = "connected"

@@ -12,7 +12,7 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.models.contrasts import choose_contrasts
 from bids_deeptaskgen.nuisance_presets import FMRIPREP_PRESET, PRESETS
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 

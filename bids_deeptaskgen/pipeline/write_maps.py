@@ -22,7 +22,8 @@ from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.models.contrasts import choose_contrasts
 from bids_deeptaskgen.pipeline.model_cache import load_model, mean_statmaps
 from bids_deeptaskgen.pipeline.records import DONE, Job, Record
-from bids_deeptaskgen.settings import ParticipantSettings, science_settings
+from bids_deeptaskgen.settings.base import science_settings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.stats.calibration import apply_calibration
 
 Floats = NDArray[np.float32]

@@ -14,8 +14,8 @@ from bids_deeptaskgen.machine import available_cpus, available_gb
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.nn.inference import set_threads
 from bids_deeptaskgen.nn.unet import UNet
-from bids_deeptaskgen.settings import TrainingSettings
 from bids_deeptaskgen.settings.fill import fill
+from bids_deeptaskgen.settings.training import TrainingSettings
 from bids_deeptaskgen.training.data import CachedPerson, TrainingData, read_everybody
 from bids_deeptaskgen.training.devices import (
     Fabric,

@@ -8,8 +8,9 @@ from hypothesis import given
 from bids_deeptaskgen.cli import app, workbench
 from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings import ParticipantSettings, SimulateSettings
 from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.settings.simulation import SimulateSettings
 from bids_deeptaskgen.settings.toml_file import to_toml
 from tests.settings.settings_values import CLASSES, REQUIRED, settings_of_any_class
 

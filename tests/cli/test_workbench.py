@@ -13,8 +13,11 @@ from bids_deeptaskgen.cli import app, workbench
 from bids_deeptaskgen.cli.main import Command
 from bids_deeptaskgen.cli.parser import from_namespace, to_argv
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings import ModelsFetchSettings, PredictionSettings, Settings, TrainingSettings
+from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.settings.models import ModelsFetchSettings
 from bids_deeptaskgen.settings.option import option
+from bids_deeptaskgen.settings.prediction import PredictionSettings
+from bids_deeptaskgen.settings.training import TrainingSettings
 from tests.settings.settings_values import REQUIRED, settings_of
 
 VERBS = sorted(workbench.VERBS)

@@ -13,7 +13,8 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import load_bundle
 from bids_deeptaskgen.pipeline.records import Record
 from bids_deeptaskgen.pipeline.resolve_settings import settled
-from bids_deeptaskgen.settings import ParticipantSettings, settings_hash
+from bids_deeptaskgen.settings.base import settings_hash
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from tests.bids.cards import card
 from tests.bids.trees import describe, run, touch
 

@@ -10,17 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings import (
-    DemoSettings,
-    GroupSettings,
-    ModelsImportSettings,
-    ParticipantSettings,
-    SimulateSettings,
-    science_settings,
-    settings_hash,
-)
+from bids_deeptaskgen.settings.base import science_settings, settings_hash
 from bids_deeptaskgen.settings.bids_filter_file import FilterFile
+from bids_deeptaskgen.settings.group import GroupSettings
+from bids_deeptaskgen.settings.models import ModelsImportSettings
 from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.settings.simulation import DemoSettings, SimulateSettings
 from tests.settings.settings_values import (
     CLASSES,
     REQUIRED,

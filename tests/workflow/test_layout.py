@@ -11,7 +11,7 @@ from bids_deeptaskgen.bids.output.results import read_results
 from bids_deeptaskgen.commands import group, participant
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import load_bundle
-from bids_deeptaskgen.settings import GroupSettings
+from bids_deeptaskgen.settings.group import GroupSettings
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import write_bytes, write_json, write_text
 from bids_deeptaskgen.io.tsv import write_tsv
 from bids_deeptaskgen.models.card import Card
-from bids_deeptaskgen.settings import ParticipantSettings
 from bids_deeptaskgen.settings.methods import methods_text
 from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 

@@ -18,8 +18,8 @@ from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.models.bundle import Bundle, save_bundle
 from bids_deeptaskgen.models.card import Card, CardGrid
 from bids_deeptaskgen.models.contrasts import Contrast, contrast_label, load_contrasts
-from bids_deeptaskgen.settings import ModelsImportSettings
 from bids_deeptaskgen.settings.fill import fill
+from bids_deeptaskgen.settings.models import ModelsImportSettings
 
 NUMBERED = "numbered"
 

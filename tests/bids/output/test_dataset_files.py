@@ -12,9 +12,10 @@ from bids_deeptaskgen.bids.output.dataset_files import (
     methods_sentences,
     write_dataset_files,
 )
-from bids_deeptaskgen.settings import ParticipantSettings, science_settings
+from bids_deeptaskgen.settings.base import science_settings
 from bids_deeptaskgen.settings.methods import SECTIONS
 from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from tests.bids.cards import card
 from tests.bids.trees import describe, run, touch
 from tests.settings.settings_values import settings_of

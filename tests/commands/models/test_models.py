@@ -22,7 +22,7 @@ from bids_deeptaskgen.nn.checkpoint import read_checkpoint
 from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict
 from bids_deeptaskgen.nn.unet import FAMILY, UNet
-from bids_deeptaskgen.settings import ModelsImportSettings, ModelsInfoSettings
+from bids_deeptaskgen.settings.models import ModelsImportSettings, ModelsInfoSettings
 from tests.bundles import tiny_bundle, tiny_network
 from tests.golden_files import GOLDEN
 
