@@ -61,3 +61,5 @@ def _preset(entry: dict[str, Any], expansions: dict[str, Sequence[str]]) -> Pres
 
 
 PRESETS = _load()
+# For fMRIPrep's output, where no other preset is asked for.
+FMRIPREP_PRESET = "acompcor"

@@ -29,7 +29,9 @@ from bids_deeptaskgen.models.bundle import (
     load_bundle,
     save_bundle,
 )
-from bids_deeptaskgen.settings import ParticipantSettings, SimulateSettings, TrainSettings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.settings.simulation import SimulateSettings
+from bids_deeptaskgen.settings.training import TrainSettings
 from bids_deeptaskgen.simulation.random_model import random_bundle
 
 SEED = 20_260_101  # of the training people; users' seeds are small numbers, so nobody meets them again

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from bids_deeptaskgen.nuisance_presets import PRESETS
-from bids_deeptaskgen.settings import EvaluateSettings, ParticipantSettings
+from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 ROOT = Path(__file__).parents[1]
 INPUTS = (ROOT / "docs" / "inputs.md").read_text("utf-8")

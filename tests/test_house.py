@@ -59,7 +59,8 @@ def test_no_function_is_longer_than_80_lines():
 
 
 @pytest.mark.parametrize(
-    "module", ["cli.app", "cli.workbench", "settings", "models.contrasts", "models.store", "io.download"]
+    "module",
+    ["cli.app", "cli.workbench", "settings.participant", "models.contrasts", "models.store", "io.download"],
 )
 def test_the_command_line_starts_without_any_heavy_library(module):
     assert loaded_by(f"bids_deeptaskgen.{module}") & HEAVY == set()

@@ -8,7 +8,7 @@ from bids_deeptaskgen.cli.main import Command, guarded, run_command
 from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
 
 PROG = "benchmarks.speed"
-COMMAND = Command("benchmarks.speed.run:run", BenchmarkSettings)
+COMMAND = Command("benchmarks.speed.run", BenchmarkSettings)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

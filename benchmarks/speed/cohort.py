@@ -21,7 +21,7 @@ from bids_deeptaskgen.models.store import find_model
 from bids_deeptaskgen.pipeline.context import make_context
 from bids_deeptaskgen.pipeline.participant import compute_connectomes
 from bids_deeptaskgen.pipeline.records import Job, Record
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.simulation.random_model import random_bundle
 from bids_deeptaskgen.workflow.engine import threads_of
 
@@ -175,7 +175,7 @@ def measure_growth(work: Path, sizes: Sequence[int] = SIZES, options: Sequence[s
         people = multiplied(few, work / f"{n_people}-people-coarse", n_people)
         out = work / f"{n_people}-people-done"
         finish_all(people, out, bundle)
-        words = ("participant", "--model", str(bundle), "--device", "cpu", "--output-layout", "4d", *options)
+        words = ("participant", "--model", str(bundle), "--device", "cpu", "--map-format", "4d", *options)
         timing = app(str(people), str(out), *words)
         timings[f"{n_people} people"] = [replace(timing, peak_gib=timing.result.first_gib, result=None)]
     walls = [one.wall_s for (one,) in timings.values()]
@@ -189,7 +189,7 @@ def measure_growth(work: Path, sizes: Sequence[int] = SIZES, options: Sequence[s
 def finish_all(people: Path, out: Path, bundle: Path) -> None:
     """Record of everybody in a dataset that they are done, in a 4-D image that nobody will look at."""
     settings = ParticipantSettings(
-        bids_dir=people, output_dir=out, model=str(bundle), output_layout="4d", device="cpu"
+        bids_dir=people, output_dir=out, model=str(bundle), map_format="4d", device="cpu"
     )
     labels = [contrast.label for contrast in load_bundle(bundle).card.contrasts]
     for job in jobs_of(settings, out / "work"):

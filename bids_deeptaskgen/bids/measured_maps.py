@@ -146,7 +146,7 @@ def _candidates(path: Path, name: BidsName) -> Iterator[_Candidate]:
 
 
 def _volume_labels(sidecar: Path) -> list[str]:
-    """Contrasts of the volumes of a 4-D image as ``--output-layout 4d`` writes it; none of other files."""
+    """Contrasts of the volumes of a 4-D image as ``--map-format 4d`` writes it; none of other files."""
     try:
         return [
             str(one["Label"]) for one in json.loads(sidecar.read_text("utf-8"))["DeepTaskGen"]["Contrasts"]

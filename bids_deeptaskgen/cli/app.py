@@ -8,14 +8,15 @@ from functools import partial
 from bids_deeptaskgen.cli.main import Command, guarded, run_command
 from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings import GroupSettings, ParticipantSettings
+from bids_deeptaskgen.settings.group import GroupSettings
 from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 PROG = "bids-deeptaskgen"
 
 LEVELS = {
-    "participant": Command("bids_deeptaskgen.commands.participant:run", ParticipantSettings),
-    "group": Command("bids_deeptaskgen.commands.group:run", GroupSettings),
+    "participant": Command("bids_deeptaskgen.commands.participant", ParticipantSettings),
+    "group": Command("bids_deeptaskgen.commands.group", GroupSettings),
 }
 
 # What scripts for other BIDS Apps pass, and why it changes nothing here.

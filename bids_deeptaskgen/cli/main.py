@@ -18,7 +18,7 @@ from bids_deeptaskgen.cli import log_setup as logs
 from bids_deeptaskgen.cli.parser import version
 from bids_deeptaskgen.errors import UserError, system_refusal
 from bids_deeptaskgen.machine import told_seconds
-from bids_deeptaskgen.settings import Settings
+from bids_deeptaskgen.settings.base import Settings
 
 FAILED, USAGE, INTERNAL, INTERRUPTED, TERMINATED = 1, 2, 70, 130, 143
 
@@ -32,9 +32,17 @@ log = logging.getLogger("bids_deeptaskgen")
 
 
 class Command(NamedTuple):
-    """A command: ``module:function``, imported only when it runs, and the settings that it takes."""
+    """A command.
 
-    target: str
+    Attributes
+    ----------
+    module : str
+        Module whose function ``run`` takes the settings and returns the exit code; imported when it runs.
+    settings : type
+        Its docstring is the help line of the command.
+    """
+
+    module: str
     settings: type[Settings]
 
 
@@ -66,9 +74,8 @@ def run_command(command: Command, settings: Settings, words: Sequence[str], note
     log.info("bids_deeptaskgen %s: %s", version(), shlex.join(words))
     for note in notes:
         log.info(note)
-    module, function = command.target.split(":")
     with told_seconds("libraries"):
-        run: Callable[[Settings], int] = getattr(importlib.import_module(module), function)
+        run: Callable[[Settings], int] = importlib.import_module(command.module).run
     return run(settings)
 
 

@@ -1,18 +1,17 @@
 """The settings dataclasses as command lines, both ways."""
 
 import argparse
+import copy
 import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
-from bids_deeptaskgen.settings import Settings
+from bids_deeptaskgen.settings.base import AnySettings, Settings, make_settings
 from bids_deeptaskgen.settings.option import Declared, declared
 from bids_deeptaskgen.settings.toml_file import read_config_file
 from bids_deeptaskgen.settings.value_types import AutoFloat, AutoInt
-
-AnySettings = TypeVar("AnySettings", bound=Settings)
 
 # Headings in the order of what one must do; conventions are what all have, and what is looked for last.
 _GROUPS = ("options", "choose data", "choose model", "clean", "train", "run", "conventions")
@@ -38,7 +37,20 @@ class _Version(argparse.Action):
 
 
 class _Help(argparse.HelpFormatter):
-    """All spellings of an option first, then its value once."""
+    """All spellings of an option first, then its value once; what must be given without brackets."""
+
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[Any],
+        prefix: str | None = None,
+    ) -> None:
+        """Mark the options that must be given, on copies: a settings file may give them, too."""
+        shown = [copy.copy(action) for action in actions]
+        for action in shown:
+            action.required = action.required or getattr(action, "has_no_default", False)
+        super().add_usage(usage, shown, groups, prefix)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if not action.option_strings:
@@ -94,20 +106,22 @@ class Parser(argparse.ArgumentParser):
             self.add_argument(one.name, metavar=one.flag, help=text)
             return
         # Short ones first.
-        flags = sorted([one.flag, *one.option.flags], key=lambda flag: flag.startswith("--"))
-        # SUPPRESS: only what was given is in the namespace, so that defaults live in the dataclass alone.
-        shared: dict[str, Any] = {"dest": one.name, "default": argparse.SUPPRESS, "help": text}
-        group = self.titled(one.option.group)
+        flags = sorted(one.flags, key=lambda flag: flag.startswith("--"))
         if one.option.count:
-            group.add_argument(*flags, action="count", **shared)
-        elif one.kind is bool and one.default is True:
-            group.add_argument(*flags, action=argparse.BooleanOptionalAction, **shared)
+            kind: dict[str, Any] = {"action": "count"}
         elif one.kind is bool:
-            group.add_argument(*flags, action="store_true", **shared)
+            on = one.default is True
+            kind = {"action": argparse.BooleanOptionalAction if on else "store_true"}
         elif one.many:
-            group.add_argument(*flags, nargs="+", action="extend", metavar=_metavar(one), **shared)
+            kind = {"action": "extend", "nargs": "+", "metavar": _metavar(one)}
         else:
-            group.add_argument(*flags, required=one.required, metavar=_metavar(one), **shared)
+            kind = {"metavar": _metavar(one)}
+        # SUPPRESS: only what was given is in the namespace, so that defaults live in the dataclass alone.
+        action = self.titled(one.option.group).add_argument(
+            *flags, dest=one.name, default=argparse.SUPPRESS, help=text, **kind
+        )
+        # argparse itself must not ask for it: a settings file may give it. See `make_settings`.
+        action.has_no_default = one.required
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -152,12 +166,14 @@ def from_namespace(settings_class: type[AnySettings], namespace: argparse.Namesp
     Raises
     ------
     UserError
-        If a value is not legal, or the file cannot be read.
+        If a value is not legal, one that must be given is missing, or the file cannot be read.
     """
     names = {one.name for one in declared(settings_class)}
     given = {name: value for name, value in vars(namespace).items() if name in names}
     path = getattr(namespace, "config_file", None)
-    return settings_class(**{**(read_config_file(settings_class, path) if path else {}), **given})
+    return make_settings(
+        settings_class, {**(read_config_file(settings_class, path) if path else {}), **given}
+    )
 
 
 def to_argv(settings: Settings, *level: str) -> list[str]:

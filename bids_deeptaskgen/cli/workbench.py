@@ -1,60 +1,85 @@
 """The workbench: ``deeptaskgen VERB``."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from bids_deeptaskgen.cli.main import Command, guarded, run_command
 from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
-from bids_deeptaskgen.settings import (
-    DemoSettings,
-    EvaluateSettings,
-    FinetuneSettings,
-    ModelsFetchSettings,
-    ModelsImportSettings,
-    ModelsInfoSettings,
-    ModelsListSettings,
-    PredictSettings,
-    SimulateSettings,
-    TrainSettings,
-)
+from bids_deeptaskgen.settings import evaluation, models, prediction, simulation, training
 
 PROG = "deeptaskgen"
 
-VERBS = {
-    "demo": Command("bids_deeptaskgen.commands.demo:run", DemoSettings),
-    "simulate": Command("bids_deeptaskgen.commands.simulate:run", SimulateSettings),
-    "predict": Command("bids_deeptaskgen.commands.predict:run", PredictSettings),
-    "train": Command("bids_deeptaskgen.commands.train:run", TrainSettings),
-    "finetune": Command("bids_deeptaskgen.commands.finetune:run", FinetuneSettings),
-    "evaluate": Command("bids_deeptaskgen.commands.evaluate:run", EvaluateSettings),
-    "models list": Command("bids_deeptaskgen.commands.models.list:run", ModelsListSettings),
-    "models fetch": Command("bids_deeptaskgen.commands.models.fetch:run", ModelsFetchSettings),
-    "models info": Command("bids_deeptaskgen.commands.models.info:info", ModelsInfoSettings),
-    "models import": Command(
-        "bids_deeptaskgen.commands.models.import_checkpoint:import_checkpoint", ModelsImportSettings
+
+class Group(NamedTuple):
+    """Verbs of two words that begin with the same one.
+
+    Attributes
+    ----------
+    help : str
+    verbs : dict of str to Command
+        By their second word.
+    """
+
+    help: str
+    verbs: dict[str, Command]
+
+
+_HOME = "bids_deeptaskgen.commands"
+# The one place where a verb is registered.
+TABLE: dict[str, Command | Group] = {
+    "demo": Command(f"{_HOME}.demo", simulation.DemoSettings),
+    "simulate": Command(f"{_HOME}.simulate", simulation.SimulateSettings),
+    "predict": Command(f"{_HOME}.predict", prediction.PredictSettings),
+    "train": Command(f"{_HOME}.train", training.TrainSettings),
+    "finetune": Command(f"{_HOME}.finetune", training.FinetuneSettings),
+    "evaluate": Command(f"{_HOME}.evaluate", evaluation.EvaluateSettings),
+    "models": Group(
+        "List, fetch and look into models, and make them of checkpoints.",
+        {
+            "list": Command(f"{_HOME}.models.list", models.ModelsListSettings),
+            "fetch": Command(f"{_HOME}.models.fetch", models.ModelsFetchSettings),
+            "info": Command(f"{_HOME}.models.info", models.ModelsInfoSettings),
+            "import": Command(f"{_HOME}.models.import_checkpoint", models.ModelsImportSettings),
+        },
     ),
 }
 
-# A verb of two words lies in a group, which has a help line of its own.
-GROUPS = {"models": "List, fetch and look into models, and make them of checkpoints."}
+
+def _all_verbs() -> Iterator[tuple[str, Command]]:
+    for name, entry in TABLE.items():
+        if isinstance(entry, Group):
+            yield from ((f"{name} {last}", command) for last, command in entry.verbs.items())
+        else:
+            yield name, entry
+
+
+# Every verb with all its words.
+VERBS = dict(_all_verbs())
 
 
 def make_parser() -> Parser:
     """Make the parser of all verbs."""
     parser = Parser(prog=PROG, description="Try, inspect and prepare what bids-deeptaskgen runs with.")
     parser.add_settings()
-    places = {"": parser.add_subparsers(metavar="VERB", required=True)}
-    for verb, command in VERBS.items():
-        group, _, last = verb.rpartition(" ")
-        if group not in places:
-            inner = places[""].add_parser(group, help=GROUPS[group], description=GROUPS[group])
-            inner.add_settings()
-            places[group] = inner.add_subparsers(metavar="VERB", required=True)
-        text = command.settings.__doc__
-        leaf = places[group].add_parser(last, help=text, description=text)
-        leaf.add_settings(command.settings)
-        leaf.set_defaults(chosen_verb=verb)
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for name, entry in TABLE.items():
+        text = entry.help if isinstance(entry, Group) else entry.settings.__doc__
+        leaf = verbs.add_parser(name, help=text, description=text)
+        if isinstance(entry, Group):
+            leaf.add_settings()
+            inner = leaf.add_subparsers(metavar="VERB", required=True)
+            for last, command in entry.verbs.items():
+                text = command.settings.__doc__
+                _add_options(inner.add_parser(last, help=text, description=text), f"{name} {last}")
+        else:
+            _add_options(leaf, name)
     return parser
+
+
+def _add_options(parser: Parser, verb: str) -> None:
+    parser.add_settings(VERBS[verb].settings)
+    parser.set_defaults(chosen_verb=verb)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

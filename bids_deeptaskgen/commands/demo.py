@@ -8,7 +8,9 @@ from bids_deeptaskgen.bids.measured_maps import measured_folder
 from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.commands import participant, simulate
 from bids_deeptaskgen.report.map_figures import draw_statmaps
-from bids_deeptaskgen.settings import DemoSettings, ParticipantSettings, SimulateSettings
+from bids_deeptaskgen.settings.fill import fill
+from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.settings.simulation import DemoSettings, SimulateSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -30,22 +32,9 @@ def run(settings: DemoSettings) -> int:
         Exit code of the participant level.
     """
     simulated, maps = settings.out / "fmriprep", settings.out / "maps"
-    simulate.run(
-        SimulateSettings(
-            out=simulated,
-            n_participants=settings.n_participants,
-            n_volumes=settings.n_volumes,
-            n_dummies=2,
-            seed=settings.seed,
-        )
-    )
+    simulate.run(fill(SimulateSettings, settings, out=simulated, n_dummies=2))
     code = participant.run(
-        ParticipantSettings(
-            bids_dir=simulated,
-            output_dir=maps,
-            model="embedded",
-            nprocs=settings.nprocs,
-        )
+        fill(ParticipantSettings, settings, bids_dir=simulated, output_dir=maps, model="embedded")
     )
     if code == 0:
         picture = draw(settings)

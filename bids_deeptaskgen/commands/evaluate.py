@@ -28,7 +28,7 @@ from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.npy import save_array
 from bids_deeptaskgen.io.tsv import join_columns, write_tsv
 from bids_deeptaskgen.models.contrasts import Contrast
-from bids_deeptaskgen.settings import EvaluateSettings
+from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.stats.common_voxels import cut_down
 from bids_deeptaskgen.stats.paired_tests import fdr
 from bids_deeptaskgen.stats.scores import LeaveOneOut
@@ -90,8 +90,9 @@ def run(settings: EvaluateSettings) -> int:
     about = {"Participants": study.people, "Seed": settings.seed, "Version": _version()}
     write_json(out / "evaluation.json", {**facts, **about})
     page = write_page(out, facts, study, tables)
+    what = f"{len(settings.predicted)} models" if settings.predicted else "baselines alone"
     sys.stdout.write(
-        f"{len(study.people)} people, {len(study.contrasts)} contrasts, {len(settings.predicted)} models.\n"
+        f"{len(study.people)} people, {len(study.contrasts)} contrasts, {what}.\n"
         f"Tables: {out}\nPage: {page}\n"
     )
     return 0

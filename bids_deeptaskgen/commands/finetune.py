@@ -1,7 +1,7 @@
 """``deeptaskgen finetune``: a model goes on learning, from other people or for other contrasts."""
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings import FinetuneSettings
+from bids_deeptaskgen.settings.training import FinetuneSettings
 from bids_deeptaskgen.training.work_folder import begin
 
 NEW_HEAD, BATCHNORM = "new-head", "batchnorm"

@@ -21,7 +21,7 @@ from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.io.tsv import join_columns, read_tsv, write_tsv
 from bids_deeptaskgen.models.contrasts import Contrast
-from bids_deeptaskgen.settings import GroupSettings
+from bids_deeptaskgen.settings.group import GroupSettings
 from bids_deeptaskgen.stats.map_statistics import MapStatistics, average
 
 logger = logging.getLogger("bids_deeptaskgen")

@@ -26,7 +26,8 @@ from bids_deeptaskgen.pipeline.summary import (
     write_logs,
 )
 from bids_deeptaskgen.pipeline.write_maps import software_versions
-from bids_deeptaskgen.settings import ParticipantSettings, Settings
+from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.toml_file import to_toml
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -118,10 +119,10 @@ def _report_preflight(context: RunContext, rows: Sequence[Preflight], n_usable: 
     if rerun := rerun_command(root, settings.task_id, rows):
         _echo(rerun)
     check_template_warp(rows)
-    if n_usable > MANY_PARTICIPANTS and settings.output_layout == "3d":
+    if n_usable > MANY_PARTICIPANTS and settings.map_format == "3d":
         n_files = 2 * len(context.contrasts)
         logger.warning(
-            "%d people with %d files each: --output-layout 4d would write one image and one JSON for each.",
+            "%d people with %d files each: --map-format 4d would write one image and one JSON for each.",
             n_usable, n_files,
         )  # fmt: skip
 

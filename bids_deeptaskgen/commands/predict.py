@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import fields
 from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import parse_name
@@ -11,7 +10,9 @@ from bids_deeptaskgen.bids.input.sessions import repetition_time
 from bids_deeptaskgen.commands.participant import run_dataset
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.errors import InputError, UserError
-from bids_deeptaskgen.settings import ParticipantSettings, PredictionSettings, PredictSettings
+from bids_deeptaskgen.settings.fill import fill
+from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.settings.prediction import PredictSettings
 
 
 def run(settings: PredictSettings) -> int:
@@ -47,9 +48,14 @@ def run(settings: PredictSettings) -> int:
     )
     root = settings.bold.parent
     located = Located("files", root, "input", session=session)
-    shared = {one.name: getattr(settings, one.name) for one in fields(PredictionSettings)}
-    task = session.entities[0][1]
-    return run_dataset(ParticipantSettings(root, settings.out, task_id=task, **shared), located, settings)
+    as_dataset = fill(
+        ParticipantSettings,
+        settings,
+        bids_dir=root,
+        output_dir=settings.out,
+        task_id=session.entities[0][1],
+    )
+    return run_dataset(as_dataset, located, settings)
 
 
 def _run_inputs(settings: PredictSettings) -> RunInputs:

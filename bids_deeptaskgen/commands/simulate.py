@@ -7,7 +7,7 @@ from bids_deeptaskgen.bids.measured_maps import measured_folder
 from bids_deeptaskgen.simulation.dataset import simulate_dataset
 
 if TYPE_CHECKING:
-    from bids_deeptaskgen.settings import SimulateSettings
+    from bids_deeptaskgen.settings.simulation import SimulateSettings
 
 LOG = logging.getLogger("bids_deeptaskgen")
 
@@ -24,20 +24,7 @@ def run(settings: "SimulateSettings") -> int:
     int
         0, since what goes wrong is raised.
     """
-    out = simulate_dataset(
-        settings.out,
-        n_participants=settings.n_participants,
-        n_volumes=settings.n_volumes,
-        t_r=settings.t_r,
-        n_runs=settings.n_runs,
-        n_sessions=settings.n_sessions,
-        n_dummies=settings.n_dummies,
-        motion=settings.motion,
-        drift=settings.drift,
-        statmaps=settings.statmaps,
-        dtype=settings.dtype,
-        seed=settings.seed,
-    )
+    out = simulate_dataset(**vars(settings))
     LOG.info("Simulated resting-state runs of %d people are in %s.", settings.n_participants, out)
     if settings.statmaps:
         LOG.info("Their task maps are in %s.", measured_folder(out))

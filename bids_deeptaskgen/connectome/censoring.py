@@ -1,25 +1,29 @@
 """Which volumes of a run are kept: dummies, how the head moved, what others have marked."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.connectome.confounds import Confounds, numbers
 from bids_deeptaskgen.errors import InputError
-from bids_deeptaskgen.nuisance_presets import MOTION
+from bids_deeptaskgen.nuisance_presets import FMRIPREP_PRESET, MOTION
+from bids_deeptaskgen.settings.fill import default_of
+from bids_deeptaskgen.settings.prediction import PredictionSettings
 
 Matrix = NDArray[np.float64]
+_default = partial(default_of, PredictionSettings)
 
 
 @dataclass(frozen=True)
 class Cleaning:
-    """How a run is cleaned.
+    """How a run is cleaned; the defaults are those of the options with these names.
 
     Attributes
     ----------
     nuisance_regressors : str
-        A key of ``presets.PRESETS``.
+        A key of ``nuisance_presets.PRESETS``.
     high_pass : float or None
         Cut-off in Hz of a cosine basis made here, 0 for none; None lets the preset decide.
     fd_threshold : float
@@ -30,11 +34,11 @@ class Cleaning:
         Full width at half maximum (mm) of the kernel that volumes are smoothed with; 0 leaves them.
     """
 
-    nuisance_regressors: str = "acompcor"
-    high_pass: float | None = None
-    fd_threshold: float = 0.0
-    dummy_scans: int | None = None
-    smoothing: float = 0.0
+    nuisance_regressors: str = FMRIPREP_PRESET
+    high_pass: float | None = _default("high_pass")
+    fd_threshold: float = _default("fd_threshold")
+    dummy_scans: int | None = _default("dummy_scans")
+    smoothing: float = _default("smoothing")
 
 
 def framewise_displacement(motion: Matrix, radius_mm: float = 50.0) -> Matrix:

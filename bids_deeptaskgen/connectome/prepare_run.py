@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,11 @@ from bids_deeptaskgen.connectome.regressors import Regressors, choose_regressors
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Sampler
 from bids_deeptaskgen.io.nifti_reader import NiftiSeries, check_orientation, open_series
+from bids_deeptaskgen.settings.fill import default_of
+from bids_deeptaskgen.settings.prediction import PredictionSettings
 
 logger = logging.getLogger(__name__)
+_default = partial(default_of, PredictionSettings)
 
 # No scanner is faster or slower; a unit that was mistaken is a thousand times off.
 T_R_RANGE_S = (0.05, 40.0)
@@ -26,7 +30,7 @@ MIN_WINDOW_VOLUMES = 10
 
 @dataclass(frozen=True)
 class Demands:
-    """What a session must offer to be used.
+    """What a session must offer to be used; the defaults are those of the options with these names.
 
     Attributes
     ----------
@@ -40,9 +44,9 @@ class Demands:
         Length on which the model was trained.
     """
 
-    min_minutes: float = 4.0
-    min_dof: int = 60
-    n_windows: int | None = 1
+    min_minutes: float = _default("min_minutes")
+    min_dof: int = _default("min_dof")
+    n_windows: int | None = _default("n_windows")
     window_minutes: float | None = None
 
 

@@ -18,7 +18,7 @@ from bids_deeptaskgen.evaluation.map_reader import averages_of, hold, read_perso
 from bids_deeptaskgen.evaluation.scoring import Predictor
 from bids_deeptaskgen.evaluation.study import Study, made_plainly_by
 from bids_deeptaskgen.models.bundle import Bundle
-from bids_deeptaskgen.settings import EvaluateSettings
+from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.stats.calibration import apply_calibration
 from bids_deeptaskgen.stats.linear_model import LinearModel, winner_take_all
 from bids_deeptaskgen.stats.scores import LeaveOneOut, Maps

@@ -16,6 +16,8 @@ from bids_deeptaskgen.stats.scores import MAX_EVERYBODY, N_SAMPLED_OTHERS
 
 Tables = dict[str, list[dict[str, Any]]]
 
+TITLE = "Predicted task maps against measured ones"
+TITLE_OF_BASELINES = "Baselines against measured task maps"
 # With fewer, a test over many contrasts has hardly a chance.
 FEW_FAMILIES = 12
 # Drawn beside the baselines, in this order.
@@ -72,7 +74,7 @@ def write_page(out: Path, facts: Mapping[str, str], study: Study, tables: Tables
     for name, (_, picture) in figures.items():
         write_bytes(out / "figures" / f"{name}.png", picture)
     evaluation = Evaluation(
-        title="Predicted task maps against measured ones",
+        title=TITLE if study.predicted else TITLE_OF_BASELINES,
         facts=facts,
         notes=_notes(study, scores),
         scores=scores,
@@ -96,10 +98,16 @@ def _notes(study: Study, scores: list[dict[str, Any]]) -> list[str]:
         f"have {DICE_CHANCE:.3f}.",
         "Chance of the residual r is its mean for people and the predictions of others. It is not 0: what "
         "the group average is wrong by is in both residuals, the more so the fewer people it is of.",
-        "This page cannot tell whether the tested people are among those that a model was trained on or "
-        "calibrated with. If they are, its scores are too good.",
-        "A predicted map is no test statistic, so nothing here asks whether a predicted map differs from 0.",
     ]
+    if study.predicted:
+        notes += [
+            "This page cannot tell whether the tested people are among those that a model was trained on or "
+            "calibrated with. If they are, its scores are too good.",
+            "A predicted map is no test statistic, so nothing here asks whether a predicted map differs from "
+            "0.",
+        ]
+    else:
+        notes.append("No predicted maps were given (--predicted): baselines are compared with each other.")
     if any(row["unreliable"] for row in scores):
         notes.append(
             f"\u2020 Measured maps of this contrast hardly agree with themselves (retest r under {least:g} "
@@ -116,7 +124,8 @@ def _notes(study: Study, scores: list[dict[str, Any]]) -> list[str]:
             f"Of more than {MAX_EVERYBODY:,} people, each is identified among {N_SAMPLED_OTHERS:,} others "
             "who were drawn by chance; the mean r with others is over all of them."
         )
-    fewest = min((row["n_people"] for row in scores if row["role"] == "model"), default=0)
+    role = "model" if study.predicted else "baseline"
+    fewest = min((row["n_people"] for row in scores if row["role"] == role), default=0)
     if fewest < len(study.people):
         notes.append(
             f"Some contrasts have as few as {fewest} of the {len(study.people)} people: those without a "

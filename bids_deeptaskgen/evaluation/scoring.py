@@ -173,9 +173,11 @@ def compare(
     families: NDArray[Any],
     rng: np.random.Generator,
     *,
-    n_permutations: int = 10_000,
+    n_permutations: int,
 ) -> Iterator[dict[str, Any]]:
     """Compare each model with each baseline, and models with each other, on the people that both have.
+
+    Without a model, baselines are compared with each other.
 
     Parameters
     ----------
@@ -194,6 +196,9 @@ def compare(
     models = [one for one in scored if not one.is_baseline]
     baselines = [one for one in scored if one.is_baseline]
     pairs = [(model, other) for model in models for other in baselines] + list(combinations(models, 2))
+    if not models:
+        # A later baseline knows more than an earlier one: the group average comes first.
+        pairs = [(other, one) for one, other in combinations(baselines, 2)]
     for one, other in pairs:
         for name in COMPARED:
             differences = one.by_person[name] - other.by_person[name]

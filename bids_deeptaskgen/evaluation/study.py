@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.filenames import same_label
 from bids_deeptaskgen.bids.measured_maps import StatmapFile, find_statmaps
+from bids_deeptaskgen.bids.output.connectome_files import find_connectomes
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.participants_table import participants_table
 from bids_deeptaskgen.connectome.template_masks import grey_matter_mask
@@ -21,8 +22,7 @@ from bids_deeptaskgen.io.tsv import read_tsv
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
 from bids_deeptaskgen.models.contrasts import Contrast, choose_contrasts, load_contrasts
 from bids_deeptaskgen.models.store import find_model
-from bids_deeptaskgen.settings import EvaluateSettings
-from bids_deeptaskgen.settings.evaluation import FAMILY_COLUMN
+from bids_deeptaskgen.settings.evaluation import FAMILY_COLUMN, EvaluateSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -36,17 +36,17 @@ class Study:
     Attributes
     ----------
     people : tuple of str
-        Labels without ``sub-`` of those with measured and predicted maps, sorted.
+        Labels without ``sub-`` of those with measured and predicted maps, sorted; see `gather`.
     families : array of str of shape (n_people,)
         Which family each is of.
     has_families : bool
         Whether a table said so; else each person is a family.
     contrasts : tuple of Contrast
-        Those that are both measured and predicted.
+        Those that are both measured and predicted, or measured where there are baselines alone.
     mask : boolean array of shape (76, 93, 78)
         Voxels that are scored.
     predicted : dict of str to Files
-        By the name of the dataset.
+        By the name of the dataset; empty where the baselines alone are evaluated.
     measured : Files
     retest, others : Files or None
         Maps measured once more; maps of people who are not tested.
@@ -84,6 +84,9 @@ class Study:
 def gather(settings: EvaluateSettings) -> Study:
     """Find out who and what can be evaluated.
 
+    Without predicted maps, contrasts and participants are those of the measured maps. If there are
+    connectomes for the linear model, only participants who have them are evaluated.
+
     Parameters
     ----------
     settings : EvaluateSettings
@@ -101,8 +104,10 @@ def gather(settings: EvaluateSettings) -> Study:
     """
     bundle = load_bundle(find_model(settings.model)) if settings.model else None
     predicted = {name: _by_contrast(find_statmaps(path)) for name, path in settings.predicted}
-    labels = list(dict.fromkeys(label for files in predicted.values() for label in files))
     known = {one.label: one for one in (*load_contrasts(), *(bundle.card.contrasts if bundle else ()))}
+    labels = list(dict.fromkeys(label for files in predicted.values() for label in files))
+    if not predicted:
+        labels = _measured_labels(settings.measured, tuple(known.values()))
     contrasts = [known.get(label, Contrast(label, label, "")) for label in known if label in labels]
     contrasts += [Contrast(label, label, "") for label in labels if label not in known]
 
@@ -111,25 +116,9 @@ def gather(settings: EvaluateSettings) -> Study:
 
     measured = others_maps(settings.measured, settings.measured_session) or {}
     again = settings.retest or (settings.measured if settings.retest_session else None)
-    wanted = choose_contrasts(
-        contrasts, settings.contrasts, whose="predicted maps are of", listed=f"Predicted: {shown(labels)}."
-    )
-    common = tuple(one for one in contrasts if one.label in measured and one.label in wanted)
-    if not common:
-        asked = f" of --contrasts {' '.join(settings.contrasts)}" if settings.contrasts else ""
-        message = (
-            f"No contrast{asked} is both predicted and measured.\n"
-            f"Predicted: {shown(labels)}.\nMeasured: {shown(sorted(measured)) or 'none of these'}."
-        )
-        raise InputError(message)
-    people = _people(predicted, measured, common, settings.participant_label)
-    if not people:
-        message = (
-            f"Nobody has both measured maps ({settings.measured}) and predicted ones "
-            f"({', '.join(str(path) for _, path in settings.predicted)}) of a contrast.\n"
-            f"Measured: {_told(measured)}.\nPredicted: {_told(next(iter(predicted.values())))}."
-        )
-        raise InputError(message)
+    common = _common_contrasts(settings, contrasts, labels, measured)
+    having = _having_predictions(settings, predicted, measured, [one.label for one in common])
+    people = _people(settings, measured, having)
     absent = [f"sub-{one}" for one in settings.participant_label if one not in people]
     if absent:
         logger.warning(
@@ -152,6 +141,28 @@ def gather(settings: EvaluateSettings) -> Study:
         else None,
         bundle=bundle,
     )
+
+
+def _common_contrasts(
+    settings: EvaluateSettings, contrasts: Sequence[Contrast], labels: Sequence[str], measured: Files
+) -> tuple[Contrast, ...]:
+    """Choose the contrasts that are asked for, predicted (if anything is) and measured."""
+    whose = "predicted" if settings.predicted else "measured"
+    wanted = choose_contrasts(
+        contrasts,
+        settings.contrasts,
+        whose=f"{whose} maps are of",
+        listed=f"{whose.capitalize()}: {shown(labels)}.",
+    )
+    common = tuple(one for one in contrasts if one.label in measured and one.label in wanted)
+    if not common:
+        asked = f" of --contrasts {' '.join(settings.contrasts)}" if settings.contrasts else ""
+        message = (
+            f"No contrast{asked} is both predicted and measured.\n"
+            f"Predicted: {shown(labels)}.\nMeasured: {shown(sorted(measured)) or 'none of these'}."
+        )
+        raise InputError(message)
+    return common
 
 
 def made_plainly_by(bundle: Bundle, files: Mapping[str, Sequence[StatmapFile]]) -> bool:
@@ -231,16 +242,60 @@ def _by_contrast(files: Sequence[StatmapFile]) -> Files:
     return found
 
 
-def _people(
-    predicted: Mapping[str, Files], measured: Files, contrasts: Sequence[Contrast], asked: Sequence[str]
-) -> tuple[str, ...]:
-    both = {
-        person
-        for one in contrasts
-        for files in predicted.values()
-        for person in set(measured[one.label]) & set(files.get(one.label, ()))
-    }
-    return tuple(sorted(person for person in both if not asked or person in asked))
+def _measured_labels(source: Path, known: Sequence[Contrast]) -> list[str]:
+    """List the contrasts of measured maps: known ones by their labels, others as the files call them."""
+    try:
+        named = find_statmaps(source, known)
+    except InputError:  # no contrast is known, or there are no maps, which the next line refuses
+        named = []
+    places = {(file.path, file.volume) for file in named}
+    others = [file for file in find_statmaps(source) if (file.path, file.volume) not in places]
+    return list(dict.fromkeys(file.contrast for file in (*named, *others)))
+
+
+def _having_predictions(
+    settings: EvaluateSettings, predicted: Mapping[str, Files], measured: Files, labels: Sequence[str]
+) -> dict[str, set[str]]:
+    """List for each contrast the participants of whom something is predicted.
+
+    Without predicted maps, these are the participants with connectomes, from which the linear model predicts;
+    without both, all who were measured, for whom there is the group average.
+    """
+    if predicted:
+        return {
+            label: {person for files in predicted.values() for person in files.get(label, ())}
+            for label in labels
+        }
+    if settings.connectomes:
+        subjects = {file.subject for source in settings.connectomes for file in find_connectomes(source)}
+        return dict.fromkeys(labels, subjects)
+    return {label: set(measured[label]) for label in labels}
+
+
+def _people(settings: EvaluateSettings, measured: Files, having: Mapping[str, set[str]]) -> tuple[str, ...]:
+    """List the participants with a measured map and a prediction of one contrast, sorted."""
+    asked = settings.participant_label
+    both = {person for label, subjects in having.items() for person in subjects & set(measured[label])}
+    people = tuple(sorted(person for person in both if not asked or person in asked))
+    if people:
+        return people
+    if settings.predicted:
+        places, what, name = [path for _, path in settings.predicted], "predicted ones", "Predicted"
+    elif settings.connectomes:
+        places, what, name = list(settings.connectomes), "connectomes", "Connectomes"
+    else:
+        message = (
+            f"None of the participants of --participant-label has measured maps in {settings.measured}.\n"
+            f"Measured: {_told(measured)}."
+        )
+        raise InputError(message)
+    subjects = sorted({f"sub-{person}" for own in having.values() for person in own})
+    message = (
+        f"Nobody has both measured maps ({settings.measured}) and {what} "
+        f"({', '.join(map(str, places))}) of a contrast.\n"
+        f"Measured: {_told(measured)}.\n{name}: {len(subjects)} people ({shown(subjects)})."
+    )
+    raise InputError(message)
 
 
 def _without(files: Files, people: Sequence[str], source: Path) -> Files:

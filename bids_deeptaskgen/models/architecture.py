@@ -3,15 +3,19 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.settings.fill import default_of
+from bids_deeptaskgen.settings.training import TrainSettings
 
 Shapes = Mapping[str, tuple[int, ...]]
+_default = partial(default_of, TrainSettings)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Shape of a network; the defaults are the published model's.
+    """Shape of a network; the defaults are those of the options, and of the published model.
 
     Attributes
     ----------
@@ -29,12 +33,12 @@ class Architecture:
         Whether there is batch normalisation at each convolution of a block; always so in a ``resunet``.
     """
 
-    name: str = "attentionunet"
+    name: str = _default("architecture")
     in_channels: int = 50
     out_channels: int = 47
-    fdim: int = 64
-    max_level: int = 1
-    n_conv: int = 1
+    fdim: int = _default("fdim")
+    max_level: int = _default("max_level")
+    n_conv: int = _default("n_conv")
     batch_norm: bool = True
 
     def __str__(self) -> str:

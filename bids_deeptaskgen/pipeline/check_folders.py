@@ -8,7 +8,7 @@ from bids_deeptaskgen.bids.input.derivatives import is_person
 from bids_deeptaskgen.bids.output.dataset_files import dataset_settings_hash
 from bids_deeptaskgen.bids.output.results import settings_hashes
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 

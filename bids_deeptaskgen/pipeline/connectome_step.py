@@ -1,38 +1,14 @@
-"""What the connectome of a session is computed with, and what is recorded of it."""
+"""What is recorded of the connectome of a session: input, cleaning and quality."""
 
 from typing import Any
 
-from bids_deeptaskgen.connectome.censoring import Cleaning
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
-from bids_deeptaskgen.connectome.prepare_run import Demands, RunPlan
+from bids_deeptaskgen.connectome.prepare_run import RunPlan
 from bids_deeptaskgen.connectome.quality import coverage_of_rois, quality_metrics
 from bids_deeptaskgen.connectome.session import PersonConnectome
 from bids_deeptaskgen.connectome.template_warp import TRANSFORM, WARPED_SPACE
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.fsl_warp import TOOL
-from bids_deeptaskgen.settings import ParticipantSettings
-
-
-def cleaning_of(settings: ParticipantSettings) -> Cleaning:
-    """Return the cleaning that the settings ask for."""
-    return Cleaning(
-        nuisance_regressors=settings.nuisance_regressors,
-        high_pass=None if settings.high_pass == "auto" else float(settings.high_pass),
-        fd_threshold=settings.fd_threshold,
-        dummy_scans=None if settings.dummy_scans == "auto" else int(settings.dummy_scans),
-        smoothing=settings.smoothing,
-    )
-
-
-def demands_of(context: RunContext) -> Demands:
-    """Return the least amount of data that the settings ask for, and the windows of the model."""
-    settings = context.settings
-    return Demands(
-        min_minutes=settings.min_minutes,
-        min_dof=settings.min_dof,
-        n_windows=None if settings.n_windows == "auto" else int(settings.n_windows),
-        window_minutes=context.bundle.card.window_minutes,
-    )
 
 
 def describe_session(context: RunContext, session: SessionInputs, result: PersonConnectome) -> dict[str, Any]:

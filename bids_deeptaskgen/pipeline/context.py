@@ -12,7 +12,8 @@ from bids_deeptaskgen.models.bundle import Bundle, open_bundle
 from bids_deeptaskgen.models.contrasts import Contrast, choose_contrasts
 from bids_deeptaskgen.models.store import find_model
 from bids_deeptaskgen.pipeline.resolve_settings import resolve_settings
-from bids_deeptaskgen.settings import ParticipantSettings, science_settings, settings_hash
+from bids_deeptaskgen.settings.base import science_settings, settings_hash
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -57,7 +58,7 @@ class RunContext:
     def requested(self) -> Maps:
         """Files that each session must have."""
         labels = tuple(contrast.label for contrast in self.contrasts)
-        return Maps(self.settings.output_layout, labels, self.settings.save_connectome)
+        return Maps(self.settings.map_format, labels, self.settings.save_connectome)
 
 
 def make_context(settings: ParticipantSettings, dataset: Located) -> RunContext:

@@ -12,7 +12,7 @@ from bids_deeptaskgen.bids.output.dataset_files import methods_sentences
 from bids_deeptaskgen.bids.output.results import read_results
 from bids_deeptaskgen.models.card import Card
 from bids_deeptaskgen.pipeline.context import RunContext
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 
 def describe_plan(context: RunContext, rows: Sequence[Preflight]) -> str:
@@ -30,14 +30,15 @@ def describe_plan(context: RunContext, rows: Sequence[Preflight]) -> str:
     str
     """
     settings = context.settings
-    cleaning, sampling = methods_sentences(context.science)
+    methods = methods_sentences(context.science)
     usable = sorted({row.subject for row in rows if not row.reason})
     done = _done(context, rows)
     to_do = [subject for subject in usable if subject not in done]
     n_chunks = ceil(len(usable) / settings.chunk_size)
     lines = [
-        f"Cleaning: --nuisance-regressors {settings.nuisance_regressors}. {_one_line(cleaning)}",
-        f"Windows: {_windows(settings, context.bundle.card)}. {_one_line(sampling)}",
+        f"Cleaning: --nuisance-regressors {settings.nuisance_regressors}. {_one_line(methods['cleaning'])}",
+        f"Windows: {_windows(settings, context.bundle.card)}. "
+        f"{_one_line(methods['pooling'])} {_one_line(methods['windows'])}",
         f"Chunks: {n_chunks} of up to {settings.chunk_size} people.",
         f"Done already, unless their input has changed: {_people(sorted(done))}",
         f"To do: {_people(to_do)}",

@@ -10,8 +10,8 @@ from bids_deeptaskgen.bids.input.sources import is_cleaned
 from bids_deeptaskgen.connectome.template_warp import MODEL_SPACE, WARPED_SPACE, find_transform
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import Bundle
-from bids_deeptaskgen.nuisance_presets import PRESETS
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.nuisance_presets import FMRIPREP_PRESET, PRESETS
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -40,7 +40,7 @@ def resolve_settings(settings: ParticipantSettings, bundle: Bundle, located: Loc
         )
     cleaned = is_cleaned(located, settings.desc)
     if settings.nuisance_regressors == "auto":
-        settings = replace(settings, nuisance_regressors="none" if cleaned else "acompcor")
+        settings = replace(settings, nuisance_regressors="none" if cleaned else FMRIPREP_PRESET)
     preset = PRESETS[settings.nuisance_regressors]
     if preset.removes_global_signal:
         logger.warning(

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.bids_filter_file import FilterFile
 from bids_deeptaskgen.settings.option import declared, option
 from bids_deeptaskgen.settings.value_types import at_least, plain_label
@@ -39,6 +41,34 @@ class Settings:
 
     def _check_together(self) -> None:
         """Refuse values that are legal one by one and not together."""
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def make_settings(settings_class: type[AnySettings], given: Mapping[str, Any]) -> AnySettings:
+    """Make settings of the values that a user gave, on the command line or in a settings file.
+
+    Parameters
+    ----------
+    settings_class : type
+    given : dict
+        Field names to values.
+
+    Returns
+    -------
+    settings_class
+
+    Raises
+    ------
+    UserError
+        If a setting without a default was not given, or a value is not legal.
+    """
+    missing = [one.flag for one in declared(settings_class) if one.required and one.name not in given]
+    if missing:
+        message = f"{', '.join(missing)}: must be given, on the command line or in a settings file."
+        raise UserError(message)
+    return settings_class(**given)
 
 
 def science_settings(settings: Settings) -> dict[str, Any]:

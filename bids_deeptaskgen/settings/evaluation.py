@@ -17,12 +17,14 @@ from bids_deeptaskgen.settings.value_types import (
 FAMILY_COLUMN = "family_id"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvaluateSettings(Settings):
     """Score predicted maps against measured ones, models and baselines alike: tables, figures, a page."""
 
     out: Path = option(positional=True, help="where tables, figures and the page are written")
     predicted: tuple[NamedPath, ...] = option(
+        (),
+        unset="none: the baselines alone, of --baseline-train",
         metavar="[NAME=]DATASET",
         read=read_named_dataset,
         words="a dataset of predicted maps, or NAME=DATASET",
@@ -103,6 +105,12 @@ class EvaluateSettings(Settings):
     overwrite: bool = option(default=False, help="replace the evaluation that OUT holds")
 
     def _check_together(self) -> None:
+        if not self.predicted and self.baseline_train is None:
+            message = (
+                "Neither --predicted nor --baseline-train was given: name predicted maps to score, or "
+                "measured maps of other people to score the baselines alone."
+            )
+            raise UserError(message)
         names = [name for name, _ in self.predicted]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:

@@ -7,6 +7,7 @@ from types import NoneType
 from typing import Any, get_args, get_origin
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.settings.methods import Sentences
 from bids_deeptaskgen.settings.value_types import KINDS, Check, read_label
 
 
@@ -24,6 +25,8 @@ class Option:
         Heading in ``--help``.
     flags : tuple of str
         Further spellings, e.g. ``-w``.
+    former : tuple of str
+        Earlier names of the field. Command lines and settings files may still use them.
     metavar : str
         Stands for the value in ``--help``.
     unset : str
@@ -38,6 +41,8 @@ class Option:
         Makes the value of text, in place of the reader of the type.
     show : callable or None
         Makes text of the value, such that ``read`` gives it back.
+    methods : Sentences or None
+        What the methods text of CITATION.md says of the value.
     positional, count, from_file, science : bool
         Given by place; given by repetition (``-vv``); ``@FILE`` stands for the lines of a file; decides
         what is in the maps, and so is part of the settings hash.
@@ -47,6 +52,7 @@ class Option:
     unit: str = ""
     group: str = "options"
     flags: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
     metavar: str = ""
     unset: str = ""
     words: str = ""
@@ -54,6 +60,7 @@ class Option:
     check: Check | None = None
     read: Callable[[Any], Any] | None = None
     show: Callable[[Any], str] | None = None
+    methods: Sentences | None = None
     positional: bool = False
     count: bool = False
     from_file: bool = False
@@ -101,7 +108,12 @@ class Declared:
     @property
     def flag(self) -> str:
         """The name a user types or reads: ``--fd-threshold``, or ``BIDS_DIR`` for a positional one."""
-        return self.name.upper() if self.option.positional else "--" + self.name.replace("_", "-")
+        return self.name.upper() if self.option.positional else _flag_of(self.name)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """All spellings on the command line, the present name first."""
+        return (self.flag, *self.option.flags, *(_flag_of(name) for name in self.option.former))
 
     @property
     def required(self) -> bool:
@@ -186,6 +198,11 @@ class Declared:
     def _refusal(self, given: object) -> UserError:
         shown = given if isinstance(given, str) and given else repr(given)
         return UserError(f"{self.flag}: {shown} was given; it must be {self.words}.")
+
+
+def _flag_of(name: str) -> str:
+    """Write the name of a field as an option of the command line."""
+    return "--" + name.replace("_", "-")
 
 
 def declared(settings_class: Any) -> tuple[Declared, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.bids_filter_file import FilterFile, read_filter_file
+from bids_deeptaskgen.settings.methods import Sentences
 from bids_deeptaskgen.settings.option import label_option, option
 from bids_deeptaskgen.settings.prediction import PredictionSettings
 from bids_deeptaskgen.settings.value_types import NamedPath, between
@@ -96,7 +97,15 @@ class ParticipantSettings(PredictionSettings):
         help="warp series that are in MNI152NLin2009cAsym only, with TemplateFlow's transform between the "
         "templates (needs the extra bids-deeptaskgen[warp]); the sidecars say so, and maps lose sharpness",
     )
-    combine_runs: bool = _clean(default=True, help="pool the runs of a session into one set of maps")
+    combine_runs: bool = _clean(
+        default=True,
+        help="pool the runs of a session into one set of maps",
+        methods=Sentences(
+            "pooling",
+            on="Runs of a session were cleaned one by one and pooled.",
+            off="Each run was used by itself.",
+        ),
+    )
 
     dry_run: bool = _run(default=False, help="show who would be done and how, and write nothing")
     use_plugin: Path | None = _run(

@@ -1,12 +1,15 @@
 """What the commands that predict maps have in common: the model, the cleaning, and how it runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nuisance_presets import PRESETS
 from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.settings.methods import Sentences
 from bids_deeptaskgen.settings.option import label_option, option
 from bids_deeptaskgen.settings.value_types import (
     AutoFloat,
@@ -23,6 +26,20 @@ from bids_deeptaskgen.settings.value_types import (
 _model = partial(option, group="choose model")
 _clean = partial(option, group="clean", science=True)
 _run = partial(option, group="run")
+
+_COSINES = (
+    "Slow drifts were removed in the same regression, with fMRIPrep's cosine regressors (cut-off 1/128 Hz) "
+    "or the same basis made here where they were missing."
+)
+_REFUSED = (
+    "Sessions with less than $min_minutes minutes kept, or fewer than $min_dof residual degrees of freedom, "
+    "were refused."
+)
+
+
+def _own_cosines(values: Mapping[str, Any]) -> str:
+    """Write what ``--high-pass auto`` did: without nuisance regressors it filters nothing."""
+    return "" if values["nuisance_regressors"] == "none" else _COSINES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +67,15 @@ class PredictionSettings(Settings):
         check=auto_or(at_least(1)),
         help="parts into which each run is cut, with one prediction each and their mean written; auto comes "
         "nearest to the length that the model was trained on",
+        methods=Sentences(
+            "windows",
+            on="Each run was cut into $n_windows windows; the maps are the mean of the predictions from "
+            "single windows.",
+            off="All kept volumes went into one connectome, the mean over runs weighted by their volumes.",
+            off_value=1,
+            auto="The series was cut into windows near the length that the model was trained on; the maps "
+            "are the mean of the predictions from single windows.",
+        ),
     )
     calibrated: bool = _model(
         default=False,
@@ -64,6 +90,7 @@ class PredictionSettings(Settings):
         help="what is regressed out (XCP-D's names): acompcor is 6 motion parameters, their derivatives "
         "and up to 5 + 5 components; none is for data that are cleaned already; auto is acompcor for "
         "fMRIPrep's output and none for cleaned input",
+        methods=Sentences("cleaning", choices={name: preset.methods for name, preset in PRESETS.items()}),
     )
     custom_confounds: Path | None = _clean(
         None,
@@ -72,6 +99,11 @@ class PredictionSettings(Settings):
         help="regress out the columns of the user's own tables, too: for each run a TSV with one row a "
         "volume, called as the run's table of confounds (or as the BOLD, with .tsv), at the same place "
         "below FOLDER or in FOLDER itself",
+        methods=Sentences(
+            "cleaning",
+            on="Further regressors of the authors' own ($custom_confounds) were removed in the same "
+            "regression.",
+        ),
     )
     high_pass: AutoFloat = _clean(
         "auto",
@@ -79,6 +111,13 @@ class PredictionSettings(Settings):
         check=auto_or(between(0, 0.25)),
         help="cut-off of the high-pass filter, 0 = off; auto takes fMRIPrep's cosines (1/128 Hz), makes them "
         "where the table lacks them, and filters nothing with --nuisance-regressors none",
+        methods=Sentences(
+            "cleaning",
+            on="Slow drifts were removed in the same regression, with a basis of cosines (cut-off $high_pass "
+            "Hz).",
+            off="No high-pass filter was applied.",
+            auto=_own_cosines,
+        ),
     )
     smoothing: float = _clean(
         0.0,
@@ -86,20 +125,41 @@ class PredictionSettings(Settings):
         check=between(0, 20),
         help="full width at half maximum of the kernel that each volume is smoothed with inside the brain, "
         "0 = off; the models were trained on data that were not smoothed",
+        methods=Sentences(
+            "cleaning",
+            on="Each volume was smoothed inside the brain with a Gaussian kernel of $smoothing mm full width "
+            "at half maximum.",
+        ),
+    )
+    dummy_scans: AutoInt = _clean(
+        "auto",
+        check=auto_or(at_least(0)),
+        help="volumes to leave out at the start of each run; auto takes those that fMRIPrep marked",
+        methods=Sentences(
+            "cleaning",
+            on="The first $dummy_scans volumes of each run were left out.",
+            auto="Volumes that fMRIPrep marked as not in steady state were left out.",
+        ),
     )
     fd_threshold: float = _clean(
         0.0,
         unit="mm",
         check=at_least(0),
         help="leave out volumes whose framewise displacement is above this, 0 = off",
-    )
-    dummy_scans: AutoInt = _clean(
-        "auto",
-        check=auto_or(at_least(0)),
-        help="volumes to leave out at the start of each run; auto takes those that fMRIPrep marked",
+        methods=Sentences(
+            "cleaning",
+            on="Volumes with a framewise displacement (Power et al. 2012) above $fd_threshold mm were left "
+            "out of the fit and of the correlations.",
+            off="No volumes were left out for motion.",
+        ),
     )
     min_minutes: float = _clean(
-        4.0, unit="minutes", check=at_least(0), help="refuse a session with less kept time than this"
+        4.0,
+        unit="minutes",
+        check=at_least(0),
+        help="refuse a session with less kept time than this",
+        # One sentence for this and for min_dof.
+        methods=Sentences("cleaning", on=_REFUSED, off=_REFUSED),
     )
     min_dof: int = _clean(
         60,
@@ -110,6 +170,14 @@ class PredictionSettings(Settings):
         "card",
         choices=("card", "brain", "gm"),
         help="where the network sees the connectome: all of the brain, grey matter only, or as the card says",
+        methods=Sentences(
+            "windows",
+            choices={
+                "card": "",
+                "brain": "The network saw the connectome of the whole brain.",
+                "gm": "The network saw the connectome within the model's output mask only.",
+            },
+        ),
     )
 
     work_dir: Path | None = _run(
@@ -150,11 +218,12 @@ class PredictionSettings(Settings):
         "fp32",
         choices=("fp32", "tf32", "bf16"),
         help="arithmetic of the network: fp32 is the reference; tf32 (NVIDIA GPUs) and bf16 are rougher, and "
-        "are refused where they change an example's maps by more than 2%% of their SD",
+        "are refused where they change an example's maps by more than 2% of their SD",
     )
-    output_layout: str = _run(
+    map_format: str = _run(
         "3d",
         choices=("3d", "4d"),
+        former=("output_layout",),
         help="an image for each contrast, or one for all contrasts of a session, which is kinder to a file "
         "system where people are many",
     )

@@ -3,13 +3,11 @@
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings import Settings
+from bids_deeptaskgen.settings.base import AnySettings, Settings, make_settings
 from bids_deeptaskgen.settings.option import Declared, declared
-
-AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def to_toml(settings: Settings) -> str:
@@ -59,12 +57,7 @@ def from_toml(settings_class: type[AnySettings], text: str) -> AnySettings:
         If it is no TOML, has a key that is no setting, lacks one that must be given, or has a value that is
         not legal.
     """
-    given = values_of(settings_class, text)
-    missing = [one.flag for one in declared(settings_class) if one.required and one.name not in given]
-    if missing:
-        message = f"{', '.join(missing)}: must be given."
-        raise UserError(message)
-    return settings_class(**given)
+    return make_settings(settings_class, values_of(settings_class, text))
 
 
 def values_of(settings_class: type[Settings], text: str) -> dict[str, Any]:
@@ -76,14 +69,26 @@ def values_of(settings_class: type[Settings], text: str) -> dict[str, Any]:
         Field names to values that have not been looked at.
     """
     try:
-        given = {key.replace("-", "_"): value for key, value in tomllib.loads(text).items()}
+        content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as reason:
         message = f"The settings are not legal TOML: {reason}."
         raise UserError(message) from reason
-    options = {one.name: one for one in declared(settings_class)}
-    unknown = sorted(set(given) - set(options))
+    options = declared(settings_class)
+    names = {key: one.name for one in options for key in (one.name, *one.option.former)}
+    given: dict[str, Any] = {}
+    unknown: list[str] = []
+    for key, value in content.items():
+        name = names.get(key.replace("-", "_"))
+        if name is None:
+            unknown.append(key)
+        elif name in given:
+            message = f"{key}: the setting {name} is given twice. Keep one of both lines."
+            raise UserError(message)
+        else:
+            given[name] = value
     if unknown:
-        message = f"{', '.join(unknown)}: no such setting; there are {', '.join(options)}."
+        present = ", ".join(one.name for one in options)
+        message = f"{', '.join(sorted(unknown))}: no such setting; there are {present}."
         raise UserError(message)
     return given
 

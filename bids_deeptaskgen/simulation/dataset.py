@@ -16,6 +16,8 @@ from bids_deeptaskgen.grid import OUTPUT_GRID, Array, Grid
 from bids_deeptaskgen.io.atomic import sweep_stale, write_json, write_text
 from bids_deeptaskgen.io.nifti_writer import nifti_header, save_nifti, to_stored, write_gzip
 from bids_deeptaskgen.models.contrasts import load_contrasts
+from bids_deeptaskgen.settings.fill import fill
+from bids_deeptaskgen.settings.simulation import SimulateSettings
 from bids_deeptaskgen.simulation.confounds import ConfoundSampler, confounds_table
 from bids_deeptaskgen.simulation.participant import (
     Person,
@@ -76,22 +78,7 @@ class Cohort:
     grid: Grid
 
 
-def simulate_dataset(
-    out: Path,
-    *,
-    n_participants: int = 4,
-    n_volumes: int = 240,
-    t_r: float = 2.0,
-    n_runs: int = 1,
-    n_sessions: int = 1,
-    n_dummies: int = 0,
-    motion: float = 1.0,
-    drift: float = 1.0,
-    statmaps: bool = True,
-    dtype: str = "float32",
-    seed: int = 0,
-    grid: Grid = OUTPUT_GRID,
-) -> Path:
+def simulate_dataset(out: Path, *, grid: Grid = OUTPUT_GRID, **options: object) -> Path:
     """Write people's resting-state runs as fMRIPrep 23 does, and their task maps.
 
     Parameters
@@ -99,18 +86,11 @@ def simulate_dataset(
     out : Path
         Folder of the dataset: new, empty, or holding the same simulation. The measured task maps are a
         dataset of their own in ``derivatives/measured`` below it.
-    n_participants, n_sessions, n_runs : int
-        People, sessions of a person, runs of a session.
-    n_volumes, t_r, n_dummies, motion, drift
-        See `RestSettings`.
-    statmaps : bool
-        Write the task maps too.
-    dtype : str
-        ``float32``, or ``int16`` with a slope.
-    seed : int
-        Same seed, same bytes. A person does not depend on how many others there are.
     grid : Grid
         TemplateFlow's res-02 grid; a coarser one with every n-th of its points makes a small dataset.
+    options : object
+        Fields of `SimulateSettings`, e.g. ``n_participants=2``. A person does not depend on how many others
+        there are.
 
     Returns
     -------
@@ -120,16 +100,16 @@ def simulate_dataset(
     Raises
     ------
     UserError
-        If the folder holds something else, or a run would be too short.
+        If the folder holds something else, a value is not legal, or a run would be too short.
     """
-    rest = RestSettings(n_volumes, t_r, n_dummies, motion, drift)
-    cohort = Cohort(n_participants, n_sessions, n_runs, rest, statmaps, dtype, seed, grid)
+    settings = SimulateSettings(out, **options)
+    cohort = fill(Cohort, settings, rest=fill(RestSettings, settings), grid=grid)
     _write_descriptions(out, cohort)
-    for index in range(n_participants):
-        person = simulate_person(seed, index, grid=grid, margin=True)
-        for session in range(n_sessions):
+    for index in range(cohort.n_participants):
+        person = simulate_person(cohort.seed, index, grid=grid, margin=True)
+        for session in range(cohort.n_sessions):
             _write_session(out, cohort, person, session)
-        LOG.info("sub-%s simulated (%d of %d).", _label(index), index + 1, n_participants)
+        LOG.info("sub-%s simulated (%d of %d).", _label(index), index + 1, cohort.n_participants)
     return out
 
 

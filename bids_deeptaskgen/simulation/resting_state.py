@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.connectome.censoring import framewise_displacement
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import Array
+from bids_deeptaskgen.settings.fill import default_of
+from bids_deeptaskgen.settings.simulation import SimulateSettings
 from bids_deeptaskgen.simulation.anatomy import Anatomy, SmoothFields, one_thread
 
 # Sizes are fractions of the mean brightness, one SD (of a voxel that is all network, fluid, white matter).
@@ -30,11 +33,12 @@ MASK_SPREAD, MASK_FWHM_MM = 0.1, 25.0
 N_PHYSIOLOGICAL = 3
 HEAD_RADIUS_MM = 50.0
 MIN_VOLUMES = 10
+_default = partial(default_of, SimulateSettings)
 
 
 @dataclass(frozen=True)
 class RestSettings:
-    """How a resting-state run is measured.
+    """How a resting-state run is measured; the defaults are those of the options with these names.
 
     Attributes
     ----------
@@ -53,11 +57,11 @@ class RestSettings:
         If too few volumes are left after the dummies.
     """
 
-    n_volumes: int = 240
-    t_r: float = 2.0
-    n_dummies: int = 0
-    motion: float = 1.0
-    drift: float = 1.0
+    n_volumes: int = _default("n_volumes")
+    t_r: float = _default("t_r")
+    n_dummies: int = _default("n_dummies")
+    motion: float = _default("motion")
+    drift: float = _default("drift")
 
     def __post_init__(self) -> None:
         if self.n_volumes - self.n_dummies < MIN_VOLUMES:

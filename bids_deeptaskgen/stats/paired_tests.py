@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import false_discovery_control
 
+from bids_deeptaskgen.settings.evaluation import EvaluateSettings
+from bids_deeptaskgen.settings.fill import default_of
+
 Scores = NDArray[np.float64]
 
 # Random signs or counts are drawn for so many people at a time, which bounds the memory.
@@ -22,7 +25,7 @@ def sign_flip_p(
     families: ArrayLike,
     rng: np.random.Generator,
     *,
-    n_permutations: int = 10_000,
+    n_permutations: int = default_of(EvaluateSettings, "n_permutations"),
 ) -> float:
     """Test whether paired differences are 0 on average, by flipping the signs of whole families.
 

@@ -29,7 +29,7 @@ from bids_deeptaskgen.models.contrasts import (
     find_contrast,
     load_contrasts,
 )
-from bids_deeptaskgen.settings import TrainingSettings
+from bids_deeptaskgen.settings.training import TrainingSettings
 from bids_deeptaskgen.training.pairs import Pair, check_targets, load_targets, make_pairs
 from bids_deeptaskgen.training.sampling import SPLITS, TRAIN, VALIDATION, split_people
 from bids_deeptaskgen.training.split_file import bonds_of, read_split

@@ -16,7 +16,7 @@ from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, Bundle
 from bids_deeptaskgen.models.card import Card, CardGrid
 from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.nn.trained_weights import trained_weights
-from bids_deeptaskgen.settings import TrainingSettings
+from bids_deeptaskgen.settings.training import TrainingSettings
 from bids_deeptaskgen.stats.calibration import Calibration
 from bids_deeptaskgen.training.data import CachedPerson, TrainingData, mean_maps
 from bids_deeptaskgen.training.fit import Fit, predict_person

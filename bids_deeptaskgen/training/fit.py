@@ -8,6 +8,7 @@ epoch as if nothing had happened, and several processes see the people that one 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,8 @@ from torch import Tensor, nn
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import atomic_path
 from bids_deeptaskgen.io.prefetch import ahead
+from bids_deeptaskgen.settings.fill import default_of
+from bids_deeptaskgen.settings.training import TrainingSettings
 from bids_deeptaskgen.training.finetuning import choose_parts
 from bids_deeptaskgen.training.losses import LossSettings, make_loss
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
@@ -32,11 +35,12 @@ State = dict[str, Tensor]
 PLATEAU = {"mode": "min", "factor": 0.1, "patience": 10, "threshold": 1e-4}
 SCHEDULES = ("plateau", "cosine", "constant")
 STATE = "state.pt"
+_default = partial(default_of, TrainingSettings)
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How a network is fitted; the defaults are those of the published training.
+    """How a network is fitted; the defaults are those of the options, and of the published training.
 
     Attributes
     ----------
@@ -56,11 +60,11 @@ class FitSettings:
 
     loss: LossSettings = field(default_factory=LossSettings)
     strategy: str = "everything"
-    n_epochs: int = 100
-    batch_size: int = 10
-    learning_rate: float = 1e-3
-    schedule: str = "plateau"
-    seed: int = 42
+    n_epochs: int = _default("epochs")
+    batch_size: int = _default("batch_size")
+    learning_rate: float = _default("learning_rate")
+    schedule: str = _default("schedule")
+    seed: int = _default("seed")
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bids_deeptaskgen.settings.fill import default_of
+from bids_deeptaskgen.settings.training import TrainingSettings
+
 Loss = Callable[[Tensor, Tensor], Tensor]
+_default = partial(default_of, TrainingSettings)
 
 
 @dataclass(frozen=True)
 class LossSettings:
-    """Which loss, and its numbers; the defaults are those of the published training.
+    """Which loss, and its numbers; the defaults are those of the options, and of the published training.
 
     Attributes
     ----------
@@ -37,9 +41,9 @@ class LossSettings:
         After so many epochs ``within`` is halved and ``between`` doubled, and so on.
     """
 
-    name: str = "crr"
-    alpha: float = 0.10
-    margin: float = 1.0
+    name: str = _default("loss")
+    alpha: float = _default("alpha")
+    margin: float = _default("margin")
     within: float = 0.5
     within_min: float = 0.01
     between: float = 0.6

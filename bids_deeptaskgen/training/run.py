@@ -14,7 +14,8 @@ from bids_deeptaskgen.machine import available_cpus, available_gb
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.nn.inference import set_threads
 from bids_deeptaskgen.nn.unet import UNet
-from bids_deeptaskgen.settings import TrainingSettings
+from bids_deeptaskgen.settings.fill import fill
+from bids_deeptaskgen.settings.training import TrainingSettings
 from bids_deeptaskgen.training.data import CachedPerson, TrainingData, read_everybody
 from bids_deeptaskgen.training.devices import (
     Fabric,
@@ -133,15 +134,8 @@ def _fit(
     fabric: Fabric,
     module: MaskedUNet,
 ) -> Fit:
-    how = FitSettings(
-        loss=LossSettings(settings.loss, settings.alpha, settings.margin),
-        strategy=start.strategy,
-        n_epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        schedule=settings.schedule,
-        seed=settings.seed,
-    )
+    loss = fill(LossSettings, settings, name=settings.loss)
+    how = fill(FitSettings, settings, loss=loss, strategy=start.strategy, n_epochs=settings.epochs)
     n_steps = len(data.pairs[TRAIN]) + sum(pair.connectome.n_windows for pair in data.pairs[VALIDATION])
     with progress_bar(settings.epochs, n_steps) as bar, _failures(settings, fabric, module):
         note = make_watch(folder, settings.epochs, tensorboard=settings.tensorboard)

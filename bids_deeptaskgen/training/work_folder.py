@@ -13,8 +13,9 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import sweep_stale, write_json, write_text
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
 from bids_deeptaskgen.models.store import find_model
-from bids_deeptaskgen.settings import TrainingSettings, science_settings
+from bids_deeptaskgen.settings.base import science_settings
 from bids_deeptaskgen.settings.toml_file import to_toml
+from bids_deeptaskgen.settings.training import TrainingSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 

@@ -16,7 +16,7 @@ from bids_deeptaskgen.io.atomic import is_stale, place
 from bids_deeptaskgen.machine import available_cpus, available_gb
 from bids_deeptaskgen.pipeline.progress import ProgressReporter
 from bids_deeptaskgen.pipeline.records import CONNECTED, Job, read_records
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 

@@ -13,8 +13,9 @@ from hypothesis import settings as hypothesis_settings
 from bids_deeptaskgen.cli import app
 from bids_deeptaskgen.cli.parser import from_namespace, to_argv, version
 from bids_deeptaskgen.errors import InputError, UserError
-from bids_deeptaskgen.settings import GroupSettings, ParticipantSettings
+from bids_deeptaskgen.settings.group import GroupSettings
 from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from tests.settings.settings_values import settings_of
 
 FOLDERS = ["/data", "/out"]

@@ -3,7 +3,7 @@
 import pytest
 
 from bids_deeptaskgen.cli import app, workbench
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.toml_file import to_toml
 from tests.inprocess import call, maps_of
 from tests.processes import SMALL

@@ -1,11 +1,17 @@
 """Laws of the command line as made from the settings."""
 
+import re
+
 import pytest
 from hypothesis import given
 
+from bids_deeptaskgen.cli import app, workbench
 from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
-from bids_deeptaskgen.settings import ParticipantSettings, SimulateSettings
+from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.settings.simulation import SimulateSettings
+from bids_deeptaskgen.settings.toml_file import to_toml
 from tests.settings.settings_values import CLASSES, REQUIRED, settings_of_any_class
 
 
@@ -62,7 +68,7 @@ def test_help_has_every_spelling_with_its_default_and_unit(settings_class):
     # Line breaks fall anywhere, also after a dash.
     text = "".join(parser_of(settings_class).format_help().split())
     for one in declared(settings_class):
-        for flag in (one.flag, *one.option.flags):
+        for flag in one.flags:
             assert flag in text
         assert "".join(one.option.help.split()) in text
         assert "".join(one.default_text.split()) in text
@@ -114,6 +120,56 @@ def test_what_must_be_given_is_asked_for(capsys):
     with pytest.raises(SystemExit):
         parser_of(ParticipantSettings).parse_args(["/data"])
     assert "required: OUTPUT_DIR" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("settings_class", CLASSES)
+def test_each_option_without_a_default_is_asked_for_whether_it_takes_one_value_or_several(settings_class):
+    options = [one for one in declared(settings_class) if one.required]
+    words = to_argv(settings_class(**REQUIRED[settings_class]))
+    for one in options:
+        if not one.option.positional:
+            fewer = [word for word in words if not word.startswith(f"{one.flag}=")]
+            assert len(fewer) < len(words)
+            with pytest.raises(UserError, match=f"^{one.flag}: must be given") as caught:
+                parsed(settings_class, *fewer)
+            assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("settings_class", CLASSES)
+def test_options_without_a_default_may_come_from_a_settings_file(settings_class, tmp_path):
+    settings = settings_class(**REQUIRED[settings_class])
+    path = tmp_path / "settings.toml"
+    path.write_text(to_toml(settings), "utf-8")
+    positional = [word for word in to_argv(settings) if not word.startswith("--")]
+    assert parsed(settings_class, *positional, "--config-file", str(path)) == settings
+
+
+@pytest.mark.parametrize("settings_class", CLASSES)
+def test_the_usage_puts_brackets_around_what_need_not_be_given(settings_class):
+    usage = " ".join(parser_of(settings_class).format_usage().split())
+    for one in declared(settings_class):
+        if not one.option.positional:
+            # Of several spellings the usage has the first, the short one.
+            first = min(one.flags, key=lambda flag: flag.startswith("--"))
+            assert (re.search(rf"\[{first}[ \]]", usage) is None) == one.required
+            assert first in usage
+
+
+def test_a_percent_sign_is_not_doubled_in_any_help_or_settings_file(capsys):
+    assert app.main(["--help"]) == 0
+    for verb in workbench.VERBS:
+        assert workbench.main([*verb.split(), "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "2% of their SD" in " ".join(text.split())
+    assert "%%" not in text
+    for settings_class in CLASSES:
+        assert "%%" not in to_toml(settings_class(**REQUIRED[settings_class]))
+
+
+def test_the_earlier_name_of_an_option_is_still_read():
+    now = participant("--map-format=4d")
+    assert participant("--output-layout", "4d") == participant("--output_layout=4d") == now
+    assert "--map-format=4d" in to_argv(now)
 
 
 def test_an_unknown_option_is_refused_with_the_nearest_one(capsys):

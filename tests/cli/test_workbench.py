@@ -2,15 +2,22 @@
 
 import importlib.util
 import re
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bids_deeptaskgen.cli import app, workbench
+from bids_deeptaskgen.cli.main import Command
 from bids_deeptaskgen.cli.parser import from_namespace, to_argv
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings import ModelsFetchSettings, PredictionSettings, Settings, TrainingSettings
+from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.settings.models import ModelsFetchSettings
+from bids_deeptaskgen.settings.option import option
+from bids_deeptaskgen.settings.prediction import PredictionSettings
+from bids_deeptaskgen.settings.training import TrainingSettings
 from tests.settings.settings_values import REQUIRED, settings_of
 
 VERBS = sorted(workbench.VERBS)
@@ -33,8 +40,8 @@ def test_every_setting_of_every_verb_is_reachable(data, verb):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_runs_its_command_with_its_settings(fake_command, verb):
-    module, function = workbench.VERBS[verb].target.removeprefix("bids_deeptaskgen.commands.").split(":")
-    seen = fake_command(module, function, outcome=1)
+    module = workbench.VERBS[verb].module.removeprefix("bids_deeptaskgen.commands.")
+    seen = fake_command(module, outcome=1)
     settings, argv = argv_of(verb, verbose=1)
     assert workbench.main(argv) == 1
     assert seen == [settings]
@@ -42,10 +49,11 @@ def test_each_verb_runs_its_command_with_its_settings(fake_command, verb):
 
 @pytest.mark.parametrize("command", [*workbench.VERBS.values(), *app.LEVELS.values()])
 def test_every_command_of_the_tables_is_there(command):
-    module, function = command.target.split(":")
-    source = importlib.util.find_spec(module)
-    assert source is not None, f"there is no {module}"
-    assert f"\ndef {function}(" in source.loader.get_source(module)
+    source = importlib.util.find_spec(command.module)
+    assert source is not None, f"there is no {command.module}"
+    assert f"\ndef run(settings: {command.settings.__name__})" in source.loader.get_source(
+        command.module
+    ).replace('"', "")
 
 
 def test_every_settings_class_has_a_command():
@@ -76,6 +84,31 @@ def test_help_lists_the_verbs(capsys):
     assert workbench.main(["models", "-h"]) == 0
     text = capsys.readouterr().out
     assert all(f"\n    {last} " in text for last in ("list", "fetch", "info", "import"))
+
+
+def test_a_verb_is_registered_by_its_entry_in_the_table_alone(fake_command, monkeypatch, capsys):
+    @dataclass(frozen=True)
+    class DanceSettings(Settings):
+        """Dance on the maps."""
+
+        out: Path = option(positional=True, help="where to dance")
+        n_steps: int = option(2, help="steps")
+
+    command = Command("bids_deeptaskgen.commands.dance", DanceSettings)
+    monkeypatch.setattr(
+        workbench,
+        "TABLE",
+        workbench.TABLE | {"dance": command, "maps": workbench.Group("Work on maps.", {"dance": command})},
+    )
+    monkeypatch.setattr(workbench, "VERBS", dict(workbench._all_verbs()))
+    seen = fake_command("dance")
+    assert workbench.main(["dance", "/floor", "--n-steps=3"]) == 0
+    assert workbench.main(["maps", "dance", "/floor"]) == 0
+    assert seen == [DanceSettings(Path("/floor"), 3), DanceSettings(Path("/floor"))]
+    assert workbench.main(["--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "dance Dance on the maps." in text
+    assert "maps Work on maps." in text
 
 
 def test_the_folder_of_files_brought_by_hand_has_its_short_spelling():

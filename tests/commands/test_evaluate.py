@@ -12,7 +12,7 @@ from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import Grid
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_nifti
-from bids_deeptaskgen.settings import EvaluateSettings
+from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.stats.dice import DICE_CEILING, DICE_CHANCE
 
 # Coarse, so that files are small.

@@ -16,7 +16,7 @@ from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.io.tsv import read_tsv, write_tsv
-from bids_deeptaskgen.settings import GroupSettings
+from bids_deeptaskgen.settings.group import GroupSettings
 
 LABELS = ("wm2bk", "motorLh")
 VOXEL, EDGE = (40, 50, 30), (41, 50, 30)

@@ -13,7 +13,7 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import load_bundle
 from bids_deeptaskgen.pipeline.context import make_context
 from bids_deeptaskgen.pipeline.records import Record
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from tests.bids.cards import card
 from tests.bids.trees import describe, run, touch
 
@@ -138,10 +138,10 @@ def test_a_folder_beside_the_people_is_no_persons(settings_of, people):
 
 def test_many_people_are_told_of_the_layout_that_is_kinder_to_the_disk(settings_of, caplog, monkeypatch):
     monkeypatch.setattr(participant, "MANY_PARTICIPANTS", 2)
-    participant.run(settings_of(output_layout="4d"))
-    assert "--output-layout 4d" not in caplog.text
+    participant.run(settings_of(map_format="4d"))
+    assert "--map-format 4d" not in caplog.text
     participant.run(settings_of())
-    assert "3 people with 6 files each: --output-layout 4d would write one image" in caplog.text
+    assert "3 people with 6 files each: --map-format 4d would write one image" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from bids_deeptaskgen.cli import workbench
 from bids_deeptaskgen.commands import participant
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from tests.workflow.arrangements import files_of, masked, save
 
 SMALL = ("--nprocs", "1", "--min-minutes", "1", "--dummy-scans", "2")

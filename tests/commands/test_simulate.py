@@ -3,7 +3,7 @@ import logging
 import nibabel as nib
 
 from bids_deeptaskgen.commands.simulate import run
-from bids_deeptaskgen.settings import SimulateSettings
+from bids_deeptaskgen.settings.simulation import SimulateSettings
 
 
 def test_the_command_simulates_what_its_settings_say(tmp_path, caplog):

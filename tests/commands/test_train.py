@@ -22,7 +22,7 @@ from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_b
 from bids_deeptaskgen.models.contrasts import load_contrasts
 from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.training import data as training_data
 from bids_deeptaskgen.training import run as training
 from bids_deeptaskgen.training.devices import is_out_of_memory

@@ -5,7 +5,7 @@ import pytest
 from bids_deeptaskgen.models.card import INPUT_MASKS
 from bids_deeptaskgen.models.contrasts import load_contrasts
 from bids_deeptaskgen.models.registry import published_models
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 MODELS = published_models()
 # What the authors' repositories say of these files at the pinned commits.

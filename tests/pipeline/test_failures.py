@@ -10,7 +10,7 @@ import pytest
 
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.pipeline.failures import explain_lost_worker
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from tests.processes import (
     App,
     finished_files,

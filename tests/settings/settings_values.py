@@ -5,47 +5,35 @@ from pathlib import Path
 from hypothesis import reject
 from hypothesis import strategies as st
 
+from bids_deeptaskgen.cli import app, workbench
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings import (
-    DemoSettings,
-    EvaluateSettings,
-    FinetuneSettings,
-    GroupSettings,
-    ModelsFetchSettings,
-    ModelsImportSettings,
-    ModelsInfoSettings,
-    ModelsListSettings,
-    ParticipantSettings,
-    PredictSettings,
-    Settings,
-    SimulateSettings,
-    TrainSettings,
-)
+from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.settings.option import Declared, declared
 from bids_deeptaskgen.settings.value_types import AutoFloat, AutoInt, NamedPath
 
+CLASSES = tuple(command.settings for command in (*app.LEVELS.values(), *workbench.VERBS.values()))
+
+# The rest follows from the kind of the value.
+_EXAMPLES: dict[str, object] = {"bids_dir": "/data", "output_dir": "/out"}
+# What need not be given by itself, but something like it must.
+_TOGETHER: dict[type[Settings], dict[str, object]] = {
+    EvaluateSettings: {"predicted": (("mine", Path("/maps")),)}
+}
+
+
+def _example(one: Declared) -> object:
+    """A legal value of an option that must be given."""
+    if one.option.choices:
+        return one.option.choices[0]
+    return _EXAMPLES.get(one.name, f"/{one.name}" if one.kind is Path else "mine")
+
+
 # Each class with the values that must be given.
 REQUIRED: dict[type[Settings], dict[str, object]] = {
-    ParticipantSettings: {"bids_dir": "/data", "output_dir": "/out"},
-    GroupSettings: {"bids_dir": "/data", "output_dir": "/out"},
-    PredictSettings: {"bold": "/bold.nii.gz", "out": "/out"},
-    SimulateSettings: {"out": "/out"},
-    DemoSettings: {"out": "/out"},
-    EvaluateSettings: {"out": "/out", "predicted": (("mine", Path("/maps")),), "measured": "/measured"},
-    TrainSettings: {"out": "/out", "connectomes": "/maps", "statmaps": "/measured", "model": "mine"},
-    FinetuneSettings: {
-        "out": "/out",
-        "connectomes": "/maps",
-        "statmaps": "/measured",
-        "parent": "mine",
-        "strategy": "backbone",
-    },
-    ModelsInfoSettings: {"folder": "/model"},
-    ModelsListSettings: {},
-    ModelsFetchSettings: {"name": "hcp-ya"},
-    ModelsImportSettings: {"checkpoint": "/a.ckpt", "out": "/out", "rois": "/rois.nii.gz", "name": "mine"},
+    each: {one.name: _example(one) for one in declared(each) if one.required} | _TOGETHER.get(each, {})
+    for each in CLASSES
 }
-CLASSES = tuple(REQUIRED)
 
 # No surrogates (no UTF-8 has them), no NUL (no command line has it); quotes, escapes, DEL and what looks like
 # an option or a home are what could go wrong.

@@ -10,17 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings import (
-    DemoSettings,
-    GroupSettings,
-    ModelsImportSettings,
-    ParticipantSettings,
-    SimulateSettings,
-    science_settings,
-    settings_hash,
-)
+from bids_deeptaskgen.settings.base import science_settings, settings_hash
 from bids_deeptaskgen.settings.bids_filter_file import FilterFile
+from bids_deeptaskgen.settings.group import GroupSettings
+from bids_deeptaskgen.settings.models import ModelsImportSettings
 from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.settings.simulation import DemoSettings, SimulateSettings
 from tests.settings.settings_values import (
     CLASSES,
     REQUIRED,
@@ -63,7 +59,7 @@ NO_SCIENCE = {
     "input_type": "hcp",
     "participants_tsv": "/participants.tsv",
     "contrasts": ("WM",),
-    "output_layout": "4d",
+    "map_format": "4d",
     "model": "/models/mine",
     "work_dir": "/scratch",
     "dry_run": True,
@@ -108,7 +104,7 @@ def test_every_option_says_what_it_is_for_and_what_its_default_means(settings_cl
 def test_defaults_are_legal_and_stay_as_they_are_declared(settings_class):
     settings = settings_class(**REQUIRED[settings_class])
     for one in declared(settings_class):
-        if not one.required:
+        if one.name not in REQUIRED[settings_class]:
             value = getattr(settings, one.name)
             assert value == one.default
             assert type(value) is type(one.default)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings import ParticipantSettings, SimulateSettings
 from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.settings.simulation import SimulateSettings
 from bids_deeptaskgen.settings.toml_file import from_toml, to_toml
 from tests.settings.settings_values import CLASSES, REQUIRED, settings_of_any_class
 
@@ -38,6 +39,17 @@ def test_the_file_says_units_and_defaults():
 
 def test_keys_may_be_written_with_dashes():
     assert from_toml(SimulateSettings, 'out = "/x"\nn-runs = 2\n').n_runs == 2
+
+
+def test_the_earlier_name_of_a_setting_is_still_read():
+    folders = 'bids_dir = "/data"\noutput_dir = "/out"\n'
+    now = ParticipantSettings("/data", "/out", map_format="4d")
+    for key in ("output_layout", "output-layout", "map_format"):
+        assert from_toml(ParticipantSettings, f'{folders}{key} = "4d"\n') == now
+    assert 'map_format = "4d"' in to_toml(now)
+    assert "output_layout" not in to_toml(now)
+    with pytest.raises(UserError, match="output_layout: the setting map_format is given twice"):
+        from_toml(ParticipantSettings, f'{folders}map_format = "3d"\noutput_layout = "4d"\n')
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from bids_deeptaskgen.settings import ParticipantSettings
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 
 @pytest.fixture

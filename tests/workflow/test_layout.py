@@ -11,7 +11,7 @@ from bids_deeptaskgen.bids.output.results import read_results
 from bids_deeptaskgen.commands import group, participant
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import load_bundle
-from bids_deeptaskgen.settings import GroupSettings
+from bids_deeptaskgen.settings.group import GroupSettings
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def one(settings_of, simulated, output="out", **changes):
 
 
 def test_all_maps_in_one_image_are_the_maps_of_single_images(settings_of, simulated, labels):
-    single, joined = (one(settings_of, simulated, layout, output_layout=layout) for layout in ("3d", "4d"))
+    single, joined = (one(settings_of, simulated, layout, map_format=layout) for layout in ("3d", "4d"))
     (name,) = statmaps(joined)
     assert "contrast-" not in name
     image = nib.load(joined.output_dir / "sub-01" / "func" / name)
@@ -52,15 +52,15 @@ def test_all_maps_in_one_image_are_the_maps_of_single_images(settings_of, simula
 
 
 def test_a_layout_of_images_can_be_changed(settings_of, simulated, labels):
-    one(settings_of, simulated, output_layout="4d")
-    settings = one(settings_of, simulated, output_layout="3d")
+    one(settings_of, simulated, map_format="4d")
+    settings = one(settings_of, simulated, map_format="3d")
     assert sorted(labels_of(settings)) == sorted(labels)
-    settings = one(settings_of, simulated, output_layout="4d")
+    settings = one(settings_of, simulated, map_format="4d")
     assert len(statmaps(settings)) == 1
 
 
 def test_the_spread_over_windows_is_in_one_image_too(settings_of, simulated, labels):
-    settings = one(settings_of, simulated, output_layout="4d", n_windows=2)
+    settings = one(settings_of, simulated, map_format="4d", n_windows=2)
     (path,) = settings.output_dir.glob("sub-01/func/*_stat-sd_desc-windowSD_statmap.nii.gz")
     assert nib.load(path).shape[3] == len(labels)
 
@@ -70,7 +70,7 @@ def test_asking_for_more_maps_adds_them_and_asking_for_fewer_takes_none_away(
     settings_of, simulated, labels, layout
 ):
     def written(*wanted):
-        settings = one(settings_of, simulated, output_layout=layout, contrasts=wanted)
+        settings = one(settings_of, simulated, map_format=layout, contrasts=wanted)
         (result,) = read_results(settings.output_dir)
         stamps = {
             path: path.stat().st_mtime_ns for path in settings.output_dir.glob("sub-01/func/*_statmap.nii.gz")
@@ -109,7 +109,7 @@ def test_a_contrast_that_the_model_has_not_is_refused_with_the_nearest(settings_
 
 def test_the_group_reads_both_layouts(settings_of, simulated, labels):
     for layout in ("3d", "4d"):
-        settings = settings_of(simulated, layout, output_layout=layout)
+        settings = settings_of(simulated, layout, map_format=layout)
         assert participant.run(settings) == 0
         assert group.run(GroupSettings(simulated, settings.output_dir)) == 0
     for label in labels:
@@ -129,9 +129,7 @@ def test_the_group_reads_both_layouts(settings_of, simulated, labels):
 
 def test_the_group_joins_people_who_have_different_contrasts(settings_of, simulated, labels):
     for subject, label in (("01", labels[0]), ("02", labels[0]), ("03", labels[1])):
-        settings = settings_of(
-            simulated, participant_label=(subject,), contrasts=(label,), output_layout="4d"
-        )
+        settings = settings_of(simulated, participant_label=(subject,), contrasts=(label,), map_format="4d")
         assert participant.run(settings) == 0
     assert group.run(GroupSettings(simulated, settings.output_dir)) == 0
     counts = [

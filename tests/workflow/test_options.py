@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bids_deeptaskgen.commands import participant
-from bids_deeptaskgen.settings import ParticipantSettings
 from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from tests.conftest import small_dataset
 
 # Options of the science, each with a value other than the default that these data are not refused for.

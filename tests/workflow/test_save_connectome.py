@@ -26,7 +26,7 @@ from bids_deeptaskgen.models.bundle import load_bundle
 from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict_windows
 from bids_deeptaskgen.pipeline import participant as steps
-from bids_deeptaskgen.settings import PredictSettings
+from bids_deeptaskgen.settings.prediction import PredictSettings
 from tests.bundles import brain_bundle
 
 
@@ -182,7 +182,7 @@ def test_one_image_without_bids_has_its_connectome_too(simulated, model, tmp_pat
 @pytest.fixture(scope="module")
 def saved(simulated, model, tmp_path_factory):
     """A dataset of two people with connectomes; not to be changed."""
-    from bids_deeptaskgen.settings import ParticipantSettings
+    from bids_deeptaskgen.settings.participant import ParticipantSettings
 
     out = tmp_path_factory.mktemp("saved") / "out"
     participant.run(

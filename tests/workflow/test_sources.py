@@ -32,7 +32,7 @@ def quality_of(settings):
 @pytest.fixture(scope="module")
 def plain(simulated, model, tmp_path_factory):
     """Maps of a person whose series fMRIPrep has left, taken as cleaned."""
-    from bids_deeptaskgen.settings import ParticipantSettings
+    from bids_deeptaskgen.settings.participant import ParticipantSettings
 
     settings = ParticipantSettings(
         simulated,

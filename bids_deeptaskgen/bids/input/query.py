@@ -6,8 +6,9 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import BidsName, Entities, load_table, same_label
 from bids_deeptaskgen.connectome.template_warp import WARPED_SPACE
-from bids_deeptaskgen.settings import ParticipantSettings
 from bids_deeptaskgen.settings.bids_filter_file import ANY
+from bids_deeptaskgen.settings.fill import default_of
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 VOLUME = (".nii.gz", ".nii")
 
@@ -34,9 +35,9 @@ class Query:
         Space of series to use where there are none in `space`; empty for none.
     """
 
-    task: str = "rest"
+    task: str = default_of(ParticipantSettings, "task_id")
     space: str = "MNI152NLin6Asym"
-    desc: str = "preproc"
+    desc: str = default_of(ParticipantSettings, "desc")
     participants: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()

@@ -15,7 +15,9 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import write_bytes, write_json, write_text
 from bids_deeptaskgen.io.tsv import write_tsv
 from bids_deeptaskgen.models.card import Card
-from bids_deeptaskgen.nuisance_presets import PRESETS
+from bids_deeptaskgen.settings.methods import methods_text
+from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -130,15 +132,13 @@ def _facts(
     versions: Mapping[str, str],
 ) -> dict[str, str]:
     """Fill the templates' fields."""
-    cleaning, sampling = methods_sentences(settings)
     made_by = ", ".join(
         f"{one.get('Name', '?')} {one.get('Version', '')}".strip() for one in pipelines(derivatives)
     )
     return {
         "version": version,
         "source": f", preprocessed with {made_by} (Esteban et al. 2019)" if made_by else "",
-        "cleaning": cleaning,
-        "sampling": sampling,
+        **methods_sentences(settings),
         "roi_set": card.roi_set,
         "model": card.name,
         "architecture": str(card.architecture),
@@ -152,53 +152,22 @@ def _facts(
     }
 
 
-def methods_sentences(settings: Mapping[str, Any]) -> tuple[str, str]:
-    """Say in words what the science settings did.
+def methods_sentences(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Write in words what the science settings of the participant level did.
 
     Parameters
     ----------
     settings : dict
-        The science settings of the participant level.
+        As `science_settings` lists them.
 
     Returns
     -------
-    cleaning, sampling : str
-        What was removed from the series; how it was cut and pooled.
+    dict of str to str
+        ``cleaning``: what was removed from the series; ``pooling`` of runs; ``windows`` of the network.
     """
-    table = load_table("methods.json")
-    high_pass = table["high_pass"][_state(settings["high_pass"])]
-    if isinstance(high_pass, dict):
-        high_pass = high_pass["off" if settings["nuisance_regressors"] == "none" else "on"]
-    cleaning = [
-        PRESETS[settings["nuisance_regressors"]].methods,
-        table["custom_confounds"][_state(settings["custom_confounds"])],
-        high_pass,
-        table["smoothing"][_state(settings["smoothing"])],
-        table["dummy_scans"][_state(settings["dummy_scans"])],
-        table["fd_threshold"][_state(settings["fd_threshold"])],
-        table["least"],
-    ]
-    one_window = settings["n_windows"] == 1
-    sampling = [
-        table["combine_runs"]["on" if settings["combine_runs"] else "off"],
-        table["n_windows"]["off" if one_window else _state(settings["n_windows"])],
-        table["input_mask"][settings["input_mask"]],
-    ]
-    return _text(cleaning, settings), _text(sampling, settings)
-
-
-def _state(value: object) -> str:
-    """Which sentence a setting asks for: that of ``auto``, of 0, or of a number."""
-    if value == "auto":
-        return "auto"
-    return "on" if value else "off"
-
-
-def _text(sentences: list[str], settings: Mapping[str, Any]) -> str:
-    values = {
-        name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in settings.items()
-    }
-    return Template("\n".join(sentence for sentence in sentences if sentence)).substitute(values)
+    options = declared(ParticipantSettings)
+    sentences = {one.name: one.option.methods for one in options if one.option.methods}
+    return methods_text(sentences, settings)
 
 
 def _checked_participants(path: Path) -> bytes:

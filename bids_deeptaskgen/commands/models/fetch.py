@@ -17,7 +17,7 @@ from bids_deeptaskgen.models.card import Card, CardGrid
 from bids_deeptaskgen.models.contrasts import load_contrasts
 from bids_deeptaskgen.models.registry import PublishedFile, PublishedModel, published_models
 from bids_deeptaskgen.models.store import EMBEDDED, downloads_home, models_home
-from bids_deeptaskgen.settings import ModelsFetchSettings
+from bids_deeptaskgen.settings.models import ModelsFetchSettings
 
 # Whoever names a whole disk by mistake should not wait for its end.
 _DEEPEST = 5

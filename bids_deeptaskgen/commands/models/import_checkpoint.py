@@ -18,12 +18,13 @@ from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.models.bundle import Bundle, save_bundle
 from bids_deeptaskgen.models.card import Card, CardGrid
 from bids_deeptaskgen.models.contrasts import Contrast, contrast_label, load_contrasts
-from bids_deeptaskgen.settings import ModelsImportSettings
+from bids_deeptaskgen.settings.fill import fill
+from bids_deeptaskgen.settings.models import ModelsImportSettings
 
 NUMBERED = "numbered"
 
 
-def import_checkpoint(settings: ModelsImportSettings) -> int:
+def run(settings: ModelsImportSettings) -> int:
     """Make a bundle of a published checkpoint.
 
     Parameters
@@ -208,19 +209,15 @@ def _imported_card(
     settings: ModelsImportSettings, architecture: Architecture, contrasts: tuple[Contrast, ...]
 ) -> Card:
     digest = hashlib.sha256(settings.checkpoint.read_bytes()).hexdigest()
-    return Card(
-        name=settings.name,
-        description=settings.description,
+    return fill(
+        Card,
+        settings,
         architecture=architecture,
         contrasts=contrasts,
         roi_set=settings.rois.name,
         grid=CardGrid(),
         units="z",
-        input_mask=settings.input_mask,
-        window_minutes=settings.window_minutes,
         training=f"Imported from {settings.checkpoint.name} (sha256 {digest}), which does not say.",
-        licence=settings.licence,
-        citation=settings.citation,
         parent=None,
         for_science=True,
         notice="",

@@ -9,10 +9,10 @@ from bids_deeptaskgen.grid import Grid
 from bids_deeptaskgen.models.architecture import count_parameters
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
 from bids_deeptaskgen.models.store import find_model
-from bids_deeptaskgen.settings import ModelsInfoSettings
+from bids_deeptaskgen.settings.models import ModelsInfoSettings
 
 
-def info(settings: ModelsInfoSettings) -> int:
+def run(settings: ModelsInfoSettings) -> int:
     """Say what a model is, after checking its files.
 
     Parameters

@@ -9,7 +9,7 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.card import read_card
 from bids_deeptaskgen.models.registry import PublishedModel, published_models
 from bids_deeptaskgen.models.store import EMBEDDED, embedded_bundle, models_at_home, models_home
-from bids_deeptaskgen.settings import ModelsListSettings
+from bids_deeptaskgen.settings.models import ModelsListSettings
 
 _WIDEST = 90
 

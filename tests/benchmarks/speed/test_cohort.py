@@ -31,7 +31,7 @@ def test_people_who_are_said_to_be_done_are_not_done_again(people, model, tmp_pa
     out = tmp_path / "out"
     finish_all(people, out, model)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    ended = call(people, out, "participant", "--model", model, "--output-layout", "4d", "--nprocs", "1")
+    ended = call(people, out, "participant", "--model", model, "--map-format", "4d", "--nprocs", "1")
     assert ended.code == 0
     assert {row["status"] for row in outcomes(out).values()} == {"present"}
     assert len(outcomes(out)) == 4

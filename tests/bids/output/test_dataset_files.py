@@ -4,17 +4,21 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
 
-from bids_deeptaskgen.bids.filenames import load_table
 from bids_deeptaskgen.bids.input.input_dataset import Located
 from bids_deeptaskgen.bids.output.dataset_files import (
     dataset_settings_hash,
     methods_sentences,
     write_dataset_files,
 )
-from bids_deeptaskgen.settings import ParticipantSettings, science_settings
+from bids_deeptaskgen.settings.base import science_settings
+from bids_deeptaskgen.settings.methods import SECTIONS
+from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from tests.bids.cards import card
 from tests.bids.trees import describe, run, touch
+from tests.settings.settings_values import settings_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -160,17 +164,67 @@ def test_what_is_not_for_science_says_so_in_readme_and_citation(tmp_path, deriva
     ids=str,
 )
 def test_the_methods_text_says_what_the_settings_did(changes, words):
-    text = " ".join(methods_sentences(science(**changes)))
+    text = " ".join(methods_sentences(science(**changes)).values())
     assert [word for word in words if word not in text] == []
     assert "$" not in text
 
 
-def test_every_choice_of_every_setting_has_its_sentence():
-    table = load_table("methods.json")
-    fields = {one: ParticipantSettings.__dataclass_fields__[one] for one in ("input_mask",)}
-    for name, one in fields.items():
-        choices = one.metadata["option"].choices
-        assert set(table[name]) == set(choices)
+def test_the_methods_text_is_the_sentences_of_the_options_in_the_order_of_the_work():
+    chosen = {
+        "fd_threshold": 0.25,
+        "dummy_scans": 2,
+        "smoothing": 6.0,
+        "high_pass": "auto",
+        "custom_confounds": "/tables/breathing",
+        "combine_runs": False,
+        "n_windows": 3,
+        "input_mask": "brain",
+        "min_minutes": 0,
+        "min_dof": 7,
+    }
+    assert methods_sentences(science(nuisance_regressors="gsr_only", **chosen)) == {
+        "cleaning": "The mean signal of the whole brain was removed by linear regression, with an intercept, "
+        "run by run.\n"
+        "Further regressors of the authors' own (breathing) were removed in the same regression.\n"
+        "Slow drifts were removed in the same regression, with fMRIPrep's cosine regressors (cut-off 1/128 "
+        "Hz) or the same basis made here where they were missing.\n"
+        "Each volume was smoothed inside the brain with a Gaussian kernel of 6 mm full width at half "
+        "maximum.\n"
+        "The first 2 volumes of each run were left out.\n"
+        "Volumes with a framewise displacement (Power et al. 2012) above 0.25 mm were left out of the fit "
+        "and of the correlations.\n"
+        "Sessions with less than 0 minutes kept, or fewer than 7 residual degrees of freedom, were refused.",
+        "pooling": "Each run was used by itself.",
+        "windows": "Each run was cut into 3 windows; the maps are the mean of the predictions from single "
+        "windows.\nThe network saw the connectome of the whole brain.",
+    }
+
+
+def test_without_nuisance_regressors_an_automatic_filter_is_none_and_nothing_is_said_of_it():
+    cleaning = methods_sentences(science(nuisance_regressors="none"))["cleaning"]
+    assert "drifts" not in cleaning
+    assert "filter" not in cleaning
+    assert "\n\n" not in cleaning
+
+
+def test_every_choice_of_every_option_with_sentences_has_its_own():
+    for one in declared(ParticipantSettings):
+        sentences = one.option.methods
+        if sentences and one.option.choices:
+            # The input decides what auto means, before anything is written.
+            assert set(sentences.choices) == set(one.option.choices) - {"auto"}
+        assert sentences is None or sentences.section in SECTIONS
+        assert sentences is None or one.option.science
+
+
+@given(settings_of(ParticipantSettings).filter(lambda one: one.nuisance_regressors != "auto"))
+def test_there_is_a_methods_text_for_all_settings(settings):
+    sections = methods_sentences(science_settings(settings))
+    assert tuple(sections) == SECTIONS
+    assert all(sections.values())
+    # The name of a folder may hold anything.
+    text = "\n".join(sections.values())
+    assert "$" not in text or "$" in str(settings.custom_confounds)
 
 
 def test_what_the_validator_does_not_know_is_ignored_and_every_desc_is_explained(tmp_path, derivatives):

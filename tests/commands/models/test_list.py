@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from bids_deeptaskgen.commands.models.list import run
-from bids_deeptaskgen.settings import ModelsListSettings
+from bids_deeptaskgen.settings.models import ModelsListSettings
 from tests.bundles import tiny_bundle
 
 

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from bids_deeptaskgen.commands.models.import_checkpoint import (
-    choose_contrasts,
-    import_checkpoint,
-)
-from bids_deeptaskgen.commands.models.info import describe, info
+from bids_deeptaskgen.commands.models.import_checkpoint import choose_contrasts
+from bids_deeptaskgen.commands.models.import_checkpoint import run as import_checkpoint
+from bids_deeptaskgen.commands.models.info import describe
+from bids_deeptaskgen.commands.models.info import run as info
 from bids_deeptaskgen.connectome.template_masks import brain_mask, grey_matter_mask
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import CROP, FULL_MODEL_GRID, MODEL_GRID, OUTPUT_GRID, unmask
@@ -23,7 +22,7 @@ from bids_deeptaskgen.nn.checkpoint import read_checkpoint
 from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict
 from bids_deeptaskgen.nn.unet import FAMILY, UNet
-from bids_deeptaskgen.settings import ModelsImportSettings, ModelsInfoSettings
+from bids_deeptaskgen.settings.models import ModelsImportSettings, ModelsInfoSettings
 from tests.bundles import tiny_bundle, tiny_network
 from tests.golden_files import GOLDEN
 
