@@ -118,6 +118,7 @@ def main():
         description=DESCRIPTION,
         training=f"simulated people: {trained.card.training}",
         licence=base.card.licence,
+        for_science=False,
         notice=NOTICE,
         mean_roi_connectome=mean_roi_connectome(base, people),
     )

@@ -13,6 +13,7 @@ from bids_deeptaskgen.settings import (
     ModelsImportSettings,
     ModelsInfoSettings,
     ModelsListSettings,
+    ModelsNewSettings,
     PredictSettings,
     SimulateSettings,
     TrainSettings,
@@ -30,13 +31,14 @@ VERBS = {
     "models list": Command("bids_deeptaskgen.commands.models.list:run", ModelsListSettings),
     "models fetch": Command("bids_deeptaskgen.commands.models.fetch:run", ModelsFetchSettings),
     "models info": Command("bids_deeptaskgen.commands.models.info:info", ModelsInfoSettings),
+    "models new": Command("bids_deeptaskgen.commands.models.new:run", ModelsNewSettings),
     "models import": Command(
         "bids_deeptaskgen.commands.models.import_checkpoint:import_checkpoint", ModelsImportSettings
     ),
 }
 
 # A verb of two words lies in a group, which has a help line of its own.
-GROUPS = {"models": "List, fetch and look into models, and make them of checkpoints."}
+GROUPS = {"models": "List, fetch, inspect and make models."}
 
 
 def make_parser() -> Parser:

@@ -35,6 +35,12 @@ def run(settings: FinetuneSettings) -> int:
     from bids_deeptaskgen.training import run as training
     from bids_deeptaskgen.training.finetuning import child_network
 
+    if parent.card.untrained:
+        message = (
+            f"--parent {settings.parent}: is untrained, so there is nothing to go on from.\n"
+            "Train a network with its ROI maps: deeptaskgen train."
+        )
+        raise UserError(message)
     if settings.strategy == BATCHNORM and not parent.card.architecture.batch_norm:
         message = (
             f"--strategy batchnorm: {parent.card.name} has no batch normalisation, so nothing would move.\n"

@@ -1,6 +1,6 @@
 """``deeptaskgen train``: a network of one's own, from connectomes and measured task maps."""
 
-from bids_deeptaskgen.models.architecture import Architecture
+from bids_deeptaskgen.models.architecture import new_architecture
 from bids_deeptaskgen.settings import TrainSettings
 from bids_deeptaskgen.training.work_folder import begin
 
@@ -34,14 +34,7 @@ def run(settings: TrainSettings) -> int:
         settings.statmaps, training_data.known_contrasts(base), settings.contrasts
     )
     data = training_data.gather(settings, base, contrasts)
-    architecture = Architecture(
-        name=settings.architecture,
-        in_channels=base.card.architecture.in_channels,
-        out_channels=len(contrasts),
-        fdim=settings.fdim,
-        max_level=settings.max_level,
-        n_conv=settings.n_conv,
-    )
+    architecture = new_architecture(settings, base.card.architecture.in_channels, len(contrasts))
     network = new_network(architecture, settings.seed)
     start = training.Start(network, "everything", base, parent=None)
     return training.train(settings, settings.out, data, start)

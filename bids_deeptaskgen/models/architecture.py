@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.settings import NetworkSettings
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -43,6 +44,18 @@ class Architecture:
             f"{self.name}, {self.in_channels} -> {self.out_channels} channels, fdim {self.fdim}, "
             f"max_level {self.max_level}, n_conv {self.n_conv}, {norm} batch normalisation"
         )
+
+
+def new_architecture(settings: NetworkSettings, n_rois: int, n_contrasts: int) -> Architecture:
+    """Return the shape of a new network with these numbers of ROIs and contrasts."""
+    return Architecture(
+        name=settings.architecture,
+        in_channels=n_rois,
+        out_channels=n_contrasts,
+        fdim=settings.fdim,
+        max_level=settings.max_level,
+        n_conv=settings.n_conv,
+    )
 
 
 def read_architecture(shapes: Shapes, source: str) -> Architecture:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from bids_deeptaskgen.connectome.roi_projection import read_roi_maps, roi_projec
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import MODEL_GRID, Array, Grid
 from bids_deeptaskgen.io.atomic import place, replace_folder
+from bids_deeptaskgen.io.checksum import file_sha256
 from bids_deeptaskgen.io.nifti_reader import load_image
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.models.architecture import Shapes, read_architecture
@@ -194,9 +196,9 @@ def check_card(card: Card, folder: Path) -> None:
 def save_bundle(
     folder: Path,
     card: Card,
-    weights: Mapping[str, Array],
+    weights: Mapping[str, NDArray[Any]],
     rois: Array | Path,
-    masks: tuple[Array | Path, Array | Path],
+    masks: tuple[NDArray[Any] | Path, NDArray[Any] | Path],
     *,
     mean_statmaps: Array | None = None,
     overwrite: bool = False,
@@ -228,10 +230,14 @@ def save_bundle(
     Raises
     ------
     UserError
-        If the folder exists, or the parts do not fit each other; nothing is left behind.
+        If the folder exists and may not be replaced or is no model, or the parts do not fit each other;
+        nothing is left behind.
     """
     from safetensors.numpy import save
 
+    if folder.exists() and overwrite and not (folder / "card.json").is_file():
+        message = f"{folder}: exists and is no model. Choose another folder."
+        raise UserError(message)
     if folder.exists() and not overwrite:
         message = f"{folder}: exists already. Choose another folder, or remove it first."
         raise UserError(message)
@@ -252,7 +258,7 @@ def save_bundle(
         if mean_statmaps is not None:
             save_nifti(temporary / MEAN_STATMAPS, np.moveaxis(mean_statmaps, 0, 3), affine)
             names.append(MEAN_STATMAPS)
-        card = replace(card, sha256={name: _sha256(temporary / name) for name in names})
+        card = replace(card, sha256={name: file_sha256(temporary / name) for name in names})
         (temporary / "card.json").write_text(card_text(card), "utf-8")
         bundle = load_bundle(temporary)
         if overwrite:
@@ -293,13 +299,8 @@ def _check_hashes(folder: Path, card: Card) -> None:
         path = folder / name
         if not path.is_file():
             raise _misfit(folder, f"{name} is missing")
-        if _sha256(path) != card.sha256[name]:
+        if file_sha256(path) != card.sha256[name]:
             raise _misfit(folder, f"{name} is not the file that the card names: its sha256 differs")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _weight_shapes(path: Path) -> Shapes:

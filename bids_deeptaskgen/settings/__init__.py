@@ -8,7 +8,9 @@ from bids_deeptaskgen.settings.models import (
     ModelsImportSettings,
     ModelsInfoSettings,
     ModelsListSettings,
+    ModelsNewSettings,
 )
+from bids_deeptaskgen.settings.network import NetworkSettings
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.prediction import PredictionSettings, PredictSettings
 from bids_deeptaskgen.settings.simulation import DemoSettings, SimulateSettings
@@ -23,6 +25,8 @@ __all__ = [
     "ModelsImportSettings",
     "ModelsInfoSettings",
     "ModelsListSettings",
+    "ModelsNewSettings",
+    "NetworkSettings",
     "ParticipantSettings",
     "PredictSettings",
     "PredictionSettings",

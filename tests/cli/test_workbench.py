@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from bids_deeptaskgen.cli import app, workbench
 from bids_deeptaskgen.cli.parser import from_namespace, to_argv
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings import ModelsFetchSettings, PredictionSettings, Settings, TrainingSettings
+from bids_deeptaskgen.settings import (
+    ModelsFetchSettings,
+    NetworkSettings,
+    PredictionSettings,
+    Settings,
+    TrainingSettings,
+)
+from bids_deeptaskgen.settings.models import BundleSettings
 from tests.settings.settings_values import REQUIRED, settings_of
 
 VERBS = sorted(workbench.VERBS)
@@ -50,8 +57,8 @@ def test_every_command_of_the_tables_is_there(command):
 
 def test_every_settings_class_has_a_command():
     taken = {command.settings for command in (*workbench.VERBS.values(), *app.LEVELS.values())}
-    # What others inherit from is no command's.
-    shared = {PredictionSettings, TrainingSettings}
+    # Base classes of several commands' settings.
+    shared = {BundleSettings, NetworkSettings, PredictionSettings, TrainingSettings}
     # Benchmarks have settings, too, and are no part of the package.
     leaves = {
         each
@@ -75,7 +82,7 @@ def test_help_lists_the_verbs(capsys):
     assert all(re.search(rf"\n    {verb.split()[0]}\s", text) for verb in VERBS)
     assert workbench.main(["models", "-h"]) == 0
     text = capsys.readouterr().out
-    assert all(f"\n    {last} " in text for last in ("list", "fetch", "info", "import"))
+    assert all(f"\n    {last} " in text for last in ("list", "fetch", "info", "new", "import"))
 
 
 def test_the_folder_of_files_brought_by_hand_has_its_short_spelling():

@@ -15,6 +15,7 @@ from bids_deeptaskgen.settings import (
     ModelsImportSettings,
     ModelsInfoSettings,
     ModelsListSettings,
+    ModelsNewSettings,
     ParticipantSettings,
     PredictSettings,
     Settings,
@@ -44,6 +45,7 @@ REQUIRED: dict[type[Settings], dict[str, object]] = {
     ModelsListSettings: {},
     ModelsFetchSettings: {"name": "hcp-ya"},
     ModelsImportSettings: {"checkpoint": "/a.ckpt", "out": "/out", "rois": "/rois.nii.gz", "name": "mine"},
+    ModelsNewSettings: {"out": "/out", "rois": "/rois.nii.gz"},
 }
 CLASSES = tuple(REQUIRED)
 
