@@ -10,8 +10,7 @@ from typing import Any
 from benchmarks.speed.settings import STEPS, BenchmarkSettings
 from benchmarks.speed.timing import Comparison, median, ratio
 from bids_deeptaskgen.io.atomic import write_json, write_text
-from bids_deeptaskgen.machine import available_cpus, available_gb
-from bids_deeptaskgen.pipeline.write_maps import software_versions
+from bids_deeptaskgen.machine import available_cpus, available_gb, software_versions
 from bids_deeptaskgen.simulation.random_model import random_bundle
 
 LOG = logging.getLogger("bids_deeptaskgen")

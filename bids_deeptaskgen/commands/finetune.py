@@ -11,23 +11,12 @@ def run(settings: FinetuneSettings) -> int:
     """Fine-tune a model and write the bundle of the new one.
 
     With ``backbone`` and ``batchnorm``, the last layer is cut to the contrasts that were measured, held while
-    the rest is trained on them, and put back whole, as published.
-
-    Parameters
-    ----------
-    settings : FinetuneSettings
-
-    Returns
-    -------
-    int
-        0, since what goes wrong is raised.
+    the rest is trained on them, and put back whole, as published. See `training.run.train`.
 
     Raises
     ------
-    InputError
-        If the people's files cannot be used.
     UserError
-        If settings, parent and machine do not fit; no bundle is written then.
+        If the strategy and the parent do not fit.
     """
     parent = begin(settings, settings.parent, settings.out)
     # Here, not above: without the extra they cannot be imported.

@@ -16,7 +16,7 @@ from bids_deeptaskgen.bids.output.connectome_files import save_brain_mask
 from bids_deeptaskgen.bids.output.dataset_files import dataset_settings_hash, write_dataset_files
 from bids_deeptaskgen.io.atomic import place, sweep_stale, write_text
 from bids_deeptaskgen.io.tsv import write_tsv
-from bids_deeptaskgen.machine import told_seconds
+from bids_deeptaskgen.machine import software_versions, told_seconds
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
 from bids_deeptaskgen.models.store import find_model
 from bids_deeptaskgen.pipeline.check_folders import check_folders, refuse_mixture
@@ -32,7 +32,7 @@ from bids_deeptaskgen.pipeline.records import (
     read_records,
 )
 from bids_deeptaskgen.pipeline.resolve_settings import check_template_warp, settled
-from bids_deeptaskgen.pipeline.write_maps import software_versions, wanted_maps
+from bids_deeptaskgen.pipeline.write_maps import wanted_maps
 from bids_deeptaskgen.settings import ParticipantSettings, Settings, science_settings, settings_hash
 from bids_deeptaskgen.settings.toml_file import to_toml
 

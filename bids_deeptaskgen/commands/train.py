@@ -6,24 +6,7 @@ from bids_deeptaskgen.training.work_folder import begin
 
 
 def run(settings: TrainSettings) -> int:
-    """Train a network and write its bundle.
-
-    Parameters
-    ----------
-    settings : TrainSettings
-
-    Returns
-    -------
-    int
-        0, since what goes wrong is raised.
-
-    Raises
-    ------
-    InputError
-        If the people's files cannot be used.
-    UserError
-        If settings, model and machine do not fit; no bundle is written then.
-    """
+    """Train a network and write its bundle; see `training.run.train`."""
     base = begin(settings, settings.model, settings.out)
     # Here, not above: without the extra they cannot be imported.
     from bids_deeptaskgen.nn.unet import new_network

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bids_deeptaskgen.bids.filenames import load_table
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.io.atomic import write_bytes, write_text
 from bids_deeptaskgen.report.evaluation_figures import draw_matrices, draw_scores

@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +16,7 @@ from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_maps, save_nifti
 from bids_deeptaskgen.io.tsv import write_tsv
+from bids_deeptaskgen.machine import software_versions
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.models.contrasts import choose_contrasts
 from bids_deeptaskgen.pipeline.model_cache import load_model, mean_statmaps
@@ -26,15 +25,6 @@ from bids_deeptaskgen.settings import ParticipantSettings, science_settings
 from bids_deeptaskgen.stats.calibration import apply_calibration
 
 Floats = NDArray[np.float32]
-
-# Libraries that the numbers depend on.
-LIBRARIES = ("torch", "numpy", "scipy", "nibabel", "pybids", "nipype")
-
-
-@cache
-def software_versions() -> dict[str, str]:
-    """List the versions of this software and of the libraries that the numbers depend on."""
-    return {name: version(name) for name in ("bids-deeptaskgen", *LIBRARIES)}
 
 
 def wanted_maps(settings: ParticipantSettings, bundle: Bundle) -> Maps:

@@ -26,6 +26,7 @@ from bids_deeptaskgen.training.devices import (
     largest_batch,
     make_fabric,
 )
+from bids_deeptaskgen.training.environment import is_first_process
 from bids_deeptaskgen.training.export import Trained, write_bundle
 from bids_deeptaskgen.training.fit import Epoch, Fit, FitSettings, fit
 from bids_deeptaskgen.training.losses import LossSettings
@@ -33,13 +34,7 @@ from bids_deeptaskgen.training.masked_unet import MaskedUNet
 from bids_deeptaskgen.training.progress import epoch_words, make_watch, progress_bar
 from bids_deeptaskgen.training.sampling import SPLITS, TRAIN, VALIDATION
 from bids_deeptaskgen.training.split_file import write_split
-from bids_deeptaskgen.training.work_folder import (
-    SPLIT,
-    TARGETS,
-    is_first_process,
-    open_folder,
-    work_folder,
-)
+from bids_deeptaskgen.training.work_folder import SPLIT, TARGETS, open_folder, work_folder
 
 logger = logging.getLogger("bids_deeptaskgen")
 

@@ -18,6 +18,7 @@ from bids_deeptaskgen.bids.measured_maps import find_statmaps
 from bids_deeptaskgen.commands import participant, train
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.io.tsv import read_tsv
+from bids_deeptaskgen.machine import require_library
 from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_bundle
 from bids_deeptaskgen.models.contrasts import load_contrasts
 from bids_deeptaskgen.nn.inference import load_network
@@ -29,7 +30,7 @@ from bids_deeptaskgen.training.devices import is_out_of_memory
 from bids_deeptaskgen.training.fit import Epoch
 from bids_deeptaskgen.training.progress import epoch_words
 from bids_deeptaskgen.training.split_file import write_split
-from bids_deeptaskgen.training.work_folder import need, work_folder
+from bids_deeptaskgen.training.work_folder import work_folder
 from tests.bids.trees import touch
 from tests.commands.learning import LABELS, SPLIT, one_thread, read_log, start, statmap_path, write_connectome
 
@@ -320,9 +321,9 @@ def test_a_loss_that_is_no_number_ends_the_training_with_advice(world, tmp_path)
 
 
 def test_what_is_not_installed_is_named_with_the_command_that_installs_it():
-    need("numpy", "Training", "numpy")
+    require_library("numpy", "Training", "numpy")
     with pytest.raises(UserError, match=r"Training needs no_such_library.*\n.*pip install 'the\[extra\]'"):
-        need("no_such_library", "Training", "the[extra]")
+        require_library("no_such_library", "Training", "the[extra]")
 
 
 def test_known_contrasts_are_found_in_other_spellings_and_others_keep_their_names(tmp_path):

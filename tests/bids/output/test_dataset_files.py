@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from bids_deeptaskgen.bids.filenames import load_table
 from bids_deeptaskgen.bids.input.input_dataset import Located
 from bids_deeptaskgen.bids.output.dataset_files import (
     dataset_settings_hash,
     methods_sentences,
     write_dataset_files,
 )
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.settings import ParticipantSettings, science_settings
 from tests.bids.cards import card
 from tests.bids.trees import describe, run, touch
