@@ -107,7 +107,7 @@ def _window_minutes(facts: dict[str, Any]) -> list[float]:
 
 
 def calibrated_maps(bundle: Bundle, mean: Floats, sd: Floats | None) -> tuple[Floats, Floats | None]:
-    """Bring predicted maps nearer to the mean map of measured people, see `core.calibration`.
+    """Bring predicted maps nearer to the mean map of measured people, see `stats.calibration`.
 
     Parameters
     ----------

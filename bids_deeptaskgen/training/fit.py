@@ -1,8 +1,8 @@
 """Fitting a network to measured statmaps.
 
 Lightning's Fabric brings devices, processes and precision; the loop is written out here, since all that is
-random in it follows from seed, epoch and person (`core.draws`): a run that was killed goes on from its last
-epoch as if nothing had happened, and several processes see the people that one would see.
+random in it follows from seed, epoch and person (`training.sampling`): a run that was killed goes on from its
+last epoch as if nothing had happened, and several processes see the people that one would see.
 """
 
 import time
@@ -42,7 +42,7 @@ class FitSettings:
     ----------
     loss : LossSettings
     strategy : str
-        Which parts move; see `parts.STRATEGIES`.
+        Which parts move; see `finetuning.STRATEGIES`.
     n_epochs : int
     batch_size : int
         People in a step, over all processes.

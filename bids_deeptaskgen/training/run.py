@@ -48,7 +48,7 @@ class Start:
     network : UNet
         With its first weights; an output for each contrast that is trained on.
     strategy : str
-        Which parts move; see `parts.STRATEGIES`.
+        Which parts move; see `finetuning.STRATEGIES`.
     base : Bundle
         Whose ROI maps and masks are used.
     parent : Bundle or None

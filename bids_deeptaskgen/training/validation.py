@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 
 
 class Person(Protocol):
-    """What a training reads of a person; `commands.training` has those that lie in datasets."""
+    """What a training reads of a person; `training.data` has those that lie in datasets."""
 
     @property
     def name(self) -> str:
