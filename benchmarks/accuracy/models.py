@@ -13,7 +13,8 @@ from bids_deeptaskgen.nn.unet import new_network
 from bids_deeptaskgen.stats.calibration import Calibration, apply_calibration
 from bids_deeptaskgen.stats.linear_model import LinearModel, winner_take_all
 from bids_deeptaskgen.training.devices import make_fabric
-from bids_deeptaskgen.training.fit import Epoch, Fit, FitSettings, fit, predict_person
+from bids_deeptaskgen.training.fit import fit, predict_person
+from bids_deeptaskgen.training.fit_records import Epoch, Fit, FitSettings
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 
 Maps = NDArray[np.float32]  # (n_people, n_contrasts, n_voxels)

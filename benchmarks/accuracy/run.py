@@ -14,7 +14,7 @@ from benchmarks.accuracy.models import copy_of, linear, masked, train
 from benchmarks.accuracy.scoring import Table, score_cohort
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.nn.unet import new_network
-from bids_deeptaskgen.training.fit import Fit, FitSettings
+from bids_deeptaskgen.training.fit_records import Fit, FitSettings
 from bids_deeptaskgen.training.losses import LossSettings
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy.cohort import Floats, Simulated
 from benchmarks.accuracy.models import Maps, calibrated, linear_maps, predictions
+from bids_deeptaskgen.stats.identification import match, match_same
 from bids_deeptaskgen.stats.linear_model import LinearModel
 from bids_deeptaskgen.stats.paired_tests import bootstrap_interval
-from bids_deeptaskgen.stats.scores import match, match_same, residual_correlations
+from bids_deeptaskgen.stats.scores import residual_correlations
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 
 Table = dict[str, dict[str, list[float]]]  # model to score to mean and interval

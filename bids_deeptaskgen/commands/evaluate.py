@@ -30,8 +30,8 @@ from bids_deeptaskgen.io.tsv import join_columns, write_tsv
 from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.settings import EvaluateSettings
 from bids_deeptaskgen.stats.common_voxels import cut_down
+from bids_deeptaskgen.stats.map_rows import LeaveOneOut
 from bids_deeptaskgen.stats.paired_tests import fdr
-from bids_deeptaskgen.stats.scores import LeaveOneOut
 
 logger = logging.getLogger("bids_deeptaskgen")
 

@@ -20,9 +20,14 @@ def run(settings: FinetuneSettings) -> int:
     """
     parent = begin(settings, settings.parent, settings.out)
     # Here, not above: without the extra they cannot be imported.
-    from bids_deeptaskgen.training import data as training_data
-    from bids_deeptaskgen.training import run as training
+    from bids_deeptaskgen.training.data import gather
     from bids_deeptaskgen.training.finetuning import child_network
+    from bids_deeptaskgen.training.run import Start, train
+    from bids_deeptaskgen.training.target_contrasts import (
+        known_contrasts,
+        measured_contrasts,
+        parents_contrasts,
+    )
 
     if parent.card.untrained:
         message = (
@@ -37,12 +42,12 @@ def run(settings: FinetuneSettings) -> int:
         )
         raise UserError(message)
     if settings.strategy == NEW_HEAD:
-        known, channels = training_data.known_contrasts(parent), None
-        contrasts = training_data.measured_contrasts(settings.statmaps, known, settings.contrasts)
+        known, channels = known_contrasts(parent), None
+        contrasts = measured_contrasts(settings.statmaps, known, settings.contrasts)
     else:
-        contrasts = training_data.parents_contrasts(parent, settings.statmaps, settings.contrasts)
+        contrasts = parents_contrasts(parent, settings.statmaps, settings.contrasts)
         channels = [parent.card.contrasts.index(one) for one in contrasts]
-    data = training_data.gather(settings, parent, contrasts)
+    data = gather(settings, parent, contrasts)
     network = child_network(parent, channels, len(contrasts), settings.seed)
-    start = training.Start(network, settings.strategy, parent, parent)
-    return training.train(settings, settings.out, data, start)
+    start = Start(network, settings.strategy, parent, parent)
+    return train(settings, settings.out, data, start)

@@ -10,14 +10,13 @@ def run(settings: TrainSettings) -> int:
     base = begin(settings, settings.model, settings.out)
     # Here, not above: without the extra they cannot be imported.
     from bids_deeptaskgen.nn.unet import new_network
-    from bids_deeptaskgen.training import data as training_data
-    from bids_deeptaskgen.training import run as training
+    from bids_deeptaskgen.training.data import gather
+    from bids_deeptaskgen.training.run import Start, train
+    from bids_deeptaskgen.training.target_contrasts import known_contrasts, measured_contrasts
 
-    contrasts = training_data.measured_contrasts(
-        settings.statmaps, training_data.known_contrasts(base), settings.contrasts
-    )
-    data = training_data.gather(settings, base, contrasts)
+    contrasts = measured_contrasts(settings.statmaps, known_contrasts(base), settings.contrasts)
+    data = gather(settings, base, contrasts)
     architecture = new_architecture(settings, base.card.architecture.in_channels, len(contrasts))
     network = new_network(architecture, settings.seed)
-    start = training.Start(network, "everything", base, parent=None)
-    return training.train(settings, settings.out, data, start)
+    start = Start(network, "everything", base, parent=None)
+    return train(settings, settings.out, data, start)

@@ -17,8 +17,10 @@ from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.nn.network_state import bundle_state, replace_head, state_arrays
 from bids_deeptaskgen.settings import TrainingSettings
 from bids_deeptaskgen.stats.calibration import Calibration
-from bids_deeptaskgen.training.data import CachedPerson, TrainingData, mean_maps
-from bids_deeptaskgen.training.fit import Fit, predict_person
+from bids_deeptaskgen.training.cached_participants import CachedPerson, mean_maps
+from bids_deeptaskgen.training.data import TrainingData
+from bids_deeptaskgen.training.fit import predict_person
+from bids_deeptaskgen.training.fit_records import Fit
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 from bids_deeptaskgen.training.sampling import TRAIN, VALIDATION
 

@@ -15,7 +15,8 @@ from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.nn.inference import set_threads
 from bids_deeptaskgen.nn.unet import UNet
 from bids_deeptaskgen.settings import TrainingSettings
-from bids_deeptaskgen.training.data import CachedPerson, TrainingData, read_everybody
+from bids_deeptaskgen.training.cached_participants import CachedPerson, read_everybody
+from bids_deeptaskgen.training.data import TrainingData
 from bids_deeptaskgen.training.devices import (
     Fabric,
     bytes_of_step,
@@ -28,7 +29,8 @@ from bids_deeptaskgen.training.devices import (
 )
 from bids_deeptaskgen.training.environment import is_first_process
 from bids_deeptaskgen.training.export import Trained, write_bundle
-from bids_deeptaskgen.training.fit import Epoch, Fit, FitSettings, fit
+from bids_deeptaskgen.training.fit import fit
+from bids_deeptaskgen.training.fit_records import Epoch, Fit, FitSettings
 from bids_deeptaskgen.training.losses import LossSettings
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 from bids_deeptaskgen.training.progress import epoch_words, make_watch, progress_bar

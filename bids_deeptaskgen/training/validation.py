@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from bids_deeptaskgen.io.prefetch import ahead
-from bids_deeptaskgen.stats.scores import match, mean
+from bids_deeptaskgen.stats.identification import match
+from bids_deeptaskgen.stats.scores import mean
 
 Floats = NDArray[np.float32]
 
