@@ -21,13 +21,8 @@ from bids_deeptaskgen.commands import participant, simulate, train
 from bids_deeptaskgen.connectome.censoring import Cleaning
 from bids_deeptaskgen.connectome.prepare_run import Demands
 from bids_deeptaskgen.connectome.session import RoiSpace, connect_person
-from bids_deeptaskgen.models.bundle import (
-    BRAIN_MASK,
-    OUTPUT_MASK,
-    ROIS,
-    load_bundle,
-    save_bundle,
-)
+from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_bundle
+from bids_deeptaskgen.models.bundle_writer import save_bundle
 from bids_deeptaskgen.settings import ParticipantSettings, SimulateSettings, TrainSettings
 from bids_deeptaskgen.simulation.random_model import random_bundle
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.models.architecture import Architecture
-from bids_deeptaskgen.models.bundle import Bundle, save_bundle
+from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.models.bundle_parts import Masks, read_masks, read_rois
+from bids_deeptaskgen.models.bundle_writer import save_bundle
 from bids_deeptaskgen.models.card import Card
 from bids_deeptaskgen.nn.checkpoint import read_checkpoint
 from bids_deeptaskgen.nn.network_state import state_arrays

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.grid import unmask
 from bids_deeptaskgen.models.architecture import Architecture
-from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, Bundle, save_bundle
+from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, Bundle
+from bids_deeptaskgen.models.bundle_writer import save_bundle
 from bids_deeptaskgen.models.card import Card, name_from_folder
 from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.nn.network_state import bundle_state, replace_head, state_arrays
