@@ -1,12 +1,15 @@
-"""What this process may use of the machine: the scheduler's or container's share where it is lower."""
+"""What this process may use of the machine, which software is installed, and how long things take."""
 
 import logging
 import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
+
+from bids_deeptaskgen.errors import UserError
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_GROUPS = Path("/proc/self/cgroup")
@@ -50,6 +53,45 @@ def _limits(name: str, controller: str = "") -> Iterator[str]:
     for folder in (own, *(folder for folder in own.parents if folder.is_relative_to(top))):
         with suppress(OSError):
             yield (folder / name).read_text("ascii")
+
+
+# Libraries that the numbers depend on.
+LIBRARIES = ("torch", "numpy", "scipy", "nibabel", "pybids", "nipype")
+
+
+@cache
+def software_versions() -> dict[str, str]:
+    """List the versions of this software and of the libraries that the numbers depend on."""
+    from importlib.metadata import version  # slow to import
+
+    return {name: version(name) for name in ("bids-deeptaskgen", *LIBRARIES)}
+
+
+def require_library(library: str, purpose: str, requirement: str) -> None:
+    """Check that an optional library is installed.
+
+    Parameters
+    ----------
+    library : str
+        Name of its package.
+    purpose : str
+        What needs it, for the error.
+    requirement : str
+        What ``pip install`` takes.
+
+    Raises
+    ------
+    UserError
+        If it is not installed.
+    """
+    from importlib.util import find_spec
+
+    if find_spec(library) is None:
+        message = (
+            f"{purpose} needs {library}, which is not installed here.\n"
+            f"Install it: pip install '{requirement}'"
+        )
+        raise UserError(message)
 
 
 Item = TypeVar("Item")

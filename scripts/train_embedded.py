@@ -22,13 +22,8 @@ from bids_deeptaskgen.connectome.censoring import Cleaning
 from bids_deeptaskgen.connectome.prepare_run import Demands
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace
 from bids_deeptaskgen.connectome.session import connect_person
-from bids_deeptaskgen.models.bundle import (
-    BRAIN_MASK,
-    OUTPUT_MASK,
-    ROIS,
-    load_bundle,
-    save_bundle,
-)
+from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_bundle
+from bids_deeptaskgen.models.bundle_writer import save_bundle
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.simulation import SimulateSettings
 from bids_deeptaskgen.settings.training import TrainSettings
@@ -121,6 +116,7 @@ def main():
         description=DESCRIPTION,
         training=f"simulated people: {trained.card.training}",
         licence=base.card.licence,
+        for_science=False,
         notice=NOTICE,
         mean_roi_connectome=mean_roi_connectome(base, people),
     )

@@ -5,7 +5,7 @@ import torch
 
 from bids_deeptaskgen.grid import MODEL_GRID
 from bids_deeptaskgen.models.architecture import Architecture
-from bids_deeptaskgen.models.bundle import save_bundle
+from bids_deeptaskgen.models.bundle_writer import save_bundle
 from bids_deeptaskgen.models.card import Card, CardGrid
 from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.nn.unet import UNet

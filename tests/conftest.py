@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # A busy machine is no reason for a law to fail.
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("house")
+settings.register_profile("no_deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no_deadline")
 
 # Real images and tables that lie beside a checkout on some machines, and are never part of it.
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -1,6 +1,6 @@
-"""Write docs/results.md from what benchmarks/accuracy.py found.
+"""Write docs/results.md from the results of ``python -m benchmarks.accuracy``.
 
-python benchmarks/accuracy_page.py WORK/results.json docs/results.md
+python -m benchmarks.accuracy.page WORK/results.json docs/results.md
 """
 
 import json
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-SCORES = ("r", "difference", "residual r", "identified")
 HEAD = """# How well it predicts, on simulated people
 
 Made by `make benchmark-accuracy` ({command});
@@ -54,9 +53,10 @@ def page(found: Mapping[str, Any], says: str) -> str:
 
 
 def _table(rows: Mapping[str, Mapping[str, list[float]]]) -> str:
-    lines = ["| | " + " | ".join(SCORES) + " |", "|---|" + "---|" * len(SCORES)]
+    names = list(next(iter(rows.values())))
+    lines = ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
     for name, scores in rows.items():
-        cells = [f"{mean:.3f} [{low:.3f}, {high:.3f}]" for mean, low, high in (scores[key] for key in SCORES)]
+        cells = [f"{mean:.3f} [{low:.3f}, {high:.3f}]" for mean, low, high in (scores[key] for key in names)]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -1,6 +1,6 @@
-"""Write docs/performance.md from what ``python -m benchmarks.speed`` found.
+"""Write docs/performance.md from the results of ``python -m benchmarks.speed``.
 
-python benchmarks/performance_page.py OUT/benchmark.md docs/performance.md
+python -m benchmarks.speed.page OUT/benchmark.md docs/performance.md
 """
 
 import sys

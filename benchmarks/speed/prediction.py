@@ -25,7 +25,7 @@ def measure_forward(bundle: Path, device: str, n_repeats: int) -> list[Compariso
     bundle : Path
         Folder of the model.
     device : str
-        As for `predict.resolve_device`.
+        As for `nn.inference.resolve_device`.
     n_repeats : int
 
     Returns

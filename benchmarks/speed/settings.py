@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.speed.steps import STEPS
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.option import option
 from bids_deeptaskgen.settings.value_types import at_least, read_device
-
-STEPS = ("reading", "readers", "prediction", "writing", "run", "cohort", "startup")
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class BenchmarkSettings(Settings):
     steps: tuple[str, ...] = option(
         (),
         metavar="STEP",
-        choices=STEPS,
+        choices=tuple(STEPS),
         unset="all",
         help="what is timed: a run becoming a connectome; ways to inflate its file; the network; the maps' "
         "files; the whole command for one person; forty people, and a thousand with next to nothing to do; "

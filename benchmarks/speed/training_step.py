@@ -1,4 +1,4 @@
-"""Time a training step of the published size on a CPU, batch 2: python benchmarks/training_step.py.
+"""Time a training step of the published size on a CPU, batch 2: ``python -m benchmarks.speed.training_step``.
 
 plain: the network as it is, whole boxes in and out; ours: what `deeptaskgen train` does, weights and maps
 channels last and the last layer at the wanted voxels only. Each way has a process of its own.
@@ -64,7 +64,7 @@ def main() -> None:
         time_steps(sys.argv[1])
         return
     for way in (*WAYS, *WAYS):
-        command = [sys.executable, __file__, way]
+        command = [sys.executable, "-m", "benchmarks.speed.training_step", way]
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         wall, spent = (statistics.median(column) for column in zip(*found["steps"], strict=True))
         print(f"{way:6} {wall:.1f} s, {spent:.1f} CPU s, {found['peak_gib']:.2f} GiB at most", flush=True)

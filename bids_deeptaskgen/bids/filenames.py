@@ -1,34 +1,12 @@
-"""File names of BIDS, taken apart and ordered, and the tables in ``data/`` of what is read and written."""
+"""File names of BIDS, taken apart and ordered."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
-from bids_deeptaskgen.data import read_data
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.settings.value_types import plain_label
 
 Entities = tuple[tuple[str, str], ...]
-
-
-@cache
-def load_table(name: str) -> dict[str, Any]:
-    """Read a table of the package.
-
-    Parameters
-    ----------
-    name : str
-        Name of a file in ``data``, e.g. ``queries.json``.
-
-    Returns
-    -------
-    dict
-        Shared by all callers: not to be changed.
-    """
-    text = read_data(name)
-    table: dict[str, Any] = json.loads(text)
-    return table
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,6 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.tsv import read_tsv
 
 _FAMILY = ("family_id", "family")
-
-
 _SITE = ("site_id", "site")
 
 
@@ -40,8 +38,8 @@ def participants_table(named: Path | None, statmaps: Path) -> Path | None:
     return statmaps / "participants.tsv"
 
 
-def read_people(participants: Path | None) -> dict[str, tuple[str, str]]:
-    """Read family and site of each person from a table of participants; empty where it does not say.
+def read_families(participants: Path | None) -> dict[str, tuple[str, str]]:
+    """Read family and site of each participant from a table; empty where it does not say.
 
     Parameters
     ----------

@@ -35,11 +35,12 @@ TABLE: dict[str, Command | Group] = {
     "finetune": Command(f"{_HOME}.finetune", training.FinetuneSettings),
     "evaluate": Command(f"{_HOME}.evaluate", evaluation.EvaluateSettings),
     "models": Group(
-        "List, fetch and look into models, and make them of checkpoints.",
+        "List, fetch, inspect and make models.",
         {
             "list": Command(f"{_HOME}.models.list", models.ModelsListSettings),
             "fetch": Command(f"{_HOME}.models.fetch", models.ModelsFetchSettings),
             "info": Command(f"{_HOME}.models.info", models.ModelsInfoSettings),
+            "new": Command(f"{_HOME}.models.new", models.ModelsNewSettings),
             "import": Command(f"{_HOME}.models.import_checkpoint", models.ModelsImportSettings),
         },
     ),

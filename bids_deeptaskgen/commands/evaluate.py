@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.bids.filenames import load_table
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError, UserError, shown
 from bids_deeptaskgen.evaluation.baselines import (
     LINEAR,
@@ -30,8 +30,8 @@ from bids_deeptaskgen.io.tsv import join_columns, write_tsv
 from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.stats.common_voxels import cut_down
+from bids_deeptaskgen.stats.map_rows import LeaveOneOut
 from bids_deeptaskgen.stats.paired_tests import fdr
-from bids_deeptaskgen.stats.scores import LeaveOneOut
 
 logger = logging.getLogger("bids_deeptaskgen")
 

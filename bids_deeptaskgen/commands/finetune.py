@@ -11,30 +11,30 @@ def run(settings: FinetuneSettings) -> int:
     """Fine-tune a model and write the bundle of the new one.
 
     With ``backbone`` and ``batchnorm``, the last layer is cut to the contrasts that were measured, held while
-    the rest is trained on them, and put back whole, as published.
-
-    Parameters
-    ----------
-    settings : FinetuneSettings
-
-    Returns
-    -------
-    int
-        0, since what goes wrong is raised.
+    the rest is trained on them, and put back whole, as published. See `training.run.train`.
 
     Raises
     ------
-    InputError
-        If the people's files cannot be used.
     UserError
-        If settings, parent and machine do not fit; no bundle is written then.
+        If the strategy and the parent do not fit.
     """
     parent = begin(settings, settings.parent, settings.out)
     # Here, not above: without the extra they cannot be imported.
-    from bids_deeptaskgen.training import data as training_data
-    from bids_deeptaskgen.training import run as training
+    from bids_deeptaskgen.training.data import gather
     from bids_deeptaskgen.training.finetuning import child_network
+    from bids_deeptaskgen.training.run import Start, train
+    from bids_deeptaskgen.training.target_contrasts import (
+        known_contrasts,
+        measured_contrasts,
+        parents_contrasts,
+    )
 
+    if parent.card.untrained:
+        message = (
+            f"--parent {settings.parent}: is untrained, so there is nothing to go on from.\n"
+            "Train a network with its ROI maps: deeptaskgen train."
+        )
+        raise UserError(message)
     if settings.strategy == BATCHNORM and not parent.card.architecture.batch_norm:
         message = (
             f"--strategy batchnorm: {parent.card.name} has no batch normalisation, so nothing would move.\n"
@@ -42,12 +42,12 @@ def run(settings: FinetuneSettings) -> int:
         )
         raise UserError(message)
     if settings.strategy == NEW_HEAD:
-        known, channels = training_data.known_contrasts(parent), None
-        contrasts = training_data.measured_contrasts(settings.statmaps, known, settings.contrasts)
+        known, channels = known_contrasts(parent), None
+        contrasts = measured_contrasts(settings.statmaps, known, settings.contrasts)
     else:
-        contrasts = training_data.parents_contrasts(parent, settings.statmaps, settings.contrasts)
+        contrasts = parents_contrasts(parent, settings.statmaps, settings.contrasts)
         channels = [parent.card.contrasts.index(one) for one in contrasts]
-    data = training_data.gather(settings, parent, contrasts)
+    data = gather(settings, parent, contrasts)
     network = child_network(parent, channels, len(contrasts), settings.seed)
-    start = training.Start(network, settings.strategy, parent, parent)
-    return training.train(settings, settings.out, data, start)
+    start = Start(network, settings.strategy, parent, parent)
+    return train(settings, settings.out, data, start)

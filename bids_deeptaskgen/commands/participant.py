@@ -10,7 +10,7 @@ from bids_deeptaskgen.bids.input.sources import locate, look_up
 from bids_deeptaskgen.bids.output.connectome_files import save_brain_mask
 from bids_deeptaskgen.bids.output.dataset_files import dataset_settings_hash, write_dataset_files
 from bids_deeptaskgen.io.atomic import write_text
-from bids_deeptaskgen.machine import told_seconds
+from bids_deeptaskgen.machine import software_versions, told_seconds
 from bids_deeptaskgen.pipeline.check_folders import check_folders, refuse_mixture
 from bids_deeptaskgen.pipeline.check_model import check_model
 from bids_deeptaskgen.pipeline.context import RunContext, make_context
@@ -25,7 +25,6 @@ from bids_deeptaskgen.pipeline.summary import (
     unusable_records,
     write_logs,
 )
-from bids_deeptaskgen.pipeline.write_maps import software_versions
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.toml_file import to_toml

@@ -1,47 +1,22 @@
 """``deeptaskgen train``: a network of one's own, from connectomes and measured task maps."""
 
-from bids_deeptaskgen.models.architecture import Architecture
-from bids_deeptaskgen.settings.fill import fill
+from bids_deeptaskgen.models.architecture import new_architecture
 from bids_deeptaskgen.settings.training import TrainSettings
 from bids_deeptaskgen.training.work_folder import begin
 
 
 def run(settings: TrainSettings) -> int:
-    """Train a network and write its bundle.
-
-    Parameters
-    ----------
-    settings : TrainSettings
-
-    Returns
-    -------
-    int
-        0, since what goes wrong is raised.
-
-    Raises
-    ------
-    InputError
-        If the people's files cannot be used.
-    UserError
-        If settings, model and machine do not fit; no bundle is written then.
-    """
+    """Train a network and write its bundle; see `training.run.train`."""
     base = begin(settings, settings.model, settings.out)
     # Here, not above: without the extra they cannot be imported.
     from bids_deeptaskgen.nn.unet import new_network
-    from bids_deeptaskgen.training import data as training_data
-    from bids_deeptaskgen.training import run as training
+    from bids_deeptaskgen.training.data import gather
+    from bids_deeptaskgen.training.run import Start, train
+    from bids_deeptaskgen.training.target_contrasts import known_contrasts, measured_contrasts
 
-    contrasts = training_data.measured_contrasts(
-        settings.statmaps, training_data.known_contrasts(base), settings.contrasts
-    )
-    data = training_data.gather(settings, base, contrasts)
-    architecture = fill(
-        Architecture,
-        settings,
-        name=settings.architecture,
-        in_channels=base.card.architecture.in_channels,
-        out_channels=len(contrasts),
-    )
+    contrasts = measured_contrasts(settings.statmaps, known_contrasts(base), settings.contrasts)
+    data = gather(settings, base, contrasts)
+    architecture = new_architecture(settings, base.card.architecture.in_channels, len(contrasts))
     network = new_network(architecture, settings.seed)
-    start = training.Start(network, "everything", base, parent=None)
-    return training.train(settings, settings.out, data, start)
+    start = Start(network, "everything", base, parent=None)
+    return train(settings, settings.out, data, start)

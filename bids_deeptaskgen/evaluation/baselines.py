@@ -21,7 +21,7 @@ from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.stats.calibration import apply_calibration
 from bids_deeptaskgen.stats.linear_model import LinearModel, winner_take_all
-from bids_deeptaskgen.stats.scores import LeaveOneOut, Maps
+from bids_deeptaskgen.stats.map_rows import LeaveOneOut, Maps
 
 GROUP_AVERAGE, LINEAR, RETEST = "group average", "linear model", "retest"
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from bids_deeptaskgen.bids.filenames import load_table
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.io.atomic import write_bytes, write_text
 from bids_deeptaskgen.report.evaluation_figures import draw_matrices, draw_scores
 from bids_deeptaskgen.report.evaluation_html import Evaluation, render
 from bids_deeptaskgen.stats.dice import DICE_CEILING, DICE_CHANCE
-from bids_deeptaskgen.stats.scores import MAX_EVERYBODY, N_SAMPLED_OTHERS
+from bids_deeptaskgen.stats.identification import MAX_EVERYBODY, N_SAMPLED_OTHERS
 
 Tables = dict[str, list[dict[str, Any]]]
 

@@ -9,19 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.stats.dice import DICE_CEILING, DICE_CHANCE, dice_auc
+from bids_deeptaskgen.stats.identification import Matching, diagonality, match, match_same
+from bids_deeptaskgen.stats.map_rows import LeaveOneOut, Maps, Scores
 from bids_deeptaskgen.stats.paired_tests import bootstrap_interval, cliffs_delta, sign_flip_p
-from bids_deeptaskgen.stats.scores import (
-    LeaveOneOut,
-    Maps,
-    Matching,
-    Scores,
-    diagonality,
-    match,
-    match_same,
-    mean,
-    residual_chance,
-    residual_correlations,
-)
+from bids_deeptaskgen.stats.scores import mean, residual_chance, residual_correlations
 
 # Scores that each person has, and that predictors are compared by.
 COMPARED = ("r", "difference", "dice_auc", "residual_r")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings.fill import default_of
-from bids_deeptaskgen.settings.training import TrainSettings
+from bids_deeptaskgen.settings.fill import default_of, fill
+from bids_deeptaskgen.settings.network import NetworkSettings
 
 Shapes = Mapping[str, tuple[int, ...]]
-_default = partial(default_of, TrainSettings)
+_default = partial(default_of, NetworkSettings)
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,17 @@ class Architecture:
             f"{self.name}, {self.in_channels} -> {self.out_channels} channels, fdim {self.fdim}, "
             f"max_level {self.max_level}, n_conv {self.n_conv}, {norm} batch normalisation"
         )
+
+
+def new_architecture(settings: NetworkSettings, n_rois: int, n_contrasts: int) -> Architecture:
+    """Return the shape of a new network with these numbers of ROIs and contrasts."""
+    return fill(
+        Architecture,
+        settings,
+        name=settings.architecture,
+        in_channels=n_rois,
+        out_channels=n_contrasts,
+    )
 
 
 def read_architecture(shapes: Shapes, source: str) -> Architecture:

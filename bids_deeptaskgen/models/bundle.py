@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -15,11 +13,10 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace, read_roi_maps, roi_projection
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import MODEL_GRID, Array, Grid
-from bids_deeptaskgen.io.atomic import place, replace_folder
+from bids_deeptaskgen.io.checksum import file_sha256
 from bids_deeptaskgen.io.nifti_reader import load_image
-from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.models.architecture import Shapes, read_architecture
-from bids_deeptaskgen.models.card import INPUT_MASKS, Card, CardGrid, card_text, read_card
+from bids_deeptaskgen.models.card import INPUT_MASKS, Card, CardGrid, read_card
 
 WEIGHTS = "weights.safetensors"
 ROIS = "rois.nii.gz"
@@ -237,82 +234,6 @@ def check_card(card: Card, folder: Path) -> None:
         )
 
 
-def save_bundle(
-    folder: Path,
-    card: Card,
-    weights: Mapping[str, Array],
-    rois: Array | Path,
-    masks: tuple[Array | Path, Array | Path],
-    *,
-    mean_statmaps: Array | None = None,
-    overwrite: bool = False,
-) -> Bundle:
-    """Write a bundle, whole or not at all, and open it.
-
-    Parameters
-    ----------
-    folder : Path
-        Where it shall be; must not exist, unless it may be overwritten.
-    card : Card
-        Its hashes are replaced by those of the files.
-    weights : mapping of str to array
-        The network's state, under the published names.
-    rois : array of shape (n_rois, 76, 93, 78), or Path
-        ROI maps on the model's grid, or the file of another bundle, which is copied: connectomes name it by
-        its hash.
-    masks : tuple of two arrays of shape (76, 93, 78), or of Path
-        Brain mask and output mask, or files.
-    mean_statmaps : array of shape (n_contrasts, 76, 93, 78), or None
-        Mean of the measured maps of training people; a calibrated card needs it.
-    overwrite : bool
-        Whether to replace what is there, once the new one is whole.
-
-    Returns
-    -------
-    Bundle
-
-    Raises
-    ------
-    UserError
-        If the folder exists, or the parts do not fit each other; nothing is left behind.
-    """
-    from safetensors.numpy import save
-
-    if folder.exists() and not overwrite:
-        message = f"{folder}: exists already. Choose another folder, or remove it first."
-        raise UserError(message)
-    temporary = folder.with_name(f".{folder.name}.{place()}.{os.getpid()}.tmp")
-    try:
-        temporary.mkdir(parents=True)
-        affine = np.array(MODEL_GRID.affine)
-        state = {key: np.asarray(value, order="C") for key, value in weights.items()}
-        (temporary / WEIGHTS).write_bytes(save(state))  # save_file would hide it from other users
-        for name, part in zip((ROIS, BRAIN_MASK, OUTPUT_MASK), (rois, *masks), strict=True):
-            if isinstance(part, Path):
-                shutil.copyfile(part, temporary / name)
-            elif name == ROIS:
-                save_nifti(temporary / name, np.moveaxis(part, 0, 3), affine)
-            else:
-                save_nifti(temporary / name, np.asarray(part) != 0, affine, dtype=np.uint8)
-        names = list(FILES)
-        if mean_statmaps is not None:
-            save_nifti(temporary / MEAN_STATMAPS, np.moveaxis(mean_statmaps, 0, 3), affine)
-            names.append(MEAN_STATMAPS)
-        card = replace(card, sha256={name: _sha256(temporary / name) for name in names})
-        (temporary / "card.json").write_text(card_text(card), "utf-8")
-        bundle = load_bundle(temporary)
-        if overwrite:
-            replace_folder(temporary, folder)
-        else:
-            temporary.rename(folder)
-    except OSError as error:
-        message = f"{folder}: the model cannot be written there ({error}). Choose a folder with space."
-        raise UserError(message) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return replace(bundle, folder=folder)
-
-
 def _check_calibration(card: Card, folder: Path) -> None:
     weights = card.calibration or ()
     if len(weights) != len(card.contrasts) or not all(0 <= weight <= 1 for weight in weights):
@@ -339,13 +260,8 @@ def _check_hashes(folder: Path, card: Card) -> None:
         path = folder / name
         if not path.is_file():
             raise _misfit(folder, f"{name} is missing")
-        if _sha256(path) != card.sha256[name]:
+        if file_sha256(path) != card.sha256[name]:
             raise _misfit(folder, f"{name} is not the file that the card names: its sha256 differs")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _weight_shapes(path: Path) -> Shapes:

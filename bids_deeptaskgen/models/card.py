@@ -1,7 +1,8 @@
 """The card of a model: what it is, what it takes and gives, and who may use it (no torch here)."""
 
 import json
-from dataclasses import asdict, dataclass, is_dataclass
+import re
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import TypeVar, get_args, get_origin, get_type_hints
 
@@ -12,8 +13,8 @@ from bids_deeptaskgen.models.contrasts import Contrast
 
 Record = TypeVar("Record")
 INPUT_MASKS = ("brain", "gm")
-# What a card need not say: cards that were written before it was thought of stay legal.
-OPTIONAL = ("calibration",)
+# Keys that a card may leave out, and what that means: cards of earlier versions stay valid.
+OPTIONAL: dict[str, object] = {"calibration": None, "untrained": False}
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ class Card:
         Hash of each other file of the bundle.
     calibration : tuple of float or None
         For each contrast how far ``--calibrated`` goes from the mean map of measured people (0) to the
-        network's (1), see `core.calibration`; None where that has not been estimated.
+        network's (1), see `stats.calibration`; None where that has not been estimated.
+    untrained : bool
+        True if the weights are random: the ROI maps and masks are of use, the predicted maps are not.
     """
 
     name: str
@@ -85,26 +88,32 @@ class Card:
     architecture: Architecture
     contrasts: tuple[Contrast, ...]
     roi_set: str
-    grid: CardGrid
-    units: str
-    input_mask: str
-    window_minutes: float | None
-    training: str
-    licence: str
-    citation: str
-    parent: str | None
-    for_science: bool
-    notice: str
-    mean_roi_connectome: tuple[float, ...] | None
-    sha256: dict[str, str]
+    grid: CardGrid = CardGrid()
+    units: str = "z"
+    input_mask: str = "brain"
+    window_minutes: float | None = None
+    training: str = "not stated"
+    licence: str = "not stated"
+    citation: str = ""
+    parent: str | None = None
+    for_science: bool = True
+    notice: str = ""
+    mean_roi_connectome: tuple[float, ...] | None = None
+    sha256: dict[str, str] = field(default_factory=dict)
     calibration: tuple[float, ...] | None = None
+    untrained: bool = False
+
+
+def name_from_folder(folder: Path) -> str:
+    """Return a model name made of a folder's name: letters, digits, ``-``, ``_`` and ``.`` only."""
+    return re.sub(r"[^0-9A-Za-z_.-]+", "-", folder.name).lstrip("_.-") or "model"
 
 
 def card_text(card: Card) -> str:
     """Write a card as JSON; the same card gives the same text."""
     content = asdict(card)
-    for name in OPTIONAL:
-        if content[name] is None:
+    for name, default in OPTIONAL.items():
+        if content[name] == default:
             del content[name]
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -162,7 +171,7 @@ def from_json(record: type[Record], content: object, where: str) -> Record:
         raise _mistyped(content, where, record)
     hints = get_type_hints(record)
     if record is Card:
-        content = dict.fromkeys(OPTIONAL) | content
+        content = OPTIONAL | content
     unknown, missing = sorted(set(content) - set(hints)), sorted(set(hints) - set(content))
     if unknown or missing:
         message = (

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 
-from bids_deeptaskgen.bids.filenames import Entities, load_table
+from bids_deeptaskgen.bids.filenames import Entities
 from bids_deeptaskgen.bids.input.derivatives import raw_dataset
 from bids_deeptaskgen.bids.input.preflight import Preflight
 from bids_deeptaskgen.bids.output.dataset_files import methods_sentences
 from bids_deeptaskgen.bids.output.results import read_results
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.models.card import Card
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.settings.participant import ParticipantSettings

@@ -125,7 +125,7 @@ def waiting_path(job: Job, record: Record, fingerprint: str) -> Path:
     job : Job
     record : Record
     fingerprint : str
-        Of the input; see `bids.outputs.input_fingerprint`.
+        Of the input; see `bids.output.completion.input_fingerprint`.
 
     Returns
     -------

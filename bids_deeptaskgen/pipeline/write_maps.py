@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,15 +16,13 @@ from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_maps, save_nifti
 from bids_deeptaskgen.io.tsv import write_tsv
+from bids_deeptaskgen.machine import software_versions
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.records import DONE, Record
 from bids_deeptaskgen.stats.calibration import apply_calibration
 
 Floats = NDArray[np.float32]
-
-# Libraries that the numbers depend on.
-LIBRARIES = ("torch", "numpy", "scipy", "nibabel", "pybids", "nipype")
 
 
 class PredictedMaps(NamedTuple):
@@ -42,12 +38,6 @@ class PredictedMaps(NamedTuple):
 
     mean: Floats
     sd: Floats | None
-
-
-@cache
-def software_versions() -> dict[str, str]:
-    """List the versions of this software and of the libraries that the numbers depend on."""
-    return {name: version(name) for name in ("bids-deeptaskgen", *LIBRARIES)}
 
 
 def write_session(context: RunContext, record: Record, maps: PredictedMaps, device: str) -> Record:

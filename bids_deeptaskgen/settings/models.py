@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.settings.network import NetworkSettings
 from bids_deeptaskgen.settings.option import option
-from bids_deeptaskgen.settings.value_types import (
-    above,
-    read_model,
-    read_name,
-)
+from bids_deeptaskgen.settings.value_types import above, between, read_model, read_name
+
+_NAME_WORDS = "a name of letters, digits, -, _ and ."
 
 
 @dataclass(frozen=True)
@@ -50,36 +49,59 @@ class ModelsFetchSettings(Settings):
     overwrite: bool = option(default=False, help="replace a model of this name that is there")
 
 
-@dataclass(frozen=True)
-class ModelsImportSettings(Settings):
-    """Make a bundle of a published Lightning checkpoint."""
+@dataclass(frozen=True, kw_only=True)
+class BundleSettings(Settings):
+    """What ``models import`` and ``models new`` have in common: images and texts of a new bundle."""
 
-    checkpoint: Path = option(positional=True, help="checkpoint to import")
-    out: Path = option(positional=True, help="folder of the bundle that is made")
     rois: Path = option(
         metavar="FILE", help="4-D image of the ROI maps, on the 91x109x91 or the cropped grid"
-    )
-    name: str = option(
-        read=read_name, words="a name of letters, digits, -, _ and .", help="name of the model"
     )
     output_mask: Path | None = option(
         None, metavar="FILE", unset="grey matter", help="image of the voxels where maps are written"
     )
-    contrasts: str = option(
-        "hcp-ya",
-        metavar="SET",
-        help="contrasts of the outputs in order: a set of the package, a JSON file like it, or numbered",
-    )
     input_mask: str = option(
-        "brain", choices=("brain", "gm"), help="where the network saw the connectome in training"
+        "brain",
+        choices=("brain", "gm"),
+        help="voxels of the connectome that the network is trained on: all, or those of the output mask",
     )
     window_minutes: float | None = option(
         None,
         unit="minutes",
         check=above(0),
         unset="not known",
-        help="length of the windows that the network was trained on",
+        help="length of the windows that the network is trained on, which --n-windows auto aims at",
     )
-    licence: str = option("not stated", metavar="TEXT", help="licence of the weights")
+    licence: str = option("not stated", metavar="TEXT", help="licence of the model")
     citation: str = option("", metavar="TEXT", unset="none", help="what to cite")
     description: str = option("", metavar="TEXT", unset="none", help="what the model is, in a sentence")
+
+
+@dataclass(frozen=True)
+class ModelsImportSettings(BundleSettings):
+    """Make a bundle of a published Lightning checkpoint."""
+
+    checkpoint: Path = option(positional=True, help="checkpoint to import")
+    out: Path = option(positional=True, help="folder of the bundle that is made")
+    name: str = option(read=read_name, words=_NAME_WORDS, help="name of the model")
+    contrasts: str = option(
+        "hcp-ya",
+        metavar="SET",
+        help="contrasts of the outputs in order: a set of the package, a JSON file like it, or numbered",
+    )
+
+
+@dataclass(frozen=True)
+class ModelsNewSettings(BundleSettings, NetworkSettings):
+    """Make an untrained model of your own ROI maps, to compute connectomes with and to train on them."""
+
+    out: Path = option(positional=True, help="folder of the model that is made")
+    name: str | None = option(
+        None, read=read_name, words=_NAME_WORDS, unset="as OUT is called", help="name of the model"
+    )
+    contrasts: str = option(
+        "hcp-ya",
+        metavar="SET",
+        help="contrasts of the outputs in order: a set of the package, or a JSON file like it",
+    )
+    seed: int = option(42, check=between(0, 2**32 - 1), help="of the random weights")
+    overwrite: bool = option(default=False, help="replace the model that is in OUT")

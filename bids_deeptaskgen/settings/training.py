@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.settings.network import NetworkSettings
 from bids_deeptaskgen.settings.option import option
 from bids_deeptaskgen.settings.value_types import (
     above,
@@ -165,7 +166,7 @@ class TrainingSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSettings(TrainingSettings):
+class TrainSettings(TrainingSettings, NetworkSettings):
     """Train a network of your own on people's connectomes and measured task maps."""
 
     out: Path = option(positional=True, help="folder of the model that is made")
@@ -180,14 +181,6 @@ class TrainSettings(TrainingSettings):
         words="a contrast's label or published name, or a task",
         help="contrasts to predict: labels, published names or tasks",
     )
-    architecture: str = _train(
-        "attentionunet",
-        choices=("attentionunet", "attentionunetminimal", "unet", "unetminimal", "resunet"),
-        help="kind of the network",
-    )
-    fdim: int = _train(64, check=at_least(1), help="channels at full resolution; each level doubles them")
-    max_level: int = _train(1, check=between(1, 5), help="levels above the bottleneck")
-    n_conv: int = _train(1, check=at_least(1), help="convolutions of a block")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
 
-from bids_deeptaskgen.stats.scores import Maps, Rows, Scores, rows_of, usable
+from bids_deeptaskgen.stats.map_rows import Maps, Rows, Scores, rows_of, usable
 
 # Shares of the voxels that count as active, strongest first.
 DICE_SHARES = np.linspace(0.05, 0.5, 10)

@@ -2,35 +2,25 @@
 
 import hashlib
 import logging
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.bids.measured_maps import find_statmaps
 from bids_deeptaskgen.bids.output.connectome_files import (
     check_connectomes,
     find_connectomes,
-    read_window,
 )
 from bids_deeptaskgen.bids.participants_table import participants_table
 from bids_deeptaskgen.errors import InputError, UserError, shown
-from bids_deeptaskgen.io.npy import save_array
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.models.contrasts import (
     Contrast,
-    choose_contrasts,
-    contrast_label,
-    contrast_spellings,
-    find_contrast,
-    load_contrasts,
 )
 from bids_deeptaskgen.settings.training import TrainingSettings
-from bids_deeptaskgen.training.pairs import Pair, check_targets, load_targets, make_pairs
+from bids_deeptaskgen.training.pairs import Pair, make_pairs
 from bids_deeptaskgen.training.sampling import SPLITS, TRAIN, VALIDATION, split_people
 from bids_deeptaskgen.training.split_file import bonds_of, read_split
 
@@ -93,74 +83,6 @@ class TrainingData:
 
 def _digest(content: object) -> str:
     return hashlib.sha256(repr(content).encode()).hexdigest()
-
-
-def measured_contrasts(
-    source: Path, known: Sequence[Contrast], wanted: Sequence[str]
-) -> tuple[Contrast, ...]:
-    """Choose what a new last layer predicts.
-
-    Parameters
-    ----------
-    source : Path
-        Dataset of task maps or table of their paths.
-    known : sequence of Contrast
-        Those whose published names are known; maps may have them in other spellings.
-    wanted : sequence of str
-        Labels, published names or tasks; all that are measured if empty.
-
-    Returns
-    -------
-    tuple of Contrast
-        Known ones in their order, then others in the order of the files.
-
-    Raises
-    ------
-    UserError
-        If something is wanted that is neither known nor measured.
-    """
-    spellings = contrast_spellings(known)
-    measured: dict[str, Contrast] = {}
-    for file in find_statmaps(source):
-        task = parse_name(file.path.name).get("task") or ""
-        label = find_contrast(spellings, file.contrast, task)
-        if label is None:
-            label = file.contrast if re.fullmatch("[0-9A-Za-z]+", file.contrast) else _label(file.contrast)
-            measured.setdefault(label, Contrast(label, file.contrast, task.upper()))
-        else:
-            measured.setdefault(label, next(one for one in known if one.label == label))
-    others = [one for one in measured.values() if one not in known]
-    if not wanted:
-        return tuple(one for one in known if one.label in measured) + tuple(others)
-    there = shown(sorted(measured))
-    chosen = choose_contrasts(
-        (*known, *others), wanted, whose="task maps and models have", listed=f"Measured: {there}."
-    )
-    return tuple(one for one in (*known, *others) if one.label in chosen)
-
-
-def _label(name: str) -> str:
-    """Make a label of a name in a table of paths, which may hold anything."""
-    label = re.sub("[^0-9A-Za-z]", "", contrast_label(name))
-    if not label:
-        message = f"A contrast is called {name!r}; letters and digits are wanted.\nMend the table of paths."
-        raise InputError(message)
-    return label
-
-
-def known_contrasts(bundle: Bundle) -> tuple[Contrast, ...]:
-    """List the contrasts of a model, and the published ones that it does not have."""
-    own = {one.label: one for one in bundle.card.contrasts}
-    return (*own.values(), *(one for one in load_contrasts() if one.label not in own))
-
-
-def parents_contrasts(bundle: Bundle, source: Path, wanted: Sequence[str]) -> tuple[Contrast, ...]:
-    """Choose which of a model's outputs are trained on: those wanted, or those that are measured."""
-    if wanted:
-        labels = choose_contrasts(bundle.card.contrasts, wanted)
-    else:
-        labels = tuple(file.contrast for file in find_statmaps(source, bundle.card.contrasts))
-    return tuple(one for one in bundle.card.contrasts if one.label in labels)
 
 
 def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contrast]) -> TrainingData:
@@ -232,73 +154,3 @@ def _check_splits(settings: TrainingSettings, data: TrainingData) -> None:
             "Leave these contrasts out, or divide the people in another way (--split, --seed)."
         )
         raise InputError(message)
-
-
-@dataclass(frozen=True)
-class CachedPerson:
-    """A person as `fit` reads them, the measured maps from a file that holds the model's voxels alone.
-
-    Attributes
-    ----------
-    pair : Pair
-    data : TrainingData
-    folder : Path
-        Of the files.
-    seen : function
-        Called for each window that is read.
-    """
-
-    pair: Pair
-    data: TrainingData
-    folder: Path
-    seen: Callable[[], None] = lambda: None
-
-    @property
-    def name(self) -> str:
-        """Name that no other person has."""
-        return self.pair.name
-
-    @property
-    def n_windows(self) -> int:
-        """Number of connectomes."""
-        return self.pair.connectome.n_windows
-
-    def connectome(self, window: int) -> Floats:
-        """Read a connectome, (n_rois, n_brain_voxels)."""
-        self.seen()
-        return read_window(self.pair.connectome, window)
-
-    def statmaps(self) -> Floats:
-        """Read the measured maps, (n_contrasts, n_output_voxels); NaN where nothing was measured."""
-        path = self.folder / f"{self.name.replace(' ', '_')}.npy"
-        if path.is_file():
-            kept: Floats = np.load(path)
-            return kept
-        maps = load_targets(self.pair, self.data.labels, self.data.output_mask)
-        save_array(path, maps)
-        return maps
-
-
-def read_everybody(data: TrainingData, folder: Path) -> None:
-    """Read all measured maps once and keep them; the log tells of values that are missing.
-
-    Raises
-    ------
-    InputError
-        If a map cannot be used.
-    """
-    check_targets(
-        data.shown, data.labels, data.output_mask, lambda pair: CachedPerson(pair, data, folder).statmaps()
-    )
-
-
-def mean_maps(people: Sequence[CachedPerson]) -> Floats:
-    """Mean of people's measured maps over those who have a value, (n_contrasts, n_voxels); 0 without any."""
-    total, n_people = np.float64(0), np.intp(0)
-    for person in people:
-        maps = person.statmaps()
-        known = np.isfinite(maps)
-        total = total + np.where(known, maps, 0)
-        n_people = n_people + known
-    means: Floats = (total / np.maximum(n_people, 1)).astype(np.float32)
-    return means

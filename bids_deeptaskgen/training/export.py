@@ -1,7 +1,6 @@
 """A trained network becomes a bundle: calibrated, with mean maps, and a card that says how it came about."""
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -12,14 +11,17 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.grid import unmask
 from bids_deeptaskgen.models.architecture import Architecture
-from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, Bundle, save_bundle
-from bids_deeptaskgen.models.card import Card, CardGrid
+from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, Bundle
+from bids_deeptaskgen.models.bundle_writer import save_bundle
+from bids_deeptaskgen.models.card import Card, name_from_folder
 from bids_deeptaskgen.models.contrasts import Contrast
-from bids_deeptaskgen.nn.trained_weights import trained_weights
+from bids_deeptaskgen.nn.network_state import bundle_state, replace_head, state_arrays
 from bids_deeptaskgen.settings.training import TrainingSettings
 from bids_deeptaskgen.stats.calibration import Calibration
-from bids_deeptaskgen.training.data import CachedPerson, TrainingData, mean_maps
-from bids_deeptaskgen.training.fit import Fit, predict_person
+from bids_deeptaskgen.training.cached_participants import CachedPerson, mean_maps
+from bids_deeptaskgen.training.data import TrainingData
+from bids_deeptaskgen.training.fit import predict_person
+from bids_deeptaskgen.training.fit_records import Fit
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 from bids_deeptaskgen.training.sampling import TRAIN, VALIDATION
 
@@ -101,6 +103,8 @@ def write_bundle(
     settings, fitted, base = trained.settings, trained.fitted, trained.base
     state = fitted.best if settings.weights == "best" else fitted.last
     module.network.load_state_dict(state)
+    if trained.grafted:
+        state = replace_head(state, bundle_state(trained.grafted))
     means = mean_maps(people[TRAIN])
     calibration = None
     if settings.calibration and people[VALIDATION]:
@@ -111,7 +115,7 @@ def write_bundle(
     return save_bundle(
         out,
         card,
-        trained_weights(state, trained.grafted),
+        state_arrays(state),
         base.folder / ROIS,
         (base.folder / BRAIN_MASK, base.folder / OUTPUT_MASK),
         mean_statmaps=None if whole_means is None else unmask(whole_means, base.output_mask),
@@ -159,26 +163,23 @@ def _rounded(weights: NDArray[np.float64] | None) -> tuple[float, ...] | None:
 def make_card(out: Path, trained: Trained, calibration: tuple[float, ...] | None) -> Card:
     """Write what the bundle says of itself."""
     settings, base, parent = trained.settings, trained.base.card, trained.parent
-    name = settings.name or re.sub(r"[^0-9A-Za-z_.-]+", "-", out.name).lstrip("_.-") or "model"
     inherited = parent.card.licence if parent else "not stated"
     return Card(
-        name=name,
+        name=settings.name or name_from_folder(out),
         description=settings.description,
         architecture=replace(trained.architecture, out_channels=len(trained.contrasts)),
         contrasts=trained.contrasts,
         roi_set=base.roi_set,
-        grid=CardGrid(),
-        units="z",
         input_mask=base.input_mask,
         window_minutes=round(trained.data.window_minutes, 2),
         training=training_words(trained, calibrated=calibration is not None),
         licence=settings.licence or inherited,
         citation=base.citation,
         parent=parent.card.name if parent else None,
-        for_science=base.for_science,
-        notice=base.notice,
+        # An untrained base has lent nothing but ROI maps and masks, of which its notice does not speak.
+        for_science=base.for_science or base.untrained,
+        notice="" if base.untrained else base.notice,
         mean_roi_connectome=parent.card.mean_roi_connectome if parent else None,
-        sha256={},
         calibration=calibration,
     )
 

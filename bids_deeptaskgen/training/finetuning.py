@@ -1,13 +1,13 @@
 """Which parts of a network a training moves, and how its last layer is cut and put back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from torch import Tensor, nn
+from torch import nn
 
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.nn.inference import check_weights
-from bids_deeptaskgen.nn.trained_weights import HEAD, bundle_tensors, with_head
+from bids_deeptaskgen.nn.network_state import HEAD, bundle_state, replace_head, select_channels
 from bids_deeptaskgen.nn.unet import UNet, new_network
 
 
@@ -44,7 +44,7 @@ def choose_parts(module: UNet, strategy: str) -> list[nn.Parameter]:
     module : UNet
         Its parameters' ``requires_grad`` is set.
     strategy : {"backbone", "batchnorm", "new-head", "everything"}
-        ``new-head`` and ``everything`` move all; the former follows `with_head`.
+        ``new-head`` and ``everything`` move all; the former follows `replace_head`.
 
     Returns
     -------
@@ -67,22 +67,6 @@ def choose_parts(module: UNet, strategy: str) -> list[nn.Parameter]:
     for value in chosen:
         value.requires_grad_()
     return chosen
-
-
-def with_channels(state: Mapping[str, Tensor], channels: Sequence[int]) -> dict[str, Tensor]:
-    """Keep some outputs of a network: the rows of its last layer.
-
-    Parameters
-    ----------
-    state : mapping of str to tensor
-    channels : sequence of int
-        Numbers of the outputs, in the order in which they shall be.
-
-    Returns
-    -------
-    dict of str to tensor
-    """
-    return {key: value[list(channels)] if key in HEAD else value for key, value in state.items()}
 
 
 def child_network(parent: Bundle, channels: Sequence[int] | None, n_channels: int, seed: int) -> UNet:
@@ -109,8 +93,8 @@ def child_network(parent: Bundle, channels: Sequence[int] | None, n_channels: in
     """
     check_weights(parent)
     network = new_network(replace(parent.card.architecture, out_channels=n_channels), seed)
-    state = bundle_tensors(parent)
+    state = bundle_state(parent)
     network.load_state_dict(
-        with_head(state, network.state_dict()) if channels is None else with_channels(state, channels)
+        replace_head(state, network.state_dict()) if channels is None else select_channels(state, channels)
     )
     return network

@@ -1,14 +1,13 @@
 """Fitting a network to measured statmaps.
 
 Lightning's Fabric brings devices, processes and precision; the loop is written out here, since all that is
-random in it follows from seed, epoch and person (`core.draws`): a run that was killed goes on from its last
-epoch as if nothing had happened, and several processes see the people that one would see.
+random in it follows from seed, epoch and person (`training.sampling`): a run that was killed goes on from its
+last epoch as if nothing had happened, and several processes see the people that one would see.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -21,93 +20,16 @@ from torch import Tensor, nn
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import atomic_path
 from bids_deeptaskgen.io.prefetch import ahead
-from bids_deeptaskgen.settings.fill import default_of
-from bids_deeptaskgen.settings.training import TrainingSettings
 from bids_deeptaskgen.training.finetuning import choose_parts
-from bids_deeptaskgen.training.losses import LossSettings, make_loss
+from bids_deeptaskgen.training.fit_records import SCHEDULES, Epoch, Fit, FitSettings, State
+from bids_deeptaskgen.training.losses import make_loss
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 from bids_deeptaskgen.training.sampling import epoch_order, window_of
 from bids_deeptaskgen.training.validation import Person, batch_scores, predict_person
 
-State = dict[str, Tensor]
-
 # As published: a tenth of the rate after 10 epochs in which the validation loss fell by less than 0.01%.
 PLATEAU = {"mode": "min", "factor": 0.1, "patience": 10, "threshold": 1e-4}
-SCHEDULES = ("plateau", "cosine", "constant")
 STATE = "state.pt"
-_default = partial(default_of, TrainingSettings)
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How a network is fitted; the defaults are those of the options, and of the published training.
-
-    Attributes
-    ----------
-    loss : LossSettings
-    strategy : str
-        Which parts move; see `parts.STRATEGIES`.
-    n_epochs : int
-    batch_size : int
-        People in a step, over all processes.
-    learning_rate : float
-        Of Adam, at the start.
-    schedule : {"plateau", "cosine", "constant"}
-        How the rate falls.
-    seed : int
-        Of order, windows and first weights.
-    """
-
-    loss: LossSettings = field(default_factory=LossSettings)
-    strategy: str = "everything"
-    n_epochs: int = _default("epochs")
-    batch_size: int = _default("batch_size")
-    learning_rate: float = _default("learning_rate")
-    schedule: str = _default("schedule")
-    seed: int = _default("seed")
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """A line of the log.
-
-    Attributes
-    ----------
-    epoch : int
-        From 1.
-    learning_rate, train_loss : float
-    validation_loss, r, difference : float
-        Of people who are not trained on, their maps the mean over all windows: the loss; the mean over people
-        and contrasts of the spatial r; by how much that exceeds the r with others' predictions. NaN without
-        such people.
-    seconds : float
-    """
-
-    epoch: int
-    learning_rate: float
-    train_loss: float
-    validation_loss: float
-    r: float
-    difference: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What came out of a training.
-
-    Attributes
-    ----------
-    best, last : dict of str to tensor
-        State after the epoch of the highest validation r (the last one, without validation), and at the end.
-    best_epoch : int
-    log : tuple of Epoch
-    """
-
-    best: State
-    last: State
-    best_epoch: int
-    log: tuple[Epoch, ...]
 
 
 def fit(

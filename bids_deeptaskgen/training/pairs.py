@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.bids.measured_map_images import read_statmaps
 from bids_deeptaskgen.bids.measured_maps import StatmapFile
 from bids_deeptaskgen.bids.output.connectome_files import ConnectomeFile, read_window
-from bids_deeptaskgen.bids.participants_table import read_people
+from bids_deeptaskgen.bids.participants_table import read_families
 from bids_deeptaskgen.errors import InputError, shown
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -99,7 +99,7 @@ def make_pairs(
     for file in statmaps:
         if file.contrast in contrasts:
             measured.setdefault((file.subject, file.session or ""), {})[file.contrast] = file
-    people = read_people(participants)
+    people = read_families(participants)
     scanned, sessions = defaultdict(set), defaultdict(list)
     for file in connectomes:
         scanned[file.subject].add(file.session)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bids_deeptaskgen.io.atomic import write_text
-from bids_deeptaskgen.training.fit import Epoch
+from bids_deeptaskgen.training.fit_records import Epoch
 from bids_deeptaskgen.training.work_folder import EVENTS, LOG
 
 logger = logging.getLogger("bids_deeptaskgen")

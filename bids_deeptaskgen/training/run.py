@@ -16,7 +16,8 @@ from bids_deeptaskgen.nn.inference import set_threads
 from bids_deeptaskgen.nn.unet import UNet
 from bids_deeptaskgen.settings.fill import fill
 from bids_deeptaskgen.settings.training import TrainingSettings
-from bids_deeptaskgen.training.data import CachedPerson, TrainingData, read_everybody
+from bids_deeptaskgen.training.cached_participants import CachedPerson, read_everybody
+from bids_deeptaskgen.training.data import TrainingData
 from bids_deeptaskgen.training.devices import (
     Fabric,
     bytes_of_step,
@@ -27,20 +28,16 @@ from bids_deeptaskgen.training.devices import (
     largest_batch,
     make_fabric,
 )
+from bids_deeptaskgen.training.environment import is_first_process
 from bids_deeptaskgen.training.export import Trained, write_bundle
-from bids_deeptaskgen.training.fit import Epoch, Fit, FitSettings, fit
+from bids_deeptaskgen.training.fit import fit
+from bids_deeptaskgen.training.fit_records import Epoch, Fit, FitSettings
 from bids_deeptaskgen.training.losses import LossSettings
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 from bids_deeptaskgen.training.progress import epoch_words, make_watch, progress_bar
 from bids_deeptaskgen.training.sampling import SPLITS, TRAIN, VALIDATION
 from bids_deeptaskgen.training.split_file import write_split
-from bids_deeptaskgen.training.work_folder import (
-    SPLIT,
-    TARGETS,
-    is_first_process,
-    open_folder,
-    work_folder,
-)
+from bids_deeptaskgen.training.work_folder import SPLIT, TARGETS, open_folder, work_folder
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -54,7 +51,7 @@ class Start:
     network : UNet
         With its first weights; an output for each contrast that is trained on.
     strategy : str
-        Which parts move; see `parts.STRATEGIES`.
+        Which parts move; see `finetuning.STRATEGIES`.
     base : Bundle
         Whose ROI maps and masks are used.
     parent : Bundle or None

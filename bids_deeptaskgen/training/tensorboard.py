@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 
-from bids_deeptaskgen.training.fit import Epoch
+from bids_deeptaskgen.training.fit_records import Epoch
 
 
 def event_writer(folder: Path) -> Callable[[Epoch], None]:

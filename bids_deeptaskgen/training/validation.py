@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from bids_deeptaskgen.io.prefetch import ahead
-from bids_deeptaskgen.stats.scores import match, mean
+from bids_deeptaskgen.stats.identification import match
+from bids_deeptaskgen.stats.scores import mean
 
 Floats = NDArray[np.float32]
 
 
 class Person(Protocol):
-    """What a training reads of a person; `commands.training` has those that lie in datasets."""
+    """What a training reads of a person; `training.data` has those that lie in datasets."""
 
     @property
     def name(self) -> str:

@@ -1,9 +1,7 @@
 """Where a training is kept, so that one that was stopped goes on and nobody else's is taken for it."""
 
-import importlib.util
 import json
 import logging
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,46 +14,12 @@ from bids_deeptaskgen.models.store import find_model
 from bids_deeptaskgen.settings.base import science_settings
 from bids_deeptaskgen.settings.toml_file import to_toml
 from bids_deeptaskgen.settings.training import TrainingSettings
+from bids_deeptaskgen.training.environment import is_first_process, require_libraries
 
 logger = logging.getLogger("bids_deeptaskgen")
 
 TARGETS, SPLIT, LOG, EVENTS = "targets", "split.tsv", "log.csv", "events"
 _FACTS, _SETTINGS = "training.json", "settings.toml"
-# Set by those who start the processes of a training: torchrun, Slurm, and Fabric itself.
-_RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK")
-
-
-def is_first_process() -> bool:
-    """Whether this process is the first of a training's, before they know of each other."""
-    return all(os.environ.get(name, "0") == "0" for name in _RANKS)
-
-
-def need(library: str, what: str, install: str) -> None:
-    """Refuse what needs a library that is not installed.
-
-    Parameters
-    ----------
-    library : str
-        Name of its package.
-    what : str
-        What needs it.
-    install : str
-        What pip shall install.
-
-    Raises
-    ------
-    UserError
-    """
-    if importlib.util.find_spec(library) is None:
-        message = f"{what} needs {library}, which is not installed here.\nInstall it: pip install '{install}'"
-        raise UserError(message)
-
-
-def need_libraries(settings: TrainingSettings) -> None:
-    """Refuse to train where what training needs beside the rest is not installed."""
-    need("lightning", "Training", "bids-deeptaskgen[train]")
-    if settings.tensorboard:
-        need("tensorboard", "--tensorboard", "tensorboard")
 
 
 def work_folder(settings: TrainingSettings, out: Path) -> Path:
@@ -112,7 +76,7 @@ def begin(settings: TrainingSettings, model: str, out: Path) -> Bundle:
     UserError
         If a library is not installed, there is no such model, or something is in the new one's place.
     """
-    need_libraries(settings)
+    require_libraries(settings)
     folder = find_model(model)
     check_out(settings, out, folder)
     return load_bundle(folder)

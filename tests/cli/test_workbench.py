@@ -14,7 +14,8 @@ from bids_deeptaskgen.cli.main import Command
 from bids_deeptaskgen.cli.parser import from_namespace, to_argv
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.base import Settings
-from bids_deeptaskgen.settings.models import ModelsFetchSettings
+from bids_deeptaskgen.settings.models import BundleSettings, ModelsFetchSettings
+from bids_deeptaskgen.settings.network import NetworkSettings
 from bids_deeptaskgen.settings.option import option
 from bids_deeptaskgen.settings.prediction import PredictionSettings
 from bids_deeptaskgen.settings.training import TrainingSettings
@@ -58,8 +59,8 @@ def test_every_command_of_the_tables_is_there(command):
 
 def test_every_settings_class_has_a_command():
     taken = {command.settings for command in (*workbench.VERBS.values(), *app.LEVELS.values())}
-    # What others inherit from is no command's.
-    shared = {PredictionSettings, TrainingSettings}
+    # Base classes of several commands' settings.
+    shared = {BundleSettings, NetworkSettings, PredictionSettings, TrainingSettings}
     # Benchmarks have settings, too, and are no part of the package.
     leaves = {
         each
@@ -83,7 +84,7 @@ def test_help_lists_the_verbs(capsys):
     assert all(re.search(rf"\n    {verb.split()[0]}\s", text) for verb in VERBS)
     assert workbench.main(["models", "-h"]) == 0
     text = capsys.readouterr().out
-    assert all(f"\n    {last} " in text for last in ("list", "fetch", "info", "import"))
+    assert all(f"\n    {last} " in text for last in ("list", "fetch", "info", "new", "import"))
 
 
 def test_a_verb_is_registered_by_its_entry_in_the_table_alone(fake_command, monkeypatch, capsys):

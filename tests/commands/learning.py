@@ -18,7 +18,8 @@ from bids_deeptaskgen.connectome.template_masks import brain_mask, grey_matter_m
 from bids_deeptaskgen.grid import MODEL_GRID, OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.models.architecture import Architecture
-from bids_deeptaskgen.models.bundle import BRAIN_MASK, ROIS, Bundle, save_bundle
+from bids_deeptaskgen.models.bundle import BRAIN_MASK, ROIS, Bundle
+from bids_deeptaskgen.models.bundle_writer import save_bundle
 from bids_deeptaskgen.settings.training import TrainSettings
 from bids_deeptaskgen.simulation.coordinate_rois import coordinate_rois
 from bids_deeptaskgen.training.split_file import write_split

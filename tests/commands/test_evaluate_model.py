@@ -13,7 +13,8 @@ from bids_deeptaskgen.commands import evaluate
 from bids_deeptaskgen.grid import MODEL_GRID, OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_nifti
-from bids_deeptaskgen.models.bundle import BRAIN_MASK, ROIS, load_bundle, save_bundle
+from bids_deeptaskgen.models.bundle import BRAIN_MASK, ROIS, load_bundle
+from bids_deeptaskgen.models.bundle_writer import save_bundle
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.simulation.coordinate_rois import coordinate_rois
 from bids_deeptaskgen.stats.linear_model import winner_take_all

@@ -7,9 +7,10 @@ import pytest
 
 from bids_deeptaskgen.commands import finetune
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.models.bundle import MEAN_STATMAPS, load_bundle, save_bundle
+from bids_deeptaskgen.models.bundle import MEAN_STATMAPS, load_bundle
+from bids_deeptaskgen.models.bundle_writer import save_bundle
+from bids_deeptaskgen.nn.network_state import HEAD
 from bids_deeptaskgen.settings.training import FinetuneSettings
-from bids_deeptaskgen.training.finetuning import HEAD
 from bids_deeptaskgen.training.work_folder import work_folder
 from tests.bundles import TINY, tiny_bundle, tiny_network
 from tests.commands.learning import FAST, one_thread, statmap_path

@@ -18,18 +18,21 @@ from bids_deeptaskgen.bids.measured_maps import find_statmaps
 from bids_deeptaskgen.commands import participant, train
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.io.tsv import read_tsv
+from bids_deeptaskgen.machine import require_library
 from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_bundle
 from bids_deeptaskgen.models.contrasts import load_contrasts
 from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict
 from bids_deeptaskgen.settings.participant import ParticipantSettings
-from bids_deeptaskgen.training import data as training_data
 from bids_deeptaskgen.training import run as training
+from bids_deeptaskgen.training.cached_participants import read_everybody
+from bids_deeptaskgen.training.data import gather
 from bids_deeptaskgen.training.devices import is_out_of_memory
-from bids_deeptaskgen.training.fit import Epoch
+from bids_deeptaskgen.training.fit_records import Epoch
 from bids_deeptaskgen.training.progress import epoch_words
 from bids_deeptaskgen.training.split_file import write_split
-from bids_deeptaskgen.training.work_folder import need, work_folder
+from bids_deeptaskgen.training.target_contrasts import known_contrasts, measured_contrasts
+from bids_deeptaskgen.training.work_folder import work_folder
 from tests.bids.trees import touch
 from tests.commands.learning import LABELS, SPLIT, one_thread, read_log, start, statmap_path, write_connectome
 
@@ -231,10 +234,10 @@ def test_a_split_that_does_not_do_is_refused(world, tmp_path, rows, words):
 
 def test_people_are_divided_by_shares_if_no_split_is_given(world, tmp_path):
     settings = world.settings(tmp_path / "out", split=None, validation_share=0.3, test_share=0.2)
-    contrasts = training_data.known_contrasts(world.model)[:2]
-    data = training_data.gather(settings, world.model, contrasts)
+    contrasts = known_contrasts(world.model)[:2]
+    data = gather(settings, world.model, contrasts)
     assert [data.n_people(name) for name in ("train", "validation", "test")] == [3, 2, 1]
-    assert data.split == training_data.gather(settings, world.model, contrasts).split
+    assert data.split == gather(settings, world.model, contrasts).split
 
 
 def test_connectomes_of_another_roi_set_are_refused(world, tmp_path):
@@ -277,10 +280,10 @@ def test_a_map_of_nothing_is_refused_before_training(world, tmp_path):
 
 
 def test_voxels_without_a_value_are_counted_and_named(world, tmp_path, caplog):
-    contrasts = training_data.measured_contrasts(world.root / "measured", world.model.card.contrasts, ())
-    data = training_data.gather(world.settings(tmp_path / "out"), world.model, contrasts)
+    contrasts = measured_contrasts(world.root / "measured", world.model.card.contrasts, ())
+    data = gather(world.settings(tmp_path / "out"), world.model, contrasts)
     with caplog.at_level(logging.WARNING, "bids_deeptaskgen"):
-        training_data.read_everybody(data, tmp_path / "cache")
+        read_everybody(data, tmp_path / "cache")
     assert "2 task maps lack values" in caplog.text
     assert "sub-03 contrast0 (5), sub-03 contrast1 (5)" in caplog.text
     kept = np.load(tmp_path / "cache" / "sub-02.npy")
@@ -320,18 +323,18 @@ def test_a_loss_that_is_no_number_ends_the_training_with_advice(world, tmp_path)
 
 
 def test_what_is_not_installed_is_named_with_the_command_that_installs_it():
-    need("numpy", "Training", "numpy")
+    require_library("numpy", "Training", "numpy")
     with pytest.raises(UserError, match=r"Training needs no_such_library.*\n.*pip install 'the\[extra\]'"):
-        need("no_such_library", "Training", "the[extra]")
+        require_library("no_such_library", "Training", "the[extra]")
 
 
 def test_known_contrasts_are_found_in_other_spellings_and_others_keep_their_names(tmp_path):
     for task, contrast in (("emotion", "facesVsShapes"), ("wm", "2bk"), ("pain", "hotVsWarm")):
         touch(tmp_path / "sub-01" / f"sub-01_task-{task}_contrast-{contrast}_stat-z_statmap.nii.gz")
-    found = training_data.measured_contrasts(tmp_path, load_contrasts(), ())
+    found = measured_contrasts(tmp_path, load_contrasts(), ())
     assert [one.label for one in found] == ["emotionFacesMinusShapes", "wm2bk", "hotVsWarm"]
     assert found[-1].task == "PAIN"
-    (only,) = training_data.measured_contrasts(tmp_path, load_contrasts(), ("PAIN",))
+    (only,) = measured_contrasts(tmp_path, load_contrasts(), ("PAIN",))
     assert only.label == "hotVsWarm"
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from bids_deeptaskgen.evaluation.scoring import Predictor, compare, score, summarise
 from bids_deeptaskgen.stats import dice
-from bids_deeptaskgen.stats.scores import LeaveOneOut
+from bids_deeptaskgen.stats.map_rows import LeaveOneOut
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from bids_deeptaskgen.connectome.roi_projection import roi_projection
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import FULL_MODEL_GRID, MODEL_GRID, OUTPUT_GRID, unmask
-from bids_deeptaskgen.models.bundle import FILES, load_bundle, save_bundle
+from bids_deeptaskgen.models.bundle import FILES, load_bundle
+from bids_deeptaskgen.models.bundle_writer import save_bundle
 from tests.bundles import TINY, ellipsoid, tiny_bundle, tiny_card, tiny_network
 
 

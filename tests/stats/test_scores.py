@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bids_deeptaskgen.stats import dice, scores
+from bids_deeptaskgen.stats import dice, identification, scores
+from bids_deeptaskgen.stats.identification import diagonality, match, match_same
 from tests.golden_files import GOLDEN
 
 
@@ -32,7 +33,7 @@ def people(seed, n_people=7, n_voxels=60, signal=1.0):
 @pytest.mark.parametrize("contrast", range(4))
 def test_the_published_correlations_and_what_follows_from_them(golden, rng, contrast):
     measured, predicted = golden["paper_actual"][:, contrast], golden["paper_pred"][:, contrast]
-    found = scores.match(measured, predicted, rng)
+    found = match(measured, predicted, rng)
     np.testing.assert_allclose(found.matrix, golden["paper_corr"][contrast], atol=1e-6)
     np.testing.assert_allclose(found.own, golden["paper_extract_diagonal"][contrast], atol=1e-6)
     np.testing.assert_allclose(
@@ -60,10 +61,10 @@ def test_the_diagonality_of_the_published_training_log(golden, rng, masked):
     chosen = mask != 0 if masked else np.ones_like(mask, bool)
     key = "mask" if masked else "nomask"
     # The training log has predictions as rows.
-    found = scores.match(predicted[..., chosen].reshape(3, -1), target[..., chosen].reshape(3, -1), rng)
+    found = match(predicted[..., chosen].reshape(3, -1), target[..., chosen].reshape(3, -1), rng)
     # 1.5e-6 is the rounding of the published sums in float32.
     np.testing.assert_allclose(found.matrix, golden[f"corrcoef_subj/{key}"], atol=3e-6)
-    summary = scores.diagonality(found.own, found.others)
+    summary = diagonality(found.own, found.others)
     assert summary["difference"] == pytest.approx(golden[f"diag_index/{key}"], abs=3e-6)
     assert summary["difference_times_mean_diagonal"] == pytest.approx(
         golden[f"diag_index_norm/{key}"], abs=3e-6
@@ -76,15 +77,15 @@ def test_the_diagonality_of_the_published_training_log(golden, rng, masked):
 @given(seed=st.integers(0, 99), gain=st.floats(0.01, 100), offset=st.floats(-100, 100))
 def test_gain_and_offset_of_predictions_do_not_matter(seed, gain, offset):
     measured, predicted = people(seed)
-    before = scores.match(measured, predicted, np.random.default_rng(0))
-    after = scores.match(measured, predicted * gain + offset, np.random.default_rng(0))
+    before = match(measured, predicted, np.random.default_rng(0))
+    after = match(measured, predicted * gain + offset, np.random.default_rng(0))
     np.testing.assert_allclose(before.matrix, after.matrix, atol=1e-4)
 
 
 def test_correlations_are_those_of_numpy(rng):
     measured, predicted = people(0)
     expected = np.corrcoef(measured.astype(float), predicted.astype(float))[:7, 7:]
-    found = scores.match(measured, predicted, rng)
+    found = match(measured, predicted, rng)
     np.testing.assert_allclose(found.matrix, expected, atol=1e-6)
     np.testing.assert_allclose(found.own, np.diag(expected), atol=1e-12)
     others = (expected.sum(axis=1) - np.diag(expected)) / 6
@@ -94,10 +95,10 @@ def test_correlations_are_those_of_numpy(rng):
 
 def test_of_too_many_people_means_are_exact_and_ranks_are_those_among_a_sample(monkeypatch):
     measured, predicted = people(1, n_people=90, n_voxels=40, signal=0.3)
-    whole = scores.match(measured, predicted, np.random.default_rng(0))
-    monkeypatch.setattr(scores, "MAX_EVERYBODY", 20)
-    monkeypatch.setattr(scores, "N_SAMPLED_OTHERS", 30)
-    sampled = scores.match(measured, predicted, np.random.default_rng(0))
+    whole = match(measured, predicted, np.random.default_rng(0))
+    monkeypatch.setattr(identification, "MAX_EVERYBODY", 20)
+    monkeypatch.setattr(identification, "N_SAMPLED_OTHERS", 30)
+    sampled = match(measured, predicted, np.random.default_rng(0))
     assert sampled.matrix is None
     assert sampled.n_candidates == 31
     np.testing.assert_allclose(sampled.others, whole.others, atol=1e-12)
@@ -114,7 +115,10 @@ def test_who_has_no_map_is_left_out_and_counted_for_nothing(rng):
     holes[0][1, 3] = np.nan
     holes[1][4] = 2.0
     present = [0, 2, 3, 5, 6]
-    found, expected = scores.match(*holes, rng), scores.match(measured[present], predicted[present], rng)
+    found, expected = (
+        match(*holes, rng),
+        match(measured[present], predicted[present], rng),
+    )
     assert found.n_people == found.n_candidates == 5
     assert np.isnan(found.own[[1, 4]]).all()
     assert np.isnan(found.matrix[[1, 4]]).all()
@@ -128,8 +132,8 @@ def test_who_has_no_map_is_left_out_and_counted_for_nothing(rng):
 def test_one_map_for_everybody_identifies_nobody(rng):
     measured, predicted = people(3)
     same = predicted.mean(axis=0)
-    short = scores.match_same(measured, same)
-    long = scores.match(measured, np.broadcast_to(same, measured.shape), rng)
+    short = match_same(measured, same)
+    long = match(measured, np.broadcast_to(same, measured.shape), rng)
     assert (short.difference == 0).all()
     assert short.identification_rate == long.identification_rate == 0
     assert short.mean_rank == long.mean_rank == 4
@@ -167,19 +171,19 @@ def test_unrelated_maps_overlap_by_chance(rng):
 
 
 def test_a_ratio_to_next_to_nothing_is_not_given():
-    low = scores.diagonality([0.09, 0.09], [0.01, 0.01])
+    low = diagonality([0.09, 0.09], [0.01, 0.01])
     assert np.isnan(low["difference_over_diagonal"])
     assert low["difference"] == pytest.approx(0.08)
-    assert scores.diagonality([0.5, 0.3], [0.2, 0.2])["difference_over_diagonal"] == pytest.approx(0.5)
-    assert np.isnan(scores.diagonality([0.5], [0.0])["percent_of_off_diagonal"])
+    assert diagonality([0.5, 0.3], [0.2, 0.2])["difference_over_diagonal"] == pytest.approx(0.5)
+    assert np.isnan(diagonality([0.5], [0.0])["percent_of_off_diagonal"])
 
 
 def test_scores_of_nobody_are_not_numbers(rng):
     nobody = np.full((3, 10), np.nan)
-    found = scores.match(nobody, nobody, rng)
+    found = match(nobody, nobody, rng)
     assert found.n_people == 0
     assert np.isnan([found.identification_rate, found.mean_rank]).all()
-    assert np.isnan(list(scores.diagonality(found.own, found.others).values())).all()
+    assert np.isnan(list(diagonality(found.own, found.others).values())).all()
 
 
 def cohort_of_noise(rng, n_people=12):
@@ -194,10 +198,11 @@ def test_the_parts_of_the_difference_add_up_to_it_and_vary_as_it_does():
     for seed in range(400):
         rng = np.random.default_rng(seed)
         measured, predicted = cohort_of_noise(rng)
-        match = scores.match(measured, predicted, rng)
-        assert match.part_in_difference.mean() == pytest.approx(match.difference.mean(), abs=1e-12)
-        error = [part.std(ddof=1) / np.sqrt(12) for part in (match.part_in_difference, match.difference)]
-        found.append([match.difference.mean(), *error])
+        matching = match(measured, predicted, rng)
+        assert matching.part_in_difference.mean() == pytest.approx(matching.difference.mean(), abs=1e-12)
+        parts = (matching.part_in_difference, matching.difference)
+        error = [part.std(ddof=1) / np.sqrt(12) for part in parts]
+        found.append([matching.difference.mean(), *error])
     of_means = np.std(found, axis=0)[0]
     of_parts, of_people = np.mean(found, axis=0)[1:]
     assert of_parts == pytest.approx(of_means, rel=0.2)
@@ -207,11 +212,11 @@ def test_the_parts_of_the_difference_add_up_to_it_and_vary_as_it_does():
 
 def test_one_map_for_everybody_has_no_part_in_a_difference():
     measured, predicted = people(3)
-    assert (scores.match_same(measured, predicted.mean(axis=0)).part_in_difference == 0).all()
+    assert (match_same(measured, predicted.mean(axis=0)).part_in_difference == 0).all()
 
 
 def test_of_two_people_each_gives_the_other_what_it_receives(rng):
-    found = scores.match(*people(6, n_people=2), rng)
+    found = match(*people(6, n_people=2), rng)
     np.testing.assert_allclose(found.others, found.received[::-1], atol=1e-12)
     np.testing.assert_allclose(found.others, [found.matrix[0, 1], found.matrix[1, 0]], atol=1e-6)
 

@@ -7,7 +7,8 @@ import numpy as np
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.nn.unet import new_network
 from bids_deeptaskgen.training.devices import make_fabric
-from bids_deeptaskgen.training.fit import FitSettings, fit
+from bids_deeptaskgen.training.fit import fit
+from bids_deeptaskgen.training.fit_records import FitSettings
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 
 BOX = (8, 9, 7)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bids_deeptaskgen.nn.trained_weights import with_head
-from bids_deeptaskgen.training.finetuning import HEAD, STRATEGIES, choose_parts, with_channels
+from bids_deeptaskgen.nn.network_state import HEAD, replace_head, select_channels
+from bids_deeptaskgen.training.finetuning import STRATEGIES, choose_parts
 from tests.training.people import NETWORK, SETTINGS, fitted, new_module
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -57,17 +57,17 @@ def test_a_strategy_that_does_not_exist_is_refused():
 def test_kept_outputs_predict_what_they_did():
     whole = new_module().eval()
     cut = new_module(replace(NETWORK, out_channels=1)).eval()
-    cut.network.load_state_dict(with_channels(whole.network.state_dict(), [1]))
+    cut.network.load_state_dict(select_channels(whole.network.state_dict(), [1]))
     connectomes = torch.randn(1, 3, len(whole.shown), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         torch.testing.assert_close(cut(connectomes), whole(connectomes)[:, 1:])
-    swapped = with_channels(whole.network.state_dict(), [1, 0])
+    swapped = select_channels(whole.network.state_dict(), [1, 0])
     assert torch.equal(swapped[HEAD[0]], whole.network.state_dict()[HEAD[0]].flip(0))
 
 
 def test_a_last_layer_is_put_back_and_nothing_else_changes():
     cut, whole = (new_module(seed=seed).network.state_dict() for seed in (1, 2))
-    joined = with_head(with_channels(cut, [0]), whole)
+    joined = replace_head(select_channels(cut, [0]), whole)
     assert list(joined) == list(whole)
     for name, value in joined.items():
         assert torch.equal(value, (whole if name in HEAD else cut)[name]), name

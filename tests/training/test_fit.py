@@ -10,7 +10,8 @@ import torch
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.training.devices import make_fabric
-from bids_deeptaskgen.training.fit import STATE, FitSettings, fit
+from bids_deeptaskgen.training.fit import STATE, fit
+from bids_deeptaskgen.training.fit_records import FitSettings
 from bids_deeptaskgen.training.losses import LossSettings
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 from bids_deeptaskgen.training.sampling import epoch_order, window_of

@@ -9,7 +9,7 @@ import pytest
 
 from bids_deeptaskgen.bids.measured_maps import StatmapFile
 from bids_deeptaskgen.bids.output.connectome_files import ConnectomeFile
-from bids_deeptaskgen.bids.participants_table import read_people
+from bids_deeptaskgen.bids.participants_table import read_families
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import MODEL_GRID, OUTPUT_GRID
 from bids_deeptaskgen.io.nifti_writer import save_maps, save_nifti
@@ -105,8 +105,8 @@ def test_family_and_site_come_from_the_table_of_participants(tmp_path):
         "participant_id\tsession_id\tFamily_ID\tsite\nsub-01\tses-1\tf1\tLeipzig\n02\tses-1\tn/a\t\n"
         "02\tses-2\tf1\tn/a\n",
     )
-    assert read_people(table) == {"01": ("f1", "Leipzig"), "02": ("f1", "")}
-    assert read_people(tmp_path / "none.tsv") == read_people(None) == {}
+    assert read_families(table) == {"01": ("f1", "Leipzig"), "02": ("f1", "")}
+    assert read_families(tmp_path / "none.tsv") == read_families(None) == {}
     files = [connectome("01"), connectome("02"), connectome("03")]
     pairs = make_pairs(files, [statmap(one.subject) for one in files], ("faces",), table).pairs
     assert [(pair.family, pair.site) for pair in pairs] == [("f1", "Leipzig"), ("f1", ""), ("", "")]

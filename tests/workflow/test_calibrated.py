@@ -10,7 +10,8 @@ import pytest
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import unmask
-from bids_deeptaskgen.models.bundle import load_bundle, save_bundle
+from bids_deeptaskgen.models.bundle import load_bundle
+from bids_deeptaskgen.models.bundle_writer import save_bundle
 from bids_deeptaskgen.pipeline.write_maps import PredictedMaps, calibrate
 from bids_deeptaskgen.simulation.coordinate_rois import coordinate_rois
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bids_deeptaskgen.bids.filenames import load_table
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError
 
 logger = logging.getLogger("bids_deeptaskgen")

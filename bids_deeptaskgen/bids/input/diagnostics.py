@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from bids_deeptaskgen.bids.filenames import BidsName, load_table, maker_of
+from bids_deeptaskgen.bids.filenames import BidsName, maker_of
 from bids_deeptaskgen.bids.input.query import VOLUME, Query, is_series
 from bids_deeptaskgen.connectome.template_warp import WARPED_SPACE
+from bids_deeptaskgen.data import load_table
 
 # Begins the advice that another fMRIPrep run would help.
 RERUN = "re-run fMRIPrep with --output-spaces"

@@ -12,13 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bids_deeptaskgen.bids.filenames import (
-    BidsName,
-    Entities,
-    load_table,
-    parse_name,
-    sort_entities,
-)
+from bids_deeptaskgen.bids.filenames import BidsName, Entities, parse_name, sort_entities
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError
 
 if TYPE_CHECKING:

@@ -6,16 +6,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from bids_deeptaskgen.bids.filenames import (
-    BidsName,
-    Entities,
-    load_table,
-    parse_name,
-    sort_entities,
-)
+from bids_deeptaskgen.bids.filenames import BidsName, Entities, parse_name, sort_entities
 from bids_deeptaskgen.bids.input.derivatives import subject_folders
 from bids_deeptaskgen.bids.input.diagnostics import RERUN, advice, listed, why_not
 from bids_deeptaskgen.bids.input.query import Query, fits
+from bids_deeptaskgen.data import load_table
 
 # To look for near names is slow: that of so many people is shown, or thousands who are absent took hours.
 N_NEAREST = 20

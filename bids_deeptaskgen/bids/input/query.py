@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bids_deeptaskgen.bids.filenames import BidsName, Entities, load_table, same_label
+from bids_deeptaskgen.bids.filenames import BidsName, Entities, same_label
 from bids_deeptaskgen.connectome.template_warp import WARPED_SPACE
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.settings.bids_filter_file import ANY
 from bids_deeptaskgen.settings.fill import default_of
 from bids_deeptaskgen.settings.participant import ParticipantSettings

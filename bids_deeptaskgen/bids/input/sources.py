@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from bids_deeptaskgen.bids.filenames import load_table, maker_of
+from bids_deeptaskgen.bids.filenames import maker_of
 from bids_deeptaskgen.bids.input import sessions as inputs
 from bids_deeptaskgen.bids.input.archives import lookup as archives
 from bids_deeptaskgen.bids.input.derivatives import (
@@ -18,6 +18,7 @@ from bids_deeptaskgen.bids.input.input_dataset import Located
 from bids_deeptaskgen.bids.input.preflight import Preflight, preflight
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.connectome.inputs import SessionInputs
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import UserError
 
 logger = logging.getLogger("bids_deeptaskgen")

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from bids_deeptaskgen.bids.filenames import BidsName, Entities, load_table, parse_name
+from bids_deeptaskgen.bids.filenames import BidsName, Entities, parse_name
 from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.connectome.inputs import SessionInputs
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.io.atomic import write_json
 
 

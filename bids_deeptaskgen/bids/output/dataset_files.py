@@ -7,10 +7,10 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from bids_deeptaskgen.bids.filenames import load_table
 from bids_deeptaskgen.bids.input.derivatives import pipelines, read_description
 from bids_deeptaskgen.bids.input.input_dataset import Located
 from bids_deeptaskgen.bids.output.sidecars import model_entry
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import write_bytes, write_json, write_text
 from bids_deeptaskgen.io.tsv import write_tsv

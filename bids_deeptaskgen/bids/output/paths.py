@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bids_deeptaskgen.bids.filenames import join_name, load_table
+from bids_deeptaskgen.bids.filenames import join_name
+from bids_deeptaskgen.data import load_table
 
 if TYPE_CHECKING:
     from bids import BIDSLayout

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bids_deeptaskgen.bids.filenames import load_table
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.models.card import Card
 from bids_deeptaskgen.models.contrasts import Contrast
 

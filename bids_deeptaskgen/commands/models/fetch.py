@@ -6,15 +6,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bids_deeptaskgen.commands.models.import_checkpoint import make_bundle, numbered
-from bids_deeptaskgen.commands.models.info import describe
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import atomic_path, beside, replace_folder, sweep_stale
 from bids_deeptaskgen.io.download import Patience, download, is_there, what_differs
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
-from bids_deeptaskgen.models.card import Card, CardGrid
+from bids_deeptaskgen.models.card import Card
+from bids_deeptaskgen.models.channels import number_channels
 from bids_deeptaskgen.models.contrasts import load_contrasts
+from bids_deeptaskgen.models.describe import describe
 from bids_deeptaskgen.models.registry import PublishedFile, PublishedModel, published_models
 from bids_deeptaskgen.models.store import EMBEDDED, downloads_home, models_home
 from bids_deeptaskgen.settings.models import ModelsFetchSettings
@@ -115,8 +115,13 @@ def fetch_model(
         _download(model, patience)
     output_mask, rois, checkpoint = (_kept(file) for file in model.files)
     staged = beside(folder, "new") if overwrite else folder
+    # Imported here because torch and nilearn take seconds.
+    from bids_deeptaskgen.nn.new_bundle import bundle_from_checkpoint
+
     try:
-        bundle = make_bundle(staged, checkpoint, rois, output_mask, lambda shape: _card(model, shape))
+        bundle = bundle_from_checkpoint(
+            staged, checkpoint, rois, output_mask, lambda shape: _card(model, shape)
+        )
     except UserError:
         # Another process may have been faster; the same model is the same, whoever made it.
         if overwrite or not (made := installed(model, folder)):
@@ -242,7 +247,7 @@ def _card(model: PublishedModel, architecture: Architecture) -> Card:
     known = {contrast.source_name: contrast for contrast in load_contrasts()}
     contrasts = tuple(known.values()) if names is None else tuple(known[name] for name in names)
     if not contrasts:
-        contrasts = numbered(n_channels)
+        contrasts = number_channels(n_channels)
         notice += f" It is not known what its {n_channels} output channels predict, so they are numbered."
     return Card(
         name=model.name,
@@ -250,18 +255,13 @@ def _card(model: PublishedModel, architecture: Architecture) -> Card:
         architecture=architecture,
         contrasts=contrasts,
         roi_set=model.rois.name,
-        grid=CardGrid(),
-        units="z",
         input_mask=model.input_mask,
         window_minutes=model.window_minutes,
         training=f"{model.training} {_origin(model)}",
         licence=model.licence,
         citation=model.citation,
         parent=model.parent,
-        for_science=True,
         notice=notice.strip(),
-        mean_roi_connectome=None,
-        sha256={},
     )
 
 

@@ -1,19 +1,15 @@
 """``deeptaskgen models info``: describe a model."""
 
 import sys
-import textwrap
 
-import numpy as np
-
-from bids_deeptaskgen.grid import Grid
-from bids_deeptaskgen.models.architecture import count_parameters
-from bids_deeptaskgen.models.bundle import Bundle, load_bundle
+from bids_deeptaskgen.models.bundle import load_bundle
+from bids_deeptaskgen.models.describe import describe
 from bids_deeptaskgen.models.store import find_model
 from bids_deeptaskgen.settings.models import ModelsInfoSettings
 
 
 def run(settings: ModelsInfoSettings) -> int:
-    """Say what a model is, after checking its files.
+    """Describe a model, after checking its files.
 
     Parameters
     ----------
@@ -31,40 +27,3 @@ def run(settings: ModelsInfoSettings) -> int:
     """
     sys.stdout.write(describe(load_bundle(find_model(settings.folder))))
     return 0
-
-
-def describe(bundle: Bundle) -> str:
-    """Write a model's card in words, a line each."""
-    card, grid = bundle.card, Grid.of(bundle.card.grid.shape, np.array(bundle.card.grid.affine))
-    n_both = int((bundle.output_mask & bundle.brain_mask).sum())
-    rows = {
-        "Model": card.name,
-        "Folder": str(bundle.folder),
-        "Notice": card.notice,
-        "Description": card.description,
-        "For science": "yes" if card.for_science else "no, for trying the software only",
-        "Architecture": str(card.architecture),
-        "Parameters": f"{count_parameters(bundle.shapes()):,}",
-        "Contrasts": f"{len(card.contrasts)} ({card.contrasts[0].label} ... {card.contrasts[-1].label})",
-        "Unit of maps": card.units,
-        "ROIs": f"{card.architecture.in_channels} ({card.roi_set})",
-        "Input": f"connectomes of {int(bundle.brain_mask.sum()):,} brain voxels, shown: {card.input_mask}",
-        "Output": f"{int(bundle.output_mask.sum()):,} voxels, {n_both:,} of them in the brain mask",
-        "Grid": f"{card.grid.space} res-{card.grid.resolution}, {grid}",
-        "Window": "not known" if card.window_minutes is None else f"{card.window_minutes:g} minutes",
-        "Calibration": "none"
-        if card.calibration is None
-        else f"weights of the network's maps from {min(card.calibration):g} to {max(card.calibration):g}",
-        "Training": card.training,
-        "Parent": card.parent or "none",
-        "Licence": card.licence,
-        "Citation": card.citation,
-        "Weights": f"sha256 {bundle.weights_sha256}",
-        "Files": f"{len(card.sha256)} checked against the card's hashes: all as they should be",
-    }
-    lines = (
-        textwrap.fill(text, 100, initial_indent=f"{name + ':':<14}", subsequent_indent=" " * 14)
-        for name, text in rows.items()
-        if text
-    )
-    return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.speed import datasets as benchmark_people
 from benchmarks.speed import reading
 from benchmarks.speed.__main__ import main
-from benchmarks.speed.run import as_json, table
+from benchmarks.speed.results import as_json, table
 from benchmarks.speed.timing import Comparison, Timing
 from bids_deeptaskgen.models.store import embedded_bundle
 from bids_deeptaskgen.simulation.random_model import random_bundle
@@ -75,7 +75,7 @@ def test_a_comparison_is_told_with_ratios_of_the_reference():
     assert "| short | 1.00 s | 0.00 s | 2.00 GiB | 0.25 |" in table(comparison)
 
 
-def test_the_verb_writes_a_table_and_numbers(tmp_path):
+def test_the_module_writes_a_table_and_numbers(tmp_path):
     assert main([str(tmp_path), "--steps", "writing", "--n-repeats", "1"]) == 0
     told = json.loads((tmp_path / "benchmark.json").read_text("utf-8"))
     (writing,) = told["comparisons"]

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bids_deeptaskgen.bids.filenames import load_table, parse_name
+from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import collect_sessions
 from bids_deeptaskgen.bids.output.completion import finished, input_fingerprint, write_completion
 from bids_deeptaskgen.bids.output.paths import output_layout, output_path, sidecar_path
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.io.tsv import write_tsv
 from tests.bids.trees import describe, image, run, touch
 from tests.strategies import labels, series

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from bids_deeptaskgen.commands.models.import_checkpoint import choose_contrasts
 from bids_deeptaskgen.commands.models.import_checkpoint import run as import_checkpoint
-from bids_deeptaskgen.commands.models.info import describe
 from bids_deeptaskgen.commands.models.info import run as info
 from bids_deeptaskgen.connectome.template_masks import brain_mask, grey_matter_mask
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import CROP, FULL_MODEL_GRID, MODEL_GRID, OUTPUT_GRID, unmask
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.models.bundle import load_bundle
+from bids_deeptaskgen.models.channels import name_channels
 from bids_deeptaskgen.models.contrasts import load_contrasts
+from bids_deeptaskgen.models.describe import describe
 from bids_deeptaskgen.nn.checkpoint import read_checkpoint
 from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict
@@ -213,15 +213,15 @@ def test_an_existing_folder_is_refused(tmp_path, rois):
 
 
 def test_published_contrasts_name_the_channels_of_a_published_model():
-    assert choose_contrasts("hcp-ya", 47) == load_contrasts("hcp-ya")
+    assert name_channels("hcp-ya", 47) == load_contrasts("hcp-ya")
 
 
 def test_contrasts_can_be_listed_in_a_file(tmp_path):
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(["MOTOR LF-AVG", "WM 2BK_BODY"]), "utf-8")
-    assert [contrast.label for contrast in choose_contrasts(str(path), 2)] == ["motorLfMinusAvg", "wm2bkBody"]
+    assert [contrast.label for contrast in name_channels(str(path), 2)] == ["motorLfMinusAvg", "wm2bkBody"]
     with pytest.raises(UserError, match="3 output channels"):
-        choose_contrasts(str(path), 3)
+        name_channels(str(path), 3)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '[""]', '["_"]', '"MOTOR"'])
@@ -229,10 +229,10 @@ def test_a_file_that_lists_no_contrasts_is_refused(tmp_path, text):
     path = tmp_path / "mine.json"
     path.write_text(text, "utf-8")
     with pytest.raises(UserError, match=r"mine\.json"):
-        choose_contrasts(str(path), 2)
+        name_channels(str(path), 2)
 
 
 @pytest.mark.parametrize("choice", ["nobody", "nowhere.json"])
 def test_contrasts_that_are_not_there_are_refused(choice):
     with pytest.raises(UserError, match=choice):
-        choose_contrasts(choice, 2)
+        name_channels(choice, 2)

@@ -6,14 +6,8 @@ from torch import nn
 
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.nn.batchnorm_folding import folded
-from bids_deeptaskgen.nn.cpu.sparse_unet import (
-    Resizing,
-    Upsampling,
-    Voxelwise,
-    dilated,
-    is_supported,
-    pooled,
-)
+from bids_deeptaskgen.nn.cpu.sparse_layers import Resizing, Upsampling
+from bids_deeptaskgen.nn.cpu.sparse_unet import Voxelwise, dilated, is_supported, pooled
 from bids_deeptaskgen.nn.unet import UNet
 
 

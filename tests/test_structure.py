@@ -1,12 +1,16 @@
-"""The laws of the house: layers, sizes, what may be loaded at the start, what a wheel holds."""
+"""The structure of the project: layers, sizes, what is loaded when, what a wheel holds, paths in the docs."""
 
 import ast
 import configparser
+import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from glob import glob
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
@@ -35,7 +39,7 @@ def loaded_by(module: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_imports_go_down_only_and_each_heavy_library_keeps_to_its_room():
+def test_imports_go_down_only_and_each_heavy_library_has_one_package():
     linter = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -86,9 +90,32 @@ def test_every_data_file_is_in_the_wheel():
     assert present - packed == set()
 
 
-def test_every_room_of_python_files_is_a_package_so_that_the_wheel_has_it():
-    rooms = {path.parent for path in MODULES}
-    assert {room for room in rooms if not (room / "__init__.py").is_file()} == set()
+def test_every_folder_of_python_files_is_a_package_so_that_the_wheel_has_it():
+    folders = {path.parent for path in MODULES}
+    assert {folder for folder in folders if not (folder / "__init__.py").is_file()} == set()
+
+
+def test_the_wheel_holds_the_package_alone(tmp_path):
+    # Of a copy: the build leaves folders beside setup.cfg.
+    source = tmp_path / "source"
+    folders, files = ("bids_deeptaskgen", "benchmarks", "scripts"), ("setup.cfg", "pyproject.toml")
+    for name in (*folders, *files, "README.md", "LICENSE"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "runs"))
+        else:
+            shutil.copyfile(ROOT / name, source / name)
+    (source / "tests").mkdir()
+    (source / "tests" / "__init__.py").touch()
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "dist"]
+    done = subprocess.run([*build, source], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    with ZipFile(wheel) as archive:
+        names = archive.namelist()
+    tops = {name.partition("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"bids_deeptaskgen"}
+    code = {name for name in names if name.endswith(".py")}
+    assert code == {path.relative_to(ROOT).as_posix() for path in MODULES}
 
 
 def test_the_constraints_pin_torch_to_a_release_that_every_index_has():
@@ -105,3 +132,35 @@ def test_every_library_that_setup_cfg_asks_for_is_pinned():
     rows = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     pinned = {canonicalize_name(row.partition("==")[0]) for row in rows if "==" in row and row[0] != "#"}
     assert wanted - pinned == set()
+
+
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+# A path in code quotes whose first folder is one of the project's, of this version or an earlier one.
+FOLDERS = sorted({path.name for path in (*ROOT.iterdir(), *PACKAGE.iterdir()) if path.is_dir()} | {"core"})
+NAMED_PATH = re.compile(rf"`((?:{'|'.join(map(re.escape, FOLDERS))})/[\w./-]*)`")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_path_that_a_document_names_exists(document):
+    named = set(NAMED_PATH.findall(document.read_text("utf-8")))
+    assert {path for path in named if not (ROOT / path).exists() and not (PACKAGE / path).exists()} == set()
+
+
+def test_the_search_for_named_paths_finds_some():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert "training/losses.py" in NAMED_PATH.findall(text)
+    assert NAMED_PATH.findall("`core/scores.py`") == ["core/scores.py"]
+
+
+def test_documents_and_code_name_no_module_of_an_earlier_version():
+    earlier = re.compile(r"`(?:core|presets|resources|published)\.[a-z_]+`|`(?:core|resources)/")
+    sources = [*DOCUMENTS, *MODULES, *(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "scripts").rglob("*.py")]
+    assert [path.name for path in sources if earlier.search(path.read_text("utf-8"))] == []
+
+
+def test_the_reader_of_measured_maps_does_not_import_the_simulator():
+    code = "import json, sys, bids_deeptaskgen.bids.measured_maps; print(json.dumps([*sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    modules = json.loads(done.stdout)
+    assert "bids_deeptaskgen.bids.measured_maps" in modules
+    assert [name for name in modules if name.startswith("bids_deeptaskgen.simulation")] == []

@@ -1,0 +1,129 @@
+"""Two cohorts of one simulated population at 4 mm, the second one measured otherwise."""
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from bids_deeptaskgen.connectome.accumulator import correlate_windows
+from bids_deeptaskgen.connectome.regressors import FMRIPREP_HIGH_PASS_HZ, cosine_basis
+from bids_deeptaskgen.connectome.roi_projection import roi_projection
+from bids_deeptaskgen.connectome.template_masks import brain_mask, grey_matter_mask
+from bids_deeptaskgen.grid import MODEL_GRID, Grid
+from bids_deeptaskgen.simulation.coordinate_rois import coordinate_rois
+from bids_deeptaskgen.simulation.participant import simulate_person
+from bids_deeptaskgen.simulation.resting_state import RestSettings
+
+Floats = NDArray[np.float32]
+
+GRID = Grid.of((38, 47, 39), MODEL_GRID.matrix @ np.diag([2, 2, 2, 1]))
+BRAIN, GREY = brain_mask(GRID), grey_matter_mask(GRID)
+
+
+@dataclass(frozen=True)
+class Site:
+    """How a cohort is measured.
+
+    Attributes
+    ----------
+    seed : int
+        Of its people.
+    rest : RestSettings
+    more_noise : float
+        SD of white noise that is added to each voxel, in units of brightness (the simulator's own has 90).
+    smoothing_mm : float
+        Full width at half maximum of a kernel that each volume is smoothed with.
+    task_noise : float
+        SD of the noise of measured task maps in units of each map's SD.
+    """
+
+    seed: int
+    rest: RestSettings
+    more_noise: float = 0.0
+    smoothing_mm: float = 0.0
+    task_noise: float = 0.8
+
+
+FIRST = Site(7_001, RestSettings(n_volumes=240, t_r=2.0))
+SECOND = Site(
+    7_002, RestSettings(n_volumes=420, t_r=0.8, motion=2.0), more_noise=60.0, smoothing_mm=6.0, task_noise=1.0
+)
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A simulated person as training reads one; see `training.validation.Person`."""
+
+    name: str
+    rest: Floats
+    task: Floats
+    retest: Floats
+    n_windows: int = 1
+
+    def connectome(self, window: int) -> Floats:  # noqa: ARG002 - there is one
+        """Give the connectome, (n_rois, n_brain_voxels)."""
+        return self.rest
+
+    def statmaps(self) -> Floats:
+        """Give the measured maps, (n_contrasts, n_grey_voxels)."""
+        return self.task
+
+
+@cache
+def rois() -> NDArray[np.float64]:
+    """ROI maps at the brain's voxels, (n_rois, n_brain_voxels)."""
+    return coordinate_rois()[:, ::2, ::2, ::2][:, BRAIN].astype(np.float64)
+
+
+@cache
+def projection() -> NDArray[np.float64]:
+    """Turn voxels into ROI series by this, (n_rois, n_brain_voxels)."""
+    return roi_projection(rois())
+
+
+def simulate(site: Site, index: int, folder: Path) -> Simulated:
+    """Measure a person at rest and twice in the tasks, or read what an earlier call measured."""
+    path = folder / f"{site.seed}-{index}.npz"
+    if not path.exists():
+        person = simulate_person(site.seed, index, grid=GRID)
+        rest = person.rest_run(site.rest)
+        voxels = np.concatenate([block.copy() for block in rest.blocks()])
+        rng = np.random.default_rng((site.seed, index))
+        voxels += site.more_noise * rng.standard_normal(voxels.shape, dtype=np.float32)
+        if site.smoothing_mm:
+            voxels = np.stack([_smoothed(volume, site.smoothing_mm) for volume in voxels])
+        # As acompcor without the components: head movement, its derivatives, slow cosines.
+        moved = np.column_stack([rest.motion, np.gradient(rest.motion, axis=0)])
+        slow = cosine_basis(len(voxels), site.rest.t_r, FMRIPREP_HIGH_PASS_HZ)
+        regressors = np.column_stack([np.ones(len(voxels)), slow, moved / moved.std(axis=0)])
+        basis = np.linalg.qr(regressors)[0]
+        connectome = correlate_windows(voxels, projection(), basis).connectome[0]
+        grey = GREY[BRAIN]
+        maps = [person.statmaps(site.task_noise, session=session)[:, grey] for session in (0, 1)]
+        temporary = path.with_suffix(".tmp")
+        with temporary.open("wb") as file:
+            np.savez(file, rest=connectome, task=maps[0], retest=maps[1])
+        temporary.rename(path)
+    with np.load(path) as kept:
+        return Simulated(path.stem, *(kept[name] for name in ("rest", "task", "retest")))
+
+
+def _smoothed(values: Floats, fwhm_mm: float) -> Floats:
+    """Smooth a volume inside the brain; (n_brain_voxels,)."""
+    sigma = fwhm_mm / 2.3548 / np.array(GRID.voxel_sizes_mm)
+    volume = np.zeros(GRID.shape, np.float32)
+    volume[BRAIN] = values
+    weight = gaussian_filter(BRAIN.astype(np.float32), sigma)
+    return np.asarray(gaussian_filter(volume, sigma)[BRAIN] / weight[BRAIN])
+
+
+def cohort(site: Site, n_people: int, folder: Path) -> list[Simulated]:
+    """Simulate people side by side."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        return list(pool.map(partial(simulate, site, folder=folder), range(n_people)))

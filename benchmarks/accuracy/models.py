@@ -1,0 +1,83 @@
+"""The networks and the linear model: fitted, and what they predict."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.accuracy.cohort import BRAIN, GREY, Floats, Simulated, rois
+from bids_deeptaskgen.models.architecture import Architecture
+from bids_deeptaskgen.nn.unet import new_network
+from bids_deeptaskgen.stats.calibration import Calibration, apply_calibration
+from bids_deeptaskgen.stats.linear_model import LinearModel, winner_take_all
+from bids_deeptaskgen.training.devices import make_fabric
+from bids_deeptaskgen.training.fit import fit, predict_person
+from bids_deeptaskgen.training.fit_records import Epoch, Fit, FitSettings
+from bids_deeptaskgen.training.masked_unet import MaskedUNet
+
+Maps = NDArray[np.float32]  # (n_people, n_contrasts, n_voxels)
+
+
+def masked(network: torch.nn.Module) -> MaskedUNet:
+    """Put a network between the masks."""
+    return MaskedUNet(network, BRAIN, GREY)  # type: ignore[arg-type]
+
+
+def train(
+    name: str,
+    start: Callable[[], MaskedUNet],
+    people: Sequence[Simulated],
+    validation: Sequence[Simulated],
+    settings: FitSettings,
+    work: Path,
+) -> tuple[MaskedUNet, Fit]:
+    """Fit a network, and give it with the weights of its best epoch."""
+
+    def watch(line: Epoch) -> None:
+        print(
+            f"{name} epoch {line.epoch}: loss {line.train_loss:.3f} / {line.validation_loss:.3f}, "
+            f"r {line.r:.4f}, difference {line.difference:.4f}, {line.seconds:.0f} s",
+            flush=True,
+        )
+
+    module = start()
+    folder = work / name
+    folder.mkdir(parents=True, exist_ok=True)
+    made = fit(make_fabric("cpu"), module, people, validation, settings, folder, watch)
+    module.network.load_state_dict(made.best)
+    return module.eval(), made
+
+
+def predictions(module: MaskedUNet, people: Sequence[Simulated]) -> Maps:
+    """Predict people, (n_people, n_contrasts, n_voxels)."""
+    return np.stack([predict_person(module, person, torch.device("cpu")) for person in people])
+
+
+def linear(people: Sequence[Simulated]) -> LinearModel:
+    """Fit the linear model of Tavor et al. (2016)."""
+    model = LinearModel(winner_take_all(rois())[GREY[BRAIN]], len(rois()), len(people[0].task))
+    for person in people:
+        model.add(person.rest[:, GREY[BRAIN]], person.task)
+    return model
+
+
+def linear_maps(model: LinearModel, people: Sequence[Simulated]) -> Maps:
+    """Predict people by the linear model."""
+    return np.stack([model.predict(person.rest[:, GREY[BRAIN]]) for person in people])
+
+
+def calibrated(predicted: Maps, of_validation: Maps, validation: Sequence[Simulated], mean: Floats) -> Maps:
+    """Bring predictions nearer to the mean map, as far as pays on validation people."""
+    calibration = Calibration(mean)
+    for maps, person in zip(of_validation, validation, strict=True):
+        calibration.add(maps, person.task)
+    return np.stack([apply_calibration(maps, mean, calibration.weights) for maps in predicted])
+
+
+def copy_of(module: MaskedUNet, architecture: Architecture) -> MaskedUNet:
+    """Return another network with the same weights."""
+    network = new_network(architecture, 0)
+    network.load_state_dict(module.network.state_dict())
+    return masked(network)

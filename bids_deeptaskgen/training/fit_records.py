@@ -1,0 +1,86 @@
+"""Settings of a fit, its log and its result."""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+from torch import Tensor
+
+from bids_deeptaskgen.settings.fill import default_of
+from bids_deeptaskgen.settings.training import TrainingSettings
+from bids_deeptaskgen.training.losses import LossSettings
+
+State = dict[str, Tensor]
+_default = partial(default_of, TrainingSettings)
+SCHEDULES = ("plateau", "cosine", "constant")
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a network is fitted; the defaults are those of the options, and of the published training.
+
+    Attributes
+    ----------
+    loss : LossSettings
+    strategy : str
+        Which parts move; see `finetuning.STRATEGIES`.
+    n_epochs : int
+    batch_size : int
+        People in a step, over all processes.
+    learning_rate : float
+        Of Adam, at the start.
+    schedule : {"plateau", "cosine", "constant"}
+        How the rate falls.
+    seed : int
+        Of order, windows and first weights.
+    """
+
+    loss: LossSettings = field(default_factory=LossSettings)
+    strategy: str = "everything"
+    n_epochs: int = _default("epochs")
+    batch_size: int = _default("batch_size")
+    learning_rate: float = _default("learning_rate")
+    schedule: str = _default("schedule")
+    seed: int = _default("seed")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A line of the log.
+
+    Attributes
+    ----------
+    epoch : int
+        From 1.
+    learning_rate, train_loss : float
+    validation_loss, r, difference : float
+        Of people who are not trained on, their maps the mean over all windows: the loss; the mean over people
+        and contrasts of the spatial r; by how much that exceeds the r with others' predictions. NaN without
+        such people.
+    seconds : float
+    """
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    validation_loss: float
+    r: float
+    difference: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What came out of a training.
+
+    Attributes
+    ----------
+    best, last : dict of str to tensor
+        State after the epoch of the highest validation r (the last one, without validation), and at the end.
+    best_epoch : int
+    log : tuple of Epoch
+    """
+
+    best: State
+    last: State
+    best_epoch: int
+    log: tuple[Epoch, ...]
