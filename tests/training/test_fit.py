@@ -201,7 +201,7 @@ def test_a_person_alone_can_be_trained_and_validated_on():
 def test_fitting_teaches_the_maps():
     settings = replace(SETTINGS, n_epochs=25, learning_rate=0.03)
     log = fitted(settings, in_float64(PEOPLE), in_float64(VALIDATION), new_module().double()).log
-    # In float64, processors agree in far more digits than these bounds have: 0.24, 0.80 and 0.85 are reached.
+    # In float64, processors agree in far more digits than these bounds have: 0.25, 0.89 and 0.90 are reached.
     assert log[-1].train_loss < 0.3 * log[0].train_loss
     assert log[-1].r > 0.7
     assert log[-1].difference > 0.7
@@ -285,19 +285,14 @@ def test_a_loss_that_is_no_number_ends_the_fit():
         fitted(people=[broken, PEOPLE[1]])
 
 
-# One level, so that the coarsest map has as many voxels along each axis as a kernel or more. Otherwise oneDNN
-# leaves parts of a bfloat16 kernel's gradient unwritten on processors with AVX-512. No real box is so small.
-ROOMY = replace(NETWORK, max_level=1)
-
-
 def test_half_the_precision_gives_nearly_the_same_step():
     # Of one step: from the second on, Adam has made whole steps of what is nothing but rounding.
     (loss, found), (wanted_loss, wanted) = (
-        first_step(make_fabric("cpu", precision=precision), new_module(ROOMY), PEOPLE)
+        first_step(make_fabric("cpu", precision=precision), new_module(), PEOPLE)
         for precision in ("bf16", "fp32")
     )
     layers = (torch.nn.Conv3d, torch.nn.ConvTranspose3d)
-    n_convolutions = sum(isinstance(layer, layers) for layer in new_module(ROOMY).modules())
+    n_convolutions = sum(isinstance(layer, layers) for layer in new_module().modules())
     rounding = n_convolutions * torch.finfo(torch.bfloat16).eps / 2
     # Errors of voxels are independent of each other, so that their mean is smaller.
     n_values = sum(person.statmaps().size for person in PEOPLE)
@@ -310,9 +305,9 @@ def test_half_the_precision_gives_nearly_the_same_step():
 
 def test_half_the_precision_keeps_weights_and_state_whole_and_learns():
     settings = replace(SETTINGS, n_epochs=25, learning_rate=0.03)
-    found = fit(make_fabric("cpu", precision="bf16"), new_module(ROOMY), PEOPLE, VALIDATION, settings)
+    found = fit(make_fabric("cpu", precision="bf16"), new_module(), PEOPLE, VALIDATION, settings)
     assert all(value.dtype in (torch.float32, torch.int64) for value in found.last.values())
-    # The loss falls to 0.23 of what it was, and r rises from 0.47 to 0.80; rounding moves these by 0.03.
+    # The loss falls to 0.24 of what it was, and r rises from 0.46 to 0.89; rounding moves these by 0.02.
     assert found.log[-1].train_loss < 0.5 * found.log[0].train_loss
     assert found.log[-1].r > found.log[0].r + 0.15
 
