@@ -17,7 +17,7 @@ BENCHMARKS ?= benchmarks/runs
 # .git does not travel into the images, so the version is asked here and handed over.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test lint faults benchmark benchmark-accuracy image sif container-test clean
+.PHONY: help demo test test-cpus lint faults benchmark benchmark-accuracy image sif container-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -27,6 +27,9 @@ demo: $(VENV)/runtime.stamp ## simulate a few people, predict their maps, draw o
 
 test: lint ## check style, types and layers, then run the tests (more arguments: PYTEST_ARGS)
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+test-cpus: $(VENV)/test.stamp ## run the numerical tests as if on other processors (half an hour; PYTEST_ARGS)
+	$(BIN)/python scripts/test_cpus.py -n 2 $(PYTEST_ARGS)
 
 lint: $(VENV)/test.stamp ## check style, spelling, types and layers
 	$(BIN)/ruff check

@@ -11,6 +11,8 @@ settings.load_profile("no_deadline")
 
 # Real images and tables that lie beside a checkout on some machines, and are never part of it.
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+# Of each of the simulated people; two thirds of a run's time are in proportion to it.
+N_SIMULATED = 50
 
 
 def small_dataset(folder, **how):
@@ -26,9 +28,9 @@ def small_dataset(folder, **how):
 
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory):
-    """Three people with enough volumes for any cleaning."""
+    """Three people with enough volumes for any cleaning, where --min-dof is lowered."""
     folder = tmp_path_factory.mktemp("simulated") / "fmriprep"
-    return small_dataset(folder, n_participants=3, n_volumes=110, n_dummies=2)
+    return small_dataset(folder, n_participants=3, n_volumes=N_SIMULATED, n_dummies=2)
 
 
 @pytest.fixture(scope="session")

@@ -172,8 +172,10 @@ class Accumulator:
             sums = np.where(finite, rows, 0).sum(axis=0, dtype=np.float64)
             self._reference[at] = sums / np.maximum(finite.sum(axis=0), 1)
         projection = self._projections[part]
-        given = (rows - self._reference[at]) @ projection.T
-        # A value that is not finite leaves nothing finite in the products of its row.
+        # A value that is not finite leaves nothing finite in the products of its row: they are the check, and
+        # numpy need not warn of it.
+        with np.errstate(invalid="ignore"):
+            given = (rows - self._reference[at]) @ projection.T
         if not np.isfinite(given).all():
             finite = np.isfinite(rows)
             self._finite[at] &= finite.all(axis=0)

@@ -1,5 +1,6 @@
 """Pictures of maps."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,18 +44,21 @@ def draw_statmaps(path: Path, rows: Sequence[tuple[str, Path]], *, heading: str 
     for number, ((title, _), image) in enumerate(zip(rows, images, strict=True)):
         top = 1 - (HEADING_INCHES + number * ROW_INCHES) / height
         figure.text(0.01, top, title, va="top", fontsize=12)
-        plot_stat_map(
-            image,
-            # The title's line is left free above the slices.
-            axes=figure.add_axes((0.0, top - ROW_INCHES / height, 1.0, 0.86 * ROW_INCHES / height)),
-            display_mode="z",
-            cut_coords=SLICES_MM,
-            vmax=limit,
-            threshold=limit / 6,
-            # Otherwise a map without negative values would have colours of its own.
-            symmetric_cbar=True,
-            cmap="cold_hot",
-        )
+        with warnings.catch_warnings():
+            # If no voxel of a map reaches the threshold, the template alone is drawn, as intended.
+            warnings.filterwarnings("ignore", message="empty mask")
+            plot_stat_map(
+                image,
+                # The title's line is left free above the slices.
+                axes=figure.add_axes((0.0, top - ROW_INCHES / height, 1.0, 0.86 * ROW_INCHES / height)),
+                display_mode="z",
+                cut_coords=SLICES_MM,
+                vmax=limit,
+                threshold=limit / 6,
+                # Otherwise a map without negative values would have colours of its own.
+                symmetric_cbar=True,
+                cmap="cold_hot",
+            )
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=90)
     plt.close(figure)

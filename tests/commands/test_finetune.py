@@ -16,6 +16,8 @@ from tests.bundles import TINY, tiny_bundle, tiny_network
 from tests.commands.learning import FAST, one_thread, statmap_path
 
 MEASURED = ("running_mean", "running_var", "num_batches_tracked")
+# In front of batch normalisation, which takes away what these add: only rounding moves them, or nothing does.
+IDLE = ".conv.0.bias"
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +36,10 @@ def tuned(world, parent, out, strategy, **changes):
 
 
 def moved(child, parent):
-    """Names of the weights that differ, without what batch normalisation measures."""
+    """Names of the weights that differ, without what batch normalisation measures or takes away."""
     ours, theirs = child.weights(), parent.weights()
-    return {key for key in ours if not np.array_equal(ours[key], theirs[key]) and not key.endswith(MEASURED)}
+    differing = {key for key in ours if not np.array_equal(ours[key], theirs[key])}
+    return {key for key in differing if not key.endswith((*MEASURED, IDLE))}
 
 
 def test_the_backbone_moves_and_the_parents_last_layer_is_put_back_for_all_contrasts(
@@ -47,7 +50,7 @@ def test_the_backbone_moves_and_the_parents_last_layer_is_put_back_for_all_contr
     assert child.card.contrasts == parent.card.contrasts
     assert child.card.architecture == parent.card.architecture
     assert moved(child, parent) == {
-        key for key in parent.weights() if key not in HEAD and not key.endswith(MEASURED)
+        key for key in parent.weights() if key not in HEAD and not key.endswith((*MEASURED, IDLE))
     }
     # What nobody measured is as the parent knew it.
     assert child.card.calibration[1] == parent.card.calibration[1]
@@ -85,7 +88,7 @@ def test_a_new_head_predicts_what_the_parent_did_not(world, tmp_path):
     child = tuned(world, parent.folder, tmp_path / "child", "new-head", statmaps=tmp_path / "measured")
     assert [one.label for one in child.card.contrasts] == ["painHot"]
     assert child.weights()[HEAD[0]].shape[0] == 1
-    assert moved(child, parent) == {key for key in parent.weights() if not key.endswith(MEASURED)}
+    assert moved(child, parent) == {key for key in parent.weights() if not key.endswith((*MEASURED, IDLE))}
     assert "everything, with a new last layer" in child.card.training
     assert child.mean_statmaps().shape[0] == 1
 

@@ -12,7 +12,7 @@ from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from tests.workflow.arrangements import files_of, masked, save
 
-SMALL = ("--nprocs", "1", "--min-minutes", "1", "--dummy-scans", "2")
+SMALL = ("--nprocs", "1", "--min-minutes", "1", "--min-dof", "5", "--dummy-scans", "2")
 
 
 def maps_of(output):
@@ -36,6 +36,7 @@ def by_dataset(simulated, model, tmp_path_factory):
             model=str(model),
             nprocs=1,
             min_minutes=1,
+            min_dof=5,
             participant_label=("01",),
             nuisance_regressors=preset,
             dummy_scans=2,

@@ -27,6 +27,8 @@ PLAIN = replace(NETWORK, batch_norm=False)
 STEP = [*PEOPLE[:4], RandomPerson("half", lacks=(1,)), RandomPerson("nothing", lacks=(0, 1))]
 # Three batches, which two processes cannot share evenly.
 WATCHED = [*VALIDATION, RandomPerson("sub-v3"), RandomPerson("sub-v4", lacks=(0,))]
+# Weights stay, so that batch normalisation alone changes.
+STILL = replace(SETTINGS, n_epochs=1, learning_rate=0.0, schedule="constant")
 
 
 def killed(folder):
@@ -56,11 +58,13 @@ def results(fabric):
     loss, gradients = first_step(fabric, new_module(PLAIN), STEP)
     exact_loss, exact_gradients = first_step(fabric, new_module(PLAIN).double(), in_float64(STEP))
     # The last step has one person, who is fewer than the processes.
-    whole = fit(fabric, new_module(PLAIN), PEOPLE, WATCHED, SETTINGS)
+    exact_people, exact_watched = in_float64(PEOPLE), in_float64(WATCHED)
+    whole = fit(fabric, new_module(PLAIN).double(), exact_people, exact_watched, SETTINGS)
     own = torch.arange(6.0).view(6, 1)[fabric.global_rank :: fabric.world_size].requires_grad_()
     gathered = _Run(fabric, new_module(PLAIN), SETTINGS)._gathered(own)
     (gathered[:, 0] ** 2).sum().backward()
     normed = fit(fabric, new_module(), PEOPLE, WATCHED, SETTINGS)
+    still = fit(fabric, new_module().double(), exact_people, [], STILL)
     return {
         "loss": loss,
         "gradients": gradients,
@@ -72,6 +76,7 @@ def results(fabric):
         "gathered_gradient": own.grad,
         "normed_log": [vars(line) for line in normed.log],
         "normed": normed.last,
+        "still": still.last,
     }
 
 

@@ -16,6 +16,7 @@ NORMS = {
     for block in ("downs.0", "ups.0", "in_block", "bottleneck", "out_block.0")
     for value in ("weight", "bias")
 }
+IDLE = {name.replace(".conv.1.", ".conv.0.") for name in NORMS if name.endswith("bias")}
 
 
 def parameters(module):
@@ -30,7 +31,9 @@ def test_two_epochs_move_what_the_strategy_names_and_nothing_else(strategy):
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
     everything = parameters(module.network)
     named = {"backbone": everything - set(HEAD), "batchnorm": NORMS}.get(strategy, everything)
-    assert {name for name in moved if not name.endswith(STATISTICS)} == named
+    found = {name for name in moved if not name.endswith(STATISTICS)}
+    # Batch normalisation takes away what a bias in front of it adds: at most rounding moves that.
+    assert named - IDLE <= found <= named
     # What batch normalisation measures follows the data, whatever else stands still.
     assert {name for name in moved if name.endswith(STATISTICS)} == set(before) - everything
 

@@ -56,15 +56,16 @@ def test_three_steps_are_the_published_ones():
     golden, losses = golden_arrays("train_steps"), golden_arrays("losses")
     inside = losses["mask"] > 0
     names = ["a", "b", "c"]
+    # In float64: Adam turns the rounding of small float32 gradients into steps, which differ by processor.
     people = [
-        StoredPerson(name, x.reshape(len(x), -1), maps[:, inside])
+        StoredPerson(name, x.reshape(len(x), -1).astype(np.float64), maps[:, inside].astype(np.float64))
         for name, x, maps in zip(names, golden["input"], losses["target"], strict=True)
     ]
     # The published steps have the people in one order; the contrast loss depends on it.
     seed = next(
         one for one in range(10_000) if all(epoch_order(one, k, names) == [0, 1, 2] for k in range(3))
     )
-    module = MaskedUNet(network_of(part(golden, "sd0/")), np.ones_like(inside), inside)
+    module = MaskedUNet(network_of(part(golden, "sd0/")), np.ones_like(inside), inside).double()
     settings = FitSettings(n_epochs=3, batch_size=3, schedule="constant", seed=seed)
     found = fitted(settings, people, [], module)
     np.testing.assert_allclose([line.train_loss for line in found.log], golden["losses"], rtol=1e-6)
@@ -73,6 +74,7 @@ def test_three_steps_are_the_published_ones():
     after = {key: value for key, value in part(golden, "sd3/").items() if not key.endswith(idle)}
     assert len(after) == len(found.last) - 10
     for key, value in after.items():
+        # The published float32 weights are as near as that to those of float64.
         np.testing.assert_allclose(found.last[key], value, rtol=0, atol=1e-6, err_msg=key)
 
 
@@ -198,10 +200,12 @@ def test_a_person_alone_can_be_trained_and_validated_on():
 
 
 def test_fitting_teaches_the_maps():
-    log = fitted(replace(SETTINGS, n_epochs=25, learning_rate=0.03)).log
-    assert log[-1].train_loss < 0.7 * log[0].train_loss
-    assert log[-1].r > 0.5
-    assert log[-1].difference > 0.3
+    settings = replace(SETTINGS, n_epochs=25, learning_rate=0.03)
+    log = fitted(settings, in_float64(PEOPLE), in_float64(VALIDATION), new_module().double()).log
+    # In float64, processors agree in far more digits than these bounds have: 0.25, 0.89 and 0.90 are reached.
+    assert log[-1].train_loss < 0.3 * log[0].train_loss
+    assert log[-1].r > 0.7
+    assert log[-1].difference > 0.7
 
 
 @pytest.mark.parametrize("n_done", [13, 8])
@@ -225,15 +229,15 @@ def test_a_cosine_ends_at_nothing_and_a_constant_rate_stays():
     assert rates["constant"] == [0.01] * 4
 
 
-def states_of(**changes):
-    """Fit, and keep the state after each epoch."""
-    module, states = new_module(), []
+def states_of(validation):
+    """Fit in float64, in which processors agree which epoch is the best; keep the state after each epoch."""
+    module, states = new_module().double(), []
 
     def watch(_):
         states.append({key: value.clone() for key, value in module.network.state_dict().items()})
 
     settings = replace(SETTINGS, n_epochs=6, learning_rate=0.03)
-    return fitted(settings, module=module, watch=watch, **changes), states
+    return fitted(settings, in_float64(PEOPLE), in_float64(validation), module, watch=watch), states
 
 
 @dataclass(frozen=True)
@@ -259,9 +263,11 @@ def test_the_best_state_is_that_of_the_highest_r():
 
 
 def test_a_best_state_from_before_a_stop_remains_the_best(tmp_path):
-    validation = [FicklePerson("sub-v0", 3)]
-    before = fitted(replace(SETTINGS, n_epochs=4), validation=validation, folder=tmp_path)
-    after = fitted(replace(SETTINGS, n_epochs=6), validation=validation, folder=tmp_path)
+    people, validation = in_float64(PEOPLE), in_float64([FicklePerson("sub-v0", 3)])
+    before, after = (
+        fitted(replace(SETTINGS, n_epochs=n), people, validation, new_module().double(), folder=tmp_path)
+        for n in (4, 6)
+    )
     assert after.best_epoch == before.best_epoch < 4
     assert same_states(after.best, before.best)
     assert not same_states(after.last, before.last)
@@ -286,19 +292,25 @@ def test_half_the_precision_gives_nearly_the_same_step():
         first_step(make_fabric("cpu", precision=precision), new_module(), PEOPLE)
         for precision in ("bf16", "fp32")
     )
+    layers = (torch.nn.Conv3d, torch.nn.ConvTranspose3d)
+    n_convolutions = sum(isinstance(layer, layers) for layer in new_module().modules())
+    rounding = n_convolutions * torch.finfo(torch.bfloat16).eps / 2
+    # Errors of voxels are independent of each other, so that their mean is smaller.
+    n_values = sum(person.statmaps().size for person in PEOPLE)
     assert loss != wanted_loss
-    assert loss == pytest.approx(wanted_loss, rel=1e-3)
+    assert loss == pytest.approx(wanted_loss, rel=rounding / np.sqrt(n_values))
     found, wanted = (torch.cat([value.flatten() for value in one.values()]) for one in (found, wanted))
-    # bf16 has 8 bits, so a product is off by up to 0.4%; batch normalisation takes differences of such.
-    assert (found - wanted).norm() < 0.06 * wanted.norm()
+    # Each convolution rounds once on the way there and once on the way back.
+    assert (found - wanted).norm() < 2 * rounding * wanted.norm()
 
 
 def test_half_the_precision_keeps_weights_and_state_whole_and_learns():
-    settings = replace(SETTINGS, n_epochs=8, learning_rate=0.03)
+    settings = replace(SETTINGS, n_epochs=25, learning_rate=0.03)
     found = fit(make_fabric("cpu", precision="bf16"), new_module(), PEOPLE, VALIDATION, settings)
     assert all(value.dtype in (torch.float32, torch.int64) for value in found.last.values())
-    assert found.log[-1].train_loss < 0.9 * found.log[0].train_loss
-    assert found.log[-1].r > found.log[0].r
+    # The loss falls to 0.24 of what it was, and r rises from 0.46 to 0.89; rounding moves these by 0.02.
+    assert found.log[-1].train_loss < 0.5 * found.log[0].train_loss
+    assert found.log[-1].r > found.log[0].r + 0.15
 
 
 @pytest.mark.parametrize(

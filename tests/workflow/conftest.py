@@ -6,6 +6,9 @@ import pytest
 
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
+# What the simulated people meet.
+DEMANDS = {"min_minutes": 1.0, "min_dof": 5}
+
 
 @pytest.fixture
 def dataset(simulated, tmp_path):
@@ -18,7 +21,7 @@ def settings_of(model, tmp_path):
     """Settings of a run over a dataset: in this process unless something else is asked for."""
 
     def make(bids_dir, output="out", **changes):
-        values = {"model": str(model), "nprocs": 1, "min_minutes": 1.0, "bids_dir": bids_dir}
+        values = {"model": str(model), "nprocs": 1, **DEMANDS, "bids_dir": bids_dir}
         return ParticipantSettings(**(values | {"output_dir": tmp_path / output} | changes))
 
     return make

@@ -109,7 +109,7 @@ def test_a_contrast_that_the_model_has_not_is_refused_with_the_nearest(settings_
 
 def test_the_group_reads_both_layouts(settings_of, simulated, labels):
     for layout in ("3d", "4d"):
-        settings = settings_of(simulated, layout, map_format=layout)
+        settings = settings_of(simulated, layout, map_format=layout, participant_label=("01", "02"))
         assert participant.run(settings) == 0
         assert group.run(GroupSettings(simulated, settings.output_dir)) == 0
     for label in labels:

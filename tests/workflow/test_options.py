@@ -32,12 +32,13 @@ FILES = {"desc", "allow_template_warp"}
 # Most models hold no calibration, and random weights do not stand another arithmetic: test_calibrated.py and
 # test_precision.py have what they need.
 OF_SOME_MODELS = {"calibrated", "precision"}
+N_VOLUMES = 70
 
 
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "fmriprep"
-    return small_dataset(folder, n_participants=1, n_runs=2, n_volumes=120, n_dummies=2)
+    return small_dataset(folder, n_participants=1, n_runs=2, n_volumes=N_VOLUMES, n_dummies=2)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def tables(two_runs, tmp_path_factory):
         place.mkdir(parents=True, exist_ok=True)
         np.savetxt(
             place / table.name,
-            rng.standard_normal((120, 12)),
+            rng.standard_normal((N_VOLUMES, 12)),
             delimiter="\t",
             header="\t".join("abcdefghijkl"),
             comments="",
@@ -78,7 +79,7 @@ def maps_of(two_runs, model, tmp_path_factory):
             model=str(model),
             nprocs=1,
             min_minutes=1,
-            min_dof=30,
+            min_dof=5,
             **changes,
         )
         assert participant.run(settings) == 0

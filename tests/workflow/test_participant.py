@@ -29,7 +29,9 @@ from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict_windows
 from bids_deeptaskgen.pipeline import participant as steps
 from bids_deeptaskgen.pipeline.prediction_step import predict_chunk
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.workflow.engine import choose_plugin
+from tests.workflow.conftest import DEMANDS
 
 
 def statmaps(settings, desc="predicted"):
@@ -46,7 +48,7 @@ def test_the_graph_computes_what_plain_calls_compute_bit_for_bit(simulated, mode
     bundle = load_bundle(model)
     session = collect_sessions(simulated, "02", Query())[0]
     space = RoiSpace(bundle.brain_mask, bundle.projection())
-    person = connect_person(session, space, Cleaning(), Demands(min_minutes=1))
+    person = connect_person(session, space, Cleaning(), Demands(min_minutes=1, min_dof=5))
     mean, _ = predict_windows(load_network(bundle, "cpu"), person.connectomes)
     for contrast, values in zip(bundle.card.contrasts, mean, strict=True):
         path = next(path for path in statmaps(settings) if f"contrast-{contrast.label}_" in path.name)
@@ -77,9 +79,17 @@ def test_nothing_is_left_in_the_work_folder(simulated, settings_of):
     assert not list(settings.output_dir.rglob("*.tmp"))
 
 
-def test_a_second_run_leaves_what_is_there(simulated, settings_of, capsys):
-    settings = settings_of(simulated)
-    participant.run(settings)
+@pytest.fixture(scope="module")
+def done(simulated, model, tmp_path_factory):
+    """Settings of a run over everybody, and its files; not to be changed."""
+    output = tmp_path_factory.mktemp("done") / "out"
+    settings = ParticipantSettings(simulated, output, model=str(model), nprocs=1, **DEMANDS)
+    assert participant.run(settings) == 0
+    return settings
+
+
+def test_a_second_run_leaves_what_is_there(done, capsys):
+    settings = done
     times = {path: path.stat().st_mtime_ns for path in statmaps(settings)}
     capsys.readouterr()
     assert participant.run(settings) == 0
@@ -210,27 +220,26 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(simulated, settings_of, cap
     assert "desc-preproc_bold.nii.gz" in out
 
 
-def test_maps_can_be_queried_by_contrast(simulated, settings_of):
-    settings = settings_of(simulated)
-    participant.run(settings)
-    found = output_layout(settings.output_dir).get(contrast="contrast1", stat="z", extension=".nii.gz")
+def test_maps_can_be_queried_by_contrast(done):
+    found = output_layout(done.output_dir).get(contrast="contrast1", stat="z", extension=".nii.gz")
     assert len(found) == 3
 
 
 def test_windows_of_people_that_share_a_batch_come_back_to_whom_they_belong(
     simulated, settings_of, contents, monkeypatch
 ):
-    alone = settings_of(simulated, "alone", n_windows=3)
+    asked = {"participant_label": ("01", "02"), "n_windows": 2}
+    alone = settings_of(simulated, "alone", **asked)
     assert participant.run(alone) == 0
     made = network.make_network
-    # The dense network, as a GPU has it: nine windows of three people in batches of four.
+    # The dense network, as a GPU has it: four windows of two people in batches of three.
     monkeypatch.setattr(
-        network, "make_network", lambda *a, **b: replace(made(*a, **b), voxelwise=None, n_batch=4)
+        network, "make_network", lambda *a, **b: replace(made(*a, **b), voxelwise=None, n_batch=3)
     )
-    batched = settings_of(simulated, "batched", n_windows=3)
+    batched = settings_of(simulated, "batched", **asked)
     assert participant.run(batched) == 0
     maps = [path.relative_to(alone.output_dir) for path in statmaps(alone)]
-    assert len(maps) == 9
+    assert len(maps) == 6
     for path in maps:
         one, other = (nib.load(settings.output_dir / path).get_fdata() for settings in (alone, batched))
         np.testing.assert_allclose(other, one, atol=1e-5 * one.std())

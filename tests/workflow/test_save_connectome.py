@@ -28,6 +28,7 @@ from bids_deeptaskgen.nn.predict import predict_windows
 from bids_deeptaskgen.pipeline import participant as steps
 from bids_deeptaskgen.settings.prediction import PredictSettings
 from tests.bundles import brain_bundle
+from tests.conftest import N_SIMULATED
 
 
 def test_what_is_kept_is_what_the_network_saw_window_by_window(simulated, model, settings_of):
@@ -37,7 +38,10 @@ def test_what_is_kept_is_what_the_network_saw_window_by_window(simulated, model,
     (file,) = find_connectomes(settings.output_dir)
     space = RoiSpace(bundle.brain_mask, bundle.projection())
     person = connect_person(
-        collect_sessions(simulated, "02", Query())[0], space, Cleaning(), Demands(min_minutes=1, n_windows=3)
+        collect_sessions(simulated, "02", Query())[0],
+        space,
+        Cleaning(),
+        Demands(min_minutes=1, min_dof=5, n_windows=3),
     )
     windows = [read_window(file, number) for number in range(3)]
     np.testing.assert_array_equal(windows, person.connectomes)
@@ -64,8 +68,8 @@ def test_the_file_says_what_it_is(simulated, model, settings_of):
     assert file.roi_set == bundle.card.sha256["rois.nii.gz"]
     assert file.brain_mask == bundle.card.sha256["brain_mask.nii.gz"]
     assert file.grid == MODEL_GRID
-    # 110 volumes of 2 s, of which two are dummies.
-    assert file.window_minutes == pytest.approx(108 * 2 / 60)
+    # Volumes of 2 s, of which two are dummies.
+    assert file.window_minutes == pytest.approx((N_SIMULATED - 2) * 2 / 60)
     content = json.loads(sidecar_path(file.path).read_text())
     assert content["DeepTaskGen"]["Connectome"]["Axes"] == ["window", "roi", "voxel"]
     assert any(source.endswith("_desc-preproc_bold.nii.gz") for source in content["Sources"])
@@ -173,7 +177,7 @@ def test_one_image_without_bids_has_its_connectome_too(simulated, model, tmp_pat
     mask = bold.with_name(bold.name.replace("preproc_bold", "brain_mask"))
     settings = PredictSettings(
         bold=bold, out=tmp_path / "out", mask=mask, model=str(model), nuisance_regressors="none",
-        min_minutes=1.0, nprocs=1, save_connectome=True,
+        min_minutes=1.0, min_dof=5, nprocs=1, save_connectome=True,
     )  # fmt: skip
     assert predict.run(settings) == 0
     assert len(find_connectomes(tmp_path / "out")) == 1
@@ -188,7 +192,7 @@ def saved(simulated, model, tmp_path_factory):
     participant.run(
         ParticipantSettings(
             simulated, out, participant_label=("01", "02"), model=str(model), nprocs=1, min_minutes=1.0,
-            save_connectome=True, contrasts=("contrast0",),
+            min_dof=5, save_connectome=True, contrasts=("contrast0",),
         )
     )  # fmt: skip
     return out

@@ -9,6 +9,7 @@ import pytest
 
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.errors import InputError, UserError
+from tests.conftest import N_SIMULATED
 from tests.workflow import arrangements
 
 # The fault of a series that is not there, and what is left of the first volumes, are tested elsewhere.
@@ -40,6 +41,7 @@ def plain(simulated, model, tmp_path_factory):
         model=str(model),
         nprocs=1,
         min_minutes=1,
+        min_dof=5,
         participant_label=("01",),
         **PLAIN,
     )
@@ -136,12 +138,12 @@ def test_what_xcpd_has_cleaned_is_not_cleaned_again(simulated, settings_of, tmp_
 def test_volumes_that_xcpd_interpolated_or_took_out_count_for_nothing(
     simulated, settings_of, tmp_path, interpolated
 ):
-    keep = np.ones(110, bool)
-    keep[[0, 1, 17, 18, 60]] = False
+    keep = np.ones(N_SIMULATED, bool)
+    keep[[0, 1, 17, 18, 40]] = False
     arrangements.as_xcpd(simulated, tmp_path / "xcp_d", "01", keep=keep, interpolated=interpolated)
     settings = settings_of(tmp_path / "xcp_d", desc="denoised", smoothing=0)
     assert participant.run(settings) == 0
-    assert quality_of(settings)["n_volumes_kept"] == 105
+    assert quality_of(settings)["n_volumes_kept"] == N_SIMULATED - 5
     wanted = settings_of(tmp_path / "same", "wanted", desc="denoised")
     arrangements.as_xcpd(simulated, tmp_path / "same", "01", keep=keep, interpolated=not interpolated)
     assert participant.run(wanted) == 0

@@ -97,7 +97,8 @@ def test_the_composite_is_applied_as_itk_applies_it(tmp_path):
 
 def run(dataset, output, model, templates, *options):
     command = [sys.executable, "-m", "bids_deeptaskgen", dataset, output, "participant", "--model", model]
-    given = (*command, "--nprocs", "1", "--min-minutes", "1", "--participant-label", "01", *options)
+    given = (*command, "--nprocs", "1", "--min-minutes", "1", "--min-dof", "5", *options)
+    given += ("--participant-label", "01")
     environment = os.environ | {"TEMPLATEFLOW_HOME": str(templates), "https_proxy": "http://127.0.0.1:9"}
     ended = subprocess.run(
         [str(word) for word in given], env=environment, capture_output=True, text=True, check=False
@@ -119,7 +120,7 @@ def test_a_series_of_the_other_template_gives_the_maps_of_the_same_places(
     assert "1 of 1 have series in MNI152NLin2009cAsym only (sub-01); they are warped with" in said
     plain, warped = maps_of(tmp_path / "plain"), maps_of(tmp_path / "warped")
     # The same places, but for rounding in float32, which decides at the rim of the mask of 8 mm voxels.
-    assert np.abs(warped - plain).max() < 0.05 * plain.std()
+    assert np.abs(warped - plain).max() < 0.023 * plain[plain != 0].std()
     assert np.corrcoef(warped.ravel(), plain.ravel())[0, 1] > 0.9999
     for path in (tmp_path / "warped").glob("sub-01/func/*_desc-predicted_statmap.json"):
         sidecar = json.loads(path.read_text("utf-8"))

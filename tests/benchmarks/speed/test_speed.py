@@ -16,7 +16,7 @@ from benchmarks.speed.timing import Comparison, Timing
 from bids_deeptaskgen.models.store import embedded_bundle
 from bids_deeptaskgen.simulation.random_model import random_bundle
 
-N_VOLUMES = 90
+N_VOLUMES = 40
 
 
 @pytest.fixture(scope="module")
