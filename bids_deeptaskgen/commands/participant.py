@@ -113,9 +113,9 @@ def run_dataset(settings: ParticipantSettings, dataset: Located, typed: Settings
 
 def _report_preflight(context: RunContext, rows: Sequence[Preflight], n_usable: int) -> None:
     """Print the preflight table, and what is worth knowing before the computation starts."""
-    settings, root = context.settings, context.dataset.root
+    settings = context.settings
     _echo(preflight_table(rows))
-    if rerun := rerun_command(root, settings.task_id, rows):
+    if rerun := rerun_command(context.dataset, settings.task_id, rows):
         _echo(rerun)
     check_template_warp(rows)
     if n_usable > MANY_PARTICIPANTS and settings.map_format == "3d":

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import parse_name
+from bids_deeptaskgen.bids.input.derivatives import read_description
 from bids_deeptaskgen.bids.input.input_dataset import Located
 from bids_deeptaskgen.bids.input.sessions import repetition_time
 from bids_deeptaskgen.commands.participant import run_dataset
@@ -47,7 +48,7 @@ def run(settings: PredictSettings) -> int:
         entities=(("task", name.get("task") or "rest"),),
     )
     root = settings.bold.parent
-    located = Located("files", root, "input", session=session)
+    located = Located("files", root, "input", session=session, description=read_description(root))
     as_dataset = fill(
         ParticipantSettings,
         settings,

@@ -1,18 +1,21 @@
 """What is the same for all participants of a run: made once, then handed down."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 from bids_deeptaskgen.bids.input.input_dataset import Located
 from bids_deeptaskgen.bids.input.query import Query, query_of
 from bids_deeptaskgen.bids.output.completion import Maps
+from bids_deeptaskgen.connectome.censoring import Cleaning
+from bids_deeptaskgen.connectome.prepare_run import Demands
 from bids_deeptaskgen.models.bundle import Bundle, open_bundle
 from bids_deeptaskgen.models.contrasts import Contrast, choose_contrasts
 from bids_deeptaskgen.models.store import find_model
 from bids_deeptaskgen.pipeline.resolve_settings import resolve_settings
 from bids_deeptaskgen.settings.base import science_settings, settings_hash
+from bids_deeptaskgen.settings.fill import fill
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -36,6 +39,16 @@ class RunContext:
         Requested contrasts, in the order of the network's channels.
     settings_hash : str
         Hash of the science settings and of the model; maps with another hash are other maps.
+    science : dict
+        Settings that decide what is in the maps, as JSON values.
+    query : Query
+        Which files of a participant are used.
+    cleaning : Cleaning
+        How a series is cleaned.
+    requirements : Demands
+        Least amount of data of a session, and the windows into which it is cut.
+    requested : Maps
+        Files that each session must have.
     """
 
     settings: ParticipantSettings
@@ -43,22 +56,11 @@ class RunContext:
     bundle: Bundle
     contrasts: tuple[Contrast, ...]
     settings_hash: str
-
-    @cached_property
-    def query(self) -> Query:
-        """Which files of a participant are used."""
-        return query_of(self.settings)
-
-    @cached_property
-    def science(self) -> dict[str, Any]:
-        """Settings that decide what is in the maps, as JSON values."""
-        return science_settings(self.settings)
-
-    @cached_property
-    def requested(self) -> Maps:
-        """Files that each session must have."""
-        labels = tuple(contrast.label for contrast in self.contrasts)
-        return Maps(self.settings.map_format, labels, self.settings.save_connectome)
+    science: Mapping[str, Any]
+    query: Query
+    cleaning: Cleaning
+    requirements: Demands
+    requested: Maps
 
 
 def make_context(settings: ParticipantSettings, dataset: Located) -> RunContext:
@@ -95,4 +97,9 @@ def make_context(settings: ParticipantSettings, dataset: Located) -> RunContext:
         bundle=bundle,
         contrasts=tuple(contrast for contrast in card.contrasts if contrast.label in labels),
         settings_hash=settings_hash(settings, bundle.science_sha256),
+        science=science_settings(settings),
+        query=query_of(settings),
+        cleaning=fill(Cleaning, settings),
+        requirements=fill(Demands, settings, window_minutes=card.window_minutes),
+        requested=Maps(settings.map_format, labels, settings.save_connectome),
     )

@@ -3,10 +3,10 @@
 import shlex
 from collections.abc import Sequence
 from math import ceil
-from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import Entities
 from bids_deeptaskgen.bids.input.derivatives import raw_dataset
+from bids_deeptaskgen.bids.input.input_dataset import Located
 from bids_deeptaskgen.bids.input.preflight import Preflight
 from bids_deeptaskgen.bids.output.dataset_files import methods_sentences
 from bids_deeptaskgen.bids.output.results import read_results
@@ -48,12 +48,12 @@ def describe_plan(context: RunContext, rows: Sequence[Preflight]) -> str:
     return "\n".join(lines)
 
 
-def rerun_command(root: Path, task: str, rows: Sequence[Preflight]) -> str:
+def rerun_command(dataset: Located, task: str, rows: Sequence[Preflight]) -> str:
     """Write the fMRIPrep command that would make what some people lack; empty if nobody would be helped.
 
     Parameters
     ----------
-    root : Path
+    dataset : Located
         The derivatives.
     task : str
         Task of the wanted series.
@@ -67,9 +67,15 @@ def rerun_command(root: Path, task: str, rows: Sequence[Preflight]) -> str:
     lacking = sorted({row.subject for row in rows if row.wants_rerun})
     if not lacking:
         return ""
-    table = load_table("queries.json")
+    table, root = load_table("queries.json"), dataset.root
     chosen = ["--participant-label", *lacking] if len(lacking) < len({row.subject for row in rows}) else []
-    words = ["fmriprep", str(raw_dataset(root) or "BIDS_DIR"), str(root), "participant", *chosen]
+    words = [
+        "fmriprep",
+        str(raw_dataset(root, dataset.description) or "BIDS_DIR"),
+        str(root),
+        "participant",
+        *chosen,
+    ]
     words += ["--task-id", task, "--output-spaces", table["output_spaces"]]
     words += ["--level", "full"] if any(" --level full" in row.reason for row in rows) else []
     return (

@@ -17,9 +17,7 @@ from pathlib import Path
 from bids_deeptaskgen.bids.input.sessions import SessionFault
 from bids_deeptaskgen.bids.input.sources import collect
 from bids_deeptaskgen.bids.output.completion import finished, input_fingerprint
-from bids_deeptaskgen.connectome.censoring import Cleaning
 from bids_deeptaskgen.connectome.inputs import SessionInputs
-from bids_deeptaskgen.connectome.prepare_run import Demands
 from bids_deeptaskgen.connectome.session import connect_person
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.npy import save_array
@@ -40,7 +38,6 @@ from bids_deeptaskgen.pipeline.records import (
     waiting_path,
 )
 from bids_deeptaskgen.pipeline.write_maps import PredictedMaps, write_session
-from bids_deeptaskgen.settings.fill import fill
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -97,11 +94,11 @@ def _compute_session(job: Job, session: SessionInputs | SessionFault, record: Re
     if description.exists() and connectome.exists():
         logger.info("%s: the connectome of an earlier run that was broken off is used", record.name)
         return read_record(description).replace(connectome=str(connectome))
-    cleaning = fill(Cleaning, settings)
-    requirements = fill(Demands, settings, window_minutes=context.bundle.card.window_minutes)
     with told_seconds(f"{record.name}: connectome"):
         with in_standard_space(session, job.records.parent) as standard:
-            result = connect_person(standard, context.bundle.roi_space, cleaning, requirements)
+            result = connect_person(
+                standard, context.bundle.roi_space, context.cleaning, context.requirements
+            )
         facts = describe_session(context, session, result)
         save_array(connectome, result.connectomes)
     facts["input_fingerprint"] = fingerprint

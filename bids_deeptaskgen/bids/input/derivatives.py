@@ -4,10 +4,10 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError
@@ -40,18 +40,32 @@ def read_description(folder: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def pipelines(folder: Path) -> list[dict[str, Any]]:
-    """List what made a dataset, e.g. ``[{"Name": "fMRIPrep", "Version": "23.2.0"}]``; empty for raw data.
+class Derivatives(NamedTuple):
+    """A dataset and its description, which is read once.
 
-    ``PipelineDescription`` is how fMRIPrep up to 20.1 wrote it.
+    Attributes
+    ----------
+    root : Path
+    description : dict
+        Content of ``dataset_description.json``; see `read_description`.
     """
-    description = read_description(folder)
+
+    root: Path
+    description: dict[str, Any]
+
+
+def pipelines(description: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the pipelines that made a dataset, by its description; empty for raw data.
+
+    An entry is for example ``{"Name": "fMRIPrep", "Version": "23.2.0"}``. ``PipelineDescription`` is how
+    fMRIPrep up to 20.1 wrote it.
+    """
     listed = description.get("GeneratedBy") or description.get("PipelineDescription") or []
     listed = listed if isinstance(listed, list) else [listed]
     return [entry for entry in listed if isinstance(entry, dict)]
 
 
-def locate_derivatives(base: Path, maker: str = "fmriprep") -> Path:
+def locate_derivatives(base: Path, maker: str = "fmriprep") -> Derivatives:
     """Find the derivatives that a folder stands for, and log which were taken.
 
     Parameters
@@ -63,8 +77,8 @@ def locate_derivatives(base: Path, maker: str = "fmriprep") -> Path:
 
     Returns
     -------
-    Path
-        Absolute; has ``sub-*`` folders.
+    Derivatives
+        Its root is absolute and has ``sub-*`` folders.
 
     Raises
     ------
@@ -75,7 +89,7 @@ def locate_derivatives(base: Path, maker: str = "fmriprep") -> Path:
     must_be_folder(base)
     found = find_derivatives(base, maker)
     if len(found) > 1:
-        listed = "\n".join(f"  {folder}" for folder in found)
+        listed = "\n".join(f"  {candidate.root}" for candidate in found)
         message = (
             f"{base}: several {_title(maker)} derivatives were found:\n{listed}\n"
             f"Name one with -d {maker}=PATH."
@@ -83,21 +97,22 @@ def locate_derivatives(base: Path, maker: str = "fmriprep") -> Path:
         raise InputError(message)
     if not found:
         raise InputError(_nothing_found(base, maker))
-    logger.info("Input: the derivatives in %s%s", found[0], _generated_by(found[0]))
+    logger.info("Input: the derivatives in %s%s", found[0].root, _generated_by(found[0].description))
     return found[0]
 
 
-def find_derivatives(base: Path, maker: str) -> list[Path]:
+def find_derivatives(base: Path, maker: str) -> list[Derivatives]:
     """List the derivatives that a folder may stand for; see `locate_derivatives`."""
-    return [base] if _is_derivative(base) else _derivatives_below(base, maker)
+    candidate = Derivatives(base, read_description(base))
+    return [candidate] if _is_derivative(candidate) else _derivatives_below(base, maker)
 
 
-def known_pipeline(folder: Path) -> str | None:
-    """Tell by its description which pipeline made a dataset: a key of ``pipelines`` in ``data/queries.json``.
+def known_pipeline(description: Mapping[str, Any]) -> str | None:
+    """Return which pipeline made a dataset: a key of ``pipelines`` in ``data/queries.json``, if it is known.
 
     What was made first is listed last, as each pipeline puts itself before those whose output it read.
     """
-    makers = pipelines(folder)[:1]
+    makers = pipelines(description)[:1]
     for name, known in load_table("queries.json")["pipelines"].items():
         if any(_letters(str(entry.get("Name", ""))) == _letters(known["name"]) for entry in makers):
             return str(name)
@@ -143,16 +158,16 @@ def subject_folders(folder: Path) -> list[str]:
         return []
 
 
-def _is_derivative(folder: Path) -> bool:
-    """Tell whether a folder holds people's derivatives, by its description or else by its file names."""
-    if not subject_folders(folder):
+def _is_derivative(candidate: Derivatives) -> bool:
+    """Return whether a folder holds derivatives, by its description or else by its file names."""
+    root, description = candidate
+    if not subject_folders(root):
         return False
-    description = read_description(folder)
     if "DatasetType" in description:
         return bool(description["DatasetType"] == "derivative")
-    if pipelines(folder):
+    if pipelines(description):
         return True
-    return any("_space-" in name or "_desc-preproc" in name for name in _peek(folder))
+    return any("_space-" in name or "_desc-preproc" in name for name in _peek(root))
 
 
 def _peek(folder: Path) -> Iterator[str]:
@@ -162,15 +177,23 @@ def _peek(folder: Path) -> Iterator[str]:
             yield from (path.name for path in (folder / subject).glob(pattern))
 
 
-def _derivatives_below(folder: Path, maker: str) -> list[Path]:
+def _derivatives_below(folder: Path, maker: str) -> list[Derivatives]:
     """List a pipeline's derivatives in the usual places of a raw dataset; the usual name comes alone."""
     names: list[str] = load_table("queries.json")["pipelines"][maker]["folders"]
     usual = [folder / place / name for place in ("derivatives", "") for name in names]
     named = [path for path in usual if subject_folders(path)]
     if named:
-        return named[:1]
-    below = [path for parent in (folder / "derivatives", folder) for path in _folders(parent)]
-    return [path for path in below if known_pipeline(path) == maker and subject_folders(path)]
+        return [Derivatives(named[0], read_description(named[0]))]
+    below = [
+        Derivatives(path, read_description(path))
+        for parent in (folder / "derivatives", folder)
+        for path in _folders(parent)
+    ]
+    return [
+        candidate
+        for candidate in below
+        if known_pipeline(candidate.description) == maker and subject_folders(candidate.root)
+    ]
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -203,17 +226,17 @@ def _nothing_found(folder: Path, maker: str) -> str:
     return f"{folder}: {found}.\nGive the folder of fMRIPrep derivatives: the one that has the sub-* folders."
 
 
-def raw_dataset(derivatives: Path) -> Path | None:
-    """Tell of which raw dataset derivatives were made, by description or place; None if unknown."""
-    links = read_description(derivatives).get("DatasetLinks")
+def raw_dataset(root: Path, description: Mapping[str, Any]) -> Path | None:
+    """Return the raw dataset that derivatives were made of, by description or place; None if unknown."""
+    links = description.get("DatasetLinks")
     link = str(links.get("raw") or "") if isinstance(links, dict) else ""
     if link.startswith(("file://", "/")):
         return Path(link.removeprefix("file://"))
-    return derivatives.parent.parent if derivatives.parent.name == "derivatives" else None
+    return root.parent.parent if root.parent.name == "derivatives" else None
 
 
-def _generated_by(folder: Path) -> str:
-    entries = pipelines(folder)
+def _generated_by(description: Mapping[str, Any]) -> str:
+    entries = pipelines(description)
     if not entries:
         return " (no word in dataset_description.json on what made them)"
     return f" ({entries[0].get('Name', 'unnamed')} {entries[0].get('Version', '')})".replace(" )", ")")

@@ -1,7 +1,9 @@
 """Where the input of a run lies: its datasets, and how a file of theirs is called in what is written."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from bids_deeptaskgen.connectome.inputs import SessionInputs
 
@@ -26,6 +28,8 @@ class Located:
         (noise components), ``custom`` (the user's own regressors).
     session : SessionInputs or None
         What is to be done, where it was given file by file.
+    description : dict
+        ``dataset_description.json`` of the first dataset.
     """
 
     kind: str
@@ -33,6 +37,7 @@ class Located:
     link: str
     others: tuple[tuple[str, Path], ...] = ()
     session: SessionInputs | None = None
+    description: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def links(self) -> dict[str, Path]:

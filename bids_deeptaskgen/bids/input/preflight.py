@@ -1,15 +1,15 @@
 """Who has usable input: all people looked up by folders and file names alone, before anything is computed."""
 
 import os
-from collections.abc import Iterable, Set
+from collections.abc import Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from bids_deeptaskgen.bids.filenames import BidsName, Entities, parse_name, sort_entities
+from bids_deeptaskgen.bids.filenames import Entities, parse_name, sort_entities
 from bids_deeptaskgen.bids.input.derivatives import subject_folders
 from bids_deeptaskgen.bids.input.diagnostics import RERUN, advice, listed, why_not
-from bids_deeptaskgen.bids.input.query import Query, fits
+from bids_deeptaskgen.bids.input.query import Query, fits, misplaced, misplaced_words
 from bids_deeptaskgen.data import load_table
 
 # To look for near names is slow: that of so many people is shown, or thousands who are absent took hours.
@@ -88,22 +88,6 @@ def preflight(root: Path, query: Query) -> list[Preflight]:
             reason = absent(root, subject, present, nearest=n_absent <= N_NEAREST)
             rows.append(Preflight(subject, None, reason=reason))
     return rows
-
-
-def misplaced(name: BidsName, subject: str, session: str | None, query: Query) -> bool:
-    """Whether a file of the task says that it is of another person or session than its folder."""
-    return name.get("task") == query.task and (name.get("sub"), name.get("ses")) != (subject, session)
-
-
-def misplaced_words(file_names: Iterable[str], subject: str, session: str | None) -> str:
-    """Say which files lie in a folder of somebody else, and what to do."""
-    names = sorted(file_names)
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    place = f"sub-{subject}" + (f"/ses-{session}" if session else "")
-    return (
-        f"{shown}: named as another person's or session's than that of the folder, {place}; "
-        "move each file to its own folder, or mend its name"
-    )
 
 
 def absent(root: Path, subject: str, present: Set[str], *, nearest: bool = True) -> str:

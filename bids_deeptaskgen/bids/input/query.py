@@ -93,6 +93,22 @@ def fits(name: BidsName, query: Query) -> bool:
     )
 
 
+def misplaced(name: BidsName, subject: str, session: str | None, query: Query) -> bool:
+    """Whether a file of the task says that it is of another person or session than its folder."""
+    return name.get("task") == query.task and (name.get("sub"), name.get("ses")) != (subject, session)
+
+
+def misplaced_words(file_names: Iterable[str], subject: str, session: str | None) -> str:
+    """Say which files lie in a folder of somebody else, and what to do."""
+    names = sorted(file_names)
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    place = f"sub-{subject}" + (f"/ses-{session}" if session else "")
+    return (
+        f"{shown}: named as another person's or session's than that of the folder, {place}; "
+        "move each file to its own folder, or mend its name"
+    )
+
+
 def query_of(settings: ParticipantSettings) -> Query:
     """Which data the settings ask for."""
     return Query(

@@ -12,8 +12,7 @@ from bids_deeptaskgen.bids.filenames import BidsName, Entities, join_name
 from bids_deeptaskgen.bids.input.custom_confounds import find_custom
 from bids_deeptaskgen.bids.input.invalid_sidecars import Spoilt, refuse_spoilt, spoilt_sidecars
 from bids_deeptaskgen.bids.input.layout import File, list_files, person_layout, present
-from bids_deeptaskgen.bids.input.preflight import misplaced, misplaced_words
-from bids_deeptaskgen.bids.input.query import Query, fits
+from bids_deeptaskgen.bids.input.query import Query, fits, misplaced, misplaced_words
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError

@@ -13,6 +13,7 @@ from bids_deeptaskgen.bids.input.derivatives import (
     known_pipeline,
     locate_derivatives,
     must_be_folder,
+    read_description,
 )
 from bids_deeptaskgen.bids.input.input_dataset import Located
 from bids_deeptaskgen.bids.input.preflight import Preflight, preflight
@@ -134,16 +135,17 @@ def locate(
         archives.refuse_wrong_folder(bids_dir.absolute())
     maker = maker_of(desc)
     named = _by_name(derivatives)
-    root = locate_derivatives(named.pop(maker, bids_dir), maker)
+    root, description = locate_derivatives(named.pop(maker, bids_dir), maker)
     _refuse_unused({name: path for name, path in named.items() if name not in (FMRIPREP, "aroma")}, maker)
     if maker != FMRIPREP and FMRIPREP not in named:
         beside = find_derivatives(bids_dir.absolute(), FMRIPREP)
-        if len(beside) == 1 and beside[0] != root:
-            named[FMRIPREP] = beside[0]
+        if len(beside) == 1 and beside[0].root != root:
+            named[FMRIPREP] = beside[0].root
     for name, path in named.items():
         must_be_folder(path)
         logger.info("Input: what the derivatives lack is looked for in %s (%s)", path, name)
-    return Located(FMRIPREP, root, maker, tuple((name, path.absolute()) for name, path in named.items()))
+    others = tuple((name, path.absolute()) for name, path in named.items())
+    return Located(FMRIPREP, root, maker, others, description=description)
 
 
 def _locate_archive(kind: str, root: Path, derivatives: tuple[tuple[str, Path], ...]) -> Located:
@@ -151,7 +153,7 @@ def _locate_archive(kind: str, root: Path, derivatives: tuple[tuple[str, Path], 
     must_be_folder(root)
     archives.refuse_wrong_folder(root, kind)
     logger.info("Input: %s in %s", archives.ARCHIVES[kind].title, root)
-    return Located(kind, root, kind)
+    return Located(kind, root, kind, description=read_description(root))
 
 
 def _by_name(derivatives: tuple[tuple[str, Path], ...]) -> dict[str, Path]:
@@ -159,7 +161,7 @@ def _by_name(derivatives: tuple[tuple[str, Path], ...]) -> dict[str, Path]:
     known = load_table("queries.json")["pipelines"]
     named: dict[str, Path] = {}
     for given, path in derivatives:
-        name = given.lower() if given.lower() in known else known_pipeline(path) or given
+        name = given.lower() if given.lower() in known else known_pipeline(read_description(path)) or given
         if name in named:
             message = f"-d named two datasets of {name}: {named[name]} and {path}; name one."
             raise UserError(message)

@@ -69,7 +69,7 @@ def write_dataset_files(
         If that table is not there or is none of participants.
     """
     table = load_table("outputs.json")
-    facts = _facts(version, located.root, card, settings, versions)
+    facts = _facts(version, located.description, card, settings, versions)
     described = _description(version, located, card, settings, settings_hash)
     write_json(output_dir / "dataset_description.json", described)
     write_text(output_dir / "README", _template("dataset_readme.md").substitute(facts))
@@ -109,7 +109,7 @@ def _description(
         "Name": "Task-contrast maps predicted from resting-state fMRI",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": NAME, "Version": version}, *pipelines(located.root)],
+        "GeneratedBy": [{"Name": NAME, "Version": version}, *pipelines(located.description)],
         "DatasetLinks": {name: root.as_uri() for name, root in located.links.items()},
         "HowToAcknowledge": "See CITATION.md.",
         "DeepTaskGen": {
@@ -126,14 +126,14 @@ def _template(name: str) -> Template:
 
 def _facts(
     version: str,
-    derivatives: Path,
+    description: Mapping[str, Any],
     card: Card,
     settings: Mapping[str, Any],
     versions: Mapping[str, str],
 ) -> dict[str, str]:
     """Fill the templates' fields."""
     made_by = ", ".join(
-        f"{one.get('Name', '?')} {one.get('Version', '')}".strip() for one in pipelines(derivatives)
+        f"{one.get('Name', '?')} {one.get('Version', '')}".strip() for one in pipelines(description)
     )
     return {
         "version": version,

@@ -6,6 +6,7 @@ import pytest
 from bids_deeptaskgen.bids.input.derivatives import (
     locate_derivatives,
     pipelines,
+    read_description,
     subject_folders,
 )
 from bids_deeptaskgen.bids.input.sources import locate
@@ -36,7 +37,7 @@ def complaint(*args) -> str:
 def test_derivatives_that_are_given_are_taken_and_it_is_said(tmp_path, caplog):
     folder = derivatives_in(tmp_path / "fmriprep")
     with caplog.at_level(logging.INFO, "bids_deeptaskgen"):
-        assert locate_derivatives(folder) == folder
+        assert locate_derivatives(folder).root == folder
     assert f"{folder} (fMRIPrep 23.2.0)" in caplog.text
 
 
@@ -51,7 +52,7 @@ def test_derivatives_that_are_given_are_taken_and_it_is_said(tmp_path, caplog):
 )
 def test_each_way_of_saying_that_a_dataset_is_a_derivative_is_known(tmp_path, fields):
     folder = derivatives_in(tmp_path / "out", **fields)
-    assert locate_derivatives(folder) == folder
+    assert locate_derivatives(folder).root == folder
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]"])
@@ -60,24 +61,24 @@ def test_without_a_readable_description_the_file_names_tell_derivatives(tmp_path
     run(tmp_path, "01", session=session)
     if content is not None:
         touch(tmp_path / "dataset_description.json", content)
-    assert locate_derivatives(tmp_path) == tmp_path
+    assert locate_derivatives(tmp_path).root == tmp_path
 
 
 def test_in_a_raw_dataset_derivatives_fmriprep_is_taken_before_its_siblings(raw):
     folder = derivatives_in(raw / "derivatives" / "fmriprep")
     derivatives_in(raw / "derivatives" / "fmriprep-old")
-    assert locate_derivatives(raw) == folder
+    assert locate_derivatives(raw).root == folder
 
 
 def test_in_a_raw_dataset_the_only_derivatives_by_fmriprep_are_taken_whatever_their_folder_is_called(raw):
     folder = derivatives_in(raw / "derivatives" / "prep-2023")
     derivatives_in(raw / "derivatives" / "mriqc", DatasetType="derivative", GeneratedBy=[{"Name": "MRIQC"}])
-    assert locate_derivatives(raw) == folder
+    assert locate_derivatives(raw).root == folder
 
 
 def test_the_folder_above_the_derivatives_will_do(tmp_path):
     folder = derivatives_in(tmp_path / "prep")
-    assert locate_derivatives(tmp_path) == folder
+    assert locate_derivatives(tmp_path).root == folder
 
 
 def test_two_derivatives_that_fit_equally_are_both_named(raw):
@@ -154,7 +155,7 @@ def test_where_nobody_is_the_error_says_what_is_there_and_what_is_wanted(tmp_pat
 
 def test_an_odd_generated_by_is_no_reason_to_stop(tmp_path):
     folder = derivatives_in(tmp_path, DatasetType="derivative", GeneratedBy={"Name": "fMRIPrep"})
-    assert pipelines(folder) == [{"Name": "fMRIPrep"}]
+    assert pipelines(read_description(folder)) == [{"Name": "fMRIPrep"}]
     describe(folder, DatasetType="derivative", GeneratedBy=["fMRIPrep"])
-    assert pipelines(folder) == []
-    assert locate_derivatives(folder) == folder
+    assert pipelines(read_description(folder)) == []
+    assert locate_derivatives(folder).root == folder

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
+from bids_deeptaskgen.bids.input.derivatives import read_description
 from bids_deeptaskgen.bids.input.input_dataset import Located
 from bids_deeptaskgen.bids.output.dataset_files import (
     dataset_settings_hash,
@@ -36,7 +37,8 @@ def write(out, derivatives, **changes):
         "settings_hash": "cd" * 32,
         "versions": {"torch": "2.13.0", "numpy": "2.4.0"},
     }
-    located = Located("fmriprep", derivatives.absolute(), "fmriprep")
+    root = derivatives.absolute()
+    located = Located("fmriprep", root, "fmriprep", description=read_description(root))
     write_dataset_files(out, located=located, **(values | changes))
 
 
