@@ -10,9 +10,9 @@ from bids_deeptaskgen.training.devices import make_fabric
 from bids_deeptaskgen.training.fit import FitSettings, fit
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 
-# A quarter of it, the network's coarsest map, has as many voxels along each axis as a kernel. If it had fewer,
-# oneDNN would leave parts of a bfloat16 kernel's gradient unwritten on processors with AVX-512. Real boxes are
-# larger.
+# The network's coarsest map, a quarter of it, has as many voxels along each axis as a kernel. If it had fewer,
+# oneDNN would leave parts of a bfloat16 kernel's gradient unwritten on processors with AVX-512.
+# Real boxes are larger.
 BOX = (12, 13, 14)
 NETWORK = Architecture(in_channels=3, out_channels=2, fdim=2)
 _DRAWN = np.random.default_rng(0).random((2, *BOX))
