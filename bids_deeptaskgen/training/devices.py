@@ -12,6 +12,8 @@ from bids_deeptaskgen.nn.inference import resolve_device
 from bids_deeptaskgen.nn.unet import UNet
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 
+# Of the convolutions of a block, along each axis.
+KERNEL_SIZE = 3
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
@@ -81,6 +83,37 @@ def make_fabric(device: str, *, n_devices: int = 1, n_nodes: int = 1, precision:
     )
     fabric.launch()
     return fabric
+
+
+def check_precision(module: MaskedUNet, device: torch.device, precision: str) -> None:
+    """Check that gradients in bfloat16 are whole on this device.
+
+    On processors with AVX-512, oneDNN leaves parts of the gradient of a bfloat16 kernel unwritten where the
+    map that it is applied to has fewer voxels along an axis than the kernel.
+
+    Parameters
+    ----------
+    module : MaskedUNet
+    device : torch.device
+    precision : {"fp32", "bf16"}
+
+    Raises
+    ------
+    UserError
+        If the coarsest map of the network is smaller than a kernel, in bfloat16 on a CPU.
+    """
+    if device.type != "cpu" or precision != "bf16":
+        return
+    max_level = module.network.config.max_level
+    coarsest = [size // 2 ** (max_level + 1) for size in module.box]
+    if min(coarsest) < KERNEL_SIZE:
+        shape = "x".join(map(str, coarsest))
+        message = (
+            f"max_level {max_level} makes the coarsest map {shape} voxels, smaller than a kernel of "
+            f"{KERNEL_SIZE}: its gradients in bf16 are wrong on some CPUs.\n"
+            "Choose precision fp32, a lower max_level, or a GPU."
+        )
+        raise UserError(message)
 
 
 def free_gpu_bytes(device: torch.device) -> float:

@@ -22,6 +22,7 @@ from bids_deeptaskgen.training.devices import (
     Fabric,
     bytes_of_step,
     check_devices,
+    check_precision,
     free_gpu_bytes,
     is_lost_process,
     is_out_of_memory,
@@ -109,6 +110,7 @@ def train(settings: TrainingSettings, out: Path, data: TrainingData, start: Star
         start.base.output_mask,
         input_mask=start.base.card.input_mask,
     )
+    check_precision(module, fabric.device, settings.precision)
     fitted = _fit(settings, folder, data, start, fabric, module)
     if not fabric.is_global_zero:
         return 0

@@ -11,6 +11,7 @@ from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.nn.unet import FAMILY, UNet, fast_layout, new_network
 from bids_deeptaskgen.training.devices import (
     bytes_of_step,
+    check_precision,
     is_out_of_memory,
     largest_batch,
     make_fabric,
@@ -132,3 +133,17 @@ def test_float32_is_not_rounded_to_tf32(precision):
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(UserError, match="cuda"):
         make_fabric("cuda")
+
+
+@pytest.mark.parametrize(("max_level", "coarsest"), [(1, None), (2, "2x2x2")])
+def test_bf16_on_a_cpu_needs_a_coarsest_map_as_large_as_a_kernel(max_level, coarsest):
+    drawn = np.random.default_rng(0).random(BOX)
+    architecture = Architecture(in_channels=2, out_channels=1, fdim=1, max_level=max_level)
+    module = MaskedUNet(new_network(architecture, 0), drawn < 0.5, drawn < 0.3)
+    for device, precision in (("cpu", "fp32"), ("cuda", "bf16")):
+        check_precision(module, torch.device(device), precision)
+    if coarsest is None:
+        check_precision(module, torch.device("cpu"), "bf16")
+        return
+    with pytest.raises(UserError, match=f"max_level {max_level}.*{coarsest} voxels"):
+        check_precision(module, torch.device("cpu"), "bf16")
