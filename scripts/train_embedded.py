@@ -18,8 +18,7 @@ from bids_deeptaskgen.bids.input.sessions import collect_sessions
 from bids_deeptaskgen.bids.measured_maps import measured_folder
 from bids_deeptaskgen.cli import log_setup as logs
 from bids_deeptaskgen.commands import participant, simulate, train
-from bids_deeptaskgen.connectome.censoring import Cleaning
-from bids_deeptaskgen.connectome.prepare_run import Demands
+from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace
 from bids_deeptaskgen.connectome.session import connect_person
 from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_bundle

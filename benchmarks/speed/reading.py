@@ -18,9 +18,8 @@ from benchmarks.speed.datasets import N_VOLUMES, one_person
 from benchmarks.speed.timing import Comparison, Timing, in_new_process, side_by_side
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import SessionFault, collect_sessions
-from bids_deeptaskgen.connectome.censoring import Cleaning
+from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
 from bids_deeptaskgen.connectome.inputs import SessionInputs
-from bids_deeptaskgen.connectome.prepare_run import Demands
 from bids_deeptaskgen.connectome.session import connect_person
 from bids_deeptaskgen.grid import CROP, OUTPUT_GRID
 from bids_deeptaskgen.io.nifti_reader import open_series

@@ -1,44 +1,14 @@
 """Which volumes of a run are kept: dummies, how the head moved, what others have marked."""
 
-from dataclasses import dataclass
-from functools import partial
-
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.connectome.cleaning import Cleaning
 from bids_deeptaskgen.connectome.confounds import Confounds, numbers
 from bids_deeptaskgen.errors import InputError
-from bids_deeptaskgen.nuisance_presets import FMRIPREP_PRESET, MOTION
-from bids_deeptaskgen.settings.fill import default_of
-from bids_deeptaskgen.settings.prediction import PredictionSettings
+from bids_deeptaskgen.nuisance_presets import MOTION
 
 Matrix = NDArray[np.float64]
-_default = partial(default_of, PredictionSettings)
-
-
-@dataclass(frozen=True)
-class Cleaning:
-    """How a run is cleaned; the defaults are those of the options with these names.
-
-    Attributes
-    ----------
-    nuisance_regressors : str
-        A key of ``nuisance_presets.PRESETS``.
-    high_pass : float or None
-        Cut-off in Hz of a cosine basis made here, 0 for none; None lets the preset decide.
-    fd_threshold : float
-        Volumes that moved more than this (mm) are left out; 0 keeps them.
-    dummy_scans : int or None
-        Leading volumes to leave out; None takes those that fMRIPrep marked as not in steady state.
-    smoothing : float
-        Full width at half maximum (mm) of the kernel that volumes are smoothed with; 0 leaves them.
-    """
-
-    nuisance_regressors: str = FMRIPREP_PRESET
-    high_pass: float | None = _default("high_pass")
-    fd_threshold: float = _default("fd_threshold")
-    dummy_scans: int | None = _default("dummy_scans")
-    smoothing: float = _default("smoothing")
 
 
 def framewise_displacement(motion: Matrix, radius_mm: float = 50.0) -> Matrix:

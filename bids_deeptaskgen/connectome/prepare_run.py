@@ -3,51 +3,26 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.connectome.brain_mask import mask_sampler
-from bids_deeptaskgen.connectome.censoring import Cleaning, fd_of, sample_mask
+from bids_deeptaskgen.connectome.censoring import fd_of, sample_mask
+from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
 from bids_deeptaskgen.connectome.confounds import read_confounds
 from bids_deeptaskgen.connectome.inputs import RunInputs
 from bids_deeptaskgen.connectome.regressors import Regressors, choose_regressors, make_basis
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Sampler
 from bids_deeptaskgen.io.nifti_reader import NiftiSeries, check_orientation, open_series
-from bids_deeptaskgen.settings.fill import default_of
-from bids_deeptaskgen.settings.prediction import PredictionSettings
 
 logger = logging.getLogger(__name__)
-_default = partial(default_of, PredictionSettings)
 
 # No scanner is faster or slower; a unit that was mistaken is a thousand times off.
 T_R_RANGE_S = (0.05, 40.0)
 # A correlation over fewer volumes than this says nothing.
 MIN_WINDOW_VOLUMES = 10
-
-
-@dataclass(frozen=True)
-class Demands:
-    """What a session must offer to be used; the defaults are those of the options with these names.
-
-    Attributes
-    ----------
-    min_minutes : float
-        Kept minutes, over all runs.
-    min_dof : int
-        Residual degrees of freedom, over all runs.
-    n_windows : int or None
-        Windows of each run; None takes the number that comes nearest to ``window_minutes``.
-    window_minutes : float or None
-        Length on which the model was trained.
-    """
-
-    min_minutes: float = _default("min_minutes")
-    min_dof: int = _default("min_dof")
-    n_windows: int | None = _default("n_windows")
-    window_minutes: float | None = None
 
 
 @dataclass(frozen=True)

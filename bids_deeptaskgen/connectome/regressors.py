@@ -8,7 +8,7 @@ import pandas as pd
 import scipy.linalg
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.connectome.censoring import Cleaning
+from bids_deeptaskgen.connectome.cleaning import Cleaning
 from bids_deeptaskgen.connectome.confounds import CUSTOM, Confounds, numbers
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.nuisance_presets import PRESETS, Preset

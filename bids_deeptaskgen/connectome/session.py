@@ -14,9 +14,9 @@ from bids_deeptaskgen.connectome.accumulator import (
     pool_runs,
     product_sizes,
 )
-from bids_deeptaskgen.connectome.censoring import Cleaning
+from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
-from bids_deeptaskgen.connectome.prepare_run import Demands, RunPlan, check_demands, plan_run
+from bids_deeptaskgen.connectome.prepare_run import RunPlan, check_demands, plan_run
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace
 from bids_deeptaskgen.connectome.smoothing import make_smoother
 from bids_deeptaskgen.errors import InputError

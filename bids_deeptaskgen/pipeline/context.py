@@ -8,8 +8,7 @@ from typing import Any
 from bids_deeptaskgen.bids.input.input_dataset import Located
 from bids_deeptaskgen.bids.input.query import Query, query_of
 from bids_deeptaskgen.bids.output.completion import Maps
-from bids_deeptaskgen.connectome.censoring import Cleaning
-from bids_deeptaskgen.connectome.prepare_run import Demands
+from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
 from bids_deeptaskgen.models.bundle import Bundle, open_bundle
 from bids_deeptaskgen.models.contrasts import Contrast, choose_contrasts
 from bids_deeptaskgen.models.store import find_model

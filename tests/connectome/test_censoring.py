@@ -5,12 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bids_deeptaskgen.connectome.censoring import (
-    Cleaning,
-    fd_of,
-    framewise_displacement,
-    sample_mask,
-)
+from bids_deeptaskgen.connectome.censoring import fd_of, framewise_displacement, sample_mask
+from bids_deeptaskgen.connectome.cleaning import Cleaning
 from bids_deeptaskgen.connectome.confounds import Confounds
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.nuisance_presets import MOTION

@@ -13,7 +13,8 @@ import pytest
 from nilearn.interfaces.fmriprep import load_confounds
 from nilearn.signal import clean
 
-from bids_deeptaskgen.connectome.censoring import Cleaning, sample_mask
+from bids_deeptaskgen.connectome.censoring import sample_mask
+from bids_deeptaskgen.connectome.cleaning import Cleaning
 from bids_deeptaskgen.connectome.confounds import read_confounds
 from bids_deeptaskgen.connectome.inputs import RunInputs
 from bids_deeptaskgen.connectome.regressors import choose_regressors, make_basis

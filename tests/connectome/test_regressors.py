@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from nilearn.glm.first_level import make_first_level_design_matrix
 from nilearn.signal import clean
 
-from bids_deeptaskgen.connectome.censoring import Cleaning, sample_mask
+from bids_deeptaskgen.connectome.censoring import sample_mask
+from bids_deeptaskgen.connectome.cleaning import Cleaning
 from bids_deeptaskgen.connectome.confounds import Confounds
 from bids_deeptaskgen.connectome.regressors import choose_regressors, cosine_basis, make_basis
 from bids_deeptaskgen.errors import InputError

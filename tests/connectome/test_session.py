@@ -11,9 +11,9 @@ import pytest
 from bids_deeptaskgen.connectome import session as person
 from bids_deeptaskgen.connectome.accumulator import correlate_windows
 from bids_deeptaskgen.connectome.brain_mask import nonzero_voxels
-from bids_deeptaskgen.connectome.censoring import Cleaning
+from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
-from bids_deeptaskgen.connectome.prepare_run import Demands, plan_run
+from bids_deeptaskgen.connectome.prepare_run import plan_run
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace, roi_projection
 from bids_deeptaskgen.connectome.session import connect_person
 from bids_deeptaskgen.errors import InputError

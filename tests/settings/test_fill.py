@@ -10,8 +10,7 @@ from hypothesis import given
 
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.cli.parser import Parser, from_namespace
-from bids_deeptaskgen.connectome.censoring import Cleaning
-from bids_deeptaskgen.connectome.prepare_run import Demands
+from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.nuisance_presets import FMRIPREP_PRESET
 from bids_deeptaskgen.settings.fill import default_of, fill

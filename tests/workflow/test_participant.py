@@ -17,8 +17,7 @@ from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import collect_sessions
 from bids_deeptaskgen.bids.output.paths import output_layout
 from bids_deeptaskgen.commands import participant
-from bids_deeptaskgen.connectome.censoring import Cleaning
-from bids_deeptaskgen.connectome.prepare_run import Demands
+from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace
 from bids_deeptaskgen.connectome.session import connect_person
 from bids_deeptaskgen.errors import UserError

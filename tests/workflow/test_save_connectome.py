@@ -16,8 +16,7 @@ from bids_deeptaskgen.bids.output.connectome_files import (
 )
 from bids_deeptaskgen.bids.output.paths import output_layout, sidecar_path
 from bids_deeptaskgen.commands import participant, predict
-from bids_deeptaskgen.connectome.censoring import Cleaning
-from bids_deeptaskgen.connectome.prepare_run import Demands
+from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace
 from bids_deeptaskgen.connectome.session import connect_person
 from bids_deeptaskgen.errors import InputError
