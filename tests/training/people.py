@@ -10,7 +10,7 @@ from bids_deeptaskgen.training.devices import make_fabric
 from bids_deeptaskgen.training.fit import FitSettings, fit
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 
-# The network's coarsest map, a quarter of it, has as many voxels along each axis as a kernel. If it had fewer,
+# The network's coarsest map, a quarter of it, has as many voxels along each axis as a kernel. With fewer,
 # oneDNN would leave parts of a bfloat16 kernel's gradient unwritten on processors with AVX-512.
 # Real boxes are larger.
 BOX = (12, 13, 14)
