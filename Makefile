@@ -39,7 +39,7 @@ lint: $(VENV)/test.stamp ## check style, spelling, types and layers
 	$(BIN)/lint-imports
 
 faults: $(VENV)/test.stamp ## kill, stop, crowd and starve whole runs in every way we know of (minutes)
-	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/faults tests/workflow
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests
 
 benchmark: $(VENV)/test.stamp ## time everything beside the plain way; writes docs/performance.md (half an hour)
 	$(BIN)/python -m benchmarks.speed $(BENCHMARKS)/speed
