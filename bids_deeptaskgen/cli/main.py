@@ -9,6 +9,7 @@ import shlex
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -23,6 +24,11 @@ from bids_deeptaskgen.settings.base import Settings
 FAILED, USAGE, INTERNAL, INTERRUPTED, TERMINATED = 1, 2, 70, 130, 143
 
 _ONCE_MORE_S = 0.01
+_N_WAKE_UPS = 50
+_NO_SIGNAL = 0
+
+# How long worker processes may take to end after SIGTERM, before they are killed.
+_PATIENCE_S = 5.0
 
 # New objects after which Python looks for garbage. Its 700 would have it look hundreds of times while
 # libraries are imported, which make half a million objects and no garbage: a sixth of the time that it takes.
@@ -183,14 +189,66 @@ def _sigterm_raises() -> Iterator[None]:
     before, hook = signal.signal(signal.SIGTERM, stop), sys.unraisablehook
     sys.unraisablehook = swallowed
     try:
-        yield
+        with _main_thread_woken():
+            yield
     finally:
         sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
+@contextmanager
+def _main_thread_woken() -> Iterator[None]:
+    """Have every signal interrupt the main thread, also one that arrives just before it begins to wait.
+
+    Python notes the signal, and runs its handler when the main thread next runs Python code. A main thread on
+    its way into a lock (waiting for a worker, say) never does. Another thread hears of each signal through
+    `signal.set_wakeup_fd` and interrupts the lock with SIGURG, which does nothing else.
+    """
+    main_thread = threading.get_ident()
+    done = threading.Event()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    def wake() -> None:
+        while (number := os.read(reader, 1)[0]) != _NO_SIGNAL:
+            if number != signal.SIGURG:
+                for _ in range(_N_WAKE_UPS):
+                    if done.wait(_ONCE_MORE_S):
+                        return
+                    signal.pthread_kill(main_thread, signal.SIGURG)
+
+    before = signal.signal(signal.SIGURG, lambda _signal, _frame: None)
+    descriptor = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    thread = threading.Thread(target=wake, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(descriptor)
+        done.set()
+        os.write(writer, bytes([_NO_SIGNAL]))
+        thread.join()
+        signal.signal(signal.SIGURG, before)
+        os.close(reader)
+        os.close(writer)
+
+
 def _end_children() -> None:
-    """End worker processes: whoever waits for them on the way out would wait until they are done."""
+    """End worker processes: whoever waits for them on the way out would wait until they are done.
+
+    A new process loses the signals that come while Python sets it up, so the signal is sent until the process
+    has ended.
+    """
     multiprocessing = sys.modules.get("multiprocessing")  # never imported, if there are no workers
-    for child in multiprocessing.active_children() if multiprocessing else ():
-        child.terminate()
+    if not multiprocessing:
+        return
+    deadline = time.monotonic() + _PATIENCE_S
+    while children := multiprocessing.active_children():
+        for child in children:
+            if time.monotonic() < deadline:
+                child.terminate()
+            else:
+                child.kill()
+        if time.monotonic() > deadline:
+            return
+        time.sleep(_ONCE_MORE_S)

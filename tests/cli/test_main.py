@@ -131,9 +131,17 @@ def test_a_forked_worker_dies_of_sigterm_without_tidying_what_is_its_parents():
 
 
 COMMAND = """
-import os, sys, time, types
+import os, signal, sys, time, types
 from pathlib import Path
 from concurrent.futures import ProcessPoolExecutor
+
+def ignore_signals():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+def lose_signals():
+    ignore_signals()
+    time.sleep(0.5)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 def run(settings):
     partial = Path(settings.output_dir, "partial")
@@ -162,6 +170,10 @@ WITH_WORKERS = """
             print('ready', flush=True)
             future.result()
 """
+# A process that loses the signals of its first half second, as one does while Python sets it up.
+WITH_A_NEW_WORKER = WITH_WORKERS.replace("(1)", "(1, initializer=lose_signals)")
+# Nothing but SIGKILL ends it.
+WITH_A_DEAF_WORKER = WITH_WORKERS.replace("(1)", "(1, initializer=ignore_signals)")
 
 
 def start(tmp_path, work):
@@ -182,7 +194,7 @@ def start(tmp_path, work):
     return process
 
 
-@pytest.mark.parametrize("work", [ALONE, WITH_WORKERS])
+@pytest.mark.parametrize("work", [ALONE, WITH_WORKERS, WITH_A_NEW_WORKER, WITH_A_DEAF_WORKER])
 def test_sigterm_ends_it_at_once_with_143_and_nothing_half_written(tmp_path, work):
     process = start(tmp_path, work)
     process.terminate()
