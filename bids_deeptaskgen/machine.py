@@ -99,7 +99,7 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 
 @contextmanager
-def told_seconds(part: str) -> Iterator[None]:
+def log_duration(part: str) -> Iterator[None]:
     """Tell the log, where ``-v`` asks for details, how long a block took; nothing if it raises.
 
     Parameters
@@ -112,12 +112,12 @@ def told_seconds(part: str) -> Iterator[None]:
     logger.debug("%s: %.2f s", part, time.perf_counter() - began)
 
 
-def told_each(part: str, items: Iterable[Item]) -> Iterator[Item]:
-    """Go through items, and tell how long each of them was waited for; see `told_seconds`."""
+def log_each_duration(part: str, items: Iterable[Item]) -> Iterator[Item]:
+    """Go through items, and tell how long each of them was waited for; see `log_duration`."""
     iterator = iter(items)
     while True:
         try:
-            with told_seconds(part):
+            with log_duration(part):
                 item = next(iterator)
         except StopIteration:
             return

@@ -18,9 +18,9 @@ from bids_deeptaskgen.bids.input.sessions import collect_sessions
 from bids_deeptaskgen.bids.measured_maps import measured_folder
 from bids_deeptaskgen.cli import log_setup as logs
 from bids_deeptaskgen.commands import participant, simulate, train
-from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
+from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace
-from bids_deeptaskgen.connectome.session import connect_person
+from bids_deeptaskgen.connectome.session import compute_session_connectomes
 from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_bundle
 from bids_deeptaskgen.models.bundle_writer import save_bundle
 from bids_deeptaskgen.settings.participant import ParticipantSettings
@@ -47,8 +47,8 @@ def mean_roi_connectome(base, dataset):
     triangles = []
     for folder in sorted(dataset.glob("sub-*"))[:N_TYPICAL]:
         (session,) = collect_sessions(dataset, folder.name.removeprefix("sub-"), Query())
-        person = connect_person(session, space, Cleaning(), Demands())
-        triangles.append(person.roi_connectome[np.triu_indices_from(person.roi_connectome, k=1)])
+        participant = compute_session_connectomes(session, space, Cleaning(), DataRequirements())
+        triangles.append(participant.roi_connectome[np.triu_indices_from(participant.roi_connectome, k=1)])
     return tuple(float(f"{value:.4f}") for value in np.mean(triangles, axis=0))
 
 
@@ -67,19 +67,19 @@ def main():
     work.mkdir(parents=True, exist_ok=True)
     # What the connectomes are made with: ROI maps, masks, and weights that nobody uses.
     base = load_bundle(random_bundle(work / "base", FDIM))
-    people, maps = work / "fmriprep", work / "maps"
+    participants, maps = work / "fmriprep", work / "maps"
     prepared = work / "prepared"
     if not prepared.exists():
         simulate.run(
             SimulateSettings(
-                out=people, n_participants=options.n_people, n_volumes=N_VOLUMES, t_r=T_R,
+                out=participants, n_participants=options.n_participants, n_volumes=N_VOLUMES, t_r=T_R,
                 n_dummies=N_DUMMIES, dtype="int16", seed=SEED,
             )
         )  # fmt: skip
         # One contrast, since nobody looks at the maps of random weights.
         code = participant.run(
             ParticipantSettings(
-                bids_dir=people,
+                bids_dir=participants,
                 output_dir=maps,
                 model=str(base.folder),
                 save_connectome=True,
@@ -95,7 +95,7 @@ def main():
                 out=work / "embedded",
                 model=str(base.folder),
                 connectomes=maps,
-                statmaps=measured_folder(people),
+                statmaps=measured_folder(participants),
                 validation_share=VALIDATION_SHARE,
                 test_share=0.0,
                 fdim=FDIM,
@@ -117,7 +117,7 @@ def main():
         licence=base.card.licence,
         for_science=False,
         notice=NOTICE,
-        mean_roi_connectome=mean_roi_connectome(base, people),
+        mean_roi_connectome=mean_roi_connectome(base, participants),
     )
     # Without the mean maps, which are many times as large as all the rest.
     rois, brain, output = (trained.folder / name for name in (ROIS, BRAIN_MASK, OUTPUT_MASK))

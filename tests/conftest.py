@@ -34,7 +34,7 @@ def simulated(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def people(tmp_path_factory):
+def participants(tmp_path_factory):
     """Four people with so few volumes that a run takes seconds; see `tests.processes.SMALL`."""
     folder = tmp_path_factory.mktemp("people") / "fmriprep"
     return small_dataset(folder, n_participants=4, n_volumes=30)

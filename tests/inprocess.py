@@ -53,7 +53,7 @@ def call(*words):
     return Ended(code, out.getvalue(), err.getvalue())
 
 
-def copy_person(source, subject, target, label):
+def copy_participant(source, subject, target, label):
     """Copy a person's functional files from one dataset to another under another label; give the folder."""
     func = target / f"sub-{label}" / "func"
     func.mkdir(parents=True)

@@ -6,9 +6,7 @@ import shutil
 import nibabel as nib
 import numpy as np
 import pytest
-
-from tests.inprocess import BOLD, call, copy_person, maps_of, only, outcomes
-from tests.people_at_fault import (
+from tests.failing_participants import (
     FAULTS,
     N_MISSING,
     change_image,
@@ -20,6 +18,8 @@ from tests.people_at_fault import (
     n_volumes_of,
     was_cut_off,
 )
+
+from tests.inprocess import BOLD, call, copy_participant, maps_of, only, outcomes
 from tests.processes import SMALL, leftovers
 
 COHORT = (*SMALL, "--nprocs", "1")
@@ -30,19 +30,19 @@ def label_of(fault):
 
 
 @pytest.fixture(scope="module")
-def cohort(people, model, tmp_path_factory):
+def cohort(participants, model, tmp_path_factory):
     """One run over a good person, one with each fault, one with odd voxels, and another good one."""
     folder = tmp_path_factory.mktemp("cohort")
     data, output = folder / "fmriprep", folder / "maps"
     for fault in FAULTS:
-        func = copy_person(people, "01", data, label_of(fault))
+        func = copy_participant(participants, "01", data, label_of(fault))
         if fault in (has_no_folder, is_empty):
             shutil.rmtree(func)
             func.mkdir()
         fault(func)
     for label in ("0first", "zlast"):
-        copy_person(people, "01", data, label)
-    change_image(only(copy_person(people, "01", data, "zodd"), BOLD), with_odd_voxels)
+        copy_participant(participants, "01", data, label)
+    change_image(only(copy_participant(participants, "01", data, "zodd"), BOLD), with_odd_voxels)
     return data, output, call(data, output, "participant", "--model", model, *COHORT)
 
 

@@ -6,9 +6,9 @@ import shutil
 
 import numpy as np
 import pytest
+from tests.failing_participants import change_image, n_volumes_of
 
 from tests.inprocess import call
-from tests.people_at_fault import change_image, n_volumes_of
 from tests.processes import SMALL, leftovers
 
 
@@ -45,9 +45,9 @@ def raw(tmp_path):
 
 
 @pytest.fixture
-def places(people, model, tmp_path):
+def places(participants, model, tmp_path):
     """Where things are; a test replaces one of them by something that cannot be used."""
-    return {"data": people, "output": tmp_path / "maps", "model": model, "folder": tmp_path}
+    return {"data": participants, "output": tmp_path / "maps", "model": model, "folder": tmp_path}
 
 
 def test_a_dataset_that_is_not_there(places, tmp_path):
@@ -87,19 +87,19 @@ def test_an_output_folder_that_is_a_file_or_below_one(places, tmp_path):
     refused(2, f"--work-dir is {file}", "is a file", options=["-w", file], **places)
 
 
-def test_an_output_folder_that_is_the_input(places, people, raw, tmp_path):
-    words = (f"OUTPUT_DIR and BIDS_DIR are both {people}", "choose another folder")
-    refused(2, *words, **places | {"output": people, "folder": people})
+def test_an_output_folder_that_is_the_input(places, participants, raw, tmp_path):
+    words = (f"OUTPUT_DIR and BIDS_DIR are both {participants}", "choose another folder")
+    refused(2, *words, **places | {"output": participants, "folder": participants})
     # Whatever name it goes by: the description of fMRIPrep's dataset would be lost.
     link = tmp_path / "link"
-    link.symlink_to(people)
+    link.symlink_to(participants)
     words = (f"OUTPUT_DIR is {link}", "holds another dataset", "Choose a new folder")
-    refused(2, *words, **places | {"output": link, "folder": people})
+    refused(2, *words, **places | {"output": link, "folder": participants})
     refused(
         2,
         "holds another dataset",
-        options=["-d", f"fmriprep={people}"],
-        **places | {"data": raw, "output": people, "folder": people},
+        options=["-d", f"fmriprep={participants}"],
+        **places | {"data": raw, "output": participants, "folder": participants},
     )
 
 

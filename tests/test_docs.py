@@ -10,7 +10,7 @@ import pytest
 from bids_deeptaskgen.nuisance_presets import PRESETS
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.settings.models import ModelsNewSettings
-from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +51,7 @@ def test_every_preset_is_explained():
 @pytest.mark.parametrize("name", ["README.md", "docs/inputs.md", "docs/evaluation.md"])
 def test_every_option_that_is_mentioned_exists(name):
     kinds = (ParticipantSettings, EvaluateSettings, ModelsNewSettings)
-    known = {flag for kind in kinds for one in declared(kind) for flag in (one.flag, *one.option.flags)}
+    known = {flag for kind in kinds for one in option_specs(kind) for flag in (one.flag, *one.option.flags)}
     others = {
         # Of other programs, of docker, of the workbench's verbs, or of the command line itself.
         "--output-spaces", "--use-aroma", "--level", "--file-format", "--rm", "--read-only", "--network",

@@ -11,7 +11,7 @@ from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from tests.bids.trees import MASK as MASK_NAME
 from tests.bids.trees import describe
-from tests.inprocess import MASK, call, copy_person, maps_of, only
+from tests.inprocess import MASK, call, copy_participant, maps_of, only
 from tests.processes import SMALL
 
 # The middle of the sphere, in mm of MNI152: left of the midline.
@@ -88,12 +88,12 @@ def images_of(output, label):
 
 
 @pytest.fixture(scope="module")
-def small(people, model, tmp_path_factory):
+def small(participants, model, tmp_path_factory):
     """Maps of one brain on a grid of 8 mm: as it is, in another order, and injured."""
     folder = tmp_path_factory.mktemp("small")
     data, output = folder / "fmriprep", folder / "maps"
     for label in ("ras", "las", "injured"):
-        copy_person(people, "01", data, label)
+        copy_participant(participants, "01", data, label)
     give(data / "sub-las" / "func", "LAS")
     injure(data / "sub-injured" / "func", LESION_MM)
     assert call(data, output, "participant", "--model", model, *SMALL, "--nprocs", "1").code == 0
@@ -114,7 +114,7 @@ def full(model, tmp_path_factory):
     first = data / "sub-ras" / "func"
     write_full_size(first, "ras")
     for label in ("las", "pir", "mirrored", "injured"):
-        copy_person(data, "ras", data, label)
+        copy_participant(data, "ras", data, label)
     give(data / "sub-las" / "func", "LAS")
     give(data / "sub-pir" / "func", "PIR")
     mirror_content(data / "sub-mirrored" / "func")

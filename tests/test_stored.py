@@ -7,13 +7,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.inprocess import BOLD, call, copy_person, maps_of, only
+from tests.inprocess import BOLD, call, copy_participant, maps_of, only
 from tests.processes import SMALL
 
 
-def stored(people, folder, write):
+def stored(participants, folder, write):
     """A dataset of one person, whose series was written by a function of image and path."""
-    func = copy_person(people, "01", folder, "01")
+    func = copy_participant(participants, "01", folder, "01")
     path = only(func, BOLD)
     image = nib.load(path)
     data = np.asarray(image.dataobj, np.float32)
@@ -73,24 +73,24 @@ def run(dataset, output, model):
 
 
 @pytest.fixture(scope="module")
-def usual(people, model, tmp_path_factory):
+def usual(participants, model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("usual")
-    return run(stored(people, folder / "fmriprep", as_float), folder / "out", model)
+    return run(stored(participants, folder / "fmriprep", as_float), folder / "out", model)
 
 
 @pytest.mark.parametrize("write", WAYS, ids=lambda write: write.__name__)
-def test_the_way_of_storing_does_not_matter(people, model, tmp_path, usual, write):
-    assert run(stored(people, tmp_path / "fmriprep", write), tmp_path / "out", model) == usual
+def test_the_way_of_storing_does_not_matter(participants, model, tmp_path, usual, write):
+    assert run(stored(participants, tmp_path / "fmriprep", write), tmp_path / "out", model) == usual
 
 
 @pytest.mark.parametrize("name", ["with spaces in it", "Prüfung_Ångström", "脳 [1] #2 $HOME 'q'"])
-def test_the_path_does_not_matter(people, model, tmp_path, usual, name):
-    dataset = stored(people, tmp_path / name / "fmriprep", as_float)
+def test_the_path_does_not_matter(participants, model, tmp_path, usual, name):
+    dataset = stored(participants, tmp_path / name / "fmriprep", as_float)
     assert run(dataset, tmp_path / name / "maps out", model) == usual
 
 
-def test_links_are_followed(people, model, tmp_path, usual):
-    real = stored(people, tmp_path / "store" / "fmriprep", as_float)
+def test_links_are_followed(participants, model, tmp_path, usual):
+    real = stored(participants, tmp_path / "store" / "fmriprep", as_float)
     (tmp_path / "view" / "sub-01" / "func").mkdir(parents=True)
     for path in (real / "sub-01" / "func").iterdir():
         (tmp_path / "view" / "sub-01" / "func" / path.name).symlink_to(path)
@@ -100,8 +100,8 @@ def test_links_are_followed(people, model, tmp_path, usual):
     assert run(tmp_path / "whole" / "fmriprep", tmp_path / "two", model) == usual
 
 
-def test_nothing_is_written_where_the_data_are(people, model, tmp_path, usual):
-    dataset = stored(people, tmp_path / "fmriprep", as_float)
+def test_nothing_is_written_where_the_data_are(participants, model, tmp_path, usual):
+    dataset = stored(participants, tmp_path / "fmriprep", as_float)
 
     def state():
         return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in dataset.rglob("*")}

@@ -49,7 +49,7 @@ def test_every_module_outside_training_is_imported():
         assert name in names
 
 
-def test_a_model_is_made_and_predicts(people, tmp_path):
+def test_a_model_is_made_and_predicts(participants, tmp_path):
     make = (
         "from pathlib import Path\n"
         "from bids_deeptaskgen.simulation.random_model import random_bundle\n"
@@ -57,7 +57,15 @@ def test_a_model_is_made_and_predicts(people, tmp_path):
     )
     done = run(make, tmp_path / "model")
     assert done.returncode == 0, done.stderr
-    words = [people, tmp_path / "out", "participant", "--model", tmp_path / "model", "--contrasts", "wm2bk"]
+    words = [
+        participants,
+        tmp_path / "out",
+        "participant",
+        "--model",
+        tmp_path / "model",
+        "--contrasts",
+        "wm2bk",
+    ]
     words += ["--participant-label", "01", "--min-minutes", "0.1", "--min-dof", "1", "--nprocs", "1"]
     done = run("from bids_deeptaskgen.cli.app import main; sys.exit(main(sys.argv[1:]))", *words)
     assert done.returncode == 0, done.stderr

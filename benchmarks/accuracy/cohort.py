@@ -16,7 +16,7 @@ from bids_deeptaskgen.connectome.roi_projection import roi_projection
 from bids_deeptaskgen.connectome.template_masks import brain_mask, grey_matter_mask
 from bids_deeptaskgen.grid import MODEL_GRID, Grid
 from bids_deeptaskgen.simulation.coordinate_rois import coordinate_rois
-from bids_deeptaskgen.simulation.participant import simulate_person
+from bids_deeptaskgen.simulation.participant import simulate_participant
 from bids_deeptaskgen.simulation.resting_state import RestSettings
 
 Floats = NDArray[np.float32]
@@ -57,7 +57,7 @@ SECOND = Site(
 
 @dataclass(frozen=True)
 class Simulated:
-    """A simulated person as training reads one; see `training.validation.Person`."""
+    """A simulated person as training reads one; see `training.validation.Participant`."""
 
     name: str
     rest: Floats
@@ -90,8 +90,8 @@ def simulate(site: Site, index: int, folder: Path) -> Simulated:
     """Measure a person at rest and twice in the tasks, or read what an earlier call measured."""
     path = folder / f"{site.seed}-{index}.npz"
     if not path.exists():
-        person = simulate_person(site.seed, index, grid=GRID)
-        rest = person.rest_run(site.rest)
+        participant = simulate_participant(site.seed, index, grid=GRID)
+        rest = participant.rest_run(site.rest)
         voxels = np.concatenate([block.copy() for block in rest.blocks()])
         rng = np.random.default_rng((site.seed, index))
         voxels += site.more_noise * rng.standard_normal(voxels.shape, dtype=np.float32)
@@ -104,7 +104,7 @@ def simulate(site: Site, index: int, folder: Path) -> Simulated:
         basis = np.linalg.qr(regressors)[0]
         connectome = correlate_windows(voxels, projection(), basis).connectome[0]
         grey = GREY[BRAIN]
-        maps = [person.statmaps(site.task_noise, session=session)[:, grey] for session in (0, 1)]
+        maps = [participant.statmaps(site.task_noise, session=session)[:, grey] for session in (0, 1)]
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:
             np.savez(file, rest=connectome, task=maps[0], retest=maps[1])
@@ -122,8 +122,8 @@ def _smoothed(values: Floats, fwhm_mm: float) -> Floats:
     return np.asarray(gaussian_filter(volume, sigma)[BRAIN] / weight[BRAIN])
 
 
-def cohort(site: Site, n_people: int, folder: Path) -> list[Simulated]:
+def cohort(site: Site, n_participants: int, folder: Path) -> list[Simulated]:
     """Simulate people side by side."""
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        return list(pool.map(partial(simulate, site, folder=folder), range(n_people)))
+        return list(pool.map(partial(simulate, site, folder=folder), range(n_participants)))

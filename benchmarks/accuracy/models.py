@@ -13,7 +13,7 @@ from bids_deeptaskgen.nn.unet import new_network
 from bids_deeptaskgen.stats.calibration import Calibration, apply_calibration
 from bids_deeptaskgen.stats.linear_model import LinearModel, winner_take_all
 from bids_deeptaskgen.training.devices import make_fabric
-from bids_deeptaskgen.training.fit import fit, predict_person
+from bids_deeptaskgen.training.fit import fit, predict_participant
 from bids_deeptaskgen.training.fit_records import Epoch, Fit, FitSettings
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 
@@ -28,7 +28,7 @@ def masked(network: torch.nn.Module) -> MaskedUNet:
 def train(
     name: str,
     start: Callable[[], MaskedUNet],
-    people: Sequence[Simulated],
+    participants: Sequence[Simulated],
     validation: Sequence[Simulated],
     settings: FitSettings,
     work: Path,
@@ -45,34 +45,36 @@ def train(
     module = start()
     folder = work / name
     folder.mkdir(parents=True, exist_ok=True)
-    made = fit(make_fabric("cpu"), module, people, validation, settings, folder, watch)
+    made = fit(make_fabric("cpu"), module, participants, validation, settings, folder, watch)
     module.network.load_state_dict(made.best)
     return module.eval(), made
 
 
-def predictions(module: MaskedUNet, people: Sequence[Simulated]) -> Maps:
+def predictions(module: MaskedUNet, participants: Sequence[Simulated]) -> Maps:
     """Predict people, (n_people, n_contrasts, n_voxels)."""
-    return np.stack([predict_person(module, person, torch.device("cpu")) for person in people])
+    return np.stack(
+        [predict_participant(module, participant, torch.device("cpu")) for participant in participants]
+    )
 
 
-def linear(people: Sequence[Simulated]) -> LinearModel:
+def linear(participants: Sequence[Simulated]) -> LinearModel:
     """Fit the linear model of Tavor et al. (2016)."""
-    model = LinearModel(winner_take_all(rois())[GREY[BRAIN]], len(rois()), len(people[0].task))
-    for person in people:
-        model.add(person.rest[:, GREY[BRAIN]], person.task)
+    model = LinearModel(winner_take_all(rois())[GREY[BRAIN]], len(rois()), len(participants[0].task))
+    for participant in participants:
+        model.add(participant.rest[:, GREY[BRAIN]], participant.task)
     return model
 
 
-def linear_maps(model: LinearModel, people: Sequence[Simulated]) -> Maps:
+def linear_maps(model: LinearModel, participants: Sequence[Simulated]) -> Maps:
     """Predict people by the linear model."""
-    return np.stack([model.predict(person.rest[:, GREY[BRAIN]]) for person in people])
+    return np.stack([model.predict(participant.rest[:, GREY[BRAIN]]) for participant in participants])
 
 
 def calibrated(predicted: Maps, of_validation: Maps, validation: Sequence[Simulated], mean: Floats) -> Maps:
     """Bring predictions nearer to the mean map, as far as pays on validation people."""
     calibration = Calibration(mean)
-    for maps, person in zip(of_validation, validation, strict=True):
-        calibration.add(maps, person.task)
+    for maps, participant in zip(of_validation, validation, strict=True):
+        calibration.add(maps, participant.task)
     return np.stack([apply_calibration(maps, mean, calibration.weights) for maps in predicted])
 
 

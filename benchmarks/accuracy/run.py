@@ -81,8 +81,8 @@ def run(options: argparse.Namespace) -> dict[str, object]:
 def simulate_divided(site: Site, n_train: int, options: argparse.Namespace) -> Divided:
     """Simulate a cohort and divide it."""
     sizes = (n_train, options.n_validation, options.n_test)
-    people, ends = cohort(site, sum(sizes), options.work / "people"), np.cumsum(sizes)
-    return Divided(*(people[end - size : end] for size, end in zip(sizes, ends, strict=True)))
+    participants, ends = cohort(site, sum(sizes), options.work / "people"), np.cumsum(sizes)
+    return Divided(*(participants[end - size : end] for size, end in zip(sizes, ends, strict=True)))
 
 
 def fit_settings(options: argparse.Namespace) -> FitSettings:
@@ -90,7 +90,7 @@ def fit_settings(options: argparse.Namespace) -> FitSettings:
     return FitSettings(n_epochs=options.n_epochs, batch_size=4, learning_rate=2e-3, schedule="cosine")
 
 
-def train_models(people: Divided, options: argparse.Namespace) -> dict[str, Trained]:
+def train_models(participants: Divided, options: argparse.Namespace) -> dict[str, Trained]:
     """Train a network with each loss."""
     architecture = Architecture(fdim=options.fdim)
 
@@ -101,8 +101,8 @@ def train_models(people: Divided, options: argparse.Namespace) -> dict[str, Trai
         loss: train(
             loss,
             start,
-            people.train,
-            people.validation,
+            participants.train,
+            participants.validation,
             replace(fit_settings(options), loss=LossSettings(loss)),
             options.work,
         )
@@ -111,7 +111,7 @@ def train_models(people: Divided, options: argparse.Namespace) -> dict[str, Trai
 
 
 def fine_tune(
-    people: Divided, parent: MaskedUNet, loss: str, options: argparse.Namespace
+    participants: Divided, parent: MaskedUNet, loss: str, options: argparse.Namespace
 ) -> dict[str, Trained]:
     """Fine-tune a network with each strategy."""
     base = replace(
@@ -124,8 +124,8 @@ def fine_tune(
         strategy: train(
             f"tuned-{loss}-{strategy}",
             partial(copy_of, parent, Architecture(fdim=options.fdim)),
-            people.train,
-            people.validation,
+            participants.train,
+            participants.validation,
             replace(base, strategy=strategy),
             options.work,
         )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy.cohort import Floats, Simulated
 from benchmarks.accuracy.models import Maps, calibrated, linear_maps, predictions
-from bids_deeptaskgen.stats.identification import match, match_same
+from bids_deeptaskgen.stats.identification import match, match_constant
 from bids_deeptaskgen.stats.linear_model import LinearModel
 from bids_deeptaskgen.stats.paired_tests import bootstrap_interval
 from bids_deeptaskgen.stats.scores import residual_correlations
@@ -24,7 +24,7 @@ def score(measured: Maps, predicted: Maps, average: Floats) -> dict[str, NDArray
     for contrast in range(measured.shape[1]):
         of_all = measured[:, contrast]
         if predicted.ndim == 2:
-            found = match_same(of_all, predicted[contrast])
+            found = match_constant(of_all, predicted[contrast])
             residual = np.full(len(of_all), 0.0)
         else:
             found = match(of_all, predicted[:, contrast], np.random.default_rng(0))
@@ -37,33 +37,35 @@ def score(measured: Maps, predicted: Maps, average: Floats) -> dict[str, NDArray
 
 def table(measured: Maps, predicted: dict[str, Maps], average: Floats) -> Table:
     """Score every prediction: the mean over contrasts and people, and its 95% interval over people."""
-    people = np.arange(len(measured))
+    participants = np.arange(len(measured))
     results = {}
     for name, maps in predicted.items():
-        of_person = {key: value.mean(axis=1) for key, value in score(measured, maps, average).items()}
+        of_participant = {key: value.mean(axis=1) for key, value in score(measured, maps, average).items()}
         results[name] = {
             key: [
                 float(value.mean()),
-                *map(float, bootstrap_interval(value, people, np.random.default_rng(0))),
+                *map(float, bootstrap_interval(value, participants, np.random.default_rng(0))),
             ]
-            for key, value in of_person.items()
+            for key, value in of_participant.items()
         }
     return results
 
 
 def score_cohort(
-    people: Sequence[Sequence[Simulated]],
+    participants: Sequence[Sequence[Simulated]],
     networks: dict[str, MaskedUNet],
     model: LinearModel,
     more: dict[str, LinearModel] | None = None,
 ) -> Table:
     """Score all models on a cohort's test people, plain and calibrated on its validation people."""
-    training, validation, test = people
-    average = np.mean([person.task for person in training], axis=0, dtype=np.float64).astype(np.float32)
-    measured = np.stack([person.task for person in test])
+    training, validation, test = participants
+    average = np.mean([participant.task for participant in training], axis=0, dtype=np.float64).astype(
+        np.float32
+    )
+    measured = np.stack([participant.task for participant in test])
     predicted: dict[str, Maps] = {
         "group average": average,
-        "second measurement": np.stack([person.retest for person in test]),
+        "second measurement": np.stack([participant.retest for participant in test]),
     }
     makers = {"linear model": partial(linear_maps, model)}
     makers |= {name: partial(linear_maps, other) for name, other in (more or {}).items()}

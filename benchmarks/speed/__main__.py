@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.speed.settings import BenchmarkSettings
-from bids_deeptaskgen.cli.main import Command, guarded, run_command
+from bids_deeptaskgen.cli.main import Command, run_command, run_with_exit_code
 from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
 
 PROG = "benchmarks.speed"
@@ -13,7 +13,7 @@ COMMAND = Command("benchmarks.speed.run", BenchmarkSettings)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmarks that the command line names; return the exit code."""
-    return guarded(PROG, lambda: _work(sys.argv[1:] if argv is None else argv))
+    return run_with_exit_code(PROG, lambda: _work(sys.argv[1:] if argv is None else argv))
 
 
 def _work(argv: Sequence[str]) -> int:

@@ -9,11 +9,11 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.speed.datasets import N_VOLUMES, few_voxels, multiplied, one_person, simulated
+from benchmarks.speed.datasets import N_VOLUMES, few_voxels, multiplied, one_participant, simulated
 from benchmarks.speed.participant_run import ANY_LENGTH, app, participant
 from benchmarks.speed.timing import KIB_PER_GIB, Comparison, Timing, in_new_process, side_by_side
 from bids_deeptaskgen.bids.input.sessions import SessionFault
-from bids_deeptaskgen.bids.input.sources import collect, locate
+from bids_deeptaskgen.bids.input.sources import find_sessions, locate
 from bids_deeptaskgen.bids.output.completion import input_fingerprint, write_completion
 from bids_deeptaskgen.machine import available_cpus
 from bids_deeptaskgen.models.bundle import load_bundle
@@ -25,7 +25,7 @@ from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.simulation.random_model import random_bundle
 from bids_deeptaskgen.workflow.engine import threads_of
 
-N_DISTINCT, N_PEOPLE, N_SHORT_VOLUMES = 4, 40, 100
+N_DISTINCT, N_PARTICIPANTS, N_SHORT_VOLUMES = 4, 40, 100
 N_WINDOWS = 8
 SIZES = (10, 100, 1000)
 
@@ -49,7 +49,7 @@ def measure(work: Path, n_repeats: int) -> list[Comparison]:
 
 def measure_chunk(
     work: Path,
-    n_people: int = N_PEOPLE,
+    n_participants: int = N_PARTICIPANTS,
     n_volumes: int = N_SHORT_VOLUMES,
     model: str = "embedded",
     options: Sequence[str] = (),
@@ -61,7 +61,7 @@ def measure_chunk(
     Parameters
     ----------
     work : Path
-    n_people, n_volumes : int
+    n_participants, n_volumes : int
         Of int16 each.
     model : str
         As ``--model`` takes it.
@@ -74,13 +74,13 @@ def measure_chunk(
     """
     few = work / f"few-people-int16-{n_volumes}"
     simulated(few, N_DISTINCT, n_volumes=n_volumes, dtype="int16")
-    people = multiplied(few, work / f"{n_people}-people-int16-{n_volumes}", n_people)
+    participants = multiplied(few, work / f"{n_participants}-people-int16-{n_volumes}", n_participants)
     out = work / "chunk-maps"
     bundle = find_model(model).absolute()
-    whole = replace(participant(people, out, bundle, *ANY_LENGTH, *options), result=None)
+    whole = replace(participant(participants, out, bundle, *ANY_LENGTH, *options), result=None)
     shutil.rmtree(out)
     settings = ParticipantSettings(
-        bids_dir=people, output_dir=out, model=str(bundle), min_minutes=0.1, min_dof=1, device="cpu"
+        bids_dir=participants, output_dir=out, model=str(bundle), min_minutes=0.1, min_dof=1, device="cpu"
     )
     jobs = jobs_of(settings, out / "work")
     connecting = in_new_process(_connecting, jobs)
@@ -92,13 +92,13 @@ def measure_chunk(
     }
     alone = [step.wall_s for step in steps.values()]
     facts: dict[str, str | float] = {
-        "people an hour": 3600 * n_people / whole.wall_s,
-        "people an hour, as both steps allow": 3600 * n_people / sum(alone),
+        "people an hour": 3600 * n_participants / whole.wall_s,
+        "people an hour, as both steps allow": 3600 * n_participants / sum(alone),
         "share of that": sum(alone) / whole.wall_s,
-        "people an hour, as the slower step would allow with all cores": 3600 * n_people / max(alone),
+        "people an hour, as the slower step would allow with all cores": 3600 * n_participants / max(alone),
     }
     timings = {"whole run": [whole], **{name: [step] for name, step in steps.items()}}
-    return Comparison(f"{n_people} people of {n_volumes} volumes", "whole run", timings, facts)
+    return Comparison(f"{n_participants} people of {n_volumes} volumes", "whole run", timings, facts)
 
 
 def jobs_of(settings: ParticipantSettings, work: Path) -> list[Job]:
@@ -138,7 +138,7 @@ def _connecting(jobs: Sequence[Job]) -> Callable[[], tuple[list[list[Record]], f
 
 def _ready(job: Job) -> None:
     """Load what the first person would wait for."""
-    collect(job.context.dataset, job.subject, job.context.query, combine_runs=True)
+    find_sessions(job.context.dataset, job.subject, job.context.query, combine_runs=True)
     _ = job.context.bundle.roi_space
 
 
@@ -169,15 +169,15 @@ def measure_growth(work: Path, sizes: Sequence[int] = SIZES, options: Sequence[s
         The peak is that of the run's first process, which holds the graph.
     """
     bundle = random_bundle(work / "fdim-2", fdim=2)
-    few = few_voxels(work / "one-person-coarse", n_people=1)
+    few = few_voxels(work / "one-person-coarse", n_participants=1)
     timings = {}
-    for n_people in sizes:
-        people = multiplied(few, work / f"{n_people}-people-coarse", n_people)
-        out = work / f"{n_people}-people-done"
-        finish_all(people, out, bundle)
+    for n_participants in sizes:
+        participants = multiplied(few, work / f"{n_participants}-people-coarse", n_participants)
+        out = work / f"{n_participants}-people-done"
+        finish_all(participants, out, bundle)
         words = ("participant", "--model", str(bundle), "--device", "cpu", "--map-format", "4d", *options)
-        timing = app(str(people), str(out), *words)
-        timings[f"{n_people} people"] = [replace(timing, peak_gib=timing.result.first_gib, result=None)]
+        timing = app(str(participants), str(out), *words)
+        timings[f"{n_participants} people"] = [replace(timing, peak_gib=timing.result.first_gib, result=None)]
     walls = [one.wall_s for (one,) in timings.values()]
     facts: dict[str, str | float] = {
         f"s a person from {few_} to {many}": (later - earlier) / (many - few_)
@@ -186,14 +186,14 @@ def measure_growth(work: Path, sizes: Sequence[int] = SIZES, options: Sequence[s
     return Comparison("people who are done already", f"{sizes[0]} people", timings, facts)
 
 
-def finish_all(people: Path, out: Path, bundle: Path) -> None:
+def finish_all(participants: Path, out: Path, bundle: Path) -> None:
     """Record of everybody in a dataset that they are done, in a 4-D image that nobody will look at."""
     settings = ParticipantSettings(
-        bids_dir=people, output_dir=out, model=str(bundle), map_format="4d", device="cpu"
+        bids_dir=participants, output_dir=out, model=str(bundle), map_format="4d", device="cpu"
     )
     labels = [contrast.label for contrast in load_bundle(bundle).card.contrasts]
     for job in jobs_of(settings, out / "work"):
-        for session in collect(job.context.dataset, job.subject, job.context.query, combine_runs=True):
+        for session in find_sessions(job.context.dataset, job.subject, job.context.query, combine_runs=True):
             if isinstance(session, SessionFault):
                 raise session.error
             fingerprint = input_fingerprint(session)
@@ -213,10 +213,10 @@ def measure_windows(
 ) -> Comparison:
     """Time one person in several windows beside one, prompt to exit code."""
     bundle = random_bundle(work / ("published-size" if fdim == 64 else f"fdim-{fdim}"), fdim)  # noqa: PLR2004
-    people = one_person(work, "float32", n_volumes)
+    participants = one_participant(work, "float32", n_volumes)
     options = (*ANY_LENGTH, "--n-windows")
     ways = {
-        name: partial(_without_words, people, work / "windows-maps", bundle, *options, str(number))
+        name: partial(_without_words, participants, work / "windows-maps", bundle, *options, str(number))
         for name, number in (("1 window", 1), (f"{n_windows} windows", n_windows))
     }
     return Comparison("one person in windows", "1 window", side_by_side(ways, n_repeats))

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.speed.command_timing import Ended, of_command
-from benchmarks.speed.datasets import N_VOLUMES, one_person
+from benchmarks.speed.datasets import N_VOLUMES, one_participant
 from benchmarks.speed.timing import Comparison, Timing, side_by_side
 from bids_deeptaskgen.simulation.random_model import random_bundle
 
 # Nobody will look at the maps.
 ANY_LENGTH = ("--min-minutes", "0.1", "--min-dof", "1")
-# As `told_seconds` writes it with -v.
+# As `log_duration` writes it with -v.
 _PART = re.compile(r" DEBUG (?:sub-\S+(?: \S+)*: )?(?P<part>[^:]+): (?P<seconds>\d+\.\d+) s$")
 
 
@@ -37,9 +37,9 @@ def measure(work: Path, n_repeats: int, *, n_volumes: int = N_VOLUMES, fdim: int
         One. Its facts are the seconds of each part of the run.
     """
     bundle = random_bundle(work / ("published-size" if fdim == 64 else f"fdim-{fdim}"), fdim)  # noqa: PLR2004
-    people = one_person(work, "float32", n_volumes)
+    participants = one_participant(work, "float32", n_volumes)
     out = work / "one-person-maps"
-    ways = {"whole run": partial(participant, people, out, bundle, "-v", *ANY_LENGTH)}
+    ways = {"whole run": partial(participant, participants, out, bundle, "-v", *ANY_LENGTH)}
     timings = side_by_side(ways, n_repeats)
     parts = [parts_of(timing) for timing in timings["whole run"]]
     facts: dict[str, str | float] = {
@@ -48,12 +48,12 @@ def measure(work: Path, n_repeats: int, *, n_volumes: int = N_VOLUMES, fdim: int
     return [Comparison(f"one person of {n_volumes} volumes, to the exit code", "whole run", timings, facts)]
 
 
-def participant(people: Path, out: Path, bundle: Path, *options: str) -> Timing:
+def participant(participants: Path, out: Path, bundle: Path, *options: str) -> Timing:
     """Run the participant level into a folder that is empty, in processes of its own.
 
     Parameters
     ----------
-    people, out, bundle : Path
+    participants, out, bundle : Path
     *options : str
 
     Returns
@@ -67,7 +67,9 @@ def participant(people: Path, out: Path, bundle: Path, *options: str) -> Timing:
         If the run does not end well.
     """
     shutil.rmtree(out, ignore_errors=True)
-    return app(str(people), str(out), "participant", "--model", str(bundle), "--device", "cpu", *options)
+    return app(
+        str(participants), str(out), "participant", "--model", str(bundle), "--device", "cpu", *options
+    )
 
 
 def app(*words: str) -> Timing:

@@ -12,9 +12,9 @@ from benchmarks.speed.timing import Comparison, Timing, in_new_process, side_by_
 from bids_deeptaskgen.models.bundle import load_bundle
 from bids_deeptaskgen.nn.batchnorm_folding import folded
 from bids_deeptaskgen.nn.inference import make_network, resolve_device
-from bids_deeptaskgen.nn.precision import arithmetic
+from bids_deeptaskgen.nn.precision import precision_context
 from bids_deeptaskgen.nn.predict import predict_windows
-from bids_deeptaskgen.nn.unet import UNet, fast_layout
+from bids_deeptaskgen.nn.unet import UNet, to_channels_last
 
 
 def measure_forward(bundle: Path, device: str, n_repeats: int) -> list[Comparison]:
@@ -47,7 +47,7 @@ def _compared(folder: Path, device: str, n_repeats: int) -> Comparison:
     plain = UNet(bundle.card.architecture).eval()
     plain.load_state_dict({key: torch.from_numpy(value) for key, value in bundle.weights().items()})
     fast = make_network(plain, bundle.brain_mask, bundle.output_mask, device=where)
-    plain, dense = plain.to(where), fast_layout(folded(plain)).to(where)
+    plain, dense = plain.to(where), to_channels_last(folded(plain)).to(where)
     output = torch.from_numpy(bundle.output_mask).to(where)
     rng = np.random.default_rng(0)
     connectome = rng.uniform(-0.5, 0.5, (plain.config.in_channels, fast.shown.size)).astype(np.float32)
@@ -56,7 +56,7 @@ def _compared(folder: Path, device: str, n_repeats: int) -> Comparison:
     box = torch.from_numpy(volume)[None]
 
     def whole(network: UNet) -> np.ndarray:
-        with arithmetic(where, "fp32"):
+        with precision_context(where, "fp32"):
             maps = network(box.to(where))[0, :, output]
         return np.asarray(maps.cpu().numpy())
 

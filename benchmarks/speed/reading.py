@@ -14,13 +14,13 @@ from isal import igzip
 from numpy.typing import NDArray
 from zlib_ng import gzip_ng
 
-from benchmarks.speed.datasets import N_VOLUMES, one_person
+from benchmarks.speed.datasets import N_VOLUMES, one_participant
 from benchmarks.speed.timing import Comparison, Timing, in_new_process, side_by_side
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import SessionFault, collect_sessions
-from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
+from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.connectome.inputs import SessionInputs
-from bids_deeptaskgen.connectome.session import connect_person
+from bids_deeptaskgen.connectome.session import compute_session_connectomes
 from bids_deeptaskgen.grid import CROP, OUTPUT_GRID
 from bids_deeptaskgen.io.nifti_reader import open_series
 from bids_deeptaskgen.models.bundle import open_bundle
@@ -33,7 +33,7 @@ BLOCK_VOLUMES = 20
 AS_IT_IS = Cleaning(nuisance_regressors="none")
 # Of a run of that size: 24 columns of motion and 6 slow cosines.
 CLEANED = Cleaning(nuisance_regressors="24P", high_pass=0.0085, fd_threshold=0.2)
-ANY_LENGTH = Demands(min_minutes=0, min_dof=1)
+ANY_LENGTH = DataRequirements(min_minutes=0, min_dof=1)
 
 
 def measure_reading(work: Path, bundle: Path, n_repeats: int, n_volumes: int = N_VOLUMES) -> list[Comparison]:
@@ -55,7 +55,7 @@ def measure_reading(work: Path, bundle: Path, n_repeats: int, n_volumes: int = N
     """
     found = []
     for dtype in ("float32", "int16"):
-        root = one_person(work, dtype, n_volumes)
+        root = one_participant(work, dtype, n_volumes)
         ways = {
             "inflating alone": partial(in_new_process, _inflating, bold_of(root)),
             "ours": partial(in_new_process, _connecting, root, bundle, AS_IT_IS, ANY_LENGTH),
@@ -65,7 +65,7 @@ def measure_reading(work: Path, bundle: Path, n_repeats: int, n_volumes: int = N
         name = f"reading + connectome, {n_volumes} volumes of {dtype}"
         off = float(np.abs(timings["ours"][-1].result - timings["whole array"][-1].result).max())
         found.append(Comparison(name, "inflating alone", _without_results(timings), {"largest |dr|": off}))
-    root = one_person(work, "float32", n_volumes)
+    root = one_participant(work, "float32", n_volumes)
     windows = replace(ANY_LENGTH, n_windows=8)
     ways = {
         "inflating alone": partial(in_new_process, _inflating, bold_of(root)),
@@ -73,7 +73,7 @@ def measure_reading(work: Path, bundle: Path, n_repeats: int, n_volumes: int = N
     }
     timings = _without_results(side_by_side(ways, n_repeats))
     found.append(Comparison("the same with 30 regressors, censoring, 8 windows", "inflating alone", timings))
-    long = lengthened(work, one_person(work, "int16", n_volumes), N_TIMES)
+    long = lengthened(work, one_participant(work, "int16", n_volumes), N_TIMES)
     ways = {"ours": partial(in_new_process, _connecting, long, bundle, AS_IT_IS, ANY_LENGTH)}
     timings = _without_results(side_by_side(ways, 1))
     found.append(Comparison(f"{n_volumes * N_TIMES} volumes of int16", "ours", timings))
@@ -82,7 +82,7 @@ def measure_reading(work: Path, bundle: Path, n_repeats: int, n_volumes: int = N
 
 def measure_readers(work: Path, n_repeats: int, n_volumes: int = N_VOLUMES) -> list[Comparison]:
     """Time ways to get at the bytes of a run, in one thread."""
-    bold = bold_of(one_person(work, "float32", n_volumes))
+    bold = bold_of(one_participant(work, "float32", n_volumes))
     plain = work / bold.with_suffix("").name
     if not plain.exists():
         temporary = plain.with_suffix(".tmp")
@@ -143,9 +143,11 @@ def _session(root: Path) -> SessionInputs:
     return session
 
 
-def _connecting(root: Path, bundle: Path, cleaning: Cleaning, demands: Demands) -> Callable[[], Any]:
+def _connecting(
+    root: Path, bundle: Path, cleaning: Cleaning, requirements: DataRequirements
+) -> Callable[[], Any]:
     session, space = _session(root), open_bundle(bundle).roi_space
-    return lambda: connect_person(session, space, cleaning, demands).connectomes[0]
+    return lambda: compute_session_connectomes(session, space, cleaning, requirements).connectomes[0]
 
 
 def _inflating(path: Path, reader: str = "zlib_ng") -> Callable[[], int]:

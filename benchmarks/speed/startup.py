@@ -50,8 +50,8 @@ def measure(work: Path, n_repeats: int) -> list[Comparison]:
 
 def dry_run(work: Path) -> tuple[str, ...]:
     """Give the words of a command line that looks one person up; they are made if they are not there."""
-    people = few_voxels(work / "one-person-coarse", n_people=1)
-    return (str(people), str(work / "not-written"), "participant", "--model", "embedded", "--dry-run")
+    participants = few_voxels(work / "one-person-coarse", n_participants=1)
+    return (str(participants), str(work / "not-written"), "participant", "--model", "embedded", "--dry-run")
 
 
 def ends_with(code: int, words: tuple[str, ...]) -> Timing:

@@ -12,7 +12,7 @@ from benchmarks.speed.timing import Comparison, in_new_process, side_by_side
 from bids_deeptaskgen.connectome.template_masks import brain_mask, grey_matter_mask
 from bids_deeptaskgen.grid import MODEL_GRID, OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.nifti_writer import save_nifti
-from bids_deeptaskgen.simulation.participant import simulate_person
+from bids_deeptaskgen.simulation.participant import simulate_participant
 
 Write = Callable[[Path, NDArray[np.float32]], None]
 
@@ -58,8 +58,8 @@ def with_ours(path: Path, volume: NDArray[np.float32]) -> None:
 
 def _maps() -> NDArray[np.float32]:
     """Simulate a person's maps without noise, as predicted ones are, in grey matter: (47, x, y, z)."""
-    person = simulate_person(0, 0, grid=MODEL_GRID)
-    grey, statmaps = grey_matter_mask(), person.statmaps(0.0)
+    participant = simulate_participant(0, 0, grid=MODEL_GRID)
+    grey, statmaps = grey_matter_mask(), participant.statmaps(0.0)
     return unmask(statmaps, brain_mask()) * grey
 
 

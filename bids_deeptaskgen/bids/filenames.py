@@ -76,7 +76,7 @@ def sort_entities(entities: Iterable[tuple[str, str]]) -> Entities:
     return tuple(sorted(entities, key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order)))
 
 
-def maker_of(desc: str) -> str:
+def generator_of(desc: str) -> str:
     """Name the pipeline that writes series of a ``desc-``: ``fmriprep`` where nobody else is known to."""
     made_by: dict[str, str] = load_table("queries.json")["made_by"]
     return made_by.get(desc, "fmriprep")

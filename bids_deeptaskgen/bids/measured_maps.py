@@ -124,8 +124,8 @@ def find_statmaps(
 def _in_dataset(root: Path) -> Iterator[_Candidate]:
     """Go through the folders of people, and those in the nodes of FitLins."""
     for top in (root, *sorted(root.glob("node-*"))):
-        for person in sorted(top.glob("sub-*")):
-            for folder, below, files in os.walk(person):
+        for participant in sorted(top.glob("sub-*")):
+            for folder, below, files in os.walk(participant):
                 below[:] = [name for name in sorted(below) if name not in _NO_MAPS_IN]
                 for file in sorted(files):
                     yield from _candidates(Path(folder, file), parse_name(file))

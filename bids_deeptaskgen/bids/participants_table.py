@@ -38,12 +38,12 @@ def participants_table(named: Path | None, statmaps: Path) -> Path | None:
     return statmaps / "participants.tsv"
 
 
-def read_families(participants: Path | None) -> dict[str, tuple[str, str]]:
+def read_families(table: Path | None) -> dict[str, tuple[str, str]]:
     """Read family and site of each participant from a table; empty where it does not say.
 
     Parameters
     ----------
-    participants : Path or None
+    table : Path or None
         See `make_pairs`; a table that is not there says nothing.
 
     Returns
@@ -51,13 +51,13 @@ def read_families(participants: Path | None) -> dict[str, tuple[str, str]]:
     dict of str to (str, str)
         Label without ``sub-`` to family and site.
     """
-    people: dict[str, tuple[str, str]] = {}
-    for row in read_tsv(participants) if participants else []:
+    participants: dict[str, tuple[str, str]] = {}
+    for row in read_tsv(table) if table else []:
         told = {str(key).lower(): (value or "").strip() for key, value in row.items() if key}
         subject = told.get("participant_id", "").removeprefix("sub-")
-        before = people.get(subject, ("", ""))
-        people[subject] = (before[0] or _value(told, _FAMILY), before[1] or _value(told, _SITE))
-    return people
+        before = participants.get(subject, ("", ""))
+        participants[subject] = (before[0] or _value(told, _FAMILY), before[1] or _value(told, _SITE))
+    return participants
 
 
 def _value(row: Mapping[str, str], names: Sequence[str]) -> str:

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from bids_deeptaskgen.cli.main import Command, guarded, run_command
+from bids_deeptaskgen.cli.main import Command, run_command, run_with_exit_code
 from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.group import GroupSettings
-from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 PROG = "bids-deeptaskgen"
@@ -29,7 +29,7 @@ NO_OPS = {
 def make_parser() -> Parser:
     """Make the parser of both analysis levels."""
     levels = "{" + ",".join(LEVELS) + "}"
-    group_flags = ", ".join(one.flag for one in declared(GroupSettings) if not one.option.positional)
+    group_flags = ", ".join(one.flag for one in option_specs(GroupSettings) if not one.option.positional)
     parser = Parser(
         prog=PROG,
         usage=f"%(prog)s BIDS_DIR OUTPUT_DIR {levels} [options]",
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code.
     """
-    return guarded(PROG, lambda: _work(sys.argv[1:] if argv is None else argv))
+    return run_with_exit_code(PROG, lambda: _work(sys.argv[1:] if argv is None else argv))
 
 
 def _work(argv: Sequence[str]) -> int:
@@ -80,8 +80,8 @@ def _work(argv: Sequence[str]) -> int:
 
 def _refuse_foreign(given: argparse.Namespace, level: str) -> None:
     """Refuse options that another level has and this one has not: silence would say that they were obeyed."""
-    ours = {one.name for one in declared(LEVELS[level].settings)}
-    all_flags = {one.name: one.flag for command in LEVELS.values() for one in declared(command.settings)}
+    ours = {one.name for one in option_specs(LEVELS[level].settings)}
+    all_flags = {one.name: one.flag for command in LEVELS.values() for one in option_specs(command.settings)}
     foreign = [flag for name, flag in all_flags.items() if name in vars(given) and name not in ours]
     if foreign:
         known = ", ".join(flag for name, flag in all_flags.items() if name in ours and flag.startswith("--"))

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from bids_deeptaskgen.cli import log_setup as logs
 from bids_deeptaskgen.cli.parser import version
 from bids_deeptaskgen.errors import UserError, system_refusal
-from bids_deeptaskgen.machine import told_seconds
+from bids_deeptaskgen.machine import log_duration
 from bids_deeptaskgen.settings.base import Settings
 
 FAILED, USAGE, INTERNAL, INTERRUPTED, TERMINATED = 1, 2, 70, 130, 143
@@ -80,12 +80,12 @@ def run_command(command: Command, settings: Settings, words: Sequence[str], note
     log.info("bids_deeptaskgen %s: %s", version(), shlex.join(words))
     for note in notes:
         log.info(note)
-    with told_seconds("libraries"):
+    with log_duration("libraries"):
         run: Callable[[Settings], int] = importlib.import_module(command.module).run
     return run(settings)
 
 
-def guarded(prog: str, work: Callable[[], int]) -> int:
+def run_with_exit_code(prog: str, work: Callable[[], int]) -> int:
     """Do the work; where it ends badly, say why and give the exit code.
 
     Parameters
@@ -107,7 +107,7 @@ def guarded(prog: str, work: Callable[[], int]) -> int:
     except SystemExit as end:  # argparse has said what there is to say
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException as error:  # the one place that catches all
-        code, sentence = _verdict(error)
+        code, sentence = exit_code_and_message(error)
         if code == INTERNAL:
             log.error("Traceback of the internal error:", exc_info=error)
         else:
@@ -116,7 +116,7 @@ def guarded(prog: str, work: Callable[[], int]) -> int:
         return code
 
 
-def _verdict(error: BaseException) -> tuple[int, str]:
+def exit_code_and_message(error: BaseException) -> tuple[int, str]:
     """Give the exit code and the sentence for an exception."""
     if isinstance(error, UserError):
         return error.exit_code, str(error)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bids_deeptaskgen.settings.base import AnySettings, Settings, make_settings
-from bids_deeptaskgen.settings.option import Declared, declared
+from bids_deeptaskgen.settings.option import OptionSpec, option_specs
 from bids_deeptaskgen.settings.toml_file import read_config_file
 from bids_deeptaskgen.settings.value_types import AutoFloat, AutoInt
 
@@ -78,8 +78,8 @@ class Parser(argparse.ArgumentParser):
 
     def add_settings(self, *settings_classes: type[Settings]) -> None:
         """Add the options of settings classes; those that several have are added once."""
-        options: dict[str, Declared] = {}
-        for one in (one for each in settings_classes for one in declared(each)):
+        options: dict[str, OptionSpec] = {}
+        for one in (one for each in settings_classes for one in option_specs(each)):
             options.setdefault(one.name, one)
         # Sorting keeps the order otherwise.
         for one in sorted(options.values(), key=lambda one: _GROUPS.index(one.option.group)):
@@ -98,7 +98,7 @@ class Parser(argparse.ArgumentParser):
             "--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="show the version"
         )
 
-    def _add_option(self, one: Declared) -> None:
+    def _add_option(self, one: OptionSpec) -> None:
         default = f" (default: {one.default_text})" if one.default_text else ""
         # argparse fills in what follows a percent sign.
         text = (one.option.help + default).replace("%", "%%")
@@ -152,7 +152,7 @@ class Parser(argparse.ArgumentParser):
         return begun[:1] or difflib.get_close_matches(name, self._option_string_actions, 1)
 
 
-def _metavar(one: Declared) -> str:
+def _metavar(one: OptionSpec) -> str:
     if one.option.metavar:
         return one.option.metavar
     if one.option.choices:
@@ -168,7 +168,7 @@ def from_namespace(settings_class: type[AnySettings], namespace: argparse.Namesp
     UserError
         If a value is not legal, one that must be given is missing, or the file cannot be read.
     """
-    names = {one.name for one in declared(settings_class)}
+    names = {one.name for one in option_specs(settings_class)}
     given = {name: value for name, value in vars(namespace).items() if name in names}
     path = getattr(namespace, "config_file", None)
     return make_settings(
@@ -189,7 +189,7 @@ def to_argv(settings: Settings, *level: str) -> list[str]:
     -------
     list of str
     """
-    values = [(one, getattr(settings, one.name)) for one in declared(settings)]
+    values = [(one, getattr(settings, one.name)) for one in option_specs(settings)]
     positional = [one.show(value) for one, value in values if one.option.positional]
     options = [
         word
@@ -200,7 +200,7 @@ def to_argv(settings: Settings, *level: str) -> list[str]:
     return [*positional, *level, *options]
 
 
-def _words(one: Declared, value: object) -> list[str]:
+def _words(one: OptionSpec, value: object) -> list[str]:
     if one.option.count:
         return [one.flag] * int(str(value))
     if isinstance(value, bool):

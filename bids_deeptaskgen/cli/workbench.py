@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bids_deeptaskgen.cli.main import Command, guarded, run_command
+from bids_deeptaskgen.cli.main import Command, run_command, run_with_exit_code
 from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
 from bids_deeptaskgen.settings import evaluation, models, prediction, simulation, training
 
@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code.
     """
-    return guarded(PROG, lambda: _work(sys.argv[1:] if argv is None else argv))
+    return run_with_exit_code(PROG, lambda: _work(sys.argv[1:] if argv is None else argv))
 
 
 def _work(argv: Sequence[str]) -> int:

@@ -20,7 +20,7 @@ from bids_deeptaskgen.evaluation.baselines import (
     linear_predictions,
     predictors,
 )
-from bids_deeptaskgen.evaluation.map_reader import line_up
+from bids_deeptaskgen.evaluation.map_reader import common_mask
 from bids_deeptaskgen.evaluation.report import Tables, matrix_path, write_page
 from bids_deeptaskgen.evaluation.scoring import COMPARED, Scored, compare, score, summarise
 from bids_deeptaskgen.evaluation.study import Study, gather
@@ -29,7 +29,7 @@ from bids_deeptaskgen.io.npy import save_array
 from bids_deeptaskgen.io.tsv import join_columns, write_tsv
 from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
-from bids_deeptaskgen.stats.common_voxels import cut_down
+from bids_deeptaskgen.stats.common_voxels import restrict_in_place
 from bids_deeptaskgen.stats.map_rows import LeaveOneOut
 from bids_deeptaskgen.stats.paired_tests import fdr
 
@@ -87,12 +87,12 @@ def run(settings: EvaluateSettings) -> int:
     facts, tables = _facts(settings, study, found), found.tables
     for name, rows in tables.items():
         write_tsv(out / f"{name}.tsv", join_columns(rows))
-    about = {"Participants": study.people, "Seed": settings.seed, "Version": _version()}
+    about = {"Participants": study.participants, "Seed": settings.seed, "Version": _version()}
     write_json(out / "evaluation.json", {**facts, **about})
     page = write_page(out, facts, study, tables)
     what = f"{len(settings.predicted)} models" if settings.predicted else "baselines alone"
     sys.stdout.write(
-        f"{len(study.people)} people, {len(study.contrasts)} contrasts, {what}.\n"
+        f"{len(study.participants)} people, {len(study.contrasts)} contrasts, {what}.\n"
         f"Tables: {out}\nPage: {page}\n"
     )
     return 0
@@ -104,8 +104,8 @@ def _score_all(settings: EvaluateSettings, study: Study, scratch: Path) -> _Foun
     linear: NDArray[np.float32] | None = None
     if settings.connectomes:
         rng = np.random.default_rng([settings.seed, 0])
-        linear, n_people = linear_predictions(study, settings.connectomes, rng, scratch)
-        found.linear = f"fitted to {n_people} people of {settings.baseline_train}"
+        linear, n_participants = linear_predictions(study, settings.connectomes, rng, scratch)
+        found.linear = f"fitted to {n_participants} people of {settings.baseline_train}"
     means = study.bundle.mean_statmaps() if study.bundle else None
     averages = choose_averages(settings, study, means)
     read_measured = study.reader(study.measured, scratch)
@@ -121,9 +121,9 @@ def _score_all(settings: EvaluateSettings, study: Study, scratch: Path) -> _Foun
         if linear is not None:
             maps[LINEAR] = linear[number]
         average, whose = averages[number]
-        voxels = line_up(maps, average, study.people, contrast.label, found.left_out)
+        voxels = common_mask(maps, average, study.participants, contrast.label, found.left_out)
         _check_voxels(contrast.label, voxels)
-        maps = {name: cut_down(own, voxels) for name, own in maps.items()}
+        maps = {name: restrict_in_place(own, voxels) for name, own in maps.items()}
         measured = maps.pop("measured")
         base = LeaveOneOut(measured) if average is None else average[voxels]
         found.averages[contrast.label] = whose
@@ -176,10 +176,10 @@ def _add_rows(
         of_voxels = {"n_voxels": found.n_voxels[contrast.label]}
         rows = summarise(one, study.families, rng)
         found.tables["scores"] += [who | about | row | of_voxels for row in rows]
-        for number, person in enumerate(study.people):
-            own = {name: float(values[number]) for name, values in one.by_person.items()}
+        for number, participant in enumerate(study.participants):
+            own = {name: float(values[number]) for name, values in one.by_participant.items()}
             if np.isfinite(own["r"]):
-                found.tables["people"].append({"participant_id": f"sub-{person}"} | who | about | own)
+                found.tables["people"].append({"participant_id": f"sub-{participant}"} | who | about | own)
     compared = compare(scored, study.families, rng, n_permutations=settings.n_permutations)
     found.tables["comparisons"] += [about | row for row in compared]
 
@@ -211,7 +211,7 @@ def _facts(settings: EvaluateSettings, study: Study, found: _Found) -> dict[str,
     facts = {
         "Measured": f"{settings.measured}{_of_session(settings.measured_session)}",
         **{f"Predicted, {name}": str(path) for name, path in settings.predicted},
-        "People": f"{len(study.people)}",
+        "People": f"{len(study.participants)}",
         "Families": related,
         "Contrasts": f"{len(study.contrasts)}",
         "Voxels": f"{n_voxels:,} ({of_model})",

@@ -72,8 +72,8 @@ def run(settings: GroupSettings) -> int:
     missing = find_missing(output, results, settings.participant_label)
     columns = {name: [row[name] for row in missing] for name in ("participant_id", "session_id", "reason")}
     write_tsv(output_path(output, "group_missing"), columns)
-    n_people = len({result.subject for result in results})
-    sys.stdout.write(f"{n_people} people joined in {output / 'group'}; {len(missing)} without maps.\n")
+    n_participants = len({result.subject for result in results})
+    sys.stdout.write(f"{n_participants} people joined in {output / 'group'}; {len(missing)} without maps.\n")
     for row in missing:
         sys.stdout.write(f"  {row['participant_id']} {row['session_id'] or ''}: {row['reason']}\n")
     return 0
@@ -113,19 +113,21 @@ def _write_maps(output: Path, series: Entities, results: Sequence[Result]) -> No
     task = dict(series).get("task", "rest")
     for start in range(0, len(labels), N_AT_ONCE):
         batch = labels[start : start + N_AT_ONCE]
-        for number, (label, statistics) in enumerate(over_people(output, results, batch).items(), start + 1):
+        for number, (label, statistics) in enumerate(
+            average_over_participants(output, results, batch).items(), start + 1
+        ):
             having = [result for result in results if label in result.maps.contrasts]
-            n_people = len({result.subject for result in having})
+            n_participants = len({result.subject for result in having})
             contrast, units = _contrast_of(output, having[0], label)
             for stat in ("mean", "sd", "count"):
                 path = output_path(output, "group_statmap", entities=series, contrast=label, stat=stat)
                 dtype = np.int32 if stat == "count" else np.float32
                 save_nifti(path, getattr(statistics, stat), OUTPUT_GRID.matrix, dtype=dtype)
-                write_json(sidecar_path(path), group_sidecar(contrast, stat, task, n_people, units))
-            logger.info("%s: %d people (%d of %d contrasts)", label, n_people, number, len(labels))
+                write_json(sidecar_path(path), group_sidecar(contrast, stat, task, n_participants, units))
+            logger.info("%s: %d people (%d of %d contrasts)", label, n_participants, number, len(labels))
 
 
-def over_people(
+def average_over_participants(
     output: Path, results: Sequence[Result], contrasts: Sequence[str]
 ) -> dict[str, MapStatistics]:
     """Go through the maps of some contrasts, a person at a time.
@@ -151,10 +153,10 @@ def over_people(
         If a map cannot be read or is on another grid.
     """
     statistics = {label: MapStatistics(OUTPUT_GRID.shape) for label in contrasts}
-    people: dict[str, dict[str | None, list[Result]]] = {}
+    participants: dict[str, dict[str | None, list[Result]]] = {}
     for result in results:
-        people.setdefault(result.subject, {}).setdefault(result.session, []).append(result)
-    for sessions in people.values():
+        participants.setdefault(result.subject, {}).setdefault(result.session, []).append(result)
+    for sessions in participants.values():
         maps = [[_maps_of(output, run, contrasts) for run in runs] for runs in sessions.values()]
         for label, joined in statistics.items():
             having = [[run[label] for run in runs if label in run] for runs in maps]
@@ -225,7 +227,7 @@ def find_missing(
         ``participant_id``, ``session_id`` (None where not known) and ``reason``, sorted.
     """
     present = {(f"sub-{one.subject}", f"ses-{one.session}" if one.session else None) for one in results}
-    people = {name for name, _ in present}
+    participants = {name for name, _ in present}
     failed: dict[tuple[str, str | None], str | None] = {}
     # The logs' names begin with their time, so the last word on a session wins.
     for path in sorted((output / "logs").glob("*_participants.tsv")):
@@ -236,12 +238,12 @@ def find_missing(
     missing = {
         (name, session): reason
         for (name, session), reason in failed.items()
-        if reason and (name, session) not in present and (session or name not in people)
+        if reason and (name, session) not in present and (session or name not in participants)
     }
     known = {f"sub-{label}" for label in asked} or {
         row.get("participant_id", "") for row in read_tsv(output / "participants.tsv")
     }
-    for name in known - people - {name for name, _ in missing} - {""}:
+    for name in known - participants - {name for name, _ in missing} - {""}:
         missing[name, None] = "never done"
     ordered = sorted(missing, key=lambda key: (key[0], key[1] or ""))
     return [

@@ -4,13 +4,13 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from bids_deeptaskgen.bids.input.input_dataset import Located
+from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.input.preflight import Preflight
-from bids_deeptaskgen.bids.input.sources import locate, look_up
+from bids_deeptaskgen.bids.input.sources import locate, preflight_dataset
 from bids_deeptaskgen.bids.output.connectome_files import save_brain_mask
 from bids_deeptaskgen.bids.output.dataset_files import dataset_settings_hash, write_dataset_files
 from bids_deeptaskgen.io.atomic import write_text
-from bids_deeptaskgen.machine import software_versions, told_seconds
+from bids_deeptaskgen.machine import log_duration, software_versions
 from bids_deeptaskgen.pipeline.check_folders import check_folders, refuse_mixture
 from bids_deeptaskgen.pipeline.check_model import check_model
 from bids_deeptaskgen.pipeline.context import RunContext, make_context
@@ -60,7 +60,7 @@ def run(settings: ParticipantSettings) -> int:
     return run_dataset(settings, dataset)
 
 
-def run_dataset(settings: ParticipantSettings, dataset: Located, typed: Settings | None = None) -> int:
+def run_dataset(settings: ParticipantSettings, dataset: InputDataset, typed: Settings | None = None) -> int:
     """Predict the maps of every participant of datasets that have been located.
 
     Parameters
@@ -78,8 +78,8 @@ def run_dataset(settings: ParticipantSettings, dataset: Located, typed: Settings
     context = make_context(settings, dataset)
     settings, dataset = context.settings, context.dataset
     check_folders(settings, dataset.root)
-    with told_seconds("preflight"):
-        rows = look_up(dataset, context.query)
+    with log_duration("preflight"):
+        rows = preflight_dataset(dataset, context.query)
     subjects = sorted({row.subject for row in rows if not row.reason})
     _report_preflight(context, rows, len(subjects))
     if subjects:
@@ -89,9 +89,9 @@ def run_dataset(settings: ParticipantSettings, dataset: Located, typed: Settings
         return 0 if subjects else 3
     if not subjects:
         return _report_outcome(settings, unusable_records(rows))
-    with told_seconds("torch and model"):
+    with log_duration("torch and model"):
         check_model(context)
-    with told_seconds("nipype"):
+    with log_duration("nipype"):
         from bids_deeptaskgen.workflow.run import run_participants
     _write_dataset(context, typed)
     records = run_participants(context, subjects)

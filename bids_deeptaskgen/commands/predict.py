@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.bids.input.derivatives import read_description
-from bids_deeptaskgen.bids.input.input_dataset import Located
+from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.input.sessions import repetition_time
 from bids_deeptaskgen.commands.participant import run_dataset
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
@@ -48,7 +48,7 @@ def run(settings: PredictSettings) -> int:
         entities=(("task", name.get("task") or "rest"),),
     )
     root = settings.bold.parent
-    located = Located("files", root, "input", session=session, description=read_description(root))
+    located = InputDataset("files", root, "input", session=session, description=read_description(root))
     as_dataset = fill(
         ParticipantSettings,
         settings,

@@ -39,7 +39,7 @@ class Cleaning:
 
 
 @dataclass(frozen=True)
-class Demands:
+class DataRequirements:
     """What a session must offer to be used; the defaults are those of the options with these names.
 
     Attributes

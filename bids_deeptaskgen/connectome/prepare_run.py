@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.connectome.brain_mask import mask_sampler
 from bids_deeptaskgen.connectome.censoring import fd_of, sample_mask
-from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
+from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.connectome.confounds import read_confounds
 from bids_deeptaskgen.connectome.inputs import RunInputs
 from bids_deeptaskgen.connectome.regressors import Regressors, choose_regressors, make_basis
@@ -26,7 +26,7 @@ MIN_WINDOW_VOLUMES = 10
 
 
 @dataclass(frozen=True)
-class RunPlan:
+class PreparedRun:
     """A run whose headers, mask and confounds have been read and found good."""
 
     inputs: RunInputs
@@ -83,7 +83,7 @@ def repetition_time(run: RunInputs, series: NiftiSeries) -> float:
     return run.t_r
 
 
-def plan_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleaning) -> RunPlan:
+def prepare_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleaning) -> PreparedRun:
     """Read all of a run but its volumes.
 
     Raises
@@ -104,10 +104,10 @@ def plan_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleaning) 
         message = f"{run.confounds or run.bold}: {error}"
         raise InputError(message) from error
     basis = make_basis(regressors.values, kept)
-    return RunPlan(run, series, sampler, t_r, kept, regressors, basis, fd_mm)
+    return PreparedRun(run, series, sampler, t_r, kept, regressors, basis, fd_mm)
 
 
-def check_demands(plans: Sequence[RunPlan], demands: Demands) -> int:
+def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequirements) -> int:
     """Refuse sessions with too little data, and settle the number of windows.
 
     Returns
@@ -124,25 +124,26 @@ def check_demands(plans: Sequence[RunPlan], demands: Demands) -> int:
     where = first if len(plans) == 1 else f"{first.parent} ({len(plans)} runs)"
     minutes = sum(plan.minutes for plan in plans)
     n_kept, n_volumes = sum(len(plan.kept) for plan in plans), sum(plan.series.n_volumes for plan in plans)
-    if minutes < demands.min_minutes:
+    if minutes < requirements.min_minutes:
         # Rounded down, or 3.97 minutes would read as the 4 that are wanted.
         message = (
             f"{where}: {n_kept} of {n_volumes} volumes are kept, {np.floor(10 * minutes) / 10:.1f} minutes; "
-            f"at least {demands.min_minutes:g} are wanted.\nLower --min-minutes if you accept noisier maps, "
-            "or raise --fd-threshold if that has left volumes out."
+            f"at least {requirements.min_minutes:g} are wanted.\n"
+            "Lower --min-minutes if you accept noisier maps, or raise --fd-threshold."
         )
         raise InputError(message)
     dof = sum(max(plan.n_residual_dof, 0) for plan in plans)
-    if dof < demands.min_dof or min(plan.n_residual_dof for plan in plans) < 2:
+    if dof < requirements.min_dof or min(plan.n_residual_dof for plan in plans) < 2:
         counts = ", ".join(f"{len(plan.kept)} volumes - {plan.basis.shape[1]} regressors" for plan in plans)
         message = (
-            f"{where}: the cleaning leaves {dof} degrees of freedom ({counts}); at least {demands.min_dof} "
-            "are wanted.\nUse fewer regressors or censor less, or lower --min-dof if you accept noisier maps."
+            f"{where}: the cleaning leaves {dof} degrees of freedom ({counts}); at least "
+            f"{requirements.min_dof} are wanted.\n"
+            "Use fewer regressors or censor less, or lower --min-dof if you accept noisier maps."
         )
         raise InputError(message)
-    n_windows = demands.n_windows
+    n_windows = requirements.n_windows
     if n_windows is None:
-        n_windows = _nearest_windows(plans, demands.window_minutes)
+        n_windows = _nearest_windows(plans, requirements.window_minutes)
     shortest = min(len(plan.kept) for plan in plans) // n_windows
     if shortest < MIN_WINDOW_VOLUMES:
         found = f"{n_windows} windows leave" if n_windows > 1 else "the cleaning keeps"
@@ -155,7 +156,7 @@ def check_demands(plans: Sequence[RunPlan], demands: Demands) -> int:
     return n_windows
 
 
-def _nearest_windows(plans: Sequence[RunPlan], window_minutes: float | None) -> int:
+def _nearest_windows(plans: Sequence[PreparedRun], window_minutes: float | None) -> int:
     """Choose the number of windows whose length comes nearest to what the model was trained on."""
     if not window_minutes:
         logger.warning("--n-windows auto: the model's card names no window_minutes; each run is one window.")

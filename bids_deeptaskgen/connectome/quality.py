@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.connectome.session import PersonConnectome
+from bids_deeptaskgen.connectome.session import SessionConnectomes
 
 # No series that still has its mean varies by more than that mean.
 MIN_TSNR = 1.0
 
 
 def quality_metrics(
-    person: PersonConnectome,
+    participant: SessionConnectomes,
     roi_coverage: NDArray[np.float64],
     grey_matter: NDArray[np.bool_],
     mean_roi_connectome: tuple[float, ...] | None = None,
@@ -21,7 +21,7 @@ def quality_metrics(
 
     Parameters
     ----------
-    person : PersonConnectome
+    participant : PersonConnectome
     roi_coverage : array of shape (n_rois,)
         From ``coverage_of_rois``.
     grey_matter : boolean array of shape (n_voxels,)
@@ -34,10 +34,10 @@ def quality_metrics(
     dict
         Figures under names that carry their unit; None where a figure cannot be had.
     """
-    runs = person.runs
+    runs = participant.runs
     moved = [run.fd_mm[1:] for run in runs if run.fd_mm is not None and len(run.fd_mm) > 1]
     fd_mm = np.concatenate(moved) if moved else None
-    seen = grey_matter & person.has_signal
+    seen = grey_matter & participant.has_signal
     return {
         "n_runs": len(runs),
         "n_volumes": sum(run.series.n_volumes for run in runs),
@@ -47,11 +47,11 @@ def quality_metrics(
         "n_residual_dof": sum(run.n_residual_dof for run in runs),
         "fd_mean_mm": None if fd_mm is None else _rounded(fd_mm.mean()),
         "fd_max_mm": None if fd_mm is None else _rounded(fd_mm.max()),
-        "tsnr_median": _tsnr(person.tsnr[seen]),
+        "tsnr_median": _tsnr(participant.tsnr[seen]),
         "coverage_grey_matter": _rounded(seen.sum() / max(grey_matter.sum(), 1)),
         "coverage_rois_min": _rounded(roi_coverage.min()),
-        "n_voxels_without_variance": person.n_flat,
-        "typicality": typicality(person.roi_connectome, mean_roi_connectome),
+        "n_voxels_without_variance": participant.n_flat,
+        "typicality": typicality(participant.roi_connectome, mean_roi_connectome),
     }
 
 

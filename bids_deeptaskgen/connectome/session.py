@@ -14,14 +14,14 @@ from bids_deeptaskgen.connectome.accumulator import (
     pool_runs,
     product_sizes,
 )
-from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
+from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
-from bids_deeptaskgen.connectome.prepare_run import RunPlan, check_demands, plan_run
+from bids_deeptaskgen.connectome.prepare_run import PreparedRun, check_requirements, prepare_run
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace
 from bids_deeptaskgen.connectome.smoothing import make_smoother
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Sampler
-from bids_deeptaskgen.io.prefetch import ahead
+from bids_deeptaskgen.io.prefetch import prefetch
 
 # Volumes that are read at once. Larger blocks are no faster; they only take memory. At 1 mm the second bounds
 # them.
@@ -35,7 +35,7 @@ MAX_NEGATIVE_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class PersonConnectome:
+class SessionConnectomes:
     """Connectomes of one session of a person.
 
     Attributes
@@ -57,7 +57,7 @@ class PersonConnectome:
     """
 
     connectomes: NDArray[np.float32]
-    runs: tuple[RunPlan, ...]
+    runs: tuple[PreparedRun, ...]
     n_windows: int
     mean: NDArray[np.float64]
     tsnr: NDArray[np.float64]
@@ -67,7 +67,7 @@ class PersonConnectome:
 
 
 def run_statistics(
-    plan: RunPlan, projection: NDArray[np.float64], n_windows: int, smoothing_mm: float = 0.0
+    plan: PreparedRun, projection: NDArray[np.float64], n_windows: int, smoothing_mm: float = 0.0
 ) -> RunStatistics:
     """Read the volumes of a run and compute its connectomes.
 
@@ -95,7 +95,7 @@ def run_statistics(
     dtype = np.float32 if is_float32 else np.float64
     volumes = map(smoother, _kept_volumes(plan)) if smoother else _kept_volumes(plan)
     # Taken in a thread, so that the reader need not wait while products are added up.
-    for rows in ahead(_taken(volumes, sampler, sizes, dtype)):
+    for rows in prefetch(_taken(volumes, sampler, sizes, dtype)):
         accumulator.add(rows)
     del rows  # 100 MB
     # To the last volume, so that a damaged end is found.
@@ -116,7 +116,7 @@ def _taken(
         yield rows
 
 
-def _kept_volumes(plan: RunPlan) -> Iterator[NDArray[np.generic]]:
+def _kept_volumes(plan: PreparedRun) -> Iterator[NDArray[np.generic]]:
     """Read a run, and give those volumes that are kept, as they are stored; each is valid until the next."""
     series = plan.series
     volume_bytes = np.prod(series.grid.shape) * series.dtype.itemsize
@@ -162,9 +162,9 @@ def _check_sign(run: RunInputs, statistics: RunStatistics) -> None:
         raise InputError(message)
 
 
-def connect_person(
-    session: SessionInputs, space: RoiSpace, cleaning: Cleaning, demands: Demands
-) -> PersonConnectome:
+def compute_session_connectomes(
+    session: SessionInputs, space: RoiSpace, cleaning: Cleaning, requirements: DataRequirements
+) -> SessionConnectomes:
     """Compute the connectomes of one person's session.
 
     Parameters
@@ -172,7 +172,7 @@ def connect_person(
     session : SessionInputs
     space : RoiSpace
     cleaning : Cleaning
-    demands : Demands
+    requirements : Demands
 
     Returns
     -------
@@ -183,8 +183,8 @@ def connect_person(
     InputError
         If a file is unusable or there is too little data.
     """
-    plans = tuple(plan_run(run, space.brain_mask, cleaning) for run in session.runs)
-    n_windows = check_demands(plans, demands)
+    plans = tuple(prepare_run(run, space.brain_mask, cleaning) for run in session.runs)
+    n_windows = check_requirements(plans, requirements)
     # One thread for each product: results then do not depend on how many there are.
     with threadpool_limits(limits=1, user_api="blas"):
         connectomes, runs = pool_runs(
@@ -202,7 +202,7 @@ def connect_person(
     per_voxel /= np.maximum(per_voxel.sum(axis=0), 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         tsnr = [np.where(run.sd > 0, run.mean / run.sd, 0) for run in runs]
-    return PersonConnectome(
+    return SessionConnectomes(
         connectomes=connectomes,
         runs=plans,
         n_windows=n_windows,

@@ -14,7 +14,7 @@ from bids_deeptaskgen.bids.output.connectome_files import (
     read_window,
 )
 from bids_deeptaskgen.errors import InputError
-from bids_deeptaskgen.evaluation.map_reader import averages_of, hold, read_person
+from bids_deeptaskgen.evaluation.map_reader import allocate, averages_of, read_participant
 from bids_deeptaskgen.evaluation.scoring import Predictor
 from bids_deeptaskgen.evaluation.study import Study, made_plainly_by
 from bids_deeptaskgen.models.bundle import Bundle
@@ -40,15 +40,15 @@ def choose_averages(
         if bundle and means is not None
         else {}
     )
-    others, n_people = (
+    others, n_participants = (
         averages_of(study.others, study.labels, study.mask)
         if study.others
         else (None, [0] * len(study.labels))
     )
     chosen: list[tuple[NDArray[np.float32] | None, str]] = []
     for number, label in enumerate(study.labels):
-        if others is not None and n_people[number]:
-            whose = f"of {n_people[number]} other people of {settings.baseline_train}"
+        if others is not None and n_participants[number]:
+            whose = f"of {n_participants[number]} other people of {settings.baseline_train}"
             chosen.append((others[number], whose))
         elif bundle and label in known:
             whose = f"of the people that {bundle.card.name} was trained on"
@@ -128,12 +128,12 @@ def linear_predictions(
     if bundle is None:
         message = "The linear model needs the ROI maps of a model."
         raise ValueError(message)
-    of = _by_person(sources, bundle)
+    of = _by_participant(sources, bundle)
     model = _fitted(study, bundle, of, rng)
     where = bundle.brain_mask[study.mask]
-    predictions = hold((len(study.contrasts), len(study.people), len(where)), scratch)
-    for number, person in enumerate(study.people):
-        windows = [(file, window) for file in of.get(person, ()) for window in range(file.n_windows)]
+    predictions = allocate((len(study.contrasts), len(study.participants), len(where)), scratch)
+    for number, participant in enumerate(study.participants):
+        windows = [(file, window) for file in of.get(participant, ()) for window in range(file.n_windows)]
         if not windows:
             predictions[:, number] = np.nan
             continue
@@ -141,10 +141,10 @@ def linear_predictions(
         for file, window in windows:
             maps = model.predict(_seen(study, bundle, file, window))
             predictions[:, number, where] += maps / np.float32(len(windows))
-    return predictions, int(model.n_people.max())
+    return predictions, int(model.n_participants.max())
 
 
-def _by_person(sources: Sequence[Path], bundle: Bundle) -> dict[str, list[ConnectomeFile]]:
+def _by_participant(sources: Sequence[Path], bundle: Bundle) -> dict[str, list[ConnectomeFile]]:
     """Find everybody's connectomes; two datasets with a session of one label can't be of the same person."""
     of: dict[str, list[ConnectomeFile]] = {}
     seen: dict[str, Path] = {}
@@ -171,14 +171,16 @@ def _fitted(
     labels = winner_take_all(bundle.rois()[:, inside])
     model = LinearModel(labels, bundle.card.architecture.in_channels, len(study.contrasts))
     where = bundle.brain_mask[study.mask]
-    fitted = sorted({person for people in others.values() for person in people} & set(of))
-    for person in fitted:
-        file = of[person][int(rng.integers(len(of[person])))]
+    fitted = sorted(
+        {participant for participants in others.values() for participant in participants} & set(of)
+    )
+    for participant in fitted:
+        file = of[participant][int(rng.integers(len(of[participant])))]
         connectome = _seen(study, bundle, file, int(rng.integers(file.n_windows)))
-        own = [others.get(label, {}).get(person, ()) for label in study.labels]
-        model.add(connectome, read_person(own, study.mask)[:, where])
-        logger.debug("linear model: sub-%s taken in", person)
-    if not model.n_people.any():
+        own = [others.get(label, {}).get(participant, ()) for label in study.labels]
+        model.add(connectome, read_participant(own, study.mask)[:, where])
+        logger.debug("linear model: sub-%s taken in", participant)
+    if not model.n_participants.any():
         message = (
             "--connectomes: nobody with connectomes has measured maps in --baseline-train.\n"
             "Make those people's connectomes with --save-connectome too, and name that dataset."

@@ -23,7 +23,7 @@ Files = Mapping[str, Mapping[str, Sequence[StatmapFile]]]
 _IN_MEMORY_BYTES = 1_000_000_000
 
 
-def hold(shape: tuple[int, ...], scratch: Path) -> Floats:
+def allocate(shape: tuple[int, ...], scratch: Path) -> Floats:
     """Make an array to be written, in a file without a name where it is too large to stay in memory.
 
     Parameters
@@ -63,7 +63,7 @@ def hold(shape: tuple[int, ...], scratch: Path) -> Floats:
     return array
 
 
-def read_person(contrasts: Sequence[Sequence[StatmapFile]], mask: NDArray[np.bool_]) -> Floats:
+def read_participant(contrasts: Sequence[Sequence[StatmapFile]], mask: NDArray[np.bool_]) -> Floats:
     """Read a person's maps, each the mean over sessions.
 
     Parameters
@@ -102,27 +102,33 @@ def _read_files(files: Sequence[StatmapFile], mask: NDArray[np.bool_]) -> dict[S
     return values
 
 
-def read_people(
-    files: Files, contrasts: Sequence[str], people: Sequence[str], mask: NDArray[np.bool_], scratch: Path
+def read_participants(
+    files: Files,
+    contrasts: Sequence[str],
+    participants: Sequence[str],
+    mask: NDArray[np.bool_],
+    scratch: Path,
 ) -> Floats:
     """Read everybody's maps of some contrasts, person by person.
 
     Parameters
     ----------
     files : Files
-    contrasts, people : sequence of str
+    contrasts, participants : sequence of str
     mask : boolean array of shape (76, 93, 78)
     scratch : Path
-        See `hold`.
+        See `allocate`.
 
     Returns
     -------
     array of shape (n_contrasts, n_people, n_voxels)
         NaN where there is none.
     """
-    maps = hold((len(contrasts), len(people), int(mask.sum())), scratch)
-    for number, person in enumerate(people):
-        maps[:, number] = read_person([files.get(label, {}).get(person, ()) for label in contrasts], mask)
+    maps = allocate((len(contrasts), len(participants), int(mask.sum())), scratch)
+    for number, participant in enumerate(participants):
+        maps[:, number] = read_participant(
+            [files.get(label, {}).get(participant, ()) for label in contrasts], mask
+        )
     return maps
 
 
@@ -146,21 +152,21 @@ def averages_of(
     """
     shape = len(contrasts), int(mask.sum())
     total, counts = np.zeros(shape), np.zeros(shape, np.int32)
-    n_people = np.zeros(len(contrasts), np.intp)
-    for person in sorted({person for label in contrasts for person in files.get(label, ())}):
-        maps = read_person([files.get(label, {}).get(person, ()) for label in contrasts], mask)
+    n_participants = np.zeros(len(contrasts), np.intp)
+    for participant in sorted({participant for label in contrasts for participant in files.get(label, ())}):
+        maps = read_participant([files.get(label, {}).get(participant, ()) for label in contrasts], mask)
         finite = np.isfinite(maps)
         total += np.where(finite, maps, 0)
         counts += finite
-        n_people += finite.any(axis=1)
-    enough = counts > n_people[:, None] / 2
-    return np.where(enough, total / np.maximum(counts, 1), np.nan).astype(np.float32), n_people
+        n_participants += finite.any(axis=1)
+    enough = counts > n_participants[:, None] / 2
+    return np.where(enough, total / np.maximum(counts, 1), np.nan).astype(np.float32), n_participants
 
 
-def line_up(
+def common_mask(
     maps: Mapping[str, Floats],
     average: Floats | None,
-    people: Sequence[str],
+    participants: Sequence[str],
     contrast: str,
     left_out: MutableMapping[str, set[str]],
 ) -> NDArray[np.bool_]:
@@ -172,7 +178,7 @@ def line_up(
         Measured maps first, then those of the predictors. Rows of people who are left out become NaN, and so
         do predictions for people who have no measured map.
     average : array of shape (n_voxels,), or None
-    people : sequence of str
+    participants : sequence of str
     contrast : str
         For messages.
     left_out : dict of str to set of str
@@ -190,7 +196,7 @@ def line_up(
         common, costly = common_voxels(own)
         voxels &= common
         if len(costly):
-            names = [f"sub-{people[row]}" for row in costly]
+            names = [f"sub-{participants[row]}" for row in costly]
             logger.warning(
                 "%s, %s: left out for lacking more than %.0f%% of the voxels that most people have: %s. Set "
                 "these voxels to 0 if they were scanned and hold nothing.",

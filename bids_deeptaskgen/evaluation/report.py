@@ -12,7 +12,7 @@ from bids_deeptaskgen.io.atomic import write_bytes, write_text
 from bids_deeptaskgen.report.evaluation_figures import draw_matrices, draw_scores
 from bids_deeptaskgen.report.evaluation_html import Evaluation, render
 from bids_deeptaskgen.stats.dice import DICE_CEILING, DICE_CHANCE
-from bids_deeptaskgen.stats.identification import MAX_EVERYBODY, N_SAMPLED_OTHERS
+from bids_deeptaskgen.stats.identification import MAX_FULL_MATRIX, N_SAMPLED_OTHERS
 
 Tables = dict[str, list[dict[str, Any]]]
 
@@ -119,16 +119,17 @@ def _notes(study: Study, scores: list[dict[str, Any]]) -> list[str]:
             f"There are {n_families} families, whose signs can be flipped in {2**n_families:,} ways: no p is "
             f"much under {2 / 2**n_families:.2g}, however large a difference."
         )
-    if len(study.people) > MAX_EVERYBODY:
+    if len(study.participants) > MAX_FULL_MATRIX:
         notes.append(
-            f"Of more than {MAX_EVERYBODY:,} people, each is identified among {N_SAMPLED_OTHERS:,} others "
+            f"Of more than {MAX_FULL_MATRIX:,} people, each is identified among {N_SAMPLED_OTHERS:,} others "
             "who were drawn by chance; the mean r with others is over all of them."
         )
     role = "model" if study.predicted else "baseline"
     fewest = min((row["n_people"] for row in scores if row["role"] == role), default=0)
-    if fewest < len(study.people):
+    if fewest < len(study.participants):
         notes.append(
-            f"Some contrasts have as few as {fewest} of the {len(study.people)} people: those without a "
-            "measured or predicted map, or with a map that holds voxels without a value, are left out of it."
+            f"Some contrasts have as few as {fewest} of the {len(study.participants)} people: "
+            "those without a measured or predicted map, or with a map that holds voxels without a "
+            "value, are left out of it."
         )
     return notes

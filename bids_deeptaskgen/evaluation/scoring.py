@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.stats.dice import DICE_CEILING, DICE_CHANCE, dice_auc
-from bids_deeptaskgen.stats.identification import Matching, diagonality, match, match_same
+from bids_deeptaskgen.stats.identification import IdentificationScores, diagonality, match, match_constant
 from bids_deeptaskgen.stats.map_rows import LeaveOneOut, Maps, Scores
 from bids_deeptaskgen.stats.paired_tests import bootstrap_interval, cliffs_delta, sign_flip_p
 from bids_deeptaskgen.stats.scores import mean, residual_chance, residual_correlations
@@ -45,7 +45,7 @@ class Scored:
     name : str
     is_baseline : bool
     matching : Matching
-    by_person : dict of str to array of shape (n_people,)
+    by_participant : dict of str to array of shape (n_people,)
         ``r``, ``others_r``, ``difference``, ``rank``, ``dice_auc`` and ``residual_r``; NaN for who is left
         out, or where the score says nothing of this predictor.
     residual_chance : float
@@ -54,14 +54,14 @@ class Scored:
 
     name: str
     is_baseline: bool
-    matching: Matching
-    by_person: dict[str, Scores]
+    matching: IdentificationScores
+    by_participant: dict[str, Scores]
     residual_chance: float
 
     @property
     def parts(self) -> dict[str, Scores]:
         """What people add to the mean of a score, independently of each other."""
-        return self.by_person | {"difference": self.matching.part_in_difference}
+        return self.by_participant | {"difference": self.matching.part_in_difference}
 
 
 def score(
@@ -95,10 +95,10 @@ def _score(
 ) -> Scored:
     maps = predictor.maps
     if isinstance(maps, LeaveOneOut) or maps.ndim == 1:
-        found, chance = match_same(measured, maps), float("nan")
+        found, chance = match_constant(measured, maps), float("nan")
     else:
         found, chance = match(measured, maps, rng), residual_chance(measured, maps, average, rng)
-    by_person = {
+    by_participant = {
         "r": found.own,
         "others_r": found.others,
         "difference": found.difference,
@@ -106,7 +106,7 @@ def _score(
         "dice_auc": dice_auc(measured, maps),
         "residual_r": residual_correlations(measured, maps, average),
     }
-    return Scored(predictor.name, predictor.is_baseline, found, by_person, chance)
+    return Scored(predictor.name, predictor.is_baseline, found, by_participant, chance)
 
 
 def summarise(
@@ -126,18 +126,18 @@ def summarise(
     ------
     dict
         ``score``, ``value``, ``ci_low`` and ``ci_high`` (95%, families resampled; NaN where it is no mean
-        over people), ``n_people``, ``chance`` and ``ceiling`` where there are such.
+        over people), ``n_participants``, ``chance`` and ``ceiling`` where there are such.
     """
     found = scored.matching
-    people = scored.by_person
+    participants = scored.by_participant
     as_means = {
-        "r": people["r"],
-        "difference": people["difference"],
-        "difference_times_own_diagonal": people["difference"] * people["r"],
-        "identification_rate": np.where(np.isfinite(people["rank"]), people["rank"] == 1, np.nan),
-        "mean_rank": people["rank"],
-        "dice_auc": people["dice_auc"],
-        "residual_r": people["residual_r"],
+        "r": participants["r"],
+        "difference": participants["difference"],
+        "difference_times_own_diagonal": participants["difference"] * participants["r"],
+        "identification_rate": np.where(np.isfinite(participants["rank"]), participants["rank"] == 1, np.nan),
+        "mean_rank": participants["rank"],
+        "dice_auc": participants["dice_auc"],
+        "residual_r": participants["residual_r"],
     }
     n_candidates = found.n_candidates or float("nan")
     chance = {"identification_rate": 1 / n_candidates, "mean_rank": (n_candidates + 1) / 2}
@@ -153,7 +153,7 @@ def summarise(
             "value": values[name],
             "ci_low": low,
             "ci_high": high,
-            "n_people": found.n_people,
+            "n_people": found.n_participants,
             "chance": chance.get(name, float("nan")),
             "ceiling": DICE_CEILING if name == "dice_auc" else float("nan"),
         }
@@ -182,7 +182,7 @@ def compare(
     ------
     dict
         ``predictor``, ``compared_with``, ``score``, ``mean_difference`` with its interval, ``p``,
-        ``cliffs_delta``, ``n_people``, ``n_families``. Pairs that have nobody in common are left out.
+        ``cliffs_delta``, ``n_participants``, ``n_families``. Pairs that have nobody in common are left out.
     """
     models = [one for one in scored if not one.is_baseline]
     baselines = [one for one in scored if one.is_baseline]
@@ -192,7 +192,7 @@ def compare(
         pairs = [(other, one) for one, other in combinations(baselines, 2)]
     for one, other in pairs:
         for name in COMPARED:
-            differences = one.by_person[name] - other.by_person[name]
+            differences = one.by_participant[name] - other.by_participant[name]
             both = np.isfinite(differences)
             if not both.any():
                 continue
@@ -208,7 +208,9 @@ def compare(
                 "ci_low": low,
                 "ci_high": high,
                 "p": sign_flip_p(parts, families, rng, n_permutations=n_permutations),
-                "cliffs_delta": cliffs_delta(one.by_person[name][both], other.by_person[name][both]),
+                "cliffs_delta": cliffs_delta(
+                    one.by_participant[name][both], other.by_participant[name][both]
+                ),
                 "n_people": int(both.sum()),
                 "n_families": len(np.unique(families[both])),
             }

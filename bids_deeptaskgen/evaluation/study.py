@@ -17,7 +17,7 @@ from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.participants_table import participants_table
 from bids_deeptaskgen.connectome.template_masks import grey_matter_mask
 from bids_deeptaskgen.errors import InputError, shown
-from bids_deeptaskgen.evaluation.map_reader import Files, read_people
+from bids_deeptaskgen.evaluation.map_reader import Files, read_participants
 from bids_deeptaskgen.io.tsv import read_tsv
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
 from bids_deeptaskgen.models.contrasts import Contrast, choose_contrasts, load_contrasts
@@ -35,7 +35,7 @@ class Study:
 
     Attributes
     ----------
-    people : tuple of str
+    participants : tuple of str
         Labels without ``sub-`` of those with measured and predicted maps, sorted; see `gather`.
     families : array of str of shape (n_people,)
         Which family each is of.
@@ -53,7 +53,7 @@ class Study:
     bundle : Bundle or None
     """
 
-    people: tuple[str, ...]
+    participants: tuple[str, ...]
     families: NDArray[Any]
     has_families: bool
     contrasts: tuple[Contrast, ...]
@@ -76,9 +76,11 @@ class Study:
         """
         every = (file for of in files.values() for maps in of.values() for file in maps)
         if any(file.volume is not None for file in every):
-            whole = read_people(files, self.labels, self.people, self.mask, scratch)
+            whole = read_participants(files, self.labels, self.participants, self.mask, scratch)
             return lambda number: whole[number]
-        return lambda number: read_people(files, [self.labels[number]], self.people, self.mask, scratch)[0]
+        return lambda number: read_participants(
+            files, [self.labels[number]], self.participants, self.mask, scratch
+        )[0]
 
 
 def gather(settings: EvaluateSettings) -> Study:
@@ -118,17 +120,17 @@ def gather(settings: EvaluateSettings) -> Study:
     again = settings.retest or (settings.measured if settings.retest_session else None)
     common = _common_contrasts(settings, contrasts, labels, measured)
     having = _having_predictions(settings, predicted, measured, [one.label for one in common])
-    people = _people(settings, measured, having)
-    absent = [f"sub-{one}" for one in settings.participant_label if one not in people]
+    participants = _participants(settings, measured, having)
+    absent = [f"sub-{one}" for one in settings.participant_label if one not in participants]
     if absent:
         logger.warning(
             "--participant-label: %d people are not both measured and predicted: %s.",
             len(absent), shown(absent),
         )  # fmt: skip
     others = others_maps(settings.baseline_train)
-    families, has_families = _families(settings, people)
+    families, has_families = _families(settings, participants)
     return Study(
-        people=people,
+        participants=participants,
         families=families,
         has_families=has_families,
         contrasts=common,
@@ -136,7 +138,7 @@ def gather(settings: EvaluateSettings) -> Study:
         predicted=predicted,
         measured=measured,
         retest=others_maps(again, settings.retest_session),
-        others=_without(others, people, settings.baseline_train)
+        others=_without(others, participants, settings.baseline_train)
         if others and settings.baseline_train
         else None,
         bundle=bundle,
@@ -176,10 +178,10 @@ def made_plainly_by(bundle: Bundle, files: Mapping[str, Sequence[StatmapFile]]) 
         return False
 
 
-def _families(settings: EvaluateSettings, people: Sequence[str]) -> tuple[NDArray[Any], bool]:
+def _families(settings: EvaluateSettings, participants: Sequence[str]) -> tuple[NDArray[Any], bool]:
     """Read families, and say so where they were asked for and are not there."""
     table = participants_table(settings.participants_tsv, settings.measured)
-    families, has_families = read_families(table, settings.family_column, people)
+    families, has_families = read_families(table, settings.family_column, participants)
     asked = settings.participants_tsv or settings.family_column != FAMILY_COLUMN
     if asked and not has_families:
         logger.warning(
@@ -189,7 +191,7 @@ def _families(settings: EvaluateSettings, people: Sequence[str]) -> tuple[NDArra
     return families, has_families
 
 
-def read_families(path: Path | None, column: str, people: Sequence[str]) -> tuple[NDArray[Any], bool]:
+def read_families(path: Path | None, column: str, participants: Sequence[str]) -> tuple[NDArray[Any], bool]:
     """Say which family each person is of.
 
     Parameters
@@ -198,7 +200,7 @@ def read_families(path: Path | None, column: str, people: Sequence[str]) -> tupl
         Table with ``participant_id``; one that is not there says nothing.
     column : str
         Of families, in any case; who has none is a family of their own.
-    people : sequence of str
+    participants : sequence of str
 
     Returns
     -------
@@ -212,10 +214,10 @@ def read_families(path: Path | None, column: str, people: Sequence[str]) -> tupl
     column = column.lower()
     of = {(row.get("participant_id") or "").removeprefix("sub-"): row.get(column) for row in rows}
     has_families = any(column in row for row in rows)
-    own = [of.get(person) for person in people]
+    own = [of.get(participant) for participant in participants]
     names = [
-        f"family {name}" if (name or "").strip().lower() not in ("", "n/a", "nan") else f"sub-{person}"
-        for name, person in zip(own, people, strict=True)
+        f"family {name}" if (name or "").strip().lower() not in ("", "n/a", "nan") else f"sub-{participant}"
+        for name, participant in zip(own, participants, strict=True)
     ]
     return np.array(names), has_families
 
@@ -263,7 +265,7 @@ def _having_predictions(
     """
     if predicted:
         return {
-            label: {person for files in predicted.values() for person in files.get(label, ())}
+            label: {participant for files in predicted.values() for participant in files.get(label, ())}
             for label in labels
         }
     if settings.connectomes:
@@ -272,13 +274,17 @@ def _having_predictions(
     return {label: set(measured[label]) for label in labels}
 
 
-def _people(settings: EvaluateSettings, measured: Files, having: Mapping[str, set[str]]) -> tuple[str, ...]:
+def _participants(
+    settings: EvaluateSettings, measured: Files, having: Mapping[str, set[str]]
+) -> tuple[str, ...]:
     """List the participants with a measured map and a prediction of one contrast, sorted."""
     asked = settings.participant_label
-    both = {person for label, subjects in having.items() for person in subjects & set(measured[label])}
-    people = tuple(sorted(person for person in both if not asked or person in asked))
-    if people:
-        return people
+    both = {
+        participant for label, subjects in having.items() for participant in subjects & set(measured[label])
+    }
+    participants = tuple(sorted(participant for participant in both if not asked or participant in asked))
+    if participants:
+        return participants
     if settings.predicted:
         places, what, name = [path for _, path in settings.predicted], "predicted ones", "Predicted"
     elif settings.connectomes:
@@ -289,7 +295,7 @@ def _people(settings: EvaluateSettings, measured: Files, having: Mapping[str, se
             f"Measured: {_told(measured)}."
         )
         raise InputError(message)
-    subjects = sorted({f"sub-{person}" for own in having.values() for person in own})
+    subjects = sorted({f"sub-{participant}" for own in having.values() for participant in own})
     message = (
         f"Nobody has both measured maps ({settings.measured}) and {what} "
         f"({', '.join(map(str, places))}) of a contrast.\n"
@@ -298,15 +304,15 @@ def _people(settings: EvaluateSettings, measured: Files, having: Mapping[str, se
     raise InputError(message)
 
 
-def _without(files: Files, people: Sequence[str], source: Path) -> Files:
+def _without(files: Files, participants: Sequence[str], source: Path) -> Files:
     """Leave out the tested people, who must not be in what they are compared with."""
     kept = {
-        contrast: {person: maps for person, maps in of.items() if person not in people}
+        contrast: {participant: maps for participant, maps in of.items() if participant not in participants}
         for contrast, of in files.items()
     }
-    everybody = {f"sub-{person}" for of in files.values() for person in of}
-    tested = sorted(everybody & {f"sub-{person}" for person in people})
-    if len(tested) == len(everybody):
+    candidates = {f"sub-{participant}" for by_subject in files.values() for participant in by_subject}
+    tested = sorted(candidates & {f"sub-{participant}" for participant in participants})
+    if len(tested) == len(candidates):
         message = (
             f"--baseline-train {source}: everybody in it is tested ({shown(tested)}), so nobody remains.\n"
             "People are told apart by their labels. Name maps of other people; if these are others under the "
@@ -317,12 +323,12 @@ def _without(files: Files, people: Sequence[str], source: Path) -> Files:
         logger.warning(
             "--baseline-train: %d of %d people are tested, by their labels, and are left out of it: %s.",
             len(tested),
-            len(everybody),
+            len(candidates),
             shown(tested),
         )
     return kept
 
 
 def _told(files: Files) -> str:
-    people = sorted({f"sub-{person}" for of in files.values() for person in of})
-    return f"{len(files)} contrasts of {len(people)} people ({shown(people)})"
+    participants = sorted({f"sub-{participant}" for of in files.values() for participant in of})
+    return f"{len(files)} contrasts of {len(participants)} people ({shown(participants)})"

@@ -23,7 +23,7 @@ _TEMPORARY = re.compile(r"^\..+\.(?P<place>[^.]+)\.(?P<pid>\d+)\.tmp$")
 
 
 @cache
-def place() -> str:
+def process_namespace() -> str:
     """Name where a process number means one process: the machine, and its container if there is one.
 
     Containers may share a host name and each count their processes from 1, so the process namespace
@@ -43,7 +43,7 @@ def is_stale(where: str, pid: int, last_written_s: float) -> bool:
     Parameters
     ----------
     where : str
-        The `place` of the process.
+        The `process_namespace` of the process.
     pid : int
         Its number there.
     last_written_s : float
@@ -55,7 +55,7 @@ def is_stale(where: str, pid: int, last_written_s: float) -> bool:
         Whether the process is gone, if it was one of this place; elsewhere it cannot be seen, and counts as
         gone when it has not written for a day.
     """
-    if where != place():
+    if where != process_namespace():
         return time.time() - last_written_s > FOREIGN_AGE_S
     try:
         os.kill(pid, 0)
@@ -85,7 +85,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         `path` when the block ends; after an exception it is removed and `path` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{place()}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{process_namespace()}.{os.getpid()}.tmp")
     try:
         yield temporary
         temporary.replace(path)
@@ -98,9 +98,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
 
 
-def beside(folder: Path, what: str) -> Path:
+def temporary_sibling(folder: Path, what: str) -> Path:
     """Name a folder for a moment, such that it is swept if this process is killed."""
-    return folder.with_name(f".{folder.name}.{what}.{place()}.{os.getpid()}.tmp")
+    return folder.with_name(f".{folder.name}.{what}.{process_namespace()}.{os.getpid()}.tmp")
 
 
 def replace_folder(new: Path, folder: Path) -> None:
@@ -109,7 +109,7 @@ def replace_folder(new: Path, folder: Path) -> None:
     Parameters
     ----------
     new : Path
-        What is written already, see `beside`; removed if it cannot be put there.
+        What is written already, see `temporary_sibling`; removed if it cannot be put there.
     folder : Path
         Where it shall be.
 
@@ -118,7 +118,7 @@ def replace_folder(new: Path, folder: Path) -> None:
     UserError
         If another process has put something there at this moment.
     """
-    old = beside(folder, "old")
+    old = temporary_sibling(folder, "old")
     try:
         with suppress(FileNotFoundError):
             folder.rename(old)
@@ -185,7 +185,7 @@ def write_json(path: Path, content: object) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def sweep_stale(folder: Path, *, below: bool = True) -> list[Path]:
+def remove_stale_files(folder: Path, *, below: bool = True) -> list[Path]:
     """Remove the temporary files and folders that killed processes left in a folder.
 
     Those of this machine go when their process is gone; those of other machines, whose processes cannot be

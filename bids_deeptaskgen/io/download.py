@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to wait for a server, and how often to ask again.
 
     Attributes
@@ -43,7 +43,7 @@ class Patience:
     waits_s: tuple[float, ...] = (2.0, 8.0)
 
 
-class _PassingTroubleError(Exception):
+class _TransientError(Exception):
     """What another try may mend: no connection, an answer that breaks off, a server at its limits."""
 
 
@@ -66,12 +66,12 @@ def git_blob_sha1(path: Path) -> str:
     return digest.hexdigest()
 
 
-def is_there(path: Path, sha1: str) -> bool:
+def is_valid(path: Path, sha1: str) -> bool:
     """Tell whether a file is there and has the content that is wanted."""
     return path.is_file() and git_blob_sha1(path) == sha1
 
 
-def what_differs(path: Path, sha1: str) -> str | None:
+def describe_mismatch(path: Path, sha1: str) -> str | None:
     """Say what a file is, if it is not the one that is wanted.
 
     Parameters
@@ -104,7 +104,7 @@ def what_differs(path: Path, sha1: str) -> str | None:
     return f"{kind} ({path.stat().st_size:,} bytes; git blob sha1 {found}, expected {sha1})"
 
 
-def download(url: str, path: Path, sha1: str, advice: str, patience: Patience) -> None:
+def download(url: str, path: Path, sha1: str, advice: str, retry_policy: RetryPolicy) -> None:
     """Fetch a file, unless it is there already.
 
     Proxies are those of the environment (``HTTPS_PROXY``, ``NO_PROXY``); redirects are followed, since the
@@ -120,7 +120,7 @@ def download(url: str, path: Path, sha1: str, advice: str, patience: Patience) -
         Git's hash of the content that is wanted.
     advice : str
         What to do where it cannot be had; ends the message of the error.
-    patience : Patience
+    retry_policy : Patience
 
     Raises
     ------
@@ -129,14 +129,14 @@ def download(url: str, path: Path, sha1: str, advice: str, patience: Patience) -
     OSError
         If the file cannot be written.
     """
-    if is_there(path, sha1):
+    if is_valid(path, sha1):
         return
-    for wait_s in (*patience.waits_s, None):
+    for wait_s in (*retry_policy.waits_s, None):
         try:
-            _once(url, path, sha1, advice, patience)
-        except _PassingTroubleError as trouble:
+            _once(url, path, sha1, advice, retry_policy)
+        except _TransientError as trouble:
             if wait_s is None:
-                n_tries = len(patience.waits_s) + 1
+                n_tries = len(retry_policy.waits_s) + 1
                 raise _refusal(url, f"{trouble} ({n_tries} tries)", advice) from trouble
             log.warning("%s: %s; another try in %g s.", _shown(url), trouble, wait_s)
             time.sleep(wait_s)
@@ -144,22 +144,22 @@ def download(url: str, path: Path, sha1: str, advice: str, patience: Patience) -
             return
 
 
-def _once(url: str, path: Path, sha1: str, advice: str, patience: Patience) -> None:
-    """Try to fetch a file; `_PassingTroubleError` where another try may mend what was wrong."""
+def _once(url: str, path: Path, sha1: str, advice: str, retry_policy: RetryPolicy) -> None:
+    """Try to fetch a file; `_TransientError` where another try may mend what was wrong."""
     from requests import RequestException
 
     log.info("%s: fetching it from %s", path.name, _shown(url))
-    with _answer(url, advice, patience) as response, atomic_path(path) as temporary:
+    with _answer(url, advice, retry_policy) as response, atomic_path(path) as temporary:
         try:
             _write(response, temporary, path.name)
         except RequestException as error:
             # The connection broke, or nothing came for too long.
-            what = f"the answer broke off: {_reason(error, patience)}"
-            raise _PassingTroubleError(what) from error
+            what = f"the answer broke off: {_reason(error, retry_policy)}"
+            raise _TransientError(what) from error
         if temporary.stat().st_size > MAX_BYTES:
             what = f"this is larger than {MAX_BYTES:,} bytes, which no published file is"
             raise _refusal(url, what, advice)
-        if differs := what_differs(temporary, sha1):
+        if differs := describe_mismatch(temporary, sha1):
             raise _refusal(url, differs, advice)
 
 
@@ -176,7 +176,7 @@ def _write(response: "Response", path: Path, name: str) -> None:
                 log.info("%s: %.1f MB are here", name, n_bytes / 1e6)
 
 
-def _answer(url: str, advice: str, patience: Patience) -> "AbstractContextManager[Response]":
+def _answer(url: str, advice: str, retry_policy: RetryPolicy) -> "AbstractContextManager[Response]":
     """Ask for a file; the answer's content is still to be read."""
     import requests
 
@@ -184,20 +184,20 @@ def _answer(url: str, advice: str, patience: Patience) -> "AbstractContextManage
         response = requests.get(
             url,
             stream=True,
-            timeout=(patience.connect_s, patience.read_s),
+            timeout=(retry_policy.connect_s, retry_policy.read_s),
             headers={"Accept-Encoding": "identity"},
         )
     except requests.exceptions.SSLError as error:
         what = (
-            f"no secure connection: {_reason(error, patience)}. Where a proxy opens connections, its "
+            f"no secure connection: {_reason(error, retry_policy)}. Where a proxy opens connections, its "
             "certificate is named by REQUESTS_CA_BUNDLE"
         )
         raise _refusal(url, what, advice) from error
     except (requests.ConnectionError, requests.Timeout) as error:
-        what = f"no connection: {_reason(error, patience)}"
-        raise _PassingTroubleError(what) from error
+        what = f"no connection: {_reason(error, retry_policy)}"
+        raise _TransientError(what) from error
     except OSError as error:  # all that requests raises, and a bundle of certificates that is not there
-        raise _refusal(url, f"it cannot be asked for: {_reason(error, patience)}", advice) from error
+        raise _refusal(url, f"it cannot be asked for: {_reason(error, retry_policy)}", advice) from error
     code = response.status_code
     if code == _OK:
         # Some servers call a .gz file compressed content, and it would be unpacked on arrival.
@@ -206,7 +206,7 @@ def _answer(url: str, advice: str, patience: Patience) -> "AbstractContextManage
     response.close()
     if code >= _SERVER_ERROR or code == _BUSY:
         what = f"the server answered {code} {response.reason}"
-        raise _PassingTroubleError(what)
+        raise _TransientError(what)
     raise _refusal(url, _what_code_says(code, response.reason), advice)
 
 
@@ -221,15 +221,15 @@ def _what_code_says(code: int, reason: str) -> str:
     return f"{words.get(code, 'the server does not give it')} ({code} {reason})"
 
 
-def _reason(error: Exception, patience: Patience) -> str:
+def _reason(error: Exception, retry_policy: RetryPolicy) -> str:
     """Say in a few words why a connection failed: what lies at the bottom of a chain of exceptions."""
     from requests import ConnectTimeout, Timeout
     from requests.exceptions import ProxyError
 
     if isinstance(error, ConnectTimeout):
-        return f"no connection within {patience.connect_s:g} s"
+        return f"no connection within {retry_policy.connect_s:g} s"
     if isinstance(error, Timeout) or "Read timed out" in str(error):
-        return f"nothing came for {patience.read_s:g} s"
+        return f"nothing came for {retry_policy.read_s:g} s"
     proxy = "of the proxy: " if isinstance(error, ProxyError) else ""
     cause: BaseException = error
     for _ in range(8):

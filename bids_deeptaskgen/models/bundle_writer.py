@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import MODEL_GRID, Array
-from bids_deeptaskgen.io.atomic import place, replace_folder
+from bids_deeptaskgen.io.atomic import process_namespace, replace_folder
 from bids_deeptaskgen.io.checksum import file_sha256
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.models.bundle import (
@@ -76,7 +76,7 @@ def save_bundle(
     if folder.exists() and not overwrite:
         message = f"{folder}: exists already. Choose another folder, or remove it first."
         raise UserError(message)
-    temporary = folder.with_name(f".{folder.name}.{place()}.{os.getpid()}.tmp")
+    temporary = folder.with_name(f".{folder.name}.{process_namespace()}.{os.getpid()}.tmp")
     try:
         temporary.mkdir(parents=True)
         affine = np.array(MODEL_GRID.affine)

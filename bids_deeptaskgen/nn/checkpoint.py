@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.architecture import Architecture, read_architecture
-from bids_deeptaskgen.nn.unet import state_faults
+from bids_deeptaskgen.nn.unet import state_dict_errors
 
 Weights = dict[str, NDArray[np.generic]]
 
@@ -40,7 +40,7 @@ def read_checkpoint(path: Path) -> tuple[Architecture, Weights]:
     state = _read_state(path)
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     architecture = read_architecture(shapes, str(path))
-    if faults := state_faults(shapes, architecture):
+    if faults := state_dict_errors(shapes, architecture):
         message = (
             f"{path}: looks like {architecture}, but {len(faults)} of its {len(shapes)} tensors do not fit: "
             f"{'; '.join(faults[:5])}.\nOnly networks with the published names and shapes are read."

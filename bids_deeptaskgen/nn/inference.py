@@ -12,7 +12,7 @@ from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.nn.batchnorm_folding import folded
 from bids_deeptaskgen.nn.cpu.sparse_unet import Voxelwise, is_supported
 from bids_deeptaskgen.nn.precision import check_precision
-from bids_deeptaskgen.nn.unet import UNet, state_faults
+from bids_deeptaskgen.nn.unet import UNet, state_dict_errors
 
 # A GPU takes several connectomes at once: so many, as far as half of its free memory allows.
 MAX_BATCH = 8
@@ -109,7 +109,7 @@ def check_weights(bundle: Bundle) -> None:
     UserError
         If the weights do not fit the architecture of the card.
     """
-    if faults := state_faults(bundle.shapes(), bundle.card.architecture):
+    if faults := state_dict_errors(bundle.shapes(), bundle.card.architecture):
         message = (
             f"{bundle.folder}: the weights do not fit the architecture of the card "
             f"({bundle.card.architecture}): {'; '.join(faults[:5])}.\nImport or fetch the model again."

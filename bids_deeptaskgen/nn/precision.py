@@ -16,7 +16,7 @@ MAX_CHANGE = 0.02
 
 
 @contextmanager
-def arithmetic(device: torch.device, precision: str) -> Iterator[None]:
+def precision_context(device: torch.device, precision: str) -> Iterator[None]:
     """Compute in an arithmetic, and leave torch's own settings as they were.
 
     Parameters
@@ -67,7 +67,7 @@ def check_precision(network: UNet, device: torch.device, precision: str) -> None
     box = F.interpolate(coarse, size=EXAMPLE_BOX, mode="trilinear").to(device)
     maps = {}
     for name in ("fp32", precision):
-        with arithmetic(device, name):
+        with precision_context(device, name):
             maps[name] = network(box).float()
     # What differs between contrasts everywhere alike is no map.
     map_sd = (maps["fp32"] - maps["fp32"].mean((2, 3, 4), keepdim=True)).std()

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import unmask
 from bids_deeptaskgen.nn.inference import Network
-from bids_deeptaskgen.nn.precision import arithmetic
+from bids_deeptaskgen.nn.precision import precision_context
 
 Floats = NDArray[np.float32]
 Key = TypeVar("Key")
@@ -172,7 +172,7 @@ def _pass(network: Network, connectomes: Sequence[Floats]) -> Waiting:
     box = torch.zeros((n, *size, n_rois), device=network.device)  # channels last
     sent = shown.to(network.device, non_blocking=True)
     box.view(n, -1, n_rois)[:, network.shown_at] = sent.transpose(1, 2)
-    with arithmetic(network.device, network.precision):
+    with precision_context(network.device, network.precision):
         features = network.module.features(box.permute(0, 4, 1, 2, 3))
         # The last layer works voxel by voxel, so only the voxels that are wanted go through it.
         rows = features.flatten(2).transpose(1, 2)[:, network.wanted_at]

@@ -121,7 +121,7 @@ def trilinear(_: int) -> nn.Module:
 
 
 @dataclass(frozen=True)
-class Parts:
+class UNetVariant:
     """What one network of the family is made of.
 
     Attributes
@@ -144,11 +144,11 @@ class Parts:
 
 
 FAMILY = {
-    "attentionunet": Parts(gates=True),
-    "attentionunetminimal": Parts(gates=True, upscale=trilinear, keeps_channels=True),
-    "unet": Parts(gates=False),
-    "unetminimal": Parts(gates=False, upscale=trilinear, keeps_channels=True),
-    "resunet": Parts(gates=False, upscale=partial(transposed, padding=1), block=ResidualBlock),
+    "attentionunet": UNetVariant(gates=True),
+    "attentionunetminimal": UNetVariant(gates=True, upscale=trilinear, keeps_channels=True),
+    "unet": UNetVariant(gates=False),
+    "unetminimal": UNetVariant(gates=False, upscale=trilinear, keeps_channels=True),
+    "resunet": UNetVariant(gates=False, upscale=partial(transposed, padding=1), block=ResidualBlock),
 }
 
 
@@ -231,7 +231,7 @@ def resize(x: Tensor, like: Tensor) -> Tensor:
     return x if x.shape[2:] == size else F.interpolate(x, size=size, mode="trilinear")
 
 
-def state_faults(shapes: Shapes, architecture: Architecture) -> list[str]:
+def state_dict_errors(shapes: Shapes, architecture: Architecture) -> list[str]:
     """Compare the names and shapes of a state with those of the network that it is meant for.
 
     Parameters
@@ -262,10 +262,10 @@ def new_network(architecture: Architecture, seed: int) -> UNet:
     """Make a network with random weights that follow from the seed, on the CPU."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return fast_layout(UNet(architecture))
+        return to_channels_last(UNet(architecture))
 
 
-def fast_layout(network: UNet) -> UNet:
+def to_channels_last(network: UNet) -> UNet:
     """Store the convolutions' weights as they are fastest; names, shapes and values stay."""
     convert_conv3d_weight_memory_format(network, torch.channels_last_3d)
     return network

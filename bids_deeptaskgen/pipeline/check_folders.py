@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from bids_deeptaskgen.bids.input.derivatives import is_person
+from bids_deeptaskgen.bids.input.derivatives import is_participant_folder
 from bids_deeptaskgen.bids.output.dataset_files import dataset_settings_hash
 from bids_deeptaskgen.bids.output.results import settings_hashes
 from bids_deeptaskgen.errors import UserError
@@ -22,7 +22,7 @@ def check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
             message = f"{name} is {folder}, but {place} is a file.\nChoose another folder."
             raise UserError(message)
         if folder:
-            _refuse_inside_person(name, folder, (settings.bids_dir, derivatives))
+            _refuse_inside_participant(name, folder, (settings.bids_dir, derivatives))
     found = output / "dataset_description.json"
     if found.exists() and dataset_settings_hash(output) is None:
         message = (
@@ -32,13 +32,13 @@ def check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
         raise UserError(message)
 
 
-def _refuse_inside_person(name: str, folder: Path, datasets: Sequence[Path]) -> None:
+def _refuse_inside_participant(name: str, folder: Path, datasets: Sequence[Path]) -> None:
     """Refuse to write where a person's files are, among which the maps would be looked for as input."""
     for root in datasets:
         if not folder.resolve().is_relative_to(root.resolve()):
             continue
         first = next(iter(folder.resolve().relative_to(root.resolve()).parts), "")
-        if is_person(first):
+        if is_participant_folder(first):
             message = (
                 f"{name} is {folder}, inside the folder of a person, {root / first}.\nChoose another folder."
             )

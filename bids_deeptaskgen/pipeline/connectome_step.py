@@ -3,15 +3,17 @@
 from typing import Any
 
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
-from bids_deeptaskgen.connectome.prepare_run import RunPlan
+from bids_deeptaskgen.connectome.prepare_run import PreparedRun
 from bids_deeptaskgen.connectome.quality import coverage_of_rois, quality_metrics
-from bids_deeptaskgen.connectome.session import PersonConnectome
+from bids_deeptaskgen.connectome.session import SessionConnectomes
 from bids_deeptaskgen.connectome.template_warp import TRANSFORM, WARPED_SPACE
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.fsl_warp import TOOL
 
 
-def describe_session(context: RunContext, session: SessionInputs, result: PersonConnectome) -> dict[str, Any]:
+def describe_session(
+    context: RunContext, session: SessionInputs, result: SessionConnectomes
+) -> dict[str, Any]:
     """Describe input and quality of a session for its sidecars and its quality file.
 
     Parameters
@@ -40,7 +42,7 @@ def describe_session(context: RunContext, session: SessionInputs, result: Person
     }
 
 
-def _describe_run(context: RunContext, run: RunInputs, plan: RunPlan) -> dict[str, Any]:
+def _describe_run(context: RunContext, run: RunInputs, plan: PreparedRun) -> dict[str, Any]:
     regressors, series = plan.regressors, plan.series
     return {
         "sources": [context.dataset.uri(path) for path in run.files],

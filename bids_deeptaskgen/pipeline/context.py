@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bids_deeptaskgen.bids.input.input_dataset import Located
+from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.input.query import Query, query_of
 from bids_deeptaskgen.bids.output.completion import Maps
-from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
+from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.models.bundle import Bundle, open_bundle
 from bids_deeptaskgen.models.contrasts import Contrast, choose_contrasts
 from bids_deeptaskgen.models.store import find_model
@@ -51,18 +51,18 @@ class RunContext:
     """
 
     settings: ParticipantSettings
-    dataset: Located
+    dataset: InputDataset
     bundle: Bundle
     contrasts: tuple[Contrast, ...]
     settings_hash: str
     science: Mapping[str, Any]
     query: Query
     cleaning: Cleaning
-    requirements: Demands
+    requirements: DataRequirements
     requested: Maps
 
 
-def make_context(settings: ParticipantSettings, dataset: Located) -> RunContext:
+def make_context(settings: ParticipantSettings, dataset: InputDataset) -> RunContext:
     """Open the model and resolve the settings of a run.
 
     Parameters
@@ -99,6 +99,6 @@ def make_context(settings: ParticipantSettings, dataset: Located) -> RunContext:
         science=science_settings(settings),
         query=query_of(settings),
         cleaning=fill(Cleaning, settings),
-        requirements=fill(Demands, settings, window_minutes=card.window_minutes),
+        requirements=fill(DataRequirements, settings, window_minutes=card.window_minutes),
         requested=Maps(settings.map_format, labels, settings.save_connectome),
     )

@@ -6,7 +6,7 @@ from math import ceil
 
 from bids_deeptaskgen.bids.filenames import Entities
 from bids_deeptaskgen.bids.input.derivatives import raw_dataset
-from bids_deeptaskgen.bids.input.input_dataset import Located
+from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.input.preflight import Preflight
 from bids_deeptaskgen.bids.output.dataset_files import methods_sentences
 from bids_deeptaskgen.bids.output.results import read_results
@@ -41,14 +41,14 @@ def describe_plan(context: RunContext, rows: Sequence[Preflight]) -> str:
         f"Windows: {_windows(settings, context.bundle.card)}. "
         f"{_one_line(methods['pooling'])} {_one_line(methods['windows'])}",
         f"Chunks: {n_chunks} of up to {settings.chunk_size} people.",
-        f"Done already, unless their input has changed: {_people(sorted(done))}",
-        f"To do: {_people(to_do)}",
+        f"Done already, unless their input has changed: {_participants(sorted(done))}",
+        f"To do: {_participants(to_do)}",
         f"Nothing was computed (--dry-run); {len(to_do)} people would be done.",
     ]
     return "\n".join(lines)
 
 
-def rerun_command(dataset: Located, task: str, rows: Sequence[Preflight]) -> str:
+def rerun_command(dataset: InputDataset, task: str, rows: Sequence[Preflight]) -> str:
     """Write the fMRIPrep command that would make what some people lack; empty if nobody would be helped.
 
     Parameters
@@ -109,7 +109,7 @@ def _windows(settings: ParticipantSettings, card: Card) -> str:
     return f"as many of each run as come nearest to {card.window_minutes:g} minutes"
 
 
-def _people(subjects: Sequence[str]) -> str:
+def _participants(subjects: Sequence[str]) -> str:
     listed = " ".join(f"sub-{subject}" for subject in subjects)
     return f"{len(subjects)} people" + (f" ({listed})" if listed else "") + "."
 

@@ -15,13 +15,13 @@ import logging
 from pathlib import Path
 
 from bids_deeptaskgen.bids.input.sessions import SessionFault
-from bids_deeptaskgen.bids.input.sources import collect
+from bids_deeptaskgen.bids.input.sources import find_sessions
 from bids_deeptaskgen.bids.output.completion import finished, input_fingerprint
 from bids_deeptaskgen.connectome.inputs import SessionInputs
-from bids_deeptaskgen.connectome.session import connect_person
+from bids_deeptaskgen.connectome.session import compute_session_connectomes
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.npy import save_array
-from bids_deeptaskgen.machine import told_seconds
+from bids_deeptaskgen.machine import log_duration
 from bids_deeptaskgen.pipeline.connectome_step import describe_session
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.failures import run_as_record, save_or_stop
@@ -57,13 +57,13 @@ def compute_connectomes(job: Job) -> list[Record]:
     sessions: list[SessionInputs | SessionFault] = []
     context = job.context
 
-    def find_sessions() -> Record:
-        with told_seconds(f"sub-{job.subject}: files"):
+    def read_sessions() -> Record:
+        with log_duration(f"sub-{job.subject}: files"):
             combine = context.settings.combine_runs
-            sessions.extend(collect(context.dataset, job.subject, context.query, combine_runs=combine))
+            sessions.extend(find_sessions(context.dataset, job.subject, context.query, combine_runs=combine))
         return Record(job.subject)
 
-    lookup = run_as_record(job, Record(job.subject), find_sessions)
+    lookup = run_as_record(job, Record(job.subject), read_sessions)
     if lookup.failed:
         return [save_or_stop(job, lookup)]
     if not sessions:
@@ -94,9 +94,9 @@ def _compute_session(job: Job, session: SessionInputs | SessionFault, record: Re
     if description.exists() and connectome.exists():
         logger.info("%s: the connectome of an earlier run that was broken off is used", record.name)
         return read_record(description).replace(connectome=str(connectome))
-    with told_seconds(f"{record.name}: connectome"):
+    with log_duration(f"{record.name}: connectome"):
         with in_standard_space(session, job.records.parent) as standard:
-            result = connect_person(
+            result = compute_session_connectomes(
                 standard, context.bundle.roi_space, context.cleaning, context.requirements
             )
         facts = describe_session(context, session, result)
@@ -124,7 +124,7 @@ def finish_session(job: Job, record: Record, maps: PredictedMaps, device: str) -
     -------
     Record
     """
-    with told_seconds(f"{record.name}: maps written"):
+    with log_duration(f"{record.name}: maps written"):
         written = run_as_record(job, record, lambda: write_session(job.context, record, maps, device))
     save_or_stop(job, written)
     if not written.failed:

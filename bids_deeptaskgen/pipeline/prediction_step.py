@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.output.completion import finished
-from bids_deeptaskgen.io.prefetch import ahead
-from bids_deeptaskgen.machine import told_each, told_seconds
+from bids_deeptaskgen.io.prefetch import prefetch
+from bids_deeptaskgen.machine import log_duration, log_each_duration
 from bids_deeptaskgen.pipeline.failures import run_as_record, save_or_stop
 from bids_deeptaskgen.pipeline.participant import finish_session
 from bids_deeptaskgen.pipeline.records import CONNECTED, PRESENT, Job, Record, discard, flatten
@@ -51,7 +51,7 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
     settings = context.settings
     set_threads(n_threads)
     try:
-        with told_seconds("network"):
+        with log_duration("network"):
             network = load_network(
                 context.bundle,
                 settings.device,
@@ -61,7 +61,7 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
     except Exception as error:  # becomes the record of each of them
         return finished_records + [_failed(job_of[record.subject], record, error) for record in waiting]
     pending: list[Future[Record]] = []
-    predictions = told_each("prediction", predict_each(network, ahead(_windows(waiting))))
+    predictions = log_each_duration("prediction", predict_each(network, prefetch(_windows(waiting))))
     with ThreadPoolExecutor(1) as writer:
         for number, windows in groupby(predictions, key=itemgetter(0)):
             record, job = waiting[number], job_of[waiting[number].subject]

@@ -29,12 +29,12 @@ class ProgressReporter:
     ----------
     folder : Path
         Where `records.save_record` writes.
-    n_people : int
+    n_participants : int
     """
 
-    def __init__(self, folder: Path, n_people: int) -> None:
+    def __init__(self, folder: Path, n_participants: int) -> None:
         self._folder = folder
-        self._n_people = n_people
+        self._n_participants = n_participants
         self._seen: dict[Path, str] = {}
         self._stamps: dict[Path, int] = {}
         # Of each person begun, the sessions that wait; counted on the way, since people are many.
@@ -53,8 +53,8 @@ class ProgressReporter:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         # The console of the log, so that lines and bar do not write over each other.
         with Progress(*columns) as progress:
-            connected = progress.add_task("connectomes", total=self._n_people)
-            finished = progress.add_task("maps", total=self._n_people)
+            connected = progress.add_task("connectomes", total=self._n_participants)
+            finished = progress.add_task("maps", total=self._n_participants)
             while True:
                 last = stop.wait(LOOK_EVERY_S)
                 self._log()
@@ -91,4 +91,4 @@ class ProgressReporter:
         words = _WORDS[record.status].format(n=record.n_maps, reason=reason, **facts)
         n_counted = len(self._waiting) if record.status == CONNECTED else self._n_over
         level = logging.ERROR if record.failed else logging.INFO
-        logger.log(level, "%s: %s (%d of %d people)", record.name, words, n_counted, self._n_people)
+        logger.log(level, "%s: %s (%d of %d people)", record.name, words, n_counted, self._n_participants)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bids_deeptaskgen.bids.input.input_dataset import Located
+from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.input.preflight import Preflight
 from bids_deeptaskgen.bids.input.sources import is_cleaned
 from bids_deeptaskgen.connectome.template_warp import MODEL_SPACE, WARPED_SPACE, find_transform
@@ -16,7 +16,9 @@ from bids_deeptaskgen.settings.participant import ParticipantSettings
 logger = logging.getLogger("bids_deeptaskgen")
 
 
-def resolve_settings(settings: ParticipantSettings, bundle: Bundle, located: Located) -> ParticipantSettings:
+def resolve_settings(
+    settings: ParticipantSettings, bundle: Bundle, located: InputDataset
+) -> ParticipantSettings:
     """Put what was found in the place of what was left open: hash and sidecars tell what was done.
 
     Raises

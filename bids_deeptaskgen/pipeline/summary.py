@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from bids_deeptaskgen.bids.input.preflight import Preflight
-from bids_deeptaskgen.io.atomic import place, write_text
+from bids_deeptaskgen.io.atomic import process_namespace, write_text
 from bids_deeptaskgen.io.tsv import write_tsv
 from bids_deeptaskgen.pipeline.records import FAILED, Record
 
@@ -76,7 +76,7 @@ def _columns(records: Sequence[Record]) -> dict[str, list[object]]:
 
 @cache
 def _run_name() -> str:
-    return f"{time.strftime('%Y%m%dT%H%M%S')}-{place()}-{os.getpid()}"
+    return f"{time.strftime('%Y%m%dT%H%M%S')}-{process_namespace()}-{os.getpid()}"
 
 
 def _table(lines: Sequence[tuple[str, ...]]) -> str:

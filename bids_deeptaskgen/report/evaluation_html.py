@@ -154,11 +154,11 @@ def verdicts(comparisons: Sequence[Row], scores: Sequence[Row]) -> Iterable[dict
             "better": better,
             "worse": worse,
             "n_contrasts": len(rows),
-            "verdict": _verdict(better, worse, len(rows)),
+            "verdict": _judge(better, worse, len(rows)),
         }
 
 
-def _verdict(better: int, worse: int, n_contrasts: int) -> str:
+def _judge(better: int, worse: int, n_contrasts: int) -> str:
     if max(better, worse) > n_contrasts / 2:
         return "better" if better > worse else "worse"
     return "mixed" if better or worse else "not told apart"

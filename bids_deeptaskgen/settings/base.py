@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.bids_filter_file import FilterFile
-from bids_deeptaskgen.settings.option import declared, option
+from bids_deeptaskgen.settings.option import option, option_specs
 from bids_deeptaskgen.settings.value_types import at_least, plain_label
 
 
@@ -35,7 +35,7 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        for one in declared(self):
+        for one in option_specs(self):
             object.__setattr__(self, one.name, one.settle(getattr(self, one.name)))
         self._check_together()
 
@@ -64,7 +64,7 @@ def make_settings(settings_class: type[AnySettings], given: Mapping[str, Any]) -
     UserError
         If a setting without a default was not given, or a value is not legal.
     """
-    missing = [one.flag for one in declared(settings_class) if one.required and one.name not in given]
+    missing = [one.flag for one in option_specs(settings_class) if one.required and one.name not in given]
     if missing:
         message = f"{', '.join(missing)}: must be given, on the command line or in a settings file."
         raise UserError(message)
@@ -82,7 +82,7 @@ def science_settings(settings: Settings) -> dict[str, Any]:
     dict
         Field name to a value that JSON can hold.
     """
-    values = {one.name: getattr(settings, one.name) for one in declared(settings) if one.option.science}
+    values = {one.name: getattr(settings, one.name) for one in option_specs(settings) if one.option.science}
     return {name: _plain(value) for name, value in values.items()}
 
 

@@ -9,7 +9,7 @@ from types import NoneType
 from typing import Any, TypeVar, get_args
 
 from bids_deeptaskgen.settings.base import Settings
-from bids_deeptaskgen.settings.option import Declared, declared
+from bids_deeptaskgen.settings.option import OptionSpec, option_specs
 from bids_deeptaskgen.settings.value_types import AutoFloat, AutoInt
 
 Target = TypeVar("Target")
@@ -35,7 +35,7 @@ def default_of(settings_class: type[Settings], name: str) -> Any:  # noqa: ANN40
     ValueError
         If the settings have no such option, or it has no default.
     """
-    for one in declared(settings_class):
+    for one in option_specs(settings_class):
         if one.name == name and not one.required:
             return _none_for_auto(one, one.default)
     message = f"{settings_class.__name__} has no option {name} with a default."
@@ -60,12 +60,12 @@ def fill(target: type[Target], settings: Settings, **others: Any) -> Target:
     """
     types = {one.name: one.type for one in fields(target)}  # type: ignore[arg-type]
     values: dict[str, Any] = {}
-    for one in declared(settings):
+    for one in option_specs(settings):
         if one.name in types:
             value = getattr(settings, one.name)
             values[one.name] = _none_for_auto(one, value) if NoneType in get_args(types[one.name]) else value
     return target(**(values | others))
 
 
-def _none_for_auto(one: Declared, value: Any) -> Any:  # noqa: ANN401
+def _none_for_auto(one: OptionSpec, value: Any) -> Any:  # noqa: ANN401
     return None if value == "auto" and one.kind in (AutoInt, AutoFloat) else value

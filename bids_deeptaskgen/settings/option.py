@@ -68,19 +68,19 @@ class Option:
 
 
 # Any, because the result stands where the field's own type is wanted.
-def option(default: object = MISSING, **declared: Any) -> Any:  # noqa: ANN401
+def option(default: object = MISSING, **option_specs: Any) -> Any:  # noqa: ANN401
     """Declare a settings field; the keywords are the attributes of `Option`."""
-    return field(default=default, metadata={"option": Option(**declared)})
+    return field(default=default, metadata={"option": Option(**option_specs)})
 
 
-def label_option(default: object, entity: str, **declared: Any) -> Any:  # noqa: ANN401
+def label_option(default: object, entity: str, **option_specs: Any) -> Any:  # noqa: ANN401
     """Declare a field of BIDS labels, which are given with the entity's prefix or without it."""
     words = f"a label of letters and digits, with or without {entity}-"
-    return option(default, read=read_label(entity), metavar="LABEL", words=words, **declared)
+    return option(default, read=read_label(entity), metavar="LABEL", words=words, **option_specs)
 
 
 @dataclass(frozen=True)
-class Declared:
+class OptionSpec:
     """A settings field with its option, its type taken apart.
 
     Attributes
@@ -205,16 +205,16 @@ def _flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def declared(settings_class: Any) -> tuple[Declared, ...]:
+def option_specs(settings_class: Any) -> tuple[OptionSpec, ...]:
     """List the options of a settings class (or of an instance), in the order of its fields."""
     return tuple(_declared(one) for one in fields(settings_class))
 
 
-def _declared(one: Any) -> Declared:
+def _declared(one: Any) -> OptionSpec:
     kind, many, optional = one.type, False, False
     arguments = get_args(kind)
     if get_origin(kind) is tuple and arguments[-1] is Ellipsis:
         kind, many = arguments[0], True
     elif NoneType in arguments:
         kind, optional = next(part for part in arguments if part is not NoneType), True
-    return Declared(one.name, one.metadata["option"], kind, many, optional, one.default)
+    return OptionSpec(one.name, one.metadata["option"], kind, many, optional, one.default)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.base import AnySettings, Settings, make_settings
-from bids_deeptaskgen.settings.option import Declared, declared
+from bids_deeptaskgen.settings.option import OptionSpec, option_specs
 
 
 def to_toml(settings: Settings) -> str:
@@ -19,7 +19,7 @@ def to_toml(settings: Settings) -> str:
         `from_toml` makes the same settings of it; a value that is not set is a comment.
     """
     lines = []
-    for one in declared(settings):
+    for one in option_specs(settings):
         default = f"; default: {one.default_text}" if one.default_text else ""
         lines.append(f"# {one.option.help}{f' ({one.option.unit})' if one.option.unit else ''}{default}")
         value = getattr(settings, one.name)
@@ -27,7 +27,7 @@ def to_toml(settings: Settings) -> str:
     return "\n".join(lines)
 
 
-def _toml(one: Declared, value: object) -> str:
+def _toml(one: OptionSpec, value: object) -> str:
     if one.many and isinstance(value, tuple):
         return "[" + ", ".join(_toml_text(one.show(item)) for item in value) + "]"
     if isinstance(value, bool):
@@ -73,7 +73,7 @@ def values_of(settings_class: type[Settings], text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as reason:
         message = f"The settings are not legal TOML: {reason}."
         raise UserError(message) from reason
-    options = declared(settings_class)
+    options = option_specs(settings_class)
     names = {key: one.name for one in options for key in (one.name, *one.option.former)}
     given: dict[str, Any] = {}
     unknown: list[str] = []

@@ -13,15 +13,15 @@ import numpy as np
 from bids_deeptaskgen.bids.measured_maps import measured_folder
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID, Array, Grid
-from bids_deeptaskgen.io.atomic import sweep_stale, write_json, write_text
+from bids_deeptaskgen.io.atomic import remove_stale_files, write_json, write_text
 from bids_deeptaskgen.io.nifti_writer import nifti_header, save_nifti, to_stored, write_gzip
 from bids_deeptaskgen.models.contrasts import load_contrasts
 from bids_deeptaskgen.settings.fill import fill
 from bids_deeptaskgen.settings.simulation import SimulateSettings
 from bids_deeptaskgen.simulation.confounds import ConfoundSampler, confounds_table
 from bids_deeptaskgen.simulation.participant import (
-    Person,
-    simulate_person,
+    Participant,
+    simulate_participant,
     simulated_age_and_sex,
 )
 from bids_deeptaskgen.simulation.resting_state import RestRun, RestSettings
@@ -106,9 +106,9 @@ def simulate_dataset(out: Path, *, grid: Grid = OUTPUT_GRID, **options: object) 
     cohort = fill(Cohort, settings, rest=fill(RestSettings, settings), grid=grid)
     _write_descriptions(out, cohort)
     for index in range(cohort.n_participants):
-        person = simulate_person(cohort.seed, index, grid=grid, margin=True)
+        participant = simulate_participant(cohort.seed, index, grid=grid, margin=True)
         for session in range(cohort.n_sessions):
-            _write_session(out, cohort, person, session)
+            _write_session(out, cohort, participant, session)
         LOG.info("sub-%s simulated (%d of %d).", _label(index), index + 1, cohort.n_participants)
     return out
 
@@ -125,12 +125,12 @@ def _write_descriptions(out: Path, cohort: Cohort) -> None:
     """Write what describes the dataset, once it is sure that the folder holds nothing else."""
     description = _description("Simulated resting-state fMRI", cohort)
     _refuse_other_content(out, description)
-    sweep_stale(out)
+    remove_stale_files(out)
     write_json(out / "dataset_description.json", description)
     write_text(out / "README", README)
     write_json(out / "participants.json", PARTICIPANTS)
-    people = [simulated_age_and_sex(cohort.seed, index) for index in range(cohort.n_participants)]
-    rows = [f"sub-{_label(index)}\t{age}\t{sex}\n" for index, (age, sex) in enumerate(people)]
+    participants = [simulated_age_and_sex(cohort.seed, index) for index in range(cohort.n_participants)]
+    rows = [f"sub-{_label(index)}\t{age}\t{sex}\n" for index, (age, sex) in enumerate(participants)]
     write_text(out / "participants.tsv", "participant_id\tage\tsex\n" + "".join(rows))
     if cohort.statmaps:
         measured = measured_folder(out)
@@ -209,19 +209,19 @@ def _description(name: str, cohort: Cohort) -> dict[str, Any]:
     }
 
 
-def _write_session(out: Path, cohort: Cohort, person: Person, session: int) -> None:
+def _write_session(out: Path, cohort: Cohort, participant: Participant, session: int) -> None:
     """Write the runs and the task maps of a person's session."""
-    entities = [("sub", _label(person.index))]
+    entities = [("sub", _label(participant.index))]
     if cohort.n_sessions > 1:
         entities.append(("ses", str(session + 1)))
     folder = Path(*(f"{key}-{value}" for key, value in entities)) / "func"
     stem = "_".join(f"{key}-{value}" for key, value in entities)
     for number in range(cohort.n_runs):
-        run = person.rest_run(cohort.rest, session=session, run=number)
+        run = participant.rest_run(cohort.rest, session=session, run=number)
         name = f"{stem}_task-rest" + (f"_run-{number + 1}" if cohort.n_runs > 1 else "")
         _write_run(out / folder, name, run, cohort)
     if cohort.statmaps:
-        _write_statmaps(measured_folder(out) / folder, stem, person, session)
+        _write_statmaps(measured_folder(out) / folder, stem, participant, session)
 
 
 def _write_run(folder: Path, name: str, run: RestRun, cohort: Cohort) -> None:
@@ -272,12 +272,12 @@ def _bold_bytes(run: RestRun, dtype: np.dtype[Any], sampler: ConfoundSampler) ->
         yield volumes[: len(block)]
 
 
-def _write_statmaps(folder: Path, stem: str, person: Person, session: int) -> None:
-    grid = person.anatomy.grid
+def _write_statmaps(folder: Path, stem: str, participant: Participant, session: int) -> None:
+    grid = participant.anatomy.grid
     volume = np.zeros(grid.shape, np.float32)
-    maps = person.statmaps(session=session)
+    maps = participant.statmaps(session=session)
     for contrast, statmap in zip(load_contrasts(), maps, strict=True):
-        volume[person.anatomy.head] = statmap
+        volume[participant.anatomy.head] = statmap
         name = (
             f"{stem}_task-{contrast.task.lower()}_space-{SPACE}_res-{_resolution(grid)}"
             f"_contrast-{contrast.label}_stat-z_desc-measured_statmap.nii.gz"

@@ -28,7 +28,7 @@ _SHAPE, _TASK, _REST, _ABOUT = range(4)
 
 
 @dataclass(frozen=True, eq=False)
-class Person:
+class Participant:
     """A simulated person.
 
     Attributes
@@ -67,7 +67,7 @@ class Person:
         inside = self.anatomy.inside
         maps: Array = population().weights.astype(np.float32) @ self.topography
         if noise:
-            rng = person_rng(self.seed, self.index, _TASK, session)
+            rng = participant_rng(self.seed, self.index, _TASK, session)
             fields = _fields(self.anatomy.grid, NOISE_FWHM_MM)
             for statmap in maps:
                 statmap += noise * statmap[inside].std() * fields.draw(rng, 1)[0, self.anatomy.head]
@@ -87,7 +87,7 @@ class Person:
         -------
         RestRun
         """
-        rng = person_rng(self.seed, self.index, _REST, session, run)
+        rng = participant_rng(self.seed, self.index, _REST, session, run)
         return make_rest_run(self.anatomy, self.topography, population().mixing, settings, rng)
 
     def rest_blocks(
@@ -97,14 +97,14 @@ class Person:
         return self.rest_run(settings, session=session, run=run).blocks(n_block)
 
 
-def person_rng(seed: int, index: int, *purpose: int) -> np.random.Generator:
+def participant_rng(seed: int, index: int, *purpose: int) -> np.random.Generator:
     """Give a person's stream of random numbers for a purpose, whoever else is simulated."""
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(index, *purpose))))
 
 
 def simulated_age_and_sex(seed: int, index: int) -> tuple[int, str]:
     """Give a person's age in years and sex (``F`` or ``M``); they shape nothing else."""
-    rng = person_rng(seed, index, _ABOUT)
+    rng = participant_rng(seed, index, _ABOUT)
     return int(rng.integers(22, 37)), str(rng.choice(["F", "M"]))
 
 
@@ -114,7 +114,9 @@ def _fields(grid: Grid, fwhm_mm: float) -> SmoothFields:
 
 
 @one_thread()
-def simulate_person(seed: int, index: int, *, grid: Grid = MODEL_GRID, margin: bool = False) -> Person:
+def simulate_participant(
+    seed: int, index: int, *, grid: Grid = MODEL_GRID, margin: bool = False
+) -> Participant:
     """Draw a person of the population.
 
     Parameters
@@ -134,22 +136,22 @@ def simulate_person(seed: int, index: int, *, grid: Grid = MODEL_GRID, margin: b
     Person
     """
     where = anatomy(grid, margin=margin)
-    rng = person_rng(seed, index, _SHAPE)
-    people = population()
+    rng = participant_rng(seed, index, _SHAPE)
+    participants = population()
     displacement = DISPLACEMENT_MM * _fields(grid, DISPLACEMENT_FWHM_MM).draw(rng, 3)
-    strength = people.strength * rng.lognormal(0, STRENGTH_SPREAD, len(people.strength))
-    return Person(seed, index, where, _topography(where, displacement, strength))
+    strength = participants.strength * rng.lognormal(0, STRENGTH_SPREAD, len(participants.strength))
+    return Participant(seed, index, where, _topography(where, displacement, strength))
 
 
 def _topography(where: Anatomy, displacement: Array, strength: Array) -> Array:
     """Draw each region as a Gaussian around its centre, in coordinates that a person's displacement bends."""
-    people = population()
+    participants = population()
     axes = tuple(axis.astype(np.float32) for axis in axes_mm(where.grid))
-    topography = np.empty((people.n_networks, where.n_voxels), np.float32)
+    topography = np.empty((participants.n_networks, where.n_voxels), np.float32)
     for network, row in enumerate(topography):
         volume = np.zeros(where.grid.shape, np.float32)
-        for region in np.flatnonzero(people.network == network):
-            centre = people.points_mm[region].astype(np.float32)
+        for region in np.flatnonzero(participants.network == network):
+            centre = participants.points_mm[region].astype(np.float32)
             box = box_around(centre, axes, REGION_RADIUS_MM + 3 * DISPLACEMENT_MM)
             dx, dy, dz = (axis[span] - c for axis, span, c in zip(axes, box, centre, strict=True))
             offset = displacement[(slice(None), *box)]

@@ -34,18 +34,18 @@ class Calibration:
     def __init__(self, mean: Floats) -> None:
         self._mean = _centred(mean)
         self._sum = np.zeros((len(mean), len(WEIGHTS)))
-        self._n_people = np.zeros(len(mean), np.intp)
+        self._n_participants = np.zeros(len(mean), np.intp)
 
     @property
-    def n_people(self) -> NDArray[np.intp]:
+    def n_participants(self) -> NDArray[np.intp]:
         """People who have been taken in for each contrast, (n_contrasts,)."""
-        return self._n_people
+        return self._n_participants
 
     @property
     def mean_r(self) -> Scores:
         """Mean over people of r at each of ``WEIGHTS``, (n_contrasts, n_weights); NaN without people."""
-        n_people = self._n_people[:, None]
-        return np.where(n_people > 0, self._sum / np.maximum(n_people, 1), np.nan)
+        n_participants = self._n_participants[:, None]
+        return np.where(n_participants > 0, self._sum / np.maximum(n_participants, 1), np.nan)
 
     @property
     def weights(self) -> Scores:
@@ -53,7 +53,7 @@ class Calibration:
         r = np.where(np.isfinite(self.mean_r), self.mean_r, -np.inf)
         # The smallest of those that are equally good, so that what does not help is not added.
         best = (r >= r.max(axis=1, keepdims=True) - _ROUNDING).argmax(axis=1)
-        return np.where(self._n_people > 0, WEIGHTS[best], 1.0)
+        return np.where(self._n_participants > 0, WEIGHTS[best], 1.0)
 
     def add(self, predicted: Floats, measured: Floats) -> None:
         """Take in a person.
@@ -73,7 +73,7 @@ class Calibration:
                 r[row] = weighted_correlations(*map(_centred, maps))[0]
         present = np.isfinite(r).all(axis=1)
         self._sum[present] += r[present]
-        self._n_people += present
+        self._n_participants += present
 
 
 def calibrate(mean: Floats, predicted: Floats, measured: Floats) -> Scores:

@@ -17,7 +17,7 @@ MAX_LACKING = 0.1
 _BLOCK = 64
 
 
-def lacking_share(maps: Floats) -> NDArray[np.float64]:
+def missing_fraction(maps: Floats) -> NDArray[np.float64]:
     """Say which share of the voxels that most people have each person lacks.
 
     Parameters
@@ -30,11 +30,11 @@ def lacking_share(maps: Floats) -> NDArray[np.float64]:
     array of shape (n_people,)
         0 to 1; NaN of those who have no map.
     """
-    counts, n_people = np.zeros(maps.shape[1], np.intp), 0
+    counts, n_participants = np.zeros(maps.shape[1], np.intp), 0
     for _, finite in _finite(maps):
         counts += finite.sum(axis=0)
-        n_people += int(finite.any(axis=1).sum())
-    usual = counts > n_people / 2
+        n_participants += int(finite.any(axis=1).sum())
+    usual = counts > n_participants / 2
     shares = np.full(len(maps), np.nan)
     for start, finite in _finite(maps):
         present = np.flatnonzero(finite.any(axis=1))
@@ -49,7 +49,7 @@ def common_voxels(maps: Floats) -> tuple[Flags, NDArray[np.intp]]:
     Parameters
     ----------
     maps : array of shape (n_people, n_voxels)
-        As for `lacking_share`.
+        As for `missing_fraction`.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def common_voxels(maps: Floats) -> tuple[Flags, NDArray[np.intp]]:
     integer array of shape (n_left_out,)
         Rows that lack more than ``MAX_LACKING`` of the voxels that most people have.
     """
-    shares = lacking_share(maps)
+    shares = missing_fraction(maps)
     common = np.ones(maps.shape[1], bool)
     kept = shares <= MAX_LACKING
     for start, finite in _finite(maps):
@@ -66,7 +66,7 @@ def common_voxels(maps: Floats) -> tuple[Flags, NDArray[np.intp]]:
     return common, np.flatnonzero(shares > MAX_LACKING)
 
 
-def cut_down(maps: Floats, voxels: Flags) -> Floats:
+def restrict_in_place(maps: Floats, voxels: Flags) -> Floats:
     """Keep some voxels, in place: the maps of many people need not be there twice.
 
     Parameters

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
 
-from bids_deeptaskgen.stats.map_rows import Maps, Rows, Scores, rows_of, usable
+from bids_deeptaskgen.stats.map_rows import Maps, Rows, Scores, has_variance, select_rows
 
 # Shares of the voxels that count as active, strongest first.
 DICE_SHARES = np.linspace(0.05, 0.5, 10)
@@ -32,12 +32,12 @@ def dice_auc(measured: Maps, predicted: Maps | Rows) -> Scores:
         0 to ``DICE_CEILING``; maps that have nothing to do with each other have ``DICE_CHANCE``.
     """
     scores = np.full(len(measured), np.nan)
-    for person in range(len(measured)):
-        row = slice(person, person + 1)
-        left, right = measured[row], np.atleast_2d(rows_of(predicted, row))
-        if usable(left)[0] and usable(right)[0]:
+    for participant in range(len(measured)):
+        row = slice(participant, participant + 1)
+        left, right = measured[row], np.atleast_2d(select_rows(predicted, row))
+        if has_variance(left)[0] and has_variance(right)[0]:
             dice = _dice(_first_share(left[0]), _first_share(right[0]))
-            scores[person] = trapezoid(dice, dx=float(DICE_SHARES[1] - DICE_SHARES[0]))
+            scores[participant] = trapezoid(dice, dx=float(DICE_SHARES[1] - DICE_SHARES[0]))
     return scores
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bids_deeptaskgen.stats.map_rows import Maps, Rows, Scores, row_blocks, unit_rows, usable
+from bids_deeptaskgen.stats.map_rows import Maps, Rows, Scores, has_variance, row_blocks, unit_rows
 from bids_deeptaskgen.stats.scores import correlations, mean
 
 # So many people are compared with everybody; of more, each is compared with a sample of others.
-MAX_EVERYBODY = 2000
+MAX_FULL_MATRIX = 2000
 N_SAMPLED_OTHERS = 1000
 # Under this mean r of people with their own prediction, a ratio to it says nothing.
 LEAST_DIAGONAL = 0.1
@@ -18,7 +18,7 @@ _TIE = 1e-6
 
 
 @dataclass(frozen=True)
-class Matching:
+class IdentificationScores:
     """Each person's measured map beside the predictions of all people; NaN for those who are left out.
 
     Attributes
@@ -34,7 +34,7 @@ class Matching:
     n_candidates : int
         Predictions among which the own one had to be found, itself included.
     matrix : array of shape (n_people, n_people), or None
-        r, rows measured and columns predicted; None of more than ``MAX_EVERYBODY`` people.
+        r, rows measured and columns predicted; None of more than ``MAX_FULL_MATRIX`` people.
     """
 
     own: Scores
@@ -45,7 +45,7 @@ class Matching:
     matrix: Scores | None = None
 
     @property
-    def n_people(self) -> int:
+    def n_participants(self) -> int:
         """Number of people who are not left out."""
         return int(np.isfinite(self.own).sum())
 
@@ -76,7 +76,7 @@ class Matching:
         return mean(self.rank)
 
 
-def match(measured: Maps, predicted: Maps, rng: np.random.Generator) -> Matching:
+def match(measured: Maps, predicted: Maps, rng: np.random.Generator) -> IdentificationScores:
     """Correlate each person's measured map with the predictions of all people.
 
     Parameters
@@ -89,40 +89,40 @@ def match(measured: Maps, predicted: Maps, rng: np.random.Generator) -> Matching
     Returns
     -------
     Matching
-        Of more than ``MAX_EVERYBODY`` people, ranks are those among ``N_SAMPLED_OTHERS`` others. The means
+        Of more than ``MAX_FULL_MATRIX`` people, ranks are those among ``N_SAMPLED_OTHERS`` others. The means
         over others are exact all the same: the mean of a row of r is the product with the mean unit map.
     """
     n_all = len(measured)
-    people = np.flatnonzero(usable(measured) & usable(predicted))
-    everybody = len(people) <= MAX_EVERYBODY
-    chosen = np.arange(len(people))
-    if not everybody:
-        chosen = np.sort(rng.choice(len(people), N_SAMPLED_OTHERS + 1, replace=False))
+    participants = np.flatnonzero(has_variance(measured) & has_variance(predicted))
+    is_full = len(participants) <= MAX_FULL_MATRIX
+    chosen = np.arange(len(participants))
+    if not is_full:
+        chosen = np.sort(rng.choice(len(participants), N_SAMPLED_OTHERS + 1, replace=False))
     candidates = np.empty((len(chosen), measured.shape[1]), np.float32)
     for rows in row_blocks(len(chosen)):
-        candidates[rows] = unit_rows(predicted[people[chosen[rows]]])
+        candidates[rows] = unit_rows(predicted[participants[chosen[rows]]])
     all_measured, all_predicted = np.zeros((2, measured.shape[1]))
     own, others, received, rank = (np.full(n_all, np.nan) for _ in range(4))
-    for rows in row_blocks(len(people)):
-        all_measured += unit_rows(measured[people[rows]]).sum(axis=0)
-        all_predicted += unit_rows(predicted[people[rows]]).sum(axis=0)
-    matrix = np.full((n_all, n_all), np.nan) if everybody else None
-    for rows in row_blocks(len(people)):
-        who = people[rows]
+    for rows in row_blocks(len(participants)):
+        all_measured += unit_rows(measured[participants[rows]]).sum(axis=0)
+        all_predicted += unit_rows(predicted[participants[rows]]).sum(axis=0)
+    matrix = np.full((n_all, n_all), np.nan) if is_full else None
+    for rows in row_blocks(len(participants)):
+        who = participants[rows]
         units, own_units = unit_rows(measured[who]), unit_rows(predicted[who])
         own[who] = np.einsum("pv,pv->p", units, own_units)
-        if len(people) > 1:
-            others[who] = (units @ all_predicted - own[who]) / (len(people) - 1)
-            received[who] = (own_units @ all_measured - own[who]) / (len(people) - 1)
+        if len(participants) > 1:
+            others[who] = (units @ all_predicted - own[who]) / (len(participants) - 1)
+            received[who] = (own_units @ all_measured - own[who]) / (len(participants) - 1)
         r = (units.astype(np.float32) @ candidates.T).astype(np.float64)
         rank[who] = _ranks(r, own[who], rows, chosen)
         if matrix is not None:
-            matrix[np.ix_(who, people)] = r
+            matrix[np.ix_(who, participants)] = r
             matrix[who, who] = own[who]
-    return Matching(own, others, received, rank, len(chosen), matrix)
+    return IdentificationScores(own, others, received, rank, len(chosen), matrix)
 
 
-def match_same(measured: Maps, predicted: Maps | Rows) -> Matching:
+def match_constant(measured: Maps, predicted: Maps | Rows) -> IdentificationScores:
     """Do what `match` does for one prediction that is the same for all people, as a group average.
 
     Parameters
@@ -138,11 +138,11 @@ def match_same(measured: Maps, predicted: Maps | Rows) -> Matching:
         Own and others are equal, and everybody has the middle rank.
     """
     own = correlations(measured, predicted)
-    n_people = int(np.isfinite(own).sum())
-    rank = np.where(np.isfinite(own), (n_people + 1) / 2, np.nan)
-    matrix = np.repeat(own[:, None], len(own), axis=1) if len(own) <= MAX_EVERYBODY else None
+    n_participants = int(np.isfinite(own).sum())
+    rank = np.where(np.isfinite(own), (n_participants + 1) / 2, np.nan)
+    matrix = np.repeat(own[:, None], len(own), axis=1) if len(own) <= MAX_FULL_MATRIX else None
     received = np.where(np.isfinite(own), mean(own), np.nan)
-    return Matching(own, own.copy(), received, rank, n_people, matrix)
+    return IdentificationScores(own, own.copy(), received, rank, n_participants, matrix)
 
 
 def diagonality(own: ArrayLike, others: ArrayLike) -> dict[str, float]:
@@ -153,7 +153,7 @@ def diagonality(own: ArrayLike, others: ArrayLike) -> dict[str, float]:
     Parameters
     ----------
     own, others : array of shape (n_people,)
-        As in `Matching`.
+        As in `IdentificationScores`.
 
     Returns
     -------

@@ -40,19 +40,19 @@ class LinearModel:
     def __init__(self, labels: Labels, n_rois: int, n_contrasts: int) -> None:
         self._voxels = [np.flatnonzero(labels == parcel) for parcel in range(1, int(labels.max()) + 1)]
         self._sum = np.zeros((n_contrasts, len(self._voxels), 1 + n_rois))
-        self._n_people = np.zeros((n_contrasts, len(self._voxels)), np.intp)
+        self._n_participants = np.zeros((n_contrasts, len(self._voxels)), np.intp)
 
     @property
-    def n_people(self) -> NDArray[np.intp]:
+    def n_participants(self) -> NDArray[np.intp]:
         """People whose map of each contrast has been taken in, in some parcel at least, (n_contrasts,)."""
-        most: NDArray[np.intp] = self._n_people.max(axis=1, initial=0)
+        most: NDArray[np.intp] = self._n_participants.max(axis=1, initial=0)
         return most
 
     @property
     def coefficients(self) -> NDArray[np.float64]:
         """Mean over people, (n_contrasts, n_parcels, 1 + n_rois), the intercept first; NaN without people."""
-        n_people = self._n_people[:, :, None]
-        return np.where(n_people > 0, self._sum / np.maximum(n_people, 1), np.nan)
+        n_participants = self._n_participants[:, :, None]
+        return np.where(n_participants > 0, self._sum / np.maximum(n_participants, 1), np.nan)
 
     def add(self, connectome: Floats, statmaps: Floats) -> None:
         """Take in a person.
@@ -77,7 +77,7 @@ class LinearModel:
                 if len(left) > len(voxels) / 2 or not len(voxels):
                     products = targets[np.ix_(rows, left)] @ np.linalg.pinv(_design(connectome, left)).T
                     self._sum[rows, parcel] += products
-                    self._n_people[rows, parcel] += 1
+                    self._n_participants[rows, parcel] += 1
 
     def predict(self, connectome: Floats) -> NDArray[np.float32]:
         """Predict a person's maps.

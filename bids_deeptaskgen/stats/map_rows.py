@@ -60,7 +60,7 @@ class LeaveOneOut:
         return others
 
 
-def usable(maps: Maps) -> NDArray[np.bool_]:
+def has_variance(maps: Maps) -> NDArray[np.bool_]:
     """Tell whose maps are finite and vary over voxels: (n_people, n_voxels) to (n_people,)."""
     fine = np.zeros(len(maps), bool)
     for rows in row_blocks(len(maps)):
@@ -71,7 +71,7 @@ def usable(maps: Maps) -> NDArray[np.bool_]:
     return fine
 
 
-def rows_of(maps: Maps | Rows, rows: slice) -> Maps:
+def select_rows(maps: Maps | Rows, rows: slice) -> Maps:
     """Take rows of maps, or the one map that is for all."""
     return np.asarray(maps[rows] if maps.ndim == 2 else maps)
 

@@ -8,7 +8,15 @@ one value, is left out of every score, which is NaN for them.
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.stats.map_rows import Maps, Rows, Scores, row_blocks, rows_of, unit_rows, usable
+from bids_deeptaskgen.stats.map_rows import (
+    Maps,
+    Rows,
+    Scores,
+    has_variance,
+    row_blocks,
+    select_rows,
+    unit_rows,
+)
 
 # So many pairs of a person and somebody else say what residual r is by chance.
 N_OTHER_PAIRS = 150
@@ -51,11 +59,11 @@ def residual_correlations(
     """
     scores = np.full(len(measured), np.nan)
     for rows in row_blocks(len(measured)):
-        base = np.asarray(rows_of(average, rows), np.float64)
-        right = rows_of(predicted, rows) if of is None else np.asarray(predicted)[of[rows]]
+        base = np.asarray(select_rows(average, rows), np.float64)
+        right = select_rows(predicted, rows) if of is None else np.asarray(predicted)[of[rows]]
         left, right = measured[rows] - base, right - base
         right = np.broadcast_to(right, left.shape)
-        fine = usable(left) & usable(right)
+        fine = has_variance(left) & has_variance(right)
         found = np.flatnonzero(fine) + rows.start
         scores[found] = np.einsum("pv,pv->p", unit_rows(left[fine]), unit_rows(right[fine]))
     return scores
@@ -80,15 +88,15 @@ def residual_chance(measured: Maps, predicted: Maps, average: Maps | Rows, rng: 
     float
         NaN where there are no others.
     """
-    people = np.flatnonzero(usable(measured) & usable(predicted))
-    n = len(people)
+    participants = np.flatnonzero(has_variance(measured) & has_variance(predicted))
+    n = len(participants)
     n_shifts = min(n - 1, -(-N_OTHER_PAIRS // max(n, 1)))
     found = []
-    order = rng.permutation(people)
+    order = rng.permutation(participants)
     for shift in range(1, n_shifts + 1):
         of = np.arange(len(measured))
         of[order] = np.roll(order, shift)
-        found.append(residual_correlations(measured, predicted, average, of)[people])
+        found.append(residual_correlations(measured, predicted, average, of)[participants])
     return mean(np.concatenate(found)) if found else float("nan")
 
 

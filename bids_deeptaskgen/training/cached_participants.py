@@ -15,7 +15,7 @@ from bids_deeptaskgen.training.pairs import Pair, check_targets, load_targets
 
 
 @dataclass(frozen=True)
-class CachedPerson:
+class CachedParticipant:
     """A person as `fit` reads them, the measured maps from a file that holds the model's voxels alone.
 
     Attributes
@@ -59,7 +59,7 @@ class CachedPerson:
         return maps
 
 
-def read_everybody(data: TrainingData, folder: Path) -> None:
+def read_cached_participants(data: TrainingData, folder: Path) -> None:
     """Read all measured maps once and keep them; the log tells of values that are missing.
 
     Raises
@@ -68,17 +68,20 @@ def read_everybody(data: TrainingData, folder: Path) -> None:
         If a map cannot be used.
     """
     check_targets(
-        data.shown, data.labels, data.output_mask, lambda pair: CachedPerson(pair, data, folder).statmaps()
+        data.shown,
+        data.labels,
+        data.output_mask,
+        lambda pair: CachedParticipant(pair, data, folder).statmaps(),
     )
 
 
-def mean_maps(people: Sequence[CachedPerson]) -> Floats:
+def mean_maps(participants: Sequence[CachedParticipant]) -> Floats:
     """Mean of people's measured maps over those who have a value, (n_contrasts, n_voxels); 0 without any."""
-    total, n_people = np.float64(0), np.intp(0)
-    for person in people:
-        maps = person.statmaps()
+    total, n_participants = np.float64(0), np.intp(0)
+    for participant in participants:
+        maps = participant.statmaps()
         known = np.isfinite(maps)
         total = total + np.where(known, maps, 0)
-        n_people = n_people + known
-    means: Floats = (total / np.maximum(n_people, 1)).astype(np.float32)
+        n_participants = n_participants + known
+    means: Floats = (total / np.maximum(n_participants, 1)).astype(np.float32)
     return means

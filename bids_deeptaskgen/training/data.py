@@ -21,8 +21,8 @@ from bids_deeptaskgen.models.contrasts import (
 )
 from bids_deeptaskgen.settings.training import TrainingSettings
 from bids_deeptaskgen.training.pairs import Pair, make_pairs
-from bids_deeptaskgen.training.sampling import SPLITS, TRAIN, VALIDATION, split_people
-from bids_deeptaskgen.training.split_file import bonds_of, read_split
+from bids_deeptaskgen.training.sampling import SPLITS, TRAIN, VALIDATION, split_participants
+from bids_deeptaskgen.training.split_file import group_labels_of, read_split
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -64,7 +64,7 @@ class TrainingData:
         """Kept time in a window, on average."""
         return float(np.mean([pair.connectome.window_minutes for pair in self.pairs[TRAIN]]))
 
-    def n_people(self, name: str) -> int:
+    def n_participants(self, name: str) -> int:
         """Count the people of a split."""
         return sum(one == name for one in self.split.values())
 
@@ -113,25 +113,25 @@ def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contr
     labels = [one.label for one in contrasts]
     table = participants_table(settings.participants_tsv, settings.statmaps)
     pairs = make_pairs(files, statmaps, labels, table).pairs
-    bonds = bonds_of(pairs, keep_sites=settings.keep_sites)
+    group_labels = group_labels_of(pairs, keep_sites=settings.keep_sites)
     if settings.split:
         if not settings.split.is_file():
             message = f"--split {settings.split}: no such file."
             raise UserError(message)
-        split = read_split(settings.split, bonds)
+        split = read_split(settings.split, group_labels)
     else:
         shares = (
             1 - settings.validation_share - settings.test_share,
             settings.validation_share,
             settings.test_share,
         )
-        split = split_people(bonds, shares, settings.seed)
+        split = split_participants(group_labels, shares, settings.seed)
     of = {name: tuple(pair for pair in pairs if split[pair.subject] == name) for name in SPLITS}
     data = TrainingData(tuple(contrasts), of, split, bundle.output_mask)
     _check_splits(settings, data)
     logger.info(
         "%d people to train on, %d to validate on, %d put aside; %d contrasts.",
-        *(data.n_people(name) for name in SPLITS), len(contrasts),
+        *(data.n_participants(name) for name in SPLITS), len(contrasts),
     )  # fmt: skip
     return data
 
@@ -139,7 +139,7 @@ def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contr
 def _check_splits(settings: TrainingSettings, data: TrainingData) -> None:
     """Refuse splits with which nothing can be learned, or an epoch cannot be chosen."""
     if not data.pairs[TRAIN] or (settings.schedule == "plateau" and not data.pairs[VALIDATION]):
-        found = ", ".join(f"{data.n_people(name)} {name}" for name in SPLITS)
+        found = ", ".join(f"{data.n_participants(name)} {name}" for name in SPLITS)
         message = (
             f"--split {settings.split}: has {found}; somebody to train on is needed, and with --schedule "
             "plateau somebody to validate on.\nMend the table, or choose --schedule cosine or constant."
@@ -150,7 +150,8 @@ def _check_splits(settings: TrainingSettings, data: TrainingData) -> None:
     ]
     if lacking:
         message = (
-            f"Nobody of the {data.n_people(TRAIN)} people to train on has a task map of {shown(lacking)}.\n"
+            f"Nobody of the {data.n_participants(TRAIN)} people to train on has a task map of "
+            f"{shown(lacking)}.\n"
             "Leave these contrasts out, or divide the people in another way (--split, --seed)."
         )
         raise InputError(message)

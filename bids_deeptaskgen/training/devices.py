@@ -138,13 +138,13 @@ def is_lost_process(error: BaseException) -> bool:
     )
 
 
-def bytes_of_step(module: MaskedUNet, n_people: int) -> float:
+def bytes_of_step(module: MaskedUNet, n_participants: int) -> float:
     """Estimate the memory that a training step needs, by letting tensors without content go through it.
 
     Parameters
     ----------
     module : MaskedUNet
-    n_people : int
+    n_participants : int
         In the step, on one device.
 
     Returns
@@ -176,7 +176,7 @@ def bytes_of_step(module: MaskedUNet, n_people: int) -> float:
     # Weights are kept too, but once for all people.
     own = {value.untyped_storage()._cdata for value in shape.state_dict().values()}
     activations = sum(storage.nbytes() for key, storage in kept.items() if key not in own)
-    return float(n_people * (activations + widest + maps) + weights)
+    return float(n_participants * (activations + widest + maps) + weights)
 
 
 def largest_batch(module: MaskedUNet, n_bytes: float) -> int:

@@ -18,9 +18,9 @@ from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.nn.network_state import bundle_state, replace_head, state_arrays
 from bids_deeptaskgen.settings.training import TrainingSettings
 from bids_deeptaskgen.stats.calibration import Calibration
-from bids_deeptaskgen.training.cached_participants import CachedPerson, mean_maps
+from bids_deeptaskgen.training.cached_participants import CachedParticipant, mean_maps
 from bids_deeptaskgen.training.data import TrainingData
-from bids_deeptaskgen.training.fit import predict_person
+from bids_deeptaskgen.training.fit import predict_participant
 from bids_deeptaskgen.training.fit_records import Fit
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 from bids_deeptaskgen.training.sampling import TRAIN, VALIDATION
@@ -63,14 +63,14 @@ class Trained:
     fitted: Fit
 
     @property
-    def grafted(self) -> Bundle | None:
+    def head_source(self) -> Bundle | None:
         """The parent whose last layer is put back, so that all of its contrasts are predicted."""
         return self.parent if self.strategy in ("backbone", "batchnorm") else None
 
     @property
     def contrasts(self) -> tuple[Contrast, ...]:
         """What the bundle predicts."""
-        return self.grafted.card.contrasts if self.grafted else self.data.contrasts
+        return self.head_source.card.contrasts if self.head_source else self.data.contrasts
 
     @property
     def epoch(self) -> int:
@@ -81,7 +81,7 @@ class Trained:
 def write_bundle(
     out: Path,
     trained: Trained,
-    people: Mapping[str, Sequence[CachedPerson]],
+    participants: Mapping[str, Sequence[CachedParticipant]],
     module: MaskedUNet,
 ) -> Bundle:
     """Calibrate a network and write its bundle, whole or not at all.
@@ -91,7 +91,7 @@ def write_bundle(
     out : Path
         Where it shall be; a bundle that is there is replaced once the new one is whole.
     trained : Trained
-    people : dict of str to sequence of CachedPerson
+    participants : dict of str to sequence of CachedPerson
         By split.
     module : MaskedUNet
         Gets the weights that were chosen.
@@ -103,13 +103,13 @@ def write_bundle(
     settings, fitted, base = trained.settings, trained.fitted, trained.base
     state = fitted.best if settings.weights == "best" else fitted.last
     module.network.load_state_dict(state)
-    if trained.grafted:
-        state = replace_head(state, bundle_state(trained.grafted))
-    means = mean_maps(people[TRAIN])
+    if trained.head_source:
+        state = replace_head(state, bundle_state(trained.head_source))
+    means = mean_maps(participants[TRAIN])
     calibration = None
-    if settings.calibration and people[VALIDATION]:
-        logger.info("calibrating on %d validation people", trained.data.n_people(VALIDATION))
-        calibration = calibrate(module.eval(), means, people[VALIDATION])
+    if settings.calibration and participants[VALIDATION]:
+        logger.info("calibrating on %d validation people", trained.data.n_participants(VALIDATION))
+        calibration = calibrate(module.eval(), means, participants[VALIDATION])
     whole_means, weights = _of_all_contrasts(trained, means, calibration)
     card = make_card(out, trained, weights)
     return save_bundle(
@@ -123,11 +123,15 @@ def write_bundle(
     )
 
 
-def calibrate(module: MaskedUNet, means: Floats, people: Sequence[CachedPerson]) -> NDArray[np.float64]:
+def calibrate(
+    module: MaskedUNet, means: Floats, participants: Sequence[CachedParticipant]
+) -> NDArray[np.float64]:
     """Find on validation people how far each contrast's maps should go from the mean map to the network's."""
     calibration = Calibration(means)
-    for person in people:
-        calibration.add(predict_person(module, person, module.wanted.device), person.statmaps())
+    for participant in participants:
+        calibration.add(
+            predict_participant(module, participant, module.wanted.device), participant.statmaps()
+        )
     return calibration.weights
 
 
@@ -139,7 +143,7 @@ def _of_all_contrasts(
     Of others of which the parent knew nothing the map is the network's own: a weight of 1, so that their
     mean map, of zeros, does not enter.
     """
-    parent = trained.grafted
+    parent = trained.head_source
     if parent is None:
         return means, _rounded(calibration)
     old = parent.mean_statmaps()
@@ -188,7 +192,7 @@ def training_words(trained: Trained, *, calibrated: bool) -> str:
     """Say in the card on whom, how and how far it was trained."""
     settings, data, parent = trained.settings, trained.data, trained.parent
     line = trained.fitted.log[trained.epoch - 1]
-    n_train, n_validation = (data.n_people(name) for name in (TRAIN, VALIDATION))
+    n_train, n_validation = (data.n_participants(name) for name in (TRAIN, VALIDATION))
     loss = (
         f"crr (alpha {settings.alpha:g}, margin {settings.margin:g})"
         if settings.loss == "crr"
@@ -205,10 +209,10 @@ def training_words(trained: Trained, *, calibrated: bool) -> str:
             f"fine-tuned from {parent.card.name} (weights sha256 {parent.weights_sha256}) by "
             f"{trained.strategy} ({_MOVED[trained.strategy]})",
         )
-    if trained.grafted:
+    if trained.head_source:
         words.append(
             f"trained on {len(data.labels)} of its {len(trained.contrasts)} contrasts "
-            f"({', '.join(data.labels)}); the last layer is that of {trained.grafted.card.name}"
+            f"({', '.join(data.labels)}); the last layer is that of {trained.head_source.card.name}"
         )
     if np.isfinite(line.r):
         others = f", {line.difference:.3f} above that with those of others"

@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import atomic_path
-from bids_deeptaskgen.io.prefetch import ahead
+from bids_deeptaskgen.io.prefetch import prefetch
 from bids_deeptaskgen.training.finetuning import choose_parts
 from bids_deeptaskgen.training.fit_records import SCHEDULES, Epoch, Fit, FitSettings, State
 from bids_deeptaskgen.training.losses import make_loss
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 from bids_deeptaskgen.training.sampling import epoch_order, window_of
-from bids_deeptaskgen.training.validation import Person, batch_scores, predict_person
+from bids_deeptaskgen.training.validation import Participant, batch_scores, predict_participant
 
 # As published: a tenth of the rate after 10 epochs in which the validation loss fell by less than 0.01%.
 PLATEAU = {"mode": "min", "factor": 0.1, "patience": 10, "threshold": 1e-4}
@@ -35,8 +35,8 @@ STATE = "state.pt"
 def fit(
     fabric: Fabric,
     module: MaskedUNet,
-    people: Sequence[Person],
-    validation: Sequence[Person],
+    participants: Sequence[Participant],
+    validation: Sequence[Participant],
     settings: FitSettings,
     folder: Path | None = None,
     watch: Callable[[Epoch], None] = lambda _: None,
@@ -49,7 +49,7 @@ def fit(
         Launched; `devices.make_fabric` makes it. Every process calls this function with the same arguments.
     module : MaskedUNet
         With its first weights; changed.
-    people, validation : sequence of Person
+    participants, validation : sequence of Person
         Those to train on; those by whom the best epoch is chosen and the rate is lowered, none if empty.
     settings : FitSettings
     folder : Path, optional
@@ -77,8 +77,8 @@ def fit(
     if settings.schedule not in SCHEDULES:
         message = f"no schedule is called {settings.schedule!r}; there are {', '.join(SCHEDULES)}"
         raise ValueError(message)
-    if not people or (settings.schedule == "plateau" and not validation):
-        message = f"{len(people)} people to train on and {len(validation)} to validate on are too few."
+    if not participants or (settings.schedule == "plateau" and not validation):
+        message = f"{len(participants)} people to train on and {len(validation)} to validate on are too few."
         raise ValueError(message)
     run = _Run(fabric, module, settings)
     if folder:
@@ -88,7 +88,7 @@ def fit(
     for epoch in range(len(run.log), settings.n_epochs):
         began = time.monotonic()
         rate = run.optimizer.param_groups[0]["lr"]
-        loss = run.train(epoch, people)
+        loss = run.train(epoch, participants)
         scores = run.validate(epoch, validation)
         run.end_epoch(Epoch(epoch + 1, rate, loss, *scores, time.monotonic() - began))
         if folder and fabric.is_global_zero:
@@ -127,18 +127,18 @@ class _Run:
         """Copy the network's state to the CPU."""
         return {key: value.detach().cpu().clone() for key, value in self.plain.network.state_dict().items()}
 
-    def train(self, epoch: int, people: Sequence[Person]) -> float:
+    def train(self, epoch: int, participants: Sequence[Participant]) -> float:
         """Show everybody once; the mean loss over steps, weighted by their people."""
         loss_of = make_loss(self.settings.loss, epoch)
         self.module.train()
         total = 0.0
-        for connectomes, statmaps, n_people in ahead(self._batches(epoch, people)):
+        for connectomes, statmaps, n_participants in prefetch(self._batches(epoch, participants)):
             self.optimizer.zero_grad(set_to_none=True)
             predicted = self._gathered(self.module(connectomes.to(self.fabric.device)))
             measured = self._gathered(statmaps.to(self.fabric.device))
             # Distances are between all people of a step, wherever they were predicted.
-            loss = loss_of(predicted[:n_people], measured[:n_people])
-            total += n_people * loss.item()
+            loss = loss_of(predicted[:n_participants], measured[:n_participants])
+            total += n_participants * loss.item()
             if not np.isfinite(total):
                 message = f"the loss of epoch {epoch + 1} is {loss.item()}"
                 raise FloatingPointError(message)
@@ -146,20 +146,24 @@ class _Run:
             self.fabric.backward(loss * self.fabric.world_size)
             self.optimizer.step()
         self._share_statistics()
-        return total / len(people)
+        return total / len(participants)
 
-    def _batches(self, epoch: int, people: Sequence[Person]) -> Iterator[tuple[Tensor, Tensor, int]]:
+    def _batches(
+        self, epoch: int, participants: Sequence[Participant]
+    ) -> Iterator[tuple[Tensor, Tensor, int]]:
         """Read this process's share of each step's people, and say how many the step has in all."""
         seed, rank, n_ranks = self.settings.seed, self.fabric.global_rank, self.fabric.world_size
-        order = epoch_order(seed, epoch, [person.name for person in people])
+        order = epoch_order(seed, epoch, [participant.name for participant in participants])
         for start in range(0, len(order), self.settings.batch_size):
             step = order[start : start + self.settings.batch_size]
             # Each process has as many to do; whoever is here again for that comes last, and is cut off.
             filled = [*step, *step[:1] * (-len(step) % n_ranks)]
-            own = [people[number] for number in filled[rank::n_ranks]]
-            windows = [window_of(seed, epoch, person.name, person.n_windows) for person in own]
-            connectomes = [person.connectome(window) for person, window in zip(own, windows, strict=True)]
-            statmaps = [person.statmaps() for person in own]
+            own = [participants[number] for number in filled[rank::n_ranks]]
+            windows = [window_of(seed, epoch, participant.name, participant.n_windows) for participant in own]
+            connectomes = [
+                participant.connectome(window) for participant, window in zip(own, windows, strict=True)
+            ]
+            statmaps = [participant.statmaps() for participant in own]
             yield torch.from_numpy(np.stack(connectomes)), torch.from_numpy(np.stack(statmaps)), len(step)
 
     def _gathered(self, values: Tensor) -> Tensor:
@@ -169,9 +173,9 @@ class _Run:
         """
         if self.fabric.world_size == 1:
             return values
-        everybody = cast(Tensor, self.fabric.all_gather(values.detach()))
-        everybody[self.fabric.global_rank] = values
-        return everybody.transpose(0, 1).flatten(0, 1)  # (n_ranks, n, ...) to (n_ranks * n, ...)
+        participants = cast(Tensor, self.fabric.all_gather(values.detach()))
+        participants[self.fabric.global_rank] = values
+        return participants.transpose(0, 1).flatten(0, 1)  # (n_ranks, n, ...) to (n_ranks * n, ...)
 
     def _share_statistics(self) -> None:
         """Take the mean over processes of what batch normalisation measured, on GPUs the same already."""
@@ -180,19 +184,21 @@ class _Run:
                 value.copy_(cast(Tensor, self.fabric.all_reduce(value.clone(), reduce_op="mean")))
 
     @torch.no_grad()
-    def validate(self, epoch: int, people: Sequence[Person]) -> tuple[float, float, float]:
+    def validate(self, epoch: int, participants: Sequence[Participant]) -> tuple[float, float, float]:
         """Loss, r and difference of people who are not trained on; each process does some batches."""
         self.module.eval()
         loss_of = make_loss(self.settings.loss, epoch)
         # Each score times its people, and these; a batch of one person has no difference.
         sums = torch.zeros((2, 3), dtype=torch.float64)
         size, rank, n_ranks = self.settings.batch_size, self.fabric.global_rank, self.fabric.world_size
-        for start in range(0, len(people), size)[rank::n_ranks]:
-            batch = people[start : start + size]
+        for start in range(0, len(participants), size)[rank::n_ranks]:
+            batch = participants[start : start + size]
             # The plain network, since the wrapped one might wait for processes that have fewer batches.
             with self.fabric.autocast():
-                predicted = np.stack([predict_person(self.plain, one, self.fabric.device) for one in batch])
-            measured = np.stack([person.statmaps() for person in batch])
+                predicted = np.stack(
+                    [predict_participant(self.plain, one, self.fabric.device) for one in batch]
+                )
+            measured = np.stack([participant.statmaps() for participant in batch])
             loss = float(loss_of(torch.from_numpy(predicted), torch.from_numpy(measured)))
             scores = torch.tensor([loss, *batch_scores(predicted, measured)], dtype=torch.float64)
             sums += len(batch) * torch.stack([scores.nan_to_num(), scores.isfinite().double()])

@@ -48,11 +48,11 @@ class MaskedUNet(nn.Module):
     def forward(self, connectomes: Tensor) -> Tensor:
         """Map (n, n_rois, n_brain_voxels) to (n, n_contrasts, n_output_voxels)."""
         rows = connectomes[:, :, self.shown].transpose(1, 2)
-        n_people, _, n_rois = rows.shape
+        n_participants, _, n_rois = rows.shape
         # Channels last: the layout in which the convolutions are fastest.
-        box = rows.new_zeros((n_people, self.box[0] * self.box[1] * self.box[2], n_rois))
+        box = rows.new_zeros((n_participants, self.box[0] * self.box[1] * self.box[2], n_rois))
         box[:, self.inside] = rows
-        features = self.network.features(box.view(n_people, *self.box, n_rois).permute(0, 4, 1, 2, 3))
+        features = self.network.features(box.view(n_participants, *self.box, n_rois).permute(0, 4, 1, 2, 3))
         rows = features.permute(0, 2, 3, 4, 1).flatten(1, 3).index_select(1, self.wanted)
         maps: Tensor = self.network.head(rows).transpose(1, 2)
         return maps

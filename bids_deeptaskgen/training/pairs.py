@@ -99,7 +99,7 @@ def make_pairs(
     for file in statmaps:
         if file.contrast in contrasts:
             measured.setdefault((file.subject, file.session or ""), {})[file.contrast] = file
-    people = read_families(participants)
+    by_subject = read_families(participants)
     scanned, sessions = defaultdict(set), defaultdict(list)
     for file in connectomes:
         scanned[file.subject].add(file.session)
@@ -112,7 +112,7 @@ def make_pairs(
             without.append(file.name)
             continue
         used.add((file.subject, session))
-        family, site = people.get(file.subject, ("", ""))
+        family, site = by_subject.get(file.subject, ("", ""))
         pairs.append(Pair(file.subject, family, site, file, measured[file.subject, session]))
     unused = [f"sub-{subject}" + (f" ses-{ses}" if ses else "") for subject, ses in set(measured) - used]
     pairing = Pairing(

@@ -16,7 +16,7 @@ from bids_deeptaskgen.nn.inference import set_threads
 from bids_deeptaskgen.nn.unet import UNet
 from bids_deeptaskgen.settings.fill import fill
 from bids_deeptaskgen.settings.training import TrainingSettings
-from bids_deeptaskgen.training.cached_participants import CachedPerson, read_everybody
+from bids_deeptaskgen.training.cached_participants import CachedParticipant, read_cached_participants
 from bids_deeptaskgen.training.data import TrainingData
 from bids_deeptaskgen.training.devices import (
     Fabric,
@@ -94,7 +94,7 @@ def train(settings: TrainingSettings, out: Path, data: TrainingData, start: Star
         parent = {"parent": start.parent.weights_sha256} if start.parent else {}
         open_folder(settings, folder, data.facts() | parent)
         write_split(folder / SPLIT, data.split)
-        read_everybody(data, folder / TARGETS)
+        read_cached_participants(data, folder / TARGETS)
     fabric = make_fabric(
         settings.device,
         n_devices=settings.n_devices,
@@ -114,12 +114,12 @@ def train(settings: TrainingSettings, out: Path, data: TrainingData, start: Star
     fitted = _fit(settings, folder, data, start, fabric, module)
     if not fabric.is_global_zero:
         return 0
-    people = {
-        name: [CachedPerson(pair, data, folder / TARGETS) for pair in data.pairs[name]]
+    participants = {
+        name: [CachedParticipant(pair, data, folder / TARGETS) for pair in data.pairs[name]]
         for name in (TRAIN, VALIDATION)
     }
     trained = Trained(settings, data, start.network.config, start.strategy, start.base, start.parent, fitted)
-    bundle = write_bundle(out, trained, people, module)
+    bundle = write_bundle(out, trained, participants, module)
     shutil.rmtree(folder / TARGETS)
     _report(bundle, folder, trained)
     return 0
@@ -143,15 +143,15 @@ def _fit(
             note(line)
             bar.end_epoch(line)
 
-        people, validation = (
+        participants, validation = (
             [
-                CachedPerson(pair, data, folder / TARGETS, lambda: bar.step(fabric.world_size))
+                CachedParticipant(pair, data, folder / TARGETS, lambda: bar.step(fabric.world_size))
                 for pair in data.pairs[name]
             ]
             for name in (TRAIN, VALIDATION)
         )
         logger.info("training on %s, %d processes", fabric.device, fabric.world_size)
-        return fit(fabric, module, people, validation, how, folder, watch)
+        return fit(fabric, module, participants, validation, how, folder, watch)
 
 
 @contextmanager
@@ -197,11 +197,11 @@ def _memory_words(settings: TrainingSettings, fitting: int, what: str) -> str:
 
 def _report(bundle: Bundle, folder: Path, trained: Trained) -> None:
     fitted = trained.fitted
-    n_people = {name: trained.data.n_people(name) for name in SPLITS}
+    n_participants = {name: trained.data.n_participants(name) for name in SPLITS}
     used = "" if trained.epoch == fitted.best_epoch else f"; the model is that of epoch {trained.epoch}"
     sys.stdout.write(
         "Trained on {train} people, validated on {validation}; {test} were put aside to evaluate the model "
-        "with.\n".format(**n_people)
+        "with.\n".format(**n_participants)
         + f"Best epoch: {fitted.best_epoch} of {len(fitted.log)} "
         f"({epoch_words(fitted.log[fitted.best_epoch - 1])}){used}\n"
         f"Split, log and state: {folder}\n"

@@ -18,13 +18,13 @@ def draw(*what: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def window_of(seed: int, epoch: int, person: str, n_windows: int) -> int:
+def window_of(seed: int, epoch: int, participant: str, n_windows: int) -> int:
     """Draw which window of a person is shown in an epoch.
 
     Parameters
     ----------
     seed, epoch : int
-    person : str
+    participant : str
         Name of the pair; see `Pair.name`.
     n_windows : int
         How many there are.
@@ -34,28 +34,28 @@ def window_of(seed: int, epoch: int, person: str, n_windows: int) -> int:
     int
         From 0 to ``n_windows - 1``, each as likely as the others.
     """
-    return draw("window", seed, epoch, person) % n_windows
+    return draw("window", seed, epoch, participant) % n_windows
 
 
-def epoch_order(seed: int, epoch: int, people: Sequence[str]) -> list[int]:
+def epoch_order(seed: int, epoch: int, participants: Sequence[str]) -> list[int]:
     """Shuffle people for an epoch.
 
     Parameters
     ----------
     seed, epoch : int
-    people : sequence of str
+    participants : sequence of str
         Names of the pairs, no two the same. Their order does not matter.
 
     Returns
     -------
     list of int
-        Positions in `people`. Process ``rank`` of ``n`` takes ``order[rank::n]``.
+        Positions in `participants`. Process ``rank`` of ``n`` takes ``order[rank::n]``.
     """
-    return sorted(range(len(people)), key=lambda one: draw("order", seed, epoch, people[one]))
+    return sorted(range(len(participants)), key=lambda one: draw("order", seed, epoch, participants[one]))
 
 
-def split_people(
-    bonds: Mapping[str, Collection[str]],
+def split_participants(
+    group_labels: Mapping[str, Collection[str]],
     shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
 ) -> dict[str, str]:
@@ -63,7 +63,7 @@ def split_people(
 
     Parameters
     ----------
-    bonds : dict of str to collection of str
+    group_labels : dict of str to collection of str
         What ties each person to others, e.g. the names of family and site: whoever shares one, directly or by
         others, is in the same split.
     shares : tuple of three float
@@ -74,7 +74,7 @@ def split_people(
     Returns
     -------
     dict of str to str
-        Person to one of `SPLITS`, sorted by person; the order of `bonds` does not matter.
+        Person to one of `SPLITS`, sorted by person; the order of `group_labels` does not matter.
 
     Raises
     ------
@@ -88,19 +88,19 @@ def split_people(
     wanted = [name for name in SPLITS if share_of[name]]
     # The largest takes what is left; of equal ones that is the training's.
     *smaller, largest = sorted(wanted, key=lambda name: (share_of[name], name == TRAIN))
-    groups = sorted(bonded(bonds), key=lambda group: draw("split", seed, group[0]))
+    groups = sorted(connected_groups(group_labels), key=lambda group: draw("split", seed, group[0]))
     if len(groups) <= len(smaller):
         message = (
-            f"{len(bonds)} people are in {len(groups)} groups that may not be divided (families, sites); "
-            f"{len(smaller) + 1} are needed for {', '.join([largest, *smaller])}.\n"
+            f"{len(group_labels)} people are in {len(groups)} groups that may not be divided (families, "
+            f"sites); {len(smaller) + 1} are needed for {', '.join([largest, *smaller])}.\n"
             "Give fewer splits a share, or let sites be divided."
         )
         raise UserError(message)
     split: dict[str, str] = {}
     for n_to_keep, name in zip(range(len(smaller), 0, -1), smaller, strict=True):
-        taken, groups = _fill(groups, max(1, round(share_of[name] * len(bonds))), n_to_keep)
-        split |= {person: name for group in taken for person in group}
-    split |= {person: largest for group in groups for person in group}
+        taken, groups = _fill(groups, max(1, round(share_of[name] * len(group_labels))), n_to_keep)
+        split |= {participant: name for group in taken for participant in group}
+    split |= {participant: largest for group in groups for participant in group}
     return dict(sorted(split.items()))
 
 
@@ -119,24 +119,24 @@ def _fill(groups: list[list[str]], room: int, n_to_keep: int) -> tuple[list[list
     return taken, left
 
 
-def bonded(bonds: Mapping[str, Collection[str]]) -> list[list[str]]:
+def connected_groups(group_labels: Mapping[str, Collection[str]]) -> list[list[str]]:
     """Gather people who are tied to each other.
 
     Parameters
     ----------
-    bonds : dict of str to collection of str
-        As for `split_people`.
+    group_labels : dict of str to collection of str
+        As for `split_participants`.
 
     Returns
     -------
     list of list of str
         Groups, each sorted, and sorted by their first person.
     """
-    group_of = {person: [person] for person in sorted(bonds)}
+    group_of = {participant: [participant] for participant in sorted(group_labels)}
     first_with: dict[str, str] = {}
-    for person in group_of:
-        for bond in bonds[person]:
-            one, other = group_of[person], group_of[first_with.setdefault(bond, person)]
+    for participant in group_of:
+        for bond in group_labels[participant]:
+            one, other = group_of[participant], group_of[first_with.setdefault(bond, participant)]
             if one is not other:
                 other += one
                 group_of |= dict.fromkeys(one, other)

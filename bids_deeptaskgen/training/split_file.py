@@ -12,38 +12,41 @@ from bids_deeptaskgen.training.sampling import SPLITS
 logger = logging.getLogger("bids_deeptaskgen")
 
 
-def bonds_of(pairs: Sequence[Pair], *, keep_sites: bool = False) -> dict[str, set[str]]:
-    """Say what ties people to each other, for `split_people`: family always, site if that is asked for."""
-    bonds: dict[str, set[str]] = {}
+def group_labels_of(pairs: Sequence[Pair], *, keep_sites: bool = False) -> dict[str, set[str]]:
+    """Return the groups of each participant that a split must not divide: family and, optionally, site."""
+    group_labels: dict[str, set[str]] = {}
     for pair in pairs:
-        own = bonds.setdefault(pair.subject, set())
+        own = group_labels.setdefault(pair.subject, set())
         if pair.family:
             own.add(f"family {pair.family}")
         if pair.site and keep_sites:
             own.add(f"site {pair.site}")
-    return bonds
+    return group_labels
 
 
 def write_split(path: Path, split: Mapping[str, str]) -> None:
     """Write who is in which split, as a TSV with ``participant_id`` and ``split``."""
-    people = sorted(split)
-    columns = {"participant_id": [f"sub-{one}" for one in people], "split": [split[one] for one in people]}
+    participants = sorted(split)
+    columns = {
+        "participant_id": [f"sub-{one}" for one in participants],
+        "split": [split[one] for one in participants],
+    }
     write_tsv(path, columns)
 
 
-def read_split(path: Path, bonds: Mapping[str, Iterable[str]]) -> dict[str, str]:
+def read_split(path: Path, group_labels: Mapping[str, Iterable[str]]) -> dict[str, str]:
     """Read a split that `write_split` or somebody else wrote, and hold it to the people at hand.
 
     Parameters
     ----------
     path : Path
-    bonds : dict of str to collection of str
-        As `bonds_of` gives it: everybody who can be trained on, and what ties them.
+    group_labels : dict of str to collection of str
+        As `group_labels_of` gives it: everybody who can be trained on, and what ties them.
 
     Returns
     -------
     dict of str to str
-        Label without ``sub-`` to one of `SPLITS`, for everybody of `bonds`.
+        Label without ``sub-`` to one of `SPLITS`, for everybody of `group_labels`.
 
     Raises
     ------
@@ -54,22 +57,22 @@ def read_split(path: Path, bonds: Mapping[str, Iterable[str]]) -> dict[str, str]
     """
     split: dict[str, str] = {}
     for number, row in enumerate(read_tsv(path), 2):
-        person, name = (row.get("participant_id") or "").removeprefix("sub-"), row.get("split") or ""
-        if not person or name not in SPLITS:
+        participant, name = (row.get("participant_id") or "").removeprefix("sub-"), row.get("split") or ""
+        if not participant or name not in SPLITS:
             message = (
-                f"{path}, line {number}: participant_id is {person or 'empty'}, split is {name or 'empty'}; "
-                f"a label and one of {', '.join(SPLITS)} are wanted.\nMend the line."
+                f"{path}, line {number}: participant_id is {participant or 'empty'}, split is "
+                f"{name or 'empty'}; a label and one of {', '.join(SPLITS)} are wanted.\nMend the line."
             )
             raise InputError(message)
-        if split.setdefault(person, name) != name:
+        if split.setdefault(participant, name) != name:
             message = (
-                f"{path}, line {number}: sub-{person} is in two splits, {split[person]} and {name}.\n"
-                "Nobody may be tested on who was trained on: remove one of the lines."
+                f"{path}, line {number}: sub-{participant} is in two splits, {split[participant]} and "
+                f"{name}.\nNobody may be tested on who was trained on: remove one of the lines."
             )
             raise InputError(message)
     left_out, absent = (
-        [f"sub-{one}" for one in sorted(people)]
-        for people in (set(bonds) - set(split), set(split) - set(bonds))
+        [f"sub-{one}" for one in sorted(participants)]
+        for participants in (set(group_labels) - set(split), set(split) - set(group_labels))
     )
     if left_out:
         message = (
@@ -82,19 +85,19 @@ def read_split(path: Path, bonds: Mapping[str, Iterable[str]]) -> dict[str, str]
             "%s: %d people in it have no connectomes with task maps, and are left out: %s.",
             path, len(absent), shown(absent),
         )  # fmt: skip
-    here = {person: name for person, name in split.items() if person in bonds}
-    _check_together(path, here, bonds)
+    here = {participant: name for participant, name in split.items() if participant in group_labels}
+    _check_together(path, here, group_labels)
     return here
 
 
-def _check_together(path: Path, split: Mapping[str, str], bonds: Mapping[str, Iterable[str]]) -> None:
+def _check_together(path: Path, split: Mapping[str, str], group_labels: Mapping[str, Iterable[str]]) -> None:
     first: dict[str, str] = {}
-    for person, own in bonds.items():
+    for participant, own in group_labels.items():
         for bond in own:
-            other = first.setdefault(bond, person)
-            if split[other] != split[person]:
+            other = first.setdefault(bond, participant)
+            if split[other] != split[participant]:
                 message = (
-                    f"{path}: sub-{other} ({split[other]}) and sub-{person} ({split[person]}) are both of "
-                    f"{bond}, but in different splits.\nPut them into one."
+                    f"{path}: sub-{other} ({split[other]}) and sub-{participant} "
+                    f"({split[participant]}) are both of {bond}, but in different splits.\nPut them into one."
                 )
                 raise InputError(message)

@@ -7,14 +7,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from bids_deeptaskgen.io.prefetch import ahead
+from bids_deeptaskgen.io.prefetch import prefetch
 from bids_deeptaskgen.stats.identification import match
 from bids_deeptaskgen.stats.scores import mean
 
 Floats = NDArray[np.float32]
 
 
-class Person(Protocol):
+class Participant(Protocol):
     """What a training reads of a person; `training.data` has those that lie in datasets."""
 
     @property
@@ -63,19 +63,21 @@ def batch_scores(predicted: Floats, measured: Floats) -> tuple[float, float]:
 
 
 @torch.no_grad()
-def predict_person(module: nn.Module, person: Person, device: torch.device) -> Floats:
+def predict_participant(module: nn.Module, participant: Participant, device: torch.device) -> Floats:
     """Mean over all windows of what a network in evaluation mode makes of a person.
 
     Parameters
     ----------
     module : MaskedUNet, or what Fabric made of it
-    person : Person
+    participant : Person
     device : torch.device
 
     Returns
     -------
     float32 array of shape (n_contrasts, n_output_voxels)
     """
-    windows = ahead(torch.from_numpy(person.connectome(number)) for number in range(person.n_windows))
+    windows = prefetch(
+        torch.from_numpy(participant.connectome(number)) for number in range(participant.n_windows)
+    )
     total = sum((module(window[None].to(device))[0].float() for window in windows), torch.zeros(()))
-    return cast(Floats, (total / person.n_windows).cpu().numpy())
+    return cast(Floats, (total / participant.n_windows).cpu().numpy())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import sweep_stale, write_json, write_text
+from bids_deeptaskgen.io.atomic import remove_stale_files, write_json, write_text
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
 from bids_deeptaskgen.models.store import find_model
 from bids_deeptaskgen.settings.base import science_settings
@@ -115,7 +115,7 @@ def open_folder(settings: TrainingSettings, folder: Path, data: Mapping[str, str
     elif before != facts:
         # One that was refused, or stopped in its first epoch, is not worth keeping.
         shutil.rmtree(folder / TARGETS, ignore_errors=True)
-    sweep_stale(folder)
+    remove_stale_files(folder)
     write_json(found, facts)
     write_text(folder / _SETTINGS, to_toml(settings))
 

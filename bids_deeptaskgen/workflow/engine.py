@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import is_stale, place
+from bids_deeptaskgen.io.atomic import is_stale, process_namespace
 from bids_deeptaskgen.machine import available_cpus, available_gb
 from bids_deeptaskgen.pipeline.progress import ProgressReporter
 from bids_deeptaskgen.pipeline.records import CONNECTED, Job, read_records
@@ -58,7 +58,7 @@ def private_folder(work: Path, *, keep: bool) -> Iterator[Path]:
     ------
     Path
     """
-    folder = work / f"run-{place()}-{os.getpid()}"
+    folder = work / f"run-{process_namespace()}-{os.getpid()}"
     # An earlier process of the same number may have left one, with records that are not ours.
     shutil.rmtree(folder, ignore_errors=True)
     while not folder.exists():
@@ -247,7 +247,7 @@ def _quieten(folder: Path, settings: ParticipantSettings) -> None:
 
 
 @contextlib.contextmanager
-def show_progress(folder: Path, n_people: int) -> Iterator[None]:
+def show_progress(folder: Path, n_participants: int) -> Iterator[None]:
     """Show how far the people are, by the records in a folder, while the block runs.
 
     A bar on a terminal, one plain line a person in a log; it works with every plugin, since it only looks
@@ -257,10 +257,10 @@ def show_progress(folder: Path, n_people: int) -> Iterator[None]:
     ----------
     folder : Path
         Where `records.save_record` writes.
-    n_people : int
+    n_participants : int
     """
     stop = threading.Event()
-    watcher = ProgressReporter(folder, n_people)
+    watcher = ProgressReporter(folder, n_participants)
     thread = threading.Thread(target=watcher.run, args=(stop,), daemon=True)
     thread.start()
     try:

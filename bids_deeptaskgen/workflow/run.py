@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bids_deeptaskgen.io.atomic import sweep_stale
+from bids_deeptaskgen.io.atomic import remove_stale_files
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.failures import explain_lost_worker
 from bids_deeptaskgen.pipeline.records import (
@@ -68,6 +68,6 @@ def _with_lost(
 def _remove_stale_files(output: Path, subjects: Sequence[str], connectomes: Path) -> None:
     """Remove what killed processes left where this run writes; the rest of the dataset is not searched."""
     for folder in (output, output / "logs", connectomes):
-        sweep_stale(folder, below=False)
+        remove_stale_files(folder, below=False)
     for subject in subjects:
-        sweep_stale(output / f"sub-{subject}")
+        remove_stale_files(output / f"sub-{subject}")

@@ -62,9 +62,9 @@ def run(
     ``grids`` maps what stands between space and desc, e.g. ``_res-2``, to a grid; ``without`` names what is
     left out: ``mask``, ``confounds``, ``json``.
     """
-    person = f"sub-{subject}" + (f"_ses-{session}" if session else "")
-    func = root / person.replace("_", "/") / "func"
-    prefix = f"{person}_{entities}"
+    participant = f"sub-{subject}" + (f"_ses-{session}" if session else "")
+    func = root / participant.replace("_", "/") / "func"
+    prefix = f"{participant}_{entities}"
     for res, grid in (grids or {"_res-2": OUTPUT_GRID}).items():
         image(func / f"{prefix}_{SPACE}{res}_desc-preproc_bold.nii.gz", grid, 10)
         if "mask" not in without:

@@ -14,7 +14,7 @@ from bids_deeptaskgen.cli import app
 from bids_deeptaskgen.cli.parser import from_namespace, to_argv, version
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.settings.group import GroupSettings
-from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from tests.settings.settings_values import settings_of
 
@@ -135,7 +135,7 @@ def test_help_names_every_option_of_both_levels_and_the_exit_codes(capsys):
     assert app.main(["--help"]) == 0
     text = capsys.readouterr().out
     for settings_class in (ParticipantSettings, GroupSettings):
-        assert all(one.flag in text for one in declared(settings_class))
+        assert all(one.flag in text for one in option_specs(settings_class))
     assert "Exit codes" in text
 
 

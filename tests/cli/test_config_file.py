@@ -33,13 +33,13 @@ def test_the_settings_that_a_run_has_written_run_it_again(fake_command, tmp_path
     assert seen == [settings]
 
 
-def test_the_file_in_the_logs_of_a_run_makes_the_same_maps_again(people, model, tmp_path):
+def test_the_file_in_the_logs_of_a_run_makes_the_same_maps_again(participants, model, tmp_path):
     first, again = tmp_path / "first", tmp_path / "again"
     asked = ("--participant-label", "01", "--contrasts", "contrast1", "--smoothing", "9", "--nprocs", "1")
-    ended = call(people, first, "participant", "--model", model, *SMALL, *asked)
+    ended = call(participants, first, "participant", "--model", model, *SMALL, *asked)
     assert ended.code == 0, ended.err
     (told,) = (first / "logs").glob("*_settings.toml")
-    ended = call(people, again, "participant", "--config-file", told)
+    ended = call(participants, again, "participant", "--config-file", told)
     assert ended.code == 0, ended.err
     assert maps_of(again, "01") == maps_of(first, "01")
     assert len(maps_of(first, "01")) == 1

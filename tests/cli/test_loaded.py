@@ -42,8 +42,10 @@ def test_what_is_said_of_the_command_line_needs_none_of_the_libraries(program, w
     assert modules & LIGHT == set()
 
 
-def test_a_dry_run_looks_up_without_what_computes(people, model, tmp_path):
-    modules, said = loaded("app", [people, tmp_path / "out", "participant", "--model", model, "--dry-run"])
+def test_a_dry_run_looks_up_without_what_computes(participants, model, tmp_path):
+    modules, said = loaded(
+        "app", [participants, tmp_path / "out", "participant", "--model", model, "--dry-run"]
+    )
     assert "4 people would be done" in said
     assert modules & HEAVY == set()
 

@@ -15,7 +15,7 @@ import warnings
 import pytest
 
 from bids_deeptaskgen.cli import log_setup as logs
-from bids_deeptaskgen.cli.main import guarded
+from bids_deeptaskgen.cli.main import run_with_exit_code
 from bids_deeptaskgen.errors import InputError, UserError
 
 log = logging.getLogger("bids_deeptaskgen")
@@ -67,20 +67,20 @@ def raising(error):
     ],
 )
 def test_each_end_has_its_exit_code_and_its_sentence(capsys, error, code, words):
-    assert guarded("program", raising(error)) == code
+    assert run_with_exit_code("program", raising(error)) == code
     said = capsys.readouterr().err
     assert (f"\nprogram: {words}" if words else "") in "\n" + said
 
 
 def test_a_good_end_says_nothing(capsys):
-    assert guarded("program", lambda: 0) == 0
-    assert guarded("program", lambda: 1) == 1
+    assert run_with_exit_code("program", lambda: 0) == 0
+    assert run_with_exit_code("program", lambda: 1) == 1
     assert capsys.readouterr() == ("", "")
 
 
 def test_an_internal_error_leaves_its_traceback_and_says_where_to_report_it(capsys):
     logs.set_up(0)
-    assert guarded("program", raising(ZeroDivisionError("oh"))) == 70
+    assert run_with_exit_code("program", raising(ZeroDivisionError("oh"))) == 70
     said = capsys.readouterr().err
     assert "Traceback (most recent call last)" in said
     assert said.index("Traceback") < said.index("program: internal error: ZeroDivisionError: oh.")
@@ -90,22 +90,22 @@ def test_an_internal_error_leaves_its_traceback_and_says_where_to_report_it(caps
 def test_the_traceback_of_what_a_user_can_mend_is_for_the_verbose_alone(capsys):
     for verbose in (0, 1):
         logs.set_up(verbose)
-        assert guarded("program", raising(UserError("Mend it."))) == 2
+        assert run_with_exit_code("program", raising(UserError("Mend it."))) == 2
         assert ("Traceback (most" in capsys.readouterr().err) == bool(verbose)
 
 
 def test_sigterm_is_handled_as_before_when_the_work_is_over():
     before = signal.getsignal(signal.SIGTERM)
     during = []
-    guarded("program", lambda: during.append(signal.getsignal(signal.SIGTERM)) or 0)
-    guarded("program", raising(UserError("x")))
+    run_with_exit_code("program", lambda: during.append(signal.getsignal(signal.SIGTERM)) or 0)
+    run_with_exit_code("program", raising(UserError("x")))
     assert during[0] != before
     assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_work_may_be_done_in_a_thread_where_no_handler_can_be_set():
     codes = []
-    thread = threading.Thread(target=lambda: codes.append(guarded("program", lambda: 0)))
+    thread = threading.Thread(target=lambda: codes.append(run_with_exit_code("program", lambda: 0)))
     thread.start()
     thread.join()
     assert codes == [0]
@@ -127,7 +127,7 @@ def test_a_forked_worker_dies_of_sigterm_without_tidying_what_is_its_parents():
         _, status = os.waitpid(child, 0)
         return -os.waitstatus_to_exitcode(status)
 
-    assert guarded("program", work) == signal.SIGTERM
+    assert run_with_exit_code("program", work) == signal.SIGTERM
 
 
 COMMAND = """

@@ -8,7 +8,7 @@ from hypothesis import given
 from bids_deeptaskgen.cli import app, workbench
 from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.simulation import SimulateSettings
 from bids_deeptaskgen.settings.toml_file import to_toml
@@ -67,7 +67,7 @@ def test_defaults_are_those_of_the_dataclass_and_need_no_words(settings_class):
 def test_help_has_every_spelling_with_its_default_and_unit(settings_class):
     # Line breaks fall anywhere, also after a dash.
     text = "".join(parser_of(settings_class).format_help().split())
-    for one in declared(settings_class):
+    for one in option_specs(settings_class):
         for flag in one.flags:
             assert flag in text
         assert "".join(one.option.help.split()) in text
@@ -124,7 +124,7 @@ def test_what_must_be_given_is_asked_for(capsys):
 
 @pytest.mark.parametrize("settings_class", CLASSES)
 def test_each_option_without_a_default_is_asked_for_whether_it_takes_one_value_or_several(settings_class):
-    options = [one for one in declared(settings_class) if one.required]
+    options = [one for one in option_specs(settings_class) if one.required]
     words = to_argv(settings_class(**REQUIRED[settings_class]))
     for one in options:
         if not one.option.positional:
@@ -147,7 +147,7 @@ def test_options_without_a_default_may_come_from_a_settings_file(settings_class,
 @pytest.mark.parametrize("settings_class", CLASSES)
 def test_the_usage_puts_brackets_around_what_need_not_be_given(settings_class):
     usage = " ".join(parser_of(settings_class).format_usage().split())
-    for one in declared(settings_class):
+    for one in option_specs(settings_class):
         if not one.option.positional:
             # Of several spellings the usage has the first, the short one.
             first = min(one.flags, key=lambda flag: flag.startswith("--"))

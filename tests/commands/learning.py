@@ -80,21 +80,21 @@ def make_world(root):
     model = save_bundle(root / "model", tiny_card(MINIMAL), weights, coordinate_rois(3), masks)
     rng, both = np.random.default_rng(0), masks[1][masks[0]]
     shared = 0.3 * rng.standard_normal((3, both.size))
-    for person in SPLIT:
+    for participant in SPLIT:
         own = shared + 0.2 * rng.standard_normal(shared.shape)
-        windows = own + 0.02 * rng.standard_normal((2 if person == "01" else 1, *own.shape))
-        write_connectome(root / "connectomes", model, person, np.clip(windows, -1, 1).astype(np.float32))
+        windows = own + 0.02 * rng.standard_normal((2 if participant == "01" else 1, *own.shape))
+        write_connectome(root / "connectomes", model, participant, np.clip(windows, -1, 1).astype(np.float32))
         for number, label in enumerate(LABELS):
             values = 3 * own[number, both]
-            values[: 5 if person == "03" else 0] = np.nan
-            if (person, label) != ("02", "contrast1"):
-                write_statmap(root / "measured", model, person, label, values)
+            values[: 5 if participant == "03" else 0] = np.nan
+            if (participant, label) != ("02", "contrast1"):
+                write_statmap(root / "measured", model, participant, label, values)
     write_split(root / "split.tsv", SPLIT)
     return World(root, model)
 
 
-def write_connectome(root, model, person, windows, roi_set=None):
-    path = output_path(root, "connectome", subject=person, entities=[("task", "rest")])
+def write_connectome(root, model, participant, windows, roi_set=None):
+    path = output_path(root, "connectome", subject=participant, entities=[("task", "rest")])
     about = {
         "Shape": list(windows.shape),
         "WindowMinutes": [5.0] * len(windows),
@@ -105,14 +105,16 @@ def write_connectome(root, model, person, windows, roi_set=None):
     save_connectomes(path, windows, {"DeepTaskGen": {"Connectome": about, "SettingsHash": "same"}})
 
 
-def statmap_path(root, person, label, space="MNI152NLin6Asym"):
-    name = f"sub-{person}_task-x_space-{space}_res-2_contrast-{label}_stat-z_desc-measured_statmap.nii.gz"
-    return root / f"sub-{person}" / "func" / name
+def statmap_path(root, participant, label, space="MNI152NLin6Asym"):
+    name = (
+        f"sub-{participant}_task-x_space-{space}_res-2_contrast-{label}_stat-z_desc-measured_statmap.nii.gz"
+    )
+    return root / f"sub-{participant}" / "func" / name
 
 
-def write_statmap(root, model, person, label, values, space="MNI152NLin6Asym"):
+def write_statmap(root, model, participant, label, values, space="MNI152NLin6Asym"):
     volume = model_to_output(unmask(values.astype(np.float32), model.output_mask))
-    save_nifti(statmap_path(root, person, label, space), volume, OUTPUT_GRID.matrix)
+    save_nifti(statmap_path(root, participant, label, space), volume, OUTPUT_GRID.matrix)
 
 
 def read_log(folder):

@@ -20,29 +20,29 @@ GRID = Grid.of((23, 28, 23), np.array([[8, 0, 0, -90.0], [0, 8, 0, -126], [0, 0,
 SPACE = "task-x_space-MNI152NLin6Asym_res-8"
 # One that can be relied on, and one that cannot.
 CONTRASTS = ("wm2bk", "gamblingPunishMinusReward")
-N_PEOPLE = 6
+N_PARTICIPANTS = 6
 
 
-def population(n_people=2 * N_PEOPLE, seed=0):
+def population(n_participants=2 * N_PARTICIPANTS, seed=0):
     """What people share and what is their own, for each contrast."""
     rng = np.random.default_rng(seed)
     return {
-        label: 2 * rng.standard_normal(GRID.shape) + rng.standard_normal((n_people, *GRID.shape))
+        label: 2 * rng.standard_normal(GRID.shape) + rng.standard_normal((n_participants, *GRID.shape))
         for label in CONTRASTS
     }
 
 
-def write(root, maps, people, *, desc="measured", noise=0.5, seed=1, session=None):
-    """A dataset of the maps with noise; `people` are numbers of rows."""
+def write(root, maps, participants, *, desc="measured", noise=0.5, seed=1, session=None):
+    """A dataset of the maps with noise; `participants` are numbers of rows."""
     rng = np.random.default_rng(seed)
-    for person in people:
-        entities = f"sub-{person:02d}" + (f"_ses-{session}" if session else "")
+    for participant in participants:
+        entities = f"sub-{participant:02d}" + (f"_ses-{session}" if session else "")
         folder = root / entities.replace("_", "/") / "func"
         for label, values in maps.items():
             name = (
                 f"{entities}_task-x_space-MNI152NLin6Asym_res-8_contrast-{label}_stat-z_desc-{desc}_statmap"
             )
-            values = values[person] + noise * rng.standard_normal(GRID.shape)
+            values = values[participant] + noise * rng.standard_normal(GRID.shape)
             save_nifti(folder / f"{name}.nii.gz", values.astype(np.float32), GRID.matrix)
     return root
 
@@ -51,13 +51,13 @@ def write(root, maps, people, *, desc="measured", noise=0.5, seed=1, session=Non
 def data(tmp_path_factory):
     """Measured, retest and predicted maps of six people, and measured maps of six others."""
     root, maps = tmp_path_factory.mktemp("data"), population()
-    tested, others = range(N_PEOPLE), range(N_PEOPLE, 2 * N_PEOPLE)
+    tested, others = range(N_PARTICIPANTS), range(N_PARTICIPANTS, 2 * N_PARTICIPANTS)
     write(root / "measured", maps, tested)
     write(root / "retest", maps, tested, seed=2)
     write(root / "good", maps, tested, desc="predicted", seed=3)
     write(root / "bad", population(seed=9), tested, desc="predicted", seed=4)
     write(root / "others", maps, [*others, 0], seed=5)
-    rows = [f"sub-{person:02d}\tf{person // 2}" for person in tested]
+    rows = [f"sub-{participant:02d}\tf{participant // 2}" for participant in tested]
     (root / "measured" / "participants.tsv").write_text(
         "\n".join(["participant_id\tfamily_id", *rows]) + "\n"
     )
@@ -100,10 +100,15 @@ def test_models_and_baselines_stand_beside_each_other_in_every_score(done):
     found = {}
     for row in rows:
         found.setdefault((row["contrast"], row["score"]), set()).add((row["predictor"], row["role"]))
-    everybody = {("good", "model"), ("bad", "model"), ("group average", "baseline"), ("retest", "baseline")}
+    participants = {
+        ("good", "model"),
+        ("bad", "model"),
+        ("group average", "baseline"),
+        ("retest", "baseline"),
+    }
     assert len(found) == len(CONTRASTS) * 10
-    assert all(predictors == everybody for predictors in found.values())
-    assert {row["n_people"] for row in rows} == {str(N_PEOPLE)}
+    assert all(predictors == participants for predictors in found.values())
+    assert {row["n_people"] for row in rows} == {str(N_PARTICIPANTS)}
 
 
 def test_who_knows_the_person_is_found_out(done):
@@ -152,7 +157,7 @@ def test_contrasts_that_cannot_be_relied_on_are_marked(done):
 
 def test_the_table_of_people_has_a_row_for_each_contrast_and_predictor(done):
     rows = table(done, "people")
-    assert len(rows) == N_PEOPLE * len(CONTRASTS) * 4
+    assert len(rows) == N_PARTICIPANTS * len(CONTRASTS) * 4
     scores = table(done, "scores")
     own = [float(row["r"]) for row in rows if (row["predictor"], row["contrast"]) == ("good", "wm2bk")]
     assert np.mean(own) == pytest.approx(
@@ -163,9 +168,9 @@ def test_the_table_of_people_has_a_row_for_each_contrast_and_predictor(done):
 def test_matrices_have_measured_maps_as_rows(done):
     matrix = np.load(done / "matrices" / "predictor-good_contrast-wm2bk_correlations.npy")
     rows = [row for row in table(done, "people") if (row["predictor"], row["contrast"]) == ("good", "wm2bk")]
-    assert matrix.shape == (N_PEOPLE, N_PEOPLE)
+    assert matrix.shape == (N_PARTICIPANTS, N_PARTICIPANTS)
     np.testing.assert_allclose(np.diag(matrix), [float(row["r"]) for row in rows], atol=1e-5)
-    others = (matrix.sum(axis=1) - np.diag(matrix)) / (N_PEOPLE - 1)
+    others = (matrix.sum(axis=1) - np.diag(matrix)) / (N_PARTICIPANTS - 1)
     np.testing.assert_allclose(others, [float(row["others_r"]) for row in rows], atol=1e-5)
 
 
@@ -238,8 +243,8 @@ def test_a_map_that_cannot_be_used_leaves_out_its_person_only(data, tmp_path, ca
     write(tmp_path / "measured", maps, range(4), noise=0)
     evaluate.run(settings_of(data, tmp_path / "out", measured=tmp_path / "measured"))
     rows = table(tmp_path / "out", "scores")
-    n_people = {row["contrast"]: row["n_people"] for row in rows if row["predictor"] == "good"}
-    assert n_people == {"wm2bk": "3", "gamblingPunishMinusReward": "4"}
+    n_participants = {row["contrast"]: row["n_people"] for row in rows if row["predictor"] == "good"}
+    assert n_participants == {"wm2bk": "3", "gamblingPunishMinusReward": "4"}
     assert "sub-02" in caplog.text
     assert "as few as 3 of the 4 people" in (tmp_path / "out" / "evaluation.html").read_text("utf-8")
 

@@ -10,7 +10,7 @@ from bids_deeptaskgen.commands import evaluate
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from tests.commands.learning import LABELS, SPLIT
-from tests.commands.test_evaluate import CONTRASTS, N_PEOPLE, population, write
+from tests.commands.test_evaluate import CONTRASTS, N_PARTICIPANTS, population, write
 
 TESTED = ("04", "05", "06")
 
@@ -70,8 +70,10 @@ def test_the_page_says_that_there_are_no_predicted_maps(done):
 
 def test_with_connectomes_only_participants_who_have_them_are_tested(world, tmp_path):
     (tmp_path / "connectomes").mkdir()
-    for person in ("01", "02", "06"):
-        (tmp_path / "connectomes" / f"sub-{person}").symlink_to(world.root / "connectomes" / f"sub-{person}")
+    for participant in ("01", "02", "06"):
+        (tmp_path / "connectomes" / f"sub-{participant}").symlink_to(
+            world.root / "connectomes" / f"sub-{participant}"
+        )
     settings = {
         "measured": world.root / "measured",
         "baseline_train": world.root / "measured",
@@ -90,9 +92,9 @@ def test_with_connectomes_only_participants_who_have_them_are_tested(world, tmp_
 
 def test_a_second_measurement_is_a_baseline_too(tmp_path):
     maps = population()
-    tested, others = range(N_PEOPLE), range(N_PEOPLE, 2 * N_PEOPLE)
-    for name, people, seed in (("measured", tested, 1), ("retest", tested, 2), ("others", others, 3)):
-        write(tmp_path / name, maps, people, seed=seed)
+    tested, others = range(N_PARTICIPANTS), range(N_PARTICIPANTS, 2 * N_PARTICIPANTS)
+    for name, participants, seed in (("measured", tested, 1), ("retest", tested, 2), ("others", others, 3)):
+        write(tmp_path / name, maps, participants, seed=seed)
     settings = EvaluateSettings(
         out=tmp_path / "out",
         measured=tmp_path / "measured",
@@ -106,7 +108,7 @@ def test_a_second_measurement_is_a_baseline_too(tmp_path):
     assert {row["contrast"] for row in rows} == set(CONTRASTS)
     # The catalogue says which of them cannot be relied on.
     assert {row["contrast"] for row in rows if row["unreliable"] == "True"} == {CONTRASTS[1]}
-    assert len(facts(tmp_path / "out")["Participants"]) == N_PEOPLE
+    assert len(facts(tmp_path / "out")["Participants"]) == N_PARTICIPANTS
 
 
 def test_without_predictions_and_other_people_there_is_nothing_to_score(tmp_path, capsys):

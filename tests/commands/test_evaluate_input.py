@@ -26,11 +26,11 @@ def facts(out):
 
 def test_a_table_of_paths_will_do_as_measured_maps(data, tmp_path):
     paths = {
-        (person, label): next((data / "measured" / person).glob(f"func/*contrast-{label}_*"))
-        for person in ("sub-00", "sub-01", "sub-02")
+        (participant, label): next((data / "measured" / participant).glob(f"func/*contrast-{label}_*"))
+        for participant in ("sub-00", "sub-01", "sub-02")
         for label in CONTRASTS
     }
-    rows = [f"{person}\t{label}\t{path}" for (person, label), path in paths.items()]
+    rows = [f"{participant}\t{label}\t{path}" for (participant, label), path in paths.items()]
     listed = tmp_path / "maps.tsv"
     listed.write_text("\n".join(["participant_id\tcontrast\tpath", *rows]) + "\n")
     for name, measured in (("listed", listed), ("found", data / "measured")):

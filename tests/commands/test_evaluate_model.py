@@ -40,8 +40,13 @@ def bundle(model, tmp_path_factory):
     )
 
 
-def write_map(root, bundle, person, label, values, desc, about=None):
-    path = root / f"sub-{person}" / "func" / f"sub-{person}_task-x_{SPACE}_contrast-{label}_stat-z_{desc}"
+def write_map(root, bundle, participant, label, values, desc, about=None):
+    path = (
+        root
+        / f"sub-{participant}"
+        / "func"
+        / f"sub-{participant}_task-x_{SPACE}_contrast-{label}_stat-z_{desc}"
+    )
     path = path.with_name(f"{path.name}_statmap.nii.gz")
     volume = model_to_output(unmask(values.astype(np.float32), bundle.output_mask))
     save_nifti(path, volume, OUTPUT_GRID.matrix)
@@ -61,9 +66,9 @@ def data(bundle, tmp_path_factory):
     slopes = rng.normal(size=(2, n_rois + 1, n_rois))
     shared = 0.3 * rng.standard_normal((n_rois, both.size))
     mine = {"Model": {"WeightsSha256": bundle.weights_sha256}, "Settings": {"calibrated": False}}
-    for person in (*TESTED, *OTHERS):
+    for participant in (*TESTED, *OTHERS):
         r = np.clip(shared + 0.3 * rng.standard_normal(shared.shape), -1, 1).astype(np.float32)
-        names = {"subject": person, "entities": [("task", "rest")]}
+        names = {"subject": participant, "entities": [("task", "rest")]}
         about = {
             "Shape": [1, *r.shape],
             "WindowMinutes": [7.2],
@@ -81,13 +86,13 @@ def data(bundle, tmp_path_factory):
                 z = (inside - inside.mean(axis=1, keepdims=True)) / inside.std(axis=1, keepdims=True)
                 values[where] = slopes[number, parcel] @ z
             values += 0.01 * rng.standard_normal(len(values))
-            place = root / ("measured" if person in TESTED else "others")
-            write_map(place, bundle, person, label, values, "desc-measured")
-            if person in TESTED:
+            place = root / ("measured" if participant in TESTED else "others")
+            write_map(place, bundle, participant, label, values, "desc-measured")
+            if participant in TESTED:
                 noise = values + 3 * rng.standard_normal(len(values))
-                write_map(root / "predicted", bundle, person, label, noise, "desc-predicted", mine)
+                write_map(root / "predicted", bundle, participant, label, noise, "desc-predicted", mine)
                 told = mine | {"Settings": {"calibrated": True}}
-                write_map(root / "calibrated", bundle, person, label, noise, "desc-predicted", told)
+                write_map(root / "calibrated", bundle, participant, label, noise, "desc-predicted", told)
     return root
 
 

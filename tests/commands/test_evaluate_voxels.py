@@ -13,7 +13,7 @@ from bids_deeptaskgen.io.nifti_writer import save_nifti
 from tests.commands.test_evaluate import (
     CONTRASTS,
     GRID,
-    N_PEOPLE,
+    N_PARTICIPANTS,
     SPACE,
     population,
     settings_of,
@@ -25,19 +25,19 @@ from tests.commands.test_evaluate import (
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     root, whole = tmp_path_factory.mktemp("data"), population()
-    write(root / "measured", whole, range(N_PEOPLE))
-    write(root / "predicted", whole, range(N_PEOPLE), desc="predicted", seed=3)
-    write(root / "others", whole, range(N_PEOPLE, 2 * N_PEOPLE), seed=5)
+    write(root / "measured", whole, range(N_PARTICIPANTS))
+    write(root / "predicted", whole, range(N_PARTICIPANTS), desc="predicted", seed=3)
+    write(root / "others", whole, range(N_PARTICIPANTS, 2 * N_PARTICIPANTS), seed=5)
     return root
 
 
-def with_holes(root, holes, people=range(N_PEOPLE), seed=1):
+def with_holes(root, holes, participants=range(N_PARTICIPANTS), seed=1):
     """Measured maps that hold NaN in some slices of some people."""
     values = population()
     for label in CONTRASTS:
-        for person, slices in holes.items():
-            values[label][person][slices] = np.nan
-    return write(root, values, people, seed=seed)
+        for participant, slices in holes.items():
+            values[label][participant][slices] = np.nan
+    return write(root, values, participants, seed=seed)
 
 
 def run(data, out, **changes):
@@ -48,11 +48,11 @@ def run(data, out, **changes):
 
 def test_voxels_that_somebody_lacks_are_scored_for_nobody_and_leave_nobody_out(data, tmp_path):
     # In every person another column; interpolation makes two of the model's of it.
-    lacking = {person: (slice(None), 12 + person % 2, 11) for person in range(N_PEOPLE)}
+    lacking = {participant: (slice(None), 12 + participant % 2, 11) for participant in range(N_PARTICIPANTS)}
     holes = with_holes(tmp_path / "measured", lacking)
     rows = run(data, tmp_path / "out", measured=holes)
     whole = run(data, tmp_path / "whole")
-    assert {row["n_people"] for row in rows} == {str(N_PEOPLE)}
+    assert {row["n_people"] for row in rows} == {str(N_PARTICIPANTS)}
     n_voxels, n_whole = ({int(row["n_voxels"]) for row in one} for one in (rows, whole))
     assert len(n_voxels) == len(n_whole) == 1
     assert 0.9 < min(n_voxels) / min(n_whole) < 1
@@ -68,33 +68,40 @@ def test_who_lacks_much_is_left_out_and_named(data, tmp_path, caplog):
     holes = with_holes(tmp_path / "measured", {4: np.s_[:, :14]})
     rows = run(data, tmp_path / "out", measured=holes)
     whole = run(data, tmp_path / "whole", measured=holes, participant_label=("00", "01", "02", "03", "05"))
-    assert {row["n_people"] for row in rows} == {str(N_PEOPLE - 1)}
+    assert {row["n_people"] for row in rows} == {str(N_PARTICIPANTS - 1)}
     assert {row["n_voxels"] for row in rows} == {row["n_voxels"] for row in whole}
     assert "left out for lacking more than 10%" in caplog.text
     assert "sub-04 (measured)" in (tmp_path / "out" / "evaluation.html").read_text()
 
 
 def test_few_common_voxels_are_warned_of(data, tmp_path, caplog):
-    holes = with_holes(tmp_path / "measured", dict.fromkeys(range(N_PEOPLE), np.s_[:, :14]))
+    holes = with_holes(tmp_path / "measured", dict.fromkeys(range(N_PARTICIPANTS), np.s_[:, :14]))
     rows = run(data, tmp_path / "out", measured=holes)
-    assert {row["n_people"] for row in rows} == {str(N_PEOPLE)}
+    assert {row["n_people"] for row in rows} == {str(N_PARTICIPANTS)}
     assert "have a value in all maps, and are scored" in caplog.text
 
 
 def test_the_average_of_others_is_that_of_those_who_have_the_voxel(data, tmp_path):
-    people = range(N_PEOPLE, 2 * N_PEOPLE)
-    holes = with_holes(tmp_path / "others", {N_PEOPLE: np.s_[:, :14], N_PEOPLE + 1: np.s_[:, 14:]}, people)
+    participants = range(N_PARTICIPANTS, 2 * N_PARTICIPANTS)
+    holes = with_holes(
+        tmp_path / "others", {N_PARTICIPANTS: np.s_[:, :14], N_PARTICIPANTS + 1: np.s_[:, 14:]}, participants
+    )
     whole = run(data, tmp_path / "whole")
     rows = run(data, tmp_path / "out", baseline_train=holes)
     assert {row["n_voxels"] for row in rows} == {row["n_voxels"] for row in whole}
-    assert {row["n_people"] for row in rows} == {str(N_PEOPLE)}
+    assert {row["n_people"] for row in rows} == {str(N_PARTICIPANTS)}
 
 
 def write_4d(root, source, order):
     """The maps of a dataset in one image a person."""
-    for person in range(N_PEOPLE):
-        volumes = [source[label][person] for label in order]
-        path = root / f"sub-{person:02d}" / "func" / f"sub-{person:02d}_{SPACE}_stat-z_desc-predicted_statmap"
+    for participant in range(N_PARTICIPANTS):
+        volumes = [source[label][participant] for label in order]
+        path = (
+            root
+            / f"sub-{participant:02d}"
+            / "func"
+            / f"sub-{participant:02d}_{SPACE}_stat-z_desc-predicted_statmap"
+        )
         save_nifti(path.with_suffix(".nii.gz"), np.stack(volumes, axis=-1).astype(np.float32), GRID.matrix)
         about = {"DeepTaskGen": {"Contrasts": [{"Label": label} for label in order]}}
         write_json(path.with_suffix(".json"), about)
@@ -108,12 +115,12 @@ def test_images_of_many_contrasts_are_read_once_and_score_as_single_ones(
     monkeypatch.setattr(maps, "_IN_MEMORY_BYTES", in_memory)
     source = population()
     write_4d(tmp_path / "net", source, CONTRASTS[::-1])
-    write(tmp_path / "single" / "net", source, range(N_PEOPLE), desc="predicted", noise=0)
+    write(tmp_path / "single" / "net", source, range(N_PARTICIPANTS), desc="predicted", noise=0)
     opened, load = [], statmap_images.load_image
     monkeypatch.setattr(statmap_images, "load_image", lambda path: opened.append(path) or load(path))
     found = run(data, tmp_path / "out", predicted=(str(tmp_path / "net"),))
     of_net = [path for path in opened if path.is_relative_to(tmp_path / "net")]
-    assert len(of_net) == len(set(of_net)) == N_PEOPLE
+    assert len(of_net) == len(set(of_net)) == N_PARTICIPANTS
     assert found == run(data, tmp_path / "other", predicted=(str(tmp_path / "single" / "net"),))
     assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".work")]
 
@@ -124,6 +131,6 @@ def test_one_volume_that_cannot_be_used_does_not_take_the_others_along(data, tmp
     write_4d(tmp_path / "net", source, CONTRASTS)
     with caplog.at_level(logging.WARNING):
         rows = run(data, tmp_path / "out", predicted=(str(tmp_path / "net"),))
-    n_people = {row["contrast"]: row["n_people"] for row in rows if row["predictor"] == "net"}
-    assert n_people == {CONTRASTS[0]: str(N_PEOPLE - 1), CONTRASTS[1]: str(N_PEOPLE)}
+    n_participants = {row["contrast"]: row["n_people"] for row in rows if row["predictor"] == "net"}
+    assert n_participants == {CONTRASTS[0]: str(N_PARTICIPANTS - 1), CONTRASTS[1]: str(N_PARTICIPANTS)}
     assert "sub-02 wm2bk: the task map is 0 or NaN" in caplog.text

@@ -80,10 +80,10 @@ def test_batch_normalisation_alone_moves_and_the_card_says_so(world, trained, tm
 
 
 def test_a_new_head_predicts_what_the_parent_did_not(world, tmp_path):
-    for person in ("01", "02", "03", "04", "05", "06"):
-        place = statmap_path(tmp_path / "measured", person, "painHot")
+    for participant in ("01", "02", "03", "04", "05", "06"):
+        place = statmap_path(tmp_path / "measured", participant, "painHot")
         place.parent.mkdir(parents=True)
-        place.symlink_to(statmap_path(world.root / "measured", person, "contrast0"))
+        place.symlink_to(statmap_path(world.root / "measured", participant, "contrast0"))
     parent = world.model
     child = tuned(world, parent.folder, tmp_path / "child", "new-head", statmaps=tmp_path / "measured")
     assert [one.label for one in child.card.contrasts] == ["painHot"]

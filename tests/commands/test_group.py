@@ -66,9 +66,9 @@ def output(tmp_path):
     return folder
 
 
-def run(output, *people, **changes):
+def run(output, *participants, **changes):
     folders = {"bids_dir": output.parent / "absent", "output_dir": output}
-    return group.run(GroupSettings(**folders, participant_label=people, **changes))
+    return group.run(GroupSettings(**folders, participant_label=participants, **changes))
 
 
 def read_map(output, stat, label):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bids_deeptaskgen.bids.input.input_dataset import Located
+from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.output.completion import write_completion
 from bids_deeptaskgen.bids.output.dataset_files import write_dataset_files
 from bids_deeptaskgen.bids.output.paths import output_path
@@ -19,7 +19,7 @@ from tests.bids.trees import describe, run, touch
 
 
 @pytest.fixture
-def people(tmp_path):
+def participants(tmp_path):
     folder = describe(tmp_path / "fmriprep")
     for subject in ("01", "02", "03"):
         run(folder, subject, "task-rest_run-1")
@@ -28,18 +28,23 @@ def people(tmp_path):
 
 
 @pytest.fixture
-def settings_of(people, model, tmp_path):
+def settings_of(participants, model, tmp_path):
     """Settings of a dry run over people of whom there are names and headers only."""
 
     def make(**changes):
-        values = {"bids_dir": people, "output_dir": tmp_path / "out", "model": str(model), "dry_run": True}
+        values = {
+            "bids_dir": participants,
+            "output_dir": tmp_path / "out",
+            "model": str(model),
+            "dry_run": True,
+        }
         return ParticipantSettings(**(values | changes))
 
     return make
 
 
 def located_of(settings):
-    return Located("fmriprep", settings.bids_dir, "fmriprep")
+    return InputDataset("fmriprep", settings.bids_dir, "fmriprep")
 
 
 def context_of(settings):
@@ -126,14 +131,14 @@ def test_a_person_is_done_when_all_runs_are(settings_of, capsys):
 
 @pytest.mark.parametrize("below", ["", "func", "maps/of/all"])
 @pytest.mark.parametrize("option", ["output_dir", "work_dir"])
-def test_a_folder_inside_a_persons_is_refused(settings_of, people, option, below):
+def test_a_folder_inside_a_persons_is_refused(settings_of, participants, option, below):
     with pytest.raises(UserError, match="inside the folder of a person, .*sub-01") as caught:
-        participant.run(settings_of(**{option: people / "sub-01" / below}))
+        participant.run(settings_of(**{option: participants / "sub-01" / below}))
     assert caught.value.exit_code == 2
 
 
-def test_a_folder_beside_the_people_is_no_persons(settings_of, people):
-    assert participant.run(settings_of(work_dir=people / "work")) == 0
+def test_a_folder_beside_the_people_is_no_persons(settings_of, participants):
+    assert participant.run(settings_of(work_dir=participants / "work")) == 0
 
 
 def test_many_people_are_told_of_the_layout_that_is_kinder_to_the_disk(settings_of, caplog, monkeypatch):
@@ -161,10 +166,10 @@ def test_a_table_of_participants_that_is_none_is_refused(settings_of, tmp_path, 
     assert not (tmp_path / "out" / "sub-01").exists()
 
 
-def test_the_fmriprep_run_that_would_help_names_those_who_lack_it(people, settings_of, capsys):
-    for path in (people / "sub-02" / "func").iterdir():
+def test_the_fmriprep_run_that_would_help_names_those_who_lack_it(participants, settings_of, capsys):
+    for path in (participants / "sub-02" / "func").iterdir():
         path.rename(path.with_name(path.name.replace("MNI152NLin6Asym", "MNI152NLin2009cAsym")))
-    describe(people, DatasetLinks={"raw": "file:///data/raw"}, GeneratedBy=[{"Name": "fMRIPrep"}])
+    describe(participants, DatasetLinks={"raw": "file:///data/raw"}, GeneratedBy=[{"Name": "fMRIPrep"}])
     participant.run(settings_of())
-    wanted = f"fmriprep /data/raw {people} participant --participant-label 02 --task-id rest --output-spaces "
-    assert wanted + "MNI152NLin6Asym:res-2" in capsys.readouterr().out
+    start = f"fmriprep /data/raw {participants} participant --participant-label 02 --task-id rest "
+    assert start + "--output-spaces MNI152NLin6Asym:res-2" in capsys.readouterr().out

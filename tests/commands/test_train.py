@@ -26,7 +26,7 @@ from bids_deeptaskgen.nn.predict import predict
 from bids_deeptaskgen.nn.unet import new_network
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.training import run as training
-from bids_deeptaskgen.training.cached_participants import read_everybody
+from bids_deeptaskgen.training.cached_participants import read_cached_participants
 from bids_deeptaskgen.training.data import gather
 from bids_deeptaskgen.training.devices import is_out_of_memory
 from bids_deeptaskgen.training.fit_records import Epoch
@@ -95,7 +95,7 @@ def test_its_mean_maps_are_those_of_the_training_people_alone(world, trained):
         if SPLIT[file.subject] == "train"
     }
     for label, mean in zip(LABELS, bundle.mean_statmaps(), strict=True):
-        maps = [of[person, label] for person in ("01", "02", "03") if (person, label) in of]
+        maps = [of[participant, label] for participant in ("01", "02", "03") if (participant, label) in of]
         np.testing.assert_allclose(mean, np.nanmean(maps, axis=0), atol=1e-5)
     assert len(of) == 5
 
@@ -233,7 +233,7 @@ def test_other_people_are_another_training(world, trained, tmp_path):
     [
         ("sub-01\ttrain\nsub-01\ttest\n", "sub-01 is in two splits, train and test"),
         ("sub-01\ttrain\n", "5 people are not in the table"),
-        ("".join(f"{person}\ttrain\n" for person in SPLIT), "has 6 train, 0 validation, 0 test"),
+        ("".join(f"{participant}\ttrain\n" for participant in SPLIT), "has 6 train, 0 validation, 0 test"),
     ],
 )
 def test_a_split_that_does_not_do_is_refused(world, tmp_path, rows, words):
@@ -245,7 +245,7 @@ def test_people_are_divided_by_shares_if_no_split_is_given(world, tmp_path):
     settings = world.settings(tmp_path / "out", split=None, validation_share=0.3, test_share=0.2)
     contrasts = known_contrasts(world.model)[:2]
     data = gather(settings, world.model, contrasts)
-    assert [data.n_people(name) for name in ("train", "validation", "test")] == [3, 2, 1]
+    assert [data.n_participants(name) for name in ("train", "validation", "test")] == [3, 2, 1]
     assert data.split == gather(settings, world.model, contrasts).split
 
 
@@ -292,7 +292,7 @@ def test_voxels_without_a_value_are_counted_and_named(world, tmp_path, caplog):
     contrasts = measured_contrasts(world.root / "measured", world.model.card.contrasts, ())
     data = gather(world.settings(tmp_path / "out"), world.model, contrasts)
     with caplog.at_level(logging.WARNING, "bids_deeptaskgen"):
-        read_everybody(data, tmp_path / "cache")
+        read_cached_participants(data, tmp_path / "cache")
     assert "2 task maps lack values" in caplog.text
     assert "sub-03 contrast0 (5), sub-03 contrast1 (5)" in caplog.text
     kept = np.load(tmp_path / "cache" / "sub-02.npy")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bids_deeptaskgen.connectome.quality import coverage_of_rois, quality_metrics, typicality
-from bids_deeptaskgen.connectome.session import PersonConnectome
+from bids_deeptaskgen.connectome.session import SessionConnectomes
 
 N_ROIS = 4
 GREY = np.array([True, True, True, False, False])
@@ -24,7 +24,7 @@ def plan(n_volumes, n_kept, *, n_columns=2, minutes=1.0, n_residual_dof=10, fd_m
     )
 
 
-def person(*runs, **changes):
+def participant(*runs, **changes):
     values = {
         "connectomes": np.zeros((1, N_ROIS, 5), np.float32),
         "runs": runs,
@@ -35,7 +35,7 @@ def person(*runs, **changes):
         "n_flat": 2,
         "roi_connectome": np.eye(N_ROIS),
     }
-    return PersonConnectome(**(values | changes))
+    return SessionConnectomes(**(values | changes))
 
 
 def test_counts_are_summed_over_runs_and_regressors_are_told_run_by_run():
@@ -43,7 +43,7 @@ def test_counts_are_summed_over_runs_and_regressors_are_told_run_by_run():
         plan(100, 90, n_columns=8, minutes=2.5, n_residual_dof=80),
         plan(50, 50, minutes=1.25, n_residual_dof=47),
     )
-    got = quality_metrics(person(*runs), np.ones(N_ROIS), GREY)
+    got = quality_metrics(participant(*runs), np.ones(N_ROIS), GREY)
     wanted = {
         "n_runs": 2,
         "n_volumes": 150,
@@ -58,19 +58,19 @@ def test_counts_are_summed_over_runs_and_regressors_are_told_run_by_run():
 
 def test_motion_is_over_all_volumes_of_all_runs_but_the_first_of_each_which_has_none():
     runs = plan(3, 1, fd_mm=[99.0, 0.1, 0.3]), plan(2, 2, fd_mm=[99.0, 0.8]), plan(4, 4)
-    got = quality_metrics(person(*runs), np.ones(N_ROIS), GREY)
+    got = quality_metrics(participant(*runs), np.ones(N_ROIS), GREY)
     assert (got["fd_mean_mm"], got["fd_max_mm"]) == (0.4, 0.8)
 
 
 def test_what_cannot_be_had_is_none_and_not_zero():
-    got = quality_metrics(person(plan(3, 3), has_signal=np.zeros(5, bool)), np.zeros(N_ROIS), GREY)
+    got = quality_metrics(participant(plan(3, 3), has_signal=np.zeros(5, bool)), np.zeros(N_ROIS), GREY)
     names = ("fd_mean_mm", "fd_max_mm", "tsnr_median", "typicality")
     assert [got[name] for name in names] == [None] * 4
     assert got["coverage_grey_matter"] == 0
 
 
 def test_tsnr_and_coverage_are_of_grey_matter_with_signal():
-    got = quality_metrics(person(plan(3, 3)), np.array([0.9, 0.25, 1, 1]), GREY)
+    got = quality_metrics(participant(plan(3, 3)), np.array([0.9, 0.25, 1, 1]), GREY)
     assert got["tsnr_median"] == 20
     assert got["coverage_grey_matter"] == pytest.approx(2 / 3, abs=1e-6)
     assert got["coverage_rois_min"] == 0.25

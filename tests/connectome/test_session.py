@@ -8,21 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_deeptaskgen.connectome import session as person
+from bids_deeptaskgen.connectome import session as participant
 from bids_deeptaskgen.connectome.accumulator import correlate_windows
 from bids_deeptaskgen.connectome.brain_mask import nonzero_voxels
-from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
+from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
-from bids_deeptaskgen.connectome.prepare_run import plan_run
+from bids_deeptaskgen.connectome.prepare_run import prepare_run
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace, roi_projection
-from bids_deeptaskgen.connectome.session import connect_person
+from bids_deeptaskgen.connectome.session import compute_session_connectomes
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import MODEL_GRID, Grid
 from bids_deeptaskgen.io.nifti_reader import NiftiSeries
 
 N_VOLUMES, T_R = 90, 2.0
 NONE = Cleaning("none")
-LENIENT = Demands(min_minutes=1, min_dof=20)
+LENIENT = DataRequirements(min_minutes=1, min_dof=20)
 # A small brain around the left motor cortex, off the midline, so that left and right differ.
 BOX = (slice(55, 65), slice(40, 52), slice(55, 64))
 # RAS, at the same points of space as the model's grid, a margin of two voxels around the brain.
@@ -63,8 +63,8 @@ def write_run(folder, data, mask, affine=RAS, *, t_r=T_R, name="a", confounds=No
     return RunInputs(folder / f"{name}_bold.nii.gz", folder / f"{name}_mask.nii.gz", table, t_r)
 
 
-def connect(space, *runs, cleaning=NONE, demands=LENIENT):
-    return connect_person(SessionInputs("01", None, runs), space, cleaning, demands)
+def connect(space, *runs, cleaning=NONE, requirements=LENIENT):
+    return compute_session_connectomes(SessionInputs("01", None, runs), space, cleaning, requirements)
 
 
 def test_the_same_brain_in_ras_and_las_gives_the_same_connectome_voxel_for_voxel(tmp_path, space):
@@ -158,7 +158,7 @@ def test_another_resolution_is_resampled_and_said(tmp_path, space):
     got = connect(space, write_run(tmp_path, smooth, mask, coarse))
     assert got.runs[0].sampler.resamples
     assert 0.5 < got.has_signal.mean() <= 1
-    exact = plan_run(write_run(tmp_path / "x", *phantom()), space.brain_mask, NONE)
+    exact = prepare_run(write_run(tmp_path / "x", *phantom()), space.brain_mask, NONE)
     assert not exact.sampler.resamples
 
 
@@ -192,15 +192,15 @@ def test_windows_are_as_asked_or_nearest_to_those_of_the_training(
     tmp_path, space, wanted, window_minutes, n_windows
 ):
     run = write_run(tmp_path, *phantom())
-    demands = replace(LENIENT, n_windows=wanted, window_minutes=window_minutes)
-    assert connect(space, run, run, demands=demands).connectomes.shape[0] == (
+    requirements = replace(LENIENT, n_windows=wanted, window_minutes=window_minutes)
+    assert connect(space, run, run, requirements=requirements).connectomes.shape[0] == (
         1 if n_windows == 1 else 2 * n_windows
     )
 
 
-def refused(space, *runs, words, cleaning=NONE, demands=LENIENT):
+def refused(space, *runs, words, cleaning=NONE, requirements=LENIENT):
     with pytest.raises(InputError, match=words):
-        connect(space, *runs, cleaning=cleaning, demands=demands)
+        connect(space, *runs, cleaning=cleaning, requirements=requirements)
 
 
 def test_a_mask_on_another_grid_is_refused(tmp_path, space):
@@ -231,18 +231,23 @@ def test_orientations_that_disagree_are_refused(tmp_path, space):
 
 def test_the_json_wins_over_the_header_and_a_difference_is_warned_of(tmp_path, space, caplog):
     run = write_run(tmp_path, *phantom())
-    assert plan_run(replace(run, t_r=None), space.brain_mask, NONE).t_r == T_R
+    assert prepare_run(replace(run, t_r=None), space.brain_mask, NONE).t_r == T_R
     assert not caplog.records
-    assert plan_run(replace(run, t_r=0.8), space.brain_mask, NONE).t_r == 0.8
+    assert prepare_run(replace(run, t_r=0.8), space.brain_mask, NONE).t_r == 0.8
     assert "0.8 s in the JSON and 2 s in the header" in caplog.text
 
 
 def test_too_little_data_is_refused_with_numbers(tmp_path, space):
     run = write_run(tmp_path, *phantom())
-    refused(space, run, words="90 of 90 volumes are kept, 3.0 minutes; at least 4", demands=Demands())
-    connect(space, run, run, demands=Demands())
-    refused(space, run, words="leaves 89 degrees of freedom", demands=replace(LENIENT, min_dof=90))
-    refused(space, run, words="10 windows leave 9 volumes", demands=replace(LENIENT, n_windows=10))
+    refused(
+        space,
+        run,
+        words="90 of 90 volumes are kept, 3.0 minutes; at least 4",
+        requirements=DataRequirements(),
+    )
+    connect(space, run, run, requirements=DataRequirements())
+    refused(space, run, words="leaves 89 degrees of freedom", requirements=replace(LENIENT, min_dof=90))
+    refused(space, run, words="10 windows leave 9 volumes", requirements=replace(LENIENT, n_windows=10))
 
 
 def test_values_that_are_not_finite_are_zero_and_counted(tmp_path, space):
@@ -263,7 +268,7 @@ def test_tsnr_of_several_runs_is_weighted_by_their_volumes_where_they_have_signa
     seen = alone[1].has_signal
     assert alone[0].has_signal.sum() == seen.sum() + 1
     for name in ("tsnr", "mean"):
-        one, other = (getattr(person, name) for person in alone)
+        one, other = (getattr(participant, name) for participant in alone)
         pooled = getattr(got, name)
         np.testing.assert_allclose(pooled[seen], ((90 * one + 60 * other) / 150)[seen], rtol=1e-9)
         np.testing.assert_array_equal(pooled[~seen], one[~seen])
@@ -285,9 +290,9 @@ def test_masks_that_overlap_well_enough_are_taken_and_others_are_not(tmp_path, s
 
 def test_a_window_may_have_ten_volumes_and_no_fewer(tmp_path, space):
     run = write_run(tmp_path, *phantom())
-    got = connect(space, run, demands=replace(LENIENT, n_windows=9))
+    got = connect(space, run, requirements=replace(LENIENT, n_windows=9))
     assert got.connectomes.shape[0] == 9
-    refused(space, run, words="10 windows leave 9 volumes", demands=replace(LENIENT, n_windows=10))
+    refused(space, run, words="10 windows leave 9 volumes", requirements=replace(LENIENT, n_windows=10))
 
 
 def test_minutes_are_those_that_are_kept(tmp_path, space):
@@ -296,16 +301,16 @@ def test_minutes_are_those_that_are_kept(tmp_path, space):
     fd[1:31] = 3.0
     run = write_run(tmp_path, data, mask, confounds={"framewise_displacement": fd})
     cleaning = Cleaning("none", fd_threshold=0.5)
-    got = connect(space, run, cleaning=cleaning, demands=replace(LENIENT, min_minutes=2.0))
+    got = connect(space, run, cleaning=cleaning, requirements=replace(LENIENT, min_minutes=2.0))
     assert got.runs[0].minutes == 2.0
     words = "60 of 90 volumes are kept, 2.0 minutes; at least 2.1"
-    refused(space, run, words=words, cleaning=cleaning, demands=replace(LENIENT, min_minutes=2.1))
+    refused(space, run, words=words, cleaning=cleaning, requirements=replace(LENIENT, min_minutes=2.1))
 
 
 def test_large_volumes_are_read_in_small_blocks_and_give_the_same(tmp_path, space, monkeypatch):
     run = write_run(tmp_path, *phantom())
     usual = connect(space, run)
-    monkeypatch.setattr(person, "BLOCK_BYTES", 3 * np.prod(SHAPE) * 4)
+    monkeypatch.setattr(participant, "BLOCK_BYTES", 3 * np.prod(SHAPE) * 4)
     sizes = []
     blocks = NiftiSeries.blocks
     monkeypatch.setattr(

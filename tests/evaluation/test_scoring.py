@@ -11,13 +11,13 @@ def rng():
     return np.random.default_rng(0)
 
 
-def cohort(n_people=30, n_voxels=300):
+def cohort(n_participants=30, n_voxels=300):
     """Measured maps, those of a model that knows something of each person, and the average of others."""
     rng = np.random.default_rng(5)
-    pattern, person = rng.normal(size=n_voxels), rng.normal(size=(n_people, n_voxels))
-    noise = rng.normal(size=(2, n_people, n_voxels))
-    measured = (pattern + person + noise[0]).astype(np.float32)
-    return measured, (pattern + person + noise[1]).astype(np.float32), pattern.astype(np.float32)
+    pattern, participant = rng.normal(size=n_voxels), rng.normal(size=(n_participants, n_voxels))
+    noise = rng.normal(size=(2, n_participants, n_voxels))
+    measured = (pattern + participant + noise[0]).astype(np.float32)
+    return measured, (pattern + participant + noise[1]).astype(np.float32), pattern.astype(np.float32)
 
 
 def all_scored(rng):
@@ -26,7 +26,7 @@ def all_scored(rng):
     return score(measured, predictors, average, rng)
 
 
-def rows_of(rows, **wanted):
+def select_rows(rows, **wanted):
     return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
 
 
@@ -35,16 +35,16 @@ def test_models_and_baselines_get_the_same_scores(rng):
     first, second = score(
         measured, [Predictor("a", False, predicted), Predictor("b", True, predicted)], average, rng
     )
-    assert first.by_person.keys() == second.by_person.keys()
-    for name in first.by_person:
-        np.testing.assert_array_equal(first.by_person[name], second.by_person[name])
+    assert first.by_participant.keys() == second.by_participant.keys()
+    for name in first.by_participant:
+        np.testing.assert_array_equal(first.by_participant[name], second.by_participant[name])
 
 
 def test_the_average_of_others_has_a_difference_of_exactly_zero_and_no_residual(rng):
     _, average = all_scored(rng)
-    assert (average.by_person["difference"] == 0).all()
-    assert np.isnan(average.by_person["residual_r"]).all()
-    assert np.isfinite(average.by_person["r"]).all()
+    assert (average.by_participant["difference"] == 0).all()
+    assert np.isnan(average.by_participant["residual_r"]).all()
+    assert np.isfinite(average.by_participant["r"]).all()
 
 
 def test_an_average_that_leaves_out_each_person_counts_as_one_map_for_everybody(rng):
@@ -53,10 +53,10 @@ def test_an_average_that_leaves_out_each_person_counts_as_one_map_for_everybody(
     np.testing.assert_allclose(averages[3:4][0], np.delete(measured, 3, axis=0).mean(axis=0), atol=1e-6)
     (found,) = score(measured, [Predictor("group average", True, averages)], averages, rng)
     expected = np.corrcoef(measured[3], np.delete(measured, 3, axis=0).mean(axis=0))[0, 1]
-    assert found.by_person["r"][3] == pytest.approx(expected, abs=1e-6)
-    assert (found.by_person["difference"] == 0).all()
-    assert (found.by_person["rank"] == 15.5).all()
-    assert np.isnan(found.by_person["residual_r"]).all()
+    assert found.by_participant["r"][3] == pytest.approx(expected, abs=1e-6)
+    assert (found.by_participant["difference"] == 0).all()
+    assert (found.by_participant["rank"] == 15.5).all()
+    assert np.isnan(found.by_participant["residual_r"]).all()
 
 
 def test_who_has_no_map_is_in_no_average(rng):
@@ -126,7 +126,7 @@ def test_models_are_compared_with_each_other_and_baselines_are_not(rng):
         ("other", "retest"),
         ("one", "other"),
     }
-    for row in rows_of(rows, predictor="one", compared_with="other"):
+    for row in select_rows(rows, predictor="one", compared_with="other"):
         assert row["p"] == 1
         assert row["mean_difference"] == 0
 
@@ -138,6 +138,6 @@ def test_comparisons_are_on_the_people_whom_both_have(rng):
     scored = score(
         measured, [Predictor("network", False, predicted), Predictor("retest", True, few)], average, rng
     )
-    row = rows_of(compare(scored, np.arange(30) // 2, rng, n_permutations=99), score="r")[0]
+    row = select_rows(compare(scored, np.arange(30) // 2, rng, n_permutations=99), score="r")[0]
     assert (row["n_people"], row["n_families"]) == (10, 5)
     assert row["mean_difference"] == 0

@@ -8,22 +8,22 @@ from tests.processes import App, results
 
 
 @pytest.fixture(scope="session")
-def alone(people, model, tmp_path_factory):
+def alone(participants, model, tmp_path_factory):
     """Files of a run by one process with one thread."""
     output = tmp_path_factory.mktemp("alone") / "out"
-    with App(people, output, model, "--nprocs", "1") as app:
+    with App(participants, output, model, "--nprocs", "1") as app:
         assert app.wait() == 0, app.words
     return results(output)
 
 
 @pytest.fixture
-def start(people, model, tmp_path):
+def start(participants, model, tmp_path):
     """Start the app on the small dataset; what still runs when the test ends is killed."""
     started = []
 
     def begin(*options, output=tmp_path / "out", **how):
         log = tmp_path / f"said-{len(started)}.log"
-        started.append(App(people, output, model, *options, log=log, **how))
+        started.append(App(participants, output, model, *options, log=log, **how))
         return started[-1]
 
     yield begin

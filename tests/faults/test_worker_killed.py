@@ -50,8 +50,8 @@ def test_who_kills_every_process_is_lost_alone_and_the_next_run_completes(start,
     lost = next(app.output.glob("logs/*_failed.txt")).read_text().split()
     assert lost == ["sub-01"]
     table = app.words[app.words.rindex("participant  status") :]
-    for person in lost:
-        row = next(line for line in table.splitlines() if line.startswith(person))
+    for participant in lost:
+        row = next(line for line in table.splitlines() if line.startswith(participant))
         assert "its process ended before it was done" in row
         assert "--nprocs" in row
     assert "to do them again: --participant-label @" in table

@@ -15,8 +15,8 @@ from bids_deeptaskgen.io.atomic import (
     FOREIGN_AGE_S,
     atomic_path,
     is_stale,
-    place,
-    sweep_stale,
+    process_namespace,
+    remove_stale_files,
     write_json,
     write_text,
 )
@@ -128,7 +128,7 @@ def test_what_a_killed_process_left_is_swept_and_what_a_running_one_writes_is_no
         processes[0].wait()
         assert not killed.exists()
         assert len(names_in(killed.parent)) == 1
-        removed = sweep_stale(tmp_path)
+        removed = remove_stale_files(tmp_path)
         assert [path.parent for path in removed] == [killed.parent]
         assert names_in(killed.parent) == []
         assert len(names_in(running.parent)) == 1
@@ -144,7 +144,7 @@ def test_temporary_files_of_other_machines_are_swept_only_when_they_are_old(tmp_
         path.write_text("x")
     past = time.time() - FOREIGN_AGE_S - 60
     os.utime(old, (past, past))
-    assert sweep_stale(tmp_path) == [old]
+    assert remove_stale_files(tmp_path) == [old]
     assert fresh.exists()
 
 
@@ -154,7 +154,7 @@ def test_temporary_folders_are_swept_as_files_are_and_others_stay(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "weights").write_text("x")
         os.utime(tmp_path / name, (0, 0))
-    assert sweep_stale(tmp_path, below=False) == [tmp_path / names[0]]
+    assert remove_stale_files(tmp_path, below=False) == [tmp_path / names[0]]
     assert names_in(tmp_path) == ["model"]
     assert names_in(tmp_path / "model") == ["weights"]
 
@@ -164,8 +164,8 @@ def test_files_of_others_that_end_in_tmp_are_left_alone(tmp_path):
     for name in names:
         (tmp_path / name).write_text("x")
         os.utime(tmp_path / name, (0, 0))
-    assert sweep_stale(tmp_path) == []
-    assert sweep_stale(tmp_path / "absent") == []
+    assert remove_stale_files(tmp_path) == []
+    assert remove_stale_files(tmp_path / "absent") == []
 
 
 def test_folders_below_are_searched_only_when_that_is_asked_for(tmp_path):
@@ -174,20 +174,20 @@ def test_folders_below_are_searched_only_when_that_is_asked_for(tmp_path):
     for name in names:
         (tmp_path / name).write_text("x")
         os.utime(tmp_path / name, (0, 0))
-    assert sweep_stale(tmp_path, below=False) == [tmp_path / names[0]]
-    assert sweep_stale(tmp_path) == [tmp_path / names[1]]
+    assert remove_stale_files(tmp_path, below=False) == [tmp_path / names[0]]
+    assert remove_stale_files(tmp_path) == [tmp_path / names[1]]
 
 
 def test_a_process_that_has_ended_is_gone_even_if_its_parent_never_asked():
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    assert not is_stale(place(), process.pid, 0)
+    assert not is_stale(process_namespace(), process.pid, 0)
     process.kill()
     # Its number is still taken, and a signal to it is no error.
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     os.kill(process.pid, 0)
-    assert is_stale(place(), process.pid, time.time())
+    assert is_stale(process_namespace(), process.pid, time.time())
     process.wait()
-    assert is_stale(place(), process.pid, time.time())
+    assert is_stale(process_namespace(), process.pid, time.time())
 
 
 def test_a_write_that_fails_names_the_file_that_was_to_be(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from bids_deeptaskgen.errors import UserError, system_refusal
 from bids_deeptaskgen.io import download as module
-from bids_deeptaskgen.io.download import Patience, download, git_blob_sha1, is_there
+from bids_deeptaskgen.io.download import RetryPolicy, download, git_blob_sha1, is_valid
 from tests import fileserver
 from tests.fileserver import QUICK, at_first, file_server, status
 
@@ -38,8 +38,8 @@ def place(tmp_path):
     return tmp_path / "downloads" / "a.ckpt"
 
 
-def fetch(server, place, patience=QUICK, url=None):
-    download(url or f"{server.url}/x/a.ckpt", place, SHA1, "Do this or that.", patience)
+def fetch(server, place, retry_policy=QUICK, url=None):
+    download(url or f"{server.url}/x/a.ckpt", place, SHA1, "Do this or that.", retry_policy)
 
 
 def refusal(server, place, **how):
@@ -77,7 +77,7 @@ def test_a_file_is_fetched_whole_and_only_once(server, place):
 def test_a_file_that_is_there_with_other_content_is_replaced(server, place):
     place.parent.mkdir()
     place.write_bytes(BODY[1:])
-    assert not is_there(place, SHA1)
+    assert not is_valid(place, SHA1)
     fetch(server, place)
     assert place.read_bytes() == BODY
 
@@ -143,9 +143,9 @@ def test_each_wait_before_another_try_is_as_long_as_was_said(server, place, monk
     waited = []
     monkeypatch.setattr(module.time, "sleep", waited.append)
     server.habits["a.ckpt"] = status(503)
-    refusal(server, place, patience=Patience(waits_s=(1, 4, 9)))
+    refusal(server, place, retry_policy=RetryPolicy(waits_s=(1, 4, 9)))
     assert waited == [1, 4, 9]
-    assert list(Patience().waits_s) == sorted(Patience().waits_s)
+    assert list(RetryPolicy().waits_s) == sorted(RetryPolicy().waits_s)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bids_deeptaskgen.io.prefetch import ahead
+from bids_deeptaskgen.io.prefetch import prefetch
 
 
 @given(st.lists(st.none() | st.integers()))
 def test_items_come_as_they_are_and_in_order(items):
-    assert list(ahead(items)) == items
+    assert list(prefetch(items)) == items
 
 
 def test_the_next_item_is_made_while_one_is_used_and_no_further_one():
@@ -24,7 +24,7 @@ def test_the_next_item_is_made_while_one_is_used_and_no_further_one():
                 second.set()
             yield number
 
-    going = ahead(items())
+    going = prefetch(items())
     assert next(going) == 0
     # Nobody asks for the second one: it comes of itself.
     assert second.wait(10)
@@ -42,7 +42,7 @@ def test_what_goes_wrong_is_raised_after_the_items_before_it():
         message = "third"
         raise OSError(message)
 
-    going, seen = ahead(items()), []
+    going, seen = prefetch(items()), []
     with pytest.raises(OSError, match="third"):
         seen.extend(going)
     assert seen == [1, 2]
@@ -50,7 +50,7 @@ def test_what_goes_wrong_is_raised_after_the_items_before_it():
 
 def test_whoever_stops_early_leaves_no_thread_behind():
     before = threading.active_count()
-    going = ahead(iter(range(1_000_000)))
+    going = prefetch(iter(range(1_000_000)))
     assert next(going) == 0
     assert threading.active_count() == before + 1
     going.close()
@@ -59,6 +59,6 @@ def test_whoever_stops_early_leaves_no_thread_behind():
 
 def test_nothing_is_made_before_it_is_asked_for():
     asked = []
-    going = ahead(asked.append(one) for one in "ab")
+    going = prefetch(asked.append(one) for one in "ab")
     assert asked == []
     assert list(going) == [None, None]

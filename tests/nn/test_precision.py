@@ -7,7 +7,7 @@ import torch
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.nn.inference import make_network
-from bids_deeptaskgen.nn.precision import arithmetic, check_precision
+from bids_deeptaskgen.nn.precision import check_precision, precision_context
 from bids_deeptaskgen.nn.predict import predict_windows
 from bids_deeptaskgen.nn.unet import new_network
 
@@ -55,10 +55,10 @@ def test_tf32_is_refused_where_there_is_no_gpu():
 
 def test_torch_is_left_as_it_was():
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    with arithmetic(CPU, "tf32"):
+    with precision_context(CPU, "tf32"):
         assert torch.backends.cuda.matmul.allow_tf32
         assert torch.backends.cudnn.allow_tf32
-    with arithmetic(CPU, "fp32"):
+    with precision_context(CPU, "fp32"):
         assert not torch.backends.cuda.matmul.allow_tf32
         assert not torch.backends.cudnn.allow_tf32
     assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == before

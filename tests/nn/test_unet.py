@@ -95,7 +95,7 @@ def test_in_evaluation_mode_people_of_a_batch_do_not_touch_each_other(name, seed
     network = tiny_network(replace(TINY, name=name))
     x = torch.randn(3, 3, 9, 8, 11, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        together, alone = network(x), torch.cat([network(person[None]) for person in x])
+        together, alone = network(x), torch.cat([network(participant[None]) for participant in x])
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
 
 

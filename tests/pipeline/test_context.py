@@ -17,10 +17,10 @@ from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 
 @pytest.fixture
-def settings(people, model, tmp_path):
+def settings(participants, model, tmp_path):
     own_model = shutil.copytree(model, tmp_path / "model")
     return ParticipantSettings(
-        people, tmp_path / "out", model=str(own_model), nprocs=1, min_minutes=0.5, min_dof=1
+        participants, tmp_path / "out", model=str(own_model), nprocs=1, min_minutes=0.5, min_dof=1
     )
 
 

@@ -23,12 +23,12 @@ from tests.processes import (
 
 
 @pytest.fixture(scope="session")
-def run_here(people, model):
+def run_here(participants, model):
     """Let this process do two people, with the options of `tests.processes.SMALL`."""
 
     def run(output):
         how = {"min_minutes": 0.5, "min_dof": 5, "omp_nthreads": 1, "nprocs": 1, "model": str(model)}
-        who = {"participant_label": ("01", "02"), "bids_dir": people, "output_dir": output}
+        who = {"participant_label": ("01", "02"), "bids_dir": participants, "output_dir": output}
         return participant.run(ParticipantSettings(**who, **how))
 
     return run
@@ -43,13 +43,15 @@ def alone(run_here, tmp_path_factory):
 
 
 @pytest.fixture
-def start(people, model, tmp_path):
+def start(participants, model, tmp_path):
     """Start the app; what still runs when the test ends is killed."""
     started = []
 
     def begin(*options, labels=("01", "02"), output=tmp_path / "out", **how):
         words = ("--participant-label", *labels, *options)
-        started.append(App(people, output, model, *words, log=tmp_path / f"said-{len(started)}.log", **how))
+        started.append(
+            App(participants, output, model, *words, log=tmp_path / f"said-{len(started)}.log", **how)
+        )
         return started[-1]
 
     yield begin

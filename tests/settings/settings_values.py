@@ -9,7 +9,7 @@ from bids_deeptaskgen.cli import app, workbench
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
-from bids_deeptaskgen.settings.option import Declared, declared
+from bids_deeptaskgen.settings.option import OptionSpec, option_specs
 from bids_deeptaskgen.settings.value_types import AutoFloat, AutoInt, NamedPath
 
 CLASSES = tuple(command.settings for command in (*app.LEVELS.values(), *workbench.VERBS.values()))
@@ -22,7 +22,7 @@ _TOGETHER: dict[type[Settings], dict[str, object]] = {
 }
 
 
-def _example(one: Declared) -> object:
+def _example(one: OptionSpec) -> object:
     """A legal value of an option that must be given."""
     if one.option.choices:
         return one.option.choices[0]
@@ -31,7 +31,7 @@ def _example(one: Declared) -> object:
 
 # Each class with the values that must be given.
 REQUIRED: dict[type[Settings], dict[str, object]] = {
-    each: {one.name: _example(one) for one in declared(each) if one.required} | _TOGETHER.get(each, {})
+    each: {one.name: _example(one) for one in option_specs(each) if one.required} | _TOGETHER.get(each, {})
     for each in CLASSES
 }
 
@@ -88,7 +88,7 @@ _BY_KIND: dict[object, st.SearchStrategy] = {
 }
 
 
-def values_of(one: Declared) -> st.SearchStrategy:
+def values_of(one: OptionSpec) -> st.SearchStrategy:
     """Legal values of one field, as the field holds them."""
     if one.name == "contrasts":
         return st.lists(texts, max_size=3, unique=True).map(tuple) if one.many else names
@@ -107,7 +107,7 @@ def values_of(one: Declared) -> st.SearchStrategy:
 
 
 # Made once: making a strategy takes longer than drawing from it.
-_OF_CLASS = {each: [(one, values_of(one)) for one in declared(each)] for each in CLASSES}
+_OF_CLASS = {each: [(one, values_of(one)) for one in option_specs(each)] for each in CLASSES}
 _coins = st.booleans()
 
 

@@ -10,11 +10,11 @@ from hypothesis import given
 
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.cli.parser import Parser, from_namespace
-from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
+from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.nuisance_presets import FMRIPREP_PRESET
 from bids_deeptaskgen.settings.fill import default_of, fill
-from bids_deeptaskgen.settings.option import declared, option
+from bids_deeptaskgen.settings.option import option, option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.prediction import PredictionSettings, PredictSettings
 from bids_deeptaskgen.settings.simulation import SimulateSettings
@@ -29,7 +29,7 @@ from tests.settings.settings_values import settings_of
 # Each dataclass with the settings that fill it, and its fields whose option has another name.
 FILLED = {
     Cleaning: (ParticipantSettings, {}),
-    Demands: (ParticipantSettings, {}),
+    DataRequirements: (ParticipantSettings, {}),
     Query: (
         ParticipantSettings,
         {"task": "task_id", "participants": "participant_label", "sessions": "session_label"},
@@ -61,7 +61,7 @@ def written_defaults(kind):
 @pytest.mark.parametrize("kind", FILLED)
 def test_every_field_is_an_options_or_listed_as_free(kind):
     settings_class, renamed = FILLED[kind]
-    options = {one.name for one in declared(settings_class)}
+    options = {one.name for one in option_specs(settings_class)}
     names = {one.name for one in fields(kind)}
     assert {name for name in names if renamed.get(name, name) not in options} == FREE.get(
         kind.__name__, set()
@@ -72,7 +72,7 @@ def test_every_field_is_an_options_or_listed_as_free(kind):
 @pytest.mark.parametrize("kind", FILLED)
 def test_no_default_of_an_option_is_written_a_second_time(kind):
     settings_class, renamed = FILLED[kind]
-    options = {one.name: one for one in declared(settings_class)}
+    options = {one.name: one for one in option_specs(settings_class)}
     for name, written in written_defaults(kind).items():
         one = options.get(renamed.get(name, name))
         if one is None or one.required or written is None:
@@ -94,7 +94,7 @@ def test_the_preset_of_a_notebook_is_what_auto_means_for_the_output_of_fmriprep(
 
 @given(settings_of(ParticipantSettings))
 def test_options_reach_the_fields_of_their_names_and_auto_is_none(settings):
-    for filled in (fill(Cleaning, settings), fill(Demands, settings, window_minutes=5.0)):
+    for filled in (fill(Cleaning, settings), fill(DataRequirements, settings, window_minutes=5.0)):
         for one in fields(filled):
             value = getattr(filled, one.name)
             if one.name == "window_minutes":
@@ -114,7 +114,7 @@ def test_what_is_given_beside_the_settings_wins():
 @given(settings_of(PredictSettings))
 def test_settings_of_another_command_keep_auto(settings):
     filled = fill(ParticipantSettings, settings, bids_dir="/data", output_dir="/out")
-    for one in declared(PredictionSettings):
+    for one in option_specs(PredictionSettings):
         assert getattr(filled, one.name) == getattr(settings, one.name)
 
 
@@ -131,7 +131,7 @@ def test_a_text_that_reads_auto_stays_text():
 
 def test_a_default_that_does_not_exist_is_refused():
     for settings_class, name in ((ParticipantSettings, "bids_dir"), (FinetuneSettings, "strategy")):
-        assert any(one.name == name and one.default is MISSING for one in declared(settings_class))
+        assert any(one.name == name and one.default is MISSING for one in option_specs(settings_class))
         with pytest.raises(ValueError, match=f"no option {name} with a default"):
             default_of(settings_class, name)
     with pytest.raises(ValueError, match="no option fd_treshold"):

@@ -14,7 +14,7 @@ from bids_deeptaskgen.settings.base import science_settings, settings_hash
 from bids_deeptaskgen.settings.bids_filter_file import FilterFile
 from bids_deeptaskgen.settings.group import GroupSettings
 from bids_deeptaskgen.settings.models import ModelsImportSettings
-from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.simulation import DemoSettings, SimulateSettings
 from tests.settings.settings_values import (
@@ -91,7 +91,7 @@ def refusal(settings_class=ParticipantSettings, **more):
 
 @pytest.mark.parametrize("settings_class", CLASSES)
 def test_every_option_says_what_it_is_for_and_what_its_default_means(settings_class):
-    for one in declared(settings_class):
+    for one in option_specs(settings_class):
         assert one.option.help, one.name
         assert "\n" not in one.option.help
         if one.default is None or one.default == ():
@@ -103,7 +103,7 @@ def test_every_option_says_what_it_is_for_and_what_its_default_means(settings_cl
 @pytest.mark.parametrize("settings_class", CLASSES)
 def test_defaults_are_legal_and_stay_as_they_are_declared(settings_class):
     settings = settings_class(**REQUIRED[settings_class])
-    for one in declared(settings_class):
+    for one in option_specs(settings_class):
         if one.name not in REQUIRED[settings_class]:
             value = getattr(settings, one.name)
             assert value == one.default
@@ -119,7 +119,7 @@ def test_legal_values_are_kept_and_settings_made_of_settings_are_the_same(settin
 
 @given(st.data(), st.sampled_from(CLASSES))
 def test_the_text_of_a_value_is_read_as_that_value(data, settings_class):
-    one = data.draw(st.sampled_from([one for one in declared(settings_class) if one.kind is not bool]))
+    one = data.draw(st.sampled_from([one for one in option_specs(settings_class) if one.kind is not bool]))
     value = data.draw(values_of(one).filter(lambda value: value is not None))
     text = [one.show(item) for item in value] if one.many else one.show(value)
     assert one.settle(text) == value
@@ -294,7 +294,7 @@ def test_values_that_do_not_go_together_are_refused():
 
 
 def test_the_settings_of_the_tables_here_are_all_there_are():
-    assert set(SCIENCE) | set(NO_SCIENCE) == {one.name for one in declared(ParticipantSettings)}
+    assert set(SCIENCE) | set(NO_SCIENCE) == {one.name for one in option_specs(ParticipantSettings)}
     for name, value in {**SCIENCE, **NO_SCIENCE}.items():
         changed = dataclasses.replace(participant(), **{name: value})
         assert getattr(changed, name) != getattr(participant(), name)

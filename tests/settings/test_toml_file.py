@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.simulation import SimulateSettings
 from bids_deeptaskgen.settings.toml_file import from_toml, to_toml
@@ -26,7 +26,7 @@ def test_the_file_holds_every_setting_and_explains_it(settings_class):
     settings = settings_class(**REQUIRED[settings_class])
     text = to_toml(settings)
     written = tomllib.loads(text)
-    for one in declared(settings_class):
+    for one in option_specs(settings_class):
         assert f"# {one.option.help}" in text
         assert (one.name in written) == (getattr(settings, one.name) is not None)
 

@@ -54,9 +54,9 @@ def test_simulating_into_the_same_folder_again_changes_nothing(dataset):
 def test_a_person_does_not_depend_on_how_many_others_there_are(dataset, tmp_path):
     fewer = contents(simulate_dataset(tmp_path, **SMALL | {"n_participants": 1}))
     more = contents(dataset)
-    of_person = {name for name in fewer if "sub-01" in name}
-    assert len(of_person) == 47 + 6
-    assert all(fewer[name] == more[name] for name in of_person)
+    of_participant = {name for name in fewer if "sub-01" in name}
+    assert len(of_participant) == 47 + 6
+    assert all(fewer[name] == more[name] for name in of_participant)
 
 
 def test_another_seed_gives_other_people(dataset, tmp_path):
@@ -104,9 +104,9 @@ def test_the_dataset_says_that_it_is_simulated(dataset):
 
 
 def test_everybody_is_in_the_table_of_people(dataset):
-    people = pd.read_csv(dataset / "participants.tsv", sep="\t")
-    assert list(people.participant_id) == ["sub-01", "sub-02"]
-    assert people.age.between(18, 90).all()
+    participants = pd.read_csv(dataset / "participants.tsv", sep="\t")
+    assert list(participants.participant_id) == ["sub-01", "sub-02"]
+    assert participants.age.between(18, 90).all()
 
 
 def test_header_and_json_agree_on_the_repetition_time_and_the_space(func):

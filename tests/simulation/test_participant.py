@@ -7,7 +7,7 @@ from bids_deeptaskgen.grid import Grid
 from bids_deeptaskgen.models.contrasts import load_contrasts
 from bids_deeptaskgen.simulation.anatomy import SmoothFields, anatomy
 from bids_deeptaskgen.simulation.confounds import ConfoundSampler, confounds_table
-from bids_deeptaskgen.simulation.participant import simulate_person
+from bids_deeptaskgen.simulation.participant import simulate_participant
 from bids_deeptaskgen.simulation.population import population
 from bids_deeptaskgen.simulation.resting_state import RestSettings, head_motion, resting_signals
 
@@ -20,8 +20,8 @@ STILL = RestSettings(n_volumes=200, motion=0, drift=0)
 
 
 @pytest.fixture(scope="module")
-def people():
-    return [simulate_person(0, index, grid=COARSE) for index in range(4)]
+def participants():
+    return [simulate_participant(0, index, grid=COARSE) for index in range(4)]
 
 
 def correlate(one, other):
@@ -29,8 +29,8 @@ def correlate(one, other):
     return (one * other).sum(axis=-1) / np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1))
 
 
-def run_of(person, settings, **which):
-    return np.concatenate([block.copy() for block in person.rest_blocks(settings, **which)])
+def run_of(participant, settings, **which):
+    return np.concatenate([block.copy() for block in participant.rest_blocks(settings, **which)])
 
 
 def seed_maps(voxels, seeds):
@@ -40,61 +40,64 @@ def seed_maps(voxels, seeds):
     return voxels[:, seeds].T @ voxels
 
 
-def expected_covariance(person, seeds):
+def expected_covariance(participant, seeds):
     """Covariance of voxels that the networks alone would give; (n_seeds, n_voxels)."""
-    signals = population().mixing @ person.topography
+    signals = population().mixing @ participant.topography
     return signals[:, seeds].T @ signals
 
 
-def peaks(person):
-    return np.unique(person.topography.argmax(axis=1))
+def peaks(participant):
+    return np.unique(participant.topography.argmax(axis=1))
 
 
-def test_the_same_seed_and_number_give_the_same_person(people):
-    again = simulate_person(0, 2, grid=COARSE)
-    np.testing.assert_array_equal(again.topography, people[2].topography)
-    np.testing.assert_array_equal(again.statmaps(), people[2].statmaps())
+def test_the_same_seed_and_number_give_the_same_person(participants):
+    again = simulate_participant(0, 2, grid=COARSE)
+    np.testing.assert_array_equal(again.topography, participants[2].topography)
+    np.testing.assert_array_equal(again.statmaps(), participants[2].statmaps())
     short = RestSettings(n_volumes=12)
-    np.testing.assert_array_equal(run_of(again, short), run_of(people[2], short))
+    np.testing.assert_array_equal(run_of(again, short), run_of(participants[2], short))
 
 
-def test_people_differ_in_where_their_networks_are(people):
-    others = simulate_person(1, 0, grid=COARSE)
-    r = [correlate(people[0].topography, other.topography).mean() for other in (*people[1:], others)]
+def test_people_differ_in_where_their_networks_are(participants):
+    others = simulate_participant(1, 0, grid=COARSE)
+    r = [
+        correlate(participants[0].topography, other.topography).mean()
+        for other in (*participants[1:], others)
+    ]
     assert max(r) < 0.95
     assert min(r) > 0.4, "but all are people"
 
 
-def test_a_person_is_the_same_in_las_and_ras(people):
-    mirrored = simulate_person(0, 0, grid=COARSE_RAS)
+def test_a_person_is_the_same_in_las_and_ras(participants):
+    mirrored = simulate_participant(0, 0, grid=COARSE_RAS)
     volumes = np.zeros((2, *COARSE.shape), np.float32)
-    for volume, person in zip(volumes, (people[0], mirrored), strict=True):
-        volume[person.anatomy.head] = person.topography.sum(axis=0)
+    for volume, participant in zip(volumes, (participants[0], mirrored), strict=True):
+        volume[participant.anatomy.head] = participant.topography.sum(axis=0)
     assert volumes[0].any()
     np.testing.assert_allclose(volumes[0], volumes[1][::-1], atol=1e-5)
 
 
-def test_networks_are_in_the_brain_and_mostly_in_grey_matter(people):
-    where = simulate_person(0, 0, grid=COARSE, margin=True)
+def test_networks_are_in_the_brain_and_mostly_in_grey_matter(participants):
+    where = simulate_participant(0, 0, grid=COARSE, margin=True)
     assert (where.topography[:, ~where.anatomy.inside] == 0).all()
     share = where.topography.sum(axis=0)
     assert share[where.anatomy.grey > 0.8].mean() > 2 * share[where.anatomy.white > 0.8].mean()
 
 
-def test_the_map_of_a_difference_is_the_difference_of_the_maps(people):
+def test_the_map_of_a_difference_is_the_difference_of_the_maps(participants):
     names = [contrast.source_name for contrast in load_contrasts()]
-    maps = people[0].statmaps(noise=0)
+    maps = participants[0].statmaps(noise=0)
     for task, first, second in [("LANGUAGE", "MATH", "STORY"), ("WM", "2BK", "0BK"), ("MOTOR", "LF", "AVG")]:
         a, b, both = (maps[names.index(f"{task} {name}")] for name in (first, second, f"{first}-{second}"))
         np.testing.assert_allclose(both, a - b, atol=1e-4)
         assert np.abs(both).max() > 0.5
 
 
-def test_the_left_hand_is_on_the_right_of_the_brain(people):
+def test_the_left_hand_is_on_the_right_of_the_brain(participants):
     names = [contrast.source_name for contrast in load_contrasts()]
-    for person in people:
-        maps = person.statmaps(noise=0)
-        x, _, z = person.anatomy.coordinates_mm
+    for participant in participants:
+        maps = participant.statmaps(noise=0)
+        x, _, z = participant.anatomy.coordinates_mm
         for hand, side in (("LH", 1), ("RH", -1)):
             # The hottest voxel lies in the motor strip of the other side.
             hottest = maps[names.index(f"MOTOR {hand}-AVG")].argmax()
@@ -102,20 +105,20 @@ def test_the_left_hand_is_on_the_right_of_the_brain(people):
             assert z[hottest] > 20
 
 
-def test_noise_makes_retest_maps_correlate_as_its_size_says(people):
-    retest = correlate(people[0].statmaps(0.8), people[0].statmaps(0.8, session=1)).mean()
+def test_noise_makes_retest_maps_correlate_as_its_size_says(participants):
+    retest = correlate(participants[0].statmaps(0.8), participants[0].statmaps(0.8, session=1)).mean()
     assert retest == pytest.approx(1 / (1 + 0.8**2), abs=0.05)
 
 
-def test_task_maps_are_in_units_like_z(people):
-    maps = np.stack([person.statmaps() for person in people])
+def test_task_maps_are_in_units_like_z(participants):
+    maps = np.stack([participant.statmaps() for participant in participants])
     assert 3 < np.median(np.abs(maps).max(axis=-1)) < 12
-    assert (maps[..., ~people[0].anatomy.inside] == 0).all()
+    assert (maps[..., ~participants[0].anatomy.inside] == 0).all()
 
 
-def raw_and_cleaned(person, settings, **which):
+def raw_and_cleaned(participant, settings, **which):
     """A run as it is, and after components, motion and cosines are regressed out; (n_volumes, n_voxels)."""
-    run = person.rest_run(settings, **which)
+    run = participant.rest_run(settings, **which)
     sampler = ConfoundSampler(run.anatomy)
     voxels = []
     for block in run.blocks():
@@ -132,64 +135,64 @@ def raw_and_cleaned(person, settings, **which):
     return raw, raw - basis @ (basis.T @ raw)
 
 
-def test_resting_correlations_follow_the_own_topography_better_than_anothers(people):
-    for person, other in zip(people, people[1:], strict=False):
-        seeds = peaks(person)
-        _, voxels = raw_and_cleaned(person, STILL)
+def test_resting_correlations_follow_the_own_topography_better_than_anothers(participants):
+    for participant, other in zip(participants, participants[1:], strict=False):
+        seeds = peaks(participant)
+        _, voxels = raw_and_cleaned(participant, STILL)
         found = seed_maps(voxels, seeds)
-        own = correlate(found, expected_covariance(person, seeds)).mean()
+        own = correlate(found, expected_covariance(participant, seeds)).mean()
         others_own = correlate(found, expected_covariance(other, seeds)).mean()
         assert own > 0.4
         assert own > others_own + 0.1
 
 
-def test_cleaning_brings_resting_correlations_nearer_to_the_topography(people):
-    seeds = peaks(people[0])
-    runs = raw_and_cleaned(people[0], RestSettings(n_volumes=200, motion=2, drift=2))
-    truth = expected_covariance(people[0], seeds)
+def test_cleaning_brings_resting_correlations_nearer_to_the_topography(participants):
+    seeds = peaks(participants[0])
+    runs = raw_and_cleaned(participants[0], RestSettings(n_volumes=200, motion=2, drift=2))
+    truth = expected_covariance(participants[0], seeds)
     before, after = (correlate(seed_maps(run, seeds), truth).mean() for run in runs)
     assert after > before + 0.05
 
 
-def test_runs_and_sessions_have_other_signals_of_the_same_networks(people):
-    runs = [raw_and_cleaned(people[0], STILL, session=s, run=r)[1] for s, r in ((0, 0), (0, 1), (1, 0))]
-    seeds = peaks(people[0])
+def test_runs_and_sessions_have_other_signals_of_the_same_networks(participants):
+    runs = [raw_and_cleaned(participants[0], STILL, session=s, run=r)[1] for s, r in ((0, 0), (0, 1), (1, 0))]
+    seeds = peaks(participants[0])
     for other in runs[1:]:
         assert abs(correlate(runs[0].T, other.T).mean()) < 0.05
         assert correlate(seed_maps(runs[0], seeds), seed_maps(other, seeds)).mean() > 0.2
 
 
-def test_the_size_of_the_blocks_does_not_matter(people):
-    run = people[0].rest_run(RestSettings(n_volumes=20))
+def test_the_size_of_the_blocks_does_not_matter(participants):
+    run = participants[0].rest_run(RestSettings(n_volumes=20))
     for n_block in (1, 7, 64):
         blocks = np.concatenate([block.copy() for block in run.blocks(n_block)])
         np.testing.assert_allclose(blocks, np.concatenate([b.copy() for b in run.blocks(16)]), rtol=1e-5)
 
 
 def test_brightness_is_in_the_thousands_inside_and_low_around_the_brain():
-    person = simulate_person(0, 0, grid=COARSE, margin=True)
-    mean = run_of(person, RestSettings(n_volumes=20)).mean(axis=0)
-    inside = person.anatomy.inside
+    participant = simulate_participant(0, 0, grid=COARSE, margin=True)
+    mean = run_of(participant, RestSettings(n_volumes=20)).mean(axis=0)
+    inside = participant.anatomy.inside
     assert 5000 < np.median(mean[inside]) < 12_000
     assert 0 < np.median(mean[~inside]) < 0.2 * np.median(mean[inside])
-    tsnr = person.anatomy.mean / run_of(person, RestSettings(n_volumes=60)).std(axis=0)
+    tsnr = participant.anatomy.mean / run_of(participant, RestSettings(n_volumes=60)).std(axis=0)
     assert 25 < np.median(tsnr[inside]) < 120
 
 
-def test_dummies_are_brighter_and_the_others_are_not(people):
-    volumes = run_of(people[0], RestSettings(n_volumes=20, n_dummies=3, motion=0, drift=0)).mean(axis=1)
+def test_dummies_are_brighter_and_the_others_are_not(participants):
+    volumes = run_of(participants[0], RestSettings(n_volumes=20, n_dummies=3, motion=0, drift=0)).mean(axis=1)
     assert (volumes[:2] > 1.03 * volumes[4:].mean()).all()
     assert volumes[0] > volumes[1] > volumes[2]
     assert np.ptp(volumes[3:]) < 0.05 * volumes.mean()
 
 
-def test_no_motion_and_no_drift_mean_none(people):
-    run = people[0].rest_run(STILL)
+def test_no_motion_and_no_drift_mean_none(participants):
+    run = participants[0].rest_run(STILL)
     assert (run.motion == 0).all()
-    moved = people[0].rest_run(RestSettings(n_volumes=200, drift=0))
+    moved = participants[0].rest_run(RestSettings(n_volumes=200, drift=0))
     assert moved.motion.any()
     slow = np.linspace(-1, 1, 200)
-    drifting = people[0].rest_run(RestSettings(n_volumes=200, motion=0, drift=3))
+    drifting = participants[0].rest_run(RestSettings(n_volumes=200, motion=0, drift=3))
     r = [
         np.abs(correlate(np.concatenate([b.copy() for b in r.blocks()]).T, slow)).mean()
         for r in (run, drifting)

@@ -16,18 +16,20 @@ def weights(name):
 
 
 def test_there_are_about_sixty_networks_with_a_region_each():
-    people = population()
-    assert 50 <= people.n_networks <= 70
-    assert set(people.network) == set(range(people.n_networks))
-    assert (people.strength > 0).all()
+    participants = population()
+    assert 50 <= participants.n_networks <= 70
+    assert set(participants.network) == set(range(participants.n_networks))
+    assert (participants.strength > 0).all()
 
 
 def test_networks_of_one_system_go_together_more_than_others():
-    people = population()
-    covariance = people.mixing.T @ people.mixing
+    participants = population()
+    covariance = participants.mixing.T @ participants.mixing
     np.testing.assert_allclose(np.diag(covariance), 1, atol=1e-9)
-    same = np.equal.outer(people.systems, people.systems) & ~np.eye(people.n_networks, dtype=bool)
-    apart = ~np.equal.outer(people.systems, people.systems)
+    same = np.equal.outer(participants.systems, participants.systems) & ~np.eye(
+        participants.n_networks, dtype=bool
+    )
+    apart = ~np.equal.outer(participants.systems, participants.systems)
     assert covariance[same].mean() > covariance[apart].mean() + 0.3
 
 

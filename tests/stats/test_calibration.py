@@ -7,12 +7,12 @@ from bids_deeptaskgen.stats.calibration import WEIGHTS, Calibration, apply_calib
 from bids_deeptaskgen.stats.scores import correlations
 
 
-def cohort(seed, signal, n_people=12, n_contrasts=2, n_voxels=80):
+def cohort(seed, signal, n_participants=12, n_contrasts=2, n_voxels=80):
     """A mean map, predictions that know as much of each person as `signal` says, and measured maps."""
     rng = np.random.default_rng(seed)
     mean = rng.normal(size=(n_contrasts, n_voxels))
-    person, noise, other = rng.normal(size=(3, n_people, n_contrasts, n_voxels))
-    return mean, mean + signal * person + noise, mean + person + other
+    participant, noise, other = rng.normal(size=(3, n_participants, n_contrasts, n_voxels))
+    return mean, mean + signal * participant + noise, mean + participant + other
 
 
 def mean_r(measured, predicted):
@@ -44,14 +44,14 @@ def test_the_curve_is_that_of_mixing_the_images():
 
 
 def test_noise_gets_no_weight_and_the_truth_gets_all():
-    mean, _, measured = cohort(1, 0, n_people=60, n_voxels=500)
+    mean, _, measured = cohort(1, 0, n_participants=60, n_voxels=500)
     noise = mean - (measured - mean)
     np.testing.assert_array_equal(calibrate(mean, noise, measured), 0)
     np.testing.assert_array_equal(calibrate(mean, measured, measured), 1)
 
 
 def test_a_better_network_gets_more_weight():
-    weights = [calibrate(*cohort(2, signal, n_people=60)).mean() for signal in (0.1, 0.4, 0.9)]
+    weights = [calibrate(*cohort(2, signal, n_participants=60)).mean() for signal in (0.1, 0.4, 0.9)]
     assert weights[0] < weights[1] < weights[2]
 
 
@@ -74,7 +74,7 @@ def test_who_has_no_map_takes_no_part(hole):
     calibration = Calibration(mean)
     for one, other in zip(predicted, measured, strict=True):
         calibration.add(one, other)
-    np.testing.assert_array_equal(calibration.n_people, [11, 12])
+    np.testing.assert_array_equal(calibration.n_participants, [11, 12])
     assert calibration.weights[0] == expected[0]
 
 

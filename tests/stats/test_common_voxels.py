@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from bids_deeptaskgen.stats import common_voxels as voxels
 
 
-def holes(n_people, n_voxels, where):
-    maps = np.ones((n_people, n_voxels), np.float32)
-    for person, lacking in where.items():
-        maps[person, lacking] = np.nan
+def holes(n_participants, n_voxels, where):
+    maps = np.ones((n_participants, n_voxels), np.float32)
+    for participant, lacking in where.items():
+        maps[participant, lacking] = np.nan
     return maps
 
 
@@ -37,7 +37,7 @@ def test_what_most_people_lack_is_nobodys_fault():
 def test_who_has_no_map_costs_nothing_and_lacks_nothing():
     maps = holes(3, 10, {1: slice(None)})
     assert voxels.common_voxels(maps)[0].all()
-    np.testing.assert_array_equal(voxels.lacking_share(maps), [0, np.nan, 0])
+    np.testing.assert_array_equal(voxels.missing_fraction(maps), [0, np.nan, 0])
     common, left_out = voxels.common_voxels(maps * np.nan)
     assert common.all()
     assert left_out.size == 0

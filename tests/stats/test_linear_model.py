@@ -78,7 +78,7 @@ def test_a_person_without_a_contrast_counts_for_the_others_only():
     other = small(1)
     half.add(rest, task)
     half.add(other[0], np.stack([other[1][0], np.full(60, np.nan)]))
-    np.testing.assert_array_equal(half.n_people, [2, 1])
+    np.testing.assert_array_equal(half.n_participants, [2, 1])
     np.testing.assert_allclose(half.coefficients[1], whole.coefficients[1])
     assert not np.allclose(half.coefficients[0], whole.coefficients[0])
 
@@ -114,4 +114,4 @@ def test_voxels_without_a_value_are_left_out_and_do_not_take_the_person_along():
     # 15 of 40 voxels are too few.
     assert np.isnan(model.coefficients[1, 1]).all()
     assert np.isfinite(model.coefficients[1, 0]).all()
-    assert model.n_people.tolist() == [1, 1]
+    assert model.n_participants.tolist() == [1, 1]

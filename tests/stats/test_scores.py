@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bids_deeptaskgen.stats import dice, identification, scores
-from bids_deeptaskgen.stats.identification import diagonality, match, match_same
+from bids_deeptaskgen.stats.identification import diagonality, match, match_constant
 from tests.golden_files import GOLDEN
 
 
@@ -19,15 +19,15 @@ def rng():
     return np.random.default_rng(0)
 
 
-def people(seed, n_people=7, n_voxels=60, signal=1.0):
+def participants(seed, n_participants=7, n_voxels=60, signal=1.0):
     """Measured maps and predictions that share a pattern and something of each person."""
     rng = np.random.default_rng(seed)
-    person = rng.normal(size=(n_people, n_voxels))
+    participant = rng.normal(size=(n_participants, n_voxels))
     pattern = rng.normal(size=n_voxels)
-    noise = rng.normal(size=(2, n_people, n_voxels))
-    return (pattern + person + noise[0]).astype(np.float32), (pattern + signal * person + noise[1]).astype(
-        np.float32
-    )
+    noise = rng.normal(size=(2, n_participants, n_voxels))
+    return (pattern + participant + noise[0]).astype(np.float32), (
+        pattern + signal * participant + noise[1]
+    ).astype(np.float32)
 
 
 @pytest.mark.parametrize("contrast", range(4))
@@ -76,14 +76,14 @@ def test_the_diagonality_of_the_published_training_log(golden, rng, masked):
 @settings(deadline=None)
 @given(seed=st.integers(0, 99), gain=st.floats(0.01, 100), offset=st.floats(-100, 100))
 def test_gain_and_offset_of_predictions_do_not_matter(seed, gain, offset):
-    measured, predicted = people(seed)
+    measured, predicted = participants(seed)
     before = match(measured, predicted, np.random.default_rng(0))
     after = match(measured, predicted * gain + offset, np.random.default_rng(0))
     np.testing.assert_allclose(before.matrix, after.matrix, atol=1e-4)
 
 
 def test_correlations_are_those_of_numpy(rng):
-    measured, predicted = people(0)
+    measured, predicted = participants(0)
     expected = np.corrcoef(measured.astype(float), predicted.astype(float))[:7, 7:]
     found = match(measured, predicted, rng)
     np.testing.assert_allclose(found.matrix, expected, atol=1e-6)
@@ -94,7 +94,7 @@ def test_correlations_are_those_of_numpy(rng):
 
 
 def test_of_too_many_people_means_are_exact_and_ranks_are_those_among_a_sample(monkeypatch):
-    measured, predicted = people(1, n_people=90, n_voxels=40, signal=0.3)
+    measured, predicted = participants(1, n_participants=90, n_voxels=40, signal=0.3)
     whole = match(measured, predicted, np.random.default_rng(0))
     monkeypatch.setattr(identification, "MAX_EVERYBODY", 20)
     monkeypatch.setattr(identification, "N_SAMPLED_OTHERS", 30)
@@ -103,14 +103,14 @@ def test_of_too_many_people_means_are_exact_and_ranks_are_those_among_a_sample(m
     assert sampled.n_candidates == 31
     np.testing.assert_allclose(sampled.others, whole.others, atol=1e-12)
     chosen = np.sort(np.random.default_rng(0).choice(90, 31, replace=False))
-    for person in range(90):
-        others = chosen[chosen != person][:30]
-        expected = 1 + (whole.matrix[person, others] > whole.own[person]).sum()
-        assert sampled.rank[person] == expected
+    for participant in range(90):
+        others = chosen[chosen != participant][:30]
+        expected = 1 + (whole.matrix[participant, others] > whole.own[participant]).sum()
+        assert sampled.rank[participant] == expected
 
 
 def test_who_has_no_map_is_left_out_and_counted_for_nothing(rng):
-    measured, predicted = people(2)
+    measured, predicted = participants(2)
     holes = measured.copy(), predicted.copy()
     holes[0][1, 3] = np.nan
     holes[1][4] = 2.0
@@ -119,7 +119,7 @@ def test_who_has_no_map_is_left_out_and_counted_for_nothing(rng):
         match(*holes, rng),
         match(measured[present], predicted[present], rng),
     )
-    assert found.n_people == found.n_candidates == 5
+    assert found.n_participants == found.n_candidates == 5
     assert np.isnan(found.own[[1, 4]]).all()
     assert np.isnan(found.matrix[[1, 4]]).all()
     assert np.isnan(found.matrix[:, [1, 4]]).all()
@@ -130,9 +130,9 @@ def test_who_has_no_map_is_left_out_and_counted_for_nothing(rng):
 
 
 def test_one_map_for_everybody_identifies_nobody(rng):
-    measured, predicted = people(3)
+    measured, predicted = participants(3)
     same = predicted.mean(axis=0)
-    short = match_same(measured, same)
+    short = match_constant(measured, same)
     long = match(measured, np.broadcast_to(same, measured.shape), rng)
     assert (short.difference == 0).all()
     assert short.identification_rate == long.identification_rate == 0
@@ -142,7 +142,7 @@ def test_one_map_for_everybody_identifies_nobody(rng):
 
 
 def test_the_residual_forgets_what_people_share():
-    measured, predicted = people(4)
+    measured, predicted = participants(4)
     average, far = measured.mean(axis=0), 50 * np.ones(60) + np.arange(60)
     found = scores.residual_correlations(measured, predicted, average)
     np.testing.assert_allclose(
@@ -153,7 +153,7 @@ def test_the_residual_forgets_what_people_share():
 
 
 def test_the_average_itself_has_no_residual():
-    measured, _ = people(4)
+    measured, _ = participants(4)
     average = measured.mean(axis=0)
     assert np.isnan(scores.residual_correlations(measured, average, average)).all()
     own = (measured.sum(axis=0) - measured) / 6
@@ -161,7 +161,7 @@ def test_the_average_itself_has_no_residual():
 
 
 def test_a_map_overlaps_with_itself_up_to_the_ceiling_and_with_its_negative_too():
-    measured, _ = people(5, n_voxels=1000)
+    measured, _ = participants(5, n_voxels=1000)
     np.testing.assert_allclose(dice.dice_auc(measured, -measured), dice.DICE_CEILING)
 
 
@@ -181,16 +181,16 @@ def test_a_ratio_to_next_to_nothing_is_not_given():
 def test_scores_of_nobody_are_not_numbers(rng):
     nobody = np.full((3, 10), np.nan)
     found = match(nobody, nobody, rng)
-    assert found.n_people == 0
+    assert found.n_participants == 0
     assert np.isnan([found.identification_rate, found.mean_rank]).all()
     assert np.isnan(list(diagonality(found.own, found.others).values())).all()
 
 
-def cohort_of_noise(rng, n_people=12):
+def cohort_of_noise(rng, n_participants=12):
     """Maps of people who differ in how typical they are, and predictions that know nothing of them."""
     pattern = rng.normal(size=200)
-    shares = rng.uniform(0.3, 2, (2, n_people, 1))
-    return shares * pattern + rng.normal(size=(2, n_people, 200))
+    shares = rng.uniform(0.3, 2, (2, n_participants, 1))
+    return shares * pattern + rng.normal(size=(2, n_participants, 200))
 
 
 def test_the_parts_of_the_difference_add_up_to_it_and_vary_as_it_does():
@@ -204,25 +204,25 @@ def test_the_parts_of_the_difference_add_up_to_it_and_vary_as_it_does():
         error = [part.std(ddof=1) / np.sqrt(12) for part in parts]
         found.append([matching.difference.mean(), *error])
     of_means = np.std(found, axis=0)[0]
-    of_parts, of_people = np.mean(found, axis=0)[1:]
+    of_parts, of_participants = np.mean(found, axis=0)[1:]
     assert of_parts == pytest.approx(of_means, rel=0.2)
     # Of people as if the others' predictions were given: how typical somebody is counts, though it cancels.
-    assert of_people > 1.5 * of_means
+    assert of_participants > 1.5 * of_means
 
 
 def test_one_map_for_everybody_has_no_part_in_a_difference():
-    measured, predicted = people(3)
-    assert (match_same(measured, predicted.mean(axis=0)).part_in_difference == 0).all()
+    measured, predicted = participants(3)
+    assert (match_constant(measured, predicted.mean(axis=0)).part_in_difference == 0).all()
 
 
 def test_of_two_people_each_gives_the_other_what_it_receives(rng):
-    found = match(*people(6, n_people=2), rng)
+    found = match(*participants(6, n_participants=2), rng)
     np.testing.assert_allclose(found.others, found.received[::-1], atol=1e-12)
     np.testing.assert_allclose(found.others, [found.matrix[0, 1], found.matrix[1, 0]], atol=1e-6)
 
 
 def test_the_chance_of_residual_r_is_what_others_predictions_have(rng):
-    measured, predicted = people(7, n_people=5)
+    measured, predicted = participants(7, n_participants=5)
     average = rng.normal(size=60)
     left, right = measured - average, predicted - average
     r = np.corrcoef(left, right)[:5, 5:]
@@ -234,7 +234,7 @@ def test_the_chance_of_residual_r_is_what_others_predictions_have(rng):
 
 
 def test_the_chance_of_residual_r_of_many_people_is_that_of_some_pairs(rng, monkeypatch):
-    measured, predicted = people(8, n_people=40)
+    measured, predicted = participants(8, n_participants=40)
     whole = scores.residual_chance(measured, predicted, np.zeros(60), rng)
     monkeypatch.setattr(scores, "N_OTHER_PAIRS", 100)
     some = scores.residual_chance(measured, predicted, np.zeros(60), rng)

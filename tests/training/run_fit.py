@@ -7,11 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-
-from bids_deeptaskgen.nn.inference import set_threads
-from bids_deeptaskgen.training.devices import is_lost_process, make_fabric
-from bids_deeptaskgen.training.fit import _Run, fit
-from tests.training.people import (
+from tests.training.participants import (
     NETWORK,
     PEOPLE,
     SETTINGS,
@@ -21,6 +17,10 @@ from tests.training.people import (
     in_float64,
     new_module,
 )
+
+from bids_deeptaskgen.nn.inference import set_threads
+from bids_deeptaskgen.training.devices import is_lost_process, make_fabric
+from bids_deeptaskgen.training.fit import _Run, fit
 
 PLAIN = replace(NETWORK, batch_norm=False)
 # Six people of whom one lacks a contrast and one has nothing, in one step.
@@ -47,9 +47,9 @@ def killed(folder):
     fitted(replace(SETTINGS, n_epochs=5), folder=folder)
 
 
-def first_step(fabric, module, people):
+def first_step(fabric, module, participants):
     """Take a step with everybody; its loss, and the gradients by parameter."""
-    loss = _Run(fabric, module, replace(SETTINGS, batch_size=len(people))).train(0, people)
+    loss = _Run(fabric, module, replace(SETTINGS, batch_size=len(participants))).train(0, participants)
     return loss, {name: value.grad.clone() for name, value in module.network.named_parameters()}
 
 
@@ -58,13 +58,13 @@ def results(fabric):
     loss, gradients = first_step(fabric, new_module(PLAIN), STEP)
     exact_loss, exact_gradients = first_step(fabric, new_module(PLAIN).double(), in_float64(STEP))
     # The last step has one person, who is fewer than the processes.
-    exact_people, exact_watched = in_float64(PEOPLE), in_float64(WATCHED)
-    whole = fit(fabric, new_module(PLAIN).double(), exact_people, exact_watched, SETTINGS)
+    exact_participants, exact_watched = in_float64(PEOPLE), in_float64(WATCHED)
+    whole = fit(fabric, new_module(PLAIN).double(), exact_participants, exact_watched, SETTINGS)
     own = torch.arange(6.0).view(6, 1)[fabric.global_rank :: fabric.world_size].requires_grad_()
     gathered = _Run(fabric, new_module(PLAIN), SETTINGS)._gathered(own)
     (gathered[:, 0] ** 2).sum().backward()
     normed = fit(fabric, new_module(), PEOPLE, WATCHED, SETTINGS)
-    still = fit(fabric, new_module().double(), exact_people, [], STILL)
+    still = fit(fabric, new_module().double(), exact_participants, [], STILL)
     return {
         "loss": loss,
         "gradients": gradients,

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from tests.training.participants import NETWORK
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.architecture import Architecture
-from bids_deeptaskgen.nn.unet import FAMILY, UNet, fast_layout, new_network
+from bids_deeptaskgen.nn.unet import FAMILY, UNet, new_network, to_channels_last
 from bids_deeptaskgen.training.devices import (
     bytes_of_step,
     check_precision,
@@ -18,7 +19,6 @@ from bids_deeptaskgen.training.devices import (
 )
 from bids_deeptaskgen.training.losses import LossSettings, make_loss
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
-from tests.training.people import NETWORK
 
 BOX = (20, 22, 18)
 
@@ -50,13 +50,13 @@ class Alive(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("name", FAMILY)
-@pytest.mark.parametrize(("fdim", "n_people"), [(8, 3), (16, 2)])
-def test_a_step_needs_the_memory_that_is_foretold(name, fdim, n_people):
+@pytest.mark.parametrize(("fdim", "n_participants"), [(8, 3), (16, 2)])
+def test_a_step_needs_the_memory_that_is_foretold(name, fdim, n_participants):
     module = module_of(name, fdim)
-    connectomes = torch.randn(n_people, 50, len(module.shown))
+    connectomes = torch.randn(n_participants, 50, len(module.shown))
     optimizer = torch.optim.Adam(module.parameters())
     with Alive() as alive:
-        measured = torch.randn(n_people, 47, len(module.wanted))
+        measured = torch.randn(n_participants, 47, len(module.wanted))
         for _ in range(2):  # from the second step on, Adam's numbers are there too
             optimizer.zero_grad()
             make_loss(LossSettings())(module(connectomes), measured).backward()
@@ -64,7 +64,7 @@ def test_a_step_needs_the_memory_that_is_foretold(name, fdim, n_people):
     weights = sum(4 * value.numel() for value in module.parameters())
     # What is kept is counted one by one. The widest moment is a formula, since it comes on the way back, in
     # another layer for each network: up to 4 maps of fdim channels where there are 1 to 5.
-    assert 0.95 < bytes_of_step(module, n_people) / (alive.most + weights) < 1.15
+    assert 0.95 < bytes_of_step(module, n_participants) / (alive.most + weights) < 1.15
 
 
 def test_the_published_network_needs_some_gigabytes_a_person():
@@ -76,11 +76,11 @@ def test_the_published_network_needs_some_gigabytes_a_person():
     assert 1.5e9 < one < 4e9
 
 
-@pytest.mark.parametrize("n_people", [1, 7])
-def test_the_largest_batch_is_the_last_that_fits(n_people):
+@pytest.mark.parametrize("n_participants", [1, 7])
+def test_the_largest_batch_is_the_last_that_fits(n_participants):
     module = module_of("attentionunet", 8)
-    assert largest_batch(module, bytes_of_step(module, n_people)) == n_people
-    assert largest_batch(module, bytes_of_step(module, n_people) - 1) == n_people - 1
+    assert largest_batch(module, bytes_of_step(module, n_participants)) == n_participants
+    assert largest_batch(module, bytes_of_step(module, n_participants) - 1) == n_participants - 1
     assert largest_batch(module, 0) == 0
 
 
@@ -98,7 +98,7 @@ def test_first_weights_follow_from_the_seed_and_leave_other_chance_alone():
 def test_the_fast_layout_keeps_names_shapes_and_values():
     network = UNet(Architecture(in_channels=5, out_channels=3, fdim=4))
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    after = fast_layout(network).state_dict()
+    after = to_channels_last(network).state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[key], before[key]) for key in before)
     assert after["in_block.conv.0.weight"].is_contiguous(memory_format=torch.channels_last_3d)

@@ -7,18 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 import torch
-
-from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.training.devices import make_fabric
-from bids_deeptaskgen.training.fit import STATE, fit
-from bids_deeptaskgen.training.fit_records import FitSettings
-from bids_deeptaskgen.training.losses import LossSettings
-from bids_deeptaskgen.training.masked_unet import MaskedUNet
-from bids_deeptaskgen.training.sampling import epoch_order, window_of
-from bids_deeptaskgen.training.validation import batch_scores, predict_person
-from tests.golden_files import golden_arrays, network_of, part
-from tests.training.fit_scripts import run_script, same_states
-from tests.training.people import (
+from tests.training.participants import (
     NETWORK,
     PEOPLE,
     SETTINGS,
@@ -29,6 +18,17 @@ from tests.training.people import (
     new_module,
     without_seconds,
 )
+
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.training.devices import make_fabric
+from bids_deeptaskgen.training.fit import STATE, fit
+from bids_deeptaskgen.training.fit_records import FitSettings
+from bids_deeptaskgen.training.losses import LossSettings
+from bids_deeptaskgen.training.masked_unet import MaskedUNet
+from bids_deeptaskgen.training.sampling import epoch_order, window_of
+from bids_deeptaskgen.training.validation import batch_scores, predict_participant
+from tests.golden_files import golden_arrays, network_of, part
+from tests.training.fit_scripts import run_script, same_states
 from tests.training.run_fit import PLAIN, first_step
 
 NOBODY_MEASURED = [RandomPerson(name, lacks=(0, 1)) for name in ("x", "y")]
@@ -57,7 +57,7 @@ def test_three_steps_are_the_published_ones():
     inside = losses["mask"] > 0
     names = ["a", "b", "c"]
     # In float64: Adam turns the rounding of small float32 gradients into steps, which differ by processor.
-    people = [
+    participants = [
         StoredPerson(name, x.reshape(len(x), -1).astype(np.float64), maps[:, inside].astype(np.float64))
         for name, x, maps in zip(names, golden["input"], losses["target"], strict=True)
     ]
@@ -67,7 +67,7 @@ def test_three_steps_are_the_published_ones():
     )
     module = MaskedUNet(network_of(part(golden, "sd0/")), np.ones_like(inside), inside).double()
     settings = FitSettings(n_epochs=3, batch_size=3, schedule="constant", seed=seed)
-    found = fitted(settings, people, [], module)
+    found = fitted(settings, participants, [], module)
     np.testing.assert_allclose([line.train_loss for line in found.log], golden["losses"], rtol=1e-6)
     # See test_losses: these have nothing but rounding for a gradient, or follow what has.
     idle = (".conv.0.bias", ".running_mean")
@@ -96,7 +96,7 @@ def test_a_fit_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, schedule
 
 def test_a_fit_that_is_over_is_not_done_again(tmp_path):
     first = fitted(folder=tmp_path)
-    again = fitted(module=new_module(seed=9), people=[RandomPerson("other")], folder=tmp_path)
+    again = fitted(module=new_module(seed=9), participants=[RandomPerson("other")], folder=tmp_path)
     assert again.log == first.log
     assert same_states(again.last, first.last)
 
@@ -156,17 +156,17 @@ class WatchedPerson(RandomPerson):
 
 def test_an_epoch_shows_everybody_once_in_drawn_order_by_a_drawn_window_and_validates_on_all():
     read = []
-    people, validation = (
+    participants, validation = (
         [WatchedPerson(f"sub-{kind}{number}", 4, read=read) for number in range(n)]
         for kind, n in (("t", 5), ("v", 3))
     )
-    fitted(people=people, validation=validation)
-    names = [person.name for person in people]
+    fitted(participants=participants, validation=validation)
+    names = [participant.name for participant in participants]
     wanted = []
     for epoch in range(2):
         order = [names[one] for one in epoch_order(SETTINGS.seed, epoch, names)]
         wanted += [(name, window_of(SETTINGS.seed, epoch, name, 4)) for name in order]
-        wanted += [(person.name, window) for person in validation for window in range(4)]
+        wanted += [(participant.name, window) for participant in validation for window in range(4)]
     assert read == wanted
 
 
@@ -174,8 +174,8 @@ def test_a_person_without_maps_teaches_nothing():
     settings = replace(SETTINGS, n_epochs=1, schedule="constant")
     # In float64, since Adam makes a whole step of a gradient that is nothing but float32's rounding.
     alone, beside = (
-        fitted(settings, in_float64(people), [], new_module(PLAIN).double())
-        for people in (PEOPLE[:1], [PEOPLE[0], NOBODY_MEASURED[0]])
+        fitted(settings, in_float64(participants), [], new_module(PLAIN).double())
+        for participants in (PEOPLE[:1], [PEOPLE[0], NOBODY_MEASURED[0]])
     )
     assert beside.log[0].train_loss == pytest.approx(alone.log[0].train_loss, rel=1e-14)
     for name, value in alone.last.items():
@@ -186,15 +186,15 @@ def test_a_person_without_maps_teaches_nothing():
 
 
 def test_contrasts_that_people_lack_are_left_out():
-    people = [*PEOPLE[:3], RandomPerson("a", lacks=(0,)), *NOBODY_MEASURED]
-    found = fitted(people=people, validation=people)
+    participants = [*PEOPLE[:3], RandomPerson("a", lacks=(0,)), *NOBODY_MEASURED]
+    found = fitted(participants=participants, validation=participants)
     for line in found.log:
         assert np.isfinite([line.train_loss, line.validation_loss, line.r, line.difference]).all()
     assert all(value.isfinite().all() for value in found.last.values())
 
 
 def test_a_person_alone_can_be_trained_and_validated_on():
-    log = fitted(people=PEOPLE[:1], validation=VALIDATION[:1]).log
+    log = fitted(participants=PEOPLE[:1], validation=VALIDATION[:1]).log
     assert np.isfinite([[line.train_loss, line.validation_loss, line.r] for line in log]).all()
     assert np.isnan([line.difference for line in log]).all()
 
@@ -263,9 +263,11 @@ def test_the_best_state_is_that_of_the_highest_r():
 
 
 def test_a_best_state_from_before_a_stop_remains_the_best(tmp_path):
-    people, validation = in_float64(PEOPLE), in_float64([FicklePerson("sub-v0", 3)])
+    participants, validation = in_float64(PEOPLE), in_float64([FicklePerson("sub-v0", 3)])
     before, after = (
-        fitted(replace(SETTINGS, n_epochs=n), people, validation, new_module().double(), folder=tmp_path)
+        fitted(
+            replace(SETTINGS, n_epochs=n), participants, validation, new_module().double(), folder=tmp_path
+        )
         for n in (4, 6)
     )
     assert after.best_epoch == before.best_epoch < 4
@@ -283,7 +285,7 @@ def test_the_best_state_is_the_last_where_no_r_is_known():
 def test_a_loss_that_is_no_number_ends_the_fit():
     broken = StoredPerson("a", np.full_like(PEOPLE[0].connectome(0), np.inf), PEOPLE[0].statmaps())
     with pytest.raises(FloatingPointError, match="the loss of epoch 1 is nan"):
-        fitted(people=[broken, PEOPLE[1]])
+        fitted(participants=[broken, PEOPLE[1]])
 
 
 def test_half_the_precision_gives_nearly_the_same_step():
@@ -296,7 +298,7 @@ def test_half_the_precision_gives_nearly_the_same_step():
     n_convolutions = sum(isinstance(layer, layers) for layer in new_module().modules())
     rounding = n_convolutions * torch.finfo(torch.bfloat16).eps / 2
     # Errors of voxels are independent of each other, so that their mean is smaller.
-    n_values = sum(person.statmaps().size for person in PEOPLE)
+    n_values = sum(participant.statmaps().size for participant in PEOPLE)
     assert loss != wanted_loss
     assert loss == pytest.approx(wanted_loss, rel=rounding / np.sqrt(n_values))
     found, wanted = (torch.cat([value.flatten() for value in one.values()]) for one in (found, wanted))
@@ -314,23 +316,23 @@ def test_half_the_precision_keeps_weights_and_state_whole_and_learns():
 
 
 @pytest.mark.parametrize(
-    ("changes", "people", "validation", "message"),
+    ("changes", "participants", "validation", "message"),
     [
         ({}, [], VALIDATION, "0 people to train on and 3 to validate on are too few"),
         ({}, PEOPLE, [], "5 people to train on and 0 to validate on are too few"),
         ({"schedule": "step"}, PEOPLE, VALIDATION, "no schedule is called 'step'; there are plateau, cosine"),
     ],
 )
-def test_what_cannot_be_fitted_is_refused(changes, people, validation, message):
+def test_what_cannot_be_fitted_is_refused(changes, participants, validation, message):
     with pytest.raises(ValueError, match=message):
-        fitted(replace(SETTINGS, **changes), people, validation)
+        fitted(replace(SETTINGS, **changes), participants, validation)
 
 
 def test_a_persons_prediction_is_the_mean_over_all_windows():
     module = new_module().eval()
     with torch.no_grad():
         each = [module(torch.from_numpy(VALIDATION[0].connectome(window))[None])[0] for window in range(3)]
-    found = predict_person(module, VALIDATION[0], torch.device("cpu"))
+    found = predict_participant(module, VALIDATION[0], torch.device("cpu"))
     np.testing.assert_allclose(found, torch.stack(each).mean(dim=0), rtol=0, atol=1e-6)
 
 
@@ -341,10 +343,10 @@ def test_scores_are_means_over_contrasts_of_what_each_contrasts_people_have():
     measured[0, 1] = np.nan
     measured[2, 0, :5] = np.nan
     own, differences = [], []
-    for contrast, people, voxels in ((0, [0, 1, 2], slice(5, None)), (1, [1, 2], slice(None))):
-        r = np.corrcoef(measured[people, contrast, voxels], predicted[people, contrast, voxels])
-        r = r[: len(people), len(people) :]
-        others = (r.sum(axis=1) - r.diagonal()) / (len(people) - 1)
+    for contrast, participants, voxels in ((0, [0, 1, 2], slice(5, None)), (1, [1, 2], slice(None))):
+        r = np.corrcoef(measured[participants, contrast, voxels], predicted[participants, contrast, voxels])
+        r = r[: len(participants), len(participants) :]
+        others = (r.sum(axis=1) - r.diagonal()) / (len(participants) - 1)
         own.append(r.diagonal().mean())
         differences.append((r.diagonal() - others).mean())
     assert batch_scores(predicted, measured) == pytest.approx((np.mean(own), np.mean(differences)), abs=1e-6)

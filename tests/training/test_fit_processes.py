@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from tests.training.participants import PEOPLE, in_float64, new_module
 
 from bids_deeptaskgen.training.devices import is_lost_process, make_fabric
 from bids_deeptaskgen.training.sampling import epoch_order, window_of
 from tests.training.fit_scripts import run_script, same_states
-from tests.training.people import PEOPLE, in_float64, new_module
 from tests.training.run_fit import STILL, results
 
 
@@ -66,14 +66,14 @@ def test_two_processes_end_with_one_network(processes):
 
 def measured_by(rank):
     """Show a network the people of one of two processes; its state, with what it has measured of them."""
-    module, people = new_module().double().train(), in_float64(PEOPLE)
-    order = epoch_order(STILL.seed, 0, [person.name for person in people])
+    module, participants = new_module().double().train(), in_float64(PEOPLE)
+    order = epoch_order(STILL.seed, 0, [participant.name for participant in participants])
     for start in range(0, len(order), STILL.batch_size):
         step = order[start : start + STILL.batch_size]
         # Of two people, each process has one; the last one is shown to both.
-        person = people[step[rank % len(step)]]
-        window = window_of(STILL.seed, 0, person.name, person.n_windows)
-        module(torch.from_numpy(person.connectome(window))[None])
+        participant = participants[step[rank % len(step)]]
+        window = window_of(STILL.seed, 0, participant.name, participant.n_windows)
+        module(torch.from_numpy(participant.connectome(window))[None])
     return module.network.state_dict()
 
 

@@ -132,10 +132,10 @@ def test_the_margins_of_an_epoch_are_those_of_its_loss():
         assert make_loss(settings, epoch)(predicted, measured).item() == pytest.approx(wanted.item())
 
 
-def people(seed, n_people, n_contrasts=3, n_voxels=7):
+def participants(seed, n_participants, n_contrasts=3, n_voxels=7):
     """Random predicted and measured maps, the predicted ones with a gradient."""
     rng = np.random.default_rng(seed)
-    predicted, measured = rng.standard_normal((2, n_people, n_contrasts, n_voxels), np.float32)
+    predicted, measured = rng.standard_normal((2, n_participants, n_contrasts, n_voxels), np.float32)
     return torch.from_numpy(predicted).requires_grad_(), torch.from_numpy(measured)
 
 
@@ -165,9 +165,9 @@ def close(found, wanted):
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-@given(seed=SEEDS, n_people=st.integers(1, 5))
-def test_what_was_not_measured_is_left_out(seed, n_people):
-    predicted, measured = people(seed, n_people)
+@given(seed=SEEDS, n_participants=st.integers(1, 5))
+def test_what_was_not_measured_is_left_out(seed, n_participants):
+    predicted, measured = participants(seed, n_participants)
     measured = with_holes(measured, seed)
     errors = (predicted.detach() - measured)[~measured.isnan()].double()
     if errors.numel():
@@ -182,9 +182,9 @@ def test_what_was_not_measured_is_left_out(seed, n_people):
     assert wanted is None or found.item() == pytest.approx(wanted, rel=1e-5)
 
 
-@given(seed=SEEDS, n_people=st.integers(2, 5))
-def test_the_first_person_lacks_contrasts_for_the_pairs_too(seed, n_people):
-    predicted, measured = people(seed, n_people)
+@given(seed=SEEDS, n_participants=st.integers(2, 5))
+def test_the_first_person_lacks_contrasts_for_the_pairs_too(seed, n_participants):
+    predicted, measured = participants(seed, n_participants)
     measured[0, 1] = torch.nan
     assert contrast(predicted, measured).item() == pytest.approx(
         obvious_contrast(predicted, measured), rel=1e-5
@@ -192,9 +192,9 @@ def test_the_first_person_lacks_contrasts_for_the_pairs_too(seed, n_people):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-@given(seed=SEEDS, n_people=st.integers(1, 5))
-def test_gradients_are_finite_and_nothing_where_nothing_was_measured(name, seed, n_people):
-    predicted, measured = people(seed, n_people)
+@given(seed=SEEDS, n_participants=st.integers(1, 5))
+def test_gradients_are_finite_and_nothing_where_nothing_was_measured(name, seed, n_participants):
+    predicted, measured = participants(seed, n_participants)
     measured = with_holes(measured, seed)
     make_loss(LossSettings(name, margin=10, between_max=10, between=10))(predicted, measured).backward()
     assert predicted.grad.isfinite().all()
@@ -203,10 +203,10 @@ def test_gradients_are_finite_and_nothing_where_nothing_was_measured(name, seed,
 
 
 @pytest.mark.parametrize("name", LOSSES)
-@given(seed=SEEDS, n_people=st.integers(1, 4))
-def test_a_contrast_that_nobody_has_might_as_well_not_be_there(name, seed, n_people):
+@given(seed=SEEDS, n_participants=st.integers(1, 4))
+def test_a_contrast_that_nobody_has_might_as_well_not_be_there(name, seed, n_participants):
     loss_of = make_loss(LossSettings(name))
-    predicted, measured = people(seed, n_people)
+    predicted, measured = participants(seed, n_participants)
     measured[:, 1] = torch.nan
     kept = [0, 2]
     wanted = loss_of(predicted[:, kept], measured[:, kept]).item()
@@ -215,7 +215,7 @@ def test_a_contrast_that_nobody_has_might_as_well_not_be_there(name, seed, n_peo
 
 @pytest.mark.parametrize("holes", [False, True])
 def test_one_person_alone_is_only_reconstructed(holes):
-    predicted, measured = people(0, 1)
+    predicted, measured = participants(0, 1)
     if holes:
         measured[0, 0, :3] = torch.nan
     error = reconstruction(predicted, measured)
@@ -225,7 +225,7 @@ def test_one_person_alone_is_only_reconstructed(holes):
 
 
 def test_people_without_a_contrast_in_common_are_only_reconstructed():
-    predicted, measured = people(0, 2, n_contrasts=2)
+    predicted, measured = participants(0, 2, n_contrasts=2)
     measured[0, 0] = measured[1, 1] = torch.nan
     assert contrast(predicted, measured) is None
     wanted = reconstruction(predicted, measured)
@@ -234,7 +234,7 @@ def test_people_without_a_contrast_in_common_are_only_reconstructed():
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_where_nothing_was_measured_there_is_nothing_to_learn(name):
-    predicted, measured = people(0, 3)
+    predicted, measured = participants(0, 3)
     loss = make_loss(LossSettings(name))(predicted, torch.full_like(measured, torch.nan))
     loss.backward()
     assert loss == 0
@@ -244,7 +244,7 @@ def test_where_nothing_was_measured_there_is_nothing_to_learn(name):
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("holes", [False, True])
 def test_a_network_that_diverged_is_not_hidden(name, holes):
-    predicted, measured = people(0, 3)
+    predicted, measured = participants(0, 3)
     if holes:
         measured[1, 0] = torch.nan
     with torch.no_grad():
@@ -275,7 +275,7 @@ class Written(TorchDispatchMode):
     ],
 )
 def test_complete_data_cost_no_more_than_a_plain_mean(loss_of, plain):
-    predicted, measured = people(0, 4, n_voxels=1000)
+    predicted, measured = participants(0, 4, n_voxels=1000)
     with Written() as wanted:
         plain(predicted, measured)
     with Written() as found:

@@ -21,8 +21,8 @@ from bids_deeptaskgen.training.pairs import (
     make_pairs,
     nan_counts,
 )
-from bids_deeptaskgen.training.sampling import split_people
-from bids_deeptaskgen.training.split_file import bonds_of, read_split, write_split
+from bids_deeptaskgen.training.sampling import split_participants
+from bids_deeptaskgen.training.split_file import group_labels_of, read_split, write_split
 from tests.bids.trees import touch
 from tests.bundles import ellipsoid
 
@@ -45,9 +45,9 @@ def paired(connectomes, statmaps, labels=("faces",), table=None):
 
 def test_who_has_only_one_of_both_is_named_and_the_others_are_paired(caplog):
     caplog.set_level(logging.WARNING, "bids_deeptaskgen")
-    people = [connectome(f"0{number}") for number in (2, 1, 3)]
+    participants = [connectome(f"0{number}") for number in (2, 1, 3)]
     maps = [statmap(f"0{number}", None, label) for number in (2, 3, 4) for label in LABELS]
-    pairing = make_pairs(people, [*maps, statmap("02", None, "other")], LABELS)
+    pairing = make_pairs(participants, [*maps, statmap("02", None, "other")], LABELS)
     assert [pair.name for pair in pairing.pairs] == ["sub-02", "sub-03"]
     assert {label: file.subject for label, file in pairing.pairs[0].statmaps.items()} == dict.fromkeys(
         LABELS, "02"
@@ -82,16 +82,16 @@ def test_runs_that_were_not_pooled_are_pairs_of_their_own():
 
 
 def test_a_contrast_that_nobody_has_is_refused_and_one_that_somebody_lacks_is_not():
-    people = [connectome("01"), connectome("02")]
+    participants = [connectome("01"), connectome("02")]
     maps = [statmap("01"), statmap("02"), statmap("02", None, "shapes")]
-    assert len(make_pairs(people, maps, LABELS).pairs) == 2
+    assert len(make_pairs(participants, maps, LABELS).pairs) == 2
     with pytest.raises(
         InputError, match=r"Nobody of the 2 with connectomes has a task map of motor, reward.\n"
     ):
-        make_pairs(people, maps, (*LABELS, "motor", "reward"))
+        make_pairs(participants, maps, (*LABELS, "motor", "reward"))
     # Somebody without a connectome does not help.
     with pytest.raises(InputError, match=r"Nobody of the 1 with connectomes has a task map of shapes"):
-        make_pairs(people[:1], maps, LABELS)
+        make_pairs(participants[:1], maps, LABELS)
 
 
 def test_nobody_with_both_is_refused_with_who_has_what():
@@ -110,23 +110,23 @@ def test_family_and_site_come_from_the_table_of_participants(tmp_path):
     files = [connectome("01"), connectome("02"), connectome("03")]
     pairs = make_pairs(files, [statmap(one.subject) for one in files], ("faces",), table).pairs
     assert [(pair.family, pair.site) for pair in pairs] == [("f1", "Leipzig"), ("f1", ""), ("", "")]
-    assert bonds_of(pairs) == {"01": {"family f1"}, "02": {"family f1"}, "03": set()}
-    assert bonds_of(pairs, keep_sites=True)["01"] == {"family f1", "site Leipzig"}
+    assert group_labels_of(pairs) == {"01": {"family f1"}, "02": {"family f1"}, "03": set()}
+    assert group_labels_of(pairs, keep_sites=True)["01"] == {"family f1", "site Leipzig"}
 
 
 def test_all_sessions_of_a_person_are_in_one_split():
     files = [connectome(f"{number:02d}", session) for number in range(10) for session in "ab"]
     pairs = make_pairs(files, [statmap(one.subject) for one in files], ("faces",)).pairs
     assert len(pairs) == 20
-    assert len(split_people(bonds_of(pairs))) == 10
+    assert len(split_participants(group_labels_of(pairs))) == 10
 
 
 def test_a_split_is_read_back_as_it_was_written(tmp_path):
-    bonds = {f"{number:02d}": {f"family {number // 2}"} for number in range(20)}
-    split = split_people(bonds)
+    group_labels = {f"{number:02d}": {f"family {number // 2}"} for number in range(20)}
+    split = split_participants(group_labels)
     write_split(tmp_path / "split.tsv", split)
     assert (tmp_path / "split.tsv").read_text().startswith("participant_id\tsplit\nsub-00\t")
-    assert read_split(tmp_path / "split.tsv", bonds) == split
+    assert read_split(tmp_path / "split.tsv", group_labels) == split
 
 
 @pytest.mark.parametrize(

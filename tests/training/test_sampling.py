@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.training.sampling import (
     SPLITS,
-    bonded,
+    connected_groups,
     epoch_order,
-    split_people,
+    split_participants,
     window_of,
 )
 
@@ -18,7 +18,7 @@ PEOPLE = [f"sub-{number:03d}" for number in range(300)]
 
 
 def test_windows_are_drawn_evenly_and_anew_for_each_epoch_seed_and_person():
-    drawn = np.array([[window_of(0, epoch, person, 8) for epoch in range(40)] for person in PEOPLE])
+    drawn = np.array([[window_of(0, epoch, participant, 8) for epoch in range(40)] for participant in PEOPLE])
     counts = np.bincount(drawn.ravel(), minlength=8)
     assert len(counts) == 8
     # 12,000 draws: 1,500 each, with a standard deviation of 36.
@@ -37,8 +37,8 @@ def test_a_draw_is_the_same_in_every_version_of_this_software():
 
 
 @given(st.permutations(PEOPLE[:6]), st.integers(0, 5), st.integers(0, 5))
-def test_an_epochs_order_is_one_of_people_whatever_the_list_they_come_in(people, seed, epoch):
-    named = [people[one] for one in epoch_order(seed, epoch, people)]
+def test_an_epochs_order_is_one_of_people_whatever_the_list_they_come_in(participants, seed, epoch):
+    named = [participants[one] for one in epoch_order(seed, epoch, participants)]
     assert named == [PEOPLE[one] for one in epoch_order(seed, epoch, PEOPLE[:6])]
 
 
@@ -49,32 +49,32 @@ def test_processes_share_an_epoch_without_overlap_and_orders_differ_between_epoc
     assert order != epoch_order(0, 1, PEOPLE) != epoch_order(1, 1, PEOPLE)
 
 
-bonds = st.dictionaries(
+group_labels = st.dictionaries(
     st.sampled_from(PEOPLE), st.sets(st.sampled_from("abcdefghij"), max_size=2), min_size=1
 )
 
 
-@given(bonds, st.integers(0, 100))
+@given(group_labels, st.integers(0, 100))
 def test_people_who_are_tied_are_never_divided_and_everybody_is_somewhere(ties, seed):
-    groups = bonded(ties)
+    groups = connected_groups(ties)
     assert sorted(sum(groups, [])) == sorted(ties)
     if len(groups) < 3:
         with pytest.raises(UserError, match="groups that may not be divided"):
-            split_people(ties, seed=seed)
+            split_participants(ties, seed=seed)
         return
-    split = split_people(ties, seed=seed)
+    split = split_participants(ties, seed=seed)
     assert set(split) == set(ties)
     assert set(split.values()) == set(SPLITS)
-    for person, own in ties.items():
+    for participant, own in ties.items():
         for other, others in ties.items():
             if own & others:
-                assert split[person] == split[other]
-    assert split_people(dict(reversed(ties.items())), seed=seed) == split
+                assert split[participant] == split[other]
+    assert split_participants(dict(reversed(ties.items())), seed=seed) == split
 
 
 def test_ties_reach_further_than_one_step():
     ties = {"a": {"family 1"}, "b": {"family 1", "site x"}, "c": {"site x"}, "d": set(), "e": {"site y"}}
-    assert bonded(ties) == [["a", "b", "c"], ["d"], ["e"]]
+    assert connected_groups(ties) == [["a", "b", "c"], ["d"], ["e"]]
 
 
 @pytest.mark.parametrize(
@@ -89,37 +89,41 @@ def test_ties_reach_further_than_one_step():
     ],
 )
 def test_shares_are_met_and_nobody_asked_for_gets_nobody(n, shares, wanted):
-    split = list(split_people(dict.fromkeys(PEOPLE[:n], ()), shares).values())
+    split = list(split_participants(dict.fromkeys(PEOPLE[:n], ()), shares).values())
     assert tuple(map(split.count, SPLITS)) == wanted
 
 
 def test_families_do_not_push_a_split_over_its_share():
-    ties = {person: {f"family {number // 3}"} for number, person in enumerate(PEOPLE[:100])}
-    split = list(split_people(ties).values())
+    ties = {participant: {f"family {number // 3}"} for number, participant in enumerate(PEOPLE[:100])}
+    split = list(split_participants(ties).values())
     assert 8 <= split.count("validation") <= 10
     assert 8 <= split.count("test") <= 10
 
 
 def test_sites_larger_than_a_share_are_kept_together_all_the_same():
-    ties = {person: {f"site {number % 4}"} for number, person in enumerate(PEOPLE[:100])}
-    split = list(split_people(ties).values())
+    ties = {participant: {f"site {number % 4}"} for number, participant in enumerate(PEOPLE[:100])}
+    split = list(split_participants(ties).values())
     assert tuple(map(split.count, SPLITS)) == (50, 25, 25)
 
 
 def test_small_groups_that_would_fit_into_one_split_are_left_for_the_others():
     for seed in range(20):
         ties = dict.fromkeys(PEOPLE[:50], {"site 1"}) | {"x": set(), "y": set()}
-        split = split_people(ties, seed=seed)
+        split = split_participants(ties, seed=seed)
         assert [split[one] for one in (PEOPLE[0], "x", "y")].count("train") == 1
         assert split[PEOPLE[0]] == "train"
 
 
 def test_another_seed_divides_others():
     ties = dict.fromkeys(PEOPLE, ())
-    assert split_people(ties, seed=0) == split_people(ties, seed=0) != split_people(ties, seed=1)
+    assert (
+        split_participants(ties, seed=0)
+        == split_participants(ties, seed=0)
+        != split_participants(ties, seed=1)
+    )
 
 
 @pytest.mark.parametrize("shares", [(0.8, 0.1, 0.2), (1.1, -0.1, 0.0), (0.0, 0.0, 0.0)])
 def test_shares_that_are_none_are_refused(shares):
     with pytest.raises(UserError, match="sum to 1"):
-        split_people(dict.fromkeys(PEOPLE, ()), shares)
+        split_participants(dict.fromkeys(PEOPLE, ()), shares)

@@ -5,7 +5,7 @@ import gc
 import pytest
 from nipype import Function, Node, Workflow
 
-from bids_deeptaskgen.bids.input.input_dataset import Located
+from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.machine import available_cpus
 from bids_deeptaskgen.pipeline.context import make_context
@@ -59,7 +59,7 @@ def test_threads_follow_neither_from_the_people_nor_from_the_processes(settings_
 
 
 def context_of(settings):
-    return make_context(settings, Located("fmriprep", settings.bids_dir, "fmriprep"))
+    return make_context(settings, InputDataset("fmriprep", settings.bids_dir, "fmriprep"))
 
 
 def test_the_network_gets_the_threads_that_its_node_reserves(settings_of, tmp_path):

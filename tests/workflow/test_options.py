@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bids_deeptaskgen.commands import participant
-from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from tests.conftest import small_dataset
 
@@ -98,7 +98,7 @@ def usual(maps_of):
 
 
 def test_no_option_of_the_science_is_forgotten_here():
-    names = {one.name for one in declared(ParticipantSettings) if one.option.science}
+    names = {one.name for one in option_specs(ParticipantSettings) if one.option.science}
     assert names == set(CHANGES) | DEMANDS | FILES | OF_SOME_MODELS
 
 

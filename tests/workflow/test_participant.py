@@ -17,9 +17,9 @@ from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import collect_sessions
 from bids_deeptaskgen.bids.output.paths import output_layout
 from bids_deeptaskgen.commands import participant
-from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
+from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace
-from bids_deeptaskgen.connectome.session import connect_person
+from bids_deeptaskgen.connectome.session import compute_session_connectomes
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.models.bundle import load_bundle
@@ -47,8 +47,10 @@ def test_the_graph_computes_what_plain_calls_compute_bit_for_bit(simulated, mode
     bundle = load_bundle(model)
     session = collect_sessions(simulated, "02", Query())[0]
     space = RoiSpace(bundle.brain_mask, bundle.projection())
-    person = connect_person(session, space, Cleaning(), Demands(min_minutes=1, min_dof=5))
-    mean, _ = predict_windows(load_network(bundle, "cpu"), person.connectomes)
+    computed = compute_session_connectomes(
+        session, space, Cleaning(), DataRequirements(min_minutes=1, min_dof=5)
+    )
+    mean, _ = predict_windows(load_network(bundle, "cpu"), computed.connectomes)
     for contrast, values in zip(bundle.card.contrasts, mean, strict=True):
         path = next(path for path in statmaps(settings) if f"contrast-{contrast.label}_" in path.name)
         image = nib.load(path)
@@ -187,7 +189,7 @@ def test_nobody_with_usable_input_is_exit_code_3_and_leaves_no_maps(dataset, set
 
 
 def test_what_nobody_foresaw_is_one_persons_crash_with_a_readable_file(simulated, settings_of, monkeypatch):
-    real = steps.connect_person
+    real = steps.compute_session_connectomes
 
     def fragile(session, *arguments):
         if session.subject == "02":
@@ -327,11 +329,11 @@ def test_a_session_at_fault_is_told_once_and_the_persons_other_one_is_done(
     simulated, settings_of, tmp_path, capsys, of, to, words
 ):
     root = with_sessions(simulated, tmp_path / "twice")
-    (spoilt,) = (root / "sub-01" / "ses-a" / "func").glob(f"*{of}")
+    (invalid_sidecars,) = (root / "sub-01" / "ses-a" / "func").glob(f"*{of}")
     if to is None:
-        spoilt.unlink()
+        invalid_sidecars.unlink()
     else:
-        spoilt.rename(spoilt.with_name(spoilt.name.replace("sub-01_", to)))
+        invalid_sidecars.rename(invalid_sidecars.with_name(invalid_sidecars.name.replace("sub-01_", to)))
     settings = settings_of(root)
     assert participant.run(settings) == 1
     closing = capsys.readouterr().out.partition("status")[2].splitlines()[1:3]

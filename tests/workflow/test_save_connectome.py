@@ -16,9 +16,9 @@ from bids_deeptaskgen.bids.output.connectome_files import (
 )
 from bids_deeptaskgen.bids.output.paths import output_layout, sidecar_path
 from bids_deeptaskgen.commands import participant, predict
-from bids_deeptaskgen.connectome.cleaning import Cleaning, Demands
+from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace
-from bids_deeptaskgen.connectome.session import connect_person
+from bids_deeptaskgen.connectome.session import compute_session_connectomes
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import MODEL_GRID, unmask
 from bids_deeptaskgen.models.bundle import load_bundle
@@ -36,14 +36,14 @@ def test_what_is_kept_is_what_the_network_saw_window_by_window(simulated, model,
     bundle = load_bundle(model)
     (file,) = find_connectomes(settings.output_dir)
     space = RoiSpace(bundle.brain_mask, bundle.projection())
-    person = connect_person(
+    computed = compute_session_connectomes(
         collect_sessions(simulated, "02", Query())[0],
         space,
         Cleaning(),
-        Demands(min_minutes=1, min_dof=5, n_windows=3),
+        DataRequirements(min_minutes=1, min_dof=5, n_windows=3),
     )
     windows = [read_window(file, number) for number in range(3)]
-    np.testing.assert_array_equal(windows, person.connectomes)
+    np.testing.assert_array_equal(windows, computed.connectomes)
     assert windows[0].std() > 0
     mean, _ = predict_windows(load_network(bundle, "cpu"), windows)
     path = next(settings.output_dir.glob("sub-02/func/*_contrast-contrast1_stat-z_*.nii.gz"))

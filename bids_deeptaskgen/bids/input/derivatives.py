@@ -17,7 +17,7 @@ logger = logging.getLogger("bids_deeptaskgen")
 # So many people are looked at to tell derivatives without a dataset_description.json from raw data.
 N_PEEKED = 5
 # BIDS allows + in labels since 1.10; sub-01_old or sub- are nobody.
-_PERSON = re.compile(r"sub-[0-9A-Za-z+]+")
+_PARTICIPANT = re.compile(r"sub-[0-9A-Za-z+]+")
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -144,16 +144,18 @@ def must_be_folder(folder: Path) -> None:
     raise InputError(message)
 
 
-def is_person(folder_name: str) -> bool:
+def is_participant_folder(folder_name: str) -> bool:
     """Tell whether a folder's name is that of a person: ``sub-01`` is, ``sub-01_old`` is not."""
-    return _PERSON.fullmatch(folder_name) is not None
+    return _PARTICIPANT.fullmatch(folder_name) is not None
 
 
 def subject_folders(folder: Path) -> list[str]:
     """List the names of people's folders, ``sub-`` and a label, sorted; empty where it cannot be read."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if is_person(entry.name) and entry.is_dir())
+            return sorted(
+                entry.name for entry in entries if is_participant_folder(entry.name) and entry.is_dir()
+            )
     except OSError:
         return []
 

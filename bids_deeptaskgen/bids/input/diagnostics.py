@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bids_deeptaskgen.bids.filenames import BidsName, maker_of
+from bids_deeptaskgen.bids.filenames import BidsName, generator_of
 from bids_deeptaskgen.bids.input.query import VOLUME, Query, is_series
 from bids_deeptaskgen.connectome.template_warp import WARPED_SPACE
 from bids_deeptaskgen.data import load_table
@@ -13,7 +13,7 @@ RERUN = "re-run fMRIPrep with --output-spaces"
 _NATIVE = (None, "T1w", "func", "boldref")
 
 
-def why_not(names: list[BidsName], query: Query) -> str:
+def explain_missing(names: list[BidsName], query: Query) -> str:
     """Say what is missing: the first of task, run, volumes, space, desc that the files do not offer.
 
     Parameters
@@ -62,7 +62,7 @@ def _why_no_volumes(names: list[BidsName], query: Query) -> str:
     return f"{wanted} (no series at all, only what fMRIPrep's --level minimal writes)"
 
 
-def advice(names: list[BidsName], query: Query) -> str:
+def suggest_fix(names: list[BidsName], query: Query) -> str:
     """Say what to do about a session in which nothing fits a query.
 
     Parameters
@@ -93,7 +93,7 @@ def _advice_on_series(names: list[BidsName], query: Query) -> str:
     table = load_table("queries.json")
     series = [name for name in names if is_series(name)]
     rerun = f"{RERUN} {table['output_spaces']}"
-    maker = maker_of(query.desc)
+    maker = generator_of(query.desc)
     if query.desc == table["desc"]:
         # What --level minimal leaves out is made by another run with the same working directory.
         level = "" if any(name.suffix == "bold" for name in names) else " --level full"

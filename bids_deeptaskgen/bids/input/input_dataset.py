@@ -12,7 +12,7 @@ CUSTOM_LINK = "custom"
 
 
 @dataclass(frozen=True)
-class Located:
+class InputDataset:
     """The datasets that a run reads.
 
     Attributes
@@ -48,7 +48,7 @@ class Located:
         """Root of a further dataset, None where there is none of that name."""
         return dict(self.others).get(name)
 
-    def with_custom(self, folder: Path | None) -> "Located":
+    def with_custom(self, folder: Path | None) -> "InputDataset":
         """Give the same with the folder of the user's own regressors among the datasets."""
         if folder is None or self.session is not None:
             return self

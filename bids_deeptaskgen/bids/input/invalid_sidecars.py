@@ -12,7 +12,7 @@ from bids_deeptaskgen.errors import InputError
 _FOLDERS = ("", "sub-{}", "sub-{}/func", "sub-{}/ses-*", "sub-{}/ses-*/func")
 
 
-class Spoilt(NamedTuple):
+class InvalidSidecar(NamedTuple):
     """A JSON file that holds nothing that can be used, and why."""
 
     path: Path
@@ -20,7 +20,7 @@ class Spoilt(NamedTuple):
     why: str
 
 
-def spoilt_sidecars(root: Path, subject: str) -> list[Spoilt]:
+def find_invalid_sidecars(root: Path, subject: str) -> list[InvalidSidecar]:
     """Find the sidecars of BOLD series that are no JSON objects.
 
     Parameters
@@ -41,16 +41,16 @@ def spoilt_sidecars(root: Path, subject: str) -> list[Spoilt]:
         for path in root.glob(f"{folder.format(subject)}/*bold.json".lstrip("/"))
         if parse_name(path.name).suffix == "bold"
     }
-    found = ((path, _why_spoilt(path)) for path in sorted(paths))
-    return [Spoilt(path, parse_name(path.name), why) for path, why in found if why]
+    found = ((path, _explain_invalid(path)) for path in sorted(paths))
+    return [InvalidSidecar(path, parse_name(path.name), why) for path, why in found if why]
 
 
-def refuse_spoilt(spoilt: Sequence[Spoilt], bold: Path) -> None:
+def check_sidecars(invalid_sidecars: Sequence[InvalidSidecar], bold: Path) -> None:
     """Refuse a series whose metadata may stand in a file that cannot be read.
 
     Parameters
     ----------
-    spoilt : sequence of Spoilt
+    invalid_sidecars : sequence of Spoilt
     bold : Path
         The series.
 
@@ -61,7 +61,7 @@ def refuse_spoilt(spoilt: Sequence[Spoilt], bold: Path) -> None:
         lies beside the series or above it.
     """
     entities = set(parse_name(bold.name).entities)
-    for one in spoilt:
+    for one in invalid_sidecars:
         if set(one.name.entities) <= entities and bold.is_relative_to(one.path.parent):
             message = (
                 f"{one.path}: cannot be read as JSON: {one.why}.\n"
@@ -70,7 +70,7 @@ def refuse_spoilt(spoilt: Sequence[Spoilt], bold: Path) -> None:
             raise InputError(message)
 
 
-def _why_spoilt(path: Path) -> str:
+def _explain_invalid(path: Path) -> str:
     """Say in a few words what is wrong with a JSON file; empty if it holds an object."""
     try:
         text = path.read_text("utf-8")

@@ -36,7 +36,7 @@ class File:
 
 
 @contextmanager
-def person_layout(root: Path, subject: str, leave_out: Iterable[Path] = ()) -> Iterator["BIDSLayout"]:
+def participant_layout(root: Path, subject: str, leave_out: Iterable[Path] = ()) -> Iterator["BIDSLayout"]:
     """Index one person's functional files, and nobody else's; emptied at the end of the block.
 
     Parameters
@@ -62,13 +62,13 @@ def person_layout(root: Path, subject: str, leave_out: Iterable[Path] = ()) -> I
     from bids.layout import BIDSLayoutIndexer
 
     table = load_table("queries.json")
-    person = re.escape(f"sub-{subject}")
+    participant = re.escape(f"sub-{subject}")
     opened = "|".join(re.escape(folder) for folder in table["folders"])
     ignore = [
         # At the top: this person's folder, and files with an extension, which may pass on metadata.
-        re.compile(rf"^/(?!{person}(/|$))(sub-|[^/.]+$|[^/]+/)"),
+        re.compile(rf"^/(?!{participant}(/|$))(sub-|[^/.]+$|[^/]+/)"),
         # Below it: figures and anatomy are many and of no use.
-        re.compile(rf"^/{person}(/ses-[^/]+)?/(?!{opened})[^/.]+(/|$)"),
+        re.compile(rf"^/{participant}(/ses-[^/]+)?/(?!{opened})[^/.]+(/|$)"),
         *(re.compile(f"^/{re.escape(path.relative_to(root).as_posix())}$") for path in leave_out),
     ]
     bold = table["files"]["bold"]

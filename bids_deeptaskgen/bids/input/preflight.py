@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import Entities, parse_name, sort_entities
 from bids_deeptaskgen.bids.input.derivatives import subject_folders
-from bids_deeptaskgen.bids.input.diagnostics import RERUN, advice, listed, why_not
-from bids_deeptaskgen.bids.input.query import Query, fits, misplaced, misplaced_words
+from bids_deeptaskgen.bids.input.diagnostics import RERUN, explain_missing, listed, suggest_fix
+from bids_deeptaskgen.bids.input.query import Query, describe_misplaced, fits, misplaced
 from bids_deeptaskgen.data import load_table
 
 # To look for near names is slow: that of so many people is shown, or thousands who are absent took hours.
@@ -138,8 +138,8 @@ def _look_into(folder: Path, subject: str, session: str | None, query: Query) ->
     ]
     if strange:
         # One file of somebody else means that nobody knows whose the others are.
-        return Preflight(subject, session, reason=f"{func}: {misplaced_words(strange, subject, session)}")
+        return Preflight(subject, session, reason=f"{func}: {describe_misplaced(strange, subject, session)}")
     query = query.in_space(names)
     usable = tuple(file for file, name in zip(files, names, strict=True) if fits(name, query))
-    reason = "" if usable else f"{why_not(names, query)} in {func}; {advice(names, query)}"
+    reason = "" if usable else f"{explain_missing(names, query)} in {func}; {suggest_fix(names, query)}"
     return Preflight(subject, session, usable, reason)

@@ -98,7 +98,7 @@ def misplaced(name: BidsName, subject: str, session: str | None, query: Query) -
     return name.get("task") == query.task and (name.get("sub"), name.get("ses")) != (subject, session)
 
 
-def misplaced_words(file_names: Iterable[str], subject: str, session: str | None) -> str:
+def describe_misplaced(file_names: Iterable[str], subject: str, session: str | None) -> str:
     """Say which files lie in a folder of somebody else, and what to do."""
     names = sorted(file_names)
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

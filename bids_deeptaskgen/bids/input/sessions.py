@@ -10,9 +10,9 @@ import numpy as np
 
 from bids_deeptaskgen.bids.filenames import BidsName, Entities, join_name
 from bids_deeptaskgen.bids.input.custom_confounds import find_custom
-from bids_deeptaskgen.bids.input.invalid_sidecars import Spoilt, refuse_spoilt, spoilt_sidecars
-from bids_deeptaskgen.bids.input.layout import File, list_files, person_layout, present
-from bids_deeptaskgen.bids.input.query import Query, fits, misplaced, misplaced_words
+from bids_deeptaskgen.bids.input.invalid_sidecars import InvalidSidecar, check_sidecars, find_invalid_sidecars
+from bids_deeptaskgen.bids.input.layout import File, list_files, participant_layout, present
+from bids_deeptaskgen.bids.input.query import Query, describe_misplaced, fits, misplaced
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError
@@ -84,8 +84,8 @@ def collect_sessions(
     root = root.absolute()
     pooled = load_table("queries.json")["pooled"] if combine_runs else ()
     series: dict[tuple[str, Entities], list[list[File]]] = {}
-    spoilt = spoilt_sidecars(root, subject)
-    with person_layout(root, subject, (one.path for one in spoilt)) as layout:
+    invalid_sidecars = find_invalid_sidecars(root, subject)
+    with participant_layout(root, subject, (one.path for one in invalid_sidecars)) as layout:
         files = {kind: list_files(layout, root, kind) for kind in load_table("queries.json")["files"]}
         files |= _files_of_others(files, subject, others or {})
         found: list[SessionInputs | SessionFault] = list(_misplaced(files.values(), subject, query))
@@ -100,7 +100,8 @@ def collect_sessions(
             try:
                 chosen = queries[session]
                 inputs = tuple(
-                    _run_inputs(candidates, files, layout, spoilt, root, chosen) for candidates in runs
+                    _run_inputs(candidates, files, layout, invalid_sidecars, root, chosen)
+                    for candidates in runs
                 )
                 found.append(SessionInputs(subject, session, inputs, entities))
             except InputError as error:
@@ -116,8 +117,8 @@ def _files_of_others(
     for name, kinds in (("fmriprep", ("mask", "confounds")), ("aroma", ("aroma",))):
         if name in others and any(not files[kind] for kind in kinds):
             root = others[name].absolute()
-            spoilt = spoilt_sidecars(root, subject)
-            with person_layout(root, subject, (one.path for one in spoilt)) as layout:
+            invalid_sidecars = find_invalid_sidecars(root, subject)
+            with participant_layout(root, subject, (one.path for one in invalid_sidecars)) as layout:
                 found |= {kind: files[kind] or list_files(layout, root, kind) for kind in kinds}
     return found
 
@@ -126,13 +127,13 @@ def _run_inputs(
     candidates: Sequence[File],
     files: Mapping[str, Sequence[File]],
     layout: "BIDSLayout",
-    spoilt: Sequence[Spoilt],
+    invalid_sidecars: Sequence[InvalidSidecar],
     root: Path,
     query: Query,
 ) -> RunInputs:
     """Gather the files of one run; see `collect_sessions` for what can be wrong with them."""
     bold = _best_grid(candidates)
-    refuse_spoilt(spoilt, bold.path)
+    check_sidecars(invalid_sidecars, bold.path)
     cleaned = query.desc in load_table("queries.json")["made_by"]
     bold_path, mask = present(bold.path), _mask_of(bold, files["mask"], needed=not cleaned)
     # XCP-D takes volumes out: then only its own table of motion has as many rows as are left.
@@ -159,7 +160,7 @@ def _misplaced(files: Iterable[Sequence[File]], subject: str, query: Query) -> I
         if query.wants_session(file.session) and misplaced(file.name, subject, file.session, query):
             strange.setdefault(file.session, []).append(file.path)
     for session, paths in strange.items():
-        words = misplaced_words([path.name for path in paths], subject, session)
+        words = describe_misplaced([path.name for path in paths], subject, session)
         yield SessionFault(subject, session, (), InputError(f"{paths[0].parent}: {words}."))
 
 

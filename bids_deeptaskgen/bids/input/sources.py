@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from bids_deeptaskgen.bids.filenames import maker_of
+from bids_deeptaskgen.bids.filenames import generator_of
 from bids_deeptaskgen.bids.input import sessions as inputs
 from bids_deeptaskgen.bids.input.archives import lookup as archives
 from bids_deeptaskgen.bids.input.derivatives import (
@@ -15,7 +15,7 @@ from bids_deeptaskgen.bids.input.derivatives import (
     must_be_folder,
     read_description,
 )
-from bids_deeptaskgen.bids.input.input_dataset import Located
+from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.input.preflight import Preflight, preflight
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.connectome.inputs import SessionInputs
@@ -33,23 +33,23 @@ class Source(NamedTuple):
 
     Attributes
     ----------
-    look_up : callable
+    preflight_dataset : callable
         Rows of the preflight, by folders and file names alone.
-    collect : callable
+    find_sessions : callable
         The sessions of one person.
     """
 
-    look_up: Callable[[Located, Query], list[Preflight]]
-    collect: Callable[[Located, str, Query, bool], list[Found]]
+    preflight_dataset: Callable[[InputDataset, Query], list[Preflight]]
+    find_sessions: Callable[[InputDataset, str, Query, bool], list[Found]]
 
 
-def _single_row(located: Located, _query: Query) -> list[Preflight]:
+def _single_row(located: InputDataset, _query: Query) -> list[Preflight]:
     session = _single(located)
     names = tuple(run.bold.name for run in session.runs)
     return [Preflight(session.subject, session.session, names, entities=(session.entities,))]
 
 
-def _single(located: Located) -> SessionInputs:
+def _single(located: InputDataset) -> SessionInputs:
     if located.session is None:
         message = "an input of single files names them."
         raise ValueError(message)
@@ -59,8 +59,8 @@ def _single(located: Located) -> SessionInputs:
 def _archive(name: str) -> Source:
     archive = archives.ARCHIVES[name]
     return Source(
-        lambda located, query: archives.look_up(archive, located.root, query),
-        lambda located, subject, query, combine: archives.collect(
+        lambda located, query: archives.preflight_dataset(archive, located.root, query),
+        lambda located, subject, query, combine: archives.find_sessions(
             archive, located.root, subject, query, combine_runs=combine
         ),
     )
@@ -78,17 +78,17 @@ SOURCES = {
 }
 
 
-def look_up(located: Located, query: Query) -> list[Preflight]:
+def preflight_dataset(located: InputDataset, query: Query) -> list[Preflight]:
     """Look up what everyone has, by folders and file names; see `preflight`."""
-    return SOURCES[located.kind].look_up(located, query)
+    return SOURCES[located.kind].preflight_dataset(located, query)
 
 
-def collect(located: Located, subject: str, query: Query, *, combine_runs: bool) -> list[Found]:
+def find_sessions(located: InputDataset, subject: str, query: Query, *, combine_runs: bool) -> list[Found]:
     """Find the files of one person; see `collect_sessions`."""
-    return SOURCES[located.kind].collect(located, subject, query, combine_runs)
+    return SOURCES[located.kind].find_sessions(located, subject, query, combine_runs)
 
 
-def is_cleaned(located: Located, desc: str) -> bool:
+def is_cleaned(located: InputDataset, desc: str) -> bool:
     """Whether the series have been denoised before, so that nothing more is to be regressed out."""
     if located.session is not None:
         # Who names a table of confounds wants it used.
@@ -102,7 +102,7 @@ def locate(
     *,
     desc: str = "preproc",
     input_type: str = "auto",
-) -> Located:
+) -> InputDataset:
     """Find the input that a command line means, and log what was taken.
 
     Parameters
@@ -133,7 +133,7 @@ def locate(
         return _locate_archive(kind, bids_dir.absolute(), derivatives)
     if not derivatives:
         archives.refuse_wrong_folder(bids_dir.absolute())
-    maker = maker_of(desc)
+    maker = generator_of(desc)
     named = _by_name(derivatives)
     root, description = locate_derivatives(named.pop(maker, bids_dir), maker)
     _refuse_unused({name: path for name, path in named.items() if name not in (FMRIPREP, "aroma")}, maker)
@@ -145,15 +145,15 @@ def locate(
         must_be_folder(path)
         logger.info("Input: what the derivatives lack is looked for in %s (%s)", path, name)
     others = tuple((name, path.absolute()) for name, path in named.items())
-    return Located(FMRIPREP, root, maker, others, description=description)
+    return InputDataset(FMRIPREP, root, maker, others, description=description)
 
 
-def _locate_archive(kind: str, root: Path, derivatives: tuple[tuple[str, Path], ...]) -> Located:
+def _locate_archive(kind: str, root: Path, derivatives: tuple[tuple[str, Path], ...]) -> InputDataset:
     _refuse_unused(dict(derivatives), f"input of type {kind}")
     must_be_folder(root)
     archives.refuse_wrong_folder(root, kind)
     logger.info("Input: %s in %s", archives.ARCHIVES[kind].title, root)
-    return Located(kind, root, kind, description=read_description(root))
+    return InputDataset(kind, root, kind, description=read_description(root))
 
 
 def _by_name(derivatives: tuple[tuple[str, Path], ...]) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from string import Template
 from typing import Any
 
 from bids_deeptaskgen.bids.input.derivatives import pipelines, read_description
-from bids_deeptaskgen.bids.input.input_dataset import Located
+from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.output.sidecars import model_entry
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import UserError
@@ -16,7 +16,7 @@ from bids_deeptaskgen.io.atomic import write_bytes, write_json, write_text
 from bids_deeptaskgen.io.tsv import write_tsv
 from bids_deeptaskgen.models.card import Card
 from bids_deeptaskgen.settings.methods import methods_text
-from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -29,7 +29,7 @@ def write_dataset_files(
     output_dir: Path,
     *,
     version: str,
-    located: Located,
+    located: InputDataset,
     card: Card,
     settings: Mapping[str, Any],
     settings_hash: str,
@@ -103,7 +103,7 @@ def dataset_settings_hash(output_dir: Path) -> str | None:
 
 
 def _description(
-    version: str, located: Located, card: Card, settings: Mapping[str, Any], settings_hash: str
+    version: str, located: InputDataset, card: Card, settings: Mapping[str, Any], settings_hash: str
 ) -> dict[str, Any]:
     return {
         "Name": "Task-contrast maps predicted from resting-state fMRI",
@@ -165,7 +165,7 @@ def methods_sentences(settings: Mapping[str, Any]) -> dict[str, str]:
     dict of str to str
         ``cleaning``: what was removed from the series; ``pooling`` of runs; ``windows`` of the network.
     """
-    options = declared(ParticipantSettings)
+    options = option_specs(ParticipantSettings)
     sentences = {one.name: one.option.methods for one in options if one.option.methods}
     return methods_text(sentences, settings)
 

@@ -47,11 +47,11 @@ def output_path(
     KeyError
         If there is no such kind, or a label that its pattern asks for is not given.
     """
-    person = [("sub", subject)] if subject else []
-    person += [("ses", session)] if session else []
-    folder = "/".join(f"{key}-{value}" for key, value in person)
+    participant = [("sub", subject)] if subject else []
+    participant += [("ses", session)] if session else []
+    folder = "/".join(f"{key}-{value}" for key, value in participant)
     pattern: str = load_table("outputs.json")["patterns"][kind.removesuffix(_SIDECAR)]
-    name = join_name([*person, *entities])
+    name = join_name([*participant, *entities])
     path = output_dir / pattern.format(folder=folder, name=name, **labels)
     return sidecar_path(path) if kind.endswith(_SIDECAR) else path
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import atomic_path, beside, replace_folder, sweep_stale
-from bids_deeptaskgen.io.download import Patience, download, is_there, what_differs
+from bids_deeptaskgen.io.atomic import atomic_path, remove_stale_files, replace_folder, temporary_sibling
+from bids_deeptaskgen.io.download import RetryPolicy, describe_mismatch, download, is_valid
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
 from bids_deeptaskgen.models.card import Card
@@ -51,7 +51,7 @@ def run(settings: ModelsFetchSettings) -> int:
             f"`deeptaskgen models info {model.name}` says what it is.\n"
         )
         return 0
-    bundle = fetch_model(model, settings.from_folder, Patience(), overwrite=settings.overwrite)
+    bundle = fetch_model(model, settings.from_folder, RetryPolicy(), overwrite=settings.overwrite)
     sys.stdout.write(
         f"{model.name} is in {folder} now.\nIts files are not part of this software. They have a licence "
         f"of their own, see below, which binds whoever passes them on.\n\n{describe(bundle)}"
@@ -79,7 +79,7 @@ def find_published(name: str) -> PublishedModel:
 
 
 def fetch_model(
-    model: PublishedModel, from_folder: Path | None, patience: Patience, *, overwrite: bool = False
+    model: PublishedModel, from_folder: Path | None, retry_policy: RetryPolicy, *, overwrite: bool = False
 ) -> Bundle:
     """Bring a model's files here and make its bundle, whole or not at all.
 
@@ -91,7 +91,7 @@ def fetch_model(
     model : PublishedModel
     from_folder : Path or None
         Folder with files brought by hand; None fetches them from the network.
-    patience : Patience
+    retry_policy : Patience
         How long to wait for the network.
     overwrite : bool
         Whether to replace what is in the model's place.
@@ -107,14 +107,14 @@ def fetch_model(
         If files cannot be had or do not fit each other, or something else is in the model's place.
     """
     folder = models_home() / model.name
-    sweep_stale(downloads_home())
-    sweep_stale(models_home(), below=False)
+    remove_stale_files(downloads_home())
+    remove_stale_files(models_home(), below=False)
     if from_folder:
         _take(model, from_folder)
     else:
-        _download(model, patience)
+        _download(model, retry_policy)
     output_mask, rois, checkpoint = (_kept(file) for file in model.files)
-    staged = beside(folder, "new") if overwrite else folder
+    staged = temporary_sibling(folder, "new") if overwrite else folder
     # Imported here because torch and nilearn take seconds.
     from bids_deeptaskgen.nn.new_bundle import bundle_from_checkpoint
 
@@ -173,15 +173,15 @@ def _kept(file: PublishedFile) -> Path:
     return downloads_home() / file.git_blob_sha1 / file.name
 
 
-def _download(model: PublishedModel, patience: Patience) -> None:
-    missing = [file for file in model.files if not is_there(_kept(file), file.git_blob_sha1)]
+def _download(model: PublishedModel, retry_policy: RetryPolicy) -> None:
+    missing = [file for file in model.files if not is_valid(_kept(file), file.git_blob_sha1)]
     wanted = "".join(_wanted(file, f"or put it at {_kept(file)}") for file in missing)
     advice = (
         f"Try again later, or bring what is missing by hand: put it into a folder and run\n"
         f"`deeptaskgen models fetch {model.name} --from FOLDER`:\n{wanted}".rstrip()
     )
     for file in missing:
-        download(file.url, _kept(file), file.git_blob_sha1, advice, patience)
+        download(file.url, _kept(file), file.git_blob_sha1, advice, retry_policy)
 
 
 def _take(model: PublishedModel, folder: Path) -> None:
@@ -190,9 +190,9 @@ def _take(model: PublishedModel, folder: Path) -> None:
     sources, missing = {}, []
     for file in model.files:
         found = by_name[file.name]
-        if is_there(_kept(file), file.git_blob_sha1):
+        if is_valid(_kept(file), file.git_blob_sha1):
             continue
-        faults = {path: what_differs(path, file.git_blob_sha1) for path in found}
+        faults = {path: describe_mismatch(path, file.git_blob_sha1) for path in found}
         if right := [path for path, fault in faults.items() if fault is None]:
             sources[file] = right[0]
         else:
@@ -207,7 +207,7 @@ def _take(model: PublishedModel, folder: Path) -> None:
     for file, source in sources.items():
         with atomic_path(_kept(file)) as temporary:
             shutil.copyfile(source, temporary)
-            if differs := what_differs(temporary, file.git_blob_sha1):
+            if differs := describe_mismatch(temporary, file.git_blob_sha1):
                 message = f"{source}: while it was copied it became another file: {differs}. Run this again."
                 raise UserError(message)
 

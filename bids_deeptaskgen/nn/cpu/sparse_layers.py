@@ -23,7 +23,7 @@ N_PER_PRODUCT = 1024
 
 
 @dataclass(frozen=True)
-class Tap:
+class KernelTap:
     """A part of a convolution: some rows that lie beside each other, times a matrix.
 
     Attributes
@@ -46,7 +46,7 @@ class Products:
     bias : tensor of shape (n_out,)
     """
 
-    def __init__(self, taps: Sequence[Tap], bias: Tensor) -> None:
+    def __init__(self, taps: Sequence[KernelTap], bias: Tensor) -> None:
         self.taps, self.bias = taps, bias
 
     def __call__(self, rows: Tensor, out: Tensor) -> None:
@@ -82,7 +82,7 @@ class Convolution:
         self.target = target
         self.near = dilated(padded(target))
         self.n_rows = int(self.near.sum())
-        self.inside_at = self.rows_of(self.inside)
+        self.inside_at = self.select_rows(self.inside)
         self.n_voxels = int(target.sum())
         row_of = self.near.flatten().cumsum(0, dtype=torch.int32) - 1
         n_out, n_in = layer.weight.shape[:2]
@@ -91,7 +91,7 @@ class Convolution:
         y, z = self.near.shape[1:]
         # The three neighbours along z have rows beside each other.
         steps = [(i * y + j) * z - 1 for i, j in product((-1, 0, 1), repeat=2)]
-        taps = [Tap(row_of[places + step], kernel) for step, kernel in zip(steps, kernels, strict=True)]
+        taps = [KernelTap(row_of[places + step], kernel) for step, kernel in zip(steps, kernels, strict=True)]
         self.products = Products(taps, cast(Tensor, layer.bias).detach())
 
     @property
@@ -99,7 +99,7 @@ class Convolution:
         """Voxels of the box that have a row, boolean (x, y, z)."""
         return self.near[1:-1, 1:-1, 1:-1]
 
-    def rows_of(self, mask: Tensor) -> Tensor:
+    def select_rows(self, mask: Tensor) -> Tensor:
         """Find the rows of voxels of the box: boolean (x, y, z) to integer (n,)."""
         return padded(mask)[self.near].nonzero()[:, 0]
 
@@ -250,7 +250,7 @@ class Upsampling:
                 for n in range(len(along)):
                     needed[(first + torch.tensor([0, 0, n])).unbind(1)] = True
                 kernel = torch.cat([kernels[i, j, k] for k in along])
-                taps.append(Tap(flat_places(first, around).int(), kernel))
+                taps.append(KernelTap(flat_places(first, around).int(), kernel))
             self.classes.append((members, Products(taps, cast(Tensor, layer.bias).detach())))
         self.needed = needed[1:-1, 1:-1, 1:-1]
         self.needed_at = padded(self.needed).flatten().nonzero()[:, 0]

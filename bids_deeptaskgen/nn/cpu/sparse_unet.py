@@ -58,7 +58,7 @@ class Voxelwise:
         self.first = Convolution(_convolution(network.in_block), wanted & dilated(shown))
         # What is shown and is near nothing that matters has no row.
         self.shown_near = self.first.inside[shown]
-        self.shown_at = self.first.rows_of(shown & self.first.inside)
+        self.shown_at = self.first.select_rows(shown & self.first.inside)
 
     def __call__(self, connectome: Tensor) -> Tensor:
         """Predict one person.

@@ -6,14 +6,14 @@ import pytest
 from benchmarks.accuracy.page import page
 from benchmarks.accuracy.scoring import SCORES, table
 
-N_PEOPLE, N_CONTRASTS, N_VOXELS = 6, 2, 400
+N_PARTICIPANTS, N_CONTRASTS, N_VOXELS = 6, 2, 400
 
 
 @pytest.fixture(scope="module")
 def results():
     rng = np.random.default_rng(0)
     average = rng.standard_normal((N_CONTRASTS, N_VOXELS))
-    measured = average + rng.standard_normal((N_PEOPLE, N_CONTRASTS, N_VOXELS))
+    measured = average + rng.standard_normal((N_PARTICIPANTS, N_CONTRASTS, N_VOXELS))
     predicted = {
         "perfect": measured,
         "group average": average,

@@ -13,26 +13,26 @@ def work(tmp_path_factory):
     return tmp_path_factory.mktemp("work")
 
 
-def test_many_people_have_the_files_of_a_few_under_their_own_names(people, tmp_path):
-    many = multiplied(people, tmp_path / "many", 6)
+def test_many_people_have_the_files_of_a_few_under_their_own_names(participants, tmp_path):
+    many = multiplied(participants, tmp_path / "many", 6)
     folders = sorted(many.glob("sub-*"))
     assert [folder.name for folder in folders] == [f"sub-{number:05d}" for number in range(1, 7)]
     for number, folder in enumerate(folders):
-        original = people / f"sub-{number % 4 + 1:02d}" / "func"
+        original = participants / f"sub-{number % 4 + 1:02d}" / "func"
         found = {path.name: path.read_bytes() for path in (folder / "func").iterdir()}
         assert found == {
             path.name.replace(original.parent.name, folder.name): path.read_bytes()
             for path in original.iterdir()
         }
-    again = multiplied(people, tmp_path / "many", 7)
+    again = multiplied(participants, tmp_path / "many", 7)
     assert len(list(again.glob("sub-*"))) == 7
 
 
-def test_people_who_are_said_to_be_done_are_not_done_again(people, model, tmp_path):
+def test_people_who_are_said_to_be_done_are_not_done_again(participants, model, tmp_path):
     out = tmp_path / "out"
-    finish_all(people, out, model)
+    finish_all(participants, out, model)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    ended = call(people, out, "participant", "--model", model, "--map-format", "4d", "--nprocs", "1")
+    ended = call(participants, out, "participant", "--model", model, "--map-format", "4d", "--nprocs", "1")
     assert ended.code == 0
     assert {row["status"] for row in outcomes(out).values()} == {"present"}
     assert len(outcomes(out)) == 4
@@ -50,7 +50,7 @@ def test_the_cost_of_a_person_is_what_more_people_cost_more(work):
 
 def test_a_chunk_is_timed_whole_and_step_by_step(work, model, monkeypatch):
     monkeypatch.setattr(cohort, "N_DISTINCT", 1)
-    found = measure_chunk(work, n_people=3, n_volumes=30, model=str(model), options=("--nprocs", "1"))
+    found = measure_chunk(work, n_participants=3, n_volumes=30, model=str(model), options=("--nprocs", "1"))
     seconds = {name: timing.wall_s for name, (timing,) in found.timings.items()}
     assert [*seconds] == ["whole run", "connectomes alone", "maps alone"]
     assert found.facts["people an hour"] == pytest.approx(3 * 3600 / seconds["whole run"])

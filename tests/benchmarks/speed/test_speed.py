@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from benchmarks.speed import datasets as benchmark_people
+from benchmarks.speed import datasets as benchmark_participants
 from benchmarks.speed import reading
 from benchmarks.speed.__main__ import main
 from benchmarks.speed.results import as_json, table
@@ -25,27 +25,27 @@ def work(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def one_person(work):
-    return benchmark_people.one_person(work, "int16", N_VOLUMES)
+def one_participant(work):
+    return benchmark_participants.one_participant(work, "int16", N_VOLUMES)
 
 
-def test_the_plain_way_and_ours_give_the_same_connectome(one_person):
-    plain = reading._whole_array(one_person, embedded_bundle())()
-    ours = reading._connecting(one_person, embedded_bundle(), reading.AS_IT_IS, reading.ANY_LENGTH)()
+def test_the_plain_way_and_ours_give_the_same_connectome(one_participant):
+    plain = reading._whole_array(one_participant, embedded_bundle())()
+    ours = reading._connecting(one_participant, embedded_bundle(), reading.AS_IT_IS, reading.ANY_LENGTH)()
     assert np.abs(plain).max() > 0.5
     np.testing.assert_allclose(ours, plain, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("reader", ["zlib_ng", "isal", "gzip"])
-def test_inflating_reads_all_bytes(one_person, reader):
-    bold = reading.bold_of(one_person)
+def test_inflating_reads_all_bytes(one_participant, reader):
+    bold = reading.bold_of(one_participant)
     with gzip.open(bold) as file:
         assert reading._inflating(bold, reader)() == len(file.read())
 
 
-def test_a_lengthened_run_holds_its_volumes_several_times(work, one_person):
-    long = reading.lengthened(work, one_person, 3)
-    before, after = (nib.load(reading.bold_of(root)).dataobj for root in (one_person, long))
+def test_a_lengthened_run_holds_its_volumes_several_times(work, one_participant):
+    long = reading.lengthened(work, one_participant, 3)
+    before, after = (nib.load(reading.bold_of(root)).dataobj for root in (one_participant, long))
     assert after.shape[3] == 3 * N_VOLUMES
     np.testing.assert_array_equal(after[..., -1], before[..., -1])
     np.testing.assert_array_equal(after[..., N_VOLUMES], before[..., 0])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bids_deeptaskgen.bids.input.layout import person_layout
+from bids_deeptaskgen.bids.input.layout import participant_layout
 from bids_deeptaskgen.bids.input.preflight import preflight
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import collect_sessions
@@ -283,7 +283,7 @@ def test_only_the_functional_files_of_one_person_are_indexed(tmp_path):
         touch(tmp_path / other)
     expected = {str(path) for path in (tmp_path / "sub-1").rglob("*/sub-1_*") if path.parent.name == "func"}
     expected |= {str(inherited), str(tmp_path / "dataset_description.json")}
-    with person_layout(tmp_path, "1") as layout:
+    with participant_layout(tmp_path, "1") as layout:
         assert set(layout.files) == expected
     assert [session.session for session in collect(tmp_path, "1")] == [None, "a"]
 

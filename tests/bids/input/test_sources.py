@@ -8,7 +8,7 @@ import pytest
 
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import SessionFault
-from bids_deeptaskgen.bids.input.sources import collect, is_cleaned, locate, look_up
+from bids_deeptaskgen.bids.input.sources import find_sessions, is_cleaned, locate, preflight_dataset
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import FULL_MODEL_GRID
 from tests.bids.trees import BOLD, describe, image, isotropic, run, touch
@@ -18,20 +18,22 @@ AROMA = {"DatasetType": "derivative", "GeneratedBy": [{"Name": "fMRIPost-AROMA"}
 DENOISED = BOLD.replace("preproc", "denoised")
 
 
-def hcp(root, person, *runs, kind="hp2000", also=()):
+def hcp(root, participant, *runs, kind="hp2000", also=()):
     for name in runs:
-        touch(root / person / "MNINonLinear" / "Results" / name / f"{name}_{kind}_clean.nii.gz")
+        touch(root / participant / "MNINonLinear" / "Results" / name / f"{name}_{kind}_clean.nii.gz")
     for name in also:
-        touch(root / person / "MNINonLinear" / "Results" / name)
+        touch(root / participant / "MNINonLinear" / "Results" / name)
 
 
-def ukb(root, person, *names):
+def ukb(root, participant, *names):
     for name in names or ("filtered_func_data_clean.nii.gz",):
-        touch(root / person / "fMRI" / "rfMRI.ica" / name)
+        touch(root / participant / "fMRI" / "rfMRI.ica" / name)
 
 
-def rows_of(located, query=None):
-    return {row.name: row.reason or list(row.bold_names) for row in look_up(located, query or Query())}
+def select_rows(located, query=None):
+    return {
+        row.name: row.reason or list(row.bold_names) for row in preflight_dataset(located, query or Query())
+    }
 
 
 def test_hcp_is_told_by_its_folders_and_its_people_by_their_numbers(tmp_path):
@@ -42,7 +44,7 @@ def test_hcp_is_told_by_its_folders_and_its_people_by_their_numbers(tmp_path):
     touch(tmp_path / "readme.txt")
     located = locate(tmp_path)
     assert (located.kind, located.link, is_cleaned(located, "preproc")) == ("hcp", "hcp", True)
-    rows = rows_of(located)
+    rows = select_rows(located)
     assert rows["sub-100307"] == [f"rfMRI_REST1_{way}_hp2000_clean.nii.gz" for way in ("LR", "RL")]
     assert (
         "no MNINonLinear/Results/rfMRI_REST*/*_hp2000_clean.nii.gz or *_hp0_clean.nii.gz in"
@@ -55,19 +57,19 @@ def test_all_runs_of_hcp_d_in_one_file_do_not_count_beside_single_ones(tmp_path)
     for visit, runs in (("V1", ["rfMRI_REST"]), ("V2", ["rfMRI_REST", "rfMRI_REST1_AP", "rfMRI_REST1_PA"])):
         hcp(tmp_path, f"HCD0001305_{visit}_MR", *runs, kind="hp0")
     located = locate(tmp_path)
-    rows = rows_of(located)
+    rows = select_rows(located)
     assert rows["sub-HCD0001305 ses-V1"] == ["rfMRI_REST_hp0_clean.nii.gz"]
     assert rows["sub-HCD0001305 ses-V2"] == [
         "rfMRI_REST1_AP_hp0_clean.nii.gz",
         "rfMRI_REST1_PA_hp0_clean.nii.gz",
     ]
-    pooled = collect(located, "HCD0001305", Query(), combine_runs=True)
+    pooled = find_sessions(located, "HCD0001305", Query(), combine_runs=True)
     assert [(one.session, len(one.runs)) for one in pooled] == [("V1", 1), ("V2", 2)]
-    apart = collect(located, "HCD0001305", Query(sessions=("V2",)), combine_runs=False)
+    apart = find_sessions(located, "HCD0001305", Query(sessions=("V2",)), combine_runs=False)
     assert [one.entities for one in apart] == [
         (("task", "rest"), ("dir", way), ("run", "1")) for way in ("AP", "PA")
     ]
-    assert [row.reason for row in look_up(located, Query(sessions=("V3",)))] == [
+    assert [row.reason for row in preflight_dataset(located, Query(sessions=("V3",)))] == [
         "no ses-V3 (visits found: ses-V1, ses-V2); mend --session-label"
     ]
 
@@ -75,20 +77,20 @@ def test_all_runs_of_hcp_d_in_one_file_do_not_count_beside_single_ones(tmp_path)
 def test_runs_and_directions_of_hcp_can_be_chosen(tmp_path):
     hcp(tmp_path, "100307", *(f"rfMRI_REST{n}_{way}" for n in "12" for way in ("LR", "RL")))
     located = locate(tmp_path)
-    assert len(rows_of(located, Query(runs=("01",)))["sub-100307"]) == 2
+    assert len(select_rows(located, Query(runs=("01",)))["sub-100307"]) == 2
     only = Query(runs=("2",), allowed=(("dir", ("RL",)),))
-    assert rows_of(located, only)["sub-100307"] == ["rfMRI_REST2_RL_hp2000_clean.nii.gz"]
-    (session,) = collect(located, "100307", only, combine_runs=True)
+    assert select_rows(located, only)["sub-100307"] == ["rfMRI_REST2_RL_hp2000_clean.nii.gz"]
+    (session,) = find_sessions(located, "100307", only, combine_runs=True)
     assert [run.name for run in session.runs] == ["dir-RL_run-2"]
-    assert "runs found: 1, 2); mend --run-id" in rows_of(located, Query(runs=("3",)))["sub-100307"]
+    assert "runs found: 1, 2); mend --run-id" in select_rows(located, Query(runs=("3",)))["sub-100307"]
 
 
 def test_a_run_of_hcp_under_two_filters_counts_once(tmp_path):
     hcp(tmp_path, "100307", "rfMRI_REST1_LR")
     hcp(tmp_path, "100307", "rfMRI_REST1_LR", "rfMRI_REST1_RL", kind="hp0")
     wanted = ["rfMRI_REST1_LR_hp2000_clean.nii.gz", "rfMRI_REST1_RL_hp0_clean.nii.gz"]
-    assert rows_of(locate(tmp_path))["sub-100307"] == wanted
-    (session,) = collect(locate(tmp_path), "100307", Query(), combine_runs=True)
+    assert select_rows(locate(tmp_path))["sub-100307"] == wanted
+    (session,) = find_sessions(locate(tmp_path), "100307", Query(), combine_runs=True)
     assert [run.bold.name for run in session.runs] == wanted
 
 
@@ -96,14 +98,14 @@ def test_halved_runs_of_hcp_d_are_pooled_and_those_of_7_t_are_kept_apart(tmp_pat
     hcp(tmp_path, "HCD0001305_V1_MR", "rfMRI_REST1a_PA", "rfMRI_REST1b_PA", "rfMRI_REST2a_AP", kind="hp0")
     hcp(tmp_path, "100307", "rfMRI_REST1_LR", "rfMRI_REST1_7T_PA", "rfMRI_REST2_7T_AP")
     located = locate(tmp_path)
-    (child,) = collect(located, "HCD0001305", Query(), combine_runs=True)
+    (child,) = find_sessions(located, "HCD0001305", Query(), combine_runs=True)
     assert [run.name for run in child.runs] == [
         "dir-PA_run-1_chunk-1",
         "dir-PA_run-1_chunk-2",
         "dir-AP_run-2_chunk-1",
     ]
-    assert len(rows_of(located, Query(runs=("1",)))["sub-HCD0001305 ses-V1"]) == 2
-    adult = collect(located, "100307", Query(), combine_runs=True)
+    assert len(select_rows(located, Query(runs=("1",)))["sub-HCD0001305 ses-V1"]) == 2
+    adult = find_sessions(located, "100307", Query(), combine_runs=True)
     assert {one.entities: len(one.runs) for one in adult} == {
         (("task", "rest"),): 1,
         (("task", "rest"), ("acq", "7T")): 2,
@@ -114,19 +116,19 @@ def test_halved_runs_of_hcp_d_are_pooled_and_those_of_7_t_are_kept_apart(tmp_pat
 def test_the_preflight_knows_the_results_of_an_archive_by_their_names(tmp_path, combine):
     hcp(tmp_path, "100307", *(f"rfMRI_REST{n}_{way}" for n in "12" for way in ("LR", "RL")))
     located = locate(tmp_path)
-    (row,) = look_up(located, Query())
-    found = collect(located, "100307", Query(), combine_runs=combine)
+    (row,) = preflight_dataset(located, Query())
+    found = find_sessions(located, "100307", Query(), combine_runs=combine)
     assert row.series(combine_runs=combine) == {one.entities for one in found}
     assert len(found) == (1 if combine else 4)
 
 
 def test_cifti_of_hcp_is_told_from_nothing(tmp_path):
-    for person, name in (
+    for participant, name in (
         ("100307", "rfMRI_REST1_LR_Atlas_hp2000_clean.dtseries.nii"),
         ("100408", "Physio.txt"),
     ):
-        touch(tmp_path / person / "MNINonLinear" / "Results" / "rfMRI_REST1_LR" / name)
-    rows = rows_of(locate(tmp_path))
+        touch(tmp_path / participant / "MNINonLinear" / "Results" / "rfMRI_REST1_LR" / name)
+    rows = select_rows(locate(tmp_path))
     assert "(only surface or CIFTI series found); fetch that part of the archive" in rows["sub-100307"]
     assert "CIFTI" not in rows["sub-100408"]
 
@@ -140,11 +142,11 @@ def test_ukb_is_told_by_its_folders_and_visits_are_sessions(tmp_path):
     touch(tmp_path / "1000040_20227_1_0" / "fMRI" / "rfMRI.ica" / "filtered_func_data_clean.nii.gz")
     located = locate(tmp_path)
     assert located.kind == "ukb"
-    rows = rows_of(located)
+    rows = select_rows(located)
     assert set(rows) == {"sub-1000015 ses-2", "sub-1000015 ses-3", "sub-1000023 ses-2", "sub-1000031 ses-2"}
     assert rows["sub-1000015 ses-2"] == ["filtered_func_data_clean.nii.gz"]
     assert "fetch that part of the archive for this person" in rows["sub-1000023 ses-2"]
-    assert list(rows_of(located, Query(sessions=("3",)))) == [
+    assert list(select_rows(located, Query(sessions=("3",)))) == [
         "sub-1000015 ses-3",
         *[f"sub-10000{n}" for n in (23, 31)],
     ]
@@ -161,7 +163,7 @@ def series_at(root, name, grid, code=1):
 
 
 def read(root):
-    (found,) = collect(locate(root), "1000015", Query(), combine_runs=True)
+    (found,) = find_sessions(locate(root), "1000015", Query(), combine_runs=True)
     return found
 
 
@@ -194,7 +196,7 @@ def test_what_fits_equally_well_in_an_archive_is_refused(tmp_path):
 
 def test_people_who_are_not_in_an_archive_have_a_row(tmp_path):
     ukb(tmp_path, "1000015_20227_2_0")
-    rows = rows_of(locate(tmp_path), Query(participants=("1000016",)))
+    rows = select_rows(locate(tmp_path), Query(participants=("1000016",)))
     assert "nearest: 1000015" in rows["sub-1000016"]
 
 
@@ -255,7 +257,7 @@ def test_xcpds_cifti_is_told_from_what_can_be_used(tmp_path):
     folder = describe(tmp_path / "xcp_d", **XCPD)
     touch(folder / "sub-01/func/sub-01_task-rest_space-fsLR_den-91k_desc-denoised_bold.dtseries.nii")
     touch(folder / "sub-02/func/sub-02_task-rest_space-MNI152NLin2009cAsym_res-2_desc-denoised_bold.nii.gz")
-    rows = rows_of(locate(folder, desc="denoised"), Query(desc="denoised"))
+    rows = select_rows(locate(folder, desc="denoised"), Query(desc="denoised"))
     assert "re-run XCP-D with --file-format nifti" in rows["sub-01"]
     assert "re-run fMRIPrep with --output-spaces MNI152NLin6Asym:res-2, then XCP-D again" in rows["sub-02"]
 
@@ -280,6 +282,6 @@ def test_a_thousand_people_of_an_archive_take_seconds(tmp_path, kind):
         else:
             ukb(tmp_path, f"{1000000 + number}_20227_2_0")
     start = time.perf_counter()
-    rows = look_up(locate(tmp_path), Query())
+    rows = preflight_dataset(locate(tmp_path), Query())
     assert time.perf_counter() - start < 60
     assert sum(len(row.bold_names) for row in rows) == (4000 if kind == "hcp" else 1000)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from bids_deeptaskgen.bids.input.derivatives import read_description
-from bids_deeptaskgen.bids.input.input_dataset import Located
+from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.output.dataset_files import (
     dataset_settings_hash,
     methods_sentences,
@@ -15,7 +15,7 @@ from bids_deeptaskgen.bids.output.dataset_files import (
 )
 from bids_deeptaskgen.settings.base import science_settings
 from bids_deeptaskgen.settings.methods import SECTIONS
-from bids_deeptaskgen.settings.option import declared
+from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from tests.bids.cards import card
 from tests.bids.trees import describe, run, touch
@@ -38,7 +38,7 @@ def write(out, derivatives, **changes):
         "versions": {"torch": "2.13.0", "numpy": "2.4.0"},
     }
     root = derivatives.absolute()
-    located = Located("fmriprep", root, "fmriprep", description=read_description(root))
+    located = InputDataset("fmriprep", root, "fmriprep", description=read_description(root))
     write_dataset_files(out, located=located, **(values | changes))
 
 
@@ -210,7 +210,7 @@ def test_without_nuisance_regressors_an_automatic_filter_is_none_and_nothing_is_
 
 
 def test_every_choice_of_every_option_with_sentences_has_its_own():
-    for one in declared(ParticipantSettings):
+    for one in option_specs(ParticipantSettings):
         sentences = one.option.methods
         if sentences and one.option.choices:
             # The input decides what auto means, before anything is written.

@@ -17,7 +17,7 @@ class Archive:
     Attributes
     ----------
     title : str
-    person : pattern
+    participant : pattern
         Of folders, with groups ``sub`` and perhaps ``ses``.
     example : str
         What such folders are called, for messages.
@@ -34,7 +34,7 @@ class Archive:
     """
 
     title: str
-    person: re.Pattern[str]
+    participant: re.Pattern[str]
     example: str
     marker: str
     wanted: str

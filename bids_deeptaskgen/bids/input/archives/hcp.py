@@ -52,7 +52,7 @@ def _hcp_inputs(bold: Path, entities: Entities) -> RunInputs:
 
 HCP = Archive(
     title="Human Connectome Project",
-    person=re.compile(r"(?P<sub>\d{6}|HC[A-Z]\d{7})(_(?P<ses>V\d+))?(_MR)?"),
+    participant=re.compile(r"(?P<sub>\d{6}|HC[A-Z]\d{7})(_(?P<ses>V\d+))?(_MR)?"),
     example="100307 or HCD0001305_V1_MR",
     marker="MNINonLinear",
     wanted="MNINonLinear/Results/rfMRI_REST*/*_hp2000_clean.nii.gz or *_hp0_clean.nii.gz",

@@ -25,7 +25,7 @@ N_PEEKED = 200
 ARCHIVES = {"hcp": HCP, "ukb": UKB}
 
 
-def guess(folder: Path) -> str | None:
+def detect_archive(folder: Path) -> str | None:
     """Tell which archive a folder is, by the first of its folders; None for none."""
     try:
         with os.scandir(folder) as entries:
@@ -33,7 +33,9 @@ def guess(folder: Path) -> str | None:
     except OSError:
         return None
     for name, archive in ARCHIVES.items():
-        if any(archive.person.fullmatch(one) and (folder / one / archive.marker).is_dir() for one in names):
+        if any(
+            archive.participant.fullmatch(one) and (folder / one / archive.marker).is_dir() for one in names
+        ):
             return name
     return None
 
@@ -52,13 +54,13 @@ def refuse_wrong_folder(folder: Path, kind: str | None = None) -> None:
     InputError
     """
     for archive in ARCHIVES.values():
-        if archive.person.fullmatch(folder.name) and (folder / archive.marker).is_dir():
+        if archive.participant.fullmatch(folder.name) and (folder / archive.marker).is_dir():
             message = (
                 f"{folder}: is the folder of one person of the {archive.title}.\nGive the folder above it, "
                 f"{folder.parent}; --participant-label chooses people."
             )
             raise InputError(message)
-    if kind is None or any(ARCHIVES[kind].person.fullmatch(name) for name in names_in(folder)):
+    if kind is None or any(ARCHIVES[kind].participant.fullmatch(name) for name in names_in(folder)):
         return
     names = names_in(folder)
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "") or "nothing"
@@ -69,19 +71,19 @@ def refuse_wrong_folder(folder: Path, kind: str | None = None) -> None:
     raise InputError(message)
 
 
-Person = tuple[str, str | None]
+Participant = tuple[str, str | None]
 
 
-def _people(archive: Archive, root: Path) -> dict[Person, list[Path]]:
+def _participants(archive: Archive, root: Path) -> dict[Participant, list[Path]]:
     """List folders by person and visit."""
-    found: dict[Person, list[Path]] = {}
+    found: dict[Participant, list[Path]] = {}
     for name in names_in(root):
-        if parts := archive.person.fullmatch(name):
+        if parts := archive.participant.fullmatch(name):
             found.setdefault((parts["sub"], parts.groupdict().get("ses")), []).append(root / name)
     return found
 
 
-def look_up(archive: Archive, root: Path, query: Query) -> list[Preflight]:
+def preflight_dataset(archive: Archive, root: Path, query: Query) -> list[Preflight]:
     """Look up what everyone has, by folders and file names.
 
     Parameters
@@ -96,20 +98,22 @@ def look_up(archive: Archive, root: Path, query: Query) -> list[Preflight]:
     -------
     list of Preflight
     """
-    people = _people(archive, root)
-    labels = {subject for subject, _ in people}
+    participants = _participants(archive, root)
+    labels = {subject for subject, _ in participants}
     rows = [
         Preflight(subject, None, reason=absent(root, subject, labels))
         for subject in sorted(set(query.participants) - labels)
     ]
-    for (subject, session), folders in people.items():
+    for (subject, session), folders in participants.items():
         if query.participants and subject not in query.participants:
             continue
         if query.wants_session(session):
             rows.append(_row(archive, (subject, session), folders, query))
     with_rows = {row.subject for row in rows}
     for subject in sorted((set(query.participants) or labels) & labels - with_rows):
-        visits = ", ".join(sorted(f"ses-{ses}" for sub, ses in people if sub == subject and ses)) or "none"
+        visits = (
+            ", ".join(sorted(f"ses-{ses}" for sub, ses in participants if sub == subject and ses)) or "none"
+        )
         asked = ", ".join(f"ses-{session}" for session in query.sessions)
         rows.append(
             Preflight(subject, None, reason=f"no {asked} (visits found: {visits}); mend --session-label")
@@ -117,28 +121,28 @@ def look_up(archive: Archive, root: Path, query: Query) -> list[Preflight]:
     return sorted(rows, key=lambda row: (row.subject, row.session or ""))
 
 
-def _row(archive: Archive, person: Person, folders: Sequence[Path], query: Query) -> Preflight:
+def _row(archive: Archive, participant: Participant, folders: Sequence[Path], query: Query) -> Preflight:
     runs = [run for folder in folders for run in archive.find(folder)]
     wanted = [run for run in runs if _wants(query, run[1])]
     if wanted:
         names = tuple(path.name for path, _ in wanted)
-        return Preflight(*person, names, entities=tuple((*REST, *entities) for _, entities in wanted))
+        return Preflight(*participant, names, entities=tuple((*REST, *entities) for _, entities in wanted))
     shown = " and ".join(str(folder) for folder in folders)
     if runs:
         found = ", ".join(sorted({dict(entities).get("run") or "none" for _, entities in runs}))
         words = f"no run that is asked for in {shown} (runs found: {found})"
-        return Preflight(*person, reason=f"{words}; mend --run-id or --bids-filter-file")
+        return Preflight(*participant, reason=f"{words}; mend --run-id or --bids-filter-file")
     instead = next(filter(None, map(archive.instead, folders)), "")
     found = f" ({instead})" if instead else ""
     words = f"no {archive.wanted} in {shown}{found}; fetch that part of the archive for this person"
-    return Preflight(*person, reason=words)
+    return Preflight(*participant, reason=words)
 
 
 def _wants(query: Query, entities: Entities) -> bool:
     return query.wants_run(dict(entities).get("run")) and query.allows((*REST, *entities))
 
 
-def collect(
+def find_sessions(
     archive: Archive, root: Path, subject: str, query: Query, *, combine_runs: bool = True
 ) -> list[SessionInputs | SessionFault]:
     """Find the runs of one person.
@@ -161,7 +165,7 @@ def collect(
         brought there.
     """
     found: list[SessionInputs | SessionFault] = []
-    for (label, session), folders in _people(archive, root).items():
+    for (label, session), folders in _participants(archive, root).items():
         if label != subject or not query.wants_session(session):
             continue
         filled = {folder: runs for folder in folders if (runs := archive.find(folder))}

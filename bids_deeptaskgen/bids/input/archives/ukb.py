@@ -58,7 +58,7 @@ def in_standard_space(image: Path) -> bool:
 
 UKB = Archive(
     title="UK Biobank",
-    person=re.compile(r"(?P<sub>\d+)_[0-9A-Za-z]+_(?P<ses>[23])_0"),
+    participant=re.compile(r"(?P<sub>\d+)_[0-9A-Za-z]+_(?P<ses>[23])_0"),
     example="1000015_20227_2_0",
     marker="fMRI",
     wanted="fMRI/rfMRI.ica/filtered_func_data_clean*.nii.gz",

@@ -54,14 +54,14 @@ def new_module(architecture=NETWORK, seed=0, **changes):
     return MaskedUNet(new_network(architecture, seed), BRAIN, OUTPUT, **changes)
 
 
-def fitted(settings=SETTINGS, people=PEOPLE, validation=VALIDATION, module=None, **more):
+def fitted(settings=SETTINGS, participants=PEOPLE, validation=VALIDATION, module=None, **more):
     """Fit in one process."""
-    return fit(make_fabric("cpu"), module or new_module(), people, validation, settings, **more)
+    return fit(make_fabric("cpu"), module or new_module(), participants, validation, settings, **more)
 
 
-def in_float64(people):
+def in_float64(participants):
     """The same people in float64, for a network in float64: rounding is then far below all else."""
-    return [replace(person, dtype=np.float64) for person in people]
+    return [replace(participant, dtype=np.float64) for participant in participants]
 
 
 def without_seconds(log):
