@@ -42,7 +42,7 @@ FILLED = {
 }
 # Fields that no option is for.
 FREE = {
-    "Demands": {"window_minutes"},
+    "DataRequirements": {"window_minutes"},
     "Query": {"space", "runs", "custom", "allowed", "fallback"},
     "LossSettings": {"within", "within_min", "between", "between_max", "anneal_epochs"},
     "FitSettings": {"strategy"},

@@ -51,12 +51,12 @@ def test_after_cutting_down_nobody_who_remains_lacks_anything(seed):
     maps[rng.random(maps.shape) < 0.01] = np.inf
     expected = maps.copy()
     common, left_out = voxels.common_voxels(maps)
-    cut = voxels.cut_down(maps, common)
+    cut = voxels.restrict_in_place(maps, common)
     np.testing.assert_array_equal(cut, expected[:, common])
     assert np.isfinite(np.delete(cut, left_out, axis=0)).all()
 
 
 def test_maps_are_cut_down_where_they_lie():
     maps = np.arange(12, dtype=np.float32).reshape(3, 4)
-    assert np.shares_memory(voxels.cut_down(maps, np.array([True, False, True, True])), maps)
-    assert voxels.cut_down(maps, np.ones(4, bool)).shape == (3, 4)
+    assert np.shares_memory(voxels.restrict_in_place(maps, np.array([True, False, True, True])), maps)
+    assert voxels.restrict_in_place(maps, np.ones(4, bool)).shape == (3, 4)

@@ -96,7 +96,7 @@ def test_correlations_are_those_of_numpy(rng):
 def test_of_too_many_people_means_are_exact_and_ranks_are_those_among_a_sample(monkeypatch):
     measured, predicted = participants(1, n_participants=90, n_voxels=40, signal=0.3)
     whole = match(measured, predicted, np.random.default_rng(0))
-    monkeypatch.setattr(identification, "MAX_EVERYBODY", 20)
+    monkeypatch.setattr(identification, "MAX_FULL_MATRIX", 20)
     monkeypatch.setattr(identification, "N_SAMPLED_OTHERS", 30)
     sampled = match(measured, predicted, np.random.default_rng(0))
     assert sampled.matrix is None
