@@ -1,0 +1,69 @@
+"""The code of docs/python.md runs as it stands, on a simulated dataset."""
+
+import re
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+import bids_deeptaskgen
+from tests.conftest import small_dataset
+
+PAGE = Path(__file__).parents[1] / "docs" / "python.md"
+
+
+def test_the_code_of_the_page_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    dataset = small_dataset(tmp_path / "derivatives" / "fmriprep", n_participants=1, n_volumes=200)
+    (bold,) = dataset.glob("sub-01/func/*_desc-preproc_bold.nii.gz")
+    (confounds,) = dataset.glob("sub-01/func/*_desc-confounds_timeseries.tsv")
+    Path("bold.nii.gz").symlink_to(bold)
+    Path("confounds.tsv").symlink_to(confounds)
+    names = {}
+    for code in re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL):
+        exec(compile(code, PAGE.name, "exec"), names)  # noqa: S102
+    assert names["maps"].shape == (47, 76, 93, 78)
+    assert np.isfinite(names["working_memory"]).all()
+    assert names["working_memory"].any()
+    assert nib.load("maps.nii.gz").shape == (91, 109, 91, 47)
+    assert list(Path("derivatives/deeptaskgen/group").glob("*_statmap.nii.gz"))
+
+
+def test_the_page_names_every_public_name():
+    table = PAGE.read_text("utf-8").partition("## All public names")[2]
+    assert set(re.findall(r"`(\w+)`", table)) == set(bids_deeptaskgen.__all__)
+
+
+def test_the_notebook_path_is_the_command_line_path(tmp_path, participants):
+    from bids_deeptaskgen import (
+        DataRequirements,
+        load_bundle,
+        load_network,
+        predict,
+        run_participant,
+        voxel_to_roi,
+    )
+
+    options = {"model": "embedded", "contrasts": ("wm2bk",), "min_minutes": 0.1, "min_dof": 2, "n_windows": 1}
+    code = run_participant(
+        participants,
+        tmp_path / "out",
+        participant_label=("01",),
+        calibrated=False,
+        nuisance_regressors="none",
+        fd_threshold=0,
+        dummy_scans=0,
+        nprocs=1,
+        **options,
+    )
+    assert code == 0
+    (written,) = (tmp_path / "out").glob("sub-01/func/*_stat-z_*statmap.nii.gz")
+    bundle = load_bundle("embedded")
+    (bold,) = participants.glob("sub-01/func/*_desc-preproc_bold.nii.gz")
+    (mask,) = participants.glob("sub-01/func/*_desc-brain_mask.nii.gz")
+    few = DataRequirements(min_minutes=0.1, min_dof=2, n_windows=1)
+    maps = predict(load_network(bundle, "cpu"), voxel_to_roi(bold, bundle, mask=mask, requirements=few))
+    labels = [contrast.label for contrast in bundle.card.contrasts]
+    placed = np.zeros((91, 109, 91), np.float32)
+    placed[7:83, 9:102, :78] = maps[labels.index("wm2bk")]
+    np.testing.assert_allclose(nib.load(written).get_fdata(), placed[::-1], atol=1e-5)
