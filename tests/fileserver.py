@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from bids_deeptaskgen.io.download import RetryPolicy
 
 # For servers on this machine that do not answer: they never will.
-QUICK = RetryPolicy(connect_s=5, read_s=0.3, waits_s=(0.01, 0.01))
+QUICK = RetryPolicy(connect_s=5, read_s=0.3, n_retries=2)
 PAGE = b"<!DOCTYPE html>\n<html><body>Please log in.</body></html>\n"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 43000000\n"
 ELSEWHERE = "/elsewhere"

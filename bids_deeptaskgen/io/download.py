@@ -1,24 +1,24 @@
-"""One file from the network, whole and with the right content or not at all."""
+"""Download a file with pooch and check its content by its git hash."""
 
 import hashlib
 import logging
+import shutil
 import time
-from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import atomic_path
+from bids_deeptaskgen.io.atomic import temporary_sibling
 
 if TYPE_CHECKING:
     from requests import Response
 
-# GitHub takes no larger file into a repository; more than this can only be something else.
+# GitHub accepts no larger file into a repository: more can only be something else.
 MAX_BYTES = 100 * 2**20
 _CHUNK_BYTES = 2**18
-_TELL_EVERY_S = 10.0
+_LOG_EVERY_S = 10.0
 _OK, _BUSY, _SERVER_ERROR = 200, 429, 500
 
 log = logging.getLogger(__name__)
@@ -26,29 +26,26 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long to wait for a server, and how often to ask again.
+    """Time limits of a download, and the number of further attempts.
 
     Attributes
     ----------
     connect_s : float
-        Seconds until a connection must be there.
+        Seconds within which the server must accept the connection.
     read_s : float
-        Seconds between two pieces of an answer.
-    waits_s : tuple of float
-        Seconds before each further try, where one might mend it.
+        Seconds between two parts of a response.
+    n_retries : int
+        Attempts after the first one, if the connection or the server failed. pooch waits 1 s before the first
+        of them, 2 s before the second, and so on.
     """
 
     connect_s: float = 20.0
     read_s: float = 60.0
-    waits_s: tuple[float, ...] = (2.0, 8.0)
-
-
-class _TransientError(Exception):
-    """What another try may mend: no connection, an answer that breaks off, a server at its limits."""
+    n_retries: int = 3
 
 
 def git_blob_sha1(path: Path) -> str:
-    """Compute the hash by which git knows a file's content.
+    """Compute git's hash of the content of a file.
 
     Parameters
     ----------
@@ -67,29 +64,40 @@ def git_blob_sha1(path: Path) -> str:
 
 
 def is_valid(path: Path, sha1: str) -> bool:
-    """Tell whether a file is there and has the content that is wanted."""
-    return path.is_file() and git_blob_sha1(path) == sha1
-
-
-def describe_mismatch(path: Path, sha1: str) -> str | None:
-    """Say what a file is, if it is not the one that is wanted.
+    """Return whether a file exists and has the expected content.
 
     Parameters
     ----------
     path : Path
-        A file, or a link that leads nowhere.
     sha1 : str
-        Git's hash of the content that is wanted.
+        Git's hash of the expected content.
+
+    Returns
+    -------
+    bool
+    """
+    return path.is_file() and git_blob_sha1(path) == sha1
+
+
+def describe_mismatch(path: Path, sha1: str) -> str | None:
+    """Describe a file that does not have the expected content.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or a broken link.
+    sha1 : str
+        Git's hash of the expected content.
 
     Returns
     -------
     str or None
-        Words to go behind a name or an address; None if the content is right.
+        Part of a sentence that follows a name or a URL; None if the content is as expected.
     """
     if not path.exists():
         return "this is a link to a file that is not here (for DataLad: datalad get)"
-    found = git_blob_sha1(path)
-    if found == sha1:
+    actual_sha1 = git_blob_sha1(path)
+    if actual_sha1 == sha1:
         return None
     with path.open("rb") as file:
         start = file.read(512).lstrip().lower()
@@ -101,139 +109,195 @@ def describe_mismatch(path: Path, sha1: str) -> str | None:
         kind = "this is empty"
     else:
         kind = "this is not the published file, or it was altered or cut off on its way"
-    return f"{kind} ({path.stat().st_size:,} bytes; git blob sha1 {found}, expected {sha1})"
+    return f"{kind} ({path.stat().st_size:,} bytes; git blob sha1 {actual_sha1}, expected {sha1})"
 
 
 def download(url: str, path: Path, sha1: str, advice: str, retry_policy: RetryPolicy) -> None:
-    """Fetch a file, unless it is there already.
+    """Download a file, unless it exists with the expected content.
 
-    Proxies are those of the environment (``HTTPS_PROXY``, ``NO_PROXY``); redirects are followed, since the
-    content decides and not who serves it.
+    Proxies are those of the environment (``HTTPS_PROXY``, ``NO_PROXY``). Redirects are followed: the hash
+    decides whether the content is right, not the server.
 
     Parameters
     ----------
     url : str
-        Where it is served.
     path : Path
-        Where it shall be. What is there with another content is replaced.
+        File to write. An existing file with other content is replaced.
     sha1 : str
-        Git's hash of the content that is wanted.
+        Git's hash of the expected content.
     advice : str
-        What to do where it cannot be had; ends the message of the error.
-    retry_policy : Patience
+        What to do if the file cannot be downloaded; ends the message of the error.
+    retry_policy : RetryPolicy
 
     Raises
     ------
     UserError
-        If the server does not give the file, or gives something else; nothing is left behind then.
+        If the server does not send the file, or sends something else. No file is left behind.
     OSError
         If the file cannot be written.
     """
     if is_valid(path, sha1):
         return
-    for wait_s in (*retry_policy.waits_s, None):
-        try:
-            _once(url, path, sha1, advice, retry_policy)
-        except _TransientError as trouble:
-            if wait_s is None:
-                n_tries = len(retry_policy.waits_s) + 1
-                raise _refusal(url, f"{trouble} ({n_tries} tries)", advice) from trouble
-            log.warning("%s: %s; another try in %g s.", _shown(url), trouble, wait_s)
-            time.sleep(wait_s)
-        else:
-            return
-
-
-def _once(url: str, path: Path, sha1: str, advice: str, retry_policy: RetryPolicy) -> None:
-    """Try to fetch a file; `_TransientError` where another try may mend what was wrong."""
+    import pooch
     from requests import RequestException
 
-    log.info("%s: fetching it from %s", path.name, _shown(url))
-    with _answer(url, advice, retry_policy) as response, atomic_path(path) as temporary:
-        try:
-            _write(response, temporary, path.name)
-        except RequestException as error:
-            # The connection broke, or nothing came for too long.
-            what = f"the answer broke off: {_reason(error, retry_policy)}"
-            raise _TransientError(what) from error
-        if temporary.stat().st_size > MAX_BYTES:
-            what = f"this is larger than {MAX_BYTES:,} bytes, which no published file is"
-            raise _refusal(url, what, advice)
-        if differs := describe_mismatch(temporary, sha1):
-            raise _refusal(url, differs, advice)
+    # Its messages would show a password in a URL; the downloader logs in its place.
+    pooch.get_logger().disabled = True
 
+    def check_content(file: str, _action: str, _pooch: object) -> Path:
+        if difference := describe_mismatch(Path(file), sha1):
+            raise _refusal(url, difference, advice)
+        return Path(file).replace(path)
 
-def _write(response: "Response", path: Path, name: str) -> None:
-    """Write the content as it comes, and a little more than `MAX_BYTES` at most."""
-    told_s, n_bytes = time.monotonic(), 0
-    with path.open("wb") as file:
-        for piece in response.iter_content(_CHUNK_BYTES):
-            n_bytes += file.write(piece)
-            if n_bytes > MAX_BYTES:
-                return
-            if time.monotonic() - told_s > _TELL_EVERY_S:
-                told_s = time.monotonic()
-                log.info("%s: %.1f MB are here", name, n_bytes / 1e6)
-
-
-def _answer(url: str, advice: str, retry_policy: RetryPolicy) -> "AbstractContextManager[Response]":
-    """Ask for a file; the answer's content is still to be read."""
-    import requests
-
+    # A folder whose name `remove_stale_files` knows, should this process be killed.
+    folder = temporary_sibling(path, "download")
+    folder.mkdir(parents=True)
+    registry = pooch.create(
+        folder,
+        base_url="",
+        registry={path.name: None},
+        urls={path.name: url},
+        retry_if_failed=retry_policy.n_retries,
+    )
+    downloader = _Downloader(path, advice, retry_policy)
     try:
-        response = requests.get(
-            url,
-            stream=True,
-            timeout=(retry_policy.connect_s, retry_policy.read_s),
-            headers={"Accept-Encoding": "identity"},
-        )
-    except requests.exceptions.SSLError as error:
-        what = (
-            f"no secure connection: {_reason(error, retry_policy)}. Where a proxy opens connections, its "
-            "certificate is named by REQUESTS_CA_BUNDLE"
-        )
+        registry.fetch(path.name, processor=check_content, downloader=downloader)
+    except RequestException as error:
+        what = f"{_reason(error, retry_policy)} ({downloader.n_attempts} tries)"
         raise _refusal(url, what, advice) from error
-    except (requests.ConnectionError, requests.Timeout) as error:
-        what = f"no connection: {_reason(error, retry_policy)}"
-        raise _TransientError(what) from error
-    except OSError as error:  # all that requests raises, and a bundle of certificates that is not there
-        raise _refusal(url, f"it cannot be asked for: {_reason(error, retry_policy)}", advice) from error
-    code = response.status_code
-    if code == _OK:
-        # Some servers call a .gz file compressed content, and it would be unpacked on arrival.
-        response.raw.headers.pop("Content-Encoding", None)
-        return closing(response)
-    response.close()
-    if code >= _SERVER_ERROR or code == _BUSY:
-        what = f"the server answered {code} {response.reason}"
-        raise _TransientError(what)
-    raise _refusal(url, _what_code_says(code, response.reason), advice)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _what_code_says(code: int, reason: str) -> str:
-    words = {
-        401: "the server wants a login",
+class _Downloader:
+    """Downloader for pooch: raises `UserError` for errors that another attempt would not resolve."""
+
+    def __init__(self, path: Path, advice: str, retry_policy: RetryPolicy) -> None:
+        self.path = path
+        self.advice = advice
+        self.retry_policy = retry_policy
+        self.n_attempts = 0
+
+    def __call__(self, url: str, output_file: str, pooch: object, *, check_only: bool = False) -> None:  # noqa: ARG002
+        """Download a file.
+
+        Parameters
+        ----------
+        url : str
+        output_file : str
+            Temporary file, which pooch moves into place.
+        pooch : Pooch
+            Not used.
+        check_only : bool
+            Not used.
+        """
+        import requests
+        from pooch import HTTPDownloader
+
+        self.n_attempts += 1
+        log.info("%s: download from %s", self.path.name, _without_password(url))
+        http = HTTPDownloader(
+            progressbar=_Progress(self.path.name, url, self.advice),
+            chunk_size=_CHUNK_BYTES,
+            timeout=(self.retry_policy.connect_s, self.retry_policy.read_s),
+            headers={"Accept-Encoding": "identity"},
+            hooks={"response": self._check_status},
+        )
+        try:
+            http(url, output_file, None)
+        except requests.exceptions.SSLError as error:
+            what = (
+                f"no secure connection: {_reason(error, self.retry_policy)}. If a proxy opens secure "
+                "connections, name its certificate in REQUESTS_CA_BUNDLE"
+            )
+            raise _refusal(url, what, self.advice) from error
+        except (requests.ConnectionError, requests.Timeout, requests.HTTPError) as error:
+            self._warn(url, error)
+            raise
+        except requests.exceptions.ChunkedEncodingError as error:
+            self._warn(url, error)
+            raise
+        except requests.RequestException as error:
+            raise _refusal(url, _reason(error, self.retry_policy), self.advice) from error
+        except OSError as error:
+            if error.errno is None:  # how requests reports a missing certificate file
+                raise _refusal(url, _reason(error, self.retry_policy), self.advice) from error
+            error.filename = str(self.path)
+            raise
+
+    def _warn(self, url: str, error: Exception) -> None:
+        if self.n_attempts <= self.retry_policy.n_retries:
+            reason = _reason(error, self.retry_policy)
+            log.warning("%s: %s; another attempt follows.", _without_password(url), reason)
+
+    def _check_status(self, response: "Response", **_options: Any) -> None:  # noqa: ANN401
+        """Raise `UserError` for a status that another attempt would not change."""
+        from requests import HTTPError
+
+        code = response.status_code
+        if response.is_redirect:
+            return
+        if code == _OK:
+            # Some servers call a .gz file compressed content; requests would decompress it.
+            response.raw.headers.pop("Content-Encoding", None)
+            return
+        if code >= _SERVER_ERROR or code == _BUSY:
+            message = f"the server answered {code} {response.reason}"
+            raise HTTPError(message, response=response)
+        raise _refusal(response.url, _explain_status(code, response.reason), self.advice)
+
+
+class _Progress:
+    """Progress bar for pooch that writes to the log, and stops responses that never end."""
+
+    def __init__(self, name: str, url: str, advice: str) -> None:
+        self.name, self.url, self.advice = name, url, advice
+        self.total = 0
+        self.n_bytes = 0
+        self.logged_s = time.monotonic()
+
+    def update(self, n_bytes: int) -> None:
+        """Count received bytes."""
+        self.n_bytes += n_bytes
+        if self.n_bytes - _CHUNK_BYTES > MAX_BYTES:
+            what = f"the file is larger than {MAX_BYTES:,} bytes, which no published file is"
+            raise _refusal(self.url, what, self.advice)
+        if time.monotonic() - self.logged_s > _LOG_EVERY_S:
+            self.logged_s = time.monotonic()
+            log.info("%s: %.1f of %.1f MB received", self.name, self.n_bytes / 1e6, self.total / 1e6)
+
+    def reset(self) -> None:
+        """Start again from zero, as pooch asks at the end."""
+        self.n_bytes = 0
+
+    def close(self) -> None:
+        """Close nothing: the log stays open."""
+
+
+def _explain_status(code: int, reason: str) -> str:
+    explanations = {
+        401: "the server requires a login",
         403: "access is denied by the server or a proxy",
-        404: "the file is gone from there",
-        407: "the proxy wants a login (HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT)",
-        410: "the file is gone from there",
+        404: "the file no longer exists at this address",
+        407: "the proxy requires a login (HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT)",
+        410: "the file no longer exists at this address",
     }
-    return f"{words.get(code, 'the server does not give it')} ({code} {reason})"
+    return f"{explanations.get(code, 'the server does not send the file')} ({code} {reason})"
 
 
 def _reason(error: Exception, retry_policy: RetryPolicy) -> str:
-    """Say in a few words why a connection failed: what lies at the bottom of a chain of exceptions."""
+    """Explain in a few words why a connection failed: the innermost of a chain of exceptions."""
     from requests import ConnectTimeout, Timeout
     from requests.exceptions import ProxyError
 
     if isinstance(error, ConnectTimeout):
         return f"no connection within {retry_policy.connect_s:g} s"
     if isinstance(error, Timeout) or "Read timed out" in str(error):
-        return f"nothing came for {retry_policy.read_s:g} s"
-    proxy = "of the proxy: " if isinstance(error, ProxyError) else ""
+        return f"no data for {retry_policy.read_s:g} s"
+    proxy = "proxy: " if isinstance(error, ProxyError) else ""
     cause: BaseException = error
     for _ in range(8):
-        inner = next((one for one in (*cause.args, cause.__cause__) if isinstance(one, Exception)), None)
+        inner = next((arg for arg in (*cause.args, cause.__cause__) if isinstance(arg, Exception)), None)
         if inner is None:
             break
         cause = inner
@@ -241,10 +305,10 @@ def _reason(error: Exception, retry_policy: RetryPolicy) -> str:
 
 
 def _refusal(url: str, what: str, advice: str) -> UserError:
-    return UserError(f"{_shown(url)}: {what}.\n{advice}")
+    return UserError(f"{_without_password(url)}: {what}.\n{advice}")
 
 
-def _shown(url: str) -> str:
-    """Write an address without the name and password that may stand in it."""
+def _without_password(url: str) -> str:
+    """Return a URL without the user name and password that it may contain."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

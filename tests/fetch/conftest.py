@@ -1,6 +1,7 @@
 """Files that stand for the published ones, and who serves them."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,11 @@ from tests.bundles import ellipsoid
 from tests.fetch.fetching import CHANNELS, MASK, ROIS, blob_sha1, checkpoint, image
 from tests.fileserver import QUICK, file_server
 from tests.processes import ROOT
+
+
+@pytest.fixture(autouse=True)
+def _no_waits(monkeypatch):
+    monkeypatch.setattr("pooch.core.time", SimpleNamespace(sleep=lambda _seconds: None))
 
 
 @pytest.fixture(scope="module")

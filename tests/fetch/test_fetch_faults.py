@@ -97,7 +97,7 @@ def test_a_home_that_cannot_be_written_is_told_in_a_sentence(home, server, regis
     home.mkdir(mode=0o555)
     code, said = ended(start(registry, "models", "fetch", "hcp-ya", prefix=prefix))
     assert code == 2, said
-    assert f"access is denied ({home / 'downloads'})" in said.splitlines()[-1]
+    assert f"access is denied ({home / 'downloads'}" in said.splitlines()[-1]
     assert "Traceback" not in said
 
 
