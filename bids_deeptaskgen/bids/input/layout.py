@@ -50,7 +50,9 @@ class File:
 
 
 @contextmanager
-def participant_layout(root: Path, subject: str, ignored_paths: Iterable[Path] = ()) -> Iterator["BIDSLayout"]:
+def participant_layout(
+    root: Path, subject: str, ignored_paths: Iterable[Path] = ()
+) -> Iterator["BIDSLayout"]:
     """Open an index of one participant's functional files, and empty it at the end of the block.
 
     Parameters
