@@ -58,8 +58,8 @@ def refuse_wrong_folder(folder: Path, kind: str | None = None) -> None:
     for archive in ARCHIVES.values():
         if archive.participant.fullmatch(folder.name) and (folder / archive.marker).is_dir():
             message = (
-                f"{folder}: is the folder of one participant of the {archive.title}.\nName its parent folder, "
-                f"{folder.parent}, and select participants with --participant-label."
+                f"{folder}: is the folder of one participant of the {archive.title}.\nName its parent "
+                f"folder, {folder.parent}, and select participants with --participant-label."
             )
             raise InputError(message)
     if kind is None or any(ARCHIVES[kind].participant.fullmatch(name) for name in list_names(folder)):
