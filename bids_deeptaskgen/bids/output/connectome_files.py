@@ -171,9 +171,7 @@ def find_connectomes(root: Path, participants: Sequence[str] = ()) -> list[Conne
     InputError
         If there are no connectomes, or an array contradicts its sidecar.
     """
-    files = [
-        _read_sidecar(path) for subject in participants or ("*",) for path in _sidecars(root, subject)
-    ]
+    files = [_read_sidecar(path) for subject in participants or ("*",) for path in _sidecars(root, subject)]
     if not files:
         message = (
             f"{root}: no connectomes were found (files sub-*/[ses-*/]func/*{_SUFFIX}).\n"
