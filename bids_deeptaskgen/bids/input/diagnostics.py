@@ -10,7 +10,7 @@ from bids_deeptaskgen.data import load_table
 # Start of the advice that another fMRIPrep run would help.
 RERUN = "re-run fMRIPrep with --output-spaces"
 # No space- entity, or the participant's anatomy: fMRIPrep ran without a template.
-_NATIVE = (None, "T1w", "func", "boldref")
+_NATIVE_SPACES = (None, "T1w", "func", "boldref")
 
 
 def explain_missing(names: list[BidsName], query: Query) -> str:
@@ -45,7 +45,7 @@ def _explain_no_series(names: list[BidsName], query: Query) -> str:
     series = [name for name in names if is_series(name)]
     spaces = [name.get("space") for name in series if name.get("desc") == query.desc]
     descs = [name.get("desc") for name in series if name.get("space") == query.space]
-    if any(space not in _NATIVE for space in spaces):
+    if any(space not in _NATIVE_SPACES for space in spaces):
         return f"{problem} (spaces found: {format_values(space or 'native' for space in spaces)})"
     if any(spaces):
         return f"{problem} (only native space found: {format_values(space or 'native' for space in spaces)})"

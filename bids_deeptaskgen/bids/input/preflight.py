@@ -12,8 +12,8 @@ from bids_deeptaskgen.bids.input.diagnostics import RERUN, explain_missing, form
 from bids_deeptaskgen.bids.input.query import Query, describe_misplaced, fits, is_misplaced
 from bids_deeptaskgen.data import load_table
 
-# The search for similar labels is slow: for thousands of labels without a folder it would take hours.
-N_NEAREST = 20
+# Number of absent labels for which similar ones are searched, since the search takes hours for thousands.
+MAX_SUGGESTIONS = 20
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,12 @@ def preflight(root: Path, query: Query) -> list[Preflight]:
             rows += _participant_rows(root, subject, query)
         else:
             n_absent += 1
-            reason = explain_absent(root, subject, labels, nearest=n_absent <= N_NEAREST)
+            reason = explain_absent(root, subject, labels, suggest_labels=n_absent <= MAX_SUGGESTIONS)
             rows.append(Preflight(subject, None, reason=reason))
     return rows
 
 
-def explain_absent(root: Path, subject: str, labels: Set[str], *, nearest: bool = True) -> str:
+def explain_absent(root: Path, subject: str, labels: Set[str], *, suggest_labels: bool = True) -> str:
     """Explain that a requested participant has no folder, and suggest similar labels.
 
     Parameters
@@ -116,14 +116,14 @@ def explain_absent(root: Path, subject: str, labels: Set[str], *, nearest: bool 
         Label without ``sub-``.
     labels : set of str
         Labels of the participants in `root`.
-    nearest : bool
+    suggest_labels : bool
         Search for similar labels, which is slow.
 
     Returns
     -------
     str
     """
-    matches = get_close_matches(subject, sorted(labels), n=3, cutoff=0.5) if nearest else []
+    matches = get_close_matches(subject, sorted(labels), n=3, cutoff=0.5) if suggest_labels else []
     summary = f"{len(labels)} participants found" + (f"; nearest: {', '.join(matches)}" if matches else "")
     return f"no folder sub-{subject} in {root} ({summary}); correct --participant-label"
 

@@ -203,7 +203,7 @@ def _best_grid(candidates: Sequence[File]) -> File:
     ranked = sorted(((_grid_rank(_grid_of(file)), file) for file in candidates), key=lambda pair: pair[0])
     first_rank = ranked[0][0]
     matches = [file for rank, file in ranked if rank == first_rank]
-    return _only(matches, "fit equally well as the BOLD series of one run")
+    return _require_single(matches, "fit equally well as the BOLD series of one run")
 
 
 def _grid_rank(grid: Grid) -> tuple[bool, float]:
@@ -221,7 +221,7 @@ def _grid_rank(grid: Grid) -> tuple[bool, float]:
     return not same_points, round(abs(volume_mm3 - target_mm3), 2)
 
 
-def _only(files: Sequence[File], problem: str) -> File:
+def _require_single(files: Sequence[File], problem: str) -> File:
     if len(files) == 1:
         return files[0]
     paths = "\n".join(f"  {file.path}" for file in files)
@@ -246,7 +246,7 @@ def _mask_of(bold: File, masks: Sequence[File], *, is_required: bool) -> Path | 
         grid = _grid_of(bold)
         matches = [mask for mask in of_run if _grid_of(mask).fits(grid)]
     if matches:
-        return require_target(_only(matches, f"fit equally well as the brain mask of {bold.path.name}").path)
+        return require_target(_require_single(matches, f"fit equally well as the brain mask of {bold.path.name}").path)
     if not is_required:
         return None
     name = join_name((*bold.name.entities_without(("desc",)), ("desc", "brain")))
@@ -272,7 +272,7 @@ def _table_of(bold: File, tables: Sequence[File]) -> Path | None:
         return None
     n_shared = max(len(table.series()) for table in candidates)
     matches = [table for table in candidates if len(table.series()) == n_shared]
-    return require_target(_only(matches, f"fit equally well as the confounds of {bold.path.name}").path)
+    return require_target(_require_single(matches, f"fit equally well as the confounds of {bold.path.name}").path)
 
 
 def repetition_time(metadata: Mapping[str, Any], bold: Path) -> float | None:

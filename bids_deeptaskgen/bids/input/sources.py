@@ -78,12 +78,12 @@ SOURCES = {
 }
 
 
-def preflight_dataset(located: InputDataset, query: Query) -> list[Preflight]:
+def preflight_dataset(dataset: InputDataset, query: Query) -> list[Preflight]:
     """List the usable input of all participants, by folder and file names.
 
     Parameters
     ----------
-    located : InputDataset
+    dataset : InputDataset
     query : Query
 
     Returns
@@ -91,17 +91,17 @@ def preflight_dataset(located: InputDataset, query: Query) -> list[Preflight]:
     list of Preflight
         See `preflight`.
     """
-    return SOURCES[located.kind].preflight_dataset(located, query)
+    return SOURCES[dataset.kind].preflight_dataset(dataset, query)
 
 
 def find_sessions(
-    located: InputDataset, subject: str, query: Query, *, combine_runs: bool
+    dataset: InputDataset, subject: str, query: Query, *, combine_runs: bool
 ) -> list[SessionRecord]:
     """Find the runs of one participant with their files.
 
     Parameters
     ----------
-    located : InputDataset
+    dataset : InputDataset
     subject : str
         Label without ``sub-``.
     query : Query
@@ -114,15 +114,15 @@ def find_sessions(
     list of SessionInputs or SessionFault
         See `collect_sessions`.
     """
-    return SOURCES[located.kind].find_sessions(located, subject, query, combine_runs)
+    return SOURCES[dataset.kind].find_sessions(dataset, subject, query, combine_runs)
 
 
-def is_cleaned(located: InputDataset, desc: str) -> bool:
+def is_cleaned(dataset: InputDataset, desc: str) -> bool:
     """Return whether the series have been denoised before, so that no regressors need to be removed.
 
     Parameters
     ----------
-    located : InputDataset
+    dataset : InputDataset
     desc : str
         ``desc-`` of the series.
 
@@ -130,10 +130,10 @@ def is_cleaned(located: InputDataset, desc: str) -> bool:
     -------
     bool
     """
-    if located.session is not None:
+    if dataset.session is not None:
         # A user who names a table of confounds expects it to be used.
-        return all(run.confounds is None for run in located.session.runs)
-    return located.kind != FMRIPREP or desc in load_table("queries.json")["made_by"]
+        return all(run.confounds is None for run in dataset.session.runs)
+    return dataset.kind != FMRIPREP or desc in load_table("queries.json")["made_by"]
 
 
 def locate(

@@ -33,10 +33,10 @@ def _ukb_inputs(bold: Path, entities: Entities) -> RunInputs:
     confounds = motion if motion.exists() else None
     if in_space:
         return RunInputs(in_space[0], None, confounds, t_r=None, entities=entities)
-    native, mask = folder / "filtered_func_data_clean.nii.gz", folder / "mask.nii.gz"
+    native_bold, mask = folder / "filtered_func_data_clean.nii.gz", folder / "mask.nii.gz"
     warp = folder / "reg" / "example_func2standard_warp.nii.gz"
     missing_files = [
-        path.relative_to(folder).as_posix() for path in (native, warp, mask) if not path.exists()
+        path.relative_to(folder).as_posix() for path in (native_bold, warp, mask) if not path.exists()
     ]
     if missing_files:
         message = (
@@ -46,7 +46,7 @@ def _ukb_inputs(bold: Path, entities: Entities) -> RunInputs:
             "filtered_func_data_clean_standard.nii.gz."
         )
         raise InputError(message)
-    return RunInputs(native, mask, confounds, t_r=None, entities=entities, fsl_warp=warp)
+    return RunInputs(native_bold, mask, confounds, t_r=None, entities=entities, fsl_warp=warp)
 
 
 def in_standard_space(image: Path) -> bool:
