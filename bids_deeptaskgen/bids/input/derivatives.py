@@ -54,7 +54,7 @@ class Derivatives(NamedTuple):
     description: dict[str, Any]
 
 
-def pipelines(description: Mapping[str, Any]) -> list[dict[str, Any]]:
+def list_pipelines(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     """List the pipelines that wrote a dataset, from its description; empty for raw data.
 
     An entry is for example ``{"Name": "fMRIPrep", "Version": "23.2.0"}``. fMRIPrep up to 20.1 writes
@@ -127,7 +127,7 @@ def find_pipeline(description: Mapping[str, Any]) -> str | None:
 
     Only the first entry counts, as each pipeline adds itself before those whose output it has read.
     """
-    entries = pipelines(description)[:1]
+    entries = list_pipelines(description)[:1]
     for name, pipeline in load_table("queries.json")["pipelines"].items():
         if any(_letters(str(entry.get("Name", ""))) == _letters(pipeline["name"]) for entry in entries):
             return str(name)
@@ -163,7 +163,7 @@ def is_participant_folder(folder_name: str) -> bool:
     return _PARTICIPANT.fullmatch(folder_name) is not None
 
 
-def subject_folders(folder: Path) -> list[str]:
+def list_participant_folders(folder: Path) -> list[str]:
     """List the names of participants' folders, ``sub-`` and a label, sorted; empty if unreadable."""
     try:
         with os.scandir(folder) as entries:
@@ -177,18 +177,18 @@ def subject_folders(folder: Path) -> list[str]:
 def _is_derivative(candidate: Derivatives) -> bool:
     """Return whether a folder holds derivatives, by its description or else by its file names."""
     root, description = candidate
-    if not subject_folders(root):
+    if not list_participant_folders(root):
         return False
     if "DatasetType" in description:
         return bool(description["DatasetType"] == "derivative")
-    if pipelines(description):
+    if list_pipelines(description):
         return True
     return any("_space-" in name or "_desc-preproc" in name for name in _peek(root))
 
 
 def _peek(folder: Path) -> Iterator[str]:
     """Yield file names of the first few participants."""
-    for subject in subject_folders(folder)[:N_PEEKED]:
+    for subject in list_participant_folders(folder)[:N_PEEKED]:
         for pattern in ("func/*", "ses-*/func/*"):
             yield from (path.name for path in (folder / subject).glob(pattern))
 
@@ -200,7 +200,7 @@ def _derivatives_below(folder: Path, maker: str) -> list[Derivatives]:
     """
     names: list[str] = load_table("queries.json")["pipelines"][maker]["folders"]
     usual_paths = [folder / parent / name for parent in ("derivatives", "") for name in names]
-    matches = [path for path in usual_paths if subject_folders(path)]
+    matches = [path for path in usual_paths if list_participant_folders(path)]
     if matches:
         return [Derivatives(matches[0], read_description(matches[0]))]
     candidates = [
@@ -211,7 +211,7 @@ def _derivatives_below(folder: Path, maker: str) -> list[Derivatives]:
     return [
         candidate
         for candidate in candidates
-        if find_pipeline(candidate.description) == maker and subject_folders(candidate.root)
+        if find_pipeline(candidate.description) == maker and list_participant_folders(candidate.root)
     ]
 
 
@@ -229,7 +229,7 @@ def _folders(parent: Path) -> list[Path]:
 
 def _explain_no_derivatives(folder: Path, maker: str) -> str:
     """Describe the content of a folder without derivatives of a pipeline, and the remedy."""
-    subjects = subject_folders(folder)
+    subjects = list_participant_folders(folder)
     if subjects:
         title, output_spaces = _title(maker), load_table("queries.json")["output_spaces"]
         options = f" first, with --output-spaces {output_spaces}" if maker == "fmriprep" else ""
@@ -268,7 +268,7 @@ def raw_dataset(root: Path, description: Mapping[str, Any]) -> Path | None:
 
 
 def _generated_by(description: Mapping[str, Any]) -> str:
-    entries = pipelines(description)
+    entries = list_pipelines(description)
     if not entries:
         return " (dataset_description.json names no pipeline)"
     return f" ({entries[0].get('Name', 'unnamed')} {entries[0].get('Version', '')})".replace(" )", ")")

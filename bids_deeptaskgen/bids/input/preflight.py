@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import Entities, parse_name, sort_entities
-from bids_deeptaskgen.bids.input.derivatives import subject_folders
+from bids_deeptaskgen.bids.input.derivatives import list_participant_folders
 from bids_deeptaskgen.bids.input.diagnostics import RERUN, explain_missing, format_values, suggest_fix
 from bids_deeptaskgen.bids.input.query import Query, describe_misplaced, fits, is_misplaced
 from bids_deeptaskgen.data import load_table
@@ -92,7 +92,7 @@ def preflight(root: Path, query: Query) -> list[Preflight]:
         One row for each participant and session, sorted. Requested participants without a folder have a row,
         too.
     """
-    labels = {name.removeprefix("sub-") for name in subject_folders(root)}
+    labels = {name.removeprefix("sub-") for name in list_participant_folders(root)}
     rows: list[Preflight] = []
     n_absent = 0
     for subject in sorted(set(query.participants or labels)):
@@ -172,7 +172,7 @@ def _session_row(folder: Path, subject: str, session: str | None, query: Query) 
         # One file of another participant makes the origin of all other files in the folder doubtful.
         reason = f"{func}: {describe_misplaced(misplaced_files, subject, session)}"
         return Preflight(subject, session, reason=reason)
-    query = query.in_space(names)
+    query = query.resolve_space(names)
     bold_names = tuple(file for file, name in zip(files, names, strict=True) if fits(name, query))
     reason = "" if bold_names else f"{explain_missing(names, query)} in {func}; {suggest_fix(names, query)}"
     return Preflight(subject, session, bold_names, reason)

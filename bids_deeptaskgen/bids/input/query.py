@@ -59,7 +59,7 @@ class Query:
         values = dict(entities)
         return all(_is_among(values.get(key), accepted_values) for key, accepted_values in self.allowed)
 
-    def in_space(self, names: Iterable[BidsName]) -> "Query":
+    def resolve_space(self, names: Iterable[BidsName]) -> "Query":
         """Return the query with the space to use for a session with these file names."""
         if self.fallback and not any(fits(name, self) for name in names):
             return replace(self, space=self.fallback, fallback="")

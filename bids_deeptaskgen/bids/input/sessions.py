@@ -173,7 +173,7 @@ def _queries(bolds: Sequence[File], query: Query) -> dict[str | None, Query]:
     names: dict[str | None, list[BidsName]] = {}
     for file in bolds:
         names.setdefault(file.session, []).append(file.name)
-    return {session: query.in_space(session_names) for session, session_names in names.items()}
+    return {session: query.resolve_space(session_names) for session, session_names in names.items()}
 
 
 def _runs(bolds: Sequence[File], queries: Mapping[str | None, Query]) -> list[list[File]]:
@@ -246,7 +246,9 @@ def _mask_of(bold: File, masks: Sequence[File], *, is_required: bool) -> Path | 
         grid = _grid_of(bold)
         matches = [mask for mask in of_run if _grid_of(mask).fits(grid)]
     if matches:
-        return require_target(_require_single(matches, f"fit equally well as the brain mask of {bold.path.name}").path)
+        return require_target(
+            _require_single(matches, f"fit equally well as the brain mask of {bold.path.name}").path
+        )
     if not is_required:
         return None
     name = join_name((*bold.name.entities_without(("desc",)), ("desc", "brain")))
@@ -272,7 +274,9 @@ def _table_of(bold: File, tables: Sequence[File]) -> Path | None:
         return None
     n_shared = max(len(table.series()) for table in candidates)
     matches = [table for table in candidates if len(table.series()) == n_shared]
-    return require_target(_require_single(matches, f"fit equally well as the confounds of {bold.path.name}").path)
+    return require_target(
+        _require_single(matches, f"fit equally well as the confounds of {bold.path.name}").path
+    )
 
 
 def repetition_time(metadata: Mapping[str, Any], bold: Path) -> float | None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from bids_deeptaskgen.bids.input.derivatives import pipelines, read_description
+from bids_deeptaskgen.bids.input.derivatives import list_pipelines, read_description
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
-from bids_deeptaskgen.bids.output.sidecars import model_entry
+from bids_deeptaskgen.bids.output.sidecars import describe_model
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import write_bytes, write_json, write_text
@@ -108,13 +108,13 @@ def _description(
         "Name": "Task-contrast maps predicted from resting-state fMRI",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": NAME, "Version": version}, *pipelines(located.description)],
+        "GeneratedBy": [{"Name": NAME, "Version": version}, *list_pipelines(located.description)],
         "DatasetLinks": {name: root.as_uri() for name, root in located.links.items()},
         "HowToAcknowledge": "See CITATION.md.",
         "DeepTaskGen": {
             "SettingsHash": settings_hash,
             "Settings": dict(settings),
-            "Model": model_entry(card),
+            "Model": describe_model(card),
         },
     }
 
@@ -132,7 +132,8 @@ def _facts(
 ) -> dict[str, str]:
     """Return the values of the templates' fields."""
     generators = ", ".join(
-        f"{entry.get('Name', '?')} {entry.get('Version', '')}".strip() for entry in pipelines(description)
+        f"{entry.get('Name', '?')} {entry.get('Version', '')}".strip()
+        for entry in list_pipelines(description)
     )
     return {
         "version": version,

@@ -72,7 +72,7 @@ def statmap_sidecar(
         content["Contrasts"] = [
             _contrast_entry(volume, card.units) | _weight_entry(provenance, volume) for volume in contrast
         ]
-    content["Model"] = model_entry(card)
+    content["Model"] = describe_model(card)
     content["SettingsHash"] = provenance.settings_hash
     content["Settings"] = dict(provenance.settings)
     content["Runs"] = [
@@ -121,7 +121,7 @@ def group_sidecar(
     }
 
 
-def model_entry(card: Card) -> dict[str, Any]:
+def describe_model(card: Card) -> dict[str, Any]:
     """Describe the model in JSON values; the hash of the weights is its version."""
     return {
         "Name": card.name,

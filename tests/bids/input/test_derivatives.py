@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from bids_deeptaskgen.bids.input.derivatives import (
+    list_participant_folders,
+    list_pipelines,
     locate_derivatives,
-    pipelines,
     read_description,
-    subject_folders,
 )
 from bids_deeptaskgen.bids.input.sources import locate
 from bids_deeptaskgen.errors import InputError, UserError
@@ -116,7 +116,7 @@ def test_folders_with_invalid_labels_are_no_participants(tmp_path, name):
     run(tmp_path, "01")
     run(tmp_path, "x+1")
     (tmp_path / name).mkdir()
-    assert subject_folders(tmp_path) == ["sub-01", "sub-x+1"]
+    assert list_participant_folders(tmp_path) == ["sub-01", "sub-x+1"]
 
 
 def test_raw_dataset_named_as_derivatives_is_searched(raw):
@@ -156,7 +156,7 @@ def test_error_without_participants_describes_folder_and_remedy(tmp_path, make, 
 
 def test_malformed_generated_by_is_ignored(tmp_path):
     folder = derivatives_in(tmp_path, DatasetType="derivative", GeneratedBy={"Name": "fMRIPrep"})
-    assert pipelines(read_description(folder)) == [{"Name": "fMRIPrep"}]
+    assert list_pipelines(read_description(folder)) == [{"Name": "fMRIPrep"}]
     describe(folder, DatasetType="derivative", GeneratedBy=["fMRIPrep"])
-    assert pipelines(read_description(folder)) == []
+    assert list_pipelines(read_description(folder)) == []
     assert locate_derivatives(folder).root == folder

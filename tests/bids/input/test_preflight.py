@@ -236,7 +236,9 @@ def test_file_of_another_participant_or_session_is_a_reason(tmp_path, session):
 
 def test_preflight_of_twenty_thousand_labels_takes_seconds(tmp_path, monkeypatch):
     labels = [f"{number:05d}" for number in range(20_000)]
-    monkeypatch.setattr("bids_deeptaskgen.bids.input.preflight.subject_folders", lambda root: labels[:10_000])
+    monkeypatch.setattr(
+        "bids_deeptaskgen.bids.input.preflight.list_participant_folders", lambda root: labels[:10_000]
+    )
     monkeypatch.setattr("bids_deeptaskgen.bids.input.preflight._participant_rows", lambda *arguments: [])
     start = time.perf_counter()
     rows = preflight(tmp_path, Query(participants=tuple(labels)))

@@ -234,7 +234,9 @@ def test_all_settings_have_a_methods_text(settings):
 def test_bidsignore_and_descriptions_are_complete(tmp_path, derivatives):
     write_files(tmp_path / "out", derivatives)
     ignored_patterns = (tmp_path / "out" / ".bidsignore").read_text("utf-8").split()
-    assert {"CITATION.md", "*_statmap.*", "*.html", "figures", "logs", "work", "group"} <= set(ignored_patterns)
+    assert {"CITATION.md", "*_statmap.*", "*.html", "figures", "logs", "work", "group"} <= set(
+        ignored_patterns
+    )
     rows = (tmp_path / "out" / "descriptions.tsv").read_text("utf-8").splitlines()
     assert rows[0] == "desc_id\tdescription"
     assert [row.split("\t")[0] for row in rows[1:3]] == ["desc-predicted", "desc-windowSD"]

@@ -25,7 +25,7 @@ def _ukb_inputs(bold: Path, entities: Entities) -> RunInputs:
     folder = bold.parent
     candidates = sorted(folder.glob("filtered_func_data_clean*.nii.gz"))
     motion = folder / "mc" / "prefiltered_func_data_mcf.par"
-    in_space = [path for path in candidates if in_standard_space(path)]
+    in_space = [path for path in candidates if is_in_standard_space(path)]
     if len(in_space) > 1:
         paths = "\n".join(f"  {path}" for path in in_space)
         message = f"These files are one run in standard space:\n{paths}\nKeep one of them."
@@ -49,7 +49,7 @@ def _ukb_inputs(bold: Path, entities: Entities) -> RunInputs:
     return RunInputs(native_bold, mask, confounds, t_r=None, entities=entities, fsl_warp=warp)
 
 
-def in_standard_space(image: Path) -> bool:
+def is_in_standard_space(image: Path) -> bool:
     """Return whether an image is in MNI space by its header: FSL's 2 mm grid, or the code of its sform."""
     nifti = load_image(image)
     grid = Grid.of(nifti.shape, nifti.affine)
