@@ -65,14 +65,14 @@ def list_pipelines(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [entry for entry in entries if isinstance(entry, dict)]
 
 
-def locate_derivatives(base: Path, maker: str = "fmriprep") -> Derivatives:
+def locate_derivatives(base: Path, pipeline: str = "fmriprep") -> Derivatives:
     """Find the only derivatives of a pipeline in a folder, and log their path.
 
     Parameters
     ----------
     base : Path
         The derivatives themselves, or a raw dataset that has them in ``derivatives``.
-    maker : str
+    pipeline : str
         Pipeline that wrote them: a key of ``pipelines`` in ``data/queries.json``.
 
     Returns
@@ -87,30 +87,30 @@ def locate_derivatives(base: Path, maker: str = "fmriprep") -> Derivatives:
     """
     base = base.absolute()
     require_folder(base)
-    candidates = find_derivatives(base, maker)
+    candidates = find_derivatives(base, pipeline)
     if len(candidates) > 1:
         roots = "\n".join(f"  {candidate.root}" for candidate in candidates)
         message = (
-            f"{base}: {len(candidates)} {_title(maker)} derivatives were found:\n{roots}\n"
-            f"Name one with -d {maker}=PATH."
+            f"{base}: {len(candidates)} {_title(pipeline)} derivatives were found:\n{roots}\n"
+            f"Name one with -d {pipeline}=PATH."
         )
         raise InputError(message)
     if not candidates:
-        raise InputError(_explain_no_derivatives(base, maker))
+        raise InputError(_explain_no_derivatives(base, pipeline))
     logger.info(
         "Input: the derivatives in %s%s", candidates[0].root, _generated_by(candidates[0].description)
     )
     return candidates[0]
 
 
-def find_derivatives(base: Path, maker: str) -> list[Derivatives]:
+def find_derivatives(base: Path, pipeline: str) -> list[Derivatives]:
     """List the derivatives of a pipeline in a folder.
 
     Parameters
     ----------
     base : Path
         As in `locate_derivatives`.
-    maker : str
+    pipeline : str
         As in `locate_derivatives`.
 
     Returns
@@ -119,7 +119,7 @@ def find_derivatives(base: Path, maker: str) -> list[Derivatives]:
         The folder itself if it holds derivatives; else those in its usual subfolders.
     """
     candidate = Derivatives(base, read_description(base))
-    return [candidate] if _is_derivative(candidate) else _derivatives_below(base, maker)
+    return [candidate] if _is_derivative(candidate) else _derivatives_below(base, pipeline)
 
 
 def find_pipeline(description: Mapping[str, Any]) -> str | None:
@@ -139,8 +139,8 @@ def _letters(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _title(maker: str) -> str:
-    return str(load_table("queries.json")["pipelines"][maker]["name"])
+def _title(pipeline: str) -> str:
+    return str(load_table("queries.json")["pipelines"][pipeline]["name"])
 
 
 def require_folder(folder: Path) -> None:
@@ -193,12 +193,12 @@ def _peek(folder: Path) -> Iterator[str]:
             yield from (path.name for path in (folder / subject).glob(pattern))
 
 
-def _derivatives_below(folder: Path, maker: str) -> list[Derivatives]:
+def _derivatives_below(folder: Path, pipeline: str) -> list[Derivatives]:
     """List a pipeline's derivatives in the usual folders of a raw dataset.
 
     The usual folder name takes precedence over all other names.
     """
-    names: list[str] = load_table("queries.json")["pipelines"][maker]["folders"]
+    names: list[str] = load_table("queries.json")["pipelines"][pipeline]["folders"]
     usual_paths = [folder / parent / name for parent in ("derivatives", "") for name in names]
     matches = [path for path in usual_paths if list_participant_folders(path)]
     if matches:
@@ -211,7 +211,7 @@ def _derivatives_below(folder: Path, maker: str) -> list[Derivatives]:
     return [
         candidate
         for candidate in candidates
-        if find_pipeline(candidate.description) == maker and list_participant_folders(candidate.root)
+        if find_pipeline(candidate.description) == pipeline and list_participant_folders(candidate.root)
     ]
 
 
@@ -227,16 +227,16 @@ def _folders(parent: Path) -> list[Path]:
         return []
 
 
-def _explain_no_derivatives(folder: Path, maker: str) -> str:
+def _explain_no_derivatives(folder: Path, pipeline: str) -> str:
     """Describe the content of a folder without derivatives of a pipeline, and the remedy."""
     subjects = list_participant_folders(folder)
     if subjects:
-        title, output_spaces = _title(maker), load_table("queries.json")["output_spaces"]
-        options = f" first, with --output-spaces {output_spaces}" if maker == "fmriprep" else ""
+        title, output_spaces = _title(pipeline), load_table("queries.json")["output_spaces"]
+        options = f" first, with --output-spaces {output_spaces}" if pipeline == "fmriprep" else ""
         return (
             f"{folder}: raw data of {len(subjects)} participants and no {title} derivatives "
             f"(neither here nor in {folder / 'derivatives'}).\n"
-            f"Run {title}{options}, or name its output with -d {maker}=PATH."
+            f"Run {title}{options}, or name its output with -d {pipeline}=PATH."
         )
     with os.scandir(folder) as entries:
         names = sorted(islice((entry.name for entry in entries), 1000))
