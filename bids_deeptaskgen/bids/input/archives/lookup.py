@@ -172,7 +172,8 @@ def find_sessions(
     for (label, session), folders in _participants(archive, root).items():
         if label != subject or not query.wants_session(session):
             continue
-        runs_by_folder = {folder: runs for folder in folders if (runs := archive.find(folder))}
+        folder_contents = ((folder, archive.find(folder)) for folder in folders)
+        runs_by_folder = {folder: folder_runs for folder, folder_runs in folder_contents if folder_runs}
         try:
             if len(runs_by_folder) > 1:
                 _refuse_several(list(runs_by_folder))
