@@ -216,8 +216,8 @@ def has_a_broken_json(func):
 
 # What is wrong with a person: the file that is named, what was found, and what to do. A run has n volumes.
 FAULTS = {
-    has_no_folder: ("func", "no folder", "fMRIPrep wrote no functional data here, its report may say why"),
-    is_empty: ("func", "tasks found: none", "fMRIPrep's report of this person may say why"),
+    has_no_folder: ("func", "no folder", "fMRIPrep wrote no functional data here; see its report"),
+    is_empty: ("func", "tasks found: none", "see fMRIPrep's report of this participant"),
     has_another_space_only: ("func", "(spaces found: MNI152NLin2009cAsym)", RERUN),
     has_other_tasks_only: ("func", "no task-rest (tasks found: nback)", "with --task-id"),
     has_a_volume_for_a_series: (BOLD, "a single volume (23x28x23)", "Put the preprocessed BOLD series"),
@@ -226,7 +226,7 @@ FAULTS = {
     has_a_wrong_checksum: (BOLD, "the file is damaged", COPY),
     has_zero_bytes: (BOLD, "the file is empty", COPY),
     has_a_pointer_for_an_image: (BOLD, "it holds something else", "datalad get"),
-    has_a_link_to_nowhere: (BOLD, "is a link to a file that is not here", "datalad get"),
+    has_a_link_to_nowhere: (BOLD, "is a link whose target does not exist", "datalad get"),
     has_a_mask_of_another_shape: (MASK, "Mask: 22x28x23 voxels", "Put the brain mask"),
     has_a_mask_of_another_place: (MASK, "first voxel at (-88, -126, -72) mm", "Put the brain mask"),
     has_a_mask_of_another_brain: (MASK, "with Dice 0.5", "look at both in a viewer"),
@@ -252,7 +252,7 @@ FAULTS = {
     has_complex_values: (BOLD, "holds values of type complex64", "Put the magnitude series"),
     has_two_files_of_one_run: (BOLD, "fit equally well as the BOLD series of one run", "Keep one of them"),
     has_no_repetition_time: (BOLD, "neither the JSON nor the header gives", "Add RepetitionTime"),
-    has_a_repetition_time_that_is_none: (BOLD, "its JSON says RepetitionTime -2", "Mend the JSON"),
+    has_a_repetition_time_that_is_none: (BOLD, "its JSON says RepetitionTime -2", "Correct the JSON"),
     has_a_hole_in_its_confounds: (
         CONFOUNDS,
         "rot_y hold n/a after the first volume (volumes 7,",

@@ -121,7 +121,7 @@ def test_people_who_are_not_there(places):
     ended = run(places, "--participant-label", "1")
     assert ended.code == 3
     assert f"no folder sub-1 in {places['data']} (4 participants found; nearest: 01)" in ended.out
-    assert "mend --participant-label" in ended.out
+    assert "correct --participant-label" in ended.out
     assert not places["output"].exists()
 
 

@@ -1,1 +1,1 @@
-"""Queries and names; the only home of pybids."""
+"""BIDS datasets: queries, file names and output files; the only package that imports pybids."""

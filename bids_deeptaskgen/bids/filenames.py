@@ -1,4 +1,4 @@
-"""File names of BIDS, taken apart and ordered."""
+"""BIDS file names: parsing, joining and the order of entities."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ Entities = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class BidsName:
-    """A file name taken apart.
+    """Parts of a file name.
 
     Attributes
     ----------
     entities : tuple of (str, str)
-        Keys and values as written and in that order, e.g. ``(("sub", "01"), ("task", "rest"))``.
+        Keys and values in the order of the file name, e.g. ``(("sub", "01"), ("task", "rest"))``.
     suffix : str
         Last part before the extension, e.g. ``bold``.
     extension : str
@@ -28,16 +28,16 @@ class BidsName:
     extension: str
 
     def get(self, key: str) -> str | None:
-        """Value of an entity, None where the name does not have it."""
+        """Return the value of an entity, None if the name lacks it."""
         return dict(self.entities).get(key)
 
-    def without(self, keys: Iterable[str]) -> Entities:
-        """Entities other than these, in the name's order."""
+    def entities_without(self, keys: Iterable[str]) -> Entities:
+        """Return the entities whose key is not among ``keys``, in the order of the name."""
         return tuple(pair for pair in self.entities if pair[0] not in keys)
 
 
 def parse_name(file_name: str) -> BidsName:
-    """Take a file name apart; every entity is kept, whether BIDS knows it or not.
+    """Parse a file name; entities that BIDS does not define are kept.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def parse_name(file_name: str) -> BidsName:
 
 
 def join_name(entities: Iterable[tuple[str, str]]) -> str:
-    """Write entities as part of a file name, in the order that BIDS wants; unknown ones come last.
+    """Join entities as in a file name, in the order of BIDS; entities outside BIDS come last.
 
     Parameters
     ----------
@@ -71,17 +71,27 @@ def join_name(entities: Iterable[tuple[str, str]]) -> str:
 
 
 def sort_entities(entities: Iterable[tuple[str, str]]) -> Entities:
-    """Put entities into the order of BIDS; unknown ones come last, in the order given."""
+    """Sort entities in the order of BIDS; entities outside BIDS come last and keep their order."""
     order: list[str] = load_table("outputs.json")["entity_order"]
     return tuple(sorted(entities, key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order)))
 
 
 def generator_of(desc: str) -> str:
-    """Name the pipeline that writes series of a ``desc-``: ``fmriprep`` where nobody else is known to."""
-    made_by: dict[str, str] = load_table("queries.json")["made_by"]
-    return made_by.get(desc, "fmriprep")
+    """Return the pipeline that writes series with a ``desc-``; ``fmriprep`` for other values."""
+    pipeline_of_desc: dict[str, str] = load_table("queries.json")["made_by"]
+    return pipeline_of_desc.get(desc, "fmriprep")
 
 
-def same_label(one: str, other: str) -> bool:
-    """Tell whether two labels mean the same: ``1`` and ``01`` do where both are numbers."""
-    return plain_label(one) == plain_label(other)
+def same_label(label: str, other_label: str) -> bool:
+    """Return whether two labels are equal, or are equal numbers such as ``1`` and ``01``.
+
+    Parameters
+    ----------
+    label, other_label : str
+        Values of an entity.
+
+    Returns
+    -------
+    bool
+    """
+    return plain_label(label) == plain_label(other_label)

@@ -1,4 +1,4 @@
-"""A model's card for tests."""
+"""Model card for tests."""
 
 from dataclasses import replace
 
@@ -8,7 +8,8 @@ from bids_deeptaskgen.models.contrasts import load_contrasts
 
 
 def card(**changes: object) -> Card:
-    base = Card(
+    """Return a model card, with some fields replaced."""
+    default = Card(
         name="tiny",
         description="A network.",
         architecture=Architecture("attentionunet", 50, 47, 4, 1, 1, True),
@@ -18,13 +19,13 @@ def card(**changes: object) -> Card:
         units="z",
         input_mask="brain",
         window_minutes=7.2,
-        training="simulated people",
+        training="simulated participants",
         licence="Apache-2.0",
-        citation="nobody",
+        citation="none",
         parent=None,
         for_science=True,
         notice="",
         mean_roi_connectome=None,
         sha256={"weights.safetensors": "ab" * 32},
     )
-    return replace(base, **changes)
+    return replace(default, **changes)

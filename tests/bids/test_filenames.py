@@ -5,7 +5,7 @@ from tests.strategies import entity_lists, runs
 
 
 @given(entity_lists())
-def test_a_name_taken_apart_and_joined_again_is_the_name_in_the_order_of_bids(entities):
+def test_parsing_inverts_joining_in_the_order_of_bids(entities):
     name = parse_name(f"{join_name(entities)}_bold.nii.gz")
     assert name.entities == sort_entities(entities)
     assert sorted(name.entities) == sorted(entities)
@@ -13,24 +13,24 @@ def test_a_name_taken_apart_and_joined_again_is_the_name_in_the_order_of_bids(en
 
 
 @given(entity_lists())
-def test_the_order_of_entities_does_not_depend_on_the_order_they_come_in(entities):
-    known = [pair for pair in entities if pair[0] in ("sub", "task", "run", "space", "desc")]
-    assert sort_entities(known) == sort_entities(known[::-1])
+def test_sorted_entities_do_not_depend_on_their_input_order(entities):
+    pairs = [pair for pair in entities if pair[0] in ("sub", "task", "run", "space", "desc")]
+    assert sort_entities(pairs) == sort_entities(pairs[::-1])
 
 
 @given(runs())
-def test_runs_are_the_same_whatever_zeros_lead_them(run):
+def test_leading_zeros_of_runs_are_ignored(run):
     assert same_label(run, run.lstrip("0"))
     assert same_label(run, "00" + run)
     assert not same_label(run, run + "0")
 
 
-def test_labels_that_are_no_numbers_are_compared_as_they_stand():
+def test_labels_that_are_not_numbers_are_compared_exactly():
     assert not same_label("pre", "Pre")
     assert not same_label("1a", "01a")
 
 
-def test_an_extension_begins_at_the_first_dot_and_words_without_a_dash_are_no_entities():
+def test_extension_starts_at_first_dot_and_parts_without_dash_are_no_entities():
     name = parse_name("sub-01_task-rest_odd_space-fsLR_den-91k_bold.dtseries.nii")
     assert (name.suffix, name.extension) == ("bold", ".dtseries.nii")
     assert name.entities == (("sub", "01"), ("task", "rest"), ("space", "fsLR"), ("den", "91k"))

@@ -1,4 +1,4 @@
-"""Measured task maps are read at the model's points of space, or refused."""
+"""Values of measured task maps at the model's voxels."""
 
 import json
 import logging
@@ -22,104 +22,104 @@ from tests.bundles import ellipsoid
 
 NAME = "sub-01_space-MNI152NLin6Asym_contrast-a_stat-z_statmap.nii.gz"
 MASK = ellipsoid(0.8)
-# What the template of fMRIPrep's default output is sampled on.
+# Grid of the template of fMRIPrep's default output.
 COUSIN = Grid.of((97, 115, 97), np.array([[2, 0, 0, -96.0], [0, 2, 0, -132], [0, 0, 2, -78], [0, 0, 0, 1]]))
 
 
 def ramp(grid, mask=None):
-    """x + 2 y + 3 z in mm, plus a constant: linear, so that resampling keeps it."""
-    wanted = np.ones(grid.shape, bool) if mask is None else mask
-    points = np.argwhere(wanted) @ grid.matrix[:3, :3].T + grid.matrix[:3, 3]
+    """Compute x + 2 y + 3 z in mm plus a constant, which linear interpolation reproduces."""
+    included = np.ones(grid.shape, bool) if mask is None else mask
+    points = np.argwhere(included) @ grid.matrix[:3, :3].T + grid.matrix[:3, 3]
     return (points @ [1, 2, 3] + 1000).astype(np.float32)
 
 
-def saved(path, grid, values=None):
+def save_statmap(path, grid, values=None):
     save_nifti(path, (ramp(grid) if values is None else values).reshape(grid.shape), grid.matrix)
     return StatmapFile("01", None, "a", path)
 
 
 @pytest.mark.parametrize("grid", [OUTPUT_GRID, FULL_MODEL_GRID, MODEL_GRID])
-def test_values_are_copied_where_the_points_are_the_same_whatever_the_order_of_axes(tmp_path, grid, caplog):
-    values = read_statmap(saved(tmp_path / NAME, grid), MASK)
+def test_values_are_copied_on_equal_points_in_any_order_of_axes(tmp_path, grid, caplog):
+    values = read_statmap(save_statmap(tmp_path / NAME, grid), MASK)
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values, ramp(MODEL_GRID, MASK))
     assert "resampled" not in caplog.text
 
 
-def test_other_grids_are_resampled_and_the_log_says_so_once(tmp_path, caplog):
+def test_other_grids_are_resampled_and_logged_once(tmp_path, caplog):
     caplog.set_level(logging.WARNING, "bids_deeptaskgen")
     _cached_sampler.cache_clear()
-    file = saved(tmp_path / NAME, isotropic(3))
+    file = save_statmap(tmp_path / NAME, isotropic(3))
     for _ in range(2):
         values = read_statmap(file, MASK)
     np.testing.assert_allclose(values, ramp(MODEL_GRID, MASK), atol=1e-3)
     assert caplog.text.count("resampled to the model's (linear)") == 1
 
 
-def test_another_mask_on_the_same_grid_is_another_choice_of_voxels(tmp_path):
-    file = saved(tmp_path / NAME, OUTPUT_GRID)
+def test_mask_selects_voxels_on_a_cached_grid(tmp_path):
+    file = save_statmap(tmp_path / NAME, OUTPUT_GRID)
     for mask in (MASK, ellipsoid(0.5)):
         np.testing.assert_array_equal(read_statmap(file, mask), ramp(MODEL_GRID, mask))
 
 
-def test_what_is_not_a_number_stays_so_and_what_the_image_does_not_reach_is_none_either(tmp_path):
+def test_invalid_and_uncovered_voxels_are_nan(tmp_path):
     values = ramp(OUTPUT_GRID).reshape(OUTPUT_GRID.shape)
     values[45, 54, 45], values[45, 54, 46] = np.nan, np.inf
-    read = read_statmap(saved(tmp_path / NAME, OUTPUT_GRID, values), MASK)
-    assert np.isnan(read).sum() == 2
-    part = Grid.of((91, 109, 40), OUTPUT_GRID.matrix)
-    read = read_statmap(saved(tmp_path / NAME, part), MASK)
-    beyond = np.argwhere(MASK)[:, 2] >= 40
-    np.testing.assert_array_equal(np.isnan(read), beyond)
+    values_read = read_statmap(save_statmap(tmp_path / NAME, OUTPUT_GRID, values), MASK)
+    assert np.isnan(values_read).sum() == 2
+    partial_grid = Grid.of((91, 109, 40), OUTPUT_GRID.matrix)
+    values_read = read_statmap(save_statmap(tmp_path / NAME, partial_grid), MASK)
+    is_uncovered = np.argwhere(MASK)[:, 2] >= 40
+    np.testing.assert_array_equal(np.isnan(values_read), is_uncovered)
 
 
-def test_volumes_of_one_image_are_those_that_are_asked_for_in_that_order(tmp_path):
+def test_requested_volumes_are_read_in_their_order(tmp_path):
     path = tmp_path / "sub-01_space-MNI152NLin6Asym_stat-z_desc-predicted_statmap.nii.gz"
     volumes = [ramp(OUTPUT_GRID).reshape(OUTPUT_GRID.shape) * factor for factor in (1, 2, 3)]
     save_maps(path, volumes, 3, OUTPUT_GRID)
     files = [StatmapFile("01", None, f"c{number}", path, number) for number in (2, 1)]
-    single = saved(tmp_path / NAME, OUTPUT_GRID)
-    read = read_statmaps([*files, single], MASK)
-    wanted = ramp(MODEL_GRID, MASK)
-    np.testing.assert_array_equal(read, [3 * wanted, 2 * wanted, wanted])
-    with pytest.raises(InputError, match=r"has the shape 91x109x91x3; volume 3 is wanted"):
+    other_file = save_statmap(tmp_path / NAME, OUTPUT_GRID)
+    values = read_statmaps([*files, other_file], MASK)
+    expected_values = ramp(MODEL_GRID, MASK)
+    np.testing.assert_array_equal(values, [3 * expected_values, 2 * expected_values, expected_values])
+    with pytest.raises(InputError, match=r"has the shape 91x109x91x3.*volume 3"):
         read_statmap(StatmapFile("01", None, "c", path, 3), MASK)
-    with pytest.raises(InputError, match=r"has the shape 91x109x91x3; one volume is wanted"):
+    with pytest.raises(InputError, match=r"has the shape 91x109x91x3.*one volume"):
         read_statmap(StatmapFile("01", None, "c", path), MASK)
 
 
-def test_an_image_that_says_nothing_is_taken_if_it_has_a_grid_of_the_model(tmp_path):
-    values = read_statmap(saved(tmp_path / "zstat1.nii.gz", OUTPUT_GRID), MASK)
+def test_image_of_undeclared_space_is_read_on_a_model_grid(tmp_path):
+    values = read_statmap(save_statmap(tmp_path / "zstat1.nii.gz", OUTPUT_GRID), MASK)
     np.testing.assert_array_equal(values, ramp(MODEL_GRID, MASK))
 
 
 @pytest.mark.parametrize("grid", [COUSIN, isotropic(3)])
-def test_an_image_that_says_nothing_on_another_grid_is_refused(tmp_path, grid):
-    # The points of COUSIN are among those of the model's lattice, so that points alone would let it pass.
+def test_image_of_undeclared_space_is_refused_on_other_grids(tmp_path, grid):
+    # The points of COUSIN are on the lattice of the model: a test of the points alone would accept it.
     with pytest.raises(
-        InputError, match=r"neither the name nor the JSON .*\nFound: .*\nWanted: .*\n.*put space-"
+        InputError, match=r"neither the name nor the JSON .*\nFound: .*\nExpected: .*\n.*add space-"
     ):
-        read_statmap(saved(tmp_path / "zstat1.nii.gz", grid), MASK)
+        read_statmap(save_statmap(tmp_path / "zstat1.nii.gz", grid), MASK)
 
 
-def test_the_json_beside_an_image_says_its_space_where_the_name_does_not(tmp_path):
+def test_sidecar_tells_space_if_the_name_does_not(tmp_path):
     path = tmp_path / "zstat1.nii.gz"
-    file = saved(path, isotropic(3))
+    file = save_statmap(path, isotropic(3))
     touch(sidecar_path(path), json.dumps({"SpatialReference": "tpl-MNI152NLin6Asym_res-03_T1w.nii.gz"}))
     assert len(read_statmap(file, MASK)) == MASK.sum()
     touch(sidecar_path(path), json.dumps({"Space": "MNI152NLin2009cAsym"}))
-    with pytest.raises(InputError, match=r"is in MNI152NLin2009cAsym; MNI152NLin6Asym is wanted"):
+    with pytest.raises(InputError, match=r"is in MNI152NLin2009cAsym.*MNI152NLin6Asym"):
         read_statmap(file, MASK)
 
 
-def test_another_space_is_refused_even_on_the_models_grid(tmp_path):
-    file = saved(tmp_path / NAME.replace("6Asym", "2009cAsym"), OUTPUT_GRID)
-    with pytest.raises(InputError, match=r"the task map is in MNI152NLin2009cAsym; "):
+def test_other_space_is_refused_on_the_model_grid(tmp_path):
+    file = save_statmap(tmp_path / NAME.replace("6Asym", "2009cAsym"), OUTPUT_GRID)
+    with pytest.raises(InputError, match=r"the task map is in MNI152NLin2009cAsym"):
         read_statmap(file, MASK)
 
 
-def test_left_and_right_that_cannot_be_told_are_refused(tmp_path):
-    file = saved(tmp_path / NAME, OUTPUT_GRID)
+def test_ambiguous_orientation_is_refused(tmp_path):
+    file = save_statmap(tmp_path / NAME, OUTPUT_GRID)
     image = nib.load(file.path)
     image.set_qform(FULL_MODEL_GRID.matrix, code=4)
     nib.save(image, file.path)
@@ -127,20 +127,20 @@ def test_left_and_right_that_cannot_be_told_are_refused(tmp_path):
         read_statmap(file, MASK)
 
 
-def test_images_that_are_no_use_are_refused_by_a_sentence_each(tmp_path):
-    file = saved(tmp_path / NAME, OUTPUT_GRID, np.zeros(OUTPUT_GRID.shape))
+def test_messages_on_unusable_images(tmp_path):
+    file = save_statmap(tmp_path / NAME, OUTPUT_GRID, np.zeros(OUTPUT_GRID.shape))
     with pytest.raises(InputError, match=r"sub-01 a: the task map is 0 or NaN in all"):
         read_statmap(file, MASK)
-    far = Grid.of((91, 109, 20), OUTPUT_GRID.matrix)
+    partial_grid = Grid.of((91, 109, 20), OUTPUT_GRID.matrix)
     with pytest.raises(InputError, match=r"covers \d+% of the model's voxels; at least 50%"):
-        read_statmap(saved(tmp_path / NAME, far), MASK)
-    whole = saved(tmp_path / NAME, OUTPUT_GRID).path
-    whole.write_bytes(whole.read_bytes()[:10000])
+        read_statmap(save_statmap(tmp_path / NAME, partial_grid), MASK)
+    path = save_statmap(tmp_path / NAME, OUTPUT_GRID).path
+    path.write_bytes(path.read_bytes()[:10000])
     with pytest.raises(InputError, match="the task map cannot be read"):
         read_statmap(file, MASK)
-    whole.write_bytes(b"")
+    path.write_bytes(b"")
     with pytest.raises(InputError, match="the file is empty"):
         read_statmap(file, MASK)
-    whole.unlink()
+    path.unlink()
     with pytest.raises(InputError, match="no such file"):
         read_statmap(file, MASK)

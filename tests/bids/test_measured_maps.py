@@ -1,4 +1,4 @@
-"""Measured task maps are found wherever they come from, and one for each person, session and contrast."""
+"""Search for measured task maps: one for each participant, session and contrast."""
 
 import json
 import warnings
@@ -26,8 +26,10 @@ FACES = "emotionFacesMinusShapes"
 HCP = load_contrasts()
 
 
-def found(source, contrasts=None, **how):
-    return [(one.subject, one.session, one.contrast) for one in find_statmaps(source, contrasts, **how)]
+def labels_of(source, contrasts=None, **criteria):
+    """Return subject, session and contrast of each map."""
+    statmaps = find_statmaps(source, contrasts, **criteria)
+    return [(statmap.subject, statmap.session, statmap.contrast) for statmap in statmaps]
 
 
 @pytest.mark.parametrize(
@@ -37,57 +39,59 @@ def found(source, contrasts=None, **how):
         "EMOTION_FACES_vs_SHAPES", "Emotion faces > shapes",
     ],
 )  # fmt: skip
-def test_a_contrast_is_known_by_its_label_its_published_name_and_other_spellings(spelling):
+def test_contrast_is_found_by_label_published_name_and_other_spellings(spelling):
     assert find_contrast(contrast_spellings(HCP), spelling) == FACES
 
 
-def test_every_label_and_published_name_means_its_own_contrast_and_no_other():
+def test_labels_and_published_names_identify_one_contrast():
     spellings = contrast_spellings(HCP)
-    for one in HCP:
-        assert find_contrast(spellings, one.label) == find_contrast(spellings, one.source_name) == one.label
+    for contrast in HCP:
+        label = contrast.label
+        assert find_contrast(spellings, label) == find_contrast(spellings, contrast.source_name) == label
     assert find_contrast(spellings, "facesMinusShapes") is None
     assert find_contrast(spellings, "facesMinusShapes", "emotion") == FACES
     assert find_contrast(spellings, "facesMinusShapes", "wm") is None
     assert find_contrast(spellings, "emotion") is None
 
 
-def test_what_two_contrasts_could_mean_is_none_of_them():
-    two = [Contrast("aMinusB", "A-B", "A"), Contrast("aVsB", "A VS B", "A")]
-    spellings = contrast_spellings(two)
+def test_ambiguous_spelling_matches_no_contrast():
+    contrasts = [Contrast("aMinusB", "A-B", "A"), Contrast("aVsB", "A VS B", "A")]
+    spellings = contrast_spellings(contrasts)
     assert find_contrast(spellings, "aMinusB") == "aMinusB"
     assert find_contrast(spellings, "A vs B") == "aVsB"
     assert find_contrast(spellings, "A versus B") == "aMinusB"
-    two.append(Contrast("aGtB", "A GT B", "A"))
-    three = [*two, Contrast("other", "A VERSUS B", "A")]
-    assert find_contrast(contrast_spellings(three), "A versus B") is None
-    two[1:] = [Contrast("ab", "A B", "A")]
-    assert find_contrast(contrast_spellings(two), "ab") == "ab"
+    contrasts.append(Contrast("aGtB", "A GT B", "A"))
+    more_contrasts = [*contrasts, Contrast("other", "A VERSUS B", "A")]
+    assert find_contrast(contrast_spellings(more_contrasts), "A versus B") is None
+    contrasts[1:] = [Contrast("ab", "A B", "A")]
+    assert find_contrast(contrast_spellings(contrasts), "ab") == "ab"
 
 
-def test_the_maps_that_simulate_writes_are_found_from_the_dataset_and_from_their_own_folder(tmp_path):
+def test_simulated_maps_are_found_from_dataset_and_measured_folder(tmp_path):
     affine = np.array([[16, 0, 0, -90.0], [0, 16, 0, -126], [0, 0, 16, -72], [0, 0, 0, 1]])
     simulate_dataset(
         tmp_path, n_participants=2, n_sessions=2, n_volumes=12, grid=Grid.of((12, 14, 12), affine)
     )
     maps = find_statmaps(tmp_path, HCP)
     assert len(maps) == 2 * 2 * 47
-    assert {(one.subject, one.session) for one in maps} == {(a, b) for a in ("01", "02") for b in "12"}
-    assert {one.contrast for one in maps} == {one.label for one in HCP}
-    assert all(one.path.is_file() and one.volume is None for one in maps)
+    sessions = {(statmap.subject, statmap.session) for statmap in maps}
+    assert sessions == {(subject, session) for subject in ("01", "02") for session in "12"}
+    assert {statmap.contrast for statmap in maps} == {contrast.label for contrast in HCP}
+    assert all(statmap.path.is_file() and statmap.volume is None for statmap in maps)
     assert maps == find_statmaps(measured_folder(tmp_path), HCP)
 
 
-def test_our_own_maps_are_found_in_both_layouts(tmp_path):
+def test_predicted_maps_are_found_in_3d_and_4d_layouts(tmp_path):
     names = {"subject": "01", "session": "a", "entities": (("task", "rest"),)}
     touch(output_path(tmp_path / "3d", "statmap", contrast=FACES, **names))
     touch(output_path(tmp_path / "3d", "window_sd", contrast=FACES, **names))
-    assert found(tmp_path / "3d", HCP) == [("01", "a", FACES)]
+    assert labels_of(tmp_path / "3d", HCP) == [("01", "a", FACES)]
     image = touch(output_path(tmp_path / "4d", "statmaps", **names))
     touch(output_path(tmp_path / "4d", "window_sds", **names))
-    listed = {"DeepTaskGen": {"Contrasts": [{"Label": "motorAvg"}, {"Label": FACES}]}}
-    touch(sidecar_path(image), json.dumps(listed))
+    sidecar = {"DeepTaskGen": {"Contrasts": [{"Label": "motorAvg"}, {"Label": FACES}]}}
+    touch(sidecar_path(image), json.dumps(sidecar))
     maps = find_statmaps(tmp_path / "4d", HCP)
-    assert [(one.contrast, one.volume, one.path) for one in maps] == [
+    assert [(statmap.contrast, statmap.volume, statmap.path) for statmap in maps] == [
         (FACES, 1, image),
         ("motorAvg", 0, image),
     ]
@@ -99,28 +103,28 @@ def fitlins(root, node, subject, entities, contrast="facesMinusShapes", stats=("
         touch(root / node / f"sub-{subject}" / name)
 
 
-def test_in_fitlins_output_the_map_over_runs_comes_before_those_of_runs(tmp_path):
+def test_fitlins_map_over_runs_takes_precedence_over_single_runs(tmp_path):
     for run in (1, 2):
         fitlins(tmp_path, "node-runLevel", "01", f"task-emotion_run-{run}_{SPACE}")
     fitlins(tmp_path, "node-subjectLevel", "01", f"task-emotion_{SPACE}")
     touch(tmp_path / "node-datasetLevel" / "contrast-facesMinusShapes_stat-z_statmap.nii.gz")
-    (one,) = find_statmaps(tmp_path, HCP)
-    assert (one.subject, one.contrast) == ("01", FACES)
-    assert one.path.parts[-3:-1] == ("node-subjectLevel", "sub-01")
-    assert "stat-z" in one.path.name
+    (statmap,) = find_statmaps(tmp_path, HCP)
+    assert (statmap.subject, statmap.contrast) == ("01", FACES)
+    assert statmap.path.parts[-3:-1] == ("node-subjectLevel", "sub-01")
+    assert "stat-z" in statmap.path.name
 
 
-def test_two_runs_that_nobody_has_combined_are_refused_unless_one_is_chosen(tmp_path):
+def test_maps_of_two_runs_are_refused_unless_one_is_selected(tmp_path):
     for run in (1, 2):
         fitlins(tmp_path, "node-runLevel", "01", f"task-emotion_run-{run}_{SPACE}")
-    with pytest.raises(InputError, match=r"sub-01 emotion.*2 task maps could be meant.*run-1, run-2"):
+    with pytest.raises(InputError, match=r"sub-01 emotion.*2 task maps are ambiguous.*run-1, run-2"):
         find_statmaps(tmp_path, HCP)
-    (one,) = find_statmaps(tmp_path, HCP, only={"run": "2"})
-    assert "_run-2_" in one.path.name
+    (statmap,) = find_statmaps(tmp_path, HCP, entities={"run": "2"})
+    assert "_run-2_" in statmap.path.name
 
 
 def glm(folder, subject_label=None, prefix=None, n_runs=1):
-    """A first-level model of noise, written by nilearn itself."""
+    """Write the maps of a first-level model of noise with nilearn."""
     from nilearn.glm import save_glm_to_bids
     from nilearn.glm.first_level import FirstLevelModel
 
@@ -140,16 +144,15 @@ def glm(folder, subject_label=None, prefix=None, n_runs=1):
         save_glm_to_bids(model, contrasts=["faces - shapes", "faces"], out_dir=folder, prefix=prefix)
 
 
-def test_what_nilearn_writes_is_found(tmp_path):
+def test_maps_of_nilearn_are_found(tmp_path):
     glm(tmp_path, prefix=f"sub-01_ses-1_task-emotion_{SPACE}", n_runs=2)
     glm(tmp_path, prefix="sub-02_task-emotion")
-    assert found(tmp_path, HCP) == [
+    assert labels_of(tmp_path, HCP) == [
         ("01", "1", "emotionFaces"), ("01", "1", FACES), ("02", None, "emotionFaces"), ("02", None, FACES),
     ]  # fmt: skip
-    assert found(tmp_path)[:2] == [("01", "1", "faces"), ("01", "1", "facesMinusShapes")]
-    (path,) = {
-        one.path for one in find_statmaps(tmp_path, HCP) if (one.subject, one.contrast) == ("02", FACES)
-    }
+    assert labels_of(tmp_path)[:2] == [("01", "1", "faces"), ("01", "1", "facesMinusShapes")]
+    maps = find_statmaps(tmp_path, HCP)
+    (path,) = {statmap.path for statmap in maps if (statmap.subject, statmap.contrast) == ("02", FACES)}
     assert path.name == "sub-02_task-emotion_contrast-facesMinusShapes_stat-z_statmap.nii.gz"
     assert len(find_statmaps(tmp_path, HCP, stat="effect")) == 4
 
@@ -159,24 +162,24 @@ def table(folder, rows, columns="participant_id\tsession_id\tcontrast\tpath"):
     return touch(folder / "maps.tsv", "\n".join(lines) + "\n")
 
 
-def test_a_table_of_paths_may_name_any_file(tmp_path):
+def test_table_of_paths_may_list_files_of_any_name(tmp_path):
     touch(tmp_path / "copes" / "zstat1.nii.gz")
     touch(tmp_path / "b.nii")
     rows = [("sub-01", "ses-1", "EMOTION FACES-SHAPES", "copes/zstat1.nii.gz"), ("02", "n/a", FACES, "b.nii")]
     maps = find_statmaps(table(tmp_path, rows), HCP)
-    assert [(one.subject, one.session, one.contrast) for one in maps] == [
+    assert [(statmap.subject, statmap.session, statmap.contrast) for statmap in maps] == [
         ("01", "1", FACES),
         ("02", None, FACES),
     ]
-    assert [one.path for one in maps] == [tmp_path / "copes" / "zstat1.nii.gz", tmp_path / "b.nii"]
+    assert [statmap.path for statmap in maps] == [tmp_path / "copes" / "zstat1.nii.gz", tmp_path / "b.nii"]
 
 
-def test_a_table_that_lacks_something_is_refused_with_the_line(tmp_path):
+def test_incomplete_table_is_refused_with_the_line(tmp_path):
     touch(tmp_path / "a.nii")
     for rows, words in [
         ([("sub-01", "n/a", FACES, "gone.nii")], r"line 2: .*gone.nii: no such file"),
         ([("sub-01", "n/a", FACES, "a.nii"), ("sub-02", "n/a", "", "a.nii")], "line 3: .* is empty"),
-        ([("sub-01", "n/a", FACES, "a.nii")] * 2, "2 task maps could be meant"),
+        ([("sub-01", "n/a", FACES, "a.nii")] * 2, "2 task maps are ambiguous"),
         ([], "no task maps were found"),
     ]:
         with pytest.raises(InputError, match=words):
@@ -185,21 +188,21 @@ def test_a_table_that_lacks_something_is_refused_with_the_line(tmp_path):
         find_statmaps(table(tmp_path, [("sub-01", "a.nii")], "participant_id\tpath"), HCP)
 
 
-def test_a_t_map_in_a_table_of_z_maps_is_refused_and_not_left_out(tmp_path):
+def test_t_map_in_a_table_of_z_maps_is_refused(tmp_path):
     names = [f"sub-0{n}_contrast-x_stat-{stat}_statmap.nii" for n, stat in ((1, "z"), (2, "t"))]
     rows = [(name[:6], "n/a", FACES, touch(tmp_path / name).name) for name in names]
     with pytest.raises(InputError, match=r"of 2 task maps 1 has stat-z \(found: stat-t, stat-z\)"):
         find_statmaps(table(tmp_path, rows), HCP)
 
 
-def test_other_statistics_are_refused_unless_they_are_asked_for(tmp_path):
+def test_other_statistics_are_refused_unless_requested(tmp_path):
     fitlins(tmp_path, "", "01", f"task-emotion_{SPACE}", stats=("t", "effect"))
     with pytest.raises(InputError, match=r"2 task maps none has stat-z \(found: stat-effect, stat-t\)"):
         find_statmaps(tmp_path, HCP)
-    assert found(tmp_path, HCP, stat="t") == [("01", None, FACES)]
+    assert labels_of(tmp_path, HCP, stat="t") == [("01", None, FACES)]
 
 
-def test_the_models_space_comes_first_and_another_alone_is_refused(tmp_path):
+def test_model_space_takes_precedence_and_other_spaces_are_refused(tmp_path):
     fitlins(tmp_path, "", "01", "task-emotion_space-MNI152NLin2009cAsym")
     with pytest.raises(
         InputError,
@@ -207,35 +210,35 @@ def test_the_models_space_comes_first_and_another_alone_is_refused(tmp_path):
     ):
         find_statmaps(tmp_path, HCP)
     fitlins(tmp_path, "", "01", "task-emotion")
-    (one,) = find_statmaps(tmp_path, HCP)
-    assert "_space-" not in one.path.name
+    (statmap,) = find_statmaps(tmp_path, HCP)
+    assert "_space-" not in statmap.path.name
     fitlins(tmp_path, "", "01", f"task-emotion_{SPACE}")
-    (one,) = find_statmaps(tmp_path, HCP)
-    assert f"task-emotion_{SPACE}_contrast" in one.path.name
+    (statmap,) = find_statmaps(tmp_path, HCP)
+    assert f"task-emotion_{SPACE}_contrast" in statmap.path.name
     fitlins(tmp_path, "", "01", f"task-emotion_{SPACE}_res-02")
-    (one,) = find_statmaps(tmp_path, HCP)
-    assert f"{SPACE}_res-02" in one.path.name
+    (statmap,) = find_statmaps(tmp_path, HCP)
+    assert f"{SPACE}_res-02" in statmap.path.name
 
 
-def test_files_that_differ_by_desc_are_refused_unless_one_is_chosen(tmp_path):
+def test_files_that_differ_by_desc_are_refused_unless_one_is_selected(tmp_path):
     for desc in ("measured", "smoothed"):
         touch(tmp_path / "sub-01" / f"sub-01_contrast-{FACES}_stat-z_desc-{desc}_statmap.nii.gz")
-    with pytest.raises(InputError, match=r"which differ by desc-measured, desc-smoothed.\nSay which"):
+    with pytest.raises(InputError, match=r"which differ by desc-measured, desc-smoothed.\nSelect one"):
         find_statmaps(tmp_path, HCP)
-    assert found(tmp_path, HCP, only={"desc": "measured"}) == [("01", None, FACES)]
+    assert labels_of(tmp_path, HCP, entities={"desc": "measured"}) == [("01", None, FACES)]
     with pytest.raises(InputError, match=r"none has desc-raw \(found: desc-measured, desc-smoothed\)"):
-        find_statmaps(tmp_path, HCP, only={"desc": "raw"})
+        find_statmaps(tmp_path, HCP, entities={"desc": "raw"})
 
 
-def test_maps_of_other_contrasts_are_left_out_and_a_dataset_of_them_alone_is_refused(tmp_path):
+def test_maps_of_other_contrasts_are_left_out_or_refused_if_alone(tmp_path):
     fitlins(tmp_path, "", "01", f"task-nback_{SPACE}", "easyMinusHard")
     with pytest.raises(InputError, match=r"are of other contrasts \(easyMinusHard\) than"):
         find_statmaps(tmp_path, HCP)
     fitlins(tmp_path, "", "02", f"task-emotion_{SPACE}")
-    assert found(tmp_path, HCP) == [("02", None, FACES)]
+    assert labels_of(tmp_path, HCP) == [("02", None, FACES)]
 
 
-def test_a_folder_without_task_maps_is_refused_with_what_is_wanted(tmp_path):
+def test_folder_without_task_maps_is_refused(tmp_path):
     touch(tmp_path / "sub-01" / "func" / "sub-01_task-rest_bold.nii.gz")
     with pytest.raises(InputError, match=r"no task maps were found .*\nName the output of FitLins"):
         find_statmaps(tmp_path, HCP)

@@ -1,4 +1,4 @@
-"""Small derivatives to look things up in: right names and headers, no data."""
+"""Small derivatives with valid names and headers, but without data."""
 
 import gzip
 import json
@@ -17,7 +17,7 @@ CONFOUNDS = "desc-confounds_timeseries.tsv"
 
 
 def isotropic(size_mm: float) -> Grid:
-    """Grid of the output's box with cubic voxels: that of 1 mm holds all points of the output's grid."""
+    """Return a grid over the output's box with cubic voxels; 1 mm includes all points of the output grid."""
     shape = tuple(int(extent_mm // size_mm) + 1 for extent_mm in (180, 216, 180))
     affine = np.diag([size_mm, size_mm, size_mm, 1.0])
     affine[:3, 3] = -90, -126, -72
@@ -25,13 +25,14 @@ def isotropic(size_mm: float) -> Grid:
 
 
 def touch(path: Path, content: str = "") -> Path:
+    """Write a text file and its folders, and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, "utf-8")
     return path
 
 
 def image(path: Path, grid: Grid = OUTPUT_GRID, n_volumes: int | None = None) -> Path:
-    """Write the header of an image; its data are never there."""
+    """Write the header of an image, without data."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = grid.shape if n_volumes is None else (*grid.shape, n_volumes)
     header = nifti_header(shape, grid.matrix, np.uint8)
@@ -40,7 +41,7 @@ def image(path: Path, grid: Grid = OUTPUT_GRID, n_volumes: int | None = None) ->
 
 
 def describe(folder: Path, **fields: object) -> Path:
-    """Write a dataset_description.json of fMRIPrep, or with other fields."""
+    """Write a dataset_description.json of fMRIPrep, or with the given fields."""
     fmriprep = {"DatasetType": "derivative", "GeneratedBy": [{"Name": "fMRIPrep", "Version": "23.2.0"}]}
     base = {"Name": "x", "BIDSVersion": "1.9.0"}
     touch(folder / "dataset_description.json", json.dumps(base | (fields or fmriprep)))
@@ -55,23 +56,23 @@ def run(
     session: str | None = None,
     grids: Mapping[str, Grid] | None = None,
     t_r: float | None = 2.0,
-    without: Sequence[str] = (),
+    omitted_files: Sequence[str] = (),
 ) -> Path:
-    """Write what fMRIPrep writes of a run at one or more resolutions; returns the folder.
+    """Write the files of a run as fMRIPrep does, at one or more resolutions, and return the folder.
 
-    ``grids`` maps what stands between space and desc, e.g. ``_res-2``, to a grid; ``without`` names what is
-    left out: ``mask``, ``confounds``, ``json``.
+    ``grids`` maps the entities between space and desc, e.g. ``_res-2``, to a grid; ``omitted_files`` lists
+    the files to omit: ``mask``, ``confounds``, ``json``.
     """
     participant = f"sub-{subject}" + (f"_ses-{session}" if session else "")
     func = root / participant.replace("_", "/") / "func"
     prefix = f"{participant}_{entities}"
     for res, grid in (grids or {"_res-2": OUTPUT_GRID}).items():
         image(func / f"{prefix}_{SPACE}{res}_desc-preproc_bold.nii.gz", grid, 10)
-        if "mask" not in without:
+        if "mask" not in omitted_files:
             image(func / f"{prefix}_{SPACE}{res}_desc-brain_mask.nii.gz", grid)
-        if "json" not in without:
+        if "json" not in omitted_files:
             content = {"TaskName": "rest"} if t_r is None else {"RepetitionTime": t_r}
             touch(func / f"{prefix}_{SPACE}{res}_desc-preproc_bold.json", json.dumps(content))
-    if "confounds" not in without:
+    if "confounds" not in omitted_files:
         touch(func / f"{prefix}_{CONFOUNDS}")
     return func

@@ -323,7 +323,7 @@ def with_sessions(dataset, root):
 
 @pytest.mark.parametrize(
     ("of", "to", "words"),
-    [("_mask.nii.gz", None, "no brain mask"), ("_timeseries.tsv", "sub-02_", "named as another person's")],
+    [("_mask.nii.gz", None, "no brain mask"), ("_timeseries.tsv", "sub-02_", "named as another participant")],
 )
 def test_a_session_at_fault_is_told_once_and_the_persons_other_one_is_done(
     simulated, settings_of, tmp_path, capsys, of, to, words

@@ -224,13 +224,14 @@ def test_a_table_of_ones_own_must_be_there_for_each_run(simulated, settings_of, 
     settings = settings_of(simulated, custom_confounds=tmp_path / "mine", participant_label=("01",))
     assert participant.run(settings) == 3
     words = capsys.readouterr().out
-    assert "no table of your own regressors for" in words
-    assert "looked for sub-01_task-rest_desc-confounds_timeseries.tsv" in words
+    assert "no table of custom regressors for" in words
+    assert "searched for sub-01_task-rest_desc-confounds_timeseries.tsv" in words
     (tmp_path / "one.tsv").touch()
     settings = settings_of(simulated, custom_confounds=tmp_path / "one.tsv", participant_label=("01",))
     assert participant.run(settings) == 3
     assert (
-        "is a file; --custom-confounds wants a folder with one table for each run" in capsys.readouterr().out
+        "is a file, but --custom-confounds expects a folder with one table for each run"
+        in capsys.readouterr().out
     )
 
 

@@ -1,1 +1,1 @@
-"""Find the files of each participant in a dataset: fMRIPrep derivatives and archives."""
+"""Input files of each participant: fMRIPrep derivatives, other derivatives and archives."""

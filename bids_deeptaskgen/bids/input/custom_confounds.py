@@ -1,4 +1,4 @@
-"""The user's own regressors of a run, found by name in a folder."""
+"""Custom regressors of a run, found by file name in a folder."""
 
 from pathlib import Path
 
@@ -6,18 +6,18 @@ from bids_deeptaskgen.errors import InputError
 
 
 def find_custom(folder: Path, bold: Path, root: Path, names: tuple[str, ...]) -> Path:
-    """Find the user's table for a run.
+    """Find the table of custom regressors of a run.
 
     Parameters
     ----------
     folder : Path
-        Where tables lie, in the same folders as the BOLD series or all together.
+        Folder of the tables; either all in it, or in the same subfolders as the BOLD series in `root`.
     bold : Path
         BOLD series of the run.
     root : Path
-        Dataset that holds it.
+        Dataset of the BOLD series.
     names : tuple of str
-        Names that the table may have beside that of the series.
+        Accepted file names of the table; the name of the series with ``.tsv`` is accepted, too.
 
     Returns
     -------
@@ -26,24 +26,25 @@ def find_custom(folder: Path, bold: Path, root: Path, names: tuple[str, ...]) ->
     Raises
     ------
     InputError
-        If there is none, or a table was named for the folder.
+        If no table exists, or `folder` is a file.
     """
     if folder.is_file():
         message = (
-            f"{folder}: is a file; --custom-confounds wants a folder with one table for each run, or all "
-            "would be cleaned with the same.\nName its folder, and call the table as the run's confounds."
+            f"{folder}: is a file, but --custom-confounds expects a folder with one table for each run; one "
+            "file would clean all runs with the same regressors.\nName its folder, and name each table like "
+            "the run's confounds."
         )
         raise InputError(message)
     names = (*names, bold.name.partition(".nii")[0] + ".tsv")
-    # Only BIDS names tell people apart; those of other archives are the same for everybody.
-    places = [folder / bold.parent.relative_to(root), *([folder] if bold.name.startswith("sub-") else [])]
-    for place in places:
+    # BIDS names are unique for each participant; file names of archives are the same for all participants.
+    folders = [folder / bold.parent.relative_to(root), *([folder] if bold.name.startswith("sub-") else [])]
+    for candidate in folders:
         for name in names:
-            if (place / name).is_file():
-                return place / name
-    wanted = ", ".join(dict.fromkeys(names))
+            if (candidate / name).is_file():
+                return candidate / name
+    accepted_names = ", ".join(dict.fromkeys(names))
     message = (
-        f"{folder}: no table of your own regressors for {bold} (looked for {wanted} in "
-        f"{' and '.join(map(str, places))}).\nPut it there, or leave --custom-confounds out."
+        f"{folder}: no table of custom regressors for {bold} (searched for {accepted_names} in "
+        f"{' and '.join(map(str, folders))}).\nAdd the table, or remove --custom-confounds."
     )
     raise InputError(message)

@@ -1,4 +1,4 @@
-"""Find the folder of fMRIPrep derivatives, or say what was found in its place."""
+"""Folders of derivatives: their search, and messages on what a folder holds instead."""
 
 import json
 import logging
@@ -14,9 +14,9 @@ from bids_deeptaskgen.errors import InputError
 
 logger = logging.getLogger("bids_deeptaskgen")
 
-# So many people are looked at to tell derivatives without a dataset_description.json from raw data.
+# Number of participants whose file names distinguish derivatives without a description from raw data.
 N_PEEKED = 5
-# BIDS allows + in labels since 1.10; sub-01_old or sub- are nobody.
+# BIDS allows + in labels since 1.10; sub-01_old and sub- are no participants.
 _PARTICIPANT = re.compile(r"sub-[0-9A-Za-z+]+")
 
 
@@ -31,7 +31,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        Empty where there is none, or none that can be read: derivatives are used without it too.
+        Empty if the file is missing or invalid: derivatives are usable without a description.
     """
     try:
         content = json.loads((folder / "dataset_description.json").read_text("utf-8"))
@@ -41,7 +41,7 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 class Derivatives(NamedTuple):
-    """A dataset and its description, which is read once.
+    """Root of a dataset, with its description to read the file only once.
 
     Attributes
     ----------
@@ -54,26 +54,26 @@ class Derivatives(NamedTuple):
     description: dict[str, Any]
 
 
-def pipelines(description: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List the pipelines that made a dataset, by its description; empty for raw data.
+def list_pipelines(description: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the pipelines that wrote a dataset, from its description; empty for raw data.
 
-    An entry is for example ``{"Name": "fMRIPrep", "Version": "23.2.0"}``. ``PipelineDescription`` is how
-    fMRIPrep up to 20.1 wrote it.
+    An entry is for example ``{"Name": "fMRIPrep", "Version": "23.2.0"}``. fMRIPrep up to 20.1 writes
+    ``PipelineDescription`` instead of ``GeneratedBy``.
     """
-    listed = description.get("GeneratedBy") or description.get("PipelineDescription") or []
-    listed = listed if isinstance(listed, list) else [listed]
-    return [entry for entry in listed if isinstance(entry, dict)]
+    value = description.get("GeneratedBy") or description.get("PipelineDescription") or []
+    entries = value if isinstance(value, list) else [value]
+    return [entry for entry in entries if isinstance(entry, dict)]
 
 
-def locate_derivatives(base: Path, maker: str = "fmriprep") -> Derivatives:
-    """Find the derivatives that a folder stands for, and log which were taken.
+def locate_derivatives(base: Path, pipeline: str = "fmriprep") -> Derivatives:
+    """Find the only derivatives of a pipeline in a folder, and log their path.
 
     Parameters
     ----------
     base : Path
         The derivatives themselves, or a raw dataset that has them in ``derivatives``.
-    maker : str
-        What made them: a key of ``pipelines`` in ``data/queries.json``.
+    pipeline : str
+        Pipeline that wrote them: a key of ``pipelines`` in ``data/queries.json``.
 
     Returns
     -------
@@ -83,74 +83,88 @@ def locate_derivatives(base: Path, maker: str = "fmriprep") -> Derivatives:
     Raises
     ------
     InputError
-        If there are none, or several that fit equally.
+        If there are no such derivatives, or several that fit equally well.
     """
     base = base.absolute()
-    must_be_folder(base)
-    found = find_derivatives(base, maker)
-    if len(found) > 1:
-        listed = "\n".join(f"  {candidate.root}" for candidate in found)
+    require_folder(base)
+    candidates = find_derivatives(base, pipeline)
+    if len(candidates) > 1:
+        roots = "\n".join(f"  {candidate.root}" for candidate in candidates)
         message = (
-            f"{base}: several {_title(maker)} derivatives were found:\n{listed}\n"
-            f"Name one with -d {maker}=PATH."
+            f"{base}: {len(candidates)} {_title(pipeline)} derivatives were found:\n{roots}\n"
+            f"Name one with -d {pipeline}=PATH."
         )
         raise InputError(message)
-    if not found:
-        raise InputError(_nothing_found(base, maker))
-    logger.info("Input: the derivatives in %s%s", found[0].root, _generated_by(found[0].description))
-    return found[0]
+    if not candidates:
+        raise InputError(_explain_no_derivatives(base, pipeline))
+    logger.info(
+        "Input: the derivatives in %s%s", candidates[0].root, _generated_by(candidates[0].description)
+    )
+    return candidates[0]
 
 
-def find_derivatives(base: Path, maker: str) -> list[Derivatives]:
-    """List the derivatives that a folder may stand for; see `locate_derivatives`."""
-    candidate = Derivatives(base, read_description(base))
-    return [candidate] if _is_derivative(candidate) else _derivatives_below(base, maker)
+def find_derivatives(base: Path, pipeline: str) -> list[Derivatives]:
+    """List the derivatives of a pipeline in a folder.
 
+    Parameters
+    ----------
+    base : Path
+        As in `locate_derivatives`.
+    pipeline : str
+        As in `locate_derivatives`.
 
-def known_pipeline(description: Mapping[str, Any]) -> str | None:
-    """Return which pipeline made a dataset: a key of ``pipelines`` in ``data/queries.json``, if it is known.
-
-    What was made first is listed last, as each pipeline puts itself before those whose output it read.
+    Returns
+    -------
+    list of Derivatives
+        The folder itself if it holds derivatives; else those in its usual subfolders.
     """
-    makers = pipelines(description)[:1]
-    for name, known in load_table("queries.json")["pipelines"].items():
-        if any(_letters(str(entry.get("Name", ""))) == _letters(known["name"]) for entry in makers):
+    candidate = Derivatives(base, read_description(base))
+    return [candidate] if _is_derivative(candidate) else _derivatives_below(base, pipeline)
+
+
+def find_pipeline(description: Mapping[str, Any]) -> str | None:
+    """Return the pipeline that wrote a dataset: a key of ``pipelines`` in ``data/queries.json``, or None.
+
+    Only the first entry counts, as each pipeline adds itself before those whose output it has read.
+    """
+    entries = list_pipelines(description)[:1]
+    for name, pipeline in load_table("queries.json")["pipelines"].items():
+        if any(_letters(str(entry.get("Name", ""))) == _letters(pipeline["name"]) for entry in entries):
             return str(name)
     return None
 
 
 def _letters(name: str) -> str:
-    """Leave out what is spelt now so, now so: fMRIPost-AROMA, fmripost_aroma."""
+    """Remove differences in spelling: ``fMRIPost-AROMA`` and ``fmripost_aroma`` become equal."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _title(maker: str) -> str:
-    return str(load_table("queries.json")["pipelines"][maker]["name"])
+def _title(pipeline: str) -> str:
+    return str(load_table("queries.json")["pipelines"][pipeline]["name"])
 
 
-def must_be_folder(folder: Path) -> None:
-    """Refuse a path that is no folder.
+def require_folder(folder: Path) -> None:
+    """Refuse a path that is not a folder.
 
     Raises
     ------
     InputError
+        If the path is a file or does not exist.
     """
     if folder.is_dir():
         return
-    found = "is a file, not a folder" if folder.exists() else "no such folder"
-    message = (
-        f"{folder}: {found}.\nGive the folder of fMRIPrep derivatives (the one that has the sub-* folders)."
-    )
+    problem = "is a file, not a folder" if folder.exists() else "no such folder"
+    message = f"{folder}: {problem}.\nName the folder of fMRIPrep derivatives, which has the sub-* folders."
     raise InputError(message)
 
 
 def is_participant_folder(folder_name: str) -> bool:
-    """Tell whether a folder's name is that of a person: ``sub-01`` is, ``sub-01_old`` is not."""
+    """Return whether a folder name is that of a participant: ``sub-01`` is, ``sub-01_old`` is not."""
     return _PARTICIPANT.fullmatch(folder_name) is not None
 
 
-def subject_folders(folder: Path) -> list[str]:
-    """List the names of people's folders, ``sub-`` and a label, sorted; empty where it cannot be read."""
+def list_participant_folders(folder: Path) -> list[str]:
+    """List the names of participants' folders, ``sub-`` and a label, sorted; empty if unreadable."""
     try:
         with os.scandir(folder) as entries:
             return sorted(
@@ -163,38 +177,41 @@ def subject_folders(folder: Path) -> list[str]:
 def _is_derivative(candidate: Derivatives) -> bool:
     """Return whether a folder holds derivatives, by its description or else by its file names."""
     root, description = candidate
-    if not subject_folders(root):
+    if not list_participant_folders(root):
         return False
     if "DatasetType" in description:
         return bool(description["DatasetType"] == "derivative")
-    if pipelines(description):
+    if list_pipelines(description):
         return True
     return any("_space-" in name or "_desc-preproc" in name for name in _peek(root))
 
 
 def _peek(folder: Path) -> Iterator[str]:
-    """Yield file names of the first few people."""
-    for subject in subject_folders(folder)[:N_PEEKED]:
+    """Yield file names of the first few participants."""
+    for subject in list_participant_folders(folder)[:N_PEEKED]:
         for pattern in ("func/*", "ses-*/func/*"):
             yield from (path.name for path in (folder / subject).glob(pattern))
 
 
-def _derivatives_below(folder: Path, maker: str) -> list[Derivatives]:
-    """List a pipeline's derivatives in the usual places of a raw dataset; the usual name comes alone."""
-    names: list[str] = load_table("queries.json")["pipelines"][maker]["folders"]
-    usual = [folder / place / name for place in ("derivatives", "") for name in names]
-    named = [path for path in usual if subject_folders(path)]
-    if named:
-        return [Derivatives(named[0], read_description(named[0]))]
-    below = [
+def _derivatives_below(folder: Path, pipeline: str) -> list[Derivatives]:
+    """List a pipeline's derivatives in the usual folders of a raw dataset.
+
+    The usual folder name takes precedence over all other names.
+    """
+    names: list[str] = load_table("queries.json")["pipelines"][pipeline]["folders"]
+    usual_paths = [folder / parent / name for parent in ("derivatives", "") for name in names]
+    matches = [path for path in usual_paths if list_participant_folders(path)]
+    if matches:
+        return [Derivatives(matches[0], read_description(matches[0]))]
+    candidates = [
         Derivatives(path, read_description(path))
         for parent in (folder / "derivatives", folder)
         for path in _folders(parent)
     ]
     return [
         candidate
-        for candidate in below
-        if known_pipeline(candidate.description) == maker and subject_folders(candidate.root)
+        for candidate in candidates
+        if find_pipeline(candidate.description) == pipeline and list_participant_folders(candidate.root)
     ]
 
 
@@ -210,26 +227,39 @@ def _folders(parent: Path) -> list[Path]:
         return []
 
 
-def _nothing_found(folder: Path, maker: str) -> str:
-    """Say what is in a folder that holds no derivatives of a pipeline, and what to do."""
-    subjects = subject_folders(folder)
+def _explain_no_derivatives(folder: Path, pipeline: str) -> str:
+    """Describe the content of a folder without derivatives of a pipeline, and the remedy."""
+    subjects = list_participant_folders(folder)
     if subjects:
-        title, output_spaces = _title(maker), load_table("queries.json")["output_spaces"]
-        advice = f" first, with --output-spaces {output_spaces}" if maker == "fmriprep" else ""
+        title, output_spaces = _title(pipeline), load_table("queries.json")["output_spaces"]
+        options = f" first, with --output-spaces {output_spaces}" if pipeline == "fmriprep" else ""
         return (
             f"{folder}: raw data of {len(subjects)} participants and no {title} derivatives "
             f"(neither here nor in {folder / 'derivatives'}).\n"
-            f"Run {title}{advice}, or name its output with -d {maker}=PATH."
+            f"Run {title}{options}, or name its output with -d {pipeline}=PATH."
         )
     with os.scandir(folder) as entries:
         names = sorted(islice((entry.name for entry in entries), 1000))
-    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    found = f"there is no sub-* folder (found: {shown})" if names else "the folder is empty"
-    return f"{folder}: {found}.\nGive the folder of fMRIPrep derivatives: the one that has the sub-* folders."
+    examples = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    problem = f"there is no sub-* folder (found: {examples})" if names else "the folder is empty"
+    return f"{folder}: {problem}.\nName the folder of fMRIPrep derivatives, which has the sub-* folders."
 
 
 def raw_dataset(root: Path, description: Mapping[str, Any]) -> Path | None:
-    """Return the raw dataset that derivatives were made of, by description or place; None if unknown."""
+    """Return the raw dataset of derivatives.
+
+    Parameters
+    ----------
+    root : Path
+        Root of the derivatives.
+    description : dict
+        Content of their ``dataset_description.json``.
+
+    Returns
+    -------
+    Path or None
+        From ``DatasetLinks``, else from the location of `root`; None if neither tells.
+    """
     links = description.get("DatasetLinks")
     link = str(links.get("raw") or "") if isinstance(links, dict) else ""
     if link.startswith(("file://", "/")):
@@ -238,7 +268,7 @@ def raw_dataset(root: Path, description: Mapping[str, Any]) -> Path | None:
 
 
 def _generated_by(description: Mapping[str, Any]) -> str:
-    entries = pipelines(description)
+    entries = list_pipelines(description)
     if not entries:
-        return " (no word in dataset_description.json on what made them)"
+        return " (dataset_description.json names no pipeline)"
     return f" ({entries[0].get('Name', 'unnamed')} {entries[0].get('Version', '')})".replace(" )", ")")

@@ -1,4 +1,4 @@
-"""Where the input of a run lies: its datasets, and how a file of theirs is called in what is written."""
+"""Input datasets of a run, and the URIs of their files in the output."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,55 +7,55 @@ from typing import Any
 
 from bids_deeptaskgen.connectome.inputs import SessionInputs
 
-# Name of the folder of the user's own regressors among the datasets.
+# Name of the folder of custom regressors among the datasets.
 CUSTOM_LINK = "custom"
 
 
 @dataclass(frozen=True)
 class InputDataset:
-    """The datasets that a run reads.
+    """Datasets that a run reads.
 
     Attributes
     ----------
     kind : str
-        How the first one is arranged: a key of ``sources.SOURCES``.
+        Structure of the main dataset: a key of ``sources.SOURCES``.
     root : Path
-        Folder with people's folders.
+        Folder with the participants' folders.
     link : str
-        Name of the first dataset in ``DatasetLinks``, and so in the ``bids:`` URIs of ``Sources``.
-    others : tuple of (str, Path)
-        Datasets that hold what the first one lacks, by name: ``fmriprep`` (masks, confounds), ``aroma``
-        (noise components), ``custom`` (the user's own regressors).
+        Name of the main dataset in ``DatasetLinks``, and so in the ``bids:`` URIs of ``Sources``.
+    extra_roots : tuple of (str, Path)
+        Datasets with files that the main dataset lacks, by name: ``fmriprep`` (masks, confounds), ``aroma``
+        (noise components), ``custom`` (custom regressors).
     session : SessionInputs or None
-        What is to be done, where it was given file by file.
+        The only session, if the user named each file.
     description : dict
-        ``dataset_description.json`` of the first dataset.
+        ``dataset_description.json`` of the main dataset.
     """
 
     kind: str
     root: Path
     link: str
-    others: tuple[tuple[str, Path], ...] = ()
+    extra_roots: tuple[tuple[str, Path], ...] = ()
     session: SessionInputs | None = None
     description: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def links(self) -> dict[str, Path]:
-        """All datasets by name."""
-        return {self.link: self.root, **dict(self.others)}
+        """Return the roots of all datasets by name."""
+        return {self.link: self.root, **dict(self.extra_roots)}
 
     def other(self, name: str) -> Path | None:
-        """Root of a further dataset, None where there is none of that name."""
-        return dict(self.others).get(name)
+        """Return the root of an extra dataset, None if there is none of that name."""
+        return dict(self.extra_roots).get(name)
 
     def with_custom(self, folder: Path | None) -> "InputDataset":
-        """Give the same with the folder of the user's own regressors among the datasets."""
+        """Return a copy that has the folder of custom regressors among its datasets."""
         if folder is None or self.session is not None:
             return self
-        return replace(self, others=(*self.others, (CUSTOM_LINK, folder)))
+        return replace(self, extra_roots=(*self.extra_roots, (CUSTOM_LINK, folder)))
 
     def uri(self, path: Path) -> str:
-        """Name a file for ``Sources``: a ``bids:`` URI if a dataset holds it, else a ``file:`` one."""
+        """Return the URI of a file for ``Sources``: ``bids:`` if a dataset holds the file, else ``file:``."""
         for name, root in self.links.items():
             if path.is_relative_to(root):
                 return f"bids:{name}:{path.relative_to(root).as_posix()}"

@@ -1,4 +1,4 @@
-"""Sidecars that cannot be read: found before pybids meets them, which cannot index past one."""
+"""Sidecars that are no valid JSON, which pybids cannot index."""
 
 import json
 from collections.abc import Sequence
@@ -8,32 +8,41 @@ from typing import NamedTuple
 from bids_deeptaskgen.bids.filenames import BidsName, parse_name
 from bids_deeptaskgen.errors import InputError
 
-# Where metadata of a person's series may stand: BIDS lets them be inherited.
+# Folders of sidecars that a participant's series inherit (BIDS inheritance principle).
 _FOLDERS = ("", "sub-{}", "sub-{}/func", "sub-{}/ses-*", "sub-{}/ses-*/func")
 
 
 class InvalidSidecar(NamedTuple):
-    """A JSON file that holds nothing that can be used, and why."""
+    """JSON file without usable content.
+
+    Attributes
+    ----------
+    path : Path
+    name : BidsName
+        Parts of the file name.
+    reason : str
+        What is wrong with the content.
+    """
 
     path: Path
     name: BidsName
-    why: str
+    reason: str
 
 
 def find_invalid_sidecars(root: Path, subject: str) -> list[InvalidSidecar]:
-    """Find the sidecars of BOLD series that are no JSON objects.
+    """Find the sidecars of BOLD series that are not JSON objects.
 
     Parameters
     ----------
     root : Path
-        Of the dataset.
+        Root of the dataset.
     subject : str
-        Label without ``sub-``.
+        Label without ``sub-``; sidecars of other participants are not read.
 
     Returns
     -------
-    list of Spoilt
-        Sorted by path; those of other people are not looked at.
+    list of InvalidSidecar
+        Sorted by path.
     """
     paths = {
         path
@@ -41,42 +50,42 @@ def find_invalid_sidecars(root: Path, subject: str) -> list[InvalidSidecar]:
         for path in root.glob(f"{folder.format(subject)}/*bold.json".lstrip("/"))
         if parse_name(path.name).suffix == "bold"
     }
-    found = ((path, _explain_invalid(path)) for path in sorted(paths))
-    return [InvalidSidecar(path, parse_name(path.name), why) for path, why in found if why]
+    reasons = ((path, _explain_invalid(path)) for path in sorted(paths))
+    return [InvalidSidecar(path, parse_name(path.name), reason) for path, reason in reasons if reason]
 
 
 def check_sidecars(invalid_sidecars: Sequence[InvalidSidecar], bold: Path) -> None:
-    """Refuse a series whose metadata may stand in a file that cannot be read.
+    """Check that no invalid sidecar holds metadata of a series.
 
     Parameters
     ----------
-    invalid_sidecars : sequence of Spoilt
+    invalid_sidecars : sequence of InvalidSidecar
     bold : Path
         The series.
 
     Raises
     ------
     InputError
-        If one of the files belongs to the series: all entities of its name are the series', too, and it
-        lies beside the series or above it.
+        If one of the sidecars belongs to the series: the series has all entities of the sidecar, and the
+        sidecar is in the folder of the series or a parent folder.
     """
     entities = set(parse_name(bold.name).entities)
-    for one in invalid_sidecars:
-        if set(one.name.entities) <= entities and bold.is_relative_to(one.path.parent):
+    for sidecar in invalid_sidecars:
+        if set(sidecar.name.entities) <= entities and bold.is_relative_to(sidecar.path.parent):
             message = (
-                f"{one.path}: cannot be read as JSON: {one.why}.\n"
-                "Copy it again from its source, mend it, or re-run the preprocessing of this person."
+                f"{sidecar.path}: cannot be read as JSON: {sidecar.reason}.\n"
+                "Copy it again from its source, correct it, or re-run the preprocessing of this participant."
             )
             raise InputError(message)
 
 
 def _explain_invalid(path: Path) -> str:
-    """Say in a few words what is wrong with a JSON file; empty if it holds an object."""
+    """Describe what is wrong with a JSON file; empty if it holds an object."""
     try:
         text = path.read_text("utf-8")
         content = json.loads(text) if text.strip() else None
     except FileNotFoundError:
-        return "it is a link to a file that is not here"
+        return "it is a link whose target does not exist"
     except json.JSONDecodeError as error:
         return f"{error.msg} in line {error.lineno}"
     except UnicodeDecodeError:
@@ -87,4 +96,4 @@ def _explain_invalid(path: Path) -> str:
         return "it is nested too deep"
     if isinstance(content, dict):
         return ""
-    return "it holds no names with values" if text.strip() else "the file is empty"
+    return "it is not a JSON object" if text.strip() else "the file is empty"

@@ -1,8 +1,8 @@
-"""One person's files, indexed by pybids, and nobody else's.
+"""Files of one participant, indexed by pybids.
 
-pybids finds the files and inherits the metadata. Which file belongs to which is decided by the file names
-alone: pybids reads entities off the whole path, so that a folder called ``run-2`` above the dataset would
-make every file run 2.
+pybids finds the files and inherits the metadata. File names alone decide which files belong together: pybids
+reads entities from the whole path, so that a parent folder ``run-2`` of the dataset would make every file
+run 2.
 """
 
 import re
@@ -22,22 +22,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class File:
-    """A file, its name taken apart, and the session of its folder."""
+    """File of a participant.
+
+    Attributes
+    ----------
+    path : Path
+    name : BidsName
+        Parts of the file name.
+    session : str or None
+        Label of the ``ses-*`` folder, which may contradict the file name.
+    """
 
     path: Path
     name: BidsName
     session: str | None
 
-    def series(self, *left_out: str) -> Entities:
-        """Entities that tell what was measured: all but the person's, the grid's, desc and those named."""
+    def series(self, *ignored_keys: str) -> Entities:
+        """Return the entities that identify the measurement within a session, in the order of BIDS.
+
+        Participant, session, ``desc``, grid and `ignored_keys` are left out.
+        """
         return sort_entities(
-            self.name.without(("sub", "ses", "desc", *load_table("queries.json")["grid"], *left_out))
+            self.name.entities_without(
+                ("sub", "ses", "desc", *load_table("queries.json")["grid"], *ignored_keys)
+            )
         )
 
 
 @contextmanager
-def participant_layout(root: Path, subject: str, leave_out: Iterable[Path] = ()) -> Iterator["BIDSLayout"]:
-    """Index one person's functional files, and nobody else's; emptied at the end of the block.
+def participant_layout(
+    root: Path, subject: str, ignored_paths: Iterable[Path] = ()
+) -> Iterator["BIDSLayout"]:
+    """Open an index of one participant's functional files, and empty it at the end of the block.
 
     Parameters
     ----------
@@ -45,13 +61,13 @@ def participant_layout(root: Path, subject: str, leave_out: Iterable[Path] = ())
         fMRIPrep derivatives.
     subject : str
         Label without ``sub-``.
-    leave_out : iterable of Path
-        Files that are not indexed, such as JSON files that pybids could not read.
+    ignored_paths : iterable of Path
+        Files to exclude, such as JSON files that pybids cannot read.
 
     Yields
     ------
     BIDSLayout
-        In memory; metadata are read for BOLD series only.
+        In memory; it has metadata of BOLD series only.
 
     Raises
     ------
@@ -63,25 +79,26 @@ def participant_layout(root: Path, subject: str, leave_out: Iterable[Path] = ())
 
     table = load_table("queries.json")
     participant = re.escape(f"sub-{subject}")
-    opened = "|".join(re.escape(folder) for folder in table["folders"])
+    functional_folders = "|".join(re.escape(folder) for folder in table["folders"])
     ignore = [
-        # At the top: this person's folder, and files with an extension, which may pass on metadata.
+        # In the root: keep this participant's folder, and files with an extension (inherited metadata).
         re.compile(rf"^/(?!{participant}(/|$))(sub-|[^/.]+$|[^/]+/)"),
-        # Below it: figures and anatomy are many and of no use.
-        re.compile(rf"^/{participant}(/ses-[^/]+)?/(?!{opened})[^/.]+(/|$)"),
-        *(re.compile(f"^/{re.escape(path.relative_to(root).as_posix())}$") for path in leave_out),
+        # In the participant's folder: figures and anatomy are many files without use here.
+        re.compile(rf"^/{participant}(/ses-[^/]+)?/(?!{functional_folders})[^/.]+(/|$)"),
+        *(re.compile(f"^/{re.escape(path.relative_to(root).as_posix())}$") for path in ignored_paths),
     ]
     bold = table["files"]["bold"]
     indexer = BIDSLayoutIndexer(ignore=ignore, suffix=bold["suffix"], extension=list(bold["extension"]))
     try:
         layout = BIDSLayout(root, validate=False, config=["bids", "derivatives"], indexer=indexer)
     except (OSError, ValueError, TypeError) as error:
-        # pybids names the file in the middle of words of its own.
-        named = re.search(r"filename='([^']+)'", str(error))
-        where = named[1] if named else root / f"sub-{subject}"
-        what = "cannot be read as JSON" if named else f"its files cannot be indexed ({error})"
+        # The message of pybids contains the file name.
+        match = re.search(r"filename='([^']+)'", str(error))
+        path = match[1] if match else root / f"sub-{subject}"
+        problem = "cannot be read as JSON" if match else f"its files cannot be indexed ({error})"
         message = (
-            f"{where}: {what}.\nCopy it again from its source, or re-run the preprocessing of this person."
+            f"{path}: {problem}.\n"
+            "Copy it again from its source, or re-run the preprocessing of this participant."
         )
         raise InputError(message) from error
     try:
@@ -89,7 +106,7 @@ def participant_layout(root: Path, subject: str, leave_out: Iterable[Path] = ())
     finally:
         layout.session.close()
         layout.connection_manager.engine.dispose()
-        # pybids caches the last 128 layouts of a process; emptied, they are no burden.
+        # pybids caches the last 128 layouts of a process; empty layouts take little memory.
         vars(layout).clear()
 
 
@@ -99,23 +116,24 @@ def list_files(layout: "BIDSLayout", root: Path, kind: str) -> list[File]:
     Parameters
     ----------
     layout : BIDSLayout
+        Index of a participant's files.
     root : Path
-        Of the dataset.
+        Root of the dataset.
     kind : str
-        A key of ``files``.
+        A key of ``files`` in ``data/queries.json``.
 
     Returns
     -------
     list of File
     """
-    wanted = load_table("queries.json")["files"][kind]
+    pattern = load_table("queries.json")["files"][kind]
     paths = sorted(
-        Path(item.path) for item in layout.get(suffix=wanted["suffix"], extension=wanted["extension"])
+        Path(item.path) for item in layout.get(suffix=pattern["suffix"], extension=pattern["extension"])
     )
     files = []
     for path in paths:
         name = parse_name(path.name)
-        if "desc" in wanted and name.get("desc") != wanted["desc"]:
+        if "desc" in pattern and name.get("desc") != pattern["desc"]:
             continue
         folders = path.relative_to(root).parts[:-1]
         session = next((part.removeprefix("ses-") for part in folders if part.startswith("ses-")), None)
@@ -123,17 +141,18 @@ def list_files(layout: "BIDSLayout", root: Path, kind: str) -> list[File]:
     return files
 
 
-def present(path: Path) -> Path:
-    """Return a path as it is; refuse a link whose target is not here.
+def require_target(path: Path) -> Path:
+    """Return the path itself; refuse a link whose target does not exist.
 
     Raises
     ------
     InputError
+        If the path is a broken link.
     """
     if path.exists():
         return path
     message = (
-        f"{path}: is a link to a file that is not here.\n"
-        "Fetch its content (for DataLad: datalad get), or mount the folder that it points to."
+        f"{path}: is a link whose target does not exist.\n"
+        "Fetch its content (for DataLad: datalad get), or mount the folder of the target."
     )
     raise InputError(message)

@@ -1,4 +1,4 @@
-"""Who has usable input: all people looked up by folders and file names alone, before anything is computed."""
+"""Preflight: the usable input of all participants, from folder and file names alone."""
 
 import os
 from collections.abc import Set
@@ -7,30 +7,30 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import Entities, parse_name, sort_entities
-from bids_deeptaskgen.bids.input.derivatives import subject_folders
-from bids_deeptaskgen.bids.input.diagnostics import RERUN, explain_missing, listed, suggest_fix
-from bids_deeptaskgen.bids.input.query import Query, describe_misplaced, fits, misplaced
+from bids_deeptaskgen.bids.input.derivatives import list_participant_folders
+from bids_deeptaskgen.bids.input.diagnostics import RERUN, explain_missing, format_values, suggest_fix
+from bids_deeptaskgen.bids.input.query import Query, describe_misplaced, fits, is_misplaced
 from bids_deeptaskgen.data import load_table
 
-# To look for near names is slow: that of so many people is shown, or thousands who are absent took hours.
-N_NEAREST = 20
+# Number of absent labels for which similar ones are searched, since the search takes hours for thousands.
+MAX_SUGGESTIONS = 20
 
 
 @dataclass(frozen=True)
 class Preflight:
-    """One person and session, as seen from the file names.
+    """Input of one participant and session, as the file names tell.
 
     Attributes
     ----------
     subject : str
     session : str or None
-        None in a dataset without sessions, or where the person has none that is asked for.
+        None in a dataset without sessions, or if the participant has none of the requested sessions.
     bold_names : tuple of str
-        Files that fit the query; several of one run where it was written at several resolutions.
+        Files that match the query; several for a run that has several resolutions.
     reason : str
-        Why nothing is usable and what to do; empty where something is.
+        Why no file is usable, and the remedy; empty if there is a usable file.
     entities : tuple of tuple of (str, str)
-        Of each file, where its name does not tell them: outside of BIDS.
+        Of each file, in datasets outside BIDS; empty if file names tell the entities.
     """
 
     subject: str
@@ -41,29 +41,44 @@ class Preflight:
 
     @property
     def wants_rerun(self) -> bool:
-        """Whether another fMRIPrep run would make it usable."""
+        """Return whether another fMRIPrep run would provide usable files."""
         return RERUN in self.reason
 
     @property
     def name(self) -> str:
-        """Short name for messages, e.g. ``sub-01 ses-1``."""
+        """Return a short name for messages, e.g. ``sub-01 ses-1``."""
         return f"sub-{self.subject}" + (f" ses-{self.session}" if self.session else "")
 
     def series(self, *, combine_runs: bool) -> set[Entities]:
-        """Entities of the results to be written, as in `SessionInputs`: one for each run, or pooled."""
-        dropped = ("sub", "ses", "desc", *load_table("queries.json")["grid"])
-        entities = self.entities or (parse_name(name).without(dropped) for name in self.bold_names)
-        return {series_of(one, combine_runs=combine_runs) for one in entities}
+        """Return the entities of the results to write, as in `SessionInputs`: pooled, or one for each run."""
+        dropped_keys = ("sub", "ses", "desc", *load_table("queries.json")["grid"])
+        entity_lists = self.entities or (
+            parse_name(name).entities_without(dropped_keys) for name in self.bold_names
+        )
+        return {series_of(entities, combine_runs=combine_runs) for entities in entity_lists}
 
 
 def series_of(entities: Entities, *, combine_runs: bool) -> Entities:
-    """Give the entities of the result that a run goes into, in order; see `SessionInputs`."""
-    pooled = load_table("queries.json")["pooled"] if combine_runs else ()
-    return sort_entities(pair for pair in entities if pair[0] not in pooled)
+    """Return the entities of the result that a run contributes to, in the order of BIDS.
+
+    Parameters
+    ----------
+    entities : tuple of (str, str)
+        Entities of the run.
+    combine_runs : bool
+        Drop the entities across which runs are pooled.
+
+    Returns
+    -------
+    tuple of (str, str)
+        As in `SessionInputs`.
+    """
+    pooled_keys = load_table("queries.json")["pooled"] if combine_runs else ()
+    return sort_entities(pair for pair in entities if pair[0] not in pooled_keys)
 
 
 def preflight(root: Path, query: Query) -> list[Preflight]:
-    """Look up what everyone has, by folders and file names.
+    """List the usable input of all participants, by folder and file names.
 
     Parameters
     ----------
@@ -74,31 +89,47 @@ def preflight(root: Path, query: Query) -> list[Preflight]:
     Returns
     -------
     list of Preflight
-        One row for each person and session, sorted; people that were asked for and are not there have one,
+        One row for each participant and session, sorted. Requested participants without a folder have a row,
         too.
     """
-    present = {name.removeprefix("sub-") for name in subject_folders(root)}
+    labels = {name.removeprefix("sub-") for name in list_participant_folders(root)}
     rows: list[Preflight] = []
     n_absent = 0
-    for subject in sorted(set(query.participants or present)):
-        if subject in present:
-            rows += _look_up(root, subject, query)
+    for subject in sorted(set(query.participants or labels)):
+        if subject in labels:
+            rows += _participant_rows(root, subject, query)
         else:
             n_absent += 1
-            reason = absent(root, subject, present, nearest=n_absent <= N_NEAREST)
+            reason = explain_absent(root, subject, labels, suggest_labels=n_absent <= MAX_SUGGESTIONS)
             rows.append(Preflight(subject, None, reason=reason))
     return rows
 
 
-def absent(root: Path, subject: str, present: Set[str], *, nearest: bool = True) -> str:
-    """Say that somebody who was asked for is not there, and who has nearly that name."""
-    near = get_close_matches(subject, sorted(present), n=3, cutoff=0.5) if nearest else []
-    found = f"{len(present)} participants found" + (f"; nearest: {', '.join(near)}" if near else "")
-    return f"no folder sub-{subject} in {root} ({found}); mend --participant-label"
+def explain_absent(root: Path, subject: str, labels: Set[str], *, suggest_labels: bool = True) -> str:
+    """Explain that a requested participant has no folder, and suggest similar labels.
+
+    Parameters
+    ----------
+    root : Path
+        Folder with the participants' folders.
+    subject : str
+        Label without ``sub-``.
+    labels : set of str
+        Labels of the participants in `root`.
+    suggest_labels : bool
+        Search for similar labels, which is slow.
+
+    Returns
+    -------
+    str
+    """
+    matches = get_close_matches(subject, sorted(labels), n=3, cutoff=0.5) if suggest_labels else []
+    summary = f"{len(labels)} participants found" + (f"; nearest: {', '.join(matches)}" if matches else "")
+    return f"no folder sub-{subject} in {root} ({summary}); correct --participant-label"
 
 
-def _look_up(root: Path, subject: str, query: Query) -> list[Preflight]:
-    """One row for each session of a person that is asked for."""
+def _participant_rows(root: Path, subject: str, query: Query) -> list[Preflight]:
+    """List one row for each requested session of a participant."""
     folder = root / f"sub-{subject}"
     try:
         with os.scandir(folder) as entries:
@@ -108,38 +139,40 @@ def _look_up(root: Path, subject: str, query: Query) -> list[Preflight]:
         ]
         if "func" in names or not sessions:
             sessions.insert(0, None)
-        wanted = [session for session in sessions if query.wants_session(session)]
-        if not wanted:
-            return [Preflight(subject, None, reason=_no_session(folder, query, sessions))]
-        return [_look_into(folder, subject, session, query) for session in wanted]
+        requested_sessions = [session for session in sessions if query.wants_session(session)]
+        if not requested_sessions:
+            return [Preflight(subject, None, reason=_explain_no_session(folder, query, sessions))]
+        return [_session_row(folder, subject, session, query) for session in requested_sessions]
     except PermissionError as error:
-        return [
-            Preflight(subject, None, reason=f"{error.filename or folder} may not be read ({error.strerror})")
-        ]
+        reason = f"{error.filename or folder} cannot be read ({error.strerror}); check its permissions"
+        return [Preflight(subject, None, reason=reason)]
 
 
-def _no_session(folder: Path, query: Query, sessions: list[str | None]) -> str:
-    asked = ", ".join(f"ses-{session}" for session in query.sessions)
-    found = listed(session or "" for session in sessions)
-    return f"no {asked} in {folder} (sessions found: {found}); mend --session-label or leave it out"
+def _explain_no_session(folder: Path, query: Query, sessions: list[str | None]) -> str:
+    requested_sessions = ", ".join(f"ses-{session}" for session in query.sessions)
+    labels = format_values(session or "" for session in sessions)
+    return (
+        f"no {requested_sessions} in {folder} (sessions found: {labels}); correct or remove --session-label"
+    )
 
 
-def _look_into(folder: Path, subject: str, session: str | None, query: Query) -> Preflight:
+def _session_row(folder: Path, subject: str, session: str | None, query: Query) -> Preflight:
     func = (folder / f"ses-{session}" if session else folder) / "func"
     try:
         with os.scandir(func) as entries:
             files = sorted(entry.name for entry in entries if not entry.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
-        reason = f"no folder {func}: fMRIPrep wrote no functional data here, its report may say why"
+        reason = f"no folder {func}: fMRIPrep wrote no functional data here; see its report"
         return Preflight(subject, session, reason=reason)
     names = [parse_name(file) for file in files]
-    strange = [
-        file for file, name in zip(files, names, strict=True) if misplaced(name, subject, session, query)
+    misplaced_files = [
+        file for file, name in zip(files, names, strict=True) if is_misplaced(name, subject, session, query)
     ]
-    if strange:
-        # One file of somebody else means that nobody knows whose the others are.
-        return Preflight(subject, session, reason=f"{func}: {describe_misplaced(strange, subject, session)}")
-    query = query.in_space(names)
-    usable = tuple(file for file, name in zip(files, names, strict=True) if fits(name, query))
-    reason = "" if usable else f"{explain_missing(names, query)} in {func}; {suggest_fix(names, query)}"
-    return Preflight(subject, session, usable, reason)
+    if misplaced_files:
+        # One file of another participant makes the origin of all other files in the folder doubtful.
+        reason = f"{func}: {describe_misplaced(misplaced_files, subject, session)}"
+        return Preflight(subject, session, reason=reason)
+    query = query.resolve_space(names)
+    bold_names = tuple(file for file, name in zip(files, names, strict=True) if fits(name, query))
+    reason = "" if bold_names else f"{explain_missing(names, query)} in {func}; {suggest_fix(names, query)}"
+    return Preflight(subject, session, bold_names, reason)

@@ -1,4 +1,4 @@
-"""Which data are wanted, and whether a file name is theirs."""
+"""Query for BOLD series, and the file names that match it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,24 +16,24 @@ VOLUME = (".nii.gz", ".nii")
 
 @dataclass(frozen=True)
 class Query:
-    """Which data are wanted; labels are without ``sub-``, ``ses-``, ``task-``, ``run-``.
+    """Criteria for BOLD series; labels have no ``sub-``, ``ses-``, ``task-`` or ``run-``.
 
     Attributes
     ----------
     task : str
         Task of the BOLD series.
     space : str
-        Its standard space.
+        Standard space of the BOLD series.
     desc : str
-        Its ``desc-`` entity.
+        ``desc-`` entity of the BOLD series.
     participants, sessions, runs : tuple of str
-        Only these; all where empty. Runs are compared as numbers: ``1`` is ``01``.
+        Labels to use; all if empty. Runs are compared as numbers: ``1`` equals ``01``.
     custom : Path or None
-        Folder with the user's own regressors of each run.
+        Folder with custom regressors of each run.
     allowed : tuple of (str, tuple of str or None)
-        For keys of file names, the values to use; None stands for a name without that key, ``*`` for any.
+        Values to use for keys of file names; None matches a name without that key, ``*`` any value.
     fallback : str
-        Space of series to use where there are none in `space`; empty for none.
+        Space to use in sessions that have no series in `space`; empty for none.
     """
 
     task: str = default_of(ParticipantSettings, "task_id")
@@ -47,44 +47,56 @@ class Query:
     fallback: str = ""
 
     def wants_run(self, run: str | None) -> bool:
-        """Whether a run is asked for; a series without ``run-`` only when no run is named."""
-        return not self.runs or (run is not None and any(same_label(run, wanted) for wanted in self.runs))
+        """Return whether the query selects a run; series without ``run-`` match only if `runs` is empty."""
+        return not self.runs or (run is not None and any(same_label(run, label) for label in self.runs))
 
     def wants_session(self, session: str | None) -> bool:
-        """Whether a session is asked for; data outside of ``ses-*`` only when no session is named."""
+        """Return whether the query selects a session; None matches only if `sessions` is empty."""
         return not self.sessions or session in self.sessions
 
     def allows(self, entities: Entities) -> bool:
-        """Whether the filters let a name with these entities pass."""
+        """Return whether entities of a name pass the filters of `allowed`."""
         values = dict(entities)
-        return all(_is_among(values.get(key), allowed) for key, allowed in self.allowed)
+        return all(_is_among(values.get(key), accepted_values) for key, accepted_values in self.allowed)
 
-    def in_space(self, names: Iterable[BidsName]) -> "Query":
-        """Give the query with the space that it comes down to, among a session's files."""
+    def resolve_space(self, names: Iterable[BidsName]) -> "Query":
+        """Return the query with the space to use for a session with these file names."""
         if self.fallback and not any(fits(name, self) for name in names):
             return replace(self, space=self.fallback, fallback="")
         return self
 
 
-def _is_among(value: str | None, allowed: tuple[str | None, ...]) -> bool:
+def _is_among(value: str | None, accepted_values: tuple[str | None, ...]) -> bool:
     if value is None:
-        return None in allowed
-    return any(one is not None and (one == ANY or same_label(value, one)) for one in allowed)
-
-
-def is_series(name: BidsName) -> bool:
-    """Whether a name is that of a BOLD image whose volumes can be used (not one echo, not the phase)."""
-    table = load_table("queries.json")
-    if name.suffix != table["files"]["bold"]["suffix"] or name.extension not in VOLUME:
-        return False
-    return not any(
-        value is not None and (refused is None or value in refused)
-        for value, refused in ((name.get(key), refused) for key, refused in table["excluded"].items())
+        return None in accepted_values
+    return any(
+        pattern is not None and (pattern == ANY or same_label(value, pattern)) for pattern in accepted_values
     )
 
 
+def is_series(name: BidsName) -> bool:
+    """Return whether a name is that of a usable BOLD image: neither a single echo nor a phase image."""
+    table = load_table("queries.json")
+    if name.suffix != table["files"]["bold"]["suffix"] or name.extension not in VOLUME:
+        return False
+    # In the table, null excludes a key with any value.
+    exclusions = ((name.get(key), values) for key, values in table["excluded"].items())
+    return not any(value is not None and (values is None or value in values) for value, values in exclusions)
+
+
 def fits(name: BidsName, query: Query) -> bool:
-    """Whether a name is that of a BOLD image that a query asks for."""
+    """Return whether a name is that of a BOLD image that a query selects.
+
+    Parameters
+    ----------
+    name : BidsName
+    query : Query
+        Its participants and sessions are ignored.
+
+    Returns
+    -------
+    bool
+    """
     return (
         is_series(name)
         and (name.get("task"), name.get("space"), name.get("desc")) == (query.task, query.space, query.desc)
@@ -93,24 +105,53 @@ def fits(name: BidsName, query: Query) -> bool:
     )
 
 
-def misplaced(name: BidsName, subject: str, session: str | None, query: Query) -> bool:
-    """Whether a file of the task says that it is of another person or session than its folder."""
+def is_misplaced(name: BidsName, subject: str, session: str | None, query: Query) -> bool:
+    """Return whether a file of the task names another participant or session than its folder.
+
+    Parameters
+    ----------
+    name : BidsName
+    subject : str
+        Label of the ``sub-*`` folder.
+    session : str or None
+        Label of the ``ses-*`` folder.
+    query : Query
+        Files of other tasks than the query's are ignored.
+
+    Returns
+    -------
+    bool
+    """
     return name.get("task") == query.task and (name.get("sub"), name.get("ses")) != (subject, session)
 
 
 def describe_misplaced(file_names: Iterable[str], subject: str, session: str | None) -> str:
-    """Say which files lie in a folder of somebody else, and what to do."""
+    """Describe the files that name another participant or session than their folder, and the remedy.
+
+    Parameters
+    ----------
+    file_names : iterable of str
+        Names of the misplaced files.
+    subject : str
+        Label of the ``sub-*`` folder.
+    session : str or None
+        Label of the ``ses-*`` folder.
+
+    Returns
+    -------
+    str
+    """
     names = sorted(file_names)
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    place = f"sub-{subject}" + (f"/ses-{session}" if session else "")
+    examples = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    folder = f"sub-{subject}" + (f"/ses-{session}" if session else "")
     return (
-        f"{shown}: named as another person's or session's than that of the folder, {place}; "
-        "move each file to its own folder, or mend its name"
+        f"{examples}: named as another participant or session than the folder, {folder}; "
+        "move each file to the folder of its participant and session, or correct its name"
     )
 
 
 def query_of(settings: ParticipantSettings) -> Query:
-    """Which data the settings ask for."""
+    """Build the query that the settings describe."""
     return Query(
         task=settings.task_id,
         desc=settings.desc,

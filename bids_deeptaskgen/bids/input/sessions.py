@@ -1,4 +1,4 @@
-"""One person's runs, with all the files that belong to each, frozen into records."""
+"""Runs of one participant with all their files, as immutable records."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ import numpy as np
 from bids_deeptaskgen.bids.filenames import BidsName, Entities, join_name
 from bids_deeptaskgen.bids.input.custom_confounds import find_custom
 from bids_deeptaskgen.bids.input.invalid_sidecars import InvalidSidecar, check_sidecars, find_invalid_sidecars
-from bids_deeptaskgen.bids.input.layout import File, list_files, participant_layout, present
-from bids_deeptaskgen.bids.input.query import Query, describe_misplaced, fits, misplaced
+from bids_deeptaskgen.bids.input.layout import File, list_files, participant_layout, require_target
+from bids_deeptaskgen.bids.input.query import Query, describe_misplaced, fits, is_misplaced
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SessionFault:
-    """A session whose files cannot be used, and why.
+    """Session with unusable files.
 
-    A run that is at fault takes its session along: maps of fewer runs than the others' would be made
-    unnoticed. Whoever wants them leaves the run out with ``--run-id``.
+    If a run is unusable, its whole session is excluded; otherwise that session's maps would silently be
+    based on fewer runs. ``--run-id`` excludes the run alone.
 
     Attributes
     ----------
     subject : str
     session : str or None
     entities : tuple of (str, str)
-        As in `SessionInputs`; empty where all of the session is concerned.
+        As in `SessionInputs`; empty if the fault concerns the whole session.
     error : InputError
     """
 
@@ -50,77 +50,78 @@ def collect_sessions(
     subject: str,
     query: Query,
     *,
-    others: Mapping[str, Path] | None = None,
+    extra_roots: Mapping[str, Path] | None = None,
     combine_runs: bool = True,
 ) -> list[SessionInputs | SessionFault]:
-    """Find a person's runs, with mask, confounds and repetition time.
+    """Collect a participant's runs, with mask, confounds and repetition time.
 
     Parameters
     ----------
     root : Path
-        Derivatives of fMRIPrep, or of what cleans its output.
+        Derivatives of fMRIPrep, or of a pipeline that cleans fMRIPrep's output.
     subject : str
         Label without ``sub-``.
     query : Query
-        Task, space, desc, sessions and runs that are wanted; its participants are not looked at.
-    others : dict of str to Path, optional
+        Task, space, desc, sessions and runs to use; its participants are ignored.
+    extra_roots : dict of str to Path, optional
         Further derivatives: ``fmriprep`` for masks and confounds that `root` lacks, ``aroma`` for noise
         components.
     combine_runs : bool
-        Put the runs of a session into one record, across ``run-`` and ``dir-`` only; else one record a run.
+        Pool the runs of a session in one record, across ``run-``, ``dir-`` and ``chunk-`` only; else return
+        one record for each run.
 
     Returns
     -------
     list of SessionInputs or SessionFault
-        Sorted by session and entities; empty where nothing fits the query. A session is at fault if the
-        mask of a run is missing, a file is a link to nowhere, two files fit equally well, a sidecar of a run
-        cannot be read, or a file is named as another person's or session's than that of its folder.
+        Sorted by session and entities; empty if nothing matches the query. A session is at fault if the
+        mask of a run is missing, a file is a broken link, two files fit equally well, a sidecar of a run
+        cannot be read, or a file names another participant or session than its folder.
 
     Raises
     ------
     InputError
-        If the person's files cannot be indexed.
+        If the participant's files cannot be indexed.
     """
     root = root.absolute()
-    pooled = load_table("queries.json")["pooled"] if combine_runs else ()
+    pooled_keys = load_table("queries.json")["pooled"] if combine_runs else ()
     series: dict[tuple[str, Entities], list[list[File]]] = {}
     invalid_sidecars = find_invalid_sidecars(root, subject)
-    with participant_layout(root, subject, (one.path for one in invalid_sidecars)) as layout:
+    with participant_layout(root, subject, (sidecar.path for sidecar in invalid_sidecars)) as layout:
         files = {kind: list_files(layout, root, kind) for kind in load_table("queries.json")["files"]}
-        files |= _files_of_others(files, subject, others or {})
-        found: list[SessionInputs | SessionFault] = list(_misplaced(files.values(), subject, query))
-        at_fault = {fault.session for fault in found}
+        files |= _extra_files(files, subject, extra_roots or {})
+        sessions: list[SessionInputs | SessionFault] = list(_misplaced_faults(files.values(), subject, query))
+        faulty_sessions = {fault.session for fault in sessions}
         queries = _queries(files["bold"], query)
         for candidates in _runs(files["bold"], queries):
             bold = candidates[0]
-            if bold.session not in at_fault:
-                series.setdefault((bold.session or "", bold.series(*pooled)), []).append(candidates)
+            if bold.session not in faulty_sessions:
+                key = (bold.session or "", bold.series(*pooled_keys))
+                series.setdefault(key, []).append(candidates)
         for (label, entities), runs in series.items():
             session = label or None
             try:
-                chosen = queries[session]
                 inputs = tuple(
-                    _run_inputs(candidates, files, layout, invalid_sidecars, root, chosen)
+                    _run_inputs(candidates, files, layout, invalid_sidecars, root, queries[session])
                     for candidates in runs
                 )
-                found.append(SessionInputs(subject, session, inputs, entities))
+                sessions.append(SessionInputs(subject, session, inputs, entities))
             except InputError as error:
-                found.append(SessionFault(subject, session, entities, error))
-    return sorted(found, key=lambda one: (one.session or "", one.entities))
+                sessions.append(SessionFault(subject, session, entities, error))
+    return sorted(sessions, key=lambda record: (record.session or "", record.entities))
 
 
-def _files_of_others(
-    files: Mapping[str, list[File]], subject: str, others: Mapping[str, Path]
+def _extra_files(
+    files: Mapping[str, list[File]], subject: str, extra_roots: Mapping[str, Path]
 ) -> dict[str, list[File]]:
-    """List what further derivatives hold of a person, where it is not there already."""
-    found: dict[str, list[File]] = {}
+    """List a participant's files of further derivatives, for kinds that the main derivatives lack."""
+    extra_files: dict[str, list[File]] = {}
     for name, kinds in (("fmriprep", ("mask", "confounds")), ("aroma", ("aroma",))):
-        if name in others and any(not files[kind] for kind in kinds):
-            root = others[name].absolute()
+        if name in extra_roots and any(not files[kind] for kind in kinds):
+            root = extra_roots[name].absolute()
             invalid_sidecars = find_invalid_sidecars(root, subject)
-            with participant_layout(root, subject, (one.path for one in invalid_sidecars)) as layout:
-                found |= {kind: files[kind] or list_files(layout, root, kind) for kind in kinds}
-    return found
+            with participant_layout(root, subject, (sidecar.path for sidecar in invalid_sidecars)) as layout:
+                extra_files |= {kind: files[kind] or list_files(layout, root, kind) for kind in kinds}
+    return extra_files
 
 
 def _run_inputs(
@@ -131,13 +132,13 @@ def _run_inputs(
     root: Path,
     query: Query,
 ) -> RunInputs:
-    """Gather the files of one run; see `collect_sessions` for what can be wrong with them."""
+    """Collect the files of one run; see `collect_sessions` for the faults that they may have."""
     bold = _best_grid(candidates)
     check_sidecars(invalid_sidecars, bold.path)
-    cleaned = query.desc in load_table("queries.json")["made_by"]
-    bold_path, mask = present(bold.path), _mask_of(bold, files["mask"], needed=not cleaned)
-    # XCP-D takes volumes out: then only its own table of motion has as many rows as are left.
-    outliers = _table_of(bold, files["outliers"]) if cleaned else None
+    is_denoised = query.desc in load_table("queries.json")["made_by"]
+    bold_path, mask = require_target(bold.path), _mask_of(bold, files["mask"], is_required=not is_denoised)
+    # XCP-D removes volumes: then only its motion table has as many rows as the series has volumes.
+    outliers = _table_of(bold, files["outliers"]) if is_denoised else None
     confounds = _table_of(bold, files["motion"] if outliers else files["confounds"])
     names = (confounds.name,) if confounds else ()
     return RunInputs(
@@ -153,27 +154,30 @@ def _run_inputs(
     )
 
 
-def _misplaced(files: Iterable[Sequence[File]], subject: str, query: Query) -> Iterator[SessionFault]:
-    """Find sessions with files of somebody else, which would pass as theirs: series leave the person out."""
-    strange: dict[str | None, list[Path]] = {}
+def _misplaced_faults(files: Iterable[Sequence[File]], subject: str, query: Query) -> Iterator[SessionFault]:
+    """Find sessions with files of other participants.
+
+    `File.series` ignores the participant, so that such files would be taken for the session's own.
+    """
+    by_session: dict[str | None, list[Path]] = {}
     for file in chain.from_iterable(files):
-        if query.wants_session(file.session) and misplaced(file.name, subject, file.session, query):
-            strange.setdefault(file.session, []).append(file.path)
-    for session, paths in strange.items():
-        words = describe_misplaced([path.name for path in paths], subject, session)
-        yield SessionFault(subject, session, (), InputError(f"{paths[0].parent}: {words}."))
+        if query.wants_session(file.session) and is_misplaced(file.name, subject, file.session, query):
+            by_session.setdefault(file.session, []).append(file.path)
+    for session, paths in by_session.items():
+        reason = describe_misplaced([path.name for path in paths], subject, session)
+        yield SessionFault(subject, session, (), InputError(f"{paths[0].parent}: {reason}."))
 
 
 def _queries(bolds: Sequence[File], query: Query) -> dict[str | None, Query]:
-    """Settle for each session which space its series are taken from."""
+    """Resolve the space of the series for each session."""
     names: dict[str | None, list[BidsName]] = {}
     for file in bolds:
         names.setdefault(file.session, []).append(file.name)
-    return {session: query.in_space(of_session) for session, of_session in names.items()}
+    return {session: query.resolve_space(session_names) for session, session_names in names.items()}
 
 
 def _runs(bolds: Sequence[File], queries: Mapping[str | None, Query]) -> list[list[File]]:
-    """Group the series that are asked for into runs, whose files differ in resolution only; in order."""
+    """Group the selected series into sorted runs, whose files differ in resolution only."""
     runs: dict[tuple[str, Entities], list[File]] = {}
     for file in bolds:
         query = queries[file.session]
@@ -185,45 +189,51 @@ def _runs(bolds: Sequence[File], queries: Mapping[str | None, Query]) -> list[li
 
 
 def _grid_of(file: File) -> Grid:
-    image = load_image(present(file.path))
+    image = load_image(require_target(file.path))
     return Grid.of(image.shape, image.affine)
 
 
 def _best_grid(candidates: Sequence[File]) -> File:
-    """Choose among resolutions of one run: the output's points of space if one has them, else the finest.
+    """Select one resolution of a run: on the points of the output grid if possible, else the finest.
 
-    Labels of ``res-`` are not looked at: what they mean is up to whoever ran fMRIPrep.
+    Labels of ``res-`` are ignored, since their meaning is up to the user of fMRIPrep.
     """
     if len(candidates) == 1:
         return candidates[0]
-    ranked = sorted(((_rank(_grid_of(file)), file) for file in candidates), key=lambda pair: pair[0])
-    best = [file for rank, file in ranked if rank == ranked[0][0]]
-    return _only(best, "fit equally well as the BOLD series of one run")
+    ranked = sorted(((_grid_rank(_grid_of(file)), file) for file in candidates), key=lambda pair: pair[0])
+    first_rank = ranked[0][0]
+    matches = [file for rank, file in ranked if rank == first_rank]
+    return _require_single(matches, "fit equally well as the BOLD series of one run")
 
 
-def _rank(grid: Grid) -> tuple[bool, float]:
-    """Lower is better: first the output's points of space, nearest to its voxel size; then small voxels."""
+def _grid_rank(grid: Grid) -> tuple[bool, float]:
+    """Return the sort key of a grid.
+
+    Grids on the points of the output grid come first, nearest to its voxel size; then grids with small
+    voxels.
+    """
     corners = np.zeros(OUTPUT_GRID.shape, np.bool_)
     corners[:: corners.shape[0] - 1, :: corners.shape[1] - 1, :: corners.shape[2] - 1] = True
     sampler = make_sampler(grid, OUTPUT_GRID, corners)
     same_points = not sampler.resamples and bool(sampler.inside.all())
     volume_mm3 = float(np.prod(grid.voxel_sizes_mm))
-    wanted_mm3 = float(np.prod(OUTPUT_GRID.voxel_sizes_mm)) if same_points else 0.0
-    return not same_points, round(abs(volume_mm3 - wanted_mm3), 2)
+    target_mm3 = float(np.prod(OUTPUT_GRID.voxel_sizes_mm)) if same_points else 0.0
+    return not same_points, round(abs(volume_mm3 - target_mm3), 2)
 
 
-def _only(files: Sequence[File], why: str) -> File:
+def _require_single(files: Sequence[File], problem: str) -> File:
     if len(files) == 1:
         return files[0]
-    listed = "\n".join(f"  {file.path}" for file in files)
-    message = f"These files {why}:\n{listed}\nKeep one of them where fMRIPrep's derivatives are."
+    paths = "\n".join(f"  {file.path}" for file in files)
+    message = f"These files {problem}:\n{paths}\nKeep one of them in fMRIPrep's derivatives."
     raise InputError(message)
 
 
-def _mask_of(bold: File, masks: Sequence[File], *, needed: bool) -> Path | None:
-    """Find the brain mask on a series' grid: the one of its name, else one of its space with its affine.
+def _mask_of(bold: File, masks: Sequence[File], *, is_required: bool) -> Path | None:
+    """Find the brain mask on a series' grid: the mask of the same name, else of the same space and affine.
 
-    What cleans a series does not write a mask, but sets to 0 what is outside: there it is not needed.
+    Pipelines that clean a series write no mask, but set voxels outside the brain to 0: then no mask is
+    required.
     """
     of_run = [
         mask
@@ -231,47 +241,63 @@ def _mask_of(bold: File, masks: Sequence[File], *, needed: bool) -> Path | None:
         if (mask.session, mask.series()) == (bold.session, bold.series())
         and mask.name.get("space") == bold.name.get("space")
     ]
-    same_name = [mask for mask in of_run if mask.name.get("res") == bold.name.get("res")]
-    if not same_name and of_run:
-        wanted = _grid_of(bold)
-        same_name = [mask for mask in of_run if _grid_of(mask).fits(wanted)]
-    if same_name:
-        return present(_only(same_name, f"fit equally well as the brain mask of {bold.path.name}").path)
-    if not needed:
+    matches = [mask for mask in of_run if mask.name.get("res") == bold.name.get("res")]
+    if not matches and of_run:
+        grid = _grid_of(bold)
+        matches = [mask for mask in of_run if _grid_of(mask).fits(grid)]
+    if matches:
+        return require_target(
+            _require_single(matches, f"fit equally well as the brain mask of {bold.path.name}").path
+        )
+    if not is_required:
         return None
-    name = join_name((*bold.name.without(("desc",)), ("desc", "brain")))
-    others = ", ".join(mask.path.name for mask in of_run) or "none"
+    name = join_name((*bold.name.entities_without(("desc",)), ("desc", "brain")))
+    mask_names = ", ".join(mask.path.name for mask in of_run) or "none"
     message = (
-        f"{bold.path.parent}: no brain mask for {bold.path.name} (masks of that run and space: {others}).\n"
-        f"Put {name}_mask.nii.gz there, or re-run fMRIPrep for this person."
+        f"{bold.path.parent}: no brain mask for {bold.path.name} (masks of that run and space: "
+        f"{mask_names}).\nPut {name}_mask.nii.gz there, or re-run fMRIPrep for this participant."
     )
     raise InputError(message)
 
 
 def _table_of(bold: File, tables: Sequence[File]) -> Path | None:
-    """Find the table nearest to a series: the one that shares the most entities and contradicts none."""
+    """Find the table of a series: it shares the most entities with the series and contradicts none."""
     of_series = bold.series()
-    nearest = [
+    candidates = [
         table
         for table in tables
         if table.session == bold.session
         and table.name.get("task") == bold.name.get("task")
         and set(table.series()) <= set(of_series)
     ]
-    if not nearest:
+    if not candidates:
         return None
-    most = max(len(table.series()) for table in nearest)
-    best = [table for table in nearest if len(table.series()) == most]
-    return present(_only(best, f"fit equally well as the confounds of {bold.path.name}").path)
+    n_shared = max(len(table.series()) for table in candidates)
+    matches = [table for table in candidates if len(table.series()) == n_shared]
+    return require_target(
+        _require_single(matches, f"fit equally well as the confounds of {bold.path.name}").path
+    )
 
 
 def repetition_time(metadata: Mapping[str, Any], bold: Path) -> float | None:
-    """Read the repetition time in s from the JSON metadata of a series; None where they do not say it.
+    """Return the repetition time from the JSON metadata of a series.
+
+    Parameters
+    ----------
+    metadata : dict
+        JSON metadata, in which ``RepetitionTime`` is in s.
+    bold : Path
+        The series, for messages.
+
+    Returns
+    -------
+    float or None
+        In s; None if the metadata have no ``RepetitionTime``.
 
     Raises
     ------
     InputError
-        If it is no number of seconds.
+        If ``RepetitionTime`` is not a positive finite number.
     """
     value = metadata.get("RepetitionTime")
     if value is None:
@@ -282,7 +308,8 @@ def repetition_time(metadata: Mapping[str, Any], bold: Path) -> float | None:
         t_r = 0.0
     if not 0 < t_r < float("inf"):
         message = (
-            f"{bold}: its JSON says RepetitionTime {value!r}; it must be a number of seconds.\nMend the JSON."
+            f"{bold}: its JSON says RepetitionTime {value!r}; it must be a positive number of seconds.\n"
+            "Correct the JSON."
         )
         raise InputError(message)
     return t_r

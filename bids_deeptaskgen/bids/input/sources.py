@@ -1,4 +1,4 @@
-"""The kinds of input that are understood: which one it is, who is in it, and what they have."""
+"""Kinds of input: detection of the kind, the preflight, and the sessions of a participant."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bids_deeptaskgen.bids.filenames import generator_of
-from bids_deeptaskgen.bids.input import sessions as inputs
 from bids_deeptaskgen.bids.input.archives import lookup as archives
 from bids_deeptaskgen.bids.input.derivatives import (
     find_derivatives,
-    known_pipeline,
+    find_pipeline,
     locate_derivatives,
-    must_be_folder,
     read_description,
+    require_folder,
 )
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.input.preflight import Preflight, preflight
 from bids_deeptaskgen.bids.input.query import Query
+from bids_deeptaskgen.bids.input.sessions import SessionFault, collect_sessions
 from bids_deeptaskgen.connectome.inputs import SessionInputs
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import UserError
@@ -25,75 +25,115 @@ from bids_deeptaskgen.errors import UserError
 logger = logging.getLogger("bids_deeptaskgen")
 
 FMRIPREP = "fmriprep"
-Found = SessionInputs | inputs.SessionFault
+SessionRecord = SessionInputs | SessionFault
 
 
 class Source(NamedTuple):
-    """How a kind of input is read.
+    """Functions that read a kind of input.
 
     Attributes
     ----------
     preflight_dataset : callable
-        Rows of the preflight, by folders and file names alone.
+        Returns the rows of the preflight, from folder and file names alone.
     find_sessions : callable
-        The sessions of one person.
+        Returns the sessions of one participant.
     """
 
     preflight_dataset: Callable[[InputDataset, Query], list[Preflight]]
-    find_sessions: Callable[[InputDataset, str, Query, bool], list[Found]]
+    find_sessions: Callable[[InputDataset, str, Query, bool], list[SessionRecord]]
 
 
-def _single_row(located: InputDataset, _query: Query) -> list[Preflight]:
-    session = _single(located)
+def _single_row(dataset: InputDataset, _query: Query) -> list[Preflight]:
+    session = _single_session(dataset)
     names = tuple(run.bold.name for run in session.runs)
     return [Preflight(session.subject, session.session, names, entities=(session.entities,))]
 
 
-def _single(located: InputDataset) -> SessionInputs:
-    if located.session is None:
-        message = "an input of single files names them."
+def _single_session(dataset: InputDataset) -> SessionInputs:
+    if dataset.session is None:
+        message = "an InputDataset of kind 'files' needs a session."
         raise ValueError(message)
-    return located.session
+    return dataset.session
 
 
 def _archive(name: str) -> Source:
     archive = archives.ARCHIVES[name]
     return Source(
-        lambda located, query: archives.preflight_dataset(archive, located.root, query),
-        lambda located, subject, query, combine: archives.find_sessions(
-            archive, located.root, subject, query, combine_runs=combine
+        lambda dataset, query: archives.preflight_dataset(archive, dataset.root, query),
+        lambda dataset, subject, query, combine_runs: archives.find_sessions(
+            archive, dataset.root, subject, query, combine_runs=combine_runs
         ),
     )
 
 
 SOURCES = {
     FMRIPREP: Source(
-        lambda located, query: preflight(located.root, query),
-        lambda located, subject, query, combine: inputs.collect_sessions(
-            located.root, subject, query, others=dict(located.others), combine_runs=combine
+        lambda dataset, query: preflight(dataset.root, query),
+        lambda dataset, subject, query, combine_runs: collect_sessions(
+            dataset.root, subject, query, extra_roots=dict(dataset.extra_roots), combine_runs=combine_runs
         ),
     ),
     **{name: _archive(name) for name in archives.ARCHIVES},
-    "files": Source(_single_row, lambda located, *_: [_single(located)]),
+    "files": Source(_single_row, lambda dataset, *_: [_single_session(dataset)]),
 }
 
 
-def preflight_dataset(located: InputDataset, query: Query) -> list[Preflight]:
-    """Look up what everyone has, by folders and file names; see `preflight`."""
-    return SOURCES[located.kind].preflight_dataset(located, query)
+def preflight_dataset(dataset: InputDataset, query: Query) -> list[Preflight]:
+    """List the usable input of all participants, by folder and file names.
+
+    Parameters
+    ----------
+    dataset : InputDataset
+    query : Query
+
+    Returns
+    -------
+    list of Preflight
+        See `preflight`.
+    """
+    return SOURCES[dataset.kind].preflight_dataset(dataset, query)
 
 
-def find_sessions(located: InputDataset, subject: str, query: Query, *, combine_runs: bool) -> list[Found]:
-    """Find the files of one person; see `collect_sessions`."""
-    return SOURCES[located.kind].find_sessions(located, subject, query, combine_runs)
+def find_sessions(
+    dataset: InputDataset, subject: str, query: Query, *, combine_runs: bool
+) -> list[SessionRecord]:
+    """Find the runs of one participant with their files.
+
+    Parameters
+    ----------
+    dataset : InputDataset
+    subject : str
+        Label without ``sub-``.
+    query : Query
+        Its participants are ignored.
+    combine_runs : bool
+        Pool the runs of a session in one record; else return one record for each run.
+
+    Returns
+    -------
+    list of SessionInputs or SessionFault
+        See `collect_sessions`.
+    """
+    return SOURCES[dataset.kind].find_sessions(dataset, subject, query, combine_runs)
 
 
-def is_cleaned(located: InputDataset, desc: str) -> bool:
-    """Whether the series have been denoised before, so that nothing more is to be regressed out."""
-    if located.session is not None:
-        # Who names a table of confounds wants it used.
-        return all(run.confounds is None for run in located.session.runs)
-    return located.kind != FMRIPREP or desc in load_table("queries.json")["made_by"]
+def is_cleaned(dataset: InputDataset, desc: str) -> bool:
+    """Return whether the series have been denoised before, so that no regressors need to be removed.
+
+    Parameters
+    ----------
+    dataset : InputDataset
+    desc : str
+        ``desc-`` of the series.
+
+    Returns
+    -------
+    bool
+    """
+    if dataset.session is not None:
+        # A user who names a table of confounds expects it to be used.
+        return all(run.confounds is None for run in dataset.session.runs)
+    return dataset.kind != FMRIPREP or desc in load_table("queries.json")["made_by"]
 
 
 def locate(
@@ -103,28 +143,29 @@ def locate(
     desc: str = "preproc",
     input_type: str = "auto",
 ) -> InputDataset:
-    """Find the input that a command line means, and log what was taken.
+    """Find the input datasets that a command line names, and log their paths.
 
     Parameters
     ----------
     bids_dir : Path
         Derivatives, a raw dataset that has them in ``derivatives``, or the folder of another archive.
     derivatives : tuple of (str, Path)
-        What ``-d NAME=PATH`` named.
+        Names and paths of ``-d NAME=PATH``.
     desc : str
-        ``desc-`` of the series, which tells whose derivatives are meant.
+        ``desc-`` of the series, which determines the pipeline that wrote them.
     input_type : {"auto", "fmriprep", "hcp", "ukb"}
+        Kind of input; ``auto`` detects it.
 
     Returns
     -------
-    Located
+    InputDataset
 
     Raises
     ------
     InputError
-        If there is no input, or several that fit equally.
+        If there is no input, or several datasets fit equally well.
     UserError
-        If ``-d`` named something that is not used.
+        If a dataset of `derivatives` would not be used.
     """
     kind = input_type
     if input_type == "auto":
@@ -133,49 +174,51 @@ def locate(
         return _locate_archive(kind, bids_dir.absolute(), derivatives)
     if not derivatives:
         archives.refuse_wrong_folder(bids_dir.absolute())
-    maker = generator_of(desc)
-    named = _by_name(derivatives)
-    root, description = locate_derivatives(named.pop(maker, bids_dir), maker)
-    _refuse_unused({name: path for name, path in named.items() if name not in (FMRIPREP, "aroma")}, maker)
-    if maker != FMRIPREP and FMRIPREP not in named:
-        beside = find_derivatives(bids_dir.absolute(), FMRIPREP)
-        if len(beside) == 1 and beside[0].root != root:
-            named[FMRIPREP] = beside[0].root
-    for name, path in named.items():
-        must_be_folder(path)
-        logger.info("Input: what the derivatives lack is looked for in %s (%s)", path, name)
-    others = tuple((name, path.absolute()) for name, path in named.items())
-    return InputDataset(FMRIPREP, root, maker, others, description=description)
+    generator = generator_of(desc)
+    roots = _roots_by_pipeline(derivatives)
+    root, description = locate_derivatives(roots.pop(generator, bids_dir), generator)
+    _refuse_unused({name: path for name, path in roots.items() if name not in (FMRIPREP, "aroma")}, generator)
+    if generator != FMRIPREP and FMRIPREP not in roots:
+        candidates = find_derivatives(bids_dir.absolute(), FMRIPREP)
+        if len(candidates) == 1 and candidates[0].root != root:
+            roots[FMRIPREP] = candidates[0].root
+    for name, path in roots.items():
+        require_folder(path)
+        logger.info("Input: files that the derivatives lack are read from %s (%s)", path, name)
+    extra_roots = tuple((name, path.absolute()) for name, path in roots.items())
+    return InputDataset(FMRIPREP, root, generator, extra_roots, description=description)
 
 
 def _locate_archive(kind: str, root: Path, derivatives: tuple[tuple[str, Path], ...]) -> InputDataset:
     _refuse_unused(dict(derivatives), f"input of type {kind}")
-    must_be_folder(root)
+    require_folder(root)
     archives.refuse_wrong_folder(root, kind)
     logger.info("Input: %s in %s", archives.ARCHIVES[kind].title, root)
     return InputDataset(kind, root, kind, description=read_description(root))
 
 
-def _by_name(derivatives: tuple[tuple[str, Path], ...]) -> dict[str, Path]:
-    """Give each dataset the name of what made it, whatever the user called it."""
-    known = load_table("queries.json")["pipelines"]
-    named: dict[str, Path] = {}
-    for given, path in derivatives:
-        name = given.lower() if given.lower() in known else known_pipeline(read_description(path)) or given
-        if name in named:
-            message = f"-d named two datasets of {name}: {named[name]} and {path}; name one."
+def _roots_by_pipeline(derivatives: tuple[tuple[str, Path], ...]) -> dict[str, Path]:
+    """Map the pipeline that wrote each dataset to its root, whatever name the user chose."""
+    pipeline_names = load_table("queries.json")["pipelines"]
+    roots: dict[str, Path] = {}
+    for label, path in derivatives:
+        name = label.lower()
+        if name not in pipeline_names:
+            name = find_pipeline(read_description(path)) or label
+        if name in roots:
+            message = f"-d named two datasets of {name}: {roots[name]} and {path}. Remove one of them."
             raise UserError(message)
-        named[name] = path
-    return named
+        roots[name] = path
+    return roots
 
 
-def _refuse_unused(named: Mapping[str, Path], taken: str) -> None:
-    if named:
-        # Silence would say that they were used.
-        unused = ", ".join(f"{name}={path}" for name, path in named.items())
-        known = load_table("queries.json")["pipelines"]
+def _refuse_unused(roots: Mapping[str, Path], kind: str) -> None:
+    if roots:
+        # Without a message, the user would assume that these datasets are used.
+        datasets = ", ".join(f"{name}={path}" for name, path in roots.items())
+        pipeline_names = ", ".join(load_table("queries.json")["pipelines"])
         message = (
-            f"-d named {unused}, which nothing here uses (the input is {taken}; the names that are known are "
-            f"{', '.join(known)}).\nLeave it out, or choose the series that it holds with --desc."
+            f"-d named {datasets}, which this run does not use (input: {kind}; supported names: "
+            f"{pipeline_names}).\nRemove this option, or choose the series of that dataset with --desc."
         )
         raise UserError(message)

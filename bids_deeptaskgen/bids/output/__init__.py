@@ -1,1 +1,1 @@
-"""Paths, sidecars and records of what is written."""
+"""Output dataset: paths, sidecars and completion records."""

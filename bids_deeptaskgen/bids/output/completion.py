@@ -1,4 +1,4 @@
-"""Names of the files that are written, and the record that says that a session is done."""
+"""Completion records: files that state that a session is complete, and by which settings and input."""
 
 import hashlib
 import json
@@ -13,24 +13,24 @@ from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.io.atomic import write_json
 
 
-class Labelled(Protocol):
-    """Whatever names a session: `SessionInputs`, or a record of how far it is."""
+class SessionLabels(Protocol):
+    """Labels of a session, as `SessionInputs` and the records of its progress have them."""
 
     @property
     def subject(self) -> str:
-        """Label without ``sub-``."""
+        """Return the label without ``sub-``."""
 
     @property
     def session(self) -> str | None:
-        """Label without ``ses-``, if there is one."""
+        """Return the label without ``ses-``, None without sessions."""
 
     @property
     def entities(self) -> Entities:
-        """What else tells its files from their siblings."""
+        """Return the entities that distinguish the files of a session."""
 
 
 def input_fingerprint(session: SessionInputs) -> str:
-    """Tell whether a session's input is still what it was, without reading it.
+    """Hash names, sizes and modification times of a session's input files.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def input_fingerprint(session: SessionInputs) -> str:
     Returns
     -------
     str
-        64 hexadecimal digits over name, size and time of change of BOLD, mask and tables, and the repetition
-        times; not over the folders, which differ between a machine and its containers.
+        64 hexadecimal digits (sha256); repetition times and spaces are included, folders are not, as they
+        differ between a machine and its containers.
     """
     facts: list[object] = []
     for run in session.runs:
@@ -51,7 +51,7 @@ def input_fingerprint(session: SessionInputs) -> str:
 
 def write_completion(
     output_dir: Path,
-    session: Labelled,
+    session: SessionLabels,
     metrics: Mapping[str, Any],
     *,
     files: Iterable[Path],
@@ -59,26 +59,28 @@ def write_completion(
     fingerprint: str,
     contrasts: Sequence[str] = (),
 ) -> Path:
-    """Write a session's quality figures, last of all: that they are there says that all else is.
+    """Write the completion record of a session; call this after all its other files are written.
 
     Parameters
     ----------
     output_dir : Path
         Root of the dataset.
-    session : SessionInputs, or whatever has its labels and entities
+    session : SessionLabels
     metrics : dict
-        Quality figures; JSON values.
+        Quality metrics; JSON values.
     files : iterable of Path
-        What was written for the session.
-    settings_hash, fingerprint : str
-        Of what the files were made with and from; see `input_fingerprint`.
+        Output files of the session.
+    settings_hash : str
+        Hash of the settings and the weights.
+    fingerprint : str
+        Result of `input_fingerprint`.
     contrasts : sequence of str
-        Labels of the volumes of a 4-D image, in order; empty where each map is a file of its own.
+        Labels of the volumes of a 4-D image, in order; empty if each map has a file.
 
     Returns
     -------
     Path
-        The file that was written.
+        The completion record.
     """
     path = _completion_path(output_dir, session)
     record = {
@@ -93,30 +95,31 @@ def write_completion(
 
 
 class Maps(NamedTuple):
-    """What a completion record says of a session's maps.
+    """Maps of a session.
 
     Attributes
     ----------
     layout : {"3d", "4d"}
-        An image for each contrast, or one for all.
+        One image for each contrast, or one image of all contrasts.
     contrasts : tuple of str
         Labels of the predicted maps, in the order of a 4-D image.
     connectome : bool
-        The connectomes that they were predicted from are beside them.
+        Whether the connectomes of the prediction are saved, too.
     """
 
     layout: str
     contrasts: tuple[str, ...]
     connectome: bool = False
 
-    def cover(self, wanted: "Maps") -> bool:
-        """Whether all that is wanted is among these, in the same layout."""
-        same_layout, has_connectome = self.layout == wanted.layout, self.connectome or not wanted.connectome
-        return same_layout and has_connectome and set(wanted.contrasts) <= set(self.contrasts)
+    def cover(self, required_maps: "Maps") -> bool:
+        """Return whether these maps include all required maps in the same layout."""
+        same_layout = self.layout == required_maps.layout
+        has_connectome = self.connectome or not required_maps.connectome
+        return same_layout and has_connectome and set(required_maps.contrasts) <= set(self.contrasts)
 
 
-def recorded_maps(record: Mapping[str, Any]) -> Maps:
-    """Read from the ``DeepTaskGen`` part of a completion record which maps there are."""
+def parse_maps(record: Mapping[str, Any]) -> Maps:
+    """Parse the maps of the ``DeepTaskGen`` part of a completion record."""
     names = [parse_name(file.rpartition("/")[2]) for file in record["Files"]]
     connectome = any(name.get("desc") == "connectome" and name.extension == ".npy" for name in names)
     if "Contrasts" in record:
@@ -125,33 +128,35 @@ def recorded_maps(record: Mapping[str, Any]) -> Maps:
 
 
 def _contrast_of(name: BidsName) -> str | None:
-    """Label of a predicted map; None of other files."""
+    """Return the contrast of a predicted map, None for other files."""
     is_map = name.suffix == "statmap" and name.get("desc") == "predicted" and name.extension == ".nii.gz"
     return name.get("contrast") if is_map else None
 
 
-def finished_maps(output_dir: Path, session: Labelled, settings_hash: str, fingerprint: str) -> Maps | None:
-    """Tell which maps of a session are there, made with these settings from this input.
+def finished_maps(
+    output_dir: Path, session: SessionLabels, settings_hash: str, fingerprint: str
+) -> Maps | None:
+    """Read the maps of a session from its completion record.
 
     Parameters
     ----------
     output_dir : Path
         Root of the dataset.
-    session : SessionInputs, or whatever has its labels and entities
+    session : SessionLabels
     settings_hash, fingerprint : str
-        What they must have been; see `write_completion`.
+        Required values; see `write_completion`.
 
     Returns
     -------
     Maps or None
-        None if the session is not done, or a file of it is gone.
+        None if there is no record with these values, or a file of the session is missing.
     """
     try:
         content = json.loads(_completion_path(output_dir, session).read_text("utf-8"))
         record = content["DeepTaskGen"]
-        same = (record["SettingsHash"], record["InputFingerprint"]) == (settings_hash, fingerprint)
-        if same and all((output_dir / file).is_file() for file in record["Files"]):
-            return recorded_maps(record)
+        is_current = (record["SettingsHash"], record["InputFingerprint"]) == (settings_hash, fingerprint)
+        if is_current and all((output_dir / file).is_file() for file in record["Files"]):
+            return parse_maps(record)
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None
@@ -159,29 +164,32 @@ def finished_maps(output_dir: Path, session: Labelled, settings_hash: str, finge
 
 def finished(
     output_dir: Path,
-    session: Labelled,
+    session: SessionLabels,
     settings_hash: str,
     fingerprint: str,
-    wanted: Maps | None = None,
+    required_maps: Maps | None = None,
 ) -> bool:
-    """Tell whether a session was done with these settings from this input, and all its files are there.
+    """Return whether a session is complete, with these settings and from this input.
 
     Parameters
     ----------
-    output_dir, session, settings_hash, fingerprint
-        As in `finished_maps`.
-    wanted : Maps or None
-        Maps that must be among those that are there, in this layout.
+    output_dir : Path
+        Root of the dataset.
+    session : SessionLabels
+    settings_hash, fingerprint : str
+        Required values; see `write_completion`.
+    required_maps : Maps or None
+        Maps that the session must have, in the same layout.
 
     Returns
     -------
     bool
     """
     maps = finished_maps(output_dir, session, settings_hash, fingerprint)
-    return maps is not None and (wanted is None or maps.cover(wanted))
+    return maps is not None and (required_maps is None or maps.cover(required_maps))
 
 
-def _completion_path(output_dir: Path, session: Labelled) -> Path:
+def _completion_path(output_dir: Path, session: SessionLabels) -> Path:
     return output_path(
         output_dir,
         "qc_metrics",

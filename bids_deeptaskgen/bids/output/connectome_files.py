@@ -1,7 +1,8 @@
-"""Connectomes that stay in a dataset to be trained on: a ``.npy`` file a session, and its JSON.
+"""Connectome files for training: a ``.npy`` file for each session, and its JSON sidecar.
 
-An array of shape (n_windows, n_rois, n_voxels) over the voxels of the model's brain mask can be mapped into
-memory, so that a window of it costs what it holds; ``docs/decisions`` says what else was considered.
+The array of shape (n_windows, n_rois, n_voxels), over the voxels of the model's brain mask, can be memory
+mapped, so that reading a window costs only the bytes of that window. ``docs/decisions`` discusses the
+alternatives.
 """
 
 import json
@@ -28,15 +29,15 @@ from bids_deeptaskgen.models.card import Card
 Floats = NDArray[np.float32]
 
 _AXES = ["window", "roi", "voxel"]
-_AGAIN = "Delete it and do this person again with --save-connectome."
+_REMEDY = "Delete it and re-run this participant with --save-connectome."
 _SUFFIX = "_desc-connectome_relmat.json"
-# What all files of a kind have, or that is told apart.
+# Entities that do not distinguish the connectomes of a session.
 _COMMON = ("sub", "ses", "space", "res", "stat", "desc")
 
 
 @dataclass(frozen=True)
 class ConnectomeFile:
-    """The connectomes of one session of a person.
+    """Connectomes of one session of a participant.
 
     Attributes
     ----------
@@ -45,17 +46,17 @@ class ConnectomeFile:
     subject : str
     session : str or None
     entities : tuple of (str, str)
-        What else tells it from its siblings, e.g. ``(("task", "rest"),)``.
+        Entities that distinguish the files of a session, e.g. ``(("task", "rest"),)``.
     n_windows, n_rois, n_voxels : int
         Shape of the array.
     roi_set, brain_mask : str
-        Hashes (sha256) of the files of the model's bundle that they were made with.
+        Hashes (sha256) of the ROI maps and the brain mask of the model bundle that was used.
     grid : Grid
-        Of the brain mask.
+        Grid of the brain mask.
     window_minutes : float
-        Kept time in a window, on average.
+        Mean duration of the kept volumes in a window, in minutes.
     settings_hash : str
-        Of the settings and the model; people of one hash can be compared.
+        Hash of the settings and the model; connectomes with the same hash are comparable.
     """
 
     path: Path
@@ -73,22 +74,22 @@ class ConnectomeFile:
 
     @property
     def name(self) -> str:
-        """Short name for messages and draws, e.g. ``sub-01 ses-1``."""
-        own = [f"sub-{self.subject}", *([f"ses-{self.session}"] if self.session else [])]
-        return " ".join(own + [f"{key}-{value}" for key, value in self.entities if key != "task"])
+        """Return a short name for messages and random draws, e.g. ``sub-01 ses-1``."""
+        labels = [f"sub-{self.subject}", *([f"ses-{self.session}"] if self.session else [])]
+        return " ".join(labels + [f"{key}-{value}" for key, value in self.entities if key != "task"])
 
 
 def save_connectomes(path: Path, connectomes: Floats, sidecar: Mapping[str, Any]) -> None:
-    """Write connectomes and their JSON, which is there only while the array is whole and its own.
+    """Save connectomes and their sidecar; the sidecar exists only while it describes a complete array.
 
     Parameters
     ----------
     path : Path
-        Where the ``.npy`` file shall be.
+        Path of the ``.npy`` file.
     connectomes : float32 array of shape (n_windows, n_rois, n_voxels)
-        May be mapped from a file.
+        Pearson r; may be memory mapped.
     sidecar : dict
-        As `connectome_sidecar` gives it.
+        Result of `connectome_sidecar`.
     """
     sidecar_path(path).unlink(missing_ok=True)
     save_array(path, connectomes)
@@ -96,7 +97,20 @@ def save_connectomes(path: Path, connectomes: Floats, sidecar: Mapping[str, Any]
 
 
 def save_brain_mask(output_dir: Path, brain_mask: NDArray[np.bool_]) -> Path:
-    """Write, once for a dataset, where the voxels of its connectomes are."""
+    """Save the brain mask of a dataset's connectomes, which tells the positions of their voxels.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the dataset.
+    brain_mask : boolean array of shape (76, 93, 78)
+        On ``MODEL_GRID``.
+
+    Returns
+    -------
+    Path
+        The image.
+    """
     path = output_path(output_dir, "connectome_mask")
     save_nifti(path, brain_mask, MODEL_GRID.matrix, dtype=np.uint8)
     return path
@@ -105,19 +119,20 @@ def save_brain_mask(output_dir: Path, brain_mask: NDArray[np.bool_]) -> Path:
 def connectome_sidecar(
     provenance: Provenance, shape: Sequence[int], window_minutes: Sequence[float]
 ) -> dict[str, Any]:
-    """Describe the connectomes of a session.
+    """Build the sidecar of a session's connectomes.
 
     Parameters
     ----------
     provenance : Provenance
     shape : sequence of int
         n_windows, n_rois, n_voxels.
-    window_minutes : sequence of float
-        Kept time in each window.
+    window_minutes : sequence of float, length n_windows
+        Duration of the kept volumes in each window, in minutes.
 
     Returns
     -------
     dict
+        JSON values.
     """
     table, card = load_table("outputs.json"), provenance.card
     content = statmap_sidecar(provenance, None, "connectome")
@@ -142,9 +157,9 @@ def find_connectomes(root: Path, participants: Sequence[str] = ()) -> list[Conne
     Parameters
     ----------
     root : Path
-        Root of the dataset, or of a copy of what is called ``*_relmat.*`` in it.
+        Root of the dataset, or of a copy of its ``*_relmat.*`` files.
     participants : sequence of str
-        Only these; all if empty.
+        Labels of the participants to use; all if empty.
 
     Returns
     -------
@@ -154,17 +169,17 @@ def find_connectomes(root: Path, participants: Sequence[str] = ()) -> list[Conne
     Raises
     ------
     InputError
-        If there is none, or the file of one does not fit what its JSON says of it.
+        If there are no connectomes, or an array contradicts its sidecar.
     """
-    found = [_described(path) for subject in participants or ("*",) for path in _sidecars(root, subject)]
-    if not found:
+    files = [_read_sidecar(path) for subject in participants or ("*",) for path in _sidecars(root, subject)]
+    if not files:
         message = (
             f"{root}: no connectomes were found (files sub-*/[ses-*/]func/*{_SUFFIX}).\n"
-            "Make them with bids-deeptaskgen BIDS_DIR OUTPUT_DIR participant --save-connectome, and name "
+            "Compute them with bids-deeptaskgen BIDS_DIR OUTPUT_DIR participant --save-connectome, and name "
             "that OUTPUT_DIR here."
         )
         raise InputError(message)
-    return sorted(found, key=lambda one: (one.subject, one.session or "", one.path.name))
+    return sorted(files, key=lambda file: (file.subject, file.session or "", file.path.name))
 
 
 def _sidecars(root: Path, subject: str) -> Iterator[Path]:
@@ -172,36 +187,36 @@ def _sidecars(root: Path, subject: str) -> Iterator[Path]:
         yield from root.glob(f"{folder}/func/*{_SUFFIX}")
 
 
-def _described(sidecar: Path) -> ConnectomeFile:
-    """Read what a sidecar says of its array, and hold the array's header to it."""
+def _read_sidecar(sidecar: Path) -> ConnectomeFile:
+    """Read a sidecar, and check the header of its array."""
     path, name = sidecar.with_suffix(".npy"), parse_name(sidecar.name)
     try:
-        own = json.loads(sidecar.read_text("utf-8"))["DeepTaskGen"]
-        about = own["Connectome"]
-        n_windows, n_rois, n_voxels = about["Shape"]
+        content = json.loads(sidecar.read_text("utf-8"))["DeepTaskGen"]
+        facts = content["Connectome"]
+        n_windows, n_rois, n_voxels = facts["Shape"]
         file = ConnectomeFile(
             path=path,
             subject=str(name.get("sub")),
             session=name.get("ses"),
-            entities=name.without(_COMMON),
+            entities=name.entities_without(_COMMON),
             n_windows=n_windows,
             n_rois=n_rois,
             n_voxels=n_voxels,
-            roi_set=str(about["RoiSet"]["Sha256"]),
-            brain_mask=str(about["BrainMask"]["Sha256"]),
-            grid=Grid.of(tuple(about["Grid"]["Shape"]), np.array(about["Grid"]["Affine"], float)),
-            window_minutes=float(np.mean(about["WindowMinutes"])),
-            settings_hash=str(own["SettingsHash"]),
+            roi_set=str(facts["RoiSet"]["Sha256"]),
+            brain_mask=str(facts["BrainMask"]["Sha256"]),
+            grid=Grid.of(tuple(facts["Grid"]["Shape"]), np.array(facts["Grid"]["Affine"], float)),
+            window_minutes=float(np.mean(facts["WindowMinutes"])),
+            settings_hash=str(content["SettingsHash"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"{sidecar}: does not describe a connectome ({type(error).__name__}: {error}).\n{_AGAIN}"
+        message = f"{sidecar}: does not describe a connectome ({type(error).__name__}: {error}).\n{_REMEDY}"
         raise InputError(message) from error
     _open(file)
     return file
 
 
 def read_window(file: ConnectomeFile, window: int) -> Floats:
-    """Read one window of a person; the others are not touched.
+    """Read one window of a session; other windows are not read.
 
     Parameters
     ----------
@@ -212,61 +227,62 @@ def read_window(file: ConnectomeFile, window: int) -> Floats:
     Returns
     -------
     float32 array of shape (n_rois, n_voxels)
-        Pearson r, 0 where there is no signal.
+        Pearson r; 0 for voxels without signal.
 
     Raises
     ------
     InputError
-        If the file is not what its JSON says.
+        If the array contradicts its sidecar.
     IndexError
         If there is no such window.
     """
     if not 0 <= window < file.n_windows:
-        message = f"{file.path}: window {window} is asked for, there are {file.n_windows}."
+        message = f"{file.path}: there is no window {window}; the file has {file.n_windows} windows."
         raise IndexError(message)
     return np.array(_open(file)[window])
 
 
 def _open(file: ConnectomeFile) -> Floats:
-    """Map the array into memory: nothing but its header is read."""
-    wanted = (file.n_windows, file.n_rois, file.n_voxels)
+    """Map the array into memory; only its header is read."""
+    shape = (file.n_windows, file.n_rois, file.n_voxels)
     try:
         array: Floats = np.load(file.path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
-        message = f"{file.path}: the connectomes cannot be read ({error}).\n{_AGAIN}"
+        message = f"{file.path}: the connectomes cannot be read ({error}).\n{_REMEDY}"
         raise InputError(message) from error
-    if array.shape != wanted or array.dtype != np.float32:
+    if array.shape != shape or array.dtype != np.float32:
         message = (
             f"{file.path}: holds {array.dtype} values of shape {array.shape}, but its JSON says float32 of "
-            f"shape {wanted}.\n{_AGAIN}"
+            f"shape {shape}.\n{_REMEDY}"
         )
         raise InputError(message)
     return array
 
 
 def check_connectomes(files: Sequence[ConnectomeFile], card: Card) -> None:
-    """Refuse connectomes that are not those that a bundle takes, or that cannot be compared with each other.
+    """Check that connectomes fit a model bundle and are comparable with each other.
 
     Parameters
     ----------
     files : sequence of ConnectomeFile
     card : Card
-        Of the bundle that is trained or that predicts.
+        Card of the bundle that trains on them or predicts from them.
 
     Raises
     ------
     InputError
-        If they were made with other ROI maps or another brain mask, or with several settings.
+        If the ROI maps or the brain mask are not those of the bundle, or the settings differ between files.
     """
-    kinds = {"ROI set": ("roi_set", ROIS), "brain mask": ("brain_mask", BRAIN_MASK)}
-    for words, (attribute, name) in kinds.items():
-        others = [file for file in files if getattr(file, attribute) != card.sha256[name]]
-        if others:
-            theirs, ours = getattr(others[0], attribute)[:12], card.sha256[name][:12]
+    parts = {"ROI set": ("roi_set", ROIS), "brain mask": ("brain_mask", BRAIN_MASK)}
+    for title, (attribute, file_name) in parts.items():
+        mismatches = [file for file in files if getattr(file, attribute) != card.sha256[file_name]]
+        if mismatches:
+            file_hash, model_hash = getattr(mismatches[0], attribute)[:12], card.sha256[file_name][:12]
             message = (
-                f"{others[0].path}: was made with another {words} (sha256 {theirs}) than that of the model "
-                f"{card.name} ({ours}); so were {len(others)} of {len(files)} connectomes.\n"
-                f"Make them with --model {card.name} --save-connectome, or train a model of their ROI set."
+                f"{mismatches[0].path}: was made with another {title} (sha256 {file_hash}) than that of the "
+                f"model {card.name} ({model_hash}); so were {len(mismatches)} of {len(files)} connectomes.\n"
+                f"Compute them with --model {card.name} --save-connectome, or train a model with their ROI "
+                "set."
             )
             raise InputError(message)
     hashes = sorted({file.settings_hash for file in files})
@@ -274,6 +290,6 @@ def check_connectomes(files: Sequence[ConnectomeFile], card: Card) -> None:
         examples = [next(file for file in files if file.settings_hash == value) for value in hashes[:2]]
         message = (
             f"The connectomes were made with {len(hashes)} different settings or models, e.g. "
-            f"{examples[0].path} and {examples[1].path}.\nMake all with the same settings (--overwrite)."
+            f"{examples[0].path} and {examples[1].path}.\nCompute all with the same settings (--overwrite)."
         )
         raise InputError(message)

@@ -1,4 +1,4 @@
-"""The files that belong to an output dataset as a whole: safe to be written by many processes at once."""
+"""Files of an output dataset as a whole, which many processes can write at the same time."""
 
 import logging
 from collections.abc import Mapping
@@ -7,9 +7,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from bids_deeptaskgen.bids.input.derivatives import pipelines, read_description
+from bids_deeptaskgen.bids.input.derivatives import list_pipelines, read_description
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
-from bids_deeptaskgen.bids.output.sidecars import model_entry
+from bids_deeptaskgen.bids.output.sidecars import describe_model
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import write_bytes, write_json, write_text
@@ -37,41 +37,40 @@ def write_dataset_files(
     bids_dir: Path | None = None,
     participants: Path | None = None,
 ) -> None:
-    """Write what describes the dataset: description, README, CITATION.md, .bidsignore, tables.
+    """Write the files of a dataset as a whole: description, README, CITATION.md, .bidsignore, tables.
 
-    Whatever is there with the same bytes is left alone, so that many processes may call this at once.
+    Files with the same content are not written again, so that many processes can call this at the same time.
 
     Parameters
     ----------
     output_dir : Path
-        Root of the dataset; made if needed.
+        Root of the dataset; created if needed.
     version : str
-        Of this software.
-    located : Located
+        Version of bids_deeptaskgen.
+    located : InputDataset
         The input datasets.
     card : Card
-        Of the model.
+        Card of the model.
     settings : dict
-        The science settings; JSON values.
+        Settings that affect the maps; JSON values.
     settings_hash : str
-        Of the settings and the weights; see `dataset_settings_hash`.
+        Hash of the settings and the weights; see `dataset_settings_hash`.
     versions : dict of str to str
-        Libraries that the numbers depend on.
+        Versions of the libraries that affect the numbers, by name.
     bids_dir : Path, optional
-        The raw dataset, if the user named it: its ``participants.tsv`` is copied where the derivatives have
-        none.
+        The raw dataset, whose ``participants.tsv`` is copied if the derivatives have none.
     participants : Path, optional
-        Table that the user named, which is copied in place of these.
+        Table of participants to copy instead.
 
     Raises
     ------
     UserError
-        If that table is not there or is none of participants.
+        If `participants` cannot be read or has no column ``participant_id``.
     """
     table = load_table("outputs.json")
     facts = _facts(version, located.description, card, settings, versions)
-    described = _description(version, located, card, settings, settings_hash)
-    write_json(output_dir / "dataset_description.json", described)
+    description = _description(version, located, card, settings, settings_hash)
+    write_json(output_dir / "dataset_description.json", description)
     write_text(output_dir / "README", _template("dataset_readme.md").substitute(facts))
     write_text(output_dir / "CITATION.md", _template("methods.md").substitute(facts))
     write_text(output_dir / ".bidsignore", "\n".join(table["bidsignore"]) + "\n")
@@ -79,13 +78,13 @@ def write_dataset_files(
     columns = {"desc_id": [f"desc-{label}" for label in descriptions]}
     write_tsv(output_dir / "descriptions.tsv", columns | {"description": list(descriptions.values())})
     if participants:
-        write_bytes(output_dir / "participants.tsv", _checked_participants(participants))
+        write_bytes(output_dir / "participants.tsv", _read_participants(participants))
     else:
         _copy_participants(output_dir, located.root, bids_dir)
 
 
 def dataset_settings_hash(output_dir: Path) -> str | None:
-    """Tell with which settings and weights the maps of a dataset were made.
+    """Return the hash of the settings and weights of a dataset's maps.
 
     Parameters
     ----------
@@ -95,10 +94,10 @@ def dataset_settings_hash(output_dir: Path) -> str | None:
     Returns
     -------
     str or None
-        What `write_dataset_files` was given; None where there is no dataset of ours.
+        As passed to `write_dataset_files`; None if the folder holds no dataset of bids_deeptaskgen.
     """
-    own = read_description(output_dir).get("DeepTaskGen")
-    value = own.get("SettingsHash") if isinstance(own, dict) else None
+    content = read_description(output_dir).get("DeepTaskGen")
+    value = content.get("SettingsHash") if isinstance(content, dict) else None
     return value if isinstance(value, str) else None
 
 
@@ -109,13 +108,13 @@ def _description(
         "Name": "Task-contrast maps predicted from resting-state fMRI",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": NAME, "Version": version}, *pipelines(located.description)],
+        "GeneratedBy": [{"Name": NAME, "Version": version}, *list_pipelines(located.description)],
         "DatasetLinks": {name: root.as_uri() for name, root in located.links.items()},
         "HowToAcknowledge": "See CITATION.md.",
         "DeepTaskGen": {
             "SettingsHash": settings_hash,
             "Settings": dict(settings),
-            "Model": model_entry(card),
+            "Model": describe_model(card),
         },
     }
 
@@ -131,13 +130,14 @@ def _facts(
     settings: Mapping[str, Any],
     versions: Mapping[str, str],
 ) -> dict[str, str]:
-    """Fill the templates' fields."""
-    made_by = ", ".join(
-        f"{one.get('Name', '?')} {one.get('Version', '')}".strip() for one in pipelines(description)
+    """Return the values of the templates' fields."""
+    generators = ", ".join(
+        f"{entry.get('Name', '?')} {entry.get('Version', '')}".strip()
+        for entry in list_pipelines(description)
     )
     return {
         "version": version,
-        "source": f", preprocessed with {made_by} (Esteban et al. 2019)" if made_by else "",
+        "source": f", preprocessed with {generators} (Esteban et al. 2019)" if generators else "",
         **methods_sentences(settings),
         "roi_set": card.roi_set,
         "model": card.name,
@@ -153,49 +153,49 @@ def _facts(
 
 
 def methods_sentences(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Write in words what the science settings of the participant level did.
+    """Format the settings of the participant level as sentences for a methods section.
 
     Parameters
     ----------
     settings : dict
-        As `science_settings` lists them.
+        As returned by `science_settings`.
 
     Returns
     -------
     dict of str to str
-        ``cleaning``: what was removed from the series; ``pooling`` of runs; ``windows`` of the network.
+        Text for ``cleaning`` of the series, ``pooling`` of runs, and ``windows`` of the network.
     """
     options = option_specs(ParticipantSettings)
-    sentences = {one.name: one.option.methods for one in options if one.option.methods}
+    sentences = {spec.name: spec.option.methods for spec in options if spec.option.methods}
     return methods_text(sentences, settings)
 
 
-def _checked_participants(path: Path) -> bytes:
+def _read_participants(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as reason:
-        message = f"--participants-tsv {path}: can't be read ({reason.strerror})."
+        message = f"--participants-tsv {path}: can't be read ({reason.strerror}). Correct the path."
         raise UserError(message) from reason
     columns = content.partition(b"\n")[0].decode("utf-8-sig", "replace").strip().split("\t")
     if "participant_id" not in columns:
         message = (
-            f"--participants-tsv {path}: has no column participant_id (columns: {', '.join(columns)[:200]}); "
-            "a table with tabs between its columns is wanted."
+            f"--participants-tsv {path}: has no column participant_id (columns: {', '.join(columns)[:200]}). "
+            "Name a table with tabs between its columns."
         )
         raise UserError(message)
     return content
 
 
 def _copy_participants(output_dir: Path, derivatives: Path, bids_dir: Path | None) -> None:
-    """Copy ``participants.tsv``, and the JSON that explains it, so that the group level has its design."""
-    places = [derivatives, *([bids_dir] if bids_dir else [])]
+    """Copy ``participants.tsv`` and its sidecar, which the group level needs for its design."""
+    roots = [derivatives, *([bids_dir] if bids_dir else [])]
     if derivatives.parent.name == "derivatives":
-        places.append(derivatives.parent.parent)
-    for place in places:
-        source = place / "participants.tsv"
+        roots.append(derivatives.parent.parent)
+    for root in roots:
+        source = root / "participants.tsv"
         if source.is_file():
             for path in (source, source.with_suffix(".json")):
                 if path.is_file():
                     write_bytes(output_dir / path.name, path.read_bytes())
-            logger.info("participants.tsv is copied from %s", place)
+            logger.info("participants.tsv is copied from %s", root)
             return

@@ -23,20 +23,20 @@ def output_path(
     entities: Iterable[tuple[str, str]] = (),
     **labels: str,
 ) -> Path:
-    """Name a file of the output dataset.
+    """Return the path of a file of the output dataset.
 
     Parameters
     ----------
     output_dir : Path
         Root of the dataset.
     kind : str
-        A key of ``patterns`` in ``data/outputs.json``; with ``_sidecar`` appended, the JSON beside it.
+        A key of ``patterns`` in ``data/outputs.json``; with ``_sidecar`` appended, its JSON sidecar.
     subject, session : str, optional
-        Labels without ``sub-`` and ``ses-``; none for files of the group.
+        Labels without ``sub-`` and ``ses-``; None for files of the group.
     entities : iterable of (str, str)
-        What else tells this file from its siblings, as in `SessionInputs`, e.g. ``[("task", "rest")]``.
+        Entities that distinguish the files of a session, as in `SessionInputs`, e.g. ``[("task", "rest")]``.
     **labels : str
-        What the pattern asks for further: ``contrast``, ``stat``.
+        Further labels that the pattern needs: ``contrast``, ``stat``.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def output_path(
     Raises
     ------
     KeyError
-        If there is no such kind, or a label that its pattern asks for is not given.
+        If there is no such kind, or `labels` lacks a label of its pattern.
     """
     participant = [("sub", subject)] if subject else []
     participant += [("ses", session)] if session else []
@@ -57,17 +57,17 @@ def output_path(
 
 
 def sidecar_path(path: Path) -> Path:
-    """Name the JSON file beside an image or table."""
+    """Return the path of the JSON sidecar of an image or table."""
     return path.with_name(path.name.partition(".")[0] + ".json")
 
 
 def output_layout(output_dir: Path | str) -> "BIDSLayout":
-    """Open an output dataset with pybids, so that it can be queried by ``contrast`` and ``stat``.
+    """Open an output dataset with pybids, for queries by ``contrast`` and ``stat``.
 
     Parameters
     ----------
     output_dir : Path or str
-        Root of a dataset that this software wrote.
+        Root of an output dataset of bids_deeptaskgen.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What an output dataset holds: read back from the completion records, without any index."""
+"""Results in an output dataset, read from its completion records without an index."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -11,31 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.filenames import Entities, parse_name
-from bids_deeptaskgen.bids.output.completion import Maps, recorded_maps
+from bids_deeptaskgen.bids.output.completion import Maps, parse_maps
 from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import OUTPUT_GRID
 
-# Entities of one person's sessions and runs, which are averaged.
+# Entities of a participant's sessions and runs, over which maps are averaged.
 _REPEATED = ("sub", "ses", "run", "dir", "desc")
 
 
 @dataclass(frozen=True)
 class Result:
-    """One finished session of a person.
+    """Complete session of a participant.
 
     Attributes
     ----------
     subject : str
     session : str or None
     entities : tuple of (str, str)
-        All entities of its names other than ``sub``, ``ses`` and ``desc``.
+        All entities of its file names except ``sub``, ``ses`` and ``desc``.
     metrics : dict
-        Quality figures, one number each: those of runs are summed.
+        Quality metrics, one number each; values of runs are summed.
     settings_hash : str
+        Hash of the settings and the weights.
     maps : Maps
-        Labels of its predicted maps. Not the paths, which are many and follow from it: tens of thousands of
-        people must fit into memory.
+        Labels of its predicted maps. Paths follow from the labels; they would take too much memory for tens
+        of thousands of participants.
     """
 
     subject: str
@@ -47,19 +48,31 @@ class Result:
 
     @property
     def series(self) -> Entities:
-        """What people have in common: the entities that do not number sessions and runs."""
+        """Return the entities that participants share: those that do not number sessions and runs."""
         return tuple(pair for pair in self.entities if pair[0] not in _REPEATED)
 
     def statmap(self, output_dir: Path, contrast: str) -> Path:
-        """Name the image that holds the predicted map of a contrast."""
-        single = self.maps.layout == "3d"
+        """Return the path of the image with the predicted map of a contrast.
+
+        Parameters
+        ----------
+        output_dir : Path
+            Root of the dataset.
+        contrast : str
+            Label of the contrast; ignored for a 4-D image.
+
+        Returns
+        -------
+        Path
+        """
+        is_3d = self.maps.layout == "3d"
         return output_path(
             output_dir,
-            "statmap" if single else "statmaps",
+            "statmap" if is_3d else "statmaps",
             subject=self.subject,
             session=self.session,
             entities=self.entities,
-            **({"contrast": contrast} if single else {}),
+            **({"contrast": contrast} if is_3d else {}),
         )
 
     def read(self, output_dir: Path, contrasts: Sequence[str]) -> NDArray[np.float32]:
@@ -70,11 +83,12 @@ class Result:
         output_dir : Path
             Root of the dataset.
         contrasts : sequence of str
-            Labels of maps that are there.
+            Labels among those of `maps`.
 
         Returns
         -------
-        array of shape (n_contrasts, 91, 109, 91)
+        float32 array of shape (n_contrasts, 91, 109, 91)
+            In the units of the model.
 
         Raises
         ------
@@ -83,22 +97,25 @@ class Result:
         """
         if self.maps.layout == "3d":
             return np.stack([_read_map(self.statmap(output_dir, contrast)) for contrast in contrasts])
-        numbers = [self.maps.contrasts.index(contrast) for contrast in contrasts]
-        # One slice, since to come to a volume all that stands before it must be inflated.
-        volumes = _read_map(self.statmap(output_dir, ""), slice(min(numbers), max(numbers) + 1))
-        return np.stack([volumes[..., number - min(numbers)] for number in numbers])
+        indices = [self.maps.contrasts.index(contrast) for contrast in contrasts]
+        # One slice, since each read of a volume decompresses all volumes that precede it.
+        volumes = _read_map(self.statmap(output_dir, ""), slice(min(indices), max(indices) + 1))
+        return np.stack([volumes[..., index - min(indices)] for index in indices])
 
 
 def _read_map(path: Path, volumes: slice | None = None) -> NDArray[np.float32]:
-    """Read a map, or some volumes of several maps with the last axis for them."""
+    """Read a map, or some volumes of a 4-D image along the last axis."""
     try:
         data = nib.load(path).dataobj
         values = np.asarray(data if volumes is None else data[..., volumes], np.float32)
     except Exception as error:
-        message = f"{path}: cannot be read ({error}).\nDelete it and do this person again."
+        message = f"{path}: cannot be read ({error}).\nDelete it and re-run this participant."
         raise InputError(message) from error
     if values.shape[:3] != OUTPUT_GRID.shape or values.ndim != (3 if volumes is None else 4):
-        message = f"{path}: has shape {values.shape}, {OUTPUT_GRID.shape} is wanted.\nDo this person again."
+        message = (
+            f"{path}: has shape {values.shape}, but maps have shape {OUTPUT_GRID.shape}.\n"
+            "Delete it and re-run this participant."
+        )
         raise InputError(message)
     return values
 
@@ -109,20 +126,21 @@ def _completion_records(output_dir: Path, subject: str = "*") -> Iterator[Path]:
 
 
 def settings_hashes(output_dir: Path, participants: Sequence[str] = ()) -> Iterator[tuple[Path, str]]:
-    """Say with which settings each finished session of a dataset was made.
+    """Yield the hash of the settings of each complete session of a dataset.
 
     Parameters
     ----------
     output_dir : Path
         Root of a dataset that the participant level wrote.
     participants : sequence of str
-        Only these, whose folders alone are looked at; all if empty.
+        Labels of the participants to use, whose folders alone are read; all if empty.
 
     Yields
     ------
     path : Path
         The completion record.
     settings_hash : str
+        Hash of the settings and the weights.
     """
     for subject in participants or ("*",):
         for path in _completion_records(output_dir, subject):
@@ -138,36 +156,38 @@ def read_results(output_dir: Path, participants: Sequence[str] = ()) -> list[Res
     output_dir : Path
         Root of a dataset that the participant level wrote.
     participants : sequence of str
-        Only these; all if empty.
+        Labels of the participants to use; all if empty.
 
     Returns
     -------
     list of Result
-        Sorted by file name. Sessions of which a file is gone are left out.
+        Sorted by file name. Sessions with a missing file are left out.
     """
     results = []
-    # People have the same labels and settings: held once, they take no memory.
-    known: dict[Any, Any] = {}
-    wanted = sorted(set(participants)) or ["*"]
-    for path in sorted(path for subject in wanted for path in _completion_records(output_dir, subject)):
-        result = _read_result(output_dir, path, known)
+    # Participants share labels and settings: one copy of each saves memory.
+    shared_values: dict[Any, Any] = {}
+    subjects = sorted(set(participants)) or ["*"]
+    for path in sorted(path for subject in subjects for path in _completion_records(output_dir, subject)):
+        result = _read_result(output_dir, path, shared_values)
         if result is not None:
             results.append(result)
     return results
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:
-    """Read a completion record; None where it is none."""
+    """Read a completion record; None if its content is invalid."""
     try:
         content: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        own = content["DeepTaskGen"]
-        whole = isinstance(own["SettingsHash"], str) and all(isinstance(file, str) for file in own["Files"])
+        record = content["DeepTaskGen"]
+        is_valid = isinstance(record["SettingsHash"], str) and all(
+            isinstance(file, str) for file in record["Files"]
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return content if whole else None
+    return content if is_valid else None
 
 
-def _read_result(output_dir: Path, path: Path, known: dict[Any, Any]) -> Result | None:
+def _read_result(output_dir: Path, path: Path, shared_values: dict[Any, Any]) -> Result | None:
     content = _read_record(path)
     if content is None:
         return None
@@ -176,8 +196,7 @@ def _read_result(output_dir: Path, path: Path, known: dict[Any, Any]) -> Result 
         return None
     content.pop("Description", None)
     name = parse_name(path.name)
-    entities = name.without(("sub", "ses", "desc"))
-    maps = recorded_maps(record)
     metrics = {key: sum(value) if isinstance(value, list) else value for key, value in content.items()}
-    shared = [known.setdefault(value, value) for value in (entities, record["SettingsHash"], maps)]
-    return Result(str(name.get("sub")), name.get("ses"), shared[0], metrics, shared[1], shared[2])
+    values = (name.entities_without(("sub", "ses", "desc")), record["SettingsHash"], parse_maps(record))
+    entities, settings_hash, maps = (shared_values.setdefault(value, value) for value in values)
+    return Result(str(name.get("sub")), name.get("ses"), entities, metrics, settings_hash, maps)

@@ -1,4 +1,4 @@
-"""What is said beside each map: what BIDS requires of derivatives, and where the map comes from."""
+"""Sidecars of maps: the fields that BIDS requires of derivatives, and the provenance of the map."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,23 +11,23 @@ from bids_deeptaskgen.models.contrasts import Contrast
 
 @dataclass(frozen=True)
 class Provenance:
-    """What all maps of one session have in common.
+    """Facts that all maps of one session share.
 
     Attributes
     ----------
     card : Card
-        The model's.
+        Card of the model.
     task : str
         Task of the input, ``rest``.
     runs : tuple of dict
-        What is to be said of each run; ``sources`` lists the files used, as URIs.
+        Facts of each run; ``sources`` lists the URIs of its files.
     settings : dict
-        The science settings; JSON values.
+        Settings that affect the maps; JSON values.
     settings_hash : str
-        Of the settings and the weights.
+        Hash of the settings and the weights.
     computed : dict
-        The rest, e.g. number of windows, device, precision, versions of software; JSON values. Nothing that
-        differs between two runs of the same data (times, folders) may be in it.
+        Further facts, e.g. number of windows, device, precision, versions of software; JSON values. It must
+        not contain facts that differ between two runs on the same data, such as times and folders.
     """
 
     card: Card
@@ -41,7 +41,7 @@ class Provenance:
 def statmap_sidecar(
     provenance: Provenance, contrast: Contrast | Sequence[Contrast] | None, kind: str = "statmap"
 ) -> dict[str, Any]:
-    """Describe a map, as BIDS requires of derivatives and as its user should know.
+    """Build the sidecar of a map.
 
     Parameters
     ----------
@@ -54,43 +54,45 @@ def statmap_sidecar(
     Returns
     -------
     dict
-        The same input gives the same content in the same order.
+        JSON values; equal arguments give equal content in the same order.
     """
     table = load_table("outputs.json")
     card = provenance.card
     description: str = table["descriptions"][table["desc"][kind]]
-    warped = {str(run["warped_from"]) for run in provenance.runs if "warped_from" in run}
-    if warped:
-        description = f"{description} {table['warped'].format(spaces=', '.join(sorted(warped)))}"
+    spaces = {str(run["warped_from"]) for run in provenance.runs if "warped_from" in run}
+    if spaces:
+        description = f"{description} {table['warped'].format(spaces=', '.join(sorted(spaces)))}"
     if provenance.settings.get("calibrated") and contrast is not None:
         description = f"{description} {table['calibrated']}"
     sources = [uri for run in provenance.runs for uri in run["sources"]]
-    own: dict[str, Any] = {} if card.for_science else {"Notice": card.notice}
+    content: dict[str, Any] = {} if card.for_science else {"Notice": card.notice}
     if isinstance(contrast, Contrast):
-        own["Contrast"] = _contrast_entry(contrast, card.units) | _weight_entry(provenance, contrast)
+        content["Contrast"] = _contrast_entry(contrast, card.units) | _weight_entry(provenance, contrast)
     elif contrast is not None:
-        own["Contrasts"] = [
-            _contrast_entry(one, card.units) | _weight_entry(provenance, one) for one in contrast
+        content["Contrasts"] = [
+            _contrast_entry(volume, card.units) | _weight_entry(provenance, volume) for volume in contrast
         ]
-    own["Model"] = model_entry(card)
-    own["SettingsHash"] = provenance.settings_hash
-    own["Settings"] = dict(provenance.settings)
-    own["Runs"] = [{key: value for key, value in run.items() if key != "sources"} for run in provenance.runs]
-    own["Computed"] = dict(provenance.computed)
+    content["Model"] = describe_model(card)
+    content["SettingsHash"] = provenance.settings_hash
+    content["Settings"] = dict(provenance.settings)
+    content["Runs"] = [
+        {key: value for key, value in run.items() if key != "sources"} for run in provenance.runs
+    ]
+    content["Computed"] = dict(provenance.computed)
     return {
         "Description": description if card.for_science else f"{description} {card.notice}".strip(),
         "TaskName": provenance.task,
         "SkullStripped": True,
         **table["space"],
         "Sources": list(dict.fromkeys(sources)),
-        "DeepTaskGen": own,
+        "DeepTaskGen": content,
     }
 
 
 def group_sidecar(
     contrast: Contrast, stat: str, task: str, n_participants: int, units: str = "z"
 ) -> dict[str, Any]:
-    """Describe a map over participants.
+    """Build the sidecar of a map over participants.
 
     Parameters
     ----------
@@ -99,27 +101,28 @@ def group_sidecar(
     task : str
         Task of the input, ``rest``.
     n_participants : int
-        People whose maps are in it, each with the mean of their sessions.
+        Number of participants in the map; each contributes the mean of its sessions.
     units : str
-        Of the predicted maps.
+        Units of the predicted maps.
 
     Returns
     -------
     dict
+        JSON values.
     """
     table = load_table("outputs.json")
-    own = {"Contrast": _contrast_entry(contrast, units), "NumberOfParticipants": n_participants}
+    content = {"Contrast": _contrast_entry(contrast, units), "NumberOfParticipants": n_participants}
     return {
         "Description": table["group_stats"][stat],
         "TaskName": task,
         "SkullStripped": True,
         **table["space"],
-        "DeepTaskGen": own,
+        "DeepTaskGen": content,
     }
 
 
-def model_entry(card: Card) -> dict[str, Any]:
-    """Say which model it was, in JSON values; the hash of its weights is its version."""
+def describe_model(card: Card) -> dict[str, Any]:
+    """Describe the model in JSON values; the hash of the weights is its version."""
     return {
         "Name": card.name,
         "WeightsSha256": card.sha256.get("weights.safetensors"),
@@ -132,15 +135,16 @@ def model_entry(card: Card) -> dict[str, Any]:
 
 
 def _weight_entry(provenance: Provenance, contrast: Contrast) -> dict[str, float]:
-    """Say how far a calibrated map goes from the mean map (0) to the network's (1)."""
+    """Return the weight of the network's map in a calibrated map: 0 is the mean map, 1 the network's."""
     weights, card = provenance.card.calibration, provenance.card
     if weights is None or not provenance.settings.get("calibrated"):
         return {}
-    return {"CalibrationWeight": weights[[one.label for one in card.contrasts].index(contrast.label)]}
+    labels = [model_contrast.label for model_contrast in card.contrasts]
+    return {"CalibrationWeight": weights[labels.index(contrast.label)]}
 
 
 def _contrast_entry(contrast: Contrast, units: str) -> dict[str, Any]:
-    least = load_table("outputs.json")["unreliable_below"]
+    threshold = load_table("outputs.json")["unreliable_below"]
     entry: dict[str, Any] = {
         "Label": contrast.label,
         "SourceName": contrast.source_name,
@@ -148,9 +152,9 @@ def _contrast_entry(contrast: Contrast, units: str) -> dict[str, Any]:
         "Units": units,
         "TypicalRetestCorrelation": contrast.retest_r,
     }
-    if contrast.retest_r is not None and contrast.retest_r < least:
+    if contrast.retest_r is not None and contrast.retest_r < threshold:
         entry["Warning"] = (
-            f"Measured maps of this contrast hardly agree with themselves (retest r {contrast.retest_r:g}, "
-            f"under {least:g}): a prediction of it says little about a person."
+            f"Measured maps of this contrast hardly correlate between test and retest (r "
+            f"{contrast.retest_r:g}, below {threshold:g}): predicted maps say little about a participant."
         )
     return entry

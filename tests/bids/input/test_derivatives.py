@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from bids_deeptaskgen.bids.input.derivatives import (
+    list_participant_folders,
+    list_pipelines,
     locate_derivatives,
-    pipelines,
     read_description,
-    subject_folders,
 )
 from bids_deeptaskgen.bids.input.sources import locate
 from bids_deeptaskgen.errors import InputError, UserError
@@ -29,12 +29,13 @@ def derivatives_in(folder: Path, **fields: object) -> Path:
 
 
 def complaint(*args) -> str:
-    with pytest.raises(InputError) as caught:
+    """Return the message of the error of `locate_derivatives`."""
+    with pytest.raises(InputError) as error_info:
         locate_derivatives(*args)
-    return str(caught.value)
+    return str(error_info.value)
 
 
-def test_derivatives_that_are_given_are_taken_and_it_is_said(tmp_path, caplog):
+def test_derivatives_are_located_and_logged(tmp_path, caplog):
     folder = derivatives_in(tmp_path / "fmriprep")
     with caplog.at_level(logging.INFO, "bids_deeptaskgen"):
         assert locate_derivatives(folder).root == folder
@@ -50,92 +51,92 @@ def test_derivatives_that_are_given_are_taken_and_it_is_said(tmp_path, caplog):
     ],
     ids=lambda fields: next(iter(fields)),
 )
-def test_each_way_of_saying_that_a_dataset_is_a_derivative_is_known(tmp_path, fields):
+def test_all_kinds_of_descriptions_of_derivatives_are_recognised(tmp_path, fields):
     folder = derivatives_in(tmp_path / "out", **fields)
     assert locate_derivatives(folder).root == folder
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]"])
 @pytest.mark.parametrize("session", [None, "1"])
-def test_without_a_readable_description_the_file_names_tell_derivatives(tmp_path, content, session):
+def test_file_names_identify_derivatives_without_description(tmp_path, content, session):
     run(tmp_path, "01", session=session)
     if content is not None:
         touch(tmp_path / "dataset_description.json", content)
     assert locate_derivatives(tmp_path).root == tmp_path
 
 
-def test_in_a_raw_dataset_derivatives_fmriprep_is_taken_before_its_siblings(raw):
+def test_folder_derivatives_fmriprep_takes_precedence(raw):
     folder = derivatives_in(raw / "derivatives" / "fmriprep")
     derivatives_in(raw / "derivatives" / "fmriprep-old")
     assert locate_derivatives(raw).root == folder
 
 
-def test_in_a_raw_dataset_the_only_derivatives_by_fmriprep_are_taken_whatever_their_folder_is_called(raw):
+def test_derivatives_of_fmriprep_are_found_under_any_folder_name(raw):
     folder = derivatives_in(raw / "derivatives" / "prep-2023")
     derivatives_in(raw / "derivatives" / "mriqc", DatasetType="derivative", GeneratedBy=[{"Name": "MRIQC"}])
     assert locate_derivatives(raw).root == folder
 
 
-def test_the_folder_above_the_derivatives_will_do(tmp_path):
+def test_derivatives_are_found_in_subfolder(tmp_path):
     folder = derivatives_in(tmp_path / "prep")
     assert locate_derivatives(tmp_path).root == folder
 
 
-def test_two_derivatives_that_fit_equally_are_both_named(raw):
-    one, other = (derivatives_in(raw / "derivatives" / name) for name in ("prep-20", "prep-23"))
+def test_message_names_both_ambiguous_derivatives(raw):
+    first_root, second_root = (derivatives_in(raw / "derivatives" / name) for name in ("prep-20", "prep-23"))
     message = complaint(raw)
-    assert str(one) in message
-    assert str(other) in message
+    assert str(first_root) in message
+    assert str(second_root) in message
     assert "-d fmriprep=" in message
 
 
-def test_derivatives_named_on_the_command_line_come_first(raw, tmp_path):
+def test_derivatives_of_the_command_line_take_precedence(raw, tmp_path):
     derivatives_in(raw / "derivatives" / "fmriprep")
-    named = derivatives_in(tmp_path / "elsewhere")
-    assert locate(raw, (("fmriprep", named),)).root == named
+    named_root = derivatives_in(tmp_path / "elsewhere")
+    assert locate(raw, (("fmriprep", named_root),)).root == named_root
 
 
-def test_derivatives_under_another_name_are_taken_if_fmriprep_made_them(raw, tmp_path):
-    named = derivatives_in(tmp_path / "elsewhere")
-    assert locate(raw, (("prep", named),)).root == named
+def test_description_identifies_derivatives_under_another_name(raw, tmp_path):
+    named_root = derivatives_in(tmp_path / "elsewhere")
+    assert locate(raw, (("prep", named_root),)).root == named_root
 
 
-def test_derivatives_that_nothing_uses_are_refused(tmp_path):
-    made = derivatives_in(tmp_path / "elsewhere", GeneratedBy=[{"Name": "ciftify"}])
-    for named in ((("ciftify", made),), (("ciftify", made), ("fmriprep", made))):
-        with pytest.raises(UserError, match="the names that are known are fmriprep, xcp_d, aroma") as caught:
-            locate(made, named)
-        assert caught.value.exit_code == 2
-        assert f"ciftify={made}, which nothing here uses" in str(caught.value)
-        assert "fmriprep=" not in str(caught.value)
+def test_unused_derivatives_are_refused(tmp_path):
+    unused_root = derivatives_in(tmp_path / "elsewhere", GeneratedBy=[{"Name": "ciftify"}])
+    for derivatives in ((("ciftify", unused_root),), (("ciftify", unused_root), ("fmriprep", unused_root))):
+        with pytest.raises(UserError, match="supported names: fmriprep, xcp_d, aroma") as error_info:
+            locate(unused_root, derivatives)
+        assert error_info.value.exit_code == 2
+        assert f"ciftify={unused_root}, which this run does not use" in str(error_info.value)
+        assert "fmriprep=" not in str(error_info.value)
 
 
 @pytest.mark.parametrize("name", ["sub-", "sub-01_old", "sub-01.bak", "sub-01 (copy)"])
-def test_folders_whose_names_are_no_labels_are_nobody(tmp_path, name):
+def test_folders_with_invalid_labels_are_no_participants(tmp_path, name):
     run(tmp_path, "01")
     run(tmp_path, "x+1")
     (tmp_path / name).mkdir()
-    assert subject_folders(tmp_path) == ["sub-01", "sub-x+1"]
+    assert list_participant_folders(tmp_path) == ["sub-01", "sub-x+1"]
 
 
-def test_a_named_raw_dataset_is_searched_like_any_other(raw):
+def test_raw_dataset_named_as_derivatives_is_searched(raw):
     folder = derivatives_in(raw / "derivatives" / "fmriprep")
     assert locate(Path("nowhere"), (("fmriprep", raw),)).root == folder
 
 
-def test_raw_data_alone_are_answered_with_the_fmriprep_run_that_is_missing(raw):
+def test_message_on_raw_data_suggests_fmriprep(raw):
     message = complaint(raw)
     assert "raw data of 1 participants" in message
     assert "--output-spaces MNI152NLin6Asym:res-2" in message
 
 
-def test_raw_data_without_a_description_are_not_taken_for_derivatives(raw):
+def test_raw_data_without_description_are_no_derivatives(raw):
     (raw / "dataset_description.json").unlink()
     assert "raw data" in complaint(raw)
 
 
 @pytest.mark.parametrize(
-    ("make", "found"),
+    ("make", "problem"),
     [
         (lambda folder: None, "no such folder"),
         (touch, "is a file"),
@@ -145,17 +146,17 @@ def test_raw_data_without_a_description_are_not_taken_for_derivatives(raw):
     ],
     ids=["absent", "file", "empty", "other", "reports"],
 )
-def test_where_nobody_is_the_error_says_what_is_there_and_what_is_wanted(tmp_path, make, found):
+def test_error_without_participants_describes_folder_and_remedy(tmp_path, make, problem):
     make(tmp_path / "data")
     message = complaint(tmp_path / "data")
     assert message.startswith(f"{tmp_path / 'data'}: ")
-    assert found in message
-    assert "the one that has the sub-* folders" in message
+    assert problem in message
+    assert "which has the sub-* folders" in message
 
 
-def test_an_odd_generated_by_is_no_reason_to_stop(tmp_path):
+def test_malformed_generated_by_is_ignored(tmp_path):
     folder = derivatives_in(tmp_path, DatasetType="derivative", GeneratedBy={"Name": "fMRIPrep"})
-    assert pipelines(read_description(folder)) == [{"Name": "fMRIPrep"}]
+    assert list_pipelines(read_description(folder)) == [{"Name": "fMRIPrep"}]
     describe(folder, DatasetType="derivative", GeneratedBy=["fMRIPrep"])
-    assert pipelines(read_description(folder)) == []
+    assert list_pipelines(read_description(folder)) == []
     assert locate_derivatives(folder).root == folder

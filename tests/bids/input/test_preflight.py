@@ -12,9 +12,9 @@ from bids_deeptaskgen.bids.input.query import Query, fits
 from tests.bids.trees import BOLD, SPACE, run, touch
 from tests.strategies import labels
 
-SHARED = Path(__file__).parents[4] / "shared" / "data" / "skeletons"
+SKELETONS = Path(__file__).parents[4] / "shared" / "data" / "skeletons"
 RERUN = "re-run fMRIPrep with --output-spaces MNI152NLin6Asym:res-2"
-SKELETON = pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} is not on this machine")
+SKELETON = pytest.mark.skipif(not SKELETONS.is_dir(), reason=f"{SKELETONS} is not on this machine")
 
 
 def func_of(root, *names):
@@ -28,21 +28,21 @@ def only_row(root, query=None):
 
 
 @given(res=st.none() | labels())
-def test_any_spelling_of_the_resolution_is_a_candidate(res):
+def test_any_resolution_label_matches(res):
     label = f"_res-{res}" if res else ""
     assert fits(parse_name(f"sub-01_task-rest_{SPACE}{label}_desc-preproc_bold.nii.gz"), Query())
 
 
-@pytest.mark.parametrize("odd", ["echo-1", "part-phase", "part-imag", "part-real"])
-def test_single_echoes_and_phase_images_are_no_series(tmp_path, odd):
-    func_of(tmp_path, f"task-rest_{odd}_{BOLD}")
+@pytest.mark.parametrize("entity", ["echo-1", "part-phase", "part-imag", "part-real"])
+def test_single_echoes_and_phase_images_do_not_match(tmp_path, entity):
+    func_of(tmp_path, f"task-rest_{entity}_{BOLD}")
     row = only_row(tmp_path)
     assert row.bold_names == ()
     assert "only single echoes or phase images" in row.reason
     assert fits(parse_name(f"sub-01_task-rest_part-mag_{BOLD}"), Query())
 
 
-def test_a_row_names_what_fits_and_nothing_else(tmp_path):
+def test_row_lists_matching_files_only(tmp_path):
     run(tmp_path, "01", "task-rest_run-1")
     run(tmp_path, "01", "task-nback")
     row = only_row(tmp_path)
@@ -126,7 +126,7 @@ def test_a_row_names_what_fits_and_nothing_else(tmp_path):
         "sidecar",
     ],
 )
-def test_the_reason_says_what_was_found_where_and_what_to_do(tmp_path, names, words):
+def test_reason_names_problem_folder_and_remedy(tmp_path, names, words):
     (tmp_path / "sub-01" / "func").mkdir(parents=True)
     func_of(tmp_path, *names)
     row = only_row(tmp_path)
@@ -136,14 +136,14 @@ def test_the_reason_says_what_was_found_where_and_what_to_do(tmp_path, names, wo
     assert "\n" not in row.reason
 
 
-def test_another_desc_is_not_asked_of_fmriprep(tmp_path):
+def test_fmriprep_is_not_suggested_for_desc_of_other_pipelines(tmp_path):
     run(tmp_path, "01")
     row = only_row(tmp_path, Query(desc="denoised"))
     assert "desc found in that space: preproc" in row.reason
     assert "fMRIPrep" not in row.reason
 
 
-def test_runs_are_chosen_by_number(tmp_path):
+def test_runs_are_selected_by_number(tmp_path):
     run(tmp_path, "01", "task-rest_run-01")
     run(tmp_path, "01", "task-rest_run-02")
     assert only_row(tmp_path, Query(runs=("2",))).bold_names == (f"sub-01_task-rest_run-02_{BOLD}",)
@@ -151,7 +151,7 @@ def test_runs_are_chosen_by_number(tmp_path):
     assert "no run-3 of task-rest (runs found: 01, 02)" in row.reason
 
 
-def test_there_is_a_row_for_each_session_and_for_data_outside_of_sessions(tmp_path):
+def test_each_session_and_data_outside_sessions_have_a_row(tmp_path):
     run(tmp_path, "01", session="pre")
     (tmp_path / "sub-01" / "ses-post" / "anat").mkdir(parents=True)
     run(tmp_path, "02")
@@ -171,7 +171,7 @@ def test_there_is_a_row_for_each_session_and_for_data_outside_of_sessions(tmp_pa
     ]
 
 
-def test_only_sessions_that_are_asked_for_are_looked_up(tmp_path):
+def test_rows_are_restricted_to_requested_sessions(tmp_path):
     run(tmp_path, "01", session="pre")
     run(tmp_path, "01", session="post")
     run(tmp_path, "02", session="pre")
@@ -184,32 +184,32 @@ def test_only_sessions_that_are_asked_for_are_looked_up(tmp_path):
     assert "sessions found: pre" in rows[1].reason
 
 
-def test_people_who_are_asked_for_and_not_there_have_a_row_with_the_nearest_names(tmp_path):
+def test_absent_participants_have_a_row_with_similar_labels(tmp_path):
     run(tmp_path, "control01")
     run(tmp_path, "patient01")
-    absent, present = preflight(tmp_path, Query(participants=("patient01", "contrl01")))
-    assert (present.subject, bool(present.bold_names)) == ("patient01", True)
-    assert absent.bold_names == ()
-    assert "2 participants found; nearest: control01" in absent.reason
+    absent_row, row = preflight(tmp_path, Query(participants=("patient01", "contrl01")))
+    assert (row.subject, bool(row.bold_names)) == ("patient01", True)
+    assert absent_row.bold_names == ()
+    assert "2 participants found; nearest: control01" in absent_row.reason
 
 
-def test_a_folder_that_may_not_be_read_is_a_reason_and_the_others_are_looked_up(tmp_path, monkeypatch):
+def test_unreadable_folder_is_a_reason_for_one_participant_only(tmp_path, monkeypatch):
     func = run(tmp_path, "01")
     run(tmp_path, "02")
     scandir = os.scandir
 
-    def refuse(path):
+    def scandir_or_refuse(path):
         if Path(path) == func:
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", refuse)
-    refused, other = preflight(tmp_path, Query())
-    assert refused.reason == f"{func} may not be read (Permission denied)"
-    assert other.bold_names
+    monkeypatch.setattr(os, "scandir", scandir_or_refuse)
+    unreadable_row, other_row = preflight(tmp_path, Query())
+    assert unreadable_row.reason == f"{func} cannot be read (Permission denied); check its permissions"
+    assert other_row.bold_names
 
 
-def test_reports_files_and_links_at_the_top_are_told_from_people(tmp_path):
+def test_reports_and_files_in_root_are_no_participants(tmp_path):
     run(tmp_path / "real", "01")
     top = tmp_path / "top"
     touch(top / "sub-02.html")
@@ -220,33 +220,35 @@ def test_reports_files_and_links_at_the_top_are_told_from_people(tmp_path):
 
 
 @pytest.mark.parametrize("session", [None, "1"])
-def test_a_file_of_another_person_or_session_is_a_reason_to_refuse(tmp_path, session):
+def test_file_of_another_participant_or_session_is_a_reason(tmp_path, session):
     func = run(tmp_path, "01", session=session)
     row = only_row(tmp_path)
     assert row.bold_names
-    other = touch(func / f"sub-02_task-rest_{BOLD}")
+    misplaced_file = touch(func / f"sub-02_task-rest_{BOLD}")
     row = only_row(tmp_path)
     assert row.bold_names == ()
-    assert f"{func}: {other.name}: named as another person's" in row.reason
-    other.rename(func / f"sub-01_ses-2_task-rest_{BOLD}")
+    assert f"{func}: {misplaced_file.name}: named as another participant" in row.reason
+    misplaced_file.rename(func / f"sub-01_ses-2_task-rest_{BOLD}")
     assert "sub-01_ses-2" in only_row(tmp_path).reason
     (func / f"sub-01_ses-2_task-rest_{BOLD}").rename(func / f"sub-02_task-nback_{BOLD}")
     assert only_row(tmp_path).reason == ""
 
 
-def test_twenty_thousand_people_who_are_asked_for_take_seconds(tmp_path, monkeypatch):
-    wanted = [f"{number:05d}" for number in range(20_000)]
-    monkeypatch.setattr("bids_deeptaskgen.bids.input.preflight.subject_folders", lambda root: wanted[:10_000])
-    monkeypatch.setattr("bids_deeptaskgen.bids.input.preflight._look_up", lambda *arguments: [])
+def test_preflight_of_twenty_thousand_labels_takes_seconds(tmp_path, monkeypatch):
+    labels = [f"{number:05d}" for number in range(20_000)]
+    monkeypatch.setattr(
+        "bids_deeptaskgen.bids.input.preflight.list_participant_folders", lambda root: labels[:10_000]
+    )
+    monkeypatch.setattr("bids_deeptaskgen.bids.input.preflight._participant_rows", lambda *arguments: [])
     start = time.perf_counter()
-    rows = preflight(tmp_path, Query(participants=tuple(wanted)))
+    rows = preflight(tmp_path, Query(participants=tuple(labels)))
     assert time.perf_counter() - start < 10
     assert len(rows) == 10_000
     assert "nearest" in rows[0].reason
     assert all("no folder sub-" in row.reason for row in rows)
 
 
-def test_a_thousand_people_take_seconds(tmp_path):
+def test_preflight_of_a_thousand_participants_takes_seconds(tmp_path):
     names = [f"task-rest_{BOLD}", "task-rest_desc-confounds_timeseries.tsv"]
     for number in range(1000):
         func = tmp_path / f"sub-{number:04d}" / "func"
@@ -260,21 +262,21 @@ def test_a_thousand_people_take_seconds(tmp_path):
 
 
 @SKELETON
-def test_a_real_fmriprep_20_tree_is_read_as_it_is():
-    root = SHARED / "ds000001-fmriprep"
+def test_real_fmriprep_20_tree_is_read():
+    root = SKELETONS / "ds000001-fmriprep"
     task = "balloonanalogrisktask"
     reasons = {row.subject: row.reason for row in preflight(root, Query(task=task))}
     assert len(reasons) == 4
     assert "spaces found: MNI152NLin2009cAsym" in reasons["16"]
     assert RERUN in reasons["16"]
     assert "choose the cleaned series with --desc smoothAROMAnonaggr" in reasons["16"]
-    for other in (Query(task=task, space="MNI152NLin2009cAsym"), Query(task=task, desc="smoothAROMAnonaggr")):
-        assert {len(row.bold_names) for row in preflight(root, other)} == {3}
+    for query in (Query(task=task, space="MNI152NLin2009cAsym"), Query(task=task, desc="smoothAROMAnonaggr")):
+        assert {len(row.bold_names) for row in preflight(root, query)} == {3}
 
 
 @SKELETON
 @pytest.mark.parametrize(
-    ("filelist", "task", "found"),
+    ("filelist", "task", "reason"),
     [
         ("ds005_outputs", "mixedgamblestask", "surface or CIFTI"),
         ("ds005_fasttrack_outputs", "mixedgamblestask", "surface or CIFTI"),
@@ -283,22 +285,22 @@ def test_a_real_fmriprep_20_tree_is_read_as_it_is():
         ("ds005_partial_outputs", "mixedgamblestask", ""),
     ],
 )
-def test_what_fmriprep_itself_lists_as_its_output_is_understood(tmp_path, filelist, task, found):
-    for line in (SHARED / "filelists" / f"{filelist}.txt").read_text("utf-8").split():
+def test_published_file_lists_of_fmriprep_are_read(tmp_path, filelist, task, reason):
+    for line in (SKELETONS / "filelists" / f"{filelist}.txt").read_text("utf-8").split():
         if "." in Path(line).name:
             touch(tmp_path / line)
     rows = preflight(tmp_path, Query(task=task))
     assert rows
     for row in rows:
-        assert bool(row.bold_names) == (not found)
-        assert found in row.reason
+        assert bool(row.bold_names) == (not reason)
+        assert reason in row.reason
 
 
-def filtered(**allowed):
-    return Query(allowed=tuple((key, tuple(values)) for key, values in allowed.items()))
+def query_with(**filters):
+    return Query(allowed=tuple((key, tuple(values)) for key, values in filters.items()))
 
 
-def test_a_filter_chooses_by_entities_of_the_names(tmp_path):
+def test_filter_selects_by_entities(tmp_path):
     names = [
         f"task-rest_{part}{BOLD}" for part in ("", "acq-mb_", "acq-sb_dir-AP_run-01_", "acq-sb_dir-PA_run-2_")
     ]
@@ -306,37 +308,39 @@ def test_a_filter_chooses_by_entities_of_the_names(tmp_path):
 
     names.sort()
 
-    def chosen(**allowed):
+    def selected(**filters):
         return [
             names.index(name.removeprefix("sub-01_"))
-            for name in only_row(tmp_path, filtered(**allowed)).bold_names
+            for name in only_row(tmp_path, query_with(**filters)).bold_names
         ]
 
-    mb, ap, pa, plain = range(4)
-    assert chosen() == [mb, ap, pa, plain]
-    assert chosen(acq=["mb"]) == [mb]
-    assert chosen(acq=[None]) == [plain]
-    assert chosen(acq=["*"]) == [mb, ap, pa]
-    assert chosen(acq=["sb", None]) == [ap, pa, plain]
-    assert chosen(run=["1"]) == [ap]
-    assert chosen(acq=["sb"], dir=["PA"]) == [pa]
-    reason = only_row(tmp_path, filtered(acq=["none"])).reason
+    mb, ap, pa, without_entities = range(4)
+    assert selected() == [mb, ap, pa, without_entities]
+    assert selected(acq=["mb"]) == [mb]
+    assert selected(acq=[None]) == [without_entities]
+    assert selected(acq=["*"]) == [mb, ap, pa]
+    assert selected(acq=["sb", None]) == [ap, pa, without_entities]
+    assert selected(run=["1"]) == [ap]
+    assert selected(acq=["sb"], dir=["PA"]) == [pa]
+    reason = only_row(tmp_path, query_with(acq=["none"])).reason
     assert "nothing of task-rest passes --bids-filter-file" in reason
-    assert "mend it or leave it out" in reason
+    assert "correct or remove this option" in reason
 
 
-def test_a_filter_for_sessions_leaves_the_others_unusable(tmp_path):
+def test_filter_by_session_makes_other_sessions_unusable(tmp_path):
     for session in ("a", "b"):
         run(tmp_path, "01", session=session)
-    rows = preflight(tmp_path, filtered(ses=["b"]))
+    rows = preflight(tmp_path, query_with(ses=["b"]))
     assert [(row.session, bool(row.bold_names)) for row in rows] == [("a", False), ("b", True)]
 
 
-def test_series_of_the_other_template_are_taken_only_where_there_are_no_others(tmp_path):
-    other = BOLD.replace("MNI152NLin6Asym", "MNI152NLin2009cAsym")
-    func_of(tmp_path, f"task-rest_run-1_{BOLD}", f"task-rest_run-1_{other}", f"task-rest_run-2_{other}")
-    func_of(tmp_path / "only", f"task-rest_run-1_{other}")
-    opted_in = Query(fallback="MNI152NLin2009cAsym")
-    assert only_row(tmp_path, opted_in).bold_names == (f"sub-01_task-rest_run-1_{BOLD}",)
-    assert only_row(tmp_path / "only", opted_in).bold_names == (f"sub-01_task-rest_run-1_{other}",)
+def test_fallback_space_is_used_only_without_series_in_the_main_space(tmp_path):
+    other_bold = BOLD.replace("MNI152NLin6Asym", "MNI152NLin2009cAsym")
+    func_of(
+        tmp_path, f"task-rest_run-1_{BOLD}", f"task-rest_run-1_{other_bold}", f"task-rest_run-2_{other_bold}"
+    )
+    func_of(tmp_path / "only", f"task-rest_run-1_{other_bold}")
+    with_fallback = Query(fallback="MNI152NLin2009cAsym")
+    assert only_row(tmp_path, with_fallback).bold_names == (f"sub-01_task-rest_run-1_{BOLD}",)
+    assert only_row(tmp_path / "only", with_fallback).bold_names == (f"sub-01_task-rest_run-1_{other_bold}",)
     assert only_row(tmp_path / "only").bold_names == ()

@@ -15,7 +15,7 @@ from tests.bids.trees import BOLD, CONFOUNDS, MASK, SPACE, describe, image, isot
 from tests.strategies import series
 
 
-def test_a_plain_run_has_its_files_its_repetition_time_and_no_entities_of_its_own(tmp_path):
+def test_single_run_has_all_files_and_no_entities(tmp_path):
     func = run(describe(tmp_path), "01", t_r=0.72)
     (session,) = collect(tmp_path)
     assert (session.subject, session.session, session.entities) == ("01", None, REST)
@@ -26,26 +26,28 @@ def test_a_plain_run_has_its_files_its_repetition_time_and_no_entities_of_its_ow
     assert (inputs.t_r, inputs.entities, inputs.space) == (0.72, (), "MNI152NLin6Asym")
 
 
-@pytest.mark.parametrize("kept", [BOLD, MASK, CONFOUNDS])
-@pytest.mark.parametrize("named", ["sub-02", "sub-01_ses-1"])
-def test_a_file_named_as_somebody_elses_is_never_taken(tmp_path, kept, named):
+@pytest.mark.parametrize("file_name", [BOLD, MASK, CONFOUNDS])
+@pytest.mark.parametrize("prefix", ["sub-02", "sub-01_ses-1"])
+def test_file_named_as_another_participant_is_refused(tmp_path, file_name, prefix):
     func = run(describe(tmp_path), "01")
-    (func / f"sub-01_task-rest_{kept}").rename(func / f"{named}_task-rest_{kept}")
+    (func / f"sub-01_task-rest_{file_name}").rename(func / f"{prefix}_task-rest_{file_name}")
     message = complaint(tmp_path)
-    assert message.startswith(f"{func}: {named}_task-rest_{kept}: named as another person's")
-    assert "sub-01; move each file to its own folder" in message
+    assert message.startswith(f"{func}: {prefix}_task-rest_{file_name}: named as another participant")
+    assert "sub-01; move each file to the folder" in message
 
 
-def test_files_of_another_task_or_session_may_be_in_disorder(tmp_path):
+def test_misplaced_files_of_other_tasks_and_sessions_are_ignored(tmp_path):
     run(describe(tmp_path), "01", session="1")
-    other = run(tmp_path, "01", session="2")
-    (other / f"sub-01_ses-2_task-rest_{CONFOUNDS}").rename(other / f"sub-02_ses-2_task-rest_{CONFOUNDS}")
+    other_func = run(tmp_path, "01", session="2")
+    (other_func / f"sub-01_ses-2_task-rest_{CONFOUNDS}").rename(
+        other_func / f"sub-02_ses-2_task-rest_{CONFOUNDS}"
+    )
     touch(tmp_path / "sub-01" / "ses-1" / "func" / f"sub-02_task-nback_{CONFOUNDS}")
     (session,) = collect(tmp_path, query=Query(sessions=("1",)))
     assert session.session == "1"
 
 
-def test_runs_and_directions_are_pooled_in_their_order_and_keep_their_names(tmp_path):
+def test_runs_and_directions_are_pooled_in_order(tmp_path):
     for entities in ("dir-PA_run-1", "dir-AP_run-10", "dir-AP_run-2"):
         run(tmp_path, "01", f"task-rest_{entities}")
     (session,) = collect(tmp_path)
@@ -58,7 +60,7 @@ def test_runs_and_directions_are_pooled_in_their_order_and_keep_their_names(tmp_
 
 
 @pytest.mark.parametrize("entity", ["acq-fast", "ce-gad", "rec-nordic", "part-mag"])
-def test_what_was_measured_or_made_otherwise_is_never_pooled(tmp_path, entity):
+def test_different_acquisitions_are_never_pooled(tmp_path, entity):
     run(tmp_path, "01", "task-rest_run-1")
     run(tmp_path, "01", f"task-rest_{entity}_run-1")
     run(tmp_path, "01", f"task-rest_{entity}_run-2")
@@ -69,7 +71,7 @@ def test_what_was_measured_or_made_otherwise_is_never_pooled(tmp_path, entity):
     }
 
 
-def test_sessions_are_kept_apart_and_sorted(tmp_path):
+def test_sessions_are_separate_and_sorted(tmp_path):
     for label in ("post", "pre"):
         run(tmp_path, "01", "task-rest_run-1", session=label)
         run(tmp_path, "01", "task-rest_run-2", session=label)
@@ -81,21 +83,21 @@ def test_sessions_are_kept_apart_and_sorted(tmp_path):
     assert (session.session, [inputs.entities for inputs in session.runs]) == ("pre", [(("run", "2"),)])
 
 
-def test_runs_that_are_not_combined_are_records_of_their_own(tmp_path):
+def test_uncombined_runs_are_separate_records(tmp_path):
     run(tmp_path, "01", "task-rest_acq-a_dir-AP_run-1")
     run(tmp_path, "01", "task-rest_acq-a_dir-AP_run-2")
     sessions = collect(tmp_path, combine_runs=False)
-    shared = (*REST, ("acq", "a"), ("dir", "AP"))
-    assert [session.entities for session in sessions] == [(*shared, ("run", n)) for n in "12"]
+    run_entities = (*REST, ("acq", "a"), ("dir", "AP"))
+    assert [session.entities for session in sessions] == [(*run_entities, ("run", n)) for n in "12"]
     assert [len(session.runs) for session in sessions] == [1, 1]
 
 
-def told_apart(entities):
-    """What tells two series apart: run-1 and run-01 are one run."""
+def series_key(entities):
+    """Return a key that is unique for each series: run-1 and run-01 are one run."""
     return frozenset((key, value.lstrip("0") if key == "run" else value) for key, value in entities)
 
 
-def test_two_spellings_of_one_run_are_both_named(tmp_path):
+def test_two_spellings_of_one_run_are_ambiguous(tmp_path):
     run(tmp_path, "01", "task-rest_run-1")
     run(tmp_path, "01", "task-rest_run-01")
     assert "run-01_" in complaint(tmp_path)
@@ -103,11 +105,11 @@ def test_two_spellings_of_one_run_are_both_named(tmp_path):
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    names=st.lists(series(), min_size=1, max_size=4, unique_by=told_apart),
+    names=st.lists(series(), min_size=1, max_size=4, unique_by=series_key),
     session=st.none() | st.just("a"),
     combine_runs=st.booleans(),
 )
-def test_every_series_is_in_one_record_and_no_two_records_share_a_name(
+def test_each_series_is_in_one_record_and_record_names_are_unique(
     tmp_path_factory, names, session, combine_runs
 ):
     root = tmp_path_factory.mktemp("tree")
@@ -115,34 +117,34 @@ def test_every_series_is_in_one_record_and_no_two_records_share_a_name(
     for entities in names:
         func = run(root, "01", "_".join(f"{key}-{value}" for key, value in entities), session=session)
     sessions = collect(root, combine_runs=combine_runs)
-    bolds = sorted(inputs.bold for one in sessions for inputs in one.runs)
+    bolds = sorted(inputs.bold for record in sessions for inputs in record.runs)
     assert bolds == sorted(func.glob("*_bold.nii.gz"))
     (row,) = preflight(root, Query())
     assert sorted(path.name for path in bolds) == sorted(row.bold_names)
     paths = [
-        output_path(Path(), "qc_metrics", subject="01", session=one.session, entities=one.entities)
-        for one in sessions
+        output_path(Path(), "qc_metrics", subject="01", session=record.session, entities=record.entities)
+        for record in sessions
     ]
     assert len(set(paths)) == len(paths)
 
 
-def test_single_echoes_other_tasks_and_other_descs_are_left_out(tmp_path):
+def test_single_echoes_other_tasks_and_other_descs_are_excluded(tmp_path):
     run(tmp_path, "01")
-    for other in ("task-rest_echo-1", "task-rest_part-phase", "task-nback"):
-        run(tmp_path, "01", other)
+    for entities in ("task-rest_echo-1", "task-rest_part-phase", "task-nback"):
+        run(tmp_path, "01", entities)
     image(tmp_path / "sub-01" / "func" / f"sub-01_task-rest_{SPACE}_res-2_desc-smooth_bold.nii.gz")
     (session,) = collect(tmp_path)
     assert [inputs.bold.name for inputs in session.runs] == [f"sub-01_task-rest_{BOLD}"]
 
 
-def test_nothing_that_fits_is_an_empty_list(tmp_path):
+def test_no_match_is_an_empty_list(tmp_path):
     run(tmp_path, "01", "task-nback")
     assert collect(tmp_path) == []
     assert collect(tmp_path, "02") == []
 
 
 @pytest.mark.parametrize(
-    ("grids", "chosen"),
+    ("grids", "label"),
     [
         ({"_res-1": OUTPUT_GRID, "_res-2": isotropic(1.0)}, "_res-1"),
         ({"_res-02": FULL_MODEL_GRID, "_res-native": isotropic(2.4)}, "_res-02"),
@@ -152,92 +154,93 @@ def test_nothing_that_fits_is_an_empty_list(tmp_path):
         ({"_res-2": isotropic(4.0), "_res-3": isotropic(3.0), "_res-9": isotropic(2.4)}, "_res-9"),
     ],
 )
-def test_the_resolution_is_chosen_by_the_affine_and_not_by_its_label(tmp_path, grids, chosen):
+def test_resolution_is_selected_by_affine_and_not_by_label(tmp_path, grids, label):
     run(tmp_path, "01", grids=grids)
     inputs = only_run(tmp_path)
-    assert inputs.bold.name == f"sub-01_task-rest_{SPACE}{chosen}_desc-preproc_bold.nii.gz"
-    assert inputs.mask.name == f"sub-01_task-rest_{SPACE}{chosen}_desc-brain_mask.nii.gz"
+    assert inputs.bold.name == f"sub-01_task-rest_{SPACE}{label}_desc-preproc_bold.nii.gz"
+    assert inputs.mask.name == f"sub-01_task-rest_{SPACE}{label}_desc-brain_mask.nii.gz"
 
 
-@pytest.mark.parametrize("other", [OUTPUT_GRID, FULL_MODEL_GRID], ids=["same", "mirrored"])
-def test_two_files_that_fit_equally_well_are_both_named(tmp_path, other):
-    func = run(tmp_path, "01", grids={"_res-2": OUTPUT_GRID, "_res-02": other})
+@pytest.mark.parametrize("grid", [OUTPUT_GRID, FULL_MODEL_GRID], ids=["same", "mirrored"])
+def test_message_names_both_ambiguous_files(tmp_path, grid):
+    func = run(tmp_path, "01", grids={"_res-2": OUTPUT_GRID, "_res-02": grid})
     message = complaint(tmp_path)
     assert str(func / f"sub-01_task-rest_{BOLD}") in message
     assert str(func / f"sub-01_task-rest_{BOLD.replace('res-2', 'res-02')}") in message
 
 
-def test_the_header_of_a_lone_candidate_is_left_to_its_reader(tmp_path):
+def test_header_of_a_single_candidate_is_not_read(tmp_path):
     func = run(tmp_path, "01")
     (func / f"sub-01_task-rest_{BOLD}").write_bytes(b"")
     assert only_run(tmp_path).bold.stat().st_size == 0
 
 
-def test_a_missing_mask_is_an_error_that_names_it(tmp_path):
-    run(tmp_path, "01", "task-rest_run-1", without=["mask"])
+def test_message_names_missing_mask(tmp_path):
+    run(tmp_path, "01", "task-rest_run-1", omitted_files=["mask"])
     run(tmp_path, "01", "task-rest_run-2")
     message = complaint(tmp_path)
     assert f"sub-01_task-rest_run-1_{MASK}" in message
     assert f"sub-01_task-rest_run-1_{BOLD}" in message
 
 
-def test_a_mask_of_another_resolution_label_is_taken_if_it_is_on_the_grid(tmp_path):
-    func = run(tmp_path, "01", without=["mask"])
+def test_mask_with_another_resolution_label_is_used_if_on_the_grid(tmp_path):
+    func = run(tmp_path, "01", omitted_files=["mask"])
     image(func / f"sub-01_task-rest_{SPACE}_res-3_desc-brain_mask.nii.gz", isotropic(3.0))
     assert "masks of that run and space: sub-01_task-rest" in complaint(tmp_path)
-    wanted = image(func / f"sub-01_task-rest_{SPACE}_desc-brain_mask.nii.gz")
-    assert only_run(tmp_path).mask == wanted
+    expected_path = image(func / f"sub-01_task-rest_{SPACE}_desc-brain_mask.nii.gz")
+    assert only_run(tmp_path).mask == expected_path
 
 
-def test_a_run_at_fault_takes_its_session_along_and_no_other(tmp_path):
+def test_unusable_run_excludes_its_session_only(tmp_path):
     run(tmp_path, "01", "task-rest_run-1", session="a")
-    run(tmp_path, "01", "task-rest_run-2", session="a", without=["mask"])
+    run(tmp_path, "01", "task-rest_run-2", session="a", omitted_files=["mask"])
     run(tmp_path, "01", session="b")
-    fault, good = collect_sessions(tmp_path, "01", Query())
-    assert (fault.session, fault.entities, good.session, len(good.runs)) == ("a", REST, "b", 1)
+    fault, usable_session = collect_sessions(tmp_path, "01", Query())
+    assert (fault.session, fault.entities) == ("a", REST)
+    assert (usable_session.session, len(usable_session.runs)) == ("b", 1)
     assert "no brain mask for sub-01_ses-a_task-rest_run-2" in str(fault.error)
-    alone, fault, _ = collect_sessions(tmp_path, "01", Query(), combine_runs=False)
-    assert (len(alone.runs), fault.entities) == (1, (*REST, ("run", "2")))
+    first_run, fault, _ = collect_sessions(tmp_path, "01", Query(), combine_runs=False)
+    assert (len(first_run.runs), fault.entities) == (1, (*REST, ("run", "2")))
 
 
-def test_somebody_elses_file_spoils_its_session_alone(tmp_path):
+def test_file_of_another_participant_excludes_its_session_only(tmp_path):
     func = run(tmp_path, "01", session="a")
     touch(func / f"sub-02_ses-a_task-rest_{CONFOUNDS}")
     run(tmp_path, "01", session="b")
-    fault, good = collect_sessions(tmp_path, "01", Query())
-    assert (fault.session, fault.entities, good.session) == ("a", (), "b")
+    fault, usable_session = collect_sessions(tmp_path, "01", Query())
+    assert (fault.session, fault.entities, usable_session.session) == ("a", (), "b")
 
 
-def test_masks_of_another_space_are_not_taken(tmp_path):
-    func = run(tmp_path, "01", without=["mask"])
+def test_masks_of_another_space_are_ignored(tmp_path):
+    func = run(tmp_path, "01", omitted_files=["mask"])
     image(func / "sub-01_task-rest_space-MNI152NLin2009cAsym_res-2_desc-brain_mask.nii.gz")
     image(func / "sub-01_task-rest_desc-brain_mask.nii.gz")
     assert "no brain mask" in complaint(tmp_path)
 
 
-def test_two_masks_of_one_name_are_both_named(tmp_path):
+def test_message_names_both_ambiguous_masks(tmp_path):
     func = run(tmp_path, "01")
     image(func / f"sub-01_task-rest_{MASK}".removesuffix(".gz"))
     assert str(func / f"sub-01_task-rest_{MASK}") in complaint(tmp_path)
 
 
-def test_confounds_are_those_that_share_the_most_and_contradict_nothing(tmp_path):
+def test_confounds_share_most_entities_and_contradict_none(tmp_path):
     func = run(tmp_path, "01", "task-rest_run-1")
-    run(tmp_path, "01", "task-rest_run-2", without=["confounds"])
-    shared = touch(func / f"sub-01_task-rest_{CONFOUNDS}")
+    run(tmp_path, "01", "task-rest_run-2", omitted_files=["confounds"])
+    task_confounds = touch(func / f"sub-01_task-rest_{CONFOUNDS}")
     first, second = (inputs.confounds for inputs in collect(tmp_path)[0].runs)
     assert first == func / f"sub-01_task-rest_run-1_{CONFOUNDS}"
-    assert second == shared
+    assert second == task_confounds
 
 
-def test_confounds_under_their_old_name_are_found(tmp_path):
-    func = run(tmp_path, "01", without=["confounds"])
-    wanted = touch(func / "sub-01_task-rest_desc-confounds_regressors.tsv")
-    assert only_run(tmp_path).confounds == wanted
+def test_confounds_named_regressors_are_found(tmp_path):
+    func = run(tmp_path, "01", omitted_files=["confounds"])
+    expected_path = touch(func / "sub-01_task-rest_desc-confounds_regressors.tsv")
+    assert only_run(tmp_path).confounds == expected_path
 
 
-def test_confounds_of_another_run_task_or_session_are_not_taken(tmp_path):
-    func = run(tmp_path, "01", "task-rest_run-1", session="a", without=["confounds"])
+def test_confounds_of_another_run_task_or_session_are_ignored(tmp_path):
+    func = run(tmp_path, "01", "task-rest_run-1", session="a", omitted_files=["confounds"])
     touch(func / f"sub-01_ses-a_task-rest_run-2_{CONFOUNDS}")
     touch(func / f"sub-01_ses-a_task-nback_run-1_{CONFOUNDS}")
     touch(func / f"sub-01_ses-a_{CONFOUNDS}")
@@ -247,7 +250,7 @@ def test_confounds_of_another_run_task_or_session_are_not_taken(tmp_path):
     assert second is not None
 
 
-def test_two_tables_that_fit_equally_well_are_both_named(tmp_path):
+def test_message_names_both_ambiguous_tables(tmp_path):
     func = run(tmp_path, "01")
     touch(func / "sub-01_task-rest_desc-confounds_regressors.tsv")
     message = complaint(tmp_path)
@@ -255,7 +258,7 @@ def test_two_tables_that_fit_equally_well_are_both_named(tmp_path):
     assert CONFOUNDS in message
 
 
-def test_a_link_to_nowhere_is_refused_with_what_to_do(tmp_path):
+def test_broken_link_is_refused_with_remedy(tmp_path):
     func = run(tmp_path, "01")
     for name in (f"sub-01_task-rest_{CONFOUNDS}", f"sub-01_task-rest_{MASK}", f"sub-01_task-rest_{BOLD}"):
         (func / name).unlink()
@@ -265,12 +268,12 @@ def test_a_link_to_nowhere_is_refused_with_what_to_do(tmp_path):
         assert "datalad get" in message
 
 
-def test_only_the_functional_files_of_one_person_are_indexed(tmp_path):
+def test_layout_indexes_functional_files_of_one_participant_only(tmp_path):
     run(describe(tmp_path), "1")
     run(tmp_path, "1", session="a")
     run(tmp_path, "10")
-    inherited = touch(tmp_path / "task-rest_bold.json", "{}")
-    for other in (
+    root_sidecar = touch(tmp_path / "task-rest_bold.json", "{}")
+    for ignored_file in (
         "sub-1.html",
         "sub-1/figures/sub-1_task-rest_desc-carpetplot_bold.svg",
         "sub-1/anat/sub-1_desc-preproc_T1w.nii.gz",
@@ -280,15 +283,17 @@ def test_only_the_functional_files_of_one_person_are_indexed(tmp_path):
         "sourcedata/freesurfer/sub-1/func/sub-1_task-rest_desc-preproc_bold.nii.gz",
         "sub-10.html",
     ):
-        touch(tmp_path / other)
-    expected = {str(path) for path in (tmp_path / "sub-1").rglob("*/sub-1_*") if path.parent.name == "func"}
-    expected |= {str(inherited), str(tmp_path / "dataset_description.json")}
+        touch(tmp_path / ignored_file)
+    expected_paths = {
+        str(path) for path in (tmp_path / "sub-1").rglob("*/sub-1_*") if path.parent.name == "func"
+    }
+    expected_paths |= {str(root_sidecar), str(tmp_path / "dataset_description.json")}
     with participant_layout(tmp_path, "1") as layout:
-        assert set(layout.files) == expected
+        assert set(layout.files) == expected_paths
     assert [session.session for session in collect(tmp_path, "1")] == [None, "a"]
 
 
-def test_folders_above_the_dataset_that_look_like_entities_change_nothing(tmp_path):
+def test_parent_folders_named_like_entities_are_ignored(tmp_path):
     root = tmp_path / "sub-9" / "ses-x" / "task-nback" / "run-7" / "desc-raw" / "fmriprep"
     run(root, "01", "task-rest_run-1", t_r=1.0)
     run(root, "01", "task-rest_run-2", t_r=1.0)
@@ -301,7 +306,7 @@ def test_folders_above_the_dataset_that_look_like_entities_change_nothing(tmp_pa
 
 
 @pytest.mark.parametrize("name", ["my data", "Größe", "a+b (1)"])
-def test_spaces_umlauts_signs_and_links_in_the_path_do_no_harm(tmp_path, name):
+def test_paths_may_have_spaces_umlauts_signs_and_links(tmp_path, name):
     run(tmp_path / name / "fmriprep", "01")
     link = tmp_path / "link"
     link.symlink_to(tmp_path / name)
@@ -312,7 +317,7 @@ def test_spaces_umlauts_signs_and_links_in_the_path_do_no_harm(tmp_path, name):
         assert inputs.t_r == 2.0
 
 
-def test_a_relative_path_gives_absolute_ones(tmp_path, monkeypatch):
+def test_paths_of_files_are_absolute(tmp_path, monkeypatch):
     run(tmp_path / "d", "01")
     monkeypatch.chdir(tmp_path)
     assert only_run(Path("d")).bold.is_absolute()

@@ -20,7 +20,7 @@ REST = (("task", "rest"),)
 OUT = Path("out")
 
 
-def test_names_are_those_of_the_contract():
+def test_output_paths_are_as_documented():
     assert output_path(OUT, "statmap", subject="01", entities=REST, contrast="motorLf") == OUT / (
         "sub-01/func/sub-01_task-rest_space-MNI152NLin6Asym_res-2_contrast-motorLf_stat-z_desc-predicted"
         "_statmap.nii.gz"
@@ -34,14 +34,14 @@ def test_names_are_those_of_the_contract():
     )
 
 
-def test_a_sidecar_is_the_json_beside_its_file():
+def test_sidecar_has_the_name_of_its_image():
     path = output_path(OUT, "window_sd", subject="01", entities=REST, contrast="motorLf")
     sidecar = output_path(OUT, "window_sd_sidecar", subject="01", entities=REST, contrast="motorLf")
     assert sidecar == sidecar_path(path)
     assert sidecar.name == path.name.replace(".nii.gz", ".json")
 
 
-def test_a_kind_that_is_not_in_the_table_and_a_missing_label_are_refused():
+def test_undefined_kinds_and_missing_labels_are_refused():
     with pytest.raises(KeyError):
         output_path(OUT, "picture", subject="01")
     with pytest.raises(KeyError):
@@ -54,19 +54,19 @@ def test_a_kind_that_is_not_in_the_table_and_a_missing_label_are_refused():
     entities=series(),
     kind=st.sampled_from(["statmap", "window_sd"]),
 )
-def test_a_name_holds_all_that_went_into_it(subject, session, entities, kind):
+def test_output_path_contains_all_arguments(subject, session, entities, kind):
     path = output_path(OUT, kind, subject=subject, session=session, entities=entities, contrast="c")
-    found = dict(parse_name(path.name).entities)
-    assert found.pop("sub") == subject
-    assert found.pop("ses", None) == session
-    assert {key: found[key] for key, _ in entities} == dict(entities)
-    assert set(found) - {key for key, _ in entities} == {"space", "res", "contrast", "stat", "desc"}
+    entity_values = dict(parse_name(path.name).entities)
+    assert entity_values.pop("sub") == subject
+    assert entity_values.pop("ses", None) == session
+    assert {key: entity_values[key] for key, _ in entities} == dict(entities)
+    assert set(entity_values) - {key for key, _ in entities} == {"space", "res", "contrast", "stat", "desc"}
     order = load_table("outputs.json")["entity_order"]
     keys = [key for key, _ in parse_name(path.name).entities]
     assert keys == sorted(keys, key=order.index)
 
 
-def test_no_two_kinds_share_a_name_and_each_says_what_its_desc_means():
+def test_kinds_have_unique_paths_and_described_descs():
     table = load_table("outputs.json")
     names = {
         output_path(OUT, kind, subject="01", entities=REST, contrast="c", stat="mean")
@@ -79,7 +79,7 @@ def test_no_two_kinds_share_a_name_and_each_says_what_its_desc_means():
         assert desc in table["descriptions"]
 
 
-def test_tables_write_what_is_not_there_as_not_available(tmp_path):
+def test_tables_write_missing_values_as_not_available(tmp_path):
     columns = {"id": ["a", "b\tc"], "fd": [None, float("nan")], "r": [1 / 3, 2.0], "n": [1, 200000000]}
     write_tsv(tmp_path / "t.tsv", columns)
     assert (tmp_path / "t.tsv").read_text() == "id\tfd\tr\tn\na\tn/a\t0.333333\t1\nb c\tn/a\t2\t200000000\n"
@@ -95,36 +95,36 @@ def session(tmp_path):
     return session
 
 
-def test_a_fingerprint_is_that_of_the_files_wherever_they_are_mounted(tmp_path, session):
-    before = input_fingerprint(session)
+def test_fingerprint_does_not_depend_on_the_folder(tmp_path, session):
+    fingerprint = input_fingerprint(session)
     (tmp_path / "in").rename(tmp_path / "moved")
-    (moved,) = collect_sessions(tmp_path / "moved", "01", Query())
-    assert input_fingerprint(moved) == before
+    (moved_session,) = collect_sessions(tmp_path / "moved", "01", Query())
+    assert input_fingerprint(moved_session) == fingerprint
 
 
 @pytest.mark.parametrize("kind", ["bold", "mask", "confounds"])
-def test_a_fingerprint_changes_with_the_size_or_time_of_any_file(session, kind):
+def test_fingerprint_changes_with_size_and_time_of_each_file(session, kind):
     path = getattr(session.runs[1], kind)
-    seen = {input_fingerprint(session)}
+    fingerprints = {input_fingerprint(session)}
     times = path.stat()
     path.write_bytes(path.read_bytes() + b"x")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    seen.add(input_fingerprint(session))
+    fingerprints.add(input_fingerprint(session))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 1))
-    seen.add(input_fingerprint(session))
-    assert len(seen) == 3
+    fingerprints.add(input_fingerprint(session))
+    assert len(fingerprints) == 3
 
 
-def test_a_fingerprint_changes_with_the_repetition_time_and_with_the_runs(session):
+def test_fingerprint_changes_with_repetition_time_and_runs(session):
     first, second = session.runs
-    others = [
+    variants = [
         (first,),
         (second,),
         (first, replace(second, t_r=2.5)),
         (first, replace(second, confounds=None)),
     ]
-    seen = {input_fingerprint(replace(session, runs=runs)) for runs in [session.runs, *others]}
-    assert len(seen) == 5
+    fingerprints = {input_fingerprint(replace(session, runs=runs)) for runs in [session.runs, *variants]}
+    assert len(fingerprints) == 5
 
 
 def completed(out, session, **changes):
@@ -133,7 +133,7 @@ def completed(out, session, **changes):
     return write_completion(out, session, {"n_volumes": 10}, **(values | changes))
 
 
-def test_a_session_is_finished_when_its_record_and_all_files_of_it_are_there(tmp_path, session):
+def test_session_is_finished_if_its_record_and_all_files_exist(tmp_path, session):
     assert not finished(tmp_path, session, "s", "f")
     path = completed(tmp_path, session)
     assert path == output_path(tmp_path, "qc_metrics", subject="01", entities=REST)
@@ -142,7 +142,7 @@ def test_a_session_is_finished_when_its_record_and_all_files_of_it_are_there(tmp
     assert not finished(tmp_path, session, "s", "f")
 
 
-def test_a_session_is_not_finished_for_other_settings_input_or_siblings(tmp_path, session):
+def test_session_is_not_finished_for_other_settings_input_or_entities(tmp_path, session):
     completed(tmp_path, session)
     assert not finished(tmp_path, session, "S", "f")
     assert not finished(tmp_path, session, "s", "F")
@@ -151,35 +151,35 @@ def test_a_session_is_not_finished_for_other_settings_input_or_siblings(tmp_path
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"DeepTaskGen": {}}', '{"DeepTaskGen": null}'])
-def test_a_record_that_cannot_be_read_is_none(tmp_path, session, content):
+def test_invalid_record_is_not_finished(tmp_path, session, content):
     completed(tmp_path, session).write_text(content)
     assert not finished(tmp_path, session, "s", "f")
 
 
-def test_a_record_is_the_same_wherever_it_is_written_and_in_whatever_order(tmp_path, session):
-    one = completed(tmp_path / "one", session)
+def test_record_does_not_depend_on_folder_and_order(tmp_path, session):
+    first_path = completed(tmp_path / "one", session)
     files = [tmp_path / "two" / "sub-01" / "func" / name for name in ("a.nii.gz", "b.nii.gz")]
-    other = completed(tmp_path / "two", session, files=files)
-    assert one.read_bytes() == other.read_bytes()
+    second_path = completed(tmp_path / "two", session, files=files)
+    assert first_path.read_bytes() == second_path.read_bytes()
 
 
 def test_pybids_finds_maps_by_contrast_and_stat(tmp_path):
     describe(tmp_path)
-    wanted = {}
+    expected_paths = {}
     for subject in ("01", "02"):
         for contrast in ("emotionFacesMinusShapes", "emotionFaces"):
             path = output_path(tmp_path, "statmap", subject=subject, entities=REST, contrast=contrast)
-            wanted[subject, contrast] = image(path)
+            expected_paths[subject, contrast] = image(path)
             touch(sidecar_path(path), '{"SkullStripped": true}')
         image(output_path(tmp_path, "window_sd", subject=subject, entities=REST, contrast="emotionFaces"))
-    touch(tmp_path / "work" / wanted["01", "emotionFaces"].name)
+    touch(tmp_path / "work" / expected_paths["01", "emotionFaces"].name)
     layout = output_layout(tmp_path)
-    found = layout.get(contrast="emotionFacesMinusShapes", stat="z", extension=".nii.gz")
-    assert [item.path for item in found] == [
-        str(wanted[subject, "emotionFacesMinusShapes"]) for subject in ("01", "02")
+    items = layout.get(contrast="emotionFacesMinusShapes", stat="z", extension=".nii.gz")
+    assert [item.path for item in items] == [
+        str(expected_paths[subject, "emotionFacesMinusShapes"]) for subject in ("01", "02")
     ]
     assert layout.get_contrasts() == ["emotionFaces", "emotionFacesMinusShapes"]
     assert sorted(layout.get_stats()) == ["sd", "z"]
-    both = layout.get(subject="02", contrast="emotionFaces", extension=".nii.gz", desc="predicted")
-    assert [item.path for item in both] == [str(wanted["02", "emotionFaces"])]
-    assert both[0].get_metadata() == {"SkullStripped": True}
+    faces_items = layout.get(subject="02", contrast="emotionFaces", extension=".nii.gz", desc="predicted")
+    assert [item.path for item in faces_items] == [str(expected_paths["02", "emotionFaces"])]
+    assert faces_items[0].get_metadata() == {"SkullStripped": True}

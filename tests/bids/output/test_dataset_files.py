@@ -29,7 +29,7 @@ def science(**changes):
     return science_settings(ParticipantSettings("in", "out", **changes))
 
 
-def write(out, derivatives, **changes):
+def write_files(out, derivatives, **changes):
     values = {
         "version": "1.2.3",
         "card": card(),
@@ -38,8 +38,8 @@ def write(out, derivatives, **changes):
         "versions": {"torch": "2.13.0", "numpy": "2.4.0"},
     }
     root = derivatives.absolute()
-    located = InputDataset("fmriprep", root, "fmriprep", description=read_description(root))
-    write_dataset_files(out, located=located, **(values | changes))
+    dataset = InputDataset("fmriprep", root, "fmriprep", description=read_description(root))
+    write_dataset_files(out, located=dataset, **(values | changes))
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_the_description_names_us_first_then_what_made_the_input(tmp_path, derivatives):
-    write(tmp_path / "out", derivatives)
+def test_description_lists_this_software_before_the_pipelines_of_the_input(tmp_path, derivatives):
+    write_files(tmp_path / "out", derivatives)
     description = json.loads((tmp_path / "out" / "dataset_description.json").read_text("utf-8"))
     assert description["DatasetType"] == "derivative"
     assert [entry["Name"] for entry in description["GeneratedBy"]] == ["bids_deeptaskgen", "fMRIPrep"]
@@ -63,62 +63,62 @@ def test_the_description_names_us_first_then_what_made_the_input(tmp_path, deriv
     assert {"Name", "BIDSVersion"} <= set(description)
 
 
-def test_the_settings_hash_is_read_back_and_none_where_there_is_no_dataset_of_ours(tmp_path, derivatives):
+def test_settings_hash_is_read_or_none_for_other_datasets(tmp_path, derivatives):
     assert dataset_settings_hash(tmp_path / "out") is None
     assert dataset_settings_hash(derivatives) is None
-    write(tmp_path / "out", derivatives)
+    write_files(tmp_path / "out", derivatives)
     assert dataset_settings_hash(tmp_path / "out") == "cd" * 32
     describe(tmp_path / "out", DeepTaskGen="?")
     assert dataset_settings_hash(tmp_path / "out") is None
 
 
-def test_the_second_time_nothing_is_written(tmp_path, derivatives):
+def test_second_call_writes_nothing(tmp_path, derivatives):
     out = tmp_path / "out"
-    write(out, derivatives)
-    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
-    assert set(before) == {
+    write_files(out, derivatives)
+    modification_times = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert set(modification_times) == {
         ".bidsignore",
         "CITATION.md",
         "README",
         "dataset_description.json",
         "descriptions.tsv",
     }
-    write(out, derivatives)
-    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+    write_files(out, derivatives)
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == modification_times
 
 
-def test_processes_that_write_at_once_leave_what_one_leaves(tmp_path, derivatives):
+def test_parallel_processes_write_the_same_files_as_one_process(tmp_path, derivatives):
     code = (
-        "import sys; from pathlib import Path; from tests.bids.output.test_dataset_files import write;"
-        "[write(Path(sys.argv[1]), Path(sys.argv[2])) for _ in range(20)]"
+        "import sys; from pathlib import Path; from tests.bids.output.test_dataset_files import write_files;"
+        "[write_files(Path(sys.argv[1]), Path(sys.argv[2])) for _ in range(20)]"
     )
     command = [sys.executable, "-c", code, tmp_path / "many", derivatives]
     processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(3)]
     assert [process.wait() for process in processes] == [0, 0, 0]
-    write(tmp_path / "one", derivatives)
+    write_files(tmp_path / "one", derivatives)
     assert contents(tmp_path / "many") == contents(tmp_path / "one")
 
 
-def test_derivatives_without_a_description_are_described_all_the_same(tmp_path, derivatives):
+def test_description_is_written_for_derivatives_without_description(tmp_path, derivatives):
     (derivatives / "dataset_description.json").unlink()
-    write(tmp_path / "out", derivatives)
+    write_files(tmp_path / "out", derivatives)
     description = json.loads((tmp_path / "out" / "dataset_description.json").read_text("utf-8"))
     assert [entry["Name"] for entry in description["GeneratedBy"]] == ["bids_deeptaskgen"]
 
 
-@pytest.mark.parametrize("place", ["derivatives", "raw", "named"])
-def test_the_table_of_participants_is_copied_from_where_it_is(tmp_path, derivatives, place):
-    named = tmp_path / "elsewhere"
-    folder = {"derivatives": derivatives, "raw": tmp_path / "raw", "named": named}[place]
+@pytest.mark.parametrize("source", ["derivatives", "raw", "raw_root"])
+def test_participants_table_is_copied_from_each_possible_folder(tmp_path, derivatives, source):
+    raw_root = tmp_path / "elsewhere"
+    folder = {"derivatives": derivatives, "raw": tmp_path / "raw", "raw_root": raw_root}[source]
     touch(folder / "participants.tsv", "participant_id\tage\nsub-01\t33\n")
     touch(folder / "participants.json", '{"age": {"Units": "year"}}')
-    write(tmp_path / "out", derivatives, bids_dir=named)
+    write_files(tmp_path / "out", derivatives, bids_dir=raw_root)
     assert (tmp_path / "out" / "participants.tsv").read_text() == "participant_id\tage\nsub-01\t33\n"
     assert (tmp_path / "out" / "participants.json").is_file()
 
 
-def test_the_citation_tells_the_method_the_model_and_the_versions(tmp_path, derivatives):
-    write(tmp_path / "out", derivatives, settings=science(nuisance_regressors="none"))
+def test_citation_names_method_model_and_versions(tmp_path, derivatives):
+    write_files(tmp_path / "out", derivatives, settings=science(nuisance_regressors="none"))
     text = (tmp_path / "out" / "CITATION.md").read_text("utf-8")
     for word in (
         "bids_deeptaskgen 1.2.3",
@@ -136,8 +136,10 @@ def test_the_citation_tells_the_method_the_model_and_the_versions(tmp_path, deri
     assert "$" not in text
 
 
-def test_what_is_not_for_science_says_so_in_readme_and_citation(tmp_path, derivatives):
-    write(tmp_path / "out", derivatives, card=card(for_science=False, notice="For trying the software."))
+def test_notice_of_the_model_is_in_readme_and_citation(tmp_path, derivatives):
+    write_files(
+        tmp_path / "out", derivatives, card=card(for_science=False, notice="For trying the software.")
+    )
     for name in ("README", "CITATION.md"):
         assert "**For trying the software.**" in (tmp_path / "out" / name).read_text("utf-8")
 
@@ -165,14 +167,14 @@ def test_what_is_not_for_science_says_so_in_readme_and_citation(tmp_path, deriva
     ],
     ids=str,
 )
-def test_the_methods_text_says_what_the_settings_did(changes, words):
+def test_methods_text_describes_the_settings(changes, words):
     text = " ".join(methods_sentences(science(**changes)).values())
     assert [word for word in words if word not in text] == []
     assert "$" not in text
 
 
-def test_the_methods_text_is_the_sentences_of_the_options_in_the_order_of_the_work():
-    chosen = {
+def test_methods_text_lists_sentences_in_processing_order():
+    options = {
         "fd_threshold": 0.25,
         "dummy_scans": 2,
         "smoothing": 6.0,
@@ -184,7 +186,7 @@ def test_the_methods_text_is_the_sentences_of_the_options_in_the_order_of_the_wo
         "min_minutes": 0,
         "min_dof": 7,
     }
-    assert methods_sentences(science(nuisance_regressors="gsr_only", **chosen)) == {
+    assert methods_sentences(science(nuisance_regressors="gsr_only", **options)) == {
         "cleaning": "The mean signal of the whole brain was removed by linear regression, with an intercept, "
         "run by run.\n"
         "Further regressors of the authors' own (breathing) were removed in the same regression.\n"
@@ -202,25 +204,25 @@ def test_the_methods_text_is_the_sentences_of_the_options_in_the_order_of_the_wo
     }
 
 
-def test_without_nuisance_regressors_an_automatic_filter_is_none_and_nothing_is_said_of_it():
+def test_methods_text_omits_automatic_filter_without_nuisance_regressors():
     cleaning = methods_sentences(science(nuisance_regressors="none"))["cleaning"]
     assert "drifts" not in cleaning
     assert "filter" not in cleaning
     assert "\n\n" not in cleaning
 
 
-def test_every_choice_of_every_option_with_sentences_has_its_own():
-    for one in option_specs(ParticipantSettings):
-        sentences = one.option.methods
-        if sentences and one.option.choices:
+def test_options_with_sentences_have_one_for_each_choice():
+    for spec in option_specs(ParticipantSettings):
+        sentences = spec.option.methods
+        if sentences and spec.option.choices:
             # The input decides what auto means, before anything is written.
-            assert set(sentences.choices) == set(one.option.choices) - {"auto"}
+            assert set(sentences.choices) == set(spec.option.choices) - {"auto"}
         assert sentences is None or sentences.section in SECTIONS
-        assert sentences is None or one.option.science
+        assert sentences is None or spec.option.science
 
 
-@given(settings_of(ParticipantSettings).filter(lambda one: one.nuisance_regressors != "auto"))
-def test_there_is_a_methods_text_for_all_settings(settings):
+@given(settings_of(ParticipantSettings).filter(lambda settings: settings.nuisance_regressors != "auto"))
+def test_all_settings_have_a_methods_text(settings):
     sections = methods_sentences(science_settings(settings))
     assert tuple(sections) == SECTIONS
     assert all(sections.values())
@@ -229,10 +231,12 @@ def test_there_is_a_methods_text_for_all_settings(settings):
     assert "$" not in text or "$" in str(settings.custom_confounds)
 
 
-def test_what_the_validator_does_not_know_is_ignored_and_every_desc_is_explained(tmp_path, derivatives):
-    write(tmp_path / "out", derivatives)
-    ignored = (tmp_path / "out" / ".bidsignore").read_text("utf-8").split()
-    assert {"CITATION.md", "*_statmap.*", "*.html", "figures", "logs", "work", "group"} <= set(ignored)
+def test_bidsignore_and_descriptions_are_complete(tmp_path, derivatives):
+    write_files(tmp_path / "out", derivatives)
+    ignored_patterns = (tmp_path / "out" / ".bidsignore").read_text("utf-8").split()
+    assert {"CITATION.md", "*_statmap.*", "*.html", "figures", "logs", "work", "group"} <= set(
+        ignored_patterns
+    )
     rows = (tmp_path / "out" / "descriptions.tsv").read_text("utf-8").splitlines()
     assert rows[0] == "desc_id\tdescription"
     assert [row.split("\t")[0] for row in rows[1:3]] == ["desc-predicted", "desc-windowSD"]

@@ -6,8 +6,8 @@ from bids_deeptaskgen.bids.output.sidecars import Provenance, group_sidecar, sta
 from bids_deeptaskgen.models.contrasts import load_contrasts
 from tests.bids.cards import card
 
-FACES = next(one for one in load_contrasts() if one.label == "emotionFacesMinusShapes")
-# What BIDS asks of a derivative image with space and res in its name.
+FACES = next(contrast for contrast in load_contrasts() if contrast.label == "emotionFacesMinusShapes")
+# Fields that BIDS requires of a derivative image with space and res in its name.
 REQUIRED = {"SkullStripped": bool, "Resolution": str, "Description": str, "SpatialReference": str}
 SOURCES = ["bids:fmriprep:sub-01/func/bold.nii.gz", "bids:fmriprep:sub-01/func/confounds.tsv"]
 
@@ -25,65 +25,65 @@ def provenance(**changes):
 
 
 @pytest.mark.parametrize("kind", ["statmap", "window_sd", "connectome"])
-def test_a_sidecar_has_what_bids_requires(kind):
+def test_sidecar_has_fields_that_bids_requires(kind):
     sidecar = statmap_sidecar(provenance(), FACES, kind)
     assert {key: type(sidecar[key]) for key in REQUIRED} == REQUIRED
     assert sidecar["TaskName"] == "rest"
 
 
-def test_a_predicted_map_says_that_it_is_no_test_statistic_and_not_measured():
+def test_description_of_predicted_map_denies_measurement():
     description = statmap_sidecar(provenance(), FACES)["Description"]
     assert "predicted from resting-state fMRI; not a test statistic, not measured" in description
-    spread = statmap_sidecar(provenance(), FACES, "window_sd")["Description"]
-    assert "not a standard error" in spread
-    assert "not measured" in spread
+    window_description = statmap_sidecar(provenance(), FACES, "window_sd")["Description"]
+    assert "not a standard error" in window_description
+    assert "not measured" in window_description
 
 
-def test_sources_are_bids_uris_each_once_and_stay_out_of_the_runs():
+def test_sources_are_unique_uris_and_are_not_repeated_in_runs():
     sidecar = statmap_sidecar(provenance(), FACES)
     assert sidecar["Sources"] == SOURCES
     assert sidecar["DeepTaskGen"]["Runs"] == [{"n_volumes": 200, "regressors": ["csf"]}, {}]
 
 
-def test_a_sidecar_tells_model_contrast_settings_and_computation():
-    own = statmap_sidecar(provenance(), FACES)["DeepTaskGen"]
-    assert own["Contrast"]["SourceName"] == "EMOTION FACES-SHAPES"
-    assert own["Contrast"]["Units"] == "z"
-    assert (own["Model"]["Name"], own["Model"]["WeightsSha256"]) == ("tiny", "ab" * 32)
-    assert own["Model"]["Licence"] == "Apache-2.0"
-    assert own["Settings"] == {"high_pass": "auto"}
-    assert own["SettingsHash"] == "cd" * 32
-    assert own["Computed"] == {"n_windows": 1, "device": "cpu"}
+def test_sidecar_contains_model_contrast_settings_and_computation():
+    content = statmap_sidecar(provenance(), FACES)["DeepTaskGen"]
+    assert content["Contrast"]["SourceName"] == "EMOTION FACES-SHAPES"
+    assert content["Contrast"]["Units"] == "z"
+    assert (content["Model"]["Name"], content["Model"]["WeightsSha256"]) == ("tiny", "ab" * 32)
+    assert content["Model"]["Licence"] == "Apache-2.0"
+    assert content["Settings"] == {"high_pass": "auto"}
+    assert content["SettingsHash"] == "cd" * 32
+    assert content["Computed"] == {"n_windows": 1, "device": "cpu"}
 
 
-def test_contrasts_that_do_not_agree_with_themselves_carry_a_warning_and_no_others_do():
-    warned = {
-        one.source_name
-        for one in load_contrasts()
-        if "Warning" in statmap_sidecar(provenance(), one)["DeepTaskGen"]["Contrast"]
+def test_only_contrasts_with_low_retest_correlation_have_a_warning():
+    contrasts_with_warning = {
+        contrast.source_name
+        for contrast in load_contrasts()
+        if "Warning" in statmap_sidecar(provenance(), contrast)["DeepTaskGen"]["Contrast"]
     }
-    assert warned == {"GAMBLING PUNISH-REWARD", "WM TOOL-AVG", "RELATIONAL MATCH-REL"}
+    assert contrasts_with_warning == {"GAMBLING PUNISH-REWARD", "WM TOOL-AVG", "RELATIONAL MATCH-REL"}
 
 
-def test_the_notice_of_a_model_that_is_not_for_science_is_in_every_sidecar_and_of_others_in_none():
-    play = provenance(card=card(for_science=False, notice="For trying the software."))
+def test_notice_is_in_sidecars_of_models_not_for_science_only():
+    trial_provenance = provenance(card=card(for_science=False, notice="For trying the software."))
     for kind in ("statmap", "window_sd", "connectome"):
-        sidecar = statmap_sidecar(play, FACES, kind)
+        sidecar = statmap_sidecar(trial_provenance, FACES, kind)
         assert sidecar["Description"].endswith(" For trying the software.")
         assert sidecar["DeepTaskGen"]["Notice"] == "For trying the software."
     assert "Notice" not in statmap_sidecar(provenance(), FACES)["DeepTaskGen"]
 
 
-def test_the_same_facts_give_the_same_text():
-    one, other = (json.dumps(statmap_sidecar(provenance(), FACES)) for _ in range(2))
-    assert one == other
+def test_equal_provenance_gives_equal_text():
+    first_text, second_text = (json.dumps(statmap_sidecar(provenance(), FACES)) for _ in range(2))
+    assert first_text == second_text
 
 
-def test_a_connectome_belongs_to_no_contrast():
+def test_sidecar_of_connectome_has_no_contrast():
     assert "Contrast" not in statmap_sidecar(provenance(), None, "connectome")["DeepTaskGen"]
 
 
-def test_group_maps_say_what_they_are_and_over_how_many_people():
+def test_group_sidecar_has_description_and_number_of_participants():
     sidecars = [group_sidecar(FACES, stat, "rest", 12) for stat in ("mean", "sd", "count")]
     assert len({sidecar["Description"] for sidecar in sidecars}) == 3
     for sidecar in sidecars:

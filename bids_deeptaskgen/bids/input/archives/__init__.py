@@ -1,1 +1,1 @@
-"""Archives whose folders are not BIDS: Human Connectome Project, UK Biobank."""
+"""Archives with other folder structures than BIDS: Human Connectome Project, UK Biobank."""

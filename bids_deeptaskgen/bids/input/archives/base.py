@@ -1,4 +1,4 @@
-"""What the adapters to archives that are not BIDS have in common."""
+"""Common parts of the adapters for archives outside BIDS."""
 
 import os
 import re
@@ -12,39 +12,39 @@ from bids_deeptaskgen.connectome.inputs import RunInputs
 
 @dataclass(frozen=True)
 class Archive:
-    """How an archive names people, and where their runs are.
+    """Naming scheme of an archive, and the functions that read its runs.
 
     Attributes
     ----------
     title : str
     participant : pattern
-        Of folders, with groups ``sub`` and perhaps ``ses``.
+        Of the names of participants' folders, with a group ``sub`` and optionally ``ses``.
     example : str
-        What such folders are called, for messages.
+        Examples of such folder names, for messages.
     marker : str
-        A folder in such a folder that tells the archive from others.
-    wanted : str
-        What is looked for in such a folder, for messages.
+        Subfolder of a participant's folder that identifies the archive.
+    pattern : str
+        Paths of the series in a participant's folder, for messages.
     find : callable
-        Runs in a folder, by file names alone; with the entities that tell them apart.
+        Returns the runs in a participant's folder with their entities, from file names alone.
     read : callable
-        What of such a run is to be used; refuses what is not in standard space.
-    instead : callable
-        What a folder without runs has in their place, in words; empty for nothing worth telling.
+        Returns the files of a run; raises InputError if the run is not in standard space.
+    describe_alternative : callable
+        Returns a description of unusable series in a folder without runs; empty for none.
     """
 
     title: str
     participant: re.Pattern[str]
     example: str
     marker: str
-    wanted: str
+    pattern: str
     find: Callable[[Path], list[tuple[Path, Entities]]]
     read: Callable[[Path, Entities], RunInputs]
-    instead: Callable[[Path], str] = lambda _folder: ""
+    describe_alternative: Callable[[Path], str] = lambda _folder: ""
 
 
-def names_in(folder: Path) -> list[str]:
-    """List a folder, sorted; empty where there is none."""
+def list_names(folder: Path) -> list[str]:
+    """List the names in a folder, sorted; empty if the folder does not exist."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries)

@@ -1,6 +1,6 @@
-"""Archives that are not BIDS: folders of the Human Connectome Project and of UK Biobank.
+"""Preflight and sessions of archives outside BIDS: Human Connectome Project and UK Biobank.
 
-Nothing is copied and nothing is listed before it is asked for: a biobank has tens of thousands of folders.
+No file is copied, and folders are listed only when needed: a biobank has tens of thousands of them.
 """
 
 import os
@@ -9,64 +9,66 @@ from itertools import islice
 from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import Entities
-from bids_deeptaskgen.bids.input.archives.base import Archive, names_in
+from bids_deeptaskgen.bids.input.archives.base import Archive, list_names
 from bids_deeptaskgen.bids.input.archives.hcp import HCP
 from bids_deeptaskgen.bids.input.archives.ukb import UKB
 from bids_deeptaskgen.bids.input.custom_confounds import find_custom
-from bids_deeptaskgen.bids.input.preflight import Preflight, absent, series_of
+from bids_deeptaskgen.bids.input.preflight import Preflight, explain_absent, series_of
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import SessionFault
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.errors import InputError
 
 REST: Entities = (("task", "rest"),)
-# So many entries of a folder are looked at to tell what it is.
+# Number of entries of a folder that are read to detect an archive.
 N_PEEKED = 200
 ARCHIVES = {"hcp": HCP, "ukb": UKB}
 
 
 def detect_archive(folder: Path) -> str | None:
-    """Tell which archive a folder is, by the first of its folders; None for none."""
+    """Detect the archive that a folder holds from its first subfolders; None if it holds none."""
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in islice(entries, N_PEEKED))
     except OSError:
         return None
-    for name, archive in ARCHIVES.items():
+    for key, archive in ARCHIVES.items():
         if any(
-            archive.participant.fullmatch(one) and (folder / one / archive.marker).is_dir() for one in names
+            archive.participant.fullmatch(name) and (folder / name / archive.marker).is_dir()
+            for name in names
         ):
-            return name
+            return key
     return None
 
 
 def refuse_wrong_folder(folder: Path, kind: str | None = None) -> None:
-    """Refuse one person's folder in the place of the archive's, and an archive without people.
+    """Refuse one participant's folder instead of the archive's, and an archive without participants.
 
     Parameters
     ----------
     folder : Path
     kind : str, optional
-        Key of the archive that it is said to be.
+        Key of the archive that the folder should hold.
 
     Raises
     ------
     InputError
+        If the folder is that of a participant, or has no participants' folders of archive `kind`.
     """
     for archive in ARCHIVES.values():
         if archive.participant.fullmatch(folder.name) and (folder / archive.marker).is_dir():
             message = (
-                f"{folder}: is the folder of one person of the {archive.title}.\nGive the folder above it, "
-                f"{folder.parent}; --participant-label chooses people."
+                f"{folder}: is the folder of one participant of the {archive.title}.\nName its parent "
+                f"folder, {folder.parent}, and select participants with --participant-label."
             )
             raise InputError(message)
-    if kind is None or any(ARCHIVES[kind].participant.fullmatch(name) for name in names_in(folder)):
+    if kind is None or any(ARCHIVES[kind].participant.fullmatch(name) for name in list_names(folder)):
         return
-    names = names_in(folder)
-    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "") or "nothing"
+    names = list_names(folder)
+    examples = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "") or "nothing"
     message = (
-        f"{folder}: --input-type {kind} wants folders called as {ARCHIVES[kind].example}, and there is none "
-        f"(found: {shown}).\nGive the folder that has them, or leave --input-type out."
+        f"{folder}: --input-type {kind} expects folders named like {ARCHIVES[kind].example}, and there is "
+        f"none (found: {examples}).\nName the folder that contains them, or remove --input-type."
     )
     raise InputError(message)
 
@@ -75,33 +77,35 @@ Participant = tuple[str, str | None]
 
 
 def _participants(archive: Archive, root: Path) -> dict[Participant, list[Path]]:
-    """List folders by person and visit."""
-    found: dict[Participant, list[Path]] = {}
-    for name in names_in(root):
-        if parts := archive.participant.fullmatch(name):
-            found.setdefault((parts["sub"], parts.groupdict().get("ses")), []).append(root / name)
-    return found
+    """List folders by participant and visit."""
+    participants: dict[Participant, list[Path]] = {}
+    for name in list_names(root):
+        if match := archive.participant.fullmatch(name):
+            key = (match["sub"], match.groupdict().get("ses"))
+            participants.setdefault(key, []).append(root / name)
+    return participants
 
 
 def preflight_dataset(archive: Archive, root: Path, query: Query) -> list[Preflight]:
-    """Look up what everyone has, by folders and file names.
+    """List the usable input of all participants, by folder and file names.
 
     Parameters
     ----------
     archive : Archive
     root : Path
-        Folder with people's folders.
+        Folder with the participants' folders.
     query : Query
-        Participants, sessions and runs that are wanted.
+        Participants, sessions and runs to use.
 
     Returns
     -------
     list of Preflight
+        One row for each participant and session, sorted.
     """
     participants = _participants(archive, root)
     labels = {subject for subject, _ in participants}
     rows = [
-        Preflight(subject, None, reason=absent(root, subject, labels))
+        Preflight(subject, None, reason=explain_absent(root, subject, labels))
         for subject in sorted(set(query.participants) - labels)
     ]
     for (subject, session), folders in participants.items():
@@ -114,86 +118,87 @@ def preflight_dataset(archive: Archive, root: Path, query: Query) -> list[Prefli
         visits = (
             ", ".join(sorted(f"ses-{ses}" for sub, ses in participants if sub == subject and ses)) or "none"
         )
-        asked = ", ".join(f"ses-{session}" for session in query.sessions)
-        rows.append(
-            Preflight(subject, None, reason=f"no {asked} (visits found: {visits}); mend --session-label")
-        )
+        requested_sessions = ", ".join(f"ses-{session}" for session in query.sessions)
+        reason = f"no {requested_sessions} (visits found: {visits}); correct --session-label"
+        rows.append(Preflight(subject, None, reason=reason))
     return sorted(rows, key=lambda row: (row.subject, row.session or ""))
 
 
 def _row(archive: Archive, participant: Participant, folders: Sequence[Path], query: Query) -> Preflight:
     runs = [run for folder in folders for run in archive.find(folder)]
-    wanted = [run for run in runs if _wants(query, run[1])]
-    if wanted:
-        names = tuple(path.name for path, _ in wanted)
-        return Preflight(*participant, names, entities=tuple((*REST, *entities) for _, entities in wanted))
-    shown = " and ".join(str(folder) for folder in folders)
+    matches = [run for run in runs if _selects(query, run[1])]
+    if matches:
+        names = tuple(path.name for path, _ in matches)
+        return Preflight(*participant, names, entities=tuple((*REST, *entities) for _, entities in matches))
+    paths = " and ".join(str(folder) for folder in folders)
     if runs:
-        found = ", ".join(sorted({dict(entities).get("run") or "none" for _, entities in runs}))
-        words = f"no run that is asked for in {shown} (runs found: {found})"
-        return Preflight(*participant, reason=f"{words}; mend --run-id or --bids-filter-file")
-    instead = next(filter(None, map(archive.instead, folders)), "")
-    found = f" ({instead})" if instead else ""
-    words = f"no {archive.wanted} in {shown}{found}; fetch that part of the archive for this person"
-    return Preflight(*participant, reason=words)
+        labels = ", ".join(sorted({dict(entities).get("run") or "none" for _, entities in runs}))
+        reason = f"no requested run in {paths} (runs found: {labels})"
+        return Preflight(*participant, reason=f"{reason}; correct --run-id or --bids-filter-file")
+    alternative = next(filter(None, map(archive.describe_alternative, folders)), "")
+    details = f" ({alternative})" if alternative else ""
+    reason = f"no {archive.pattern} in {paths}{details}; fetch that part of the archive for this participant"
+    return Preflight(*participant, reason=reason)
 
 
-def _wants(query: Query, entities: Entities) -> bool:
+def _selects(query: Query, entities: Entities) -> bool:
     return query.wants_run(dict(entities).get("run")) and query.allows((*REST, *entities))
 
 
 def find_sessions(
     archive: Archive, root: Path, subject: str, query: Query, *, combine_runs: bool = True
 ) -> list[SessionInputs | SessionFault]:
-    """Find the runs of one person.
+    """Find the runs of one participant.
 
     Parameters
     ----------
     archive : Archive
     root : Path
-        Folder with people's folders.
+        Folder with the participants' folders.
     subject : str
+        Label as in the folder name.
     query : Query
-        Sessions and runs that are wanted.
+        Sessions and runs to use.
     combine_runs : bool
-        Put the runs of a session into one record, but not those of another ``acq-``; else one record a run.
+        Pool the runs of a session with the same ``acq-`` in one record; else return one record for each run.
 
     Returns
     -------
     list of SessionInputs or SessionFault
         A session is at fault if two folders hold its runs, or a run is not in standard space and cannot be
-        brought there.
+        warped to it.
     """
-    found: list[SessionInputs | SessionFault] = []
+    sessions: list[SessionInputs | SessionFault] = []
     for (label, session), folders in _participants(archive, root).items():
         if label != subject or not query.wants_session(session):
             continue
-        filled = {folder: runs for folder in folders if (runs := archive.find(folder))}
+        folder_contents = ((folder, archive.find(folder)) for folder in folders)
+        runs_by_folder = {folder: folder_runs for folder, folder_runs in folder_contents if folder_runs}
         try:
-            if len(filled) > 1:
-                _refuse_several(list(filled))
+            if len(runs_by_folder) > 1:
+                _refuse_several(list(runs_by_folder))
             runs = [
-                _with_custom(archive.read(path, entities), root, query)
-                for path, entities in next(iter(filled.values()), [])
-                if _wants(query, entities)
+                _add_custom(archive.read(path, entities), root, query)
+                for path, entities in next(iter(runs_by_folder.values()), [])
+                if _selects(query, entities)
             ]
         except InputError as error:
-            found.append(SessionFault(subject, session, (), error))
+            sessions.append(SessionFault(subject, session, (), error))
             continue
         pools: dict[Entities, list[RunInputs]] = {}
         for run in runs:
             pools.setdefault(series_of((*REST, *run.entities), combine_runs=combine_runs), []).append(run)
-        found += [SessionInputs(subject, session, tuple(pool), key) for key, pool in pools.items()]
-    return found
+        sessions += [SessionInputs(subject, session, tuple(pool), key) for key, pool in pools.items()]
+    return sessions
 
 
 def _refuse_several(folders: Sequence[Path]) -> None:
-    listed = "\n".join(f"  {folder}" for folder in folders)
-    message = f"These folders hold runs of the same person and visit:\n{listed}\nKeep one of them."
+    paths = "\n".join(f"  {folder}" for folder in folders)
+    message = f"These folders hold runs of the same participant and visit:\n{paths}\nKeep one of them."
     raise InputError(message)
 
 
-def _with_custom(run: RunInputs, root: Path, query: Query) -> RunInputs:
+def _add_custom(run: RunInputs, root: Path, query: Query) -> RunInputs:
     if query.custom is None:
         return run
     return run.now(custom=find_custom(query.custom, run.bold, root, ()))
