@@ -97,10 +97,10 @@ def bootstrap_interval(
     (float, float)
         Lower and upper bound; NaN if there are fewer than two families.
     """
-    finite, numbers, n_families = _by_family(values, families)
+    finite_values, numbers, n_families = _by_family(values, families)
     if n_families < 2:
         return float("nan"), float("nan")
-    sums, sizes = np.bincount(numbers, finite, n_families), np.bincount(numbers, minlength=n_families)
+    sums, sizes = np.bincount(numbers, finite_values, n_families), np.bincount(numbers, minlength=n_families)
     interval = bootstrap(
         (sums, sizes),
         _ratio_of_sums,
@@ -164,14 +164,14 @@ def _by_family(values: ArrayLike, families: ArrayLike) -> tuple[Scores, NDArray[
     """Return the finite values, the number of the family of each, and the number of families."""
     scores, labels = np.asarray(values, np.float64), np.asarray(families)
     is_finite = np.isfinite(scores)
-    distinct, numbers = np.unique(labels[is_finite], return_inverse=True)
-    return scores[is_finite], numbers, len(distinct)
+    distinct_labels, numbers = np.unique(labels[is_finite], return_inverse=True)
+    return scores[is_finite], numbers, len(distinct_labels)
 
 
 def _absolute_sum(values: Scores, axis: int) -> Scores:
     """Sum values, rounded so that sums that are equal but for the order of addition tie."""
-    rounded: Scores = np.round(np.abs(values.sum(axis=axis)), _DECIMALS)
-    return rounded
+    total: Scores = np.round(np.abs(values.sum(axis=axis)), _DECIMALS)
+    return total
 
 
 def _ratio_of_sums(sums: Scores, sizes: Scores, axis: int) -> Scores:
