@@ -136,7 +136,7 @@ def gather(settings: EvaluateSettings) -> Study:
     contrasts += [Contrast(label, label, "") for label in labels if label not in catalogue]
 
     def find_files(source: Path | None, session: str | None = None) -> Files | None:
-        return source and _of_session(source, find_statmaps(source, contrasts), session)
+        return _of_session(source, find_statmaps(source, contrasts), session) if source else None
 
     measured = find_files(settings.measured, settings.measured_session) or {}
     retest = settings.retest or (settings.measured if settings.retest_session else None)

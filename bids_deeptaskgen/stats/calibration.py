@@ -145,8 +145,8 @@ def weighted_correlations(mean: Scores, predicted: Scores, measured: Scores) -> 
         r at each of `WEIGHTS`; NaN if a map is constant or not finite.
     """
     gg, gp, pp, mg, mp, mm = (
-        np.einsum("cv,cv->c", left, right)[:, None]
-        for left, right in (
+        np.einsum("cv,cv->c", x, y)[:, None]
+        for x, y in (
             (mean, mean),
             (mean, predicted),
             (predicted, predicted),

@@ -37,9 +37,9 @@ def dice_auc(measured: Maps, predicted: Maps | Rows) -> Scores:
     scores = np.full(len(measured), np.nan)
     for participant in range(len(measured)):
         row = slice(participant, participant + 1)
-        left, right = measured[row], np.atleast_2d(select_rows(predicted, row))
-        if has_variance(left)[0] and has_variance(right)[0]:
-            dice = _dice(_first_share(left[0]), _first_share(right[0]))
+        x, y = measured[row], np.atleast_2d(select_rows(predicted, row))
+        if has_variance(x)[0] and has_variance(y)[0]:
+            dice = _dice(_first_share(x[0]), _first_share(y[0]))
             scores[participant] = trapezoid(dice, dx=float(DICE_SHARES[1] - DICE_SHARES[0]))
     return scores
 
@@ -56,11 +56,11 @@ def _first_share(values: Maps) -> NDArray[np.intp]:
     return np.searchsorted(-thresholds, -strength, side="right")
 
 
-def _dice(left: NDArray[np.intp], right: NDArray[np.intp]) -> Scores:
+def _dice(x: NDArray[np.intp], y: NDArray[np.intp]) -> Scores:
     """Compute the Dice coefficient at each share, from the first shares at which voxels are active."""
     n = len(DICE_SHARES)
     n_common, n_left, n_right = (
-        np.bincount(first, minlength=n + 1)[:n].cumsum() for first in (np.maximum(left, right), left, right)
+        np.bincount(first, minlength=n + 1)[:n].cumsum() for first in (np.maximum(x, y), x, y)
     )
     size = n_left + n_right
     return np.where(size > 0, 2 * n_common / np.maximum(size, 1), 1.0)

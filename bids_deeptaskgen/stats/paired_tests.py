@@ -131,17 +131,17 @@ def cliffs_delta(first: ArrayLike, second: ArrayLike) -> float:
         P(first > second) - P(first < second) over all pairs = 2 U / (n_first n_second) - 1, from -1 to 1;
         NaN if a sample is empty.
     """
-    left, right = (np.asarray(values, np.float64) for values in (first, second))
-    left, right = left[np.isfinite(left)], right[np.isfinite(right)]
-    if not (left.size and right.size):
+    x, y = (np.asarray(values, np.float64) for values in (first, second))
+    x, y = x[np.isfinite(x)], y[np.isfinite(y)]
+    if not (x.size and y.size):
         return float("nan")
     # Only U is used. Its exact p, which is the default for few values, would cost time.
-    u = mannwhitneyu(left, right, method="asymptotic").statistic
-    return float(2 * u / (left.size * right.size) - 1)
+    u = mannwhitneyu(x, y, method="asymptotic").statistic
+    return float(2 * u / (x.size * y.size) - 1)
 
 
 def fdr(p_values: ArrayLike) -> Scores:
-    """Adjust p values for the false discovery rate (Benjamini and Hochberg 1995).
+    """Compute p values adjusted for the false discovery rate (Benjamini and Hochberg 1995).
 
     Parameters
     ----------

@@ -67,14 +67,14 @@ def residual_correlations(
     for rows in row_blocks(len(measured)):
         base = np.asarray(select_rows(average, rows), np.float64)
         if prediction_rows is None:
-            right = select_rows(predicted, rows)
+            y = select_rows(predicted, rows)
         else:
-            right = np.asarray(predicted)[prediction_rows[rows]]
-        left, right = measured[rows] - base, right - base
-        right = np.broadcast_to(right, left.shape)
-        is_valid = has_variance(left) & has_variance(right)
+            y = np.asarray(predicted)[prediction_rows[rows]]
+        x, y = measured[rows] - base, y - base
+        y = np.broadcast_to(y, x.shape)
+        is_valid = has_variance(x) & has_variance(y)
         participants = np.flatnonzero(is_valid) + rows.start
-        scores[participants] = np.einsum("pv,pv->p", unit_rows(left[is_valid]), unit_rows(right[is_valid]))
+        scores[participants] = np.einsum("pv,pv->p", unit_rows(x[is_valid]), unit_rows(y[is_valid]))
     return scores
 
 

@@ -20,7 +20,7 @@ from bids_deeptaskgen.simulation.coordinate_rois import coordinate_rois
 from bids_deeptaskgen.stats.linear_model import winner_take_all
 
 LABELS = ("contrast0", "contrast1")
-TESTED, OTHERS = ("01", "02", "03"), ("11", "12", "13")
+TESTED, TRAINING = ("01", "02", "03"), ("11", "12", "13")
 # The mean map, the network's map, and a third contrast that is not measured.
 WEIGHTS = (0.0, 1.0, 0.5)
 
@@ -70,7 +70,7 @@ def data(bundle, tmp_path_factory):
         "Model": {"WeightsSha256": bundle.weights_sha256},
         "Settings": {"calibrated": False},
     }
-    for participant in (*TESTED, *OTHERS):
+    for participant in (*TESTED, *TRAINING):
         r = np.clip(common_pattern + 0.3 * rng.standard_normal(common_pattern.shape), -1, 1).astype(
             np.float32
         )
@@ -92,7 +92,7 @@ def data(bundle, tmp_path_factory):
                 z = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)
                 values[in_parcel] = slopes[number, parcel] @ z
             values += 0.01 * rng.standard_normal(len(values))
-            folder = root / ("measured" if participant in TESTED else "others")
+            folder = root / ("measured" if participant in TESTED else "training")
             write_map(folder, bundle, participant, label, values, "desc-measured")
             if participant in TESTED:
                 noise = values + 3 * rng.standard_normal(len(values))
@@ -137,7 +137,7 @@ def scores_of(bundle, data, out, predicted="predicted", **changes):
 
 def test_the_linear_model_predicts_linear_maps_of_tested_participants(bundle, data, tmp_path):
     scores, facts = scores_of(
-        bundle, data, tmp_path / "out", baseline_train=data / "others", connectomes=(data / "connectomes",)
+        bundle, data, tmp_path / "out", baseline_train=data / "training", connectomes=(data / "connectomes",)
     )
     for label in LABELS:
         assert float(scores["linear model", label, "r"]) > 0.99

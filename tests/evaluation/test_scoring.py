@@ -135,10 +135,10 @@ def test_models_are_compared_with_each_other_and_baselines_are_not(rng):
 
 def test_comparisons_use_the_participants_with_both_scores(rng):
     measured, predicted, average = cohort()
-    few = predicted.copy()
-    few[10:] = np.nan
+    subset = predicted.copy()
+    subset[10:] = np.nan
     scores = score(
-        measured, [Predictor("network", False, predicted), Predictor("retest", True, few)], average, rng
+        measured, [Predictor("network", False, predicted), Predictor("retest", True, subset)], average, rng
     )
     row = select_rows(compare(scores, np.arange(30) // 2, rng, n_permutations=99), score="r")[0]
     assert (row["n_participants"], row["n_families"]) == (10, 5)

@@ -224,8 +224,7 @@ def test_for_two_participants_incoming_r_is_the_others_r_of_the_second(rng):
 def test_residual_r_by_chance_is_that_of_predictions_of_others(rng):
     measured, predicted = participants(7, n_participants=5)
     average = rng.normal(size=60)
-    left, right = measured - average, predicted - average
-    r = np.corrcoef(left, right)[:5, 5:]
+    r = np.corrcoef(measured - average, predicted - average)[:5, 5:]
     expected = r[~np.eye(5, dtype=bool)].mean()
     assert scores.residual_chance(measured, predicted, average, rng) == pytest.approx(expected, abs=1e-6)
     # The error of the average is part of both residuals.
