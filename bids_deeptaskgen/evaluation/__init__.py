@@ -1,1 +1,1 @@
-"""Score predicted maps against measured maps."""
+"""Evaluation of predicted maps against measured maps."""

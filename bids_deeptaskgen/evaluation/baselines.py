@@ -1,4 +1,4 @@
-"""What is scored of a contrast: the models, and the baselines beside them."""
+"""Predictors of a contrast: the models and the baselines, with the group average and the linear model."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,14 +14,16 @@ from bids_deeptaskgen.bids.output.connectome_files import (
     read_window,
 )
 from bids_deeptaskgen.errors import InputError
-from bids_deeptaskgen.evaluation.map_reader import allocate, averages_of, read_participant
+from bids_deeptaskgen.evaluation.map_reader import allocate, average_participants, read_participant
 from bids_deeptaskgen.evaluation.scoring import Predictor
-from bids_deeptaskgen.evaluation.study import Study, made_plainly_by
+from bids_deeptaskgen.evaluation.study import Study, is_uncalibrated_output
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.stats.calibration import apply_calibration
 from bids_deeptaskgen.stats.linear_model import LinearModel, winner_take_all
 from bids_deeptaskgen.stats.map_rows import LeaveOneOut, Maps
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 GROUP_AVERAGE, LINEAR, RETEST = "group average", "linear model", "retest"
 
@@ -29,33 +31,47 @@ GROUP_AVERAGE, LINEAR, RETEST = "group average", "linear model", "retest"
 def choose_averages(
     settings: EvaluateSettings, study: Study, means: NDArray[np.float32] | None
 ) -> list[tuple[NDArray[np.float32] | None, str]]:
-    """Choose each contrast's group average, and say whose it is.
+    """Choose the group average of each contrast, and describe its source.
 
-    It is of other people where there are such, else of the model's; None leaves out each tested person.
+    The first available source is used: the training baseline, the mean maps of the model, the tested
+    participants.
+
+    Parameters
+    ----------
+    settings : EvaluateSettings
+        Settings of the evaluation.
+    study : Study
+        Data of the evaluation.
+    means : array of shape (n_model_contrasts, n_voxels), or None
+        Mean maps of the model.
+
+    Returns
+    -------
+    list of (array of shape (n_voxels,) or None, str)
+        Average of each contrast, None for leave-one-out averages of the tested participants; and its source.
     """
     bundle = study.bundle
-    # A fine-tuned model may have contrasts that nobody was measured in: their mean map is 0 throughout.
-    known = (
-        {one.label: mean for one, mean in zip(bundle.card.contrasts, means, strict=True) if mean.any()}
-        if bundle and means is not None
-        else {}
-    )
-    others, n_participants = (
-        averages_of(study.others, study.labels, study.mask)
-        if study.others
+    # A fine-tuned model may have contrasts without measured maps, whose mean map is 0 throughout.
+    model_means: dict[str, NDArray[np.float32]] = {}
+    if bundle and means is not None:
+        contrasts = zip(bundle.card.contrasts, means, strict=True)
+        model_means = {contrast.label: mean for contrast, mean in contrasts if mean.any()}
+    averages, n_participants = (
+        average_participants(study.baseline_train, study.labels, study.mask)
+        if study.baseline_train
         else (None, [0] * len(study.labels))
     )
-    chosen: list[tuple[NDArray[np.float32] | None, str]] = []
+    choices: list[tuple[NDArray[np.float32] | None, str]] = []
     for number, label in enumerate(study.labels):
-        if others is not None and n_participants[number]:
-            whose = f"of {n_participants[number]} other people of {settings.baseline_train}"
-            chosen.append((others[number], whose))
-        elif bundle and label in known:
-            whose = f"of the people that {bundle.card.name} was trained on"
-            chosen.append((known[label], whose))
+        if averages is not None and n_participants[number]:
+            source = f"mean of {n_participants[number]} other participants in {settings.baseline_train}"
+            choices.append((averages[number], source))
+        elif bundle and label in model_means:
+            source = f"mean of the training participants of {bundle.card.name}"
+            choices.append((model_means[label], source))
         else:
-            chosen.append((None, "of the tested people themselves, without the one at hand"))
-    return chosen
+            choices.append((None, "leave-one-out mean of the tested participants"))
+    return choices
 
 
 def predictors(
@@ -66,7 +82,30 @@ def predictors(
     means: NDArray[np.float32] | None,
     voxels: NDArray[np.bool_],
 ) -> Iterator[Predictor]:
-    """Give models and baselines in turn; a model's maps are calibrated once they are scored as they are."""
+    """Yield the models and baselines of a contrast.
+
+    A model's maps are calibrated in place after they were yielded uncalibrated, so each predictor must be
+    used before the next one is requested.
+
+    Parameters
+    ----------
+    study : Study
+        Data of the evaluation.
+    contrast : str
+        Label of the contrast.
+    maps : dict of str to array of shape (n_participants, n_voxels)
+        Maps by the name of the predictor.
+    average : array of shape (n_voxels,), or LeaveOneOut
+        Group average.
+    means : array of shape (n_model_contrasts, n_mask_voxels), or None
+        Mean maps of the model.
+    voxels : boolean array of shape (n_mask_voxels,)
+        Voxels of `maps`.
+
+    Yields
+    ------
+    Predictor
+    """
     for name in study.predicted:
         if name in maps:
             yield Predictor(name, is_baseline=False, maps=maps[name])
@@ -81,114 +120,112 @@ def predictors(
 def _calibrate(
     study: Study, contrast: str, name: str, maps: NDArray[np.float32], means: NDArray[np.float32]
 ) -> bool:
-    """Calibrate predictions in place, if the model that made them knows how; tell whether it does."""
+    """Apply the calibration of the model to its maps in place; return whether there is one."""
     bundle, files = study.bundle, study.predicted[name][contrast]
-    if bundle is None or bundle.card.calibration is None or not made_plainly_by(bundle, files):
+    if bundle is None or bundle.card.calibration is None or not is_uncalibrated_output(bundle, files):
         return False
-    number = [one.label for one in bundle.card.contrasts].index(contrast)
+    number = [entry.label for entry in bundle.card.contrasts].index(contrast)
     weight = np.array([bundle.card.calibration[number]])
     for row in maps:
         row[:] = apply_calibration(row[None], means[None, number], weight)[0]
     return True
 
 
-logger = logging.getLogger("bids_deeptaskgen")
-
-
 def linear_predictions(
     study: Study, sources: Sequence[Path], rng: np.random.Generator, scratch: Path
 ) -> tuple[NDArray[np.float32], int]:
-    """Fit the linear model and predict.
+    """Fit the linear model to the training baseline and predict the maps of the tested participants.
 
     Parameters
     ----------
     study : Study
-        With a bundle and other people's maps.
+        Data of the evaluation, with a model bundle and a training baseline.
     sources : sequence of Path
         Datasets with connectomes.
     rng : Generator
-        Draws one window for each person it is fitted to, as published.
+        Source of the random choice of one window per training participant, as in the published evaluation.
     scratch : Path
-        Where predictions lie that are too many for the memory.
+        Folder for predictions that are too large for the memory.
 
     Returns
     -------
-    array of shape (n_contrasts, n_people, n_voxels)
-        NaN for who has no connectome. Mean over windows.
+    array of shape (n_contrasts, n_participants, n_voxels)
+        Predictions averaged over windows; NaN for participants without a connectome.
     int
-        Number of people it was fitted to.
+        Number of training participants.
 
     Raises
     ------
     InputError
-        If nobody with connectomes has measured maps, the connectomes are not the model's, or two datasets
-        hold the same session.
+        If no participant with connectomes has measured maps, if the connectomes do not fit the model, or if
+        two datasets contain the same session.
+    ValueError
+        If the study has no model bundle.
     """
     bundle = study.bundle
     if bundle is None:
-        message = "The linear model needs the ROI maps of a model."
+        message = "The linear model needs the ROI maps of a model, but `study.bundle` is None."
         raise ValueError(message)
-    of = _by_participant(sources, bundle)
-    model = _fitted(study, bundle, of, rng)
-    where = bundle.brain_mask[study.mask]
-    predictions = allocate((len(study.contrasts), len(study.participants), len(where)), scratch)
+    by_subject = _by_participant(sources, bundle)
+    model = _fit_linear_model(study, bundle, by_subject, rng)
+    voxels = bundle.brain_mask[study.mask]
+    predictions = allocate((len(study.contrasts), len(study.participants), len(voxels)), scratch)
     for number, participant in enumerate(study.participants):
-        windows = [(file, window) for file in of.get(participant, ()) for window in range(file.n_windows)]
+        files = by_subject.get(participant, ())
+        windows = [(file, window) for file in files for window in range(file.n_windows)]
         if not windows:
             predictions[:, number] = np.nan
             continue
         predictions[:, number] = 0
         for file, window in windows:
-            maps = model.predict(_seen(study, bundle, file, window))
-            predictions[:, number, where] += maps / np.float32(len(windows))
+            maps = model.predict(_read_connectome(study, bundle, file, window))
+            predictions[:, number, voxels] += maps / np.float32(len(windows))
     return predictions, int(model.n_participants.max())
 
 
 def _by_participant(sources: Sequence[Path], bundle: Bundle) -> dict[str, list[ConnectomeFile]]:
-    """Find everybody's connectomes; two datasets with a session of one label can't be of the same person."""
-    of: dict[str, list[ConnectomeFile]] = {}
-    seen: dict[str, Path] = {}
+    """Find the connectomes of each participant, and refuse sessions that are in two datasets."""
+    by_subject: dict[str, list[ConnectomeFile]] = {}
+    source_of: dict[str, Path] = {}
     for source in sources:
         for file in find_connectomes(source):
-            if file.name in seen:
+            if file.name in source_of:
                 message = (
-                    f"--connectomes: {file.name} is in {seen[file.name]} and in {source}.\n"
-                    "People are told apart by their labels. Name one dataset with this person; if they are "
-                    "two people, one of both needs another label."
+                    f"--connectomes: {file.name} is in both {source_of[file.name]} and {source}.\n"
+                    "Participants are identified by their labels. Name only one dataset with this "
+                    "participant, or change one label if these are two participants."
                 )
                 raise InputError(message)
-            seen[file.name] = source
-            of.setdefault(file.subject, []).append(file)
-    check_connectomes([file for own in of.values() for file in own], bundle.card)
-    return of
+            source_of[file.name] = source
+            by_subject.setdefault(file.subject, []).append(file)
+    check_connectomes([file for files in by_subject.values() for file in files], bundle.card)
+    return by_subject
 
 
-def _fitted(
-    study: Study, bundle: Bundle, of: dict[str, list[ConnectomeFile]], rng: np.random.Generator
+def _fit_linear_model(
+    study: Study, bundle: Bundle, by_subject: dict[str, list[ConnectomeFile]], rng: np.random.Generator
 ) -> LinearModel:
-    others = study.others or {}
-    inside = study.mask[bundle.brain_mask]
-    labels = winner_take_all(bundle.rois()[:, inside])
+    measured = study.baseline_train or {}
+    is_scored = study.mask[bundle.brain_mask]
+    labels = winner_take_all(bundle.rois()[:, is_scored])
     model = LinearModel(labels, bundle.card.architecture.in_channels, len(study.contrasts))
-    where = bundle.brain_mask[study.mask]
-    fitted = sorted(
-        {participant for participants in others.values() for participant in participants} & set(of)
-    )
-    for participant in fitted:
-        file = of[participant][int(rng.integers(len(of[participant])))]
-        connectome = _seen(study, bundle, file, int(rng.integers(file.n_windows)))
-        own = [others.get(label, {}).get(participant, ()) for label in study.labels]
-        model.add(connectome, read_participant(own, study.mask)[:, where])
-        logger.debug("linear model: sub-%s taken in", participant)
+    voxels = bundle.brain_mask[study.mask]
+    with_maps = {participant for participants in measured.values() for participant in participants}
+    for participant in sorted(with_maps & set(by_subject)):
+        file = by_subject[participant][int(rng.integers(len(by_subject[participant])))]
+        connectome = _read_connectome(study, bundle, file, int(rng.integers(file.n_windows)))
+        files = [measured.get(label, {}).get(participant, ()) for label in study.labels]
+        model.add(connectome, read_participant(files, study.mask)[:, voxels])
+        logger.debug("Linear model: added sub-%s.", participant)
     if not model.n_participants.any():
         message = (
-            "--connectomes: nobody with connectomes has measured maps in --baseline-train.\n"
-            "Make those people's connectomes with --save-connectome too, and name that dataset."
+            "--connectomes: no participant with connectomes has measured maps in --baseline-train.\n"
+            "Compute connectomes of those participants with --save-connectome, and add that dataset."
         )
         raise InputError(message)
     return model
 
 
-def _seen(study: Study, bundle: Bundle, file: ConnectomeFile, window: int) -> NDArray[np.float32]:
-    """Read the connectome at the scored voxels that are in the brain mask."""
+def _read_connectome(study: Study, bundle: Bundle, file: ConnectomeFile, window: int) -> NDArray[np.float32]:
+    """Read the connectome at the scored voxels inside the brain mask."""
     return read_window(file, window)[:, study.mask[bundle.brain_mask]]

@@ -1,4 +1,4 @@
-"""What is drawn and told of an evaluation."""
+"""Report of an evaluation: figures, notes and the HTML page."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,58 +18,72 @@ Tables = dict[str, list[dict[str, Any]]]
 
 TITLE = "Predicted task maps against measured ones"
 TITLE_OF_BASELINES = "Baselines against measured task maps"
-# With fewer, a test over many contrasts has hardly a chance.
+# With fewer families, a test over many contrasts has little power.
 FEW_FAMILIES = 12
-# Drawn beside the baselines, in this order.
+# Scores with a figure, in this order, and the label of the axis.
 DRAWN = {
-    "difference": "difference: mean r with the own prediction minus mean r with those of others",
+    "difference": "difference: mean r with the self-prediction minus mean r with the predictions of others",
     "r": "r of measured and predicted map",
-    "residual_r": "residual r, the group average taken off both",
-    "identification_rate": "share of people whose own prediction fits best",
+    "residual_r": "residual r, after subtraction of the group average from both maps",
+    "identification_rate": "share of participants whose self-prediction fits best",
     "dice_auc": "Dice AUC of the strongest voxels",
 }
 
 
 def matrix_path(out: Path, predictor: str, contrast: str) -> Path:
-    """Name the file of a matrix of correlations."""
+    """Return the file of a matrix of correlations.
+
+    Parameters
+    ----------
+    out : Path
+        Output folder of the evaluation.
+    predictor : str
+        Name of the predictor.
+    contrast : str
+        Label of the contrast.
+
+    Returns
+    -------
+    Path
+    """
     name = predictor.replace(", ", "_")
     return out / "matrices" / f"predictor-{name}_contrast-{contrast}_correlations.npy"
 
 
 def write_page(out: Path, facts: Mapping[str, str], study: Study, tables: Tables) -> Path:
-    """Draw the figures, and write the page that holds them.
+    """Draw the figures and write the page.
 
     Parameters
     ----------
     out : Path
+        Output folder of the evaluation.
     facts : dict of str to str
-        What was compared.
+        Description of the data, by heading.
     study : Study
+        Data of the evaluation.
     tables : dict of str to list of dict
-        ``scores`` and ``comparisons``.
+        Rows of the tables ``scores`` and ``comparisons``.
 
     Returns
     -------
     Path
-        ``evaluation.html``.
+        The page, ``evaluation.html``.
     """
     scores = tables["scores"]
     figures: dict[str, tuple[str, bytes]] = {}
     for score, label in DRAWN.items():
         if any(row["score"] == score and np.isfinite(row["value"]) for row in scores):
-            caption = f"Of each contrast: {label}. Lines are 95% intervals, families resampled."
+            caption = f"{label} of each contrast. Lines are 95% intervals from resampled families."
             figures[score] = (caption, draw_scores(scores, score, label))
     for predictor in dict.fromkeys(row["predictor"] for row in scores if row["role"] == "model"):
-        found = {}
+        matrices = {}
         for contrast in study.contrasts:
             path = matrix_path(out, predictor, contrast.label)
             if path.exists():
-                found[contrast.label] = np.load(path)
-        if found:
-            caption = (
-                f"{predictor}: r of everybody's measured map (rows) with everybody's prediction (columns)."
-            )
-            picture = draw_matrices(found, f"{predictor}: people against people")
+                matrices[contrast.label] = np.load(path)
+        if matrices:
+            caption = f"{predictor}: r of all measured maps (rows) with all predictions (columns)."
+            picture = draw_matrices(matrices, f"{predictor}: participants by participants")
             figures[f"matrices_{predictor.replace(', ', '_')}"] = (caption, picture)
     for name, (_, picture) in figures.items():
         write_bytes(out / "figures" / f"{name}.png", picture)
@@ -87,49 +101,50 @@ def write_page(out: Path, facts: Mapping[str, str], study: Study, tables: Tables
 
 
 def _notes(study: Study, scores: list[dict[str, Any]]) -> list[str]:
-    """Say what a reader must know, where it applies."""
-    least = load_table("outputs.json")["unreliable_below"]
+    """List the notes on interpretation that apply."""
+    threshold = load_table("outputs.json")["unreliable_below"]
     notes = [
-        "r of whole maps is high for any map that has the pattern which all people share, the group average "
-        "included. What a prediction says about a person is in the difference and in the residual r.",
-        "The group average is one map for everybody: its difference is 0 and it identifies nobody, by "
-        "definition.",
-        f"Dice AUC runs from 0 to {DICE_CEILING:.2f}, not to 1; maps that have nothing to do with each other "
-        f"have {DICE_CHANCE:.3f}.",
-        "Chance of the residual r is its mean for people and the predictions of others. It is not 0: what "
-        "the group average is wrong by is in both residuals, the more so the fewer people it is of.",
+        "r is high for any map with the pattern that all participants share, such as the group average. "
+        "The difference and the residual r measure the information about individuals.",
+        "The group average is one map for all participants. By definition, its difference is 0 and it "
+        "identifies no participant.",
+        f"Dice AUC ranges from 0 to {DICE_CEILING:.2f}, not to 1. Its expected value for unrelated maps is "
+        f"{DICE_CHANCE:.3f}.",
+        "The chance level of the residual r is its mean for participants with the predictions of others. It "
+        "is not 0, because the error of the group average is part of both residuals. This error grows as the "
+        "number of averaged participants falls.",
     ]
     if study.predicted:
         notes += [
-            "This page cannot tell whether the tested people are among those that a model was trained on or "
-            "calibrated with. If they are, its scores are too good.",
-            "A predicted map is no test statistic, so nothing here asks whether a predicted map differs from "
+            "This evaluation does not know which participants a model was trained on or calibrated with. If "
+            "tested participants are among them, the scores of the model are too high.",
+            "A predicted map is not a test statistic. No test here asks whether a predicted map differs from "
             "0.",
         ]
     else:
-        notes.append("No predicted maps were given (--predicted): baselines are compared with each other.")
+        notes.append("No predicted maps were given (--predicted). Baselines are compared with each other.")
     if any(row["unreliable"] for row in scores):
         notes.append(
-            f"\u2020 Measured maps of this contrast hardly agree with themselves (retest r under {least:g} "
-            "in 39 people of the HCP): no prediction of it can say much about a person."
+            f"\u2020 Measured maps of this contrast are hardly reproducible (retest r below {threshold:g} "
+            "in 39 participants of the HCP), so its predictions hold little information about individuals."
         )
     n_families = len(np.unique(study.families))
     if n_families < FEW_FAMILIES:
         notes.append(
-            f"There are {n_families} families, whose signs can be flipped in {2**n_families:,} ways: no p is "
-            f"much under {2 / 2**n_families:.2g}, however large a difference."
+            f"The signs of {n_families} families can be flipped in {2**n_families:,} ways. Even for a large "
+            f"difference, p is not much below {2 / 2**n_families:.2g}."
         )
     if len(study.participants) > MAX_FULL_MATRIX:
         notes.append(
-            f"Of more than {MAX_FULL_MATRIX:,} people, each is identified among {N_SAMPLED_OTHERS:,} others "
-            "who were drawn by chance; the mean r with others is over all of them."
+            f"There are more than {MAX_FULL_MATRIX:,} participants. Each is identified among "
+            f"{N_SAMPLED_OTHERS:,} randomly chosen others; the mean r with others is over all of them."
         )
     role = "model" if study.predicted else "baseline"
-    fewest = min((row["n_people"] for row in scores if row["role"] == role), default=0)
+    fewest = min((row["n_participants"] for row in scores if row["role"] == role), default=0)
     if fewest < len(study.participants):
         notes.append(
-            f"Some contrasts have as few as {fewest} of the {len(study.participants)} people: "
-            "those without a measured or predicted map, or with a map that holds voxels without a "
-            "value, are left out of it."
+            f"Some contrasts have as few as {fewest} of the {len(study.participants)} participants. "
+            "Participants without a measured or predicted map, or with a map that lacks scored voxels, are "
+            "excluded from the contrast."
         )
     return notes

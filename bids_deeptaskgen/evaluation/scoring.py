@@ -1,4 +1,4 @@
-"""Every predictor of a contrast, models and baselines alike, scored on the same people and compared."""
+"""Scores of all predictors of a contrast on the same participants, and comparisons between predictors."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,21 +14,22 @@ from bids_deeptaskgen.stats.map_rows import LeaveOneOut, Maps, Scores
 from bids_deeptaskgen.stats.paired_tests import bootstrap_interval, cliffs_delta, sign_flip_p
 from bids_deeptaskgen.stats.scores import mean, residual_chance, residual_correlations
 
-# Scores that each person has, and that predictors are compared by.
+# Scores of each participant by which predictors are compared.
 COMPARED = ("r", "difference", "dice_auc", "residual_r")
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """Whatever says what people's maps of a contrast look like.
+    """Maps of a contrast predicted by a model or a baseline.
 
     Attributes
     ----------
     name : str
+        Name in the tables.
     is_baseline : bool
         Models are compared with every baseline and with each other.
-    maps : array of shape (n_people, n_voxels) or (n_voxels,), or LeaveOneOut
-        One map a person, or one for all.
+    maps : array of shape (n_participants, n_voxels) or (n_voxels,), or LeaveOneOut
+        One map per participant, or one map for all.
     """
 
     name: str
@@ -38,18 +39,21 @@ class Predictor:
 
 @dataclass(frozen=True)
 class Scored:
-    """A predictor's scores of one contrast.
+    """Scores of a predictor of one contrast.
 
     Attributes
     ----------
     name : str
+        Name of the predictor.
     is_baseline : bool
-    matching : Matching
-    by_participant : dict of str to array of shape (n_people,)
-        ``r``, ``others_r``, ``difference``, ``rank``, ``dice_auc`` and ``residual_r``; NaN for who is left
-        out, or where the score says nothing of this predictor.
+        Whether the predictor is a baseline.
+    matching : IdentificationScores
+        Correlations with the maps of all participants.
+    by_participant : dict of str to array of shape (n_participants,)
+        ``r``, ``others_r``, ``difference``, ``rank``, ``dice_auc`` and ``residual_r``; NaN for excluded
+        participants, or if the score is undefined for this predictor.
     residual_chance : float
-        Mean residual r of people with the predictions of others; NaN of one map for everybody.
+        Mean residual r of participants with the predictions of others; NaN for one map for all.
     """
 
     name: str
@@ -59,8 +63,8 @@ class Scored:
     residual_chance: float
 
     @property
-    def parts(self) -> dict[str, Scores]:
-        """What people add to the mean of a score, independently of each other."""
+    def contributions(self) -> dict[str, Scores]:
+        """Return the independent contributions of participants to the mean of each score."""
         return self.by_participant | {"difference": self.matching.part_in_difference}
 
 
@@ -70,22 +74,23 @@ def score(
     average: Maps | LeaveOneOut,
     rng: np.random.Generator,
 ) -> list[Scored]:
-    """Score predictors of one contrast.
+    """Score the predictors of one contrast.
 
     Parameters
     ----------
-    measured : array of shape (n_people, n_voxels)
-        A person without a map is a row of NaN.
+    measured : array of shape (n_participants, n_voxels)
+        Measured maps; a row of NaN is a participant without a map.
     predictors : iterable of Predictor
-        Gone through once, so that a generator need hold the maps of one of them only.
+        Iterated once, so that a generator needs to keep the maps of only one predictor in memory.
     average : array of shape (n_voxels,), or LeaveOneOut
-        Taken off for the residual r.
+        Group average to subtract for the residual r.
     rng : Generator
-        For whom others are sampled, see `match`.
+        Source of the sample of other participants, see `match`.
 
     Returns
     -------
     list of Scored
+        One per predictor, in order.
     """
     return [_score(measured, predictor, average, rng) for predictor in predictors]
 
@@ -95,122 +100,135 @@ def _score(
 ) -> Scored:
     maps = predictor.maps
     if isinstance(maps, LeaveOneOut) or maps.ndim == 1:
-        found, chance = match_constant(measured, maps), float("nan")
+        scores, chance = match_constant(measured, maps), float("nan")
     else:
-        found, chance = match(measured, maps, rng), residual_chance(measured, maps, average, rng)
+        scores, chance = match(measured, maps, rng), residual_chance(measured, maps, average, rng)
     by_participant = {
-        "r": found.own,
-        "others_r": found.others,
-        "difference": found.difference,
-        "rank": found.rank,
+        "r": scores.own,
+        "others_r": scores.others_r,
+        "difference": scores.difference,
+        "rank": scores.rank,
         "dice_auc": dice_auc(measured, maps),
         "residual_r": residual_correlations(measured, maps, average),
     }
-    return Scored(predictor.name, predictor.is_baseline, found, by_participant, chance)
+    return Scored(predictor.name, predictor.is_baseline, scores, by_participant, chance)
 
 
 def summarise(
-    scored: Scored, families: NDArray[Any], rng: np.random.Generator, *, n_resamples: int = 2000
+    scores: Scored, families: NDArray[Any], rng: np.random.Generator, *, n_resamples: int = 2000
 ) -> Iterator[dict[str, Any]]:
-    """Summarise a predictor over people, a row for each score.
+    """Average the scores of a predictor over participants.
 
     Parameters
     ----------
-    scored : Scored
-    families : array of shape (n_people,)
-        Whose relatives are resampled together.
+    scores : Scored
+        Scores of one predictor.
+    families : array of shape (n_participants,)
+        Label of each participant's family; families are resampled as a whole.
     rng : Generator
+        Source of the resamples.
     n_resamples : int
+        Number of resamples.
 
     Yields
     ------
     dict
-        ``score``, ``value``, ``ci_low`` and ``ci_high`` (95%, families resampled; NaN where it is no mean
-        over people), ``n_participants``, ``chance`` and ``ceiling`` where there are such.
+        One row per score: ``score``, ``value``, ``ci_low`` and ``ci_high`` (95%; NaN if the score is no mean
+        over participants), ``n_participants``, and ``chance`` and ``ceiling`` (NaN if undefined).
     """
-    found = scored.matching
-    participants = scored.by_participant
+    matching = scores.matching
+    by_participant = scores.by_participant
+    rank = by_participant["rank"]
     as_means = {
-        "r": participants["r"],
-        "difference": participants["difference"],
-        "difference_times_own_diagonal": participants["difference"] * participants["r"],
-        "identification_rate": np.where(np.isfinite(participants["rank"]), participants["rank"] == 1, np.nan),
-        "mean_rank": participants["rank"],
-        "dice_auc": participants["dice_auc"],
-        "residual_r": participants["residual_r"],
+        "r": by_participant["r"],
+        "difference": by_participant["difference"],
+        "difference_times_own_diagonal": by_participant["difference"] * by_participant["r"],
+        "identification_rate": np.where(np.isfinite(rank), rank == 1, np.nan),
+        "mean_rank": rank,
+        "dice_auc": by_participant["dice_auc"],
+        "residual_r": by_participant["residual_r"],
     }
-    n_candidates = found.n_candidates or float("nan")
+    n_candidates = matching.n_candidates or float("nan")
     chance = {"identification_rate": 1 / n_candidates, "mean_rank": (n_candidates + 1) / 2}
-    chance |= {"difference": 0.0, "dice_auc": DICE_CHANCE, "residual_r": scored.residual_chance}
-    values = {name: mean(one) for name, one in as_means.items()} | diagonality(found.own, found.others)
+    chance |= {"difference": 0.0, "dice_auc": DICE_CHANCE, "residual_r": scores.residual_chance}
+    values = {name: mean(by_row) for name, by_row in as_means.items()}
+    values |= diagonality(matching.own, matching.others_r)
     for name in dict.fromkeys(["r", *diagonality([], []), *as_means]):
-        low, high = float("nan"), float("nan")
+        ci_low, ci_high = float("nan"), float("nan")
         if name in as_means:
-            parts = scored.parts.get(name, as_means[name])
-            low, high = bootstrap_interval(parts, families, rng, n_resamples=n_resamples)
+            contributions = scores.contributions.get(name, as_means[name])
+            ci_low, ci_high = bootstrap_interval(contributions, families, rng, n_resamples=n_resamples)
         yield {
             "score": name,
             "value": values[name],
-            "ci_low": low,
-            "ci_high": high,
-            "n_people": found.n_participants,
+            "ci_low": ci_low,
+            "ci_high": ci_high,
+            "n_participants": matching.n_participants,
             "chance": chance.get(name, float("nan")),
             "ceiling": DICE_CEILING if name == "dice_auc" else float("nan"),
         }
 
 
 def compare(
-    scored: Sequence[Scored],
+    predictors: Sequence[Scored],
     families: NDArray[Any],
     rng: np.random.Generator,
     *,
     n_permutations: int,
 ) -> Iterator[dict[str, Any]]:
-    """Compare each model with each baseline, and models with each other, on the people that both have.
+    """Compare each model with each baseline and with each other model, on the participants with both.
 
     Without a model, baselines are compared with each other.
 
     Parameters
     ----------
-    scored : sequence of Scored
-    families : array of shape (n_people,)
-        Signs are flipped for a family as a whole.
+    predictors : sequence of Scored
+        Scores of all predictors of one contrast.
+    families : array of shape (n_participants,)
+        Label of each participant's family; signs are flipped for whole families.
     rng : Generator
+        Source of the flips and resamples.
     n_permutations : int
+        Number of sign flips, see `sign_flip_p`.
 
     Yields
     ------
     dict
-        ``predictor``, ``compared_with``, ``score``, ``mean_difference`` with its interval, ``p``,
-        ``cliffs_delta``, ``n_participants``, ``n_families``. Pairs that have nobody in common are left out.
+        One row per pair and score: ``predictor``, ``compared_with``, ``score``, ``mean_difference`` with
+        ``ci_low`` and ``ci_high``, ``p``, ``cliffs_delta``, ``n_participants``, ``n_families``. Pairs without
+        common participants are omitted.
     """
-    models = [one for one in scored if not one.is_baseline]
-    baselines = [one for one in scored if one.is_baseline]
-    pairs = [(model, other) for model in models for other in baselines] + list(combinations(models, 2))
-    if not models:
-        # A later baseline knows more than an earlier one: the group average comes first.
-        pairs = [(other, one) for one, other in combinations(baselines, 2)]
-    for one, other in pairs:
+    for first, second in _pairs(predictors):
         for name in COMPARED:
-            differences = one.by_participant[name] - other.by_participant[name]
-            both = np.isfinite(differences)
-            if not both.any():
+            differences = first.by_participant[name] - second.by_participant[name]
+            has_both = np.isfinite(differences)
+            if not has_both.any():
                 continue
-            parts = one.parts[name] - other.parts[name]
-            # Of people whom one of both lacks, the parts' mean is not quite that of the differences.
-            parts += mean(differences) - mean(parts[both])
-            low, high = bootstrap_interval(parts, families, rng)
+            contributions = first.contributions[name] - second.contributions[name]
+            # Contributions are centred on all participants of a predictor, differences on the common ones.
+            contributions += mean(differences) - mean(contributions[has_both])
+            ci_low, ci_high = bootstrap_interval(contributions, families, rng)
             yield {
-                "predictor": one.name,
-                "compared_with": other.name,
+                "predictor": first.name,
+                "compared_with": second.name,
                 "score": name,
                 "mean_difference": mean(differences),
-                "ci_low": low,
-                "ci_high": high,
-                "p": sign_flip_p(parts, families, rng, n_permutations=n_permutations),
+                "ci_low": ci_low,
+                "ci_high": ci_high,
+                "p": sign_flip_p(contributions, families, rng, n_permutations=n_permutations),
                 "cliffs_delta": cliffs_delta(
-                    one.by_participant[name][both], other.by_participant[name][both]
+                    first.by_participant[name][has_both], second.by_participant[name][has_both]
                 ),
-                "n_people": int(both.sum()),
-                "n_families": len(np.unique(families[both])),
+                "n_participants": int(has_both.sum()),
+                "n_families": len(np.unique(families[has_both])),
             }
+
+
+def _pairs(predictors: Sequence[Scored]) -> list[tuple[Scored, Scored]]:
+    """List the pairs of predictors to compare."""
+    models = [predictor for predictor in predictors if not predictor.is_baseline]
+    baselines = [predictor for predictor in predictors if predictor.is_baseline]
+    if not models:
+        # A later baseline uses more information than an earlier one: the group average comes first.
+        return [(second, first) for first, second in combinations(baselines, 2)]
+    return [(model, baseline) for model in models for baseline in baselines] + list(combinations(models, 2))

@@ -1,4 +1,4 @@
-"""Who and what is evaluated: the maps of each dataset by contrast and person, read when they are wanted."""
+"""Data of an evaluation: participants, contrasts and map files of each dataset. Maps are read when needed."""
 
 import json
 import logging
@@ -31,26 +31,30 @@ Read = Callable[[int], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Study:
-    """What an evaluation goes through.
+    """Participants, contrasts and files of an evaluation.
 
     Attributes
     ----------
     participants : tuple of str
-        Labels without ``sub-`` of those with measured and predicted maps, sorted; see `gather`.
-    families : array of str of shape (n_people,)
-        Which family each is of.
+        Sorted labels without ``sub-`` of the participants to score; see `gather`.
+    families : array of str of shape (n_participants,)
+        Label of each participant's family.
     has_families : bool
-        Whether a table said so; else each person is a family.
+        Whether a table has a column of families; otherwise each participant is a family.
     contrasts : tuple of Contrast
-        Those that are both measured and predicted, or measured where there are baselines alone.
+        Contrasts that are both measured and predicted; measured ones if only baselines are evaluated.
     mask : boolean array of shape (76, 93, 78)
-        Voxels that are scored.
+        Voxels to score.
     predicted : dict of str to Files
-        By the name of the dataset; empty where the baselines alone are evaluated.
+        Predicted maps by the name of the dataset; empty if only baselines are evaluated.
     measured : Files
-    retest, others : Files or None
-        Maps measured once more; maps of people who are not tested.
+        Measured maps.
+    retest : Files or None
+        Repeated measurement of the same participants.
+    baseline_train : Files or None
+        Measured maps of participants who are not tested.
     bundle : Bundle or None
+        Model bundle.
     """
 
     participants: tuple[str, ...]
@@ -61,37 +65,52 @@ class Study:
     predicted: Mapping[str, Files]
     measured: Files
     retest: Files | None
-    others: Files | None
+    baseline_train: Files | None
     bundle: Bundle | None
 
     @property
     def labels(self) -> list[str]:
-        """Labels of the contrasts."""
-        return [one.label for one in self.contrasts]
+        """Return the labels of the contrasts."""
+        return [contrast.label for contrast in self.contrasts]
 
     def reader(self, files: Files, scratch: Path) -> Read:
-        """Give what reads everybody's maps of a contrast, by its number: (n_people, n_voxels), NaN for none.
+        """Return a function that reads all participants' maps of a contrast.
 
-        Images that hold many contrasts are taken apart at once, since to read one is to read them all.
+        If an image holds several contrasts, all contrasts are read at once, because reading one volume of a
+        compressed image costs as much as reading them all.
+
+        Parameters
+        ----------
+        files : Files
+            Files of each contrast and participant.
+        scratch : Path
+            Folder for large arrays.
+
+        Returns
+        -------
+        function of int
+            Its argument is the number of the contrast. It returns an array of shape
+            (n_participants, n_voxels), NaN where there is no map.
         """
-        every = (file for of in files.values() for maps in of.values() for file in maps)
-        if any(file.volume is not None for file in every):
-            whole = read_participants(files, self.labels, self.participants, self.mask, scratch)
-            return lambda number: whole[number]
+        all_files = (file for by_subject in files.values() for maps in by_subject.values() for file in maps)
+        if any(file.volume is not None for file in all_files):
+            all_maps = read_participants(files, self.labels, self.participants, self.mask, scratch)
+            return lambda number: all_maps[number]
         return lambda number: read_participants(
             files, [self.labels[number]], self.participants, self.mask, scratch
         )[0]
 
 
 def gather(settings: EvaluateSettings) -> Study:
-    """Find out who and what can be evaluated.
+    """Find the participants, contrasts and files of an evaluation.
 
-    Without predicted maps, contrasts and participants are those of the measured maps. If there are
-    connectomes for the linear model, only participants who have them are evaluated.
+    Without predicted maps, contrasts and participants are those of the measured maps. With connectomes for
+    the linear model, only participants with connectomes are evaluated.
 
     Parameters
     ----------
     settings : EvaluateSettings
+        Settings of the evaluation.
 
     Returns
     -------
@@ -100,34 +119,39 @@ def gather(settings: EvaluateSettings) -> Study:
     Raises
     ------
     InputError
-        If no contrast, or nobody, is both predicted and measured.
+        If no contrast or no participant is both predicted and measured.
     UserError
-        If the model does not fit together.
+        If the model bundle is inconsistent.
     """
     bundle = load_bundle(find_model(settings.model)) if settings.model else None
     predicted = {name: _by_contrast(find_statmaps(path)) for name, path in settings.predicted}
-    known = {one.label: one for one in (*load_contrasts(), *(bundle.card.contrasts if bundle else ()))}
+    catalogue = {
+        contrast.label: contrast
+        for contrast in (*load_contrasts(), *(bundle.card.contrasts if bundle else ()))
+    }
     labels = list(dict.fromkeys(label for files in predicted.values() for label in files))
     if not predicted:
-        labels = _measured_labels(settings.measured, tuple(known.values()))
-    contrasts = [known.get(label, Contrast(label, label, "")) for label in known if label in labels]
-    contrasts += [Contrast(label, label, "") for label in labels if label not in known]
+        labels = _measured_labels(settings.measured, tuple(catalogue.values()))
+    contrasts = [contrast for label, contrast in catalogue.items() if label in labels]
+    contrasts += [Contrast(label, label, "") for label in labels if label not in catalogue]
 
-    def others_maps(source: Path | None, session: str | None = None) -> Files | None:
-        return source and _of_session(source, find_statmaps(source, contrasts), session)
+    def find_files(source: Path | None, session: str | None = None) -> Files | None:
+        return _of_session(source, find_statmaps(source, contrasts), session) if source else None
 
-    measured = others_maps(settings.measured, settings.measured_session) or {}
-    again = settings.retest or (settings.measured if settings.retest_session else None)
+    measured = find_files(settings.measured, settings.measured_session) or {}
+    retest = settings.retest or (settings.measured if settings.retest_session else None)
     common = _common_contrasts(settings, contrasts, labels, measured)
-    having = _having_predictions(settings, predicted, measured, [one.label for one in common])
-    participants = _participants(settings, measured, having)
-    absent = [f"sub-{one}" for one in settings.participant_label if one not in participants]
-    if absent:
+    predictable = _predictable(settings, predicted, measured, [contrast.label for contrast in common])
+    participants = _participants(settings, measured, predictable)
+    missing_labels = [f"sub-{label}" for label in settings.participant_label if label not in participants]
+    if missing_labels:
         logger.warning(
-            "--participant-label: %d people are not both measured and predicted: %s.",
-            len(absent), shown(absent),
+            "--participant-label: %d participants do not have both measured and predicted maps: %s.",
+            len(missing_labels), shown(missing_labels),
         )  # fmt: skip
-    others = others_maps(settings.baseline_train)
+    baseline_train = find_files(settings.baseline_train)
+    if baseline_train and settings.baseline_train:
+        baseline_train = _exclude_tested(baseline_train, participants, settings.baseline_train)
     families, has_families = _families(settings, participants)
     return Study(
         participants=participants,
@@ -137,10 +161,8 @@ def gather(settings: EvaluateSettings) -> Study:
         mask=grey_matter_mask() if bundle is None else bundle.output_mask,
         predicted=predicted,
         measured=measured,
-        retest=others_maps(again, settings.retest_session),
-        others=_without(others, participants, settings.baseline_train)
-        if others and settings.baseline_train
-        else None,
+        retest=find_files(retest, settings.retest_session),
+        baseline_train=baseline_train or None,
         bundle=bundle,
     )
 
@@ -148,120 +170,140 @@ def gather(settings: EvaluateSettings) -> Study:
 def _common_contrasts(
     settings: EvaluateSettings, contrasts: Sequence[Contrast], labels: Sequence[str], measured: Files
 ) -> tuple[Contrast, ...]:
-    """Choose the contrasts that are asked for, predicted (if anything is) and measured."""
-    whose = "predicted" if settings.predicted else "measured"
-    wanted = choose_contrasts(
+    """Select the contrasts that are requested, measured and (if there are predictions) predicted."""
+    kind = "predicted" if settings.predicted else "measured"
+    requested_labels = choose_contrasts(
         contrasts,
         settings.contrasts,
-        whose=f"{whose} maps are of",
-        listed=f"{whose.capitalize()}: {shown(labels)}.",
+        whose=f"{kind} maps are of",
+        listed=f"{kind.capitalize()}: {shown(labels)}.",
     )
-    common = tuple(one for one in contrasts if one.label in measured and one.label in wanted)
+    common = tuple(
+        contrast
+        for contrast in contrasts
+        if contrast.label in measured and contrast.label in requested_labels
+    )
     if not common:
-        asked = f" of --contrasts {' '.join(settings.contrasts)}" if settings.contrasts else ""
+        selection = f" of --contrasts {' '.join(settings.contrasts)}" if settings.contrasts else ""
         message = (
-            f"No contrast{asked} is both predicted and measured.\n"
+            f"No contrast{selection} is both predicted and measured.\n"
             f"Predicted: {shown(labels)}.\nMeasured: {shown(sorted(measured)) or 'none of these'}."
         )
         raise InputError(message)
     return common
 
 
-def made_plainly_by(bundle: Bundle, files: Mapping[str, Sequence[StatmapFile]]) -> bool:
-    """Tell by a sidecar whether maps are a model's as it predicts them, not calibrated already."""
+def is_uncalibrated_output(bundle: Bundle, files: Mapping[str, Sequence[StatmapFile]]) -> bool:
+    """Return whether maps are uncalibrated predictions of a model, according to the first sidecar.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Model bundle.
+    files : dict of str to sequence of StatmapFile
+        Maps of one contrast, by participant.
+
+    Returns
+    -------
+    bool
+        False if there is no readable sidecar.
+    """
     first = next(iter(files.values()))[0]
     try:
-        own = json.loads(sidecar_path(first.path).read_text("utf-8"))["DeepTaskGen"]
-        same: bool = own["Model"]["WeightsSha256"] == bundle.weights_sha256
-        return same and not own["Settings"].get("calibrated")
+        sidecar = json.loads(sidecar_path(first.path).read_text("utf-8"))["DeepTaskGen"]
+        is_same_model: bool = sidecar["Model"]["WeightsSha256"] == bundle.weights_sha256
+        return is_same_model and not sidecar["Settings"].get("calibrated")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
 def _families(settings: EvaluateSettings, participants: Sequence[str]) -> tuple[NDArray[Any], bool]:
-    """Read families, and say so where they were asked for and are not there."""
+    """Read the families, and warn if they were requested but the table has none."""
     table = participants_table(settings.participants_tsv, settings.measured)
     families, has_families = read_families(table, settings.family_column, participants)
-    asked = settings.participants_tsv or settings.family_column != FAMILY_COLUMN
-    if asked and not has_families:
+    is_requested = settings.participants_tsv or settings.family_column != FAMILY_COLUMN
+    if is_requested and not has_families:
         logger.warning(
-            "%s: has no column %s (--family-column), so people count as not related.",
+            "%s: there is no column %s (--family-column), so participants are treated as unrelated.",
             table or settings.measured, settings.family_column,
         )  # fmt: skip
     return families, has_families
 
 
 def read_families(path: Path | None, column: str, participants: Sequence[str]) -> tuple[NDArray[Any], bool]:
-    """Say which family each person is of.
+    """Read the family of each participant.
 
     Parameters
     ----------
     path : Path or None
-        Table with ``participant_id``; one that is not there says nothing.
+        Table with a column ``participant_id``; without a table each participant is a family.
     column : str
-        Of families, in any case; who has none is a family of their own.
+        Name of the column of families, in any case. A participant without an entry is a separate family.
     participants : sequence of str
+        Participant labels without ``sub-``.
 
     Returns
     -------
-    array of str of shape (n_people,)
+    array of str of shape (n_participants,)
+        Label of each participant's family.
     bool
-        Whether there was such a column.
+        Whether the table has the column.
     """
     rows = [
         {str(key).lower(): value for key, value in row.items()} for row in (read_tsv(path) if path else [])
     ]
     column = column.lower()
-    of = {(row.get("participant_id") or "").removeprefix("sub-"): row.get(column) for row in rows}
+    by_subject = {(row.get("participant_id") or "").removeprefix("sub-"): row.get(column) for row in rows}
     has_families = any(column in row for row in rows)
-    own = [of.get(participant) for participant in participants]
-    names = [
-        f"family {name}" if (name or "").strip().lower() not in ("", "n/a", "nan") else f"sub-{participant}"
-        for name, participant in zip(own, participants, strict=True)
+    entries = [by_subject.get(participant) or "" for participant in participants]
+    families = [
+        f"family {entry}" if entry.strip().lower() not in ("", "n/a", "nan") else f"sub-{participant}"
+        for entry, participant in zip(entries, participants, strict=True)
     ]
-    return np.array(names), has_families
+    return np.array(families), has_families
 
 
 def _of_session(source: Path, files: Sequence[StatmapFile], session: str | None) -> Files:
-    """Keep the maps of a session, which must be there if it is asked for."""
+    """Select the maps of a session, and refuse a requested session without maps."""
     if session is None:
         return _by_contrast(files)
-    own = [file for file in files if file.session is not None and same_label(file.session, session)]
-    if not own:
-        found = sorted({f"ses-{file.session}" if file.session else "none" for file in files})
+    selection = [file for file in files if file.session is not None and same_label(file.session, session)]
+    if not selection:
+        sessions = sorted({f"ses-{file.session}" if file.session else "none" for file in files})
         message = (
-            f"{source}: no task map is of session {session} (found: {shown(found)}).\n"
-            "Choose another --measured-session or --retest-session, or name another dataset."
+            f"{source}: no task map is of session {session} (found: {shown(sessions)}).\n"
+            "Change --measured-session or --retest-session, or choose another dataset."
         )
         raise InputError(message)
-    return _by_contrast(own)
+    return _by_contrast(selection)
 
 
 def _by_contrast(files: Sequence[StatmapFile]) -> Files:
-    found: dict[str, dict[str, list[StatmapFile]]] = {}
+    """Group files by contrast and participant."""
+    groups: dict[str, dict[str, list[StatmapFile]]] = {}
     for file in files:
-        found.setdefault(file.contrast, {}).setdefault(file.subject, []).append(file)
-    return found
+        groups.setdefault(file.contrast, {}).setdefault(file.subject, []).append(file)
+    return groups
 
 
-def _measured_labels(source: Path, known: Sequence[Contrast]) -> list[str]:
-    """List the contrasts of measured maps: known ones by their labels, others as the files call them."""
+def _measured_labels(source: Path, catalogue: Sequence[Contrast]) -> list[str]:
+    """List the contrasts of measured maps: labels of the catalogue first, then other labels of the files."""
     try:
-        named = find_statmaps(source, known)
-    except InputError:  # no contrast is known, or there are no maps, which the next line refuses
-        named = []
-    places = {(file.path, file.volume) for file in named}
-    others = [file for file in find_statmaps(source) if (file.path, file.volume) not in places]
-    return list(dict.fromkeys(file.contrast for file in (*named, *others)))
+        in_catalogue = find_statmaps(source, catalogue)
+    except InputError:  # No contrast is in the catalogue, or there are no maps (refused by the next call).
+        in_catalogue = []
+    places = {(file.path, file.volume) for file in in_catalogue}
+    other_files = [file for file in find_statmaps(source) if (file.path, file.volume) not in places]
+    return list(dict.fromkeys(file.contrast for file in (*in_catalogue, *other_files)))
 
 
-def _having_predictions(
+def _predictable(
     settings: EvaluateSettings, predicted: Mapping[str, Files], measured: Files, labels: Sequence[str]
 ) -> dict[str, set[str]]:
-    """List for each contrast the participants of whom something is predicted.
+    """List for each contrast the participants with a prediction.
 
-    Without predicted maps, these are the participants with connectomes, from which the linear model predicts;
-    without both, all who were measured, for whom there is the group average.
+    Without predicted maps, these are the participants with connectomes, from which the linear model predicts.
+    Without connectomes, these are all measured participants, for whom the group average predicts.
     """
     if predicted:
         return {
@@ -275,60 +317,67 @@ def _having_predictions(
 
 
 def _participants(
-    settings: EvaluateSettings, measured: Files, having: Mapping[str, set[str]]
+    settings: EvaluateSettings, measured: Files, predictable: Mapping[str, set[str]]
 ) -> tuple[str, ...]:
-    """List the participants with a measured map and a prediction of one contrast, sorted."""
-    asked = settings.participant_label
-    both = {
-        participant for label, subjects in having.items() for participant in subjects & set(measured[label])
+    """List the participants with a measured map and a prediction of the same contrast, sorted."""
+    selection = settings.participant_label
+    candidates = {
+        participant
+        for label, subjects in predictable.items()
+        for participant in subjects & set(measured[label])
     }
-    participants = tuple(sorted(participant for participant in both if not asked or participant in asked))
+    participants = tuple(sorted(label for label in candidates if not selection or label in selection))
     if participants:
         return participants
     if settings.predicted:
-        places, what, name = [path for _, path in settings.predicted], "predicted ones", "Predicted"
+        places, kind = [path for _, path in settings.predicted], "predicted maps"
     elif settings.connectomes:
-        places, what, name = list(settings.connectomes), "connectomes", "Connectomes"
+        places, kind = list(settings.connectomes), "connectomes"
     else:
         message = (
             f"None of the participants of --participant-label has measured maps in {settings.measured}.\n"
-            f"Measured: {_told(measured)}."
+            f"Measured: {_summary(measured)}."
         )
         raise InputError(message)
-    subjects = sorted({f"sub-{participant}" for own in having.values() for participant in own})
+    subjects = sorted({f"sub-{label}" for labels in predictable.values() for label in labels})
+    name = kind.removesuffix(" maps").capitalize()
     message = (
-        f"Nobody has both measured maps ({settings.measured}) and {what} "
-        f"({', '.join(map(str, places))}) of a contrast.\n"
-        f"Measured: {_told(measured)}.\n{name}: {len(subjects)} people ({shown(subjects)})."
+        f"No participant has both measured maps ({settings.measured}) and {kind} "
+        f"({', '.join(map(str, places))}) of the same contrast.\n"
+        f"Measured: {_summary(measured)}.\n{name}: {len(subjects)} participants ({shown(subjects)})."
     )
     raise InputError(message)
 
 
-def _without(files: Files, participants: Sequence[str], source: Path) -> Files:
-    """Leave out the tested people, who must not be in what they are compared with."""
-    kept = {
-        contrast: {participant: maps for participant, maps in of.items() if participant not in participants}
-        for contrast, of in files.items()
+def _exclude_tested(files: Files, participants: Sequence[str], source: Path) -> Files:
+    """Remove the tested participants from the training baseline, so that the test is independent."""
+    untested_files = {
+        contrast: {
+            participant: maps for participant, maps in by_subject.items() if participant not in participants
+        }
+        for contrast, by_subject in files.items()
     }
     candidates = {f"sub-{participant}" for by_subject in files.values() for participant in by_subject}
-    tested = sorted(candidates & {f"sub-{participant}" for participant in participants})
-    if len(tested) == len(candidates):
+    tested_labels = sorted(candidates & {f"sub-{participant}" for participant in participants})
+    if len(tested_labels) == len(candidates):
         message = (
-            f"--baseline-train {source}: everybody in it is tested ({shown(tested)}), so nobody remains.\n"
-            "People are told apart by their labels. Name maps of other people; if these are others under the "
-            "same labels, list them under other ones in a table of paths (TSV)."
+            f"--baseline-train {source}: all {len(candidates)} participants are tested "
+            f"({shown(tested_labels)}), so no participant remains.\nParticipants are identified by their "
+            "labels. Choose maps of other participants. If these are other participants with the same "
+            "labels, relabel them in a table of paths (TSV)."
         )
         raise InputError(message)
-    if tested:
+    if tested_labels:
         logger.warning(
-            "--baseline-train: %d of %d people are tested, by their labels, and are left out of it: %s.",
-            len(tested),
+            "--baseline-train: %d of %d participants are tested, according to their labels, and were "
+            "excluded from the baseline: %s.",
+            len(tested_labels),
             len(candidates),
-            shown(tested),
+            shown(tested_labels),
         )
-    return kept
+    return untested_files
 
 
-def _told(files: Files) -> str:
-    participants = sorted({f"sub-{participant}" for of in files.values() for participant in of})
-    return f"{len(files)} contrasts of {len(participants)} people ({shown(participants)})"
+def _summary(files: Files) -> str:
+    participants = sorted({f"sub-{label}" for by_subject in files.values() for label in by_subject})
+    return f"{len(files)} contrasts of {len(participants)} participants ({shown(participants)})"

@@ -1,1 +1,1 @@
-"""Figures and pages; the only home of matplotlib and jinja2."""
+"""Figures and HTML pages, with matplotlib and jinja2."""

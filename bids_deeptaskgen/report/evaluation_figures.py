@@ -1,4 +1,4 @@
-"""Pictures of an evaluation, as PNG bytes: scores beside the baselines, and people against people."""
+"""Figures of an evaluation as PNG bytes: scores of models and baselines, and correlation matrices."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
-# Okabe and Ito's colours, which people who see few colours tell apart; grey is left for baselines.
+# Colours of Okabe and Ito, which are distinct for colour-blind readers; baselines are grey.
 MODEL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 BASELINE_COLOURS = ("#000000", "#7d7d7d", "#a08c5a", "#6b5b4b")
 MODEL_MARKERS, BASELINE_MARKERS = "ospDv", "|x+1"
@@ -22,16 +22,16 @@ DPI = 110
 
 
 def draw_scores(rows: Sequence[Row], score: str, label: str) -> bytes:
-    """Draw a score of each contrast, models beside baselines, with intervals, chance and ceiling.
+    """Draw a score of each contrast for models and baselines, with intervals, chance level and ceiling.
 
     Parameters
     ----------
     rows : sequence of dict
         Rows of the table of scores, of all scores.
     score : str
-        Which of them.
+        Score to draw.
     label : str
-        Of the axis.
+        Label of the axis.
 
     Returns
     -------
@@ -39,34 +39,35 @@ def draw_scores(rows: Sequence[Row], score: str, label: str) -> bytes:
         A PNG image.
     """
     plt = _pyplot()
-    shown = [row for row in rows if row["score"] == score and np.isfinite(row["value"])]
-    contrasts = list(dict.fromkeys(row["contrast"] for row in shown))
-    # A predictor looks the same in all figures, those included that another has no part in.
-    styles = {name: one for name, one in _styles(rows).items() if name in {row["predictor"] for row in shown}}
+    finite_rows = [row for row in rows if row["score"] == score and np.isfinite(row["value"])]
+    contrasts = list(dict.fromkeys(row["contrast"] for row in finite_rows))
+    # Styles follow from the rows of all scores, so that a predictor looks the same in all figures.
+    names = {row["predictor"] for row in finite_rows}
+    styles = {name: style for name, style in _styles(rows).items() if name in names}
     height = 1.1 + CONTRAST_INCHES * len(contrasts) * max(1.0, 0.45 * len(styles))
     figure, axes = plt.subplots(figsize=(9, height), layout="constrained")
     height_of: dict[tuple[str, str], float] = {}
     for number, (name, style) in enumerate(styles.items()):
-        own = [row for row in shown if row["predictor"] == name]
-        # Predictors of a contrast lie a little below each other, so that none hides another.
+        name_rows = [row for row in finite_rows if row["predictor"] == name]
+        # Predictors of a contrast are offset, so that none hides another.
         shift = 0.7 * ((number + 0.5) / len(styles) - 0.5)
-        y = [contrasts.index(row["contrast"]) + shift for row in own]
-        height_of |= {(row["contrast"], name): place for row, place in zip(own, y, strict=True)}
-        value = np.array([row["value"] for row in own])
+        y = [contrasts.index(row["contrast"]) + shift for row in name_rows]
+        height_of |= {(row["contrast"], name): place for row, place in zip(name_rows, y, strict=True)}
+        value = np.array([row["value"] for row in name_rows])
         axes.plot(value, y, style["marker"], color=style["colour"], markersize=5.5, label=name)
-        ends = [[row["ci_low"] for row in own], [row["ci_high"] for row in own]]
+        ends = [[row["ci_low"] for row in name_rows], [row["ci_high"] for row in name_rows]]
         axes.hlines(y, *ends, color=style["colour"], linewidth=0.9)
-    chances = {round(row["chance"], 9) for row in shown if np.isfinite(row["chance"])}
-    ceilings = {row["ceiling"] for row in shown if np.isfinite(row["ceiling"])}
+    chances = {round(row["chance"], 9) for row in finite_rows if np.isfinite(row["chance"])}
+    ceilings = {row["ceiling"] for row in finite_rows if np.isfinite(row["ceiling"])}
     for place in chances if len(chances) == 1 else ():
         axes.axvline(place, color="#c0392b", linestyle=":", linewidth=1, label=f"chance {place:.3g}")
     if len(chances) > 1:
-        places = [(row["chance"], height_of[row["contrast"], row["predictor"]]) for row in shown]
+        places = [(row["chance"], height_of[row["contrast"], row["predictor"]]) for row in finite_rows]
         axes.plot(*zip(*places, strict=True), "|", color="#c0392b", markersize=5, label="chance of each")
     for place in ceilings:
         axes.axvline(place, color="#27ae60", linestyle=":", linewidth=1, label=f"ceiling {place:.3g}")
-    dagger = {row["contrast"]: " \u2020" for row in shown if row.get("unreliable")}
-    axes.set_yticks(range(len(contrasts)), [one + dagger.get(one, "") for one in contrasts], fontsize=8)
+    dagger = {row["contrast"]: " \u2020" for row in finite_rows if row.get("unreliable")}
+    axes.set_yticks(range(len(contrasts)), [label + dagger.get(label, "") for label in contrasts], fontsize=8)
     axes.set_ylim(len(contrasts) - 0.4, -0.6)
     axes.set_xlabel(label)
     axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
@@ -77,13 +78,14 @@ def draw_scores(rows: Sequence[Row], score: str, label: str) -> bytes:
 
 
 def draw_matrices(matrices: Mapping[str, NDArray[np.floating]], heading: str) -> bytes:
-    """Draw correlations of everybody's measured map with everybody's prediction, a matrix for each contrast.
+    """Draw the correlations of all measured maps with all predictions, one matrix per contrast.
 
     Parameters
     ----------
-    matrices : dict of str to array of shape (n_people, n_people)
-        Rows measured, columns predicted, all on one colour scale; people without maps are NaN.
+    matrices : dict of str to array of shape (n_participants, n_participants)
+        r by contrast, rows measured and columns predicted; NaN for participants without maps.
     heading : str
+        Heading of the figure.
 
     Returns
     -------
@@ -100,9 +102,10 @@ def draw_matrices(matrices: Mapping[str, NDArray[np.floating]], heading: str) ->
         squeeze=False,
         layout="constrained",
     )
-    low, high = np.nanquantile(np.concatenate([one.ravel() for one in matrices.values()]), [0.005, 0.995])
+    values = np.concatenate([matrix.ravel() for matrix in matrices.values()])
+    vmin, vmax = np.nanquantile(values, [0.005, 0.995])
     for axes, (contrast, matrix) in zip(panels.flat, matrices.items(), strict=False):
-        picture = axes.imshow(matrix, vmin=low, vmax=high, cmap="viridis", interpolation="nearest")
+        picture = axes.imshow(matrix, vmin=vmin, vmax=vmax, cmap="viridis", interpolation="nearest")
         axes.set_title(contrast, fontsize=7)
         axes.set_xticks([])
         axes.set_yticks([])
@@ -116,24 +119,24 @@ def draw_matrices(matrices: Mapping[str, NDArray[np.floating]], heading: str) ->
 
 
 def _styles(rows: Sequence[Row]) -> dict[str, dict[str, str]]:
-    """Give each predictor a colour and a marker: coloured models, grey baselines."""
+    """Choose a colour and a marker for each predictor: coloured models, grey baselines."""
     roles = {row["predictor"]: row["role"] for row in rows}
     styles = {}
     for role, colours, markers in (
         ("model", MODEL_COLOURS, MODEL_MARKERS),
         ("baseline", BASELINE_COLOURS, BASELINE_MARKERS),
     ):
-        for number, name in enumerate(name for name, own in roles.items() if own == role):
-            # With every round of colours the markers go one on, so that no two look alike.
-            rounds, place = divmod(number, len(colours))
-            styles[name] = {"colour": colours[place], "marker": markers[(place + rounds) % len(markers)]}
+        for number, name in enumerate(name for name, name_role in roles.items() if name_role == role):
+            # Markers shift by one with each cycle of colours, so that all combinations differ.
+            n_cycles, place = divmod(number, len(colours))
+            styles[name] = {"colour": colours[place], "marker": markers[(place + n_cycles) % len(markers)]}
     return styles
 
 
 def _pyplot() -> Any:
     import matplotlib as mpl
 
-    # No display is needed, and none may be asked for on a cluster.
+    # This backend needs no display, which a cluster lacks.
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
@@ -142,7 +145,7 @@ def _pyplot() -> Any:
 
 def _png(figure: "Figure") -> bytes:
     content = BytesIO()
-    # Without the version of matplotlib the same numbers give the same bytes for longer.
+    # Without the version of matplotlib, the bytes depend on the numbers alone.
     figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
     _pyplot().close(figure)
     return content.getvalue()

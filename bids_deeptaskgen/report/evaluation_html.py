@@ -1,4 +1,4 @@
-"""The page of an evaluation: one HTML file that needs nothing besides itself."""
+"""HTML page of an evaluation, in one self-contained file."""
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from bids_deeptaskgen.data import read_data
 
 Row = Mapping[str, Any]
 
-# Column of the table, and how it is written; the first is the headline.
+# Scores in the tables and their headings; the first is the main score.
 COLUMNS = {
     "difference": "difference",
     "r": "r",
@@ -20,29 +20,32 @@ COLUMNS = {
     "mean_rank": "mean rank",
     "dice_auc": "Dice AUC",
 }
-# What is asked first: scores of comparisons, and the question that each answers.
+# Scores in the table of verdicts, and the question that each answers.
 JUDGED = {
-    "r": "whose maps look more like the measured ones",
-    "difference": "who tells people apart better",
+    "r": "whose maps are more similar to the measured maps",
+    "difference": "whose maps distinguish participants better",
 }
 ALPHA = 0.05
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is told of an evaluation.
+    """Content of the page of an evaluation.
 
     Attributes
     ----------
     title : str
+        Title of the page.
     facts : dict of str to str
-        What was compared, in order.
+        Description of the data, by heading, in order.
     notes : sequence of str
-        What a reader must know of these numbers.
-    scores, comparisons : sequence of dict
-        Rows of the tables, see ``commands.evaluate``.
+        Notes on the interpretation of the scores.
+    scores : sequence of dict
+        Rows of ``scores.tsv``, see `evaluation.scoring.summarise`.
+    comparisons : sequence of dict
+        Rows of ``comparisons.tsv``, see `evaluation.scoring.compare`.
     figures : dict of str to (str, bytes)
-        Name of the file to caption and PNG image.
+        Caption and PNG image, by the name of the figure.
     """
 
     title: str
@@ -54,16 +57,17 @@ class Evaluation:
 
 
 def render(evaluation: Evaluation) -> str:
-    """Write the page.
+    """Render the page.
 
     Parameters
     ----------
     evaluation : Evaluation
+        Content of the page.
 
     Returns
     -------
     str
-        HTML in which the figures are embedded; it refers to nothing outside.
+        HTML with embedded figures and without references to other files.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -71,12 +75,12 @@ def render(evaluation: Evaluation) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["figure"] = _written
+    environment.filters["figure"] = _format_number
     return environment.from_string(template).render(
         evaluation=evaluation,
         columns=COLUMNS,
-        overview=list(overview(evaluation)),
-        verdicts=list(verdicts(evaluation.comparisons, evaluation.scores)),
+        overview=list(average_over_contrasts(evaluation)),
+        verdicts=list(judge_predictors(evaluation.comparisons, evaluation.scores)),
         judged=JUDGED,
         by_contrast=_by_contrast(evaluation.scores),
         comparisons=[row for row in evaluation.comparisons if row["score"] in ("difference", "r")],
@@ -88,98 +92,101 @@ def render(evaluation: Evaluation) -> str:
     )
 
 
-def overview(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
-    """Average each predictor's scores, and what they are by chance, over contrasts.
+def average_over_contrasts(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
+    """Average the scores of each predictor and their chance levels over contrasts.
 
     Parameters
     ----------
     evaluation : Evaluation
+        Content of the page.
 
     Yields
     ------
     dict
-        ``predictor``, ``role``, the mean over contrasts of each of ``COLUMNS``, and ``chance``: the same of
-        what they are by chance.
+        ``predictor``, ``role``, the mean over contrasts of each of ``COLUMNS``, and ``chance``: a dict of the
+        mean chance levels.
     """
     for name, role in dict.fromkeys((row["predictor"], row["role"]) for row in evaluation.scores):
-        own = [row for row in evaluation.scores if row["predictor"] == name]
+        rows = [row for row in evaluation.scores if row["predictor"] == name]
         means, chance = (
-            {column: _mean(row[key] for row in own if row["score"] == column) for column in COLUMNS}
+            {column: _mean(row[key] for row in rows if row["score"] == column) for column in COLUMNS}
             for key in ("value", "chance")
         )
         yield {"predictor": name, "role": role, **means, "chance": chance}
 
 
-def verdicts(comparisons: Sequence[Row], scores: Sequence[Row]) -> Iterable[dict[str, Any]]:
-    """Say of each model in how many contrasts it is better and worse than what it is compared with.
+def judge_predictors(comparisons: Sequence[Row], scores: Sequence[Row]) -> Iterable[dict[str, Any]]:
+    """Count the contrasts in which a predictor is better and worse than another predictor.
 
     Parameters
     ----------
-    comparisons, scores : sequence of dict
-        Rows of the tables.
+    comparisons : sequence of dict
+        Rows of ``comparisons.tsv``.
+    scores : sequence of dict
+        Rows of ``scores.tsv``.
 
     Yields
     ------
     dict
-        ``predictor``, ``compared_with``, ``score``, ``own`` and ``other`` (means over contrasts), ``better``,
-        ``worse`` (p after FDR under ``ALPHA``) and ``n_contrasts``, and ``verdict``: better or
-        worse if one of both outnumbers all the rest, else mixed.
+        ``predictor``, ``compared_with``, ``score``, ``mean`` and ``mean_of_compared`` (over contrasts),
+        ``n_better`` and ``n_worse`` (contrasts with p after FDR below ``ALPHA``), ``n_contrasts``, and
+        ``verdict``: better or worse if so in more than half of the contrasts, else mixed.
     """
     pairs = dict.fromkeys((row["predictor"], row["compared_with"]) for row in comparisons)
-    for score, (name, other) in ((score, pair) for pair in pairs for score in JUDGED):
+    for score, (name, compared_with) in ((score, pair) for pair in pairs for score in JUDGED):
         rows = [
             row
             for row in comparisons
-            if (row["predictor"], row["compared_with"], row["score"]) == (name, other, score)
+            if (row["predictor"], row["compared_with"], row["score"]) == (name, compared_with, score)
         ]
         if not rows:
             continue
         labels = {row["contrast"] for row in rows}
         means = {
-            who: _mean(
+            predictor: _mean(
                 row["value"]
                 for row in scores
-                if (row["predictor"], row["score"]) == (who, score) and row["contrast"] in labels
+                if (row["predictor"], row["score"]) == (predictor, score) and row["contrast"] in labels
             )
-            for who in (name, other)
+            for predictor in (name, compared_with)
         }
-        sure = [row["mean_difference"] for row in rows if row["p_fdr"] < ALPHA]
-        better, worse = (sum(sign * one > 0 for one in sure) for sign in (1, -1))
+        differences = [row["mean_difference"] for row in rows if row["p_fdr"] < ALPHA]
+        n_better, n_worse = (sum(sign * value > 0 for value in differences) for sign in (1, -1))
         yield {
             "predictor": name,
-            "compared_with": other,
+            "compared_with": compared_with,
             "score": score,
-            "own": means[name],
-            "other": means[other],
-            "better": better,
-            "worse": worse,
+            "mean": means[name],
+            "mean_of_compared": means[compared_with],
+            "n_better": n_better,
+            "n_worse": n_worse,
             "n_contrasts": len(rows),
-            "verdict": _judge(better, worse, len(rows)),
+            "verdict": _judge(n_better, n_worse, len(rows)),
         }
 
 
-def _judge(better: int, worse: int, n_contrasts: int) -> str:
-    if max(better, worse) > n_contrasts / 2:
-        return "better" if better > worse else "worse"
-    return "mixed" if better or worse else "not told apart"
+def _judge(n_better: int, n_worse: int, n_contrasts: int) -> str:
+    if max(n_better, n_worse) > n_contrasts / 2:
+        return "better" if n_better > n_worse else "worse"
+    return "mixed" if n_better or n_worse else "not significant"
 
 
 def _by_contrast(scores: Sequence[Row]) -> dict[str, dict[str, Any]]:
-    """Turn rows around: contrast, then predictor, then score."""
-    turned: dict[str, dict[str, Any]] = {}
+    """Group rows by contrast, predictor and score."""
+    contrasts: dict[str, dict[str, Any]] = {}
     for row in scores:
-        contrast = turned.setdefault(row["contrast"], {"unreliable": row["unreliable"], "predictors": {}})
+        contrast = contrasts.setdefault(row["contrast"], {"unreliable": row["unreliable"], "predictors": {}})
         contrast["predictors"].setdefault(row["predictor"], {"role": row["role"]})[row["score"]] = row
-    return turned
+    return contrasts
 
 
 def _mean(values: Iterable[float]) -> float:
-    present = [value for value in values if np.isfinite(value)]
-    return float(np.mean(present)) if present else float("nan")
+    finite_values = [value for value in values if np.isfinite(value)]
+    return float(np.mean(finite_values)) if finite_values else float("nan")
 
 
-def _written(value: float, digits: int = 3) -> str:
-    """Write a number; n/a is said, not hidden."""
+def _format_number(value: float, digits: int = 3) -> str:
+    """Format a number; n/a if it is not finite."""
     if not np.isfinite(value):
         return "n/a"
     # A true minus sign, and no -0.000.

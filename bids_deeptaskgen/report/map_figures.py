@@ -1,4 +1,4 @@
-"""Pictures of maps."""
+"""Figures of maps."""
 
 import warnings
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ HEADING_INCHES = 0.5
 
 
 def draw_statmaps(path: Path, rows: Sequence[tuple[str, Path]], *, heading: str = "") -> None:
-    """Draw axial slices of maps below each other, on the template, all on one colour scale.
+    """Draw axial slices of maps on the template, one row per map, on one colour scale.
 
-    Left is on the left.
+    The left hemisphere is on the left.
 
     Parameters
     ----------
     path : Path
-        PNG file to be written.
+        PNG file to write.
     rows : sequence of (str, Path)
-        Title and image of each map.
+        Title and image file of each map.
     heading : str
-        Above all of them.
+        Heading of the figure.
     """
     import matplotlib as mpl
 
-    # No display is needed, and none may be asked for on a cluster.
+    # This backend needs no display, which a cluster lacks.
     mpl.use("Agg")
     import matplotlib.pyplot as plt
     import nibabel as nib
@@ -49,13 +49,13 @@ def draw_statmaps(path: Path, rows: Sequence[tuple[str, Path]], *, heading: str 
             warnings.filterwarnings("ignore", message="empty mask")
             plot_stat_map(
                 image,
-                # The title's line is left free above the slices.
+                # The line above the slices is for the title.
                 axes=figure.add_axes((0.0, top - ROW_INCHES / height, 1.0, 0.86 * ROW_INCHES / height)),
                 display_mode="z",
                 cut_coords=SLICES_MM,
                 vmax=limit,
                 threshold=limit / 6,
-                # Otherwise a map without negative values would have colours of its own.
+                # Otherwise a map without negative values would have another colour scale.
                 symmetric_cbar=True,
                 cmap="cold_hot",
             )

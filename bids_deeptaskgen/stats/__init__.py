@@ -1,1 +1,1 @@
-"""Statistics of maps on arrays; numpy and scipy only."""
+"""Statistics of maps and scores on arrays, with numpy and scipy only."""

@@ -1,10 +1,10 @@
-"""How far to go from the average person to what the network says of this one, for each contrast.
+"""Calibration: how far to move from the mean map to the predicted map, for each contrast.
 
-A calibrated map is ``mean + weight * (predicted - mean)``, the weight from 0 (the mean map of measured
-people) to 1 (the network's map as it is). It is found on people whom the network was not trained on, and
-their mean spatial r with their measured maps is then never under that of the mean map, since a weight of 0 is
-among the choices.
-This is no part of the published method.
+A calibrated map is ``mean + weight * (predicted - mean)``. A weight of 0 is the mean map of measured
+participants, a weight of 1 is the predicted map. Weights are chosen on participants that the network was not
+trained on. Their mean spatial r with their measured maps is then never below that of the mean map, because a
+weight of 0 is among the choices.
+Calibration is not part of the published method.
 """
 
 import numpy as np
@@ -13,120 +13,140 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating]
 Scores = NDArray[np.float64]
 
-# Two decimals are as much as some hundred people can tell.
+# Some hundred participants cannot tell weights apart that differ by less than two decimals.
 WEIGHTS = np.linspace(0, 1, 101)
-# A larger weight must earn its place: by more than rounding.
+# A larger weight is chosen only if it is better by more than rounding.
 _ROUNDING = 1e-9
 
 
 class Calibration:
-    """Finds the weights from people who are taken in one at a time; no map is kept.
+    """Accumulator of the correlations of participants at each weight, which keeps no maps.
 
-    Once the maps are demeaned over voxels, r of a measured map with ``(1 - w) mean + w predicted`` follows
-    for every w from their six inner products, so that nobody's maps are gone through twice.
+    For maps demeaned over voxels, r of the measured map with ``(1 - w) mean + w predicted`` follows for every
+    w from six inner products, so each participant's maps are read once.
 
     Parameters
     ----------
     mean : array of shape (n_contrasts, n_voxels)
-        Mean of the measured maps of training people.
+        Mean of the measured maps of training participants.
     """
 
     def __init__(self, mean: Floats) -> None:
-        self._mean = _centred(mean)
+        self._mean = _demean(mean)
         self._sum = np.zeros((len(mean), len(WEIGHTS)))
         self._n_participants = np.zeros(len(mean), np.intp)
 
     @property
     def n_participants(self) -> NDArray[np.intp]:
-        """People who have been taken in for each contrast, (n_contrasts,)."""
+        """Return the number of participants of each contrast, (n_contrasts,)."""
         return self._n_participants
 
     @property
     def mean_r(self) -> Scores:
-        """Mean over people of r at each of ``WEIGHTS``, (n_contrasts, n_weights); NaN without people."""
+        """Return the mean r over participants at each of `WEIGHTS`, (n_contrasts, n_weights).
+
+        It is NaN for contrasts without participants.
+        """
         n_participants = self._n_participants[:, None]
         return np.where(n_participants > 0, self._sum / np.maximum(n_participants, 1), np.nan)
 
     @property
     def weights(self) -> Scores:
-        """The best weight of each contrast, (n_contrasts,); 1 where nobody says otherwise."""
+        """Return the weight with the largest mean r, (n_contrasts,); 1 for contrasts without participants."""
         r = np.where(np.isfinite(self.mean_r), self.mean_r, -np.inf)
-        # The smallest of those that are equally good, so that what does not help is not added.
-        best = (r >= r.max(axis=1, keepdims=True) - _ROUNDING).argmax(axis=1)
-        return np.where(self._n_participants > 0, WEIGHTS[best], 1.0)
+        # Of equally good weights the smallest is chosen: a prediction that does not help is not added.
+        first = (r >= r.max(axis=1, keepdims=True) - _ROUNDING).argmax(axis=1)
+        return np.where(self._n_participants > 0, WEIGHTS[first], 1.0)
 
     def add(self, predicted: Floats, measured: Floats) -> None:
-        """Take in a person.
+        """Add the maps of a participant.
+
+        A contrast is skipped if no voxel was measured, if a map is constant, or if `predicted` is not finite.
 
         Parameters
         ----------
-        predicted, measured : array of shape (n_contrasts, n_voxels)
-            Voxels where `measured` is not finite are left out. A contrast is passed over where none is left,
-            or one of both is constant or `predicted` not finite.
+        predicted : array of shape (n_contrasts, n_voxels)
+            Predicted maps.
+        measured : array of shape (n_contrasts, n_voxels)
+            Measured maps; voxels that are not finite are ignored.
         """
         r = np.full_like(self._sum, np.nan)
-        for row, known in enumerate(np.isfinite(measured)):
-            if known.any():
-                # One that is whole is not copied.
-                where = slice(None) if known.all() else known
-                maps = (values[None, row, where] for values in (self._mean, predicted, measured))
-                r[row] = weighted_correlations(*map(_centred, maps))[0]
-        present = np.isfinite(r).all(axis=1)
-        self._sum[present] += r[present]
-        self._n_participants += present
+        for row, is_finite in enumerate(np.isfinite(measured)):
+            if is_finite.any():
+                # A slice does not copy the map, a boolean index does.
+                voxels = slice(None) if is_finite.all() else is_finite
+                maps = (values[None, row, voxels] for values in (self._mean, predicted, measured))
+                r[row] = weighted_correlations(*map(_demean, maps))[0]
+        is_valid = np.isfinite(r).all(axis=1)
+        self._sum[is_valid] += r[is_valid]
+        self._n_participants += is_valid
 
 
 def calibrate(mean: Floats, predicted: Floats, measured: Floats) -> Scores:
-    """Find the weights on people whose maps are all at hand; see `Calibration`.
+    """Choose the weights from participants whose maps are in memory; see `Calibration`.
 
     Parameters
     ----------
     mean : array of shape (n_contrasts, n_voxels)
-    predicted, measured : array of shape (n_people, n_contrasts, n_voxels)
+        Mean of the measured maps of training participants.
+    predicted : array of shape (n_participants, n_contrasts, n_voxels)
+        Predicted maps.
+    measured : array of shape (n_participants, n_contrasts, n_voxels)
+        Measured maps; voxels that are not finite are ignored.
 
     Returns
     -------
     array of shape (n_contrasts,)
+        Weights from 0 to 1.
     """
     calibration = Calibration(mean)
-    for of_predicted, of_measured in zip(predicted, measured, strict=True):
-        calibration.add(of_predicted, of_measured)
+    for predicted_maps, measured_maps in zip(predicted, measured, strict=True):
+        calibration.add(predicted_maps, measured_maps)
     return calibration.weights
 
 
 def apply_calibration(predicted: Floats, mean: Floats, weights: Scores) -> NDArray[np.float32]:
-    """Bring predicted maps nearer to the mean map.
+    """Average predicted maps and mean maps with the weights of a calibration.
 
     Parameters
     ----------
-    predicted, mean : array of shape (n_contrasts, n_voxels)
+    predicted : array of shape (n_contrasts, n_voxels)
+        Predicted maps.
+    mean : array of shape (n_contrasts, n_voxels)
+        Mean maps of training participants.
     weights : array of shape (n_contrasts,)
+        Weights of the predicted maps, from 0 to 1.
 
     Returns
     -------
     array of shape (n_contrasts, n_voxels)
+        Calibrated maps.
     """
     share = np.asarray(weights, np.float32)[:, None]
-    calibrated: NDArray[np.float32] = (1 - share) * np.float32(mean) + share * np.float32(predicted)
-    return calibrated
+    maps: NDArray[np.float32] = (1 - share) * np.float32(mean) + share * np.float32(predicted)
+    return maps
 
 
 def weighted_correlations(mean: Scores, predicted: Scores, measured: Scores) -> Scores:
-    """Give r of measured maps with every mixture of mean and predicted maps.
+    """Correlate measured maps with every mixture of mean and predicted maps.
 
     Parameters
     ----------
-    mean, predicted, measured : array of shape (n_contrasts, n_voxels)
-        Demeaned over voxels.
+    mean : array of shape (n_contrasts, n_voxels)
+        Mean maps, demeaned over voxels.
+    predicted : array of shape (n_contrasts, n_voxels)
+        Predicted maps, demeaned over voxels.
+    measured : array of shape (n_contrasts, n_voxels)
+        Measured maps, demeaned over voxels.
 
     Returns
     -------
     array of shape (n_contrasts, n_weights)
-        For each of ``WEIGHTS``; NaN where a map is constant or not finite.
+        r at each of `WEIGHTS`; NaN if a map is constant or not finite.
     """
     gg, gp, pp, mg, mp, mm = (
-        np.einsum("cv,cv->c", left, right)[:, None]
-        for left, right in (
+        np.einsum("cv,cv->c", x, y)[:, None]
+        for x, y in (
             (mean, mean),
             (mean, predicted),
             (predicted, predicted),
@@ -143,7 +163,7 @@ def weighted_correlations(mean: Scores, predicted: Scores, measured: Scores) -> 
     return r
 
 
-def _centred(maps: Floats) -> Scores:
-    # A map with an infinite value becomes NaN, which takes it out.
+def _demean(maps: Floats) -> Scores:
+    # A map with an infinite value becomes NaN, which excludes it.
     with np.errstate(invalid="ignore"):
         return np.asarray(maps, np.float64) - np.mean(maps, axis=1, keepdims=True, dtype=np.float64)

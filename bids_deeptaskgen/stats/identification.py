@@ -1,4 +1,4 @@
-"""Identify people by their predicted maps: own predictions among those of others."""
+"""Identification of participants by predicted maps: self-prediction among the predictions of others."""
 
 from dataclasses import dataclass
 
@@ -8,182 +8,191 @@ from numpy.typing import ArrayLike, NDArray
 from bids_deeptaskgen.stats.map_rows import Maps, Rows, Scores, has_variance, row_blocks, unit_rows
 from bids_deeptaskgen.stats.scores import correlations, mean
 
-# So many people are compared with everybody; of more, each is compared with a sample of others.
+# With more participants, each is compared with a random sample of other participants.
 MAX_FULL_MATRIX = 2000
 N_SAMPLED_OTHERS = 1000
-# Under this mean r of people with their own prediction, a ratio to it says nothing.
+# Below this mean r with the self-prediction, a ratio to it is meaningless.
 LEAST_DIAGONAL = 0.1
-# Correlations that differ by less than float32 products do are equal.
+# Correlations that differ by less than the rounding of float32 products are ties.
 _TIE = 1e-6
 
 
 @dataclass(frozen=True)
 class IdentificationScores:
-    """Each person's measured map beside the predictions of all people; NaN for those who are left out.
+    """Correlations of each measured map with the predictions of all participants.
+
+    Scores are NaN for participants whose measured or predicted map is constant or not finite.
 
     Attributes
     ----------
-    own : array of shape (n_people,)
-        r of the measured map with the prediction of the same person.
-    others : array of shape (n_people,)
-        Mean r of the measured map with the predictions of all other people: never of a sample.
-    received : array of shape (n_people,)
-        Mean r of the prediction with the measured maps of all other people.
-    rank : array of shape (n_people,)
-        Place of the own prediction among the candidates, 1 for the best; ties share their mean place.
+    own : array of shape (n_participants,)
+        r of the measured map with the prediction of the same participant.
+    others_r : array of shape (n_participants,)
+        Mean r of the measured map with the predictions of all other participants, never of a sample.
+    incoming_r : array of shape (n_participants,)
+        Mean r of the prediction with the measured maps of all other participants.
+    rank : array of shape (n_participants,)
+        Rank of the self-prediction among the candidates; 1 is the largest r. Ties share their mean rank.
     n_candidates : int
-        Predictions among which the own one had to be found, itself included.
-    matrix : array of shape (n_people, n_people), or None
-        r, rows measured and columns predicted; None of more than ``MAX_FULL_MATRIX`` people.
+        Number of predictions that are ranked, the self-prediction included.
+    matrix : array of shape (n_participants, n_participants), or None
+        r, rows measured and columns predicted; None for more than ``MAX_FULL_MATRIX`` participants.
     """
 
     own: Scores
-    others: Scores
-    received: Scores
+    others_r: Scores
+    incoming_r: Scores
     rank: Scores
     n_candidates: int
     matrix: Scores | None = None
 
     @property
     def n_participants(self) -> int:
-        """Number of people who are not left out."""
+        """Return the number of participants with scores."""
         return int(np.isfinite(self.own).sum())
 
     @property
     def difference(self) -> Scores:
-        """How much better the own prediction fits than those of others, (n_people,)."""
-        return self.own - self.others
+        """Return r with the self-prediction minus mean r with predictions of others, (n_participants,)."""
+        return self.own - self.others_r
 
     @property
     def part_in_difference(self) -> Scores:
-        """What each person adds to the mean difference, (n_people,): its mean is that of `difference`.
+        """Return each participant's contribution to the mean difference, (n_participants,).
 
-        Everybody is in the mean twice, by the measured map and, as one of the others, by the prediction.
-        These are the parts that are independent of each other but for terms of 1 / n (Hajek's projection),
-        which is what resampling people and flipping their signs take for granted.
+        Its mean is that of `difference`. Each participant enters that mean twice: with the measured map and,
+        as one of the others, with the prediction. The contributions are independent but for terms of 1 / n
+        (Hajek's projection), which resampling of participants and sign flips assume.
         """
-        return self.own - self.others - self.received + mean(self.others)
+        return self.own - self.others_r - self.incoming_r + mean(self.others_r)
 
     @property
     def identification_rate(self) -> float:
-        """Share of people whose own prediction fits their measured map best of all; a tie is no success."""
+        """Return the share of participants whose self-prediction has the largest r; a tie is no success."""
         ranks = self.rank[np.isfinite(self.rank)]
         return float((ranks == 1).mean()) if ranks.size else float("nan")
 
     @property
     def mean_rank(self) -> float:
-        """Mean place of the own prediction, 1 at best, (n_candidates + 1) / 2 by chance."""
+        """Return the mean rank of the self-prediction; its chance level is (n_candidates + 1) / 2."""
         return mean(self.rank)
 
 
 def match(measured: Maps, predicted: Maps, rng: np.random.Generator) -> IdentificationScores:
-    """Correlate each person's measured map with the predictions of all people.
+    """Correlate each participant's measured map with the predictions of all participants.
 
     Parameters
     ----------
-    measured, predicted : array of shape (n_people, n_voxels)
-        The same people in the same order.
+    measured : array of shape (n_participants, n_voxels)
+        Measured maps.
+    predicted : array of shape (n_participants, n_voxels)
+        Predicted maps of the same participants in the same order.
     rng : Generator
-        Draws the others of whom there are too many.
+        Source of the sample of candidates if there are more than ``MAX_FULL_MATRIX`` participants.
 
     Returns
     -------
-    Matching
-        Of more than ``MAX_FULL_MATRIX`` people, ranks are those among ``N_SAMPLED_OTHERS`` others. The means
-        over others are exact all the same: the mean of a row of r is the product with the mean unit map.
+    IdentificationScores
+        For more than ``MAX_FULL_MATRIX`` participants, ranks are those among ``N_SAMPLED_OTHERS`` others.
+        Means over others are exact in any case: the mean of a row of r is its product with the mean unit map.
     """
     n_all = len(measured)
     participants = np.flatnonzero(has_variance(measured) & has_variance(predicted))
     is_full = len(participants) <= MAX_FULL_MATRIX
-    chosen = np.arange(len(participants))
+    columns = np.arange(len(participants))
     if not is_full:
-        chosen = np.sort(rng.choice(len(participants), N_SAMPLED_OTHERS + 1, replace=False))
-    candidates = np.empty((len(chosen), measured.shape[1]), np.float32)
-    for rows in row_blocks(len(chosen)):
-        candidates[rows] = unit_rows(predicted[participants[chosen[rows]]])
+        columns = np.sort(rng.choice(len(participants), N_SAMPLED_OTHERS + 1, replace=False))
+    candidates = np.empty((len(columns), measured.shape[1]), np.float32)
+    for rows in row_blocks(len(columns)):
+        candidates[rows] = unit_rows(predicted[participants[columns[rows]]])
     all_measured, all_predicted = np.zeros((2, measured.shape[1]))
-    own, others, received, rank = (np.full(n_all, np.nan) for _ in range(4))
+    self_r, others_r, incoming_r, rank = (np.full(n_all, np.nan) for _ in range(4))
     for rows in row_blocks(len(participants)):
         all_measured += unit_rows(measured[participants[rows]]).sum(axis=0)
         all_predicted += unit_rows(predicted[participants[rows]]).sum(axis=0)
     matrix = np.full((n_all, n_all), np.nan) if is_full else None
     for rows in row_blocks(len(participants)):
-        who = participants[rows]
-        units, own_units = unit_rows(measured[who]), unit_rows(predicted[who])
-        own[who] = np.einsum("pv,pv->p", units, own_units)
+        block = participants[rows]
+        units, predicted_units = unit_rows(measured[block]), unit_rows(predicted[block])
+        self_r[block] = np.einsum("pv,pv->p", units, predicted_units)
         if len(participants) > 1:
-            others[who] = (units @ all_predicted - own[who]) / (len(participants) - 1)
-            received[who] = (own_units @ all_measured - own[who]) / (len(participants) - 1)
+            others_r[block] = (units @ all_predicted - self_r[block]) / (len(participants) - 1)
+            incoming_r[block] = (predicted_units @ all_measured - self_r[block]) / (len(participants) - 1)
         r = (units.astype(np.float32) @ candidates.T).astype(np.float64)
-        rank[who] = _ranks(r, own[who], rows, chosen)
+        rank[block] = _ranks(r, self_r[block], rows, columns)
         if matrix is not None:
-            matrix[np.ix_(who, participants)] = r
-            matrix[who, who] = own[who]
-    return IdentificationScores(own, others, received, rank, len(chosen), matrix)
+            matrix[np.ix_(block, participants)] = r
+            matrix[block, block] = self_r[block]
+    return IdentificationScores(self_r, others_r, incoming_r, rank, len(columns), matrix)
 
 
 def match_constant(measured: Maps, predicted: Maps | Rows) -> IdentificationScores:
-    """Do what `match` does for one prediction that is the same for all people, as a group average.
+    """Correlate measured maps with one prediction for all participants, such as a group average.
 
     Parameters
     ----------
-    measured : array of shape (n_people, n_voxels)
+    measured : array of shape (n_participants, n_voxels)
+        Measured maps.
     predicted : array of shape (n_voxels,), or `LeaveOneOut`
-        Of an average that leaves out each person in turn, the own r is with the average without that person.
-        It is no merit of such averages that they differ: they count as one map for everybody all the same.
+        A leave-one-out average differs between participants, which is no merit of the average. It counts as
+        one map for all: each participant's r is that with the average without this participant.
 
     Returns
     -------
-    Matching
-        Own and others are equal, and everybody has the middle rank.
+    IdentificationScores
+        The difference is 0, and all participants have the middle rank.
     """
-    own = correlations(measured, predicted)
-    n_participants = int(np.isfinite(own).sum())
-    rank = np.where(np.isfinite(own), (n_participants + 1) / 2, np.nan)
-    matrix = np.repeat(own[:, None], len(own), axis=1) if len(own) <= MAX_FULL_MATRIX else None
-    received = np.where(np.isfinite(own), mean(own), np.nan)
-    return IdentificationScores(own, own.copy(), received, rank, n_participants, matrix)
+    r = correlations(measured, predicted)
+    n_participants = int(np.isfinite(r).sum())
+    rank = np.where(np.isfinite(r), (n_participants + 1) / 2, np.nan)
+    matrix = np.repeat(r[:, None], len(r), axis=1) if len(r) <= MAX_FULL_MATRIX else None
+    incoming_r = np.where(np.isfinite(r), mean(r), np.nan)
+    return IdentificationScores(r, r.copy(), incoming_r, rank, n_participants, matrix)
 
 
-def diagonality(own: ArrayLike, others: ArrayLike) -> dict[str, float]:
-    """Summarise how much better people's own predictions fit than those of others.
+def diagonality(self_r: ArrayLike, others_r: ArrayLike) -> dict[str, float]:
+    """Compute by how much self-predictions fit better than the predictions of others.
 
-    Several definitions are in circulation; each has the name that says what it computes.
+    Several definitions are in use; each key names what it computes.
 
     Parameters
     ----------
-    own, others : array of shape (n_people,)
-        As in `IdentificationScores`.
+    self_r : array of shape (n_participants,)
+        r of each measured map with the prediction of the same participant.
+    others_r : array of shape (n_participants,)
+        Mean r of each measured map with the predictions of other participants.
 
     Returns
     -------
     dict of str to float
         ``difference``, mean diagonal minus mean off-diagonal (training log: diag_index);
-        ``difference_over_diagonal`` (caption of the paper's figure 1; NaN where the mean diagonal is under
-        ``LEAST_DIAGONAL``); ``difference_times_own_diagonal``, each person's by the own r, then the mean (the
-        paper's notebook); ``difference_times_mean_diagonal`` and ``percent_of_off_diagonal`` (training log).
+        ``difference_over_diagonal`` (caption of the paper's figure 1; NaN if the mean diagonal is below
+        ``LEAST_DIAGONAL``); ``difference_times_own_diagonal``, each participant's difference times the same
+        participant's r, averaged (the paper's notebook); ``difference_times_mean_diagonal`` and
+        ``percent_of_off_diagonal`` (training log).
     """
-    own, others = np.asarray(own, np.float64), np.asarray(others, np.float64)
-    diagonal, off_diagonal = mean(own), mean(others)
+    self_r, others_r = np.asarray(self_r, np.float64), np.asarray(others_r, np.float64)
+    diagonal, off_diagonal = mean(self_r), mean(others_r)
     difference = diagonal - off_diagonal
     return {
         "difference": difference,
         "difference_over_diagonal": difference / diagonal if diagonal >= LEAST_DIAGONAL else float("nan"),
-        "difference_times_own_diagonal": mean((own - others) * own),
+        "difference_times_own_diagonal": mean((self_r - others_r) * self_r),
         "difference_times_mean_diagonal": difference * diagonal,
         "percent_of_off_diagonal": 100 * difference / off_diagonal if off_diagonal else float("nan"),
     }
 
 
-def _ranks(r: Scores, own: Scores, rows: slice, chosen: NDArray[np.intp]) -> Scores:
-    """Place people's own predictions among the chosen ones: r is (n_rows, n_chosen)."""
+def _ranks(r: Scores, self_r: Scores, rows: slice, columns: NDArray[np.intp]) -> Scores:
+    """Compute ranks of self-predictions among the candidates; r has the shape (n_rows, n_candidates)."""
     numbers = np.arange(rows.start, rows.stop)
-    # Nobody competes with themselves; who isn't among the chosen leaves out the last, to have as many others.
-    place = np.searchsorted(chosen, numbers)
-    is_chosen = chosen[np.minimum(place, len(chosen) - 1)] == numbers
-    left_out = np.where(is_chosen, place, len(chosen) - 1)
-    ahead = r - own[:, None]
-    ahead[np.arange(len(r)), left_out] = -np.inf
-    tied = np.abs(ahead) <= _TIE
-    ranks: Scores = 1 + ((ahead > 0) & ~tied).sum(axis=1) + tied.sum(axis=1) / 2
+    # The self-prediction is no competitor. A participant who is not a candidate skips the last one instead,
+    # so that all participants have the same number of competitors.
+    place = np.searchsorted(columns, numbers)
+    is_candidate = columns[np.minimum(place, len(columns) - 1)] == numbers
+    skipped_column = np.where(is_candidate, place, len(columns) - 1)
+    advantage = r - self_r[:, None]
+    advantage[np.arange(len(r)), skipped_column] = -np.inf
+    is_tie = np.abs(advantage) <= _TIE
+    ranks: Scores = 1 + ((advantage > 0) & ~is_tie).sum(axis=1) + is_tie.sum(axis=1) / 2
     return ranks

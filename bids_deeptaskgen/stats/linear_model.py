@@ -1,7 +1,8 @@
-"""The linear baseline: in each parcel, a map is a weighted sum of connectivity (Tavor et al. 2016).
+"""Linear baseline: in each parcel, a map is a weighted sum of connectivity.
 
-Science 352:216, as the published evaluation of DeepTaskGen computes it: one regression for each person and
-parcel over its voxels, the coefficients averaged over people.
+The model is that of Tavor et al. (2016, Science 352:216). As in the published evaluation of DeepTaskGen, one
+regression is fitted for each participant and parcel over its voxels, and coefficients are averaged over
+participants.
 """
 
 import numpy as np
@@ -12,29 +13,33 @@ Labels = NDArray[np.intp]
 
 
 def winner_take_all(rois: ArrayLike) -> Labels:
-    """Make parcels of ROI maps: each voxel belongs to the map that is largest there.
+    """Assign each voxel to the ROI map with the largest value.
 
     Parameters
     ----------
     rois : array of shape (n_rois, n_voxels)
+        ROI maps.
 
     Returns
     -------
     integer array of shape (n_voxels,)
-        1 to n_rois; 0 where no map is above 0.
+        Parcel of each voxel, 1 to n_rois; 0 if no map is above 0.
     """
     maps = np.asarray(rois)
     return np.where(maps.max(axis=0) > 0, maps.argmax(axis=0) + 1, 0)
 
 
 class LinearModel:
-    """Coefficients averaged over people who are taken in one at a time.
+    """Regression of maps on connectivity, with coefficients averaged over participants.
 
     Parameters
     ----------
     labels : integer array of shape (n_voxels,)
         Parcel of each voxel, 1 to n_parcels; voxels of parcel 0 are predicted as 0.
-    n_rois, n_contrasts : int
+    n_rois : int
+        Number of ROI maps, that is of rows of a connectome.
+    n_contrasts : int
+        Number of contrasts.
     """
 
     def __init__(self, labels: Labels, n_rois: int, n_contrasts: int) -> None:
@@ -44,52 +49,56 @@ class LinearModel:
 
     @property
     def n_participants(self) -> NDArray[np.intp]:
-        """People whose map of each contrast has been taken in, in some parcel at least, (n_contrasts,)."""
-        most: NDArray[np.intp] = self._n_participants.max(axis=1, initial=0)
-        return most
+        """Return the number of participants of each contrast, (n_contrasts,): the largest over parcels."""
+        n_participants: NDArray[np.intp] = self._n_participants.max(axis=1, initial=0)
+        return n_participants
 
     @property
     def coefficients(self) -> NDArray[np.float64]:
-        """Mean over people, (n_contrasts, n_parcels, 1 + n_rois), the intercept first; NaN without people."""
+        """Return the mean over participants, (n_contrasts, n_parcels, 1 + n_rois), the intercept first.
+
+        Coefficients are NaN for contrasts and parcels without participants.
+        """
         n_participants = self._n_participants[:, :, None]
         return np.where(n_participants > 0, self._sum / np.maximum(n_participants, 1), np.nan)
 
     def add(self, connectome: Floats, statmaps: Floats) -> None:
-        """Take in a person.
+        """Fit the maps of a participant.
 
         Parameters
         ----------
         connectome : array of shape (n_rois, n_voxels)
-            Pearson r, of one window where there are several.
+            Pearson r of one window.
         statmaps : array of shape (n_contrasts, n_voxels)
-            Measured. Voxels that are not finite are left out, and a parcel of which no more than half is left
-            is passed over.
+            Measured maps. Voxels that are not finite are ignored. A parcel is skipped if no more than half of
+            its voxels are finite.
         """
         targets = np.asarray(statmaps, np.float64)
-        # Most people have the same voxels in all of their maps.
+        # Maps of a participant usually share their voxels, so one pseudo-inverse serves several maps.
         patterns: dict[bytes, list[int]] = {}
-        for row, finite in enumerate(np.isfinite(targets)):
-            patterns.setdefault(finite.tobytes(), []).append(row)
+        for row, is_finite in enumerate(np.isfinite(targets)):
+            patterns.setdefault(is_finite.tobytes(), []).append(row)
         for rows in patterns.values():
-            known = np.isfinite(targets[rows[0]])
+            is_finite = np.isfinite(targets[rows[0]])
             for parcel, voxels in enumerate(self._voxels):
-                left = voxels[known[voxels]]
-                if len(left) > len(voxels) / 2 or not len(voxels):
-                    products = targets[np.ix_(rows, left)] @ np.linalg.pinv(_design(connectome, left)).T
-                    self._sum[rows, parcel] += products
+                finite_voxels = voxels[is_finite[voxels]]
+                if len(finite_voxels) > len(voxels) / 2 or not len(voxels):
+                    inverse = np.linalg.pinv(_design(connectome, finite_voxels))
+                    self._sum[rows, parcel] += targets[np.ix_(rows, finite_voxels)] @ inverse.T
                     self._n_participants[rows, parcel] += 1
 
     def predict(self, connectome: Floats) -> NDArray[np.float32]:
-        """Predict a person's maps.
+        """Predict the maps of a participant.
 
         Parameters
         ----------
         connectome : array of shape (n_rois, n_voxels)
+            Pearson r of one window.
 
         Returns
         -------
         array of shape (n_contrasts, n_voxels)
-            0 outside the parcels; NaN for contrasts that nobody has, and parcels of them.
+            0 outside the parcels; NaN for contrasts and parcels without fitted participants.
         """
         coefficients = self.coefficients
         maps = np.zeros((len(coefficients), connectome.shape[1]), np.float32)
@@ -99,14 +108,14 @@ class LinearModel:
 
 
 def _design(connectome: Floats, voxels: Labels) -> NDArray[np.float64]:
-    """Give the regressors at some voxels, (n_chosen, 1 + n_rois).
+    """Build the design matrix of some voxels, (n_selected, 1 + n_rois), the intercept first.
 
-    Columns are z-scored over them (ddof 0; constant ones become 0), an intercept stands before them.
+    Columns are z-scored over the voxels (ddof 0); constant columns become 0.
     """
     connectivity = np.asarray(connectome[:, voxels].T, np.float64)
     if not len(connectivity):
         return np.ones((0, 1 + connectivity.shape[1]))
-    centred = connectivity - connectivity.mean(axis=0)
+    deviations = connectivity - connectivity.mean(axis=0)
     sd = connectivity.std(axis=0)
-    scored = np.divide(centred, sd, out=np.zeros_like(centred), where=sd > 0)
-    return np.column_stack([np.ones(len(scored)), scored])
+    z = np.divide(deviations, sd, out=np.zeros_like(deviations), where=sd > 0)
+    return np.column_stack([np.ones(len(z)), z])

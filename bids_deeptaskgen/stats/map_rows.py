@@ -1,4 +1,4 @@
-"""Rows of maps, taken a block at a time, and which of them can be scored."""
+"""Access to maps as blocks of rows, and the check whether a map can be scored."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -11,31 +11,33 @@ Scores = NDArray[np.float64]
 
 
 class Rows(Protocol):
-    """What gives rows of maps when it is indexed, though it does not hold them."""
+    """Interface of an object that computes rows of maps when it is indexed."""
 
     @property
     def ndim(self) -> int:
-        """Number of axes: 2."""
+        """Return the number of axes: 2."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(n_people, n_voxels)."""
+        """Return (n_participants, n_voxels)."""
 
     def __getitem__(self, rows: slice, /) -> Any: ...
 
 
 _BLOCK = 64
-# Rows whose values differ by less than this part of their size are constant but for rounding.
+# A map whose range is below this share of its largest absolute value is constant but for rounding.
 _FLAT = 1e-9
 
 
 class LeaveOneOut:
-    """Rows that are each the mean of all the others: the group average where there are no other people.
+    """Leave-one-out averages: each row is the mean of all other rows.
+
+    They serve as the group average if there are no maps of further participants.
 
     Parameters
     ----------
-    maps : array of shape (n_people, n_voxels)
-        Rows that are not finite take no part.
+    maps : array of shape (n_participants, n_voxels)
+        Rows that are not finite are ignored.
     """
 
     ndim = 2
@@ -50,40 +52,62 @@ class LeaveOneOut:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """That of the maps."""
+        """Return the shape of the maps."""
         return self._maps.shape
 
     def __getitem__(self, rows: slice) -> NDArray[np.float64]:
         if self._n < 2:
             return np.full(np.shape(self._maps[rows]), np.nan)
-        others: NDArray[np.float64] = (self._total - self._maps[rows]) / (self._n - 1)
-        return others
+        averages: NDArray[np.float64] = (self._total - self._maps[rows]) / (self._n - 1)
+        return averages
 
 
 def has_variance(maps: Maps) -> NDArray[np.bool_]:
-    """Tell whose maps are finite and vary over voxels: (n_people, n_voxels) to (n_people,)."""
-    fine = np.zeros(len(maps), bool)
+    """Return whether each map is finite and not constant.
+
+    Parameters
+    ----------
+    maps : array of shape (n_participants, n_voxels)
+        Maps.
+
+    Returns
+    -------
+    boolean array of shape (n_participants,)
+    """
+    is_valid = np.zeros(len(maps), bool)
     for rows in row_blocks(len(maps)):
         block = np.asarray(maps[rows], np.float64)
         with np.errstate(invalid="ignore"):
-            fine[rows] = np.ptp(block, axis=1) > _FLAT * np.abs(block).max(axis=1)
-            fine[rows] &= np.isfinite(block).all(axis=1)
-    return fine
+            is_valid[rows] = np.ptp(block, axis=1) > _FLAT * np.abs(block).max(axis=1)
+            is_valid[rows] &= np.isfinite(block).all(axis=1)
+    return is_valid
 
 
 def select_rows(maps: Maps | Rows, rows: slice) -> Maps:
-    """Take rows of maps, or the one map that is for all."""
+    """Return rows of maps, or the single map that holds for all rows.
+
+    Parameters
+    ----------
+    maps : array of shape (n_participants, n_voxels) or (n_voxels,), or Rows
+        One map per participant, or one map for all.
+    rows : slice
+        Rows to return.
+
+    Returns
+    -------
+    array of shape (n_selected, n_voxels) or (n_voxels,)
+    """
     return np.asarray(maps[rows] if maps.ndim == 2 else maps)
 
 
 def unit_rows(maps: Maps) -> Scores:
-    """Give rows mean 0 and length 1, such that their products are correlations."""
-    centred = np.asarray(maps, np.float64) - np.mean(maps, axis=1, keepdims=True, dtype=np.float64)
-    centred /= np.sqrt(np.einsum("pv,pv->p", centred, centred))[:, None]
-    return centred
+    """Normalise rows to mean 0 and length 1, so that their products are correlations."""
+    deviations = np.asarray(maps, np.float64) - np.mean(maps, axis=1, keepdims=True, dtype=np.float64)
+    deviations /= np.sqrt(np.einsum("pv,pv->p", deviations, deviations))[:, None]
+    return deviations
 
 
 def row_blocks(n_rows: int) -> Iterator[slice]:
-    """Yield slices of rows that are small enough to be computed at a time."""
+    """Yield slices of rows, small enough for the memory."""
     for start in range(0, n_rows, _BLOCK):
         yield slice(start, min(start + _BLOCK, n_rows))

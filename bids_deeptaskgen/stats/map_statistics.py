@@ -1,4 +1,4 @@
-"""Mean, spread and count over people, one map at a time."""
+"""Mean, standard deviation and count over participants, from one map at a time."""
 
 from collections.abc import Iterable
 
@@ -9,14 +9,14 @@ Volume = NDArray[np.float64]
 
 
 class MapStatistics:
-    """Running mean and spread of maps, voxel by voxel, in memory that does not grow with their number.
+    """Running mean and standard deviation of maps at each voxel, in constant memory.
 
-    A voxel of a map counts where it is finite and not 0: maps are 0 outside their mask.
+    A value counts if it is finite and not 0, because maps are 0 outside their mask.
 
     Parameters
     ----------
     shape : tuple of int
-        Of each map.
+        Shape of each map.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -25,42 +25,47 @@ class MapStatistics:
         self._squares = np.zeros(shape)
 
     def add(self, values: NDArray[np.floating]) -> None:
-        """Take in the map of another person, an array of the shape that was given."""
-        present = np.isfinite(values) & (values != 0)
-        self._count += present
-        # Welford's recurrence: no cancellation, however alike people are.
-        step = np.where(present, values - self._mean, 0.0)
+        """Add a map, an array of the declared shape."""
+        has_value = np.isfinite(values) & (values != 0)
+        self._count += has_value
+        # Welford's recurrence avoids cancellation if maps are alike.
+        step = np.where(has_value, values - self._mean, 0.0)
         self._mean += step / np.maximum(self._count, 1)
-        self._squares += step * np.where(present, values - self._mean, 0.0)
+        self._squares += step * np.where(has_value, values - self._mean, 0.0)
 
     @property
     def count(self) -> NDArray[np.int32]:
-        """Number of people at each voxel."""
+        """Return the number of maps with a value at each voxel."""
         return self._count
 
     @property
     def mean(self) -> Volume:
-        """Mean over people; 0 where there is nobody."""
+        """Return the mean over maps; 0 in voxels without values."""
         return self._mean
 
     @property
     def sd(self) -> Volume:
-        """Standard deviation over people (n - 1); 0 where there are fewer than two."""
+        """Return the standard deviation over maps (ddof 1); 0 in voxels with fewer than two values."""
         spread: Volume = np.sqrt(self._squares / np.maximum(self._count - 1, 1))
         return spread
 
 
 def average(maps: Iterable[NDArray[np.floating]]) -> Volume:
-    """Average the sessions of a person, over those in which a voxel has a value.
+    """Average the sessions of a participant, at each voxel over the sessions with a value.
 
     Parameters
     ----------
     maps : iterable of arrays of one shape
-        At least one.
+        At least one map.
 
     Returns
     -------
-    array of that shape
+    array of the same shape
+
+    Raises
+    ------
+    ValueError
+        If there is no map.
     """
     statistics: MapStatistics | None = None
     for values in maps:
@@ -68,6 +73,6 @@ def average(maps: Iterable[NDArray[np.floating]]) -> Volume:
             statistics = MapStatistics(values.shape)
         statistics.add(values)
     if statistics is None:
-        message = "There is no map to average."
+        message = "Cannot average 0 maps; `maps` must hold at least one map."
         raise ValueError(message)
     return statistics.mean

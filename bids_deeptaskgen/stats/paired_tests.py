@@ -1,23 +1,22 @@
-"""Whether one predictor fits people's maps better than another, when people belong to families.
+"""Paired tests, intervals and effect sizes for participants who may belong to families.
 
-Relatives are alike, so a family moves as one: it is flipped as a block, and it is drawn as a block.
+Members of a family are alike, so a family is the unit of exchange: its signs are flipped together, and it is
+resampled as a whole.
 """
-
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import false_discovery_control
+from scipy.stats import bootstrap, false_discovery_control, mannwhitneyu, permutation_test
 
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.settings.fill import default_of
 
 Scores = NDArray[np.float64]
 
-# Random signs or counts are drawn for so many people at a time, which bounds the memory.
-_AT_ONCE = 4_000_000
-# A sum of signed values that is as large as the one found, but for rounding, is as large.
-_ROUNDING = 1e-12
+# scipy holds several arrays of this many values while it resamples, which bounds the memory.
+_BATCH_VALUES = 500_000
+# Sums that differ by less than this share of the sum of absolute values are equal.
+_DECIMALS = 12
 
 
 def sign_flip_p(
@@ -27,37 +26,47 @@ def sign_flip_p(
     *,
     n_permutations: int = default_of(EvaluateSettings, "n_permutations"),
 ) -> float:
-    """Test whether paired differences are 0 on average, by flipping the signs of whole families.
+    """Test whether the mean of paired differences is 0, by flipping the signs of whole families.
 
-    Two-sided, on the mean difference. Under the null hypothesis a family's differences are as likely as
-    their negatives (the two predictors could be swapped).
+    The test is two-sided. Under the null hypothesis the two predictors are exchangeable, so the differences
+    of a family are as likely as their negatives.
 
     Parameters
     ----------
-    differences : array of shape (n_people,)
-        Score of one predictor minus that of the other; people with NaN are left out.
-    families : array of shape (n_people,)
-        Which family each person is of, in any type; all different where people are not related.
+    differences : array of shape (n_participants,)
+        Score of one predictor minus score of another. NaN and infinite values are ignored.
+    families : array of shape (n_participants,)
+        Label of each participant's family, of any type. All labels differ if participants are unrelated.
     rng : Generator
+        Source of the random flips.
     n_permutations : int
-        Random flips.
+        Number of random flips. If there are no more patterns of signs than this, each pattern is computed
+        once and p is exact.
 
     Returns
     -------
     float
-        p = (b + 1) / (n + 1), b the flips with a mean at least as far from 0: never 0. NaN where there is
-        nobody.
+        Share of the flips whose mean is at least as far from 0 as the observed mean, the observed signs
+        included; p is never 0. NaN if there is no finite difference.
     """
     values, numbers, n_families = _by_family(differences, families)
-    if not len(values):
+    if n_families == 0:
         return float("nan")
     sums = np.bincount(numbers, values, n_families)
-    found = abs(sums.sum()) - _ROUNDING * np.abs(sums).sum()
-    n_as_far = 0
-    for n_now in _portions(n_permutations, n_families):
-        signs = rng.integers(0, 2, (n_now, n_families), np.int8) * 2 - 1
-        n_as_far += int((np.abs(signs @ sums) >= found).sum())
-    return (n_as_far + 1) / (n_permutations + 1)
+    scale = np.abs(sums).sum()
+    if n_families == 1 or scale == 0:
+        return 1.0
+    result = permutation_test(
+        (sums / scale,),
+        _absolute_sum,
+        permutation_type="samples",
+        vectorized=True,
+        alternative="greater",
+        n_resamples=n_permutations,
+        batch=_batch(n_families),
+        rng=rng,
+    )
+    return float(result.pvalue)
 
 
 def bootstrap_interval(
@@ -68,88 +77,109 @@ def bootstrap_interval(
     level: float = 0.95,
     n_resamples: int = 2000,
 ) -> tuple[float, float]:
-    """Give a confidence interval of the mean over people, by drawing families with replacement.
+    """Estimate a percentile bootstrap interval of the mean over participants, by resampling families.
 
     Parameters
     ----------
-    values : array of shape (n_people,)
-        People with NaN are left out.
-    families : array of shape (n_people,)
-        As for `sign_flip_p`.
+    values : array of shape (n_participants,)
+        NaN and infinite values are ignored.
+    families : array of shape (n_participants,)
+        Label of each participant's family, see `sign_flip_p`.
     rng : Generator
+        Source of the resamples.
     level : float
-        Share of the resampled means that lie in the interval.
+        Confidence level, between 0 and 1.
     n_resamples : int
+        Number of resamples.
 
     Returns
     -------
     (float, float)
-        Percentiles of the resampled means; NaN where there are fewer than two families.
+        Lower and upper bound; NaN if there are fewer than two families.
     """
-    present, numbers, n_families = _by_family(values, families)
+    finite_values, numbers, n_families = _by_family(values, families)
     if n_families < 2:
         return float("nan"), float("nan")
-    sums, sizes = np.bincount(numbers, present, n_families), np.bincount(numbers, minlength=n_families)
-    means = []
-    for n_now in _portions(n_resamples, n_families):
-        counts = rng.multinomial(n_families, np.full(n_families, 1 / n_families), n_now)
-        means.append((counts @ sums) / (counts @ sizes))
-    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    sums, sizes = np.bincount(numbers, finite_values, n_families), np.bincount(numbers, minlength=n_families)
+    interval = bootstrap(
+        (sums, sizes),
+        _ratio_of_sums,
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        confidence_level=level,
+        n_resamples=n_resamples,
+        batch=_batch(n_families),
+        rng=rng,
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def cliffs_delta(first: ArrayLike, second: ArrayLike) -> float:
-    """Measure how often values of one sample are larger than those of another.
+    """Compute Cliff's delta of two samples from the Mann-Whitney U.
 
     Parameters
     ----------
-    first, second : array of shape (n_first,), (n_second,)
-        NaN is left out.
+    first : array of shape (n_first,)
+        NaN and infinite values are ignored.
+    second : array of shape (n_second,)
+        NaN and infinite values are ignored.
 
     Returns
     -------
     float
-        P(first > second) - P(first < second) over all pairs, from -1 to 1; NaN where a sample is empty.
+        P(first > second) - P(first < second) over all pairs = 2 U / (n_first n_second) - 1, from -1 to 1;
+        NaN if a sample is empty.
     """
-    left, right = (np.asarray(values, np.float64) for values in (first, second))
-    left, right = left[np.isfinite(left)], np.sort(right[np.isfinite(right)])
-    if not (left.size and right.size):
+    x, y = (np.asarray(values, np.float64) for values in (first, second))
+    x, y = x[np.isfinite(x)], y[np.isfinite(y)]
+    if not (x.size and y.size):
         return float("nan")
-    below = np.searchsorted(right, left, side="left").sum()
-    above = (right.size - np.searchsorted(right, left, side="right")).sum()
-    return float(below - above) / (left.size * right.size)
+    # Only U is used. Its exact p, which is the default for few values, would cost time.
+    u = mannwhitneyu(x, y, method="asymptotic").statistic
+    return float(2 * u / (x.size * y.size) - 1)
 
 
 def fdr(p_values: ArrayLike) -> Scores:
-    """Adjust p for the false discovery rate over all tests (Benjamini and Hochberg 1995).
+    """Compute p values adjusted for the false discovery rate (Benjamini and Hochberg 1995).
 
     Parameters
     ----------
     p_values : array of any shape
-        NaN is no test.
+        All values are one family of tests. NaN is no test and stays NaN.
 
     Returns
     -------
-    array of that shape
+    array of the same shape
     """
     p = np.asarray(p_values, np.float64)
     adjusted = np.full(p.shape, np.nan)
-    tests = np.isfinite(p)
-    if tests.any():
-        adjusted[tests] = false_discovery_control(p[tests])
+    is_test = np.isfinite(p)
+    if is_test.any():
+        adjusted[is_test] = false_discovery_control(p[is_test])
     return adjusted
 
 
 def _by_family(values: ArrayLike, families: ArrayLike) -> tuple[Scores, NDArray[np.intp], int]:
-    """Leave out NaN, and number the families that remain: values, each one's family, how many families."""
-    every, names = np.asarray(values, np.float64), np.asarray(families)
-    present = np.isfinite(every)
-    known, numbers = np.unique(names[present], return_inverse=True)
-    return every[present], numbers, len(known)
+    """Return the finite values, the number of the family of each, and the number of families."""
+    scores, labels = np.asarray(values, np.float64), np.asarray(families)
+    is_finite = np.isfinite(scores)
+    distinct_labels, numbers = np.unique(labels[is_finite], return_inverse=True)
+    return scores[is_finite], numbers, len(distinct_labels)
 
 
-def _portions(n_draws: int, n_families: int) -> Iterator[int]:
-    """Cut a number of draws into portions whose memory is bounded."""
-    step = max(1, _AT_ONCE // n_families)
-    for start in range(0, n_draws, step):
-        yield min(step, n_draws - start)
+def _absolute_sum(values: Scores, axis: int) -> Scores:
+    """Sum values, rounded so that sums that are equal but for the order of addition tie."""
+    total: Scores = np.round(np.abs(values.sum(axis=axis)), _DECIMALS)
+    return total
+
+
+def _ratio_of_sums(sums: Scores, sizes: Scores, axis: int) -> Scores:
+    """Compute means over the participants of resampled families."""
+    means: Scores = sums.sum(axis=axis) / sizes.sum(axis=axis)
+    return means
+
+
+def _batch(n_families: int) -> int:
+    """Return how many resamples to compute at a time."""
+    return max(1, _BATCH_VALUES // n_families)

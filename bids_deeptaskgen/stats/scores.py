@@ -1,8 +1,7 @@
-"""How well predicted maps fit measured ones, of one contrast, person by person and people by people.
+"""Correlations of predicted with measured maps of one contrast, for each participant.
 
-Maps are rows of an array, or of anything that gives rows when it is indexed, such as a memory map: no more
-than a block of rows is taken at a time. A person whose map holds a value that is not finite, or nothing but
-one value, is left out of every score, which is NaN for them.
+Maps are rows of an array, or of an object that returns rows when it is indexed, such as a memory map. Only a
+block of rows is read at a time. Scores are NaN for participants with a map that is constant or not finite.
 """
 
 import numpy as np
@@ -18,89 +17,104 @@ from bids_deeptaskgen.stats.map_rows import (
     unit_rows,
 )
 
-# So many pairs of a person and somebody else say what residual r is by chance.
+# Number of pairs of a participant with another one's prediction that estimate residual r by chance.
 N_OTHER_PAIRS = 150
 
 
 def correlations(measured: Maps, predicted: Maps | Rows) -> Scores:
-    """Correlate each person's measured map with their prediction (reconstruction r).
+    """Correlate each participant's measured map with the prediction (reconstruction r).
 
     Parameters
     ----------
-    measured : array of shape (n_people, n_voxels)
-    predicted : array of shape (n_people, n_voxels) or (n_voxels,)
-        One prediction a person, or one for all.
+    measured : array of shape (n_participants, n_voxels)
+        Measured maps.
+    predicted : array of shape (n_participants, n_voxels) or (n_voxels,)
+        One prediction per participant, or one for all.
 
     Returns
     -------
-    array of shape (n_people,)
+    array of shape (n_participants,)
+        Pearson r over voxels.
     """
     return residual_correlations(measured, predicted, np.zeros(measured.shape[1], np.float32))
 
 
 def residual_correlations(
-    measured: Maps, predicted: Maps | Rows, average: Maps | Rows, of: NDArray[np.intp] | None = None
+    measured: Maps,
+    predicted: Maps | Rows,
+    average: Maps | Rows,
+    prediction_rows: NDArray[np.intp] | None = None,
 ) -> Scores:
-    """Correlate what is left of measured and predicted maps when the average person is taken off both.
+    """Correlate measured and predicted maps after subtraction of the group average from both.
 
     Parameters
     ----------
-    measured : array of shape (n_people, n_voxels)
-    predicted, average : array of shape (n_people, n_voxels) or (n_voxels,)
-        One a person, or one for all.
-    of : integer array of shape (n_people,), optional
-        Whose prediction is held against each measured map, of predictions that lie in an array; the own one
-        if it is not given.
+    measured : array of shape (n_participants, n_voxels)
+        Measured maps.
+    predicted : array of shape (n_participants, n_voxels) or (n_voxels,)
+        One prediction per participant, or one for all.
+    average : array of shape (n_participants, n_voxels) or (n_voxels,)
+        Group average to subtract, one per participant or one for all.
+    prediction_rows : integer array of shape (n_participants,), optional
+        Row of `predicted` (an array) to compare with each measured map; by default the same row.
 
     Returns
     -------
-    array of shape (n_people,)
-        NaN where nothing is left, as of the average itself.
+    array of shape (n_participants,)
+        Pearson r over voxels; NaN if a residual is constant, as for a prediction equal to the average.
     """
     scores = np.full(len(measured), np.nan)
     for rows in row_blocks(len(measured)):
         base = np.asarray(select_rows(average, rows), np.float64)
-        right = select_rows(predicted, rows) if of is None else np.asarray(predicted)[of[rows]]
-        left, right = measured[rows] - base, right - base
-        right = np.broadcast_to(right, left.shape)
-        fine = has_variance(left) & has_variance(right)
-        found = np.flatnonzero(fine) + rows.start
-        scores[found] = np.einsum("pv,pv->p", unit_rows(left[fine]), unit_rows(right[fine]))
+        if prediction_rows is None:
+            y = select_rows(predicted, rows)
+        else:
+            y = np.asarray(predicted)[prediction_rows[rows]]
+        x, y = measured[rows] - base, y - base
+        y = np.broadcast_to(y, x.shape)
+        is_valid = has_variance(x) & has_variance(y)
+        participants = np.flatnonzero(is_valid) + rows.start
+        scores[participants] = np.einsum("pv,pv->p", unit_rows(x[is_valid]), unit_rows(y[is_valid]))
     return scores
 
 
 def residual_chance(measured: Maps, predicted: Maps, average: Maps | Rows, rng: np.random.Generator) -> float:
-    """Give the mean residual r of people with the predictions of others.
+    """Estimate the residual r by chance: the mean for participants with the predictions of others.
 
-    It is not 0: whatever the average is wrong by is in both residuals. So this is what a prediction gets that
-    knows nothing of the person.
+    It is not 0, because the error of the average is part of both residuals. A prediction without information
+    about the participant has this residual r.
 
     Parameters
     ----------
-    measured, predicted : array of shape (n_people, n_voxels)
-    average : array of shape (n_people, n_voxels) or (n_voxels,)
+    measured : array of shape (n_participants, n_voxels)
+        Measured maps.
+    predicted : array of shape (n_participants, n_voxels)
+        Predicted maps of the same participants.
+    average : array of shape (n_participants, n_voxels) or (n_voxels,)
+        Group average to subtract.
     rng : Generator
-        Draws the others: all of them where people are few, at least ``N_OTHER_PAIRS`` pairs where they are
-        many.
+        Source of the random pairs: all pairs if there are few participants, else at least
+        ``N_OTHER_PAIRS``.
 
     Returns
     -------
     float
-        NaN where there are no others.
+        Mean residual r; NaN if there are fewer than two participants.
     """
     participants = np.flatnonzero(has_variance(measured) & has_variance(predicted))
     n = len(participants)
     n_shifts = min(n - 1, -(-N_OTHER_PAIRS // max(n, 1)))
-    found = []
+    scores = []
     order = rng.permutation(participants)
     for shift in range(1, n_shifts + 1):
-        of = np.arange(len(measured))
-        of[order] = np.roll(order, shift)
-        found.append(residual_correlations(measured, predicted, average, of)[participants])
-    return mean(np.concatenate(found)) if found else float("nan")
+        prediction_rows = np.arange(len(measured))
+        prediction_rows[order] = np.roll(order, shift)
+        r = residual_correlations(measured, predicted, average, prediction_rows)
+        scores.append(r[participants])
+    return mean(np.concatenate(scores)) if scores else float("nan")
 
 
 def mean(values: Scores) -> float:
-    """Average what is there; NaN where nothing is."""
-    present = values[np.isfinite(values)]
-    return float(present.mean()) if present.size else float("nan")
+    """Average the finite values; NaN if there is none."""
+    finite_values = values[np.isfinite(values)]
+    return float(finite_values.mean()) if finite_values.size else float("nan")

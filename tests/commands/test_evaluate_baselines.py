@@ -1,4 +1,4 @@
-"""Baselines are evaluated without any predicted maps."""
+"""Evaluation of baselines without predicted maps."""
 
 import csv
 import json
@@ -16,17 +16,19 @@ TESTED = ("04", "05", "06")
 
 
 def table(out, name):
+    """Read a table of an evaluation."""
     with (out / f"{name}.tsv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter="\t"))
 
 
 def facts(out):
+    """Read the description of an evaluation."""
     return json.loads((out / "evaluation.json").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
-def done(world, tmp_path_factory):
-    """Output of an evaluation of the group average and the linear model, by the command line."""
+def output(world, tmp_path_factory):
+    """Run an evaluation of the group average and the linear model with the command line."""
     out = tmp_path_factory.mktemp("baselines") / "out"
     words = ["evaluate", out, "--measured", world.root / "measured"]
     words += ["--baseline-train", world.root / "measured", "--participant-label", *TESTED]
@@ -35,40 +37,40 @@ def done(world, tmp_path_factory):
     return out
 
 
-def test_group_average_and_linear_model_are_scored_for_each_contrast_that_is_measured(done):
-    rows = table(done, "scores")
+def test_group_average_and_linear_model_are_scored_for_each_measured_contrast(output):
+    rows = table(output, "scores")
     assert {row["contrast"] for row in rows} == set(LABELS)
     assert {(row["predictor"], row["role"]) for row in rows} == {
         ("group average", "baseline"),
         ("linear model", "baseline"),
     }
-    assert {row["n_people"] for row in rows} == {str(len(TESTED))}
-    assert facts(done)["Participants"] == list(TESTED)
+    assert {row["n_participants"] for row in rows} == {str(len(TESTED))}
+    assert facts(output)["Participants"] == list(TESTED)
 
 
-def test_the_baselines_know_the_participants_who_are_not_tested(done):
-    n_others = len(SPLIT) - len(TESTED)
-    assert facts(done)["Linear model"].startswith(f"fitted to {n_others} people")
-    assert f"of {n_others} other people" in facts(done)["Group average"]
-    assert not any(name.startswith("Predicted") for name in facts(done))
+def test_the_baselines_use_the_participants_who_are_not_tested(output):
+    n_training = len(SPLIT) - len(TESTED)
+    assert facts(output)["Linear model"].startswith(f"fitted to {n_training} ")
+    assert f"{n_training} other participants" in facts(output)["Group average"]
+    assert not any(name.startswith("Predicted") for name in facts(output))
 
 
-def test_baselines_are_compared_with_each_other(done):
-    rows = table(done, "comparisons")
+def test_baselines_are_compared_with_each_other(output):
+    rows = table(output, "comparisons")
     assert {(row["predictor"], row["compared_with"]) for row in rows} == {("linear model", "group average")}
     assert {row["score"] for row in rows} == {"r", "difference", "dice_auc"}
 
 
-def test_the_page_says_that_there_are_no_predicted_maps(done):
-    page = (done / "evaluation.html").read_text("utf-8")
+def test_the_page_states_that_there_are_no_predicted_maps(output):
+    page = (output / "evaluation.html").read_text("utf-8")
     assert "<h1>Baselines against measured task maps</h1>" in page
     assert "No predicted maps were given (--predicted)" in page
     assert "trained on or calibrated with" not in page
-    assert (done / "figures" / "r.png").is_file()
-    assert not (done / "matrices").exists()
+    assert (output / "figures" / "r.png").is_file()
+    assert not (output / "matrices").exists()
 
 
-def test_with_connectomes_only_participants_who_have_them_are_tested(world, tmp_path):
+def test_with_connectomes_only_participants_with_connectomes_are_tested(world, tmp_path):
     (tmp_path / "connectomes").mkdir()
     for participant in ("01", "02", "06"):
         (tmp_path / "connectomes" / f"sub-{participant}").symlink_to(
@@ -81,19 +83,23 @@ def test_with_connectomes_only_participants_who_have_them_are_tested(world, tmp_
         "connectomes": (tmp_path / "connectomes",),
         "n_permutations": 9,
     }
-    chosen = EvaluateSettings(out=tmp_path / "out", participant_label=("05", "06"), **settings)
-    assert evaluate.run(chosen) == 0
+    selection = EvaluateSettings(out=tmp_path / "out", participant_label=("05", "06"), **settings)
+    assert evaluate.run(selection) == 0
     assert facts(tmp_path / "out")["Participants"] == ["06"]
-    nobody = EvaluateSettings(out=tmp_path / "no", participant_label=("05",), **settings)
-    with pytest.raises(InputError, match=r"(?s)Nobody has both .* and connectomes .*Connectomes: 3 people"):
-        evaluate.run(nobody)
+    without_connectomes = EvaluateSettings(out=tmp_path / "no", participant_label=("05",), **settings)
+    with pytest.raises(InputError, match=r"(?s)No participant has both .* and connectomes .*Connectomes: 3 "):
+        evaluate.run(without_connectomes)
     assert not (tmp_path / "no").exists()
 
 
-def test_a_second_measurement_is_a_baseline_too(tmp_path):
+def test_a_second_measurement_is_a_baseline(tmp_path):
     maps = population()
-    tested, others = range(N_PARTICIPANTS), range(N_PARTICIPANTS, 2 * N_PARTICIPANTS)
-    for name, participants, seed in (("measured", tested, 1), ("retest", tested, 2), ("others", others, 3)):
+    tested_rows, training_rows = range(N_PARTICIPANTS), range(N_PARTICIPANTS, 2 * N_PARTICIPANTS)
+    for name, participants, seed in (
+        ("measured", tested_rows, 1),
+        ("retest", tested_rows, 2),
+        ("others", training_rows, 3),
+    ):
         write(tmp_path / name, maps, participants, seed=seed)
     settings = EvaluateSettings(
         out=tmp_path / "out",
@@ -106,23 +112,23 @@ def test_a_second_measurement_is_a_baseline_too(tmp_path):
     rows = table(tmp_path / "out", "scores")
     assert {row["predictor"] for row in rows} == {"group average", "retest"}
     assert {row["contrast"] for row in rows} == set(CONTRASTS)
-    # The catalogue says which of them cannot be relied on.
+    # The catalogue of contrasts has their reliability.
     assert {row["contrast"] for row in rows if row["unreliable"] == "True"} == {CONTRASTS[1]}
     assert len(facts(tmp_path / "out")["Participants"]) == N_PARTICIPANTS
 
 
-def test_without_predictions_and_other_people_there_is_nothing_to_score(tmp_path, capsys):
+def test_without_predictions_and_training_baseline_the_command_is_refused(tmp_path, capsys):
     words = ["evaluate", str(tmp_path / "out"), "--measured", str(tmp_path)]
     assert workbench.main(words) == 2
-    said = capsys.readouterr().err
-    assert "--predicted" in said
-    assert "--baseline-train" in said
-    assert "internal error" not in said
+    stderr = capsys.readouterr().err
+    assert "--predicted" in stderr
+    assert "--baseline-train" in stderr
+    assert "internal error" not in stderr
     with pytest.raises(UserError, match="Neither --predicted nor --baseline-train was given"):
         EvaluateSettings(out=tmp_path / "out", measured=tmp_path)
 
 
-def test_a_participant_who_was_not_measured_is_refused(tmp_path):
+def test_a_participant_without_measured_maps_is_refused(tmp_path):
     write(tmp_path / "measured", population(), range(2))
     settings = EvaluateSettings(
         out=tmp_path / "out",

@@ -1,4 +1,4 @@
-"""What an evaluation takes from a model: mask, mean maps, calibration, parcels of the linear model."""
+"""Use of a model in an evaluation: mask, mean maps, calibration, parcels of the linear model."""
 
 import csv
 import json
@@ -20,27 +20,28 @@ from bids_deeptaskgen.simulation.coordinate_rois import coordinate_rois
 from bids_deeptaskgen.stats.linear_model import winner_take_all
 
 LABELS = ("contrast0", "contrast1")
-TESTED, OTHERS = ("01", "02", "03"), ("11", "12", "13")
-# The mean map, and the network's.
+TESTED, TRAINING = ("01", "02", "03"), ("11", "12", "13")
+# The mean map, the network's map, and a third contrast that is not measured.
 WEIGHTS = (0.0, 1.0, 0.5)
 
 
 @pytest.fixture(scope="module")
 def bundle(model, tmp_path_factory):
-    """A calibrated model whose mean maps are noise."""
-    plain, folder = load_bundle(model), tmp_path_factory.mktemp("model") / "bundle"
-    means = np.random.default_rng(7).standard_normal((3, int(plain.output_mask.sum())), np.float32)
+    """Save a calibrated model whose mean maps are noise."""
+    source, folder = load_bundle(model), tmp_path_factory.mktemp("model") / "bundle"
+    means = np.random.default_rng(7).standard_normal((3, int(source.output_mask.sum())), np.float32)
     return save_bundle(
         folder,
-        replace(plain.card, calibration=WEIGHTS),
-        plain.weights(),
-        coordinate_rois(plain.card.architecture.in_channels),
-        (plain.brain_mask, plain.output_mask),
-        mean_statmaps=unmask(means, plain.output_mask),
+        replace(source.card, calibration=WEIGHTS),
+        source.weights(),
+        coordinate_rois(source.card.architecture.in_channels),
+        (source.brain_mask, source.output_mask),
+        mean_statmaps=unmask(means, source.output_mask),
     )
 
 
-def write_map(root, bundle, participant, label, values, desc, about=None):
+def write_map(root, bundle, participant, label, values, desc, sidecar=None):
+    """Write a map of the output mask, and a sidecar if there is one."""
     path = (
         root
         / f"sub-{participant}"
@@ -50,8 +51,8 @@ def write_map(root, bundle, participant, label, values, desc, about=None):
     path = path.with_name(f"{path.name}_statmap.nii.gz")
     volume = model_to_output(unmask(values.astype(np.float32), bundle.output_mask))
     save_nifti(path, volume, OUTPUT_GRID.matrix)
-    if about:
-        write_json(sidecar_path(path), {"DeepTaskGen": about})
+    if sidecar:
+        write_json(sidecar_path(path), {"DeepTaskGen": sidecar})
 
 
 SPACE = "space-MNI152NLin6Asym_res-2"
@@ -59,44 +60,66 @@ SPACE = "space-MNI152NLin6Asym_res-2"
 
 @pytest.fixture(scope="module")
 def data(bundle, tmp_path_factory):
-    """Maps that are linear in people's connectomes, parcel by parcel, and predictions of noise."""
+    """Write maps that are linear in the connectomes within each parcel, and noisy predictions."""
     root, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
-    n_rois, both = bundle.card.architecture.in_channels, bundle.output_mask[bundle.brain_mask]
-    labels = winner_take_all(bundle.rois()[:, both])
+    n_rois, is_scored = bundle.card.architecture.in_channels, bundle.output_mask[bundle.brain_mask]
+    labels = winner_take_all(bundle.rois()[:, is_scored])
     slopes = rng.normal(size=(2, n_rois + 1, n_rois))
-    shared = 0.3 * rng.standard_normal((n_rois, both.size))
-    mine = {"Model": {"WeightsSha256": bundle.weights_sha256}, "Settings": {"calibrated": False}}
-    for participant in (*TESTED, *OTHERS):
-        r = np.clip(shared + 0.3 * rng.standard_normal(shared.shape), -1, 1).astype(np.float32)
+    common_pattern = 0.3 * rng.standard_normal((n_rois, is_scored.size))
+    uncalibrated_sidecar = {
+        "Model": {"WeightsSha256": bundle.weights_sha256},
+        "Settings": {"calibrated": False},
+    }
+    for participant in (*TESTED, *TRAINING):
+        r = np.clip(common_pattern + 0.3 * rng.standard_normal(common_pattern.shape), -1, 1).astype(
+            np.float32
+        )
         names = {"subject": participant, "entities": [("task", "rest")]}
-        about = {
+        description = {
             "Shape": [1, *r.shape],
             "WindowMinutes": [7.2],
             "RoiSet": {"Sha256": bundle.card.sha256[ROIS]},
             "BrainMask": {"Sha256": bundle.card.sha256[BRAIN_MASK]},
             "Grid": {"Shape": MODEL_GRID.shape, "Affine": MODEL_GRID.affine},
         }
-        own = {"DeepTaskGen": {"Connectome": about, "SettingsHash": "same"}}
-        save_connectomes(output_path(root / "connectomes", "connectome", **names), r[None], own)
+        sidecar = {"DeepTaskGen": {"Connectome": description, "SettingsHash": "same"}}
+        save_connectomes(output_path(root / "connectomes", "connectome", **names), r[None], sidecar)
         for number, label in enumerate(LABELS):
-            values = np.zeros(both.sum())
+            values = np.zeros(is_scored.sum())
             for parcel in range(1, n_rois + 1):
-                where = labels == parcel
-                inside = r[:, both][:, where]
-                z = (inside - inside.mean(axis=1, keepdims=True)) / inside.std(axis=1, keepdims=True)
-                values[where] = slopes[number, parcel] @ z
+                in_parcel = labels == parcel
+                x = r[:, is_scored][:, in_parcel]
+                z = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)
+                values[in_parcel] = slopes[number, parcel] @ z
             values += 0.01 * rng.standard_normal(len(values))
-            place = root / ("measured" if participant in TESTED else "others")
-            write_map(place, bundle, participant, label, values, "desc-measured")
+            folder = root / ("measured" if participant in TESTED else "training")
+            write_map(folder, bundle, participant, label, values, "desc-measured")
             if participant in TESTED:
                 noise = values + 3 * rng.standard_normal(len(values))
-                write_map(root / "predicted", bundle, participant, label, noise, "desc-predicted", mine)
-                told = mine | {"Settings": {"calibrated": True}}
-                write_map(root / "calibrated", bundle, participant, label, noise, "desc-predicted", told)
+                write_map(
+                    root / "predicted",
+                    bundle,
+                    participant,
+                    label,
+                    noise,
+                    "desc-predicted",
+                    uncalibrated_sidecar,
+                )
+                calibrated_sidecar = uncalibrated_sidecar | {"Settings": {"calibrated": True}}
+                write_map(
+                    root / "calibrated",
+                    bundle,
+                    participant,
+                    label,
+                    noise,
+                    "desc-predicted",
+                    calibrated_sidecar,
+                )
     return root
 
 
 def scores_of(bundle, data, out, predicted="predicted", **changes):
+    """Run an evaluation; return its scores by predictor, contrast and score, and its description."""
     settings = EvaluateSettings(
         out=out,
         predicted=(str(data / predicted),),
@@ -112,20 +135,20 @@ def scores_of(bundle, data, out, predicted="predicted", **changes):
     return {(row["predictor"], row["contrast"], row["score"]): row["value"] for row in rows}, facts
 
 
-def test_the_linear_model_finds_what_is_linear_in_people_it_was_not_fitted_to(bundle, data, tmp_path):
+def test_the_linear_model_predicts_linear_maps_of_tested_participants(bundle, data, tmp_path):
     scores, facts = scores_of(
-        bundle, data, tmp_path / "out", baseline_train=data / "others", connectomes=(data / "connectomes",)
+        bundle, data, tmp_path / "out", baseline_train=data / "training", connectomes=(data / "connectomes",)
     )
     for label in LABELS:
         assert float(scores["linear model", label, "r"]) > 0.99
         assert float(scores["linear model", label, "identification_rate"]) == 1
         assert float(scores["linear model", label, "r"]) > float(scores["group average", label, "r"])
-    assert facts["Linear model"].startswith("fitted to 3 people")
+    assert facts["Linear model"].startswith("fitted to 3 ")
 
 
-def test_calibrated_predictions_stand_beside_the_plain_ones(bundle, data, tmp_path):
+def test_calibrated_predictions_are_scored_in_addition(bundle, data, tmp_path):
     scores, facts = scores_of(bundle, data, tmp_path / "out")
-    assert "tiny was trained on" in facts["Group average"]
+    assert "training participants of tiny" in facts["Group average"]
     assert f"{int(bundle.output_mask.sum()):,}" in facts["Voxels"]
     for score in ("r", "dice_auc"):
         of_mean = scores["predicted, calibrated", "contrast0", score]
@@ -135,11 +158,11 @@ def test_calibrated_predictions_stand_beside_the_plain_ones(bundle, data, tmp_pa
     assert scores["predicted, calibrated", "contrast0", "residual_r"] == "n/a"
 
 
-def test_a_contrast_that_nobody_was_measured_in_has_no_mean_map_to_compare_with(bundle, data, tmp_path):
-    # As fine-tuning leaves them whose parent had no mean maps.
+def test_a_contrast_without_training_participants_has_no_mean_map(bundle, data, tmp_path):
+    # Fine-tuning writes such mean maps if the parent model had none.
     means = bundle.mean_statmaps()
     means[1] = 0
-    tuned = save_bundle(
+    finetuned_bundle = save_bundle(
         tmp_path / "tuned",
         bundle.card,
         bundle.weights(),
@@ -147,16 +170,18 @@ def test_a_contrast_that_nobody_was_measured_in_has_no_mean_map_to_compare_with(
         (bundle.brain_mask, bundle.output_mask),
         mean_statmaps=unmask(means, bundle.output_mask),
     )
-    scores, facts = scores_of(tuned, data, tmp_path / "out")
+    scores, facts = scores_of(finetuned_bundle, data, tmp_path / "out")
     assert facts["Group average"] == (
-        "of the people that tiny was trained on; of the tested people themselves, without the one at hand"
+        "mean of the training participants of tiny; leave-one-out mean of the tested participants"
     )
     assert np.isfinite(float(scores["predicted", "contrast1", "residual_r"]))
     assert scores["predicted, calibrated", "contrast1", "r"] == scores["predicted", "contrast1", "r"]
     assert scores["group average", "contrast1", "r"] != "n/a"
 
 
-def test_what_is_calibrated_already_or_of_another_model_is_not_calibrated(bundle, data, model, tmp_path):
-    for number, (of, predicted) in enumerate([(bundle, "calibrated"), (load_bundle(model), "predicted")]):
-        scores, _ = scores_of(of, data, tmp_path / str(number), predicted)
+def test_calibrated_maps_and_maps_of_another_model_are_not_calibrated(bundle, data, model, tmp_path):
+    for number, (evaluated_model, predicted) in enumerate(
+        [(bundle, "calibrated"), (load_bundle(model), "predicted")]
+    ):
+        scores, _ = scores_of(evaluated_model, data, tmp_path / str(number), predicted)
         assert {predictor for predictor, _, _ in scores} == {predicted, "group average"}

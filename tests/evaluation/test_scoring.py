@@ -12,7 +12,7 @@ def rng():
 
 
 def cohort(n_participants=30, n_voxels=300):
-    """Measured maps, those of a model that knows something of each person, and the average of others."""
+    """Simulate measured maps, predictions with information about each participant, and a group average."""
     rng = np.random.default_rng(5)
     pattern, participant = rng.normal(size=n_voxels), rng.normal(size=(n_participants, n_voxels))
     noise = rng.normal(size=(2, n_participants, n_voxels))
@@ -20,14 +20,16 @@ def cohort(n_participants=30, n_voxels=300):
     return measured, (pattern + participant + noise[1]).astype(np.float32), pattern.astype(np.float32)
 
 
-def all_scored(rng):
+def score_cohort(rng):
+    """Score a network and a group average."""
     measured, predicted, average = cohort()
     predictors = [Predictor("network", False, predicted), Predictor("group average", True, average)]
     return score(measured, predictors, average, rng)
 
 
-def select_rows(rows, **wanted):
-    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+def select_rows(rows, **entries):
+    """Select the rows with the given entries."""
+    return [row for row in rows if all(row[key] == value for key, value in entries.items())]
 
 
 def test_models_and_baselines_get_the_same_scores(rng):
@@ -40,36 +42,36 @@ def test_models_and_baselines_get_the_same_scores(rng):
         np.testing.assert_array_equal(first.by_participant[name], second.by_participant[name])
 
 
-def test_the_average_of_others_has_a_difference_of_exactly_zero_and_no_residual(rng):
-    _, average = all_scored(rng)
+def test_the_group_average_has_a_difference_of_zero_and_no_residual(rng):
+    _, average = score_cohort(rng)
     assert (average.by_participant["difference"] == 0).all()
     assert np.isnan(average.by_participant["residual_r"]).all()
     assert np.isfinite(average.by_participant["r"]).all()
 
 
-def test_an_average_that_leaves_out_each_person_counts_as_one_map_for_everybody(rng):
+def test_leave_one_out_averages_count_as_one_map_for_all(rng):
     measured, _, _ = cohort()
     averages = LeaveOneOut(measured)
     np.testing.assert_allclose(averages[3:4][0], np.delete(measured, 3, axis=0).mean(axis=0), atol=1e-6)
-    (found,) = score(measured, [Predictor("group average", True, averages)], averages, rng)
+    (scores,) = score(measured, [Predictor("group average", True, averages)], averages, rng)
     expected = np.corrcoef(measured[3], np.delete(measured, 3, axis=0).mean(axis=0))[0, 1]
-    assert found.by_participant["r"][3] == pytest.approx(expected, abs=1e-6)
-    assert (found.by_participant["difference"] == 0).all()
-    assert (found.by_participant["rank"] == 15.5).all()
-    assert np.isnan(found.by_participant["residual_r"]).all()
+    assert scores.by_participant["r"][3] == pytest.approx(expected, abs=1e-6)
+    assert (scores.by_participant["difference"] == 0).all()
+    assert (scores.by_participant["rank"] == 15.5).all()
+    assert np.isnan(scores.by_participant["residual_r"]).all()
 
 
-def test_who_has_no_map_is_in_no_average(rng):
+def test_participants_without_a_map_are_in_no_average(rng):
     measured, _, _ = cohort()
     holes = measured.copy()
     holes[7] = np.nan
-    found, expected = LeaveOneOut(holes), LeaveOneOut(np.delete(measured, 7, axis=0))
-    np.testing.assert_array_equal(found[0:3], expected[0:3])
+    averages, expected = LeaveOneOut(holes), LeaveOneOut(np.delete(measured, 7, axis=0))
+    np.testing.assert_array_equal(averages[0:3], expected[0:3])
     assert np.isnan(LeaveOneOut(measured[:1])[0:1]).all()
 
 
-def test_a_summary_has_chance_and_ceiling_beside_the_values(rng):
-    network, average = all_scored(rng)
+def test_a_summary_has_values_chance_levels_and_ceilings(rng):
+    network, average = score_cohort(rng)
     rows = {row["score"]: row for row in summarise(network, np.arange(30), rng)}
     assert set(rows) == {
         "r",
@@ -91,53 +93,53 @@ def test_a_summary_has_chance_and_ceiling_beside_the_values(rng):
     )
     for name in ("r", "difference", "dice_auc", "residual_r"):
         assert rows[name]["ci_low"] < rows[name]["value"] < rows[name]["ci_high"]
-        assert rows[name]["n_people"] == 30
-    same = {row["score"]: row["value"] for row in summarise(average, np.arange(30), rng)}
-    assert same["difference"] == 0
-    assert same["identification_rate"] == 0
-    assert same["mean_rank"] == 15.5
+        assert rows[name]["n_participants"] == 30
+    of_average = {row["score"]: row["value"] for row in summarise(average, np.arange(30), rng)}
+    assert of_average["difference"] == 0
+    assert of_average["identification_rate"] == 0
+    assert of_average["mean_rank"] == 15.5
 
 
-def test_a_network_that_knows_the_person_beats_the_average(rng):
-    rows = list(compare(all_scored(rng), np.arange(30), rng, n_permutations=999))
+def test_a_network_with_information_about_participants_is_better_than_the_average(rng):
+    rows = list(compare(score_cohort(rng), np.arange(30), rng, n_permutations=999))
     assert {row["score"] for row in rows} == {"r", "difference", "dice_auc"}
     for row in rows:
         assert (row["predictor"], row["compared_with"]) == ("network", "group average")
         assert row["p"] == 1 / 1000
         assert row["ci_low"] > 0
         assert row["cliffs_delta"] > 0.3
-        assert (row["n_people"], row["n_families"]) == (30, 30)
+        assert (row["n_participants"], row["n_families"]) == (30, 30)
 
 
 def test_models_are_compared_with_each_other_and_baselines_are_not(rng):
     measured, predicted, average = cohort()
     predictors = [
-        Predictor("one", False, predicted),
-        Predictor("other", False, predicted),
+        Predictor("first", False, predicted),
+        Predictor("second", False, predicted),
         Predictor("group average", True, average),
         Predictor("retest", True, predicted),
     ]
     rows = list(compare(score(measured, predictors, average, rng), np.arange(30), rng, n_permutations=99))
     pairs = {(row["predictor"], row["compared_with"]) for row in rows}
     assert pairs == {
-        ("one", "group average"),
-        ("one", "retest"),
-        ("other", "group average"),
-        ("other", "retest"),
-        ("one", "other"),
+        ("first", "group average"),
+        ("first", "retest"),
+        ("second", "group average"),
+        ("second", "retest"),
+        ("first", "second"),
     }
-    for row in select_rows(rows, predictor="one", compared_with="other"):
+    for row in select_rows(rows, predictor="first", compared_with="second"):
         assert row["p"] == 1
         assert row["mean_difference"] == 0
 
 
-def test_comparisons_are_on_the_people_whom_both_have(rng):
+def test_comparisons_use_the_participants_with_both_scores(rng):
     measured, predicted, average = cohort()
-    few = predicted.copy()
-    few[10:] = np.nan
-    scored = score(
-        measured, [Predictor("network", False, predicted), Predictor("retest", True, few)], average, rng
+    subset = predicted.copy()
+    subset[10:] = np.nan
+    scores = score(
+        measured, [Predictor("network", False, predicted), Predictor("retest", True, subset)], average, rng
     )
-    row = select_rows(compare(scored, np.arange(30) // 2, rng, n_permutations=99), score="r")[0]
-    assert (row["n_people"], row["n_families"]) == (10, 5)
+    row = select_rows(compare(scores, np.arange(30) // 2, rng, n_permutations=99), score="r")[0]
+    assert (row["n_participants"], row["n_families"]) == (10, 5)
     assert row["mean_difference"] == 0

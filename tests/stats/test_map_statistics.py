@@ -1,4 +1,4 @@
-"""Laws of means and spreads over people."""
+"""Properties of means and standard deviations over participants."""
 
 import numpy as np
 import pytest
@@ -13,46 +13,47 @@ cohorts = st.integers(1, 8).flatmap(
 )
 
 
-def over(maps):
+def statistics_of(maps):
+    """Collect the statistics of maps."""
     statistics = MapStatistics(maps[0].shape)
-    for one in maps:
-        statistics.add(one)
+    for values in maps:
+        statistics.add(values)
     return statistics
 
 
 @given(cohorts)
-def test_statistics_are_those_of_the_people_who_have_a_value(maps):
-    got = over(maps)
-    present = np.where(maps == 0, np.nan, maps)
+def test_statistics_are_those_of_the_participants_with_a_value(maps):
+    statistics = statistics_of(maps)
+    with_nan = np.where(maps == 0, np.nan, maps)
     count = (maps != 0).sum(axis=0)
-    np.testing.assert_array_equal(got.count, count)
+    np.testing.assert_array_equal(statistics.count, count)
     for i in np.ndindex(3, 2):
-        own = present[(slice(None), *i)]
-        own = own[~np.isnan(own)]
-        assert got.mean[i] == pytest.approx(own.mean() if len(own) else 0, abs=1e-9)
-        assert got.sd[i] == pytest.approx(own.std(ddof=1) if len(own) > 1 else 0, abs=1e-7)
+        values = with_nan[(slice(None), *i)]
+        values = values[~np.isnan(values)]
+        assert statistics.mean[i] == pytest.approx(values.mean() if len(values) else 0, abs=1e-9)
+        assert statistics.sd[i] == pytest.approx(values.std(ddof=1) if len(values) > 1 else 0, abs=1e-7)
 
 
 @given(cohorts, st.randoms())
-def test_the_order_of_people_does_not_matter(maps, random):
+def test_the_order_of_participants_has_no_effect(maps, random):
     shuffled = list(maps)
     random.shuffle(shuffled)
-    np.testing.assert_allclose(over(shuffled).mean, over(maps).mean, atol=1e-9)
-    np.testing.assert_allclose(over(shuffled).sd, over(maps).sd, atol=1e-6)
+    np.testing.assert_allclose(statistics_of(shuffled).mean, statistics_of(maps).mean, atol=1e-9)
+    np.testing.assert_allclose(statistics_of(shuffled).sd, statistics_of(maps).sd, atol=1e-6)
 
 
-def test_nan_is_nobody():
-    got = over([np.array([np.nan, 2.0]), np.array([1.0, np.inf])])
-    np.testing.assert_array_equal(got.mean, [1, 2])
-    np.testing.assert_array_equal(got.count, [1, 1])
+def test_values_that_are_not_finite_are_ignored():
+    statistics = statistics_of([np.array([np.nan, 2.0]), np.array([1.0, np.inf])])
+    np.testing.assert_array_equal(statistics.mean, [1, 2])
+    np.testing.assert_array_equal(statistics.count, [1, 1])
 
 
-def test_close_values_keep_their_spread():
+def test_close_values_keep_their_standard_deviation():
     maps = [np.array([1e6 + i]) for i in range(5)]
-    np.testing.assert_allclose(over(maps).sd, np.std(range(5), ddof=1))
+    np.testing.assert_allclose(statistics_of(maps).sd, np.std(range(5), ddof=1))
 
 
-def test_sessions_are_averaged_where_they_have_a_value():
+def test_sessions_are_averaged_over_those_with_a_value():
     np.testing.assert_array_equal(average([np.array([1.0, 0, 0]), np.array([3.0, 4, 0])]), [2, 4, 0])
-    with pytest.raises(ValueError, match="no map"):
+    with pytest.raises(ValueError, match="0 maps"):
         average([])
