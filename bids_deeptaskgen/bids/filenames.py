@@ -32,7 +32,13 @@ class BidsName:
         return dict(self.entities).get(key)
 
     def entities_without(self, keys: Iterable[str]) -> Entities:
-        """Return the entities whose key is not among ``keys``, in the order of the name."""
+        """Return the entities whose key is not among ``keys``, in the order of the name.
+
+        Examples
+        --------
+        >>> parse_name("sub-01_task-rest_bold.nii.gz").entities_without(["sub"])
+        (('task', 'rest'),)
+        """
         return tuple(pair for pair in self.entities if pair[0] not in keys)
 
 
@@ -47,6 +53,12 @@ def parse_name(file_name: str) -> BidsName:
     Returns
     -------
     BidsName
+
+    Examples
+    --------
+    >>> name = parse_name("sub-01_task-rest_desc-preproc_bold.nii.gz")
+    >>> name.get("task"), name.suffix, name.extension
+    ('rest', 'bold', '.nii.gz')
     """
     stem, dot, extension = file_name.partition(".")
     *parts, suffix = stem.split("_")
@@ -66,6 +78,11 @@ def join_name(entities: Iterable[tuple[str, str]]) -> str:
     -------
     str
         For example ``task-rest_run-1``.
+
+    Examples
+    --------
+    >>> join_name([("run", "1"), ("task", "rest")])
+    'task-rest_run-1'
     """
     return "_".join(f"{key}-{value}" for key, value in sort_entities(entities))
 
@@ -93,5 +110,10 @@ def same_label(label: str, other_label: str) -> bool:
     Returns
     -------
     bool
+
+    Examples
+    --------
+    >>> same_label("1", "01"), same_label("1", "2")
+    (True, False)
     """
     return plain_label(label) == plain_label(other_label)

@@ -121,6 +121,11 @@ def apply_calibration(predicted: Floats, mean: Floats, weights: Scores) -> NDArr
     -------
     array of shape (n_contrasts, n_voxels)
         Calibrated maps.
+
+    Examples
+    --------
+    >>> apply_calibration(np.array([[4.0, 0]]), np.array([[2.0, 2]]), np.array([0.5]))
+    array([[3., 1.]], dtype=float32)
     """
     share = np.asarray(weights, np.float32)[:, None]
     maps: NDArray[np.float32] = (1 - share) * np.float32(mean) + share * np.float32(predicted)

@@ -31,6 +31,11 @@ def missing_fraction(maps: Floats) -> NDArray[np.float64]:
     -------
     array of shape (n_participants,)
         0 to 1; NaN for participants without a map.
+
+    Examples
+    --------
+    >>> missing_fraction(np.array([[1.0, 2], [3, 4], [5, np.nan]]))
+    array([0. , 0. , 0.5])
     """
     counts, n_participants = np.zeros(maps.shape[1], np.intp), 0
     for _, is_finite in _finite_blocks(maps):
@@ -82,6 +87,11 @@ def restrict_in_place(maps: Floats, voxels: Flags) -> Floats:
     -------
     array of shape (n_participants, n_kept)
         View of the first columns of `maps`.
+
+    Examples
+    --------
+    >>> restrict_in_place(np.array([[1.0, 2, 3]]), np.array([True, False, True]))
+    array([[1., 3.]])
     """
     n_kept = int(voxels.sum())
     if n_kept < len(voxels):

@@ -33,6 +33,14 @@ def dice_auc(measured: Maps, predicted: Maps | Rows) -> Scores:
     array of shape (n_participants,)
         0 to ``DICE_CEILING``; the expected value of unrelated maps is ``DICE_CHANCE``. NaN if a map is
         constant or not finite.
+
+    Examples
+    --------
+    A map has the largest possible area with itself.
+
+    >>> maps = np.arange(40.0)[None]
+    >>> dice_auc(maps, maps).round(2)
+    array([0.45])
     """
     scores = np.full(len(measured), np.nan)
     for participant in range(len(measured)):

@@ -24,6 +24,11 @@ def winner_take_all(rois: ArrayLike) -> Labels:
     -------
     integer array of shape (n_voxels,)
         Parcel of each voxel, 1 to n_rois; 0 if no map is above 0.
+
+    Examples
+    --------
+    >>> winner_take_all([[0.9, 0.1, 0], [0.2, 0.8, 0]])
+    array([1, 2, 0])
     """
     maps = np.asarray(rois)
     return np.where(maps.max(axis=0) > 0, maps.argmax(axis=0) + 1, 0)

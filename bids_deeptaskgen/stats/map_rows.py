@@ -73,6 +73,11 @@ def has_variance(maps: Maps) -> NDArray[np.bool_]:
     Returns
     -------
     boolean array of shape (n_participants,)
+
+    Examples
+    --------
+    >>> has_variance(np.array([[1.0, 2], [2, 2], [1, np.nan]]))
+    array([ True, False, False])
     """
     is_valid = np.zeros(len(maps), bool)
     for rows in row_blocks(len(maps)):
@@ -101,7 +106,13 @@ def select_rows(maps: Maps | Rows, rows: slice) -> Maps:
 
 
 def unit_rows(maps: Maps) -> Scores:
-    """Normalise rows to mean 0 and length 1, so that their products are correlations."""
+    """Normalise rows to mean 0 and length 1, so that their products are correlations.
+
+    Examples
+    --------
+    >>> unit_rows(np.array([[0.0, 0, 3, 3]]))
+    array([[-0.5, -0.5,  0.5,  0.5]])
+    """
     deviations = np.asarray(maps, np.float64) - np.mean(maps, axis=1, keepdims=True, dtype=np.float64)
     deviations /= np.sqrt(np.einsum("pv,pv->p", deviations, deviations))[:, None]
     return deviations

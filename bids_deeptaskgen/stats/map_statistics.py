@@ -66,6 +66,13 @@ def average(maps: Iterable[NDArray[np.floating]]) -> Volume:
     ------
     ValueError
         If there is no map.
+
+    Examples
+    --------
+    Zeros are outside the mask and do not count.
+
+    >>> average([np.array([1.0, 2.0]), np.array([3.0, 0.0])])
+    array([2., 2.])
     """
     statistics: MapStatistics | None = None
     for values in maps:

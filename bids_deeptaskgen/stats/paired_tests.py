@@ -48,6 +48,13 @@ def sign_flip_p(
     float
         Share of the flips whose mean is at least as far from 0 as the observed mean, the observed signs
         included; p is never 0. NaN if there is no finite difference.
+
+    Examples
+    --------
+    Six unrelated participants with positive differences: 2 of the 64 patterns of signs are as extreme.
+
+    >>> sign_flip_p([1, 2, 1, 3, 2, 1], list("abcdef"), np.random.default_rng(0))
+    0.03125
     """
     values, numbers, n_families = _by_family(differences, families)
     if n_families == 0:
@@ -96,6 +103,12 @@ def bootstrap_interval(
     -------
     (float, float)
         Lower and upper bound; NaN if there are fewer than two families.
+
+    Examples
+    --------
+    >>> low, high = bootstrap_interval([1.0] * 5, list("abcde"), np.random.default_rng(0))
+    >>> (low, high)
+    (1.0, 1.0)
     """
     finite_values, numbers, n_families = _by_family(values, families)
     if n_families < 2:
@@ -130,6 +143,13 @@ def cliffs_delta(first: ArrayLike, second: ArrayLike) -> float:
     float
         P(first > second) - P(first < second) over all pairs = 2 U / (n_first n_second) - 1, from -1 to 1;
         NaN if a sample is empty.
+
+    Examples
+    --------
+    >>> cliffs_delta([3, 4], [1, 2])
+    1.0
+    >>> cliffs_delta([1, 2], [1, 2])
+    0.0
     """
     x, y = (np.asarray(values, np.float64) for values in (first, second))
     x, y = x[np.isfinite(x)], y[np.isfinite(y)]
@@ -151,6 +171,11 @@ def fdr(p_values: ArrayLike) -> Scores:
     Returns
     -------
     array of the same shape
+
+    Examples
+    --------
+    >>> fdr([0.01, 0.02, np.nan])
+    array([0.02, 0.02,  nan])
     """
     p = np.asarray(p_values, np.float64)
     adjusted = np.full(p.shape, np.nan)

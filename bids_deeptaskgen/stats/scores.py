@@ -35,6 +35,12 @@ def correlations(measured: Maps, predicted: Maps | Rows) -> Scores:
     -------
     array of shape (n_participants,)
         Pearson r over voxels.
+
+    Examples
+    --------
+    >>> measured = np.array([[1.0, 2, 3], [3, 2, 1]])
+    >>> correlations(measured, np.array([1.0, 2, 3])).round(6)
+    array([ 1., -1.])
     """
     return residual_correlations(measured, predicted, np.zeros(measured.shape[1], np.float32))
 
@@ -62,6 +68,13 @@ def residual_correlations(
     -------
     array of shape (n_participants,)
         Pearson r over voxels; NaN if a residual is constant, as for a prediction equal to the average.
+
+    Examples
+    --------
+    >>> average = np.array([5.0, 0, 1])
+    >>> residuals = np.array([[1.0, 2, 3], [3, 1, 2]])
+    >>> residual_correlations(average + residuals, average + 2 * residuals, average).round(6)
+    array([1., 1.])
     """
     scores = np.full(len(measured), np.nan)
     for rows in row_blocks(len(measured)):
@@ -115,6 +128,12 @@ def residual_chance(measured: Maps, predicted: Maps, average: Maps | Rows, rng: 
 
 
 def mean(values: Scores) -> float:
-    """Average the finite values; NaN if there is none."""
+    """Average the finite values; NaN if there is none.
+
+    Examples
+    --------
+    >>> mean(np.array([1.0, np.nan, 3.0]))
+    2.0
+    """
     finite_values = values[np.isfinite(values)]
     return float(finite_values.mean()) if finite_values.size else float("nan")
