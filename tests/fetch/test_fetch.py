@@ -98,7 +98,7 @@ def test_a_damaged_model_is_told_and_replaced_when_that_is_asked_for(home, serve
     weights.write_bytes(weights.read_bytes() + b"x")
     code, _, err = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
     assert code == 2
-    assert "weights.safetensors is not the file" in err
+    assert "sha256 of weights.safetensors differs" in err
     assert "models fetch hcp-ya --overwrite" in err
     assert deeptaskgen(capsys, "models", "fetch", "hcp-ya", "--overwrite")[0] == 0
     load_bundle(home / "models" / "hcp-ya")

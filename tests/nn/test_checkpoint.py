@@ -115,7 +115,7 @@ def test_a_file_that_does_not_exist_is_named(tmp_path):
         ([1, 2], "found: list"),
         ({"epoch": 3, "model": {}}, "found: epoch, model"),
         ({"state_dict": [1]}, "found: list"),
-        ({}, "none of the networks"),
+        ({}, "not one of the published"),
         (torch.zeros(3), "found: Tensor"),
     ],
 )
