@@ -1,4 +1,4 @@
-"""One file from the network, whole and with the right content or not at all."""
+"""Download of single files with verified content."""
 
 import hashlib
 import logging
@@ -15,10 +15,10 @@ from bids_deeptaskgen.io.atomic import atomic_path
 if TYPE_CHECKING:
     from requests import Response
 
-# GitHub takes no larger file into a repository; more than this can only be something else.
+# GitHub accepts no larger files in a repository, so a longer response is not a published file.
 MAX_BYTES = 100 * 2**20
 _CHUNK_BYTES = 2**18
-_TELL_EVERY_S = 10.0
+_LOG_INTERVAL_S = 10.0
 _OK, _BUSY, _SERVER_ERROR = 200, 429, 500
 
 log = logging.getLogger(__name__)
@@ -26,16 +26,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long to wait for a server, and how often to ask again.
+    """Time limits and number of retries of a download.
 
     Attributes
     ----------
     connect_s : float
-        Seconds until a connection must be there.
+        Time limit for a connection in s.
     read_s : float
-        Seconds between two pieces of an answer.
+        Time limit between two chunks of a response in s.
     waits_s : tuple of float
-        Seconds before each further try, where one might mend it.
+        Pause before each retry in s; the number of retries is its length.
     """
 
     connect_s: float = 20.0
@@ -44,11 +44,11 @@ class RetryPolicy:
 
 
 class _TransientError(Exception):
-    """What another try may mend: no connection, an answer that breaks off, a server at its limits."""
+    """Error that a retry may resolve: no connection, interrupted response, overloaded server."""
 
 
 def git_blob_sha1(path: Path) -> str:
-    """Compute the hash by which git knows a file's content.
+    """Compute git's blob hash of a file.
 
     Parameters
     ----------
@@ -57,75 +57,87 @@ def git_blob_sha1(path: Path) -> str:
     Returns
     -------
     str
-        40 hexadecimal digits: sha1 of ``blob SIZE``, a NUL, and the bytes.
+        40 hexadecimal digits: sha1 of ``blob SIZE``, a NUL, and the content.
     """
     digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as file:
-        while piece := file.read(_CHUNK_BYTES):
-            digest.update(piece)
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
     return digest.hexdigest()
 
 
 def is_valid(path: Path, sha1: str) -> bool:
-    """Tell whether a file is there and has the content that is wanted."""
+    """Return whether a file exists and has the expected content.
+
+    Parameters
+    ----------
+    path : Path
+    sha1 : str
+        Expected git blob hash.
+
+    Returns
+    -------
+    bool
+    """
     return path.is_file() and git_blob_sha1(path) == sha1
 
 
 def describe_mismatch(path: Path, sha1: str) -> str | None:
-    """Say what a file is, if it is not the one that is wanted.
+    """Describe how a file differs from the expected one.
 
     Parameters
     ----------
     path : Path
-        A file, or a link that leads nowhere.
+        Existing file or broken link.
     sha1 : str
-        Git's hash of the content that is wanted.
+        Expected git blob hash.
 
     Returns
     -------
     str or None
-        Words to go behind a name or an address; None if the content is right.
+        Description to append to a path or URL; None if the content is correct.
     """
     if not path.exists():
-        return "this is a link to a file that is not here (for DataLad: datalad get)"
-    found = git_blob_sha1(path)
-    if found == sha1:
+        return "this is a broken link (DataLad: run datalad get)"
+    actual_sha1 = git_blob_sha1(path)
+    if actual_sha1 == sha1:
         return None
     with path.open("rb") as file:
         start = file.read(512).lstrip().lower()
     if start.startswith(b"version https://git-lfs"):
-        kind = "this is a pointer of Git LFS, not the file itself"
+        kind = "this is a Git LFS pointer, not the file itself"
     elif start.startswith((b"<!doctype html", b"<html")):
         kind = "this is a web page, perhaps of a login or a proxy, not the file"
     elif not start:
-        kind = "this is empty"
+        kind = "this file is empty"
     else:
-        kind = "this is not the published file, or it was altered or cut off on its way"
-    return f"{kind} ({path.stat().st_size:,} bytes; git blob sha1 {found}, expected {sha1})"
+        kind = "this is not the published file, or it was modified or truncated"
+    return f"{kind} ({path.stat().st_size:,} bytes; git blob sha1 {actual_sha1}, expected {sha1})"
 
 
 def download(url: str, path: Path, sha1: str, advice: str, retry_policy: RetryPolicy) -> None:
-    """Fetch a file, unless it is there already.
+    """Download a file unless it exists already.
 
-    Proxies are those of the environment (``HTTPS_PROXY``, ``NO_PROXY``); redirects are followed, since the
-    content decides and not who serves it.
+    Proxies are taken from the environment (``HTTPS_PROXY``, ``NO_PROXY``). Redirects are followed because the
+    content is verified whatever server it comes from.
 
     Parameters
     ----------
     url : str
-        Where it is served.
+        URL of the file.
     path : Path
-        Where it shall be. What is there with another content is replaced.
+        Path of the local file; replaced if its content differs.
     sha1 : str
-        Git's hash of the content that is wanted.
+        Expected git blob hash.
     advice : str
-        What to do where it cannot be had; ends the message of the error.
-    retry_policy : Patience
+        Last sentence of error messages: how to obtain the file by other means.
+    retry_policy : RetryPolicy
+        Time limits and retries.
 
     Raises
     ------
     UserError
-        If the server does not give the file, or gives something else; nothing is left behind then.
+        If the server does not send the file or sends another content. No files remain then.
     OSError
         If the file cannot be written.
     """
@@ -133,51 +145,51 @@ def download(url: str, path: Path, sha1: str, advice: str, retry_policy: RetryPo
         return
     for wait_s in (*retry_policy.waits_s, None):
         try:
-            _once(url, path, sha1, advice, retry_policy)
-        except _TransientError as trouble:
+            _try_download(url, path, sha1, advice, retry_policy)
+        except _TransientError as error:
             if wait_s is None:
                 n_tries = len(retry_policy.waits_s) + 1
-                raise _refusal(url, f"{trouble} ({n_tries} tries)", advice) from trouble
-            log.warning("%s: %s; another try in %g s.", _shown(url), trouble, wait_s)
+                raise _refusal(url, f"{error} ({n_tries} attempts)", advice) from error
+            log.warning("%s: %s; next attempt in %g s", _without_password(url), error, wait_s)
             time.sleep(wait_s)
         else:
             return
 
 
-def _once(url: str, path: Path, sha1: str, advice: str, retry_policy: RetryPolicy) -> None:
-    """Try to fetch a file; `_TransientError` where another try may mend what was wrong."""
+def _try_download(url: str, path: Path, sha1: str, advice: str, retry_policy: RetryPolicy) -> None:
+    """Download a file once; raise `_TransientError` if a retry may help."""
     from requests import RequestException
 
-    log.info("%s: fetching it from %s", path.name, _shown(url))
-    with _answer(url, advice, retry_policy) as response, atomic_path(path) as temporary:
+    log.info("%s: downloading from %s", path.name, _without_password(url))
+    with _request(url, advice, retry_policy) as response, atomic_path(path) as temporary:
         try:
-            _write(response, temporary, path.name)
+            _write_content(response, temporary, path.name)
         except RequestException as error:
-            # The connection broke, or nothing came for too long.
-            what = f"the answer broke off: {_reason(error, retry_policy)}"
-            raise _TransientError(what) from error
+            # The connection was lost, or no data came within the time limit.
+            problem = f"the response was interrupted: {_explain(error, retry_policy)}"
+            raise _TransientError(problem) from error
         if temporary.stat().st_size > MAX_BYTES:
-            what = f"this is larger than {MAX_BYTES:,} bytes, which no published file is"
-            raise _refusal(url, what, advice)
-        if differs := describe_mismatch(temporary, sha1):
-            raise _refusal(url, differs, advice)
+            problem = f"the response is larger than {MAX_BYTES:,} bytes, so it is not a published file"
+            raise _refusal(url, problem, advice)
+        if mismatch := describe_mismatch(temporary, sha1):
+            raise _refusal(url, mismatch, advice)
 
 
-def _write(response: "Response", path: Path, name: str) -> None:
-    """Write the content as it comes, and a little more than `MAX_BYTES` at most."""
-    told_s, n_bytes = time.monotonic(), 0
+def _write_content(response: "Response", path: Path, name: str) -> None:
+    """Write the content chunk by chunk; stop after `MAX_BYTES`."""
+    last_log_s, n_bytes = time.monotonic(), 0
     with path.open("wb") as file:
-        for piece in response.iter_content(_CHUNK_BYTES):
-            n_bytes += file.write(piece)
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            n_bytes += file.write(chunk)
             if n_bytes > MAX_BYTES:
                 return
-            if time.monotonic() - told_s > _TELL_EVERY_S:
-                told_s = time.monotonic()
-                log.info("%s: %.1f MB are here", name, n_bytes / 1e6)
+            if time.monotonic() - last_log_s > _LOG_INTERVAL_S:
+                last_log_s = time.monotonic()
+                log.info("%s: %.1f MB downloaded", name, n_bytes / 1e6)
 
 
-def _answer(url: str, advice: str, retry_policy: RetryPolicy) -> "AbstractContextManager[Response]":
-    """Ask for a file; the answer's content is still to be read."""
+def _request(url: str, advice: str, retry_policy: RetryPolicy) -> "AbstractContextManager[Response]":
+    """Send the request for a file and return the response, whose content has not been read."""
     import requests
 
     try:
@@ -188,63 +200,64 @@ def _answer(url: str, advice: str, retry_policy: RetryPolicy) -> "AbstractContex
             headers={"Accept-Encoding": "identity"},
         )
     except requests.exceptions.SSLError as error:
-        what = (
-            f"no secure connection: {_reason(error, retry_policy)}. Where a proxy opens connections, its "
-            "certificate is named by REQUESTS_CA_BUNDLE"
+        problem = (
+            f"no secure connection: {_explain(error, retry_policy)}. If a proxy decrypts connections, set "
+            "REQUESTS_CA_BUNDLE to its certificate"
         )
-        raise _refusal(url, what, advice) from error
+        raise _refusal(url, problem, advice) from error
     except (requests.ConnectionError, requests.Timeout) as error:
-        what = f"no connection: {_reason(error, retry_policy)}"
-        raise _TransientError(what) from error
-    except OSError as error:  # all that requests raises, and a bundle of certificates that is not there
-        raise _refusal(url, f"it cannot be asked for: {_reason(error, retry_policy)}", advice) from error
+        problem = f"no connection: {_explain(error, retry_policy)}"
+        raise _TransientError(problem) from error
+    except OSError as error:  # other errors of requests, or a missing certificate file
+        raise _refusal(url, f"the request failed: {_explain(error, retry_policy)}", advice) from error
     code = response.status_code
     if code == _OK:
-        # Some servers call a .gz file compressed content, and it would be unpacked on arrival.
+        # Some servers declare a .gz file as compressed content, which requests would decompress.
         response.raw.headers.pop("Content-Encoding", None)
         return closing(response)
     response.close()
     if code >= _SERVER_ERROR or code == _BUSY:
-        what = f"the server answered {code} {response.reason}"
-        raise _TransientError(what)
-    raise _refusal(url, _what_code_says(code, response.reason), advice)
+        problem = f"the server responded {code} {response.reason}"
+        raise _TransientError(problem)
+    raise _refusal(url, _explain_status(code, response.reason), advice)
 
 
-def _what_code_says(code: int, reason: str) -> str:
-    words = {
-        401: "the server wants a login",
-        403: "access is denied by the server or a proxy",
-        404: "the file is gone from there",
-        407: "the proxy wants a login (HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT)",
-        410: "the file is gone from there",
+def _explain_status(code: int, reason: str) -> str:
+    explanations = {
+        401: "the server requires a login",
+        403: "the server or a proxy denied access",
+        404: "the file does not exist at this URL",
+        407: "the proxy requires a login (HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT)",
+        410: "the file does not exist at this URL",
     }
-    return f"{words.get(code, 'the server does not give it')} ({code} {reason})"
+    return f"{explanations.get(code, 'the server did not send the file')} ({code} {reason})"
 
 
-def _reason(error: Exception, retry_policy: RetryPolicy) -> str:
-    """Say in a few words why a connection failed: what lies at the bottom of a chain of exceptions."""
+def _explain(error: Exception, retry_policy: RetryPolicy) -> str:
+    """Explain briefly why a connection failed, by the first cause in the chain of exceptions."""
     from requests import ConnectTimeout, Timeout
     from requests.exceptions import ProxyError
 
     if isinstance(error, ConnectTimeout):
         return f"no connection within {retry_policy.connect_s:g} s"
     if isinstance(error, Timeout) or "Read timed out" in str(error):
-        return f"nothing came for {retry_policy.read_s:g} s"
+        return f"no data for {retry_policy.read_s:g} s"
     proxy = "of the proxy: " if isinstance(error, ProxyError) else ""
     cause: BaseException = error
     for _ in range(8):
-        inner = next((one for one in (*cause.args, cause.__cause__) if isinstance(one, Exception)), None)
+        candidates = (*cause.args, cause.__cause__)
+        inner = next((item for item in candidates if isinstance(item, Exception)), None)
         if inner is None:
             break
         cause = inner
     return f"{proxy}{str(cause)[:200]}"
 
 
-def _refusal(url: str, what: str, advice: str) -> UserError:
-    return UserError(f"{_shown(url)}: {what}.\n{advice}")
+def _refusal(url: str, problem: str, advice: str) -> UserError:
+    return UserError(f"{_without_password(url)}: {problem}.\n{advice}")
 
 
-def _shown(url: str) -> str:
-    """Write an address without the name and password that may stand in it."""
+def _without_password(url: str) -> str:
+    """Remove user name and password from a URL."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
