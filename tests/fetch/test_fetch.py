@@ -224,10 +224,10 @@ def test_a_missing_folder_is_refused(home, tmp_path):
 
 
 def test_the_search_in_a_folder_is_limited(home, tmp_path, files, monkeypatch):
-    deep = tmp_path / "disk" / "1/2/3/4/5"
-    (deep / "6").mkdir(parents=True)
-    (deep / MASK).write_bytes(files[MASK])
-    (deep / "6" / ROIS).write_bytes(files[ROIS])
+    subfolder = tmp_path / "disk" / "1/2/3/4/5"
+    (subfolder / "6").mkdir(parents=True)
+    (subfolder / MASK).write_bytes(files[MASK])
+    (subfolder / "6" / ROIS).write_bytes(files[ROIS])
     message = refusal(folder=tmp_path / "disk")
     assert MASK not in message
     assert ROIS in message

@@ -42,10 +42,10 @@ def test_an_exception_is_raised_after_the_preceding_items():
         message = "third"
         raise OSError(message)
 
-    iterator, received = prefetch(items()), []
+    iterator, result = prefetch(items()), []
     with pytest.raises(OSError, match="third"):
-        received.extend(iterator)
-    assert received == [1, 2]
+        result.extend(iterator)
+    assert result == [1, 2]
 
 
 def test_no_thread_remains_if_iteration_stops_early():
