@@ -259,8 +259,8 @@ FAULTS = {
         "Copy the table",
     ),
     lasts_twenty_volumes: (BOLD, "the cleaning leaves 0 degrees of freedom (20 volumes", "lower --min-dof"),
-    has_two_orientations: (BOLD, "(axes LAS against RAS)", "set both"),
-    has_no_orientation: (BOLD, "(both codes are 0)", "header included"),
+    has_two_orientations: (BOLD, "(axes LAS and RAS)", "set both"),
+    has_no_orientation: (BOLD, "(both codes are 0)", "original image with its header"),
     has_a_repetition_time_in_milliseconds: (BOLD, "is 2000 s by the JSON", "in seconds, not milliseconds"),
     has_a_broken_json: ("_bold.json", "cannot be read as JSON", COPY),
 }
