@@ -198,10 +198,10 @@ def without_a_card(folder):
         (on_the_mirrored_grid, "first voxel at (-74, -108, -72) mm", "Fetch or import the model again"),
         (for_another_space, "MNI152NLin2009cAsym", "Fetch or import the model again"),
         (with_a_map_too_few, "5 ROI maps for 6 input channels", "Fetch or import the model again"),
-        (with_other_weights, "weights.safetensors is not the file that", "Fetch or import the model again"),
+        (with_other_weights, "sha256 of weights.safetensors differs", "Fetch or import the model again"),
         (without_a_mask, "brain_mask.nii.gz is missing", "Fetch or import the model again"),
         (with_a_broken_card, "card.json: cannot be read as JSON", "Fetch or import the model again"),
-        (without_a_card, "is not a model's folder (with card.json)", "--model embedded"),
+        (without_a_card, "contains a card.json", "--model embedded"),
     ],
 )
 def test_a_model_whose_parts_do_not_fit(places, tmp_path, spoil, found, remedy):

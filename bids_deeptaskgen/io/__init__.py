@@ -1,1 +1,1 @@
-"""Read and write files: NIfTI, TSV, npy, downloads."""
+"""Files: NIfTI, TSV, npy, atomic writing, downloads."""

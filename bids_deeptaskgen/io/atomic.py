@@ -1,7 +1,7 @@
-"""Files that are there whole or not at all, whoever writes and whenever it is killed.
+"""Atomic writing of files, safe against killed and concurrent processes.
 
-A file is written under a temporary name beside its place and moved there by ``os.replace``. The temporary
-name tells the machine and the process, so that a later run can remove what a killed one left, and only that.
+A file is written under a temporary name in its folder and then renamed. The temporary name includes the
+machine and the process, so that a later run can remove the temporary files of killed processes and no others.
 """
 
 import errno
@@ -19,15 +19,15 @@ from pathlib import Path
 from bids_deeptaskgen.errors import UserError
 
 FOREIGN_AGE_S = 86_400.0
-_TEMPORARY = re.compile(r"^\..+\.(?P<place>[^.]+)\.(?P<pid>\d+)\.tmp$")
+_TEMPORARY = re.compile(r"^\..+\.(?P<namespace>[^.]+)\.(?P<pid>\d+)\.tmp$")
 
 
 @cache
 def process_namespace() -> str:
-    """Name where a process number means one process: the machine, and its container if there is one.
+    """Return a name of the machine and container in which a process number is unique.
 
-    Containers may share a host name and each count their processes from 1, so the process namespace
-    belongs to the name.
+    Containers may share a host name and number their processes from 1 each, so the name includes the process
+    namespace.
     """
     host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:32] or "host"
     try:
@@ -37,25 +37,25 @@ def process_namespace() -> str:
     return f"{host}-{namespace}"
 
 
-def is_stale(where: str, pid: int, last_written_s: float) -> bool:
-    """Tell whether what a process wrote for itself has been left behind.
+def is_stale(namespace: str, pid: int, last_written_s: float) -> bool:
+    """Return whether the temporary files of a process are stale.
 
     Parameters
     ----------
-    where : str
+    namespace : str
         The `process_namespace` of the process.
     pid : int
-        Its number there.
+        Process number in that namespace.
     last_written_s : float
-        When it last wrote, in seconds since the epoch.
+        Time of the last write, in seconds since the epoch.
 
     Returns
     -------
     bool
-        Whether the process is gone, if it was one of this place; elsewhere it cannot be seen, and counts as
-        gone when it has not written for a day.
+        Whether the process has ended. A process of another namespace is considered ended if it has not
+        written for a day.
     """
-    if where != process_namespace():
+    if namespace != process_namespace():
         return time.time() - last_written_s > FOREIGN_AGE_S
     try:
         os.kill(pid, 0)
@@ -63,7 +63,7 @@ def is_stale(where: str, pid: int, last_written_s: float) -> bool:
         return True
     except PermissionError:
         return False
-    # One that has ended keeps its number until its parent asks, and process 1 of a container may never ask.
+    # An ended process keeps its number until its parent waits for it, which may never happen in a container.
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
     return False
@@ -71,18 +71,18 @@ def is_stale(where: str, pid: int, last_written_s: float) -> bool:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Write a file whole or not at all.
+    """Write a file atomically.
 
     Parameters
     ----------
     path : Path
-        Where the file shall be; its folder is made.
+        Path of the file; its folder is created.
 
     Yields
     ------
     Path
-        A temporary name in the same folder, ending in ``.tmp``, to be written by the caller. It becomes
-        `path` when the block ends; after an exception it is removed and `path` is as it was.
+        Temporary file in the same folder, ending in ``.tmp``, for the caller to write. It is renamed to
+        `path` at the end of the block. After an exception it is removed and `path` is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{process_namespace()}.{os.getpid()}.tmp")
@@ -92,59 +92,75 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
-        # The system names no file when a write fails, but whoever makes room must know where.
+        # A failed write names no file, but users need its path to free disk space.
         if isinstance(error, OSError) and error.errno and error.filename in (None, temporary, str(temporary)):
             error.filename = str(path)
         raise
 
 
-def temporary_sibling(folder: Path, what: str) -> Path:
-    """Name a folder for a moment, such that it is swept if this process is killed."""
-    return folder.with_name(f".{folder.name}.{what}.{process_namespace()}.{os.getpid()}.tmp")
+def temporary_sibling(folder: Path, role: str) -> Path:
+    """Return the path of a temporary folder next to a folder.
 
-
-def replace_folder(new: Path, folder: Path) -> None:
-    """Put a folder in the place of what is there, which stays if that fails.
+    `remove_stale_files` removes the temporary folder if this process is killed.
 
     Parameters
     ----------
-    new : Path
-        What is written already, see `temporary_sibling`; removed if it cannot be put there.
     folder : Path
-        Where it shall be.
+    role : str
+        Part of the name, e.g. ``new``.
+
+    Returns
+    -------
+    Path
+        The folder is not created.
+    """
+    return folder.with_name(f".{folder.name}.{role}.{process_namespace()}.{os.getpid()}.tmp")
+
+
+def replace_folder(source: Path, folder: Path) -> None:
+    """Replace a folder, file or link by another folder; keep it if that fails.
+
+    Parameters
+    ----------
+    source : Path
+        Complete new folder, see `temporary_sibling`; removed if the replacement fails.
+    folder : Path
+        Path to replace; may not exist.
 
     Raises
     ------
     UserError
-        If another process has put something there at this moment.
+        If another process has written to `folder` at the same time.
     """
-    old = temporary_sibling(folder, "old")
+    backup = temporary_sibling(folder, "old")
     try:
         with suppress(FileNotFoundError):
-            folder.rename(old)
-        new.rename(folder)
+            folder.rename(backup)
+        source.rename(folder)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-        message = f"{folder}: another process has put a model there at this moment. Run this again."
+        message = (
+            f"{folder}: another process has written a model there at the same time. Run this command again."
+        )
         raise UserError(message) from error
     finally:
-        shutil.rmtree(new, ignore_errors=True)
-    if old.is_dir() and not old.is_symlink():
-        shutil.rmtree(old)
+        shutil.rmtree(source, ignore_errors=True)
+    if backup.is_dir() and not backup.is_symlink():
+        shutil.rmtree(backup)
     else:
-        old.unlink(missing_ok=True)
+        backup.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write bytes atomically; a file that holds them already is left alone.
+    """Write bytes atomically, unless the file has this content already.
 
     Parameters
     ----------
     path : Path
-        Where the file shall be.
+        Path of the file; its folder is created.
     content : bytes
-        What it shall hold.
+        Content of the file.
     """
     with suppress(OSError):
         if path.read_bytes() == content:
@@ -159,49 +175,48 @@ def write_text(path: Path, text: str) -> None:
     Parameters
     ----------
     path : Path
-        Where the file shall be.
+        Path of the file; its folder is created.
     text : str
-        What it shall hold.
+        Content of the file.
     """
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write JSON atomically: the same content gives the same bytes.
+    """Write JSON atomically; equal content gives equal bytes.
 
     Parameters
     ----------
     path : Path
-        Where the file shall be.
+        Path of the file; its folder is created.
     content : object
-        Dictionaries with text keys, lists, numbers, text. Keys keep their order, so that a reader finds
-        what matters first.
+        Dictionaries with string keys, lists, numbers, strings. The order of keys is kept.
 
     Raises
     ------
     ValueError
-        If there is a NaN or an infinity, which JSON does not know.
+        If the content includes NaN or infinity, which JSON does not support.
     """
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def remove_stale_files(folder: Path, *, below: bool = True) -> list[Path]:
-    """Remove the temporary files and folders that killed processes left in a folder.
+    """Remove the temporary files and folders of killed processes from a folder.
 
-    Those of this machine go when their process is gone; those of other machines, whose processes cannot be
-    seen from here, when nobody has written to them for a day.
+    Those of this machine are removed if their process has ended; those of other machines, if they have not
+    been written to for a day.
 
     Parameters
     ----------
     folder : Path
-        Where to look; may be absent. Others may remove files and folders in it at the same time.
+        Folder to search; may not exist. Other processes may remove its files at the same time.
     below : bool
-        Whether to look in the folders in it too.
+        Whether to search subfolders, too.
 
     Returns
     -------
     list of Path
-        What was removed.
+        Removed files and folders.
     """
     removed = []
     for parent, folders, names in os.walk(folder):
@@ -209,11 +224,11 @@ def remove_stale_files(folder: Path, *, below: bool = True) -> list[Path]:
         if not below:
             folders.clear()
         for path in (Path(parent, name) for name in entries):
-            found = _TEMPORARY.match(path.name)
-            if found is None:
+            match = _TEMPORARY.match(path.name)
+            if match is None:
                 continue
             with suppress(OSError):
-                if is_stale(found["place"], int(found["pid"]), path.stat().st_mtime):
+                if is_stale(match["namespace"], int(match["pid"]), path.stat().st_mtime):
                     if path.is_dir() and not path.is_symlink():
                         shutil.rmtree(path)
                     else:

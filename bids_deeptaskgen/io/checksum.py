@@ -5,6 +5,6 @@ from pathlib import Path
 
 
 def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file's content, as 64 hexadecimal digits."""
+    """Compute the sha256 of a file's content, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -45,7 +45,7 @@ class RetryPolicy:
 
 
 def git_blob_sha1(path: Path) -> str:
-    """Compute git's hash of the content of a file.
+    """Compute git's blob hash of a file.
 
     Parameters
     ----------
@@ -54,12 +54,12 @@ def git_blob_sha1(path: Path) -> str:
     Returns
     -------
     str
-        40 hexadecimal digits: sha1 of ``blob SIZE``, a NUL, and the bytes.
+        40 hexadecimal digits: sha1 of ``blob SIZE``, a NUL, and the content.
     """
     digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as file:
-        while piece := file.read(_CHUNK_BYTES):
-            digest.update(piece)
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
     return digest.hexdigest()
 
 
@@ -70,7 +70,7 @@ def is_valid(path: Path, sha1: str) -> bool:
     ----------
     path : Path
     sha1 : str
-        Git's hash of the expected content.
+        Expected git blob hash.
 
     Returns
     -------
@@ -80,35 +80,35 @@ def is_valid(path: Path, sha1: str) -> bool:
 
 
 def describe_mismatch(path: Path, sha1: str) -> str | None:
-    """Describe a file that does not have the expected content.
+    """Describe how a file differs from the expected one.
 
     Parameters
     ----------
     path : Path
-        A file, or a broken link.
+        Existing file or broken link.
     sha1 : str
-        Git's hash of the expected content.
+        Expected git blob hash.
 
     Returns
     -------
     str or None
-        Part of a sentence that follows a name or a URL; None if the content is as expected.
+        Description to append to a path or URL; None if the content is correct.
     """
     if not path.exists():
-        return "this is a link to a file that is not here (for DataLad: datalad get)"
+        return "this is a broken link (DataLad: run datalad get)"
     actual_sha1 = git_blob_sha1(path)
     if actual_sha1 == sha1:
         return None
     with path.open("rb") as file:
         start = file.read(512).lstrip().lower()
     if start.startswith(b"version https://git-lfs"):
-        kind = "this is a pointer of Git LFS, not the file itself"
+        kind = "this is a Git LFS pointer, not the file itself"
     elif start.startswith((b"<!doctype html", b"<html")):
         kind = "this is a web page, perhaps of a login or a proxy, not the file"
     elif not start:
-        kind = "this is empty"
+        kind = "this file is empty"
     else:
-        kind = "this is not the published file, or it was altered or cut off on its way"
+        kind = "this is not the published file, or it was modified or truncated"
     return f"{kind} ({path.stat().st_size:,} bytes; git blob sha1 {actual_sha1}, expected {sha1})"
 
 

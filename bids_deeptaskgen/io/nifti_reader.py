@@ -1,4 +1,4 @@
-"""A 4-D NIfTI image, read once from its first volume to its last, in memory that does not grow with it."""
+"""Streaming reader of 4-D NIfTI images with constant memory, and header checks."""
 
 import queue
 import threading
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Grid
 
-# Larger reads go through a fresh array inside the decompressor, which costs as much as inflating.
+# For larger reads, the decompressor allocates a new array, which takes as long as decompression.
 _READ_BYTES = 1 << 20
-# One block is read while another is computed on, and one waits between them.
+# One block is being read, one is waiting, one is in use.
 _N_BUFFERS = 3
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6, "unknown": 1.0}
 
 
 @dataclass(frozen=True)
 class NiftiSeries:
-    """Header of a 4-D image and the way to its volumes.
+    """4-D image: header and stream of volumes.
 
     Attributes
     ----------
@@ -32,13 +32,13 @@ class NiftiSeries:
     grid : Grid
     n_volumes : int
     t_r : float or None
-        Repetition time of the header in s; None where the header holds none.
+        Repetition time from the header in s; None if the header has none.
     dtype : numpy dtype
-        As stored, byte order included.
+        Type of the stored values, including the byte order.
     slope, inter : float
-        Stored values times ``slope`` plus ``inter`` are the data.
+        Data are stored values times ``slope`` plus ``inter``.
     offset : int
-        Bytes before the first value.
+        Number of bytes before the first value.
     """
 
     path: Path
@@ -51,19 +51,19 @@ class NiftiSeries:
     offset: int
 
     def blocks(self, n_per_block: int = 20) -> Iterator[tuple[int, NDArray[np.generic]]]:
-        """Go through the volumes, a block at a time, while the next blocks are read.
+        """Iterate over blocks of volumes while a thread reads the next blocks.
 
         Parameters
         ----------
         n_per_block : int
-            Volumes in a block.
+            Volumes per block.
 
         Yields
         ------
         start : int
-            Number of the block's first volume.
+            Index of the first volume of the block.
         volumes : array of shape (n, n_voxels)
-            Stored values (unscaled), i fastest. The array is reused: it is valid until the next step.
+            Stored values (unscaled), first axis fastest. The array is valid only until the next iteration.
 
         Raises
         ------
@@ -71,11 +71,11 @@ class NiftiSeries:
             If the file is truncated or damaged.
         """
         n_voxels = int(np.prod(self.grid.shape))
-        free: queue.SimpleQueue[NDArray[np.generic] | None] = queue.SimpleQueue()
+        empty: queue.SimpleQueue[NDArray[np.generic] | None] = queue.SimpleQueue()
         full: queue.SimpleQueue[tuple[int, NDArray[np.generic]] | Exception | None] = queue.SimpleQueue()
         for _ in range(min(_N_BUFFERS, -(-self.n_volumes // n_per_block))):
-            free.put(np.empty((min(n_per_block, self.n_volumes), n_voxels), self.dtype))
-        reader = threading.Thread(target=self._read, args=(free, full), daemon=True)
+            empty.put(np.empty((min(n_per_block, self.n_volumes), n_voxels), self.dtype))
+        reader = threading.Thread(target=self._read, args=(empty, full), daemon=True)
         reader.start()
         try:
             while (block := full.get()) is not None:
@@ -83,37 +83,37 @@ class NiftiSeries:
                     raise block
                 start, buffer = block
                 yield start, buffer[: self.n_volumes - start]
-                free.put(buffer)
+                empty.put(buffer)
         finally:
-            free.put(None)
+            empty.put(None)
             reader.join()
 
     def _read(
         self,
-        free: "queue.SimpleQueue[NDArray[np.generic] | None]",
+        empty: "queue.SimpleQueue[NDArray[np.generic] | None]",
         full: "queue.SimpleQueue[tuple[int, NDArray[np.generic]] | Exception | None]",
     ) -> None:
-        """Fill free buffers until the file ends or the consumer gives None; faults travel as values."""
+        """Fill empty buffers until the file ends or a None arrives; errors are passed on as values."""
         try:
             with _open(self.path) as file:
                 file.seek(self.offset)
                 start = 0
                 while start < self.n_volumes:
-                    buffer = free.get()
+                    buffer = empty.get()
                     if buffer is None:
                         return
-                    wanted = buffer[: self.n_volumes - start]
-                    if _fill(file, wanted) < wanted.nbytes:
+                    volumes = buffer[: self.n_volumes - start]
+                    if _fill(file, volumes) < volumes.nbytes:
                         full.put(self._truncated(start))
                         return
                     full.put((start, buffer))
                     start += len(buffer)
-                # The checksum comes after the last value.
+                # Reads past the last value, so that the checksum is verified.
                 file.read(1)
             full.put(None)
         except EOFError:
             full.put(self._truncated(None))
-        except Exception as error:  # noqa: BLE001 - handed to the consumer, which raises it
+        except Exception as error:  # noqa: BLE001 - passed to the consumer, which raises it
             full.put(
                 InputError(
                     f"{self.path}: the file is damaged ({error}).\n"
@@ -122,9 +122,10 @@ class NiftiSeries:
             )
 
     def _truncated(self, start: int | None) -> InputError:
-        found = "it ends early" if start is None else f"it ends after volume {start}"
+        end = "early" if start is None else f"after volume {start}"
         return InputError(
-            f"{self.path}: the file is truncated: the header promises {self.n_volumes} volumes and {found}.\n"
+            f"{self.path}: the file is truncated: the header states {self.n_volumes} volumes, "
+            f"but it ends {end}.\n"
             "Copy it again from its source, or re-run the preprocessing of this run."
         )
 
@@ -138,7 +139,7 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _fill(file: IO[bytes], array: NDArray[np.generic]) -> int:
-    """Read as many bytes as ``array`` holds; return how many there were."""
+    """Read bytes until an array is full or the file ends; return their number."""
     view = array.view(np.uint8).reshape(-1).data
     position = 0
     while position < len(view):
@@ -150,12 +151,12 @@ def _fill(file: IO[bytes], array: NDArray[np.generic]) -> int:
 
 
 def load_image(path: Path) -> nib.Nifti1Image:
-    """Open a NIfTI image (header only; the data are read when they are asked for).
+    """Open a NIfTI image; the data are read on access.
 
     Raises
     ------
     InputError
-        If the file is absent, empty or not a NIfTI image.
+        If the file does not exist, is empty or not a NIfTI image.
     """
     try:
         image = nib.load(path)
@@ -164,21 +165,21 @@ def load_image(path: Path) -> nib.Nifti1Image:
         raise InputError(message) from None
     except Exception as error:
         message = (
-            f"{path}: cannot be read as a NIfTI image: {_why_no_image(path, error)}.\n"
+            f"{path}: cannot be read as a NIfTI image: {_explain_unreadable(path, error)}.\n"
             "Copy it again from its source (DataLad: datalad get), or re-run the preprocessing of this run."
         )
         raise InputError(message) from error
     if not isinstance(image, nib.Nifti1Image):
-        message = f"{path}: is a {type(image).__name__}, not a NIfTI-1 or NIfTI-2 volume image.\nConvert it."
+        message = f"{path}: is a {type(image).__name__}; convert it to a NIfTI-1 or NIfTI-2 volume image."
         raise InputError(message)
     return image
 
 
-def _why_no_image(path: Path, error: Exception) -> str:
+def _explain_unreadable(path: Path, error: Exception) -> str:
     if path.stat().st_size == 0:
         return "the file is empty"
     if isinstance(error, ImageFileError):
-        return "it holds something else (an error page, a pointer of git-annex or git-lfs?)"
+        return "its content is not NIfTI (perhaps an error page or a git-annex or git-lfs pointer)"
     return str(error)
 
 
@@ -201,18 +202,18 @@ def open_series(path: Path) -> NiftiSeries:
     """
     image = load_image(path)
     if len(image.shape) != 4 or image.shape[3] < 2:
-        found = "a single volume" if np.prod(image.shape[3:]) == 1 else f"{len(image.shape)} axes"
+        extent = "a single volume" if np.prod(image.shape[3:]) == 1 else f"{len(image.shape)} axes"
         message = (
-            f"{path}: has {found} ({'x'.join(map(str, image.shape))}); a 4-D image of several volumes is "
-            "wanted.\nPut the preprocessed BOLD series in its place, not a mean or reference image."
+            f"{path}: has {extent} ({'x'.join(map(str, image.shape))}); expected a 4-D image of several "
+            "volumes.\nReplace it by the preprocessed BOLD series, not by a mean or reference image."
         )
         raise InputError(message)
     proxy: Any = image.dataobj
     dtype = np.dtype(proxy.dtype)
     if dtype.kind not in "iuf":
         message = (
-            f"{path}: holds values of type {dtype}; real numbers are wanted.\n"
-            "Put the magnitude series in its place."
+            f"{path}: contains values of type {dtype}; expected real numbers.\n"
+            "Replace it by the magnitude series."
         )
         raise InputError(message)
     space_unit, time_unit = image.header.get_xyzt_units()
@@ -230,20 +231,20 @@ def open_series(path: Path) -> NiftiSeries:
 
 
 def check_orientation(path: Path) -> None:
-    """Refuse an image whose header says two things about where left is, or nothing.
+    """Check that the header of an image defines the left-right orientation unambiguously.
 
     Raises
     ------
     InputError
-        If its qform and sform disagree by more than 1 mm, or neither is set.
+        If qform and sform differ by more than 1 mm, or neither is set.
     """
     header = load_image(path).header
     qform, qcode = header.get_qform(coded=True)
     sform, scode = header.get_sform(coded=True)
     if not (qcode or scode):
         message = (
-            f"{path}: neither qform nor sform says where the image lies (both codes are 0), so left and "
-            "right cannot be told.\nPut the image in its place as it was first written, header included."
+            f"{path}: neither qform nor sform is set (both codes are 0), so left and right cannot be "
+            "distinguished.\nReplace it by the original image with its header."
         )
         raise InputError(message)
     if not (qcode and scode):
@@ -252,8 +253,8 @@ def check_orientation(path: Path) -> None:
     corners = np.array([[*(last * corner), 1] for corner in np.ndindex(2, 2, 2)])
     if np.abs(corners @ (qform - sform).T).max() > 1.0:
         message = (
-            f"{path}: qform and sform disagree (axes {''.join(nib.aff2axcodes(qform))} against "
-            f"{''.join(nib.aff2axcodes(sform))}), so left and right cannot be told.\n"
-            "Find out which is right and set both."
+            f"{path}: qform and sform disagree (axes {''.join(nib.aff2axcodes(qform))} and "
+            f"{''.join(nib.aff2axcodes(sform))}), so left and right cannot be distinguished.\n"
+            "Find out which one is correct and set both."
         )
         raise InputError(message)

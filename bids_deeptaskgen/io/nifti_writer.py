@@ -1,4 +1,4 @@
-"""Compressed NIfTI files: fast, the same bytes every time, whole or not there."""
+"""Writer of compressed NIfTI images: fast, reproducible to the byte, atomic."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from bids_deeptaskgen.grid import Grid
 from bids_deeptaskgen.io.atomic import atomic_path
 
-# Level 1 of isal is 4.6 times as fast as nibabel's default, for 2% larger files.
+# Level 1 of isal is 4.6 times as fast as nibabel's default; files are 2% larger.
 GZIP_LEVEL = 1
 FIRST_BLOCK_BYTES = 16
 MNI_SPACE = 4
@@ -22,15 +22,14 @@ Array = NDArray[Any]
 
 
 def write_gzip(path: Path, chunks: Iterable[bytes | memoryview | Array]) -> None:
-    """Compress chunks into one file, atomically.
+    """Write chunks to a gzip file, atomically.
 
     Parameters
     ----------
     path : Path
-        Where the file shall be; its folder is made.
+        Path of the file; its folder is created.
     chunks : iterable of bytes-like objects or C-contiguous arrays
-        Written one after another; an array counts with its bytes as they lie in memory, so it may be
-        reused for the next chunk.
+        Written in order; of an array, its bytes in memory. An array may be reused for the next chunk.
 
     Raises
     ------
@@ -42,31 +41,38 @@ def write_gzip(path: Path, chunks: Iterable[bytes | memoryview | Array]) -> None
 
 
 def open_gzip(file: BinaryIO) -> igzip.IGzipFile:
-    """Open a compressed stream whose header holds neither name nor time, only what is always the same."""
+    """Open a compressed stream whose header contains neither file name nor time."""
     return igzip.IGzipFile(filename="", mode="wb", compresslevel=GZIP_LEVEL, fileobj=file, mtime=0)
 
 
 def fill_gzip(stream: igzip.IGzipFile, chunks: Iterable[bytes | memoryview | Array]) -> None:
-    """Write chunks into a fresh stream such that its bytes depend on their content alone; see `write_gzip`.
+    """Write chunks to a new stream so that its bytes depend on their content only.
 
-    ISA-L hashes the first bytes with an address in memory, so that now and then the same content gives other
-    bytes. A first block of its own keeps it from that, for 8 bytes a file.
+    ISA-L hashes the first bytes with a memory address, so equal content occasionally gives other bytes. A
+    separate first block prevents this and costs 8 bytes per file.
+
+    Parameters
+    ----------
+    stream : IGzipFile
+        New stream of `open_gzip`.
+    chunks : iterable of bytes-like objects or C-contiguous arrays
+        See `write_gzip`.
     """
-    begun = False
+    is_first = True
     for chunk in chunks:
-        data = _plain_bytes(chunk)
-        if not begun:
+        data = _view_bytes(chunk)
+        if is_first:
             stream.write(data[:FIRST_BLOCK_BYTES])
             stream.flush()
-            data, begun = data[FIRST_BLOCK_BYTES:], True
+            data, is_first = data[FIRST_BLOCK_BYTES:], False
         stream.write(data)
 
 
-def _plain_bytes(chunk: bytes | memoryview | Array) -> bytes | memoryview:
+def _view_bytes(chunk: bytes | memoryview | Array) -> bytes | memoryview:
     if not isinstance(chunk, np.ndarray):
         return chunk
     if not chunk.flags.c_contiguous:
-        msg = f"Only C-contiguous arrays can be written as they are; got one with strides {chunk.strides}."
+        msg = f"chunks: arrays must be C-contiguous, but one has strides {chunk.strides}"
         raise ValueError(msg)
     return chunk.reshape(-1).view(np.uint8).data
 
@@ -79,20 +85,20 @@ def nifti_header(
     t_r: float | None = None,
     slope: float | None = None,
 ) -> bytes:
-    """Make what stands before the values in a single-file NIfTI-1 image.
+    """Build the header of a single-file NIfTI-1 image.
 
     Parameters
     ----------
     shape : tuple of int
         Three axes, or four with time last.
     affine : array of shape (4, 4)
-        From voxel indices to mm; written as sform and qform, both with the code for MNI space.
+        From voxel indices to mm; written as sform and qform, both with the code of MNI space.
     dtype : dtype
         Type of the stored values, little-endian.
     t_r : float, optional
         Repetition time in s; only for four axes.
     slope : float, optional
-        What a stored value is multiplied with when it is read.
+        Factor by which stored values are multiplied on reading.
 
     Returns
     -------
@@ -121,14 +127,14 @@ def save_nifti(
     t_r: float | None = None,
     slope: float | None = None,
 ) -> None:
-    """Write an image as ``.nii.gz``, atomically; the same values give the same bytes.
+    """Write an image as ``.nii.gz``, atomically; equal values give equal bytes.
 
     Parameters
     ----------
     path : Path
-        Where the file shall be; its folder is made.
+        Path of the file; its folder is created.
     data : array of shape (nx, ny, nz) or (nx, ny, nz, n_volumes)
-        Values as they shall be read back (before division by the slope).
+        Values before division by the slope.
     affine : array of shape (4, 4)
         From voxel indices to mm.
     dtype : dtype
@@ -136,47 +142,49 @@ def save_nifti(
     t_r : float, optional
         Repetition time in s; only for four axes.
     slope : float, optional
-        Step between neighbouring stored values, for integer types.
+        Step between consecutive stored values, for integer types.
 
     Raises
     ------
     ValueError
-        If an integer type cannot hold the values: NaN, infinity, out of its range, or fractions without a
+        If an integer type cannot represent the values: NaN, infinity, out of range, or fractions without a
         slope.
     """
-    stored = np.dtype(dtype).newbyteorder("<")
-    header = nifti_header(data.shape, affine, stored, t_r=t_r, slope=slope)
-    write_gzip(path, _serialised(header, data, stored, slope))
+    stored_dtype = np.dtype(dtype).newbyteorder("<")
+    header = nifti_header(data.shape, affine, stored_dtype, t_r=t_r, slope=slope)
+    write_gzip(path, _serialise(header, data, stored_dtype, slope))
 
 
 def save_maps(path: Path, maps: Iterable[Array], n_maps: int, grid: Grid) -> None:
-    """Write maps as the volumes of one image, as `save_nifti` does; they may be made one by one.
+    """Write maps as the volumes of one image, atomically, without keeping all of them in memory.
 
     Parameters
     ----------
     path : Path
-        Where the file shall be.
-    maps : iterable of arrays of the grid's shape
+        Path of the file; its folder is created.
+    maps : iterable of array of shape `grid.shape`
+        Maps, which may be generated one by one.
     n_maps : int
-        How many there are.
+        Number of maps.
     grid : Grid
+        Shape and affine of the maps.
     """
     header = nifti_header((*grid.shape, n_maps), grid.matrix, np.dtype("<f4"))
     write_gzip(path, chain([header], (np.ascontiguousarray(volume.T, dtype="<f4") for volume in maps)))
 
 
-def _serialised(
-    header: bytes, data: Array, stored: np.dtype[Any], slope: float | None
+def _serialise(
+    header: bytes, data: Array, stored_dtype: np.dtype[Any], slope: float | None
 ) -> Iterator[bytes | Array]:
-    """Yield the header, then volume after volume with its first axis fastest."""
+    """Yield the header, then each volume with its first axis fastest."""
     yield header
-    # One volume at a time: a whole 4-D image is never copied.
+    # Volume by volume, which avoids a copy of the 4-D image.
     for volume in np.moveaxis(data, 3, 0) if data.ndim == 4 else (data,):
-        yield np.ascontiguousarray(to_stored(volume, stored, slope=slope).T)
+        yield np.ascontiguousarray(to_stored(volume, stored_dtype, slope=slope).T)
 
 
 def to_stored(values: Array, dtype: np.dtype[Any], *, slope: float | None = None) -> Array:
-    """Turn values into the numbers that an image stores.
+    """Convert values to the numbers that an image stores.
 
     Parameters
     ----------
@@ -184,7 +192,7 @@ def to_stored(values: Array, dtype: np.dtype[Any], *, slope: float | None = None
     dtype : dtype
         Type of the stored numbers.
     slope : float, optional
-        Step between neighbouring stored numbers; 1 if absent.
+        Step between consecutive stored numbers; 1 if None.
 
     Returns
     -------
@@ -194,7 +202,7 @@ def to_stored(values: Array, dtype: np.dtype[Any], *, slope: float | None = None
     Raises
     ------
     ValueError
-        If an integer type cannot hold the values.
+        If an integer type cannot represent the values.
     """
     if dtype.kind not in "iu":
         return (values if slope is None else values / slope).astype(dtype, copy=False)
@@ -202,12 +210,12 @@ def to_stored(values: Array, dtype: np.dtype[Any], *, slope: float | None = None
         return values.astype(dtype)
     steps = np.rint(values if slope is None else values / slope)
     limits = np.iinfo(dtype)
-    # Written so that NaN fails it too.
+    # Written as a negation so that NaN fails, too.
     if not ((steps >= limits.min) & (steps <= limits.max)).all():
-        msg = f"Values from {values.min()} to {values.max()} do not fit into {dtype} with slope {slope or 1}."
+        msg = f"values from {values.min()} to {values.max()} do not fit in {dtype} with slope {slope or 1}"
         raise ValueError(msg)
     if slope is None and not np.array_equal(steps, values):
-        msg = f"Values with fractions would be rounded in {dtype}; give a slope."
+        msg = f"values with fractions would be rounded in {dtype}; set a slope"
         raise ValueError(msg)
-    stored: Array = steps.astype(dtype)
-    return stored
+    integers: Array = steps.astype(dtype)
+    return integers

@@ -1,4 +1,4 @@
-"""Arrays as .npy files, written under a temporary name and renamed."""
+"""Writer of ``.npy`` files."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +11,14 @@ from bids_deeptaskgen.io.atomic import atomic_path
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:
-    """Write an array as ``.npy``, atomically."""
+    """Write an array as ``.npy``, atomically.
+
+    Parameters
+    ----------
+    path : Path
+        Path of the file; its folder is created.
+    array : array
+    """
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        # Given a file itself, numpy tells of a full disk in an error that does not say so.
+        # With a real file object, numpy raises an uninformative error if the disk is full.
         np.save(SimpleNamespace(write=file.write), array)

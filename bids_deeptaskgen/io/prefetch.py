@@ -1,4 +1,4 @@
-"""Making the next thing in a thread while the last one is used."""
+"""Iteration with one item prefetched in a thread."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,12 +8,12 @@ Item = TypeVar("Item")
 
 
 def prefetch(items: Iterable[Item]) -> Iterator[Item]:
-    """Go through items while a thread makes the next one, and no more than that.
+    """Iterate over items while a thread generates the next one, and only that.
 
     Parameters
     ----------
     items : iterable
-        What it raises is raised where its item would have come.
+        Its exceptions are raised at the position of the item that failed.
 
     Yields
     ------
@@ -21,7 +21,7 @@ def prefetch(items: Iterable[Item]) -> Iterator[Item]:
     """
     iterator, end = iter(items), object()
     with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, iterator, end)
-        while (item := coming.result()) is not end:
-            coming = thread.submit(next, iterator, end)
+        future = thread.submit(next, iterator, end)
+        while (item := future.result()) is not end:
+            future = thread.submit(next, iterator, end)
             yield item  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Tables as TSV files."""
+"""Reader and writer of TSV files."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,14 +9,14 @@ from bids_deeptaskgen.io.atomic import write_text
 
 
 def write_tsv(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
-    """Write a table as BIDS has them, atomically.
+    """Write a table as BIDS TSV, atomically.
 
     Parameters
     ----------
     path : Path
-        Where the file shall be.
+        Path of the file; its folder is created.
     columns : dict of str to sequence
-        Columns of one length, in order; None and NaN become ``n/a``.
+        Columns of equal length, in order; None and NaN become ``n/a``.
     """
     rows = zip(*columns.values(), strict=True)
     lines = ["\t".join(columns), *("\t".join(_cell(value) for value in row) for row in rows)]
@@ -31,7 +31,7 @@ def _cell(value: object) -> str:
 
 
 def read_tsv(path: Path) -> list[dict[str, str]]:
-    """Read a table as BIDS has them; empty where there is none."""
+    """Read a BIDS TSV file as one dictionary per row; return an empty list if it does not exist."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return list(csv.DictReader(file, delimiter="\t"))
@@ -40,7 +40,7 @@ def read_tsv(path: Path) -> list[dict[str, str]]:
 
 
 def join_columns(rows: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Turn rows with different keys into columns of one length; what a row lacks is None."""
+    """Convert rows with different keys to columns of equal length; missing values are None."""
     rows = list(rows)
     names = list(dict.fromkeys(name for row in rows for name in row))
     return {name: [row.get(name) for row in rows] for name in names}

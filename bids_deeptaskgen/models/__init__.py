@@ -1,1 +1,1 @@
-"""Model bundles: card, weights, ROI maps and masks; no torch."""
+"""Model bundles: card, weights, ROI maps and masks. Does not import torch."""

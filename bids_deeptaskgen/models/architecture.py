@@ -1,4 +1,4 @@
-"""What a network's shape is, and how to read it off its weights (no torch here)."""
+"""Architecture of networks, and its derivation from the shapes of their weights. Does not import torch."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _default = partial(default_of, NetworkSettings)
 
 @dataclass(frozen=True)
 class Architecture:
-    """Shape of a network; the defaults are those of the options, and of the published model.
+    """Architecture of a network; the defaults are those of the options and of the published model.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Architecture:
     n_conv : int
         Convolutions in each block.
     batch_norm : bool
-        Whether there is batch normalisation at each convolution of a block; always so in a ``resunet``.
+        Whether each convolution of a block has batch normalisation; always True in a ``resunet``.
     """
 
     name: str = _default("architecture")
@@ -50,7 +50,19 @@ class Architecture:
 
 
 def new_architecture(settings: NetworkSettings, n_rois: int, n_contrasts: int) -> Architecture:
-    """Return the shape of a new network with these numbers of ROIs and contrasts."""
+    """Return the architecture of a new network.
+
+    Parameters
+    ----------
+    settings : NetworkSettings
+        Options of the network.
+    n_rois, n_contrasts : int
+        Number of input and output channels.
+
+    Returns
+    -------
+    Architecture
+    """
     return fill(
         Architecture,
         settings,
@@ -61,16 +73,16 @@ def new_architecture(settings: NetworkSettings, n_rois: int, n_contrasts: int) -
 
 
 def read_architecture(shapes: Shapes, source: str) -> Architecture:
-    """Read the architecture off the names and shapes of a network's state.
+    """Derive the architecture from the names and shapes of a network's state.
 
-    Published checkpoints hold no hyper-parameters, but all of them show in the weights.
+    Published checkpoints do not contain hyper-parameters, but all of them follow from the weights.
 
     Parameters
     ----------
     shapes : mapping of str to tuple of int
         State names and the shapes of their tensors.
     source : str
-        Where they come from, for the error.
+        Name of their source for the error message.
 
     Returns
     -------
@@ -79,9 +91,9 @@ def read_architecture(shapes: Shapes, source: str) -> Architecture:
     Raises
     ------
     UserError
-        If this is none of the networks that DeepTaskGen was published with.
+        If this is not one of the published DeepTaskGen networks.
     """
-    name = _name(shapes)
+    name = _identify_name(shapes)
     in_block = sorted(
         (int(match[1]), shape)
         for key, shape in shapes.items()
@@ -91,9 +103,9 @@ def read_architecture(shapes: Shapes, source: str) -> Architecture:
     if name is None or not in_block or len(last) != 5:
         groups = sorted({key.split(".")[0] for key in shapes})
         message = (
-            f"{source}: this is none of the networks that DeepTaskGen was published with.\n"
-            f"Its {len(shapes)} tensors belong to: {', '.join(groups) or 'nothing'}.\n"
-            "Bring a checkpoint of a U-Net (in_block, downs, bottleneck, ups, out_block, with or without "
+            f"{source}: this is not one of the published DeepTaskGen networks.\n"
+            f"The groups of its {len(shapes)} tensors are: {', '.join(groups) or 'none'}.\n"
+            "Use a checkpoint of a U-Net (in_block, downs, bottleneck, ups, out_block, with or without "
             "upscale and attention_gates)."
         )
         raise UserError(message)
@@ -110,11 +122,11 @@ def read_architecture(shapes: Shapes, source: str) -> Architecture:
 
 
 def count_parameters(shapes: Shapes) -> int:
-    """Count the trained numbers of a network: all of its state but what batch normalisation measured."""
-    measured = ("running_mean", "running_var", "num_batches_tracked")
+    """Count the trained parameters of a network, i.e. its state without running statistics."""
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
     total = 0
     for key, shape in shapes.items():
-        if not key.endswith(measured):
+        if not key.endswith(statistics):
             size = 1
             for n in shape:
                 size *= n
@@ -122,12 +134,12 @@ def count_parameters(shapes: Shapes) -> int:
     return total
 
 
-def _name(shapes: Shapes) -> str | None:
-    """Tell the published networks apart by the names in their state; None for anything else."""
+def _identify_name(shapes: Shapes) -> str | None:
+    """Return the name of the published network with these state names; None for any other network."""
     groups = {key.split(".")[0] for key in shapes}
     if not {"in_block", "downs", "bottleneck", "ups", "out_block"} <= groups:
         return None
-    # Where blocks are residual, batch normalisation comes first; a projection of the skip need not be there.
+    # Only residual blocks begin with batch normalisation. Their projection of the skip is optional.
     if "in_block.conv.0.running_mean" in shapes:
         return "resunet"
     unet = "attentionunet" if "attention_gates" in groups else "unet"

@@ -1,4 +1,4 @@
-"""A model is a folder that explains itself: card, weights, ROI maps, masks (no torch here)."""
+"""Model bundles: folders with card, weights, ROI maps and masks. Does not import torch."""
 
 import hashlib
 import json
@@ -23,9 +23,9 @@ ROIS = "rois.nii.gz"
 BRAIN_MASK = "brain_mask.nii.gz"
 OUTPUT_MASK = "output_mask.nii.gz"
 FILES = (WEIGHTS, ROIS, BRAIN_MASK, OUTPUT_MASK)
-# Mean of the measured maps of training people: a bundle may have it, and must have it if it is calibrated.
+# Mean measured maps of the training participants: optional, but required for a calibrated model.
 MEAN_STATMAPS = "mean_statmaps.nii.gz"
-# Parts of the card that maps, their names or their quality figures follow from; the others are words.
+# Fields of the card that affect maps, their names or their quality measures.
 SCIENCE = (
     "architecture",
     "contrasts",
@@ -39,12 +39,14 @@ SCIENCE = (
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model that was found whole and consistent.
+    """Model bundle that has been checked for completeness and consistency.
 
     Attributes
     ----------
     folder : Path
+        Folder of the bundle.
     card : Card
+        Its description.
     brain_mask : boolean array of shape (76, 93, 78)
         Voxels of the connectome.
     output_mask : boolean array of shape (76, 93, 78)
@@ -56,7 +58,7 @@ class Bundle:
     brain_mask: NDArray[np.bool_] = field(repr=False)
     output_mask: NDArray[np.bool_] = field(repr=False)
 
-    # Another process opens the bundle itself, once: what travels to it is the folder.
+    # Only the folder is pickled; each process opens the bundle itself, once.
     def __reduce__(self) -> tuple[Callable[[Path], "Bundle"], tuple[Path]]:
         return open_bundle, (self.folder,)
 
@@ -65,12 +67,12 @@ class Bundle:
 
     @property
     def weights_sha256(self) -> str:
-        """Hash of the weights' file, which names the model beyond doubt."""
+        """Return the sha256 of the weights' file, which identifies the model."""
         return self.card.sha256[WEIGHTS]
 
     @property
     def science_sha256(self) -> str:
-        """Hash over all that decides what comes out: files, and what the card says of input and output."""
+        """Return a hash of all that affects predicted maps: files and the `SCIENCE` fields of the card."""
         content = asdict(self.card)
         science = [content[name] for name in SCIENCE] + [self.card.sha256[name] for name in FILES]
         if self.card.calibration is not None:
@@ -78,23 +80,28 @@ class Bundle:
         return hashlib.sha256(json.dumps(science).encode()).hexdigest()
 
     def rois(self) -> NDArray[np.float64]:
-        """Read the ROI maps: (n_rois, n_voxels) over the brain mask's voxels in C order."""
+        """Read the ROI maps, (n_rois, n_voxels), at the voxels of the brain mask in C order."""
         return read_roi_maps(self.folder / ROIS, self.brain_mask)
 
     def projection(self, rois: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Compute what turns voxels into ROI series, (n_rois, n_voxels); see `roi_projection`.
+        """Compute the projection from voxels to ROI time series; see `roi_projection`.
 
-        It takes under a second for 50 maps of 235,375 voxels and is not stored: twice the bundle's size.
+        The projection of 50 maps of 235,375 voxels takes less than a second and is not stored, because it
+        would be twice as large as the bundle.
 
         Parameters
         ----------
         rois : array of shape (n_rois, n_voxels), or None
-            As `rois` gives them, where they have been read.
+            ROI maps if they have been read already.
+
+        Returns
+        -------
+        array of shape (n_rois, n_voxels)
 
         Raises
         ------
         UserError
-            If a map is constant or not finite, or the maps cannot be told apart.
+            If a map is constant or not finite, or the maps are linearly dependent.
         """
         try:
             return roi_projection(self.rois() if rois is None else rois)
@@ -104,33 +111,33 @@ class Bundle:
 
     @property
     def roi_space(self) -> RoiSpace:
-        """Brain mask and projection of the connectomes; computed at the first use."""
+        """Return brain mask and projection of the connectomes; computed once."""
         return self._roi_arrays[0]
 
     @property
     def roi_weights(self) -> NDArray[np.float32]:
-        """Absolute values of the ROI maps, (n_rois, n_voxels): the weight of each voxel in each ROI."""
+        """Return the weight of each voxel in each ROI: absolute ROI maps of shape (n_rois, n_voxels)."""
         return self._roi_arrays[1]
 
     @cached_property
     def _roi_arrays(self) -> tuple[RoiSpace, NDArray[np.float32]]:
-        """Read the ROI maps once for both."""
+        """Read the ROI maps once for `roi_space` and `roi_weights`."""
         rois = self.rois()
         return RoiSpace(self.brain_mask, self.projection(rois)), np.abs(rois).astype(np.float32)
 
     def weights(self) -> dict[str, Array]:
-        """Read the network's state: names to arrays."""
+        """Read the network's state: name to array."""
         from safetensors.numpy import load_file
 
         return load_file(self.folder / WEIGHTS)
 
     def mean_statmaps(self) -> NDArray[np.float32] | None:
-        """Return the mean of the measured maps of training participants, if the bundle has it.
+        """Return the mean measured maps of the training participants.
 
         Returns
         -------
         array of shape (n_contrasts, n_output_voxels), or None
-            Read once; not to be changed.
+            None if the bundle has none. The array is shared: do not change it.
         """
         return self._mean_statmaps
 
@@ -143,18 +150,18 @@ class Bundle:
         return np.ascontiguousarray(maps.T)
 
     def shapes(self) -> Shapes:
-        """Read the names and shapes of the network's state, not its values."""
+        """Read names and shapes of the network's state without its values."""
         return _weight_shapes(self.folder / WEIGHTS)
 
 
 def open_bundle(folder: Path) -> Bundle:
     """Load a bundle once per process; see `load_bundle`.
 
-    A bundle one of whose files has changed is loaded again.
+    The bundle is loaded again if one of its files has changed.
     """
     try:
         stats = [(path.name, path.stat()) for path in sorted(folder.glob("*"))]
-    except OSError:  # a link to nowhere, for example: the check of the bundle explains it
+    except OSError:  # e.g. a broken link; load_bundle explains it
         return load_bundle(folder)
     return _open_bundle(folder, tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats))
 
@@ -165,11 +172,12 @@ def _open_bundle(folder: Path, _stamps: tuple[tuple[str, int, int], ...]) -> Bun
 
 
 def load_bundle(folder: Path) -> Bundle:
-    """Open a bundle after checking that it is whole and that its parts fit each other.
+    """Load a bundle and check its completeness and consistency.
 
     Parameters
     ----------
     folder : Path
+        Folder of the bundle.
 
     Returns
     -------
@@ -178,59 +186,63 @@ def load_bundle(folder: Path) -> Bundle:
     Raises
     ------
     UserError
-        If a file is missing or is not the one that the card names by its hash, or if card, weights, ROI
-        maps and masks do not fit each other or the grid of this software.
+        If a file is missing or has another hash than in the card, or if card, weights, ROI maps and masks
+        do not fit each other or the model grid.
     """
     card = read_card(folder / "card.json")
     check_card(card, folder)
     _check_hashes(folder, card)
     weights, rois = _weight_shapes(folder / WEIGHTS), load_image(folder / ROIS)
-    found = read_architecture(weights, str(folder / WEIGHTS))
-    if found != card.architecture:
-        raise _misfit(folder, f"the weights are of {found}, the card says {card.architecture}")
+    architecture = read_architecture(weights, str(folder / WEIGHTS))
+    if architecture != card.architecture:
+        raise _misfit(folder, f"the weights are of {architecture}, the card says {card.architecture}")
     n_maps = rois.shape[3] if len(rois.shape) == 4 else 1
-    if n_maps != found.in_channels:
-        raise _misfit(folder, f"there are {n_maps} ROI maps for {found.in_channels} input channels")
+    if n_maps != architecture.in_channels:
+        raise _misfit(
+            folder, f"{ROIS} contains {n_maps} ROI maps for {architecture.in_channels} input channels"
+        )
     if not MODEL_GRID.fits(Grid.of(rois.shape, rois.affine)):
-        raise _misfit(folder, f"{ROIS} has {Grid.of(rois.shape, rois.affine)}, the model {MODEL_GRID}")
+        raise _misfit(folder, f"{ROIS} is on {Grid.of(rois.shape, rois.affine)}, not on {MODEL_GRID}")
     if MEAN_STATMAPS in card.sha256:
         _check_mean_statmaps(folder, len(card.contrasts))
     return Bundle(folder, card, _read_mask(folder, BRAIN_MASK), _read_mask(folder, OUTPUT_MASK))
 
 
 def check_card(card: Card, folder: Path) -> None:
-    """Check that a card does not contradict itself and is of a kind that this version can compute.
+    """Check that a card is consistent and supported by this version.
 
     Parameters
     ----------
     card : Card
     folder : Path
-        Named in the error.
+        Folder of the bundle for error messages.
 
     Raises
     ------
     UserError
-        A sentence for the first thing that does not fit.
+        For the first inconsistency.
     """
     shape, labels = card.architecture, [contrast.label for contrast in card.contrasts]
     n_pairs = shape.in_channels * (shape.in_channels - 1) // 2
     if card.grid != CardGrid():
         raise _misfit(folder, f"the card's grid is {card.grid}; this version computes on {CardGrid()}")
     if len(labels) != shape.out_channels:
-        raise _misfit(folder, f"{len(labels)} contrasts are named for {shape.out_channels} output channels")
+        raise _misfit(
+            folder, f"the card lists {len(labels)} contrasts for {shape.out_channels} output channels"
+        )
     if len(set(labels)) != len(labels) or not all(label.isascii() and label.isalnum() for label in labels):
-        raise _misfit(folder, "contrast labels must differ from each other and be letters and digits only")
+        raise _misfit(folder, "contrast labels must be unique and contain only letters and digits")
     if card.input_mask not in INPUT_MASKS:
-        raise _misfit(folder, f"input_mask is {card.input_mask!r}, it must be one of {INPUT_MASKS}")
+        raise _misfit(folder, f"input_mask is {card.input_mask!r}, but must be one of {INPUT_MASKS}")
     if card.window_minutes is not None and not card.window_minutes > 0:
-        raise _misfit(folder, f"window_minutes is {card.window_minutes}, it must be more than 0 or null")
+        raise _misfit(folder, f"window_minutes is {card.window_minutes}, but must be greater than 0 or null")
     if card.calibration is not None:
         _check_calibration(card, folder)
     if card.mean_roi_connectome is not None and len(card.mean_roi_connectome) != n_pairs:
         raise _misfit(
             folder,
             f"mean_roi_connectome has {len(card.mean_roi_connectome)} values, "
-            f"{shape.in_channels} ROIs have {n_pairs} pairs",
+            f"but {shape.in_channels} ROIs have {n_pairs} pairs",
         )
 
 
@@ -238,30 +250,32 @@ def _check_calibration(card: Card, folder: Path) -> None:
     weights = card.calibration or ()
     if len(weights) != len(card.contrasts) or not all(0 <= weight <= 1 for weight in weights):
         raise _misfit(
-            folder, f"calibration must be {len(card.contrasts)} weights from 0 to 1, one a contrast"
+            folder, f"calibration must be {len(card.contrasts)} weights from 0 to 1, one per contrast"
         )
-    # A card that is about to be saved has no hashes yet.
+    # Hashes are added when the bundle is saved.
     if card.sha256 and MEAN_STATMAPS not in card.sha256:
-        raise _misfit(folder, f"the card is calibrated, but there is no {MEAN_STATMAPS}")
+        raise _misfit(folder, f"the card has a calibration, but {MEAN_STATMAPS} is missing")
 
 
 def _check_mean_statmaps(folder: Path, n_contrasts: int) -> None:
     image = load_image(folder / MEAN_STATMAPS)
-    found = Grid.of(image.shape, image.affine)
-    if image.shape[3:] != (n_contrasts,) or not MODEL_GRID.fits(found):
-        wanted = f"{n_contrasts} maps on {MODEL_GRID} are wanted"
-        raise _misfit(folder, f"{MEAN_STATMAPS} has {found} and {image.shape[3:]} maps, {wanted}")
+    grid = Grid.of(image.shape, image.affine)
+    if image.shape[3:] != (n_contrasts,) or not MODEL_GRID.fits(grid):
+        expected = f"expected {n_contrasts} maps on {MODEL_GRID}"
+        raise _misfit(folder, f"{MEAN_STATMAPS} has shape {image.shape} on {grid}; {expected}")
 
 
 def _check_hashes(folder: Path, card: Card) -> None:
     if sorted(set(card.sha256) - {MEAN_STATMAPS}) != sorted(FILES):
-        raise _misfit(folder, f"the card has hashes of {sorted(card.sha256)}, not of {sorted(FILES)}")
+        raise _misfit(
+            folder, f"the card has hashes of {sorted(card.sha256)}, but needs those of {sorted(FILES)}"
+        )
     for name in card.sha256:
         path = folder / name
         if not path.is_file():
             raise _misfit(folder, f"{name} is missing")
         if file_sha256(path) != card.sha256[name]:
-            raise _misfit(folder, f"{name} is not the file that the card names: its sha256 differs")
+            raise _misfit(folder, f"the sha256 of {name} differs from that in the card")
 
 
 def _weight_shapes(path: Path) -> Shapes:
@@ -278,14 +292,14 @@ def _weight_shapes(path: Path) -> Shapes:
 def _read_mask(folder: Path, name: str) -> NDArray[np.bool_]:
     image = load_image(folder / name)
     if len(image.shape) != 3 or not MODEL_GRID.fits(Grid.of(image.shape, image.affine)):
-        raise _misfit(folder, f"{name} has {Grid.of(image.shape, image.affine)}, the model {MODEL_GRID}")
+        raise _misfit(folder, f"{name} is on {Grid.of(image.shape, image.affine)}, not on {MODEL_GRID}")
     mask: NDArray[np.bool_] = np.asarray(image.dataobj) != 0
     if not mask.any():
         raise _misfit(folder, f"{name} is empty")
     return mask
 
 
-def _misfit(folder: Path, what: str) -> UserError:
+def _misfit(folder: Path, problem: str) -> UserError:
     return UserError(
-        f"{folder}: the parts of this model do not fit together: {what}.\nFetch or import the model again."
+        f"{folder}: the parts of this model do not fit together: {problem}.\nFetch or import the model again."
     )

@@ -1,4 +1,4 @@
-"""ROI maps and masks of a new bundle, read from a user's images onto the model's grid."""
+"""Reader of a new bundle's ROI maps and masks, from images to the model grid."""
 
 from pathlib import Path
 
@@ -15,16 +15,16 @@ Masks = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
 
 def read_masks(output_mask: Path | None) -> Masks:
-    """Return the brain mask and the output mask of a new bundle.
+    """Read the brain mask and the output mask of a new bundle.
 
     Parameters
     ----------
     output_mask : Path or None
-        3-D image of the voxels where maps are written; None for nilearn's grey matter.
+        3-D image of the voxels where maps are written; None for nilearn's grey-matter mask.
 
     Returns
     -------
-    two boolean arrays of shape (76, 93, 78)
+    brain_mask, output_mask : boolean array of shape (76, 93, 78)
 
     Raises
     ------
@@ -35,12 +35,12 @@ def read_masks(output_mask: Path | None) -> Masks:
 
 
 def read_output_mask(path: Path) -> NDArray[np.bool_]:
-    """Read a mask onto the model's grid, from an image of its points of space in any orientation.
+    """Read a mask onto the model grid.
 
     Parameters
     ----------
     path : Path
-        3-D image; voxels that are not 0 belong to the mask.
+        3-D image in any orientation, at the voxel positions of the model grid; nonzero voxels form the mask.
 
     Returns
     -------
@@ -49,35 +49,39 @@ def read_output_mask(path: Path) -> NDArray[np.bool_]:
     Raises
     ------
     UserError
-        If the image is on another grid or has no voxel on the model's.
+        If the image is on another grid or has no nonzero voxel within the model grid.
     """
     image = load_image(path)
     try:
         if len(image.shape) != 3:
-            message = f"The image has shape {image.shape}; three axes are wanted."
+            message = f"The image has shape {image.shape}; it must have three axes."
             raise ValueError(message)
         mask: NDArray[np.bool_] = on_grid(image, MODEL_GRID) != 0
     except ValueError as error:
-        message = f"{path}: cannot be the output mask. {error}\nGive a 3-D mask on the model's 2 mm grid."
+        message = f"{path}: is not a valid output mask. {error}\nPass a 3-D mask on the model's 2 mm grid."
         raise UserError(message) from error
     if not mask.any():
-        message = f"{path}: cannot be the output mask: no voxel of the model's grid is in it."
+        message = (
+            f"{path}: is not a valid output mask: no voxel of the model grid is nonzero. Pass a mask that "
+            "overlaps the model grid."
+        )
         raise UserError(message)
     return mask
 
 
 def read_rois(path: Path, brain: NDArray[np.bool_], n_rois: int | None = None) -> NDArray[np.float32]:
-    """Read ROI maps onto the model's grid; zero outside the brain and where they are not finite.
+    """Read ROI maps onto the model grid.
 
-    Values that are not finite become zero as nilearn reads masked data and as the published pipeline did.
+    Non-finite values are set to zero, as in nilearn and in the published pipeline.
 
     Parameters
     ----------
     path : Path
-        4-D image, a map per volume, on the whole 2 mm grid or its crop.
+        4-D image with one map per volume, on the full 2 mm grid or the cropped model grid.
     brain : boolean array of shape (76, 93, 78)
+        Brain mask; maps are zero outside.
     n_rois : int or None
-        Number of maps that the network takes; None takes any.
+        Required number of maps; None accepts any.
 
     Returns
     -------
@@ -86,21 +90,21 @@ def read_rois(path: Path, brain: NDArray[np.bool_], n_rois: int | None = None) -
     Raises
     ------
     UserError
-        If the image is damaged, not 4-D or on another grid, has another number of maps, or its maps are
-        constant or nearly linear combinations of each other.
+        If the image is damaged, not 4-D or on another grid, has another number of maps, or if maps are
+        constant or nearly linearly dependent.
     """
     shape = load_image(path).shape
     if len(shape) != 4 or shape[3] < 2:
         message = (
-            f"{path}: has shape {'x'.join(map(str, shape))}; a 4-D image is wanted, with a map for each of "
-            "at least 2 ROIs.\nSplit an image of labels into a map per label."
+            f"{path}: has shape {'x'.join(map(str, shape))}; expected a 4-D image with one map per ROI, "
+            "at least 2.\nConvert a label image into one map per label."
         )
         raise UserError(message)
     maps = np.nan_to_num(read_roi_maps(path, brain), copy=False, posinf=0, neginf=0)
     if n_rois is not None and len(maps) != n_rois:
         message = (
             f"{path}: has {len(maps)} ROI maps, but the network takes {n_rois}.\n"
-            "Give the maps that the network was trained with, in the same order."
+            "Pass the maps that the network was trained with, in the same order."
         )
         raise UserError(message)
     try:

@@ -1,4 +1,4 @@
-"""Write a bundle, whole or not at all."""
+"""Writer of model bundles."""
 
 import os
 import shutil
@@ -38,25 +38,25 @@ def save_bundle(
     mean_statmaps: Array | None = None,
     overwrite: bool = False,
 ) -> Bundle:
-    """Write a bundle, whole or not at all, and open it.
+    """Write a bundle atomically and load it.
 
     Parameters
     ----------
     folder : Path
-        Where it shall be; must not exist, unless it may be overwritten.
+        Folder of the bundle; must not exist unless `overwrite` is True.
     card : Card
         Its hashes are replaced by those of the files.
     weights : mapping of str to array
-        The network's state, under the published names.
+        State of the network under the published names.
     rois : array of shape (n_rois, 76, 93, 78), or Path
-        ROI maps on the model's grid, or the file of another bundle, which is copied: connectomes name it by
-        its hash.
+        ROI maps on the model grid, or the file of another bundle. The file is copied unchanged, because
+        connectomes refer to its hash.
     masks : tuple of two arrays of shape (76, 93, 78), or of Path
-        Brain mask and output mask, or files.
+        Brain mask and output mask, or their files.
     mean_statmaps : array of shape (n_contrasts, 76, 93, 78), or None
-        Mean of the measured maps of training people; a calibrated card needs it.
+        Mean measured maps of the training participants; required if the card has a calibration.
     overwrite : bool
-        Whether to replace what is there, once the new one is whole.
+        Whether to replace an existing bundle after the new one is complete.
 
     Returns
     -------
@@ -65,13 +65,13 @@ def save_bundle(
     Raises
     ------
     UserError
-        If the folder exists and may not be replaced or is no model, or the parts do not fit each other;
-        nothing is left behind.
+        If the folder exists and is not a bundle or `overwrite` is False, if the parts do not fit each
+        other, or if files cannot be written. No files remain then.
     """
     from safetensors.numpy import save
 
     if folder.exists() and overwrite and not (folder / "card.json").is_file():
-        message = f"{folder}: exists and is no model. Choose another folder."
+        message = f"{folder}: exists and is not a model bundle. Choose another folder."
         raise UserError(message)
     if folder.exists() and not overwrite:
         message = f"{folder}: exists already. Choose another folder, or remove it first."
@@ -81,7 +81,7 @@ def save_bundle(
         temporary.mkdir(parents=True)
         affine = np.array(MODEL_GRID.affine)
         state = {key: np.asarray(value, order="C") for key, value in weights.items()}
-        (temporary / WEIGHTS).write_bytes(save(state))  # save_file would hide it from other users
+        (temporary / WEIGHTS).write_bytes(save(state))  # save_file ignores the umask
         for name, part in zip((ROIS, BRAIN_MASK, OUTPUT_MASK), (rois, *masks), strict=True):
             if isinstance(part, Path):
                 shutil.copyfile(part, temporary / name)
@@ -101,7 +101,9 @@ def save_bundle(
         else:
             temporary.rename(folder)
     except OSError as error:
-        message = f"{folder}: the model cannot be written there ({error}). Choose a folder with space."
+        message = (
+            f"{folder}: the model cannot be written ({error}). Choose another folder or free disk space."
+        )
         raise UserError(message) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

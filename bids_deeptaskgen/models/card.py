@@ -1,4 +1,4 @@
-"""The card of a model: what it is, what it takes and gives, and who may use it (no torch here)."""
+"""Model cards: description, input, output and licence of a model. Does not import torch."""
 
 import json
 import re
@@ -13,13 +13,13 @@ from bids_deeptaskgen.models.contrasts import Contrast
 
 Record = TypeVar("Record")
 INPUT_MASKS = ("brain", "gm")
-# Keys that a card may leave out, and what that means: cards of earlier versions stay valid.
+# Optional keys and their defaults, so that cards of earlier versions remain valid.
 OPTIONAL: dict[str, object] = {"calibration": None, "untrained": False}
 
 
 @dataclass(frozen=True)
 class CardGrid:
-    """Where a model's voxels are; the default is the grid of the published models.
+    """Grid of a model's voxels; the default is that of the published models.
 
     Attributes
     ----------
@@ -42,45 +42,45 @@ class CardGrid:
 
 @dataclass(frozen=True)
 class Card:
-    """What a bundle says of itself in ``card.json``.
+    """Description of a model in ``card.json``.
 
     Attributes
     ----------
     name, description : str
         Short name; one or two sentences.
     architecture : Architecture
-        Shape of the network.
+        Architecture of the network.
     contrasts : tuple of Contrast
-        What each output channel is, in channel order.
+        Contrast of each output channel, in channel order.
     roi_set : str
-        Which ROI maps the input was made with.
+        Name of the ROI maps.
     grid : CardGrid
         Grid of the maps, the masks, the input and the output.
     units : str
         Unit of the output, ``z`` for the published models.
     input_mask : {"brain", "gm"}
-        Whether the network was trained on connectomes of the whole brain or of the output mask only.
+        Voxels of the training connectomes: the brain mask, or its intersection with the output mask.
     window_minutes : float or None
-        Minutes of scan from which a training connectome was made; None where it is not known.
+        Scan duration per training connectome in minutes; None if unknown.
     training : str
-        What it was trained on.
+        Description of the training data.
     licence, citation : str
-        Of the weights.
+        Licence and citation of the weights.
     parent : str or None
         Name of the model that this one was fine-tuned from.
     for_science : bool
-        False for models that are for trying the software.
+        False for models that only serve to try the software.
     notice : str
-        What every user should be told; may be empty.
+        Notice for all users; may be empty.
     mean_roi_connectome : tuple of float or None
-        Mean ROI-by-ROI correlations of the training people, upper triangle row by row; None where unknown.
+        Mean ROI-by-ROI correlations of the training participants, upper triangle row by row; None if unknown.
     sha256 : dict of str to str
         Hash of each other file of the bundle.
     calibration : tuple of float or None
-        For each contrast how far ``--calibrated`` goes from the mean map of measured people (0) to the
-        network's (1), see `stats.calibration`; None where that has not been estimated.
+        For each contrast, the weight of the network's map in calibrated maps, from 0 (mean measured map) to
+        1 (network's map); see `stats.calibration`. None if not estimated.
     untrained : bool
-        True if the weights are random: the ROI maps and masks are of use, the predicted maps are not.
+        True if the weights are random, so that only ROI maps and masks are useful.
     """
 
     name: str
@@ -105,12 +105,12 @@ class Card:
 
 
 def name_from_folder(folder: Path) -> str:
-    """Return a model name made of a folder's name: letters, digits, ``-``, ``_`` and ``.`` only."""
+    """Return a model name from a folder's name, with letters, digits, ``-``, ``_`` and ``.`` only."""
     return re.sub(r"[^0-9A-Za-z_.-]+", "-", folder.name).lstrip("_.-") or "model"
 
 
 def card_text(card: Card) -> str:
-    """Write a card as JSON; the same card gives the same text."""
+    """Format a card as JSON; equal cards give equal text."""
     content = asdict(card)
     for name, default in OPTIONAL.items():
         if content[name] == default:
@@ -119,7 +119,7 @@ def card_text(card: Card) -> str:
 
 
 def read_card(path: Path) -> Card:
-    """Read a card strictly: nothing may be missing, nothing unknown, nothing of another type.
+    """Read a card strictly: missing keys, unknown keys and values of another type are errors.
 
     Parameters
     ----------
@@ -133,12 +133,14 @@ def read_card(path: Path) -> Card:
     Raises
     ------
     UserError
-        If the file is not a card that this version knows in full.
+        If the file is not a valid card of this version.
     """
     try:
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        message = f"{path.parent}: no card.json here, so this is not a model bundle."
+        message = (
+            f"{path.parent}: contains no card.json, so it is not a model bundle. Pass the folder of a model."
+        )
         raise UserError(message) from None
     except (OSError, ValueError) as error:
         message = f"{path}: cannot be read as JSON ({error}). Fetch or import the model again."
@@ -146,17 +148,17 @@ def read_card(path: Path) -> Card:
     return from_json(Card, content, str(path))
 
 
-def from_json(record: type[Record], content: object, where: str) -> Record:
-    """Make a dataclass of parsed JSON, strictly.
+def from_json(record: type[Record], content: object, location: str) -> Record:
+    """Convert parsed JSON to a dataclass, strictly.
 
     Parameters
     ----------
     record : type
-        A dataclass of texts, numbers, truth values, tuples, dictionaries and such dataclasses.
+        Dataclass of strings, numbers, booleans, tuples, dictionaries and such dataclasses.
     content : object
-        What `json.loads` gave.
-    where : str
-        Name of the place for the error.
+        Result of `json.loads`.
+    location : str
+        File or key, for error messages.
 
     Returns
     -------
@@ -168,48 +170,48 @@ def from_json(record: type[Record], content: object, where: str) -> Record:
         If a key is missing or unknown, or a value has another type.
     """
     if not isinstance(content, dict):
-        raise _mistyped(content, where, record)
+        raise _type_error(content, location, record)
     hints = get_type_hints(record)
     if record is Card:
         content = OPTIONAL | content
-    unknown, missing = sorted(set(content) - set(hints)), sorted(set(hints) - set(content))
-    if unknown or missing:
+    unknown_keys, missing_keys = sorted(set(content) - set(hints)), sorted(set(hints) - set(content))
+    if unknown_keys or missing_keys:
         message = (
-            f"{where}: {_listed('unknown', unknown)}{_listed('missing', missing)}\n"
-            "It was made by another version of this software, or by hand. Fetch or import the model again."
+            f"{location}: {_format_keys('unknown', unknown_keys)}{_format_keys('missing', missing_keys)}\n"
+            "It was written by another version or by hand. Fetch or import the model again."
         )
         raise UserError(message)
-    return record(**{key: _read(hints[key], content[key], f"{where}: {key}") for key in hints})
+    return record(**{key: _convert(hints[key], content[key], f"{location}: {key}") for key in hints})
 
 
-def _read(kind: type, value: object, where: str) -> object:
-    """Read one value as a type, or raise with its place."""
+def _convert(kind: type, value: object, location: str) -> object:
+    """Convert a value to a type, or raise an error with its location."""
     options, origin = get_args(kind), get_origin(kind)
     if is_dataclass(kind):
-        return from_json(kind, value, where)
+        return from_json(kind, value, location)
     if type(None) in options:
-        return None if value is None else _read(options[0], value, where)
+        return None if value is None else _convert(options[0], value, location)
     if origin is tuple and isinstance(value, list):
         kinds = [options[0]] * len(value) if options[-1] is Ellipsis else list(options)
         if len(kinds) == len(value):
             pairs = enumerate(zip(kinds, value, strict=True))
-            return tuple(_read(one, item, f"{where}[{i}]") for i, (one, item) in pairs)
+            return tuple(_convert(item_kind, item, f"{location}[{i}]") for i, (item_kind, item) in pairs)
     elif origin is dict and isinstance(value, dict):
-        return {key: _read(options[1], item, f"{where}.{key}") for key, item in value.items()}
+        return {key: _convert(options[1], item, f"{location}.{key}") for key, item in value.items()}
     elif type(value) is kind:
         return value
     elif kind is float and type(value) is int:
         return float(value)
-    raise _mistyped(value, where, kind)
+    raise _type_error(value, location, kind)
 
 
-def _mistyped(value: object, where: str, kind: type) -> UserError:
+def _type_error(value: object, location: str, kind: type) -> UserError:
     name = kind.__name__ if get_origin(kind) is None else str(kind)
     return UserError(
-        f"{where} is {json.dumps(value)[:80]}, where a value of type {name} is wanted.\n"
+        f"{location} is {json.dumps(value)[:80]}; expected a value of type {name}.\n"
         "Fetch or import the model again."
     )
 
 
-def _listed(adjective: str, keys: list[str]) -> str:
+def _format_keys(adjective: str, keys: list[str]) -> str:
     return f"{adjective} {', '.join(map(repr, keys))}. " if keys else ""

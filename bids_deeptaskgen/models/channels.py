@@ -1,4 +1,4 @@
-"""Contrasts of a network's output channels: a set of the package, a file, or plain numbers."""
+"""Contrasts of a network's output channels: a set of the package, a file, or numbers."""
 
 import json
 import re
@@ -16,8 +16,8 @@ def name_channels(choice: str, n_channels: int) -> tuple[Contrast, ...]:
     Parameters
     ----------
     choice : str
-        A contrast set of the package, ``numbered`` for plain numbers, or a JSON file that lists the
-        published names in channel order.
+        Name of a contrast set of the package, ``numbered``, or path of a JSON file with the published names
+        in channel order.
     n_channels : int
         Number of output channels.
 
@@ -28,7 +28,7 @@ def name_channels(choice: str, n_channels: int) -> tuple[Contrast, ...]:
     Raises
     ------
     UserError
-        If there is no such set, or it has another number of contrasts.
+        If the set does not exist or has another number of contrasts.
     """
     if choice == NUMBERED:
         return number_channels(n_channels)
@@ -36,25 +36,25 @@ def name_channels(choice: str, n_channels: int) -> tuple[Contrast, ...]:
     if len(contrasts) != n_channels:
         message = (
             f"The network has {n_channels} output channels, but {choice} names {len(contrasts)} contrasts.\n"
-            f"Choose another --contrasts, or --contrasts {NUMBERED} if what the channels are is not known."
+            f"Choose another --contrasts, or --contrasts {NUMBERED} if the contrasts are unknown."
         )
         raise UserError(message)
     return contrasts
 
 
 def number_channels(n_channels: int) -> tuple[Contrast, ...]:
-    """Name output channels by their numbers, where their contrasts are not known."""
+    """Name output channels by their numbers if their contrasts are unknown."""
     numbers = range(1, n_channels + 1)
     return tuple(Contrast(f"channel{i:03}", f"channel {i}", "not stated") for i in numbers)
 
 
 def read_contrast_set(choice: str) -> tuple[Contrast, ...]:
-    """Read a list of contrasts, in channel order.
+    """Read a contrast set, in channel order.
 
     Parameters
     ----------
     choice : str
-        Name of a contrast set of the package, or path of a JSON file that lists published names.
+        Name of a contrast set of the package, or path of a JSON file with published names.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def read_contrast_set(choice: str) -> tuple[Contrast, ...]:
     Raises
     ------
     UserError
-        If there is no such set, or the file lists no names.
+        If the set does not exist or the file contains no list of names.
     """
     if choice.endswith(".json"):
         return _read_names(Path(choice))
@@ -71,9 +71,8 @@ def read_contrast_set(choice: str) -> tuple[Contrast, ...]:
         return load_contrasts(choice)
     except FileNotFoundError:
         message = (
-            f"There is no contrast set {choice!r}. Give --contrasts hcp-ya or a .json file that lists the "
-            "published names in channel order; `models import` also takes "
-            f"{NUMBERED}."
+            f"Unknown contrast set {choice!r}. Use --contrasts hcp-ya or a .json file with the published "
+            f"names in channel order; `models import` also accepts {NUMBERED}."
         )
         raise UserError(message) from None
 
@@ -82,13 +81,13 @@ def _read_names(path: Path) -> tuple[Contrast, ...]:
     try:
         names = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        message = f"{path}: cannot be read as JSON ({error})."
+        message = f"{path}: cannot be read as JSON ({error}). Correct the file."
         raise UserError(message) from error
     if (
         not isinstance(names, list)
         or not names
         or not all(isinstance(name, str) and re.search(r"[^\W_]", name) for name in names)
     ):
-        message = f'{path}: a list of contrast names is wanted, e.g. ["MOTOR LF-AVG", "WM 2BK-0BK"].'
+        message = f'{path}: expected a list of contrast names, e.g. ["MOTOR LF-AVG", "WM 2BK-0BK"].'
         raise UserError(message)
     return tuple(Contrast(contrast_label(name), name, name.split()[0]) for name in names)

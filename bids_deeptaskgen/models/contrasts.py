@@ -1,4 +1,4 @@
-"""The contrasts that a model predicts: labels, published names, and how far each can be trusted."""
+"""Contrasts of a model: labels, published names, retest reliability, and search by name."""
 
 import json
 import re
@@ -12,19 +12,19 @@ from bids_deeptaskgen.errors import UserError
 
 @dataclass(frozen=True)
 class Contrast:
-    """One output channel of a network.
+    """Contrast of one output channel of a network.
 
     Attributes
     ----------
     label : str
-        lowerCamelCase name, legal as the value of a BIDS entity.
+        lowerCamelCase name, valid as the value of a BIDS entity.
     source_name : str
         Name in the study that measured it, e.g. ``WM 2BK-0BK``.
     task : str
         Task of the contrast, e.g. ``WM``.
     retest_r : float or None
-        Median spatial correlation of the retest maps of 39 HCP people (cortex, includes the pattern that
-        all people share; read off a published figure, +-0.01); None where it is not known.
+        Median spatial correlation of the retest maps of 39 HCP participants (cortex; includes the pattern
+        that all participants share; read off a published figure, +-0.01). None if unknown.
     """
 
     label: str
@@ -34,7 +34,7 @@ class Contrast:
 
 
 def contrast_label(source_name: str) -> str:
-    """Turn a published contrast name into a label that BIDS allows.
+    """Convert a published contrast name to a label that BIDS allows.
 
     Parameters
     ----------
@@ -50,12 +50,12 @@ def contrast_label(source_name: str) -> str:
     return words[0] + "".join(word[:1].upper() + word[1:] for word in words[1:])
 
 
-# How a difference is written by others; in letters and digits alone, "-" leaves nothing.
+# Spellings of a difference; a "-" becomes an empty string because only letters and digits are compared.
 _DIFFERENCES = ("minus", "vs", "versus", "gt", "")
 
 
 def contrast_spellings(contrasts: Sequence[Contrast]) -> dict[str, str]:
-    """List how the contrasts may be written elsewhere, for `find_contrast`.
+    """List alternative spellings of contrasts for `find_contrast`.
 
     Parameters
     ----------
@@ -64,87 +64,96 @@ def contrast_spellings(contrasts: Sequence[Contrast]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Spelling in lower-case letters and digits to label: of the label and the published name, with every
-        way to write a difference. What two contrasts could mean is none's, unless it is one's own label.
+        Spelling in lower-case letters and digits to label. Spellings are derived from the label and the
+        published name with all notations of a difference. Ambiguous spellings are omitted unless they are
+        the label of a contrast.
     """
-    meant: dict[str, set[str]] = {}
-    for one in contrasts:
-        parts = {tuple(re.split("-", one.source_name)), tuple(re.split("Minus(?=[A-Z0-9])", one.label))}
-        for spelling in {_plain(word.join(of)) for of in parts for word in _DIFFERENCES}:
-            meant.setdefault(spelling, set()).add(one.label)
-    own = {_plain(one.label): one.label for one in contrasts}
-    return {spelling: min(labels) for spelling, labels in meant.items() if len(labels) == 1} | own
+    labels_of: dict[str, set[str]] = {}
+    for contrast in contrasts:
+        names = (re.split("-", contrast.source_name), re.split("Minus(?=[A-Z0-9])", contrast.label))
+        for spelling in {_simplify(word.join(parts)) for parts in names for word in _DIFFERENCES}:
+            labels_of.setdefault(spelling, set()).add(contrast.label)
+    exact = {_simplify(contrast.label): contrast.label for contrast in contrasts}
+    return {spelling: min(labels) for spelling, labels in labels_of.items() if len(labels) == 1} | exact
 
 
 def find_contrast(spellings: Mapping[str, str], name: str, task: str = "") -> str | None:
-    """Find which contrast somebody means.
+    """Find a contrast by any of its spellings.
 
     Parameters
     ----------
     spellings : dict of str to str
-        As `contrast_spellings` gives it.
+        Result of `contrast_spellings`.
     name : str
         For example ``emotionFacesVsShapes``, ``EMOTION FACES-SHAPES``, or, without its task,
         ``facesMinusShapes``.
     task : str
-        Where it is known beside the name.
+        Task of the contrast if it is not part of the name.
 
     Returns
     -------
     str or None
-        Label of the contrast.
+        Label of the contrast; None if there is none.
     """
-    found = spellings.get(_plain(name))
-    return spellings.get(_plain(task + name)) if found is None and task else found
+    label = spellings.get(_simplify(name))
+    return spellings.get(_simplify(task + name)) if label is None and task else label
 
 
-def _plain(text: str) -> str:
+def _simplify(text: str) -> str:
     return re.sub("[^a-z0-9]", "", text.lower())
 
 
 def choose_contrasts(
     contrasts: Sequence[Contrast],
-    wanted: Sequence[str],
+    selection: Sequence[str],
     *,
     whose: str = "the model has",
-    listed: str = "deeptaskgen models info lists them all.",
+    listed: str = "deeptaskgen models info lists all contrasts.",
 ) -> tuple[str, ...]:
-    """Find contrasts by label, published name or task.
+    """Select contrasts by label, published name or task.
 
     Parameters
     ----------
     contrasts : sequence of Contrast
-        What there is.
-    wanted : sequence of str
-        Labels, published names or tasks, in any case; ``all``, or none, for all of them.
-    whose, listed : str
-        For the error: of what `contrasts` are, and where to see them.
+        Available contrasts.
+    selection : sequence of str
+        Labels, published names or tasks, case-insensitive; ``all`` or an empty sequence selects all.
+    whose : str
+        Source of `contrasts` in the error message, with a verb, e.g. ``the model has``.
+    listed : str
+        Sentence at the end of the error message that says where the contrasts are listed.
 
     Returns
     -------
     tuple of str
-        Labels, each once, in the order of `contrasts`.
+        Unique labels in the order of `contrasts`.
 
     Raises
     ------
     UserError
-        If something is asked for that is not there.
+        If a name in `selection` matches no contrast.
     """
-    asked = {" ".join(name.split()).lower() for name in wanted} - {"all"}
-    if not asked:
-        return tuple(one.label for one in contrasts)
-    names = {one.label: {one.label.lower(), one.source_name.lower(), one.task.lower()} for one in contrasts}
-    known = set().union(*names.values())
-    unknown = sorted(asked - known)
-    if unknown:
-        near = [close for name in unknown for close in get_close_matches(name, sorted(known), 2)]
-        nearest = f"nearest: {', '.join(near)}; " if near else ""
-        tasks = ", ".join(dict.fromkeys(one.task for one in contrasts))
+    names = {" ".join(name.split()).lower() for name in selection} - {"all"}
+    if not names:
+        return tuple(contrast.label for contrast in contrasts)
+    names_of = {
+        contrast.label: {contrast.label.lower(), contrast.source_name.lower(), contrast.task.lower()}
+        for contrast in contrasts
+    }
+    valid_names = set().union(*names_of.values())
+    unknown_names = sorted(names - valid_names)
+    if unknown_names:
+        similar = [
+            match for name in unknown_names for match in get_close_matches(name, sorted(valid_names), 2)
+        ]
+        nearest = f"nearest: {', '.join(similar)}; " if similar else ""
+        tasks = ", ".join(dict.fromkeys(contrast.task for contrast in contrasts))
         message = (
-            f"--contrasts: {', '.join(unknown)}: {whose} no such contrast ({nearest}tasks: {tasks}). {listed}"
+            f"--contrasts: {', '.join(unknown_names)}: {whose} no such contrast "
+            f"({nearest}tasks: {tasks}). {listed}"
         )
         raise UserError(message)
-    return tuple(label for label, own in names.items() if own & asked)
+    return tuple(label for label, spellings in names_of.items() if spellings & names)
 
 
 def load_contrasts(name: str = "hcp-ya") -> tuple[Contrast, ...]:

@@ -1,4 +1,4 @@
-"""A model's card in words, as ``deeptaskgen models`` shows it."""
+"""Plain-text description of a model, as printed by ``deeptaskgen models``."""
 
 import textwrap
 
@@ -10,9 +10,9 @@ from bids_deeptaskgen.models.bundle import Bundle
 
 
 def describe(bundle: Bundle) -> str:
-    """Return a model's card in words, a line for each fact."""
+    """Format a model's card as text with one line per field."""
     card, grid = bundle.card, Grid.of(bundle.card.grid.shape, np.array(bundle.card.grid.affine))
-    n_both = int((bundle.output_mask & bundle.brain_mask).sum())
+    n_shared = int((bundle.output_mask & bundle.brain_mask).sum())
     rows = {
         "Model": card.name,
         "Folder": str(bundle.folder),
@@ -24,10 +24,10 @@ def describe(bundle: Bundle) -> str:
         "Contrasts": f"{len(card.contrasts)} ({card.contrasts[0].label} ... {card.contrasts[-1].label})",
         "Unit of maps": card.units,
         "ROIs": f"{card.architecture.in_channels} ({card.roi_set})",
-        "Input": f"connectomes of {int(bundle.brain_mask.sum()):,} brain voxels, shown: {card.input_mask}",
-        "Output": f"{int(bundle.output_mask.sum()):,} voxels, {n_both:,} of them in the brain mask",
+        "Input": f"{int(bundle.brain_mask.sum()):,} brain voxels of a connectome, mask: {card.input_mask}",
+        "Output": f"{int(bundle.output_mask.sum()):,} voxels, {n_shared:,} of them in the brain mask",
         "Grid": f"{card.grid.space} res-{card.grid.resolution}, {grid}",
-        "Window": "not known" if card.window_minutes is None else f"{card.window_minutes:g} minutes",
+        "Window": "unknown" if card.window_minutes is None else f"{card.window_minutes:g} minutes",
         "Calibration": "none"
         if card.calibration is None
         else f"weights of the network's maps from {min(card.calibration):g} to {max(card.calibration):g}",
@@ -36,7 +36,7 @@ def describe(bundle: Bundle) -> str:
         "Licence": card.licence,
         "Citation": card.citation,
         "Weights": f"sha256 {bundle.weights_sha256}",
-        "Files": f"{len(card.sha256)} checked against the card's hashes: all as they should be",
+        "Files": f"{len(card.sha256)}, all verified against the hashes of the card",
     }
     lines = (
         textwrap.fill(text, 100, initial_indent=f"{name + ':':<14}", subsequent_indent=" " * 14)

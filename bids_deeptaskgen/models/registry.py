@@ -1,4 +1,4 @@
-"""The models that their authors have published: which files they are made of, and what is known of them."""
+"""Registry of published models: their files and descriptions."""
 
 import json
 import os
@@ -18,7 +18,7 @@ REGISTRY = DATA_DIR / "models.json"
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One file of a public repository, pinned: whoever serves it, only these bytes are taken.
+    """File of a public repository, pinned to a commit and to the hash of its content.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class PublishedFile:
     commit : str
         40 hexadecimal digits.
     path : str
-        Where the file is in the repository.
+        Path of the file in the repository.
     git_blob_sha1 : str
         Git's own hash of the file: sha1 of ``blob SIZE``, a NUL, and its bytes.
     """
@@ -39,38 +39,37 @@ class PublishedFile:
 
     @property
     def name(self) -> str:
-        """The file's name without folders."""
+        """Return the file's name without folders."""
         return self.path.rpartition("/")[2]
 
     @property
     def address(self) -> str:
-        """Where its authors have published the file: for people, wherever they are."""
-        return f"{GITHUB}/{self._place}"
+        """Return the URL of the file at GitHub, for users."""
+        return f"{GITHUB}/{self._url_path}"
 
     @property
     def url(self) -> str:
-        """Where the file is asked for: at GitHub, or at the mirror of ``$DEEPTASKGEN_MIRROR``."""
-        return f"{mirror()}/{self._place}"
+        """Return the download URL of the file: at GitHub or at the mirror of ``$DEEPTASKGEN_MIRROR``."""
+        return f"{mirror()}/{self._url_path}"
 
     @property
-    def _place(self) -> str:
+    def _url_path(self) -> str:
         return quote(f"{self.repository}/{self.commit}/{self.path}")
 
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """What is known of a published model before its files are here.
+    """Description of a published model, independent of its files.
 
     Attributes
     ----------
     name, description, training, parent, licence, citation, notice, input_mask, window_minutes
-        As in the card of a bundle.
+        See `Card`.
     contrasts : mapping of int to (tuple of str or None)
-        Published names of the output channels in their order, by the number of channels that the checkpoint
-        turns out to have; None where they are the whole of ``contrasts/hcp-ya.json``, empty where nobody
-        knows.
+        Number of channels of the checkpoint to published names of the channels in their order; None stands
+        for all of ``contrasts/hcp-ya.json``, an empty tuple for unknown contrasts.
     checkpoint, rois, output_mask : PublishedFile
-        The files that a bundle is made of.
+        Files from which the bundle is built.
     """
 
     name: str
@@ -89,37 +88,39 @@ class PublishedModel:
 
     @property
     def files(self) -> tuple[PublishedFile, PublishedFile, PublishedFile]:
-        """All files that are needed, the smallest first: what is wrong with the way shows early."""
+        """Return all files, the smallest first, so that connection problems show early."""
         return self.output_mask, self.rois, self.checkpoint
 
 
 def mirror() -> str:
-    """Give the address that stands before each file's: GitHub, or what ``$DEEPTASKGEN_MIRROR`` says.
+    """Return the base URL of all files: ``$DEEPTASKGEN_MIRROR`` if set, else GitHub.
 
     Raises
     ------
     UserError
-        If the variable holds no http address.
+        If the variable is not an http URL.
     """
-    given = os.environ.get(MIRROR_VARIABLE) or GITHUB
-    if not re.match("https?://[^/]", given):
+    base_url = os.environ.get(MIRROR_VARIABLE) or GITHUB
+    if not re.match("https?://[^/]", base_url):
         message = (
-            f"{MIRROR_VARIABLE} is {given!r}; it must be an address like {GITHUB}, below which the files are "
-            "served as OWNER/REPOSITORY/COMMIT/PATH. Take files of a folder by --from FOLDER."
+            f"{MIRROR_VARIABLE} is {base_url!r}, but must be a URL like {GITHUB} that serves files as "
+            "OWNER/REPOSITORY/COMMIT/PATH. Use --from FOLDER for files in a folder."
         )
         raise UserError(message)
-    return given.rstrip("/")
+    return base_url.rstrip("/")
 
 
 def published_models() -> dict[str, PublishedModel]:
-    """Read the registry of the package: name to model, the default one first."""
+    """Read the registry of the package: name to model, the default model first."""
     content = json.loads(REGISTRY.read_text("utf-8"))
     files = {key: PublishedFile(**entry) for key, entry in content["files"].items()}
-    return {name: _model(name, content["all"] | entry, files) for name, entry in content["models"].items()}
+    return {
+        name: _build_model(name, content["all"] | entry, files) for name, entry in content["models"].items()
+    }
 
 
-def _model(name: str, entry: dict[str, Any], files: Mapping[str, PublishedFile]) -> PublishedModel:
-    """Make a model of its entry, which names its files by their keys."""
+def _build_model(name: str, entry: dict[str, Any], files: Mapping[str, PublishedFile]) -> PublishedModel:
+    """Build a model from its entry, which refers to files by their keys."""
     contrasts = {
         int(n_channels): None if names is None else tuple(names)
         for n_channels, names in entry["contrasts"].items()

@@ -1,4 +1,4 @@
-"""Where the package's own files and a user's models are."""
+"""Locations of the embedded model and of a user's models."""
 
 import os
 from pathlib import Path
@@ -12,12 +12,12 @@ HOME_VARIABLE = "DEEPTASKGEN_HOME"
 
 
 def embedded_bundle() -> Path:
-    """Give the folder of the model that comes with the package, for trying the software."""
+    """Return the folder of the embedded model, which serves to try the software."""
     return DATA_DIR / EMBEDDED
 
 
 def models_home() -> Path:
-    """Give the folder in which models are looked for by name; it need not exist.
+    """Return the folder in which models are searched by name; it may not exist.
 
     ``models`` in ``$DEEPTASKGEN_HOME`` if that is set, else in ``deeptaskgen`` of ``$XDG_DATA_HOME`` (default
     ``~/.local/share``).
@@ -25,30 +25,30 @@ def models_home() -> Path:
     Raises
     ------
     UserError
-        If neither is set and the user has no home folder, as in containers.
+        If neither is set and the user has no home folder, as in some containers.
     """
-    given, data = os.environ.get(HOME_VARIABLE), os.environ.get("XDG_DATA_HOME")
+    home, data = os.environ.get(HOME_VARIABLE), os.environ.get("XDG_DATA_HOME")
     try:
-        if given:
-            return Path(given).expanduser() / "models"
-        # The XDG standard says that a path that is not absolute is to be ignored.
+        if home:
+            return Path(home).expanduser() / "models"
+        # The XDG standard requires that relative paths are ignored.
         share = Path(data) if data and Path(data).is_absolute() else Path("~/.local/share").expanduser()
     except RuntimeError as error:
-        found = (
-            f"{HOME_VARIABLE} is {given}, and there is no such user" if given else "You have no home folder"
+        problem = (
+            f"{HOME_VARIABLE} is {home}, and there is no such user" if home else "You have no home folder"
         )
-        message = f"{found}, so models cannot be looked for. Set {HOME_VARIABLE} to a folder for them."
+        message = f"{problem}, so models cannot be found. Set {HOME_VARIABLE} to a folder for models."
         raise UserError(message) from error
     return share / "deeptaskgen" / "models"
 
 
 def downloads_home() -> Path:
-    """Give the folder, beside `models_home`, in which files that were fetched are kept; it need not exist."""
+    """Return the folder of downloaded files, next to `models_home`; it may not exist."""
     return models_home().parent / "downloads"
 
 
 def models_at_home() -> list[str]:
-    """List the names of the models in `models_home`, the half-made ones of running processes left out."""
+    """List the names of the models in `models_home`, without incomplete models of running processes."""
     names = (path.parent.name for path in models_home().glob("*/card.json"))
     return sorted(name for name in names if not name.startswith("."))
 
@@ -59,17 +59,17 @@ def find_model(name_or_folder: str | Path) -> Path:
     Parameters
     ----------
     name_or_folder : str or Path
-        ``embedded``, a folder that holds ``card.json``, or the name of a model in `models_home`.
+        ``embedded``, a folder with ``card.json``, or the name of a model in `models_home`.
 
     Returns
     -------
     Path
-        The bundle's folder; it is not opened here.
+        Folder of the bundle, which is not loaded.
 
     Raises
     ------
     UserError
-        If there is no such model: what was asked, where it was looked for, what to do.
+        If the model does not exist.
     """
     if str(name_or_folder) == EMBEDDED:
         return embedded_bundle()
@@ -77,21 +77,20 @@ def find_model(name_or_folder: str | Path) -> Path:
     if (folder / "card.json").is_file():
         return folder
     home = models_home()
-    named = home / name_or_folder
-    if (named / "card.json").is_file():
-        return named
+    folder_at_home = home / name_or_folder
+    if (folder_at_home / "card.json").is_file():
+        return folder_at_home
     name = str(name_or_folder)
     fetch = (
-        f"It is a published one: `deeptaskgen models fetch {name}` fetches it. Without internet, bring "
-        f"its files and run `deeptaskgen models fetch {name} --from FOLDER`, which says what is missing.\n"
+        f"It is a published model: download it by `deeptaskgen models fetch {name}`. Without internet, "
+        f"run `deeptaskgen models fetch {name} --from FOLDER`, which lists the files that you need.\n"
         if name in published_models()
         else ""
     )
     message = (
-        f"There is no model {name!r}: {folder.absolute()} is not a model's folder (with card.json), and "
-        f"{named} neither. Models found in {home}: {', '.join(models_at_home()) or 'none'}.\n"
-        f"{fetch}Make one of a checkpoint by `deeptaskgen models import CHECKPOINT {named} --rois FILE "
-        f"--name NAME`, or give --model {EMBEDDED} to try the software with the model "
-        "that comes with it (not for science)."
+        f"There is no model {name!r}: neither {folder.absolute()} nor {folder_at_home} contains a card.json. "
+        f"Models found in {home}: {', '.join(models_at_home()) or 'none'}.\n"
+        f"{fetch}To import a checkpoint, run `deeptaskgen models import CHECKPOINT {folder_at_home} "
+        f"--rois FILE --name NAME`. To try the software, use --model {EMBEDDED} (not for science)."
     )
     raise UserError(message)

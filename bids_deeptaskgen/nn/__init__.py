@@ -1,8 +1,8 @@
-"""Networks and bundles; the only home of torch."""
+"""Networks: architecture, weights, prediction. Only this package and `training` import torch."""
 
 import os
 
-# Threads of a torch that waits for each other's share spin, by default, on cores that others may need: on a
-# machine with more to do than cores, the thousands of small products of a forward pass took 20 times as long.
-# It must be said before torch is loaded.
+# By default, OpenMP threads spin while they wait for each other. On a machine with more processes than cores,
+# the thousands of small matrix products of a forward pass then took 20 times as long. OpenMP reads this
+# variable when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolutions before it: the same function, fewer passes over memory."""
+"""Folding of batch normalisation into the preceding convolutions, which saves passes over memory."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -10,35 +10,36 @@ from bids_deeptaskgen.nn.unet import Block, ResidualBlock, UNet
 
 
 def folded(network: UNet) -> UNet:
-    """Make a network that computes what this one computes in evaluation mode, with less normalisation.
+    """Fold batch normalisation into the convolutions of a copy of a network.
 
     Parameters
     ----------
     network : UNet
-        Left as it is.
+        Is not changed.
 
     Returns
     -------
     UNet
-        In evaluation mode, without batch normalisation and with ``batch_norm`` False. Only in a ``resunet``
-        the first one of each block stays, since no convolution is before it.
+        Copy in evaluation mode with the same output, without batch normalisation and with ``batch_norm``
+        False. In a ``resunet``, the first normalisation of each block stays because no convolution precedes
+        it.
     """
-    plain = deepcopy(network).eval()
-    for block in plain.modules():
+    copy = deepcopy(network).eval()
+    for block in copy.modules():
         if isinstance(block, Block | ResidualBlock):
             block.conv = _fold_layers(block.conv)
-    left = any(isinstance(layer, nn.BatchNorm3d) for layer in plain.modules())
-    plain.config = replace(network.config, batch_norm=left)
-    return plain
+    has_batch_norm = any(isinstance(layer, nn.BatchNorm3d) for layer in copy.modules())
+    copy.config = replace(network.config, batch_norm=has_batch_norm)
+    return copy
 
 
 def _fold_layers(layers: nn.Sequential) -> nn.Sequential:
-    """Drop each batch normalisation after giving its scale and shift to the convolution before it."""
-    kept: list[nn.Module] = []
+    """Merge each batch normalisation into the convolution that precedes it."""
+    result: list[nn.Module] = []
     for layer in layers:
-        before = kept[-1] if kept else None
-        if isinstance(layer, nn.BatchNorm3d) and isinstance(before, nn.Conv3d):
-            kept[-1] = fuse_conv_bn_eval(before, layer)
+        previous = result[-1] if result else None
+        if isinstance(layer, nn.BatchNorm3d) and isinstance(previous, nn.Conv3d):
+            result[-1] = fuse_conv_bn_eval(previous, layer)
         else:
-            kept.append(layer)
-    return nn.Sequential(*kept)
+            result.append(layer)
+    return nn.Sequential(*result)

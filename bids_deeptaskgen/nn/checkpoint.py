@@ -1,4 +1,4 @@
-"""Weights of published Lightning checkpoints, read without running anything that a file may hold."""
+"""Reader of network weights from checkpoints, which never executes pickled code."""
 
 import pickle
 import zipfile
@@ -16,26 +16,26 @@ Weights = dict[str, NDArray[np.generic]]
 
 
 def read_checkpoint(path: Path) -> tuple[Architecture, Weights]:
-    """Read a network's weights and architecture from a file.
+    """Read the weights and the architecture of a network from a file.
 
     Parameters
     ----------
     path : Path
-        A Lightning checkpoint (its ``state_dict`` is taken, optimiser and the like are left), a saved state
-        of torch, or ``.safetensors``. Pickled objects other than tensors are refused, never run.
+        A Lightning checkpoint (only its ``state_dict`` is used), a saved torch state, or ``.safetensors``.
+        Pickled objects other than tensors and plain values are refused without executing them.
 
     Returns
     -------
     architecture : Architecture
-        Read off the shapes of the tensors: published checkpoints do not say it.
+        Derived from the shapes of the tensors, because published checkpoints do not state it.
     weights : dict of str to array
-        The state under its published names, in float32 (counters in int64).
+        State under the published names; float32, counters int64.
 
     Raises
     ------
     UserError
-        If the file is absent, damaged or holds more than tensors and plain values, or the network is none of
-        those that DeepTaskGen was published with or is incomplete.
+        If the file does not exist, is damaged or contains other objects than tensors and plain values, if
+        the network is incomplete or not a published DeepTaskGen network, or if weights are not finite.
     """
     state = _read_state(path)
     shapes = {key: tuple(value.shape) for key, value in state.items()}
@@ -43,7 +43,7 @@ def read_checkpoint(path: Path) -> tuple[Architecture, Weights]:
     if faults := state_dict_errors(shapes, architecture):
         message = (
             f"{path}: looks like {architecture}, but {len(faults)} of its {len(shapes)} tensors do not fit: "
-            f"{'; '.join(faults[:5])}.\nOnly networks with the published names and shapes are read."
+            f"{'; '.join(faults[:5])}.\nUse a network with the published tensor names and shapes."
         )
         raise UserError(message)
     weights = {
@@ -52,22 +52,27 @@ def read_checkpoint(path: Path) -> tuple[Architecture, Weights]:
     }
     bad = [key for key, value in weights.items() if not np.isfinite(value).all()]
     if bad:
-        message = f"{path}: {len(bad)} tensors hold NaN or infinite values, first {bad[0]}: training failed."
+        message = (
+            f"{path}: {len(bad)} tensors contain NaN or infinite values, first {bad[0]}. "
+            "Training has probably diverged; use an earlier checkpoint."
+        )
         raise UserError(message)
     return architecture, weights
 
 
 def _read_state(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
-        message = f"{path}: no such file. Give the checkpoint that training or the authors' repository made."
+        message = (
+            f"{path}: no such file. Pass the checkpoint of a training run or of the authors' repository."
+        )
         raise UserError(message)
     content = _load_safetensors(path) if path.suffix == ".safetensors" else _load_torch(path)
     state = content.get("state_dict", content) if isinstance(content, dict) else content
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        found = ", ".join(map(str, state)) if isinstance(state, dict) else type(state).__name__
+        content_text = ", ".join(map(str, state)) if isinstance(state, dict) else type(state).__name__
         message = (
-            f"{path}: there is no state of a network in it; found: {found[:200]}.\n"
-            "A Lightning checkpoint (with state_dict) or a state of tensors is wanted."
+            f"{path}: contains no network state; found: {content_text[:200]}.\n"
+            "Pass a Lightning checkpoint (with state_dict) or a saved state_dict of tensors."
         )
         raise UserError(message)
     return state
@@ -78,12 +83,12 @@ def _load_torch(path: Path) -> object:
         content: object = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         message = (
-            f"{path}: is not a plain checkpoint: it is damaged or holds objects that would run code when "
-            f"loaded, so it was not loaded.\n{_first_line(error)}\n"
-            "Take the file from its authors' repository, or save the network's state_dict alone."
+            f"{path}: is damaged or contains objects that would run code when loaded, so it was not loaded.\n"
+            f"{_first_line(error)}\n"
+            "Download the file again from the authors' repository, or save only the network's state_dict."
         )
         raise UserError(message) from error
-    # A file that is no checkpoint can fail in the reader in any of these ways.
+    # torch.load raises any of these for a file that is not a checkpoint.
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from error
     return content
@@ -103,7 +108,7 @@ def _load_safetensors(path: Path) -> object:
 def _damaged(path: Path, error: Exception) -> UserError:
     return UserError(
         f"{path}: cannot be read as a checkpoint ({_first_line(error)}).\n"
-        "It may be truncated, or a Git LFS pointer or web page: fetch it again and compare its size."
+        "It may be truncated, or a Git LFS pointer or web page: download it again and compare its size."
     )
 
 

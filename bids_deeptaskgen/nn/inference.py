@@ -1,4 +1,4 @@
-"""A network made ready to predict."""
+"""Preparation of networks for prediction: device, precision, masks and batch size."""
 
 from dataclasses import dataclass
 
@@ -10,60 +10,59 @@ from torch.nn.utils import convert_conv3d_weight_memory_format
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.nn.batchnorm_folding import folded
-from bids_deeptaskgen.nn.cpu.sparse_unet import Voxelwise, is_supported
+from bids_deeptaskgen.nn.cpu.sparse_unet import SparseUNet, is_supported
 from bids_deeptaskgen.nn.precision import check_precision
 from bids_deeptaskgen.nn.unet import UNet, state_dict_errors
 
-# A GPU takes several connectomes at once: so many, as far as half of its free memory allows.
+# Connectomes per GPU batch, if half of the free memory suffices.
 MAX_BATCH = 8
-# Maps as wide as the first block's for each connectome: 6 were there at the widest moment on a CPU; as many
-# again for what a GPU's convolutions work with.
+# Feature maps of the size of the first block per connectome: at most 6 were in memory on a CPU; the workspace
+# of a GPU's convolutions is assumed to need as many again.
 N_WIDEST = 12
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network ready to predict, and where its input and output lie.
+    """A network that is ready to predict, with the positions of its input and output voxels.
 
     Attributes
     ----------
     module : UNet
-        In evaluation mode on its device, batch normalisation folded away.
+        In evaluation mode on `device`, with folded batch normalisation.
     device : torch.device
-        Where it computes.
     brain_mask, output_mask : boolean array of shape (x, y, z)
         Voxels of the connectome; voxels that are predicted.
-    shown : boolean array of shape (n_brain_voxels,)
-        Which voxels of the connectome the network sees; the others are zero to it.
-    shown_at, wanted_at : integer tensor of shape (n_shown,) or (n_output_voxels,)
-        Flat places in the box, on the device, of what the network sees and of what is predicted.
-    voxelwise : Voxelwise or None
-        The same network on a CPU, faster; None if it is not of that kind or elsewhere.
+    is_input : boolean array of shape (n_brain_voxels,)
+        Connectome voxels that the network receives; all others are set to zero.
+    input_index, output_index : integer tensor of shape (n_input_voxels,) or (n_output_voxels,)
+        Flat voxel indices of the input and of the output, on `device`.
+    voxelwise : SparseUNet or None
+        Faster CPU implementation of the same network; None on a GPU or if the architecture is not supported.
     precision : {"fp32", "tf32", "bf16"}
-        In which arithmetic it computes.
+        Arithmetic of the convolutions.
     n_batch : int
-        Connectomes that go through it at once.
+        Connectomes per batch.
     """
 
     module: UNet
     device: torch.device
     brain_mask: NDArray[np.bool_]
     output_mask: NDArray[np.bool_]
-    shown: NDArray[np.bool_]
-    shown_at: torch.Tensor
-    wanted_at: torch.Tensor
-    voxelwise: Voxelwise | None
+    is_input: NDArray[np.bool_]
+    input_index: torch.Tensor
+    output_index: torch.Tensor
+    voxelwise: SparseUNet | None
     precision: str
     n_batch: int = 1
 
 
 def resolve_device(name: str) -> torch.device:
-    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device that is there.
+    """Resolve ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` to an available device.
 
     Parameters
     ----------
     name : str
-        ``auto`` is the first GPU if there is one, else the CPU.
+        ``auto`` selects the first GPU if there is one, else the CPU.
 
     Returns
     -------
@@ -72,7 +71,7 @@ def resolve_device(name: str) -> torch.device:
     Raises
     ------
     UserError
-        If a GPU is asked for that is not there, or the name is none of these.
+        If the GPU is not available or the name is unknown.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -84,7 +83,7 @@ def resolve_device(name: str) -> torch.device:
         n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if int(number or 0) >= n_gpus:
             message = (
-                f"device {name} was asked for, but torch {torch.__version__} sees {n_gpus} GPUs here.\n"
+                f"device {name} is not available: torch {torch.__version__} sees {n_gpus} GPUs.\n"
                 "Choose --device cpu, or install a torch built for this GPU's driver and, in a container, "
                 "pass the GPU on (docker --gpus all, apptainer --nv)."
             )
@@ -93,12 +92,12 @@ def resolve_device(name: str) -> torch.device:
 
 
 def set_threads(n_threads: int) -> None:
-    """Let torch use so many CPU threads in this process; results are reproducible for a given number."""
+    """Set the number of CPU threads of torch; results are reproducible for a given number."""
     torch.set_num_threads(n_threads)
 
 
 def check_weights(bundle: Bundle) -> None:
-    """Check that a bundle holds all tensors of its network in their shapes, without reading their values.
+    """Check names and shapes of a bundle's weights without reading their values.
 
     Parameters
     ----------
@@ -125,14 +124,14 @@ def load_network(
     Parameters
     ----------
     bundle : Bundle
-        As `load_bundle` gives it.
+        See `load_bundle`.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     input_mask : {"card", "brain", "gm"}
-        What the network is shown: all of the brain mask, the voxels that are also in the output mask, or what
-        the bundle's card says.
+        Voxels that the network receives: the brain mask, its intersection with the output mask (``gm``), or
+        the choice of the bundle's card.
     precision : {"fp32", "tf32", "bf16"}
-        Arithmetic of the convolutions; see `precision.arithmetic`.
+        Arithmetic of the convolutions; see `precision_context`.
 
     Returns
     -------
@@ -141,10 +140,10 @@ def load_network(
     Raises
     ------
     UserError
-        If the weights do not fit the architecture of the card, the device is not there, or the arithmetic is
-        not good enough there.
+        If the weights do not fit the architecture of the card, the device is not available, or `precision`
+        is too inaccurate on it.
     """
-    where = resolve_device(device)
+    torch_device = resolve_device(device)
     check_weights(bundle)
     module = UNet(bundle.card.architecture)
     module.load_state_dict({key: torch.from_numpy(value) for key, value in bundle.weights().items()})
@@ -152,7 +151,7 @@ def load_network(
         module,
         bundle.brain_mask,
         bundle.output_mask,
-        device=where,
+        device=torch_device,
         input_mask=bundle.card.input_mask if input_mask == "card" else input_mask,
         precision=precision,
     )
@@ -167,16 +166,17 @@ def make_network(
     input_mask: str = "brain",
     precision: str = "fp32",
 ) -> Network:
-    """Make a network ready to predict.
+    """Prepare a network for prediction.
 
     Parameters
     ----------
     module : UNet
-        With its weights; left as it is.
+        Network with its weights; is not changed.
     brain_mask, output_mask : boolean array of shape (x, y, z)
+        Voxels of the connectome; voxels that are predicted.
     device : torch.device or str
     input_mask : {"brain", "gm"}
-        As for `load_network`.
+        See `load_network`.
     precision : {"fp32", "tf32", "bf16"}
 
     Returns
@@ -186,36 +186,52 @@ def make_network(
     Raises
     ------
     UserError
-        If the arithmetic is not good enough on the device.
+        If `precision` is too inaccurate on the device.
     """
-    shown = output_mask[brain_mask] if input_mask == "gm" else np.ones(int(brain_mask.sum()), bool)
-    where = torch.device(device)
-    fast = folded(module).to(where)
+    is_input = output_mask[brain_mask] if input_mask == "gm" else np.ones(int(brain_mask.sum()), bool)
+    torch_device = torch.device(device)
+    fast = folded(module).to(torch_device)
     convert_conv3d_weight_memory_format(fast, torch.channels_last_3d)
-    check_precision(fast, where, precision)
-    inside = brain_mask.copy()
-    inside[brain_mask] = shown
-    # A GPU that is told places need not ask the CPU how many there are.
-    shown_at, wanted_at = (torch.from_numpy(np.flatnonzero(mask)).to(where) for mask in (inside, output_mask))
+    check_precision(fast, torch_device, precision)
+    input_voxels = brain_mask.copy()
+    input_voxels[brain_mask] = is_input
+    # Integer indices avoid the synchronisation with the CPU that a boolean mask needs on a GPU.
+    input_index, output_index = (
+        torch.from_numpy(np.flatnonzero(mask)).to(torch_device) for mask in (input_voxels, output_mask)
+    )
     voxelwise = None
-    if where.type == "cpu" and precision == "fp32" and is_supported(fast):
-        voxelwise = Voxelwise(fast, torch.from_numpy(inside), torch.from_numpy(output_mask))
-    n_batch = batch_that_fits(where, fast.config.fdim * brain_mask.size) if where.type == "cuda" else 1
+    if torch_device.type == "cpu" and precision == "fp32" and is_supported(fast):
+        voxelwise = SparseUNet(fast, torch.from_numpy(input_voxels), torch.from_numpy(output_mask))
+    n_batch = 1
+    if torch_device.type == "cuda":
+        n_batch = max_batch_size(torch_device, fast.config.fdim * brain_mask.size)
     return Network(
         fast,
-        where,
+        torch_device,
         brain_mask,
         output_mask,
-        shown,
-        shown_at,
-        wanted_at,
+        is_input,
+        input_index,
+        output_index,
         voxelwise,
         precision,
         n_batch,
     )
 
 
-def batch_that_fits(device: torch.device, n_values: int) -> int:
-    """Tell how many connectomes a GPU can take at once, where a wide map has so many values."""
-    free, _ = torch.cuda.mem_get_info(device)
-    return max(1, min(MAX_BATCH, int(free / 2 / (4 * N_WIDEST * n_values))))
+def max_batch_size(device: torch.device, n_values: int) -> int:
+    """Return the number of connectomes that fit in half of a GPU's free memory, at most `MAX_BATCH`.
+
+    Parameters
+    ----------
+    device : torch.device
+    n_values : int
+        Number of float32 values in the feature maps of the first block for one connectome.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    n_free_bytes, _ = torch.cuda.mem_get_info(device)
+    return max(1, min(MAX_BATCH, int(n_free_bytes / 2 / (4 * N_WIDEST * n_values))))

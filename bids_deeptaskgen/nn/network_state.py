@@ -1,4 +1,4 @@
-"""The state of a network: as arrays, with other outputs, with another last layer."""
+"""Network states: conversion to arrays, selection of output channels, replacement of the last layer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bids_deeptaskgen.models.bundle import Bundle
 
-# The last layer, which alone depends on the contrasts.
+# The last layer, the only one that depends on the contrasts.
 HEAD = ("out_block.1.weight", "out_block.1.bias")
 
 
@@ -23,32 +23,33 @@ def bundle_state(bundle: Bundle) -> dict[str, Tensor]:
     return {key: torch.from_numpy(value) for key, value in bundle.weights().items()}
 
 
-def replace_head(state: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Replace the last layer of a network by that of another one.
+def replace_head(state: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Replace the last layer of a network by that of another network.
 
-    A network that was fine-tuned on some of its contrasts predicts the others again with its original last
-    layer, as published.
+    A network that was fine-tuned on some contrasts predicts the remaining ones with its original last layer,
+    as in the published procedure.
 
     Parameters
     ----------
-    state, other : mapping of str to tensor
-        Of networks with the same number of channels before the last layer.
+    state, source : mapping of str to tensor
+        States of two networks with the same number of input channels of the last layer; the layer is taken
+        from `source`.
 
     Returns
     -------
     dict of str to tensor
     """
-    return {**state, **{key: other[key] for key in HEAD}}
+    return {**state, **{key: source[key] for key in HEAD}}
 
 
 def select_channels(state: Mapping[str, Tensor], channels: Sequence[int]) -> dict[str, Tensor]:
-    """Keep some outputs of a network: the rows of its last layer.
+    """Select output channels of a network, i.e. rows of its last layer.
 
     Parameters
     ----------
     state : mapping of str to tensor
     channels : sequence of int
-        Numbers of the outputs, in the order that they get.
+        Indices of the channels, in the order of the result.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""New bundles: of a published checkpoint, or with random weights."""
+"""Model bundles from a published checkpoint or with random weights."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ from bids_deeptaskgen.nn.unet import new_network
 
 UNTRAINED_NOTICE = (
     "This model is untrained: its weights are random. Use it to compute connectomes (--save-connectome) and "
-    "to train a model on them; the maps that it predicts mean nothing."
+    "to train a model on them; its predicted maps are meaningless."
 )
 
 
@@ -29,16 +29,20 @@ def bundle_from_checkpoint(
     output_mask: Path | None,
     make_card: Callable[[Architecture], Card],
 ) -> Bundle:
-    """Write a bundle of a checkpoint and the images that belong to it, whole or not at all.
+    """Write a bundle from a checkpoint, its ROI maps and its output mask, atomically.
 
     Parameters
     ----------
     folder : Path
-        Of the bundle; must not exist.
-    checkpoint, rois, output_mask : Path
-        The network's weights; the ROI maps; where maps are written (None: nilearn's grey matter).
+        Folder of the bundle; must not exist.
+    checkpoint : Path
+        Weights of the network; see `read_checkpoint`.
+    rois : Path
+        4-D image of ROI maps.
+    output_mask : Path or None
+        Voxels where maps are written; None for nilearn's grey-matter mask.
     make_card : function of Architecture
-        Returns the card for the architecture that is read off the checkpoint.
+        Returns the card for the architecture of the checkpoint.
 
     Returns
     -------
@@ -57,22 +61,22 @@ def bundle_from_checkpoint(
 def untrained_bundle(
     folder: Path, card: Card, rois: NDArray[np.float32], masks: Masks, seed: int, *, overwrite: bool = False
 ) -> Bundle:
-    """Write a bundle whose network has random weights; its card says that it is untrained.
+    """Write a bundle with random weights, marked as untrained in its card.
 
     Parameters
     ----------
     folder : Path
-        Of the bundle.
+        Folder of the bundle.
     card : Card
-        Name, architecture, contrasts and so on; what it says of training is replaced.
+        Name, architecture, contrasts, etc.; the fields about training are replaced.
     rois : array of shape (n_rois, 76, 93, 78)
         ROI maps on the model's grid.
     masks : tuple of two boolean arrays of shape (76, 93, 78)
         Brain mask and output mask.
     seed : int
-        Of the weights.
+        Seed of the weights.
     overwrite : bool
-        Whether to replace a bundle that is there, once the new one is whole.
+        Whether to replace an existing bundle after the new one is complete.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""In which arithmetic a network computes; anything but full float32 proves itself first."""
+"""Arithmetic precision of networks, with an accuracy check for anything but full float32."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,27 +9,29 @@ from torch.nn import functional as F
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.unet import UNet
 
-# A box that all levels of a network fit into.
+# Volume of the example, in voxels; large enough for all levels of the published networks.
 EXAMPLE_BOX = (24, 20, 16)
-# As a share of the maps' SD.
+# Largest accepted change of the maps, as a fraction of their SD.
 MAX_CHANGE = 0.02
 
 
 @contextmanager
 def precision_context(device: torch.device, precision: str) -> Iterator[None]:
-    """Compute in an arithmetic, and leave torch's own settings as they were.
+    """Set the arithmetic of torch within a block and restore torch's settings afterwards.
 
     Parameters
     ----------
     device : torch.device
     precision : {"fp32", "tf32", "bf16"}
-        Full float32; its products in NVIDIA's TF32; convolutions in bfloat16. On GPUs, the choice of
-        algorithm is reproducible in all of them.
+        Full float32; matrix products in NVIDIA's TF32; convolutions in bfloat16. On GPUs, deterministic
+        algorithms are used in all three.
     """
-    allow = precision == "tf32"
+    allow_tf32 = precision == "tf32"
     matmul = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = allow
-    flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=allow)
+    torch.backends.cuda.matmul.allow_tf32 = allow_tf32
+    flags = torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=allow_tf32
+    )
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
     try:
         with flags, autocast:
@@ -40,42 +42,44 @@ def precision_context(device: torch.device, precision: str) -> Iterator[None]:
 
 @torch.inference_mode()
 def check_precision(network: UNet, device: torch.device, precision: str) -> None:
-    """Compare an arithmetic with full float32 on a small example: some libraries are silently wrong.
+    """Check on a small example that an arithmetic agrees with full float32.
+
+    Some versions of some libraries silently compute wrong results in reduced precision.
 
     Parameters
     ----------
     network : UNet
-        On the device, in evaluation mode.
+        Network on `device`, in evaluation mode.
     device : torch.device
     precision : {"fp32", "tf32", "bf16"}
 
     Raises
     ------
     UserError
-        If the device does not have it, or its maps are other ones.
+        If the device does not support the precision, or the maps change by more than `MAX_CHANGE` SD.
     """
     if precision == "fp32":
         return
     if precision == "tf32" and device.type != "cuda":
         message = (
-            f"--precision tf32: only NVIDIA's GPUs have it, and the network runs on {device}. Choose fp32."
+            f"--precision tf32: only NVIDIA GPUs support it, but the network runs on {device}. Choose fp32."
         )
         raise UserError(message)
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand((1, network.config.in_channels, 6, 5, 4), generator=generator).sub_(0.5)
-    # As smooth as a connectome is: of white noise, a network would make next to nothing.
+    # Smooth like a connectome: for white noise, the output of a network is nearly constant.
     box = F.interpolate(coarse, size=EXAMPLE_BOX, mode="trilinear").to(device)
     maps = {}
     for name in ("fp32", precision):
         with precision_context(device, name):
             maps[name] = network(box).float()
-    # What differs between contrasts everywhere alike is no map.
+    # Exclude differences between the contrasts' spatial means, which would inflate the SD.
     map_sd = (maps["fp32"] - maps["fp32"].mean((2, 3, 4), keepdim=True)).std()
     change = float((maps[precision] - maps["fp32"]).std() / map_sd)
-    # Written so that NaN fails it too.
+    # Written as a negation so that NaN fails, too.
     if not change <= MAX_CHANGE:
         message = (
-            f"--precision {precision}: on {device}, this model's maps of an example change by {change:.1%} "
-            f"of their SD; at most {MAX_CHANGE:.0%} are accepted. Choose --precision fp32."
+            f"--precision {precision}: on {device}, the maps of an example change by {change:.1%} of their "
+            f"SD; at most {MAX_CHANGE:.0%} are accepted. Choose --precision fp32."
         )
         raise UserError(message)

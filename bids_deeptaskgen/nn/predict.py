@@ -1,4 +1,4 @@
-"""From connectomes to predicted statmaps."""
+"""Prediction of statistical maps from connectomes, in batches."""
 
 import traceback
 from collections import deque
@@ -17,18 +17,19 @@ from bids_deeptaskgen.nn.precision import precision_context
 
 Floats = NDArray[np.float32]
 Key = TypeVar("Key")
-# Waits for what a device computes.
+# Waits for the maps of a batch.
 Waiting = Callable[[], Sequence[Floats | Exception]]
 
 
 def predict(network: Network, connectome: ArrayLike) -> Floats:
-    """Predict the statmaps of one person.
+    """Predict the statistical maps of one session.
 
     Parameters
     ----------
     network : Network
+        See `load_network`.
     connectome : array of shape (n_rois, n_brain_voxels) or (n_rois, x, y, z)
-        Pearson r. A leading axis (n_windows, ...) is allowed: the maps are then the mean over windows.
+        Pearson r. With a leading axis (n_windows, ...), the maps are averaged over windows.
 
     Returns
     -------
@@ -49,48 +50,60 @@ def predict(network: Network, connectome: ArrayLike) -> Floats:
 
 
 def predict_windows(network: Network, connectomes: Iterable[Floats]) -> tuple[Floats, Floats | None]:
-    """Predict one person from several windows; see `predict_each` and `mean_and_sd`."""
+    """Predict one session from several windows; see `predict_each` and `mean_and_sd`.
+
+    Parameters
+    ----------
+    network : Network
+    connectomes : iterable of array of shape (n_rois, n_brain_voxels)
+        One connectome per window, Pearson r.
+
+    Returns
+    -------
+    mean, sd : array of shape (n_contrasts, n_output_voxels), float32
+        Mean and standard deviation over windows; `sd` is None for a single window.
+    """
     maps = predict_each(network, ((None, connectome) for connectome in connectomes))
-    return mean_and_sd(one for _, one in maps)
+    return mean_and_sd(window_maps for _, window_maps in maps)
 
 
 def mean_and_sd(maps: Iterable[Floats | Exception]) -> tuple[Floats, Floats | None]:
-    """Summarise the maps of a person's windows, keeping two sets of them in memory whatever their number.
+    """Compute mean and standard deviation over windows, with two sets of maps in memory.
 
     Parameters
     ----------
     maps : iterable of arrays of shape (n_contrasts, n_output_voxels), float32
-        One for each window; exceptions among them are raised.
+        One set per window; exceptions among them are raised.
 
     Returns
     -------
-    mean : array of that shape
+    mean : array of shape (n_contrasts, n_output_voxels)
         Mean over windows.
-    sd : array of that shape, or None
-        Standard deviation over windows (n - 1); None for a single window. Not a standard error: windows
-        of one person are not independent.
+    sd : array of shape (n_contrasts, n_output_voxels), or None
+        Standard deviation over windows (n - 1); None for a single window. This is not a standard error,
+        because windows of one session are not independent.
 
     Raises
     ------
     UserError
-        If there is no window.
+        If there are no windows.
     """
     n_windows = 0
-    for of_window in maps:
-        if isinstance(of_window, Exception):
-            raise of_window
+    for window_maps in maps:
+        if isinstance(window_maps, Exception):
+            raise window_maps
         n_windows += 1
         if n_windows == 1:
-            mean, squares = of_window, np.zeros_like(of_window)
+            mean, squares = window_maps, np.zeros_like(window_maps)
             continue
         if n_windows == 2:
-            mean = mean.copy()  # whose it is, does not expect it to change
-        # Welford's recurrence: no cancellation however close the windows are.
-        step = of_window - mean
+            mean = mean.copy()  # the array belongs to the caller
+        # Welford's recurrence avoids cancellation when the windows are similar.
+        step = window_maps - mean
         mean += step / n_windows
-        squares += step * (of_window - mean)
+        squares += step * (window_maps - mean)
     if not n_windows:
-        message = "There is no window to predict from: the connectome is empty."
+        message = "The connectome has no windows, so no maps can be predicted. Compute it again."
         raise UserError(message)
     return mean, np.sqrt(squares / (n_windows - 1)) if n_windows > 1 else None
 
@@ -98,103 +111,106 @@ def mean_and_sd(maps: Iterable[Floats | Exception]) -> tuple[Floats, Floats | No
 def predict_each(
     network: Network, connectomes: Iterable[tuple[Key, Floats | Exception]]
 ) -> Iterator[tuple[Key, Floats | Exception]]:
-    """Predict connectomes, whoever's they are, in batches of as many as the network takes.
+    """Predict connectomes in batches of the size that the network allows.
 
-    On a GPU, the next batch is on its way while the maps of the last are waited for.
+    On a GPU, the next batch is sent before the maps of the previous batch are collected.
 
     Parameters
     ----------
     network : Network
     connectomes : iterable of (key, array of shape (n_rois, n_brain_voxels) or Exception)
-        What could not be read takes its place as an exception.
+        A connectome that could not be read is replaced by its exception.
 
     Yields
     ------
     (key, array of shape (n_contrasts, n_output_voxels) or Exception)
-        In the same order. An exception is that which came, or what is wrong with the connectome, or why it
-        could not be predicted.
+        In the order of the connectomes. An exception is the one received, or the reason why the connectome
+        is invalid or could not be predicted.
     """
     items = iter(connectomes)
-    on_the_way: deque[tuple[list[tuple[Key, Exception | None]], Waiting]] = deque()
-    n_ahead = 1 if network.device.type == "cuda" else 0
-    while batch := [(key, _checked(network, one)) for key, one in islice(items, network.n_batch)]:
-        usable = [one for _, one in batch if not isinstance(one, Exception)]
-        places = [(key, one if isinstance(one, Exception) else None) for key, one in batch]
-        on_the_way.append((places, _started(network, usable)))
-        if len(on_the_way) > n_ahead:
-            yield from _arrived(*on_the_way.popleft())
-    while on_the_way:
-        yield from _arrived(*on_the_way.popleft())
+    pending: deque[tuple[list[tuple[Key, Exception | None]], Waiting]] = deque()
+    n_pending = 1 if network.device.type == "cuda" else 0
+    while batch := [(key, _validate(network, item)) for key, item in islice(items, network.n_batch)]:
+        usable = [item for _, item in batch if not isinstance(item, Exception)]
+        faults = [(key, item if isinstance(item, Exception) else None) for key, item in batch]
+        pending.append((faults, _start_batch(network, usable)))
+        if len(pending) > n_pending:
+            yield from _collect_batch(*pending.popleft())
+    while pending:
+        yield from _collect_batch(*pending.popleft())
 
 
-def _arrived(
-    places: Sequence[tuple[Key, Exception | None]], wait: Waiting
+def _collect_batch(
+    faults: Sequence[tuple[Key, Exception | None]], wait: Waiting
 ) -> Iterator[tuple[Key, Floats | Exception]]:
-    """Put maps in the places of their connectomes."""
+    """Yield the maps or the exception of each connectome of a batch."""
     maps: Iterator[Floats | Exception]
     try:
         maps = iter(wait())
-    except Exception as error:  # noqa: BLE001 - what a GPU finds wrong, it tells when it is waited for
+    except Exception as error:  # noqa: BLE001 - a GPU reports errors only when it is waited for
         maps = repeat(error)
-    for key, fault in places:
+    for key, fault in faults:
         yield key, fault or next(maps)
 
 
-def _started(network: Network, connectomes: Sequence[Floats]) -> Waiting:
-    """Start to predict a batch; what goes wrong is told for each of its connectomes."""
+def _start_batch(network: Network, connectomes: Sequence[Floats]) -> Waiting:
+    """Start the prediction of a batch; an error becomes the result of each of its connectomes."""
     try:
-        return _pass(network, connectomes) if connectomes else tuple
-    except Exception as error:  # noqa: BLE001 - travels as a value, to whom it concerns
+        return _forward(network, connectomes) if connectomes else tuple
+    except Exception as error:  # noqa: BLE001 - becomes a value of the affected connectomes
         fault = error
-        # The frames hold what lies in the device's memory.
+        # The frames keep references to tensors in the device's memory.
         traceback.clear_frames(error.__traceback__)
     if isinstance(fault, torch.OutOfMemoryError) and len(connectomes) > 1:
-        # Others may use the same GPU.
-        each = [_started(network, [one]) for one in connectomes]
-        return lambda: [maps for wait in each for maps in wait()]
+        # Other processes may use the same GPU, so single connectomes may still fit.
+        waits = [_start_batch(network, [connectome]) for connectome in connectomes]
+        return lambda: [maps for wait in waits for maps in wait()]
     return lambda: [fault] * len(connectomes)
 
 
 @torch.inference_mode()
-def _pass(network: Network, connectomes: Sequence[Floats]) -> Waiting:
-    """Send connectomes, (n_rois, n_brain_voxels) each, through the network."""
+def _forward(network: Network, connectomes: Sequence[Floats]) -> Waiting:
+    """Run the network on connectomes, each of shape (n_rois, n_brain_voxels)."""
     if network.voxelwise:
-        every = [torch.from_numpy(np.asarray(one, np.float32).T[network.shown]) for one in connectomes]
-        maps = [np.ascontiguousarray(network.voxelwise(rows).T.numpy()) for rows in every]
+        inputs = [
+            torch.from_numpy(np.asarray(connectome, np.float32).T[network.is_input])
+            for connectome in connectomes
+        ]
+        maps = [np.ascontiguousarray(network.voxelwise(rows).T.numpy()) for rows in inputs]
         return lambda: maps
     on_gpu = network.device.type == "cuda"
     n, n_rois = len(connectomes), network.module.config.in_channels
-    # From and to pinned memory, a GPU copies by itself.
-    shown = torch.empty((n, n_rois, int(network.shown.sum())), pin_memory=on_gpu)
-    for room, connectome in zip(shown.numpy(), connectomes, strict=True):
-        room[:] = connectome[:, network.shown]
+    # Copies between pinned memory and a GPU do not block the CPU.
+    host_input = torch.empty((n, n_rois, int(network.is_input.sum())), pin_memory=on_gpu)
+    for target, connectome in zip(host_input.numpy(), connectomes, strict=True):
+        target[:] = connectome[:, network.is_input]
     size = network.brain_mask.shape
     box = torch.zeros((n, *size, n_rois), device=network.device)  # channels last
-    sent = shown.to(network.device, non_blocking=True)
-    box.view(n, -1, n_rois)[:, network.shown_at] = sent.transpose(1, 2)
+    device_input = host_input.to(network.device, non_blocking=True)
+    box.view(n, -1, n_rois)[:, network.input_index] = device_input.transpose(1, 2)
     with precision_context(network.device, network.precision):
         features = network.module.features(box.permute(0, 4, 1, 2, 3))
-        # The last layer works voxel by voxel, so only the voxels that are wanted go through it.
-        rows = features.flatten(2).transpose(1, 2)[:, network.wanted_at]
-        computed = network.module.head(rows)
-    computed = computed.transpose(1, 2).float()  # (n, n_contrasts, n_output_voxels)
-    found = torch.empty(computed.shape, pin_memory=on_gpu)
-    found.copy_(computed, non_blocking=True)
-    done = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
-    if done:
-        done.record(torch.cuda.current_stream(network.device))
+        # The last layer is voxelwise, so it is applied to the output voxels only.
+        rows = features.flatten(2).transpose(1, 2)[:, network.output_index]
+        output = network.module.head(rows)
+    output = output.transpose(1, 2).float()  # (n, n_contrasts, n_output_voxels)
+    host_output = torch.empty(output.shape, pin_memory=on_gpu)
+    host_output.copy_(output, non_blocking=True)
+    event = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
+    if event:
+        event.record(torch.cuda.current_stream(network.device))
 
     def wait() -> Sequence[Floats]:
-        if done:
-            done.synchronize()
-        # Copies, since all would be kept for the sake of one.
-        return [one.copy() for one in found.numpy()] if n > 1 else [found.numpy()[0]]
+        if event:
+            event.synchronize()
+        # A view would keep the maps of the whole batch in memory.
+        return [maps.copy() for maps in host_output.numpy()] if n > 1 else [host_output.numpy()[0]]
 
     return wait
 
 
-def _checked(network: Network, connectome: Floats | Exception) -> Floats | Exception:
-    """Give back a connectome, or what is wrong with it."""
+def _validate(network: Network, connectome: Floats | Exception) -> Floats | Exception:
+    """Return a connectome, or the exception that explains why it is invalid."""
     try:
         if not isinstance(connectome, Exception):
             _check_connectome(network, connectome)
@@ -204,16 +220,16 @@ def _checked(network: Network, connectome: Floats | Exception) -> Floats | Excep
 
 
 def _check_connectome(network: Network, connectome: Floats) -> None:
-    wanted = (network.module.config.in_channels, network.shown.size)
-    if connectome.shape != wanted:
+    n_rois, n_voxels = network.module.config.in_channels, network.is_input.size
+    if connectome.shape != (n_rois, n_voxels):
         message = (
-            f"The connectome has shape {connectome.shape}, but the network takes {wanted[0]} ROIs by "
-            f"{wanted[1]} voxels of its brain mask. Make the connectome with the same bundle."
+            f"The connectome has shape {connectome.shape}, but the network takes {n_rois} ROIs by "
+            f"{n_voxels} voxels of its brain mask. Compute the connectome with the same model."
         )
         raise UserError(message)
     if not np.isfinite(connectome).all():
         message = (
-            "The connectome holds NaN or infinite values; the network would spread them over the map. "
+            "The connectome contains NaN or infinite values, which would spread over the predicted maps. "
             "Set voxels without a correlation to 0."
         )
         raise UserError(message)

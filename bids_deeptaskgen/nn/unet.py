@@ -1,8 +1,8 @@
-"""The U-Nets of DeepTaskGen (Serin et al. 2025, Communications Biology 8:1572): one network, many parts.
+"""U-Nets of DeepTaskGen (Serin et al. 2025, Communications Biology 8:1572).
 
-Written from a description of the published networks; state names, shapes and order are the published ones, so
-that their weights fit. In the comments on shapes, (50, 76, 93, 78) and so on are those of the published one,
-an ``attentionunet``.
+Written from a description of the published networks. Names, shapes and order of the state are the published
+ones, so that published weights can be loaded. Shapes in comments, e.g. (64, 76, 93, 78), are those of the
+published ``attentionunet``.
 """
 
 from collections.abc import Callable
@@ -19,16 +19,16 @@ from bids_deeptaskgen.models.architecture import Architecture, Shapes
 
 
 class Block(nn.Module):
-    """n_conv times convolution, batch normalisation, ReLU; the size in voxels stays.
+    """Block of n_conv times convolution, batch normalisation, ReLU; the size in voxels does not change.
 
     Parameters
     ----------
     n_in, n_out : int
         Channels of the input and the output.
     n_conv : int
-        How many times.
+        Number of convolutions.
     batch_norm : bool
-        Whether there is batch normalisation.
+        Whether to normalise after each convolution.
     """
 
     def __init__(self, n_in: int, n_out: int, n_conv: int = 1, *, batch_norm: bool = True) -> None:
@@ -47,22 +47,27 @@ class Block(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """n_conv times batch normalisation, ReLU, convolution, added to the input, which is projected if need be.
+    """Residual block: n_conv times batch normalisation, ReLU, convolution, added to the (projected) input.
 
     Parameters
     ----------
     n_in, n_out : int
         Channels of the input and the output.
     n_conv : int
-        How many times.
+        Number of convolutions.
     batch_norm : bool
-        Must be True: without it the first ReLU, being in place, would change what is added.
+        Must be True: without it, the first in-place ReLU would change the input that is added at the end.
+
+    Raises
+    ------
+    ValueError
+        If `batch_norm` is False.
     """
 
     def __init__(self, n_in: int, n_out: int, n_conv: int = 1, *, batch_norm: bool = True) -> None:
         super().__init__()
         if not batch_norm:
-            msg = "a residual block without batch normalisation was asked for, but there is none"
+            msg = "a residual block without batch normalisation is not supported; set batch_norm to True"
             raise ValueError(msg)
         layers: list[nn.Module] = []
         for i in range(n_conv):
@@ -78,10 +83,10 @@ class ResidualBlock(nn.Module):
 
 
 class AttentionGate(nn.Module):
-    """Weigh a skip connection voxel by voxel by what the coarser level found.
+    """Attention gate, which weights a skip connection voxel by voxel by means of the coarser level.
 
-    As published it returns the weighted *projection* of the skip, not the skip itself, and it projects the
-    coarser map before it brings it to the skip's size.
+    As published, it returns the weighted *projection* of the skip, not the skip itself, and it projects the
+    coarser map before resizing it.
 
     Parameters
     ----------
@@ -96,64 +101,97 @@ class AttentionGate(nn.Module):
         self.psi = nn.Sequential(nn.Conv3d(n_skip, 1, kernel_size=1), nn.Sigmoid())
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
-        """Map (n, n_coarse, ...) and (n, n_skip, x, y, z) to (n, n_skip, x, y, z)."""
-        projected = self.W_x(skip)
-        weight = self.psi(F.relu(projected + resize(self.W_g(coarse), projected), inplace=True))
-        return projected * weight  # type: ignore[no-any-return]
+        """Weight the projected skip connection.
+
+        Parameters
+        ----------
+        coarse : tensor of shape (n, n_coarse, x', y', z')
+            Features of the coarser level.
+        skip : tensor of shape (n, n_skip, x, y, z)
+            Features of the skip connection.
+
+        Returns
+        -------
+        tensor of shape (n, n_skip, x, y, z)
+        """
+        projection = self.W_x(skip)
+        weight = self.psi(F.relu(projection + resize(self.W_g(coarse), projection), inplace=True))
+        return projection * weight  # type: ignore[no-any-return]
 
 
 class OpenGate(nn.Module):
-    """Let the skip connection through as it is."""
+    """Gate that passes the skip connection unchanged."""
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:  # noqa: ARG002 - an AttentionGate takes both
-        """Give the skip."""
+        """Return the skip connection.
+
+        Parameters
+        ----------
+        coarse : tensor
+            Is ignored.
+        skip : tensor of shape (n, n_skip, x, y, z)
+
+        Returns
+        -------
+        tensor of shape (n, n_skip, x, y, z)
+        """
         return skip
 
 
-def transposed(n: int, *, padding: int) -> nn.Module:
-    """Upsampling that learns: (2n, x) to (n, 2x + 1 - 2 padding) in each axis."""
+def transposed_convolution(n: int, *, padding: int) -> nn.Module:
+    """Build an upsampling layer with weights: from (2n, x) to (n, 2x + 1 - 2 padding) along each axis.
+
+    Parameters
+    ----------
+    n : int
+        Number of output channels.
+    padding : int
+        Voxels removed at either end of each axis.
+    """
     return nn.ConvTranspose3d(2 * n, n, kernel_size=3, stride=2, padding=padding)
 
 
-def trilinear(_: int) -> nn.Module:
-    """Upsampling without weights: (2n, x) to (2n, 2x) in each axis."""
+def trilinear_upsampling(_: int) -> nn.Module:
+    """Build an upsampling layer without weights: from (2n, x) to (2n, 2x) along each axis."""
     return nn.Upsample(scale_factor=2, mode="trilinear", align_corners=True)
 
 
 @dataclass(frozen=True)
 class UNetVariant:
-    """What one network of the family is made of.
+    """Parts of one variant of the U-Net.
 
     Attributes
     ----------
     gates : bool
         Whether skip connections go through attention gates.
     upscale : function of int
-        Makes what upsamples to the level of n channels.
+        Builds the layer that upsamples to the level of n channels.
     keeps_channels : bool
-        Whether upsampling keeps the 2n channels that it finds. The published minimal networks, where it does,
-        have their blocks of the way up one level deeper in the state's names.
+        Whether upsampling keeps 2n channels. If so, as in the published minimal networks, the state names of
+        the upward blocks are one level deeper.
     block : type
         ``Block`` or ``ResidualBlock``.
     """
 
     gates: bool
-    upscale: Callable[[int], nn.Module] = partial(transposed, padding=0)
+    upscale: Callable[[int], nn.Module] = partial(transposed_convolution, padding=0)
     keeps_channels: bool = False
     block: type[Block | ResidualBlock] = Block
 
 
 FAMILY = {
     "attentionunet": UNetVariant(gates=True),
-    "attentionunetminimal": UNetVariant(gates=True, upscale=trilinear, keeps_channels=True),
+    "attentionunetminimal": UNetVariant(gates=True, upscale=trilinear_upsampling, keeps_channels=True),
     "unet": UNetVariant(gates=False),
-    "unetminimal": UNetVariant(gates=False, upscale=trilinear, keeps_channels=True),
-    "resunet": UNetVariant(gates=False, upscale=partial(transposed, padding=1), block=ResidualBlock),
+    "unetminimal": UNetVariant(gates=False, upscale=trilinear_upsampling, keeps_channels=True),
+    "resunet": UNetVariant(
+        gates=False, upscale=partial(transposed_convolution, padding=1), block=ResidualBlock
+    ),
 }
 
 
 class UNet(nn.Module):
-    """From connectomes to statmaps.
+    """U-Net that maps connectomes to statistical maps.
 
     Parameters
     ----------
@@ -163,21 +201,21 @@ class UNet(nn.Module):
     Raises
     ------
     ValueError
-        If there is no network of this name and shape.
+        If the name or the number of levels is invalid.
     """
 
     def __init__(self, config: Architecture) -> None:
         super().__init__()
         if config.name not in FAMILY:
-            msg = f"no network is called {config.name!r}; there are {', '.join(FAMILY)}"
+            msg = f"unknown network {config.name!r}; choose one of {', '.join(FAMILY)}"
             raise ValueError(msg)
         if config.max_level < 1:
-            msg = f"max_level is {config.max_level}, but the network needs at least one level"
+            msg = f"max_level is {config.max_level}, but must be at least 1"
             raise ValueError(msg)
         self.config = config
         parts = FAMILY[config.name]
         f = [config.fdim * 2**level for level in range(config.max_level + 1)]  # 64, 128
-        up = f[::-1]  # 128, 64
+        f_up = f[::-1]  # 128, 64
         k = 2 if parts.keeps_channels else 1
 
         def block(n_in: int, n_out: int) -> nn.Module:
@@ -187,36 +225,36 @@ class UNet(nn.Module):
             inner = block(k * n + n, n)  # upsampled map and skip
             return nn.Sequential(inner) if parts.keeps_channels else inner
 
-        # The order of these lines is the order of the published state.
+        # The order of these assignments determines the order of the state, which is the published one.
         self.downs = nn.ModuleList(block(a, b) for a, b in zip(f, f[1:], strict=False))
-        self.ups = nn.ModuleList(up_block(n) for n in up[:-1])
-        self.upscale = nn.ModuleList(parts.upscale(n) for n in up)
+        self.ups = nn.ModuleList(up_block(n) for n in f_up[:-1])
+        self.upscale = nn.ModuleList(parts.upscale(n) for n in f_up)
         self.in_block = block(config.in_channels, f[0])
         self.bottleneck = block(f[-1], 2 * f[-1])
         self.attention_gates = nn.ModuleList(
-            AttentionGate(k * n, n) if parts.gates else OpenGate() for n in up
+            AttentionGate(k * n, n) if parts.gates else OpenGate() for n in f_up
         )
         self.out_block = nn.Sequential(
             block(k * f[0] + f[0], f[0]), nn.Conv3d(f[0], config.out_channels, kernel_size=1)
         )
 
     def features(self, x: Tensor) -> Tensor:
-        """Everything but the last, voxelwise layer: (n, in_channels, x, y, z) to (n, fdim, x, y, z)."""
+        """Compute all but the last layer: (n, in_channels, x, y, z) to (n, fdim, x, y, z)."""
         skips = [self.in_block(x)]  # (64, 76, 93, 78)
-        for down in self.downs:
-            skips.append(down(F.max_pool3d(skips[-1], 2)))  # (128, 38, 46, 39)
+        for block in self.downs:
+            skips.append(block(F.max_pool3d(skips[-1], 2)))  # (128, 38, 46, 39)
         x = self.bottleneck(F.max_pool3d(skips[-1], 2))  # (256, 19, 23, 19)
         blocks = [*self.ups, self.out_block[0]]
         for upscale, gate, block in zip(self.upscale, self.attention_gates, blocks, strict=True):
             x = upscale(x)  # (128, 39, 47, 39), then (64, 77, 93, 79)
             skip = gate(x, skips.pop())  # (128, 38, 46, 39), then (64, 76, 93, 78)
             x = torch.cat([resize(x, skip), skip], dim=1)  # (256, 38, 46, 39), then (128, 76, 93, 78)
-            del skip  # the widest moment is ahead
+            del skip  # the next block needs most memory
             x = block(x)  # (128, 38, 46, 39), then (64, 76, 93, 78)
         return x
 
     def head(self, rows: Tensor) -> Tensor:
-        """Apply the last layer to chosen voxels only: (n_voxels, fdim) to (n_voxels, out_channels)."""
+        """Apply the last, voxelwise layer to rows of voxels: (n_voxels, fdim) to (n_voxels, out_channels)."""
         last = cast(nn.Conv3d, self.out_block[1])
         return F.linear(rows, last.weight.flatten(1), last.bias)
 
@@ -225,47 +263,69 @@ class UNet(nn.Module):
         return self.out_block[1](self.features(x))  # type: ignore[no-any-return]
 
 
-def resize(x: Tensor, like: Tensor) -> Tensor:
-    """Bring x to the size of ``like`` by trilinear interpolation, unless it has it."""
-    size = like.shape[2:]
+def resize(x: Tensor, reference: Tensor) -> Tensor:
+    """Interpolate features trilinearly to the size of a reference; return them unchanged if the sizes agree.
+
+    Parameters
+    ----------
+    x : tensor of shape (n, n_channels, x, y, z)
+    reference : tensor of shape (n, any, x', y', z')
+
+    Returns
+    -------
+    tensor of shape (n, n_channels, x', y', z')
+    """
+    size = reference.shape[2:]
     return x if x.shape[2:] == size else F.interpolate(x, size=size, mode="trilinear")
 
 
 def state_dict_errors(shapes: Shapes, architecture: Architecture) -> list[str]:
-    """Compare the names and shapes of a state with those of the network that it is meant for.
+    """List differences between a state and the state that an architecture needs.
 
     Parameters
     ----------
     shapes : mapping of str to tuple of int
+        Names and shapes of the tensors.
     architecture : Architecture
 
     Returns
     -------
     list of str
-        A few words for each tensor that is missing, not known or of another shape.
+        One phrase for each tensor that is missing, unknown or of another shape.
     """
     with torch.device("meta"):
         state = UNet(architecture).state_dict()
-    wanted = {key: tuple(value.shape) for key, value in state.items()}
+    expected = {key: tuple(value.shape) for key, value in state.items()}
     return (
-        [f"{key} is missing" for key in wanted if key not in shapes]
-        + [f"{key} is not known" for key in shapes if key not in wanted]
+        [f"{key} is missing" for key in expected if key not in shapes]
+        + [f"{key} is not known" for key in shapes if key not in expected]
         + [
             f"{key} is {shapes[key]}, not {shape}"
-            for key, shape in wanted.items()
+            for key, shape in expected.items()
             if shapes.get(key, shape) != shape
         ]
     )
 
 
 def new_network(architecture: Architecture, seed: int) -> UNet:
-    """Make a network with random weights that follow from the seed, on the CPU."""
+    """Build a network with random weights on the CPU.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    seed : int
+        Seed of the weights; torch's global random state is not changed.
+
+    Returns
+    -------
+    UNet
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return to_channels_last(UNet(architecture))
 
 
 def to_channels_last(network: UNet) -> UNet:
-    """Store the convolutions' weights as they are fastest; names, shapes and values stay."""
+    """Convert the weights of convolutions to the faster channels-last memory format, in place."""
     convert_conv3d_weight_memory_format(network, torch.channels_last_3d)
     return network

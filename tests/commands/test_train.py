@@ -179,7 +179,7 @@ def test_a_disk_that_is_full_costs_neither_the_training_nor_the_model_that_was_t
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "write_bundle", write_little)
-        with pytest.raises(UserError, match=r"mine: the model cannot be written there \(.*File too large"):
+        with pytest.raises(UserError, match=r"mine: the model cannot be written \(.*File too large"):
             train.run(settings)
     assert load_bundle(out).card == load_bundle(trained).card
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "mine.training"]

@@ -1,4 +1,4 @@
-"""Files that stand for the published ones, and who serves them."""
+"""Small substitutes for the published files, and a server for them."""
 
 import json
 from types import SimpleNamespace
@@ -23,19 +23,19 @@ def _no_waits(monkeypatch):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Small files under the published names and on the published grids: name to bytes."""
+    """Build small files with the published names and grids: name to bytes."""
     folder = tmp_path_factory.mktemp("published")
     rois = np.zeros((*FULL_MODEL_GRID.shape, 3), np.float32)
     rois[CROP] = np.moveaxis(coordinate_rois(3), 0, -1)
-    made = {name: checkpoint(name) for name in CHANNELS}
-    made[ROIS] = image(rois, FULL_MODEL_GRID, ROIS, folder)
-    made[MASK] = image(ellipsoid(0.6).astype(np.uint8), MODEL_GRID, MASK, folder)
-    return made
+    contents = {name: checkpoint(name) for name in CHANNELS}
+    contents[ROIS] = image(rois, FULL_MODEL_GRID, ROIS, folder)
+    contents[MASK] = image(ellipsoid(0.6).astype(np.uint8), MODEL_GRID, MASK, folder)
+    return contents
 
 
 @pytest.fixture(scope="module")
 def registry(files, tmp_path_factory):
-    """The package's registry with the hashes of the small files."""
+    """Write a copy of the package's registry with the hashes of the small files."""
     content = json.loads(published.REGISTRY.read_text("utf-8"))
     for entry in content["files"].values():
         entry["git_blob_sha1"] = blob_sha1(files[entry["path"].rpartition("/")[2]])
@@ -53,7 +53,7 @@ def server(files):
 
 @pytest.fixture
 def home(tmp_path, monkeypatch, server, registry):
-    """A home of models of its own, and the server in the place of GitHub."""
+    """Set a temporary home for models, and the server as mirror of GitHub."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -67,7 +67,7 @@ def home(tmp_path, monkeypatch, server, registry):
 
 @pytest.fixture(scope="module")
 def fetched(tmp_path_factory, files, registry):
-    """A home in which hcp-ya was fetched, to be copied."""
+    """Create a home with the fetched model hcp-ya, for tests to copy."""
     with pytest.MonkeyPatch.context() as patch, file_server() as running:
         running.files.update(files)
         folder = tmp_path_factory.mktemp("fetched") / "home"

@@ -1,4 +1,4 @@
-"""What stands for the published files, and how the tests fetch them."""
+"""Small substitutes for the published files, and helpers to fetch them."""
 
 import hashlib
 import io
@@ -23,9 +23,9 @@ ROIS = "melodic_IC_MNI_2mm.nii.gz"
 HCP_YA = "main_model_hcp-ya_010525.ckpt"
 HCP_D = "finetuned_model_hcp-d_010525.ckpt"
 UKB = "finetuned_model_ukb_010525.ckpt"
-# The shape of each network that stands for a published one.
+# Output channels of the substitute of each published network.
 CHANNELS = {HCP_YA: 47, HCP_D: 1, UKB: 1}
-PATIENCE_S = 120
+TIMEOUT_S = 120
 FETCH_ALONE = (
     "import sys, pathlib; from bids_deeptaskgen.models import registry; "
     "registry.REGISTRY = pathlib.Path(sys.argv[1]); "
@@ -42,7 +42,7 @@ def network(name):
 
 
 def checkpoint(name):
-    """A small network saved as Lightning saves it."""
+    """Build a Lightning checkpoint of a small network."""
     file = io.BytesIO()
     torch.save({"epoch": 19, "state_dict": network(name).state_dict(), "optimizer_states": []}, file)
     return file.getvalue()
@@ -54,25 +54,25 @@ def image(values, grid, name, folder):
 
 
 def deeptaskgen(capsys, *words):
-    """The exit code and what was said, on both streams, without the lines of the log."""
+    """Run the command; return exit code, standard output, and standard error without the log."""
     code = workbench.main([str(word) for word in words])
-    said = capsys.readouterr()
-    return code, said.out, said.err.rpartition("deeptaskgen: ")[2]
+    output = capsys.readouterr()
+    return code, output.out, output.err.rpartition("deeptaskgen: ")[2]
 
 
-def refusal(name="hcp-ya", folder=None, **how):
+def refusal(name="hcp-ya", folder=None, **options):
     with pytest.raises(UserError) as caught:
-        fetch_model(find_published(name), folder, QUICK, **how)
+        fetch_model(find_published(name), folder, QUICK, **options)
     return str(caught.value)
 
 
-def names_below(folder):
-    """Names of all files below a folder, hidden ones too."""
+def file_names(folder):
+    """List the names of all files in a folder and its subfolders, including hidden files."""
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
 def start(registry, *words, prefix=()):
-    """Run the workbench in a process of its own."""
+    """Start the workbench in a separate process."""
     return subprocess.Popen(
         [*prefix, sys.executable, "-c", FETCH_ALONE, str(registry), *map(str, words)],
         stdout=subprocess.PIPE,
@@ -82,10 +82,10 @@ def start(registry, *words, prefix=()):
     )
 
 
-def ended(process):
-    """Exit code and all that was said."""
+def wait_for(process):
+    """Wait for a process; return its exit code and output."""
     try:
-        said, _ = process.communicate(timeout=PATIENCE_S)
+        output, _ = process.communicate(timeout=TIMEOUT_S)
     finally:
         process.kill()
-    return process.returncode, said
+    return process.returncode, output

@@ -1,4 +1,4 @@
-"""Models by name: fetched, checked and made into bundles, or refused with what to do."""
+"""Fetching of published models: download, verification, bundles, and errors with advice."""
 
 import json
 import re
@@ -26,14 +26,14 @@ from tests.fetch.fetching import (
     UKB,
     blob_sha1,
     deeptaskgen,
-    names_below,
+    file_names,
     network,
     refusal,
 )
 from tests.fileserver import QUICK, at_first, status
 
 
-def test_a_fetched_model_is_a_bundle_that_predicts_what_its_network_predicts(home, server, files, capsys):
+def test_a_fetched_model_gives_the_maps_of_its_network(home, server, files, capsys):
     code, out, _ = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
     assert code == 0
     assert out.count("GPL-3.0") == 1
@@ -45,12 +45,12 @@ def test_a_fetched_model_is_a_bundle_that_predicts_what_its_network_predicts(hom
     np.testing.assert_array_equal(bundle.rois(), coordinate_rois(3)[:, brain_mask()])
     connectome = np.random.default_rng(0).uniform(-1, 1, (3, brain_mask().sum())).astype(np.float32)
     with torch.no_grad():
-        plain = network(HCP_YA)(torch.from_numpy(unmask(connectome, brain_mask()))[None])[0].numpy()
+        expected = network(HCP_YA)(torch.from_numpy(unmask(connectome, brain_mask()))[None])[0].numpy()
     maps = predict(load_network(bundle, "cpu"), connectome)
-    assert np.abs(maps - plain * bundle.output_mask).max() < 1e-5 * plain[:, bundle.output_mask].std()
+    assert np.abs(maps - expected * bundle.output_mask).max() < 1e-5 * expected[:, bundle.output_mask].std()
 
 
-def test_the_card_says_what_is_known_of_the_model_and_what_it_was_made_of(fetched, files):
+def test_the_card_describes_the_model_and_its_files(fetched, files):
     card = load_bundle(fetched / "models" / "hcp-ya").card
     assert card.name == "hcp-ya"
     assert card.contrasts == load_contrasts("hcp-ya")
@@ -61,13 +61,13 @@ def test_the_card_says_what_is_known_of_the_model_and_what_it_was_made_of(fetche
         assert f"{name} (git blob {blob_sha1(files[name])})" in card.training
 
 
-def test_files_are_kept_under_their_hashes_and_none_is_left_half_written(fetched, files):
-    kept = {path for path in (fetched / "downloads").rglob("*") if path.is_file()}
-    assert kept == {fetched / "downloads" / blob_sha1(files[n]) / n for n in (MASK, ROIS, HCP_YA)}
+def test_files_are_stored_under_their_hashes_without_partial_files(fetched, files):
+    paths = {path for path in (fetched / "downloads").rglob("*") if path.is_file()}
+    assert paths == {fetched / "downloads" / blob_sha1(files[n]) / n for n in (MASK, ROIS, HCP_YA)}
     assert [path.name for path in (fetched / "models").iterdir()] == ["hcp-ya"]
 
 
-def test_a_model_that_shares_files_fetches_only_its_own(home, server, fetched):
+def test_shared_files_are_not_downloaded_again(home, server, fetched):
     shutil.copytree(fetched, home)
     card = fetch_model(find_published("ukb"), None, QUICK).card
     assert [path.rpartition("/")[2] for path in server.asked] == [UKB]
@@ -76,7 +76,7 @@ def test_a_model_that_shares_files_fetches_only_its_own(home, server, fetched):
     assert "EMOTION FACES-SHAPES" in card.notice
 
 
-def test_channels_that_nobody_knows_are_numbered_with_a_warning(home, fetched):
+def test_unknown_channels_are_numbered_with_a_notice(home, fetched):
     shutil.copytree(fetched, home)
     card = fetch_model(find_published("hcp-d"), None, QUICK).card
     assert [contrast.label for contrast in card.contrasts] == ["channel001"]
@@ -84,7 +84,7 @@ def test_channels_that_nobody_knows_are_numbered_with_a_warning(home, fetched):
     assert card.window_minutes is None
 
 
-def test_a_model_that_is_there_is_checked_and_not_fetched_again(home, server, fetched, capsys):
+def test_an_existing_model_is_checked_and_not_fetched_again(home, server, fetched, capsys):
     shutil.copytree(fetched, home)
     code, out, _ = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
     assert code == 0
@@ -92,13 +92,13 @@ def test_a_model_that_is_there_is_checked_and_not_fetched_again(home, server, fe
     assert server.asked == []
 
 
-def test_a_damaged_model_is_told_and_replaced_when_that_is_asked_for(home, server, fetched, capsys):
+def test_a_damaged_model_is_reported_and_replaced_on_request(home, server, fetched, capsys):
     shutil.copytree(fetched, home)
     weights = home / "models" / "hcp-ya" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes() + b"x")
     code, _, err = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
     assert code == 2
-    assert "weights.safetensors is not the file" in err
+    assert "sha256 of weights.safetensors differs" in err
     assert "models fetch hcp-ya --overwrite" in err
     assert deeptaskgen(capsys, "models", "fetch", "hcp-ya", "--overwrite")[0] == 0
     load_bundle(home / "models" / "hcp-ya")
@@ -106,16 +106,16 @@ def test_a_damaged_model_is_told_and_replaced_when_that_is_asked_for(home, serve
     assert [path.name for path in (home / "models").iterdir()] == ["hcp-ya"]
 
 
-def test_another_model_of_the_same_name_is_never_replaced_unasked(home, server, capsys):
-    other = tiny_bundle(home / "models" / "hcp-ya")
+def test_a_different_model_of_the_same_name_is_not_replaced(home, server, capsys):
+    model = tiny_bundle(home / "models" / "hcp-ya")
     code, _, err = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
     assert code == 2
     assert "not made of the files that are published" in err
-    assert load_bundle(other.folder).card == other.card
+    assert load_bundle(model.folder).card == model.card
     assert server.asked == []
 
 
-def test_a_file_that_was_damaged_in_the_cache_is_fetched_again(home, server, fetched, files):
+def test_a_damaged_file_in_the_cache_is_downloaded_again(home, server, fetched, files):
     shutil.copytree(fetched / "downloads", home / "downloads")
     damaged = home / "downloads" / blob_sha1(files[ROIS]) / ROIS
     damaged.write_bytes(damaged.read_bytes()[:-1])
@@ -128,18 +128,16 @@ def test_a_file_that_was_damaged_in_the_cache_is_fetched_again(home, server, fet
     ("habit", "words"),
     [
         (fileserver.truncated, "IncompleteRead"),
-        (fileserver.tampered, "not the published file, or it was altered"),
+        (fileserver.tampered, "not the published file, or it was modified"),
         (fileserver.slow, "no data for 0.3 s"),
         (fileserver.web_page, "this is a web page"),
-        (fileserver.pointer, "a pointer of Git LFS"),
+        (fileserver.pointer, "a Git LFS pointer"),
         (status(404), "(404"),
         (status(503), "the server answered 503"),
     ],
     ids=["truncated", "tampered", "slow", "web page", "pointer", "gone", "busy"],
 )
-def test_a_file_that_does_not_come_leaves_no_model_and_says_what_to_bring_where(
-    home, server, files, habit, words
-):
+def test_a_failed_download_leaves_no_model_and_names_the_file_to_provide(home, server, files, habit, words):
     server.habits[HCP_YA] = habit
     message = refusal()
     assert words in message
@@ -147,10 +145,10 @@ def test_a_file_that_does_not_come_leaves_no_model_and_says_what_to_bring_where(
     assert "`deeptaskgen models fetch hcp-ya --from FOLDER`" in message
     assert f"put it at {home / 'downloads' / blob_sha1(files[HCP_YA]) / HCP_YA}" in message
     assert not (home / "models").exists()
-    assert names_below(home) == sorted([MASK, ROIS])
+    assert file_names(home) == sorted([MASK, ROIS])
 
 
-def test_the_next_try_goes_on_where_the_last_one_failed(home, server):
+def test_the_next_run_downloads_only_missing_files(home, server):
     server.habits[HCP_YA] = status(404)
     refusal()
     server.habits.clear()
@@ -159,7 +157,7 @@ def test_the_next_try_goes_on_where_the_last_one_failed(home, server):
     assert [path.rpartition("/")[2] for path in server.asked] == [HCP_YA]
 
 
-def test_files_that_have_moved_and_servers_that_recover_make_the_same_model(home, server, fetched):
+def test_redirects_and_retries_give_the_same_model(home, server, fetched):
     server.habits[HCP_YA] = fileserver.moved
     server.habits[MASK] = at_first(status(503), 2)
     server.habits[ROIS] = at_first(fileserver.truncated, 1)
@@ -167,7 +165,7 @@ def test_files_that_have_moved_and_servers_that_recover_make_the_same_model(home
     assert bundle.card == load_bundle(fetched / "models" / "hcp-ya").card
 
 
-def test_offline_all_files_are_listed_with_address_hash_and_place(home, monkeypatch, files):
+def test_offline_all_files_are_listed_with_url_hash_and_path(home, monkeypatch, files):
     monkeypatch.setenv("DEEPTASKGEN_MIRROR", "http://127.0.0.1:1")
     message = refusal()
     assert "Connection refused" in message
@@ -177,7 +175,7 @@ def test_offline_all_files_are_listed_with_address_hash_and_place(home, monkeypa
         assert str(home / "downloads" / blob_sha1(files[name]) / name) in message
 
 
-def test_a_file_put_by_hand_into_its_place_is_taken(home, server, files):
+def test_files_copied_to_the_cache_are_used(home, server, files):
     server.habits.update(dict.fromkeys(files, status(404)))
     for name in (MASK, ROIS, HCP_YA):
         place = home / "downloads" / blob_sha1(files[name]) / name
@@ -187,9 +185,7 @@ def test_a_file_put_by_hand_into_its_place_is_taken(home, server, files):
     assert server.asked == []
 
 
-def test_files_brought_by_hand_make_the_same_model_without_a_network(
-    home, server, files, fetched, tmp_path, capsys
-):
+def test_files_of_a_folder_give_the_same_model_offline(home, server, files, fetched, tmp_path, capsys):
     (tmp_path / "stick" / "from the web").mkdir(parents=True)
     (tmp_path / "stick" / "old").mkdir()
     (tmp_path / "stick" / "old" / HCP_YA).write_bytes(b"an older version")
@@ -199,11 +195,11 @@ def test_files_brought_by_hand_make_the_same_model_without_a_network(
     assert deeptaskgen(capsys, "models", "fetch", "hcp-ya", "--from", tmp_path / "stick")[0] == 0
     bundle = load_bundle(home / "models" / "hcp-ya")
     assert bundle.card == load_bundle(fetched / "models" / "hcp-ya").card
-    assert names_below(home / "downloads") == sorted([MASK, ROIS, HCP_YA])
+    assert file_names(home / "downloads") == sorted([MASK, ROIS, HCP_YA])
     assert server.asked == []
 
 
-def test_all_files_that_were_not_brought_or_are_wrong_are_told_at_once(home, server, files, tmp_path):
+def test_all_missing_or_wrong_files_of_a_folder_are_listed(home, server, files, tmp_path):
     (tmp_path / MASK).write_bytes(files[MASK])
     (tmp_path / HCP_YA).write_bytes(fileserver.POINTER)
     message = refusal(folder=tmp_path)
@@ -212,26 +208,26 @@ def test_all_files_that_were_not_brought_or_are_wrong_are_told_at_once(home, ser
     for name in (ROIS, HCP_YA):
         assert f"  {name}\n    from https://raw.githubusercontent.com/" in message
         assert f"git blob sha1 {blob_sha1(files[name])}" in message
-    assert f"found {tmp_path / HCP_YA}: this is a pointer of Git LFS" in message
+    assert f"found {tmp_path / HCP_YA}: this is a Git LFS pointer" in message
     assert not home.exists()
     assert server.asked == []
 
 
-def test_a_link_to_nowhere_among_what_was_brought_is_told(home, tmp_path):
+def test_a_broken_link_in_a_folder_is_reported(home, tmp_path):
     (tmp_path / HCP_YA).symlink_to(tmp_path / ".git" / "annex" / "absent")
-    found = f"found {tmp_path / HCP_YA}: this is a link to a file that is not here (for DataLad: datalad get)"
-    assert found in refusal(folder=tmp_path)
+    words = f"found {tmp_path / HCP_YA}: this is a broken link (DataLad: run datalad get)"
+    assert words in refusal(folder=tmp_path)
 
 
-def test_a_folder_that_is_not_there_is_refused(home, tmp_path):
+def test_a_missing_folder_is_refused(home, tmp_path):
     assert "no such folder" in refusal(folder=tmp_path / "nowhere")
 
 
-def test_the_search_in_a_folder_has_an_end(home, tmp_path, files, monkeypatch):
-    deep = tmp_path / "disk" / "1/2/3/4/5"
-    (deep / "6").mkdir(parents=True)
-    (deep / MASK).write_bytes(files[MASK])
-    (deep / "6" / ROIS).write_bytes(files[ROIS])
+def test_the_search_in_a_folder_is_limited(home, tmp_path, files, monkeypatch):
+    subfolder = tmp_path / "disk" / "1/2/3/4/5"
+    (subfolder / "6").mkdir(parents=True)
+    (subfolder / MASK).write_bytes(files[MASK])
+    (subfolder / "6" / ROIS).write_bytes(files[ROIS])
     message = refusal(folder=tmp_path / "disk")
     assert MASK not in message
     assert ROIS in message
@@ -241,65 +237,65 @@ def test_the_search_in_a_folder_has_an_end(home, tmp_path, files, monkeypatch):
     assert "only its first 3 folders were searched" in message
 
 
-def test_files_that_fit_their_hashes_but_not_each_other_make_no_model(home, server, files, registry):
+def test_files_with_correct_hashes_but_inconsistent_content_give_no_model(home, server, files, registry):
     content = json.loads(registry.read_text("utf-8"))
     content["files"]["ica"]["git_blob_sha1"] = blob_sha1(files[MASK])
     server.files[ROIS] = files[MASK]
     published.REGISTRY = home.parent / "models.json"
     published.REGISTRY.write_text(json.dumps(content), "utf-8")
     assert ROIS in refusal()
-    assert names_below(home / "models") == []
+    assert file_names(home / "models") == []
 
 
-@pytest.mark.parametrize("what", ["folder", "link", "file", "nothing"])
-def test_whatever_is_in_the_place_of_a_model_can_be_replaced_and_what_a_link_led_to_stays(
-    home, server, fetched, tmp_path, what
+@pytest.mark.parametrize("kind", ["folder", "link", "file", "nothing"])
+def test_overwrite_replaces_folders_links_and_files_but_not_the_target_of_a_link(
+    home, server, fetched, tmp_path, kind
 ):
     shutil.copytree(fetched / "downloads", home / "downloads")
-    place, other = home / "models" / "hcp-ya", tiny_bundle(tmp_path / "mine").folder
+    place, link_target = home / "models" / "hcp-ya", tiny_bundle(tmp_path / "mine").folder
     place.parent.mkdir()
-    if what == "folder":
+    if kind == "folder":
         place.mkdir()
         (place / "notes.txt").touch()
-    elif what == "link":
-        place.symlink_to(other)
-    elif what == "file":
+    elif kind == "link":
+        place.symlink_to(link_target)
+    elif kind == "file":
         place.touch()
     fetch_model(find_published("hcp-ya"), None, QUICK, overwrite=True)
     assert load_bundle(place).card == load_bundle(fetched / "models" / "hcp-ya").card
     assert not place.is_symlink()
     assert [path.name for path in place.parent.iterdir()] == ["hcp-ya"]
-    load_bundle(other)
+    load_bundle(link_target)
 
 
 @pytest.mark.parametrize("name", ["hcp-yb", "embedded"])
-def test_a_name_that_is_not_published_is_refused_with_those_that_are(home, capsys, name):
+def test_an_unpublished_name_is_refused_with_the_published_names(home, capsys, name):
     code, _, err = deeptaskgen(capsys, "models", "fetch", name)
     assert code == 2
     assert f"{name!r} cannot be fetched" in err
     assert "hcp-ya, hcp-d, ukb" in err
 
 
-def test_a_mirror_that_is_no_address_is_refused(home, monkeypatch):
-    for given in ("/data/mirror", "ftp://host", "http://", "github"):
-        monkeypatch.setenv("DEEPTASKGEN_MIRROR", given)
-        assert f"DEEPTASKGEN_MIRROR is {given!r}" in refusal()
+def test_a_mirror_that_is_not_a_url_is_refused(home, monkeypatch):
+    for mirror in ("/data/mirror", "ftp://host", "http://", "github"):
+        monkeypatch.setenv("DEEPTASKGEN_MIRROR", mirror)
+        assert f"DEEPTASKGEN_MIRROR is {mirror!r}" in refusal()
 
 
-def test_without_a_mirror_github_is_asked_through_the_proxy(home, server, monkeypatch):
+def test_without_a_mirror_github_is_contacted_through_the_proxy(home, server, monkeypatch):
     monkeypatch.delenv("DEEPTASKGEN_MIRROR")
     monkeypatch.setenv("HTTPS_PROXY", server.url)
     assert "https://raw.githubusercontent.com/eminSerin/" in refusal()
     assert set(server.asked) == {"CONNECT raw.githubusercontent.com:443"}
 
 
-def test_a_mirror_may_lie_below_a_path(home, server, monkeypatch):
+def test_a_mirror_may_have_a_path(home, server, monkeypatch):
     monkeypatch.setenv("DEEPTASKGEN_MIRROR", f"{server.url}/mirrors/github/")
     server.habits[MASK] = status(404)
     refusal()
     assert server.asked[0].startswith("/mirrors/github/eminSerin/deeptaskgen-models/64cf4192")
 
 
-def test_the_grey_matter_mask_is_the_published_one_and_not_ours(fetched):
+def test_the_output_mask_is_the_published_mask_not_that_of_nilearn(fetched):
     bundle = load_bundle(fetched / "models" / "hcp-ya")
     assert not np.array_equal(bundle.output_mask, grey_matter_mask())

@@ -1,4 +1,4 @@
-"""A fetch that is stopped, killed, crowded, or has nowhere to write to."""
+"""Fetching that is interrupted, killed, concurrent, or cannot write."""
 
 import shutil
 import signal
@@ -15,59 +15,59 @@ from tests.bundles import tiny_bundle
 from tests.fetch.fetching import (
     HCP_YA,
     MASK,
-    PATIENCE_S,
     ROIS,
+    TIMEOUT_S,
     deeptaskgen,
-    ended,
-    names_below,
+    file_names,
     refusal,
     start,
+    wait_for,
 )
 from tests.fileserver import QUICK, at_first, good
 from tests.processes import without_root_powers
 
 
-def test_ctrl_c_leaves_nothing_half_written_and_the_next_run_makes_the_model(home, server, registry):
+def test_ctrl_c_leaves_no_partial_file_and_the_next_run_completes(home, server, registry):
     server.habits[ROIS] = at_first(fileserver.slow, 1)
     process = start(registry, "models", "fetch", "hcp-ya")
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + TIMEOUT_S
     while not list(home.rglob(f".{ROIS}.*.tmp")):
         assert time.monotonic() < end
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    code, said = ended(process)
-    assert code == 130, said
-    assert names_below(home) == [MASK]
+    code, output = wait_for(process)
+    assert code == 130, output
+    assert file_names(home) == [MASK]
     fetch_model(find_published("hcp-ya"), None, QUICK)
 
 
-def test_what_a_killed_fetch_has_left_is_swept_by_the_next(home, server, registry):
+def test_temporary_files_of_a_killed_fetch_are_removed_by_the_next(home, server, registry):
     server.habits[ROIS] = at_first(fileserver.slow, 1)
     process = start(registry, "models", "fetch", "hcp-ya")
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + TIMEOUT_S
     while not list(home.rglob(f".{ROIS}.*.tmp")):
         assert time.monotonic() < end
         time.sleep(0.01)
     process.kill()
-    ended(process)
-    (left,) = home.rglob("*.tmp")
-    half_made = home / "models" / left.name.replace(ROIS, "hcp-ya")
-    half_made.mkdir(parents=True)
-    (half_made / "weights.safetensors").touch()
+    wait_for(process)
+    (temporary,) = home.rglob("*.tmp")
+    incomplete = home / "models" / temporary.name.replace(ROIS, "hcp-ya")
+    incomplete.mkdir(parents=True)
+    (incomplete / "weights.safetensors").touch()
     fetch_model(find_published("hcp-ya"), None, QUICK)
     assert list(home.rglob("*.tmp")) == []
 
 
-def test_two_processes_that_fetch_at_once_both_end_well_with_one_model(home, server, registry):
-    both = threading.Barrier(2)
+def test_two_concurrent_processes_both_succeed_with_one_model(home, server, registry):
+    barrier = threading.Barrier(2)
 
-    def when_both_ask(handler, body):
-        both.wait(PATIENCE_S)
+    def wait_for_both(handler, body):
+        barrier.wait(TIMEOUT_S)
         good(handler, body)
 
-    server.habits.update(dict.fromkeys((MASK, ROIS, HCP_YA), when_both_ask))
+    server.habits.update(dict.fromkeys((MASK, ROIS, HCP_YA), wait_for_both))
     processes = [start(registry, "models", "fetch", "hcp-ya") for _ in range(2)]
-    ends = [ended(process) for process in processes]
+    ends = [wait_for(process) for process in processes]
     assert [code for code, _ in ends] == [0, 0], ends
     assert len(server.asked) == 6
     load_bundle(home / "models" / "hcp-ya")
@@ -75,33 +75,33 @@ def test_two_processes_that_fetch_at_once_both_end_well_with_one_model(home, ser
     assert list(home.rglob("*.tmp")) == []
 
 
-@pytest.mark.parametrize("same", [True, False])
-def test_who_comes_second_is_content_with_the_same_model_and_with_no_other(home, server, fetched, same):
-    def somebody_is_faster(handler, body):
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_concurrently_written_model_is_accepted_only_if_it_is_the_same(home, server, fetched, is_same):
+    def write_model_first(handler, body):
         place = home / "models" / "hcp-ya"
-        shutil.copytree(fetched / "models" / "hcp-ya", place) if same else tiny_bundle(place)
+        shutil.copytree(fetched / "models" / "hcp-ya", place) if is_same else tiny_bundle(place)
         good(handler, body)
 
-    server.habits[HCP_YA] = somebody_is_faster
-    if same:
+    server.habits[HCP_YA] = write_model_first
+    if is_same:
         fetch_model(find_published("hcp-ya"), None, QUICK)
     else:
         assert "not made of the files that are published" in refusal()
     assert [path.name for path in (home / "models").iterdir()] == ["hcp-ya"]
 
 
-def test_a_home_that_cannot_be_written_is_told_in_a_sentence(home, server, registry):
+def test_a_home_without_write_access_is_reported(home, server, registry):
     prefix = without_root_powers()
     if prefix is None:
         pytest.skip("root may write everywhere, and there is no setpriv to give that up")
     home.mkdir(mode=0o555)
-    code, said = ended(start(registry, "models", "fetch", "hcp-ya", prefix=prefix))
-    assert code == 2, said
-    assert f"access is denied ({home / 'downloads'}" in said.splitlines()[-1]
-    assert "Traceback" not in said
+    code, output = wait_for(start(registry, "models", "fetch", "hcp-ya", prefix=prefix))
+    assert code == 2, output
+    assert f"access is denied ({home / 'downloads'}" in output.splitlines()[-1]
+    assert "Traceback" not in output
 
 
-def test_a_model_in_a_home_that_cannot_be_written_can_be_used(home, server, registry, fetched):
+def test_a_model_in_a_home_without_write_access_can_be_used(home, server, registry, fetched):
     prefix = without_root_powers()
     if prefix is None:
         pytest.skip("root may write everywhere, and there is no setpriv to give that up")
@@ -110,10 +110,10 @@ def test_a_model_in_a_home_that_cannot_be_written_can_be_used(home, server, regi
     for folder in folders:
         folder.chmod(0o555)
     try:
-        for words, told in ((("fetch", "hcp-ya"), "is there already"), (("info", "hcp-ya"), "GPL-3.0")):
-            code, said = ended(start(registry, "models", *words, prefix=prefix))
-            assert code == 0, said
-            assert told in said
+        for words, expected in ((("fetch", "hcp-ya"), "is there already"), (("info", "hcp-ya"), "GPL-3.0")):
+            code, output = wait_for(start(registry, "models", *words, prefix=prefix))
+            assert code == 0, output
+            assert expected in output
     finally:
         for folder in folders:
             folder.chmod(0o755)
@@ -122,22 +122,22 @@ def test_a_model_in_a_home_that_cannot_be_written_can_be_used(home, server, regi
 
 @pytest.fixture
 def disk(home):
-    """Mount a file system in the place of the home, or change the one that is there."""
+    """Return a function that mounts a file system at the home, or remounts it with other options."""
     home.mkdir()
 
     def mount(options):
-        again = f"remount,{options}" if home.is_mount() else options
-        words = ["mount", "-t", "tmpfs", "-o", again, "tmpfs", str(home)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        options_text = f"remount,{options}" if home.is_mount() else options
+        words = ["mount", "-t", "tmpfs", "-o", options_text, "tmpfs", str(home)]
+        result = subprocess.run(words, capture_output=True, text=True, check=False)
+        if result.returncode:
+            pytest.skip(f"no file system can be mounted here: {result.stderr.strip()}")
 
     yield mount
     if home.is_mount():
         subprocess.run(["umount", "--lazy", home], check=True)
 
 
-def test_a_read_only_file_system_is_told_in_a_sentence(disk, home, capsys):
+def test_a_read_only_file_system_is_reported(disk, home, capsys):
     disk("ro")
     code, _, sentence = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
     assert code == 2
@@ -145,20 +145,20 @@ def test_a_read_only_file_system_is_told_in_a_sentence(disk, home, capsys):
     assert str(home) in sentence
 
 
-def test_a_full_cache_is_told_and_room_mends_it(disk, home, server, files, capsys):
+def test_a_full_disk_is_reported_and_the_next_run_completes(disk, home, server, files, capsys):
     disk("size=300k")
     code, _, sentence = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
     assert code == 1
     assert sentence.startswith(f"the disk is full ({home / 'downloads'}")
     assert "Make room and start again" in sentence
-    assert names_below(home) == []
-    # Enough for the files, and too little for the model that is made of them.
-    room_kb = sum(len(files[name]) for name in (MASK, ROIS, HCP_YA)) // 1024 + 60
-    disk(f"size={room_kb}k")
+    assert file_names(home) == []
+    # Enough for the files, but too little for the model.
+    size_kb = sum(len(files[name]) for name in (MASK, ROIS, HCP_YA)) // 1024 + 60
+    disk(f"size={size_kb}k")
     code, _, sentence = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
     assert code in (1, 2)
     assert "No space left" in sentence
-    assert names_below(home) == sorted([MASK, ROIS, HCP_YA])
+    assert file_names(home) == sorted([MASK, ROIS, HCP_YA])
     server.asked.clear()
     disk("size=100m")
     assert deeptaskgen(capsys, "models", "fetch", "hcp-ya")[0] == 0

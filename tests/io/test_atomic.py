@@ -1,3 +1,5 @@
+"""Atomic writing of files and removal of stale temporary files."""
+
 import errno
 import json
 import os
@@ -53,7 +55,7 @@ def start(code, *arguments):
     return process
 
 
-def test_a_file_is_there_when_the_block_ends_and_its_folder_is_made(tmp_path):
+def test_a_file_exists_after_the_block_and_its_folder_is_created(tmp_path):
     path = tmp_path / "new" / "file.txt"
     with atomic_path(path) as temporary:
         temporary.write_text("content")
@@ -64,7 +66,7 @@ def test_a_file_is_there_when_the_block_ends_and_its_folder_is_made(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_after_an_exception_the_file_is_as_it_was_and_nothing_else_is_left(tmp_path, error):
+def test_after_an_exception_the_file_is_unchanged_and_no_other_file_remains(tmp_path, error):
     path = tmp_path / "file.txt"
     path.write_text("old")
     with suppress(error), atomic_path(path) as temporary:
@@ -74,7 +76,7 @@ def test_after_an_exception_the_file_is_as_it_was_and_nothing_else_is_left(tmp_p
     assert names_in(tmp_path) == ["file.txt"]
 
 
-def test_the_same_content_is_not_written_again(tmp_path):
+def test_unchanged_content_is_not_written(tmp_path):
     path = tmp_path / "file.txt"
     write_text(path, "ä\n")
     assert path.read_bytes() == "ä\n".encode()
@@ -86,28 +88,28 @@ def test_the_same_content_is_not_written_again(tmp_path):
 
 
 def test_permissions_follow_the_umask(tmp_path):
-    before = os.umask(0o027)
+    umask = os.umask(0o027)
     try:
         write_text(tmp_path / "file.txt", "x")
     finally:
-        os.umask(before)
+        os.umask(umask)
     assert stat.S_IMODE((tmp_path / "file.txt").stat().st_mode) == 0o640
 
 
-def test_the_same_content_gives_the_same_json_and_what_json_does_not_know_is_refused(tmp_path):
+def test_equal_content_gives_equal_json_and_nan_is_refused(tmp_path):
     content = {"b": 1, "a": [1.5, None, True, "µ"]}
-    write_json(tmp_path / "one.json", content)
-    write_json(tmp_path / "two.json", dict(content))
-    text = (tmp_path / "one.json").read_text("utf-8")
-    assert text == (tmp_path / "two.json").read_text("utf-8")
+    write_json(tmp_path / "a.json", content)
+    write_json(tmp_path / "b.json", dict(content))
+    text = (tmp_path / "a.json").read_text("utf-8")
+    assert text == (tmp_path / "b.json").read_text("utf-8")
     assert text.endswith("}\n")
     assert list(json.loads(text)) == ["b", "a"]
     with pytest.raises(ValueError, match="JSON"):
-        write_json(tmp_path / "one.json", {"a": float("nan")})
-    assert (tmp_path / "one.json").read_text("utf-8") == text
+        write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert (tmp_path / "a.json").read_text("utf-8") == text
 
 
-def test_readers_never_see_half_a_file_while_many_write(tmp_path):
+def test_readers_never_see_a_partial_file_during_concurrent_writes(tmp_path):
     path = tmp_path / "shared.json"
     writers = [start(WRITE_OFTEN, path, number) for number in range(3)]
     n_read = 0
@@ -120,7 +122,7 @@ def test_readers_never_see_half_a_file_while_many_write(tmp_path):
     assert names_in(tmp_path) == ["shared.json"]
 
 
-def test_what_a_killed_process_left_is_swept_and_what_a_running_one_writes_is_not(tmp_path):
+def test_only_temporary_files_of_ended_processes_are_removed(tmp_path):
     killed, running = tmp_path / "sub-01" / "killed.nii.gz", tmp_path / "sub-02" / "running.nii.gz"
     processes = [start(STOP_HALF_WAY, killed), start(STOP_HALF_WAY, running)]
     try:
@@ -138,17 +140,17 @@ def test_what_a_killed_process_left_is_swept_and_what_a_running_one_writes_is_no
             process.wait()
 
 
-def test_temporary_files_of_other_machines_are_swept_only_when_they_are_old(tmp_path):
-    fresh, old = tmp_path / ".a.json.node7-1.99999.tmp", tmp_path / ".b.json.node7-1.99999.tmp"
-    for path in (fresh, old):
+def test_temporary_files_of_other_machines_are_removed_after_a_day(tmp_path):
+    fresh, stale = tmp_path / ".a.json.node7-1.99999.tmp", tmp_path / ".b.json.node7-1.99999.tmp"
+    for path in (fresh, stale):
         path.write_text("x")
     past = time.time() - FOREIGN_AGE_S - 60
-    os.utime(old, (past, past))
-    assert remove_stale_files(tmp_path) == [old]
+    os.utime(stale, (past, past))
+    assert remove_stale_files(tmp_path) == [stale]
     assert fresh.exists()
 
 
-def test_temporary_folders_are_swept_as_files_are_and_others_stay(tmp_path):
+def test_stale_temporary_folders_are_removed_and_other_folders_stay(tmp_path):
     names = [".model.node7-1.99999.tmp", "model"]
     for name in names:
         (tmp_path / name).mkdir()
@@ -159,7 +161,7 @@ def test_temporary_folders_are_swept_as_files_are_and_others_stay(tmp_path):
     assert names_in(tmp_path / "model") == ["weights"]
 
 
-def test_files_of_others_that_end_in_tmp_are_left_alone(tmp_path):
+def test_other_files_that_end_in_tmp_stay(tmp_path):
     names = [".hidden.tmp", "x.tmp", ".a.b.c.tmp", "sub-01.node-1.123.tmp"]
     for name in names:
         (tmp_path / name).write_text("x")
@@ -168,7 +170,7 @@ def test_files_of_others_that_end_in_tmp_are_left_alone(tmp_path):
     assert remove_stale_files(tmp_path / "absent") == []
 
 
-def test_folders_below_are_searched_only_when_that_is_asked_for(tmp_path):
+def test_subfolders_are_searched_only_on_request(tmp_path):
     names = [".a.json.node7-1.99999.tmp", "sub-01/.b.json.node7-1.99999.tmp"]
     (tmp_path / "sub-01").mkdir()
     for name in names:
@@ -178,11 +180,11 @@ def test_folders_below_are_searched_only_when_that_is_asked_for(tmp_path):
     assert remove_stale_files(tmp_path) == [tmp_path / names[1]]
 
 
-def test_a_process_that_has_ended_is_gone_even_if_its_parent_never_asked():
+def test_an_ended_process_is_stale_before_its_parent_waits_for_it():
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     assert not is_stale(process_namespace(), process.pid, 0)
     process.kill()
-    # Its number is still taken, and a signal to it is no error.
+    # Its number is still in use, and sending a signal raises no error.
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     os.kill(process.pid, 0)
     assert is_stale(process_namespace(), process.pid, time.time())
@@ -190,7 +192,7 @@ def test_a_process_that_has_ended_is_gone_even_if_its_parent_never_asked():
     assert is_stale(process_namespace(), process.pid, time.time())
 
 
-def test_a_write_that_fails_names_the_file_that_was_to_be(tmp_path):
+def test_a_failed_write_names_the_final_file(tmp_path):
     path = tmp_path / "sub-01.nii.gz"
     with pytest.raises(OSError, match=f"'{path}'$"), atomic_path(path):
         raise OSError(errno.ENOSPC, "No space left on device")

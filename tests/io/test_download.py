@@ -96,10 +96,10 @@ def test_a_file_that_is_there_with_other_content_is_replaced(server, place):
     [
         (fileserver.tampered, "not the published file"),
         (fileserver.lengthened, "not the published file"),
-        (fileserver.cut_without_notice, "cut off on its way (384,000 bytes;"),
-        (fileserver.empty, "this is empty (0 bytes;"),
+        (fileserver.cut_without_notice, "modified or truncated (384,000 bytes;"),
+        (fileserver.empty, "this file is empty (0 bytes;"),
         (fileserver.web_page, "web page"),
-        (fileserver.pointer, "this is a pointer of Git LFS, not the file itself"),
+        (fileserver.pointer, "Git LFS pointer"),
     ],
 )
 def test_another_content_is_refused_with_both_hashes_and_what_it_is(server, place, habit, words):

@@ -1,4 +1,4 @@
-"""The stream gives what nibabel gives, and says what is wrong with a file."""
+"""The streaming reader agrees with nibabel and names damaged files."""
 
 import gzip
 import struct
@@ -25,7 +25,7 @@ def save(path, dtype=np.float32, slope=None, inter=0.0, endian="<", shape=SHAPE)
         image.to_filename(path)
     else:
         image.header.set_slope_inter(slope, inter)
-        # nibabel would rescale the values; the raw ones are wanted.
+        # Written without nibabel, which would rescale the values.
         with nib.openers.Opener(str(path), "wb") as file:
             image.header["vox_offset"] = 352
             image.header.write_to(file)
@@ -48,21 +48,21 @@ def read_all(path, n_per_block=7):
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
 @pytest.mark.parametrize("endian", ["<", ">"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.uint8])
-def test_every_value_is_what_nibabel_reads(tmp_path, name, endian, dtype):
+def test_values_equal_those_of_nibabel(tmp_path, name, endian, dtype):
     path = save(tmp_path / name, dtype, endian=endian)
     np.testing.assert_array_equal(read_all(path), np.asanyarray(nib.load(path).dataobj))
 
 
-def test_slope_and_intercept_are_handed_on(tmp_path):
+def test_slope_and_intercept_are_those_of_the_header(tmp_path):
     path = save(tmp_path / "a.nii.gz", np.int16, slope=0.37, inter=-12.5)
     np.testing.assert_allclose(read_all(path), nib.load(path).get_fdata(), rtol=1e-12)
 
 
-def test_a_file_of_several_gzip_members_is_read_whole(tmp_path):
-    plain = save(tmp_path / "a.nii").read_bytes()
+def test_a_file_of_several_gzip_members_is_read_completely(tmp_path):
+    content = save(tmp_path / "a.nii").read_bytes()
     path = tmp_path / "a.nii.gz"
     path.write_bytes(
-        gzip.compress(plain[:1000]) + gzip.compress(plain[1000:5000]) + gzip.compress(plain[5000:])
+        gzip.compress(content[:1000]) + gzip.compress(content[1000:5000]) + gzip.compress(content[5000:])
     )
     np.testing.assert_array_equal(read_all(path), nib.load(tmp_path / "a.nii").get_fdata())
 
@@ -73,16 +73,16 @@ def test_the_size_of_blocks_does_not_matter(tmp_path, n_per_block):
     np.testing.assert_array_equal(read_all(path, n_per_block), nib.load(path).get_fdata())
 
 
-def test_the_header_tells_time_and_grid(tmp_path):
+def test_repetition_time_and_grid_are_those_of_the_header(tmp_path):
     series = open_series(save(tmp_path / "a.nii"))
     assert (series.t_r, series.n_volumes, series.grid.shape) == (1.5, 23, (5, 6, 4))
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
-@pytest.mark.parametrize("share", [0.5, 0.9, 0.999])
-def test_a_truncated_file_is_named(tmp_path, name, share):
+@pytest.mark.parametrize("fraction", [0.5, 0.9, 0.999])
+def test_a_truncated_file_is_named(tmp_path, name, fraction):
     path = save(tmp_path / name)
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    path.write_bytes(path.read_bytes()[: int(fraction * path.stat().st_size)])
     with pytest.raises(InputError, match=f"{name}: the file is truncated.*23 volumes.*\nCopy it again"):
         read_all(path)
 
@@ -100,7 +100,7 @@ def test_a_damaged_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"), [(None, "no such file"), (b"", "cannot be read"), (b"text" * 400, "cannot be read")]
 )
-def test_what_is_not_an_image_is_named(tmp_path, content, words):
+def test_a_file_that_is_not_an_image_is_refused(tmp_path, content, words):
     path = tmp_path / "a.nii"
     if content is not None:
         path.write_bytes(content)
@@ -112,33 +112,33 @@ def test_what_is_not_an_image_is_named(tmp_path, content, words):
 def test_other_numbers_of_axes_are_refused(tmp_path, shape):
     data = np.zeros(shape, np.float32)
     nib.Nifti1Image(data, np.eye(4)).to_filename(tmp_path / "a.nii")
-    with pytest.raises(InputError, match="a 4-D image of several volumes is wanted"):
+    with pytest.raises(InputError, match=r"a\.nii: .* expected a 4-D image"):
         open_series(tmp_path / "a.nii")
 
 
 def test_complex_values_are_refused(tmp_path):
     nib.Nifti1Image(np.zeros((2, 2, 2, 3), np.complex64), np.eye(4)).to_filename(tmp_path / "a.nii")
-    with pytest.raises(InputError, match="real numbers are wanted"):
+    with pytest.raises(InputError, match=r"a\.nii: .* complex64"):
         open_series(tmp_path / "a.nii")
 
 
-def test_a_consumer_that_stops_early_leaves_no_thread(tmp_path):
+def test_no_thread_remains_if_iteration_stops_early(tmp_path):
     import threading
 
-    before = threading.active_count()
+    n_threads = threading.active_count()
     for _ in open_series(save(tmp_path / "a.nii.gz")).blocks(2):
         break
-    assert threading.active_count() == before
+    assert threading.active_count() == n_threads
 
 
 @pytest.mark.parametrize("n_empty", [0, 300_000])
-def test_a_wrong_checksum_is_found_however_far_it_is_from_the_last_value(tmp_path, n_empty):
-    # Large, so that no buffer reads on by itself.
+def test_a_wrong_checksum_is_an_error_even_far_behind_the_last_value(tmp_path, n_empty):
+    # Larger than any read buffer.
     path = save(tmp_path / "a.nii.gz", shape=(64, 64, 64, 2))
     content = gzip.decompress(path.read_bytes())
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     packed = packer.compress(content) + packer.flush(zlib.Z_SYNC_FLUSH)
-    # Blocks of nothing between the values and the end.
+    # Empty blocks between the values and the end.
     packed += b"\x00\x00\x00\xff\xff" * n_empty + b"\x01\x00\x00\xff\xff"
     head = gzip.compress(b"")[:10]
 

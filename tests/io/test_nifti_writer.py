@@ -1,3 +1,5 @@
+"""Writer of NIfTI images: values, header and reproducible bytes."""
+
 import gzip
 import io
 
@@ -44,14 +46,14 @@ def test_an_array_in_any_memory_order_gives_the_same_bytes(tmp_path):
     assert len(contents) == 1
 
 
-def test_neither_name_nor_time_is_in_the_file(tmp_path):
+def test_the_file_contains_neither_name_nor_time(tmp_path):
     save_nifti(tmp_path / "a.nii.gz", np.ones((2, 3, 4)), AFFINE)
     content = (tmp_path / "a.nii.gz").read_bytes()
     assert content[3] == 0, "no optional gzip field"
     assert content[4:8] == bytes(4), "no time"
 
 
-def test_the_header_says_mni_space_units_and_repetition_time(tmp_path):
+def test_the_header_has_mni_space_units_and_repetition_time(tmp_path):
     save_nifti(tmp_path / "a.nii.gz", np.ones((2, 3, 4, 5)), AFFINE, t_r=0.735)
     header = nib.load(tmp_path / "a.nii.gz").header
     for form, code in (header.get_sform(coded=True), header.get_qform(coded=True)):
@@ -60,11 +62,11 @@ def test_the_header_says_mni_space_units_and_repetition_time(tmp_path):
     assert header.get_xyzt_units() == ("mm", "sec")
     assert header.get_zooms() == pytest.approx((2, 2, 2, 0.735))
     assert header["intent_code"] == 0
-    stored = nib.Nifti1Header(gzip.decompress((tmp_path / "a.nii.gz").read_bytes())[:348])
-    assert (stored["scl_slope"], stored["scl_inter"], stored["vox_offset"]) == (1, 0, 352)
+    raw_header = nib.Nifti1Header(gzip.decompress((tmp_path / "a.nii.gz").read_bytes())[:348])
+    assert (raw_header["scl_slope"], raw_header["scl_inter"], raw_header["vox_offset"]) == (1, 0, 352)
 
 
-def test_integers_with_a_slope_are_off_by_half_a_step_at_most(tmp_path):
+def test_integers_with_a_slope_differ_by_at_most_half_a_step(tmp_path):
     data = np.random.default_rng(1).uniform(-3000, 3000, size=(5, 6, 7, 2))
     save_nifti(tmp_path / "a.nii.gz", data, AFFINE, dtype=np.int16, slope=0.125)
     image = nib.load(tmp_path / "a.nii.gz")
@@ -72,14 +74,14 @@ def test_integers_with_a_slope_are_off_by_half_a_step_at_most(tmp_path):
     assert np.abs(image.get_fdata() - data).max() <= 0.0625
 
 
-def test_a_mask_is_stored_as_it_is(tmp_path):
+def test_a_mask_is_stored_exactly(tmp_path):
     mask = np.random.default_rng(2).random((5, 6, 7)) > 0.5
     save_nifti(tmp_path / "m.nii.gz", mask, AFFINE, dtype=np.uint8)
     np.testing.assert_array_equal(np.asanyarray(nib.load(tmp_path / "m.nii.gz").dataobj), mask)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 40_000.0, 0.5])
-def test_what_an_integer_cannot_hold_is_refused_and_nothing_is_left(tmp_path, value):
+def test_values_that_an_integer_cannot_represent_are_refused_and_no_file_remains(tmp_path, value):
     data = np.ones((3, 3, 3, 2))
     data[1, 1, 1, 1] = value
     with pytest.raises(ValueError, match=r"fit|rounded"):
@@ -87,7 +89,7 @@ def test_what_an_integer_cannot_hold_is_refused_and_nothing_is_left(tmp_path, va
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failure_half_way_leaves_the_old_file(tmp_path):
+def test_a_failure_during_writing_keeps_the_previous_file(tmp_path):
     def chunks():
         yield b"new"
         raise KeyboardInterrupt
@@ -111,8 +113,8 @@ def test_a_chunk_may_be_reused_for_the_next(tmp_path):
     np.testing.assert_array_equal(values, np.repeat(np.arange(5, dtype=np.float32), 1000))
 
 
-def test_the_place_of_a_compressor_in_memory_does_not_show_in_its_bytes():
-    # Written in one go, one of some 7,000 differs: this many miss that once in 300 runs of this test.
+def test_compressed_bytes_do_not_depend_on_memory_addresses():
+    # Without a separate first block, about one of 7,000 files differs; 20,000 miss that once in 300 runs.
     header = nifti_header((5, 5, 5), AFFINE, np.dtype(np.float32))
     for _ in range(3):
         files = [io.BytesIO() for _ in range(20_000)]

@@ -1,4 +1,4 @@
-"""A bundle is opened only if it is whole and its parts fit."""
+"""Bundles are loaded only if they are complete and consistent."""
 
 import hashlib
 import json
@@ -30,14 +30,14 @@ def copy(folder, tmp_path):
 
 
 def edit(folder, change):
-    """Change the card's JSON in place."""
+    """Replace the card's JSON by a changed one."""
     card = json.loads((folder / "card.json").read_text("utf-8"))
     change(card)
     (folder / "card.json").write_text(json.dumps(card), "utf-8")
 
 
 def replace_file(folder, name, write):
-    """Write another file in place and let the card vouch for it."""
+    """Replace a file and its hash in the card."""
     write(folder / name)
     digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     edit(folder, lambda card: card["sha256"].update({name: digest}))
@@ -47,7 +47,7 @@ def image(data, affine):
     return lambda path: nib.save(nib.Nifti1Image(data, np.array(affine)), path)
 
 
-def test_a_bundle_is_opened_as_it_was_saved(folder):
+def test_a_bundle_is_loaded_as_saved(folder):
     bundle = load_bundle(folder)
     network = tiny_network()
     np.testing.assert_array_equal(bundle.brain_mask, ellipsoid())
@@ -63,13 +63,13 @@ def test_a_bundle_is_opened_as_it_was_saved(folder):
     np.testing.assert_array_equal(bundle.projection(), roi_projection(rois))
 
 
-def test_the_weights_are_named_by_their_hash(folder):
-    wanted = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
-    assert load_bundle(folder).weights_sha256 == wanted
+def test_the_weights_are_identified_by_their_hash(folder):
+    expected = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
+    assert load_bundle(folder).weights_sha256 == expected
 
 
 @pytest.mark.parametrize(
-    ("change", "matters"),
+    ("change", "is_science"),
     [
         ({"input_mask": "gm"}, True),
         ({"units": "beta"}, True),
@@ -80,12 +80,12 @@ def test_the_weights_are_named_by_their_hash(folder):
         ({"licence": "MIT"}, False),
     ],
 )
-def test_what_the_card_says_of_input_and_output_belongs_to_the_science(folder, tmp_path, change, matters):
-    other = tiny_bundle(tmp_path / "other", **change)
-    assert (other.science_sha256 != load_bundle(folder).science_sha256) == matters
+def test_fields_about_input_and_output_change_the_science_hash(folder, tmp_path, change, is_science):
+    bundle = tiny_bundle(tmp_path / "changed", **change)
+    assert (bundle.science_sha256 != load_bundle(folder).science_sha256) == is_science
 
 
-def test_each_file_belongs_to_the_science(folder, tmp_path):
+def test_each_file_changes_the_science_hash(folder, tmp_path):
     hashes = {
         load_bundle(folder).science_sha256,
         tiny_bundle(tmp_path / "a", tiny_network(seed=1)).science_sha256,
@@ -102,26 +102,26 @@ def test_each_file_belongs_to_the_science(folder, tmp_path):
 
 
 def test_the_same_model_gives_the_same_bytes(folder, tmp_path):
-    again = tiny_bundle(tmp_path / "again").folder
+    copy = tiny_bundle(tmp_path / "copy").folder
     for name in (*FILES, "card.json"):
-        assert (folder / name).read_bytes() == (again / name).read_bytes()
+        assert (folder / name).read_bytes() == (copy / name).read_bytes()
 
 
-def test_a_saved_bundle_can_be_read_by_whom_the_umask_allows(tmp_path):
-    before = os.umask(0o022)
+def test_permissions_of_a_bundle_follow_the_umask(tmp_path):
+    umask = os.umask(0o022)
     try:
         folder = tiny_bundle(tmp_path / "model").folder
     finally:
-        os.umask(before)
+        os.umask(umask)
     assert folder.stat().st_mode & 0o777 == 0o755
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
 
 
-def drop(key):
+def remove_key(key):
     return lambda card: card.pop(key)
 
 
-def put(*keys, value):
+def set_value(*keys, value):
     def change(card):
         for key in keys[:-1]:
             card = card[key]
@@ -133,34 +133,40 @@ def put(*keys, value):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (put("architecture", "fdim", value=4), "the weights are of attentionunet, 3 -> 2 channels, fdim 2"),
         (
-            put("architecture", "in_channels", value=4),
-            "mean_roi_connectome has 3 values, 4 ROIs have 6 pairs",
+            set_value("architecture", "fdim", value=4),
+            "the weights are of attentionunet, 3 -> 2 channels, fdim 2",
         ),
-        (put("architecture", "batch_norm", value=False), "the card says .* without batch normalisation"),
-        (put("architecture", "name", value="unet"), "the card says unet"),
-        (put("architecture", "out_channels", value=3), "2 contrasts are named for 3 output channels"),
-        (lambda card: card["contrasts"].pop(), "1 contrasts are named for 2 output channels"),
-        (put("contrasts", 0, "label", value="contrast1"), "labels must differ"),
-        (put("contrasts", 0, "label", value="a-b"), "letters and digits"),
-        (put("contrasts", 0, "label", value="naïve"), "letters and digits"),
-        (put("contrasts", 0, "label", value=""), "letters and digits"),
         (
-            put("grid", "space", value="MNI152NLin2009cAsym"),
+            set_value("architecture", "in_channels", value=4),
+            "mean_roi_connectome has 3 values, but 4 ROIs have 6 pairs",
+        ),
+        (
+            set_value("architecture", "batch_norm", value=False),
+            "the card says .* without batch normalisation",
+        ),
+        (set_value("architecture", "name", value="unet"), "the card says unet"),
+        (set_value("architecture", "out_channels", value=3), "2 contrasts for 3 output channels"),
+        (lambda card: card["contrasts"].pop(), "1 contrasts for 2 output channels"),
+        (set_value("contrasts", 0, "label", value="contrast1"), "labels must be unique"),
+        (set_value("contrasts", 0, "label", value="a-b"), "letters and digits"),
+        (set_value("contrasts", 0, "label", value="naïve"), "letters and digits"),
+        (set_value("contrasts", 0, "label", value=""), "letters and digits"),
+        (
+            set_value("grid", "space", value="MNI152NLin2009cAsym"),
             "grid is 76x93x78 voxels .* in MNI152NLin2009cAsym res-2; this version computes on 76x93x78",
         ),
-        (put("grid", "resolution", value="1"), "grid is"),
-        (put("grid", "shape", value=[91, 109, 91]), "grid is"),
-        (put("grid", "affine", value=[list(row) for row in OUTPUT_GRID.affine]), "grid is"),
-        (put("input_mask", value="head"), "input_mask is 'head'"),
-        (put("window_minutes", value=0), "window_minutes is 0"),
-        (put("mean_roi_connectome", value=[0.1, 0.2]), "mean_roi_connectome has 2 values"),
-        (drop("licence"), "missing 'licence'"),
-        (put("secret", value=1), "unknown 'secret'"),
+        (set_value("grid", "resolution", value="1"), "grid is"),
+        (set_value("grid", "shape", value=[91, 109, 91]), "grid is"),
+        (set_value("grid", "affine", value=[list(row) for row in OUTPUT_GRID.affine]), "grid is"),
+        (set_value("input_mask", value="head"), "input_mask is 'head'"),
+        (set_value("window_minutes", value=0), "window_minutes is 0"),
+        (set_value("mean_roi_connectome", value=[0.1, 0.2]), "mean_roi_connectome has 2 values"),
+        (remove_key("licence"), "missing 'licence'"),
+        (set_value("secret", value=1), "unknown 'secret'"),
         (lambda card: card["sha256"].pop("rois.nii.gz"), "the card has hashes of"),
-        (put("sha256", "../elsewhere", value="0"), "the card has hashes of"),
-        (put("sha256", "rois.nii.gz", value="0" * 64), "rois.nii.gz is not the file that the card names"),
+        (set_value("sha256", "../elsewhere", value="0"), "the card has hashes of"),
+        (set_value("sha256", "rois.nii.gz", value="0" * 64), "sha256 of rois.nii.gz differs"),
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(copy, change, words):
@@ -170,14 +176,14 @@ def test_a_card_that_does_not_fit_is_refused(copy, change, words):
 
 
 @pytest.mark.parametrize("name", FILES)
-@given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 @settings(max_examples=5, deadline=None)
-def test_one_changed_bit_of_a_file_is_noticed(folder, tmp_path_factory, name, where, bit):
+def test_a_changed_bit_of_a_file_is_an_error(folder, tmp_path_factory, name, position, bit):
     copy = shutil.copytree(folder, tmp_path_factory.mktemp("tampered") / "copy")
     content = bytearray((copy / name).read_bytes())
-    content[int(where * len(content))] ^= 1 << bit
+    content[int(position * len(content))] ^= 1 << bit
     (copy / name).write_bytes(content)
-    with pytest.raises(UserError, match=f"{name} is not the file that the card names"):
+    with pytest.raises(UserError, match=f"sha256 of {name} differs"):
         load_bundle(copy)
 
 
@@ -197,14 +203,14 @@ HALF = np.ones(BOX, np.uint8)
     [
         ("rois.nii.gz", image(np.ones((*BOX, 4), np.uint8), MODEL_GRID.affine), "4 ROI maps for 3 input"),
         ("rois.nii.gz", image(np.ones(BOX, np.uint8), MODEL_GRID.affine), "1 ROI maps for 3 input"),
-        ("rois.nii.gz", image(np.ones((*BOX, 3), np.uint8), OUTPUT_GRID.affine), "rois.nii.gz has"),
-        ("brain_mask.nii.gz", image(HALF, OUTPUT_GRID.affine), "brain_mask.nii.gz has"),
+        ("rois.nii.gz", image(np.ones((*BOX, 3), np.uint8), OUTPUT_GRID.affine), "rois.nii.gz is on"),
+        ("brain_mask.nii.gz", image(HALF, OUTPUT_GRID.affine), "brain_mask.nii.gz is on"),
         (
             "output_mask.nii.gz",
             image(np.ones(FULL_MODEL_GRID.shape, np.uint8), FULL_MODEL_GRID.affine),
-            "has 91x",
+            "is on 91x",
         ),
-        ("output_mask.nii.gz", image(HALF[..., None], MODEL_GRID.affine), "output_mask.nii.gz has"),
+        ("output_mask.nii.gz", image(HALF[..., None], MODEL_GRID.affine), "output_mask.nii.gz is on"),
         ("brain_mask.nii.gz", image(HALF * 0, MODEL_GRID.affine), "brain_mask.nii.gz is empty"),
         ("output_mask.nii.gz", lambda path: path.write_bytes(b"no image"), "cannot be read as a NIfTI image"),
         (
@@ -214,7 +220,7 @@ HALF = np.ones(BOX, np.uint8)
         ),
     ],
 )
-def test_parts_that_do_not_fit_are_refused_although_the_card_vouches_for_them(copy, name, write, words):
+def test_inconsistent_parts_with_correct_hashes_are_refused(copy, name, write, words):
     replace_file(copy, name, write)
     with pytest.raises(UserError, match=words):
         load_bundle(copy)
@@ -238,10 +244,10 @@ def parts(**changes):
         ({"rois": np.zeros((5, *BOX), np.float32)}, "5 ROI maps"),
         ({"masks": (ellipsoid(), ellipsoid(0))}, "output_mask.nii.gz is empty"),
         ({"card": tiny_card(TINY, input_mask="head")}, "input_mask"),
-        ({"weights": {}}, "none of the networks"),
+        ({"weights": {}}, "not one of the published"),
     ],
 )
-def test_parts_that_do_not_fit_are_not_saved_and_leave_nothing_behind(tmp_path, changes, words):
+def test_inconsistent_parts_are_not_saved_and_leave_no_files(tmp_path, changes, words):
     with pytest.raises(UserError, match=words):
         save_bundle(tmp_path / "model", **parts(**changes))
     assert list(tmp_path.iterdir()) == []
@@ -255,21 +261,21 @@ def test_an_existing_folder_is_never_overwritten(tmp_path):
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["thesis.txt"]
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("", "utf-8")
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match=r"model: .* cannot be written"):
         save_bundle(tmp_path / "file" / "model", **parts())
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-def test_unmasking_puts_each_value_in_its_voxel_and_zero_elsewhere(seed):
+def test_unmasking_restores_each_voxel_and_is_zero_elsewhere(seed):
     rng = np.random.default_rng(seed)
     volumes, mask = rng.standard_normal((2, 3, 4, 5)), rng.random((3, 4, 5)) < 0.5
     np.testing.assert_array_equal(unmask(volumes[:, mask], mask), volumes * mask)
 
 
 def calibrated_bundle(folder, calibration=(0.5, 1.0), n_maps=2):
-    """A bundle with mean maps, and weights where there shall be some."""
+    """Save a bundle with the given calibration and number of mean maps."""
     card, network, brain = tiny_card(calibration=calibration), tiny_network(), ellipsoid()
     weights = {key: value.numpy() for key, value in network.state_dict().items()}
     rng = np.random.default_rng(0)
@@ -278,7 +284,7 @@ def calibrated_bundle(folder, calibration=(0.5, 1.0), n_maps=2):
     return save_bundle(folder, card, weights, rois, (brain, ellipsoid(0.5)), mean_statmaps=means)
 
 
-def test_a_bundle_keeps_its_calibration_and_the_mean_maps_of_its_output_voxels(tmp_path):
+def test_calibration_and_mean_maps_are_loaded_as_saved(tmp_path):
     bundle = calibrated_bundle(tmp_path / "tiny")
     assert bundle.card.calibration == (0.5, 1.0)
     rng = np.random.default_rng(0)
@@ -288,36 +294,36 @@ def test_a_bundle_keeps_its_calibration_and_the_mean_maps_of_its_output_voxels(t
     assert load_bundle(bundle.folder).card == bundle.card
 
 
-def test_a_bundle_without_mean_maps_says_so(folder):
+def test_a_bundle_without_mean_maps_returns_none(folder):
     assert load_bundle(folder).mean_statmaps() is None
 
 
-def test_a_calibration_is_part_of_what_the_model_computes(tmp_path, folder):
+def test_a_calibration_changes_the_science_hash(tmp_path, folder):
     hashes = {
         calibrated_bundle(tmp_path / str(number), calibration).science_sha256
         for number, calibration in enumerate([(0.5, 1.0), (0.5, 0.9), None])
     }
     assert len(hashes) == 3
-    assert calibrated_bundle(tmp_path / "plain", None).science_sha256 in hashes
+    assert calibrated_bundle(tmp_path / "uncalibrated", None).science_sha256 in hashes
 
 
 @pytest.mark.parametrize(
-    ("how", "words"),
+    ("options", "words"),
     [
         ({"calibration": (0.5,)}, "2 weights from 0 to 1"),
         ({"calibration": (0.5, 1.5)}, "2 weights from 0 to 1"),
-        ({"n_maps": 0}, "there is no mean_statmaps"),
+        ({"n_maps": 0}, "mean_statmaps.nii.gz is missing"),
         ({"n_maps": 3}, "2 maps on"),
     ],
 )
-def test_a_calibration_that_does_not_fit_is_refused(tmp_path, how, words):
+def test_an_invalid_calibration_is_refused(tmp_path, options, words):
     with pytest.raises(UserError, match=words):
-        calibrated_bundle(tmp_path / "tiny", **how)
+        calibrated_bundle(tmp_path / "tiny", **options)
     assert not list(tmp_path.iterdir())
 
 
-def test_mean_maps_that_are_not_those_of_the_card_are_refused(tmp_path):
+def test_mean_maps_with_another_hash_are_refused(tmp_path):
     bundle = calibrated_bundle(tmp_path / "tiny")
     (bundle.folder / "mean_statmaps.nii.gz").write_bytes(b"other")
-    with pytest.raises(UserError, match="sha256 differs"):
+    with pytest.raises(UserError, match="sha256 of mean_statmaps.nii.gz differs"):
         load_bundle(bundle.folder)

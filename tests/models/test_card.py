@@ -1,4 +1,4 @@
-"""A card is read strictly."""
+"""Strict reading of model cards."""
 
 import json
 from dataclasses import fields
@@ -43,26 +43,26 @@ def as_json(card):
 
 
 @given(card=CARDS)
-def test_a_card_is_read_as_it_was_written(card):
+def test_a_card_is_read_as_written(card):
     assert from_json(Card, as_json(card), "card.json") == card
 
 
-@given(missing=st.sets(st.sampled_from(NAMES), min_size=1))
-def test_a_card_that_lacks_something_is_refused_by_name(missing):
-    content = {key: value for key, value in as_json(tiny_card()).items() if key not in missing}
+@given(keys=st.sets(st.sampled_from(NAMES), min_size=1))
+def test_missing_keys_are_named(keys):
+    content = {key: value for key, value in as_json(tiny_card()).items() if key not in keys}
     with pytest.raises(UserError) as caught:
         from_json(Card, content, "card.json")
-    assert all(repr(name) in str(caught.value) for name in missing)
+    assert all(repr(name) in str(caught.value) for name in keys)
 
 
-def test_a_card_of_a_version_that_knew_no_calibration_is_read_and_written_as_it_was():
+def test_a_card_without_calibration_is_read_and_written_without_it():
     content = as_json(tiny_card())
     assert "calibration" not in content
     assert from_json(Card, content, "card.json").calibration is None
 
 
 @given(key=st.text().filter(lambda key: key not in (*NAMES, *OPTIONAL)))
-def test_a_card_that_says_what_nobody_knows_is_refused(key):
+def test_unknown_keys_are_refused(key):
     with pytest.raises(UserError, match="unknown"):
         from_json(Card, as_json(tiny_card()) | {key: 1}, "card.json")
 
@@ -70,7 +70,7 @@ def test_a_card_that_says_what_nobody_knows_is_refused(key):
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("name", 3, r"name is 3, where a value of type str"),
+        ("name", 3, r"name is 3.* str"),
         ("for_science", "no", r"for_science is \"no\".* bool"),
         ("for_science", 0, r"for_science is 0.* bool"),
         ("window_minutes", "7", r"window_minutes is \"7\".* float"),
@@ -85,13 +85,13 @@ def test_a_card_that_says_what_nobody_knows_is_refused(key):
         ("parent", 1, r"parent is 1"),
     ],
 )
-def test_a_value_of_another_type_is_refused_with_its_place(key, value, words):
+def test_a_value_of_another_type_is_refused_with_its_key(key, value, words):
     with pytest.raises(UserError, match=words):
         from_json(Card, as_json(tiny_card()) | {key: value}, "card.json")
 
 
 @pytest.mark.parametrize("shape", [[76, 93], [76, 93, 78, 1], [76, 93, 78.5]])
-def test_a_shape_has_three_whole_numbers(shape):
+def test_a_shape_has_three_integers(shape):
     content = as_json(tiny_card())
     content["grid"]["shape"] = shape
     with pytest.raises(UserError, match="grid: shape"):
@@ -99,25 +99,25 @@ def test_a_shape_has_three_whole_numbers(shape):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "\ufffd{}"])
-def test_a_file_that_is_no_card_is_refused(tmp_path, text):
+def test_a_file_that_is_not_a_card_is_refused(tmp_path, text):
     path = tmp_path / "card.json"
     path.write_text(text, "utf-8")
     with pytest.raises(UserError, match=r"card\.json"):
         read_card(path)
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path):
+def test_a_card_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "card.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="cannot be read as JSON"):
         read_card(tmp_path / "card.json")
 
 
-def test_a_folder_without_a_card_is_no_bundle(tmp_path):
+def test_a_folder_without_a_card_is_not_a_bundle(tmp_path):
     with pytest.raises(UserError, match="not a model bundle"):
         read_card(tmp_path / "card.json")
 
 
-def test_whole_numbers_are_numbers():
+def test_integers_are_valid_floats():
     content = as_json(tiny_card()) | {"window_minutes": 7}
     card = from_json(Card, content, "card.json")
     assert card.window_minutes == 7.0

@@ -1,4 +1,4 @@
-"""The registry of published models: whole, pinned, and as the models are described."""
+"""Registry of published models: complete, pinned, and consistent with the models' publications."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from bids_deeptaskgen.models.registry import published_models
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 MODELS = published_models()
-# What the authors' repositories say of these files at the pinned commits.
+# Git blob hashes in the authors' repositories at the pinned commits.
 PINNED = {
     "hcp-ya/main_model_hcp-ya_010525.ckpt": "f959b675221476bc05cdbeb5055605cd63401ddb",
     "hcp-d/finetuned_model_hcp-d_010525.ckpt": "868ad5af11b2cb3b024a358ea46ae5b2008fd7b0",
@@ -22,7 +22,7 @@ COMMITS = {
 }
 
 
-def test_the_default_model_of_the_app_is_the_first_of_the_published_ones():
+def test_the_default_model_is_the_first_published_model():
     assert list(MODELS) == ["hcp-ya", "hcp-d", "ukb"]
     assert ParticipantSettings("/data", "/out").model == "hcp-ya"
 
@@ -34,7 +34,7 @@ def test_every_file_is_pinned_to_its_commit_and_its_content():
     assert len({file.name for file in files}) == len(files)
 
 
-def test_addresses_are_those_of_raw_files_at_github(monkeypatch):
+def test_urls_are_those_of_raw_files_at_github(monkeypatch):
     monkeypatch.delenv("DEEPTASKGEN_MIRROR", raising=False)
     file = MODELS["hcp-ya"].output_mask
     assert file.url == file.address
@@ -47,20 +47,20 @@ def test_addresses_are_those_of_raw_files_at_github(monkeypatch):
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
-def test_a_model_says_all_that_a_card_must_say(model):
+def test_a_model_has_all_fields_of_a_card(model):
     assert model.input_mask in INPUT_MASKS
     assert model.licence == "GPL-3.0"
     assert "10.1038/s42003-025-09158-6" in model.citation
     assert model.parent in (None, *MODELS)
     assert model.description.endswith(".")
     assert len(model.description) < 90
-    known = [contrast.source_name for contrast in load_contrasts()]
+    valid_names = [contrast.source_name for contrast in load_contrasts()]
     for n_channels, names in model.contrasts.items():
-        assert len(known if names is None else names) in (n_channels, 0)
-        assert names is None or set(names) <= set(known)
+        assert len(valid_names if names is None else names) in (n_channels, 0)
+        assert names is None or set(names) <= set(valid_names)
 
 
-def test_windows_are_as_long_as_volumes_times_repetition_time():
+def test_window_minutes_equal_volumes_times_repetition_time():
     assert {name: model.window_minutes for name, model in MODELS.items()} == {
         "hcp-ya": pytest.approx(600 * 0.72 / 60),
         "hcp-d": None,

@@ -1,4 +1,4 @@
-"""Finding models by name or folder."""
+"""Search of models by name or folder."""
 
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from bids_deeptaskgen.models.store import (
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A home of models of its own, and a working folder with nothing in it."""
+    """Set a temporary models home and an empty working folder."""
     monkeypatch.setenv("DEEPTASKGEN_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "home" / "models"
 
 
-def make_model(folder):
+def create_model(folder):
     folder.mkdir(parents=True)
     (folder / "card.json").write_text("{}", "utf-8")
     return folder
@@ -34,57 +34,57 @@ def test_the_embedded_model_is_in_the_package():
 
 
 def test_a_folder_with_a_card_is_a_model(home, tmp_path):
-    folder = make_model(tmp_path / "my models" / "one")
+    folder = create_model(tmp_path / "my models" / "a")
     assert find_model(folder) == folder
     assert find_model(str(folder)) == folder
-    assert find_model("my models/one").resolve() == folder
+    assert find_model("my models/a").resolve() == folder
 
 
-def test_a_name_is_looked_up_in_the_home_of_models(home):
-    assert find_model(make_model(home / "hcp-ya").name) == home / "hcp-ya"
+def test_a_name_is_searched_in_the_models_home(home):
+    assert find_model(create_model(home / "hcp-ya").name) == home / "hcp-ya"
 
 
-def test_a_folder_goes_before_a_name(home, tmp_path):
-    make_model(home / "hcp-ya")
+def test_a_folder_takes_precedence_over_a_name(home, tmp_path):
+    create_model(home / "hcp-ya")
     assert find_model("hcp-ya") == home / "hcp-ya"
-    make_model(tmp_path / "hcp-ya")
+    create_model(tmp_path / "hcp-ya")
     assert find_model("hcp-ya").resolve() == tmp_path / "hcp-ya"
 
 
-def test_a_model_that_is_not_there_is_answered_with_where_and_what_to_do(home):
-    make_model(home / "ours")
-    (home / "half-made").mkdir()
+def test_a_missing_model_is_reported_with_folders_and_advice(home):
+    create_model(home / "mine")
+    (home / "incomplete").mkdir()
     with pytest.raises(UserError) as caught:
         find_model("hcp-ya")
     message = str(caught.value)
     assert "no model 'hcp-ya'" in message
     assert str(home / "hcp-ya") in message
-    assert f"Models found in {home}: ours." in message
+    assert f"Models found in {home}: mine." in message
     assert "deeptaskgen models import" in message
     assert "--model embedded" in message
     assert "not for science" in message
 
 
-def test_a_published_model_that_is_not_there_can_be_fetched_and_others_cannot(home):
+def test_only_published_models_can_be_fetched(home):
     with pytest.raises(UserError, match=r"(?s)`deeptaskgen models fetch ukb`.*fetch ukb --from FOLDER`"):
         find_model("ukb")
     with pytest.raises(UserError) as caught:
         find_model("ukb2")
-    assert "fetch" not in str(caught.value)
+    assert "models fetch" not in str(caught.value)
 
 
-def test_half_made_models_are_no_models(home):
-    make_model(home / "ours")
-    make_model(home / ".theirs.node-1.17.tmp")
-    assert models_at_home() == ["ours"]
+def test_incomplete_models_are_not_listed(home):
+    create_model(home / "mine")
+    create_model(home / ".copy.node-1.17.tmp")
+    assert models_at_home() == ["mine"]
 
 
-def test_downloads_are_kept_beside_the_models(home):
+def test_the_downloads_folder_is_next_to_the_models(home):
     assert downloads_home() == home.parent / "downloads"
 
 
 @pytest.mark.parametrize(
-    ("variables", "wanted"),
+    ("variables", "folder"),
     [
         ({"DEEPTASKGEN_HOME": "/a", "XDG_DATA_HOME": "/b"}, "/a/models"),
         ({"XDG_DATA_HOME": "/b"}, "/b/deeptaskgen/models"),
@@ -93,16 +93,16 @@ def test_downloads_are_kept_beside_the_models(home):
         ({"DEEPTASKGEN_HOME": "~/x", "HOME": "/h"}, "/h/x/models"),
     ],
 )
-def test_the_home_of_models_follows_the_environment(monkeypatch, variables, wanted):
+def test_the_models_home_follows_the_environment(monkeypatch, variables, folder):
     for name in ("DEEPTASKGEN_HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert models_home() == Path(wanted)
+    assert models_home() == Path(folder)
 
 
-def test_somebody_without_a_home_folder_is_told_what_to_set_and_may_name_folders(monkeypatch, tmp_path):
-    folder = make_model(tmp_path / "one")
+def test_without_a_home_folder_the_variable_is_named_and_folders_still_work(monkeypatch, tmp_path):
+    folder = create_model(tmp_path / "a")
     for name in ("DEEPTASKGEN_HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DEEPTASKGEN_HOME", "~no-such-user/models")

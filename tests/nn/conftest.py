@@ -1,4 +1,4 @@
-"""Networks of a few numbers are computed fastest by one thread, above all where tests run side by side."""
+"""One thread for all tests of networks: fastest for small networks and parallel test processes."""
 
 import pytest
 
@@ -6,5 +6,5 @@ from bids_deeptaskgen.nn.inference import set_threads
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_thread():
+def single_thread():
     set_threads(1)

@@ -1,4 +1,4 @@
-"""Folding batch normalisation away."""
+"""Folding of batch normalisation."""
 
 from dataclasses import replace
 
@@ -14,23 +14,23 @@ from tests.golden_files import NETWORKS, golden_input, golden_network
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last_3d])
-def test_folding_changes_nothing(name, memory_format):
+def test_folding_does_not_change_the_output(name, memory_format):
     network, x = golden_network(name)[0].eval(), golden_input()
     fast = folded(network).to(memory_format=memory_format)
     with torch.no_grad():
-        plain, output = network(x).numpy(), fast(x.to(memory_format=memory_format)).numpy()
-    assert np.abs(output - plain).max() < 1e-5 * plain.std()
+        expected, output = network(x).numpy(), fast(x.to(memory_format=memory_format)).numpy()
+    assert np.abs(output - expected).max() < 1e-5 * expected.std()
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if "resunet" not in name])
-def test_a_folded_network_has_no_batch_normalisation_and_says_so(name):
+def test_a_folded_network_has_no_batch_normalisation_in_layers_and_config(name):
     fast = folded(golden_network(name)[0])
     assert not any(isinstance(layer, torch.nn.BatchNorm3d) for layer in fast.modules())
     assert not fast.config.batch_norm
     assert not fast.training
 
 
-def test_of_a_residual_block_the_first_normalisation_stays():
+def test_the_first_normalisation_of_a_residual_block_stays():
     network = tiny_network(replace(TINY, name="resunet", n_conv=3))
     fast, x = folded(network), torch.randn(2, 3, 8, 9, 10)
     blocks = [module for module in fast.modules() if isinstance(module, ResidualBlock)]
@@ -42,7 +42,7 @@ def test_of_a_residual_block_the_first_normalisation_stays():
         assert (fast(x) - network(x)).abs().max() < 1e-5 * network(x).std()
 
 
-def test_folding_leaves_the_network_as_it_was():
+def test_folding_does_not_change_the_original_network():
     network, arrays = golden_network("attentionunet_L2_n2")
     network.train()
     folded(network)

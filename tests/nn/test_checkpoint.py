@@ -1,4 +1,4 @@
-"""Reading published checkpoints, and nothing that could run."""
+"""Reading of published checkpoints without executing pickled code."""
 
 import os
 from collections import OrderedDict
@@ -20,31 +20,31 @@ LIGHTNING = GOLDEN / "lightning_tiny.ckpt"
 
 
 def state(**changes):
-    found = tiny_network().state_dict()
-    found.update(changes)
-    return found
+    tensors = tiny_network().state_dict()
+    tensors.update(changes)
+    return tensors
 
 
 def test_a_checkpoint_of_the_published_training_is_read():
     architecture, weights = read_checkpoint(LIGHTNING)
     assert architecture == Architecture(in_channels=5, out_channels=3, fdim=4)
-    wanted = torch.load(LIGHTNING, weights_only=True)["state_dict"]
-    assert list(weights) == list(wanted)
-    for key, value in wanted.items():
+    expected = torch.load(LIGHTNING, weights_only=True)["state_dict"]
+    assert list(weights) == list(expected)
+    for key, value in expected.items():
         np.testing.assert_array_equal(weights[key], value.numpy())
         assert weights[key].shape == value.shape
 
 
-def save_plain(found, path):
-    torch.save(found, path)
+def save_plain(tensors, path):
+    torch.save(tensors, path)
 
 
-def save_lightning(found, path):
-    torch.save({"epoch": 3, "state_dict": OrderedDict(found), "optimizer_states": [{"step": 1}]}, path)
+def save_lightning(tensors, path):
+    torch.save({"epoch": 3, "state_dict": OrderedDict(tensors), "optimizer_states": [{"step": 1}]}, path)
 
 
-def save_safetensors(found, path):
-    save_file(found, path)
+def save_safetensors(tensors, path):
+    save_file(tensors, path)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ class Evil:
         self.target = target
 
     def __reduce__(self):
-        return os.mkdir, (str(self.target),)  # noqa: PTH102 - what an attacker would have pickled
+        return os.mkdir, (str(self.target),)  # noqa: PTH102 - a call that an attacker could pickle
 
 
 @pytest.mark.parametrize("wrap", [lambda evil: evil, lambda evil: {"state_dict": state(), "callbacks": evil}])
@@ -98,14 +98,14 @@ def test_a_pickled_object_is_refused_and_never_run(tmp_path, wrap):
     ids=["empty", "lfs pointer", "web page", "not a zip", "truncated"],
 )
 @pytest.mark.parametrize("name", ["a.ckpt", "a.safetensors"])
-def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, content, name):
+def test_a_file_that_is_not_a_checkpoint_is_refused_by_name(tmp_path, content, name):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=rf"{name}: "):
         read_checkpoint(tmp_path / name)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(UserError, match="no such file"):
+def test_a_file_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"a\.ckpt: no such file"):
         read_checkpoint(tmp_path / "a.ckpt")
 
 
@@ -115,40 +115,40 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
         ([1, 2], "found: list"),
         ({"epoch": 3, "model": {}}, "found: epoch, model"),
         ({"state_dict": [1]}, "found: list"),
-        ({}, "none of the networks"),
+        ({}, "not one of the published"),
         (torch.zeros(3), "found: Tensor"),
     ],
 )
-def test_a_file_without_a_state_is_refused_with_what_it_holds(tmp_path, content, words):
+def test_a_file_without_a_state_is_refused_with_its_content(tmp_path, content, words):
     torch.save(content, tmp_path / "a.ckpt")
     with pytest.raises(UserError, match=words):
         read_checkpoint(tmp_path / "a.ckpt")
 
 
-def test_another_network_is_refused_with_what_was_found(tmp_path):
+def test_an_unknown_network_is_refused_with_its_groups_of_tensors(tmp_path):
     torch.save({key: v for key, v in state().items() if "bottleneck" not in key}, tmp_path / "a.ckpt")
     with pytest.raises(UserError, match=r"attention_gates, downs, in_block, out_block, ups, upscale"):
         read_checkpoint(tmp_path / "a.ckpt")
 
 
-def test_gates_of_a_network_that_has_none_are_named(tmp_path):
-    found = tiny_network(replace(TINY, name="resunet")).state_dict()
-    found |= {key: value for key, value in state().items() if key.startswith("attention_gates.0.W_g")}
-    torch.save(found, tmp_path / "a.ckpt")
+def test_unexpected_attention_gates_are_named(tmp_path):
+    tensors = tiny_network(replace(TINY, name="resunet")).state_dict()
+    tensors |= {key: value for key, value in state().items() if key.startswith("attention_gates.0.W_g")}
+    torch.save(tensors, tmp_path / "a.ckpt")
     with pytest.raises(UserError, match=r"looks like resunet.*attention_gates\.0\.W_g\.weight is not known"):
         read_checkpoint(tmp_path / "a.ckpt")
 
 
 @pytest.mark.parametrize("key", ["downs.0.conv.0.bias", "attention_gates.1.psi.0.weight"])
 def test_a_missing_tensor_is_named(tmp_path, key):
-    found = state()
-    del found[key]
-    torch.save(found, tmp_path / "a.ckpt")
+    tensors = state()
+    del tensors[key]
+    torch.save(tensors, tmp_path / "a.ckpt")
     with pytest.raises(UserError, match=f"{key} is missing"):
         read_checkpoint(tmp_path / "a.ckpt")
 
 
-def test_tensors_of_another_shape_and_unknown_ones_are_named(tmp_path):
+def test_tensors_of_another_shape_and_unknown_tensors_are_named(tmp_path):
     torch.save(
         state(**{"upscale.1.bias": torch.zeros(9), "extra.weight": torch.zeros(1)}), tmp_path / "a.ckpt"
     )
@@ -158,7 +158,7 @@ def test_tensors_of_another_shape_and_unknown_ones_are_named(tmp_path):
         read_checkpoint(tmp_path / "a.ckpt")
 
 
-def test_weights_that_are_not_numbers_are_refused(tmp_path):
+def test_weights_that_are_not_finite_are_refused(tmp_path):
     torch.save(state(**{"in_block.conv.0.bias": torch.tensor([0.0, torch.nan])}), tmp_path / "a.ckpt")
     with pytest.raises(UserError, match=r"NaN or infinite values, first in_block\.conv\.0\.bias"):
         read_checkpoint(tmp_path / "a.ckpt")

@@ -1,4 +1,4 @@
-"""Other arithmetic than float32 is asked for, is near to it, and says so."""
+"""Reduced precision agrees with float32 within a tolerance, or is refused."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ SIZE = (12, 10, 14)
 
 
 def tiny_network():
-    """A network that answers to its input more than to its biases."""
+    """Build a network whose output depends more on its input than on its biases."""
     network = new_network(Architecture(in_channels=5, out_channels=3, fdim=4), seed=1).eval()
     with torch.no_grad():
         for name, value in network.named_parameters():
@@ -24,21 +24,21 @@ def tiny_network():
     return network
 
 
-def test_bfloat16_gives_nearly_the_same_maps_and_not_the_same():
-    everywhere = np.ones(SIZE, bool)
-    connectome = np.random.default_rng(2).uniform(-0.5, 0.5, (5, everywhere.sum())).astype(np.float32)
-    exact, rough = (
-        predict_windows(make_network(tiny_network(), everywhere, everywhere, precision=name), [connectome])[0]
+def test_maps_in_bfloat16_are_close_to_float32_but_not_equal():
+    full_mask = np.ones(SIZE, bool)
+    connectome = np.random.default_rng(2).uniform(-0.5, 0.5, (5, full_mask.sum())).astype(np.float32)
+    exact, approximate = (
+        predict_windows(make_network(tiny_network(), full_mask, full_mask, precision=name), [connectome])[0]
         for name in ("fp32", "bf16")
     )
-    assert rough.dtype == np.float32
-    assert 0 < (rough - exact).std() < 0.02 * exact.std()
+    assert approximate.dtype == np.float32
+    assert 0 < (approximate - exact).std() < 0.02 * exact.std()
 
 
-def test_a_network_that_bfloat16_spoils_is_refused():
+def test_a_network_that_is_inaccurate_in_bfloat16_is_refused():
     network = tiny_network()
     with torch.no_grad():
-        # The maps are small differences of two features that bfloat16 can hardly tell apart.
+        # The maps are small differences of two features that are nearly equal in bfloat16.
         features = network.out_block[0].conv[0]
         features.weight[1] = 1.001 * features.weight[0]
         features.bias[:2] = 1.0
@@ -48,17 +48,17 @@ def test_a_network_that_bfloat16_spoils_is_refused():
         make_network(network, np.ones(SIZE, bool), np.ones(SIZE, bool), precision="bf16")
 
 
-def test_tf32_is_refused_where_there_is_no_gpu():
+def test_tf32_is_refused_without_a_gpu():
     with pytest.raises(UserError, match="only NVIDIA"):
         check_precision(tiny_network(), CPU, "tf32")
 
 
-def test_torch_is_left_as_it_was():
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+def test_settings_of_torch_are_restored():
+    settings = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     with precision_context(CPU, "tf32"):
         assert torch.backends.cuda.matmul.allow_tf32
         assert torch.backends.cudnn.allow_tf32
     with precision_context(CPU, "fp32"):
         assert not torch.backends.cuda.matmul.allow_tf32
         assert not torch.backends.cudnn.allow_tf32
-    assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == before
+    assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == settings

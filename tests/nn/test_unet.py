@@ -1,4 +1,4 @@
-"""The published networks, against numbers that the published code gave."""
+"""Comparison of the networks with reference output of the published code."""
 
 import json
 from copy import deepcopy
@@ -30,20 +30,20 @@ def rms(x):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_outputs_and_running_statistics_are_the_published_ones(name):
     network, golden = golden_network(name)
-    before, x = deepcopy(network).double(), golden_input()
+    copy, x = deepcopy(network).double(), golden_input()
     with torch.no_grad():
         in_evaluation = every_fourth(network.eval()(x))
-        in_training, exact = every_fourth(network.train()(x)), every_fourth(before.train()(x.double()))
+        in_training, exact = every_fourth(network.train()(x)), every_fourth(copy.train()(x.double()))
     np.testing.assert_allclose(in_evaluation, golden["output_eval"], rtol=0, atol=1e-6)
-    # The published float32 output is itself up to 4e-6 (in two larger networks 3e-5) from the same
-    # computation in float64; two float32 runs are as near to each other as that, and no nearer.
+    # The published float32 output differs from the same computation in float64 by up to 4e-6 (3e-5 in two
+    # larger networks). Two float32 computations cannot agree better.
     rounding = rms(golden["output_train"] - exact)
     assert rms(in_training - golden["output_train"]) < max(1e-6, 1.5 * rounding)
     assert np.abs(in_training - golden["output_train"]).max() < max(1e-6, 15 * rounding)
     assert rounding < 5e-6
-    state, wanted = network.state_dict(), part(golden, "sd_after_train/")
-    assert len(wanted) == sum("running_" in key or "num_batches" in key for key in state)
-    for key, value in wanted.items():
+    state, expected = network.state_dict(), part(golden, "sd_after_train/")
+    assert len(expected) == sum("running_" in key or "num_batches" in key for key in state)
+    for key, value in expected.items():
         np.testing.assert_allclose(state[key].numpy(), value, rtol=0, atol=1e-6, err_msg=key)
 
 
@@ -66,13 +66,13 @@ PUBLISHED_SIZES = {
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_published_size_has_the_published_state(name):
-    published = json.loads((GOLDEN / "states_fdim64.json").read_text("utf-8"))[name]
+    reference = json.loads((GOLDEN / "states_fdim64.json").read_text("utf-8"))[name]
     with torch.device("meta"):
         state = UNet(Architecture(name)).state_dict()
-    described = {key: [str(value.dtype)[6:], list(value.shape)] for key, value in state.items()}
-    assert list(described.items()) == list(published["state_dict"].items())
+    dtypes_and_shapes = {key: [str(value.dtype)[6:], list(value.shape)] for key, value in state.items()}
+    assert list(dtypes_and_shapes.items()) == list(reference["state_dict"].items())
     n_parameters = count_parameters({key: value.shape for key, value in state.items()})
-    assert n_parameters == published["n_params"] == PUBLISHED_SIZES[name]
+    assert n_parameters == reference["n_params"] == PUBLISHED_SIZES[name]
 
 
 @given(
@@ -91,61 +91,63 @@ def test_output_has_the_size_of_the_input(name, shape, max_level, n_conv, batch_
 
 @given(name=st.sampled_from(list(FAMILY)), seed=st.integers(0, 2**31))
 @settings(max_examples=20, deadline=None)
-def test_in_evaluation_mode_people_of_a_batch_do_not_touch_each_other(name, seed):
+def test_in_evaluation_mode_the_items_of_a_batch_are_independent(name, seed):
     network = tiny_network(replace(TINY, name=name))
     x = torch.randn(3, 3, 9, 8, 11, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        together, alone = network(x), torch.cat([network(participant[None]) for participant in x])
-    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
+        batch, single = network(x), torch.cat([network(item[None]) for item in x])
+    np.testing.assert_allclose(batch, single, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", FAMILY)
-def test_every_weight_takes_part_in_the_output(name):
-    # In training, a bias in front of batch normalisation has only rounding for a gradient.
+def test_every_weight_affects_the_output(name):
+    # In training mode, the gradient of a bias before batch normalisation is only a rounding error.
     network = tiny_network(replace(TINY, name=name))
     for layer in network.modules():
         if isinstance(layer, torch.nn.BatchNorm3d):
-            # Far from where a ReLU would be silent.
+            # Keeps the input of each ReLU positive.
             torch.nn.init.constant_(layer.bias, 3)
     network(torch.randn(2, 3, 8, 9, 10, generator=torch.Generator().manual_seed(0))).square().sum().backward()
-    still = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
-    assert still == []
+    without_gradient = [
+        name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ]
+    assert without_gradient == []
 
 
 @pytest.mark.parametrize("name", FAMILY)
-def test_the_head_on_voxels_is_the_last_layer_on_the_box(name):
+def test_the_head_on_rows_equals_the_last_layer_on_the_box(name):
     network, x = tiny_network(replace(TINY, name=name)), torch.randn(1, 3, 8, 9, 10)
     with torch.no_grad():
         rows = network.features(x)[0].flatten(1).T
         np.testing.assert_allclose(network.head(rows).T, network(x)[0].flatten(1), rtol=0, atol=1e-6)
 
 
-def test_resizing_to_its_own_size_is_nothing():
+def test_resizing_to_the_same_size_returns_the_input():
     x = torch.randn(1, 2, 4, 5, 6)
     assert resize(x, torch.empty(1, 9, 4, 5, 6)) is x
 
 
 @pytest.mark.parametrize("name", FAMILY)
-def test_the_input_is_left_as_it_was(name):
+def test_the_input_is_not_changed(name):
     network, x = tiny_network(replace(TINY, name=name, in_channels=2)), torch.randn(1, 2, 8, 9, 10)
-    kept = x.clone()
+    original = x.clone()
     with torch.no_grad():
         network(x)
-    np.testing.assert_array_equal(x, kept)
+    np.testing.assert_array_equal(x, original)
 
 
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (Architecture(max_level=0), "at least one level"),
-        (Architecture("vnet"), "no network is called 'vnet'; there are attentionunet, .*resunet"),
+        (Architecture(max_level=0), "max_level is 0"),
+        (Architecture("vnet"), "'vnet'.* attentionunet, .*resunet"),
         (Architecture("resunet", batch_norm=False), "residual block without batch normalisation"),
     ],
 )
-def test_a_network_that_does_not_exist_is_refused(config, words):
+def test_an_unsupported_architecture_is_refused(config, words):
     with pytest.raises(ValueError, match=words):
         UNet(config)
 
 
-def test_the_tiny_network_is_what_its_config_says():
+def test_the_tiny_network_has_its_config():
     assert tiny_network().config == TINY

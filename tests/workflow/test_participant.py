@@ -259,7 +259,7 @@ def test_a_person_whom_another_run_has_done_meanwhile_is_present(simulated, sett
 
 def test_a_gpu_that_is_not_there_is_told_of_before_anything_is_computed(simulated, settings_of):
     settings = settings_of(simulated, device="cuda:7")
-    with pytest.raises(UserError, match="device cuda:7 was asked for"):
+    with pytest.raises(UserError, match="device cuda:7 is not available"):
         participant.run(settings)
     assert not settings.output_dir.exists()
 

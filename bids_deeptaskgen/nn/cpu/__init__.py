@@ -1,1 +1,1 @@
-"""The network on CPUs: convolutions at the needed voxels only."""
+"""Fast CPU implementation of the network, which computes only the voxels that affect the output."""

@@ -1,4 +1,4 @@
-"""Parts of some rows computed side by side, each in one thread."""
+"""Parallel computation of blocks of rows."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -7,17 +7,21 @@ from functools import lru_cache
 import torch
 
 
-def in_parts(n_rows: int, n_per_part: int, compute: Callable[[slice], None]) -> None:
-    """Compute parts of some rows in as many threads as torch has; the result does not depend on their number.
+def compute_in_parts(n_rows: int, n_per_part: int, compute: Callable[[slice], None]) -> None:
+    """Compute parts of an array's rows in as many threads as torch uses.
 
-    Threads that share each small product wait for each other thousands of times, which takes many times as
-    long where others want the cores too.
+    The result does not depend on the number of threads. If the threads shared each small matrix product
+    instead, they would wait for each other thousands of times, which is slow when other processes use the
+    same cores.
 
     Parameters
     ----------
-    n_rows, n_per_part : int
+    n_rows : int
+        Number of rows.
+    n_per_part : int
+        Rows per part; the last part may have fewer.
     compute : callable
-        Takes a part, and writes to its rows alone; without gradients.
+        Takes the slice of a part and writes only to its rows; runs without gradients.
     """
     parts = [slice(start, start + n_per_part) for start in range(0, n_rows, n_per_part)]
     n_threads = torch.get_num_threads()
@@ -26,11 +30,11 @@ def in_parts(n_rows: int, n_per_part: int, compute: Callable[[slice], None]) -> 
             compute(part)
         return
     try:
-        # Each thread must be told that nobody wants gradients.
+        # The inference mode is a property of each thread.
         for _ in _pool(n_threads).map(torch.inference_mode()(compute), parts):
             pass
     finally:
-        # What a thread says of its own number counts for those that are yet to come, too.
+        # set_num_threads in a worker also changes the default of threads that start later.
         torch.set_num_threads(n_threads)
 
 

@@ -1,10 +1,10 @@
-"""The published network on a CPU, with the work that the wanted voxels need and no more.
+"""Sparse CPU implementation of the published network.
 
-Maps are matrices here, (n_voxels, n_channels), and a convolution gathers, for each voxel that it must
-compute, the rows of its neighbours and multiplies them. The network is shown zeros outside the brain and is
-asked for grey matter, so that about half of the arithmetic of its largest layers would be for nothing, and a
-CPU does matrix products faster than 3-D convolutions. Which rows are needed depends on the masks alone: it
-is worked out once. `UNet.features` is the plain twin.
+Feature maps are matrices of shape (n_voxels, n_channels). For each voxel to compute, a convolution gathers
+the rows of its neighbours and multiplies them by the kernel. The input is zero outside the brain and maps are
+predicted for grey matter only, so about half of the arithmetic of the largest layers is unnecessary; besides,
+matrix products are faster on a CPU than 3-D convolutions. The required rows depend on the masks alone and are
+determined once. `UNet.features` is the dense equivalent.
 """
 
 from typing import cast
@@ -12,81 +12,88 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bids_deeptaskgen.nn.cpu.sparse_layers import Convolution, Up
+from bids_deeptaskgen.nn.cpu.sparse_layers import Convolution, UpStage
 from bids_deeptaskgen.nn.cpu.voxel_masks import (
-    before_pooling,
-    dilated,
-    pooled,
+    dilate,
+    max_pool,
+    unpool_mask,
 )
 from bids_deeptaskgen.nn.unet import AttentionGate, Block, UNet
 
 
 def is_supported(network: UNet) -> bool:
-    """Whether a network is of the kind that is computed here: gated, plain blocks, nothing to normalise."""
+    """Return whether `SparseUNet` supports a network.
+
+    It requires attention gates, one convolution per block and no batch normalisation.
+    """
     gates = all(isinstance(gate, AttentionGate) for gate in network.attention_gates)
-    up = all(isinstance(layer, nn.ConvTranspose3d) for layer in network.upscale)
+    transposed_convolutions = all(isinstance(layer, nn.ConvTranspose3d) for layer in network.upscale)
     config = network.config
-    return gates and up and config.n_conv == 1 and not config.batch_norm
+    return gates and transposed_convolutions and config.n_conv == 1 and not config.batch_norm
 
 
-class Voxelwise:
-    """A network that computes the voxels of one mask from those of another.
+class SparseUNet:
+    """U-Net that computes the voxels of an output mask from the voxels of an input mask.
 
     Parameters
     ----------
     network : UNet
-        One that `is_supported`, on the CPU.
-    shown, wanted : boolean tensor of shape (x, y, z)
-        Voxels that the network is shown, zero to it elsewhere; voxels that are predicted.
+        A network on the CPU for which `is_supported` is True.
+    input_mask : boolean tensor of shape (x, y, z)
+        Voxels that the network receives; the input is zero elsewhere.
+    output_mask : boolean tensor of shape (x, y, z)
+        Voxels that are predicted.
     """
 
-    def __init__(self, network: UNet, shown: Tensor, wanted: Tensor) -> None:
+    def __init__(self, network: UNet, input_mask: Tensor, output_mask: Tensor) -> None:
         self.network = network
         blocks = [*network.ups, network.out_block[0]]
         stages = list(zip(network.upscale, network.attention_gates, blocks, strict=True))
-        self.up: list[Up] = []
+        self.up_stages: list[UpStage] = []
+        target = output_mask
         for upscale, gate, block in reversed(stages):
             layers = (cast(nn.ConvTranspose3d, upscale), cast(AttentionGate, gate), _convolution(block))
-            self.up.insert(0, Up(*layers, wanted))
-            wanted = self.up[0].needed
-        # From the coarsest level, of which `wanted` is what matters, back to the finest.
-        self.down: list[Convolution] = []
-        for block, up in zip([network.bottleneck, *reversed(network.downs)], self.up, strict=True):
-            self.down.insert(0, Convolution(_convolution(block), wanted))
-            wanted = up.skipped | before_pooling(self.down[0].inside, up.skipped)
-        # Far from what is shown, all voxels of the first block are alike: its bias is all that they get.
-        self.first = Convolution(_convolution(network.in_block), wanted & dilated(shown))
-        # What is shown and is near nothing that matters has no row.
-        self.shown_near = self.first.inside[shown]
-        self.shown_at = self.first.select_rows(shown & self.first.inside)
+            self.up_stages.insert(0, UpStage(*layers, target))
+            target = self.up_stages[0].coarse_mask
+        # `target` now belongs to the coarsest level; continue to the finest.
+        self.down_stages: list[Convolution] = []
+        blocks_down = [network.bottleneck, *reversed(network.downs)]
+        for block, up_stage in zip(blocks_down, self.up_stages, strict=True):
+            self.down_stages.insert(0, Convolution(_convolution(block), target))
+            target = up_stage.skip_mask | unpool_mask(self.down_stages[0].box_mask, up_stage.skip_mask)
+        # Voxels without a neighbour in the input mask get the bias of the first block only.
+        self.first = Convolution(_convolution(network.in_block), target & dilate(input_mask))
+        # Input voxels that do not affect the output have no row.
+        self.is_row = self.first.box_mask[input_mask]
+        self.input_rows = self.first.select_rows(input_mask & self.first.box_mask)
 
     def __call__(self, connectome: Tensor) -> Tensor:
-        """Predict one person.
+        """Predict the maps of one connectome.
 
         Parameters
         ----------
-        connectome : tensor of shape (n_shown, n_rois)
+        connectome : tensor of shape (n_input_voxels, n_rois)
 
         Returns
         -------
-        tensor of shape (n_wanted, n_contrasts)
+        tensor of shape (n_output_voxels, n_contrasts)
         """
         rows = connectome.new_zeros((self.first.n_rows, connectome.shape[1]))
-        rows[self.shown_at] = connectome[self.shown_near]
+        rows[self.input_rows] = connectome[self.is_row]
         box = F.relu(self.first.products.bias).repeat(*self.first.target.shape, 1)
         box[self.first.target] = self.first(rows)
         boxes = [box]  # (x, y, z, n_channels)
-        for convolution in self.down:
-            coarse = pooled(boxes[-1])
+        for convolution in self.down_stages:
+            coarse = max_pool(boxes[-1])
             rows = coarse.new_zeros((convolution.n_rows, coarse.shape[3]))
-            rows[convolution.inside_at] = coarse[convolution.inside]
+            rows[convolution.box_rows] = coarse[convolution.box_mask]
             x = convolution(rows)
-            if len(boxes) < len(self.up):
-                # What is not computed is not read.
+            if len(boxes) < len(self.up_stages):
+                # Voxels outside the target stay uninitialised; they are never read.
                 box = x.new_empty((*convolution.target.shape, x.shape[1]))
                 box[convolution.target] = x
                 boxes.append(box)
-        for stage in self.up:
+        for stage in self.up_stages:
             x = stage(x, boxes.pop().flatten(0, 2))
         return self.network.head(x)
 

@@ -78,7 +78,7 @@ def test_info_tells_what_a_user_must_know(bundle, capsys):
         "7.2 minutes",
         "CC0",
         bundle.weights_sha256,
-        "4 checked against the card's hashes",
+        "4, all verified",
     ):
         assert words in text
 
@@ -87,7 +87,7 @@ def test_info_refuses_a_model_that_was_tampered_with(tmp_path):
     folder = tiny_bundle(tmp_path / "model").folder
     with (folder / "weights.safetensors").open("ab") as file:
         file.write(b"more")
-    with pytest.raises(UserError, match=r"weights\.safetensors is not the file"):
+    with pytest.raises(UserError, match=r"sha256 of weights\.safetensors differs"):
         info(ModelsInfoSettings(folder))
 
 
@@ -194,7 +194,7 @@ def test_maps_that_cannot_be_told_apart_are_refused(tmp_path, maps):
     ("shape", "affine", "words"),
     [
         ((46, 55, 46), np.diag([4.0, 4, 4, 1]), "grid"),
-        ((*MODEL_GRID.shape, 2), np.array(MODEL_GRID.affine), "three axes are wanted"),
+        ((*MODEL_GRID.shape, 2), np.array(MODEL_GRID.affine), "must have three axes"),
         ((20, 20, 20), np.array(MODEL_GRID.affine) + np.outer([1000, 0, 0, 0], [0, 0, 0, 1]), "no voxel"),
     ],
 )

@@ -165,7 +165,7 @@ def text(path):
         (two_alike, "cannot be told apart"),
         (constant, "ROI maps 3 of 3 are constant"),
         (coarse, "not the model's grid"),
-        (labels, "Split an image of labels into a map per label"),
+        (labels, "expected a 4-D image with one map per ROI"),
         (text, "maps.nii"),
         (lambda path: path, "maps.nii"),
     ],
