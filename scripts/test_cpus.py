@@ -16,9 +16,9 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).parents[1]
 
-# Tests whose numbers depend on torch, BLAS or oneDNN: network, training, statistics, connectomes, simulation, and
-# the commands and whole runs that use them. All other tests (files, settings, names, messages, downloads) use no
-# such kernel.
+# Tests whose numbers depend on torch, BLAS or oneDNN: network, training, statistics, connectomes, simulation,
+# and the commands and whole runs that use them. All other tests (files, settings, names, messages, downloads)
+# use no such kernel.
 NUMERICAL = (
     "nn",
     "training",

@@ -3,8 +3,8 @@
     python scripts/train_embedded.py OUT [--n-participants 24] [--n-epochs 16] [--work FOLDER]
 
 The model is for trying the software: its training data are simulated. OUT is a new folder; copy it to
-``bids_deeptaskgen/data/embedded`` to include it in the package. With 24 participants, training takes about half
-an hour on two cores and 6 GB of disk in FOLDER. An interrupted run continues from FOLDER.
+``bids_deeptaskgen/data/embedded`` to include it in the package. With 24 participants, training takes about
+half an hour on two cores and 6 GB of disk in FOLDER. An interrupted run continues from FOLDER.
 """
 
 import argparse
@@ -36,8 +36,8 @@ N_TYPICAL = 8  # participants of the mean ROI connectome in the model card
 
 DESCRIPTION = "Small network of the published architecture, for trying the software and for its tests."
 NOTICE = (
-    "This model was trained on simulated people. It is for trying the software and not for science: "
-    "its maps say nothing about anybody's brain."
+    "This model was trained on simulated participants. Use it to try the software, not for science: its maps "
+    "carry no information about any brain."
 )
 
 
@@ -124,7 +124,7 @@ def main():
     card = replace(
         bundle.card,
         description=DESCRIPTION,
-        training=f"simulated people: {bundle.card.training}",
+        training=f"simulated participants: {bundle.card.training}",
         licence=base.card.licence,
         for_science=False,
         notice=NOTICE,
