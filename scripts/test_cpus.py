@@ -111,7 +111,19 @@ def run_tests(environment: dict[str, str], arguments: list[str]) -> Outcome:
 
 
 def has_element(case: ElementTree.Element, *tags: str) -> bool:
-    """Return whether a test case of the report contains any of the elements."""
+    """Return whether a test case of the report contains any of the elements.
+
+    Parameters
+    ----------
+    case : Element
+        Test case of a JUnit report.
+    *tags : str
+        Names of elements.
+
+    Returns
+    -------
+    bool
+    """
     return any(case.find(tag) is not None for tag in tags)
 
 

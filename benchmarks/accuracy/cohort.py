@@ -61,7 +61,7 @@ SECOND = Site(
 
 
 @dataclass(frozen=True)
-class Simulated:
+class SimulatedParticipant:
     """A simulated participant with the interface of `training.validation.Participant`.
 
     Attributes
@@ -102,7 +102,7 @@ def projection() -> NDArray[np.float64]:
     return roi_projection(rois())
 
 
-def simulate(site: Site, index: int, folder: Path) -> Simulated:
+def simulate(site: Site, index: int, folder: Path) -> SimulatedParticipant:
     """Simulate a participant with one resting-state run and two task sessions, or load a saved simulation.
 
     Parameters
@@ -116,7 +116,7 @@ def simulate(site: Site, index: int, folder: Path) -> Simulated:
 
     Returns
     -------
-    Simulated
+    SimulatedParticipant
     """
     path = folder / f"{site.seed}-{index}.npz"
     if not path.exists():
@@ -129,8 +129,8 @@ def simulate(site: Site, index: int, folder: Path) -> Simulated:
             voxels = np.stack([_smoothed(volume, site.smoothing_mm) for volume in voxels])
         # As acompcor without the components: motion, its derivatives, slow cosines.
         motion = np.column_stack([rest.motion, np.gradient(rest.motion, axis=0)])
-        slow = cosine_basis(len(voxels), site.rest.t_r, FMRIPREP_HIGH_PASS_HZ)
-        regressors = np.column_stack([np.ones(len(voxels)), slow, motion / motion.std(axis=0)])
+        cosines = cosine_basis(len(voxels), site.rest.t_r, FMRIPREP_HIGH_PASS_HZ)
+        regressors = np.column_stack([np.ones(len(voxels)), cosines, motion / motion.std(axis=0)])
         basis = np.linalg.qr(regressors)[0]
         connectome = correlate_windows(voxels, projection(), basis).connectome[0]
         grey = GREY[BRAIN]
@@ -140,7 +140,7 @@ def simulate(site: Site, index: int, folder: Path) -> Simulated:
             np.savez(file, rest=connectome, task=maps[0], retest=maps[1])
         temporary.rename(path)
     with np.load(path) as arrays:
-        return Simulated(path.stem, *(arrays[name] for name in ("rest", "task", "retest")))
+        return SimulatedParticipant(path.stem, *(arrays[name] for name in ("rest", "task", "retest")))
 
 
 def _smoothed(values: Floats, fwhm_mm: float) -> Floats:
@@ -152,7 +152,7 @@ def _smoothed(values: Floats, fwhm_mm: float) -> Floats:
     return np.asarray(gaussian_filter(volume, sigma)[BRAIN] / weight[BRAIN])
 
 
-def cohort(site: Site, n_participants: int, folder: Path) -> list[Simulated]:
+def cohort(site: Site, n_participants: int, folder: Path) -> list[SimulatedParticipant]:
     """Simulate participants in parallel.
 
     Parameters
@@ -165,7 +165,7 @@ def cohort(site: Site, n_participants: int, folder: Path) -> list[Simulated]:
 
     Returns
     -------
-    list of Simulated
+    list of SimulatedParticipant
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:

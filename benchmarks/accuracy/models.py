@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.accuracy.cohort import BRAIN, GREY, Floats, Simulated, rois
+from benchmarks.accuracy.cohort import BRAIN, GREY, Floats, SimulatedParticipant, rois
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.nn.unet import new_network
 from bids_deeptaskgen.stats.calibration import Calibration, apply_calibration
@@ -20,7 +20,7 @@ from bids_deeptaskgen.training.masked_unet import MaskedUNet
 Maps = NDArray[np.float32]  # (n_participants, n_contrasts, n_voxels)
 
 
-def masked(network: torch.nn.Module) -> MaskedUNet:
+def wrap_network(network: torch.nn.Module) -> MaskedUNet:
     """Wrap a network with brain and grey-matter mask."""
     return MaskedUNet(network, BRAIN, GREY)  # type: ignore[arg-type]
 
@@ -28,8 +28,8 @@ def masked(network: torch.nn.Module) -> MaskedUNet:
 def train(
     name: str,
     start: Callable[[], MaskedUNet],
-    participants: Sequence[Simulated],
-    validation: Sequence[Simulated],
+    participants: Sequence[SimulatedParticipant],
+    validation: Sequence[SimulatedParticipant],
     settings: FitSettings,
     work: Path,
 ) -> tuple[MaskedUNet, Fit]:
@@ -41,7 +41,7 @@ def train(
         Name in the log, and of the folder in `work`.
     start : function
         Returns the network before training.
-    participants, validation : sequence of Simulated
+    participants, validation : sequence of SimulatedParticipant
         Training and validation participants.
     settings : FitSettings
     work : Path
@@ -67,13 +67,13 @@ def train(
     return module.eval(), result
 
 
-def predictions(module: MaskedUNet, participants: Sequence[Simulated]) -> Maps:
+def predictions(module: MaskedUNet, participants: Sequence[SimulatedParticipant]) -> Maps:
     """Predict maps with a network.
 
     Parameters
     ----------
     module : MaskedUNet
-    participants : sequence of Simulated
+    participants : sequence of SimulatedParticipant
 
     Returns
     -------
@@ -84,7 +84,7 @@ def predictions(module: MaskedUNet, participants: Sequence[Simulated]) -> Maps:
     )
 
 
-def linear(participants: Sequence[Simulated]) -> LinearModel:
+def linear(participants: Sequence[SimulatedParticipant]) -> LinearModel:
     """Fit the linear model of Tavor et al. (2016)."""
     model = LinearModel(winner_take_all(rois())[GREY[BRAIN]], len(rois()), len(participants[0].task))
     for participant in participants:
@@ -92,13 +92,13 @@ def linear(participants: Sequence[Simulated]) -> LinearModel:
     return model
 
 
-def linear_maps(model: LinearModel, participants: Sequence[Simulated]) -> Maps:
+def linear_maps(model: LinearModel, participants: Sequence[SimulatedParticipant]) -> Maps:
     """Predict maps with the linear model.
 
     Parameters
     ----------
     model : LinearModel
-    participants : sequence of Simulated
+    participants : sequence of SimulatedParticipant
 
     Returns
     -------
@@ -107,7 +107,9 @@ def linear_maps(model: LinearModel, participants: Sequence[Simulated]) -> Maps:
     return np.stack([model.predict(participant.rest[:, GREY[BRAIN]]) for participant in participants])
 
 
-def calibrate(predicted: Maps, validation_maps: Maps, validation: Sequence[Simulated], mean: Floats) -> Maps:
+def calibrate(
+    predicted: Maps, validation_maps: Maps, validation: Sequence[SimulatedParticipant], mean: Floats
+) -> Maps:
     """Move predictions towards the mean map, with weights estimated on validation participants.
 
     Parameters
@@ -116,7 +118,7 @@ def calibrate(predicted: Maps, validation_maps: Maps, validation: Sequence[Simul
         Maps to calibrate.
     validation_maps : array of shape (n_validation, n_contrasts, n_voxels)
         Predictions for the validation participants.
-    validation : sequence of Simulated
+    validation : sequence of SimulatedParticipant
     mean : array of shape (n_contrasts, n_voxels)
         Mean of the measured maps of the training participants.
 
@@ -145,4 +147,4 @@ def copy_of(module: MaskedUNet, architecture: Architecture) -> MaskedUNet:
     """
     network = new_network(architecture, 0)
     network.load_state_dict(module.network.state_dict())
-    return masked(network)
+    return wrap_network(network)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.accuracy.cohort import FIRST, SECOND, Simulated, Site, cohort
-from benchmarks.accuracy.models import copy_of, linear, masked, train
+from benchmarks.accuracy.cohort import FIRST, SECOND, SimulatedParticipant, Site, cohort
+from benchmarks.accuracy.models import copy_of, linear, train, wrap_network
 from benchmarks.accuracy.scoring import Table, score_cohort
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.nn.unet import new_network
@@ -26,9 +26,9 @@ TrainedModel = tuple[MaskedUNet, Fit]
 class Split(NamedTuple):
     """Participants of a cohort for training, validation and test."""
 
-    train: Sequence[Simulated]
-    validation: Sequence[Simulated]
-    test: Sequence[Simulated]
+    train: Sequence[SimulatedParticipant]
+    validation: Sequence[SimulatedParticipant]
+    test: Sequence[SimulatedParticipant]
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -121,7 +121,7 @@ def train_models(participants: Split, options: argparse.Namespace) -> dict[str, 
     architecture = Architecture(fdim=options.fdim)
 
     def start() -> MaskedUNet:
-        return masked(new_network(architecture, 1))
+        return wrap_network(new_network(architecture, 1))
 
     return {
         loss: train(

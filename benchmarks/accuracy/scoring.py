@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy.cohort import Floats, Simulated
+from benchmarks.accuracy.cohort import Floats, SimulatedParticipant
 from benchmarks.accuracy.models import Maps, calibrate, linear_maps, predictions
 from bids_deeptaskgen.stats.identification import match, match_constant
 from bids_deeptaskgen.stats.linear_model import LinearModel
@@ -79,7 +79,7 @@ def table(measured: Maps, predicted: dict[str, Maps], average: Floats) -> Table:
 
 
 def score_cohort(
-    participants: Sequence[Sequence[Simulated]],
+    participants: Sequence[Sequence[SimulatedParticipant]],
     networks: dict[str, MaskedUNet],
     model: LinearModel,
     further_models: dict[str, LinearModel] | None = None,

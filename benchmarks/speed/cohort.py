@@ -9,9 +9,21 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.speed.datasets import N_VOLUMES, few_voxels, multiplied, one_participant, simulated
+from benchmarks.speed.datasets import (
+    N_VOLUMES,
+    few_voxels,
+    multiply_participants,
+    one_participant,
+    simulate_participants,
+)
 from benchmarks.speed.participant_run import ANY_LENGTH, app, participant
-from benchmarks.speed.timing import KIB_PER_GIB, Comparison, Timing, in_new_process, side_by_side
+from benchmarks.speed.timing import (
+    KIB_PER_GIB,
+    Comparison,
+    Timing,
+    measure_alternately,
+    measure_in_new_process,
+)
 from bids_deeptaskgen.bids.input.sessions import SessionFault
 from bids_deeptaskgen.bids.input.sources import find_sessions, locate
 from bids_deeptaskgen.bids.output.completion import input_fingerprint, write_completion
@@ -76,8 +88,8 @@ def measure_chunk(
     Comparison
     """
     originals = work / f"few-participants-int16-{n_volumes}"
-    simulated(originals, N_DISTINCT, n_volumes=n_volumes, dtype="int16")
-    participants = multiplied(
+    simulate_participants(originals, N_DISTINCT, n_volumes=n_volumes, dtype="int16")
+    participants = multiply_participants(
         originals, work / f"{n_participants}-participants-int16-{n_volumes}", n_participants
     )
     out = work / "chunk-maps"
@@ -88,9 +100,9 @@ def measure_chunk(
         bids_dir=participants, output_dir=out, model=str(bundle), min_minutes=0.1, min_dof=1, device="cpu"
     )
     jobs = jobs_of(settings, out / "work")
-    connecting = in_new_process(_connecting, jobs)
+    connecting = measure_in_new_process(_connecting, jobs)
     records, peak_gib = connecting.result
-    predicting = in_new_process(_predicting, jobs, records)
+    predicting = measure_in_new_process(_predicting, jobs, records)
     steps = {
         "connectomes only": replace(connecting, peak_gib=peak_gib, result=None),
         "maps only": replace(predicting, result=None),
@@ -181,7 +193,9 @@ def measure_growth(work: Path, sizes: Sequence[int] = SIZES, options: Sequence[s
     original = few_voxels(work / "one-participant-coarse", n_participants=1)
     timings = {}
     for n_participants in sizes:
-        participants = multiplied(original, work / f"{n_participants}-participants-coarse", n_participants)
+        participants = multiply_participants(
+            original, work / f"{n_participants}-participants-coarse", n_participants
+        )
         out = work / f"{n_participants}-participants-done"
         finish_all(participants, out, bundle)
         words = ("participant", "--model", str(bundle), "--device", "cpu", "--map-format", "4d", *options)
@@ -257,7 +271,7 @@ def measure_windows(
         name: partial(_without_log, participants, work / "windows-maps", bundle, *options, str(number))
         for name, number in (("1 window", 1), (f"{n_windows} windows", n_windows))
     }
-    return Comparison("one participant in windows", "1 window", side_by_side(ways, n_repeats))
+    return Comparison("one participant in windows", "1 window", measure_alternately(ways, n_repeats))
 
 
 def _without_log(*arguments: str | Path) -> Timing:

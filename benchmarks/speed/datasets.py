@@ -14,7 +14,7 @@ _COARSE = Grid((23, 28, 23), ((8, 0, 0, -90), (0, 8, 0, -126), (0, 0, 8, -72), (
 _COARSE_VOLUMES = 30
 
 
-def simulated(folder: Path, n_participants: int, **options: Any) -> Path:  # noqa: ANN401 - options of simulate_dataset
+def simulate_participants(folder: Path, n_participants: int, **options: Any) -> Path:  # noqa: ANN401
     """Simulate participants without task maps, unless the dataset exists.
 
     Parameters
@@ -53,7 +53,7 @@ def one_participant(work: Path, dtype: str, n_volumes: int) -> Path:
     Path
         Folder of the dataset.
     """
-    return simulated(
+    return simulate_participants(
         work / f"one-participant-{dtype}-{n_volumes}", 1, n_volumes=n_volumes, t_r=T_R, dtype=dtype
     )
 
@@ -72,10 +72,10 @@ def few_voxels(folder: Path, n_participants: int) -> Path:
     Path
         `folder`.
     """
-    return simulated(folder, n_participants, n_volumes=_COARSE_VOLUMES, grid=_COARSE)
+    return simulate_participants(folder, n_participants, n_volumes=_COARSE_VOLUMES, grid=_COARSE)
 
 
-def multiplied(dataset: Path, folder: Path, n_participants: int) -> Path:
+def multiply_participants(dataset: Path, folder: Path, n_participants: int) -> Path:
     """Create a dataset of many participants from the files of a few, with hard links.
 
     Parameters

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.speed.command_timing import CommandResult, of_command
 from benchmarks.speed.datasets import N_VOLUMES, one_participant
-from benchmarks.speed.timing import Comparison, Timing, side_by_side
+from benchmarks.speed.timing import Comparison, Timing, measure_alternately
 from bids_deeptaskgen.simulation.random_model import random_bundle
 
 # The maps are not used, so short runs are accepted.
@@ -42,7 +42,7 @@ def measure(work: Path, n_repeats: int, *, n_volumes: int = N_VOLUMES, fdim: int
     participants = one_participant(work, "float32", n_volumes)
     out = work / "one-participant-maps"
     ways = {"whole run": partial(participant, participants, out, bundle, "-v", *ANY_LENGTH)}
-    timings = side_by_side(ways, n_repeats)
+    timings = measure_alternately(ways, n_repeats)
     parts = [parts_of(timing) for timing in timings["whole run"]]
     facts: dict[str, str | float] = {
         f"{part} (s)": statistics.median(seconds.get(part, 0.0) for seconds in parts) for part in parts[0]

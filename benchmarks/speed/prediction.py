@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.speed.timing import Comparison, Timing, in_new_process, side_by_side, timed
+from benchmarks.speed.timing import (
+    Comparison,
+    Timing,
+    measure_alternately,
+    measure_call,
+    measure_in_new_process,
+)
 from bids_deeptaskgen.models.bundle import load_bundle
 from bids_deeptaskgen.nn.batchnorm_folding import folded
 from bids_deeptaskgen.nn.inference import make_network, resolve_device
@@ -35,15 +41,15 @@ def measure_forward(bundle: Path, device: str, n_repeats: int) -> list[Compariso
         One comparison. Its facts are the number of threads, the proportion of the grid that is predicted, and
         the largest difference from the unoptimised network in SDs of its maps.
     """
-    return [in_new_process(_prepared, bundle, device, n_repeats).result]
+    return [measure_in_new_process(_prepare, bundle, device, n_repeats).result]
 
 
-def _prepared(folder: Path, device: str, n_repeats: int) -> Callable[[], Comparison]:
-    return partial(_compared, folder, device, n_repeats)
+def _prepare(folder: Path, device: str, n_repeats: int) -> Callable[[], Comparison]:
+    return partial(_compare, folder, device, n_repeats)
 
 
 @torch.inference_mode()
-def _compared(folder: Path, device: str, n_repeats: int) -> Comparison:
+def _compare(folder: Path, device: str, n_repeats: int) -> Comparison:
     bundle, torch_device = load_bundle(folder), resolve_device(device)
     network = UNet(bundle.card.architecture).eval()
     network.load_state_dict({key: torch.from_numpy(value) for key, value in bundle.weights().items()})
@@ -68,7 +74,7 @@ def _compared(folder: Path, device: str, n_repeats: int) -> Comparison:
     }
     results = {name: make() for name, make in makers.items()}  # the first call of each allocates memory
     ways: dict[str, Callable[[], Timing]] = {
-        name: lambda make=make: replace(timed(make), result=None)  # type: ignore[misc]
+        name: lambda make=make: replace(measure_call(make), result=None)  # type: ignore[misc]
         for name, make in makers.items()
     }
     reference = results["unoptimised network"]
@@ -80,4 +86,4 @@ def _compared(folder: Path, device: str, n_repeats: int) -> Comparison:
     }
     processor = torch.cuda.get_device_name(torch_device) if torch_device.type == "cuda" else "CPU"
     name = f"prediction, fdim {network.config.fdim}, {processor}"
-    return Comparison(name, "unoptimised network", side_by_side(ways, n_repeats), facts)
+    return Comparison(name, "unoptimised network", measure_alternately(ways, n_repeats), facts)

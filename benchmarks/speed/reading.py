@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from zlib_ng import gzip_ng
 
 from benchmarks.speed.datasets import N_VOLUMES, one_participant
-from benchmarks.speed.timing import Comparison, Timing, in_new_process, side_by_side
+from benchmarks.speed.timing import Comparison, Timing, measure_alternately, measure_in_new_process
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import SessionFault, collect_sessions
 from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
@@ -60,11 +60,13 @@ def measure_reading(work: Path, bundle: Path, n_repeats: int, n_volumes: int = N
     for dtype in ("float32", "int16"):
         root = one_participant(work, dtype, n_volumes)
         ways = {
-            "decompression only": partial(in_new_process, _decompressing, bold_of(root)),
-            "bids_deeptaskgen": partial(in_new_process, _connecting, root, bundle, NO_CLEANING, ANY_LENGTH),
-            "whole array in memory": partial(in_new_process, _whole_array, root, bundle),
+            "decompression only": partial(measure_in_new_process, _decompressing, bold_of(root)),
+            "bids_deeptaskgen": partial(
+                measure_in_new_process, _connecting, root, bundle, NO_CLEANING, ANY_LENGTH
+            ),
+            "whole array in memory": partial(measure_in_new_process, _whole_array, root, bundle),
         }
-        timings = side_by_side(ways, n_repeats)
+        timings = measure_alternately(ways, n_repeats)
         name = f"reading + connectome, {n_volumes} volumes of {dtype}"
         connectome, reference = (
             timings[way][-1].result for way in ("bids_deeptaskgen", "whole array in memory")
@@ -74,15 +76,21 @@ def measure_reading(work: Path, bundle: Path, n_repeats: int, n_volumes: int = N
     root = one_participant(work, "float32", n_volumes)
     windows = replace(ANY_LENGTH, n_windows=8)
     ways = {
-        "decompression only": partial(in_new_process, _decompressing, bold_of(root)),
-        "bids_deeptaskgen": partial(in_new_process, _connecting, root, bundle, FULL_CLEANING, windows),
+        "decompression only": partial(measure_in_new_process, _decompressing, bold_of(root)),
+        "bids_deeptaskgen": partial(
+            measure_in_new_process, _connecting, root, bundle, FULL_CLEANING, windows
+        ),
     }
-    timings = _without_results(side_by_side(ways, n_repeats))
+    timings = _without_results(measure_alternately(ways, n_repeats))
     name = "reading + connectome, 30 regressors, censoring, 8 windows"
     comparisons.append(Comparison(name, "decompression only", timings))
-    long = lengthened(work, one_participant(work, "int16", n_volumes), N_TIMES)
-    ways = {"bids_deeptaskgen": partial(in_new_process, _connecting, long, bundle, NO_CLEANING, ANY_LENGTH)}
-    timings = _without_results(side_by_side(ways, 1))
+    long = lengthen_run(work, one_participant(work, "int16", n_volumes), N_TIMES)
+    ways = {
+        "bids_deeptaskgen": partial(
+            measure_in_new_process, _connecting, long, bundle, NO_CLEANING, ANY_LENGTH
+        )
+    }
+    timings = _without_results(measure_alternately(ways, 1))
     name = f"reading + connectome, {n_volumes * N_TIMES} volumes of int16"
     comparisons.append(Comparison(name, "bids_deeptaskgen", timings))
     return comparisons
@@ -113,12 +121,12 @@ def measure_readers(work: Path, n_repeats: int, n_volumes: int = N_VOLUMES) -> l
             shutil.copyfileobj(source, target, READ_BYTES)
         temporary.rename(uncompressed)
     ways = {
-        "zlib_ng": partial(in_new_process, _decompressing, bold),
-        "isal": partial(in_new_process, _decompressing, bold, "isal"),
-        "gzip": partial(in_new_process, _decompressing, bold, "gzip"),
-        ".nii": partial(in_new_process, _decompressing, uncompressed, "none"),
+        "zlib_ng": partial(measure_in_new_process, _decompressing, bold),
+        "isal": partial(measure_in_new_process, _decompressing, bold, "isal"),
+        "gzip": partial(measure_in_new_process, _decompressing, bold, "gzip"),
+        ".nii": partial(measure_in_new_process, _decompressing, uncompressed, "none"),
     }
-    timings = _without_results(side_by_side(ways, n_repeats))
+    timings = _without_results(measure_alternately(ways, n_repeats))
     return [Comparison(f"decompression of {n_volumes} volumes of float32", "zlib_ng", timings)]
 
 
@@ -128,7 +136,7 @@ def bold_of(root: Path) -> Path:
     return path
 
 
-def lengthened(work: Path, root: Path, n_times: int) -> Path:
+def lengthen_run(work: Path, root: Path, n_times: int) -> Path:
     """Create a dataset whose run repeats the volumes of another, as members of one gzip file.
 
     Parameters

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.speed.command_timing import of_command
 from benchmarks.speed.datasets import few_voxels
-from benchmarks.speed.timing import Comparison, Timing, side_by_side
+from benchmarks.speed.timing import Comparison, Timing, measure_alternately
 
 APP = (sys.executable, "-m", "bids_deeptaskgen")
 WORKBENCH = (
@@ -46,7 +46,7 @@ def measure(work: Path, n_repeats: int) -> list[Comparison]:
         "--dry-run, one participant": (0, (*APP, *dry_run(work))),
     }
     ways = {name: partial(time_command, code, words) for name, (code, words) in commands.items()}
-    return [Comparison("start-up of commands", "python -c pass", side_by_side(ways, n_repeats))]
+    return [Comparison("start-up of commands", "python -c pass", measure_alternately(ways, n_repeats))]
 
 
 def dry_run(work: Path) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ class Comparison:
     facts: dict[str, str | float] = field(default_factory=dict)
 
 
-def timed(work: Callable[[], Any]) -> Timing:
+def measure_call(work: Callable[[], Any]) -> Timing:
     """Run a function in this process and measure its time and memory.
 
     Parameters
@@ -85,7 +85,7 @@ def peak_gib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_GIB
 
 
-def in_new_process(prepare: Callable[..., Callable[[], Any]], *arguments: Any) -> Timing:
+def measure_in_new_process(prepare: Callable[..., Callable[[], Any]], *arguments: Any) -> Timing:
     """Run a function in a new process and measure its time and memory.
 
     Parameters
@@ -101,10 +101,10 @@ def in_new_process(prepare: Callable[..., Callable[[], Any]], *arguments: Any) -
     Timing
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_prepared_and_timed, prepare, arguments).result()
+        return pool.submit(_prepare_and_measure, prepare, arguments).result()
 
 
-def side_by_side(ways: Mapping[str, Callable[[], Timing]], n_repeats: int) -> dict[str, list[Timing]]:
+def measure_alternately(ways: Mapping[str, Callable[[], Timing]], n_repeats: int) -> dict[str, list[Timing]]:
     """Measure several variants alternately, so that a noisy machine affects all alike.
 
     Parameters
@@ -132,23 +132,23 @@ def median(timings: Sequence[Timing]) -> Timing:
     return Timing(statistics.median(walls), statistics.median(cpus), max(peaks), timings[-1].result)
 
 
-def ratio(slow: Sequence[Timing], fast: Sequence[Timing]) -> float:
+def ratio(timings: Sequence[Timing], reference: Sequence[Timing]) -> float:
     """Compute the median over repeats of the ratio of two wall times.
 
     Parameters
     ----------
-    slow, fast : sequence of Timing
+    timings, reference : sequence of Timing
         Numerator and denominator, one per repeat.
 
     Returns
     -------
     float
     """
-    return statistics.median(a.wall_s / b.wall_s for a, b in zip(slow, fast, strict=True))
+    return statistics.median(a.wall_s / b.wall_s for a, b in zip(timings, reference, strict=True))
 
 
-def _prepared_and_timed(prepare: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]) -> Timing:
-    return timed(prepare(*arguments))
+def _prepare_and_measure(prepare: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]) -> Timing:
+    return measure_call(prepare(*arguments))
 
 
 def _cpu_seconds() -> float:

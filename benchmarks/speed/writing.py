@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.speed.timing import Comparison, in_new_process, side_by_side
+from benchmarks.speed.timing import Comparison, measure_alternately, measure_in_new_process
 from bids_deeptaskgen.connectome.template_masks import brain_mask, grey_matter_mask
 from bids_deeptaskgen.grid import MODEL_GRID, OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.nifti_writer import save_nifti
@@ -38,10 +38,10 @@ def measure_writing(work: Path, n_repeats: int) -> list[Comparison]:
         np.save(temporary, _maps())
         temporary.rename(maps)
     ways = {
-        name: partial(in_new_process, _writing, maps, work / f"maps-{name}", write)
+        name: partial(measure_in_new_process, _writing, maps, work / f"maps-{name}", write)
         for name, write in (("nibabel", with_nibabel), ("bids_deeptaskgen", with_save_nifti))
     }
-    timings = side_by_side(ways, n_repeats)
+    timings = measure_alternately(ways, n_repeats)
     sizes = {name: repeats[-1].result for name, repeats in timings.items()}
     facts = {"file size / nibabel": sizes["bids_deeptaskgen"] / sizes["nibabel"]}
     return [Comparison("writing 47 maps", "nibabel", timings, facts)]

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.speed import cohort
 from benchmarks.speed.cohort import finish_all, measure_chunk, measure_growth, measure_windows
-from benchmarks.speed.datasets import multiplied
+from benchmarks.speed.datasets import multiply_participants
 from tests.inprocess import call, outcomes
 
 
@@ -14,7 +14,7 @@ def work(tmp_path_factory):
 
 
 def test_multiplied_participants_have_the_original_files_with_renamed_labels(participants, tmp_path):
-    dataset = multiplied(participants, tmp_path / "many", 6)
+    dataset = multiply_participants(participants, tmp_path / "many", 6)
     folders = sorted(dataset.glob("sub-*"))
     assert [folder.name for folder in folders] == [f"sub-{number:05d}" for number in range(1, 7)]
     for number, folder in enumerate(folders):
@@ -24,7 +24,7 @@ def test_multiplied_participants_have_the_original_files_with_renamed_labels(par
             path.name.replace(original.parent.name, folder.name): path.read_bytes()
             for path in original.iterdir()
         }
-    extended = multiplied(participants, tmp_path / "many", 7)
+    extended = multiply_participants(participants, tmp_path / "many", 7)
     assert len(list(extended.glob("sub-*"))) == 7
 
 

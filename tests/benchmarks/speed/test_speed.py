@@ -45,11 +45,11 @@ def test_decompression_reads_all_bytes(one_participant, reader):
 
 
 def test_a_lengthened_run_repeats_its_volumes(work, one_participant):
-    long = reading.lengthened(work, one_participant, 3)
-    original, repeated = (nib.load(reading.bold_of(root)).dataobj for root in (one_participant, long))
-    assert repeated.shape[3] == 3 * N_VOLUMES
-    np.testing.assert_array_equal(repeated[..., -1], original[..., -1])
-    np.testing.assert_array_equal(repeated[..., N_VOLUMES], original[..., 0])
+    long = reading.lengthen_run(work, one_participant, 3)
+    original, longer = (nib.load(reading.bold_of(root)).dataobj for root in (one_participant, long))
+    assert longer.shape[3] == 3 * N_VOLUMES
+    np.testing.assert_array_equal(longer[..., -1], original[..., -1])
+    np.testing.assert_array_equal(longer[..., N_VOLUMES], original[..., 0])
     connect = partial(reading._connecting, long, embedded_bundle())
     assert connect(reading.NO_CLEANING, reading.ANY_LENGTH)().shape == (50, 235_375)
 

@@ -7,7 +7,14 @@ from functools import partial
 import numpy as np
 import pytest
 
-from benchmarks.speed.timing import Timing, in_new_process, median, ratio, side_by_side, timed
+from benchmarks.speed.timing import (
+    Timing,
+    measure_alternately,
+    measure_call,
+    measure_in_new_process,
+    median,
+    ratio,
+)
 
 
 def busy(n_bytes):
@@ -21,18 +28,18 @@ def fill_memory(n_bytes):
 
 
 def test_preparation_is_not_measured():
-    timing = in_new_process(busy, 80_000)
+    timing = measure_in_new_process(busy, 80_000)
     assert timing.wall_s < 0.2
     assert timing.result == 10_000
 
 
 def test_the_memory_of_the_process_is_measured():
-    small, large = (in_new_process(busy, n_bytes).peak_gib for n_bytes in (8_000, 2**28))
+    small, large = (measure_in_new_process(busy, n_bytes).peak_gib for n_bytes in (8_000, 2**28))
     assert large - small == pytest.approx(0.25, abs=0.05)
 
 
 def test_wall_and_cpu_seconds_differ():
-    timing = timed(lambda: time.sleep(0.3))
+    timing = measure_call(lambda: time.sleep(0.3))
     assert timing.wall_s >= 0.3 > 10 * timing.cpu_s
 
 
@@ -43,7 +50,7 @@ def test_variants_are_measured_alternately():
         order.append(name)
         return Timing(1, 1, 1)
 
-    side_by_side({name: partial(way, name) for name in ("a", "b")}, 2)
+    measure_alternately({name: partial(way, name) for name in ("a", "b")}, 2)
     assert order == ["a", "b", "a", "b"]
 
 
