@@ -4,9 +4,9 @@ ENV PYTHONNOUSERSITE=1 \
     TEMPLATEFLOW_HOME=/opt/templateflow \
     TEMPLATEFLOW_AUTOUPDATE=off
 
-# The libraries are a layer of their own: a change of our code, version or README does not fetch torch again.
-# Byte code is made here, since a read-only file system takes none later: the base image has none for the standard
-# library, and the start would take three times as long.
+# The libraries are a separate layer, so that a change of code, version or README does not download torch again.
+# Byte code is compiled here, because it cannot be written to a read-only file system later. The base image has none for
+# the standard library, and the start would take three times as long.
 WORKDIR /opt/src
 COPY setup.cfg pyproject.toml constraints.txt ./
 RUN mkdir bids_deeptaskgen \
@@ -18,7 +18,7 @@ RUN mkdir bids_deeptaskgen \
     && python -m compileall -q -x 'packages/|/tests?/' "$(python -c 'import os; print(os.path.dirname(os.__file__))')" \
     && python -W ignore -c "import templateflow.conf"
 
-# .git does not travel into the image: `make image` says the version.
+# The image does not contain .git; `make image` passes the version.
 ARG VERSION=0.1.0
 COPY README.md LICENSE ./
 COPY bids_deeptaskgen bids_deeptaskgen
@@ -32,8 +32,8 @@ LABEL org.opencontainers.image.title="bids_deeptaskgen" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.licenses="Apache-2.0"
 
-# The user may be any uid without a home, the root file system read-only, the network off. What a library wants to
-# write goes to /dev/shm, the one place that docker keeps writable under --read-only.
+# The image may run with any uid, without a home folder or network, and on a read-only root file system. Libraries write
+# to /dev/shm, the only folder that docker keeps writable with --read-only.
 ENV TMPDIR=/dev/shm \
     MPLCONFIGDIR=/dev/shm/matplotlib \
     MPLBACKEND=Agg \

@@ -1,10 +1,10 @@
-"""Train the embedded model on simulated people, by the commands that a user has.
+"""Training of the embedded model on simulated participants, with the commands of the package.
 
-    python scripts/train_embedded.py OUT [--n-people 24] [--n-epochs 16] [--work FOLDER]
+    python scripts/train_embedded.py OUT [--n-participants 24] [--n-epochs 16] [--work FOLDER]
 
-The model is for trying the software: it knows nothing but the simulator's people. OUT is a new folder; copy
-it to ``bids_deeptaskgen/data/embedded`` to ship it. With 24 people it takes about half an hour on two cores
-and 6 GB of disk below FOLDER, from which a run that was stopped goes on.
+The model is for trying the software: its training data are simulated. OUT is a new folder; copy it to
+``bids_deeptaskgen/data/embedded`` to include it in the package. With 24 participants, training takes about
+half an hour on two cores and 6 GB of disk in FOLDER. An interrupted run continues from FOLDER.
 """
 
 import argparse
@@ -28,21 +28,34 @@ from bids_deeptaskgen.settings.simulation import SimulateSettings
 from bids_deeptaskgen.settings.training import TrainSettings
 from bids_deeptaskgen.simulation.random_model import random_bundle
 
-SEED = 20_260_101  # of the training people; users' seeds are small numbers, so nobody meets them again
+SEED = 20_260_101  # for training; users choose small seeds, so no user simulates the training participants
 N_VOLUMES, N_DUMMIES, T_R = 200, 2, 2.0
 FDIM = 16
 VALIDATION_SHARE = 0.125
-N_TYPICAL = 8  # people whose mean ROI connectome is that of the card
+N_TYPICAL = 8  # participants of the mean ROI connectome in the model card
 
 DESCRIPTION = "Small network of the published architecture, for trying the software and for its tests."
 NOTICE = (
-    "This model was trained on simulated people. It is for trying the software and not for science: "
-    "its maps say nothing about anybody's brain."
+    "This model was trained on simulated participants. Use it to try the software, not for science: its maps "
+    "carry no information about any brain."
 )
 
 
 def mean_roi_connectome(base, dataset):
-    """Average the ROI connectomes of the first people, upper triangle row by row."""
+    """Average the ROI connectomes of the first participants.
+
+    Parameters
+    ----------
+    base : Bundle
+        Bundle with ROI maps and masks.
+    dataset : Path
+        Simulated fMRIPrep dataset.
+
+    Returns
+    -------
+    tuple of float
+        Upper triangle, row by row.
+    """
     space = RoiSpace(base.brain_mask, base.projection())
     triangles = []
     for folder in sorted(dataset.glob("sub-*"))[:N_TYPICAL]:
@@ -53,19 +66,17 @@ def mean_roi_connectome(base, dataset):
 
 
 def main():
-    """Simulate, make connectomes, train, and keep what is small enough for the package."""
+    """Simulate participants, compute connectomes, train, and save a small bundle for the package."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--n-people", type=int, default=24)
-    parser.add_argument("--n-epochs", type=int, default=16)
-    parser.add_argument(
-        "--work", type=Path, help="folder for all that is made on the way (default: OUT.work)"
-    )
+    parser.add_argument("out", type=Path, help="folder of the new model")
+    parser.add_argument("--n-participants", type=int, default=24, help="participants to simulate")
+    parser.add_argument("--n-epochs", type=int, default=16, help="epochs of training")
+    parser.add_argument("--work", type=Path, help="folder for intermediate files (default: OUT.work)")
     options = parser.parse_args()
     logs.set_up(0)
     work = (options.work or options.out.with_name(f"{options.out.name}.work")).absolute()
     work.mkdir(parents=True, exist_ok=True)
-    # What the connectomes are made with: ROI maps, masks, and weights that nobody uses.
+    # Connectomes need its ROI maps and masks. Its weights are not used.
     base = load_bundle(random_bundle(work / "base", FDIM))
     participants, maps = work / "fmriprep", work / "maps"
     prepared = work / "prepared"
@@ -76,7 +87,7 @@ def main():
                 n_dummies=N_DUMMIES, dtype="int16", seed=SEED,
             )
         )  # fmt: skip
-        # One contrast, since nobody looks at the maps of random weights.
+        # One contrast only, because the maps of random weights are not used.
         code = participant.run(
             ParticipantSettings(
                 bids_dir=participants,
@@ -109,19 +120,19 @@ def main():
                 calibration=False,
             )
         )
-    trained = load_bundle(work / "embedded")
+    bundle = load_bundle(work / "embedded")
     card = replace(
-        trained.card,
+        bundle.card,
         description=DESCRIPTION,
-        training=f"simulated people: {trained.card.training}",
+        training=f"simulated participants: {bundle.card.training}",
         licence=base.card.licence,
         for_science=False,
         notice=NOTICE,
         mean_roi_connectome=mean_roi_connectome(base, participants),
     )
-    # Without the mean maps, which are many times as large as all the rest.
-    rois, brain, output = (trained.folder / name for name in (ROIS, BRAIN_MASK, OUTPUT_MASK))
-    save_bundle(options.out, card, trained.weights(), rois, (brain, output))
+    # The mean maps are omitted, because they are much larger than all other files together.
+    rois, brain, output = (bundle.folder / name for name in (ROIS, BRAIN_MASK, OUTPUT_MASK))
+    save_bundle(options.out, card, bundle.weights(), rois, (brain, output))
 
 
 if __name__ == "__main__":

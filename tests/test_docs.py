@@ -1,4 +1,4 @@
-"""What the documents say is what the program says."""
+"""Tests that the documents agree with the program."""
 
 import ast
 import json
@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 INPUTS = (ROOT / "docs" / "inputs.md").read_text("utf-8")
 
 
-def words_of_the_program():
-    """All texts of the package in one, with … where something is filled in."""
+def program_texts():
+    """Join all texts of the package, with … for inserted values."""
     texts = [
         json.dumps(json.loads(path.read_text("utf-8")), ensure_ascii=False)
         for path in (ROOT / "bids_deeptaskgen" / "data").glob("*.json")
@@ -36,8 +36,8 @@ def words_of_the_program():
 @pytest.mark.parametrize(
     "phrase", sorted(set(re.findall("“([^”]+)”", INPUTS)) - {"quotes", "no such entity"})
 )
-def test_every_message_that_is_quoted_is_one_of_the_program(phrase):
-    assert phrase in words_of_the_program()
+def test_every_quoted_message_exists_in_the_program(phrase):
+    assert phrase in program_texts()
 
 
 def test_every_preset_is_explained():
@@ -51,13 +51,14 @@ def test_every_preset_is_explained():
 @pytest.mark.parametrize("name", ["README.md", "docs/inputs.md", "docs/evaluation.md"])
 def test_every_option_that_is_mentioned_exists(name):
     kinds = (ParticipantSettings, EvaluateSettings, ModelsNewSettings)
-    known = {flag for kind in kinds for one in option_specs(kind) for flag in (one.flag, *one.option.flags)}
-    others = {
-        # Of other programs, of docker, of the workbench's verbs, or of the command line itself.
+    specs = (spec for kind in kinds for spec in option_specs(kind))
+    flags = {flag for spec in specs for flag in (spec.flag, *spec.option.flags)}
+    further_flags = {
+        # Options of other programs, of docker, of deeptaskgen commands, or of the command line itself.
         "--output-spaces", "--use-aroma", "--level", "--file-format", "--rm", "--read-only", "--network",
         "--containall", "--rois", "--name", "--from", "--mask", "--confounds", "--config-file", "--help",
         "--statmaps", "--parent", "--strategy", "--keep-sites", "--n-devices",
         "--n-participants", "--n-sessions",
     }  # fmt: skip
     text = (ROOT / name).read_text("utf-8")
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known | others
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | further_flags

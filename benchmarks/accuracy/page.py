@@ -9,46 +9,64 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-HEAD = """# How well it predicts, on simulated people
+HEAD = """# Accuracy on simulated participants
 
-Made by `make benchmark-accuracy` ({command});
-nothing below was typed by hand but the section "What it says". Nobody was measured: these are the simulator's
-people, whose networks lie elsewhere in everybody and shape both their rest and their tasks. The numbers show
-that training, fine-tuning and scoring do what they should, and what to expect of few people and noisy maps;
-**they say nothing about real brains.**
+These results come from the simulator of this package, not from measured data. **They say nothing about real
+brains.** They show that training, fine-tuning and scoring work as intended, and what to expect from few
+participants and noisy maps. In the simulation, the position of the functional networks differs between
+participants and shapes both their resting state and their task maps.
 
-Scores are means over 47 contrasts and over test people, whom no model has seen, in grey matter at 4 mm; in
-brackets the 95% interval from resampling people. **r**: spatial correlation of a person's measured map with
-the prediction (or the group average, or the second measurement). **difference**: how much larger that is
-than with the predictions of others. **residual r**: the correlation of what is left when the group average
-of the training people is taken off both. **identified**: share of people whose measured map fits their own
-prediction best. *Calibrated* predictions are drawn to the group average as far as pays on validation
-people, contrast by contrast ([evaluation.md](evaluation.md)).
+`make benchmark-accuracy` computes this page ({command}). Only the section "What it says" is written by hand.
+
+Scores are means over 47 contrasts and over test participants, whom no model has seen, in grey matter at 4
+mm. Brackets contain the 95% interval from resampling participants. For definitions see
+[evaluation.md](evaluation.md).
+
+- **r**: spatial correlation of a participant's measured map with the prediction (or the group average, or
+  the retest).
+- **difference**: r with the own prediction minus the mean r with the predictions of other participants.
+- **residual r**: the correlation after the group average of the training participants has been subtracted
+  from both maps.
+- **identified**: proportion of participants whose measured map correlates most with their own prediction.
+- ***calibrated***: predictions moved towards the group average, with a weight per contrast estimated on
+  validation participants.
 """
 
 
-def page(found: Mapping[str, Any], says: str) -> str:
-    """Write the page: `found` as in results.json, `says` the section that a person wrote."""
-    options = found["options"]
+def page(results: Mapping[str, Any], interpretation: str) -> str:
+    """Format the page as Markdown.
+
+    Parameters
+    ----------
+    results : mapping
+        Content of results.json.
+    interpretation : str
+        Text of the section that is written by hand.
+
+    Returns
+    -------
+    str
+    """
+    options = results["options"]
     command = " ".join(
         f"--{key.replace('_', '-')} {options[key]}" for key in options if key.startswith(("n_", "fdim"))
     )
     parts = [HEAD.format(command=command)]
     for cohort, title in (
-        ("first", "The cohort that was trained on"),
-        ("second", "A second cohort, measured otherwise"),
+        ("first", "Training cohort"),
+        ("second", "Second cohort, with other acquisition"),
     ):
-        train, validation, test = found["n_people"][cohort]
+        train, validation, test = results["n_participants"][cohort]
         parts += [
             f"## {title}\n",
-            f"{train} people to train or tune on, {validation} to validate on, {test} to test on.\n",
+            f"{train} participants for training or fine-tuning, {validation} for validation, "
+            f"{test} for testing.\n",
         ]
-        parts.append(_table(found["results"][cohort]))
-    parts += ["## What it says\n", says.strip() + "\n", "## Training\n", _logs(found["logs"])]
-    spent = ", ".join(f"{name} {value / 60:.1f} min" for name, value in found["seconds"].items())
-    parts.append(
-        f"Wall time on 2 shared cores: {spent}; {sum(found['seconds'].values()) / 60:.0f} min in all.\n"
-    )
+        parts.append(_table(results["results"][cohort]))
+    parts += ["## What it says\n", interpretation.strip() + "\n", "## Training\n", _logs(results["logs"])]
+    minutes = {name: value / 60 for name, value in results["seconds"].items()}
+    steps = ", ".join(f"{name} {value:.1f} min" for name, value in minutes.items())
+    parts.append(f"Wall time on 2 shared cores: {steps}; {sum(minutes.values()):.0f} min in total.\n")
     return "\n".join(parts)
 
 
@@ -56,38 +74,39 @@ def _table(rows: Mapping[str, Mapping[str, list[float]]]) -> str:
     names = list(next(iter(rows.values())))
     lines = ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
     for name, scores in rows.items():
-        cells = [f"{mean:.3f} [{low:.3f}, {high:.3f}]" for mean, low, high in (scores[key] for key in names)]
+        cells = [
+            f"{mean:.3f} [{lower:.3f}, {upper:.3f}]" for mean, lower, upper in (scores[key] for key in names)
+        ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def _logs(logs: Mapping[str, list[Mapping[str, float]]]) -> str:
     lines = [
-        "| network | epochs | best epoch | r on validation people | difference | seconds an epoch |",
+        "| network | epochs | best epoch | r on validation participants | difference | seconds per epoch |",
         "|---|---|---|---|---|---|",
     ]
     for name, epochs in logs.items():
-        best = max(epochs, key=lambda one: one["r"])
-        seconds = sorted(one["seconds"] for one in epochs)[len(epochs) // 2]
+        best_epoch = max(epochs, key=lambda epoch: epoch["r"])
+        seconds = sorted(epoch["seconds"] for epoch in epochs)[len(epochs) // 2]
         cells = [
             name,
             str(len(epochs)),
-            f"{best['epoch']:g}",
-            f"{best['r']:.3f}",
-            f"{best['difference']:.3f}",
+            f"{best_epoch['epoch']:g}",
+            f"{best_epoch['r']:.3f}",
+            f"{best_epoch['difference']:.3f}",
         ]
         lines.append("| " + " | ".join([*cells, f"{seconds:.0f}"]) + " |")
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    """Write the page, keeping the section that a person wrote."""
+    """Write the page, with its handwritten section unchanged."""
     source, target = (Path(word) for word in sys.argv[1:3])
-    before = target.read_text("utf-8") if target.exists() else ""
-    says = before.partition("## What it says\n")[2].partition("\n## Training")[0]
-    target.write_text(
-        page(json.loads(source.read_text("utf-8")), says or "Nothing was written yet."), "utf-8"
-    )
+    old_page = target.read_text("utf-8") if target.exists() else ""
+    interpretation = old_page.partition("## What it says\n")[2].partition("\n## Training")[0]
+    results = json.loads(source.read_text("utf-8"))
+    target.write_text(page(results, interpretation or "Not written yet."), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The whole benchmark, in order: simulate, train, fine-tune, score."""
+"""Steps of the benchmark in order: simulate, train, fine-tune, score."""
 
 import argparse
 import time
@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.accuracy.cohort import FIRST, SECOND, Simulated, Site, cohort
-from benchmarks.accuracy.models import copy_of, linear, masked, train
+from benchmarks.accuracy.cohort import FIRST, SECOND, SimulatedParticipant, Site, cohort
+from benchmarks.accuracy.models import copy_of, linear, train, wrap_network
 from benchmarks.accuracy.scoring import Table, score_cohort
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.nn.unet import new_network
@@ -20,82 +20,108 @@ from bids_deeptaskgen.training.masked_unet import MaskedUNet
 
 LOSSES = ("crr", "mse")
 STRATEGIES = ("backbone", "batchnorm", "everything")
-Trained = tuple[MaskedUNet, Fit]
+TrainedModel = tuple[MaskedUNet, Fit]
 
 
-class Divided(NamedTuple):
-    """The participants of a cohort, by what they are for."""
+class Split(NamedTuple):
+    """Participants of a cohort for training, validation and test."""
 
-    train: Sequence[Simulated]
-    validation: Sequence[Simulated]
-    test: Sequence[Simulated]
+    train: Sequence[SimulatedParticipant]
+    validation: Sequence[SimulatedParticipant]
+    test: Sequence[SimulatedParticipant]
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Number of participants of each part."""
+        """Return the number of participants of each part."""
         return tuple(map(len, self))
 
 
 def run(options: argparse.Namespace) -> dict[str, object]:
-    """Simulate, train, fine-tune and score both cohorts.
+    """Run the benchmark: simulate, train, fine-tune and score both cohorts.
 
     Parameters
     ----------
     options : argparse.Namespace
-        Of the command line; see `benchmarks.accuracy.__main__`.
+        Options of `benchmarks.accuracy.__main__`.
 
     Returns
     -------
     dict
-        Scores, logs, seconds and numbers of participants, as JSON can hold them.
+        Scores, logs, seconds and numbers of participants, for JSON.
     """
-    began = time.monotonic()
-    first = simulate_divided(FIRST, options.n_train, options)
-    second = simulate_divided(SECOND, options.n_second, options)
-    simulated = time.monotonic() - began
+    start = time.monotonic()
+    first = simulate_split(FIRST, options.n_train, options)
+    second = simulate_split(SECOND, options.n_second, options)
+    simulation_s = time.monotonic() - start
     models = train_models(first, options)
-    best = max(models, key=lambda loss: max(line.r for line in models[loss][1].log))
-    tuned = fine_tune(second, models[best][0], best, options)
-    since = time.monotonic()
-    results = score_all(first, second, models, best, tuned)
+    best_loss = max(models, key=lambda loss: max(line.r for line in models[loss][1].log))
+    tuned = fine_tune(second, models[best_loss][0], best_loss, options)
+    scoring_start = time.monotonic()
+    results = score_all(first, second, models, best_loss, tuned)
     logs = {
-        **{loss: made[1].log for loss, made in models.items()},
-        **{f"tuned {name}": made[1].log for name, made in tuned.items()},
+        **{loss: result.log for loss, (_, result) in models.items()},
+        **{f"fine-tuned {name}": result.log for name, (_, result) in tuned.items()},
     }
     seconds = {
-        "simulation": simulated,
-        **{f"training {loss}": _seconds_of(made[1]) for loss, made in models.items()},
-        **{f"fine-tuning {name}": _seconds_of(made[1]) for name, made in tuned.items()},
-        "scoring": time.monotonic() - since,
+        "simulation": simulation_s,
+        **{f"training {loss}": _seconds_of(result) for loss, (_, result) in models.items()},
+        **{f"fine-tuning {name}": _seconds_of(result) for name, (_, result) in tuned.items()},
+        "scoring": time.monotonic() - scoring_start,
     }
     return {
         "results": results,
-        "best": best,
+        "best": best_loss,
         "logs": {name: [asdict(line) for line in log] for name, log in logs.items()},
         "seconds": seconds,
-        "n_people": {"first": first.sizes, "second": second.sizes},
+        "n_participants": {"first": first.sizes, "second": second.sizes},
         "options": {key: str(value) for key, value in vars(options).items()},
     }
 
 
-def simulate_divided(site: Site, n_train: int, options: argparse.Namespace) -> Divided:
-    """Simulate a cohort and divide it."""
+def simulate_split(site: Site, n_train: int, options: argparse.Namespace) -> Split:
+    """Simulate a cohort and split it.
+
+    Parameters
+    ----------
+    site : Site
+        Acquisition.
+    n_train : int
+        Number of training participants.
+    options : argparse.Namespace
+        Options of the benchmark.
+
+    Returns
+    -------
+    Split
+    """
     sizes = (n_train, options.n_validation, options.n_test)
-    participants, ends = cohort(site, sum(sizes), options.work / "people"), np.cumsum(sizes)
-    return Divided(*(participants[end - size : end] for size, end in zip(sizes, ends, strict=True)))
+    participants, ends = cohort(site, sum(sizes), options.work / "participants"), np.cumsum(sizes)
+    return Split(*(participants[end - size : end] for size, end in zip(sizes, ends, strict=True)))
 
 
 def fit_settings(options: argparse.Namespace) -> FitSettings:
-    """Return how a network is trained from the start."""
+    """Return the settings for training from random weights."""
     return FitSettings(n_epochs=options.n_epochs, batch_size=4, learning_rate=2e-3, schedule="cosine")
 
 
-def train_models(participants: Divided, options: argparse.Namespace) -> dict[str, Trained]:
-    """Train a network with each loss."""
+def train_models(participants: Split, options: argparse.Namespace) -> dict[str, TrainedModel]:
+    """Train a network with each loss.
+
+    Parameters
+    ----------
+    participants : Split
+    options : argparse.Namespace
+        Options of the benchmark.
+
+    Returns
+    -------
+    dict of str to (MaskedUNet, Fit)
+        Network and log by loss.
+    """
     architecture = Architecture(fdim=options.fdim)
 
     def start() -> MaskedUNet:
-        return masked(new_network(architecture, 1))
+        return wrap_network(new_network(architecture, 1))
 
     return {
         loss: train(
@@ -111,9 +137,25 @@ def train_models(participants: Divided, options: argparse.Namespace) -> dict[str
 
 
 def fine_tune(
-    participants: Divided, parent: MaskedUNet, loss: str, options: argparse.Namespace
-) -> dict[str, Trained]:
-    """Fine-tune a network with each strategy."""
+    participants: Split, parent: MaskedUNet, loss: str, options: argparse.Namespace
+) -> dict[str, TrainedModel]:
+    """Train copies of a network further, one with each fine-tuning strategy.
+
+    Parameters
+    ----------
+    participants : Split
+    parent : MaskedUNet
+        Network to start from; not changed.
+    loss : str
+        Loss of fine-tuning.
+    options : argparse.Namespace
+        Options of the benchmark.
+
+    Returns
+    -------
+    dict of str to (MaskedUNet, Fit)
+        Network and log by strategy.
+    """
     base = replace(
         fit_settings(options),
         loss=LossSettings(loss),
@@ -134,27 +176,46 @@ def fine_tune(
 
 
 def score_all(
-    first: Divided,
-    second: Divided,
-    models: Mapping[str, Trained],
-    best: str,
-    tuned: Mapping[str, Trained],
+    first: Split,
+    second: Split,
+    models: Mapping[str, TrainedModel],
+    best_loss: str,
+    tuned: Mapping[str, TrainedModel],
 ) -> dict[str, Table]:
-    """Score all networks and linear models on the test participants of both cohorts."""
-    networks = {f"network, {loss}": made[0] for loss, made in models.items()}
-    others = {f"network, fine-tuned ({strategy})": made[0] for strategy, made in tuned.items()}
-    plain, own = linear(first.train), linear(second.train)
+    """Score all networks and linear models on the test participants of both cohorts.
+
+    Parameters
+    ----------
+    first, second : Split
+        Participants of both cohorts.
+    models : mapping of str to (MaskedUNet, Fit)
+        Networks of the first cohort by loss.
+    best_loss : str
+        Loss of the network that was fine-tuned.
+    tuned : mapping of str to (MaskedUNet, Fit)
+        Networks fine-tuned on the second cohort by strategy.
+
+    Returns
+    -------
+    dict of str to Table
+        Scores of "first" and "second".
+    """
+    networks = {f"network, {loss}": network for loss, (network, _) in models.items()}
+    tuned_networks = {
+        f"network, fine-tuned ({strategy})": network for strategy, (network, _) in tuned.items()
+    }
+    first_linear, second_linear = linear(first.train), linear(second.train)
     return {
-        "first": score_cohort(first, networks, plain),
+        "first": score_cohort(first, networks, first_linear),
         "second": score_cohort(
             second,
-            {f"network, {best}, not fine-tuned": models[best][0], **others},
-            own,
-            {"linear model of the first cohort": plain},
+            {f"network, {best_loss}, not fine-tuned": models[best_loss][0], **tuned_networks},
+            second_linear,
+            {"linear model of the first cohort": first_linear},
         ),
     }
 
 
-def _seconds_of(made: Fit) -> float:
-    """Sum the epochs' seconds, those of an earlier call that was broken off too."""
-    return sum(line.seconds for line in made.log)
+def _seconds_of(result: Fit) -> float:
+    """Sum the seconds of all epochs, including those of an interrupted call."""
+    return sum(line.seconds for line in result.log)

@@ -1,4 +1,4 @@
-"""Scores of all models on people whom none of them has seen."""
+"""Scores of all models on test participants."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,37 +6,64 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy.cohort import Floats, Simulated
-from benchmarks.accuracy.models import Maps, calibrated, linear_maps, predictions
+from benchmarks.accuracy.cohort import Floats, SimulatedParticipant
+from benchmarks.accuracy.models import Maps, calibrate, linear_maps, predictions
 from bids_deeptaskgen.stats.identification import match, match_constant
 from bids_deeptaskgen.stats.linear_model import LinearModel
 from bids_deeptaskgen.stats.paired_tests import bootstrap_interval
 from bids_deeptaskgen.stats.scores import residual_correlations
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 
-Table = dict[str, dict[str, list[float]]]  # model to score to mean and interval
+Table = dict[str, dict[str, list[float]]]  # scores by model and name: mean, lower and upper bound
 SCORES = ("r", "difference", "residual r", "identified")
 
 
 def score(measured: Maps, predicted: Maps, average: Floats) -> dict[str, NDArray[np.float64]]:
-    """Score a prediction (or one for all): for each score an array of shape (n_people, n_contrasts)."""
+    """Score a predictor per participant and contrast.
+
+    Parameters
+    ----------
+    measured : array of shape (n_participants, n_contrasts, n_voxels)
+    predicted : array of shape (n_participants, n_contrasts, n_voxels) or (n_contrasts, n_voxels)
+        Two dimensions if the prediction is the same for every participant.
+    average : array of shape (n_contrasts, n_voxels)
+        Group average of the training participants.
+
+    Returns
+    -------
+    dict of str to array of shape (n_participants, n_contrasts)
+        An array for each of `SCORES`.
+    """
     rows: dict[str, list[NDArray[np.float64]]] = {name: [] for name in SCORES}
     for contrast in range(measured.shape[1]):
-        of_all = measured[:, contrast]
+        maps = measured[:, contrast]
         if predicted.ndim == 2:
-            found = match_constant(of_all, predicted[contrast])
-            residual = np.full(len(of_all), 0.0)
+            matches = match_constant(maps, predicted[contrast])
+            residual = np.full(len(maps), 0.0)
         else:
-            found = match(of_all, predicted[:, contrast], np.random.default_rng(0))
-            residual = residual_correlations(of_all, predicted[:, contrast], average[contrast])
-        values = (found.own, found.difference, residual, (found.rank == 1).astype(float))
+            matches = match(maps, predicted[:, contrast], np.random.default_rng(0))
+            residual = residual_correlations(maps, predicted[:, contrast], average[contrast])
+        values = (matches.own, matches.difference, residual, (matches.rank == 1).astype(float))
         for row, value in zip(rows.values(), values, strict=True):
             row.append(value)
     return {name: np.stack(row, axis=1) for name, row in rows.items()}
 
 
 def table(measured: Maps, predicted: dict[str, Maps], average: Floats) -> Table:
-    """Score every prediction: the mean over contrasts and people, and its 95% interval over people."""
+    """Score every predictor: mean over contrasts and participants, and its 95% interval over participants.
+
+    Parameters
+    ----------
+    measured : array of shape (n_participants, n_contrasts, n_voxels)
+    predicted : dict of str to array
+        Predictions by name, as for `score`.
+    average : array of shape (n_contrasts, n_voxels)
+        Group average of the training participants.
+
+    Returns
+    -------
+    Table
+    """
     participants = np.arange(len(measured))
     results = {}
     for name, maps in predicted.items():
@@ -52,12 +79,28 @@ def table(measured: Maps, predicted: dict[str, Maps], average: Floats) -> Table:
 
 
 def score_cohort(
-    participants: Sequence[Sequence[Simulated]],
+    participants: Sequence[Sequence[SimulatedParticipant]],
     networks: dict[str, MaskedUNet],
     model: LinearModel,
-    more: dict[str, LinearModel] | None = None,
+    further_models: dict[str, LinearModel] | None = None,
 ) -> Table:
-    """Score all models on a cohort's test people, plain and calibrated on its validation people."""
+    """Score all models on the test participants of a cohort, uncalibrated and calibrated.
+
+    Parameters
+    ----------
+    participants : Split
+        Training, validation and test participants; validation is for the calibration.
+    networks : dict of str to MaskedUNet
+        Networks by name.
+    model : LinearModel
+        Linear model of this cohort.
+    further_models : dict of str to LinearModel, optional
+        Linear models of other cohorts by name.
+
+    Returns
+    -------
+    Table
+    """
     training, validation, test = participants
     average = np.mean([participant.task for participant in training], axis=0, dtype=np.float64).astype(
         np.float32
@@ -65,13 +108,13 @@ def score_cohort(
     measured = np.stack([participant.task for participant in test])
     predicted: dict[str, Maps] = {
         "group average": average,
-        "second measurement": np.stack([participant.retest for participant in test]),
+        "retest": np.stack([participant.retest for participant in test]),
     }
     makers = {"linear model": partial(linear_maps, model)}
-    makers |= {name: partial(linear_maps, other) for name, other in (more or {}).items()}
+    makers |= {name: partial(linear_maps, further) for name, further in (further_models or {}).items()}
     makers |= {name: partial(predictions, module) for name, module in networks.items()}
     for name, make in makers.items():
-        plain, of_validation = make(test), make(validation)
-        predicted[name] = plain
-        predicted[f"{name}, calibrated"] = calibrated(plain, of_validation, validation, average)
+        test_maps, validation_maps = make(test), make(validation)
+        predicted[name] = test_maps
+        predicted[f"{name}, calibrated"] = calibrate(test_maps, validation_maps, validation, average)
     return table(measured, predicted, average)

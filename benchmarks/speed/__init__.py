@@ -1,1 +1,1 @@
-"""Time the steps and the whole commands."""
+"""Speed and memory of single steps and whole commands."""

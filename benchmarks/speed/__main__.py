@@ -1,4 +1,4 @@
-"""Run the speed benchmarks: ``python -m benchmarks.speed OUT``."""
+"""Command line of the speed benchmarks: ``python -m benchmarks.speed OUT``."""
 
 import sys
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ COMMAND = Command("benchmarks.speed.run", BenchmarkSettings)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the benchmarks that the command line names; return the exit code."""
+    """Run the benchmarks selected on the command line and return the exit code."""
     return run_with_exit_code(PROG, lambda: _work(sys.argv[1:] if argv is None else argv))
 
 

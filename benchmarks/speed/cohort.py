@@ -1,4 +1,4 @@
-"""How many people an hour, beside what the steps alone allow, and what the scheduler costs a person."""
+"""Participants per hour for whole runs and single steps, and the cost of scheduling per participant."""
 
 import resource
 import shutil
@@ -9,9 +9,21 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.speed.datasets import N_VOLUMES, few_voxels, multiplied, one_participant, simulated
+from benchmarks.speed.datasets import (
+    N_VOLUMES,
+    few_voxels,
+    multiply_participants,
+    one_participant,
+    simulate_participants,
+)
 from benchmarks.speed.participant_run import ANY_LENGTH, app, participant
-from benchmarks.speed.timing import KIB_PER_GIB, Comparison, Timing, in_new_process, side_by_side
+from benchmarks.speed.timing import (
+    KIB_PER_GIB,
+    Comparison,
+    Timing,
+    measure_alternately,
+    measure_in_new_process,
+)
 from bids_deeptaskgen.bids.input.sessions import SessionFault
 from bids_deeptaskgen.bids.input.sources import find_sessions, locate
 from bids_deeptaskgen.bids.output.completion import input_fingerprint, write_completion
@@ -31,14 +43,14 @@ SIZES = (10, 100, 1000)
 
 
 def measure(work: Path, n_repeats: int) -> list[Comparison]:
-    """Time a cohort, and a person in windows.
+    """Measure the time of a cohort, of reruns, and of one participant in windows.
 
     Parameters
     ----------
     work : Path
-        Where people and models are kept for the next time.
+        Folder for simulated participants and models, reused by later calls.
     n_repeats : int
-        Of the windows alone: what has many people takes minutes, and each of them is a repeat.
+        Repeats of the measurement of windows. The cohorts are measured once, because they take minutes.
 
     Returns
     -------
@@ -54,61 +66,66 @@ def measure_chunk(
     model: str = "embedded",
     options: Sequence[str] = (),
 ) -> Comparison:
-    """Time a run of one chunk of people, and its two steps alone.
+    """Measure the time of a run of one chunk of participants, and of its two steps.
 
-    Each step may use all cores, so that a run which lost nothing would take as long as both together.
+    Each step may use all cores. A run without overhead would take as long as both steps in sequence.
 
     Parameters
     ----------
     work : Path
-    n_participants, n_volumes : int
-        Of int16 each.
+        Folder for datasets and results.
+    n_participants : int
+        Number of participants.
+    n_volumes : int
+        Number of volumes of each run, stored as int16.
     model : str
-        As ``--model`` takes it.
+        Value of ``--model``.
     options : sequence of str
-        Of the run.
+        Further options of the run.
 
     Returns
     -------
     Comparison
     """
-    few = work / f"few-people-int16-{n_volumes}"
-    simulated(few, N_DISTINCT, n_volumes=n_volumes, dtype="int16")
-    participants = multiplied(few, work / f"{n_participants}-people-int16-{n_volumes}", n_participants)
+    originals = work / f"few-participants-int16-{n_volumes}"
+    simulate_participants(originals, N_DISTINCT, n_volumes=n_volumes, dtype="int16")
+    participants = multiply_participants(
+        originals, work / f"{n_participants}-participants-int16-{n_volumes}", n_participants
+    )
     out = work / "chunk-maps"
     bundle = find_model(model).absolute()
-    whole = replace(participant(participants, out, bundle, *ANY_LENGTH, *options), result=None)
+    whole_run = replace(participant(participants, out, bundle, *ANY_LENGTH, *options), result=None)
     shutil.rmtree(out)
     settings = ParticipantSettings(
         bids_dir=participants, output_dir=out, model=str(bundle), min_minutes=0.1, min_dof=1, device="cpu"
     )
     jobs = jobs_of(settings, out / "work")
-    connecting = in_new_process(_connecting, jobs)
+    connecting = measure_in_new_process(_connecting, jobs)
     records, peak_gib = connecting.result
-    predicting = in_new_process(_predicting, jobs, records)
+    predicting = measure_in_new_process(_predicting, jobs, records)
     steps = {
-        "connectomes alone": replace(connecting, peak_gib=peak_gib, result=None),
-        "maps alone": replace(predicting, result=None),
+        "connectomes only": replace(connecting, peak_gib=peak_gib, result=None),
+        "maps only": replace(predicting, result=None),
     }
-    alone = [step.wall_s for step in steps.values()]
+    step_seconds = [step.wall_s for step in steps.values()]
     facts: dict[str, str | float] = {
-        "people an hour": 3600 * n_participants / whole.wall_s,
-        "people an hour, as both steps allow": 3600 * n_participants / sum(alone),
-        "share of that": sum(alone) / whole.wall_s,
-        "people an hour, as the slower step would allow with all cores": 3600 * n_participants / max(alone),
+        "participants per hour": 3600 * n_participants / whole_run.wall_s,
+        "participants per hour, both steps in sequence": 3600 * n_participants / sum(step_seconds),
+        "ratio of the two": sum(step_seconds) / whole_run.wall_s,
+        "participants per hour, slower step only": 3600 * n_participants / max(step_seconds),
     }
-    timings = {"whole run": [whole], **{name: [step] for name, step in steps.items()}}
-    return Comparison(f"{n_participants} people of {n_volumes} volumes", "whole run", timings, facts)
+    timings = {"whole run": [whole_run], **{name: [step] for name, step in steps.items()}}
+    return Comparison(f"{n_participants} participants of {n_volumes} volumes", "whole run", timings, facts)
 
 
 def jobs_of(settings: ParticipantSettings, work: Path) -> list[Job]:
-    """Give the jobs of everybody in a dataset, as a run makes them.
+    """Create the jobs of all participants of a dataset, as a run does.
 
     Parameters
     ----------
     settings : ParticipantSettings
     work : Path
-        Where connectomes wait and records are written.
+        Folder for waiting connectomes and records.
 
     Returns
     -------
@@ -120,9 +137,12 @@ def jobs_of(settings: ParticipantSettings, work: Path) -> list[Job]:
 
 
 def _connecting(jobs: Sequence[Job]) -> Callable[[], tuple[list[list[Record]], float]]:
-    """Start a process for each core, libraries and model loaded, and give what makes all connectomes.
+    """Start one process per core with libraries and model loaded.
 
-    That gives their records, and the memory of the larger process.
+    Returns
+    -------
+    function
+        Computes all connectomes; returns their records and the peak memory of the larger process in GiB.
     """
     n_procs = available_cpus()
     pool = ProcessPoolExecutor(n_procs, mp_context=get_context("spawn"))
@@ -137,7 +157,7 @@ def _connecting(jobs: Sequence[Job]) -> Callable[[], tuple[list[list[Record]], f
 
 
 def _ready(job: Job) -> None:
-    """Load what the first person would wait for."""
+    """Load libraries and model before the measurement starts."""
     find_sessions(job.context.dataset, job.subject, job.context.query, combine_runs=True)
     _ = job.context.bundle.roi_space
 
@@ -150,44 +170,58 @@ def _predicting(jobs: Sequence[Job], records: Sequence[Sequence[Record]]) -> Cal
 
 
 def measure_growth(work: Path, sizes: Sequence[int] = SIZES, options: Sequence[str] = ()) -> Comparison:
-    """Time runs over people who are all done already, so that nothing but the run itself takes time.
+    """Measure the time of reruns in which all participants are done.
 
-    Each is looked up, gets a node of the graph, and their input and maps are compared with what was
-    recorded; nothing is read or predicted.
+    The run finds each participant, adds a node to the graph, and compares input and maps with the records.
+    It reads and predicts nothing.
 
     Parameters
     ----------
     work : Path
+        Folder for datasets and results.
     sizes : sequence of int
-        Numbers of people, growing.
+        Numbers of participants, increasing.
     options : sequence of str
-        Of the runs.
+        Further options of the runs.
 
     Returns
     -------
     Comparison
-        The peak is that of the run's first process, which holds the graph.
+        Peak memory is that of the first process of the run, which holds the graph.
     """
     bundle = random_bundle(work / "fdim-2", fdim=2)
-    few = few_voxels(work / "one-person-coarse", n_participants=1)
+    original = few_voxels(work / "one-participant-coarse", n_participants=1)
     timings = {}
     for n_participants in sizes:
-        participants = multiplied(few, work / f"{n_participants}-people-coarse", n_participants)
-        out = work / f"{n_participants}-people-done"
+        participants = multiply_participants(
+            original, work / f"{n_participants}-participants-coarse", n_participants
+        )
+        out = work / f"{n_participants}-participants-done"
         finish_all(participants, out, bundle)
         words = ("participant", "--model", str(bundle), "--device", "cpu", "--map-format", "4d", *options)
         timing = app(str(participants), str(out), *words)
-        timings[f"{n_participants} people"] = [replace(timing, peak_gib=timing.result.first_gib, result=None)]
-    walls = [one.wall_s for (one,) in timings.values()]
+        label = f"{n_participants} participants"
+        timings[label] = [replace(timing, peak_gib=timing.result.first_gib, result=None)]
+    walls = [timing.wall_s for (timing,) in timings.values()]
     facts: dict[str, str | float] = {
-        f"s a person from {few_} to {many}": (later - earlier) / (many - few_)
-        for few_, many, earlier, later in zip(sizes, sizes[1:], walls, walls[1:], strict=False)
+        f"s per participant from {n_first} to {n_second}": (second_s - first_s) / (n_second - n_first)
+        for n_first, n_second, first_s, second_s in zip(sizes, sizes[1:], walls, walls[1:], strict=False)
     }
-    return Comparison("people who are done already", f"{sizes[0]} people", timings, facts)
+    return Comparison("rerun with all participants done", f"{sizes[0]} participants", timings, facts)
 
 
 def finish_all(participants: Path, out: Path, bundle: Path) -> None:
-    """Record of everybody in a dataset that they are done, in a 4-D image that nobody will look at."""
+    """Write completion records for all participants of a dataset, without maps.
+
+    Parameters
+    ----------
+    participants : Path
+        Input dataset.
+    out : Path
+        Output dataset.
+    bundle : Path
+        Folder of the model.
+    """
     settings = ParticipantSettings(
         bids_dir=participants, output_dir=out, model=str(bundle), map_format="4d", device="cpu"
     )
@@ -211,16 +245,34 @@ def finish_all(participants: Path, out: Path, bundle: Path) -> None:
 def measure_windows(
     work: Path, n_repeats: int, n_windows: int = N_WINDOWS, n_volumes: int = N_VOLUMES, fdim: int = 64
 ) -> Comparison:
-    """Time one person in several windows beside one, prompt to exit code."""
+    """Measure the time of a whole run with several windows and with one window.
+
+    Parameters
+    ----------
+    work : Path
+        Folder for datasets and results.
+    n_repeats : int
+        Number of measurements of each variant.
+    n_windows : int
+        Number of windows of the second variant.
+    n_volumes : int
+        Number of volumes of the run.
+    fdim : int
+        Channels of the network at full resolution.
+
+    Returns
+    -------
+    Comparison
+    """
     bundle = random_bundle(work / ("published-size" if fdim == 64 else f"fdim-{fdim}"), fdim)  # noqa: PLR2004
     participants = one_participant(work, "float32", n_volumes)
     options = (*ANY_LENGTH, "--n-windows")
     ways = {
-        name: partial(_without_words, participants, work / "windows-maps", bundle, *options, str(number))
+        name: partial(_without_log, participants, work / "windows-maps", bundle, *options, str(number))
         for name, number in (("1 window", 1), (f"{n_windows} windows", n_windows))
     }
-    return Comparison("one person in windows", "1 window", side_by_side(ways, n_repeats))
+    return Comparison("one participant in windows", "1 window", measure_alternately(ways, n_repeats))
 
 
-def _without_words(*arguments: str | Path) -> Timing:
+def _without_log(*arguments: str | Path) -> Timing:
     return replace(participant(*arguments), result=None)  # type: ignore[arg-type]

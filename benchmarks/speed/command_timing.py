@@ -1,4 +1,4 @@
-"""Seconds and memory of a command: of all its processes, from its start to its exit code."""
+"""Seconds and memory of a command with all its processes, from its start to its exit code."""
 
 import ctypes
 import multiprocessing
@@ -14,22 +14,22 @@ from dataclasses import dataclass
 
 from benchmarks.speed.timing import KIB_PER_GIB, Timing
 
-# Number of Linux's prctl by which orphans among our descendants become our children.
+# Option of Linux's prctl that makes orphaned descendants children of this process.
 _SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a command ended.
+class CommandResult:
+    """Exit code, output and memory of a finished command.
 
     Attributes
     ----------
     code : int
         Exit code.
     lines : tuple of (float, str)
-        What it said on either stream, and how many seconds after its start.
+        Seconds after the start, and text, of each line on stdout and stderr.
     first_gib : float
-        Largest resident memory of its first process, and of those for which that one waited.
+        Peak resident memory of its first process and of the processes that it waited for, in GiB.
     """
 
     code: int
@@ -38,20 +38,20 @@ class Ended:
 
 
 def of_command(words: Sequence[str]) -> Timing:
-    """Run a command and time it.
+    """Run a command and measure its time and memory.
 
     Parameters
     ----------
     words : sequence of str
+        Program and arguments.
 
     Returns
     -------
     Timing
-        The wall time ends with the exit code. CPU seconds are those of all its processes, also of those that
-        outlived it; the peak is that of the largest one of them, not of all together. The result is an
-        `Ended`.
+        The wall time ends with the exit code. CPU seconds include all its processes, also those that ended
+        later. Peak memory is that of the largest process, not the sum. The result is a `CommandResult`.
     """
-    # A new process, since a process is told of the largest of all children it ever had.
+    # In a new process, because getrusage reports the peak over all children that a process ever had.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_of_command, tuple(words)).result()
 
@@ -59,25 +59,25 @@ def of_command(words: Sequence[str]) -> Timing:
 def _of_command(words: Sequence[str]) -> Timing:
     ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1)
     lines: list[tuple[float, str]] = []
-    began = time.perf_counter()
+    start = time.perf_counter()
     process = subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
 
-    def listen() -> None:
+    def read_output() -> None:
         for line in process.stdout or ():
-            lines.append((time.perf_counter() - began, line.rstrip("\n")))
+            lines.append((time.perf_counter() - start, line.rstrip("\n")))
 
-    # Its workers hold the other end of the pipe too, and may end later than it.
-    listener = threading.Thread(target=listen)
-    listener.start()
+    # In a thread, because its workers also hold the pipe open and may end later than the first process.
+    reader = threading.Thread(target=read_output)
+    reader.start()
     _, status, first = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - began
+    wall = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
-    listener.join()
+    reader.join()
     with suppress(ChildProcessError):
         while True:
             os.wait()
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ended = Ended(process.returncode, tuple(lines), first.ru_maxrss / KIB_PER_GIB)
-    return Timing(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / KIB_PER_GIB, ended)
+    result = CommandResult(process.returncode, tuple(lines), first.ru_maxrss / KIB_PER_GIB)
+    return Timing(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / KIB_PER_GIB, result)

@@ -1,4 +1,4 @@
-"""People to time with: simulated ones, and many made of the files of a few."""
+"""Simulated datasets for the benchmarks."""
 
 import shutil
 from pathlib import Path
@@ -9,45 +9,62 @@ from bids_deeptaskgen.simulation.dataset import simulate_dataset
 
 # A resting-state run of UK Biobank.
 N_VOLUMES, T_R = 490, 0.735
-# 8 mm: next to nothing is read and computed of a volume.
+# 8 mm: reading and computing a volume takes almost no time.
 _COARSE = Grid((23, 28, 23), ((8, 0, 0, -90), (0, 8, 0, -126), (0, 0, 8, -72), (0, 0, 0, 1)))
 _COARSE_VOLUMES = 30
 
 
-def simulated(folder: Path, n_participants: int, **options: Any) -> Path:  # noqa: ANN401 - simulate_dataset's own
-    """Simulate people without maps, unless an earlier call did.
+def simulate_participants(folder: Path, n_participants: int, **options: Any) -> Path:  # noqa: ANN401
+    """Simulate participants without task maps, unless the dataset exists.
 
     Parameters
     ----------
     folder : Path
-        Of the dataset.
+        Folder of the dataset.
     n_participants : int
     **options
-        Of `simulate_dataset`.
+        Options of `simulate_dataset`.
 
     Returns
     -------
     Path
         `folder`.
     """
-    # What is written last of a run.
+    # The simulator writes this file of a run last.
     if len(list(folder.glob("sub-*/func/*-confounds_timeseries.json"))) == n_participants:
         return folder
     return simulate_dataset(folder, n_participants=n_participants, statmaps=False, **options)
 
 
 def one_participant(work: Path, dtype: str, n_volumes: int) -> Path:
-    """Simulate one person with a run as UK Biobank has it, or a shorter one, in a folder of `work`."""
-    return simulated(work / f"one-person-{dtype}-{n_volumes}", 1, n_volumes=n_volumes, t_r=T_R, dtype=dtype)
+    """Simulate one participant with the repetition time of UK Biobank.
+
+    Parameters
+    ----------
+    work : Path
+        Folder that contains the dataset.
+    dtype : str
+        Data type of the BOLD values on disk: float32 or int16.
+    n_volumes : int
+        Number of volumes; a run of UK Biobank has 490.
+
+    Returns
+    -------
+    Path
+        Folder of the dataset.
+    """
+    return simulate_participants(
+        work / f"one-participant-{dtype}-{n_volumes}", 1, n_volumes=n_volumes, t_r=T_R, dtype=dtype
+    )
 
 
 def few_voxels(folder: Path, n_participants: int) -> Path:
-    """Simulate people on a grid of 8 mm, unless an earlier call did.
+    """Simulate participants on a grid of 8 mm, unless the dataset exists.
 
     Parameters
     ----------
     folder : Path
-        Of the dataset.
+        Folder of the dataset.
     n_participants : int
 
     Returns
@@ -55,18 +72,18 @@ def few_voxels(folder: Path, n_participants: int) -> Path:
     Path
         `folder`.
     """
-    return simulated(folder, n_participants, n_volumes=_COARSE_VOLUMES, grid=_COARSE)
+    return simulate_participants(folder, n_participants, n_volumes=_COARSE_VOLUMES, grid=_COARSE)
 
 
-def multiplied(dataset: Path, folder: Path, n_participants: int) -> Path:
-    """Make a dataset of many people of the files of a few, by hard links.
+def multiply_participants(dataset: Path, folder: Path, n_participants: int) -> Path:
+    """Create a dataset of many participants from the files of a few, with hard links.
 
     Parameters
     ----------
     dataset : Path
-        Of people without sessions.
+        Dataset without sessions.
     folder : Path
-        Of the new dataset, on the same disk; what is there stays.
+        Folder of the new dataset on the same disk; existing files are kept.
     n_participants : int
 
     Returns

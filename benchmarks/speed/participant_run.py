@@ -1,4 +1,4 @@
-"""How long one person takes, from the shell's prompt to the exit code, and where the seconds go."""
+"""Time of a whole run of one participant, from start to exit code, and of its parts."""
 
 import re
 import shutil
@@ -8,63 +8,75 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.speed.command_timing import Ended, of_command
+from benchmarks.speed.command_timing import CommandResult, of_command
 from benchmarks.speed.datasets import N_VOLUMES, one_participant
-from benchmarks.speed.timing import Comparison, Timing, side_by_side
+from benchmarks.speed.timing import Comparison, Timing, measure_alternately
 from bids_deeptaskgen.simulation.random_model import random_bundle
 
-# Nobody will look at the maps.
+# The maps are not used, so short runs are accepted.
 ANY_LENGTH = ("--min-minutes", "0.1", "--min-dof", "1")
-# As `log_duration` writes it with -v.
+# Format of `log_duration` with -v.
 _PART = re.compile(r" DEBUG (?:sub-\S+(?: \S+)*: )?(?P<part>[^:]+): (?P<seconds>\d+\.\d+) s$")
 
 
 def measure(work: Path, n_repeats: int, *, n_volumes: int = N_VOLUMES, fdim: int = 64) -> list[Comparison]:
-    """Time the participant level for one person.
+    """Measure the time of the participant level for one participant.
 
     Parameters
     ----------
     work : Path
-        Where person and model are kept for the next time.
+        Folder for dataset and model, reused by later calls.
     n_repeats : int
+        Number of measurements.
     n_volumes : int
+        Number of volumes of the run.
     fdim : int
-        Channels of the network at full resolution; 64 are the published ones.
+        Channels of the network at full resolution; the published network has 64.
 
     Returns
     -------
     list of Comparison
-        One. Its facts are the seconds of each part of the run.
+        One comparison. Its facts are the seconds of each part of the run.
     """
     bundle = random_bundle(work / ("published-size" if fdim == 64 else f"fdim-{fdim}"), fdim)  # noqa: PLR2004
     participants = one_participant(work, "float32", n_volumes)
-    out = work / "one-person-maps"
+    out = work / "one-participant-maps"
     ways = {"whole run": partial(participant, participants, out, bundle, "-v", *ANY_LENGTH)}
-    timings = side_by_side(ways, n_repeats)
+    timings = measure_alternately(ways, n_repeats)
     parts = [parts_of(timing) for timing in timings["whole run"]]
     facts: dict[str, str | float] = {
-        f"{part} (s)": statistics.median(one.get(part, 0.0) for one in parts) for part in parts[0]
+        f"{part} (s)": statistics.median(seconds.get(part, 0.0) for seconds in parts) for part in parts[0]
     }
-    return [Comparison(f"one person of {n_volumes} volumes, to the exit code", "whole run", timings, facts)]
+    return [
+        Comparison(
+            f"one participant of {n_volumes} volumes, from start to exit code", "whole run", timings, facts
+        )
+    ]
 
 
 def participant(participants: Path, out: Path, bundle: Path, *options: str) -> Timing:
-    """Run the participant level into a folder that is empty, in processes of its own.
+    """Run the participant level into an empty folder, in separate processes.
 
     Parameters
     ----------
-    participants, out, bundle : Path
+    participants : Path
+        Input dataset.
+    out : Path
+        Output folder; removed first if it exists.
+    bundle : Path
+        Folder of the model.
     *options : str
+        Further options.
 
     Returns
     -------
     Timing
-        Its result is an `Ended`.
+        The result is a `CommandResult`.
 
     Raises
     ------
     RuntimeError
-        If the run does not end well.
+        If the exit code is not 0.
     """
     shutil.rmtree(out, ignore_errors=True)
     return app(
@@ -73,41 +85,39 @@ def participant(participants: Path, out: Path, bundle: Path, *options: str) -> T
 
 
 def app(*words: str) -> Timing:
-    """Time the BIDS App, which must end well; see `of_command`."""
+    """Run the BIDS App, measure its time (see `of_command`) and raise RuntimeError if it fails."""
     timing = of_command([sys.executable, "-m", "bids_deeptaskgen", *words])
     if timing.result.code:
-        said = "\n".join(line for _, line in timing.result.lines[-10:])
-        message = f"the run that was timed ended with exit code {timing.result.code}:\n{said}"
+        output = "\n".join(line for _, line in timing.result.lines[-10:])
+        message = f"The measured run failed with exit code {timing.result.code}. Its last lines:\n{output}"
         raise RuntimeError(message)
     return timing
 
 
 def parts_of(timing: Timing) -> dict[str, float]:
-    """Tell how many seconds each part of a run took, in order: by its log, and by when it began and ended.
+    """Compute the seconds of each part of a run from its log, in order.
 
     Parameters
     ----------
     timing : Timing
-        Of one person's run with ``-v`` in a single process.
+        Timing of a run of one participant with ``-v`` in a single process.
 
     Returns
     -------
     dict of str to float
-        "start-up" until the first word, "the rest" what no part is about, "end" after the last word.
+        "start-up" is the time until the first line of the log, "end" the time after the last line, and
+        "other" the time that belongs to no part.
     """
-    ended: Ended = timing.result
-    told = parts_told([line for _, line in ended.lines])
-    start, end = ended.lines[0][0], timing.wall_s - ended.lines[-1][0]
-    return (
-        {"start-up": start}
-        | told
-        | {"the rest": timing.wall_s - start - end - sum(told.values()), "end": end}
-    )
+    result: CommandResult = timing.result
+    parts = logged_parts([line for _, line in result.lines])
+    start, end = result.lines[0][0], timing.wall_s - result.lines[-1][0]
+    remainder = timing.wall_s - start - end - sum(parts.values())
+    return {"start-up": start} | parts | {"other": remainder, "end": end}
 
 
-def parts_told(lines: Sequence[str]) -> dict[str, float]:
-    """Read the seconds of the parts of a run from its log; those of the same name are added up."""
+def logged_parts(lines: Sequence[str]) -> dict[str, float]:
+    """Sum the seconds of the parts of a run in its log by their names."""
     parts: dict[str, float] = {}
-    for found in filter(None, map(_PART.search, lines)):
-        parts[found["part"]] = parts.get(found["part"], 0.0) + float(found["seconds"])
+    for entry in filter(None, map(_PART.search, lines)):
+        parts[entry["part"]] = parts.get(entry["part"], 0.0) + float(entry["seconds"])
     return parts

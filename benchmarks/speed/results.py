@@ -1,4 +1,4 @@
-"""The results of the speed benchmarks: numbers as JSON, tables as Markdown, and the machine."""
+"""Results of the speed benchmarks as JSON and Markdown, with a description of the machine."""
 
 import os
 import platform
@@ -22,16 +22,16 @@ def machine() -> dict[str, Any]:
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """Return a comparison's numbers, those of each repeat too, as JSON can hold them."""
+    """Return the numbers of a comparison, with every repeat, for JSON."""
     return {
         "name": comparison.name,
         "reference": comparison.reference,
         "facts": comparison.facts,
         "ways": {
             way: {
-                "wall_s": [round(one.wall_s, 4) for one in timings],
-                "cpu_s": [round(one.cpu_s, 4) for one in timings],
-                "peak_gib": round(max(one.peak_gib for one in timings), 3),
+                "wall_s": [round(timing.wall_s, 4) for timing in timings],
+                "cpu_s": [round(timing.cpu_s, 4) for timing in timings],
+                "peak_gib": round(max(timing.peak_gib for timing in timings), 3),
                 "ratio": round(ratio(timings, comparison.timings[comparison.reference]), 3),
             }
             for way, timings in comparison.timings.items()
@@ -39,24 +39,40 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def page(where: dict[str, Any], comparisons: Sequence[Comparison]) -> str:
-    """Write the results as Markdown."""
-    told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in where.items())
-    return "\n".join([f"Medians of repeats that were made in turn; {told}.\n", *map(table, comparisons)])
+def page(environment: dict[str, Any], comparisons: Sequence[Comparison]) -> str:
+    """Format the results as Markdown.
+
+    Parameters
+    ----------
+    environment : dict
+        Machine and software, as returned by `machine`.
+    comparisons : sequence of Comparison
+
+    Returns
+    -------
+    str
+    """
+    facts = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in environment.items())
+    return "\n".join([f"Medians of interleaved repeats; {facts}.\n", *map(table, comparisons)])
 
 
 def table(comparison: Comparison) -> str:
-    """Write a comparison as a Markdown table."""
+    """Format a comparison as a Markdown table."""
     head = f"**{comparison.name}**"
     if comparison.facts:
         facts = (f"{key} {_short(value)}" for key, value in comparison.facts.items())
         head += f" ({', '.join(facts)})"
-    lines = [head, "", "| | wall | CPU | peak memory | wall, by reference |", "|---|---|---|---|---|"]
+    lines = [head, "", "| | wall | CPU | peak memory | wall time / reference |", "|---|---|---|---|---|"]
     reference = comparison.timings[comparison.reference]
     for way, timings in comparison.timings.items():
-        one = median(timings)
+        typical = median(timings)
         times = ratio(timings, reference)
-        cells = (f"{one.wall_s:.2f} s", f"{one.cpu_s:.2f} s", f"{one.peak_gib:.2f} GiB", f"{times:.2f}")
+        cells = (
+            f"{typical.wall_s:.2f} s",
+            f"{typical.cpu_s:.2f} s",
+            f"{typical.peak_gib:.2f} GiB",
+            f"{times:.2f}",
+        )
         lines.append(f"| {way} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""Time the steps and the whole commands, and write the results as JSON and Markdown."""
+"""Command that runs the speed benchmarks and writes JSON and Markdown."""
 
 import logging
 
@@ -12,7 +12,7 @@ LOG = logging.getLogger("bids_deeptaskgen")
 
 
 def run(settings: BenchmarkSettings) -> int:
-    """Time the chosen steps, and write ``benchmark.json`` and ``benchmark.md``.
+    """Run the selected steps and write ``benchmark.json`` and ``benchmark.md``.
 
     Parameters
     ----------
@@ -27,14 +27,14 @@ def run(settings: BenchmarkSettings) -> int:
     work.mkdir(parents=True, exist_ok=True)
     request = Request(work, settings.n_repeats, settings.n_volumes, settings.device)
     comparisons: list[Comparison] = []
-    where = machine()
+    environment = machine()
     for step in settings.steps or STEPS:
         for comparison in STEPS[step](request):
             LOG.info("\n%s", table(comparison))
             comparisons.append(comparison)
-            # Written after each, so that results are kept if the next one fails or takes too long.
-            content = {"machine": where, "comparisons": [as_json(each) for each in comparisons]}
+            # Write after each comparison, so that results remain if a later one fails or takes too long.
+            content = {"machine": environment, "comparisons": [as_json(result) for result in comparisons]}
             write_json(settings.out / "benchmark.json", content)
-            write_text(settings.out / "benchmark.md", page(where, comparisons))
-    LOG.info("Results are in %s.", settings.out / "benchmark.md")
+            write_text(settings.out / "benchmark.md", page(environment, comparisons))
+    LOG.info("Wrote the results to %s.", settings.out / "benchmark.md")
     return 0

@@ -11,22 +11,24 @@ from bids_deeptaskgen.settings.value_types import at_least, read_device
 
 @dataclass(frozen=True)
 class BenchmarkSettings(Settings):
-    """Time what this software does on this machine, beside the plain way of doing it."""
+    """Measure speed and memory of this package on this machine, next to straightforward implementations."""
 
     out: Path = option(
-        positional=True, help="where results are written, and simulated people kept for the next time"
+        positional=True, help="folder for results and simulated participants, which later calls reuse"
     )
     steps: tuple[str, ...] = option(
         (),
         metavar="STEP",
         choices=tuple(STEPS),
         unset="all",
-        help="what is timed: a run becoming a connectome; ways to inflate its file; the network; the maps' "
-        "files; the whole command for one person; forty people, and a thousand with next to nothing to do; "
-        "how soon a command is there",
+        help="steps to measure: from BOLD file to connectome (reading); decompression (readers); the network "
+        "(prediction); writing maps (writing); the whole command for one participant (run); 40 participants, "
+        "and reruns with up to 1,000 (cohort); start-up of commands (startup)",
     )
-    n_repeats: int = option(5, check=at_least(1), help="how often each way is timed, in turn with the others")
-    n_volumes: int = option(490, check=at_least(90), help="volumes of the run that is read")
+    n_repeats: int = option(
+        5, check=at_least(1), help="number of measurements of each variant; the variants alternate"
+    )
+    n_volumes: int = option(490, check=at_least(90), help="number of volumes of the run in the reading steps")
     device: str = option(
-        "cpu", read=read_device, words="auto, cpu, cuda or cuda:N", help="where the network computes"
+        "cpu", read=read_device, words="auto, cpu, cuda or cuda:N", help="device of the network"
     )

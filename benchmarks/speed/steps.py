@@ -1,4 +1,4 @@
-"""What the speed benchmarks time, step by step; each step imports its libraries when it is its turn."""
+"""Steps of the speed benchmarks. Each step imports its libraries when it starts."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -8,18 +8,18 @@ from benchmarks.speed.timing import Comparison
 
 
 class Request(NamedTuple):
-    """How a step is timed.
+    """Parameters of a step.
 
     Attributes
     ----------
     work : Path
-        Folder for datasets and models, kept for the next time.
+        Folder for datasets and models, reused by later calls.
     n_repeats : int
-        How often each way is timed.
+        Number of measurements of each variant.
     n_volumes : int
-        Volumes of the run that is read.
+        Number of volumes of the run.
     device : str
-        Where the network computes.
+        Device of the network.
     """
 
     work: Path

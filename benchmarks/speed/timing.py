@@ -1,4 +1,4 @@
-"""Seconds and memory of a piece of work, measured in a process of its own."""
+"""Seconds and memory of a function, measured in a separate process."""
 
 import resource
 import statistics
@@ -16,16 +16,18 @@ KIB_PER_GIB = 2**20
 
 @dataclass(frozen=True)
 class Timing:
-    """What a piece of work took.
+    """Seconds, memory and result of a function call.
 
     Attributes
     ----------
-    wall_s, cpu_s : float
-        Seconds by the clock, and of all its threads and of processes that it waited for.
+    wall_s : float
+        Elapsed time in seconds.
+    cpu_s : float
+        CPU time in seconds of all its threads and of the processes that it waited for.
     peak_gib : float
-        Largest resident memory of its process, libraries and preparation included.
+        Peak resident memory of its process in GiB, including libraries and preparation.
     result : object
-        What it returned.
+        Return value.
     """
 
     wall_s: float
@@ -36,18 +38,18 @@ class Timing:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several ways of doing something, timed in turn.
+    """Timings of several variants of one task.
 
     Attributes
     ----------
     name : str
-        What is done.
+        Name of the task.
     reference : str
-        The way that the others are held against.
+        Variant that the ratios refer to.
     timings : dict of str to list of Timing
-        For each way, one for each repeat.
+        Timings of each variant, one per repeat.
     facts : dict of str to str or float
-        What else is worth knowing, e.g. the largest difference of the results.
+        Further results, e.g. the largest difference between variants.
     """
 
     name: str
@@ -56,8 +58,8 @@ class Comparison:
     facts: dict[str, str | float] = field(default_factory=dict)
 
 
-def timed(work: Callable[[], Any]) -> Timing:
-    """Do a piece of work in this process, and time it.
+def measure_call(work: Callable[[], Any]) -> Timing:
+    """Run a function in this process and measure its time and memory.
 
     Parameters
     ----------
@@ -67,15 +69,15 @@ def timed(work: Callable[[], Any]) -> Timing:
     -------
     Timing
     """
-    began, before = time.perf_counter(), _cpu_seconds()
+    start_wall, start_cpu = time.perf_counter(), _cpu_seconds()
     result = work()
-    wall, cpu = time.perf_counter() - began, _cpu_seconds() - before
+    wall, cpu = time.perf_counter() - start_wall, _cpu_seconds() - start_cpu
     return Timing(wall, cpu, peak_gib(), result)
 
 
 def peak_gib() -> float:
-    """Tell the largest resident memory that this process has had."""
-    # What getrusage says begins, in a new process, with the memory of the one that started it.
+    """Measure the peak resident memory of this process in GiB."""
+    # In a new process, the value of getrusage starts with the memory of its parent.
     with suppress(OSError), Path("/proc/self/status").open(encoding="ascii") as file:
         for line in file:
             if line.startswith("VmHWM:"):
@@ -83,32 +85,34 @@ def peak_gib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_GIB
 
 
-def in_new_process(prepare: Callable[..., Callable[[], Any]], *arguments: Any) -> Timing:
-    """Time a piece of work in a new process.
+def measure_in_new_process(prepare: Callable[..., Callable[[], Any]], *arguments: Any) -> Timing:
+    """Run a function in a new process and measure its time and memory.
 
     Parameters
     ----------
     prepare : function
-        Called there with the arguments, not timed; gives the work. One that a new process can import.
+        Called there with the arguments, not measured; returns the function to measure. A new process must be
+        able to import it.
     *arguments
-        Such as can be pickled.
+        Arguments that can be pickled.
 
     Returns
     -------
     Timing
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_prepared_and_timed, prepare, arguments).result()
+        return pool.submit(_prepare_and_measure, prepare, arguments).result()
 
 
-def side_by_side(ways: Mapping[str, Callable[[], Timing]], n_repeats: int) -> dict[str, list[Timing]]:
-    """Time several ways of doing something in turn, so that a noisy machine disturbs all alike.
+def measure_alternately(ways: Mapping[str, Callable[[], Timing]], n_repeats: int) -> dict[str, list[Timing]]:
+    """Measure several variants alternately, so that a noisy machine affects all alike.
 
     Parameters
     ----------
     ways : mapping of str to function
-        Each gives a `Timing`.
+        Function that returns a `Timing`, by variant.
     n_repeats : int
+        Number of measurements of each variant.
 
     Returns
     -------
@@ -122,20 +126,31 @@ def side_by_side(ways: Mapping[str, Callable[[], Timing]], n_repeats: int) -> di
 
 
 def median(timings: Sequence[Timing]) -> Timing:
-    """Take medians of seconds, and the largest peak; the result is that of the last."""
-    walls, cpus, peaks = zip(*((one.wall_s, one.cpu_s, one.peak_gib) for one in timings), strict=True)
+    """Compute the medians of the seconds and the largest peak, with the last result."""
+    values = ((timing.wall_s, timing.cpu_s, timing.peak_gib) for timing in timings)
+    walls, cpus, peaks = zip(*values, strict=True)
     return Timing(statistics.median(walls), statistics.median(cpus), max(peaks), timings[-1].result)
 
 
-def ratio(slow: Sequence[Timing], fast: Sequence[Timing]) -> float:
-    """How many times as long one way takes as another: the median over the repeats."""
-    return statistics.median(a.wall_s / b.wall_s for a, b in zip(slow, fast, strict=True))
+def ratio(timings: Sequence[Timing], reference: Sequence[Timing]) -> float:
+    """Compute the median over repeats of the ratio of two wall times.
+
+    Parameters
+    ----------
+    timings, reference : sequence of Timing
+        Numerator and denominator, one per repeat.
+
+    Returns
+    -------
+    float
+    """
+    return statistics.median(a.wall_s / b.wall_s for a, b in zip(timings, reference, strict=True))
 
 
-def _prepared_and_timed(prepare: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]) -> Timing:
-    return timed(prepare(*arguments))
+def _prepare_and_measure(prepare: Callable[..., Callable[[], Any]], arguments: tuple[Any, ...]) -> Timing:
+    return measure_call(prepare(*arguments))
 
 
 def _cpu_seconds() -> float:
-    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    usages = (resource.getrusage(scope) for scope in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)

@@ -1,4 +1,4 @@
-"""How fast maps are written: beside nibabel's way."""
+"""Time of writing maps, compared with nibabel."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.speed.timing import Comparison, in_new_process, side_by_side
+from benchmarks.speed.timing import Comparison, measure_alternately, measure_in_new_process
 from bids_deeptaskgen.connectome.template_masks import brain_mask, grey_matter_mask
 from bids_deeptaskgen.grid import MODEL_GRID, OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.nifti_writer import save_nifti
@@ -18,18 +18,19 @@ Write = Callable[[Path, NDArray[np.float32]], None]
 
 
 def measure_writing(work: Path, n_repeats: int) -> list[Comparison]:
-    """Time writing a person's 47 maps.
+    """Measure the time of writing the 47 maps of a participant.
 
     Parameters
     ----------
     work : Path
-        Where they are written.
+        Folder for the maps.
     n_repeats : int
+        Number of measurements of each variant.
 
     Returns
     -------
     list of Comparison
-        One; among its facts, how many bytes ours take for one of nibabel's.
+        One comparison. Its fact is the file size divided by that of nibabel.
     """
     maps = work / "maps.npy"
     if not maps.exists():
@@ -37,34 +38,48 @@ def measure_writing(work: Path, n_repeats: int) -> list[Comparison]:
         np.save(temporary, _maps())
         temporary.rename(maps)
     ways = {
-        name: partial(in_new_process, _writing, maps, work / f"maps-{name}", write)
-        for name, write in (("nibabel", with_nibabel), ("ours", with_ours))
+        name: partial(measure_in_new_process, _writing, maps, work / f"maps-{name}", write)
+        for name, write in (("nibabel", with_nibabel), ("bids_deeptaskgen", with_save_nifti))
     }
-    timings = side_by_side(ways, n_repeats)
-    sizes = {name: some[-1].result for name, some in timings.items()}
-    facts = {"size": sizes["ours"] / sizes["nibabel"]}
+    timings = measure_alternately(ways, n_repeats)
+    sizes = {name: repeats[-1].result for name, repeats in timings.items()}
+    facts = {"file size / nibabel": sizes["bids_deeptaskgen"] / sizes["nibabel"]}
     return [Comparison("writing 47 maps", "nibabel", timings, facts)]
 
 
 def with_nibabel(path: Path, volume: NDArray[np.float32]) -> None:
-    """Write a map as nibabel does by default."""
+    """Write a map with the defaults of nibabel.
+
+    Parameters
+    ----------
+    path : Path
+    volume : array of shape (x, y, z)
+        Map on the output grid.
+    """
     nib.Nifti1Image(volume, OUTPUT_GRID.matrix).to_filename(path)
 
 
-def with_ours(path: Path, volume: NDArray[np.float32]) -> None:
-    """Write a map as a run does."""
+def with_save_nifti(path: Path, volume: NDArray[np.float32]) -> None:
+    """Write a map with `io.nifti_writer.save_nifti`.
+
+    Parameters
+    ----------
+    path : Path
+    volume : array of shape (x, y, z)
+        Map on the output grid.
+    """
     save_nifti(path, volume, OUTPUT_GRID.matrix)
 
 
 def _maps() -> NDArray[np.float32]:
-    """Simulate a person's maps without noise, as predicted ones are, in grey matter: (47, x, y, z)."""
+    """Simulate maps of a participant in grey matter, (47, x, y, z), without noise like predicted maps."""
     participant = simulate_participant(0, 0, grid=MODEL_GRID)
     grey, statmaps = grey_matter_mask(), participant.statmaps(0.0)
     return unmask(statmaps, brain_mask()) * grey
 
 
 def _writing(maps: Path, folder: Path, write: Write) -> Callable[[], int]:
-    """Write all maps; give their bytes."""
+    """Prepare to write all maps; the returned function returns their total size in bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     volumes = model_to_output(np.load(maps))
 

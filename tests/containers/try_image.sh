@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Try an image as strangers would: an unknown uid, no network, nothing writable but what is bound, data read-only.
-# Two people are simulated in the image, their maps predicted by two processes, a second run resumed, and both joined.
+# Test an image as an unprivileged user: unknown uid, no network, only bound folders writable, data read-only.
+# It simulates two participants in the image, predicts their maps with two processes, resumes a second run, and joins both.
 #
-#   ENGINE  docker (default), podman, apptainer or singularity, perhaps with words before it (e.g. "sudo docker")
+#   ENGINE  docker (default), podman, apptainer or singularity, optionally with a prefix (e.g. "sudo docker")
 #   IMAGE   name of the image; for apptainer its file
 #
-# Takes about 2 minutes and 1 GB under $TMPDIR, which is removed again. Exit 0 only if everything was as it should be.
+# Takes about 2 minutes and 1 GB under $TMPDIR, which it removes. Exit 0 only if all checks passed.
 set -euo pipefail
 
 read -ra engine <<<"${ENGINE:-docker}"
@@ -17,7 +17,7 @@ trap tidy EXIT
 fail() { echo "try_image: $*" >&2; exit 1; }
 passed() { printf '%5d s  %s\n' "$SECONDS" "$*"; }
 
-# inside DATA_MODE COMMAND ARGS...: run in the image; COMMAND "" is what the image runs of itself.
+# inside DATA_MODE COMMAND ARGS...: run a command in the image; COMMAND "" runs the default command of the image.
 inside() {
   local mode=$1 command=$2 verb
   verb=${command:+exec}
@@ -34,7 +34,7 @@ inside() {
   esac
 }
 
-# What the unknown uid wrote, only that uid may remove.
+# Only the unknown uid may remove the files that it wrote.
 tidy() {
   inside rw find /data /out -mindepth 1 -delete >/dev/null 2>&1 || true
   rm -rf "$work"
@@ -49,28 +49,28 @@ version=$(inside ro "" --version) || fail "$image does not start with '${engine[
 passed "$version"
 
 inside rw deeptaskgen simulate /data --n-participants 2 --n-volumes 150 2>"$work/log" || fail "simulate: $(cat "$work/log")"
-passed "two people simulated"
+passed "two participants simulated"
 
 predict=(/data /out participant --model embedded --nprocs 2)
 inside ro "" "${predict[@]}" >"$work/log" 2>&1 || fail "participant: $(cat "$work/log")"
-for person in sub-01 sub-02; do
-  [ "$(n_maps "$person")" -eq "$maps_each" ] || fail "$person has $(n_maps "$person") maps, not $maps_each"
+for participant in sub-01 sub-02; do
+  [ "$(n_maps "$participant")" -eq "$maps_each" ] || fail "$participant has $(n_maps "$participant") maps, not $maps_each"
 done
-[ ! -e "$work/out/work" ] || fail "work files were left: $(find "$work/out/work" | head -5)"
+[ ! -e "$work/out/work" ] || fail "work files remain: $(find "$work/out/work" | head -5)"
 passed "$maps_each maps each"
 
 sums() { find "$work/out" -name '*_statmap.nii.gz' -exec sha256sum {} + | sort; }
 before=$(sums)
 inside ro "" "${predict[@]}" >"$work/log" 2>&1 || fail "second run: $(cat "$work/log")"
-[ "$(grep -c 'sub-0[12]  *present' "$work/log")" -eq 2 ] || fail "the second run did not see what is there: $(cat "$work/log")"
+[ "$(grep -c 'sub-0[12]  *present' "$work/log")" -eq 2 ] || fail "the second run did not find the existing maps: $(cat "$work/log")"
 [ "$(sums)" = "$before" ] || fail "the second run changed maps"
-passed "a second run leaves them alone"
+passed "a second run does not change them"
 
 inside ro "" /data /out group >"$work/log" 2>&1 || fail "group: $(cat "$work/log")"
 [ "$(n_maps group)" -eq $((3 * maps_each)) ] || fail "the group has $(n_maps group) maps, not 3 x $maps_each"
-passed "the group joined"
+passed "group level done"
 
 code=0
 inside ro "" /data/derivatives /out participant --model embedded >"$work/log" 2>&1 || code=$?
 [ "$code" -eq 3 ] || fail "a folder without usable data must end with exit code 3, not $code: $(cat "$work/log")"
-passed "exit codes come through"
+passed "exit codes are passed on"

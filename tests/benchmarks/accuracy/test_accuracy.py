@@ -1,4 +1,4 @@
-"""The accuracy benchmark: its scores know a good prediction from a bad one, and its page has them all."""
+"""Tests of the accuracy benchmark: scores distinguish good from bad predictions, and the page shows all."""
 
 import numpy as np
 import pytest
@@ -35,20 +35,20 @@ def test_a_perfect_prediction_has_the_highest_scores(results):
 
 def test_every_mean_lies_in_its_interval(results):
     for row in results.values():
-        for mean, low, high in row.values():
-            assert low - 1e-12 <= mean <= high + 1e-12
+        for mean, lower, upper in row.values():
+            assert lower - 1e-12 <= mean <= upper + 1e-12
 
 
-def test_the_page_has_every_score_and_keeps_what_was_written_by_hand(results):
+def test_the_page_has_every_score_and_keeps_the_handwritten_section(results):
     log = [{"epoch": 1, "r": 0.1, "difference": 0.0, "seconds": 2.0}]
-    found = {
+    content = {
         "options": {"work": "/somewhere", "n_train": "4", "fdim": "2"},
         "results": {"first": results, "second": results},
-        "n_people": {"first": (4, 2, 3), "second": (3, 2, 3)},
+        "n_participants": {"first": (4, 2, 3), "second": (3, 2, 3)},
         "logs": {"crr": log},
         "seconds": {"simulation": 60.0},
     }
-    text = page(found, "Networks do well.")
+    text = page(content, "Networks do well.")
     assert "| | r | difference | residual r | identified |" in text
     assert text.count("| perfect | 1.000 [1.000, 1.000]") == 2
     assert "--n-train 4 --fdim 2" in text

@@ -1,4 +1,4 @@
-"""Laws of how a command is timed: all its processes count, and its end is its exit code."""
+"""Tests of timing a command: all its processes count, and the wall time ends with its exit code."""
 
 import sys
 
@@ -7,17 +7,17 @@ from benchmarks.speed.command_timing import of_command
 PYTHON = (sys.executable, "-c")
 
 
-def test_words_exit_code_and_seconds_of_a_command():
+def test_output_exit_code_and_seconds_of_a_command():
     timing = of_command([*PYTHON, "import sys, time; print('a', flush=True); time.sleep(0.3); sys.exit('b')"])
-    ended = timing.result
-    assert ended.code == 1
-    assert [line for _, line in ended.lines] == ["a", "b"]
-    (first, _), (second, _) = ended.lines
+    result = timing.result
+    assert result.code == 1
+    assert [line for _, line in result.lines] == ["a", "b"]
+    (first, _), (second, _) = result.lines
     assert 0 < first <= second - 0.25 < timing.wall_s
     assert timing.cpu_s < timing.wall_s + 0.3
 
 
-def test_the_peak_is_that_of_the_largest_process_and_the_first_one_is_told_apart():
+def test_the_peak_is_that_of_the_largest_process_and_the_first_process_is_separate():
     child = "bytearray(300 << 20)"
     code = f"import subprocess, sys; {{}}([sys.executable, '-c', {child!r}])"
     waited = of_command([*PYTHON, code.format("subprocess.run")])
@@ -27,7 +27,7 @@ def test_the_peak_is_that_of_the_largest_process_and_the_first_one_is_told_apart
     assert orphan.result.first_gib < 0.2
 
 
-def test_work_of_a_process_that_outlives_the_command_counts_but_its_seconds_do_not():
+def test_a_process_that_ends_after_the_command_adds_cpu_time_but_no_wall_time():
     busy = "import time\nwhile time.process_time() < 1: pass"
     code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {busy!r}])"
     timing = of_command([*PYTHON, code])

@@ -1,20 +1,20 @@
-"""Laws of timing a whole run: its parts are all of it, and a run that fails is no result."""
+"""Tests of timing a whole run: its parts add up, and a failed run is an error."""
 
 import pytest
 
 from benchmarks.speed import participant_run as benchmark_run
-from benchmarks.speed.participant_run import app, parts_told
-from benchmarks.speed.startup import APP, dry_run, ends_with
+from benchmarks.speed.participant_run import app, logged_parts
+from benchmarks.speed.startup import APP, dry_run, time_command
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    (comparison,) = benchmark_run.measure(tmp_path_factory.mktemp("work"), 1, n_volumes=30, fdim=2)
-    return comparison
+def comparison(tmp_path_factory):
+    (result,) = benchmark_run.measure(tmp_path_factory.mktemp("work"), 1, n_volumes=30, fdim=2)
+    return result
 
 
-def test_a_run_is_timed_and_told_part_by_part(found):
-    assert [*found.facts] == [
+def test_the_parts_of_a_run_add_up_to_its_wall_time(comparison):
+    assert [*comparison.facts] == [
         f"{part} (s)"
         for part in (
             "start-up",
@@ -27,23 +27,25 @@ def test_a_run_is_timed_and_told_part_by_part(found):
             "network",
             "prediction",
             "maps written",
-            "the rest",
+            "other",
             "end",
         )
     ]
-    (timing,) = found.timings[found.reference]
-    assert sum(found.facts.values()) == pytest.approx(timing.wall_s)
-    assert all(seconds >= 0 for seconds in found.facts.values())
-    # Each of these is real work; that of nothing would be zero.
-    assert all(found.facts[f"{part} (s)"] > 0.02 for part in ("start-up", "libraries", "torch and model"))
+    (timing,) = comparison.timings[comparison.reference]
+    assert sum(comparison.facts.values()) == pytest.approx(timing.wall_s)
+    assert all(seconds >= 0 for seconds in comparison.facts.values())
+    # Each of these parts takes measurable time.
+    assert all(
+        comparison.facts[f"{part} (s)"] > 0.02 for part in ("start-up", "libraries", "torch and model")
+    )
 
 
-def test_memory_is_that_of_a_process_with_its_libraries(found):
-    (timing,) = found.timings[found.reference]
+def test_memory_includes_the_libraries(comparison):
+    (timing,) = comparison.timings[comparison.reference]
     assert 0.3 < timing.peak_gib < 3
 
 
-def test_parts_of_the_same_name_are_added_up_whoever_they_are_of():
+def test_parts_with_the_same_name_are_summed_over_participants():
     lines = [
         "12:00:00 DEBUG libraries: 1.25 s",
         "12:00:01 INFO sub-01: connectome made of 30 volumes: 9.00 s",
@@ -51,16 +53,16 @@ def test_parts_of_the_same_name_are_added_up_whoever_they_are_of():
         "12:00:02 DEBUG sub-02 ses-1: connectome: 0.50 s",
         "12:00:02 DEBUG nipype plugin Linear {}",
     ]
-    assert parts_told(lines) == {"libraries": 1.25, "connectome": 3.0}
+    assert logged_parts(lines) == {"libraries": 1.25, "connectome": 3.0}
 
 
-def test_a_run_that_fails_is_not_timed_but_says_why(tmp_path):
-    with pytest.raises(RuntimeError, match=r"exit code 3:\n(.*\n)*.*the folder is empty"):
+def test_a_failed_run_raises_an_error_with_its_exit_code_and_output(tmp_path):
+    with pytest.raises(RuntimeError, match=r"exit code 3[\s\S]*empty"):
         app(str(tmp_path), str(tmp_path / "out"), "participant", "--model", "embedded")
 
 
-def test_a_dry_run_of_the_start_up_writes_nothing(tmp_path):
-    assert ends_with(0, (*APP, *dry_run(tmp_path))).wall_s > 0
+def test_the_dry_run_writes_nothing(tmp_path):
+    assert time_command(0, (*APP, *dry_run(tmp_path))).wall_s > 0
     assert not (tmp_path / "not-written").exists()
     with pytest.raises(RuntimeError, match="exit code 0, not 2"):
-        ends_with(2, (*APP, "--version"))
+        time_command(2, (*APP, "--version"))
