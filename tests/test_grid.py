@@ -116,9 +116,9 @@ def test_voxels_outside_the_image_are_not_sampled():
 def test_a_restricted_sampler_takes_the_same_values():
     volume = np.random.default_rng(3).standard_normal(OUTPUT_GRID.shape)
     sampler, values = sample(OUTPUT_GRID, SMALL, volume)
-    chosen = np.random.default_rng(4).random(len(values)) > 0.5
-    out = np.empty((1, chosen.sum()))
-    sampler.only(chosen).take([volume.ravel(order="F")], out)
+    is_kept = np.random.default_rng(4).random(len(values)) > 0.5
+    out = np.empty((1, is_kept.sum()))
+    sampler.select(is_kept).take([volume.ravel(order="F")], out)
     np.testing.assert_array_equal(out[0], values[chosen])
 
 

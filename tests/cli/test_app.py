@@ -95,7 +95,7 @@ def test_the_group_level_refuses_options_that_it_does_not_know(fake_command, cap
     assert app.main([*FOLDERS, "group", "--fd_threshold", "0.5", "--no-combine-runs"]) == 2
     assert seen == []
     said = capsys.readouterr().err
-    assert "--fd-threshold, --combine-runs: not for the group level" in said
+    assert "--fd-threshold, --combine-runs: not an option of the group level" in said
     assert "--participant-label" in said
 
 
@@ -135,7 +135,7 @@ def test_help_names_every_option_of_both_levels_and_the_exit_codes(capsys):
     assert app.main(["--help"]) == 0
     text = capsys.readouterr().out
     for settings_class in (ParticipantSettings, GroupSettings):
-        assert all(one.flag in text for one in option_specs(settings_class))
+        assert all(spec.flag in text for spec in option_specs(settings_class))
     assert "Exit codes" in text
 
 

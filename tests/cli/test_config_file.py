@@ -48,10 +48,10 @@ def test_the_file_in_the_logs_of_a_run_makes_the_same_maps_again(participants, m
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("fd_treshold = 0.5", "fd_treshold: no such setting; there are verbose"),
+        ("fd_treshold = 0.5", "fd_treshold: no such setting. The settings are verbose"),
         ("fd_threshold = ", "not legal TOML"),
         ("fd_threshold = -1", "--fd-threshold: -1 was given"),
-        (None, "can't be read"),
+        (None, "cannot be read"),
     ],
 )
 def test_a_file_that_is_not_understood_is_refused(fake_command, tmp_path, capsys, content, words):

@@ -264,7 +264,7 @@ def test_a_folder_that_holds_something_is_not_written_into(data, tmp_path):
 
 
 def test_two_datasets_of_one_name_are_refused(data):
-    with pytest.raises(UserError, match="two datasets are called good"):
+    with pytest.raises(UserError, match="two datasets are named good"):
         settings_of(data, data / "out", predicted=(f"good={data / 'bad'}", str(data / "good")))
 
 
@@ -275,7 +275,7 @@ def test_a_linear_model_needs_its_parcels_and_people(data):
 
 def test_a_retest_must_not_be_among_the_measured_maps(data):
     for changes in ({}, {"measured_session": "2"}, {"measured_session": "2", "retest": data / "measured"}):
-        with pytest.raises(UserError, match="the same maps would be among the measured ones"):
+        with pytest.raises(UserError, match="its maps are also among the measured maps"):
             settings_of(data, data / "out", retest_session="2", **changes)
 
 

@@ -111,7 +111,7 @@ def test_a_dry_run_says_how_and_in_how_many_chunks_and_who_is_done(settings_of, 
     assert participant.run(settings) == 0
     out = capsys.readouterr().out
     assert "Cleaning: --nuisance-regressors acompcor. Six motion parameters" in out
-    assert "above 0.5 mm were left out" in out
+    assert "above 0.5 mm were censored" in out
     assert "Windows: 3 of each run." in out
     assert "Chunks: 2 of up to 2 people." in out
     assert "Done already, unless their input has changed: 1 people (sub-02)." in out

@@ -355,7 +355,7 @@ def test_the_stored_split_can_be_read(world, trained):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"split": None, "validation_share": 0.5, "test_share": 0.5}, "leave nobody to train on"),
+        ({"split": None, "validation_share": 0.5, "test_share": 0.5}, "no training participants"),
         ({"split": None, "validation_share": 0.0}, "watches the validation loss"),
         ({"batch_size": 5, "n_devices": 2}, "must be a multiple"),
     ],

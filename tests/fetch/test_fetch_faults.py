@@ -150,7 +150,7 @@ def test_a_full_cache_is_told_and_room_mends_it(disk, home, server, files, capsy
     code, _, sentence = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
     assert code == 1
     assert sentence.startswith(f"the disk is full ({home / 'downloads'}")
-    assert "Make room and start again" in sentence
+    assert "Free some space and start again" in sentence
     assert names_below(home) == []
     # Enough for the files, and too little for the model that is made of them.
     room_kb = sum(len(files[name]) for name in (MASK, ROIS, HCP_YA)) // 1024 + 60

@@ -42,7 +42,7 @@ FILLED = {
 }
 # Fields that no option is for.
 FREE = {
-    "Demands": {"window_minutes"},
+    "DataRequirements": {"window_minutes"},
     "Query": {"space", "runs", "custom", "allowed", "fallback"},
     "LossSettings": {"within", "within_min", "between", "between_max", "anneal_epochs"},
     "FitSettings": {"strategy"},
@@ -75,7 +75,7 @@ def test_no_default_of_an_option_is_written_a_second_time(kind):
     options = {one.name: one for one in option_specs(settings_class)}
     for name, written in written_defaults(kind).items():
         one = options.get(renamed.get(name, name))
-        if one is None or one.required or written is None:
+        if one is None or one.is_required or written is None:
             continue
         # A tuple that is empty says that nothing is chosen, and FitSettings.loss is a dataclass of this kind.
         if isinstance(written, ast.Tuple) and not written.elts:

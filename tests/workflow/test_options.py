@@ -98,7 +98,7 @@ def usual(maps_of):
 
 
 def test_no_option_of_the_science_is_forgotten_here():
-    names = {one.name for one in option_specs(ParticipantSettings) if one.option.science}
+    names = {one.name for one in option_specs(ParticipantSettings) if one.option.affects_output}
     assert names == set(CHANGES) | DEMANDS | FILES | OF_SOME_MODELS
 
 

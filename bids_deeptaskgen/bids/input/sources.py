@@ -128,7 +128,7 @@ def locate(
     """
     kind = input_type
     if input_type == "auto":
-        kind = FMRIPREP if derivatives else archives.guess(bids_dir) or FMRIPREP
+        kind = FMRIPREP if derivatives else archives.detect_archive(bids_dir) or FMRIPREP
     if kind in archives.ARCHIVES:
         return _locate_archive(kind, bids_dir.absolute(), derivatives)
     if not derivatives:
