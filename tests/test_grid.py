@@ -119,7 +119,7 @@ def test_a_restricted_sampler_takes_the_same_values():
     is_kept = np.random.default_rng(4).random(len(values)) > 0.5
     out = np.empty((1, is_kept.sum()))
     sampler.select(is_kept).take([volume.ravel(order="F")], out)
-    np.testing.assert_array_equal(out[0], values[chosen])
+    np.testing.assert_array_equal(out[0], values[is_kept])
 
 
 def test_the_model_box_lies_in_the_full_grid():

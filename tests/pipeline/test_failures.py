@@ -99,7 +99,7 @@ def test_after_the_death_of_a_worker_the_rest_is_done_again_and_it_is_told(start
     os.kill(worker, signal.SIGKILL)
     assert app.wait() == 0, app.words
     assert app.wait_for_silence(10) == {}
-    assert "A process was killed; 2 people are done again with 1 at a time." in app.words
+    assert "A process was killed; 2 participants are repeated with 1 processes." in app.words
     assert_whole(app.output)
 
 

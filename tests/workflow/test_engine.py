@@ -95,5 +95,5 @@ def test_memory_of_connectomes_grows_with_windows():
 def test_a_plugin_that_nipype_lacks_is_a_fault_of_the_command(tmp_path, settings_of):
     plugin = tmp_path / "plugin.yml"
     plugin.write_text("plugin: SLRUM\n")
-    with pytest.raises(UserError, match="no plugin SLRUM.\nIt has: .*SLURM"):
+    with pytest.raises(UserError, match="no plugin SLRUM.\nAvailable: .*SLURM"):
         choose_plugin(settings_of(tmp_path, use_plugin=plugin), 3)

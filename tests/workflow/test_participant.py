@@ -197,7 +197,7 @@ def test_what_nobody_foresaw_is_one_persons_crash_with_a_readable_file(simulated
             raise ZeroDivisionError(message)
         return real(session, *arguments)
 
-    monkeypatch.setattr(steps, "connect_person", fragile)
+    monkeypatch.setattr(steps, "compute_session_connectomes", fragile)
     settings = settings_of(simulated)
     assert participant.run(settings) == 1
     crash = settings.output_dir / "logs" / "crash-sub-02.txt"

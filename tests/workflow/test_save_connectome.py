@@ -110,7 +110,7 @@ def test_a_finished_session_is_done_again_for_its_connectome_and_for_that_alone(
     def never(*arguments):
         raise AssertionError
 
-    monkeypatch.setattr(steps, "connect_person", never)
+    monkeypatch.setattr(steps, "compute_session_connectomes", never)
     capsys.readouterr()
     for settings in (saving, plain):
         assert participant.run(settings) == 0

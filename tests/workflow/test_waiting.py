@@ -29,7 +29,7 @@ def test_the_connectome_of_a_run_that_was_broken_off_is_used(simulated, settings
     waiting = broken_off(settings, monkeypatch)
     assert len([name for name in waiting if name.endswith(".npy")]) == 1
     with monkeypatch.context() as patch:
-        patch.setattr(steps, "connect_person", stop)
+        patch.setattr(steps, "compute_session_connectomes", stop)
         assert participant.run(settings) == 0
     whole = settings_of(simulated, "whole", participant_label=("01",))
     participant.run(whole)
