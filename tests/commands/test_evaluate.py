@@ -156,7 +156,7 @@ def test_contrasts_that_cannot_be_relied_on_are_marked(done):
 
 
 def test_the_table_of_people_has_a_row_for_each_contrast_and_predictor(done):
-    rows = table(done, "people")
+    rows = table(done, "participant_scores")
     assert len(rows) == N_PARTICIPANTS * len(CONTRASTS) * 4
     scores = table(done, "scores")
     own = [float(row["r"]) for row in rows if (row["predictor"], row["contrast"]) == ("good", "wm2bk")]
@@ -167,7 +167,7 @@ def test_the_table_of_people_has_a_row_for_each_contrast_and_predictor(done):
 
 def test_matrices_have_measured_maps_as_rows(done):
     matrix = np.load(done / "matrices" / "predictor-good_contrast-wm2bk_correlations.npy")
-    rows = [row for row in table(done, "people") if (row["predictor"], row["contrast"]) == ("good", "wm2bk")]
+    rows = [row for row in table(done, "participant_scores") if (row["predictor"], row["contrast"]) == ("good", "wm2bk")]
     assert matrix.shape == (N_PARTICIPANTS, N_PARTICIPANTS)
     np.testing.assert_allclose(np.diag(matrix), [float(row["r"]) for row in rows], atol=1e-5)
     others = (matrix.sum(axis=1) - np.diag(matrix)) / (N_PARTICIPANTS - 1)
@@ -191,7 +191,7 @@ def test_nothing_but_the_results_stays(done):
         "evaluation.json",
         "figures",
         "matrices",
-        "people.tsv",
+        "participant_scores.tsv",
         "scores.tsv",
     ]
 
@@ -208,7 +208,7 @@ def test_without_other_people_the_average_leaves_out_each_person_and_that_is_sai
 def test_the_same_seed_gives_the_same_tables_and_other_contrasts_do_not_matter(data, tmp_path):
     for name, contrasts in (("a", ()), ("b", ()), ("one", ("wm2bk",))):
         evaluate.run(settings_of(data, tmp_path / name, contrasts=contrasts))
-    for name in ("scores", "people", "comparisons"):
+    for name in ("scores", "participant_scores", "comparisons"):
         assert table(tmp_path / "a", name) == table(tmp_path / "b", name)
     of_one = [row for row in table(tmp_path / "a", "scores") if row["contrast"] == "wm2bk"]
     assert table(tmp_path / "one", "scores") == of_one
@@ -280,7 +280,7 @@ def test_a_retest_must_not_be_among_the_measured_maps(data):
 
 
 def test_a_predicted_dataset_must_not_be_called_as_a_baseline(data, tmp_path):
-    with pytest.raises(UserError, match="retest is the name of something else"):
+    with pytest.raises(UserError, match="retest is a reserved name"):
         evaluate.run(settings_of(data, tmp_path / "out", predicted=(f"retest={data / 'good'}",)))
 
 

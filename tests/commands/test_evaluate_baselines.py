@@ -48,7 +48,7 @@ def test_group_average_and_linear_model_are_scored_for_each_contrast_that_is_mea
 
 def test_the_baselines_know_the_participants_who_are_not_tested(done):
     n_others = len(SPLIT) - len(TESTED)
-    assert facts(done)["Linear model"].startswith(f"fitted to {n_others} people")
+    assert facts(done)["Linear model"].startswith(f"fitted to {n_others} participants")
     assert f"of {n_others} other people" in facts(done)["Group average"]
     assert not any(name.startswith("Predicted") for name in facts(done))
 

@@ -50,7 +50,7 @@ def test_families_that_were_asked_for_and_are_not_there_are_told_of(data, tmp_pa
     assert (
         "people.tsv: has no column family_id (--family-column), so people count as not related" in caplog.text
     )
-    assert facts(tmp_path / "out")["Families"].startswith("not known")
+    assert facts(tmp_path / "out")["Families"].startswith("unknown")
     caplog.clear()
     evaluate.run(settings_of(data, tmp_path / "other"))
     assert "family" not in caplog.text

@@ -120,7 +120,7 @@ def test_the_linear_model_finds_what_is_linear_in_people_it_was_not_fitted_to(bu
         assert float(scores["linear model", label, "r"]) > 0.99
         assert float(scores["linear model", label, "identification_rate"]) == 1
         assert float(scores["linear model", label, "r"]) > float(scores["group average", label, "r"])
-    assert facts["Linear model"].startswith("fitted to 3 people")
+    assert facts["Linear model"].startswith("fitted to 3 participants")
 
 
 def test_calibrated_predictions_stand_beside_the_plain_ones(bundle, data, tmp_path):

@@ -78,7 +78,7 @@ def test_few_common_voxels_are_warned_of(data, tmp_path, caplog):
     holes = with_holes(tmp_path / "measured", dict.fromkeys(range(N_PARTICIPANTS), np.s_[:, :14]))
     rows = run(data, tmp_path / "out", measured=holes)
     assert {row["n_people"] for row in rows} == {str(N_PARTICIPANTS)}
-    assert "have a value in all maps, and are scored" in caplog.text
+    assert "have a value in all maps; only these are scored" in caplog.text
 
 
 def test_the_average_of_others_is_that_of_those_who_have_the_voxel(data, tmp_path):

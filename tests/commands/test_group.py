@@ -119,7 +119,7 @@ def test_columns_of_participants_tsv_do_not_take_the_place_of_ours(output):
 def test_the_files_of_everybody_are_not_replaced_by_those_of_a_few(output):
     run(output)
     before = {path.name: path.read_bytes() for path in (output / "group").iterdir()}
-    with pytest.raises(UserError, match=r"2 people have in common, 1 of whom .* \(sub-01\)") as caught:
+    with pytest.raises(UserError, match=r"include 2 participants; 1 of them .* \(sub-01\)") as caught:
         run(output, "02")
     assert caught.value.exit_code == 2
     assert "--overwrite" in str(caught.value)
@@ -161,10 +161,10 @@ def test_who_failed_and_who_was_never_done_is_listed(output, capsys):
     rows = read_tsv(output_path(output, "group_missing"))
     assert [tuple(row.values()) for row in rows] == [
         ("sub-02", "ses-b", "too short"),
-        ("sub-03", "n/a", "never done"),
+        ("sub-03", "n/a", "never processed"),
         ("sub-04", "n/a", "surprise"),
     ]
-    assert "2 people joined" in capsys.readouterr().out
+    assert "2 participants averaged" in capsys.readouterr().out
 
 
 def test_who_was_done_later_is_no_longer_missing(output):
@@ -190,7 +190,7 @@ def test_a_session_of_which_a_map_is_gone_does_not_count(output):
 def test_maps_of_two_settings_are_not_joined(output):
     add_session(output, "05", "a", 1.0, settings_hash="b" * 64)
     with pytest.raises(
-        UserError, match=r"2 different settings or models are mixed \(3 sessions with aaaaaaaa, 1 "
+        UserError, match=r"2 different settings or models \(3 sessions with aaaaaaaa, 1 "
     ):
         run(output)
 

@@ -146,7 +146,7 @@ def test_many_people_are_told_of_the_layout_that_is_kinder_to_the_disk(settings_
     participant.run(settings_of(map_format="4d"))
     assert "--map-format 4d" not in caplog.text
     participant.run(settings_of())
-    assert "3 people with 6 files each: --map-format 4d would write one image" in caplog.text
+    assert "3 participants with 6 files each: --map-format 4d writes one image" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_channels_that_nobody_knows_are_numbered_with_a_warning(home, fetched):
     shutil.copytree(fetched, home)
     card = fetch_model(find_published("hcp-d"), None, QUICK).card
     assert [contrast.label for contrast in card.contrasts] == ["channel001"]
-    assert "not known what its 1 output channels predict" in card.notice
+    assert "The contrasts of its 1 output channels are unknown" in card.notice
     assert card.window_minutes is None
 
 
@@ -88,7 +88,7 @@ def test_a_model_that_is_there_is_checked_and_not_fetched_again(home, server, fe
     shutil.copytree(fetched, home)
     code, out, _ = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
     assert code == 0
-    assert f"hcp-ya is there already, in {home / 'models' / 'hcp-ya'}" in out
+    assert f"hcp-ya is already installed in {home / 'models' / 'hcp-ya'}" in out
     assert server.asked == []
 
 
@@ -235,7 +235,7 @@ def test_the_search_in_a_folder_has_an_end(home, tmp_path, files, monkeypatch):
     message = refusal(folder=tmp_path / "disk")
     assert MASK not in message
     assert ROIS in message
-    monkeypatch.setattr("bids_deeptaskgen.commands.models.fetch._MOST_FOLDERS", 3)
+    monkeypatch.setattr("bids_deeptaskgen.commands.models.fetch._MAX_FOLDERS", 3)
     message = refusal(folder=tmp_path / "disk")
     assert MASK in message
     assert "only its first 3 folders were searched" in message

@@ -110,7 +110,7 @@ def test_a_model_in_a_home_that_cannot_be_written_can_be_used(home, server, regi
     for folder in folders:
         folder.chmod(0o555)
     try:
-        for words, told in ((("fetch", "hcp-ya"), "is there already"), (("info", "hcp-ya"), "GPL-3.0")):
+        for words, told in ((("fetch", "hcp-ya"), "is already installed"), (("info", "hcp-ya"), "GPL-3.0")):
             code, said = ended(start(registry, "models", *words, prefix=prefix))
             assert code == 0, said
             assert told in said
