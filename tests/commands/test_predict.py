@@ -107,7 +107,7 @@ def test_the_repetition_time_may_be_given(simulated, model, tmp_path, capsys):
         (("{bold}", "--mask", "{absent}"), "absent.nii.gz: no such file"),
         (("{bold}", "--nuisance-regressors", "36P"), "36P needs fMRIPrep's table of confounds"),
         (("{bold}", "--contrasts", "WMM"), "--contrasts: wmm: the model has no such contrast"),
-        (("{odd}",), "name them with --label"),
+        (("{odd}",), "Use --label"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_a_sentence(simulated, model, tmp_path, capsys, words, told):

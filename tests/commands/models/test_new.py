@@ -194,7 +194,7 @@ def test_a_folder_that_holds_something_else_is_never_replaced(rois, contrasts, t
     (tmp_path / "thesis.txt").write_text("years of work", "utf-8")
     for options in ((), ("--overwrite",)):
         assert make(tmp_path, rois, contrasts, *options) == 2
-        assert "is no model" in capsys.readouterr().err
+        assert "is not a model" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
