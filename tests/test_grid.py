@@ -27,7 +27,7 @@ def sample(source, target, volume, wanted=None):
 
 
 def reoriented(volume, affine, order, flips):
-    """The same image with its axes permuted and flipped, affine kept true."""
+    """Return the same image with permuted and flipped axes, and its affine."""
     matrix = np.eye(4)
     for new, (old, flip) in enumerate(zip(order, flips, strict=True)):
         matrix[:3, new] = 0
@@ -133,7 +133,7 @@ def test_a_grid_says_what_it_is(grid):
 
 
 def test_what_lies_outside_the_mask_does_not_reach_resampled_voxels():
-    """Neither as a value nor as NaN; METHOD: outside the brain is zero before anything else."""
+    """Check values and NaN; METHOD: voxels outside the brain are set to zero first."""
     coarse = Grid.of(
         (31, 37, 31),
         np.diag([6.0, 6, 6, 1]) + np.array([[0, 0, 0, -90], [0, 0, 0, -126], [0, 0, 0, -72], [0] * 4]),

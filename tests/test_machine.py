@@ -10,7 +10,7 @@ from bids_deeptaskgen.machine import available_cpus, available_gb
 
 @pytest.fixture
 def groups(tmp_path, monkeypatch):
-    """Control groups of four cores and 8 GiB at least, in which this process is in /slurm/job."""
+    """Create control groups of a machine with 4 cores and 8 GiB; this process is in /slurm/job."""
     monkeypatch.setattr(machine, "CGROUPS", tmp_path)
     monkeypatch.setattr(machine, "PROCESS_GROUPS", tmp_path / "own")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))

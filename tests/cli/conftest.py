@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _messages_as_before():
-    """Undo what setting up the messages changes for the whole process."""
+    """Restore the logging configuration of the process."""
     root, ours = logging.getLogger(), logging.getLogger("bids_deeptaskgen")
     handlers, levels = list(root.handlers), (root.level, ours.level)
     yield
@@ -24,13 +24,13 @@ def _messages_as_before():
 
 @pytest.fixture(autouse=True)
 def _package_for_other_processes(monkeypatch):
-    """Let the processes that a test starts find the package that is tested."""
+    """Add the tested package to the path of the processes that a test starts."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
 
 
 @pytest.fixture
 def fake_command(monkeypatch):
-    """Put functions in the place of a command's module; the settings they are called with are in a list."""
+    """Replace a command's module by functions that append their settings to a list."""
     seen = []
 
     def install(module, function="run", outcome=0):

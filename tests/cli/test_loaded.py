@@ -15,7 +15,7 @@ LIGHT = HEAVY | {"numpy", "nibabel", "scipy", "rich", "yaml", "safetensors"}
 
 
 def loaded(program, words):
-    """Names of the modules that are in memory when a command ends."""
+    """Return the names of the modules in memory when a command ends."""
     code = (
         "import json, sys\n"
         f"from bids_deeptaskgen.cli.{program} import main\n"

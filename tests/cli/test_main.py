@@ -90,7 +90,7 @@ def test_an_internal_error_leaves_its_traceback_and_says_where_to_report_it(caps
 def test_the_traceback_of_what_a_user_can_mend_is_for_the_verbose_alone(capsys):
     for verbose in (0, 1):
         logs.set_up(verbose)
-        assert run_with_exit_code("program", raising(UserError("Mend it."))) == 2
+        assert run_with_exit_code("program", raising(UserError("Correct it."))) == 2
         assert ("Traceback (most" in capsys.readouterr().err) == bool(verbose)
 
 

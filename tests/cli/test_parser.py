@@ -30,7 +30,7 @@ def participant(*argv):
 
 
 def refusal(capsys, *argv):
-    """What argparse says of a command line that it refuses."""
+    """Return the error message of argparse for a command line."""
     with pytest.raises(SystemExit) as caught:
         participant(*argv)
     assert caught.value.code == 2

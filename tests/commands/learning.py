@@ -39,7 +39,7 @@ MAIN = "from bids_deeptaskgen.cli.workbench import main; raise SystemExit(main()
 
 @contextmanager
 def one_thread():
-    """Train on one thread: on a busy machine, several wait for each other."""
+    """Train on one thread, because several threads are slow on a busy machine."""
     before = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
@@ -56,7 +56,7 @@ class World:
 
     @property
     def data(self):
-        """What every training here is given."""
+        """Return the input of every training in these tests."""
         return {
             "connectomes": self.root / "connectomes",
             "statmaps": self.root / "measured",
@@ -64,7 +64,7 @@ class World:
         }
 
     def settings(self, out, **changes):
-        """Settings of a fast training."""
+        """Return settings of a fast training."""
         return TrainSettings(
             out=out, **(self.data | FAST | NETWORK | {"model": str(self.model.folder)} | changes)
         )
@@ -118,7 +118,7 @@ def write_statmap(root, model, participant, label, values, space="MNI152NLin6Asy
 
 
 def read_log(folder):
-    """The log without times, which differ from run to run."""
+    """Read the log without times, which differ between runs."""
     with (folder / "log.csv").open(encoding="utf-8", newline="") as file:
         return [{key: row[key] for key in row if key != "seconds"} for row in csv.DictReader(file)]
 

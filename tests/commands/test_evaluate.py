@@ -24,7 +24,7 @@ N_PARTICIPANTS = 6
 
 
 def population(n_participants=2 * N_PARTICIPANTS, seed=0):
-    """What people share and what is their own, for each contrast."""
+    """Simulate the common and the individual part of maps, for each contrast."""
     rng = np.random.default_rng(seed)
     return {
         label: 2 * rng.standard_normal(GRID.shape) + rng.standard_normal((n_participants, *GRID.shape))
@@ -33,7 +33,7 @@ def population(n_participants=2 * N_PARTICIPANTS, seed=0):
 
 
 def write(root, maps, participants, *, desc="measured", noise=0.5, seed=1, session=None):
-    """A dataset of the maps with noise; `participants` are numbers of rows."""
+    """Write a dataset of the maps with noise; `participants` are row numbers."""
     rng = np.random.default_rng(seed)
     for participant in participants:
         entities = f"sub-{participant:02d}" + (f"_ses-{session}" if session else "")
@@ -49,7 +49,7 @@ def write(root, maps, participants, *, desc="measured", noise=0.5, seed=1, sessi
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Measured, retest and predicted maps of six people, and measured maps of six others."""
+    """Write measured, retest and predicted maps of six participants, and measured maps of six others."""
     root, maps = tmp_path_factory.mktemp("data"), population()
     tested, others = range(N_PARTICIPANTS), range(N_PARTICIPANTS, 2 * N_PARTICIPANTS)
     write(root / "measured", maps, tested)

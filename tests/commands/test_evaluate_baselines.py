@@ -26,7 +26,7 @@ def facts(out):
 
 @pytest.fixture(scope="module")
 def done(world, tmp_path_factory):
-    """Output of an evaluation of the group average and the linear model, by the command line."""
+    """Run an evaluation of the group average and the linear model, and return its folder."""
     out = tmp_path_factory.mktemp("baselines") / "out"
     words = ["evaluate", out, "--measured", world.root / "measured"]
     words += ["--baseline-train", world.root / "measured", "--participant-label", *TESTED]

@@ -13,7 +13,7 @@ from tests.commands.test_evaluate import CONTRASTS, population, settings_of, tab
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Three people, predicted and measured."""
+    """Write predicted and measured maps of three participants."""
     root, maps = tmp_path_factory.mktemp("data"), population()
     write(root / "measured", maps, range(3))
     write(root / "good", maps, range(3), desc="predicted", seed=3)
@@ -113,7 +113,7 @@ def test_one_person_has_an_r_and_nobody_to_differ_from(data, tmp_path):
     assert value(rows, score="r", **of) > 0.9
     no = {"difference", "residual_r"}
     assert {row["value"] for row in rows if row["predictor"] == "good" and row["score"] in no} == {"n/a"}
-    # The average of all others is that of nobody.
+    # With one participant, the average over the others is empty.
     assert {row["n_people"] for row in rows if row["predictor"] == "group average"} == {"0"}
     assert table(tmp_path / "out", "comparisons") == []
 

@@ -27,7 +27,7 @@ WEIGHTS = (0.0, 1.0, 0.5)
 
 @pytest.fixture(scope="module")
 def bundle(model, tmp_path_factory):
-    """A calibrated model whose mean maps are noise."""
+    """Write a calibrated model whose mean maps are noise."""
     plain, folder = load_bundle(model), tmp_path_factory.mktemp("model") / "bundle"
     means = np.random.default_rng(7).standard_normal((3, int(plain.output_mask.sum())), np.float32)
     return save_bundle(
@@ -59,7 +59,7 @@ SPACE = "space-MNI152NLin6Asym_res-2"
 
 @pytest.fixture(scope="module")
 def data(bundle, tmp_path_factory):
-    """Maps that are linear in people's connectomes, parcel by parcel, and predictions of noise."""
+    """Write maps that are linear in the connectomes, parcel by parcel, and predictions of noise."""
     root, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
     n_rois, both = bundle.card.architecture.in_channels, bundle.output_mask[bundle.brain_mask]
     labels = winner_take_all(bundle.rois()[:, both])

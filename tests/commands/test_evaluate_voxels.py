@@ -32,7 +32,7 @@ def data(tmp_path_factory):
 
 
 def with_holes(root, holes, participants=range(N_PARTICIPANTS), seed=1):
-    """Measured maps that hold NaN in some slices of some people."""
+    """Write measured maps with NaN in some slices of some participants."""
     values = population()
     for label in CONTRASTS:
         for participant, slices in holes.items():
@@ -47,7 +47,7 @@ def run(data, out, **changes):
 
 
 def test_voxels_that_somebody_lacks_are_scored_for_nobody_and_leave_nobody_out(data, tmp_path):
-    # In every person another column; interpolation makes two of the model's of it.
+    # Another column in every participant; interpolation extends it to two columns of the model.
     lacking = {participant: (slice(None), 12 + participant % 2, 11) for participant in range(N_PARTICIPANTS)}
     holes = with_holes(tmp_path / "measured", lacking)
     rows = run(data, tmp_path / "out", measured=holes)
@@ -93,7 +93,7 @@ def test_the_average_of_others_is_that_of_those_who_have_the_voxel(data, tmp_pat
 
 
 def write_4d(root, source, order):
-    """The maps of a dataset in one image a person."""
+    """Write the maps of a dataset as one image per participant."""
     for participant in range(N_PARTICIPANTS):
         volumes = [source[label][participant] for label in order]
         path = (

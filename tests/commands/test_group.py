@@ -23,7 +23,7 @@ VOXEL, EDGE = (40, 50, 30), (41, 50, 30)
 
 
 def add_session(output, subject, session, value, *, settings_hash="a" * 64, run=None):
-    """One finished session: every map has a value at a voxel, and sub-01 alone at another."""
+    """Write a finished session: every map has a value at a voxel, and only sub-01 at another."""
     entities_of = (("task", "rest"), *([("run", run)] if run else []))
     names = {"subject": subject, "session": session, "entities": entities_of}
     files = []
@@ -126,7 +126,7 @@ def test_the_files_of_everybody_are_not_replaced_by_those_of_a_few(output):
     assert before == {path.name: path.read_bytes() for path in (output / "group").iterdir()}
     assert run(output, "01", "02") == 0
     assert run(output, "02", overwrite=True) == 0
-    # Everybody holds those who were joined before.
+    # All participants include those of the first average.
     assert run(output) == 0
 
 

@@ -29,7 +29,7 @@ def participants(tmp_path):
 
 @pytest.fixture
 def settings_of(participants, model, tmp_path):
-    """Settings of a dry run over people of whom there are names and headers only."""
+    """Return settings of a dry run over participants with file names and headers only."""
 
     def make(**changes):
         values = {
@@ -56,7 +56,7 @@ def hash_of(settings):
 
 
 def finish(settings, subject, made_with, entities=(("task", "rest"),)):
-    """Leave what says that a person is done."""
+    """Write the files of a finished participant."""
     record = Record(subject, None, entities)
     maps = [
         touch(
@@ -72,7 +72,7 @@ def finish(settings, subject, made_with, entities=(("task", "rest"),)):
 
 
 def begin(settings, made_with):
-    """Leave the dataset's own files, as a run does before anybody is done."""
+    """Write the dataset-level files, as a run does before the first participant."""
     values = {"version": "1", "card": card(), "settings": context_of(settings).science}
     write_dataset_files(
         settings.output_dir,

@@ -26,7 +26,7 @@ def predict(*words):
 
 @pytest.fixture(scope="module")
 def by_dataset(simulated, model, tmp_path_factory):
-    """Maps of a person in a dataset, cleaned with their table and not."""
+    """Compute the maps of a participant in a dataset, with and without confounds."""
     made = {}
     for preset in ("acompcor", "none"):
         output = tmp_path_factory.mktemp("dataset") / preset

@@ -192,7 +192,7 @@ def test_a_disk_that_is_full_costs_neither_the_training_nor_the_model_that_was_t
 
 
 def refusal(settings, error=UserError):
-    """The sentence with which a training is refused, without anything left in OUT's place."""
+    """Return the error message of a training, and check that OUT does not exist."""
     existed = settings.out.exists()
     with pytest.raises(error) as caught:
         train.run(settings)

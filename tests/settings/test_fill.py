@@ -53,7 +53,7 @@ NONE_FOR_AUTO = {"high_pass", "dummy_scans", "n_windows"}
 
 
 def written_defaults(kind):
-    """The expression of each field's default, as the source has it."""
+    """Return the expression of each field's default in the source."""
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     return {node.target.id: node.value for node in body.body if isinstance(node, ast.AnnAssign)}
 

@@ -80,7 +80,7 @@ def participant(**more):
 
 
 def refusal(settings_class=ParticipantSettings, **more):
-    """The sentence with which settings are refused."""
+    """Return the error message for settings."""
     with pytest.raises(UserError) as caught:
         settings_class(**{**REQUIRED[settings_class], **more})
     assert caught.value.exit_code == 2
@@ -178,11 +178,11 @@ def test_a_file_of_labels_that_is_not_there_or_names_nobody_is_refused(tmp_path)
 
 def test_paths_are_made_absolute_so_that_other_working_folders_do_not_matter(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("HOME", "/home/user")
     settings = ParticipantSettings("raw", Path("out"), work_dir="~/work", derivatives=["a=deriv=1"])
     assert settings.bids_dir == tmp_path / "raw"
     assert settings.output_dir == tmp_path / "out"
-    assert settings.work_dir == Path("/home/somebody/work")
+    assert settings.work_dir == Path("/home/user/work")
     assert settings.derivatives == (("a", tmp_path / "deriv=1"),)
 
 

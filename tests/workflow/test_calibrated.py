@@ -20,7 +20,7 @@ WEIGHTS = (0.25, 0.0, 1.0)
 
 @pytest.fixture(scope="module")
 def calibrated(model, tmp_path_factory):
-    """The model with a calibration, and mean maps of noise."""
+    """Return the model with a calibration, and mean maps of noise."""
     bundle, folder = load_bundle(model), tmp_path_factory.mktemp("calibrated") / "bundle"
     noise = np.random.default_rng(0).standard_normal((3, int(bundle.output_mask.sum())), np.float32)
     save_bundle(
@@ -67,7 +67,7 @@ def test_maps_go_as_far_from_the_mean_map_as_the_card_says_and_say_so(settings_o
 
 
 def maps_of_mean(folder):
-    """The mean maps of a bundle as maps are written: (n_contrasts, 91, 109, 91)."""
+    """Return the mean maps of a bundle on the output grid: (n_contrasts, 91, 109, 91)."""
     from bids_deeptaskgen.grid import model_to_output
 
     bundle = load_bundle(folder)

@@ -43,7 +43,7 @@ def two_runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tables(two_runs, tmp_path_factory):
-    """Somebody's own regressors of both runs: one in the folder of the BOLD, one without folders."""
+    """Write custom regressors of both runs: one in the folder of the BOLD, one without folders."""
     folder = tmp_path_factory.mktemp("mine")
     rng = np.random.default_rng(0)
     for number, table in enumerate(sorted(two_runs.glob("sub-*/func/*_desc-confounds_timeseries.tsv"))):
@@ -61,7 +61,7 @@ def tables(two_runs, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def queries(tmp_path_factory):
-    """A filter file that leaves the second run alone."""
+    """Write a filter file that selects the second run."""
     path = tmp_path_factory.mktemp("filter") / "queries.json"
     path.write_text(json.dumps({"bold": {"run": 2}}), "utf-8")
     return path
@@ -69,7 +69,7 @@ def queries(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def maps_of(two_runs, model, tmp_path_factory):
-    """Maps of the one person with some settings, all in one array, and their sidecars."""
+    """Compute the maps of the participant with some settings, as one array, and their sidecars."""
 
     def compute(**changes):
         output = tmp_path_factory.mktemp("maps")

@@ -82,7 +82,7 @@ def test_nothing_is_left_in_the_work_folder(simulated, settings_of):
 
 @pytest.fixture(scope="module")
 def done(simulated, model, tmp_path_factory):
-    """Settings of a run over everybody, and its files; not to be changed."""
+    """Run all participants; return settings and files, which must not be modified."""
     output = tmp_path_factory.mktemp("done") / "out"
     settings = ParticipantSettings(simulated, output, model=str(model), nprocs=1, **DEMANDS)
     assert participant.run(settings) == 0
@@ -311,7 +311,7 @@ def test_a_network_that_cannot_be_loaded_is_told_of_each_person(simulated, setti
 
 
 def with_sessions(dataset, root):
-    """The first person of a dataset as one who came twice, in sessions a and b."""
+    """Copy the first participant of a dataset to two sessions, a and b."""
     shutil.copytree(dataset, root, ignore=shutil.ignore_patterns("sub-*"))
     for session in "ab":
         func = root / "sub-01" / f"ses-{session}" / "func"

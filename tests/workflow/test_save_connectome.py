@@ -184,7 +184,7 @@ def test_one_image_without_bids_has_its_connectome_too(simulated, model, tmp_pat
 
 @pytest.fixture(scope="module")
 def saved(simulated, model, tmp_path_factory):
-    """A dataset of two people with connectomes; not to be changed."""
+    """Compute a dataset of two participants with connectomes; do not modify it."""
     from bids_deeptaskgen.settings.participant import ParticipantSettings
 
     out = tmp_path_factory.mktemp("saved") / "out"
@@ -198,7 +198,7 @@ def saved(simulated, model, tmp_path_factory):
 
 
 def copied(saved, tmp_path):
-    """Connectomes and their JSON alone, as somebody might copy them elsewhere."""
+    """Copy only the connectomes and their JSON files to another folder."""
     files = [path for path in saved.rglob("*_relmat.*") if path.suffix in (".npy", ".json")]
     for path in files:
         there = tmp_path / path.relative_to(saved)

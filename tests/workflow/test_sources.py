@@ -32,7 +32,7 @@ def quality_of(settings):
 
 @pytest.fixture(scope="module")
 def plain(simulated, model, tmp_path_factory):
-    """Maps of a person whose series fMRIPrep has left, taken as cleaned."""
+    """Compute the maps of a participant whose fMRIPrep series is used as cleaned data."""
     from bids_deeptaskgen.settings.participant import ParticipantSettings
 
     settings = ParticipantSettings(

@@ -41,14 +41,14 @@ def write_transform(path, shift_mm):
 
 @pytest.fixture
 def templates(tmp_path):
-    """A home of TemplateFlow that has the transform."""
+    """Create a home of TemplateFlow with the transform."""
     write_transform(tmp_path / "templateflow" / f"tpl-{MODEL_SPACE}" / TRANSFORM, SHIFT_MM)
     return tmp_path / "templateflow"
 
 
 @pytest.fixture
 def shifted(simulated, tmp_path):
-    """The simulated people, in the other template's space only."""
+    """Write the simulated participants in the space of the other template only."""
     folder = shutil.copytree(simulated, tmp_path / "fmriprep")
     for subject in ("02", "03"):
         shutil.rmtree(folder / f"sub-{subject}")

@@ -10,7 +10,7 @@ from bids_deeptaskgen.workflow import run
 
 
 def stop(*arguments):
-    """Stand for what must not be reached, or where somebody presses Ctrl-C."""
+    """Raise Ctrl-C, or replace a function that must not be called."""
     raise KeyboardInterrupt
 
 

@@ -23,7 +23,7 @@ def tiny(tmp_path_factory):
 
 
 def table(capsys):
-    """The rows of the list by name, and the lines under it."""
+    """Return the rows of the list by name, and the lines below it."""
     assert run(ModelsListSettings()) == 0
     rows, _, below = capsys.readouterr().out.partition("\n\n")
     head, *lines = rows.splitlines()

@@ -36,12 +36,12 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def maps():
-    """Five ROI maps on the whole LAS grid, different in every voxel, outside the brain too."""
+    """Return five ROI maps on the full LAS grid, different in every voxel, also outside the brain."""
     return np.random.default_rng(0).standard_normal((5, *FULL_MODEL_GRID.shape)).astype(np.float32)
 
 
 def on(grid, full):
-    """The same values on another grid of the same points, put there by hand."""
+    """Return the same values on another grid with the same points."""
     if grid == MODEL_GRID:
         return full[(..., *CROP)]
     return full[..., ::-1, :, :] if grid == OUTPUT_GRID else full
@@ -115,7 +115,7 @@ def test_a_published_checkpoint_becomes_a_bundle(tmp_path, rois, maps, capsys):
 
 
 def checkpoint_of(name, folder):
-    """What a training run leaves: the published one, or a Lightning checkpoint of another network."""
+    """Write a Lightning checkpoint of the published or another network."""
     if name == "attentionunet":
         return LIGHTNING
     state = tiny_network(Architecture(name, in_channels=5, out_channels=2, fdim=2)).state_dict()

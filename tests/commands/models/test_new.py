@@ -29,7 +29,7 @@ def save_maps(path, maps, grid=MODEL_GRID):
 
 @pytest.fixture(scope="module")
 def rois(tmp_path_factory):
-    """Three ROI maps on the whole grid, as a user has them."""
+    """Write three ROI maps on the full grid."""
     return save_maps(
         tmp_path_factory.mktemp("rois") / "ica.nii.gz", model_to_output(coordinate_rois(3)), OUTPUT_GRID
     )
@@ -43,7 +43,7 @@ def contrasts(tmp_path_factory):
 
 
 def make(folder, rois, contrasts, *options):
-    """Exit code of ``models new``."""
+    """Return the exit code of ``models new``."""
     words = ["models", "new", folder, "--rois", rois, "--contrasts", contrasts, *SMALL, *options]
     return workbench.main([str(word) for word in words])
 
