@@ -12,14 +12,14 @@ import pytest
 @pytest.fixture(autouse=True)
 def _messages_as_before():
     """Restore the logging configuration of the process."""
-    root, ours = logging.getLogger(), logging.getLogger("bids_deeptaskgen")
-    handlers, levels = list(root.handlers), (root.level, ours.level)
+    root, own_value = logging.getLogger(), logging.getLogger("bids_deeptaskgen")
+    handlers, levels = list(root.handlers), (root.level, own_value.level)
     yield
     logging.captureWarnings(capture=False)
     warnings.resetwarnings()
     root.handlers[:] = handlers
     root.setLevel(levels[0])
-    ours.setLevel(levels[1])
+    own_value.setLevel(levels[1])
 
 
 @pytest.fixture(autouse=True)
@@ -31,17 +31,17 @@ def _package_for_other_processes(monkeypatch):
 @pytest.fixture
 def fake_command(monkeypatch):
     """Replace a command's module by functions that append their settings to a list."""
-    seen = []
+    calls = []
 
     def install(module, function="run", outcome=0):
         def run(settings):
-            seen.append(settings)
+            calls.append(settings)
             if isinstance(outcome, BaseException):
                 raise outcome
             return outcome
 
         name = f"bids_deeptaskgen.commands.{module}"
         monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(**{function: run}))
-        return seen
+        return calls
 
     return install

@@ -22,8 +22,8 @@ def loaded(program, words):
         f"main({[str(word) for word in words]!r})\n"
         "print(json.dumps(sorted(sys.modules)), file=sys.stderr)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(json.loads(done.stderr.splitlines()[-1])), done.stdout + done.stderr
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(process.stderr.splitlines()[-1])), process.stdout + process.stderr
 
 
 @pytest.mark.parametrize(

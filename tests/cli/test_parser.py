@@ -41,9 +41,9 @@ def refusal(capsys, *argv):
 def test_settings_come_back_from_their_command_line(settings):
     argv = to_argv(settings)
     assert all(isinstance(word, str) for word in argv)
-    again = parsed(type(settings), *argv)
-    assert again == settings
-    assert repr(again) == repr(settings)
+    repetition = parsed(type(settings), *argv)
+    assert repetition == settings
+    assert repr(repetition) == repr(settings)
 
 
 @given(settings_of_any_class())
@@ -167,9 +167,9 @@ def test_a_percent_sign_is_not_doubled_in_any_help_or_settings_file(capsys):
 
 
 def test_the_earlier_name_of_an_option_is_still_read():
-    now = participant("--map-format=4d")
-    assert participant("--output-layout", "4d") == participant("--output_layout=4d") == now
-    assert "--map-format=4d" in to_argv(now)
+    current_state = participant("--map-format=4d")
+    assert participant("--output-layout", "4d") == participant("--output_layout=4d") == current_state
+    assert "--map-format=4d" in to_argv(current_state)
 
 
 def test_an_unknown_option_is_refused_with_the_nearest_one(capsys):

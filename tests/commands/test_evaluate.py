@@ -80,7 +80,7 @@ def table(out, name):
 
 
 def value(rows, **wanted):
-    (row,) = [row for row in rows if all(row[key] == one for key, one in wanted.items())]
+    (row,) = [row for row in rows if all(row[key] == item for key, item in wanted.items())]
     return float(row.get("value") or row["mean_difference"])
 
 
@@ -97,21 +97,21 @@ def done(data, tmp_path_factory):
 
 def test_models_and_baselines_stand_beside_each_other_in_every_score(done):
     rows = table(done, "scores")
-    found = {}
+    result = {}
     for row in rows:
-        found.setdefault((row["contrast"], row["score"]), set()).add((row["predictor"], row["role"]))
+        result.setdefault((row["contrast"], row["score"]), set()).add((row["predictor"], row["role"]))
     participants = {
         ("good", "model"),
         ("bad", "model"),
         ("group average", "baseline"),
         ("retest", "baseline"),
     }
-    assert len(found) == len(CONTRASTS) * 10
-    assert all(predictors == participants for predictors in found.values())
+    assert len(result) == len(CONTRASTS) * 10
+    assert all(predictors == participants for predictors in result.values())
     assert {row["n_people"] for row in rows} == {str(N_PARTICIPANTS)}
 
 
-def test_who_knows_the_person_is_found_out(done):
+def test_a_model_with_individual_information_is_detected(done):
     rows = table(done, "scores")
     for contrast in CONTRASTS:
         of = {"contrast": contrast, "score": "difference"}
@@ -129,7 +129,7 @@ def test_chance_and_ceiling_are_in_the_table(done):
     assert {row["chance"] for row in rows if row["score"] == "mean_rank"} == {"3.5"}
 
 
-def test_the_person_who_is_tested_is_not_in_the_average_of_others(done):
+def test_the_tested_participant_is_not_in_the_group_average(done):
     assert json.loads((done / "evaluation.json").read_text())["Group average"].startswith("of 6 other people")
 
 
@@ -155,19 +155,23 @@ def test_contrasts_that_cannot_be_relied_on_are_marked(done):
     assert "gamblingPunishMinusReward \u2020" in (done / "evaluation.html").read_text("utf-8")
 
 
-def test_the_table_of_people_has_a_row_for_each_contrast_and_predictor(done):
+def test_participant_scores_have_a_row_per_contrast_and_predictor(done):
     rows = table(done, "participant_scores")
     assert len(rows) == N_PARTICIPANTS * len(CONTRASTS) * 4
     scores = table(done, "scores")
-    own = [float(row["r"]) for row in rows if (row["predictor"], row["contrast"]) == ("good", "wm2bk")]
-    assert np.mean(own) == pytest.approx(
+    own_part = [float(row["r"]) for row in rows if (row["predictor"], row["contrast"]) == ("good", "wm2bk")]
+    assert np.mean(own_part) == pytest.approx(
         value(scores, predictor="good", contrast="wm2bk", score="r"), abs=1e-5
     )
 
 
 def test_matrices_have_measured_maps_as_rows(done):
     matrix = np.load(done / "matrices" / "predictor-good_contrast-wm2bk_correlations.npy")
-    rows = [row for row in table(done, "participant_scores") if (row["predictor"], row["contrast"]) == ("good", "wm2bk")]
+    rows = [
+        row
+        for row in table(done, "participant_scores")
+        if (row["predictor"], row["contrast"]) == ("good", "wm2bk")
+    ]
     assert matrix.shape == (N_PARTICIPANTS, N_PARTICIPANTS)
     np.testing.assert_allclose(np.diag(matrix), [float(row["r"]) for row in rows], atol=1e-5)
     others = (matrix.sum(axis=1) - np.diag(matrix)) / (N_PARTICIPANTS - 1)
@@ -196,7 +200,7 @@ def test_nothing_but_the_results_stays(done):
     ]
 
 
-def test_without_other_people_the_average_leaves_out_each_person_and_that_is_said(data, tmp_path):
+def test_without_other_participants_the_average_leaves_one_out_and_the_report_states_it(data, tmp_path):
     evaluate.run(settings_of(data, tmp_path / "out"))
     facts = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert "without the one at hand" in facts["Group average"]
@@ -227,17 +231,17 @@ def test_sessions_are_chosen_or_averaged(tmp_path):
         retest_session="retest",
     )
     evaluate.run(settings)
-    one = table(tmp_path / "out", "scores")
-    both = settings_of(tmp_path, tmp_path / "both", predicted=(str(tmp_path / "predicted"),))
-    evaluate.run(both)
+    item = table(tmp_path / "out", "scores")
+    pair = settings_of(tmp_path, tmp_path / "both", predicted=(str(tmp_path / "predicted"),))
+    evaluate.run(pair)
     two = table(tmp_path / "both", "scores")
-    assert "retest" in {row["predictor"] for row in one}
+    assert "retest" in {row["predictor"] for row in item}
     assert "retest" not in {row["predictor"] for row in two}
     of = {"predictor": "predicted", "contrast": "wm2bk", "score": "r"}
-    assert value(two, **of) > value(one, **of) + 0.01
+    assert value(two, **of) > value(item, **of) + 0.01
 
 
-def test_a_map_that_cannot_be_used_leaves_out_its_person_only(data, tmp_path, caplog):
+def test_an_unusable_map_excludes_only_its_participant(data, tmp_path, caplog):
     maps = population()
     maps["wm2bk"][2] = 0
     write(tmp_path / "measured", maps, range(4), noise=0)
@@ -249,7 +253,7 @@ def test_a_map_that_cannot_be_used_leaves_out_its_person_only(data, tmp_path, ca
     assert "as few as 3 of the 4 people" in (tmp_path / "out" / "evaluation.html").read_text("utf-8")
 
 
-def test_people_who_are_nowhere_both_predicted_and_measured_are_told_of(data, tmp_path):
+def test_participants_without_predicted_and_measured_maps_are_reported(data, tmp_path):
     with pytest.raises(InputError, match=r"(?s)Nobody has both.*Measured: 2 contrasts of 7 people") as caught:
         evaluate.run(settings_of(data, tmp_path / "out", measured=data / "others", participant_label=("99",)))
     assert "sub-06" in str(caught.value)
@@ -268,7 +272,7 @@ def test_two_datasets_of_one_name_are_refused(data):
         settings_of(data, data / "out", predicted=(f"good={data / 'bad'}", str(data / "good")))
 
 
-def test_a_linear_model_needs_its_parcels_and_people(data):
+def test_a_linear_model_needs_parcels_and_training_participants(data):
     with pytest.raises(UserError, match="--baseline-train"):
         settings_of(data, data / "out", connectomes=(data / "good",))
 
@@ -284,6 +288,6 @@ def test_a_predicted_dataset_must_not_be_called_as_a_baseline(data, tmp_path):
         evaluate.run(settings_of(data, tmp_path / "out", predicted=(f"retest={data / 'good'}",)))
 
 
-def test_a_baseline_of_nobody_but_the_tested_people_is_refused(data, tmp_path):
+def test_a_baseline_of_tested_participants_only_is_refused(data, tmp_path):
     with pytest.raises(InputError, match="everybody in it is tested"):
         evaluate.run(settings_of(data, tmp_path / "out", baseline_train=data / "retest"))

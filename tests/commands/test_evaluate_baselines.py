@@ -81,8 +81,8 @@ def test_with_connectomes_only_participants_who_have_them_are_tested(world, tmp_
         "connectomes": (tmp_path / "connectomes",),
         "n_permutations": 9,
     }
-    chosen = EvaluateSettings(out=tmp_path / "out", participant_label=("05", "06"), **settings)
-    assert evaluate.run(chosen) == 0
+    choice = EvaluateSettings(out=tmp_path / "out", participant_label=("05", "06"), **settings)
+    assert evaluate.run(choice) == 0
     assert facts(tmp_path / "out")["Participants"] == ["06"]
     nobody = EvaluateSettings(out=tmp_path / "no", participant_label=("05",), **settings)
     with pytest.raises(InputError, match=r"(?s)Nobody has both .* and connectomes .*Connectomes: 3 people"):
@@ -111,13 +111,13 @@ def test_a_second_measurement_is_a_baseline_too(tmp_path):
     assert len(facts(tmp_path / "out")["Participants"]) == N_PARTICIPANTS
 
 
-def test_without_predictions_and_other_people_there_is_nothing_to_score(tmp_path, capsys):
+def test_without_predictions_and_training_participants_evaluation_is_refused(tmp_path, capsys):
     words = ["evaluate", str(tmp_path / "out"), "--measured", str(tmp_path)]
     assert workbench.main(words) == 2
-    said = capsys.readouterr().err
-    assert "--predicted" in said
-    assert "--baseline-train" in said
-    assert "internal error" not in said
+    output_text = capsys.readouterr().err
+    assert "--predicted" in output_text
+    assert "--baseline-train" in output_text
+    assert "internal error" not in output_text
     with pytest.raises(UserError, match="Neither --predicted nor --baseline-train was given"):
         EvaluateSettings(out=tmp_path / "out", measured=tmp_path)
 

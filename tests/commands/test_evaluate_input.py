@@ -56,7 +56,7 @@ def test_families_that_were_asked_for_and_are_not_there_are_told_of(data, tmp_pa
     assert "family" not in caplog.text
 
 
-def test_people_whose_family_is_not_known_are_not_one_family(tmp_path):
+def test_participants_of_unknown_family_are_unrelated(tmp_path):
     (tmp_path / "people.tsv").write_text(
         "participant_id\tFamily_ID\nsub-1\tf\nsub-2\tf\nsub-3\tn/a\nsub-4\tnan\nsub-5\tNaN\nsub-6\t\n"
     )
@@ -66,20 +66,20 @@ def test_people_whose_family_is_not_known_are_not_one_family(tmp_path):
     assert families[0] == families[1]
 
 
-def test_people_who_were_asked_for_and_are_not_there_are_told_of(data, tmp_path, caplog):
+def test_selected_participants_without_data_are_reported(data, tmp_path, caplog):
     evaluate.run(settings_of(data, tmp_path / "out", participant_label=("00", "01", "99")))
     assert "--participant-label: 1 people are not both measured and predicted: sub-99." in caplog.text
     assert facts(tmp_path / "out")["Participants"] == ["00", "01"]
 
 
 def test_contrasts_of_one_side_alone_are_left_out_or_named(data, tmp_path):
-    one = {CONTRASTS[0]: population()[CONTRASTS[0]]}
-    write(tmp_path / "measured", one, range(3))
+    item = {CONTRASTS[0]: population()[CONTRASTS[0]]}
+    write(tmp_path / "measured", item, range(3))
     evaluate.run(settings_of(data, tmp_path / "out", measured=tmp_path / "measured"))
     assert {row["contrast"] for row in table(tmp_path / "out", "scores")} == {CONTRASTS[0]}
-    asked = settings_of(data, tmp_path / "no", measured=tmp_path / "measured", contrasts=(CONTRASTS[1],))
+    request = settings_of(data, tmp_path / "no", measured=tmp_path / "measured", contrasts=(CONTRASTS[1],))
     with pytest.raises(InputError) as caught:
-        evaluate.run(asked)
+        evaluate.run(request)
     assert str(caught.value) == (
         f"No contrast of --contrasts {CONTRASTS[1]} is both predicted and measured.\n"
         f"Predicted: {CONTRASTS[1]}, {CONTRASTS[0]}.\nMeasured: {CONTRASTS[0]}."
@@ -87,13 +87,13 @@ def test_contrasts_of_one_side_alone_are_left_out_or_named(data, tmp_path):
     with pytest.raises(UserError, match=r"predicted maps are of no such contrast .* Predicted: "):
         evaluate.run(settings_of(data, tmp_path / "no", contrasts=("nonsense",)))
     write(tmp_path / "predicted", {CONTRASTS[1]: population()[CONTRASTS[1]]}, range(3), desc="predicted")
-    other = {"measured": tmp_path / "measured", "predicted": (str(tmp_path / "predicted"),)}
+    counterpart = {"measured": tmp_path / "measured", "predicted": (str(tmp_path / "predicted"),)}
     with pytest.raises(InputError, match=rf"of other contrasts \({CONTRASTS[0]}\) than .*{CONTRASTS[1]}"):
-        evaluate.run(settings_of(data, tmp_path / "no", **other))
+        evaluate.run(settings_of(data, tmp_path / "no", **counterpart))
     assert not (tmp_path / "no").exists()
 
 
-def test_a_session_that_nobody_has_is_refused_with_those_that_there_are(data, tmp_path):
+def test_an_unknown_session_is_refused_with_a_list_of_sessions(data, tmp_path):
     maps = population()
     for session in ("a", "b"):
         write(tmp_path / "measured", maps, range(3), session=session)
@@ -106,7 +106,7 @@ def test_a_session_that_nobody_has_is_refused_with_those_that_there_are(data, tm
         evaluate.run(settings_of(data, tmp_path / "no", measured_session="c"))
 
 
-def test_one_person_has_an_r_and_nobody_to_differ_from(data, tmp_path):
+def test_a_single_participant_has_r_but_no_difference(data, tmp_path):
     evaluate.run(settings_of(data, tmp_path / "out", participant_label=("01",)))
     rows = table(tmp_path / "out", "scores")
     of = {"predictor": "good", "contrast": CONTRASTS[0]}

@@ -61,10 +61,10 @@ SPACE = "space-MNI152NLin6Asym_res-2"
 def data(bundle, tmp_path_factory):
     """Write maps that are linear in the connectomes, parcel by parcel, and predictions of noise."""
     root, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
-    n_rois, both = bundle.card.architecture.in_channels, bundle.output_mask[bundle.brain_mask]
-    labels = winner_take_all(bundle.rois()[:, both])
+    n_rois, pair = bundle.card.architecture.in_channels, bundle.output_mask[bundle.brain_mask]
+    labels = winner_take_all(bundle.rois()[:, pair])
     slopes = rng.normal(size=(2, n_rois + 1, n_rois))
-    shared = 0.3 * rng.standard_normal((n_rois, both.size))
+    shared = 0.3 * rng.standard_normal((n_rois, pair.size))
     mine = {"Model": {"WeightsSha256": bundle.weights_sha256}, "Settings": {"calibrated": False}}
     for participant in (*TESTED, *OTHERS):
         r = np.clip(shared + 0.3 * rng.standard_normal(shared.shape), -1, 1).astype(np.float32)
@@ -76,13 +76,13 @@ def data(bundle, tmp_path_factory):
             "BrainMask": {"Sha256": bundle.card.sha256[BRAIN_MASK]},
             "Grid": {"Shape": MODEL_GRID.shape, "Affine": MODEL_GRID.affine},
         }
-        own = {"DeepTaskGen": {"Connectome": about, "SettingsHash": "same"}}
-        save_connectomes(output_path(root / "connectomes", "connectome", **names), r[None], own)
+        own_part = {"DeepTaskGen": {"Connectome": about, "SettingsHash": "same"}}
+        save_connectomes(output_path(root / "connectomes", "connectome", **names), r[None], own_part)
         for number, label in enumerate(LABELS):
-            values = np.zeros(both.sum())
+            values = np.zeros(pair.sum())
             for parcel in range(1, n_rois + 1):
                 where = labels == parcel
-                inside = r[:, both][:, where]
+                inside = r[:, pair][:, where]
                 z = (inside - inside.mean(axis=1, keepdims=True)) / inside.std(axis=1, keepdims=True)
                 values[where] = slopes[number, parcel] @ z
             values += 0.01 * rng.standard_normal(len(values))
@@ -91,8 +91,8 @@ def data(bundle, tmp_path_factory):
             if participant in TESTED:
                 noise = values + 3 * rng.standard_normal(len(values))
                 write_map(root / "predicted", bundle, participant, label, noise, "desc-predicted", mine)
-                told = mine | {"Settings": {"calibrated": True}}
-                write_map(root / "calibrated", bundle, participant, label, noise, "desc-predicted", told)
+                entry = mine | {"Settings": {"calibrated": True}}
+                write_map(root / "calibrated", bundle, participant, label, noise, "desc-predicted", entry)
     return root
 
 
@@ -112,7 +112,7 @@ def scores_of(bundle, data, out, predicted="predicted", **changes):
     return {(row["predictor"], row["contrast"], row["score"]): row["value"] for row in rows}, facts
 
 
-def test_the_linear_model_finds_what_is_linear_in_people_it_was_not_fitted_to(bundle, data, tmp_path):
+def test_the_linear_model_predicts_linear_maps_of_new_participants(bundle, data, tmp_path):
     scores, facts = scores_of(
         bundle, data, tmp_path / "out", baseline_train=data / "others", connectomes=(data / "connectomes",)
     )
@@ -135,7 +135,7 @@ def test_calibrated_predictions_stand_beside_the_plain_ones(bundle, data, tmp_pa
     assert scores["predicted, calibrated", "contrast0", "residual_r"] == "n/a"
 
 
-def test_a_contrast_that_nobody_was_measured_in_has_no_mean_map_to_compare_with(bundle, data, tmp_path):
+def test_an_unmeasured_contrast_has_no_mean_map(bundle, data, tmp_path):
     # As fine-tuning leaves them whose parent had no mean maps.
     means = bundle.mean_statmaps()
     means[1] = 0

@@ -24,10 +24,10 @@ from tests.commands.test_evaluate import (
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    root, whole = tmp_path_factory.mktemp("data"), population()
-    write(root / "measured", whole, range(N_PARTICIPANTS))
-    write(root / "predicted", whole, range(N_PARTICIPANTS), desc="predicted", seed=3)
-    write(root / "others", whole, range(N_PARTICIPANTS, 2 * N_PARTICIPANTS), seed=5)
+    root, full_result = tmp_path_factory.mktemp("data"), population()
+    write(root / "measured", full_result, range(N_PARTICIPANTS))
+    write(root / "predicted", full_result, range(N_PARTICIPANTS), desc="predicted", seed=3)
+    write(root / "others", full_result, range(N_PARTICIPANTS, 2 * N_PARTICIPANTS), seed=5)
     return root
 
 
@@ -46,19 +46,19 @@ def run(data, out, **changes):
     return table(out, "scores")
 
 
-def test_voxels_that_somebody_lacks_are_scored_for_nobody_and_leave_nobody_out(data, tmp_path):
+def test_voxels_missing_in_some_participants_are_not_scored_and_exclude_no_participant(data, tmp_path):
     # Another column in every participant; interpolation extends it to two columns of the model.
     lacking = {participant: (slice(None), 12 + participant % 2, 11) for participant in range(N_PARTICIPANTS)}
     holes = with_holes(tmp_path / "measured", lacking)
     rows = run(data, tmp_path / "out", measured=holes)
-    whole = run(data, tmp_path / "whole")
+    full_result = run(data, tmp_path / "whole")
     assert {row["n_people"] for row in rows} == {str(N_PARTICIPANTS)}
-    n_voxels, n_whole = ({int(row["n_voxels"]) for row in one} for one in (rows, whole))
+    n_voxels, n_whole = ({int(row["n_voxels"]) for row in item} for item in (rows, full_result))
     assert len(n_voxels) == len(n_whole) == 1
     assert 0.9 < min(n_voxels) / min(n_whole) < 1
     r = [
-        next(float(row["value"]) for row in one if (row["predictor"], row["score"]) == ("predicted", "r"))
-        for one in (rows, whole)
+        next(float(row["value"]) for row in item if (row["predictor"], row["score"]) == ("predicted", "r"))
+        for item in (rows, full_result)
     ]
     assert r[0] == pytest.approx(r[1], abs=0.02)
     assert "that all maps of a contrast have are scored" in (tmp_path / "out" / "evaluation.html").read_text()
@@ -67,9 +67,11 @@ def test_voxels_that_somebody_lacks_are_scored_for_nobody_and_leave_nobody_out(d
 def test_who_lacks_much_is_left_out_and_named(data, tmp_path, caplog):
     holes = with_holes(tmp_path / "measured", {4: np.s_[:, :14]})
     rows = run(data, tmp_path / "out", measured=holes)
-    whole = run(data, tmp_path / "whole", measured=holes, participant_label=("00", "01", "02", "03", "05"))
+    full_result = run(
+        data, tmp_path / "whole", measured=holes, participant_label=("00", "01", "02", "03", "05")
+    )
     assert {row["n_people"] for row in rows} == {str(N_PARTICIPANTS - 1)}
-    assert {row["n_voxels"] for row in rows} == {row["n_voxels"] for row in whole}
+    assert {row["n_voxels"] for row in rows} == {row["n_voxels"] for row in full_result}
     assert "left out for lacking more than 10%" in caplog.text
     assert "sub-04 (measured)" in (tmp_path / "out" / "evaluation.html").read_text()
 
@@ -86,9 +88,9 @@ def test_the_average_of_others_is_that_of_those_who_have_the_voxel(data, tmp_pat
     holes = with_holes(
         tmp_path / "others", {N_PARTICIPANTS: np.s_[:, :14], N_PARTICIPANTS + 1: np.s_[:, 14:]}, participants
     )
-    whole = run(data, tmp_path / "whole")
+    full_result = run(data, tmp_path / "whole")
     rows = run(data, tmp_path / "out", baseline_train=holes)
-    assert {row["n_voxels"] for row in rows} == {row["n_voxels"] for row in whole}
+    assert {row["n_voxels"] for row in rows} == {row["n_voxels"] for row in full_result}
     assert {row["n_people"] for row in rows} == {str(N_PARTICIPANTS)}
 
 
@@ -118,10 +120,10 @@ def test_images_of_many_contrasts_are_read_once_and_score_as_single_ones(
     write(tmp_path / "single" / "net", source, range(N_PARTICIPANTS), desc="predicted", noise=0)
     opened, load = [], statmap_images.load_image
     monkeypatch.setattr(statmap_images, "load_image", lambda path: opened.append(path) or load(path))
-    found = run(data, tmp_path / "out", predicted=(str(tmp_path / "net"),))
+    result = run(data, tmp_path / "out", predicted=(str(tmp_path / "net"),))
     of_net = [path for path in opened if path.is_relative_to(tmp_path / "net")]
     assert len(of_net) == len(set(of_net)) == N_PARTICIPANTS
-    assert found == run(data, tmp_path / "other", predicted=(str(tmp_path / "single" / "net"),))
+    assert result == run(data, tmp_path / "other", predicted=(str(tmp_path / "single" / "net"),))
     assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".work")]
 
 

@@ -36,9 +36,9 @@ def tuned(world, parent, out, strategy, **changes):
 
 
 def moved(child, parent):
-    """Return the names of the weights that differ, without statistics and biases before batch normalisation."""
-    ours, theirs = child.weights(), parent.weights()
-    differing = {key for key in ours if not np.array_equal(ours[key], theirs[key])}
+    """Return names of weights that differ, without parts that batch normalisation changes."""
+    own_value, reference_value = child.weights(), parent.weights()
+    differing = {key for key in own_value if not np.array_equal(own_value[key], reference_value[key])}
     return {key for key in differing if not key.endswith((*MEASURED, IDLE))}
 
 
@@ -86,7 +86,7 @@ def test_a_new_head_predicts_what_the_parent_did_not(world, tmp_path):
         place.symlink_to(statmap_path(world.root / "measured", participant, "contrast0"))
     parent = world.model
     child = tuned(world, parent.folder, tmp_path / "child", "new-head", statmaps=tmp_path / "measured")
-    assert [one.label for one in child.card.contrasts] == ["painHot"]
+    assert [item.label for item in child.card.contrasts] == ["painHot"]
     assert child.weights()[HEAD[0]].shape[0] == 1
     assert moved(child, parent) == {key for key in parent.weights() if not key.endswith((*MEASURED, IDLE))}
     assert "everything, with a new last layer" in child.card.training

@@ -67,8 +67,8 @@ def test_an_image_alone_counts_as_cleaned_and_masked(simulated, model, tmp_path,
     assert (tmp_path / "out" / "sub-rfMRIREST1LRhp2000clean").is_dir()
     np.testing.assert_array_equal(maps_of(tmp_path / "out"), by_dataset["none"])
     # What it leaves in its logs does the same again.
-    written = next((tmp_path / "out" / "logs").glob("*_settings.toml"))
-    assert predict(image, tmp_path / "again", "--config-file", written) == 0
+    written_text = next((tmp_path / "out" / "logs").glob("*_settings.toml"))
+    assert predict(image, tmp_path / "again", "--config-file", written_text) == 0
     np.testing.assert_array_equal(maps_of(tmp_path / "again"), by_dataset["none"])
 
 

@@ -29,9 +29,9 @@ def test_entities_become_keys_of_names_with_sorted_values(tmp_path):
 
 
 def test_files_that_mean_the_same_are_the_same(tmp_path):
-    one = read_filter_file(write(tmp_path, {"bold": {"session": "ses-a", "run": [2, "1"]}}))
-    other = read_filter_file(write(tmp_path, {"bold": {"run": ["2", 1], "session": ["a"]}, "fmap": {}}))
-    assert one.as_json() == other.as_json()
+    item = read_filter_file(write(tmp_path, {"bold": {"session": "ses-a", "run": [2, "1"]}}))
+    counterpart = read_filter_file(write(tmp_path, {"bold": {"run": ["2", 1], "session": ["a"]}, "fmap": {}}))
+    assert item.as_json() == counterpart.as_json()
 
 
 @pytest.mark.parametrize(

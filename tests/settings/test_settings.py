@@ -151,7 +151,7 @@ def test_labels_mean_the_same_with_and_without_their_prefix(label):
     assert GroupSettings("/data", "/out", [f"sub-{label}"]).participant_label == (label,)
 
 
-def test_a_person_named_twice_is_one_person_and_the_order_is_kept():
+def test_duplicate_labels_are_removed_in_order():
     assert participant(participant_label=["sub-10", "2", "10", "sub-2", "1"]).participant_label == (
         "10",
         "2",
@@ -168,7 +168,7 @@ def test_labels_are_taken_from_a_file(tmp_path):
     assert participant(participant_label=f"@{path}").participant_label == ("03",)
 
 
-def test_a_file_of_labels_that_is_not_there_or_names_nobody_is_refused(tmp_path):
+def test_a_missing_or_empty_file_of_labels_is_refused(tmp_path):
     assert "cannot be read" in refusal(participant_label=[f"@{tmp_path / 'none.txt'}"])
     (tmp_path / "empty.txt").write_text("# no participant failed\n")
     assert "contains no label" in refusal(participant_label=[f"@{tmp_path / 'empty.txt'}"])
@@ -323,9 +323,11 @@ def test_the_hash_changes_with_the_weights():
 
 
 def test_the_hash_does_not_depend_on_how_a_value_was_written():
-    written = participant(fd_threshold="-0", min_minutes=4, min_dof="60", n_windows="1", high_pass="0.0100")
+    written_text = participant(
+        fd_threshold="-0", min_minutes=4, min_dof="60", n_windows="1", high_pass="0.0100"
+    )
     plain = participant(high_pass=0.01)
-    assert settings_hash(written, WEIGHTS) == settings_hash(plain, WEIGHTS)
+    assert settings_hash(written_text, WEIGHTS) == settings_hash(plain, WEIGHTS)
 
 
 def test_science_settings_are_what_json_can_hold():

@@ -16,19 +16,19 @@ from tests.settings.settings_values import CLASSES, REQUIRED, settings_of_any_cl
 @given(settings_of_any_class())
 def test_settings_come_back_from_their_file(settings):
     text = to_toml(settings).encode().decode()
-    again = from_toml(type(settings), text)
-    assert again == settings
-    assert repr(again) == repr(settings)
+    repetition = from_toml(type(settings), text)
+    assert repetition == settings
+    assert repr(repetition) == repr(settings)
 
 
 @pytest.mark.parametrize("settings_class", CLASSES)
 def test_the_file_holds_every_setting_and_explains_it(settings_class):
     settings = settings_class(**REQUIRED[settings_class])
     text = to_toml(settings)
-    written = tomllib.loads(text)
+    written_text = tomllib.loads(text)
     for spec in option_specs(settings_class):
         assert f"# {spec.option.help}" in text
-        assert (spec.name in written) == (getattr(settings, spec.name) is not None)
+        assert (spec.name in written_text) == (getattr(settings, spec.name) is not None)
 
 
 def test_the_file_says_units_and_defaults():
@@ -43,11 +43,11 @@ def test_keys_may_be_written_with_dashes():
 
 def test_the_earlier_name_of_a_setting_is_still_read():
     folders = 'bids_dir = "/data"\noutput_dir = "/out"\n'
-    now = ParticipantSettings("/data", "/out", map_format="4d")
+    current_state = ParticipantSettings("/data", "/out", map_format="4d")
     for key in ("output_layout", "output-layout", "map_format"):
-        assert from_toml(ParticipantSettings, f'{folders}{key} = "4d"\n') == now
-    assert 'map_format = "4d"' in to_toml(now)
-    assert "output_layout" not in to_toml(now)
+        assert from_toml(ParticipantSettings, f'{folders}{key} = "4d"\n') == current_state
+    assert 'map_format = "4d"' in to_toml(current_state)
+    assert "output_layout" not in to_toml(current_state)
     with pytest.raises(UserError, match="output_layout: the setting map_format is set twice"):
         from_toml(ParticipantSettings, f'{folders}map_format = "3d"\noutput_layout = "4d"\n')
 

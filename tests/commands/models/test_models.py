@@ -160,16 +160,16 @@ def test_values_of_maps_that_are_not_finite_count_as_zero(tmp_path, maps):
     where = np.argwhere(brain_mask())[[10, 20, 30]].T
     holes[(0, *where)] = [np.nan, np.inf, -np.inf]
     import_checkpoint(asked(tmp_path / "model", write(tmp_path / "maps.nii", holes, MODEL_GRID)))
-    found = load_bundle(tmp_path / "model").rois()
-    np.testing.assert_array_equal(found[0, [10, 20, 30]], 0)
-    np.testing.assert_array_equal(found[1:], holes[1:, brain_mask()])
+    result = load_bundle(tmp_path / "model").rois()
+    np.testing.assert_array_equal(result[0, [10, 20, 30]], 0)
+    np.testing.assert_array_equal(result[1:], holes[1:, brain_mask()])
 
 
 def refused(settings, words):
-    before = sorted(settings.out.parent.iterdir())
+    initial_state = sorted(settings.out.parent.iterdir())
     with pytest.raises(UserError, match=words):
         import_checkpoint(settings)
-    assert sorted(settings.out.parent.iterdir()) == before
+    assert sorted(settings.out.parent.iterdir()) == initial_state
 
 
 def test_another_number_of_maps_is_refused(tmp_path, maps):
