@@ -110,7 +110,7 @@ def test_another_model_of_the_same_name_is_never_replaced_unasked(home, server, 
     other = tiny_bundle(home / "models" / "hcp-ya")
     code, _, err = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
     assert code == 2
-    assert "not made of the files that are published" in err
+    assert "not created from the published files" in err
     assert load_bundle(other.folder).card == other.card
     assert server.asked == []
 
@@ -145,7 +145,7 @@ def test_a_file_that_does_not_come_leaves_no_model_and_says_what_to_bring_where(
     assert words in message
     assert f"/64cf419273251cfd63675b680df37f25b02600cb/hcp-ya/{HCP_YA}: " in message
     assert "`deeptaskgen models fetch hcp-ya --from FOLDER`" in message
-    assert f"put it at {home / 'downloads' / blob_sha1(files[HCP_YA]) / HCP_YA}" in message
+    assert f"save it as {home / 'downloads' / blob_sha1(files[HCP_YA]) / HCP_YA}" in message
     assert not (home / "models").exists()
     assert names_below(home) == sorted([MASK, ROIS])
 
