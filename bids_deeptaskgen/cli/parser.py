@@ -117,7 +117,7 @@ class Parser(argparse.ArgumentParser):
         else:
             kind = {"metavar": _metavar(spec)}
         # SUPPRESS: the namespace holds only options of the command line; the dataclass has the defaults.
-        action = self.group(spec.option.group).add_argument(
+        action: Any = self.group(spec.option.group).add_argument(
             *flags, dest=spec.name, default=argparse.SUPPRESS, help=text, **kind
         )
         # argparse must not require it, because a settings file may set it. See `make_settings`.

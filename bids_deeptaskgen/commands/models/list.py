@@ -48,8 +48,8 @@ def run(settings: ModelsListSettings) -> int:  # noqa: ARG001 - every command ta
     _print(rows)
     sys.stdout.write(
         f"\nModels are in {home}; {EMBEDDED} is part of the software.\n"
-        "`deeptaskgen models fetch NAME` downloads a published model, `deeptaskgen models info NAME` describes "
-        "a model.\n"
+        "`deeptaskgen models fetch NAME` downloads a published model, "
+        "`deeptaskgen models info NAME` describes a model.\n"
     )
     return 0
 
