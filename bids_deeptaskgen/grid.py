@@ -1,8 +1,8 @@
-"""Grids of voxels, and how the voxels of one are taken from another.
+"""Voxel grids, and sampling of an image on another grid.
 
-The model lives on FSL's MNI152 2 mm grid (LAS: x runs from right to left), cropped; fMRIPrep writes
-TemplateFlow's grid (RAS). Both have 91x109x91 voxels at the same points of space, in mirrored order, so a
-comparison of shapes cannot tell them apart: everything here goes by the affine.
+The models use FSL's MNI152 2 mm grid (LAS: x runs from right to left), cropped; fMRIPrep writes
+TemplateFlow's grid (RAS). Both have 91x109x91 voxels at the same points of space, in mirrored order. Their
+shapes are equal, so all functions compare affines.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating]
 Warp = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-# Far more than rounding to float32 or to text leaves in an affine, far less than any real shift.
+# Larger than the rounding error of float32 or text in an affine, smaller than any real shift.
 ROUNDING_MM = 1e-2
 
 
@@ -37,24 +37,36 @@ class Grid:
 
     @classmethod
     def of(cls, shape: tuple[int, ...], affine: Array) -> "Grid":
-        """Make a grid of an image's shape (its first three axes) and affine."""
+        """Create the grid of an image.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of the image; only the first three axes are used.
+        affine : array of shape (4, 4)
+            From voxel indices to mm.
+
+        Returns
+        -------
+        Grid
+        """
         x, y, z = (int(n) for n in shape[:3])
         return cls((x, y, z), tuple(tuple(float(value) for value in row) for row in np.asarray(affine)))
 
     @cached_property
     def matrix(self) -> NDArray[np.float64]:
-        """The affine as an array of shape (4, 4), in mm."""
+        """Return the affine as an array of shape (4, 4), in mm."""
         return np.array(self.affine)
 
     @property
     def voxel_sizes_mm(self) -> tuple[float, float, float]:
-        """Edge lengths of a voxel in mm."""
+        """Return the edge lengths of a voxel in mm."""
         x, y, z = np.sqrt((self.matrix[:3, :3] ** 2).sum(axis=0))
         return float(x), float(y), float(z)
 
-    def fits(self, other: "Grid") -> bool:
-        """Whether voxels of the same index are at the same place, but for how headers round."""
-        return self.shape == other.shape and bool(np.abs(self.matrix - other.matrix).max() < ROUNDING_MM)
+    def fits(self, grid: "Grid") -> bool:
+        """Return whether voxels of the same index have the same position, within rounding of headers."""
+        return self.shape == grid.shape and bool(np.abs(self.matrix - grid.matrix).max() < ROUNDING_MM)
 
     def __str__(self) -> str:
         sizes = " x ".join(f"{size:g}" for size in self.voxel_sizes_mm)
@@ -68,9 +80,9 @@ def _diagonal(step: tuple[float, float, float], origin: tuple[float, float, floa
     return affine
 
 
-# A voxel belongs to a mask on another grid if half of its weight does.
+# A voxel belongs to a mask on another grid if at least half of its weight does.
 MIN_MASK_SHARE = 0.5
-# Where the model's box lies in the 91x109x91 grid of the same orientation.
+# Position of the model's box in the 91x109x91 grid of the same orientation.
 CROP = (slice(7, 83), slice(9, 102), slice(0, 78))
 FULL_MODEL_GRID = Grid.of((91, 109, 91), _diagonal((-2, 2, 2), (90, -126, -72)))
 MODEL_GRID = Grid.of((76, 93, 78), _diagonal((-2, 2, 2), (76, -108, -72)))
@@ -78,7 +90,7 @@ OUTPUT_GRID = Grid.of((91, 109, 91), _diagonal((2, 2, 2), (-90, -126, -72)))
 
 
 def model_to_output(volume: Array) -> Array:
-    """Place a volume of the model's grid on TemplateFlow's res-02 grid (RAS), zero elsewhere.
+    """Copy a volume from the model's grid to TemplateFlow's res-02 grid (RAS), zero elsewhere.
 
     Parameters
     ----------
@@ -90,49 +102,50 @@ def model_to_output(volume: Array) -> Array:
     array of shape (..., 91, 109, 91)
         On ``OUTPUT_GRID``, same dtype; every value keeps its point of space.
     """
-    placed = np.zeros(volume.shape[:-3] + FULL_MODEL_GRID.shape, volume.dtype)
-    placed[(..., *CROP)] = volume
-    return placed[..., ::-1, :, :]
+    full_volume = np.zeros(volume.shape[:-3] + FULL_MODEL_GRID.shape, volume.dtype)
+    full_volume[(..., *CROP)] = volume
+    return full_volume[..., ::-1, :, :]
 
 
 def voxel_positions(
-    source: Grid, target: Grid, wanted: NDArray[np.bool_], warp: Warp | None = None
+    source: Grid, target: Grid, target_mask: NDArray[np.bool_], warp: Warp | None = None
 ) -> NDArray[np.float64]:
-    """Where voxels of one grid lie in another, in voxel units.
+    """Compute the positions of a target grid's voxels in a source grid, in voxel units.
 
     Parameters
     ----------
     source, target : Grid
-        Grid of the image at hand; grid whose voxels are asked for.
-    wanted : boolean array of target's shape
+    target_mask : boolean array of target's shape
+        Voxels of the target grid.
     warp : callable, optional
-        From points (mm) of the target's space to those of the source's, of shape (n_wanted, 3).
+        Function from points (mm) of the target's space to points of the source's, both of shape
+        (n_target_voxels, 3).
 
     Returns
     -------
-    array of shape (n_wanted, 3)
-        Indices i, j, k in ``source``, not rounded, in C order of ``wanted``.
+    array of shape (n_target_voxels, 3)
+        Indices i, j, k in ``source``, not rounded, in C order of ``target_mask``.
     """
     if warp is not None:
-        points_mm = warp(np.argwhere(wanted) @ target.matrix[:3, :3].T + target.matrix[:3, 3])
+        points_mm = warp(np.argwhere(target_mask) @ target.matrix[:3, :3].T + target.matrix[:3, 3])
         to_source = np.linalg.inv(source.matrix)
         return np.asarray(points_mm @ to_source[:3, :3].T + to_source[:3, 3])
     to_source = np.linalg.inv(source.matrix) @ target.matrix
-    return np.argwhere(wanted) @ to_source[:3, :3].T + to_source[:3, 3]
+    return np.argwhere(target_mask) @ to_source[:3, :3].T + to_source[:3, 3]
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """Takes the voxels of a target grid out of volumes of a source grid.
+    """Voxel indices and weights that sample volumes of a source grid on voxels of a target grid.
 
     Attributes
     ----------
-    inside : boolean array of shape (n_wanted,)
-        Which of the wanted voxels the source covers; the others are not sampled.
+    inside : boolean array of shape (n_target_voxels,)
+        Target voxels that the source covers; the others are not sampled.
     corners : integer array of shape (n_corners, n_inside)
         Flat indices into a source volume stored with i fastest, as in a NIfTI file.
     weights : array of shape (n_corners, n_inside) or None
-        Weight of each corner; None where the two grids are the same points, so that values are copied.
+        Weight of each corner; None if both grids have the same points, so that values are copied.
     """
 
     inside: NDArray[np.bool_]
@@ -141,21 +154,21 @@ class Sampler:
 
     @property
     def resamples(self) -> bool:
-        """Whether values are interpolated rather than copied."""
+        """Return whether values are interpolated rather than copied."""
         return self.weights is not None
 
-    def only(self, chosen: NDArray[np.bool_]) -> "Sampler":
-        """Restrict to some of the voxels that are inside; ``chosen`` has shape (n_inside,)."""
-        inside = self.inside.copy()
-        inside[inside] = chosen
-        weights = None if self.weights is None else self.weights[:, chosen]
-        return Sampler(inside, self.corners[:, chosen], weights)
+    def select(self, is_kept: NDArray[np.bool_]) -> "Sampler":
+        """Restrict the sampler to some of its voxels; ``is_kept`` has shape (n_inside,)."""
+        is_covered = self.inside.copy()
+        is_covered[is_covered] = is_kept
+        weights = None if self.weights is None else self.weights[:, is_kept]
+        return Sampler(is_covered, self.corners[:, is_kept], weights)
 
     def within(self, mask: NDArray[np.bool_]) -> "Sampler":
-        """Take nothing from outside a mask on the source grid: what is there has weight 0, even if it is NaN.
+        """Set the weights of source voxels outside a mask to 0, even if their values are NaN.
 
-        Voxels of which less than half lies in the mask are no longer inside; the weights of the others
-        sum to 1 again.
+        Target voxels with less than half of their weight in the mask are no longer sampled; the weights of
+        the others are normalised to a sum of 1.
 
         Parameters
         ----------
@@ -167,24 +180,24 @@ class Sampler:
         """
         in_mask = mask.ravel(order="F")[self.corners]
         if self.weights is None:
-            return self.only(in_mask[0])
+            return self.select(in_mask[0])
         weights = self.weights * in_mask
         share = weights.sum(axis=0)
-        # Zero times NaN is NaN, so that a corner without weight reads its voxel's heaviest one instead.
+        # Zero times NaN is NaN, so a corner without weight reads the corner with the largest weight instead.
         heaviest = np.take_along_axis(self.corners, weights.argmax(axis=0)[None], axis=0)
         corners = np.where(weights > 0, self.corners, heaviest)
         weights /= np.maximum(share, np.finfo(np.float32).tiny)
-        return Sampler(self.inside, corners, weights).only(share >= MIN_MASK_SHARE)
+        return Sampler(self.inside, corners, weights).select(share >= MIN_MASK_SHARE)
 
     def in_source_order(self) -> "tuple[Sampler, NDArray[np.intp]]":
-        """Take the voxels as they follow each other in the source, which is several times as fast.
+        """Sort the voxels by their position in the source, which makes sampling several times as fast.
 
         Returns
         -------
         sampler : Sampler
-            Gives the voxels in that order.
+            Samples the voxels in that order.
         places : integer array of shape (n_inside,)
-            Where each of them stands among the wanted voxels.
+            Index of each voxel among the target voxels.
         """
         order = np.argsort(self.corners[0], kind="stable")
         weights = None if self.weights is None else self.weights[:, order]
@@ -198,9 +211,9 @@ class Sampler:
         volumes : iterable of n_volumes arrays of shape (n_source_voxels,)
             As stored in the file: i fastest, unscaled.
         out : array of shape (n_volumes, n_inside)
-            Filled with the sampled values.
+            Receives the sampled values.
         """
-        # What is not finite is found and counted later; numpy need not warn of it.
+        # Later code counts values that are not finite; numpy need not warn of them.
         with np.errstate(invalid="ignore"):
             for row, volume in zip(out, volumes, strict=True):
                 if self.weights is None:
@@ -208,20 +221,23 @@ class Sampler:
                 else:
                     row[:] = 0
                     for corner, weight in zip(self.corners, self.weights, strict=True):
-                        # Rounded once, to what a row holds.
+                        # Multiplied in float64, so that the sum is rounded only once.
                         row += np.multiply(weight, volume.take(corner), dtype=np.float64)
 
 
-def make_sampler(source: Grid, target: Grid, wanted: NDArray[np.bool_], warp: Warp | None = None) -> Sampler:
-    """Find how to sample ``wanted`` voxels of ``target`` from images on ``source``.
+def make_sampler(
+    source: Grid, target: Grid, target_mask: NDArray[np.bool_], warp: Warp | None = None
+) -> Sampler:
+    """Create the sampler of images on a source grid for voxels of a target grid.
 
-    Grids that are the same points of space (whatever the order or sign of the axes) are matched by index,
-    without interpolation; all others by trilinear interpolation between the eight neighbours.
+    Grids with the same points of space (in any order and sign of the axes) are matched by index, without
+    interpolation; all others by trilinear interpolation between the eight neighbours.
 
     Parameters
     ----------
     source, target : Grid
-    wanted : boolean array of target's shape
+    target_mask : boolean array of target's shape
+        Voxels of the target grid.
     warp : callable, optional
         As in `voxel_positions`.
 
@@ -229,26 +245,26 @@ def make_sampler(source: Grid, target: Grid, wanted: NDArray[np.bool_], warp: Wa
     -------
     Sampler
     """
-    positions = voxel_positions(source, target, wanted, warp)
+    positions = voxel_positions(source, target, target_mask, warp)
     nearest = np.rint(positions)
     limit = np.array(source.shape) - 1
-    # A hundredth of a voxel is far more than rounding leaves and far less than any real shift.
+    # A hundredth of a voxel is larger than rounding errors and smaller than any real shift.
     exact = bool(np.abs(positions - nearest).max(initial=0) < 1e-2)
     if exact:
         positions = nearest
-    # Rounding may put a voxel of the border a hair outside.
-    inside = np.asarray(((positions > -1e-6) & (positions < limit + 1e-6)).all(axis=1))
-    positions = positions[inside].clip(0, limit)
+    # Rounding may move a voxel of the border slightly outside.
+    is_covered = np.asarray(((positions > -1e-6) & (positions < limit + 1e-6)).all(axis=1))
+    positions = positions[is_covered].clip(0, limit)
     if exact:
-        return Sampler(inside, _flat(positions.astype(np.intp), source)[None], None)
-    low = np.minimum(np.floor(positions).astype(np.intp), np.maximum(limit - 1, 0))
-    fraction = positions - low
+        return Sampler(is_covered, _flat(positions.astype(np.intp), source)[None], None)
+    lower_corner = np.minimum(np.floor(positions).astype(np.intp), np.maximum(limit - 1, 0))
+    fraction = positions - lower_corner
     corners, weights = [], []
     for offset in np.ndindex(2, 2, 2):
         weight = np.where(offset, fraction, 1 - fraction).prod(axis=1)
-        corners.append(_flat(np.minimum(low + offset, limit), source))
+        corners.append(_flat(np.minimum(lower_corner + offset, limit), source))
         weights.append(weight.astype(np.float32))
-    return Sampler(inside, np.stack(corners), np.stack(weights))
+    return Sampler(is_covered, np.stack(corners), np.stack(weights))
 
 
 def _flat(indices: NDArray[np.intp], grid: Grid) -> NDArray[np.intp]:
@@ -257,7 +273,19 @@ def _flat(indices: NDArray[np.intp], grid: Grid) -> NDArray[np.intp]:
 
 
 def unmask(values: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
-    """Lay values of a mask's voxels out in space: (..., n_voxels) to (..., x, y, z), zero elsewhere."""
+    """Unmask the values of a mask's voxels.
+
+    Parameters
+    ----------
+    values : array of shape (..., n_voxels)
+    mask : boolean array of shape (x, y, z)
+        With n_voxels voxels.
+
+    Returns
+    -------
+    array of shape (..., x, y, z)
+        Zero outside the mask; same dtype.
+    """
     volumes = np.zeros(values.shape[:-1] + mask.shape, values.dtype)
     volumes[..., mask] = values
     return volumes

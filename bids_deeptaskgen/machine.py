@@ -1,4 +1,4 @@
-"""What this process may use of the machine, which software is installed, and how long things take."""
+"""Resources of this process, versions of installed software, and durations."""
 
 import logging
 import os
@@ -12,13 +12,16 @@ from typing import TypeVar
 from bids_deeptaskgen.errors import UserError
 
 CGROUPS = Path("/sys/fs/cgroup")
-OWN_GROUPS = Path("/proc/self/cgroup")
+PROCESS_GROUPS = Path("/proc/self/cgroup")
 
 
 def available_cpus() -> int:
     """Count the CPU cores that this process may use, at least 1.
 
-    A quota of a container (``docker run --cpus 2``) limits time, not the cores that are seen.
+    The affinity of the process and the CPU quotas of its control group and of all groups above it count;
+    a quota (``docker run --cpus 2``) limits CPU time and not the number of visible cores. Fractions are
+    rounded down. `joblib.cpu_count` reads the quota of the root group only, which does not include the limits
+    of Slurm, and rounds up.
     """
     cores = len(os.sched_getaffinity(0))
     for words in _limits("cpu.max"):
@@ -29,7 +32,10 @@ def available_cpus() -> int:
 
 
 def available_gb() -> float:
-    """Memory in GiB that this process may use: the machine's, or the lowest limit of its control groups."""
+    """Return the memory in GiB that this process may use.
+
+    This is the memory of the machine, or the lowest limit of the process's control groups.
+    """
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for words in (*_limits("memory.max"), *_limits("memory.limit_in_bytes", "memory")):
         with suppress(ValueError):
@@ -38,58 +44,57 @@ def available_gb() -> float:
 
 
 def _limits(name: str, controller: str = "") -> Iterator[str]:
-    """Read a limit from this process's control group and from all that it is in.
+    """Read a limit from this process's control group and from all groups above it.
 
-    Version 2 of control groups has one tree, version 1 a tree for each controller.
+    Version 2 of control groups has one tree, version 1 one tree per controller.
     """
     top = CGROUPS / controller
-    own = top
+    group = top
     with suppress(OSError):
-        for line in OWN_GROUPS.read_text("utf-8").splitlines():
+        for line in PROCESS_GROUPS.read_text("utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
             if controller in controllers.split(","):
-                own = top / path.lstrip("/")
-    # In a container, the path may be that of the host and not be there.
-    for folder in (own, *(folder for folder in own.parents if folder.is_relative_to(top))):
+                group = top / path.lstrip("/")
+    # In a container, the path may be that of the host and not exist.
+    for folder in (group, *(folder for folder in group.parents if folder.is_relative_to(top))):
         with suppress(OSError):
             yield (folder / name).read_text("ascii")
 
 
-# Libraries that the numbers depend on.
+# Libraries that affect the values of the maps.
 LIBRARIES = ("torch", "numpy", "scipy", "nibabel", "pybids", "nipype")
 
 
 @cache
 def software_versions() -> dict[str, str]:
-    """List the versions of this software and of the libraries that the numbers depend on."""
+    """List the versions of this software and of the libraries that affect the values of the maps."""
     from importlib.metadata import version  # slow to import
 
     return {name: version(name) for name in ("bids-deeptaskgen", *LIBRARIES)}
 
 
 def require_library(library: str, purpose: str, requirement: str) -> None:
-    """Check that an optional library is installed.
+    """Require that an optional library is installed.
 
     Parameters
     ----------
     library : str
-        Name of its package.
+        Name of the module to import.
     purpose : str
-        What needs it, for the error.
+        Feature that requires the library, for the error message.
     requirement : str
-        What ``pip install`` takes.
+        Argument of ``pip install``.
 
     Raises
     ------
     UserError
-        If it is not installed.
+        If the library is not installed.
     """
     from importlib.util import find_spec
 
     if find_spec(library) is None:
         message = (
-            f"{purpose} needs {library}, which is not installed here.\n"
-            f"Install it: pip install '{requirement}'"
+            f"{purpose} needs {library}, which is not installed.\nInstall it: pip install '{requirement}'"
         )
         raise UserError(message)
 
@@ -100,20 +105,32 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 @contextmanager
 def log_duration(part: str) -> Iterator[None]:
-    """Tell the log, where ``-v`` asks for details, how long a block took; nothing if it raises.
+    """Log the duration of a block at debug level (``-v``), unless the block raises.
 
     Parameters
     ----------
     part : str
-        What is done, e.g. ``sub-01: connectome``.
+        Name of the block, e.g. ``sub-01: connectome``.
     """
-    began = time.perf_counter()
+    start = time.perf_counter()
     yield
-    logger.debug("%s: %.2f s", part, time.perf_counter() - began)
+    logger.debug("%s: %.2f s", part, time.perf_counter() - start)
 
 
 def log_each_duration(part: str, items: Iterable[Item]) -> Iterator[Item]:
-    """Go through items, and tell how long each of them was waited for; see `log_duration`."""
+    """Yield items, and log how long the iterator took to produce each of them; see `log_duration`.
+
+    Parameters
+    ----------
+    part : str
+        Name in the log.
+    items : iterable
+
+    Yields
+    ------
+    object
+        The items.
+    """
     iterator = iter(items)
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Presets of nuisance regressors: which columns of fMRIPrep's table each of them takes."""
+"""Presets of nuisance regressors: the columns of fMRIPrep's confounds table in each preset."""
 
 import json
 from collections.abc import Sequence
@@ -13,16 +13,18 @@ SIGNALS = ("global_signal", "csf", "white_matter")
 
 @dataclass(frozen=True)
 class Preset:
-    """A named choice of regressors.
+    """Named set of nuisance regressors.
 
     Attributes
     ----------
     columns : tuple of str
-        Columns to take; derivatives and squares are made where the table lacks them.
-    compcor, aroma : bool
-        Take the first components of white matter and of cerebrospinal fluid; ICA-AROMA's noise components.
+        Columns of the table; missing derivatives and squares are computed.
+    compcor : bool
+        Include the first aCompCor components of white matter and of cerebrospinal fluid.
+    aroma : bool
+        Include the noise components of ICA-AROMA.
     methods : str
-        What was done, as a methods section says it.
+        Sentences of the methods text.
     """
 
     columns: tuple[str, ...]
@@ -32,12 +34,12 @@ class Preset:
 
     @property
     def removes_global_signal(self) -> bool:
-        """Whether the global signal is among the columns: the published models have never seen that."""
+        """Return whether the global signal is removed; the published models were trained without that."""
         return "global_signal" in self.columns
 
     @property
     def needs_table(self) -> bool:
-        """Whether it takes anything from fMRIPrep's table; such a preset also removes slow drifts."""
+        """Return whether the preset uses fMRIPrep's confounds table; then slow drifts are removed as well."""
         return bool(self.columns or self.compcor or self.aroma)
 
 
@@ -49,9 +51,9 @@ def _load() -> dict[str, Preset]:
 
 def _preset(entry: dict[str, Any], expansions: dict[str, Sequence[str]]) -> Preset:
     columns = list(entry.get("columns", ()))
-    wanted = (*(MOTION if "motion" in entry else ()), *(SIGNALS if "signals" in entry else ()))
+    names = (*(MOTION if "motion" in entry else ()), *(SIGNALS if "signals" in entry else ()))
     for suffix in expansions["full"]:
-        for name in wanted:
+        for name in names:
             kind = entry["motion"] if name in MOTION else entry["signals"]
             if suffix in expansions[kind]:
                 columns.append(name + suffix)
@@ -61,5 +63,5 @@ def _preset(entry: dict[str, Any], expansions: dict[str, Sequence[str]]) -> Pres
 
 
 PRESETS = _load()
-# For fMRIPrep's output, where no other preset is asked for.
+# Preset of ``--nuisance-regressors auto`` for fMRIPrep's output.
 FMRIPREP_PRESET = "acompcor"

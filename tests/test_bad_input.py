@@ -104,7 +104,7 @@ def test_the_failed_are_listed_so_that_they_can_be_done_again(cohort):
     _, output, ended = cohort
     (failed,) = (output / "logs").glob("*_failed.txt")
     assert failed.read_text().split() == sorted(f"sub-{label_of(fault)}" for fault in FAULTS)
-    assert f"{len(FAULTS)} of {len(FAULTS) + 3} people failed" in ended.out
+    assert f"{len(FAULTS)} of {len(FAULTS) + 3} participants failed" in ended.out
     assert f"--participant-label @{failed}" in ended.out
 
 

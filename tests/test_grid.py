@@ -27,7 +27,7 @@ def sample(source, target, volume, wanted=None):
 
 
 def reoriented(volume, affine, order, flips):
-    """The same image with its axes permuted and flipped, affine kept true."""
+    """Return the same image with permuted and flipped axes, and its affine."""
     matrix = np.eye(4)
     for new, (old, flip) in enumerate(zip(order, flips, strict=True)):
         matrix[:3, new] = 0
@@ -116,10 +116,10 @@ def test_voxels_outside_the_image_are_not_sampled():
 def test_a_restricted_sampler_takes_the_same_values():
     volume = np.random.default_rng(3).standard_normal(OUTPUT_GRID.shape)
     sampler, values = sample(OUTPUT_GRID, SMALL, volume)
-    chosen = np.random.default_rng(4).random(len(values)) > 0.5
-    out = np.empty((1, chosen.sum()))
-    sampler.only(chosen).take([volume.ravel(order="F")], out)
-    np.testing.assert_array_equal(out[0], values[chosen])
+    is_kept = np.random.default_rng(4).random(len(values)) > 0.5
+    out = np.empty((1, is_kept.sum()))
+    sampler.select(is_kept).take([volume.ravel(order="F")], out)
+    np.testing.assert_array_equal(out[0], values[is_kept])
 
 
 def test_the_model_box_lies_in_the_full_grid():
@@ -133,7 +133,7 @@ def test_a_grid_says_what_it_is(grid):
 
 
 def test_what_lies_outside_the_mask_does_not_reach_resampled_voxels():
-    """Neither as a value nor as NaN; METHOD: outside the brain is zero before anything else."""
+    """Check values and NaN; METHOD: voxels outside the brain are set to zero first."""
     coarse = Grid.of(
         (31, 37, 31),
         np.diag([6.0, 6, 6, 1]) + np.array([[0, 0, 0, -90], [0, 0, 0, -126], [0, 0, 0, -72], [0] * 4]),

@@ -10,9 +10,9 @@ from bids_deeptaskgen.machine import available_cpus, available_gb
 
 @pytest.fixture
 def groups(tmp_path, monkeypatch):
-    """Control groups of four cores and 8 GiB at least, in which this process is in /slurm/job."""
+    """Create control groups of a machine with 4 cores and 8 GiB; this process is in /slurm/job."""
     monkeypatch.setattr(machine, "CGROUPS", tmp_path)
-    monkeypatch.setattr(machine, "OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(machine, "PROCESS_GROUPS", tmp_path / "own")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))
     monkeypatch.setattr(os, "sysconf", lambda name: 2**21 if "PHYS" in name else 2**12)
     (tmp_path / "own").write_text("4:cpuacct,memory:/old\n0::/slurm/job\n")

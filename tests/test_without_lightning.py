@@ -81,6 +81,6 @@ def test_training_names_the_extra_that_it_needs(model, tmp_path):
     ):
         done = run(main, *words)
         assert done.returncode == 2
-        assert "Training needs lightning, which is not installed here." in done.stderr
+        assert "Training needs lightning, which is not installed." in done.stderr
         assert "pip install 'bids-deeptaskgen[train]'" in done.stderr
     assert list(tmp_path.iterdir()) == []

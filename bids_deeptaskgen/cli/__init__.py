@@ -1,1 +1,1 @@
-"""The two command lines."""
+"""Command lines of the BIDS App and of the workbench."""

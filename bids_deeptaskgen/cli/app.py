@@ -19,30 +19,34 @@ LEVELS = {
     "group": Command("bids_deeptaskgen.commands.group", GroupSettings),
 }
 
-# What scripts for other BIDS Apps pass, and why it changes nothing here.
+# Options of other BIDS Apps that scripts may pass, and why they have no effect here.
 NO_OPS = {
-    "--skip-bids-validation": "the dataset is never validated; each file is checked when it is used",
-    "--notrack": "nothing is ever sent to anybody",
+    "--skip-bids-validation": "datasets are not validated; each file is checked when it is used",
+    "--notrack": "no data are sent to any server",
 }
 
 
 def make_parser() -> Parser:
-    """Make the parser of both analysis levels."""
+    """Create the parser of both analysis levels."""
     levels = "{" + ",".join(LEVELS) + "}"
-    group_flags = ", ".join(one.flag for one in option_specs(GroupSettings) if not one.option.positional)
+    group_flags = ", ".join(spec.flag for spec in option_specs(GroupSettings) if not spec.option.positional)
     parser = Parser(
         prog=PROG,
         usage=f"%(prog)s BIDS_DIR OUTPUT_DIR {levels} [options]",
-        description="Predict task-contrast maps from resting-state fMRI that fMRIPrep has preprocessed.",
-        epilog=f"Options may be written with - or _. The group level takes {group_flags} only. Exit codes: 0 "
-        "all done, 1 somebody failed, 2 usage, 3 nobody had usable input, 70 internal error, 143 terminated.",
+        description="Predict task-contrast maps from resting-state fMRI preprocessed with fMRIPrep.",
+        epilog=f"Options may be written with - or _. The group level accepts {group_flags} only. Exit codes: "
+        "0 success, 1 a participant failed, 2 usage error, 3 no participant has usable input, 70 internal "
+        "error, 143 terminated.",
     )
     parser.add_settings(*(command.settings for command in LEVELS.values()))
     parser.add_argument(
-        "analysis_level", choices=tuple(LEVELS), metavar=levels, help="do each person, or join those done"
+        "analysis_level",
+        choices=tuple(LEVELS),
+        metavar=levels,
+        help="compute the maps of each participant, or average them",
     )
     add = partial(
-        parser.titled("conventions").add_argument,
+        parser.group("conventions").add_argument,
         action="append_const",
         dest="no_ops",
         default=argparse.SUPPRESS,
@@ -58,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str or None
-        Words of the command line after the program's name; None takes those of this process.
+        Arguments after the program's name; None uses those of this process.
 
     Returns
     -------
@@ -69,21 +73,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _work(argv: Sequence[str]) -> int:
-    given = make_parser().parse_args(argv)
-    level = given.analysis_level
+    arguments = make_parser().parse_args(argv)
+    level = arguments.analysis_level
     command = LEVELS[level]
-    _refuse_foreign(given, level)
-    settings = from_namespace(command.settings, given)
-    notes = [f"{flag} has no effect: {NO_OPS[flag]}." for flag in getattr(given, "no_ops", ())]
+    _check_level(arguments, level)
+    settings = from_namespace(command.settings, arguments)
+    notes = [f"{flag} has no effect: {NO_OPS[flag]}." for flag in getattr(arguments, "no_ops", ())]
     return run_command(command, settings, [PROG, *to_argv(settings, level)], notes)
 
 
-def _refuse_foreign(given: argparse.Namespace, level: str) -> None:
-    """Refuse options that another level has and this one has not: silence would say that they were obeyed."""
-    ours = {one.name for one in option_specs(LEVELS[level].settings)}
-    all_flags = {one.name: one.flag for command in LEVELS.values() for one in option_specs(command.settings)}
-    foreign = [flag for name, flag in all_flags.items() if name in vars(given) and name not in ours]
-    if foreign:
-        known = ", ".join(flag for name, flag in all_flags.items() if name in ours and flag.startswith("--"))
-        message = f"{', '.join(foreign)}: not for the {level} level, which takes {known}."
+def _check_level(arguments: argparse.Namespace, level: str) -> None:
+    """Refuse options of the other level, so that users do not believe that they have an effect."""
+    names = {spec.name for spec in option_specs(LEVELS[level].settings)}
+    all_flags = {
+        spec.name: spec.flag for command in LEVELS.values() for spec in option_specs(command.settings)
+    }
+    foreign_flags = [
+        flag for name, flag in all_flags.items() if name in vars(arguments) and name not in names
+    ]
+    if foreign_flags:
+        flags = ", ".join(flag for name, flag in all_flags.items() if name in names and flag.startswith("--"))
+        message = f"{', '.join(foreign_flags)}: not an option of the {level} level, which accepts {flags}."
         raise UserError(message)

@@ -1,4 +1,4 @@
-"""Where messages go: to a terminal in colour, to a log as plain lines."""
+"""Log output: in colour on a terminal, as plain lines in a file."""
 
 import logging
 import sys
@@ -12,11 +12,11 @@ def set_up(verbose: int) -> None:
     Parameters
     ----------
     verbose : int
-        0: our messages and the libraries' warnings; 1: our details too; 2: the libraries' messages too;
-        3: all.
+        0: messages of this package and warnings of libraries; 1: also details of this package; 2: also
+        messages of libraries; 3: all.
     """
     root = logging.getLogger()
-    for handler in [old for old in root.handlers if old.get_name() == _NAME]:
+    for handler in [item for item in root.handlers if item.get_name() == _NAME]:
         root.removeHandler(handler)
     handler = _for_terminal() if sys.stderr.isatty() else _for_log()
     handler.set_name(_NAME)
@@ -33,9 +33,9 @@ def _for_log() -> logging.Handler:
 
 
 def _for_terminal() -> logging.Handler:
-    import rich  # slow, and not needed by --help
+    import rich  # slow, and --help does not use it
     from rich.logging import RichHandler
 
-    # Progress bars take rich's own console: messages must go by the same one to stay above them.
+    # Progress bars use rich's global console; messages stay above them only on the same console.
     rich.reconfigure(stderr=True)
     return RichHandler(show_path=False, log_time_format="%H:%M:%S", omit_repeated_times=False)

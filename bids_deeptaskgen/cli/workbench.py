@@ -1,4 +1,4 @@
-"""The workbench: ``deeptaskgen VERB``."""
+"""Workbench: ``deeptaskgen VERB``."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,13 +12,13 @@ PROG = "deeptaskgen"
 
 
 class Group(NamedTuple):
-    """Verbs of two words that begin with the same one.
+    """Verbs of two words with the same first word.
 
     Attributes
     ----------
     help : str
     verbs : dict of str to Command
-        By their second word.
+        Commands by second word.
     """
 
     help: str
@@ -26,7 +26,7 @@ class Group(NamedTuple):
 
 
 _HOME = "bids_deeptaskgen.commands"
-# The one place where a verb is registered.
+# Registry of all verbs.
 TABLE: dict[str, Command | Group] = {
     "demo": Command(f"{_HOME}.demo", simulation.DemoSettings),
     "simulate": Command(f"{_HOME}.simulate", simulation.SimulateSettings),
@@ -35,7 +35,7 @@ TABLE: dict[str, Command | Group] = {
     "finetune": Command(f"{_HOME}.finetune", training.FinetuneSettings),
     "evaluate": Command(f"{_HOME}.evaluate", evaluation.EvaluateSettings),
     "models": Group(
-        "List, fetch, inspect and make models.",
+        "List, download, inspect and create models.",
         {
             "list": Command(f"{_HOME}.models.list", models.ModelsListSettings),
             "fetch": Command(f"{_HOME}.models.fetch", models.ModelsFetchSettings),
@@ -55,13 +55,15 @@ def _all_verbs() -> Iterator[tuple[str, Command]]:
             yield name, entry
 
 
-# Every verb with all its words.
+# Commands by all words of their verb.
 VERBS = dict(_all_verbs())
 
 
 def make_parser() -> Parser:
-    """Make the parser of all verbs."""
-    parser = Parser(prog=PROG, description="Try, inspect and prepare what bids-deeptaskgen runs with.")
+    """Create the parser of all verbs."""
+    parser = Parser(
+        prog=PROG, description="Create, train, evaluate and inspect the models of bids-deeptaskgen."
+    )
     parser.add_settings()
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name, entry in TABLE.items():
@@ -89,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str or None
-        Words of the command line after the program's name; None takes those of this process.
+        Arguments after the program's name; None uses those of this process.
 
     Returns
     -------
@@ -100,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _work(argv: Sequence[str]) -> int:
-    given = make_parser().parse_args(argv)
-    command = VERBS[given.chosen_verb]
-    settings = from_namespace(command.settings, given)
-    return run_command(command, settings, [PROG, *given.chosen_verb.split(), *to_argv(settings)])
+    arguments = make_parser().parse_args(argv)
+    command = VERBS[arguments.chosen_verb]
+    settings = from_namespace(command.settings, arguments)
+    return run_command(command, settings, [PROG, *arguments.chosen_verb.split(), *to_argv(settings)])

@@ -1,1 +1,1 @@
-"""One module a command: collect, compute, write, report."""
+"""Commands, one module each: they collect inputs, compute, write outputs and report."""

@@ -1,4 +1,4 @@
-"""``deeptaskgen demo``: simulate a few people, predict their maps with the embedded model, draw one."""
+"""``deeptaskgen demo``: simulate a dataset, predict maps with the embedded model, and draw a contrast."""
 
 import logging
 import sys
@@ -14,13 +14,13 @@ from bids_deeptaskgen.settings.simulation import DemoSettings, SimulateSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 
-# A contrast with a clear pattern that differs from person to person.
-SHOWN = "wm2bk"
-N_SHOWN = 2
+# Contrast with a clear pattern that differs between participants.
+DEMO_CONTRAST = "wm2bk"
+N_DRAWN_PARTICIPANTS = 2
 
 
 def run(settings: DemoSettings) -> int:
-    """Show on simulated people what the software does from beginning to end.
+    """Run the whole software on simulated participants.
 
     Parameters
     ----------
@@ -31,29 +31,37 @@ def run(settings: DemoSettings) -> int:
     int
         Exit code of the participant level.
     """
-    simulated, maps = settings.out / "fmriprep", settings.out / "maps"
-    simulate.run(fill(SimulateSettings, settings, out=simulated, n_dummies=2))
+    dataset, maps = settings.out / "fmriprep", settings.out / "maps"
+    simulate.run(fill(SimulateSettings, settings, out=dataset, n_dummies=2))
     code = participant.run(
-        fill(ParticipantSettings, settings, bids_dir=simulated, output_dir=maps, model="embedded")
+        fill(ParticipantSettings, settings, bids_dir=dataset, output_dir=maps, model="embedded")
     )
     if code == 0:
         picture = draw(settings)
         sys.stdout.write(
-            f"\nSimulated fMRIPrep derivatives: {simulated}\nPredicted maps: {maps}\nPicture: {picture}\n"
-            "The embedded model is for trying the software and not for science.\n"
+            f"\nSimulated fMRIPrep derivatives: {dataset}\nPredicted maps: {maps}\nFigure: {picture}\n"
+            "The embedded model is for testing the software, not for science.\n"
         )
     return code
 
 
 def draw(settings: DemoSettings) -> Path:
-    """Draw a contrast of the first people, predicted from rest and as the simulated task measured it."""
-    simulated, maps = settings.out / "fmriprep", settings.out / "maps"
+    """Draw predicted and measured maps of a contrast for the first participants."""
+    dataset, maps = settings.out / "fmriprep", settings.out / "maps"
     rows: list[tuple[str, Path]] = []
-    for subject in sorted(folder.name.removeprefix("sub-") for folder in simulated.glob("sub-*"))[:N_SHOWN]:
-        predicted = output_path(maps, "statmap", subject=subject, entities=[("task", "rest")], contrast=SHOWN)
-        measured = next(measured_folder(simulated).glob(f"sub-{subject}/**/*_contrast-{SHOWN}_*.nii.gz"))
+    for subject in sorted(folder.name.removeprefix("sub-") for folder in dataset.glob("sub-*"))[
+        :N_DRAWN_PARTICIPANTS
+    ]:
+        predicted = output_path(
+            maps, "statmap", subject=subject, entities=[("task", "rest")], contrast=DEMO_CONTRAST
+        )
+        measured = next(
+            measured_folder(dataset).glob(f"sub-{subject}/**/*_contrast-{DEMO_CONTRAST}_*.nii.gz")
+        )
         rows += [(f"sub-{subject} predicted from rest", predicted), (f"sub-{subject} measured", measured)]
     picture = settings.out / "picture.png"
-    heading = f"{SHOWN}, simulated people, embedded model (for trying the software, not for science)"
+    heading = (
+        f"{DEMO_CONTRAST}, simulated participants, embedded model (for testing the software, not for science)"
+    )
     draw_statmaps(picture, rows, heading=heading)
     return picture

@@ -1,4 +1,4 @@
-"""``deeptaskgen evaluate``: how well predicted maps fit measured ones, beside the baselines."""
+"""``deeptaskgen evaluate``: score predicted maps and baselines against measured maps."""
 
 import logging
 import sys
@@ -35,15 +35,17 @@ from bids_deeptaskgen.stats.paired_tests import fdr
 
 logger = logging.getLogger("bids_deeptaskgen")
 
-# With fewer of the voxels than this, a contrast's scores are of another part of the brain.
-FEW_VOXELS = 0.9
+# With a smaller share of voxels than this, the scores of a contrast describe another part of the brain.
+MIN_VOXEL_SHARE = 0.9
 
 
 @dataclass
-class _Found:
-    """What is found contrast by contrast."""
+class _Results:
+    """Results of all contrasts."""
 
-    tables: Tables = field(default_factory=lambda: {"scores": [], "comparisons": [], "people": []})
+    tables: Tables = field(
+        default_factory=lambda: {"scores": [], "comparisons": [], "participant_scores": []}
+    )
     averages: dict[str, str] = field(default_factory=dict)
     linear: str = ""
     n_voxels: dict[str, int] = field(default_factory=dict)
@@ -60,52 +62,52 @@ def run(settings: EvaluateSettings) -> int:
     Returns
     -------
     int
-        0; what cannot be used of a person is told of and left out.
+        0; unusable maps are logged and excluded.
 
     Raises
     ------
     InputError
-        If there is nothing to compare.
+        If no participant or contrast has all maps.
     UserError
-        If OUT holds something already, has no room, or a predicted dataset has the name of a baseline.
+        If OUT is not empty or cannot be written, or a predicted dataset has the name of a baseline.
     """
     out = settings.out
-    own = next((name for name, _ in settings.predicted if name in (LINEAR, RETEST, "measured")), None)
-    if own:
-        message = f"--predicted: {own} is the name of something else here; give another (NAME=DATASET)."
+    reserved = next((name for name, _ in settings.predicted if name in (LINEAR, RETEST, "measured")), None)
+    if reserved:
+        message = f"--predicted: {reserved} is a reserved name; choose another name (NAME=DATASET)."
         raise UserError(message)
     if out.exists() and any(out.iterdir()) and not settings.overwrite:
-        message = f"{out}: is not empty.\nChoose another OUT, or replace what is in it with --overwrite."
+        message = f"{out}: is not empty.\nChoose another OUT, or replace its content with --overwrite."
         raise UserError(message)
     study = gather(settings)
     out.mkdir(parents=True, exist_ok=True)
-    # Those of an evaluation that is replaced may be of other people, in another order.
+    # Matrices of a replaced evaluation may include other participants, in another order.
     for stale in matrix_path(out, "*", "*").parent.glob(matrix_path(out, "*", "*").name):
         stale.unlink()
     with TemporaryDirectory(prefix=".work_", dir=out) as folder:
-        found = _score_all(settings, study, Path(folder))
-    facts, tables = _facts(settings, study, found), found.tables
+        results = _score_all(settings, study, Path(folder))
+    facts, tables = _facts(settings, study, results), results.tables
     for name, rows in tables.items():
         write_tsv(out / f"{name}.tsv", join_columns(rows))
-    about = {"Participants": study.participants, "Seed": settings.seed, "Version": _version()}
-    write_json(out / "evaluation.json", {**facts, **about})
+    context = {"Participants": study.participants, "Seed": settings.seed, "Version": _version()}
+    write_json(out / "evaluation.json", {**facts, **context})
     page = write_page(out, facts, study, tables)
-    what = f"{len(settings.predicted)} models" if settings.predicted else "baselines alone"
+    predictors_text = f"{len(settings.predicted)} models" if settings.predicted else "baselines alone"
     sys.stdout.write(
-        f"{len(study.participants)} people, {len(study.contrasts)} contrasts, {what}.\n"
-        f"Tables: {out}\nPage: {page}\n"
+        f"{len(study.participants)} participants, {len(study.contrasts)} contrasts, {predictors_text}.\n"
+        f"Tables: {out}\nReport: {page}\n"
     )
     return 0
 
 
-def _score_all(settings: EvaluateSettings, study: Study, scratch: Path) -> _Found:
-    """Go through the contrasts, one at a time."""
-    found = _Found()
+def _score_all(settings: EvaluateSettings, study: Study, scratch: Path) -> _Results:
+    """Score all contrasts, one at a time."""
+    results = _Results()
     linear: NDArray[np.float32] | None = None
     if settings.connectomes:
         rng = np.random.default_rng([settings.seed, 0])
         linear, n_participants = linear_predictions(study, settings.connectomes, rng, scratch)
-        found.linear = f"fitted to {n_participants} people of {settings.baseline_train}"
+        results.linear = f"fitted to {n_participants} participants of {settings.baseline_train}"
     means = study.bundle.mean_statmaps() if study.bundle else None
     averages = choose_averages(settings, study, means)
     read_measured = study.reader(study.measured, scratch)
@@ -113,43 +115,43 @@ def _score_all(settings: EvaluateSettings, study: Study, scratch: Path) -> _Foun
     if study.retest:
         read[RETEST] = study.reader(study.retest, scratch)
     for number, contrast in enumerate(study.contrasts):
-        # A contrast's numbers do not depend on which others are scored with it.
+        # Each contrast has its own random numbers, so its scores do not depend on the other contrasts.
         rng = np.random.default_rng([settings.seed, *contrast.label.encode()])
         sources = study.predicted | ({RETEST: study.retest} if study.retest else {})
         maps = {"measured": read_measured(number)}
         maps |= {name: read[name](number) for name, files in sources.items() if contrast.label in files}
         if linear is not None:
             maps[LINEAR] = linear[number]
-        average, whose = averages[number]
-        voxels = common_mask(maps, average, study.participants, contrast.label, found.left_out)
+        average, average_text = averages[number]
+        voxels = common_mask(maps, average, study.participants, contrast.label, results.left_out)
         _check_voxels(contrast.label, voxels)
-        maps = {name: restrict_in_place(own, voxels) for name, own in maps.items()}
+        maps = {name: restrict_in_place(rows, voxels) for name, rows in maps.items()}
         measured = maps.pop("measured")
         base = LeaveOneOut(measured) if average is None else average[voxels]
-        found.averages[contrast.label] = whose
-        found.n_voxels[contrast.label] = int(voxels.sum())
-        scored = score(measured, predictors(study, contrast.label, maps, base, means, voxels), base, rng)
-        _add_rows(found, settings, study, contrast, scored, rng)
-        _write_matrices(settings.out, contrast.label, scored)
+        results.averages[contrast.label] = average_text
+        results.n_voxels[contrast.label] = int(voxels.sum())
+        scores = score(measured, predictors(study, contrast.label, maps, base, means, voxels), base, rng)
+        _add_rows(results, settings, study, contrast, scores, rng)
+        _write_matrices(settings.out, contrast.label, scores)
         logger.info("%s scored (%d of %d contrasts)", contrast.label, number + 1, len(study.contrasts))
     for name in COMPARED:
-        rows = [row for row in found.tables["comparisons"] if row["score"] == name]
-        for row, adjusted in zip(rows, fdr([row["p"] for row in rows]), strict=True):
-            row["p_fdr"] = float(adjusted)
-    return found
+        rows = [row for row in results.tables["comparisons"] if row["score"] == name]
+        for row, p_fdr in zip(rows, fdr([row["p"] for row in rows]), strict=True):
+            row["p_fdr"] = float(p_fdr)
+    return results
 
 
 def _check_voxels(contrast: str, voxels: NDArray[np.bool_]) -> None:
     share = float(voxels.mean())
     if not voxels.any():
         message = (
-            f"{contrast}: no voxel has a value in all maps.\nLook at measured and predicted ones: "
-            "are they of the whole brain?"
+            f"{contrast}: no voxel has a value in all maps.\n"
+            "Check that measured and predicted maps cover the whole brain."
         )
         raise InputError(message)
-    if share < FEW_VOXELS:
+    if share < MIN_VOXEL_SHARE:
         logger.warning(
-            "%s: only %d of %d voxels (%.0f%%) have a value in all maps, and are scored.",
+            "%s: only %d of %d voxels (%.0f%%) have a value in all maps; only these are scored.",
             contrast,
             int(voxels.sum()),
             len(voxels),
@@ -158,67 +160,72 @@ def _check_voxels(contrast: str, voxels: NDArray[np.bool_]) -> None:
 
 
 def _add_rows(
-    found: _Found,
+    results: _Results,
     settings: EvaluateSettings,
     study: Study,
     contrast: Contrast,
-    scored: Sequence[Scored],
+    scores: Sequence[Scored],
     rng: np.random.Generator,
 ) -> None:
     """Add a contrast to the tables."""
-    least = load_table("outputs.json")["unreliable_below"]
-    about = {
+    minimum_r = load_table("outputs.json")["unreliable_below"]
+    contrast_columns = {
         "contrast": contrast.label,
-        "unreliable": contrast.retest_r is not None and contrast.retest_r < least,
+        "unreliable": contrast.retest_r is not None and contrast.retest_r < minimum_r,
     }
-    for one in scored:
-        who = {"predictor": one.name, "role": "baseline" if one.is_baseline else "model"}
-        of_voxels = {"n_voxels": found.n_voxels[contrast.label]}
-        rows = summarise(one, study.families, rng)
-        found.tables["scores"] += [who | about | row | of_voxels for row in rows]
+    for entry in scores:
+        predictor_columns = {"predictor": entry.name, "role": "baseline" if entry.is_baseline else "model"}
+        columns = predictor_columns | contrast_columns
+        voxel_columns = {"n_voxels": results.n_voxels[contrast.label]}
+        rows = summarise(entry, study.families, rng)
+        results.tables["scores"] += [columns | row | voxel_columns for row in rows]
         for number, participant in enumerate(study.participants):
-            own = {name: float(values[number]) for name, values in one.by_participant.items()}
-            if np.isfinite(own["r"]):
-                found.tables["people"].append({"participant_id": f"sub-{participant}"} | who | about | own)
-    compared = compare(scored, study.families, rng, n_permutations=settings.n_permutations)
-    found.tables["comparisons"] += [about | row for row in compared]
+            values = {name: float(array[number]) for name, array in entry.by_participant.items()}
+            if np.isfinite(values["r"]):
+                row = {"participant_id": f"sub-{participant}"} | columns | values
+                results.tables["participant_scores"].append(row)
+    comparisons = compare(scores, study.families, rng, n_permutations=settings.n_permutations)
+    results.tables["comparisons"] += [contrast_columns | row for row in comparisons]
 
 
-def _write_matrices(out: Path, contrast: str, scored: Sequence[Scored]) -> None:
-    """Write people against people, rows measured and columns predicted, of each model."""
-    for one in scored:
-        if not one.is_baseline and one.matching.matrix is not None:
-            save_array(matrix_path(out, one.name, contrast), one.matching.matrix.astype(np.float32))
+def _write_matrices(out: Path, contrast: str, scores: Sequence[Scored]) -> None:
+    """Write the correlation matrix of each model: rows are measured maps, columns predicted maps."""
+    for entry in scores:
+        if not entry.is_baseline and entry.matching.matrix is not None:
+            save_array(matrix_path(out, entry.name, contrast), entry.matching.matrix.astype(np.float32))
 
 
-def _facts(settings: EvaluateSettings, study: Study, found: _Found) -> dict[str, str]:
-    """Say what was compared, for the page and beside the tables."""
+def _facts(settings: EvaluateSettings, study: Study, results: _Results) -> dict[str, str]:
+    """Describe the compared maps, for the report and evaluation.json."""
     n_families = len(np.unique(study.families))
-    related = (
+    families = (
         f"{n_families} (column {settings.family_column})"
         if study.has_families
-        else "not known: each person counts as not related to the others"
+        else "unknown: participants are assumed to be unrelated"
     )
-    again = settings.retest or (settings.measured if settings.retest_session else None)
-    of_model = f"output mask of {study.bundle.card.name}" if study.bundle else "grey matter"
-    n_voxels, few = int(study.mask.sum()), min(found.n_voxels, key=lambda label: found.n_voxels[label])
-    if found.n_voxels[few] < n_voxels:
-        of_model += (
-            f"); those that all maps of a contrast have are scored, {found.n_voxels[few]:,} "
-            f"({found.n_voxels[few] / n_voxels:.0%}) at least ({few}"
+    retest = settings.retest or (settings.measured if settings.retest_session else None)
+    mask = f"output mask of {study.bundle.card.name}" if study.bundle else "grey matter"
+    n_voxels = int(study.mask.sum())
+    voxels = f"{n_voxels:,} ({mask})"
+    smallest = min(results.n_voxels, key=lambda label: results.n_voxels[label])
+    if results.n_voxels[smallest] < n_voxels:
+        n_scored = results.n_voxels[smallest]
+        voxels += (
+            "; of these, voxels that all maps of a contrast have are scored: at least "
+            f"{n_scored:,} ({n_scored / n_voxels:.0%}; {smallest})"
         )
-    left_out = [f"{shown(sorted(names))} ({name})" for name, names in found.left_out.items()]
+    left_out = [f"{shown(sorted(names))} ({name})" for name, names in results.left_out.items()]
     facts = {
         "Measured": f"{settings.measured}{_of_session(settings.measured_session)}",
         **{f"Predicted, {name}": str(path) for name, path in settings.predicted},
-        "People": f"{len(study.participants)}",
-        "Families": related,
+        "Number of participants": f"{len(study.participants)}",
+        "Families": families,
         "Contrasts": f"{len(study.contrasts)}",
-        "Voxels": f"{n_voxels:,} ({of_model})",
+        "Voxels": voxels,
         "Left out of some contrasts, for lack of voxels": "; ".join(left_out),
-        "Group average": "; ".join(dict.fromkeys(found.averages.values())),
-        "Linear model": found.linear,
-        "Retest": f"{again}{_of_session(settings.retest_session)}" if again else "",
+        "Group average": "; ".join(dict.fromkeys(results.averages.values())),
+        "Linear model": results.linear,
+        "Retest": f"{retest}{_of_session(settings.retest_session)}" if retest else "",
         "Sign flips": f"{settings.n_permutations:,}",
     }
     return {name: value for name, value in facts.items() if value}

@@ -1,4 +1,4 @@
-"""``deeptaskgen finetune``: a model goes on learning, from other people or for other contrasts."""
+"""``deeptaskgen finetune``: train a model further, on other participants or for other contrasts."""
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.training import FinetuneSettings
@@ -8,18 +8,28 @@ NEW_HEAD, BATCHNORM = "new-head", "batchnorm"
 
 
 def run(settings: FinetuneSettings) -> int:
-    """Fine-tune a model and write the bundle of the new one.
+    """Train a model further and write the bundle of the new model.
 
-    With ``backbone`` and ``batchnorm``, the last layer is cut to the contrasts that were measured, held while
-    the rest is trained on them, and put back whole, as published. See `training.run.train`.
+    With ``backbone`` and ``batchnorm``, the last layer is restricted to the measured contrasts and frozen
+    during training; the new bundle contains the parent's complete last layer, as published. See
+    `training.run.train`.
+
+    Parameters
+    ----------
+    settings : FinetuneSettings
+
+    Returns
+    -------
+    int
+        Exit code 0.
 
     Raises
     ------
     UserError
-        If the strategy and the parent do not fit.
+        If the parent is untrained, or the strategy requires layers that it lacks.
     """
     parent = begin(settings, settings.parent, settings.out)
-    # Here, not above: without the extra they cannot be imported.
+    # Imported here because these modules require the extra for training.
     from bids_deeptaskgen.training.data import gather
     from bids_deeptaskgen.training.finetuning import child_network
     from bids_deeptaskgen.training.run import Start, train
@@ -31,22 +41,22 @@ def run(settings: FinetuneSettings) -> int:
 
     if parent.card.untrained:
         message = (
-            f"--parent {settings.parent}: is untrained, so there is nothing to go on from.\n"
+            f"--parent {settings.parent}: is untrained and cannot be fine-tuned.\n"
             "Train a network with its ROI maps: deeptaskgen train."
         )
         raise UserError(message)
     if settings.strategy == BATCHNORM and not parent.card.architecture.batch_norm:
         message = (
-            f"--strategy batchnorm: {parent.card.name} has no batch normalisation, so nothing would move.\n"
-            "Choose --strategy backbone or new-head."
+            f"--strategy batchnorm: {parent.card.name} has no batch normalisation to train.\n"
+            "Use --strategy backbone or new-head."
         )
         raise UserError(message)
     if settings.strategy == NEW_HEAD:
-        known, channels = known_contrasts(parent), None
-        contrasts = measured_contrasts(settings.statmaps, known, settings.contrasts)
+        channels = None
+        contrasts = measured_contrasts(settings.statmaps, known_contrasts(parent), settings.contrasts)
     else:
         contrasts = parents_contrasts(parent, settings.statmaps, settings.contrasts)
-        channels = [parent.card.contrasts.index(one) for one in contrasts]
+        channels = [parent.card.contrasts.index(contrast) for contrast in contrasts]
     data = gather(settings, parent, contrasts)
     network = child_network(parent, channels, len(contrasts), settings.seed)
     start = Start(network, settings.strategy, parent, parent)

@@ -1,4 +1,4 @@
-"""The participant level: look up every participant, compute their maps, report the outcome."""
+"""Participant level: find all participants, compute their maps, report the outcome."""
 
 import logging
 import sys
@@ -31,12 +31,12 @@ from bids_deeptaskgen.settings.toml_file import to_toml
 
 logger = logging.getLogger("bids_deeptaskgen")
 
-# With more, file systems of clusters suffer from 94 files per participant.
+# With more participants, 94 files each are too many for the file systems of some clusters.
 MANY_PARTICIPANTS = 1000
 
 
 def run(settings: ParticipantSettings) -> int:
-    """Predict the maps of every participant who has usable data.
+    """Predict the maps of all participants with usable data.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def run(settings: ParticipantSettings) -> int:
     Returns
     -------
     int
-        Exit code: 0 if all are done, 1 if a participant failed, 3 if none had usable input.
+        Exit code: 0 if all maps were written, 1 if a participant failed, 3 if none has usable input.
 
     Raises
     ------
@@ -60,20 +60,22 @@ def run(settings: ParticipantSettings) -> int:
     return run_dataset(settings, dataset)
 
 
-def run_dataset(settings: ParticipantSettings, dataset: InputDataset, typed: Settings | None = None) -> int:
-    """Predict the maps of every participant of datasets that have been located.
+def run_dataset(
+    settings: ParticipantSettings, dataset: InputDataset, user_settings: Settings | None = None
+) -> int:
+    """Predict the maps of all participants of an input dataset.
 
     Parameters
     ----------
     settings : ParticipantSettings
-    dataset : Located
-    typed : Settings, optional
-        What the user gave, where that was another command: the logs keep it, to be run again.
+    dataset : InputDataset
+    user_settings : Settings, optional
+        Settings of the command that the user ran, if it was another one; they are saved in the logs.
 
     Returns
     -------
     int
-        Exit code, as of `run`.
+        Exit code; see `run`.
     """
     context = make_context(settings, dataset)
     settings, dataset = context.settings, context.dataset
@@ -93,7 +95,7 @@ def run_dataset(settings: ParticipantSettings, dataset: InputDataset, typed: Set
         check_model(context)
     with log_duration("nipype"):
         from bids_deeptaskgen.workflow.run import run_participants
-    _write_dataset(context, typed)
+    _write_dataset(context, user_settings)
     records = run_participants(context, subjects)
     sessions = {(record.subject, record.session) for record in records}
     records += [
@@ -102,17 +104,17 @@ def run_dataset(settings: ParticipantSettings, dataset: InputDataset, typed: Set
     code = _report_outcome(settings, records)
     if dataset_settings_hash(settings.output_dir) == context.settings_hash:
         return code
-    # Nothing was there when this run looked, so that it was not refused.
+    # The output folder was empty at the start of this run, so it was not refused.
     logger.error(
-        "%s: another run with other settings began to write there meanwhile, so that its maps and those of "
-        "this run are mixed. Do both again, each with an OUTPUT_DIR of its own.",
+        "%s: another run with other settings wrote to this folder at the same time, so its maps and those of "
+        "this run are mixed. Repeat both runs, each with a different OUTPUT_DIR.",
         settings.output_dir,
     )
     return code or 1
 
 
 def _report_preflight(context: RunContext, rows: Sequence[Preflight], n_usable: int) -> None:
-    """Print the preflight table, and what is worth knowing before the computation starts."""
+    """Print the preflight table, and warnings before the computation starts."""
     settings = context.settings
     _echo(preflight_table(rows))
     if rerun := rerun_command(context.dataset, settings.task_id, rows):
@@ -121,13 +123,13 @@ def _report_preflight(context: RunContext, rows: Sequence[Preflight], n_usable: 
     if n_usable > MANY_PARTICIPANTS and settings.map_format == "3d":
         n_files = 2 * len(context.contrasts)
         logger.warning(
-            "%d people with %d files each: --map-format 4d would write one image and one JSON for each.",
+            "%d participants with %d files each: --map-format 4d writes one image and one JSON for each.",
             n_usable, n_files,
         )  # fmt: skip
 
 
-def _write_dataset(context: RunContext, typed: Settings | None) -> None:
-    """Write the files that belong to the output dataset as a whole, and the settings of this run."""
+def _write_dataset(context: RunContext, user_settings: Settings | None) -> None:
+    """Write the dataset-level files of the output dataset, and the settings of this run."""
     settings, output, versions = context.settings, context.settings.output_dir, software_versions()
     write_dataset_files(
         output,
@@ -142,26 +144,26 @@ def _write_dataset(context: RunContext, typed: Settings | None) -> None:
     )
     if settings.save_connectome:
         save_brain_mask(output, context.bundle.brain_mask)
-    write_text(log_path(output, "settings.toml"), to_toml(typed or settings))
+    write_text(log_path(output, "settings.toml"), to_toml(user_settings or settings))
 
 
 def _report_outcome(settings: ParticipantSettings, records: Sequence[Record]) -> int:
-    """Print the outcome of every session, keep it in the logs, and return the exit code."""
+    """Print the outcome of every session, write it to the logs, and return the exit code."""
     ordered = sorted(records, key=lambda record: record.name)
     failed = failed_subjects(ordered)
-    succeeded = any(not record.failed for record in ordered)
+    has_maps = any(not record.failed for record in ordered)
     _echo(closing_table(ordered))
-    if succeeded:
+    if has_maps:
         _echo(f"The maps are in {settings.output_dir}.")
     if settings.output_dir.exists():
         failures = write_logs(settings.output_dir, ordered)
         if failed:
             n_participants = len({record.subject for record in ordered})
             _echo(
-                f"{len(failed)} of {n_participants} people failed; to do them again: "
+                f"{len(failed)} of {n_participants} participants failed; to repeat them: "
                 f"--participant-label @{failures}"
             )
-    if not succeeded and all(record.status == FAILED for record in ordered):
+    if not has_maps and all(record.status == FAILED for record in ordered):
         return 3
     return 1 if failed else 0
 

@@ -1,4 +1,4 @@
-"""``deeptaskgen predict``: one image without BIDS, by the way that a dataset goes."""
+"""``deeptaskgen predict``: predict the maps of one image outside a BIDS dataset."""
 
 import json
 import re
@@ -31,14 +31,14 @@ def run(settings: PredictSettings) -> int:
     Raises
     ------
     InputError
-        If a file that is named is not there.
+        If an input file does not exist or its sidecar cannot be read.
     UserError
-        If the image has no name from which to make a label.
+        If the name of the image contains no participant label.
     """
     for path in (settings.bold, settings.mask, settings.confounds, settings.custom_confounds):
         if path is not None and not path.is_file():
-            found = "is a folder; an image or table is wanted" if path.is_dir() else "no such file"
-            message = f"{path}: {found}."
+            problem = "is a folder; it must be an image or a table" if path.is_dir() else "no such file"
+            message = f"{path}: {problem}."
             raise InputError(message)
     name = parse_name(settings.bold.name)
     session = SessionInputs(
@@ -48,15 +48,15 @@ def run(settings: PredictSettings) -> int:
         entities=(("task", name.get("task") or "rest"),),
     )
     root = settings.bold.parent
-    located = InputDataset("files", root, "input", session=session, description=read_description(root))
-    as_dataset = fill(
+    dataset = InputDataset("files", root, "input", session=session, description=read_description(root))
+    participant_settings = fill(
         ParticipantSettings,
         settings,
         bids_dir=root,
         output_dir=settings.out,
         task_id=session.entities[0][1],
     )
-    return run_dataset(as_dataset, located, settings)
+    return run_dataset(participant_settings, dataset, settings)
 
 
 def _run_inputs(settings: PredictSettings) -> RunInputs:
@@ -70,21 +70,21 @@ def _run_inputs(settings: PredictSettings) -> RunInputs:
 
 
 def _label_of(bold: Path) -> str:
-    """Make a label of an image's name: ``rfMRI_REST1_LR_hp2000_clean.nii.gz`` is rfMRIREST1LRhp2000clean."""
+    """Derive a label from an image's name: ``rfMRI_REST1_LR_clean.nii.gz`` gives rfMRIREST1LRclean."""
     label = re.sub(r"[^0-9A-Za-z]", "", bold.name.partition(".nii")[0])
     if not label:
-        message = f"{bold}: has no letters and digits to call the person by; name them with --label."
+        message = f"{bold}: has no letters or digits for a participant label. Use --label."
         raise UserError(message)
     return label
 
 
 def _repetition_time(bold: Path) -> float | None:
-    """Read the repetition time in s from the JSON beside an image; None where it does not say."""
+    """Read the repetition time in s from the JSON sidecar of an image; None without sidecar."""
     path = bold.with_name(bold.name.partition(".nii")[0] + ".json")
     try:
         return repetition_time(dict(json.loads(path.read_text("utf-8"))), bold)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as reason:
-        message = f"{path}: cannot be read as JSON ({reason}).\nMend it, or say --t-r."
+        message = f"{path}: cannot be read as JSON ({reason}).\nCorrect the file, or use --t-r."
         raise InputError(message) from reason

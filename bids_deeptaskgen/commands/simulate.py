@@ -1,4 +1,4 @@
-"""``deeptaskgen simulate``: people with known networks, as fMRIPrep would have left them."""
+"""``deeptaskgen simulate``: write a simulated fMRIPrep dataset with known networks."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -22,10 +22,10 @@ def run(settings: "SimulateSettings") -> int:
     Returns
     -------
     int
-        0, since what goes wrong is raised.
+        Exit code 0.
     """
     out = simulate_dataset(**vars(settings))
-    LOG.info("Simulated resting-state runs of %d people are in %s.", settings.n_participants, out)
+    LOG.info("Simulated resting-state runs of %d participants are in %s.", settings.n_participants, out)
     if settings.statmaps:
         LOG.info("Their task maps are in %s.", measured_folder(out))
     return 0

@@ -1,4 +1,4 @@
-"""``deeptaskgen train``: a network of one's own, from connectomes and measured task maps."""
+"""``deeptaskgen train``: train a new network on connectomes and measured task maps."""
 
 from bids_deeptaskgen.models.architecture import new_architecture
 from bids_deeptaskgen.settings.training import TrainSettings
@@ -6,9 +6,9 @@ from bids_deeptaskgen.training.work_folder import begin
 
 
 def run(settings: TrainSettings) -> int:
-    """Train a network and write its bundle; see `training.run.train`."""
+    """Train a network and write its model bundle; see `training.run.train`."""
     base = begin(settings, settings.model, settings.out)
-    # Here, not above: without the extra they cannot be imported.
+    # Imported here because these modules require the extra for training.
     from bids_deeptaskgen.nn.unet import new_network
     from bids_deeptaskgen.training.data import gather
     from bids_deeptaskgen.training.run import Start, train

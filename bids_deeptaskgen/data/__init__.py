@@ -1,4 +1,4 @@
-"""Lists and templates that ship with the package."""
+"""Tables and templates that are part of the package."""
 
 import json
 from functools import cache
@@ -9,23 +9,23 @@ DATA_DIR = Path(__file__).parent
 
 
 def read_data(name: str) -> str:
-    """Read a text file of this folder, e.g. ``contrasts/hcp-ya.json``."""
+    """Read a text file of this package, e.g. ``contrasts/hcp-ya.json``."""
     return (DATA_DIR / name).read_text("utf-8")
 
 
 @cache
 def load_table(name: str) -> dict[str, Any]:
-    """Read a JSON table of this folder, once.
+    """Load a JSON table of this package, once per process.
 
     Parameters
     ----------
     name : str
-        For example ``queries.json``.
+        Name of the file, e.g. ``queries.json``.
 
     Returns
     -------
     dict
-        Shared by all callers, who must not change it.
+        Shared by all callers; do not modify it.
     """
     table: dict[str, Any] = json.loads(read_data(name))
     return table

@@ -1,1 +1,1 @@
-"""The settings of every command: one frozen dataclass each, whose existence means that it is valid."""
+"""Settings of every command: frozen dataclasses whose values have been checked."""

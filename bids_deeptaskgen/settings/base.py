@@ -1,4 +1,4 @@
-"""What the settings of all commands have in common, and what of them decides what comes out."""
+"""Base class of all settings, and the hash of the settings that affect the maps."""
 
 import hashlib
 import json
@@ -15,14 +15,14 @@ from bids_deeptaskgen.settings.value_types import at_least, plain_label
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What all commands have.
+    """Settings that all commands share.
 
-    Values may be given as text, as on the command line; the fields then hold what the text says.
+    Values may be text, as on the command line; the fields then hold the converted values.
 
     Raises
     ------
     UserError
-        If a value is not legal: what was given, and what is allowed.
+        If a value is not legal; the message names the option, the value and the legal values.
     """
 
     verbose: int = option(
@@ -31,28 +31,29 @@ class Settings:
         flags=("-v",),
         group="conventions",
         check=at_least(0),
-        help="say more; -vv lets the libraries speak too",
+        help="print more messages; -vv also prints those of the libraries",
     )
 
     def __post_init__(self) -> None:
-        for one in option_specs(self):
-            object.__setattr__(self, one.name, one.settle(getattr(self, one.name)))
+        for spec in option_specs(self):
+            object.__setattr__(self, spec.name, spec.convert(getattr(self, spec.name)))
         self._check_together()
 
     def _check_together(self) -> None:
-        """Refuse values that are legal one by one and not together."""
+        """Check combinations of values."""
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
-def make_settings(settings_class: type[AnySettings], given: Mapping[str, Any]) -> AnySettings:
-    """Make settings of the values that a user gave, on the command line or in a settings file.
+def make_settings(settings_class: type[AnySettings], values: Mapping[str, Any]) -> AnySettings:
+    """Build settings from the values that the user set, on the command line or in a settings file.
 
     Parameters
     ----------
     settings_class : type
-    given : dict
+        Subclass of `Settings`.
+    values : dict
         Field names to values.
 
     Returns
@@ -62,48 +63,54 @@ def make_settings(settings_class: type[AnySettings], given: Mapping[str, Any]) -
     Raises
     ------
     UserError
-        If a setting without a default was not given, or a value is not legal.
+        If a required setting has no value, or a value is not legal.
     """
-    missing = [one.flag for one in option_specs(settings_class) if one.required and one.name not in given]
-    if missing:
-        message = f"{', '.join(missing)}: must be given, on the command line or in a settings file."
+    unset_flags = [
+        spec.flag for spec in option_specs(settings_class) if spec.is_required and spec.name not in values
+    ]
+    if unset_flags:
+        message = f"{', '.join(unset_flags)}: required; set it on the command line or in a settings file."
         raise UserError(message)
-    return settings_class(**given)
+    return settings_class(**values)
 
 
 def science_settings(settings: Settings) -> dict[str, Any]:
-    """List the settings that decide what is in the maps.
+    """List the settings that affect the values of the maps.
 
-    Processes, devices and folders are left out, and so is the model's name: its weights decide. Labels are
-    a choice among what is there, so neither their order nor their spelling counts.
+    Processes, devices and folders are omitted, and so is the model's name: its weights have a hash of their
+    own. Labels select data, so neither their order nor their spelling counts.
 
     Returns
     -------
     dict
         Field name to a value that JSON can hold.
     """
-    values = {one.name: getattr(settings, one.name) for one in option_specs(settings) if one.option.science}
-    return {name: _plain(value) for name, value in values.items()}
+    values = {
+        spec.name: getattr(settings, spec.name)
+        for spec in option_specs(settings)
+        if spec.option.affects_output
+    }
+    return {name: _as_json(value) for name, value in values.items()}
 
 
-def _plain(value: object) -> object:
-    """Turn a value into one that JSON can hold and that is the same wherever it is run."""
+def _as_json(value: object) -> object:
+    """Convert a value to JSON, such that equal settings are equal on all machines."""
     if isinstance(value, FilterFile):
         return value.as_json()
     if isinstance(value, tuple):
         return sorted({plain_label(label) for label in value})
-    # Folders lie elsewhere in a container; what is in their files belongs to the input's fingerprint.
+    # Folders differ in a container; the content of their files enters the fingerprint of the input.
     return value.name if isinstance(value, Path) else value
 
 
 def settings_hash(settings: Settings, model_sha256: str) -> str:
-    """Tell whether two runs would make the same maps of the same images.
+    """Hash the settings and the model; equal hashes mean equal maps from the same images.
 
     Parameters
     ----------
     settings : Settings
     model_sha256 : str
-        Hash of what the model computes; see `Bundle.science_sha256`.
+        Hash of the weights and masks of the model; see `Bundle.science_sha256`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Filter files as fMRIPrep and its kin take them: which runs to use, by the entities of their names."""
+"""Filter files as fMRIPrep reads them: the entities in the names of the runs to use."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from bids_deeptaskgen.errors import UserError
 
-# Words of pybids to keys of file names.
+# Entity names of pybids to keys of file names.
 ENTITIES = {
     "session": "ses",
     "acquisition": "acq",
@@ -16,33 +16,33 @@ ENTITIES = {
     "run": "run",
     "task": "task",
 }
-# fMRIPrep's other queries choose what it preprocesses; here there is nothing of theirs to choose.
+# Queries that select what fMRIPrep preprocesses; this software ignores them.
 OTHER_QUERIES = ("fmap", "sbref", "flair", "t1w", "t2w", "roi", "asl", "dwi", "xfm")
-# What has an option of its own, or is what a BOLD series is in any case.
+# Entities that another option selects, or that every usable BOLD series has.
 _ELSEWHERE = {
-    "subject": "--participant-label",
-    "desc": "--desc",
-    "space": "nothing: the models want MNI152NLin6Asym",
-    "res": "nothing: resolutions are chosen by their grids",
-    "resolution": "nothing: resolutions are chosen by their grids",
-    "echo": "nothing: single echoes are never used",
-    "part": "nothing: phase images are never used",
+    "subject": "Use --participant-label",
+    "desc": "Use --desc",
+    "space": "Remove it: the models require MNI152NLin6Asym",
+    "res": "Remove it: the resolution is chosen by the grid",
+    "resolution": "Remove it: the resolution is chosen by the grid",
+    "echo": "Remove it: single echoes are never used",
+    "part": "Remove it: phase images are never used",
 }
 _ALWAYS = {"datatype": ["func"], "suffix": ["bold"], "extension": [".nii", ".nii.gz", "nii", "nii.gz"]}
 ANY = "*"
 
 
 class FilterFile(NamedTuple):
-    """A filter file that has been read.
+    """Content of a filter file.
 
     Attributes
     ----------
     path : Path
     allowed : tuple of (str, tuple of str or None)
-        For keys of file names, the values to use, sorted: None stands for a name without that key, ``*``
-        for any value.
+        For keys of file names, the labels to use, sorted: None stands for a name without that key, ``*``
+        for any label.
     ignored : tuple of str
-        Queries of the file that are for fMRIPrep alone.
+        Queries of the file that only fMRIPrep uses.
     """
 
     path: Path
@@ -53,17 +53,17 @@ class FilterFile(NamedTuple):
         return str(self.path)
 
     def as_json(self) -> dict[str, list[str | None]]:
-        """Give the filter as JSON values: the same for files that mean the same."""
-        return {key: list(values) for key, values in self.allowed}
+        """Return the filter as JSON values, which are equal for equivalent files."""
+        return {key: list(labels) for key, labels in self.allowed}
 
 
-def read_filter_file(given: object) -> FilterFile:
+def read_filter_file(value: object) -> FilterFile:
     """Read a filter file.
 
     Parameters
     ----------
-    given : str, Path or FilterFile
-        A FilterFile has been read already.
+    value : str, Path or FilterFile
+        A FilterFile is returned unchanged.
 
     Returns
     -------
@@ -72,62 +72,63 @@ def read_filter_file(given: object) -> FilterFile:
     Raises
     ------
     UserError
-        If it cannot be read, or asks for what is not known.
+        If the file cannot be read, or has an unknown query or entity.
     ValueError
-        If `given` is no path.
+        If `value` is not a path.
     """
-    if isinstance(given, FilterFile):
-        return given
-    if not isinstance(given, (str, Path)) or not str(given):
-        raise ValueError(given)
-    path = Path(given).expanduser().absolute()
+    if isinstance(value, FilterFile):
+        return value
+    if not isinstance(value, (str, Path)) or not str(value):
+        raise ValueError(value)
+    path = Path(value).expanduser().absolute()
     try:
         content = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as reason:
-        message = f"--bids-filter-file {path}: can't be read as JSON ({reason})."
+        message = f"--bids-filter-file {path}: cannot be read as JSON ({reason})."
         raise UserError(message) from reason
     if not isinstance(content, dict):
-        message = f'--bids-filter-file {path}: holds no queries; {{"bold": {{"session": "1"}}}} would be one.'
-        raise UserError(message)
-    unknown = sorted(set(content) - {"bold", *OTHER_QUERIES})
-    if unknown:
         message = (
-            f"--bids-filter-file {path}: {', '.join(unknown)}: no such query; bold is the one that is used "
-            "here."
+            f"--bids-filter-file {path}: contains no queries. Write an object such as "
+            '{"bold": {"session": "1"}}.'
         )
+        raise UserError(message)
+    unknown_queries = sorted(set(content) - {"bold", *OTHER_QUERIES})
+    if unknown_queries:
+        message = f"--bids-filter-file {path}: {', '.join(unknown_queries)}: no such query. Use bold."
         raise UserError(message)
     query = content.get("bold", {})
     if not isinstance(query, dict):
         message = (
-            f"--bids-filter-file {path}: the query bold is {query!r}; entities and their values are wanted."
+            f"--bids-filter-file {path}: the query bold is {query!r}; it must be an object of entities and "
+            "their labels."
         )
         raise UserError(message)
-    entities = {name: value for name, value in query.items() if not _goes_without(name, value)}
-    allowed = dict(_read_entity(path, name, value) for name, value in entities.items())
-    return FilterFile(path, tuple(sorted(allowed.items())), tuple(sorted(set(content) - {"bold"})))
+    entities = {name: labels for name, labels in query.items() if not _is_implied(name, labels)}
+    by_key = dict(_read_entity(path, name, labels) for name, labels in entities.items())
+    return FilterFile(path, tuple(sorted(by_key.items())), tuple(sorted(set(content) - {"bold"})))
 
 
-def _goes_without(name: str, value: Any) -> bool:  # noqa: ANN401
-    """Whether an entry asks for what a BOLD series is in any case."""
-    values = value if isinstance(value, list) else [value]
-    return name in _ALWAYS and all(one in _ALWAYS[name] for one in values)
+def _is_implied(name: str, value: Any) -> bool:  # noqa: ANN401
+    """Return whether every BOLD series passes an entry."""
+    items = value if isinstance(value, list) else [value]
+    return name in _ALWAYS and all(item in _ALWAYS[name] for item in items)
 
 
 def _read_entity(path: Path, name: str, value: Any) -> tuple[str, tuple[str | None, ...]]:  # noqa: ANN401
-    """Turn an entry into a key of file names and its values."""
+    """Convert an entry to a key of file names and its labels."""
     if name not in ENTITIES:
-        advice = f"use {_ELSEWHERE[name]}" if name in _ELSEWHERE else f"there are {', '.join(ENTITIES)}"
-        message = f"--bids-filter-file {path}: {name} = {json.dumps(value)} can't be asked for; {advice}."
+        advice = _ELSEWHERE.get(name, f"Use one of {', '.join(ENTITIES)}")
+        message = f"--bids-filter-file {path}: {name} = {json.dumps(value)} is not supported. {advice}."
         raise UserError(message)
-    values = value if isinstance(value, list) else [value]
-    if not values or not all(one is None or _is_label(one) for one in values):
+    items = value if isinstance(value, list) else [value]
+    if not items or not all(item is None or _is_label(item) for item in items):
         message = (
-            f"--bids-filter-file {path}: {name} = {json.dumps(value)}; a label, a number, null (no such "
-            'entity), "*" (any) or a list of them is wanted.'
+            f"--bids-filter-file {path}: {name} = {json.dumps(value)}; it must be a label, a number, null "
+            '(no such entity), "*" (any label) or a list of them.'
         )
         raise UserError(message)
     key = ENTITIES[name]
-    labels = {None if one is None else str(one).removeprefix(f"{key}-") for one in values}
+    labels = {None if item is None else str(item).removeprefix(f"{key}-") for item in items}
     return key, tuple(sorted(labels, key=lambda label: (label is not None, label or "")))
 
 

@@ -1,7 +1,7 @@
-"""Dataclasses of other layers, filled from the options whose names their fields bear.
+"""Dataclasses of other packages, filled from the options that have the names of their fields.
 
-Such a dataclass states no default of its own where an option has one: it reads that default with
-`default_of`. A number that may also be ``auto`` is None there.
+Such a dataclass has no default of its own if an option has one: it reads that default with `default_of`.
+A number whose option is ``auto`` is None there.
 """
 
 from dataclasses import fields
@@ -15,15 +15,16 @@ from bids_deeptaskgen.settings.value_types import AutoFloat, AutoInt
 Target = TypeVar("Target")
 
 
-# Any, because the result stands where the field's own type is wanted.
+# Any, because the result is assigned to a field of another type.
 def default_of(settings_class: type[Settings], name: str) -> Any:  # noqa: ANN401
-    """Read the default of an option, for a dataclass that is filled from these settings.
+    """Return the default of an option, for a dataclass that is filled from these settings.
 
     Parameters
     ----------
     settings_class : type
+        Subclass of `Settings`.
     name : str
-        Of the option.
+        Name of the option.
 
     Returns
     -------
@@ -35,37 +36,38 @@ def default_of(settings_class: type[Settings], name: str) -> Any:  # noqa: ANN40
     ValueError
         If the settings have no such option, or it has no default.
     """
-    for one in option_specs(settings_class):
-        if one.name == name and not one.required:
-            return _none_for_auto(one, one.default)
+    for spec in option_specs(settings_class):
+        if spec.name == name and not spec.is_required:
+            return _none_for_auto(spec, spec.default)
     message = f"{settings_class.__name__} has no option {name} with a default."
     raise ValueError(message)
 
 
-def fill(target: type[Target], settings: Settings, **others: Any) -> Target:
-    """Make a dataclass of the options that bear the names of its fields.
+def fill(target: type[Target], settings: Settings, **overrides: Any) -> Target:
+    """Build a dataclass from the options that have the names of its fields.
 
     Parameters
     ----------
     target : type
         A dataclass, which may be the settings of another command.
     settings : Settings
-    others : object
-        Values of fields that no option is for, or that differ from the option's.
+    overrides : object
+        Values of fields without an option, or that replace the option's value.
 
     Returns
     -------
     target
         None where an option is ``auto`` and the field of this name may be None.
     """
-    types = {one.name: one.type for one in fields(target)}  # type: ignore[arg-type]
+    types = {item.name: item.type for item in fields(target)}  # type: ignore[arg-type]
     values: dict[str, Any] = {}
-    for one in option_specs(settings):
-        if one.name in types:
-            value = getattr(settings, one.name)
-            values[one.name] = _none_for_auto(one, value) if NoneType in get_args(types[one.name]) else value
-    return target(**(values | others))
+    for spec in option_specs(settings):
+        if spec.name in types:
+            value = getattr(settings, spec.name)
+            may_be_none = NoneType in get_args(types[spec.name])
+            values[spec.name] = _none_for_auto(spec, value) if may_be_none else value
+    return target(**(values | overrides))
 
 
-def _none_for_auto(one: OptionSpec, value: Any) -> Any:  # noqa: ANN401
-    return None if value == "auto" and one.kind in (AutoInt, AutoFloat) else value
+def _none_for_auto(spec: OptionSpec, value: Any) -> Any:  # noqa: ANN401
+    return None if value == "auto" and spec.kind in (AutoInt, AutoFloat) else value

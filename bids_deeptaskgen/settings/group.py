@@ -9,19 +9,19 @@ from bids_deeptaskgen.settings.option import label_option, option
 
 @dataclass(frozen=True)
 class GroupSettings(Settings):
-    """Join the people of an output dataset: mean, SD and count maps, and the table of quality figures."""
+    """Compute mean, SD and count maps over the participants of an output dataset, and a quality table."""
 
     bids_dir: Path = option(positional=True, help="any folder; the group level does not read it")
-    output_dir: Path = option(positional=True, help="dataset that the participant level wrote")
+    output_dir: Path = option(positional=True, help="output dataset of the participant level")
 
     participant_label: tuple[str, ...] = label_option(
         (),
         "sub",
         group="choose data",
         from_file=True,
-        unset="everybody",
-        help="people to join, with or without sub-; @FILE takes them from a file, one a line",
+        default_meaning="all participants",
+        help="participants to average, with or without sub-; @FILE reads one label per line from a file",
     )
     overwrite: bool = option(
-        default=False, group="run", help="replace files of the group that are of other people, too"
+        default=False, group="run", help="also replace group files that include other participants"
     )

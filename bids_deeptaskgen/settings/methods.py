@@ -1,38 +1,38 @@
-"""Sentences that options contribute to the methods text of an output dataset (CITATION.md)."""
+"""Sentences of options for the methods text of an output dataset (CITATION.md)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from string import Template
 from typing import Any
 
-# Parts of the methods text, in its order; options follow each other as their fields do.
+# Sections of the methods text, in order; within a section, sentences follow the order of the fields.
 SECTIONS = ("cleaning", "pooling", "windows")
 
 
 @dataclass(frozen=True)
 class Sentences:
-    """What the methods text says of an option's value; ``$name`` stands for the value of any option.
+    """Sentences on an option's value in the methods text; ``$name`` stands for the value of any option.
 
     Attributes
     ----------
     section : str
         One of `SECTIONS`.
-    on : str
-        Sentence of a value that none of the others is for.
-    off : str
-        Sentence of None, 0, False, and of `off_value`.
-    auto : str, or function of (dict of str to value) to str
-        Sentence of ``auto``; a function where it depends on other options.
+    sentence : str
+        Sentence for a value that no other attribute covers.
+    off_sentence : str
+        Sentence for None, 0, False and `off_value`.
+    auto_sentence : str, or function of (dict of str to value) to str
+        Sentence for ``auto``; a function if it depends on other options.
     choices : dict of str to str
-        Sentences of single values, which come before `on` and `off`.
+        Sentences of single values; they take precedence over all other sentences.
     off_value : object
-        Further value that counts as off.
+        Further value that means off.
     """
 
     section: str
-    on: str = ""
-    off: str = ""
-    auto: str | Callable[[Mapping[str, Any]], str] = ""
+    sentence: str = ""
+    off_sentence: str = ""
+    auto_sentence: str | Callable[[Mapping[str, Any]], str] = ""
     choices: Mapping[str, str] = field(default_factory=dict)
     off_value: object = None
 
@@ -42,48 +42,49 @@ class Sentences:
         Parameters
         ----------
         name : str
-            Of the option.
+            Name of the option.
         values : dict of str to value
-            Of all options.
+            Values of all options.
 
         Returns
         -------
         str
-            Empty where there is nothing to say.
+            Empty if the option has no sentence for this value.
 
         Raises
         ------
         KeyError
-            If there are sentences for some choices and this is none of them.
+            If `choices` is not empty and lacks the value.
         """
         value = values[name]
         if self.choices:
             return self.choices[value]
         if value == "auto":
-            return self.auto if isinstance(self.auto, str) else self.auto(values)
-        return self.off if not value or value == self.off_value else self.on
+            auto = self.auto_sentence
+            return auto if isinstance(auto, str) else auto(values)
+        return self.off_sentence if not value or value == self.off_value else self.sentence
 
 
 def methods_text(sentences: Mapping[str, Sentences], values: Mapping[str, Any]) -> dict[str, str]:
-    """Write in words what the science settings did.
+    """Describe the settings that affect the maps, in sentences.
 
     Parameters
     ----------
     sentences : dict of str to Sentences
-        Of the options that have any, in the order of their fields.
+        Sentences by option, in the order of the fields.
     values : dict of str to value
-        Names of options to what JSON can hold; see `science_settings`.
+        Values by option, as JSON holds them; see `science_settings`.
 
     Returns
     -------
     dict of str to str
-        A text for each of `SECTIONS`, one sentence a line.
+        A text for each of `SECTIONS`, one sentence per line.
     """
     texts = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in values.items()}
     lines: dict[str, list[str]] = {section: [] for section in SECTIONS}
-    for name, one in sentences.items():
-        lines[one.section].append(one.choose(name, values))
+    for name, entry in sentences.items():
+        lines[entry.section].append(entry.choose(name, values))
     return {
-        section: Template("\n".join(filter(None, chosen))).substitute(texts)
-        for section, chosen in lines.items()
+        section: Template("\n".join(filter(None, section_lines))).substitute(texts)
+        for section, section_lines in lines.items()
     }

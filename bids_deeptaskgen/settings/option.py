@@ -1,19 +1,19 @@
-"""How an option is declared, settled and shown: settings classes and the command line stand on it."""
+"""Declaration, conversion and formatting of options; settings classes and command lines are built from it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.methods import Sentences
-from bids_deeptaskgen.settings.value_types import KINDS, Check, read_label
+from bids_deeptaskgen.settings.value_types import KINDS, Check, label_parser
 
 
 @dataclass(frozen=True)
 class Option:
-    """What a settings field says of itself, beside its name, type and default.
+    """Description of a settings field, beyond its name, type and default.
 
     Attributes
     ----------
@@ -25,63 +25,94 @@ class Option:
         Heading in ``--help``.
     flags : tuple of str
         Further spellings, e.g. ``-w``.
-    former : tuple of str
+    former_names : tuple of str
         Earlier names of the field. Command lines and settings files may still use them.
     metavar : str
-        Stands for the value in ``--help``.
-    unset : str
-        What the default means where it is None or empty.
-    words : str
-        What a value must be, where the type alone does not say it.
+        Placeholder of the value in ``--help``.
+    default_meaning : str
+        Meaning of a default that is None or empty.
+    expected : str
+        Description of legal values, if the type alone does not describe them.
     choices : tuple of str
         Legal values.
     check : Check or None
         Test of each value.
-    read : callable or None
-        Makes the value of text, in place of the reader of the type.
-    show : callable or None
-        Makes text of the value, such that ``read`` gives it back.
+    parse : callable or None
+        Converts text to the value; None uses the parser of the type.
+    format : callable or None
+        Converts the value to text that `parse` accepts.
     methods : Sentences or None
-        What the methods text of CITATION.md says of the value.
-    positional, count, from_file, science : bool
-        Given by place; given by repetition (``-vv``); ``@FILE`` stands for the lines of a file; decides
-        what is in the maps, and so is part of the settings hash.
+        Sentences on the value in the methods text of CITATION.md.
+    positional : bool
+        The value is a positional argument.
+    count : bool
+        The value is the number of repetitions (``-vv``).
+    from_file : bool
+        ``@FILE`` stands for the lines of a file.
+    affects_output : bool
+        The value changes the maps, so it enters the settings hash.
     """
 
     help: str
     unit: str = ""
     group: str = "options"
     flags: tuple[str, ...] = ()
-    former: tuple[str, ...] = ()
+    former_names: tuple[str, ...] = ()
     metavar: str = ""
-    unset: str = ""
-    words: str = ""
+    default_meaning: str = ""
+    expected: str = ""
     choices: tuple[str, ...] = ()
     check: Check | None = None
-    read: Callable[[Any], Any] | None = None
-    show: Callable[[Any], str] | None = None
+    parse: Callable[[Any], Any] | None = None
+    format: Callable[[Any], str] | None = None
     methods: Sentences | None = None
     positional: bool = False
     count: bool = False
     from_file: bool = False
-    science: bool = False
+    affects_output: bool = False
 
 
-# Any, because the result stands where the field's own type is wanted.
-def option(default: object = MISSING, **option_specs: Any) -> Any:  # noqa: ANN401
-    """Declare a settings field; the keywords are the attributes of `Option`."""
-    return field(default=default, metadata={"option": Option(**option_specs)})
+# Any, because the result is assigned to a field of another type.
+def option(default: object = MISSING, **attributes: Any) -> Any:  # noqa: ANN401
+    """Create a settings field.
+
+    Parameters
+    ----------
+    default : object
+        Default of the field; without one, the user must set it.
+    attributes : object
+        Attributes of `Option`.
+
+    Returns
+    -------
+    dataclasses.Field
+    """
+    return field(default=default, metadata={"option": Option(**attributes)})
 
 
-def label_option(default: object, entity: str, **option_specs: Any) -> Any:  # noqa: ANN401
-    """Declare a field of BIDS labels, which are given with the entity's prefix or without it."""
-    words = f"a label of letters and digits, with or without {entity}-"
-    return option(default, read=read_label(entity), metavar="LABEL", words=words, **option_specs)
+def label_option(default: object, entity: str, **attributes: Any) -> Any:  # noqa: ANN401
+    """Create a settings field of BIDS labels, which may have the prefix of their entity.
+
+    Parameters
+    ----------
+    default : object
+        Default of the field.
+    entity : str
+        Key of the entity, e.g. ``sub``.
+    attributes : object
+        Attributes of `Option`.
+
+    Returns
+    -------
+    dataclasses.Field
+    """
+    expected = f"a label of letters and digits, with or without {entity}-"
+    return option(default, parse=label_parser(entity), metavar="LABEL", expected=expected, **attributes)
 
 
 @dataclass(frozen=True)
 class OptionSpec:
-    """A settings field with its option, its type taken apart.
+    """Option of a settings field, with the parts of the field's type.
 
     Attributes
     ----------
@@ -90,131 +121,136 @@ class OptionSpec:
     option : Option
     kind : type
         Type of one value: a key of `KINDS`.
-    many : bool
+    is_tuple : bool
         The field is a tuple of such values.
-    optional : bool
+    is_optional : bool
         None is legal.
     default : object
-        `dataclasses.MISSING` where the value must be given.
+        `dataclasses.MISSING` if the user must set the value.
     """
 
     name: str
     option: Option
     kind: Any
-    many: bool
-    optional: bool
+    is_tuple: bool
+    is_optional: bool
     default: Any
 
     @property
     def flag(self) -> str:
-        """The name a user types or reads: ``--fd-threshold``, or ``BIDS_DIR`` for a positional one."""
+        """Return the name on the command line: ``--fd-threshold``, or ``BIDS_DIR`` if positional."""
         return self.name.upper() if self.option.positional else _flag_of(self.name)
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """All spellings on the command line, the present name first."""
-        return (self.flag, *self.option.flags, *(_flag_of(name) for name in self.option.former))
+        """Return all spellings on the command line, the current name first."""
+        return (self.flag, *self.option.flags, *(_flag_of(name) for name in self.option.former_names))
 
     @property
-    def required(self) -> bool:
-        """Whether there is no default."""
+    def is_required(self) -> bool:
+        """Return whether there is no default."""
         return self.default is MISSING
 
     @property
     def default_text(self) -> str:
-        """The default with its unit, or what it means; empty where there is none to tell."""
-        if self.required or self.option.count or self.default is False:
+        """Return the default with its unit, or its meaning; empty for required options and counts."""
+        if self.is_required or self.option.count or self.default is False:
             return ""
         if self.default is True:
             return "on"
         if self.default is None or self.default == ():
-            return self.option.unset
+            return self.option.default_meaning
         unit = "" if isinstance(self.default, str) else self.option.unit
-        return f"{self.show(self.default)} {unit}".rstrip()
+        return f"{self.format(self.default)} {unit}".rstrip()
 
     @property
-    def words(self) -> str:
-        """What a value must be, to end the sentence *it must be ...*."""
+    def expected(self) -> str:
+        """Return the description of legal values that completes the sentence *it must be ...*."""
         if self.option.choices:
             return "one of " + ", ".join(self.option.choices)
         of_unit = f" of {self.option.unit}" if self.option.unit else ""
-        words = self.option.words or KINDS[self.kind].words + of_unit
-        return f"{words}, {self.option.check.words}" if self.option.check else words
+        expected = self.option.expected or KINDS[self.kind].expected + of_unit
+        return f"{expected}, {self.option.check.expected}" if self.option.check else expected
 
-    def show(self, value: object) -> str:
-        """Make text of one value, such that reading it gives the value back."""
-        if self.option.show:
-            return self.option.show(value)
+    def format(self, value: object) -> str:
+        """Format one value as text that `convert` turns into the same value."""
+        if self.option.format:
+            return self.option.format(value)
         if type(value) is tuple:
             return "=".join(str(part) for part in value)
         return repr(value) if isinstance(value, float) else str(value)
 
-    def settle(self, given: object) -> object:
-        """Turn what was given (text, or a value) into the field's value, or refuse it.
+    def convert(self, value: object) -> object:
+        """Convert a value (text, or of the field's type) to the field's type, and check it.
 
         Raises
         ------
         UserError
-            A sentence with what was given and what is allowed.
+            If the value is not legal; the message names the option, the value and the legal values.
         """
-        if given is None and self.optional:
+        if value is None and self.is_optional:
             return None
-        if not self.many:
-            return self._one(given)
-        items = [given] if isinstance(given, str) else given
+        if not self.is_tuple:
+            return self._convert_item(value)
+        items = [value] if isinstance(value, str) else value
         if not isinstance(items, (list, tuple)):
-            raise self._refusal(given)
-        # A label named twice is one person, and one person is one record.
-        return tuple(dict.fromkeys(self._one(item) for text in items for item in self._lines(text)))
+            raise self._refusal(value)
+        # A label that is listed twice is one participant with one record.
+        return tuple(
+            dict.fromkeys(self._convert_item(item) for text in items for item in self._read_lines(text))
+        )
 
-    def _one(self, given: object) -> object:
+    def _convert_item(self, item: object) -> object:
         try:
-            value = (self.option.read or KINDS[self.kind].read)(given)
+            value = (self.option.parse or KINDS[self.kind].parse)(item)
         except (TypeError, ValueError, OverflowError) as reason:
-            raise self._refusal(given) from reason
-        legal = not self.option.choices or value in self.option.choices
-        if not legal or (self.option.check and not self.option.check.holds(value)):
-            raise self._refusal(given)
+            raise self._refusal(item) from reason
+        is_choice = not self.option.choices or value in self.option.choices
+        if not is_choice or (self.option.check and not self.option.check.accepts(value)):
+            raise self._refusal(item)
         return value
 
-    def _lines(self, text: object) -> Iterator[object]:
-        """Give the lines of the file where the text is ``@FILE``, and the text itself elsewhere."""
+    def _read_lines(self, text: object) -> Iterator[object]:
+        """Yield the lines of the file if the text is ``@FILE``, and the text itself otherwise."""
         if not (self.option.from_file and isinstance(text, str) and text.startswith("@")):
             yield text
             return
         try:
-            # Editors of Windows begin a text with a byte-order mark.
+            # Windows editors start a text with a byte-order mark.
             lines = Path(text[1:]).expanduser().read_text("utf-8-sig").splitlines()
         except (OSError, RuntimeError, UnicodeDecodeError) as reason:
-            message = f"{self.flag} {text}: this file can't be read ({reason}). It holds one label a line."
+            message = (
+                f"{self.flag} {text}: the file cannot be read ({reason}). It must have one label per line."
+            )
             raise UserError(message) from reason
         labels = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
         if not labels:
-            # An empty choice would mean everybody, the opposite of what an empty list of the failed says.
-            message = f"{self.flag} {text}: this file names nobody, so there is nothing to do."
+            # No labels would select all participants; an empty list of failed participants means none.
+            message = f"{self.flag} {text}: the file contains no label. Write one label per line."
             raise UserError(message)
         yield from labels
 
-    def _refusal(self, given: object) -> UserError:
-        shown = given if isinstance(given, str) and given else repr(given)
-        return UserError(f"{self.flag}: {shown} was given; it must be {self.words}.")
+    def _refusal(self, value: object) -> UserError:
+        text = value if isinstance(value, str) and value else repr(value)
+        return UserError(f"{self.flag}: {text} was given; it must be {self.expected}.")
 
 
 def _flag_of(name: str) -> str:
-    """Write the name of a field as an option of the command line."""
+    """Format the name of a field as an option of the command line."""
     return "--" + name.replace("_", "-")
 
 
 def option_specs(settings_class: Any) -> tuple[OptionSpec, ...]:
     """List the options of a settings class (or of an instance), in the order of its fields."""
-    return tuple(_declared(one) for one in fields(settings_class))
+    return tuple(_option_spec(item) for item in fields(settings_class))
 
 
-def _declared(one: Any) -> OptionSpec:
-    kind, many, optional = one.type, False, False
+def _option_spec(item: "Field[Any]") -> OptionSpec:
+    kind: Any = item.type
+    is_tuple, is_optional = False, False
     arguments = get_args(kind)
     if get_origin(kind) is tuple and arguments[-1] is Ellipsis:
-        kind, many = arguments[0], True
+        kind, is_tuple = arguments[0], True
     elif NoneType in arguments:
-        kind, optional = next(part for part in arguments if part is not NoneType), True
-    return OptionSpec(one.name, one.metadata["option"], kind, many, optional, one.default)
+        kind, is_optional = next(part for part in arguments if part is not NoneType), True
+    return OptionSpec(item.name, item.metadata["option"], kind, is_tuple, is_optional, item.default)

@@ -1,4 +1,4 @@
-"""The settings of the BIDS App: the participant level and the group level."""
+"""Settings of the participant level."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -9,48 +9,48 @@ from bids_deeptaskgen.settings.bids_filter_file import FilterFile, read_filter_f
 from bids_deeptaskgen.settings.methods import Sentences
 from bids_deeptaskgen.settings.option import label_option, option
 from bids_deeptaskgen.settings.prediction import PredictionSettings
-from bids_deeptaskgen.settings.value_types import NamedPath, between
+from bids_deeptaskgen.settings.value_types import NamedPath, in_range
 
 _data = partial(label_option, group="choose data")
-_clean = partial(option, group="clean", science=True)
+_clean = partial(option, group="clean", affects_output=True)
 _run = partial(option, group="run")
 
 
 @dataclass(frozen=True)
 class ParticipantSettings(PredictionSettings):
-    """Predict the task-contrast maps of each person from their resting-state fMRI."""
+    """Predict task-contrast maps of each participant from resting-state fMRI."""
 
     bids_dir: Path = option(
         positional=True,
-        help="fMRIPrep derivatives, or the raw dataset that has them in derivatives/fmriprep or by -d",
+        help="fMRIPrep derivatives, or a raw dataset with derivatives in derivatives/fmriprep or given by -d",
     )
-    output_dir: Path = option(positional=True, help="where the dataset of maps is written; made if needed")
+    output_dir: Path = option(positional=True, help="folder of the output dataset; created if needed")
 
     participant_label: tuple[str, ...] = _data(
         (),
         "sub",
         from_file=True,
-        unset="everybody",
-        help="people to do, with or without sub-; @FILE takes them from a file, one a line",
+        default_meaning="all participants",
+        help="participants to process, with or without sub-; @FILE reads one label per line from a file",
     )
     session_label: tuple[str, ...] = _data(
         (),
         "ses",
         flags=("--session-id",),
-        unset="all",
-        help="sessions to do, with or without ses-",
+        default_meaning="all",
+        help="sessions to process, with or without ses-",
     )
     task_id: str = _data(
         "rest",
         "task",
         flags=("-t",),
-        help="name that the resting state has in the dataset, with or without task-",
+        help="task label of the resting-state runs, with or without task-",
     )
     run_id: tuple[str, ...] = _data(
         (),
         "run",
-        science=True,
-        unset="all",
+        affects_output=True,
+        default_meaning="all",
         help="runs to use, with or without run-",
     )
     derivatives: tuple[NamedPath, ...] = option(
@@ -58,13 +58,13 @@ class ParticipantSettings(PredictionSettings):
         group="choose data",
         flags=("-d",),
         metavar="NAME=PATH",
-        unset="found from BIDS_DIR",
-        help="where derivatives lie: fmriprep=PATH, xcp_d=PATH, aroma=PATH (of fMRIPost-AROMA)",
+        default_meaning="detected in BIDS_DIR",
+        help="folders of derivatives: fmriprep=PATH, xcp_d=PATH, aroma=PATH (of fMRIPost-AROMA)",
     )
     desc: str = _data(
         "preproc",
         "desc",
-        science=True,
+        affects_output=True,
         help="desc- of the BOLD images to use: preproc of fMRIPrep, denoised of XCP-D, nonaggrDenoised of "
         "fMRIPost-AROMA",
     )
@@ -72,60 +72,64 @@ class ParticipantSettings(PredictionSettings):
         "auto",
         group="choose data",
         choices=("auto", "fmriprep", "hcp", "ukb"),
-        help="how the data are arranged: derivatives of fMRIPrep and those that follow it, folders of the "
-        "Human Connectome Project, or of UK Biobank; auto looks",
+        help="layout of the input: fMRIPrep-style derivatives, or folders of the Human Connectome Project or "
+        "UK Biobank; auto detects it",
     )
     bids_filter_file: FilterFile | None = option(
         None,
         group="choose data",
-        science=True,
+        affects_output=True,
         metavar="FILE",
-        read=read_filter_file,
-        words="a JSON file of queries",
-        unset="none",
-        help="JSON file as fMRIPrep takes it, whose query bold tells by entities which runs to use",
+        parse=read_filter_file,
+        expected="a JSON file of queries",
+        default_meaning="none",
+        help="JSON file as for fMRIPrep; its query bold selects runs by their entities",
     )
     participants_tsv: Path | None = option(
         None,
         group="choose data",
         metavar="FILE",
-        unset="that of the dataset",
-        help="table of participants that is copied to OUTPUT_DIR, so that the group level has its design",
+        default_meaning="the file of the dataset",
+        help="table of participants that is copied to OUTPUT_DIR, for the table of the group level",
     )
     allow_template_warp: bool = _clean(
         default=False,
-        help="warp series that are in MNI152NLin2009cAsym only, with TemplateFlow's transform between the "
-        "templates (needs the extra bids-deeptaskgen[warp]); the sidecars say so, and maps lose sharpness",
+        help="warp BOLD series that exist in MNI152NLin2009cAsym only, with TemplateFlow's transform between "
+        "the templates (requires bids-deeptaskgen[warp]); maps are less sharp, and their sidecars record it",
     )
     combine_runs: bool = _clean(
         default=True,
         help="pool the runs of a session into one set of maps",
         methods=Sentences(
             "pooling",
-            on="Runs of a session were cleaned one by one and pooled.",
-            off="Each run was used by itself.",
+            sentence="Runs of a session were cleaned separately and pooled.",
+            off_sentence="Each run was used separately.",
         ),
     )
 
-    dry_run: bool = _run(default=False, help="show who would be done and how, and write nothing")
+    dry_run: bool = _run(
+        default=False, help="show which participants would be processed and how; write nothing"
+    )
     use_plugin: Path | None = _run(
         None,
         metavar="FILE",
-        unset="chosen from --nprocs",
+        default_meaning="chosen from --nprocs",
         help="YAML file with a nipype plugin and its arguments",
     )
     stop_on_first_crash: bool = _run(
-        default=False, help="stop when somebody fails, in place of doing the others"
+        default=False, help="stop at the first participant that fails, instead of processing the others"
     )
-    chunk_size: int = _run(64, check=between(1, 64), help="people whose maps are predicted together")
+    chunk_size: int = _run(
+        64, check=in_range(1, 64), help="number of participants whose maps are predicted together"
+    )
 
     def _check_together(self) -> None:
         super()._check_together()
         names = [name for name, _ in self.derivatives]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice:
-            paths = " and ".join(str(path) for name, path in self.derivatives if name == twice)
-            message = f"--derivatives: {twice} was given as {paths}; give each name one path."
+        duplicate = next((name for name in names if names.count(name) > 1), None)
+        if duplicate:
+            paths = " and ".join(str(path) for name, path in self.derivatives if name == duplicate)
+            message = f"--derivatives: {duplicate} was given as {paths}; give one path per name."
             raise UserError(message)
         if self.output_dir == self.bids_dir:
             message = (
@@ -133,5 +137,5 @@ class ParticipantSettings(PredictionSettings):
             )
             raise UserError(message)
         if self.work_dir is not None and self.work_dir in (self.bids_dir, self.output_dir):
-            message = f"--work-dir is {self.work_dir}, where data lie; choose another folder for it."
+            message = f"--work-dir is {self.work_dir}, a folder of data; choose another folder."
             raise UserError(message)

@@ -1,4 +1,4 @@
-"""What the commands that predict maps have in common: the model, the cleaning, and how it runs."""
+"""Settings of the commands that predict maps: model, cleaning and execution."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,267 +14,267 @@ from bids_deeptaskgen.settings.option import label_option, option
 from bids_deeptaskgen.settings.value_types import (
     AutoFloat,
     AutoInt,
-    above,
     at_least,
     auto_or,
-    between,
-    read_device,
-    read_memory_gb,
-    read_model,
+    greater_than,
+    in_range,
+    parse_device,
+    parse_memory_gb,
+    parse_model,
 )
 
 _model = partial(option, group="choose model")
-_clean = partial(option, group="clean", science=True)
+_clean = partial(option, group="clean", affects_output=True)
 _run = partial(option, group="run")
 
 _COSINES = (
     "Slow drifts were removed in the same regression, with fMRIPrep's cosine regressors (cut-off 1/128 Hz) "
-    "or the same basis made here where they were missing."
+    "or with the same basis if the table lacked them."
 )
-_REFUSED = (
-    "Sessions with less than $min_minutes minutes kept, or fewer than $min_dof residual degrees of freedom, "
-    "were refused."
+_MINIMUM = (
+    "Sessions with less than $min_minutes minutes of kept volumes, or fewer than $min_dof residual degrees "
+    "of freedom, were excluded."
 )
 
 
-def _own_cosines(values: Mapping[str, Any]) -> str:
-    """Write what ``--high-pass auto`` did: without nuisance regressors it filters nothing."""
+def _auto_high_pass(values: Mapping[str, Any]) -> str:
+    """Describe ``--high-pass auto``; without nuisance regressors it applies no filter."""
     return "" if values["nuisance_regressors"] == "none" else _COSINES
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionSettings(Settings):
-    """How maps are predicted from series that have been chosen."""
+    """Settings that apply to every prediction of maps."""
 
-    # Not `science`: a model may have any name and lie anywhere; the hash of its weights enters instead.
+    # Without affects_output: the settings hash includes the hash of the weights instead of name and folder.
     model: str = _model(
         "hcp-ya",
         metavar="NAME_OR_FOLDER",
-        read=read_model,
-        words="the name of a model or its folder",
+        parse=parse_model,
+        expected="the name of a model or its folder",
         help="name of a model, or the folder of a bundle",
     )
     contrasts: tuple[str, ...] = _model(
         (),
         metavar="CONTRAST",
-        unset="all",
-        words="a contrast's label or published name, or a task",
+        default_meaning="all",
+        expected="a contrast's label or published name, or a task",
         help="maps to write: labels (wm2bkMinus0bk), published names ('WM 2BK-0BK') or tasks (WM)",
     )
     n_windows: AutoInt = _model(
         1,
-        science=True,
+        affects_output=True,
         check=auto_or(at_least(1)),
-        help="parts into which each run is cut, with one prediction each and their mean written; auto comes "
-        "nearest to the length that the model was trained on",
+        help="number of windows per run; the maps are the mean of the predictions from each window; auto "
+        "approximates the window length of the model's training",
         methods=Sentences(
             "windows",
-            on="Each run was cut into $n_windows windows; the maps are the mean of the predictions from "
-            "single windows.",
-            off="All kept volumes went into one connectome, the mean over runs weighted by their volumes.",
+            sentence="Each run was divided into $n_windows windows; the maps are the mean of the predictions "
+            "from single windows.",
+            off_sentence="One connectome was computed from all kept volumes, as the mean over runs weighted "
+            "by their numbers of volumes.",
             off_value=1,
-            auto="The series was cut into windows near the length that the model was trained on; the maps "
-            "are the mean of the predictions from single windows.",
+            auto_sentence="The series was divided into windows of about the length used in the training of "
+            "the model; the maps are the mean of the predictions from single windows.",
         ),
     )
     calibrated: bool = _model(
         default=False,
-        science=True,
-        help="bring each map nearer to the mean map of measured people, as far as was best for people whom "
-        "the model was not trained on; only for models that hold these weights (deeptaskgen models info)",
+        affects_output=True,
+        help="shrink each map towards the mean measured map, by weights estimated on participants outside "
+        "the training set; only for models with these weights (see deeptaskgen models info)",
     )
 
     nuisance_regressors: str = _clean(
         "auto",
         choices=("auto", *PRESETS),
-        help="what is regressed out (XCP-D's names): acompcor is 6 motion parameters, their derivatives "
-        "and up to 5 + 5 components; none is for data that are cleaned already; auto is acompcor for "
-        "fMRIPrep's output and none for cleaned input",
+        help="confounds to regress out (XCP-D's names): acompcor is 6 motion parameters, their derivatives "
+        "and up to 5 + 5 components; none is for cleaned data; auto is acompcor for fMRIPrep's output and "
+        "none for cleaned input",
         methods=Sentences("cleaning", choices={name: preset.methods for name, preset in PRESETS.items()}),
     )
     custom_confounds: Path | None = _clean(
         None,
         metavar="FOLDER",
-        unset="none",
-        help="regress out the columns of the user's own tables, too: for each run a TSV with one row a "
-        "volume, called as the run's table of confounds (or as the BOLD, with .tsv), at the same place "
-        "below FOLDER or in FOLDER itself",
+        default_meaning="none",
+        help="also regress out the columns of custom tables: for each run a TSV with one row per volume, "
+        "named like the run's confounds table (or like the BOLD file, with .tsv), at the same relative path "
+        "in FOLDER or directly in FOLDER",
         methods=Sentences(
             "cleaning",
-            on="Further regressors of the authors' own ($custom_confounds) were removed in the same "
-            "regression.",
+            sentence="Custom regressors ($custom_confounds) were removed in the same regression.",
         ),
     )
     high_pass: AutoFloat = _clean(
         "auto",
         unit="Hz",
-        check=auto_or(between(0, 0.25)),
-        help="cut-off of the high-pass filter, 0 = off; auto takes fMRIPrep's cosines (1/128 Hz), makes them "
-        "where the table lacks them, and filters nothing with --nuisance-regressors none",
+        check=auto_or(in_range(0, 0.25)),
+        help="cut-off of the high-pass filter, 0 = off; auto uses fMRIPrep's cosines (1/128 Hz), computes "
+        "them if the table lacks them, and applies no filter with --nuisance-regressors none",
         methods=Sentences(
             "cleaning",
-            on="Slow drifts were removed in the same regression, with a basis of cosines (cut-off $high_pass "
-            "Hz).",
-            off="No high-pass filter was applied.",
-            auto=_own_cosines,
+            sentence="Slow drifts were removed in the same regression, with a basis of cosines (cut-off "
+            "$high_pass Hz).",
+            off_sentence="No high-pass filter was applied.",
+            auto_sentence=_auto_high_pass,
         ),
     )
     smoothing: float = _clean(
         0.0,
         unit="mm",
-        check=between(0, 20),
-        help="full width at half maximum of the kernel that each volume is smoothed with inside the brain, "
-        "0 = off; the models were trained on data that were not smoothed",
+        check=in_range(0, 20),
+        help="full width at half maximum of the kernel that smooths each volume inside the brain mask, 0 = "
+        "off; the models were trained on unsmoothed data",
         methods=Sentences(
             "cleaning",
-            on="Each volume was smoothed inside the brain with a Gaussian kernel of $smoothing mm full width "
-            "at half maximum.",
+            sentence="Each volume was smoothed inside the brain mask with a Gaussian kernel of $smoothing mm "
+            "full width at half maximum.",
         ),
     )
     dummy_scans: AutoInt = _clean(
         "auto",
         check=auto_or(at_least(0)),
-        help="volumes to leave out at the start of each run; auto takes those that fMRIPrep marked",
+        help="volumes to remove at the start of each run; auto removes those that fMRIPrep marked",
         methods=Sentences(
             "cleaning",
-            on="The first $dummy_scans volumes of each run were left out.",
-            auto="Volumes that fMRIPrep marked as not in steady state were left out.",
+            sentence="The first $dummy_scans volumes of each run were removed.",
+            auto_sentence="Volumes that fMRIPrep marked as non-steady-state were removed.",
         ),
     )
     fd_threshold: float = _clean(
         0.0,
         unit="mm",
         check=at_least(0),
-        help="leave out volumes whose framewise displacement is above this, 0 = off",
+        help="censor volumes whose framewise displacement exceeds this, 0 = off",
         methods=Sentences(
             "cleaning",
-            on="Volumes with a framewise displacement (Power et al. 2012) above $fd_threshold mm were left "
-            "out of the fit and of the correlations.",
-            off="No volumes were left out for motion.",
+            sentence="Volumes with a framewise displacement (Power et al. 2012) above $fd_threshold mm were "
+            "censored: they entered neither the regression nor the correlations.",
+            off_sentence="No volumes were censored for motion.",
         ),
     )
     min_minutes: float = _clean(
         4.0,
         unit="minutes",
         check=at_least(0),
-        help="refuse a session with less kept time than this",
+        help="exclude sessions with less time than this after censoring",
         # One sentence for this and for min_dof.
-        methods=Sentences("cleaning", on=_REFUSED, off=_REFUSED),
+        methods=Sentences("cleaning", sentence=_MINIMUM, off_sentence=_MINIMUM),
     )
     min_dof: int = _clean(
         60,
         check=at_least(1),
-        help="refuse a session where the cleaning leaves fewer degrees of freedom than this",
+        help="exclude sessions with fewer residual degrees of freedom than this after cleaning",
     )
     input_mask: str = _clean(
         "card",
         choices=("card", "brain", "gm"),
-        help="where the network sees the connectome: all of the brain, grey matter only, or as the card says",
+        help="voxels of the connectome that enter the network: brain, grey matter, or as in the model card",
         methods=Sentences(
             "windows",
             choices={
                 "card": "",
-                "brain": "The network saw the connectome of the whole brain.",
-                "gm": "The network saw the connectome within the model's output mask only.",
+                "brain": "The input of the network was the connectome of the whole brain.",
+                "gm": "The input of the network was the connectome within the model's output mask.",
             },
         ),
     )
 
     work_dir: Path | None = _run(
-        None, flags=("-w",), unset="OUTPUT_DIR/work", help="folder for what is needed only while it runs"
+        None, flags=("-w",), default_meaning="OUTPUT_DIR/work", help="folder for temporary files"
     )
     nprocs: int | None = _run(
         None,
         flags=("--nthreads", "--n-cpus"),
         check=at_least(1),
-        unset="all that this process may use",
+        default_meaning="all available to this process",
         help="CPU cores to use",
     )
     omp_nthreads: int | None = _run(
         None,
         check=at_least(1),
-        unset="all, at most 8",
-        help="threads of the network; maps made with other numbers of them "
-        "differ in their last digits, so it does not follow from --nprocs",
+        default_meaning="all, at most 8",
+        help="threads of the network; the last digits of the maps depend on this number, so it is "
+        "independent of --nprocs",
     )
     mem: float | None = _run(
         None,
         unit="GB",
         metavar="AMOUNT",
-        read=read_memory_gb,
-        show=lambda gigabytes: f"{gigabytes!r}G",
+        parse=parse_memory_gb,
+        format=lambda gigabytes: f"{gigabytes!r}G",
         check=at_least(0.5, "GB"),
-        words="an amount of memory such as 16G, 1.5G, 512M or 16000 (MB)",
-        unset="90% of what is there",
-        help="memory to use: 16G, 1.5G, 512M; a bare number is MB",
+        expected="an amount of memory such as 16G, 1.5G, 512M or 16000 (MB)",
+        default_meaning="90% of the available memory",
+        help="memory to use: 16G, 1.5G, 512M; a number without unit is MB",
     )
     device: str = _run(
         "auto",
-        read=read_device,
-        words="auto, cpu, cuda or cuda:N",
-        help="where the network runs: auto, cpu, cuda or cuda:N; auto is a GPU if there is one",
+        parse=parse_device,
+        expected="auto, cpu, cuda or cuda:N",
+        help="device of the network: auto, cpu, cuda or cuda:N; auto uses a GPU if available",
     )
     precision: str = _clean(
         "fp32",
         choices=("fp32", "tf32", "bf16"),
-        help="arithmetic of the network: fp32 is the reference; tf32 (NVIDIA GPUs) and bf16 are rougher, and "
-        "are refused where they change an example's maps by more than 2% of their SD",
+        help="precision of the network: fp32 is the reference; tf32 (NVIDIA GPUs) and bf16 are less exact, "
+        "and are rejected if they change the maps of an example by more than 2% of their SD",
     )
     map_format: str = _run(
         "3d",
         choices=("3d", "4d"),
-        former=("output_layout",),
-        help="an image for each contrast, or one for all contrasts of a session, which is kinder to a file "
-        "system where people are many",
+        former_names=("output_layout",),
+        help="3d writes one image per contrast; 4d writes one image per session with all contrasts, which "
+        "means fewer files in large datasets",
     )
     save_connectome: bool = _run(
         default=False,
-        help="keep the connectomes that the network saw beside the maps, to train on them: a .npy file a "
-        "session (47 MB a window for 50 ROIs) with a JSON file that describes it",
+        help="save the connectomes next to the maps, for training: one .npy file per session (47 MB per "
+        "window for 50 ROIs) with a JSON sidecar",
     )
     overwrite: bool = _run(
         default=False,
-        help="replace the maps of another run that had other settings; at the group level, files that are of "
-        "others than --participant-label names",
+        help="replace maps that were computed with other settings; at the group level, also replace group "
+        "files that include participants not in --participant-label",
     )
 
     def _check_together(self) -> None:
         if self.omp_nthreads and self.nprocs and self.omp_nthreads > self.nprocs:
             message = (
                 f"--omp-nthreads {self.omp_nthreads} was given with --nprocs {self.nprocs}; "
-                "one process can't use more cores than all together."
+                "use at most as many threads as cores."
             )
             raise UserError(message)
 
 
 @dataclass(frozen=True)
 class PredictSettings(PredictionSettings):
-    """Predict the maps of one resting-state image, wherever it lies and whatever it is called."""
+    """Predict the maps of one resting-state image with any path and name."""
 
     bold: Path = option(positional=True, help="4-D image in MNI152NLin6Asym (FSL's MNI152) space")
-    out: Path = option(positional=True, help="where the maps are written, as a dataset of one person")
+    out: Path = option(positional=True, help="folder of the output dataset, which has one participant")
     mask: Path | None = option(
         None,
         metavar="FILE",
-        unset="what is not 0 in the first volume",
+        default_meaning="nonzero voxels of the first volume",
         help="brain mask on the image's grid",
     )
     confounds: Path | None = option(
         None,
         metavar="FILE",
-        unset="none: the image counts as cleaned",
-        help="fMRIPrep's table of confounds, HCP's Movement_Regressors.txt or FSL's .par",
+        default_meaning="none: the image is assumed to be cleaned",
+        help="fMRIPrep's confounds table, HCP's Movement_Regressors.txt or FSL's .par",
     )
     t_r: float | None = option(
         None,
         unit="s",
-        check=above(0),
-        unset="what the JSON beside the image says, else its header",
+        check=greater_than(0),
+        default_meaning="from the JSON sidecar of the image, else from its header",
         help="repetition time",
     )
     label: str | None = label_option(
         None,
         "sub",
-        unset="sub- of the image's name, or the letters and digits of that name",
-        help="what the person is called in the names of the maps",
+        default_meaning="sub- of the image's name, or the letters and digits of that name",
+        help="participant label in the names of the maps",
     )

@@ -1,4 +1,4 @@
-"""Settings as a TOML document: what each run leaves in its logs."""
+"""Settings files in TOML, such as each run writes to its logs."""
 
 import json
 import tomllib
@@ -11,106 +11,126 @@ from bids_deeptaskgen.settings.option import OptionSpec, option_specs
 
 
 def to_toml(settings: Settings) -> str:
-    """Write settings as a TOML document that explains each of them.
+    """Format settings as a TOML document that explains each of them.
 
     Returns
     -------
     str
-        `from_toml` makes the same settings of it; a value that is not set is a comment.
+        `from_toml` returns the same settings; a value that is not set is a comment.
     """
     lines = []
-    for one in option_specs(settings):
-        default = f"; default: {one.default_text}" if one.default_text else ""
-        lines.append(f"# {one.option.help}{f' ({one.option.unit})' if one.option.unit else ''}{default}")
-        value = getattr(settings, one.name)
-        lines += [f"# {one.name} is not set" if value is None else f"{one.name} = {_toml(one, value)}", ""]
+    for spec in option_specs(settings):
+        default = f"; default: {spec.default_text}" if spec.default_text else ""
+        unit = f" ({spec.option.unit})" if spec.option.unit else ""
+        lines.append(f"# {spec.option.help}{unit}{default}")
+        value = getattr(settings, spec.name)
+        lines += [
+            f"# {spec.name} is not set" if value is None else f"{spec.name} = {_toml(spec, value)}",
+            "",
+        ]
     return "\n".join(lines)
 
 
-def _toml(one: OptionSpec, value: object) -> str:
-    if one.many and isinstance(value, tuple):
-        return "[" + ", ".join(_toml_text(one.show(item)) for item in value) + "]"
+def _toml(spec: OptionSpec, value: object) -> str:
+    if spec.is_tuple and isinstance(value, tuple):
+        return "[" + ", ".join(_toml_text(spec.format(item)) for item in value) + "]"
     if isinstance(value, bool):
         return str(value).lower()
-    plain = isinstance(value, (int, float)) and one.option.show is None
-    return repr(value) if plain else _toml_text(one.show(value))
+    is_number = isinstance(value, (int, float)) and spec.option.format is None
+    return repr(value) if is_number else _toml_text(spec.format(value))
 
 
 def _toml_text(text: str) -> str:
-    # JSON's escapes are legal TOML; only DEL must be escaped there and is not in JSON.
+    # JSON's escapes are legal TOML; TOML also requires one for DEL.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def from_toml(settings_class: type[AnySettings], text: str) -> AnySettings:
-    """Read what `to_toml` wrote, or a person did.
+    """Build settings from a TOML document, as `to_toml` or a user writes it.
 
     Parameters
     ----------
     settings_class : type
-        A class of this module.
+        Subclass of `Settings`.
     text : str
-        TOML document with field names as keys; `_` and `-` are the same.
+        TOML document with field names as keys; `_` and `-` are equivalent.
+
+    Returns
+    -------
+    settings_class
 
     Raises
     ------
     UserError
-        If it is no TOML, has a key that is no setting, lacks one that must be given, or has a value that is
-        not legal.
+        If the text is not TOML, has an unknown key, lacks a required one, or has a value that is not legal.
     """
     return make_settings(settings_class, values_of(settings_class, text))
 
 
 def values_of(settings_class: type[Settings], text: str) -> dict[str, Any]:
-    """Read what a TOML document says of some settings; see `from_toml`.
+    """Parse a TOML document of settings, without checking the values.
+
+    Parameters
+    ----------
+    settings_class : type
+        Subclass of `Settings`.
+    text : str
+        TOML document; see `from_toml`.
 
     Returns
     -------
     dict
-        Field names to values that have not been looked at.
+        Field names to unchecked values.
+
+    Raises
+    ------
+    UserError
+        If the text is not TOML, has an unknown key, or sets a field twice.
     """
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as reason:
         message = f"The settings are not legal TOML: {reason}."
         raise UserError(message) from reason
-    options = option_specs(settings_class)
-    names = {key: one.name for one in options for key in (one.name, *one.option.former)}
-    given: dict[str, Any] = {}
-    unknown: list[str] = []
+    specs = option_specs(settings_class)
+    names = {key: spec.name for spec in specs for key in (spec.name, *spec.option.former_names)}
+    values: dict[str, Any] = {}
+    unknown_keys: list[str] = []
     for key, value in content.items():
         name = names.get(key.replace("-", "_"))
         if name is None:
-            unknown.append(key)
-        elif name in given:
-            message = f"{key}: the setting {name} is given twice. Keep one of both lines."
+            unknown_keys.append(key)
+        elif name in values:
+            message = f"{key}: the setting {name} is set twice. Remove one of the two lines."
             raise UserError(message)
         else:
-            given[name] = value
-    if unknown:
-        present = ", ".join(one.name for one in options)
-        message = f"{', '.join(sorted(unknown))}: no such setting; there are {present}."
+            values[name] = value
+    if unknown_keys:
+        all_names = ", ".join(spec.name for spec in specs)
+        message = f"{', '.join(sorted(unknown_keys))}: no such setting. The settings are {all_names}."
         raise UserError(message)
-    return given
+    return values
 
 
 def read_config_file(settings_class: type[Settings], path: Path) -> dict[str, Any]:
-    """Read a settings file that the command line named.
+    """Read the settings file of ``--config-file``.
 
     Parameters
     ----------
     settings_class : type
+        Subclass of `Settings`.
     path : Path
-        As `to_toml` writes it, or with some of its lines only.
+        File as `to_toml` writes it, or with some of its lines only.
 
     Returns
     -------
     dict
-        As `values_of`.
+        Field names to unchecked values, as of `values_of`.
 
     Raises
     ------
     UserError
-        If it cannot be read or has a key that is no setting.
+        If the file cannot be read or has an unknown key.
     """
     try:
         return values_of(settings_class, path.expanduser().read_text("utf-8-sig"))
@@ -118,5 +138,5 @@ def read_config_file(settings_class: type[Settings], path: Path) -> dict[str, An
         message = f"--config-file {path}: {reason}"
         raise UserError(message) from reason
     except (OSError, RuntimeError, UnicodeDecodeError) as reason:
-        message = f"--config-file {path}: can't be read ({reason})."
+        message = f"--config-file {path}: cannot be read ({reason})."
         raise UserError(message) from reason

@@ -1,4 +1,4 @@
-"""The settings of training: what a network learns from, how, and where."""
+"""Settings of training and fine-tuning."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -9,157 +9,170 @@ from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.network import NetworkSettings
 from bids_deeptaskgen.settings.option import option
 from bids_deeptaskgen.settings.value_types import (
-    above,
     at_least,
-    between,
-    read_device,
-    read_model,
-    read_name,
+    greater_than,
+    in_range,
+    parse_device,
+    parse_model,
+    parse_name,
 )
 
-# What `science` settings decide here is the network that comes out: with others, a training does not go on.
-_data = partial(option, group="choose data", science=True)
-_train = partial(option, group="train", science=True)
+# Here, settings with affects_output change the trained network: training resumes only if they are equal.
+_data = partial(option, group="choose data", affects_output=True)
+_train = partial(option, group="train", affects_output=True)
 _model = partial(option, group="choose model")
 _run = partial(option, group="run")
-_MODEL = {"metavar": "NAME_OR_FOLDER", "read": read_model, "words": "the name of a model or its folder"}
+_MODEL = {"metavar": "NAME_OR_FOLDER", "parse": parse_model, "expected": "the name of a model or its folder"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings(Settings):
-    """What training and fine-tuning have in common."""
+    """Settings that training and fine-tuning share."""
 
     connectomes: Path = _data(
         metavar="DATASET",
-        help="dataset with the people's connectomes, as bids-deeptaskgen ... participant --save-connectome "
-        "writes them",
+        help="dataset of connectomes, as written by bids-deeptaskgen ... participant --save-connectome",
     )
     statmaps: Path = _data(
         metavar="DATASET",
-        help="dataset with the same people's measured task maps (of simulate, FitLins or nilearn), or a "
-        "table (TSV) of their paths: participant_id, contrast, path, session_id",
+        help="dataset of measured task maps of the same participants (of simulate, FitLins or nilearn), or "
+        "a table (TSV) of their paths: participant_id, contrast, path, session_id",
     )
     participants_tsv: Path | None = _data(
         None,
         metavar="FILE",
-        unset="participants.tsv of the task maps, if it is there",
-        help="table with families (family_id) and sites (site) of the people",
+        default_meaning="participants.tsv of the task maps, if it exists",
+        help="table with the family (family_id) and site (site) of each participant",
     )
     split: Path | None = _data(
         None,
         metavar="FILE",
-        unset="made by the shares below, and kept in the work folder",
-        help="table (TSV) of who is in which split: participant_id, and train, validation or test; people in "
-        "it who are not here are left out",
+        default_meaning="drawn with the shares below, and saved in the work folder",
+        help="table (TSV) with the split of each participant: participant_id, and train, validation or test; "
+        "participants without data are ignored",
     )
     validation_share: float = _data(
         0.1,
-        check=between(0, 0.9),
-        help="share of the people by whom the best epoch is chosen and the model is calibrated",
+        check=in_range(0, 0.9),
+        help="share of participants used to choose the best epoch and to calibrate the model",
     )
     test_share: float = _data(
-        0.1, check=between(0, 0.9), help="share of the people who are put aside, to evaluate the model with"
+        0.1, check=in_range(0, 0.9), help="share of participants reserved for the evaluation of the model"
     )
     keep_sites: bool = _data(
-        default=False, help="keep the people of a site in one split, as those of a family always are"
+        default=False, help="keep all participants of a site in one split; families are always kept together"
     )
 
     loss: str = _train(
         "crr",
         choices=("crr", "rc", "mse", "mae"),
-        help="what is made small: crr is the squared error, and keeps people apart (as published); rc does "
-        "so in another way; mse and mae are the errors alone",
+        help="training loss: crr and rc combine the error with a term that separates participants (crr as "
+        "published); mse and mae are the error alone",
     )
-    alpha: float = _train(0.1, check=at_least(0), help="weight of the term of crr that keeps people apart")
+    alpha: float = _train(
+        0.1, check=at_least(0), help="weight of the term of crr that separates participants"
+    )
     margin: float = _train(
-        1.0, check=at_least(0), help="by how much crr wants others' maps to be farther than one's own"
+        1.0,
+        check=at_least(0),
+        help="margin of crr between the distance to other participants' maps and to the same participant's",
     )
-    # Not `science`: more of them may be asked for of a training that is over.
+    # Without affects_output: finished training may continue with more epochs.
     epochs: int = option(
-        100, group="train", check=at_least(1), help="how often everybody is shown, a window of each at a time"
+        100,
+        group="train",
+        check=at_least(1),
+        help="number of epochs; each uses one randomly chosen window per participant",
     )
     batch_size: int = _train(
-        10, check=at_least(1), help="people of a step, over all devices; crr and rc compare them"
+        10,
+        check=at_least(1),
+        help="participants per training step, over all devices; crr and rc compare them",
     )
-    learning_rate: float = _train(1e-3, check=above(0), help="of Adam, at the start")
+    learning_rate: float = _train(1e-3, check=greater_than(0), help="initial learning rate of Adam")
     schedule: str = _train(
         "plateau",
         choices=("plateau", "cosine", "constant"),
-        help="how the learning rate falls: to a tenth where the validation loss has not fallen for 10 "
-        "epochs, along a cosine to 0, or not at all",
+        help="learning-rate schedule: plateau divides it by 10 after 10 epochs without a lower validation "
+        "loss, cosine decreases it to 0, constant keeps it",
     )
     seed: int = _train(
         42,
-        check=between(0, 2**32 - 1),
-        help="of the split, the first weights, and the order and the windows of each epoch",
+        check=in_range(0, 2**32 - 1),
+        help="random seed of the split, the initial weights, and the order and windows of each epoch",
     )
     precision: str = _train(
         "fp32",
         choices=("fp32", "bf16"),
-        help="bf16 needs about half the memory and is faster on GPUs that have it",
+        help="bf16 needs about half the memory, and is faster on GPUs that support it",
     )
 
     weights: str = _model(
         "best",
         choices=("best", "last"),
-        help="which epoch's weights the model gets: those with the highest validation r, or the last",
+        help="epoch whose weights the model uses: the one with the highest validation r, or the last",
     )
     calibration: bool = _model(
         default=True,
-        help="estimate on the validation people how far each contrast's maps should go from the mean map to "
-        "the network's (--calibrated uses it)",
+        help="estimate, on the validation participants, the weights between mean map and predicted map of "
+        "each contrast (for --calibrated)",
     )
     name: str | None = _model(
         None,
-        read=read_name,
-        words="a name of letters, digits, -, _ and .",
-        unset="as OUT is called",
+        parse=parse_name,
+        expected="a name of letters, digits, -, _ and .",
+        default_meaning="the name of OUT",
         help="name of the model",
     )
-    description: str = _model("", metavar="TEXT", unset="none", help="what the model is, in a sentence")
+    description: str = _model(
+        "", metavar="TEXT", default_meaning="none", help="description of the model in one sentence"
+    )
     licence: str | None = _model(
-        None, metavar="TEXT", unset="the parent's, or not stated", help="licence of the weights"
+        None,
+        metavar="TEXT",
+        default_meaning="the licence of the parent, or not stated",
+        help="licence of the weights",
     )
 
     device: str = _run(
         "auto",
-        read=read_device,
-        words="auto, cpu, cuda or cuda:N",
-        help="where the network is trained: auto, cpu, cuda or cuda:N; auto is a GPU if there is one",
+        parse=parse_device,
+        expected="auto, cpu, cuda or cuda:N",
+        help="device of the training: auto, cpu, cuda or cuda:N; auto uses a GPU if available",
     )
-    n_devices: int = _run(1, check=at_least(1), help="GPUs (or processes on the CPU) of each machine")
-    n_nodes: int = _run(1, check=at_least(1), help="machines; under Slurm, as many as srun starts it on")
+    n_devices: int = _run(1, check=at_least(1), help="GPUs (or CPU processes) per machine")
+    n_nodes: int = _run(1, check=at_least(1), help="number of machines; with Slurm, as many as srun uses")
     work_dir: Path | None = _run(
         None,
         flags=("-w",),
-        unset="OUT.training",
-        help="folder for split, log and the state after each epoch, from which a training that was stopped "
-        "goes on",
+        default_meaning="OUT.training",
+        help="folder for the split, the log and the state after each epoch, from which training resumes "
+        "after an interruption",
     )
     tensorboard: bool = _run(
-        default=False, help="write the log for TensorBoard too, into the work folder (needs tensorboard)"
+        default=False, help="also write a TensorBoard log to the work folder (requires tensorboard)"
     )
     overwrite: bool = _run(
-        default=False, help="start anew, and replace the model and the training that are there"
+        default=False, help="replace an existing model and training, and start from the beginning"
     )
 
     def _check_together(self) -> None:
         if self.split is None and self.validation_share + self.test_share >= 1:
             message = (
                 f"--validation-share {self.validation_share:g} and --test-share {self.test_share:g} leave "
-                "nobody to train on; their sum must be under 1."
+                "no training participants; their sum must be below 1."
             )
             raise UserError(message)
         if self.split is None and self.schedule == "plateau" and not self.validation_share:
             message = (
-                "--validation-share 0 was given with --schedule plateau, which watches the validation loss; "
-                "choose --schedule cosine or constant, or let some people be validated on."
+                "--validation-share 0 was given with --schedule plateau, which needs a validation loss. "
+                "Use --schedule cosine or constant, or a larger --validation-share."
             )
             raise UserError(message)
         n_processes = self.n_devices * self.n_nodes
         if self.batch_size % n_processes:
             message = (
-                f"--batch-size {self.batch_size} cannot be shared by {n_processes} devices "
+                f"--batch-size {self.batch_size} cannot be divided among {n_processes} devices "
                 "(--n-devices times --n-nodes); it must be a multiple of their number."
             )
             raise UserError(message)
@@ -167,41 +180,44 @@ class TrainingSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings(TrainingSettings, NetworkSettings):
-    """Train a network of your own on people's connectomes and measured task maps."""
+    """Train a new network on connectomes and measured task maps."""
 
-    out: Path = option(positional=True, help="folder of the model that is made")
+    out: Path = option(positional=True, help="folder of the new model bundle")
     model: str = _model(
         **_MODEL,
-        help="model whose ROI maps and masks the connectomes were made with; its weights are not used",
+        help="model whose ROI maps and masks were used for the connectomes; its weights are not used",
     )
     contrasts: tuple[str, ...] = _train(
         (),
         metavar="CONTRAST",
-        unset="all that are measured",
-        words="a contrast's label or published name, or a task",
+        default_meaning="all with measured maps",
+        expected="a contrast's label or published name, or a task",
         help="contrasts to predict: labels, published names or tasks",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneSettings(TrainingSettings):
-    """Go on training a model on other people, or for other contrasts."""
+    """Fine-tune a model on other participants, or for other contrasts."""
 
-    out: Path = option(positional=True, help="folder of the model that is made")
-    parent: str = _model(**_MODEL, help="model that is fine-tuned; the connectomes must be made with it")
+    out: Path = option(positional=True, help="folder of the new model bundle")
+    parent: str = _model(**_MODEL, help="model to fine-tune; the connectomes must be computed with it")
     strategy: str = _train(
         choices=("backbone", "batchnorm", "new-head"),
-        help="what moves: all but the last layer; batch normalisation alone; or everything, with a new last "
-        "layer for new contrasts. With the first two the model predicts all contrasts of its parent, with "
-        "the parent's last layer",
+        help="layers to train: backbone trains all but the last layer, batchnorm only batch normalisation; "
+        "both keep the last layer and all contrasts of the parent. new-head trains all layers, with a new "
+        "last layer for new contrasts",
     )
     contrasts: tuple[str, ...] = _train(
         (),
         metavar="CONTRAST",
-        unset="all that are measured (and, without new-head, the parent's)",
-        words="a contrast's label or published name, or a task",
+        default_meaning="all with measured maps (without new-head: that the parent predicts)",
+        expected="a contrast's label or published name, or a task",
         help="contrasts to train on: labels, published names or tasks",
     )
     epochs: int = option(
-        50, group="train", check=at_least(1), help="how often everybody is shown, a window of each at a time"
+        50,
+        group="train",
+        check=at_least(1),
+        help="number of epochs; each uses one randomly chosen window per participant",
     )

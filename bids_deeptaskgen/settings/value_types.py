@@ -1,4 +1,4 @@
-"""What the values of options can be: how each kind is read from text, and what may be demanded of it."""
+"""Types of option values: parsers that convert text, and checks of the converted values."""
 
 import math
 import re
@@ -12,41 +12,62 @@ NamedPath = tuple[str, Path]
 
 
 class Check(NamedTuple):
-    """What a value must fulfil, in words that end the sentence *it must be ...*, and as a test."""
+    """Test of a value, and the text that completes the sentence *it must be ...*."""
 
-    words: str
-    holds: Callable[[Any], bool]
+    expected: str
+    accepts: Callable[[Any], bool]
 
 
 class Kind(NamedTuple):
-    """A type of value: its words, and its reader, which raises TypeError or ValueError where it refuses."""
+    """Description and parser of a type; the parser raises TypeError or ValueError for illegal values."""
 
-    words: str
-    read: Callable[[Any], Any]
-
-
-def at_least(low: float, unit: str = "") -> Check:
-    """Demand a value of at least `low`; the unit is for the sentence alone."""
-    return Check(f"{low} {unit} or more".replace("  ", " "), lambda value: bool(value >= low))
+    expected: str
+    parse: Callable[[Any], Any]
 
 
-def above(low: float) -> Check:
-    """Demand a value greater than `low`."""
-    return Check(f"more than {low}", lambda value: bool(value > low))
+def at_least(minimum: float, unit: str = "") -> Check:
+    """Require a value of at least `minimum`.
+
+    Parameters
+    ----------
+    minimum : float
+    unit : str
+        Unit in the description; the value is a number.
+
+    Returns
+    -------
+    Check
+    """
+    return Check(f"{minimum} {unit} or more".replace("  ", " "), lambda value: bool(value >= minimum))
 
 
-def between(low: float, high: float) -> Check:
-    """Demand a value from `low` to `high`, both legal."""
-    return Check(f"from {low} to {high}", lambda value: bool(low <= value <= high))
+def greater_than(limit: float) -> Check:
+    """Require a value greater than `limit`."""
+    return Check(f"more than {limit}", lambda value: bool(value > limit))
+
+
+def in_range(minimum: float, maximum: float) -> Check:
+    """Require a value in a closed range.
+
+    Parameters
+    ----------
+    minimum, maximum : float
+        Both are legal values.
+
+    Returns
+    -------
+    Check
+    """
+    return Check(f"from {minimum} to {maximum}", lambda value: bool(minimum <= value <= maximum))
 
 
 def auto_or(check: Check) -> Check:
-    """Let ``auto`` pass, and demand `check` of all else."""
-    return Check(check.words, lambda value: value == "auto" or check.holds(value))
+    """Require ``auto`` or a value that passes `check`."""
+    return Check(check.expected, lambda value: value == "auto" or check.accepts(value))
 
 
-def read_label(entity: str) -> Callable[[Any], str]:
-    """Make a reader of BIDS labels that takes them with the entity's prefix or without.
+def label_parser(entity: str) -> Callable[[Any], str]:
+    """Return a parser of BIDS labels, which may have the prefix of their entity.
 
     Parameters
     ----------
@@ -54,39 +75,39 @@ def read_label(entity: str) -> Callable[[Any], str]:
         Key of the entity, e.g. ``sub``.
     """
 
-    def read(value: object) -> str:
-        return _matching(_text(value).removeprefix(f"{entity}-"), r"[0-9A-Za-z+]+")
+    def parse(value: object) -> str:
+        return _full_match(_text(value).removeprefix(f"{entity}-"), r"[0-9A-Za-z+]+")
 
-    return read
+    return parse
 
 
 def plain_label(label: str) -> str:
-    """Write a label such that labels that mean the same are the same: numbers without leading zeros."""
+    """Remove the leading zeros of a numeric label, such that equivalent labels are equal."""
     return str(int(label)) if re.fullmatch(r"[0-9]+", label) else label
 
 
-def read_name(value: object) -> str:
-    """Read a name that is safe as a file name too."""
-    return _matching(_text(value), r"[0-9A-Za-z][0-9A-Za-z_.-]*")
+def parse_name(value: object) -> str:
+    """Parse a name that is also a legal file name."""
+    return _full_match(_text(value), r"[0-9A-Za-z][0-9A-Za-z_.-]*")
 
 
-def read_model(value: object) -> str:
-    """Read the name of a model, or its folder, which is made absolute where it is written as a path."""
+def parse_model(value: object) -> str:
+    """Parse the name of a model, or the path of its folder, which becomes absolute."""
     text = _text(str(value) if isinstance(value, Path) else value)
     return str(_path(text)) if not text or "/" in text or text[0] in "~." else text
 
 
-def read_device(value: object) -> str:
-    """Read the name of a device for torch."""
-    return _matching(_text(value), r"auto|cpu|cuda(:[0-9]+)?")
+def parse_device(value: object) -> str:
+    """Parse the name of a torch device."""
+    return _full_match(_text(value), r"auto|cpu|cuda(:[0-9]+)?")
 
 
-# A factor of 1024, as Slurm and the kernel count: with 1000, 16384 MB of a job would read as 16.4 GB.
+# Factors of 1024, as in Slurm and the kernel: with 1000, the 16384 MB of a job would become 16.4 GB.
 _GB_PER_UNIT = {"K": 1024.0**-2, "M": 1 / 1024, "": 1 / 1024, "G": 1.0, "T": 1024.0}
 
 
-def read_memory_gb(value: object) -> float:
-    """Read an amount of memory.
+def parse_memory_gb(value: object) -> float:
+    """Parse an amount of memory.
 
     Parameters
     ----------
@@ -106,7 +127,7 @@ def read_memory_gb(value: object) -> float:
     return _number(_number(parts[1]) * _GB_PER_UNIT[parts[2].upper()])
 
 
-def _matching(text: str, pattern: str) -> str:
+def _full_match(text: str, pattern: str) -> str:
     if not re.fullmatch(pattern, text):
         raise ValueError(text)
     return text
@@ -115,18 +136,18 @@ def _matching(text: str, pattern: str) -> str:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
-    # What is no UTF-8 could not be written to the settings file; the error is a ValueError.
+    # The settings file is UTF-8; the error of other text is a ValueError.
     value.encode()
     return value
 
 
-def _truth(value: object) -> bool:
+def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError(value)
     return value
 
 
-def _whole(value: object) -> int:
+def _integer(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, (str, SupportsIndex)):
         raise TypeError(value)
     return int(value)
@@ -146,14 +167,14 @@ def _path(value: object) -> Path:
     if not text or "\0" in text:
         raise ValueError(text)
     try:
-        # Absolute, because workflow nodes run in folders of their own.
+        # Absolute, because every workflow node runs in another folder.
         return Path(text).expanduser().absolute()
     except RuntimeError as reason:  # no such user for ~user
         raise ValueError(text) from reason
 
 
-def _auto_or_whole(value: object) -> AutoInt:
-    return "auto" if value == "auto" else _whole(value)
+def _auto_or_integer(value: object) -> AutoInt:
+    return "auto" if value == "auto" else _integer(value)
 
 
 def _auto_or_number(value: object) -> AutoFloat:
@@ -164,19 +185,20 @@ def _named_path(value: object) -> NamedPath:
     parts = value.split("=", 1) if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)) or len(parts) != 2:
         raise ValueError(value)
-    return read_name(parts[0]), _path(parts[1])
+    return parse_name(parts[0]), _path(parts[1])
 
 
-def read_named_dataset(value: object) -> NamedPath:
-    """Read ``NAME=PATH``, or a path alone, which is named as its folder is.
+def parse_named_dataset(value: object) -> NamedPath:
+    """Parse ``NAME=PATH``, or a path alone, which is named after its folder.
 
     Parameters
     ----------
-    value : str, Path, or pair of both
+    value : str, Path, or (str, Path)
 
     Returns
     -------
     (str, Path)
+        Name and absolute path.
     """
     if isinstance(value, (str, Path)):
         name, equals, _ = str(value).partition("=")
@@ -188,11 +210,11 @@ def read_named_dataset(value: object) -> NamedPath:
 
 KINDS: dict[Any, Kind] = {
     str: Kind("text", _text),
-    bool: Kind("true or false", _truth),
-    int: Kind("a whole number", _whole),
+    bool: Kind("true or false", _boolean),
+    int: Kind("a whole number", _integer),
     float: Kind("a number", _number),
     Path: Kind("a path", _path),
-    AutoInt: Kind("auto or a whole number", _auto_or_whole),
+    AutoInt: Kind("auto or a whole number", _auto_or_integer),
     AutoFloat: Kind("auto or a number", _auto_or_number),
     NamedPath: Kind("NAME=PATH", _named_path),
 }

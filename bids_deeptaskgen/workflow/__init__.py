@@ -1,1 +1,1 @@
-"""The nipype graph; the only home of nipype."""
+"""Graph of the participant level; the only package that imports nipype at module level."""

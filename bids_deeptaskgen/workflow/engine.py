@@ -1,4 +1,4 @@
-"""How the graph is run: plugin, work folder, and what nipype must not do."""
+"""Execution of the graph: nipype plugin, nipype configuration, work folder and progress."""
 
 import configparser
 import contextlib
@@ -20,49 +20,49 @@ from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 
-# Where connectomes wait, in the work folder, for this run or a later one.
+# Subfolder of the work folder for connectomes of this run and of interrupted runs.
 CONNECTOMES = "connectomes"
 
-_PRIVATE = re.compile(r"^run-(?P<place>.+)-(?P<pid>\d+)$")
+_PRIVATE = re.compile(r"^run-(?P<namespace>.+)-(?P<pid>\d+)$")
 
-# MultiProc looks for finished nodes this often; its default of 2 s a step takes longer than the work.
+# Interval at which MultiProc polls for finished nodes; its default of 2 s is longer than most nodes take.
 POLL_S = 0.05
-# So many runs in a row that bring nobody to an end are enough: it is not their number.
+# After this many attempts in a row without a finished participant, fewer processes will not help.
 MAX_IDLE_ATTEMPTS = 4
 
 
 def threads_of(settings: ParticipantSettings) -> int:
-    """Threads of one process: as asked, or all cores up to eight, whatever the number of processes.
+    """Return the number of threads per process: ``--omp-nthreads``, or all cores up to eight.
 
-    The results of a network depend on its threads in the last digits, so the number must not follow from
-    how many people happen to be computed side by side.
+    The last digits of a network's output depend on its threads, so this number is independent of the number
+    of processes.
     """
     return settings.omp_nthreads or min(available_cpus(), 8)
 
 
 @contextlib.contextmanager
 def private_folder(work: Path, *, keep: bool) -> Iterator[Path]:
-    """Make a folder that is this process's alone, and remove it at the end, and what is empty around it.
+    """Create a folder for this process only, and remove it at the end, together with an empty work folder.
 
-    Folders of processes that are gone are removed too; see `is_stale`. Nobody else may read what nipype
-    pickles there.
+    Folders of ended processes are removed as well; see `is_stale`. Other users cannot read the folder,
+    because nipype pickles its inputs there.
 
     Parameters
     ----------
     work : Path
-        Folder in which it is made.
+        Work folder, which contains the new folder.
     keep : bool
-        Whether the work folder is the user's own, and stays even if it is empty.
+        Keep the work folder even if it is empty, because the user chose it.
 
     Yields
     ------
     Path
     """
     folder = work / f"run-{process_namespace()}-{os.getpid()}"
-    # An earlier process of the same number may have left one, with records that are not ours.
+    # An earlier process with the same number may have left such a folder, with records of another run.
     shutil.rmtree(folder, ignore_errors=True)
     while not folder.exists():
-        # Between the two, a run that ends may remove a work folder in which there is nothing.
+        # Between these two calls, another run that ends may remove the empty work folder.
         work.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             folder.mkdir(mode=0o700)
@@ -71,21 +71,21 @@ def private_folder(work: Path, *, keep: bool) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        _remove_unused(work, keep=keep)
+        _remove_empty_folders(work, keep=keep)
 
 
 def _remove_stale(work: Path) -> None:
-    for left in work.glob("run-*"):
-        found = _PRIVATE.match(left.name)
-        # Others may remove it at the same time.
+    for folder in work.glob("run-*"):
+        name = _PRIVATE.match(folder.name)
+        # Other processes may remove it at the same time.
         with contextlib.suppress(FileNotFoundError):
-            last_written = max(path.stat().st_mtime for path in (left, *left.iterdir()))
-            if found and is_stale(found["place"], int(found["pid"]), last_written):
-                shutil.rmtree(left, ignore_errors=True)
+            last_written = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+            if name and is_stale(name["namespace"], int(name["pid"]), last_written):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_unused(work: Path, *, keep: bool) -> None:
-    """Remove what is empty of the work folder, if no other run uses it."""
+def _remove_empty_folders(work: Path, *, keep: bool) -> None:
+    """Remove empty parts of the work folder, unless another run uses it."""
     if next(work.glob("run-*"), None) is not None:
         return
     for folder in (work / CONNECTOMES, *(() if keep else (work,))):
@@ -94,10 +94,11 @@ def _remove_unused(work: Path, *, keep: bool) -> None:
 
 
 def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) -> None:
-    """Schedule the jobs with nipype and wait for them.
+    """Run the jobs with nipype, and repeat those whose worker pool was killed.
 
-    A process that is killed, for instance for its memory, takes its pool along: those who are not over are
-    done again with half as many processes, and who kills even a single one is left out.
+    If a process is killed, for instance because of its memory, the whole pool ends. Unfinished participants
+    are then repeated with half as many processes. A participant whose process is killed even without others
+    is excluded.
 
     Parameters
     ----------
@@ -105,27 +106,27 @@ def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) 
     folder : Path
         Private work folder.
     settings : ParticipantSettings
-        nprocs, mem, use_plugin, stop_on_first_crash.
+        Uses nprocs, mem, use_plugin and stop_on_first_crash.
     """
-    _quieten(folder, settings)
+    _configure_nipype(folder, settings)
     # nipype reads its configuration when it is imported.
     name, arguments = choose_plugin(settings, len(jobs))
-    left, n_idle, attempt = list(jobs), 0, 0
-    while left and n_idle < MAX_IDLE_ATTEMPTS:
-        was_killed = _run_once(left, folder / f"attempt{attempt}", settings, (name, arguments))
+    unfinished_jobs, n_idle, attempt = list(jobs), 0, 0
+    while unfinished_jobs and n_idle < MAX_IDLE_ATTEMPTS:
+        was_killed = _run_once(unfinished_jobs, folder / f"attempt{attempt}", settings, (name, arguments))
         if not was_killed or settings.use_plugin is not None or settings.stop_on_first_crash:
             return
-        now_left = _not_over(left)
+        remaining_jobs = _unfinished(unfinished_jobs)
         n_procs = arguments["n_procs"]
-        n_idle = n_idle + 1 if len(now_left) == len(left) else 0
-        # With one process, it was at work on the first of those who are left.
-        left = now_left[1:] if n_procs == 1 and n_idle else now_left
+        n_idle = n_idle + 1 if len(remaining_jobs) == len(unfinished_jobs) else 0
+        # A single process was working on the first of the remaining participants.
+        unfinished_jobs = remaining_jobs[1:] if n_procs == 1 and n_idle else remaining_jobs
         arguments = arguments | {"n_procs": max(n_procs // 2, 1)}
         attempt += 1
-        if left:
+        if unfinished_jobs:
             logger.warning(
-                "A process was killed; %d people are done again with %d at a time.",
-                len(left),
+                "A process was killed; %d participants are repeated with %d processes.",
+                len(unfinished_jobs),
                 arguments["n_procs"],
             )
 
@@ -133,7 +134,7 @@ def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) 
 def _run_once(
     jobs: Sequence[Job], folder: Path, settings: ParticipantSettings, plugin: tuple[str, dict[str, Any]]
 ) -> bool:
-    """Run the graph of some people; whether a worker of MultiProc was killed meanwhile."""
+    """Run the graph of some participants; return whether a worker of MultiProc was killed."""
     from bids_deeptaskgen.workflow.graph import make_graph
     from bids_deeptaskgen.workflow.multiproc import RobustMultiProc
 
@@ -141,40 +142,53 @@ def _run_once(
     folder.mkdir(exist_ok=True)
     graph = make_graph(jobs, folder, n_threads=threads_of(settings), use_gpu=uses_gpu(settings.device))
     logger.debug("nipype plugin %s %s", name, arguments)
-    steady = RobustMultiProc(arguments) if name == "MultiProc" else None
+    multiproc = RobustMultiProc(arguments) if name == "MultiProc" else None
     try:
-        graph.run(plugin=steady or name, plugin_args=arguments)
+        graph.run(plugin=multiproc or name, plugin_args=arguments)
     except Exception as error:
-        # People whose process died left no record; the closing table tells of them.
-        logger.error("the workflow did not finish (%s)", _first_line(error))
+        # Participants whose process died left no record; the closing table lists them.
+        logger.error("The workflow did not finish (%s).", _last_line(error))
         logger.debug("nipype", exc_info=True)
-    return steady is not None and steady.lost_a_worker
+    return multiproc is not None and multiproc.lost_a_worker
 
 
-def _not_over(jobs: Sequence[Job]) -> list[Job]:
-    """Tell those who have no record of their end yet."""
+def _unfinished(jobs: Sequence[Job]) -> list[Job]:
+    """List the jobs without a final record."""
     records = read_records(jobs[0].records)
-    begun = {record.subject for record in records if record.status == CONNECTED}
-    over = {record.subject for record in records} - begun
-    return [job for job in jobs if job.subject not in over]
+    connected_subjects = {record.subject for record in records if record.status == CONNECTED}
+    finished_subjects = {record.subject for record in records} - connected_subjects
+    return [job for job in jobs if job.subject not in finished_subjects]
 
 
-def _first_line(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     return next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
 
 
 def uses_gpu(device: str) -> bool:
-    """Whether the network will run on an NVIDIA GPU, told without importing torch."""
+    """Return whether the network will run on an NVIDIA GPU, without importing torch."""
     return device.startswith("cuda") or (device == "auto" and Path("/dev/nvidia0").exists())
 
 
 def choose_plugin(settings: ParticipantSettings, n_jobs: int) -> tuple[str, dict[str, Any]]:
-    """Choose nipype's plugin: the user's, or MultiProc where there is more than one thing to do at a time.
+    """Choose nipype's plugin: that of ``--use-plugin``, MultiProc for parallel jobs, or Linear.
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+    n_jobs : int
+        Number of participants.
 
     Returns
     -------
     name : str
+        Name of the plugin.
     arguments : dict
+        ``plugin_args`` of the plugin.
+
+    Raises
+    ------
+    UserError
+        If the file of ``--use-plugin`` cannot be read or names an unknown plugin.
     """
     if settings.use_plugin is not None:
         return _read_plugin(settings.use_plugin)
@@ -187,7 +201,7 @@ def choose_plugin(settings: ParticipantSettings, n_jobs: int) -> tuple[str, dict
         "memory_gb": settings.mem or 0.9 * available_gb(),
         "mp_context": "forkserver",
         "raise_insufficient": False,
-        # nipype counts GPUs with nvidia-smi, and would wait for ever where a container has none.
+        # nipype counts GPUs with nvidia-smi, and waits for ever in a container without that program.
         "n_gpu_procs": 1,
         "poll_sleep_duration": POLL_S,
     }
@@ -202,23 +216,25 @@ def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         message = (
             f"--use-plugin {path}: cannot be read ({type(error).__name__}: {error}).\n"
-            "It must be a YAML file with the keys plugin and plugin_args, as nipype documents them."
+            "It must be a YAML file with the keys plugin and plugin_args, as in nipype's documentation."
         )
         raise UserError(message) from error
     from nipype.pipeline import plugins
 
     if not hasattr(plugins, f"{name}Plugin"):
-        known = ", ".join(sorted(n.removesuffix("Plugin") for n in vars(plugins) if n.endswith("Plugin")))
-        message = f"--use-plugin {path}: nipype has no plugin {name}.\nIt has: {known}."
+        plugins_text = ", ".join(
+            sorted(n.removesuffix("Plugin") for n in vars(plugins) if n.endswith("Plugin"))
+        )
+        message = f"--use-plugin {path}: nipype has no plugin {name}.\nAvailable: {plugins_text}."
         raise UserError(message)
     return name, arguments
 
 
-def _quieten(folder: Path, settings: ParticipantSettings) -> None:
-    """Keep nipype off the network and the home folder, and quiet unless -vv asks for its words."""
-    # What it says of a fault is in its crash file too, and its end is told by the engine.
+def _configure_nipype(folder: Path, settings: ParticipantSettings) -> None:
+    """Configure nipype: no network access, no files in the home folder, messages only with -vv."""
+    # Crash files contain nipype's messages about failures, and the engine logs the end.
     level = "INFO" if settings.verbose > 1 else "CRITICAL"
-    wanted = {
+    options = {
         "execution": {
             "crashdump_dir": str(settings.output_dir / "logs"),
             "crashfile_format": "txt",
@@ -234,7 +250,7 @@ def _quieten(folder: Path, settings: ParticipantSettings) -> None:
     home = folder / "nipype"
     home.mkdir(exist_ok=True)
     parser = configparser.ConfigParser()
-    parser.read_dict(wanted)
+    parser.read_dict(options)
     with (home / "nipype.cfg").open("w", encoding="utf-8") as file:
         parser.write(file)
     os.environ["NIPYPE_NO_ET"] = "1"
@@ -242,26 +258,26 @@ def _quieten(folder: Path, settings: ParticipantSettings) -> None:
     from nipype import config
     from nipype import logging as nipype_logging
 
-    config.update_config(wanted)
+    config.update_config(options)
     nipype_logging.update_logging(config)
 
 
 @contextlib.contextmanager
 def show_progress(folder: Path, n_participants: int) -> Iterator[None]:
-    """Show how far the people are, by the records in a folder, while the block runs.
+    """Show the progress of participants, from the records in a folder, while the block runs.
 
-    A bar on a terminal, one plain line a person in a log; it works with every plugin, since it only looks
-    at files.
+    On a terminal this is a progress bar, in a log one line per participant. It works with every plugin,
+    because it only reads files.
 
     Parameters
     ----------
     folder : Path
-        Where `records.save_record` writes.
+        Folder to which `records.save_record` writes.
     n_participants : int
     """
     stop = threading.Event()
-    watcher = ProgressReporter(folder, n_participants)
-    thread = threading.Thread(target=watcher.run, args=(stop,), daemon=True)
+    reporter = ProgressReporter(folder, n_participants)
+    thread = threading.Thread(target=reporter.run, args=(stop,), daemon=True)
     thread.start()
     try:
         yield

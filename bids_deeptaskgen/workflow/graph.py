@@ -1,4 +1,4 @@
-"""The graph of the participant level."""
+"""Graph of the participant level."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,28 +9,42 @@ from nipype import MapNode, Node, Workflow
 from bids_deeptaskgen.pipeline.records import Job
 from bids_deeptaskgen.workflow.interfaces import ConnectomesInterface, PredictionInterface
 
-# Peak memory in GB of a process that holds the published network; measured.
+# Measured peak memory in GB of a process with the published network.
 PREDICT_GB = 2.0
-# Connectomes are made this many chunks ahead of the predictions, or those waiting would fill the disk.
+# Connectomes are computed this many chunks before their predictions; more would fill the disk.
 N_CHUNKS_AHEAD = 2
 
 
 def connect_gb(n_windows: int | str, n_rois: int = 50, n_voxels: int = 235_375, rank: int = 32) -> float:
-    """Estimate the peak memory in GB of a process that makes a person's connectomes.
+    """Estimate the peak memory of a process that computes a participant's connectomes.
 
-    What does not grow (0.8 GB) was measured; products of voxels with ROIs and regressors are held in
-    float64 for each window of a run, and what is finished in float32 for each window of all runs.
+    The constant part (0.8 GB) was measured. Products of voxels with ROIs and regressors are float64 for each
+    window of one run; connectomes are float32 for each window of all runs.
+
+    Parameters
+    ----------
+    n_windows : int or str
+        Windows per run; ``auto`` counts as 8.
+    n_rois, n_voxels : int
+        Shape of a connectome.
+    rank : int
+        Number of regressors.
+
+    Returns
+    -------
+    float
+        Memory in GB.
     """
     windows = 8 if n_windows == "auto" else int(n_windows)
-    # More runs than four are rare, and with one window they are pooled.
+    # More than four runs are rare, and with one window, runs are pooled.
     n_runs = 4 if windows > 1 else 1
     return 0.8 + windows * n_voxels * (8 * (n_rois + rank) + 4 * n_rois * n_runs) / 1e9
 
 
 def make_graph(jobs: Sequence[Job], folder: Path, *, n_threads: int, use_gpu: bool = False) -> Workflow:
-    """Lay out chunks of people: connectomes of each person, then the predictions of the chunk.
+    """Create the graph: for each chunk of participants, their connectomes, then their predictions.
 
-    The next chunk's connectomes are made while one is predicted; those of the one after next wait for it.
+    While one chunk is predicted, the connectomes of the next chunk are computed; those of later chunks wait.
 
     Parameters
     ----------
@@ -38,9 +52,9 @@ def make_graph(jobs: Sequence[Job], folder: Path, *, n_threads: int, use_gpu: bo
     folder : Path
         Work folder of nipype.
     n_threads : int
-        Threads of the network on a CPU, which count against MultiProc's processes.
+        Threads of the network on a CPU; each counts as one of MultiProc's processes.
     use_gpu : bool
-        Whether the network runs on a GPU.
+        The network runs on a GPU.
 
     Returns
     -------
@@ -55,13 +69,13 @@ def make_graph(jobs: Sequence[Job], folder: Path, *, n_threads: int, use_gpu: bo
             ConnectomesInterface(), iterfield=["job"], name=f"connectomes{number}", mem_gb=mem_gb
         )
         connect.inputs.job = chunk
-        # Faults travel as records; the rest of the chunk is done whatever happens to one person.
-        shell = PredictionInterface(jobs=chunk, n_threads=n_threads, use_gpu=use_gpu)
+        # Failures are records, so a failed participant does not stop the rest of the chunk.
+        interface = PredictionInterface(jobs=chunk, n_threads=n_threads, use_gpu=use_gpu)
         n_procs = 1 if use_gpu else n_threads
-        predict: Any = Node(shell, name=f"predict{number}", mem_gb=PREDICT_GB, n_procs=n_procs)
+        predict: Any = Node(interface, name=f"predict{number}", mem_gb=PREDICT_GB, n_procs=n_procs)
         graph.connect(connect, "records", predict, "records")
         if number >= N_CHUNKS_AHEAD:
-            graph.connect(predictions[number - N_CHUNKS_AHEAD], "records", connect, "after")
+            graph.connect(predictions[number - N_CHUNKS_AHEAD], "records", connect, "predecessor")
         predictions.append(predict)
     return graph
 

@@ -1,4 +1,4 @@
-"""Shells around plain functions, so that nipype can schedule them. They read, call one function, write."""
+"""nipype interfaces of functions. Each reads its inputs, calls one function and returns its records."""
 
 from typing import Any
 
@@ -15,24 +15,34 @@ from bids_deeptaskgen.pipeline.records import Record
 
 
 class _Records(TraitedSpec):
-    records = traits.Any(desc="how far each session is")
+    records = traits.Any(desc="status of each session")
 
 
 class FunctionInterface(BaseInterface):
-    """What both shells share.
+    """Base class of both interfaces.
 
-    A shell has a method ``_compute`` that calls its one function and gives the records.
+    The method ``_compute`` of a subclass calls the function and returns its records.
 
-    nipype takes whatever is raised in a node for a fault of that node, even the user's Ctrl-C or the
-    scheduler's SIGTERM. These are kept here and raised again where nipype lets them pass.
+    nipype treats every exception in a node as a failure of that node, even Ctrl-C or SIGTERM. This class
+    stores these and raises them again outside nipype's exception handler.
     """
 
     output_spec = _Records
     _stopped_by: BaseException | None = None
 
-    def run(self, *arguments: Any, **named: Any) -> Any:
-        """Run as nipype does, but end the whole run where that is asked for."""
-        result = super().run(*arguments, **named)
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the interface; raise Ctrl-C and SIGTERM, which end the whole workflow.
+
+        Parameters
+        ----------
+        args, kwargs : object
+            Arguments of nipype's method.
+
+        Returns
+        -------
+        nipype.interfaces.base.InterfaceResult
+        """
+        result = super().run(*args, **kwargs)
         if self._stopped_by is not None:
             raise self._stopped_by
         return result
@@ -52,12 +62,12 @@ class FunctionInterface(BaseInterface):
 
 
 class _ConnectInputs(BaseInterfaceInputSpec):
-    job = traits.Any(mandatory=True, desc="person to be done")
-    after = traits.Any(desc="records of an earlier chunk, which must be over")
+    job = traits.Any(mandatory=True, desc="participant to process")
+    predecessor = traits.Any(desc="records of an earlier chunk, which must be finished")
 
 
 class ConnectomesInterface(FunctionInterface):
-    """Connectomes of one person."""
+    """Interface that computes the connectomes of one participant."""
 
     input_spec = _ConnectInputs
 
@@ -66,14 +76,14 @@ class ConnectomesInterface(FunctionInterface):
 
 
 class _PredictInputs(BaseInterfaceInputSpec):
-    jobs = traits.List(mandatory=True, desc="people of the chunk")
-    records = traits.List(mandatory=True, desc="records of each person")
+    jobs = traits.List(mandatory=True, desc="participants of the chunk")
+    records = traits.List(mandatory=True, desc="records of each participant")
     n_threads = traits.Int(1, usedefault=True, desc="CPU threads of the network")
-    use_gpu = traits.Bool(default_value=False, usedefault=True, desc="whether this node occupies a GPU")
+    use_gpu = traits.Bool(default_value=False, usedefault=True, desc="this node uses a GPU")
 
 
 class PredictionInterface(FunctionInterface):
-    """Statmaps of a chunk of people."""
+    """Interface that predicts the statistical maps of a chunk of participants."""
 
     input_spec = _PredictInputs
 

@@ -1,4 +1,4 @@
-"""nipype's MultiProc, mended where workers and their parent do not learn of each other's end."""
+"""nipype's MultiProc plugin, extended to detect the end of workers and of their parent."""
 
 import gc
 import multiprocessing
@@ -13,25 +13,25 @@ from typing import Any
 
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
 
-# More than a process needs to end that was told to.
-PATIENCE_S = 10
+# More seconds than a process needs to end after SIGTERM.
+TIMEOUT_S = 10
 
 
 class RobustMultiProc(MultiProcPlugin):
-    """MultiProc that sees when the process of a node was killed, e.g. for its memory, and leaves none behind.
+    """MultiProc plugin that detects killed workers, e.g. by the memory limit, and leaves no process behind.
 
-    The original asks such a process's future for its result in a callback, where the exception is lost,
-    and polls for that result from then on. Its workers finish what they have begun after their parent was
-    interrupted, and wait for ever after it was killed.
+    The original requests the result of a killed process in a callback, where the exception is lost, and then
+    polls for that result for ever. Its workers continue after an interruption of their parent, and wait for
+    ever after the parent was killed.
     """
 
     def __init__(self, plugin_args: dict[str, Any]) -> None:
         super().__init__(plugin_args=plugin_args)
         self.lost_a_worker = False
         context = multiprocessing.get_context(plugin_args.get("mp_context", "forkserver"))
-        # Every worker holds the other end of this pipe, so it is over when the last of them has ended.
+        # Every worker has the other end of this pipe, so it closes when the last worker has ended.
         self._workers, self._end = context.Pipe(duplex=False)
-        # No process has been started yet, so nothing is lost with the pool that is there.
+        # The original pool has not started any process yet, so replacing it loses nothing.
         self.pool = ProcessPoolExecutor(
             self.processors,
             mp_context=context,
@@ -39,12 +39,18 @@ class RobustMultiProc(MultiProcPlugin):
             initargs=(self._cwd, self._end),
         )
 
-    def run(self, *arguments: Any, **named: Any) -> None:
-        """Run a graph; when this is over, however it ends, so are the workers."""
-        # The original collects garbage with every node: 0.2 s, if it looks at all that the libraries hold.
+    def run(self, *args: Any, **kwargs: Any) -> None:
+        """Run a graph, and end all workers at the end or after an exception.
+
+        Parameters
+        ----------
+        args, kwargs : object
+            Arguments of nipype's method.
+        """
+        # The original collects garbage for every node: 0.2 s, unless objects of libraries are frozen.
         gc.freeze()
         try:
-            super().run(*arguments, **named)
+            super().run(*args, **kwargs)
         except BaseException:
             for worker in multiprocessing.active_children():
                 worker.terminate()
@@ -52,9 +58,9 @@ class RobustMultiProc(MultiProcPlugin):
         finally:
             gc.unfreeze()
             self.pool.shutdown(cancel_futures=True)
-            # Where the fork server was ended too, the pool cannot tell whether they have.
+            # If the fork server has ended as well, only the pipe shows whether the workers have.
             self._end.close()
-            self._workers.poll(PATIENCE_S)
+            self._workers.poll(TIMEOUT_S)
 
     def _async_callback(self, args: "Future[dict[str, Any]]") -> None:
         if not args.cancelled() and args.exception() is None:
@@ -70,7 +76,7 @@ class RobustMultiProc(MultiProcPlugin):
 
 def _start_worker(folder: str, _end: Connection) -> None:
     process_initializer(folder)
-    # Ctrl-C reaches all processes of a terminal; the parent is the one that ends the others.
+    # Ctrl-C reaches all processes of a terminal; the parent ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

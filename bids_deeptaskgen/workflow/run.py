@@ -35,7 +35,7 @@ def run_participants(context: RunContext, subjects: Sequence[str]) -> list[Recor
     work = settings.work_dir or output / "work"
     connectomes = work / CONNECTOMES
     if settings.work_dir is None:
-        # Maps in a dataset have one hash alone, so that connectomes with another one are of no more use.
+        # All maps of a dataset have the same settings hash, so connectomes with another hash are useless.
         discard_others(connectomes, context.settings_hash)
     with private_folder(work, keep=settings.work_dir is not None) as folder:
         records = folder / "records"
@@ -45,28 +45,28 @@ def run_participants(context: RunContext, subjects: Sequence[str]) -> list[Recor
             with show_progress(records, len(jobs)):
                 run_graph(jobs, folder, settings)
         finally:
-            # Workers that were killed could not remove their temporary files.
+            # Killed workers could not remove their temporary files.
             _remove_stale_files(output, subjects, connectomes)
-        return _with_lost(read_records(records), subjects, folder, stops=settings.stop_on_first_crash)
+        return _add_lost(read_records(records), subjects, folder, stops=settings.stop_on_first_crash)
 
 
-def _with_lost(
+def _add_lost(
     records: Sequence[Record], subjects: Sequence[str], folder: Path, *, stops: bool
 ) -> list[Record]:
-    """Add a record for each participant whose process ended before it wrote the last one."""
-    ended = [record for record in records if record.status != CONNECTED]
-    begun = [record for record in records if record.status == CONNECTED]
+    """Add a record for each participant whose process ended before it wrote the final record."""
+    final_records = [record for record in records if record.status != CONNECTED]
+    open_records = [record for record in records if record.status == CONNECTED]
     without_record = sorted(set(subjects) - {record.subject for record in records})
-    lost = [*begun, *map(Record, without_record)]
-    stopped = stops and any(record.failed for record in ended)
-    reason = "not done: the run stopped at the first failure (--stop-on-first-crash)." if stopped else ""
-    if lost and not stopped:
+    lost_records = [*open_records, *map(Record, without_record)]
+    is_stopped = stops and any(record.failed for record in final_records)
+    reason = "not processed: stopped at the first failure (--stop-on-first-crash)." if is_stopped else ""
+    if lost_records and not is_stopped:
         reason = explain_lost_worker(folder)
-    return ended + [record.replace(status=CRASHED, reason=reason) for record in lost]
+    return final_records + [record.replace(status=CRASHED, reason=reason) for record in lost_records]
 
 
 def _remove_stale_files(output: Path, subjects: Sequence[str], connectomes: Path) -> None:
-    """Remove what killed processes left where this run writes; the rest of the dataset is not searched."""
+    """Remove temporary files of killed processes from the folders to which this run writes."""
     for folder in (output, output / "logs", connectomes):
         remove_stale_files(folder, below=False)
     for subject in subjects:

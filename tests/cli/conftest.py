@@ -11,37 +11,37 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _messages_as_before():
-    """Undo what setting up the messages changes for the whole process."""
-    root, ours = logging.getLogger(), logging.getLogger("bids_deeptaskgen")
-    handlers, levels = list(root.handlers), (root.level, ours.level)
+    """Restore the logging configuration of the process."""
+    root, own_value = logging.getLogger(), logging.getLogger("bids_deeptaskgen")
+    handlers, levels = list(root.handlers), (root.level, own_value.level)
     yield
     logging.captureWarnings(capture=False)
     warnings.resetwarnings()
     root.handlers[:] = handlers
     root.setLevel(levels[0])
-    ours.setLevel(levels[1])
+    own_value.setLevel(levels[1])
 
 
 @pytest.fixture(autouse=True)
 def _package_for_other_processes(monkeypatch):
-    """Let the processes that a test starts find the package that is tested."""
+    """Add the tested package to the path of the processes that a test starts."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
 
 
 @pytest.fixture
 def fake_command(monkeypatch):
-    """Put functions in the place of a command's module; the settings they are called with are in a list."""
-    seen = []
+    """Replace a command's module by functions that append their settings to a list."""
+    calls = []
 
     def install(module, function="run", outcome=0):
         def run(settings):
-            seen.append(settings)
+            calls.append(settings)
             if isinstance(outcome, BaseException):
                 raise outcome
             return outcome
 
         name = f"bids_deeptaskgen.commands.{module}"
         monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(**{function: run}))
-        return seen
+        return calls
 
     return install

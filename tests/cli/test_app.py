@@ -41,16 +41,16 @@ def test_every_setting_of_the_group_level_is_reachable(settings):
     ("level", "settings_class"), [("participant", ParticipantSettings), ("group", GroupSettings)]
 )
 def test_each_level_runs_its_command_with_its_settings(fake_command, level, settings_class):
-    seen = fake_command(level, outcome=0)
+    calls = fake_command(level, outcome=0)
     assert app.main([*FOLDERS, level, "--participant_label", "sub-01", "-v"]) == 0
-    assert seen == [settings_class(*FOLDERS, participant_label=("01",), verbose=1)]
+    assert calls == [settings_class(*FOLDERS, participant_label=("01",), verbose=1)]
 
 
 def test_the_words_of_this_process_are_taken_where_none_are_given(fake_command, monkeypatch):
-    seen = fake_command("participant")
+    calls = fake_command("participant")
     monkeypatch.setattr(sys, "argv", ["bids-deeptaskgen", *FOLDERS, "participant", "--overwrite"])
     assert app.main() == 0
-    assert seen[0].overwrite
+    assert calls[0].overwrite
 
 
 @pytest.mark.parametrize("outcome", [0, 1, 3])
@@ -63,14 +63,14 @@ def test_the_exit_code_is_the_commands(fake_command, outcome):
 def test_what_a_user_can_mend_is_told_in_plain_words(fake_command, capsys, error, code):
     fake_command("participant", outcome=error("No BOLD in /data.\nRun fMRIPrep first."))
     assert app.main([*FOLDERS, "participant"]) == code
-    said = capsys.readouterr()
-    assert said.err.endswith("\nbids-deeptaskgen: No BOLD in /data.\nRun fMRIPrep first.\n")
-    assert "Traceback" not in said.err
-    assert said.out == ""
+    output_text = capsys.readouterr()
+    assert output_text.err.endswith("\nbids-deeptaskgen: No BOLD in /data.\nRun fMRIPrep first.\n")
+    assert "Traceback" not in output_text.err
+    assert output_text.out == ""
 
 
 def test_the_log_begins_with_a_command_line_that_gives_the_same_settings(fake_command, capsys):
-    seen = fake_command("participant")
+    calls = fake_command("participant")
     words = [
         *FOLDERS,
         "participant",
@@ -84,27 +84,27 @@ def test_the_log_begins_with_a_command_line_that_gives_the_same_settings(fake_co
     ]
     assert app.main(words) == 0
     line = capsys.readouterr().err.splitlines()[0]
-    prog, *again = shlex.split(line.partition(f"bids_deeptaskgen {version()}: ")[2])
+    prog, *repetition = shlex.split(line.partition(f"bids_deeptaskgen {version()}: ")[2])
     assert prog == "bids-deeptaskgen"
-    assert app.main(again) == 0
-    assert seen[0] == seen[1]
+    assert app.main(repetition) == 0
+    assert calls[0] == calls[1]
 
 
 def test_the_group_level_refuses_options_that_it_does_not_know(fake_command, capsys):
-    seen = fake_command("group")
+    calls = fake_command("group")
     assert app.main([*FOLDERS, "group", "--fd_threshold", "0.5", "--no-combine-runs"]) == 2
-    assert seen == []
-    said = capsys.readouterr().err
-    assert "--fd-threshold, --combine-runs: not for the group level" in said
-    assert "--participant-label" in said
+    assert calls == []
+    output_text = capsys.readouterr().err
+    assert "--fd-threshold, --combine-runs: not an option of the group level" in output_text
+    assert "--participant-label" in output_text
 
 
 def test_a_bad_value_ends_with_exit_code_2_before_anything_is_loaded(fake_command, capsys):
-    seen = fake_command("participant")
+    calls = fake_command("participant")
     assert app.main([*FOLDERS, "participant", "--chunk-size", "100"]) == 2
     expected = "bids-deeptaskgen: --chunk-size: 100 was given; it must be a whole number, from 1 to 64.\n"
     assert capsys.readouterr().err == expected
-    assert seen == []
+    assert calls == []
 
 
 @pytest.mark.parametrize(
@@ -135,17 +135,17 @@ def test_help_names_every_option_of_both_levels_and_the_exit_codes(capsys):
     assert app.main(["--help"]) == 0
     text = capsys.readouterr().out
     for settings_class in (ParticipantSettings, GroupSettings):
-        assert all(one.flag in text for one in option_specs(settings_class))
+        assert all(spec.flag in text for spec in option_specs(settings_class))
     assert "Exit codes" in text
 
 
 def test_conventions_without_effect_are_accepted_and_said_to_be_so(fake_command, capsys):
-    seen = fake_command("participant")
+    calls = fake_command("participant")
     assert app.main([*FOLDERS, "participant", "--skip_bids_validation", "--notrack"]) == 0
-    assert seen == [ParticipantSettings(*FOLDERS)]
-    said = capsys.readouterr().err
-    assert "--skip-bids-validation has no effect" in said
-    assert "--notrack has no effect" in said
+    assert calls == [ParticipantSettings(*FOLDERS)]
+    output_text = capsys.readouterr().err
+    assert "--skip-bids-validation has no effect" in output_text
+    assert "--notrack has no effect" in output_text
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], [*FOLDERS, "participant", "--mem", "1"]])
@@ -157,8 +157,8 @@ def test_nothing_beyond_the_standard_library_is_loaded_before_a_command_runs(wor
         f"main({words!r})\n"
         "print(json.dumps(sorted(set(sys.modules) - before)), file=sys.stderr)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    modules = json.loads(done.stderr.splitlines()[-1])
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = json.loads(process.stderr.splitlines()[-1])
     foreign = {name for name in modules if name.split(".")[0] not in sys.stdlib_module_names}
     assert {name.split(".")[0] for name in foreign} == {"bids_deeptaskgen"}
     assert not any(name.startswith("bids_deeptaskgen.commands") for name in foreign)
@@ -168,15 +168,15 @@ def test_nothing_beyond_the_standard_library_is_loaded_before_a_command_runs(wor
 
 
 def test_the_package_runs_as_a_module():
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "bids_deeptaskgen", "--version"], capture_output=True, text=True, check=True
     )
-    assert done.stdout.startswith("bids-deeptaskgen ")
+    assert process.stdout.startswith("bids-deeptaskgen ")
 
 
 @given(settings_of(ParticipantSettings))
 @hypothesis_settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_message_may_hold_whatever_a_path_may_hold(fake_command, settings):
-    seen = fake_command("participant")
+    calls = fake_command("participant")
     assert app.main(to_argv(settings, "participant")) == 0
-    assert seen[-1] == settings
+    assert calls[-1] == settings

@@ -15,15 +15,15 @@ LIGHT = HEAVY | {"numpy", "nibabel", "scipy", "rich", "yaml", "safetensors"}
 
 
 def loaded(program, words):
-    """Names of the modules that are in memory when a command ends."""
+    """Return the names of the modules in memory when a command ends."""
     code = (
         "import json, sys\n"
         f"from bids_deeptaskgen.cli.{program} import main\n"
         f"main({[str(word) for word in words]!r})\n"
         "print(json.dumps(sorted(sys.modules)), file=sys.stderr)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(json.loads(done.stderr.splitlines()[-1])), done.stdout + done.stderr
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(process.stderr.splitlines()[-1])), process.stdout + process.stderr
 
 
 @pytest.mark.parametrize(

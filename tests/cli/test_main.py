@@ -34,28 +34,28 @@ def raising(error):
         (UserError("Choose a model."), 2, "Choose a model."),
         (InputError("No BOLD."), 3, "No BOLD."),
         (KeyboardInterrupt(), 130, "interrupted"),
-        (MemoryError(), 1, "the memory is used up"),
+        (MemoryError(), 1, "out of memory"),
         (
             OSError(errno.ENOSPC, "No space left on device", "/out/x.nii.gz"),
             1,
             "the disk is full (/out/x.nii.gz)",
         ),
-        (OSError(errno.ENOSPC, "No space left on device"), 1, "the disk is full. Make room"),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "the disk is full. Free some space"),
         (OSError(errno.EDQUOT, "Disk quota exceeded", "/out"), 1, "the disk quota is used up (/out)"),
         (PermissionError(errno.EACCES, "Permission denied", "/out"), 2, "access is denied (/out)"),
         (
             OSError(errno.EFBIG, "File too large", "/out"),
             1,
-            "the file would be larger than is allowed here (/out)",
+            "the file would exceed the size limit (/out)",
         ),
         (OSError(errno.EROFS, "Read-only file system", "/out"), 2, "the file system is read-only (/out)"),
         (
             NotADirectoryError(errno.ENOTDIR, "x", "/out"),
             2,
-            "a file is where a folder should be (/out). Choose",
+            "a file exists instead of a folder (/out). Choose",
         ),
-        (FileExistsError(errno.EEXIST, "x", "/out"), 2, "something else is there already (/out)"),
-        (IsADirectoryError(errno.EISDIR, "x", "/out"), 2, "a folder is where a file should be (/out)"),
+        (FileExistsError(errno.EEXIST, "x", "/out"), 2, "a file or folder of this name exists (/out)"),
+        (IsADirectoryError(errno.EISDIR, "x", "/out"), 2, "a folder exists instead of a file (/out)"),
         (OSError(errno.ENAMETOOLONG, "x", "/out"), 2, "the path is too long (/out)"),
         (OSError(errno.EIO, "x", "/out"), 1, "the disk cannot be read or written (/out)"),
         (ValueError("shapes differ"), 70, "internal error: ValueError: shapes differ"),
@@ -68,8 +68,8 @@ def raising(error):
 )
 def test_each_end_has_its_exit_code_and_its_sentence(capsys, error, code, words):
     assert run_with_exit_code("program", raising(error)) == code
-    said = capsys.readouterr().err
-    assert (f"\nprogram: {words}" if words else "") in "\n" + said
+    output_text = capsys.readouterr().err
+    assert (f"\nprogram: {words}" if words else "") in "\n" + output_text
 
 
 def test_a_good_end_says_nothing(capsys):
@@ -81,26 +81,28 @@ def test_a_good_end_says_nothing(capsys):
 def test_an_internal_error_leaves_its_traceback_and_says_where_to_report_it(capsys):
     logs.set_up(0)
     assert run_with_exit_code("program", raising(ZeroDivisionError("oh"))) == 70
-    said = capsys.readouterr().err
-    assert "Traceback (most recent call last)" in said
-    assert said.index("Traceback") < said.index("program: internal error: ZeroDivisionError: oh.")
-    assert "Please report it" in said.splitlines()[-1]
+    output_text = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in output_text
+    assert output_text.index("Traceback") < output_text.index(
+        "program: internal error: ZeroDivisionError: oh."
+    )
+    assert "Please report it" in output_text.splitlines()[-1]
 
 
 def test_the_traceback_of_what_a_user_can_mend_is_for_the_verbose_alone(capsys):
     for verbose in (0, 1):
         logs.set_up(verbose)
-        assert run_with_exit_code("program", raising(UserError("Mend it."))) == 2
+        assert run_with_exit_code("program", raising(UserError("Correct it."))) == 2
         assert ("Traceback (most" in capsys.readouterr().err) == bool(verbose)
 
 
 def test_sigterm_is_handled_as_before_when_the_work_is_over():
-    before = signal.getsignal(signal.SIGTERM)
+    initial_state = signal.getsignal(signal.SIGTERM)
     during = []
     run_with_exit_code("program", lambda: during.append(signal.getsignal(signal.SIGTERM)) or 0)
     run_with_exit_code("program", raising(UserError("x")))
-    assert during[0] != before
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert during[0] != initial_state
+    assert signal.getsignal(signal.SIGTERM) == initial_state
 
 
 def test_work_may_be_done_in_a_thread_where_no_handler_can_be_set():
@@ -198,10 +200,10 @@ def start(tmp_path, work):
 def test_sigterm_ends_it_at_once_with_143_and_nothing_half_written(tmp_path, work):
     process = start(tmp_path, work)
     process.terminate()
-    _, said = process.communicate(timeout=30)
+    _, output_text = process.communicate(timeout=30)
     assert process.returncode == 143
     assert not (tmp_path / "partial").exists()
-    assert "bids-deeptaskgen: stopped by SIGTERM" in said
+    assert "bids-deeptaskgen: stopped by SIGTERM" in output_text
 
 
 def test_a_second_sigterm_does_not_break_off_the_tidying(tmp_path):
@@ -218,10 +220,10 @@ def test_a_second_sigterm_does_not_break_off_the_tidying(tmp_path):
 def test_an_interrupt_ends_it_with_130(tmp_path):
     process = start(tmp_path, ALONE)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, output_text = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "interrupted" in said
-    assert "Traceback" not in said
+    assert "interrupted" in output_text
+    assert "Traceback" not in output_text
 
 
 DELETING = """
@@ -237,10 +239,10 @@ DELETING = """
 def test_a_stop_is_not_lost_where_python_ignores_exceptions(tmp_path, number, code):
     process = start(tmp_path, DELETING)
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, output_text = process.communicate(timeout=30)
     assert process.returncode == code
     assert not (tmp_path / "partial").exists()
-    assert "ignored" not in said
+    assert "ignored" not in output_text
 
 
 def test_a_log_gets_plain_lines_with_the_time_and_the_level(capsys):
@@ -271,8 +273,8 @@ def test_verbosity_opens_our_details_first_and_then_the_libraries(capsys, verbos
         logger.debug("%s debug", who)
         logger.info("%s info", who)
     logging.getLogger("library").warning("theirs warning")
-    said = {line.split(" ", 2)[2] for line in capsys.readouterr().err.splitlines()}
-    assert said == heard
+    output_text = {line.split(" ", 2)[2] for line in capsys.readouterr().err.splitlines()}
+    assert output_text == heard
 
 
 def test_setting_up_twice_says_things_once(capsys):
@@ -292,7 +294,7 @@ def test_warnings_of_libraries_become_messages(capsys):
 
 
 def test_a_terminal_gets_the_same_messages_by_rich_above_its_progress_bars():
-    ours, theirs = os.openpty()
+    own_value, reference_value = os.openpty()
     code = (
         "import logging, rich; from bids_deeptaskgen.cli import log_setup; log_setup.set_up(0);"
         "logging.getLogger('bids_deeptaskgen').info('[bold] sub-01 is done');"
@@ -300,13 +302,13 @@ def test_a_terminal_gets_the_same_messages_by_rich_above_its_progress_bars():
         "print(type(handler).__name__, handler.console is rich.get_console())"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=theirs, text=True, check=True
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=reference_value, text=True, check=True
     )
-    os.close(theirs)
-    said = os.read(ours, 10_000).decode()
-    os.close(ours)
+    os.close(reference_value)
+    output_text = os.read(own_value, 10_000).decode()
+    os.close(own_value)
     assert done.stdout == "RichHandler True\n"
-    plain = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", said).split())
+    plain = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", output_text).split())
     assert re.fullmatch(r"\d\d:\d\d:\d\d INFO \[bold\] sub-01 is done", plain)
 
 

@@ -30,7 +30,7 @@ def participant(*argv):
 
 
 def refusal(capsys, *argv):
-    """What argparse says of a command line that it refuses."""
+    """Return the error message of argparse for a command line."""
     with pytest.raises(SystemExit) as caught:
         participant(*argv)
     assert caught.value.code == 2
@@ -41,9 +41,9 @@ def refusal(capsys, *argv):
 def test_settings_come_back_from_their_command_line(settings):
     argv = to_argv(settings)
     assert all(isinstance(word, str) for word in argv)
-    again = parsed(type(settings), *argv)
-    assert again == settings
-    assert repr(again) == repr(settings)
+    repetition = parsed(type(settings), *argv)
+    assert repetition == settings
+    assert repr(repetition) == repr(settings)
 
 
 @given(settings_of_any_class())
@@ -67,11 +67,11 @@ def test_defaults_are_those_of_the_dataclass_and_need_no_words(settings_class):
 def test_help_has_every_spelling_with_its_default_and_unit(settings_class):
     # Line breaks fall anywhere, also after a dash.
     text = "".join(parser_of(settings_class).format_help().split())
-    for one in option_specs(settings_class):
-        for flag in one.flags:
+    for spec in option_specs(settings_class):
+        for flag in spec.flags:
             assert flag in text
-        assert "".join(one.option.help.split()) in text
-        assert "".join(one.default_text.split()) in text
+        assert "".join(spec.option.help.split()) in text
+        assert "".join(spec.default_text.split()) in text
 
 
 def test_help_is_ordered_by_what_one_must_do():
@@ -124,13 +124,13 @@ def test_what_must_be_given_is_asked_for(capsys):
 
 @pytest.mark.parametrize("settings_class", CLASSES)
 def test_each_option_without_a_default_is_asked_for_whether_it_takes_one_value_or_several(settings_class):
-    options = [one for one in option_specs(settings_class) if one.required]
+    options = [spec for spec in option_specs(settings_class) if spec.is_required]
     words = to_argv(settings_class(**REQUIRED[settings_class]))
-    for one in options:
-        if not one.option.positional:
-            fewer = [word for word in words if not word.startswith(f"{one.flag}=")]
+    for spec in options:
+        if not spec.option.positional:
+            fewer = [word for word in words if not word.startswith(f"{spec.flag}=")]
             assert len(fewer) < len(words)
-            with pytest.raises(UserError, match=f"^{one.flag}: must be given") as caught:
+            with pytest.raises(UserError, match=f"^{spec.flag}: required") as caught:
                 parsed(settings_class, *fewer)
             assert caught.value.exit_code == 2
 
@@ -147,11 +147,11 @@ def test_options_without_a_default_may_come_from_a_settings_file(settings_class,
 @pytest.mark.parametrize("settings_class", CLASSES)
 def test_the_usage_puts_brackets_around_what_need_not_be_given(settings_class):
     usage = " ".join(parser_of(settings_class).format_usage().split())
-    for one in option_specs(settings_class):
-        if not one.option.positional:
+    for spec in option_specs(settings_class):
+        if not spec.option.positional:
             # Of several spellings the usage has the first, the short one.
-            first = min(one.flags, key=lambda flag: flag.startswith("--"))
-            assert (re.search(rf"\[{first}[ \]]", usage) is None) == one.required
+            first = min(spec.flags, key=lambda flag: flag.startswith("--"))
+            assert (re.search(rf"\[{first}[ \]]", usage) is None) == spec.is_required
             assert first in usage
 
 
@@ -167,9 +167,9 @@ def test_a_percent_sign_is_not_doubled_in_any_help_or_settings_file(capsys):
 
 
 def test_the_earlier_name_of_an_option_is_still_read():
-    now = participant("--map-format=4d")
-    assert participant("--output-layout", "4d") == participant("--output_layout=4d") == now
-    assert "--map-format=4d" in to_argv(now)
+    current_state = participant("--map-format=4d")
+    assert participant("--output-layout", "4d") == participant("--output_layout=4d") == current_state
+    assert "--map-format=4d" in to_argv(current_state)
 
 
 def test_an_unknown_option_is_refused_with_the_nearest_one(capsys):

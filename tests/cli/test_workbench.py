@@ -42,10 +42,10 @@ def test_every_setting_of_every_verb_is_reachable(data, verb):
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_runs_its_command_with_its_settings(fake_command, verb):
     module = workbench.VERBS[verb].module.removeprefix("bids_deeptaskgen.commands.")
-    seen = fake_command(module, outcome=1)
+    calls = fake_command(module, outcome=1)
     settings, argv = argv_of(verb, verbose=1)
     assert workbench.main(argv) == 1
-    assert seen == [settings]
+    assert calls == [settings]
 
 
 @pytest.mark.parametrize("command", [*workbench.VERBS.values(), *app.LEVELS.values()])
@@ -64,8 +64,8 @@ def test_every_settings_class_has_a_command():
     # Benchmarks have settings, too, and are no part of the package.
     leaves = {
         each
-        for one in (Settings, *shared)
-        for each in one.__subclasses__()
+        for item in (Settings, *shared)
+        for each in item.__subclasses__()
         if each.__module__.startswith("bids_deeptaskgen.")
     }
     assert taken == leaves - shared
@@ -102,10 +102,10 @@ def test_a_verb_is_registered_by_its_entry_in_the_table_alone(fake_command, monk
         workbench.TABLE | {"dance": command, "maps": workbench.Group("Work on maps.", {"dance": command})},
     )
     monkeypatch.setattr(workbench, "VERBS", dict(workbench._all_verbs()))
-    seen = fake_command("dance")
+    calls = fake_command("dance")
     assert workbench.main(["dance", "/floor", "--n-steps=3"]) == 0
     assert workbench.main(["maps", "dance", "/floor"]) == 0
-    assert seen == [DanceSettings(Path("/floor"), 3), DanceSettings(Path("/floor"))]
+    assert calls == [DanceSettings(Path("/floor"), 3), DanceSettings(Path("/floor"))]
     assert workbench.main(["--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "dance Dance on the maps." in text
@@ -150,7 +150,7 @@ def test_an_out_that_is_a_file_is_refused_in_a_plain_sentence(verb, tmp_path, ca
     file.touch()
     for out in (file, file / "below"):
         assert workbench.main([verb, str(out)]) == 2
-        said = capsys.readouterr().err
-        assert str(file) in said
-        assert "Choose another folder" in said
-        assert "internal error" not in said
+        output_text = capsys.readouterr().err
+        assert str(file) in output_text
+        assert "Choose another folder" in output_text
+        assert "internal error" not in output_text

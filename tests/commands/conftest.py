@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
-    """Six people, a model and a split; not to be changed."""
+    """Return six participants, a model and a split; do not modify them."""
     from tests.commands.learning import make_world
 
     return make_world(tmp_path_factory.mktemp("world"))
@@ -13,7 +13,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def trained(world, tmp_path_factory):
-    """Folder of a model that was trained there; its training lies beside it. Not to be changed."""
+    """Train a model and return its folder; do not modify it."""
     from bids_deeptaskgen.commands import train
     from tests.commands.learning import one_thread
 

@@ -39,12 +39,12 @@ MAIN = "from bids_deeptaskgen.cli.workbench import main; raise SystemExit(main()
 
 @contextmanager
 def one_thread():
-    """Train on one thread: on a busy machine, several wait for each other."""
-    before = torch.get_num_threads()
+    """Train on one thread, because several threads are slow on a busy machine."""
+    initial_state = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(initial_state)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class World:
 
     @property
     def data(self):
-        """What every training here is given."""
+        """Return the input of every training in these tests."""
         return {
             "connectomes": self.root / "connectomes",
             "statmaps": self.root / "measured",
@@ -64,7 +64,7 @@ class World:
         }
 
     def settings(self, out, **changes):
-        """Settings of a fast training."""
+        """Return settings of a fast training."""
         return TrainSettings(
             out=out, **(self.data | FAST | NETWORK | {"model": str(self.model.folder)} | changes)
         )
@@ -78,14 +78,14 @@ def make_world(root):
     masks = (brain_mask(), grey_matter_mask())
     weights = {key: value.numpy() for key, value in tiny_network(MINIMAL).state_dict().items()}
     model = save_bundle(root / "model", tiny_card(MINIMAL), weights, coordinate_rois(3), masks)
-    rng, both = np.random.default_rng(0), masks[1][masks[0]]
-    shared = 0.3 * rng.standard_normal((3, both.size))
+    rng, pair = np.random.default_rng(0), masks[1][masks[0]]
+    shared = 0.3 * rng.standard_normal((3, pair.size))
     for participant in SPLIT:
-        own = shared + 0.2 * rng.standard_normal(shared.shape)
-        windows = own + 0.02 * rng.standard_normal((2 if participant == "01" else 1, *own.shape))
+        own_part = shared + 0.2 * rng.standard_normal(shared.shape)
+        windows = own_part + 0.02 * rng.standard_normal((2 if participant == "01" else 1, *own_part.shape))
         write_connectome(root / "connectomes", model, participant, np.clip(windows, -1, 1).astype(np.float32))
         for number, label in enumerate(LABELS):
-            values = 3 * own[number, both]
+            values = 3 * own_part[number, pair]
             values[: 5 if participant == "03" else 0] = np.nan
             if (participant, label) != ("02", "contrast1"):
                 write_statmap(root / "measured", model, participant, label, values)
@@ -118,7 +118,7 @@ def write_statmap(root, model, participant, label, values, space="MNI152NLin6Asy
 
 
 def read_log(folder):
-    """The log without times, which differ from run to run."""
+    """Read the log without times, which differ between runs."""
     with (folder / "log.csv").open(encoding="utf-8", newline="") as file:
         return [{key: row[key] for key in row if key != "seconds"} for row in csv.DictReader(file)]
 

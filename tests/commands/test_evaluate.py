@@ -160,7 +160,7 @@ def test_unreliable_contrasts_are_marked(output):
 
 
 def test_the_table_of_participants_has_a_row_for_each_contrast_and_predictor(output):
-    rows = table(output, "people")
+    rows = table(output, "participant_scores")
     assert len(rows) == N_PARTICIPANTS * len(CONTRASTS) * 4
     scores = table(output, "scores")
     r = [float(row["r"]) for row in rows if (row["predictor"], row["contrast"]) == ("good", "wm2bk")]
@@ -170,7 +170,7 @@ def test_the_table_of_participants_has_a_row_for_each_contrast_and_predictor(out
 def test_matrices_have_measured_maps_as_rows(output):
     matrix = np.load(output / "matrices" / "predictor-good_contrast-wm2bk_correlations.npy")
     rows = [
-        row for row in table(output, "people") if (row["predictor"], row["contrast"]) == ("good", "wm2bk")
+        row for row in table(output, "participant_scores") if (row["predictor"], row["contrast"]) == ("good", "wm2bk")
     ]
     assert matrix.shape == (N_PARTICIPANTS, N_PARTICIPANTS)
     np.testing.assert_allclose(np.diag(matrix), [float(row["r"]) for row in rows], atol=1e-5)
@@ -195,7 +195,7 @@ def test_no_other_files_remain(output):
         "evaluation.json",
         "figures",
         "matrices",
-        "people.tsv",
+        "participant_scores.tsv",
         "scores.tsv",
     ]
 
@@ -212,7 +212,7 @@ def test_without_training_baseline_the_average_is_leave_one_out_and_is_described
 def test_tables_follow_from_the_seed_and_do_not_depend_on_other_contrasts(data, tmp_path):
     for name, contrasts in (("a", ()), ("b", ()), ("single", ("wm2bk",))):
         evaluate.run(settings_of(data, tmp_path / name, contrasts=contrasts))
-    for name in ("scores", "people", "comparisons"):
+    for name in ("scores", "participant_scores", "comparisons"):
         assert table(tmp_path / "a", name) == table(tmp_path / "b", name)
     rows = [row for row in table(tmp_path / "a", "scores") if row["contrast"] == "wm2bk"]
     assert table(tmp_path / "single", "scores") == rows

@@ -27,7 +27,7 @@ def _one_thread():
 
 
 def tuned(world, parent, out, strategy, **changes):
-    """Fine-tune for an epoch; the child."""
+    """Train a child model for one epoch."""
     settings = FinetuneSettings(
         out=out, parent=str(parent), strategy=strategy, **(world.data | FAST | {"epochs": 1} | changes)
     )
@@ -36,9 +36,9 @@ def tuned(world, parent, out, strategy, **changes):
 
 
 def moved(child, parent):
-    """Names of the weights that differ, without what batch normalisation measures or takes away."""
-    ours, theirs = child.weights(), parent.weights()
-    differing = {key for key in ours if not np.array_equal(ours[key], theirs[key])}
+    """Return names of weights that differ, without parts that batch normalisation changes."""
+    own_value, reference_value = child.weights(), parent.weights()
+    differing = {key for key in own_value if not np.array_equal(own_value[key], reference_value[key])}
     return {key for key in differing if not key.endswith((*MEASURED, IDLE))}
 
 
@@ -52,7 +52,7 @@ def test_the_backbone_moves_and_the_parents_last_layer_is_put_back_for_all_contr
     assert moved(child, parent) == {
         key for key in parent.weights() if key not in HEAD and not key.endswith((*MEASURED, IDLE))
     }
-    # What nobody measured is as the parent knew it.
+    # Contrasts without measured maps are those of the parent.
     assert child.card.calibration[1] == parent.card.calibration[1]
     np.testing.assert_array_equal(child.mean_statmaps()[1], parent.mean_statmaps()[1])
     card = child.card
@@ -86,7 +86,7 @@ def test_a_new_head_predicts_what_the_parent_did_not(world, tmp_path):
         place.symlink_to(statmap_path(world.root / "measured", participant, "contrast0"))
     parent = world.model
     child = tuned(world, parent.folder, tmp_path / "child", "new-head", statmaps=tmp_path / "measured")
-    assert [one.label for one in child.card.contrasts] == ["painHot"]
+    assert [item.label for item in child.card.contrasts] == ["painHot"]
     assert child.weights()[HEAD[0]].shape[0] == 1
     assert moved(child, parent) == {key for key in parent.weights() if not key.endswith((*MEASURED, IDLE))}
     assert "everything, with a new last layer" in child.card.training

@@ -23,7 +23,7 @@ VOXEL, EDGE = (40, 50, 30), (41, 50, 30)
 
 
 def add_session(output, subject, session, value, *, settings_hash="a" * 64, run=None):
-    """One finished session: every map has a value at a voxel, and sub-01 alone at another."""
+    """Write a finished session: every map has a value at a voxel, and only sub-01 at another."""
     entities_of = (("task", "rest"), *([("run", run)] if run else []))
     names = {"subject": subject, "session": session, "entities": entities_of}
     files = []
@@ -79,7 +79,7 @@ def read_map(output, stat, label):
 
 
 @pytest.mark.parametrize(("label", "factor"), [("wm2bk", 1), ("motorLh", 2)])
-def test_sessions_are_averaged_before_people_are(output, label, factor):
+def test_sessions_are_averaged_before_participants(output, label, factor):
     assert run(output) == 0
     mean, sidecar = read_map(output, "mean", label)
     sd, _ = read_map(output, "sd", label)
@@ -116,34 +116,34 @@ def test_columns_of_participants_tsv_do_not_take_the_place_of_ours(output):
     assert {row["participants_minutes_kept"] for row in rows} == {"1"}
 
 
-def test_the_files_of_everybody_are_not_replaced_by_those_of_a_few(output):
+def test_group_files_of_all_participants_are_not_replaced_by_those_of_some(output):
     run(output)
-    before = {path.name: path.read_bytes() for path in (output / "group").iterdir()}
-    with pytest.raises(UserError, match=r"2 people have in common, 1 of whom .* \(sub-01\)") as caught:
+    initial_state = {path.name: path.read_bytes() for path in (output / "group").iterdir()}
+    with pytest.raises(UserError, match=r"include 2 participants; 1 of them .* \(sub-01\)") as caught:
         run(output, "02")
     assert caught.value.exit_code == 2
     assert "--overwrite" in str(caught.value)
-    assert before == {path.name: path.read_bytes() for path in (output / "group").iterdir()}
+    assert initial_state == {path.name: path.read_bytes() for path in (output / "group").iterdir()}
     assert run(output, "01", "02") == 0
     assert run(output, "02", overwrite=True) == 0
-    # Everybody holds those who were joined before.
+    # All participants include those of the first average.
     assert run(output) == 0
 
 
-def test_what_is_kept_of_a_person_takes_little_memory(output):
+def test_stored_scores_of_a_participant_need_little_memory(output):
     for number in range(10, 40):
         add_session(output, str(number), None, 1.0)
     tracemalloc.start()
     results = read_results(output)
-    kept, _ = tracemalloc.get_traced_memory()
+    kept_rows, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(results) == 33
     assert results[5].maps is results[6].maps
     assert (results[5].maps.layout, results[5].maps.contrasts) == ("3d", tuple(sorted(LABELS)))
-    assert kept / len(results) < 3000
+    assert kept_rows / len(results) < 3000
 
 
-def test_the_table_joins_quality_with_what_is_known_of_people(output):
+def test_the_quality_table_includes_columns_of_participants_tsv(output):
     run(output)
     rows = read_tsv(output_path(output, "group_metrics", entities=[("task", "rest")]))
     assert [(row["participant_id"], row["session_id"], row["age"]) for row in rows] == [
@@ -161,10 +161,10 @@ def test_who_failed_and_who_was_never_done_is_listed(output, capsys):
     rows = read_tsv(output_path(output, "group_missing"))
     assert [tuple(row.values()) for row in rows] == [
         ("sub-02", "ses-b", "too short"),
-        ("sub-03", "n/a", "never done"),
+        ("sub-03", "n/a", "never processed"),
         ("sub-04", "n/a", "surprise"),
     ]
-    assert "2 people joined" in capsys.readouterr().out
+    assert "2 participants averaged" in capsys.readouterr().out
 
 
 def test_who_was_done_later_is_no_longer_missing(output):
@@ -174,7 +174,7 @@ def test_who_was_done_later_is_no_longer_missing(output):
     assert [row["participant_id"] for row in read_tsv(output_path(output, "group_missing"))] == ["sub-03"]
 
 
-def test_only_the_people_asked_for_are_joined(output):
+def test_only_the_selected_participants_are_averaged(output):
     run(output, "02", "03")
     mean, _ = read_map(output, "mean", "wm2bk")
     assert mean[VOXEL] == 6
@@ -189,9 +189,7 @@ def test_a_session_of_which_a_map_is_gone_does_not_count(output):
 
 def test_maps_of_two_settings_are_not_joined(output):
     add_session(output, "05", "a", 1.0, settings_hash="b" * 64)
-    with pytest.raises(
-        UserError, match=r"2 different settings or models are mixed \(3 sessions with aaaaaaaa, 1 "
-    ):
+    with pytest.raises(UserError, match=r"2 different settings or models \(3 sessions with aaaaaaaa, 1 "):
         run(output)
 
 
@@ -207,8 +205,8 @@ def test_a_damaged_map_is_named(output):
         run(output)
 
 
-def test_the_same_people_give_the_same_bytes(output):
+def test_equal_participants_give_equal_bytes(output):
     run(output)
-    before = {path.name: path.read_bytes() for path in (output / "group").iterdir()}
+    initial_state = {path.name: path.read_bytes() for path in (output / "group").iterdir()}
     run(output)
-    assert before == {path.name: path.read_bytes() for path in (output / "group").iterdir()}
+    assert initial_state == {path.name: path.read_bytes() for path in (output / "group").iterdir()}

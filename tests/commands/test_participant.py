@@ -29,7 +29,7 @@ def participants(tmp_path):
 
 @pytest.fixture
 def settings_of(participants, model, tmp_path):
-    """Settings of a dry run over people of whom there are names and headers only."""
+    """Return settings of a dry run over participants with file names and headers only."""
 
     def make(**changes):
         values = {
@@ -56,15 +56,15 @@ def hash_of(settings):
 
 
 def finish(settings, subject, made_with, entities=(("task", "rest"),)):
-    """Leave what says that a person is done."""
+    """Write the files of a finished participant."""
     record = Record(subject, None, entities)
     maps = [
         touch(
             output_path(
-                settings.output_dir, "statmap", subject=subject, entities=entities, contrast=one.label
+                settings.output_dir, "statmap", subject=subject, entities=entities, contrast=item.label
             )
         )
-        for one in load_bundle(Path(settings.model)).card.contrasts
+        for item in load_bundle(Path(settings.model)).card.contrasts
     ]
     return write_completion(
         settings.output_dir, record, {}, files=maps, settings_hash=made_with, fingerprint="f"
@@ -72,7 +72,7 @@ def finish(settings, subject, made_with, entities=(("task", "rest"),)):
 
 
 def begin(settings, made_with):
-    """Leave the dataset's own files, as a run does before anybody is done."""
+    """Write the dataset-level files, as a run does before the first participant."""
     values = {"version": "1", "card": card(), "settings": context_of(settings).science}
     write_dataset_files(
         settings.output_dir,
@@ -107,20 +107,20 @@ def test_a_description_of_other_settings_is_no_mixture_if_all_maps_are_of_these(
 def test_a_dry_run_says_how_and_in_how_many_chunks_and_who_is_done(settings_of, capsys):
     settings = settings_of(chunk_size=2, fd_threshold=0.5, n_windows=3)
     finish(settings, "02", hash_of(settings))
-    before = sorted(settings.output_dir.rglob("*"))
+    initial_state = sorted(settings.output_dir.rglob("*"))
     assert participant.run(settings) == 0
     out = capsys.readouterr().out
     assert "Cleaning: --nuisance-regressors acompcor. Six motion parameters" in out
-    assert "above 0.5 mm were left out" in out
+    assert "above 0.5 mm were censored" in out
     assert "Windows: 3 of each run." in out
     assert "Chunks: 2 of up to 2 people." in out
     assert "Done already, unless their input has changed: 1 people (sub-02)." in out
     assert "To do: 2 people (sub-01 sub-03)." in out
     assert "2 people would be done" in out
-    assert sorted(settings.output_dir.rglob("*")) == before
+    assert sorted(settings.output_dir.rglob("*")) == initial_state
 
 
-def test_a_person_is_done_when_all_runs_are(settings_of, capsys):
+def test_a_participant_is_finished_when_all_runs_are(settings_of, capsys):
     settings = settings_of(combine_runs=False)
     finish(settings, "01", hash_of(settings), (("task", "rest"), ("run", "1")))
     for number in "12":
@@ -131,22 +131,22 @@ def test_a_person_is_done_when_all_runs_are(settings_of, capsys):
 
 @pytest.mark.parametrize("below", ["", "func", "maps/of/all"])
 @pytest.mark.parametrize("option", ["output_dir", "work_dir"])
-def test_a_folder_inside_a_persons_is_refused(settings_of, participants, option, below):
+def test_an_output_folder_inside_a_participant_folder_is_refused(settings_of, participants, option, below):
     with pytest.raises(UserError, match="inside the folder of a person, .*sub-01") as caught:
         participant.run(settings_of(**{option: participants / "sub-01" / below}))
     assert caught.value.exit_code == 2
 
 
-def test_a_folder_beside_the_people_is_no_persons(settings_of, participants):
+def test_a_folder_next_to_participant_folders_is_accepted(settings_of, participants):
     assert participant.run(settings_of(work_dir=participants / "work")) == 0
 
 
-def test_many_people_are_told_of_the_layout_that_is_kinder_to_the_disk(settings_of, caplog, monkeypatch):
+def test_many_participants_cause_a_warning_about_map_format(settings_of, caplog, monkeypatch):
     monkeypatch.setattr(participant, "MANY_PARTICIPANTS", 2)
     participant.run(settings_of(map_format="4d"))
     assert "--map-format 4d" not in caplog.text
     participant.run(settings_of())
-    assert "3 people with 6 files each: --map-format 4d would write one image" in caplog.text
+    assert "3 participants with 6 files each: --map-format 4d writes one image" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def predict(*words):
 
 @pytest.fixture(scope="module")
 def by_dataset(simulated, model, tmp_path_factory):
-    """Maps of a person in a dataset, cleaned with their table and not."""
+    """Compute the maps of a participant in a dataset, with and without confounds."""
     made = {}
     for preset in ("acompcor", "none"):
         output = tmp_path_factory.mktemp("dataset") / preset
@@ -67,8 +67,8 @@ def test_an_image_alone_counts_as_cleaned_and_masked(simulated, model, tmp_path,
     assert (tmp_path / "out" / "sub-rfMRIREST1LRhp2000clean").is_dir()
     np.testing.assert_array_equal(maps_of(tmp_path / "out"), by_dataset["none"])
     # What it leaves in its logs does the same again.
-    written = next((tmp_path / "out" / "logs").glob("*_settings.toml"))
-    assert predict(image, tmp_path / "again", "--config-file", written) == 0
+    written_text = next((tmp_path / "out" / "logs").glob("*_settings.toml"))
+    assert predict(image, tmp_path / "again", "--config-file", written_text) == 0
     np.testing.assert_array_equal(maps_of(tmp_path / "again"), by_dataset["none"])
 
 
@@ -103,11 +103,11 @@ def test_the_repetition_time_may_be_given(simulated, model, tmp_path, capsys):
     ("words", "told"),
     [
         (("{absent}",), "absent.nii.gz: no such file"),
-        (("{folder}",), "is a folder; an image or table is wanted"),
+        (("{folder}",), "is a folder; it must be an image or a table"),
         (("{bold}", "--mask", "{absent}"), "absent.nii.gz: no such file"),
         (("{bold}", "--nuisance-regressors", "36P"), "36P needs fMRIPrep's table of confounds"),
         (("{bold}", "--contrasts", "WMM"), "--contrasts: wmm: the model has no such contrast"),
-        (("{odd}",), "name them with --label"),
+        (("{odd}",), "Use --label"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_a_sentence(simulated, model, tmp_path, capsys, words, told):

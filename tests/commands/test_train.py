@@ -52,23 +52,23 @@ def test_the_model_predicts_what_the_network_that_was_trained_predicts(world, tr
     connectome = np.load(next((world.root / "connectomes").glob("sub-06/func/*.npy")))
     maps = predict(load_network(bundle, "cpu"), connectome)
     assert maps.shape == (2, *bundle.output_mask.shape)
-    assert [one.label for one in bundle.card.contrasts] == list(LABELS)
+    assert [item.label for item in bundle.card.contrasts] == list(LABELS)
     # The module of the training, with the best state that it has kept.
     network = new_network(bundle.card.architecture, seed=0)
     state = torch.load(work_folder(world.settings(trained), trained) / "state.pt", weights_only=True)
     network.load_state_dict(state["best"])
     module = MaskedUNet(network.eval(), bundle.brain_mask, bundle.output_mask)
     with torch.no_grad():
-        wanted = module(torch.from_numpy(connectome))[0].numpy()
-    assert wanted.std(axis=1).min() > 0
+        expected = module(torch.from_numpy(connectome))[0].numpy()
+    assert expected.std(axis=1).min() > 0
     # Folding batch normalisation rounds otherwise.
-    assert np.abs(maps[:, bundle.output_mask] - wanted).max() < 1e-5 * wanted.std()
+    assert np.abs(maps[:, bundle.output_mask] - expected).max() < 1e-5 * expected.std()
 
 
 def test_it_takes_the_connectomes_that_it_was_trained_on(world, trained):
-    ours, theirs = load_bundle(trained).card, world.model.card
+    own_value, reference_value = load_bundle(trained).card, world.model.card
     for name in (ROIS, BRAIN_MASK, OUTPUT_MASK):
-        assert ours.sha256[name] == theirs.sha256[name]
+        assert own_value.sha256[name] == reference_value.sha256[name]
 
 
 def test_its_card_says_where_it_is_from_and_that_it_is_not_for_science(world, trained):
@@ -87,11 +87,11 @@ def test_its_card_says_where_it_is_from_and_that_it_is_not_for_science(world, tr
         assert words in card.training
 
 
-def test_its_mean_maps_are_those_of_the_training_people_alone(world, trained):
-    bundle, found = load_bundle(trained), find_statmaps(world.root / "measured")
+def test_mean_maps_use_training_participants_only(world, trained):
+    bundle, result = load_bundle(trained), find_statmaps(world.root / "measured")
     of = {
         (file.subject, file.contrast): read_statmap(file, bundle.output_mask)
-        for file in found
+        for file in result
         if SPLIT[file.subject] == "train"
     }
     for label, mean in zip(LABELS, bundle.mean_statmaps(), strict=True):
@@ -109,8 +109,10 @@ def test_calibrated_predictions_of_the_app_use_its_calibration(simulated, traine
     )  # fmt: skip
     assert participant.run(settings) == 0
     sidecars = sorted((tmp_path / "out").glob("sub-01/func/*_statmap.json"))
-    told = [json.loads(path.read_text())["DeepTaskGen"]["Contrast"]["CalibrationWeight"] for path in sidecars]
-    assert told == list(weights)
+    entry = [
+        json.loads(path.read_text())["DeepTaskGen"]["Contrast"]["CalibrationWeight"] for path in sidecars
+    ]
+    assert entry == list(weights)
 
 
 def test_split_log_and_settings_are_kept_and_the_cache_is_not(world, trained):
@@ -149,33 +151,37 @@ def test_a_training_that_was_killed_goes_on_as_if_nothing_had_happened(world, tr
 def test_more_epochs_go_on_from_where_a_training_ended(world, trained, tmp_path, capsys):
     folder = tmp_path / "training"
     shutil.copytree(work_folder(world.settings(trained), trained), folder)
-    before = (folder / "log.csv").read_text()
+    initial_state = (folder / "log.csv").read_text()
     settings = world.settings(tmp_path / "more", epochs=3, work_dir=folder, weights="last", name="longer")
     assert train.run(settings) == 0
-    assert (folder / "log.csv").read_text().startswith(before)
+    assert (folder / "log.csv").read_text().startswith(initial_state)
     assert len(read_log(folder)) == 3
     card = load_bundle(tmp_path / "more").card
     assert "epoch 3 of 3" in card.training
     assert card.name == "longer"
-    told = capsys.readouterr().out
+    entry = capsys.readouterr().out
     r = [float(row["r"]) for row in read_log(folder)]
-    assert f"Best epoch: {1 + int(np.argmax(r))} of 3 (" in told
-    assert "; the model is that of epoch 3\n" in told
+    assert f"Best epoch: {1 + int(np.argmax(r))} of 3 (" in entry
+    assert "; the model is that of epoch 3\n" in entry
 
 
 def test_a_disk_that_is_full_costs_neither_the_training_nor_the_model_that_was_there(
     world, trained, tmp_path, monkeypatch
 ):
-    out, before, write = tmp_path / "mine", resource.getrlimit(resource.RLIMIT_FSIZE), training.write_bundle
+    out, initial_state, write = (
+        tmp_path / "mine",
+        resource.getrlimit(resource.RLIMIT_FSIZE),
+        training.write_bundle,
+    )
     shutil.copytree(trained, out)
     settings = world.settings(out, overwrite=True, name="new")
 
     def write_little(*what):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, initial_state[1]))
         try:
             return write(*what)
         finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            resource.setrlimit(resource.RLIMIT_FSIZE, initial_state)
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "write_bundle", write_little)
@@ -184,15 +190,15 @@ def test_a_disk_that_is_full_costs_neither_the_training_nor_the_model_that_was_t
     assert load_bundle(out).card == load_bundle(trained).card
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "mine.training"]
     # It was done to the end: with an OUT of its own it only has to be written.
-    again = world.settings(tmp_path / "other", work_dir=work_folder(settings, out), name="new")
+    repetition = world.settings(tmp_path / "other", work_dir=work_folder(settings, out), name="new")
     log = (work_folder(settings, out) / "log.csv").read_text()
-    assert train.run(again) == 0
+    assert train.run(repetition) == 0
     assert (work_folder(settings, out) / "log.csv").read_text() == log
     assert load_bundle(tmp_path / "other").weights_sha256 == load_bundle(trained).weights_sha256
 
 
 def refusal(settings, error=UserError):
-    """The sentence with which a training is refused, without anything left in OUT's place."""
+    """Return the error message of a training, and check that OUT does not exist."""
     existed = settings.out.exists()
     with pytest.raises(error) as caught:
         train.run(settings)
@@ -210,8 +216,8 @@ def test_a_model_that_is_there_is_not_replaced_unasked(world, trained):
 
 def test_a_folder_with_another_training_is_not_gone_on_with(world, trained, tmp_path):
     folder = work_folder(world.settings(trained), trained)
-    other = world.settings(tmp_path / "other", work_dir=folder, alpha=0.25, contrasts=("contrast0",))
-    sentence = refusal(other)
+    counterpart = world.settings(tmp_path / "other", work_dir=folder, alpha=0.25, contrasts=("contrast0",))
+    sentence = refusal(counterpart)
     assert "--alpha (0.1 then, 0.25 now)" in sentence
     assert "--contrasts (not set then, ['contrast0'] now)" in sentence
     assert "--overwrite" in sentence
@@ -221,7 +227,7 @@ def test_a_folder_with_another_training_is_not_gone_on_with(world, trained, tmp_
     assert (tmp_path / "mine.txt").exists()
 
 
-def test_other_people_are_another_training(world, trained, tmp_path):
+def test_other_participants_mean_another_training(world, trained, tmp_path):
     folder = work_folder(world.settings(trained), trained)
     write_split(tmp_path / "split.tsv", SPLIT | {"06": "train"})
     sentence = refusal(world.settings(tmp_path / "other", work_dir=folder, split=tmp_path / "split.tsv"))
@@ -241,7 +247,7 @@ def test_a_split_that_does_not_do_is_refused(world, tmp_path, rows, words):
     assert words in refusal(world.settings(tmp_path / "out", split=table), InputError)
 
 
-def test_people_are_divided_by_shares_if_no_split_is_given(world, tmp_path):
+def test_participants_are_split_by_shares_without_a_split_file(world, tmp_path):
     settings = world.settings(tmp_path / "out", split=None, validation_share=0.3, test_share=0.2)
     contrasts = known_contrasts(world.model)[:2]
     data = gather(settings, world.model, contrasts)
@@ -261,18 +267,18 @@ def test_task_maps_of_another_space_are_refused(world, tmp_path):
     assert "is in space-MNI152NLin2009cAsym only" in sentence
 
 
-def test_contrasts_that_nobody_has_or_nobody_knows_are_refused(world, tmp_path):
+def test_unmeasured_and_unknown_contrasts_are_refused(world, tmp_path):
     sentence = refusal(world.settings(tmp_path / "out", contrasts=("wm2bk",)), InputError)
     assert "the task maps are of other contrasts (contrast0, contrast1) than" in sentence
-    both = ("contrast0", "wm2bk")
-    sentence = refusal(world.settings(tmp_path / "out", contrasts=both), InputError)
+    pair = ("contrast0", "wm2bk")
+    sentence = refusal(world.settings(tmp_path / "out", contrasts=pair), InputError)
     assert "Nobody of the 6 with connectomes has a task map of wm2bk." in sentence
     sentence = refusal(world.settings(tmp_path / "out", contrasts=("nonsense",)))
     assert "--contrasts: nonsense: task maps and models have no such contrast (" in sentence
     assert sentence.endswith(" Measured: contrast0, contrast1.")
 
 
-def test_a_contrast_that_only_others_than_the_training_people_have_is_refused(world, tmp_path):
+def test_a_contrast_without_training_participants_is_refused(world, tmp_path):
     split = SPLIT | {"01": "test", "03": "test"}
     write_split(tmp_path / "split.tsv", split)
     sentence = refusal(world.settings(tmp_path / "out", split=tmp_path / "split.tsv"), InputError)
@@ -295,9 +301,9 @@ def test_voxels_without_a_value_are_counted_and_named(world, tmp_path, caplog):
         read_cached_participants(data, tmp_path / "cache")
     assert "2 task maps lack values" in caplog.text
     assert "sub-03 contrast0 (5), sub-03 contrast1 (5)" in caplog.text
-    kept = np.load(tmp_path / "cache" / "sub-02.npy")
-    assert np.isnan(kept[1]).all()
-    assert np.isfinite(kept[0]).all()
+    kept_rows = np.load(tmp_path / "cache" / "sub-02.npy")
+    assert np.isnan(kept_rows[1]).all()
+    assert np.isfinite(kept_rows[0]).all()
 
 
 def test_more_memory_than_there_is_is_refused_with_the_batch_that_would_fit(world, tmp_path, monkeypatch):
@@ -340,9 +346,9 @@ def test_what_is_not_installed_is_named_with_the_command_that_installs_it():
 def test_known_contrasts_are_found_in_other_spellings_and_others_keep_their_names(tmp_path):
     for task, contrast in (("emotion", "facesVsShapes"), ("wm", "2bk"), ("pain", "hotVsWarm")):
         touch(tmp_path / "sub-01" / f"sub-01_task-{task}_contrast-{contrast}_stat-z_statmap.nii.gz")
-    found = measured_contrasts(tmp_path, load_contrasts(), ())
-    assert [one.label for one in found] == ["emotionFacesMinusShapes", "wm2bk", "hotVsWarm"]
-    assert found[-1].task == "PAIN"
+    result = measured_contrasts(tmp_path, load_contrasts(), ())
+    assert [item.label for item in result] == ["emotionFacesMinusShapes", "wm2bk", "hotVsWarm"]
+    assert result[-1].task == "PAIN"
     (only,) = measured_contrasts(tmp_path, load_contrasts(), ("PAIN",))
     assert only.label == "hotVsWarm"
 
@@ -355,7 +361,7 @@ def test_the_stored_split_can_be_read(world, trained):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"split": None, "validation_share": 0.5, "test_share": 0.5}, "leave nobody to train on"),
+        ({"split": None, "validation_share": 0.5, "test_share": 0.5}, "no training participants"),
         ({"split": None, "validation_share": 0.0}, "watches the validation loss"),
         ({"batch_size": 5, "n_devices": 2}, "must be a multiple"),
     ],
@@ -367,8 +373,8 @@ def test_settings_that_contradict_each_other_are_refused(world, tmp_path, change
 
 def test_an_epoch_is_told_in_words_that_leave_out_what_there_is_not():
     line = Epoch(2, 0.001, 1.5, 1.25, 0.5, 0.125, 61.4)
-    whole = "loss 1.5000, validation 1.2500, r 0.500 (+0.125 above others'); learning rate 0.001, 61 s"
-    assert epoch_words(line) == whole
+    full_result = "loss 1.5000, validation 1.2500, r 0.500 (+0.125 above others'); learning rate 0.001, 61 s"
+    assert epoch_words(line) == full_result
     assert "others'" not in epoch_words(replace(line, difference=np.nan))
     none = replace(line, validation_loss=np.nan, r=np.nan, difference=np.nan)
     assert epoch_words(none) == "loss 1.5000; learning rate 0.001, 61 s"

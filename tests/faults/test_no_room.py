@@ -42,7 +42,7 @@ def test_a_full_disk_is_said_and_room_mends_it(start, alone, disk, tmp_path, siz
     app = start(*options, output=output)
     assert app.wait() == 1, app.words
     assert "the disk is full" in app.words
-    assert "Make room and start again; what is finished is kept" in app.words
+    assert "Free some space and start again; finished results are kept" in app.words
     assert "internal error" not in app.words
     assert "Traceback" not in app.words
     assert not list(output.rglob("*.tmp"))
@@ -62,7 +62,7 @@ def test_a_limit_on_the_size_of_files_is_one_persons_fault_with_a_sentence(start
         pytest.skip("there is no prlimit here")
     app = start("--nprocs", n_procs, prefix=("prlimit", "--fsize=100000", "--"))
     assert app.wait() == 1, app.words
-    assert "larger than is allowed here" in app.words
+    assert "exceed the size limit" in app.words
     assert "Traceback" not in app.words
     assert not list(app.output.rglob("*.tmp"))
     assert finished_files(app.output).items() <= alone.items()

@@ -80,7 +80,7 @@ def test_unknown_channels_are_numbered_with_a_notice(home, fetched):
     shutil.copytree(fetched, home)
     card = fetch_model(find_published("hcp-d"), None, QUICK).card
     assert [contrast.label for contrast in card.contrasts] == ["channel001"]
-    assert "not known what its 1 output channels predict" in card.notice
+    assert "The contrasts of its 1 output channels are unknown" in card.notice
     assert card.window_minutes is None
 
 
@@ -88,7 +88,7 @@ def test_an_existing_model_is_checked_and_not_fetched_again(home, server, fetche
     shutil.copytree(fetched, home)
     code, out, _ = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
     assert code == 0
-    assert f"hcp-ya is there already, in {home / 'models' / 'hcp-ya'}" in out
+    assert f"hcp-ya is already installed in {home / 'models' / 'hcp-ya'}" in out
     assert server.asked == []
 
 
@@ -110,7 +110,7 @@ def test_a_different_model_of_the_same_name_is_not_replaced(home, server, capsys
     model = tiny_bundle(home / "models" / "hcp-ya")
     code, _, err = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
     assert code == 2
-    assert "not made of the files that are published" in err
+    assert "not created from the published files" in err
     assert load_bundle(model.folder).card == model.card
     assert server.asked == []
 
@@ -143,7 +143,7 @@ def test_a_failed_download_leaves_no_model_and_names_the_file_to_provide(home, s
     assert words in message
     assert f"/64cf419273251cfd63675b680df37f25b02600cb/hcp-ya/{HCP_YA}: " in message
     assert "`deeptaskgen models fetch hcp-ya --from FOLDER`" in message
-    assert f"put it at {home / 'downloads' / blob_sha1(files[HCP_YA]) / HCP_YA}" in message
+    assert f"save it as {home / 'downloads' / blob_sha1(files[HCP_YA]) / HCP_YA}" in message
     assert not (home / "models").exists()
     assert file_names(home) == sorted([MASK, ROIS])
 
@@ -231,7 +231,7 @@ def test_the_search_in_a_folder_is_limited(home, tmp_path, files, monkeypatch):
     message = refusal(folder=tmp_path / "disk")
     assert MASK not in message
     assert ROIS in message
-    monkeypatch.setattr("bids_deeptaskgen.commands.models.fetch._MOST_FOLDERS", 3)
+    monkeypatch.setattr("bids_deeptaskgen.commands.models.fetch._MAX_FOLDERS", 3)
     message = refusal(folder=tmp_path / "disk")
     assert MASK in message
     assert "only its first 3 folders were searched" in message

@@ -86,7 +86,7 @@ def test_a_concurrently_written_model_is_accepted_only_if_it_is_the_same(home, s
     if is_same:
         fetch_model(find_published("hcp-ya"), None, QUICK)
     else:
-        assert "not made of the files that are published" in refusal()
+        assert "not created from the published files" in refusal()
     assert [path.name for path in (home / "models").iterdir()] == ["hcp-ya"]
 
 
@@ -110,7 +110,7 @@ def test_a_model_in_a_home_without_write_access_can_be_used(home, server, regist
     for folder in folders:
         folder.chmod(0o555)
     try:
-        for words, expected in ((("fetch", "hcp-ya"), "is there already"), (("info", "hcp-ya"), "GPL-3.0")):
+        for words, expected in ((("fetch", "hcp-ya"), "is already installed"), (("info", "hcp-ya"), "GPL-3.0")):
             code, output = wait_for(start(registry, "models", *words, prefix=prefix))
             assert code == 0, output
             assert expected in output
@@ -150,7 +150,7 @@ def test_a_full_disk_is_reported_and_the_next_run_completes(disk, home, server, 
     code, _, sentence = deeptaskgen(capsys, "models", "fetch", "hcp-ya")
     assert code == 1
     assert sentence.startswith(f"the disk is full ({home / 'downloads'}")
-    assert "Make room and start again" in sentence
+    assert "Free some space" in sentence
     assert file_names(home) == []
     # Enough for the files, but too little for the model.
     size_kb = sum(len(files[name]) for name in (MASK, ROIS, HCP_YA)) // 1024 + 60

@@ -99,7 +99,7 @@ def test_after_the_death_of_a_worker_the_rest_is_done_again_and_it_is_told(start
     os.kill(worker, signal.SIGKILL)
     assert app.wait() == 0, app.words
     assert app.wait_for_silence(10) == {}
-    assert "A process was killed; 2 people are done again with 1 at a time." in app.words
+    assert "A process was killed; 2 participants are repeated with 1 processes." in app.words
     assert_whole(app.output)
 
 
@@ -123,7 +123,7 @@ def test_a_refused_write_is_told_with_a_sentence(start):
         pytest.skip("there is no prlimit here")
     app = start("--nprocs", "1", labels=("01",), prefix=("prlimit", "--fsize=100000", "--"))
     assert app.wait() == 1, app.words
-    assert "the file would be larger than is allowed here" in app.words
+    assert "the file would exceed the size limit" in app.words
     assert "Traceback" not in app.words
     assert leftovers(app.output) == []
 
@@ -133,7 +133,7 @@ def test_why_people_are_lost_is_told_as_far_as_can_be_known(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
-        assert "larger than is allowed here" in explain_lost_worker(tmp_path)
+        assert "exceed the size limit" in explain_lost_worker(tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert leftovers(tmp_path) == []
@@ -147,5 +147,5 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(sta
     locked.mkdir(mode=0o555)
     app = start(output=locked / "out", prefix=sober)
     assert app.wait() == 2, app.words
-    assert f"access is denied ({locked / 'out'}). Give yourself the right to it" in app.words
+    assert f"access is denied ({locked / 'out'}). Change the permissions" in app.words
     assert "connectome made" not in app.words

@@ -22,16 +22,17 @@ _TOGETHER: dict[type[Settings], dict[str, object]] = {
 }
 
 
-def _example(one: OptionSpec) -> object:
-    """A legal value of an option that must be given."""
-    if one.option.choices:
-        return one.option.choices[0]
-    return _EXAMPLES.get(one.name, f"/{one.name}" if one.kind is Path else "mine")
+def _example(spec: OptionSpec) -> object:
+    """Return a legal value of a required option."""
+    if spec.option.choices:
+        return spec.option.choices[0]
+    return _EXAMPLES.get(spec.name, f"/{spec.name}" if spec.kind is Path else "mine")
 
 
-# Each class with the values that must be given.
+# Values of the required options of each class.
 REQUIRED: dict[type[Settings], dict[str, object]] = {
-    each: {one.name: _example(one) for one in option_specs(each) if one.required} | _TOGETHER.get(each, {})
+    each: {spec.name: _example(spec) for spec in option_specs(each) if spec.is_required}
+    | _TOGETHER.get(each, {})
     for each in CLASSES
 }
 
@@ -54,7 +55,7 @@ _BY_NAME: dict[str, st.SearchStrategy] = {
     "name": names,
     "model": st.one_of(names, paths.map(str)),
     "folder": st.one_of(names, paths.map(str)),
-    # Files that must be there; their own tests make them.
+    # Must exist; the tests of this option create it.
     "bids_filter_file": st.none(),
     "label": st.one_of(st.none(), labels),
     "measured_session": st.one_of(st.none(), labels),
@@ -69,7 +70,7 @@ _BY_NAME: dict[str, st.SearchStrategy] = {
     "batch_size": st.integers(1, 10).map(lambda number: 10 * number),
     "high_pass": st.one_of(st.just("auto"), st.floats(0, 0.25)),
     "mem": st.one_of(st.none(), st.floats(0.5, 1e6)),
-    # Apart, so that they seldom contradict each other.
+    # Disjoint ranges, so that they rarely contradict each other.
     "omp_nthreads": st.one_of(st.none(), st.integers(1, 8)),
     "nprocs": st.one_of(st.none(), st.integers(8, 200)),
     "predicted": st.lists(
@@ -88,41 +89,43 @@ _BY_KIND: dict[object, st.SearchStrategy] = {
 }
 
 
-def values_of(one: OptionSpec) -> st.SearchStrategy:
-    """Legal values of one field, as the field holds them."""
-    if one.name == "contrasts":
-        return st.lists(texts, max_size=3, unique=True).map(tuple) if one.many else names
-    if one.name in _BY_NAME:
-        return _BY_NAME[one.name]
-    if one.option.choices:
-        choice = st.sampled_from(one.option.choices)
-        return st.lists(choice, max_size=3, unique=True).map(tuple) if one.many else choice
-    if one.many:
-        assert one.kind is not NamedPath
-        return st.lists(paths if one.kind is Path else labels, max_size=3, unique=True).map(tuple)
-    values = _BY_KIND[one.kind]
-    if one.option.check:
-        values = values.filter(one.option.check.holds)
-    return st.one_of(st.none(), values) if one.optional else values
+def values_of(spec: OptionSpec) -> st.SearchStrategy:
+    """Return the strategy of legal values of a field."""
+    if spec.name == "contrasts":
+        return st.lists(texts, max_size=3, unique=True).map(tuple) if spec.is_tuple else names
+    if spec.name in _BY_NAME:
+        return _BY_NAME[spec.name]
+    if spec.option.choices:
+        choice = st.sampled_from(spec.option.choices)
+        return st.lists(choice, max_size=3, unique=True).map(tuple) if spec.is_tuple else choice
+    if spec.is_tuple:
+        assert spec.kind is not NamedPath
+        return st.lists(paths if spec.kind is Path else labels, max_size=3, unique=True).map(tuple)
+    values = _BY_KIND[spec.kind]
+    if spec.option.check:
+        values = values.filter(spec.option.check.accepts)
+    return st.one_of(st.none(), values) if spec.is_optional else values
 
 
-# Made once: making a strategy takes longer than drawing from it.
-_OF_CLASS = {each: [(one, values_of(one)) for one in option_specs(each)] for each in CLASSES}
+# Built once, because building a strategy takes longer than drawing from it.
+_OF_CLASS = {each: [(spec, values_of(spec)) for spec in option_specs(each)] for each in CLASSES}
 _coins = st.booleans()
 
 
 @st.composite
 def settings_of(draw: st.DrawFn, settings_class: type[Settings]) -> Settings:
-    """Legal settings, with any number of fields that differ from their defaults."""
+    """Generate legal settings, with any number of fields that differ from their defaults."""
     given = {
-        one.name: draw(values) for one, values in _OF_CLASS[settings_class] if one.required or draw(_coins)
+        spec.name: draw(values)
+        for spec, values in _OF_CLASS[settings_class]
+        if spec.is_required or draw(_coins)
     }
     try:
         return settings_class(**given)
-    except UserError:  # legal one by one, not together
+    except UserError:  # each value is legal, but not their combination
         reject()
 
 
 def settings_of_any_class() -> st.SearchStrategy:
-    """Legal settings of any command."""
+    """Return the strategy of legal settings of any command."""
     return st.sampled_from(CLASSES).flatmap(settings_of)

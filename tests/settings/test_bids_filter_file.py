@@ -29,23 +29,23 @@ def test_entities_become_keys_of_names_with_sorted_values(tmp_path):
 
 
 def test_files_that_mean_the_same_are_the_same(tmp_path):
-    one = read_filter_file(write(tmp_path, {"bold": {"session": "ses-a", "run": [2, "1"]}}))
-    other = read_filter_file(write(tmp_path, {"bold": {"run": ["2", 1], "session": ["a"]}, "fmap": {}}))
-    assert one.as_json() == other.as_json()
+    item = read_filter_file(write(tmp_path, {"bold": {"session": "ses-a", "run": [2, "1"]}}))
+    counterpart = read_filter_file(write(tmp_path, {"bold": {"run": ["2", 1], "session": ["a"]}, "fmap": {}}))
+    assert item.as_json() == counterpart.as_json()
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", "can't be read as JSON"),
-        ([], "holds no queries"),
+        ("{", "cannot be read as JSON"),
+        ([], "contains no queries"),
         ({"bolt": {}}, "bolt: no such query"),
-        ({"bold": []}, "entities and their values are wanted"),
-        ({"bold": {"sess": "a"}}, 'sess = "a" can\'t be asked for; there are session, acquisition'),
-        ({"bold": {"space": "T1w"}}, "the models want MNI152NLin6Asym"),
-        ({"bold": {"desc": "denoised"}}, "use --desc"),
-        ({"bold": {"subject": "01"}}, "use --participant-label"),
-        ({"bold": {"suffix": "sbref"}}, 'suffix = "sbref" can\'t be asked for'),
+        ({"bold": []}, "object of entities and their labels"),
+        ({"bold": {"sess": "a"}}, 'sess = "a" is not supported. Use one of session, acquisition'),
+        ({"bold": {"space": "T1w"}}, "the models require MNI152NLin6Asym"),
+        ({"bold": {"desc": "denoised"}}, "Use --desc"),
+        ({"bold": {"subject": "01"}}, "Use --participant-label"),
+        ({"bold": {"suffix": "sbref"}}, 'suffix = "sbref" is not supported'),
         ({"bold": {"run": {"a": 1}}}, "a label, a number, null"),
         ({"bold": {"run": []}}, "a label, a number, null"),
         ({"bold": {"run": True}}, "a label, a number, null"),
@@ -81,5 +81,5 @@ def test_a_byte_order_mark_of_windows_does_no_harm(tmp_path):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(UserError, match="can't be read as JSON"):
+    with pytest.raises(UserError, match="cannot be read as JSON"):
         read_filter_file(tmp_path / "absent.json")

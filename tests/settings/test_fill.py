@@ -53,7 +53,7 @@ NONE_FOR_AUTO = {"high_pass", "dummy_scans", "n_windows"}
 
 
 def written_defaults(kind):
-    """The expression of each field's default, as the source has it."""
+    """Return the expression of each field's default in the source."""
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     return {node.target.id: node.value for node in body.body if isinstance(node, ast.AnnAssign)}
 
@@ -61,8 +61,8 @@ def written_defaults(kind):
 @pytest.mark.parametrize("kind", FILLED)
 def test_every_field_is_an_options_or_listed_as_free(kind):
     settings_class, renamed = FILLED[kind]
-    options = {one.name for one in option_specs(settings_class)}
-    names = {one.name for one in fields(kind)}
+    options = {item.name for item in option_specs(settings_class)}
+    names = {item.name for item in fields(kind)}
     assert {name for name in names if renamed.get(name, name) not in options} == FREE.get(
         kind.__name__, set()
     )
@@ -72,19 +72,19 @@ def test_every_field_is_an_options_or_listed_as_free(kind):
 @pytest.mark.parametrize("kind", FILLED)
 def test_no_default_of_an_option_is_written_a_second_time(kind):
     settings_class, renamed = FILLED[kind]
-    options = {one.name: one for one in option_specs(settings_class)}
-    for name, written in written_defaults(kind).items():
-        one = options.get(renamed.get(name, name))
-        if one is None or one.required or written is None:
+    options = {item.name: item for item in option_specs(settings_class)}
+    for name, written_text in written_defaults(kind).items():
+        item = options.get(renamed.get(name, name))
+        if item is None or item.is_required or written_text is None:
             continue
         # A tuple that is empty says that nothing is chosen, and FitSettings.loss is a dataclass of this kind.
-        if isinstance(written, ast.Tuple) and not written.elts:
+        if isinstance(written_text, ast.Tuple) and not written_text.elts:
             continue
-        assert not isinstance(written, ast.Constant), f"{kind.__name__}.{name} repeats a default"
+        assert not isinstance(written_text, ast.Constant), f"{kind.__name__}.{name} repeats a default"
         if name in ("nuisance_regressors", "loss"):
             continue
         field = kind.__dataclass_fields__[name]
-        assert field.default is default_of(settings_class, one.name)
+        assert field.default is default_of(settings_class, item.name)
 
 
 def test_the_preset_of_a_notebook_is_what_auto_means_for_the_output_of_fmriprep():
@@ -95,14 +95,14 @@ def test_the_preset_of_a_notebook_is_what_auto_means_for_the_output_of_fmriprep(
 @given(settings_of(ParticipantSettings))
 def test_options_reach_the_fields_of_their_names_and_auto_is_none(settings):
     for filled in (fill(Cleaning, settings), fill(DataRequirements, settings, window_minutes=5.0)):
-        for one in fields(filled):
-            value = getattr(filled, one.name)
-            if one.name == "window_minutes":
+        for item in fields(filled):
+            value = getattr(filled, item.name)
+            if item.name == "window_minutes":
                 assert value == 5.0
-            elif one.name in NONE_FOR_AUTO and getattr(settings, one.name) == "auto":
+            elif item.name in NONE_FOR_AUTO and getattr(settings, item.name) == "auto":
                 assert value is None
             else:
-                assert value == getattr(settings, one.name)
+                assert value == getattr(settings, item.name)
 
 
 def test_what_is_given_beside_the_settings_wins():
@@ -114,8 +114,8 @@ def test_what_is_given_beside_the_settings_wins():
 @given(settings_of(PredictSettings))
 def test_settings_of_another_command_keep_auto(settings):
     filled = fill(ParticipantSettings, settings, bids_dir="/data", output_dir="/out")
-    for one in option_specs(PredictionSettings):
-        assert getattr(filled, one.name) == getattr(settings, one.name)
+    for item in option_specs(PredictionSettings):
+        assert getattr(filled, item.name) == getattr(settings, item.name)
 
 
 def test_a_text_that_reads_auto_stays_text():
@@ -131,7 +131,7 @@ def test_a_text_that_reads_auto_stays_text():
 
 def test_a_default_that_does_not_exist_is_refused():
     for settings_class, name in ((ParticipantSettings, "bids_dir"), (FinetuneSettings, "strategy")):
-        assert any(one.name == name and one.default is MISSING for one in option_specs(settings_class))
+        assert any(item.name == name and item.default is MISSING for item in option_specs(settings_class))
         with pytest.raises(ValueError, match=f"no option {name} with a default"):
             default_of(settings_class, name)
     with pytest.raises(ValueError, match="no option fd_treshold"):

@@ -80,7 +80,7 @@ def participant(**more):
 
 
 def refusal(settings_class=ParticipantSettings, **more):
-    """The sentence with which settings are refused."""
+    """Return the error message for settings."""
     with pytest.raises(UserError) as caught:
         settings_class(**{**REQUIRED[settings_class], **more})
     assert caught.value.exit_code == 2
@@ -91,23 +91,23 @@ def refusal(settings_class=ParticipantSettings, **more):
 
 @pytest.mark.parametrize("settings_class", CLASSES)
 def test_every_option_says_what_it_is_for_and_what_its_default_means(settings_class):
-    for one in option_specs(settings_class):
-        assert one.option.help, one.name
-        assert "\n" not in one.option.help
-        if one.default is None or one.default == ():
-            assert one.option.unset, one.name
-        if one.option.positional:
-            assert one.required
+    for spec in option_specs(settings_class):
+        assert spec.option.help, spec.name
+        assert "\n" not in spec.option.help
+        if spec.default is None or spec.default == ():
+            assert spec.option.default_meaning, spec.name
+        if spec.option.positional:
+            assert spec.is_required
 
 
 @pytest.mark.parametrize("settings_class", CLASSES)
 def test_defaults_are_legal_and_stay_as_they_are_declared(settings_class):
     settings = settings_class(**REQUIRED[settings_class])
-    for one in option_specs(settings_class):
-        if one.name not in REQUIRED[settings_class]:
-            value = getattr(settings, one.name)
-            assert value == one.default
-            assert type(value) is type(one.default)
+    for spec in option_specs(settings_class):
+        if spec.name not in REQUIRED[settings_class]:
+            value = getattr(settings, spec.name)
+            assert value == spec.default
+            assert type(value) is type(spec.default)
 
 
 @given(settings_of_any_class())
@@ -119,10 +119,12 @@ def test_legal_values_are_kept_and_settings_made_of_settings_are_the_same(settin
 
 @given(st.data(), st.sampled_from(CLASSES))
 def test_the_text_of_a_value_is_read_as_that_value(data, settings_class):
-    one = data.draw(st.sampled_from([one for one in option_specs(settings_class) if one.kind is not bool]))
-    value = data.draw(values_of(one).filter(lambda value: value is not None))
-    text = [one.show(item) for item in value] if one.many else one.show(value)
-    assert one.settle(text) == value
+    spec = data.draw(
+        st.sampled_from([spec for spec in option_specs(settings_class) if spec.kind is not bool])
+    )
+    value = data.draw(values_of(spec).filter(lambda value: value is not None))
+    text = [spec.format(item) for item in value] if spec.is_tuple else spec.format(value)
+    assert spec.convert(text) == value
 
 
 def test_settings_can_not_be_changed_and_can_be_sent_to_another_process():
@@ -149,7 +151,7 @@ def test_labels_mean_the_same_with_and_without_their_prefix(label):
     assert GroupSettings("/data", "/out", [f"sub-{label}"]).participant_label == (label,)
 
 
-def test_a_person_named_twice_is_one_person_and_the_order_is_kept():
+def test_duplicate_labels_are_removed_in_order():
     assert participant(participant_label=["sub-10", "2", "10", "sub-2", "1"]).participant_label == (
         "10",
         "2",
@@ -166,21 +168,21 @@ def test_labels_are_taken_from_a_file(tmp_path):
     assert participant(participant_label=f"@{path}").participant_label == ("03",)
 
 
-def test_a_file_of_labels_that_is_not_there_or_names_nobody_is_refused(tmp_path):
-    assert "can't be read" in refusal(participant_label=[f"@{tmp_path / 'none.txt'}"])
-    (tmp_path / "empty.txt").write_text("# nobody failed\n")
-    assert "names nobody" in refusal(participant_label=[f"@{tmp_path / 'empty.txt'}"])
+def test_a_missing_or_empty_file_of_labels_is_refused(tmp_path):
+    assert "cannot be read" in refusal(participant_label=[f"@{tmp_path / 'none.txt'}"])
+    (tmp_path / "empty.txt").write_text("# no participant failed\n")
+    assert "contains no label" in refusal(participant_label=[f"@{tmp_path / 'empty.txt'}"])
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
-    assert "can't be read" in refusal(participant_label=[f"@{tmp_path / 'bytes.txt'}"])
+    assert "cannot be read" in refusal(participant_label=[f"@{tmp_path / 'bytes.txt'}"])
 
 
 def test_paths_are_made_absolute_so_that_other_working_folders_do_not_matter(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("HOME", "/home/user")
     settings = ParticipantSettings("raw", Path("out"), work_dir="~/work", derivatives=["a=deriv=1"])
     assert settings.bids_dir == tmp_path / "raw"
     assert settings.output_dir == tmp_path / "out"
-    assert settings.work_dir == Path("/home/somebody/work")
+    assert settings.work_dir == Path("/home/user/work")
     assert settings.derivatives == (("a", tmp_path / "deriv=1"),)
 
 
@@ -276,7 +278,7 @@ def test_an_illegal_value_is_refused_by_a_sentence_with_what_was_given_and_what_
 def test_each_settings_class_refuses_what_it_can_not_do():
     assert "more than 0" in refusal(SimulateSettings, t_r="0")
     assert "one of float32, int16" in refusal(SimulateSettings, dtype="uint8")
-    assert "volumes that are no dummies" in refusal(SimulateSettings, n_volumes=10, n_dummies=10)
+    assert "--n-dummies 10" in refusal(SimulateSettings, n_volumes=10, n_dummies=10)
     assert "1 or more" in refusal(DemoSettings, n_participants=0)
     assert "a name of letters" in refusal(ModelsImportSettings, name="../../etc")
     assert "one of brain, gm" in refusal(ModelsImportSettings, input_mask="card")
@@ -294,7 +296,7 @@ def test_values_that_do_not_go_together_are_refused():
 
 
 def test_the_settings_of_the_tables_here_are_all_there_are():
-    assert set(SCIENCE) | set(NO_SCIENCE) == {one.name for one in option_specs(ParticipantSettings)}
+    assert set(SCIENCE) | set(NO_SCIENCE) == {spec.name for spec in option_specs(ParticipantSettings)}
     for name, value in {**SCIENCE, **NO_SCIENCE}.items():
         changed = dataclasses.replace(participant(), **{name: value})
         assert getattr(changed, name) != getattr(participant(), name)
@@ -317,13 +319,15 @@ def test_the_hash_does_not_change_with_any_other_setting(name):
 def test_the_hash_changes_with_the_weights():
     hashes = {settings_hash(participant(), weights) for weights in ("0" * 64, "1" * 64, "")}
     assert len(hashes) == 3
-    assert all(len(one) == 64 for one in hashes)
+    assert all(len(spec) == 64 for spec in hashes)
 
 
 def test_the_hash_does_not_depend_on_how_a_value_was_written():
-    written = participant(fd_threshold="-0", min_minutes=4, min_dof="60", n_windows="1", high_pass="0.0100")
+    written_text = participant(
+        fd_threshold="-0", min_minutes=4, min_dof="60", n_windows="1", high_pass="0.0100"
+    )
     plain = participant(high_pass=0.01)
-    assert settings_hash(written, WEIGHTS) == settings_hash(plain, WEIGHTS)
+    assert settings_hash(written_text, WEIGHTS) == settings_hash(plain, WEIGHTS)
 
 
 def test_science_settings_are_what_json_can_hold():

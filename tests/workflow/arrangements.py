@@ -14,7 +14,7 @@ SPACE = "space-MNI152NLin6Asym_res-8"
 
 
 def files_of(fmriprep: Path, subject: str) -> dict[str, Path]:
-    """BOLD, mask, confounds and JSON of a simulated person."""
+    """Return BOLD, mask, confounds and JSON of a simulated participant."""
     func = fmriprep / f"sub-{subject}" / "func"
     stem = f"sub-{subject}_task-rest"
     return {
@@ -26,7 +26,7 @@ def files_of(fmriprep: Path, subject: str) -> dict[str, Path]:
 
 
 def masked(files: dict[str, Path]) -> nib.Nifti1Image:
-    """The series with 0 outside of the brain, as cleaned data come."""
+    """Return the series with 0 outside the brain, as in cleaned data."""
     image, mask = nib.load(files["bold"]), nib.load(files["mask"])
     data = np.asarray(image.dataobj, np.float32) * (np.asarray(mask.dataobj)[..., None] > 0)
     return nib.Nifti1Image(data, image.affine, image.header)
@@ -78,7 +78,7 @@ def as_ukb(fmriprep: Path, root: Path, subject: str, name: str, *, native: bool 
 def as_xcpd(
     fmriprep: Path, root: Path, subject: str, *, keep: np.ndarray | None = None, interpolated: bool = True
 ) -> Path:
-    """XCP-D's output; volumes that are not kept are garbage, or are not there."""
+    """Write XCP-D's output; censored volumes are random, or missing."""
     files = files_of(fmriprep, subject)
     image = masked(files)
     data = np.asarray(image.dataobj)
@@ -105,7 +105,7 @@ def as_xcpd(
 
 
 def as_aroma(fmriprep: Path, root: Path, subject: str) -> Path:
-    """fMRIPost-AROMA's output: cleaned series, not masked, and a table of two noise components."""
+    """Write fMRIPost-AROMA's output: unmasked cleaned series, and a table of two noise components."""
     files = files_of(fmriprep, subject)
     func = root / f"sub-{subject}" / "func"
     func.mkdir(parents=True)
@@ -145,7 +145,7 @@ nib.save(result, given["out"])
 
 
 def put_applywarp(folder: Path) -> dict[str, str]:
-    """A stand-in for FSL's tool; returns the environment in which it is found."""
+    """Write a replacement of FSL's tool; return the environment with its path."""
     folder.mkdir()
     tool = folder / "applywarp"
     tool.write_text(FAKE_APPLYWARP)

@@ -12,13 +12,13 @@ DEMANDS = {"min_minutes": 1.0, "min_dof": 5}
 
 @pytest.fixture
 def dataset(simulated, tmp_path):
-    """A copy of the dataset that a test may spoil."""
+    """Copy the dataset, so that a test may modify it."""
     return shutil.copytree(simulated, tmp_path / "fmriprep")
 
 
 @pytest.fixture
 def settings_of(model, tmp_path):
-    """Settings of a run over a dataset: in this process unless something else is asked for."""
+    """Return settings of a run over a dataset, by default in this process."""
 
     def make(bids_dir, output="out", **changes):
         values = {"model": str(model), "nprocs": 1, **DEMANDS, "bids_dir": bids_dir}
@@ -29,7 +29,7 @@ def settings_of(model, tmp_path):
 
 @pytest.fixture
 def contents():
-    """Bytes of all results of a run, by name; logs tell of times and folders."""
+    """Return the bytes of all results of a run, by name; without logs, which contain times and folders."""
 
     def read(settings):
         files = settings.output_dir.glob("sub-*/**/*")

@@ -20,7 +20,7 @@ WEIGHTS = (0.25, 0.0, 1.0)
 
 @pytest.fixture(scope="module")
 def calibrated(model, tmp_path_factory):
-    """The model with a calibration, and mean maps of noise."""
+    """Return the model with a calibration, and mean maps of noise."""
     bundle, folder = load_bundle(model), tmp_path_factory.mktemp("calibrated") / "bundle"
     noise = np.random.default_rng(0).standard_normal((3, int(bundle.output_mask.sum())), np.float32)
     save_bundle(
@@ -45,16 +45,16 @@ def maps_of(settings):
 def test_maps_go_as_far_from_the_mean_map_as_the_card_says_and_say_so(settings_of, simulated, calibrated):
     folder, _ = calibrated
     runs = {}
-    for name, chosen in (("plain", False), ("calibrated", True)):
+    for name, choice in (("plain", False), ("calibrated", True)):
         settings = settings_of(
-            simulated, name, model=str(folder), calibrated=chosen, participant_label=("01",), n_windows=2
+            simulated, name, model=str(folder), calibrated=choice, participant_label=("01",), n_windows=2
         )
         assert participant.run(settings) == 0
         runs[name] = maps_of(settings)
     mean = maps_of_mean(folder)
-    plain, found = runs["plain"][0], runs["calibrated"][0]
-    for one, other, average, weight in zip(found, plain, mean, WEIGHTS, strict=True):
-        np.testing.assert_allclose(one, (1 - weight) * average + weight * other, atol=1e-5)
+    plain, result = runs["plain"][0], runs["calibrated"][0]
+    for item, counterpart, average, weight in zip(result, plain, mean, WEIGHTS, strict=True):
+        np.testing.assert_allclose(item, (1 - weight) * average + weight * counterpart, atol=1e-5)
     for sidecar, weight in zip(runs["calibrated"][1], WEIGHTS, strict=True):
         assert "CALIBRATED" in sidecar["Description"]
         assert sidecar["DeepTaskGen"]["Contrast"]["CalibrationWeight"] == weight
@@ -67,7 +67,7 @@ def test_maps_go_as_far_from_the_mean_map_as_the_card_says_and_say_so(settings_o
 
 
 def maps_of_mean(folder):
-    """The mean maps of a bundle as maps are written: (n_contrasts, 91, 109, 91)."""
+    """Return the mean maps of a bundle on the output grid: (n_contrasts, 91, 109, 91)."""
     from bids_deeptaskgen.grid import model_to_output
 
     bundle = load_bundle(folder)
@@ -77,8 +77,8 @@ def maps_of_mean(folder):
 def test_the_spread_over_windows_shrinks_with_the_maps(calibrated):
     folder, noise = calibrated
     mean, sd = np.ones_like(noise), np.full_like(noise, 2)
-    found, spread = calibrate(load_bundle(folder), PredictedMaps(mean, sd))
-    np.testing.assert_array_equal(found[1], noise[1])
+    result, spread = calibrate(load_bundle(folder), PredictedMaps(mean, sd))
+    np.testing.assert_array_equal(result[1], noise[1])
     np.testing.assert_array_equal(spread[:, 0], [0.5, 0, 2])
     assert calibrate(load_bundle(folder), PredictedMaps(mean, None)).sd is None
 

@@ -51,7 +51,7 @@ def test_what_libraries_hold_is_kept_out_of_the_garbage_while_nodes_are_schedule
     assert gc.get_freeze_count() == 0
 
 
-def test_threads_follow_neither_from_the_people_nor_from_the_processes(settings_of, tmp_path):
+def test_threads_depend_neither_on_participants_nor_on_processes(settings_of, tmp_path):
     # Maps depend on them in their last digits.
     threads = {threads_of(settings_of(tmp_path, nprocs=n)) for n in (1, 2, 3)}
     assert threads == {min(available_cpus(), 8)}
@@ -95,5 +95,5 @@ def test_memory_of_connectomes_grows_with_windows():
 def test_a_plugin_that_nipype_lacks_is_a_fault_of_the_command(tmp_path, settings_of):
     plugin = tmp_path / "plugin.yml"
     plugin.write_text("plugin: SLRUM\n")
-    with pytest.raises(UserError, match="no plugin SLRUM.\nIt has: .*SLURM"):
+    with pytest.raises(UserError, match="no plugin SLRUM.\nAvailable: .*SLURM"):
         choose_plugin(settings_of(tmp_path, use_plugin=plugin), 3)

@@ -79,10 +79,10 @@ def test_asking_for_more_maps_adds_them_and_asking_for_fewer_takes_none_away(
 
     first, _ = written(labels[1])
     assert first == {labels[1]}
-    both, stamps = written(labels[0])
-    assert both == set(labels[:2])
-    again, untouched = written(labels[1])
-    assert (again, untouched) == (both, stamps)
+    pair, stamps = written(labels[0])
+    assert pair == set(labels[:2])
+    repetition, untouched = written(labels[1])
+    assert (repetition, untouched) == (pair, stamps)
     everything, _ = written()
     assert everything == set(labels)
 
@@ -127,7 +127,7 @@ def test_the_group_reads_both_layouts(settings_of, simulated, labels):
             assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-def test_the_group_joins_people_who_have_different_contrasts(settings_of, simulated, labels):
+def test_the_group_level_averages_participants_with_different_contrasts(settings_of, simulated, labels):
     for subject, label in (("01", labels[0]), ("02", labels[0]), ("03", labels[1])):
         settings = settings_of(simulated, participant_label=(subject,), contrasts=(label,), map_format="4d")
         assert participant.run(settings) == 0

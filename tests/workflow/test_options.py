@@ -43,7 +43,7 @@ def two_runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tables(two_runs, tmp_path_factory):
-    """Somebody's own regressors of both runs: one in the folder of the BOLD, one without folders."""
+    """Write custom regressors of both runs: one in the folder of the BOLD, one without folders."""
     folder = tmp_path_factory.mktemp("mine")
     rng = np.random.default_rng(0)
     for number, table in enumerate(sorted(two_runs.glob("sub-*/func/*_desc-confounds_timeseries.tsv"))):
@@ -61,7 +61,7 @@ def tables(two_runs, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def queries(tmp_path_factory):
-    """A filter file that leaves the second run alone."""
+    """Write a filter file that selects the second run."""
     path = tmp_path_factory.mktemp("filter") / "queries.json"
     path.write_text(json.dumps({"bold": {"run": 2}}), "utf-8")
     return path
@@ -69,7 +69,7 @@ def queries(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def maps_of(two_runs, model, tmp_path_factory):
-    """Maps of the one person with some settings, all in one array, and their sidecars."""
+    """Compute the maps of the participant with some settings, as one array, and their sidecars."""
 
     def compute(**changes):
         output = tmp_path_factory.mktemp("maps")
@@ -98,30 +98,30 @@ def usual(maps_of):
 
 
 def test_no_option_of_the_science_is_forgotten_here():
-    names = {one.name for one in option_specs(ParticipantSettings) if one.option.science}
+    names = {item.name for item in option_specs(ParticipantSettings) if item.option.affects_output}
     assert names == set(CHANGES) | DEMANDS | FILES | OF_SOME_MODELS
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_an_option_of_the_science_changes_the_maps_and_is_told(maps_of, usual, name, tables, queries):
-    wanted = CHANGES[name]
+    expected = CHANGES[name]
     files = {"custom_confounds": tables, "bids_filter_file": queries}
-    maps, sidecar = maps_of(**{name: files.get(name, wanted)})
-    told = sidecar["DeepTaskGen"]
-    before = usual[1]["DeepTaskGen"]
-    assert told["SettingsHash"] != before["SettingsHash"]
+    maps, sidecar = maps_of(**{name: files.get(name, expected)})
+    entry = sidecar["DeepTaskGen"]
+    initial_state = usual[1]["DeepTaskGen"]
+    assert entry["SettingsHash"] != initial_state["SettingsHash"]
     if name == "custom_confounds":
-        wanted = tables.name
-        assert {"custom_a", "custom_b"} <= set(told["Runs"][0]["regressors"])
+        expected = tables.name
+        assert {"custom_a", "custom_b"} <= set(entry["Runs"][0]["regressors"])
     if name == "bids_filter_file":
-        wanted = {"run": ["2"]}
-    assert told["Settings"][name] == (list(wanted) if isinstance(wanted, tuple) else wanted)
-    assert before["Settings"][name] != told["Settings"][name]
+        expected = {"run": ["2"]}
+    assert entry["Settings"][name] == (list(expected) if isinstance(expected, tuple) else expected)
+    assert initial_state["Settings"][name] != entry["Settings"][name]
     if name == "combine_runs":
         assert len(maps) == 2 * len(usual[0])
     spread = usual[0][usual[0] != 0].std()
     for map_ in maps:
-        difference = min(np.abs(map_ - other).max() for other in usual[0])
+        difference = min(np.abs(map_ - counterpart).max() for counterpart in usual[0])
         assert difference > 1e-3 * spread
 
 

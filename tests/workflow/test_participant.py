@@ -64,13 +64,13 @@ def test_the_graph_computes_what_plain_calls_compute_bit_for_bit(simulated, mode
 
 
 def test_plugin_and_chunks_do_not_matter(simulated, settings_of, contents):
-    one = settings_of(simulated, "linear", omp_nthreads=1)
-    other = settings_of(simulated, "multiproc", nprocs=2, omp_nthreads=1, chunk_size=2)
-    assert (participant.run(one), participant.run(other)) == (0, 0)
-    assert choose_plugin(other, 3)[0] == "MultiProc"
-    assert contents(one) == contents(other)
+    item = settings_of(simulated, "linear", omp_nthreads=1)
+    counterpart = settings_of(simulated, "multiproc", nprocs=2, omp_nthreads=1, chunk_size=2)
+    assert (participant.run(item), participant.run(counterpart)) == (0, 0)
+    assert choose_plugin(counterpart, 3)[0] == "MultiProc"
+    assert contents(item) == contents(counterpart)
     # 3 maps and sidecars, quality figures and their table
-    assert len(contents(one)) == 3 * (2 * 3 + 2)
+    assert len(contents(item)) == 3 * (2 * 3 + 2)
 
 
 def test_nothing_is_left_in_the_work_folder(simulated, settings_of):
@@ -82,7 +82,7 @@ def test_nothing_is_left_in_the_work_folder(simulated, settings_of):
 
 @pytest.fixture(scope="module")
 def done(simulated, model, tmp_path_factory):
-    """Settings of a run over everybody, and its files; not to be changed."""
+    """Run all participants; return settings and files, which must not be modified."""
     output = tmp_path_factory.mktemp("done") / "out"
     settings = ParticipantSettings(simulated, output, model=str(model), nprocs=1, **DEMANDS)
     assert participant.run(settings) == 0
@@ -101,33 +101,33 @@ def test_a_second_run_leaves_what_is_there(done, capsys):
 def test_changed_input_and_missing_maps_are_done_again(dataset, settings_of, contents):
     settings = settings_of(dataset)
     participant.run(settings)
-    before, maps = contents(settings), statmaps(settings)
+    initial_state, maps = contents(settings), statmaps(settings)
     maps[0].unlink()
     bold = bold_of(dataset, "03")
     os.utime(bold, (1, 1))
-    kept = next(path for path in maps if "sub-02" in path.name).stat().st_mtime_ns
+    kept_rows = next(path for path in maps if "sub-02" in path.name).stat().st_mtime_ns
     assert participant.run(settings) == 0
     after = contents(settings)
-    changed = {name for name in before if before[name] != after[name]}
+    changed = {name for name in initial_state if initial_state[name] != after[name]}
     assert {name.split("/")[0] for name in changed} == {"sub-03"}
     assert all(name.endswith("metrics.json") for name in changed)
-    assert next(path for path in maps if "sub-02" in path.name).stat().st_mtime_ns == kept
+    assert next(path for path in maps if "sub-02" in path.name).stat().st_mtime_ns == kept_rows
 
 
 def test_other_settings_are_refused_unless_overwriting_is_asked_for(simulated, settings_of, contents):
-    one = settings_of(simulated, participant_label=("01",))
-    participant.run(one)
-    before = contents(one)
+    item = settings_of(simulated, participant_label=("01",))
+    participant.run(item)
+    initial_state = contents(item)
     windows = settings_of(simulated, participant_label=("01",), n_windows=3)
     with pytest.raises(UserError, match="other settings or another model"):
         participant.run(windows)
-    assert contents(one) == before
+    assert contents(item) == initial_state
     assert (
         participant.run(settings_of(simulated, participant_label=("01",), n_windows=3, overwrite=True)) == 0
     )
-    assert len(statmaps(one, "windowSD")) == 3
+    assert len(statmaps(item, "windowSD")) == 3
     assert participant.run(settings_of(simulated, participant_label=("01",), overwrite=True)) == 0
-    assert contents(one) == before
+    assert contents(item) == initial_state
 
 
 def test_maps_of_earlier_settings_are_gone_even_if_overwriting_is_broken_off(
@@ -136,18 +136,18 @@ def test_maps_of_earlier_settings_are_gone_even_if_overwriting_is_broken_off(
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    one = settings_of(simulated, participant_label=("01",), n_windows=3)
-    participant.run(one)
-    other = settings_of(simulated, participant_label=("01",), overwrite=True)
+    item = settings_of(simulated, participant_label=("01",), n_windows=3)
+    participant.run(item)
+    counterpart = settings_of(simulated, participant_label=("01",), overwrite=True)
     with monkeypatch.context() as patch:
         patch.setattr("bids_deeptaskgen.pipeline.write_maps.save_nifti", stop)
         with pytest.raises(KeyboardInterrupt):
-            participant.run(other)
-    participant.run(other)
-    assert statmaps(one, "windowSD") == []
-    whole = settings_of(simulated, "whole", participant_label=("01",))
-    participant.run(whole)
-    assert contents(other) == contents(whole)
+            participant.run(counterpart)
+    participant.run(counterpart)
+    assert statmaps(item, "windowSD") == []
+    full_result = settings_of(simulated, "whole", participant_label=("01",))
+    participant.run(full_result)
+    assert contents(counterpart) == contents(full_result)
 
 
 def test_settings_may_change_as_long_as_there_are_no_maps(simulated, settings_of):
@@ -164,7 +164,7 @@ def test_a_spread_over_windows_is_written_and_is_not_zero(simulated, settings_of
         assert values.max() > 0
 
 
-def test_one_persons_fault_does_not_take_the_others_along(dataset, settings_of, capsys):
+def test_a_failed_participant_does_not_affect_the_others(dataset, settings_of, capsys):
     bold = bold_of(dataset, "02")
     bold.write_bytes(bold.read_bytes()[: bold.stat().st_size // 2])
     settings = settings_of(dataset)
@@ -177,7 +177,7 @@ def test_one_persons_fault_does_not_take_the_others_along(dataset, settings_of, 
     assert "@" in table
 
 
-def test_nobody_with_usable_input_is_exit_code_3_and_leaves_no_maps(dataset, settings_of):
+def test_no_usable_input_is_exit_code_3_and_leaves_no_maps(dataset, settings_of):
     for subject in ("01", "02", "03"):
         bold = bold_of(dataset, subject)
         bold.write_bytes(gzip.compress(b"no image"))
@@ -188,7 +188,9 @@ def test_nobody_with_usable_input_is_exit_code_3_and_leaves_no_maps(dataset, set
     assert not (settings.output_dir.parent / "none").exists()
 
 
-def test_what_nobody_foresaw_is_one_persons_crash_with_a_readable_file(simulated, settings_of, monkeypatch):
+def test_an_unexpected_error_is_a_crash_of_one_participant_with_a_readable_file(
+    simulated, settings_of, monkeypatch
+):
     real = steps.compute_session_connectomes
 
     def fragile(session, *arguments):
@@ -222,31 +224,33 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(simulated, settings_of, cap
 
 
 def test_maps_can_be_queried_by_contrast(done):
-    found = output_layout(done.output_dir).get(contrast="contrast1", stat="z", extension=".nii.gz")
-    assert len(found) == 3
+    result = output_layout(done.output_dir).get(contrast="contrast1", stat="z", extension=".nii.gz")
+    assert len(result) == 3
 
 
-def test_windows_of_people_that_share_a_batch_come_back_to_whom_they_belong(
+def test_windows_in_a_shared_batch_return_to_their_participants(
     simulated, settings_of, contents, monkeypatch
 ):
-    asked = {"participant_label": ("01", "02"), "n_windows": 2}
-    alone = settings_of(simulated, "alone", **asked)
+    request = {"participant_label": ("01", "02"), "n_windows": 2}
+    alone = settings_of(simulated, "alone", **request)
     assert participant.run(alone) == 0
     made = network.make_network
     # The dense network, as a GPU has it: four windows of two people in batches of three.
     monkeypatch.setattr(
         network, "make_network", lambda *a, **b: replace(made(*a, **b), voxelwise=None, n_batch=3)
     )
-    batched = settings_of(simulated, "batched", **asked)
+    batched = settings_of(simulated, "batched", **request)
     assert participant.run(batched) == 0
     maps = [path.relative_to(alone.output_dir) for path in statmaps(alone)]
     assert len(maps) == 6
     for path in maps:
-        one, other = (nib.load(settings.output_dir / path).get_fdata() for settings in (alone, batched))
-        np.testing.assert_allclose(other, one, atol=1e-5 * one.std())
+        item, counterpart = (
+            nib.load(settings.output_dir / path).get_fdata() for settings in (alone, batched)
+        )
+        np.testing.assert_allclose(counterpart, item, atol=1e-5 * item.std())
 
 
-def test_a_person_whom_another_run_has_done_meanwhile_is_present(simulated, settings_of, monkeypatch, capsys):
+def test_a_participant_finished_by_another_run_is_present(simulated, settings_of, monkeypatch, capsys):
     def twice(jobs, records, n_threads):
         predict_chunk(jobs, records, n_threads)
         return predict_chunk(jobs, records, n_threads)
@@ -286,7 +290,7 @@ def with_an_empty_roi(folder):
         (with_an_empty_roi, "rois.nii.gz: ROI maps 2 of"),
     ],
 )
-def test_a_model_that_can_serve_nobody_ends_the_run_before_anything_is_computed(
+def test_an_unusable_model_ends_the_run_before_any_computation(
     simulated, settings_of, model, tmp_path, spoil, words
 ):
     broken = shutil.copytree(model, tmp_path / "broken")
@@ -300,7 +304,9 @@ def test_a_model_that_can_serve_nobody_ends_the_run_before_anything_is_computed(
     assert not settings.output_dir.exists()
 
 
-def test_a_network_that_cannot_be_loaded_is_told_of_each_person(simulated, settings_of, monkeypatch, capsys):
+def test_a_network_that_cannot_be_loaded_is_reported_for_each_participant(
+    simulated, settings_of, monkeypatch, capsys
+):
     def refuse(*_, **__):
         raise UserError("the GPU is full.\nChoose another.")
 
@@ -311,7 +317,7 @@ def test_a_network_that_cannot_be_loaded_is_told_of_each_person(simulated, setti
 
 
 def with_sessions(dataset, root):
-    """The first person of a dataset as one who came twice, in sessions a and b."""
+    """Copy the first participant of a dataset to two sessions, a and b."""
     shutil.copytree(dataset, root, ignore=shutil.ignore_patterns("sub-*"))
     for session in "ab":
         func = root / "sub-01" / f"ses-{session}" / "func"
@@ -325,7 +331,7 @@ def with_sessions(dataset, root):
     ("of", "to", "words"),
     [("_mask.nii.gz", None, "no brain mask"), ("_timeseries.tsv", "sub-02_", "named as another participant")],
 )
-def test_a_session_at_fault_is_told_once_and_the_persons_other_one_is_done(
+def test_a_failed_session_is_reported_once_and_the_other_session_is_processed(
     simulated, settings_of, tmp_path, capsys, of, to, words
 ):
     root = with_sessions(simulated, tmp_path / "twice")

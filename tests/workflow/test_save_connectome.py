@@ -47,10 +47,10 @@ def test_what_is_kept_is_what_the_network_saw_window_by_window(simulated, model,
     assert windows[0].std() > 0
     mean, _ = predict_windows(load_network(bundle, "cpu"), windows)
     path = next(settings.output_dir.glob("sub-02/func/*_contrast-contrast1_stat-z_*.nii.gz"))
-    written = nib.as_closest_canonical(nib.load(path)).get_fdata(dtype=np.float32)
-    placed = np.zeros_like(written)
+    written_text = nib.as_closest_canonical(nib.load(path)).get_fdata(dtype=np.float32)
+    placed = np.zeros_like(written_text)
     placed[8:84, 9:102, :78] = unmask(mean, bundle.output_mask)[1][::-1]
-    np.testing.assert_array_equal(written, placed)
+    np.testing.assert_array_equal(written_text, placed)
 
 
 def test_the_file_says_what_it_is(simulated, model, settings_of):
@@ -102,11 +102,11 @@ def test_a_finished_session_is_done_again_for_its_connectome_and_for_that_alone(
     plain = settings_of(simulated, participant_label=("01",))
     saving = settings_of(simulated, participant_label=("01",), save_connectome=True)
     participant.run(plain)
-    before = contents(plain)
+    initial_state = contents(plain)
     assert participant.run(saving) == 0
     after = contents(saving)
-    maps = {name for name in before if name.endswith(".nii.gz")}
-    assert {name: after[name] for name in maps} == {name: before[name] for name in maps}
+    maps = {name for name in initial_state if name.endswith(".nii.gz")}
+    assert {name: after[name] for name in maps} == {name: initial_state[name] for name in maps}
     (file,) = find_connectomes(saving.output_dir)
 
     def never(*arguments):
@@ -123,11 +123,11 @@ def test_a_finished_session_is_done_again_for_its_connectome_and_for_that_alone(
 def test_a_lost_connectome_is_made_again(simulated, settings_of, contents):
     settings = settings_of(simulated, participant_label=("01",), save_connectome=True)
     participant.run(settings)
-    before = contents(settings)
+    initial_state = contents(settings)
     (file,) = find_connectomes(settings.output_dir)
     file.path.unlink()
     assert participant.run(settings) == 0
-    assert contents(settings) == before
+    assert contents(settings) == initial_state
 
 
 def test_it_stays_when_more_maps_are_asked_for_and_goes_when_the_settings_change(simulated, settings_of):
@@ -154,11 +154,11 @@ def test_a_run_that_dies_while_it_writes_leaves_no_json_beside_an_array_that_is_
 
     with monkeypatch.context() as patch:
         patch.setattr("bids_deeptaskgen.bids.output.connectome_files.write_json", stop)
-        other = settings_of(
+        counterpart = settings_of(
             simulated, participant_label=("01",), n_windows=2, save_connectome=True, overwrite=True
         )
         with pytest.raises(KeyboardInterrupt):
-            participant.run(other)
+            participant.run(counterpart)
     assert np.load(file.path, mmap_mode="r").shape[0] == 2
     assert not sidecar_path(file.path).exists()
 
@@ -166,11 +166,11 @@ def test_a_run_that_dies_while_it_writes_leaves_no_json_beside_an_array_that_is_
 def test_pybids_finds_connectomes_by_their_entities(simulated, settings_of):
     settings = settings_of(simulated, participant_label=("01", "02"), save_connectome=True)
     participant.run(settings)
-    found = output_layout(settings.output_dir).get(
+    result = output_layout(settings.output_dir).get(
         suffix="relmat", desc="connectome", stat="r", task="rest", subject="02", extension=".npy"
     )
-    assert [item.path for item in found] == [str(find_connectomes(settings.output_dir, ["02"])[0].path)]
-    assert found[0].get_metadata()["DeepTaskGen"]["Connectome"]["Units"] == "Pearson r"
+    assert [item.path for item in result] == [str(find_connectomes(settings.output_dir, ["02"])[0].path)]
+    assert result[0].get_metadata()["DeepTaskGen"]["Connectome"]["Units"] == "Pearson r"
 
 
 def test_one_image_without_bids_has_its_connectome_too(simulated, model, tmp_path):
@@ -186,7 +186,7 @@ def test_one_image_without_bids_has_its_connectome_too(simulated, model, tmp_pat
 
 @pytest.fixture(scope="module")
 def saved(simulated, model, tmp_path_factory):
-    """A dataset of two people with connectomes; not to be changed."""
+    """Compute a dataset of two participants with connectomes; do not modify it."""
     from bids_deeptaskgen.settings.participant import ParticipantSettings
 
     out = tmp_path_factory.mktemp("saved") / "out"
@@ -200,7 +200,7 @@ def saved(simulated, model, tmp_path_factory):
 
 
 def copied(saved, tmp_path):
-    """Connectomes and their JSON alone, as somebody might copy them elsewhere."""
+    """Copy only the connectomes and their JSON files to another folder."""
     files = [path for path in saved.rglob("*_relmat.*") if path.suffix in (".npy", ".json")]
     for path in files:
         there = tmp_path / path.relative_to(saved)
@@ -244,12 +244,12 @@ def test_connectomes_of_another_roi_set_or_of_mixed_settings_are_refused(saved, 
     files = find_connectomes(saved)
     card = load_bundle(model).card
     check_connectomes(files, card)
-    other = replace(card, sha256=card.sha256 | {"rois.nii.gz": "0" * 64})
+    counterpart = replace(card, sha256=card.sha256 | {"rois.nii.gz": "0" * 64})
     with pytest.raises(InputError, match="another ROI set .* so were 2 of 2 connectomes"):
-        check_connectomes(files, other)
-    other = replace(card, sha256=card.sha256 | {"brain_mask.nii.gz": "0" * 64})
+        check_connectomes(files, counterpart)
+    counterpart = replace(card, sha256=card.sha256 | {"brain_mask.nii.gz": "0" * 64})
     with pytest.raises(InputError, match="another brain mask"):
-        check_connectomes(files, other)
+        check_connectomes(files, counterpart)
     with pytest.raises(InputError, match="2 different settings"):
         check_connectomes([files[0], replace(files[1], settings_hash="x")], card)
 

@@ -32,7 +32,7 @@ def quality_of(settings):
 
 @pytest.fixture(scope="module")
 def plain(simulated, model, tmp_path_factory):
-    """Maps of a person whose series fMRIPrep has left, taken as cleaned."""
+    """Compute the maps of a participant whose fMRIPrep series is used as cleaned data."""
     from bids_deeptaskgen.settings.participant import ParticipantSettings
 
     settings = ParticipantSettings(
@@ -93,9 +93,9 @@ def test_ukb_in_the_scanners_space_is_warped_where_fsl_is(
     settings = settings_of(tmp_path / "ukb", dummy_scans=2)
     assert participant.run(settings) == 0
     assert sidecar_of(settings)["DeepTaskGen"]["Runs"][0]["warped_with"] == "applywarp of FSL"
-    ours = maps_of(settings)
-    both = (ours != 0) & (plain != 0)
-    assert np.corrcoef(ours[both], plain[both])[0, 1] > 0.97
+    own_value = maps_of(settings)
+    pair = (own_value != 0) & (plain != 0)
+    assert np.corrcoef(own_value[pair], plain[pair])[0, 1] > 0.97
     # Nothing of it stays, neither beside the input nor in the work folder.
     assert not list(settings.output_dir.rglob("fsl-*"))
     assert not list((tmp_path / "ukb").rglob("*bold*"))
@@ -144,10 +144,10 @@ def test_volumes_that_xcpd_interpolated_or_took_out_count_for_nothing(
     settings = settings_of(tmp_path / "xcp_d", desc="denoised", smoothing=0)
     assert participant.run(settings) == 0
     assert quality_of(settings)["n_volumes_kept"] == N_SIMULATED - 5
-    wanted = settings_of(tmp_path / "same", "wanted", desc="denoised")
+    expected = settings_of(tmp_path / "same", "wanted", desc="denoised")
     arrangements.as_xcpd(simulated, tmp_path / "same", "01", keep=keep, interpolated=not interpolated)
-    assert participant.run(wanted) == 0
-    np.testing.assert_allclose(maps_of(settings), maps_of(wanted), atol=1e-5)
+    assert participant.run(expected) == 0
+    np.testing.assert_allclose(maps_of(settings), maps_of(expected), atol=1e-5)
 
 
 def test_what_fmripost_aroma_has_cleaned_takes_mask_and_motion_from_fmriprep(
@@ -237,12 +237,12 @@ def test_a_table_of_ones_own_must_be_there_for_each_run(simulated, settings_of, 
 
 def test_nothing_of_the_input_is_copied_or_changed(simulated, settings_of, tmp_path):
     arrangements.as_hcp(simulated, tmp_path / "HCP", "01", "100307")
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "HCP").rglob("*")}
+    initial_state = {path: path.stat().st_mtime_ns for path in (tmp_path / "HCP").rglob("*")}
     participant.run(settings_of(tmp_path / "HCP"))
-    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "HCP").rglob("*")}
+    assert initial_state == {path: path.stat().st_mtime_ns for path in (tmp_path / "HCP").rglob("*")}
 
 
-def test_a_folder_of_nobody_is_no_archive(settings_of, tmp_path):
+def test_a_folder_without_participants_is_no_archive(settings_of, tmp_path):
     shutil.copytree(tmp_path, tmp_path / "empty", ignore=lambda *_: ["empty"])
     with pytest.raises(InputError, match="the folder is empty"):
         participant.run(settings_of(tmp_path / "empty"))

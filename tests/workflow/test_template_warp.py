@@ -27,8 +27,8 @@ def write_transform(path, shift_mm):
         group = file.create_group("TransformGroup")
         kinds = ("CompositeTransform", "AffineTransform", "DisplacementFieldTransform")
         for number, kind in enumerate(kinds):
-            one = group.create_group(str(number))
-            one.create_dataset("TransformType", data=np.array([f"{kind}_double_3_3".encode()]))
+            item = group.create_group(str(number))
+            item.create_dataset("TransformType", data=np.array([f"{kind}_double_3_3".encode()]))
         group["1"].create_dataset("TransformParameters", data=np.r_[np.eye(3).ravel(), np.zeros(3)])
         group["1"].create_dataset("TransformFixedParameters", data=np.zeros(3))
         field = np.tile(shift_mm * to_lps, int(np.prod(shape)))
@@ -41,14 +41,14 @@ def write_transform(path, shift_mm):
 
 @pytest.fixture
 def templates(tmp_path):
-    """A home of TemplateFlow that has the transform."""
+    """Create a home of TemplateFlow with the transform."""
     write_transform(tmp_path / "templateflow" / f"tpl-{MODEL_SPACE}" / TRANSFORM, SHIFT_MM)
     return tmp_path / "templateflow"
 
 
 @pytest.fixture
 def shifted(simulated, tmp_path):
-    """The simulated people, in the other template's space only."""
+    """Write the simulated participants in the space of the other template only."""
     folder = shutil.copytree(simulated, tmp_path / "fmriprep")
     for subject in ("02", "03"):
         shutil.rmtree(folder / f"sub-{subject}")
@@ -90,9 +90,9 @@ def test_the_composite_is_applied_as_itk_applies_it(tmp_path):
     to_lps = np.array([-1.0, -1.0, 1.0])
     moved = points * to_lps
     moved = moved + moved @ slope.T + offset
-    wanted = ((moved - centre) @ matrix.T + centre + shift) * to_lps
+    expected = ((moved - centre) @ matrix.T + centre + shift) * to_lps
     # Far from the edge of the field, beyond which its splines know nothing.
-    assert np.abs(np.load(tmp_path / "mapped.npy") - wanted).max() < 0.1
+    assert np.abs(np.load(tmp_path / "mapped.npy") - expected).max() < 0.1
 
 
 def run(dataset, output, model, templates, *options):
@@ -100,10 +100,10 @@ def run(dataset, output, model, templates, *options):
     given = (*command, "--nprocs", "1", "--min-minutes", "1", "--min-dof", "5", *options)
     given += ("--participant-label", "01")
     environment = os.environ | {"TEMPLATEFLOW_HOME": str(templates), "https_proxy": "http://127.0.0.1:9"}
-    ended = subprocess.run(
+    end_code = subprocess.run(
         [str(word) for word in given], env=environment, capture_output=True, text=True, check=False
     )
-    return ended.returncode, ended.stdout + ended.stderr
+    return end_code.returncode, end_code.stdout + end_code.stderr
 
 
 def maps_of(output):
@@ -115,9 +115,9 @@ def test_a_series_of_the_other_template_gives_the_maps_of_the_same_places(
     simulated, shifted, model, templates, tmp_path
 ):
     assert run(simulated, tmp_path / "plain", model, templates)[0] == 0
-    code, said = run(shifted, tmp_path / "warped", model, templates, "--allow-template-warp")
-    assert code == 0, said
-    assert "1 of 1 have series in MNI152NLin2009cAsym only (sub-01); they are warped with" in said
+    code, output_text = run(shifted, tmp_path / "warped", model, templates, "--allow-template-warp")
+    assert code == 0, output_text
+    assert "1 of 1 have series in MNI152NLin2009cAsym only (sub-01); they are warped with" in output_text
     plain, warped = maps_of(tmp_path / "plain"), maps_of(tmp_path / "warped")
     # The same places, but for rounding in float32, which decides at the rim of the mask of 8 mm voxels.
     assert np.abs(warped - plain).max() < 0.023 * plain[plain != 0].std()
@@ -133,32 +133,32 @@ def test_a_series_of_the_other_template_gives_the_maps_of_the_same_places(
 
 
 def test_without_opting_in_it_is_refused_with_the_command_that_helps(shifted, model, templates, tmp_path):
-    code, said = run(shifted, tmp_path / "out", model, templates)
+    code, output_text = run(shifted, tmp_path / "out", model, templates)
     assert code == 3
-    assert "spaces found: MNI152NLin2009cAsym" in said
+    assert "spaces found: MNI152NLin2009cAsym" in output_text
     assert (
         f"fmriprep BIDS_DIR {shifted} participant --task-id rest --output-spaces MNI152NLin6Asym:res-2"
-        in said
+        in output_text
     )
-    assert "or accept less exact maps with --allow-template-warp" in said
+    assert "or accept less exact maps with --allow-template-warp" in output_text
 
 
 def test_a_transform_that_cannot_be_had_ends_the_run_first(shifted, model, tmp_path):
-    code, said = run(shifted, tmp_path / "out", model, tmp_path / "nothing", "--allow-template-warp")
+    code, output_text = run(shifted, tmp_path / "out", model, tmp_path / "nothing", "--allow-template-warp")
     assert code == 2
-    assert f"needs TemplateFlow's {TRANSFORM}, which cannot be had" in said
-    assert f"bring it to $TEMPLATEFLOW_HOME/tpl-{MODEL_SPACE}/ here" in said
+    assert f"needs TemplateFlow's {TRANSFORM}, which cannot be had" in output_text
+    assert f"bring it to $TEMPLATEFLOW_HOME/tpl-{MODEL_SPACE}/ here" in output_text
     assert not list(tmp_path.glob("out/sub-*"))
 
 
 def test_a_transform_that_is_damaged_is_told_of(shifted, model, templates, tmp_path):
     (templates / f"tpl-{MODEL_SPACE}" / TRANSFORM).write_bytes(b"no HDF5")
-    code, said = run(shifted, tmp_path / "out", model, templates, "--allow-template-warp")
+    code, output_text = run(shifted, tmp_path / "out", model, templates, "--allow-template-warp")
     assert code == 3
-    assert f"{TRANSFORM}: cannot be read as a transform" in said
+    assert f"{TRANSFORM}: cannot be read as a transform" in output_text
 
 
 def test_series_in_the_models_space_are_never_warped(simulated, model, tmp_path):
-    code, said = run(simulated, tmp_path / "out", model, tmp_path / "nothing", "--allow-template-warp")
-    assert code == 0, said
-    assert "warped with" not in said
+    code, output_text = run(simulated, tmp_path / "out", model, tmp_path / "nothing", "--allow-template-warp")
+    assert code == 0, output_text
+    assert "warped with" not in output_text

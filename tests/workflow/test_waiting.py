@@ -10,7 +10,7 @@ from bids_deeptaskgen.workflow import run
 
 
 def stop(*arguments):
-    """Stand for what must not be reached, or where somebody presses Ctrl-C."""
+    """Raise Ctrl-C, or replace a function that must not be called."""
     raise KeyboardInterrupt
 
 
@@ -31,23 +31,23 @@ def test_the_connectome_of_a_run_that_was_broken_off_is_used(simulated, settings
     with monkeypatch.context() as patch:
         patch.setattr(steps, "compute_session_connectomes", stop)
         assert participant.run(settings) == 0
-    whole = settings_of(simulated, "whole", participant_label=("01",))
-    participant.run(whole)
-    assert contents(settings) == contents(whole)
+    full_result = settings_of(simulated, "whole", participant_label=("01",))
+    participant.run(full_result)
+    assert contents(settings) == contents(full_result)
     assert not (settings.output_dir / "work").exists()
 
 
-def test_connectomes_that_nobody_will_want_do_not_wait_for_ever(dataset, settings_of, monkeypatch):
+def test_useless_waiting_connectomes_are_removed(dataset, settings_of, monkeypatch):
     settings = settings_of(dataset, participant_label=("01",))
     first = broken_off(settings, monkeypatch)
-    other = broken_off(settings_of(dataset, participant_label=("01",), high_pass=0.02), monkeypatch)
-    assert len(first) == len(other) == 2
-    assert not first & other
+    counterpart = broken_off(settings_of(dataset, participant_label=("01",), high_pass=0.02), monkeypatch)
+    assert len(first) == len(counterpart) == 2
+    assert not first & counterpart
     (bold,) = dataset.glob("sub-01/**/*_bold.nii.gz")
     os.utime(bold, (1, 1))
     newer = broken_off(settings_of(dataset, participant_label=("01",), high_pass=0.02), monkeypatch)
     assert len(newer) == 2
-    assert not other & newer
+    assert not counterpart & newer
 
 
 def test_in_a_shared_work_folder_connectomes_of_other_settings_wait(
@@ -55,9 +55,9 @@ def test_in_a_shared_work_folder_connectomes_of_other_settings_wait(
 ):
     where = {"participant_label": ("01",), "work_dir": tmp_path / "shared"}
     first = broken_off(settings_of(dataset, "one", **where), monkeypatch)
-    both = broken_off(settings_of(dataset, "other", **where, high_pass=0.02), monkeypatch)
-    assert first < both
-    assert len(both) == 4
+    pair = broken_off(settings_of(dataset, "other", **where, high_pass=0.02), monkeypatch)
+    assert first < pair
+    assert len(pair) == 4
 
 
 def test_a_run_of_other_settings_that_came_between_is_told_of(simulated, settings_of, monkeypatch, caplog):
@@ -90,7 +90,7 @@ def test_a_connectome_that_a_killed_run_had_no_time_to_discard_goes(simulated, s
 
 
 @pytest.mark.parametrize("size", [0, 100, 2000])
-def test_a_waiting_connectome_that_a_power_cut_left_torn_is_one_persons_fault_and_goes(
+def test_a_truncated_waiting_connectome_fails_its_participant_and_is_removed(
     simulated, settings_of, monkeypatch, size
 ):
     settings = settings_of(simulated, participant_label=("01", "02"))

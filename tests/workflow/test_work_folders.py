@@ -12,19 +12,19 @@ def test_an_earlier_process_of_the_same_number_leaves_no_records(tmp_path):
     assert not (tmp_path / "work").exists()
     (folder / "records").mkdir(parents=True)
     (folder / "records" / "sub-01.json").write_text("{}")
-    with private_folder(tmp_path / "work", keep=False) as again:
-        assert again == folder
-        assert list(again.iterdir()) == []
+    with private_folder(tmp_path / "work", keep=False) as repetition:
+        assert repetition == folder
+        assert list(repetition.iterdir()) == []
 
 
 def test_a_work_folder_is_kept_while_another_run_or_a_connectome_is_in_it(tmp_path):
     work = tmp_path / "work"
     with private_folder(work, keep=False) as folder:
-        other = folder.with_name(folder.name.rpartition("-")[0] + "-1")
+        counterpart = folder.with_name(folder.name.rpartition("-")[0] + "-1")
         (work / "connectomes").mkdir()
-        other.mkdir()
-    assert {path.name for path in work.iterdir()} == {"connectomes", other.name}
-    other.rmdir()
+        counterpart.mkdir()
+    assert {path.name for path in work.iterdir()} == {"connectomes", counterpart.name}
+    counterpart.rmdir()
     (work / "connectomes" / "sub-01.npy").touch()
     with private_folder(work, keep=False):
         pass
@@ -42,7 +42,7 @@ def test_the_users_own_work_folder_stays_even_if_it_is_empty(simulated, settings
     assert list(work.iterdir()) == []
 
 
-def test_work_folders_of_other_machines_are_removed_when_nobody_has_written_there_for_a_day(tmp_path):
+def test_work_folders_of_other_machines_are_removed_after_a_day_without_writes(tmp_path):
     fresh, old, busy = (tmp_path / f"run-node{number}-1-77" for number in range(3))
     for folder in (fresh, old, busy):
         (folder / "records").mkdir(parents=True)

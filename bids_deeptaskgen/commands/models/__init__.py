@@ -1,1 +1,1 @@
-"""The verbs of ``deeptaskgen models``."""
+"""Commands of ``deeptaskgen models``."""

@@ -1,4 +1,4 @@
-"""``deeptaskgen models import``: a bundle of a published checkpoint."""
+"""``deeptaskgen models import``: convert a published checkpoint to a model bundle."""
 
 import sys
 
@@ -11,7 +11,7 @@ from bids_deeptaskgen.settings.models import ModelsImportSettings
 
 
 def run(settings: ModelsImportSettings) -> int:
-    """Make a bundle of a published checkpoint.
+    """Convert a published checkpoint to a model bundle.
 
     Parameters
     ----------
@@ -25,8 +25,7 @@ def run(settings: ModelsImportSettings) -> int:
     Raises
     ------
     UserError
-        If checkpoint, ROI maps, mask and contrasts cannot be read or do not fit each other; nothing is
-        written then.
+        If checkpoint, ROI maps, mask or contrasts cannot be read or are inconsistent; nothing is written.
     """
     # Imported here because torch and nilearn take seconds.
     from bids_deeptaskgen.nn.new_bundle import bundle_from_checkpoint
@@ -52,7 +51,7 @@ def _card(settings: ModelsImportSettings, architecture: Architecture) -> Card:
         roi_set=settings.rois.name,
         input_mask=settings.input_mask,
         window_minutes=settings.window_minutes,
-        training=f"Imported from {settings.checkpoint.name} (sha256 {digest}), which does not say.",
+        training=f"Unknown; imported from {settings.checkpoint.name} (sha256 {digest}).",
         licence=settings.licence,
         citation=settings.citation,
     )

@@ -9,7 +9,7 @@ from bids_deeptaskgen.settings.models import ModelsInfoSettings
 
 
 def run(settings: ModelsInfoSettings) -> int:
-    """Describe a model, after checking its files.
+    """Check the files of a model and print its description.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def run(settings: ModelsInfoSettings) -> int:
     Raises
     ------
     UserError
-        If it is not a whole, consistent bundle.
+        If the model bundle is incomplete or inconsistent.
     """
     sys.stdout.write(describe(load_bundle(find_model(settings.folder))))
     return 0

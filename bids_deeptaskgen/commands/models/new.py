@@ -1,4 +1,4 @@
-"""``deeptaskgen models new``: an untrained model of a user's own ROI maps."""
+"""``deeptaskgen models new``: create an untrained model with custom ROI maps."""
 
 import sys
 
@@ -11,7 +11,7 @@ from bids_deeptaskgen.settings.models import ModelsNewSettings
 
 
 def run(settings: ModelsNewSettings) -> int:
-    """Write a bundle with a user's ROI maps and random weights.
+    """Write a model bundle with custom ROI maps and random weights.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def run(settings: ModelsNewSettings) -> int:
     Raises
     ------
     UserError
-        If ROI maps, mask and contrasts cannot be read or used, or the folder exists; nothing is written then.
+        If ROI maps, mask or contrasts cannot be read or used, or the folder exists; nothing is written.
     """
     _check_folder(settings)
     contrasts = read_contrast_set(settings.contrasts)
@@ -49,7 +49,7 @@ def run(settings: ModelsNewSettings) -> int:
     bundle = untrained_bundle(settings.out, card, rois, masks, settings.seed, overwrite=settings.overwrite)
     model = f"--model {settings.out}"
     sys.stdout.write(
-        f"An untrained model with the {len(rois)} maps of {settings.rois} was made: {settings.out}\n"
+        f"Untrained model with the {len(rois)} ROI maps of {settings.rois}: {settings.out}\n"
         "Compute connectomes with it, then train a network on them:\n"
         f"  bids-deeptaskgen BIDS_DIR OUT participant {model} --save-connectome\n"
         f"  deeptaskgen train TRAINED {model} --connectomes OUT --statmaps TASKMAPS\n\n{describe(bundle)}"
@@ -63,8 +63,8 @@ def _check_folder(settings: ModelsNewSettings) -> None:
     if not folder.exists():
         return
     if not (folder / "card.json").is_file():
-        message = f"{folder}: exists already and is no model. Choose another OUT, or remove it first."
+        message = f"{folder}: exists and is not a model. Choose another OUT, or remove it first."
         raise UserError(message)
     if not settings.overwrite:
-        message = f"{folder}: exists already. Choose another OUT, or replace the model with --overwrite."
+        message = f"{folder}: exists. Choose another OUT, or replace the model with --overwrite."
         raise UserError(message)

@@ -149,21 +149,21 @@ def test_notice_of_the_model_is_in_readme_and_citation(tmp_path, derivatives):
     [
         (
             {"nuisance_regressors": "acompcor"},
-            ["aCompCor", "1/128 Hz", "not in steady state", "No volumes were left out for motion"],
+            ["aCompCor", "1/128 Hz", "non-steady-state", "No volumes were censored for motion"],
         ),
         ({"nuisance_regressors": "36P"}, ["36 parameters", "1/128 Hz", "run by run"]),
         ({"nuisance_regressors": "aroma"}, ["Pruim et al. 2015"]),
-        ({"custom_confounds": "breathing"}, ["of the authors' own (breathing)"]),
+        ({"custom_confounds": "breathing"}, ["Custom regressors (breathing)"]),
         ({"smoothing": 5.0}, ["kernel of 5 mm"]),
         ({"nuisance_regressors": "none"}, ["already cleaned", "4 minutes", "60 residual"]),
         ({"high_pass": 0.01}, ["cut-off 0.01 Hz"]),
         ({"high_pass": 0}, ["No high-pass filter"]),
         ({"dummy_scans": 4}, ["first 4 volumes"]),
         ({"fd_threshold": 0.5}, ["above 0.5 mm", "Power et al. 2012"]),
-        ({"n_windows": 8}, ["cut into 8 windows"]),
-        ({"n_windows": "auto"}, ["near the length"]),
-        ({"combine_runs": False}, ["used by itself"]),
-        ({"input_mask": "gm"}, ["output mask only"]),
+        ({"n_windows": 8}, ["divided into 8 windows"]),
+        ({"n_windows": "auto"}, ["about the length"]),
+        ({"combine_runs": False}, ["used separately"]),
+        ({"input_mask": "gm"}, ["model's output mask"]),
     ],
     ids=str,
 )
@@ -189,18 +189,19 @@ def test_methods_text_lists_sentences_in_processing_order():
     assert methods_sentences(science(nuisance_regressors="gsr_only", **options)) == {
         "cleaning": "The mean signal of the whole brain was removed by linear regression, with an intercept, "
         "run by run.\n"
-        "Further regressors of the authors' own (breathing) were removed in the same regression.\n"
+        "Custom regressors (breathing) were removed in the same regression.\n"
         "Slow drifts were removed in the same regression, with fMRIPrep's cosine regressors (cut-off 1/128 "
-        "Hz) or the same basis made here where they were missing.\n"
-        "Each volume was smoothed inside the brain with a Gaussian kernel of 6 mm full width at half "
+        "Hz) or with the same basis if the table lacked them.\n"
+        "Each volume was smoothed inside the brain mask with a Gaussian kernel of 6 mm full width at half "
         "maximum.\n"
-        "The first 2 volumes of each run were left out.\n"
-        "Volumes with a framewise displacement (Power et al. 2012) above 0.25 mm were left out of the fit "
-        "and of the correlations.\n"
-        "Sessions with less than 0 minutes kept, or fewer than 7 residual degrees of freedom, were refused.",
-        "pooling": "Each run was used by itself.",
-        "windows": "Each run was cut into 3 windows; the maps are the mean of the predictions from single "
-        "windows.\nThe network saw the connectome of the whole brain.",
+        "The first 2 volumes of each run were removed.\n"
+        "Volumes with a framewise displacement (Power et al. 2012) above 0.25 mm were censored: they entered "
+        "neither the regression nor the correlations.\n"
+        "Sessions with less than 0 minutes of kept volumes, or fewer than 7 residual degrees of freedom, "
+        "were excluded.",
+        "pooling": "Each run was used separately.",
+        "windows": "Each run was divided into 3 windows; the maps are the mean of the predictions from "
+        "single windows.\nThe input of the network was the connectome of the whole brain.",
     }
 
 

@@ -23,7 +23,7 @@ def tiny(tmp_path_factory):
 
 
 def table(capsys):
-    """The rows of the list by name, and the lines under it."""
+    """Return the rows of the list by name, and the lines below it."""
     assert run(ModelsListSettings()) == 0
     rows, _, below = capsys.readouterr().out.partition("\n\n")
     head, *lines = rows.splitlines()
@@ -80,6 +80,6 @@ def test_the_list_is_there_without_torch_and_without_any_library_for_the_network
         "import sys; from bids_deeptaskgen.cli.workbench import main; "
         "main(['models', 'list']); print('LOADED', *sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = {name.partition(".")[0] for name in done.stdout.rpartition("LOADED")[2].split()}
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in process.stdout.rpartition("LOADED")[2].split()}
     assert loaded & {"torch", "requests", "urllib3", "nilearn"} == set()

@@ -36,12 +36,12 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def maps():
-    """Five ROI maps on the whole LAS grid, different in every voxel, outside the brain too."""
+    """Return five ROI maps on the full LAS grid, different in every voxel, also outside the brain."""
     return np.random.default_rng(0).standard_normal((5, *FULL_MODEL_GRID.shape)).astype(np.float32)
 
 
 def on(grid, full):
-    """The same values on another grid of the same points, put there by hand."""
+    """Return the same values on another grid with the same points."""
     if grid == MODEL_GRID:
         return full[(..., *CROP)]
     return full[..., ::-1, :, :] if grid == OUTPUT_GRID else full
@@ -115,7 +115,7 @@ def test_a_published_checkpoint_becomes_a_bundle(tmp_path, rois, maps, capsys):
 
 
 def checkpoint_of(name, folder):
-    """What a training run leaves: the published one, or a Lightning checkpoint of another network."""
+    """Write a Lightning checkpoint of the published or another network."""
     if name == "attentionunet":
         return LIGHTNING
     state = tiny_network(Architecture(name, in_channels=5, out_channels=2, fdim=2)).state_dict()
@@ -160,16 +160,16 @@ def test_values_of_maps_that_are_not_finite_count_as_zero(tmp_path, maps):
     where = np.argwhere(brain_mask())[[10, 20, 30]].T
     holes[(0, *where)] = [np.nan, np.inf, -np.inf]
     import_checkpoint(asked(tmp_path / "model", write(tmp_path / "maps.nii", holes, MODEL_GRID)))
-    found = load_bundle(tmp_path / "model").rois()
-    np.testing.assert_array_equal(found[0, [10, 20, 30]], 0)
-    np.testing.assert_array_equal(found[1:], holes[1:, brain_mask()])
+    result = load_bundle(tmp_path / "model").rois()
+    np.testing.assert_array_equal(result[0, [10, 20, 30]], 0)
+    np.testing.assert_array_equal(result[1:], holes[1:, brain_mask()])
 
 
 def refused(settings, words):
-    before = sorted(settings.out.parent.iterdir())
+    initial_state = sorted(settings.out.parent.iterdir())
     with pytest.raises(UserError, match=words):
         import_checkpoint(settings)
-    assert sorted(settings.out.parent.iterdir()) == before
+    assert sorted(settings.out.parent.iterdir()) == initial_state
 
 
 def test_another_number_of_maps_is_refused(tmp_path, maps):

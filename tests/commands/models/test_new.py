@@ -29,7 +29,7 @@ def save_maps(path, maps, grid=MODEL_GRID):
 
 @pytest.fixture(scope="module")
 def rois(tmp_path_factory):
-    """Three ROI maps on the whole grid, as a user has them."""
+    """Write three ROI maps on the full grid."""
     return save_maps(
         tmp_path_factory.mktemp("rois") / "ica.nii.gz", model_to_output(coordinate_rois(3)), OUTPUT_GRID
     )
@@ -43,7 +43,7 @@ def contrasts(tmp_path_factory):
 
 
 def make(folder, rois, contrasts, *options):
-    """Exit code of ``models new``."""
+    """Return the exit code of ``models new``."""
     words = ["models", "new", folder, "--rois", rois, "--contrasts", contrasts, *SMALL, *options]
     return workbench.main([str(word) for word in words])
 
@@ -102,8 +102,8 @@ def test_connectomes_are_computed_and_a_network_is_trained_on_them(mine, simulat
     words = [simulated, out, "participant", "--model", mine.folder, "--save-connectome", "--nprocs", "1"]
     words += ["--min-minutes", "0.5", "--min-dof", "5"]
     assert app.main([str(word) for word in words]) == 0
-    assert "WARNING" in (told := capsys.readouterr().err)
-    assert mine.card.notice in told
+    assert "WARNING" in (entry := capsys.readouterr().err)
+    assert mine.card.notice in entry
     sidecar = next(out.glob("sub-01/func/*_desc-predicted_statmap.json"))
     assert mine.card.notice in json.loads(sidecar.read_text("utf-8"))["Description"]
     files = find_connectomes(out)
@@ -129,8 +129,8 @@ def test_an_untrained_model_is_not_fine_tuned(mine, tmp_path, capsys):
     words = ["finetune", tmp_path / "child", "--parent", mine.folder, "--strategy", "new-head"]
     words += ["--connectomes", tmp_path, "--statmaps", tmp_path]
     assert workbench.main([str(word) for word in words]) == 2
-    assert "is untrained" in (told := capsys.readouterr().err)
-    assert "deeptaskgen train" in told
+    assert "is untrained" in (entry := capsys.readouterr().err)
+    assert "deeptaskgen train" in entry
 
 
 def two_alike(path):
@@ -175,12 +175,12 @@ def test_roi_maps_that_cannot_be_used_are_refused_and_nothing_is_written(
     write, words, contrasts, tmp_path, capsys
 ):
     maps = write(tmp_path / "maps.nii")
-    before = sorted(tmp_path.iterdir())
+    initial_state = sorted(tmp_path.iterdir())
     assert make(tmp_path / "model", maps, contrasts) in (2, 3)
-    told = capsys.readouterr().err
-    assert words in told
-    assert str(maps) in told
-    assert sorted(tmp_path.iterdir()) == before
+    entry = capsys.readouterr().err
+    assert words in entry
+    assert str(maps) in entry
+    assert sorted(tmp_path.iterdir()) == initial_state
 
 
 @pytest.mark.parametrize("choice", ["nobody", "nowhere.json", "numbered"])
@@ -194,7 +194,7 @@ def test_a_folder_that_holds_something_else_is_never_replaced(rois, contrasts, t
     (tmp_path / "thesis.txt").write_text("years of work", "utf-8")
     for options in ((), ("--overwrite",)):
         assert make(tmp_path, rois, contrasts, *options) == 2
-        assert "is no model" in capsys.readouterr().err
+        assert "is not a model" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
