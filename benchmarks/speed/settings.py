@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.speed.steps import STEPS
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.option import option
-from bids_deeptaskgen.settings.value_types import at_least, read_device
+from bids_deeptaskgen.settings.value_types import at_least, parse_device
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class BenchmarkSettings(Settings):
         (),
         metavar="STEP",
         choices=tuple(STEPS),
-        unset="all",
+        default_meaning="all",
         help="steps to measure: from BOLD file to connectome (reading); decompression (readers); the network "
         "(prediction); writing maps (writing); the whole command for one participant (run); 40 participants, "
         "and reruns with up to 1,000 (cohort); start-up of commands (startup)",
@@ -30,5 +30,5 @@ class BenchmarkSettings(Settings):
     )
     n_volumes: int = option(490, check=at_least(90), help="number of volumes of the run in the reading steps")
     device: str = option(
-        "cpu", read=read_device, words="auto, cpu, cuda or cuda:N", help="device of the network"
+        "cpu", parse=parse_device, expected="auto, cpu, cuda or cuda:N", help="device of the network"
     )

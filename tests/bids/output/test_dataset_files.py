@@ -219,7 +219,7 @@ def test_options_with_sentences_have_one_for_each_choice():
             # The input decides what auto means, before anything is written.
             assert set(sentences.choices) == set(spec.option.choices) - {"auto"}
         assert sentences is None or sentences.section in SECTIONS
-        assert sentences is None or spec.option.science
+        assert sentences is None or spec.option.affects_output
 
 
 @given(settings_of(ParticipantSettings).filter(lambda settings: settings.nuisance_regressors != "auto"))
