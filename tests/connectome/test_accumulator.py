@@ -52,17 +52,19 @@ def make(seed, n_volumes=120, n_voxels=300, n_rois=6, n_regressors=10):
     return voxels.astype(np.float32), roi_projection(maps), regressors
 
 
-def design_basis(regressors, kept):
-    return make_basis(regressors, kept)
+def design_basis(regressors, kept_volumes):
+    return make_basis(regressors, kept_volumes)
 
 
 @pytest.mark.parametrize("n_windows", [1, 3, 8])
 @pytest.mark.parametrize("n_regressors", [0, 10, 30])
 def test_one_pass_equals_the_whole_array_with_cleaning_censoring_and_windows(n_windows, n_regressors):
     voxels, projection, regressors = make(0, n_regressors=n_regressors)
-    kept = np.flatnonzero(np.random.default_rng(1).random(len(voxels)) > 0.2)
-    got = correlate_windows(voxels[kept], projection, design_basis(regressors, kept), n_windows)
-    wanted = plain(voxels[kept].astype(float), projection, regressors[kept], n_windows)
+    kept_volumes = np.flatnonzero(np.random.default_rng(1).random(len(voxels)) > 0.2)
+    got = correlate_windows(
+        voxels[kept_volumes], projection, design_basis(regressors, kept_volumes), n_windows
+    )
+    wanted = plain(voxels[kept_volumes].astype(float), projection, regressors[kept_volumes], n_windows)
     np.testing.assert_allclose(got.connectome, wanted, atol=1e-6)
 
 
@@ -186,7 +188,7 @@ def test_runs_with_windows_give_a_connectome_for_each_window_of_each_run():
 
 
 def test_a_window_needs_two_volumes():
-    with pytest.raises(ValueError, match="5 volumes cannot be cut into 3"):
+    with pytest.raises(ValueError, match="5 volumes cannot be split into 3"):
         window_bounds(5, 3)
 
 

@@ -73,7 +73,9 @@ def test_components_are_told_apart_by_the_json_and_counted_as_numbers(tmp_path):
     columns = [f"a_comp_cor_{i:02d}" for mask in numbers.values() for i in mask]
     table = pd.DataFrame(np.arange(N * 8).reshape(N, 8), columns=columns)[sorted(columns)]
     inputs = run(tmp_path, confounds=table)
-    masks = {f"a_comp_cor_{i:02d}": {"Mask": mask} for mask, kept in numbers.items() for i in kept}
+    masks = {
+        f"a_comp_cor_{i:02d}": {"Mask": mask} for mask, kept_volumes in numbers.items() for i in kept_volumes
+    }
     inputs.confounds.with_suffix(".json").write_text(json.dumps(masks))
     confounds = read_confounds(inputs, N)
     for new, old in (("c_comp_cor_00", "09"), ("w_comp_cor_00", "99"), ("w_comp_cor_01", "100")):

@@ -76,26 +76,26 @@ def theirs(folder, generation, preset):
 
 @pytest.mark.parametrize(("generation", "preset"), CASES, ids=str)
 def test_the_columns_and_the_volumes_are_nilearns(tmp_path, generation, preset):
-    chosen, kept = ours(generation, preset)
+    chosen, kept_volumes = ours(generation, preset)
     table, mask = theirs(tmp_path, generation, preset)
     names = [chosen.sources.get(name, name) for name in chosen.names]
     assert sorted(names) == sorted(table)
     np.testing.assert_array_equal(chosen.values, table[names])
-    np.testing.assert_array_equal(kept, np.arange(len(table)) if mask is None else mask)
+    np.testing.assert_array_equal(kept_volumes, np.arange(len(table)) if mask is None else mask)
 
 
 def largest_difference(folder, generation, preset, **more):
     """Largest difference of series cleaned here and by nilearn, in standard deviations of the series."""
-    chosen, kept = ours(generation, preset, **more)
+    chosen, kept_volumes = ours(generation, preset, **more)
     table, _ = theirs(folder, generation, preset)
     signals = np.random.default_rng(0).standard_normal((len(table), 40)).cumsum(axis=0)
-    signals -= signals[kept].mean(axis=0)
-    basis = make_basis(chosen.values, kept)
-    cleaned = signals[kept] - basis @ (basis.T @ signals[kept])
+    signals -= signals[kept_volumes].mean(axis=0)
+    basis = make_basis(chosen.values, kept_volumes)
+    cleaned = signals[kept_volumes] - basis @ (basis.T @ signals[kept_volumes])
     oracle = clean(
         signals,
         confounds=table,
-        sample_mask=kept,
+        sample_mask=kept_volumes,
         detrend=False,
         standardize=None,
         standardize_confounds=True,
@@ -113,12 +113,14 @@ def test_cleaned_series_are_nilearns(tmp_path, generation, preset, censored):
 @pytest.mark.parametrize("generation", GENERATIONS)
 @pytest.mark.parametrize("threshold", [0.1, 0.2, 0.3])
 def test_volumes_that_moved_are_those_that_nilearn_scrubs(tmp_path, generation, threshold):
-    _, kept = ours(generation, "gsr_only", fd_threshold=threshold)
+    _, kept_volumes = ours(generation, "gsr_only", fd_threshold=threshold)
     image = beside_its_table(tmp_path, generation)
     strategy = ["high_pass", "global_signal", "scrub"]
     more = {"scrub": 0, "fd_threshold": threshold, "std_dvars_threshold": 1e9}
     _, mask = load_confounds(image, strategy=strategy, **more)
-    np.testing.assert_array_equal(kept, np.arange(GENERATIONS[generation][1]) if mask is None else mask)
+    np.testing.assert_array_equal(
+        kept_volumes, np.arange(GENERATIONS[generation][1]) if mask is None else mask
+    )
 
 
 def test_components_of_1_4_are_those_of_each_tissue_in_the_order_of_their_numbers():
@@ -130,7 +132,7 @@ def test_components_of_1_4_are_those_of_each_tissue_in_the_order_of_their_number
 @pytest.mark.parametrize("preset", ["acompcor", "acompcor_gsr", "aroma"])
 def test_what_1_2_did_not_make_is_refused_with_what_to_do(preset):
     with pytest.raises(
-        InputError, match="before 1.4 made none" if "acompcor" in preset else "fMRIPost-AROMA"
+        InputError, match="before 1.4 wrote none" if "acompcor" in preset else "fMRIPost-AROMA"
     ):
         ours("1.2", preset)
 

@@ -16,7 +16,7 @@ def plan(n_volumes, n_kept, *, n_columns=2, minutes=1.0, n_residual_dof=10, fd_m
     """What the figures read of a run."""
     return SimpleNamespace(
         series=SimpleNamespace(n_volumes=n_volumes),
-        kept=np.arange(n_kept),
+        kept_volumes=np.arange(n_kept),
         regressors=SimpleNamespace(names=("a",) * n_columns),
         minutes=minutes,
         n_residual_dof=n_residual_dof,

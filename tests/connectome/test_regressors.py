@@ -78,20 +78,24 @@ def test_missing_columns_are_named_together():
     table = make_table().drop(columns=["rot_z", "w_comp_cor_03"])
     with pytest.raises(InputError, match="lack: rot_z, w_comp_cor_03"):
         choose(table, Cleaning())
-    with pytest.raises(InputError, match="needs fMRIPrep's table of confounds"):
+    with pytest.raises(InputError, match="needs fMRIPrep's confounds table"):
         choose(None, Cleaning())
 
 
 def test_cleaning_equals_nilearns():
     table = make_table()
     cleaning = Cleaning(fd_threshold=1.5)
-    kept = sample_mask(N, Confounds(table), cleaning)
+    kept_volumes = sample_mask(N, Confounds(table), cleaning)
     names, values = choose(table, cleaning)
-    basis = make_basis(values, kept)
+    basis = make_basis(values, kept_volumes)
     signals = 100 + np.random.default_rng(1).standard_normal((N, 30))
-    ours = signals[kept] - basis @ (basis.T @ signals[kept])
+    ours = signals[kept_volumes] - basis @ (basis.T @ signals[kept_volumes])
     theirs = clean(
-        signals[kept], confounds=values[kept], detrend=False, standardize=None, standardize_confounds=True
+        signals[kept_volumes],
+        confounds=values[kept_volumes],
+        detrend=False,
+        standardize=None,
+        standardize_confounds=True,
     )
     theirs -= theirs.mean(axis=0)
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
@@ -196,7 +200,7 @@ def test_components_of_both_tissues_together_are_not_taken_for_those_of_each():
     table = make_table().drop(columns=[f"{tissue}_comp_cor_{i:02d}" for tissue in "cw" for i in range(6)])
     with pytest.raises(InputError, match="lack: c_comp_cor_00, w_comp_cor_00") as refusal:
         choose(table.assign(a_comp_cor_00=np.arange(N)), Cleaning())
-    assert "before 1.4 made none" in str(refusal.value)
+    assert "before 1.4 wrote none" in str(refusal.value)
 
 
 def test_the_users_own_regressors_come_beside_any_preset():
@@ -216,13 +220,13 @@ def test_what_would_be_made_of_a_missing_column_is_not_told_of():
 def test_text_among_the_numbers_is_refused():
     table = make_table().astype({"rot_x": object})
     table.loc[3, "rot_x"] = "oops"
-    with pytest.raises(InputError, match="something else than numbers and n/a in rot_x"):
+    with pytest.raises(InputError, match="other than numbers and n/a in rot_x"):
         choose(table, Cleaning("24P"))
 
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name != "none"])
 def test_no_preset_works_without_a_table(preset):
-    with pytest.raises(InputError, match=f"{preset} needs fMRIPrep's table of confounds"):
+    with pytest.raises(InputError, match=f"{preset} needs fMRIPrep's confounds table"):
         choose(None, Cleaning(preset))
     with pytest.raises(InputError, match="needs"):
         choose(pd.DataFrame({"custom_x": np.arange(N)}), Cleaning(preset))

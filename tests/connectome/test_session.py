@@ -173,7 +173,7 @@ def test_censored_volumes_leave_no_trace(tmp_path, space):
     one = connect(space, write_run(tmp_path / "a", data, mask, confounds=table), cleaning=cleaning)
     other = connect(space, write_run(tmp_path / "b", spoiled, mask, confounds=table), cleaning=cleaning)
     np.testing.assert_allclose(one.connectomes, other.connectomes, atol=1e-7)
-    assert len(one.runs[0].kept) == N_VOLUMES - 3
+    assert len(one.runs[0].kept_volumes) == N_VOLUMES - 3
 
 
 def test_the_gain_of_a_run_does_not_matter_when_runs_are_pooled(tmp_path, space):

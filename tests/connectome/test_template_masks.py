@@ -63,7 +63,7 @@ def test_an_image_sampled_at_other_points_is_refused():
     shifted = Grid.of(
         (10, 10, 10), np.diag([2.0, 2, 2, 1]) + np.pad([[0.7], [0], [0], [0]], [(0, 0), (3, 0)])
     )
-    with pytest.raises(ValueError, match="not at the same points"):
+    with pytest.raises(ValueError, match="different points in space"):
         on_grid(datasets.load_mni152_brain_mask(resolution=2), shifted)
 
 

@@ -36,12 +36,15 @@ def test_a_person_counts_as_over_when_all_their_sessions_are(tmp_path, said):
     write(tmp_path, "01", CONNECTED, "a")
     write(tmp_path, "01", CONNECTED, "b")
     made = "connectome made of 108 of 110 volumes (3.6 minutes); the cleaning leaves 82 degrees of freedom"
-    assert said() == [f"sub-01 ses-{label}: {made} (1 of 2 people)" for label in "ab"]
+    assert said() == [f"sub-01 ses-{label}: {made} (1 of 2 participants)" for label in "ab"]
     write(tmp_path, "01", "done", "a")
     write(tmp_path, "02", "failed")
-    assert said() == ["sub-01 ses-a: 0 maps written (0 of 2 people)", "sub-02: failed:  (1 of 2 people)"]
+    assert said() == [
+        "sub-01 ses-a: 0 maps written (0 of 2 participants)",
+        "sub-02: failed:  (1 of 2 participants)",
+    ]
     write(tmp_path, "01", "done", "b")
-    assert said() == ["sub-01 ses-b: 0 maps written (2 of 2 people)"]
+    assert said() == ["sub-01 ses-b: 0 maps written (2 of 2 participants)"]
     assert said() == []
 
 

@@ -80,7 +80,7 @@ def test_ukb_in_the_scanners_space_is_refused_without_fsl(
     arrangements.as_ukb(simulated, tmp_path / "ukb", "01", "1000015_20227_2_0", native=True)
     assert participant.run(settings_of(tmp_path / "ukb")) == 3
     words = capsys.readouterr().out
-    assert "is in the scanner's space, and FSL's applywarp" in words
+    assert "is in native space, and FSL's applywarp" in words
     assert "is not on the PATH. Install FSL or load its module" in words
 
 
