@@ -146,7 +146,7 @@ def _explain_missing(preset: str, missing_names: Sequence[str], table: pd.DataFr
     if any("comp_cor" in name for name in missing_names) and "a_comp_cor_00" in table and not has_tissues:
         advice = (
             "This table does not separate components of white matter and cerebrospinal fluid: fMRIPrep "
-            "before 1.4 wrote none; up to 20.2 the JSON identifies them. Put the JSON beside the table, use "
+            "before 1.4 made none; up to 20.2 the JSON identifies them. Put the JSON beside the table, use "
             "--nuisance-regressors 24P, or re-run fMRIPrep 21 or later."
         )
     elif any("aroma" in name for name in missing_names):

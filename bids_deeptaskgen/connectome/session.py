@@ -122,8 +122,8 @@ def _kept_volumes(plan: PreparedRun) -> Iterator[NDArray[np.generic]]:
     is_kept = np.zeros(series.n_volumes, bool)
     is_kept[plan.kept_volumes] = True
     for start, block in series.blocks(max(1, min(N_PER_BLOCK, int(BLOCK_BYTES / volume_bytes)))):
-        for volume, is_wanted in zip(block, is_kept[start:], strict=False):
-            if is_wanted:
+        for volume, is_used in zip(block, is_kept[start:], strict=False):
+            if is_used:
                 yield volume
 
 

@@ -45,8 +45,8 @@ def in_standard_space(session: SessionInputs, scratch: Path) -> Iterator[Session
     if tool is None:
         first = next(run for run in session.runs if run.fsl_warp)
         message = (
-            f"{first.bold}: is in native space, and FSL's {TOOL}, which would warp it to standard space "
-            f"with {first.fsl_warp}, is not on the PATH.\nInstall FSL or load its module, or put the "
+            f"{first.bold}: is in native space, and FSL's {TOOL}, which would bring it to standard "
+            f"space with {first.fsl_warp}, is not on the PATH.\nInstall FSL or load its module, or put the "
             "warped series beside it as filtered_func_data_clean_standard.nii.gz."
         )
         raise InputError(message)

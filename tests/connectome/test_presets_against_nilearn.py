@@ -132,7 +132,7 @@ def test_components_of_1_4_are_those_of_each_tissue_in_the_order_of_their_number
 @pytest.mark.parametrize("preset", ["acompcor", "acompcor_gsr", "aroma"])
 def test_what_1_2_did_not_make_is_refused_with_what_to_do(preset):
     with pytest.raises(
-        InputError, match="before 1.4 wrote none" if "acompcor" in preset else "fMRIPost-AROMA"
+        InputError, match="before 1.4 made none" if "acompcor" in preset else "fMRIPost-AROMA"
     ):
         choose_here("1.2", preset)
 

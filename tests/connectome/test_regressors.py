@@ -202,7 +202,7 @@ def test_components_of_both_tissues_together_are_not_taken_for_those_of_each():
     table = make_table().drop(columns=[f"{tissue}_comp_cor_{i:02d}" for tissue in "cw" for i in range(6)])
     with pytest.raises(InputError, match="lack: c_comp_cor_00, w_comp_cor_00") as refusal:
         choose(table.assign(a_comp_cor_00=np.arange(N)), Cleaning())
-    assert "before 1.4 wrote none" in str(refusal.value)
+    assert "before 1.4 made none" in str(refusal.value)
 
 
 def test_the_users_own_regressors_come_beside_any_preset():
