@@ -240,7 +240,7 @@ FAULTS = {
         "Put the confounds",
     ),
     has_empty_confounds: (CONFOUNDS, "cannot be read", COPY),
-    has_words_for_numbers: (CONFOUNDS, "else than numbers and n/a in trans_x", "Copy the table again"),
+    has_words_for_numbers: (CONFOUNDS, "other than numbers and n/a in trans_x", "Copy the table again"),
     lacks_compcor_columns: (CONFOUNDS, "lack: c_comp_cor_01, w_comp_cor_00.", "Re-run fMRIPrep 21 or later"),
     has_compcor_columns_of_nothing: (CONFOUNDS, "lack: w_comp_cor_00.", "Re-run fMRIPrep 21 or later"),
     was_scanned_too_briefly: (BOLD, "12 of 12 volumes are kept, 0.4 minutes", "Lower --min-minutes"),

@@ -109,8 +109,8 @@ def test_people_whose_volumes_are_all_left_out(places):
     assert ended.code == 3
     n = n_volumes_of(places["data"] / "sub-01" / "func")
     told = (
-        f"none of the {n} volumes is left (dummies: 1; over --fd-threshold 1e-06 mm: {n - 1}). "
-        "Raise --fd-threshold, or leave this person or run out."
+        f"No volumes remain: 1 dummy scans and {n - 1} volumes with FD > 1e-06 mm were removed. "
+        "Increase --fd-threshold or exclude this run."
     )
     assert ended.out.count(told) == 4
     assert not list(places["output"].glob("sub-*"))

@@ -1,1 +1,1 @@
-"""From a BOLD series to voxel-to-ROI connectomes; no torch, no BIDS."""
+"""Voxel-to-ROI connectomes from BOLD series, independent of torch and BIDS."""

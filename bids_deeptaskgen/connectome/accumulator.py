@@ -1,10 +1,10 @@
 """Voxel-to-ROI connectomes in one pass over the volumes.
 
 Cleaning is a linear projection in time, the extraction of ROI series a linear projection in space: they
-commute, so the pass only adds up products of what it sees, and the algebra is finished at its end. With
+commute. One pass therefore adds up products of the volumes, and the algebra follows at its end. With
 Y (n_kept, n_voxels) the voxels' series, P (n_rois, n_voxels) the projection, T = Y P' the ROI series and
 Q (n_kept, rank) an orthonormal basis of the regressors and the intercept, the cleaned series are
-Y - Q Q'Y and T - Q Q'T, and all that is needed of window w are Y_w'T_w, Q_w'Y_w and the sums of squares.
+Y - Q Q'Y and T - Q Q'T. Window w needs only Y_w'T_w, Q_w'Y_w and the sums of squares.
 """
 
 from collections.abc import Iterable
@@ -26,16 +26,16 @@ Value = TypeVar("Value", bound=np.generic)
 
 # Relative to a voxel's level; float32 data cannot vary by less than 6e-8 of it.
 VALUE_ROUNDING = 1e-10
-# Voxels whose sums lie beside each other: what is done with them stays in the caches.
+# Voxels whose sums are adjacent in memory, so that work on them stays in the CPU caches.
 N_PER_PART = 2048
-# Volumes that are multiplied at once: the sums pass through memory for each such product.
+# Volumes per matrix product; each product reads and writes all sums once.
 N_PER_PRODUCT = 64
 N_FINISHERS = 2
 
 
 @dataclass(frozen=True)
 class RunStatistics:
-    """What one pass over a run gives.
+    """Connectomes and voxel statistics of one run.
 
     Attributes
     ----------
@@ -59,33 +59,37 @@ class RunStatistics:
 
 
 def window_bounds(n_kept: int, n_windows: int) -> list[int]:
-    """First rows of contiguous windows of nearly equal length, and the end of the last.
+    """Return the first rows of contiguous windows of nearly equal length, and the end of the last.
 
     Parameters
     ----------
-    n_kept, n_windows : int
+    n_kept : int
+        Number of volumes after censoring.
+    n_windows : int
 
     Returns
     -------
-    list of int of length n_windows + 1
+    list of int, length n_windows + 1
 
     Raises
     ------
     ValueError
-        If a window would hold fewer than two volumes.
+        If a window would contain fewer than two volumes.
     """
     if not 1 <= n_windows <= n_kept // 2:
-        message = f"{n_kept} volumes cannot be cut into {n_windows} windows of two volumes or more."
+        message = f"{n_kept} volumes cannot be split into {n_windows} windows of two volumes or more."
         raise ValueError(message)
     return [n_kept * i // n_windows for i in range(n_windows + 1)]
 
 
 def product_sizes(n_kept: int, n_windows: int) -> list[int]:
-    """Numbers of volumes to add at once: nearly equal, none of them in two windows.
+    """Return block sizes in volumes: nearly equal, each block within one window.
 
     Parameters
     ----------
-    n_kept, n_windows : int
+    n_kept : int
+        Number of volumes after censoring.
+    n_windows : int
 
     Returns
     -------
@@ -106,14 +110,14 @@ class Accumulator:
     Parameters
     ----------
     projection : array of shape (n_rois, n_places)
-        Turns voxels into ROI series.
+        Maps voxels to ROI series.
     basis : array of shape (n_kept, rank)
         Orthonormal regressors; the first column is constant (`regressors.make_basis`).
     n_windows : int
-        Contiguous parts of the kept volumes that get a connectome each.
+        Contiguous parts of the kept volumes; each yields one connectome.
     places : integer array of shape (n_voxels,), optional
-        Where each voxel that will be added stands in the projection and in what comes out, which is 0
-        elsewhere; the same order if absent.
+        Index of each added voxel in the projection and in the results, which are 0 elsewhere. By default
+        the order is the same.
     """
 
     def __init__(
@@ -130,79 +134,79 @@ class Accumulator:
         self._bounds = window_bounds(self.n_kept, n_windows)
         self._places = np.arange(self._n_places) if places is None else places
         n_voxels = len(self._places)
-        self._n_seen = 0
+        self._n_added = 0
         self._parts = [
             slice(start, min(start + N_PER_PART, n_voxels)) for start in range(0, n_voxels, N_PER_PART)
         ]
-        # Offsets cancel in the end; taking most of them off first keeps the sums small and exact.
+        # Offsets cancel in the end. Subtracting most of them first keeps the sums small and exact.
         self._reference = np.empty(n_voxels)
         self._projections: dict[int, Matrix] = {}
         self._rois = np.empty((self.n_kept, n_rois))
-        self._finite = np.ones(n_voxels, dtype=bool)
-        # Of each window: T'Y above Q'Y, after the reference is taken off, in parts. Nothing is written before
-        # its first volumes are there; what is that large and left as it is comes in huge pages.
+        self._is_finite = np.ones(n_voxels, dtype=bool)
+        # For each window: T'Y stacked on Q'Y, minus the reference, in parts. Nothing is written before the
+        # first volumes arrive; large untouched arrays get huge pages.
         shape = (len(self._parts), n_rois + rank, min(N_PER_PART, n_voxels))
         self._sums = [np.empty(shape) for _ in range(n_windows)]
         self._squares = np.zeros((n_windows, n_voxels))
 
     def add(self, voxels: NDArray[np.floating]) -> None:
-        """Take in the next kept volumes; many at once are faster.
+        """Add the next kept volumes; large blocks are faster.
 
         Parameters
         ----------
         voxels : array of shape (n, n_voxels), C order
             In units of the data. Values that are not finite are overwritten.
         """
-        start, end = self._n_seen, self._n_seen + len(voxels)
+        start, end = self._n_added, self._n_added + len(voxels)
         rois = self._rois[start:end]
         rois[:] = sum(self._project(voxels, part) for part in range(len(self._parts)))
         factors = np.ascontiguousarray(np.hstack([rois, self._basis[start:end]]).T)
         for part in range(len(self._parts)):
             self._multiply(voxels, factors, part)
-        self._n_seen = end
+        self._n_added = end
 
     def _project(self, voxels: NDArray[np.floating], part: int) -> Matrix:
-        """Sum up what some voxels give to the ROI series: (n, n_rois)."""
-        at = self._parts[part]
-        rows = voxels[:, at]
-        if not self._n_seen:
-            # Not before: meanwhile, the first volumes are read.
-            self._projections[part] = self._projection[:, self._places[at]]
-            finite = np.isfinite(rows)
-            sums = np.where(finite, rows, 0).sum(axis=0, dtype=np.float64)
-            self._reference[at] = sums / np.maximum(finite.sum(axis=0), 1)
+        """Sum the contributions of some voxels to the ROI series: (n, n_rois)."""
+        span = self._parts[part]
+        rows = voxels[:, span]
+        if not self._n_added:
+            # Deferred to here, so that the first volumes are read meanwhile.
+            self._projections[part] = self._projection[:, self._places[span]]
+            is_finite = np.isfinite(rows)
+            sums = np.where(is_finite, rows, 0).sum(axis=0, dtype=np.float64)
+            self._reference[span] = sums / np.maximum(is_finite.sum(axis=0), 1)
         projection = self._projections[part]
-        # A value that is not finite leaves nothing finite in the products of its row: they are the check, and
-        # numpy need not warn of it.
+        # A non-finite value makes all products of its row non-finite. The products serve as the check, so
+        # numpy's warning is not needed.
         with np.errstate(invalid="ignore"):
-            given = (rows - self._reference[at]) @ projection.T
-        if not np.isfinite(given).all():
-            finite = np.isfinite(rows)
-            self._finite[at] &= finite.all(axis=0)
-            # As if there were its mean, which adds nothing to the ROI series.
-            np.copyto(rows, self._reference[at], where=~finite, casting="same_kind")
-            given = (rows - self._reference[at]) @ projection.T
-        return np.asarray(given)
+            contribution = (rows - self._reference[span]) @ projection.T
+        if not np.isfinite(contribution).all():
+            is_finite = np.isfinite(rows)
+            self._is_finite[span] &= is_finite.all(axis=0)
+            # Replace by the voxel's mean, which adds nothing to the ROI series.
+            np.copyto(rows, self._reference[span], where=~is_finite, casting="same_kind")
+            contribution = (rows - self._reference[span]) @ projection.T
+        return np.asarray(contribution)
 
     def _multiply(self, voxels: NDArray[np.floating], factors: Matrix, part: int) -> None:
         """Add to the products and squares of some voxels."""
-        at, start = self._parts[part], self._n_seen
-        rows = voxels[:, at] - self._reference[at]
+        span, start = self._parts[part], self._n_added
+        rows = voxels[:, span] - self._reference[span]
         for window, (first, last) in enumerate(zip(self._bounds[:-1], self._bounds[1:], strict=True)):
-            here = slice(max(first - start, 0), min(last - start, len(rows)))
-            if here.start >= here.stop:
+            overlap = slice(max(first - start, 0), min(last - start, len(rows)))
+            if overlap.start >= overlap.stop:
                 continue
-            left, right, total = factors[:, here], rows[here], self._of_part(window, part)
-            if start + here.start == first:
-                np.matmul(left, right, out=total)
+            multipliers, deviations, total = factors[:, overlap], rows[overlap], self._part_sums(window, part)
+            if start + overlap.start == first:
+                np.matmul(multipliers, deviations, out=total)
             else:
-                # BLAS could add by itself; but scipy holds Python's lock meanwhile, and the thread that
-                # reads waits for it.
-                total += left @ right
-            self._squares[window, at] += np.einsum("tv,tv->v", right, right)
+                # BLAS could accumulate directly, but scipy holds the GIL during the call and would block the
+                # reader thread.
+                total += multipliers @ deviations
+            self._squares[window, span] += np.einsum("tv,tv->v", deviations, deviations)
 
     def finish(self) -> RunStatistics:
-        """Finish the algebra; the sums are used up.
+        """Compute connectomes and statistics from the sums, which are consumed.
 
         Returns
         -------
@@ -213,8 +217,8 @@ class Accumulator:
         ValueError
             If fewer or more volumes were added than the design has rows.
         """
-        if self._n_seen != self.n_kept:
-            message = f"{self._n_seen} volumes were added; the design has {self.n_kept} rows."
+        if self._n_added != self.n_kept:
+            message = f"{self._n_added} volumes were added; the design has {self.n_kept} rows."
             raise ValueError(message)
         n_windows, n_rois, n_voxels = len(self._sums), len(self._projection), len(self._places)
         mean, sd = np.empty(n_voxels), np.empty(n_voxels)
@@ -222,60 +226,61 @@ class Accumulator:
         loadings: dict[int, Matrix] = {}
 
         def finish_run(part: int) -> None:
-            at = self._parts[part]
-            whole = self._of_part(0, part)[n_rois:].copy()
+            span = self._parts[part]
+            loading = self._part_sums(0, part)[n_rois:].copy()
             for window in range(1, n_windows):
-                whole += self._of_part(window, part)[n_rois:]
-            off_reference = whole[0] / (self.n_kept * self._basis[0, 0])
-            total = self._squares[:, at].sum(axis=0)
-            about_mean = np.maximum(total - self.n_kept * off_reference**2, 0.0)
-            residual = total - np.einsum("qv,qv->v", whole, whole)
-            rounding = self.n_kept * (VALUE_ROUNDING * self._reference[at]) ** 2
-            floor = np.maximum(RESIDUAL_VARIANCE_FLOOR * about_mean, rounding)
-            has_signal[at] = self._finite[at] & (residual > floor)
-            mean[at] = self._reference[at] + off_reference
-            sd[at] = np.sqrt(about_mean / max(self.n_kept - 1, 1))
-            loadings[part] = whole
+                loading += self._part_sums(window, part)[n_rois:]
+            mean_offset = loading[0] / (self.n_kept * self._basis[0, 0])
+            total = self._squares[:, span].sum(axis=0)
+            deviation_squares = np.maximum(total - self.n_kept * mean_offset**2, 0.0)
+            residual = total - np.einsum("qv,qv->v", loading, loading)
+            rounding = self.n_kept * (VALUE_ROUNDING * self._reference[span]) ** 2
+            floor = np.maximum(RESIDUAL_VARIANCE_FLOOR * deviation_squares, rounding)
+            has_signal[span] = self._is_finite[span] & (residual > floor)
+            mean[span] = self._reference[span] + mean_offset
+            sd[span] = np.sqrt(deviation_squares / max(self.n_kept - 1, 1))
+            loadings[part] = loading
 
-        # In the order of what was added; one column more for the places that got nothing.
-        r = np.zeros((n_rois, n_voxels + 1), np.float32)
+        # In the order of the added voxels, plus one zero column for voxels that were not added.
+        correlations = np.zeros((n_rois, n_voxels + 1), np.float32)
         connectome = np.empty((n_windows, n_rois, self._n_places), np.float32)
         origins = np.full(self._n_places, n_voxels)
         origins[self._places] = np.arange(n_voxels)
 
         def correlate(algebra: WindowAlgebra, window: int, part: int) -> None:
-            at = self._parts[part]
-            of_window = self._of_part(window, part), self._squares[window, at]
-            r[:, at] = algebra.correlations(*of_window, loadings[part], has_signal[at])
+            span = self._parts[part]
+            window_sums = self._part_sums(window, part), self._squares[window, span]
+            correlations[:, span] = algebra.correlations(*window_sums, loadings[part], has_signal[span])
 
         def place(window: int, roi: int) -> None:
-            r[roi].take(origins, out=connectome[window, roi], mode="clip")
+            correlations[roi].take(origins, out=connectome[window, roi], mode="clip")
 
-        # The reader is done, so that there is a core for each of them.
+        # The reader has ended, so each thread gets a core.
         with ThreadPoolExecutor(N_FINISHERS) as pool:
             list(pool.map(finish_run, range(len(self._parts))))
             for window, rows in enumerate(map(slice, self._bounds[:-1], self._bounds[1:])):
-                algebra = WindowAlgebra.of(self._rois, self._basis, rows)
+                algebra = WindowAlgebra.from_series(self._rois, self._basis, rows)
                 list(pool.map(partial(correlate, algebra, window), range(len(self._parts))))
-                # Several windows take more memory than all else.
+                # With several windows, the sums are the largest arrays.
                 self._sums[window] = np.empty((0, 0, 0))
                 list(pool.map(partial(place, window), range(n_rois)))
         rois = self._rois - self._basis @ (self._basis.T @ self._rois)
-        return RunStatistics(connectome, rois, *(self._placed(one) for one in (mean, sd, has_signal)))
+        return RunStatistics(connectome, rois, *(self._expand(values) for values in (mean, sd, has_signal)))
 
-    def _placed(self, values: NDArray[Value]) -> NDArray[Value]:
-        placed = np.zeros(self._n_places, values.dtype)
-        placed[self._places] = values
-        return placed
+    def _expand(self, values: NDArray[Value]) -> NDArray[Value]:
+        """Expand values of the added voxels to all voxels of the projection; 0 elsewhere."""
+        expanded = np.zeros(self._n_places, values.dtype)
+        expanded[self._places] = values
+        return expanded
 
-    def _of_part(self, window: int, part: int) -> Matrix:
-        """Give the sums of some voxels in a window: (n_rois + rank, n)."""
-        at = self._parts[part]
-        return self._sums[window][part, :, : at.stop - at.start]
+    def _part_sums(self, window: int, part: int) -> Matrix:
+        """Return the sums of some voxels in a window: (n_rois + rank, n)."""
+        span = self._parts[part]
+        return self._sums[window][part, :, : span.stop - span.start]
 
 
 def correlate_windows(voxels: Matrix, projection: Matrix, basis: Matrix, n_windows: int = 1) -> RunStatistics:
-    """Run the accumulator over an array that is in memory: for notebooks and small data.
+    """Compute connectomes of an array in memory, for notebooks and small data.
 
     Parameters
     ----------
@@ -295,16 +300,16 @@ def correlate_windows(voxels: Matrix, projection: Matrix, basis: Matrix, n_windo
 
 
 def pool_runs(runs: Iterable[RunStatistics], n_runs: int) -> tuple[NDArray[np.float32], list[RunStatistics]]:
-    """Pool the connectomes of several runs, holding those of one run at a time beside what comes out.
+    """Pool the connectomes of several runs, with one run in memory at a time.
 
-    With one window a run: their mean, weighted by the number of kept volumes, over the runs in which a
-    voxel has signal (gains differ between runs, so series are not concatenated). With more windows: all
-    of them, run after run.
+    With one window per run: the mean over the runs in which a voxel has signal, weighted by the number of
+    kept volumes (gains differ between runs, so series are not concatenated). With more windows: the
+    connectomes of all windows, run after run.
 
     Parameters
     ----------
     runs : iterable of RunStatistics
-        With the same number of windows each.
+        All with the same number of windows.
     n_runs : int
 
     Returns
@@ -324,9 +329,9 @@ def pool_runs(runs: Iterable[RunStatistics], n_runs: int) -> tuple[NDArray[np.fl
             connectomes += len(run.rois) * run.connectome
         else:
             connectomes[len(statistics) * n_windows :][:n_windows] = run.connectome
-        # Not a view, which would keep all of it.
+        # A copy: a view would keep the whole array in memory.
         statistics.append(replace(run, connectome=np.empty((0, *shape[1:]), np.float32)))
-        del run  # or it would lie beside the next one's sums
+        del run  # free its memory before the next run's sums are allocated
     if pools:
         connectomes /= np.maximum(sum(len(run.rois) * run.has_signal for run in statistics), 1)
     return connectomes.astype(np.float32, copy=False), statistics

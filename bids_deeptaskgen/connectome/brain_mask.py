@@ -1,4 +1,4 @@
-"""The brain of a run: which of the model's voxels lie in the participant's mask."""
+"""Brain voxels of a run: the model's voxels inside the participant's mask."""
 
 from pathlib import Path
 
@@ -11,18 +11,18 @@ from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import MODEL_GRID, Grid, Sampler, make_sampler
 from bids_deeptaskgen.io.nifti_reader import load_image, open_series
 
-# Below this overlap with the model's brain mask, the mask is of another space or another person.
+# Below this overlap with the model's brain mask, the mask is in another space or of another participant.
 MIN_DICE = 0.8
 
 
 def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> Sampler:
-    """Find the model's voxels that lie in the participant's mask, and how to take them from the BOLD.
+    """Find the model's voxels inside the participant's mask, and build their sampler.
 
     Parameters
     ----------
     run : RunInputs
     grid : Grid
-        Of the BOLD.
+        Grid of the BOLD series.
     brain_mask : boolean array on ``MODEL_GRID``
 
     Returns
@@ -32,12 +32,12 @@ def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> S
     Raises
     ------
     InputError
-        If the mask is not on the BOLD's grid, is empty, or is of another brain.
+        If the mask is not on the BOLD's grid, is empty, or overlaps too little with the model's mask.
     """
     mask = read_mask(run.mask, grid) if run.mask else nonzero_voxels(run.bold, grid)
     warp = to_warped_space if run.space == WARPED_SPACE else None
     sampler = make_sampler(grid, MODEL_GRID, brain_mask, warp).within(mask)
-    # In mm3, since the two masks may have voxels of different size.
+    # In mm3, since the masks may differ in voxel size.
     volumes_mm3 = [
         float(np.prod(g.voxel_sizes_mm)) * n
         for g, n in ((grid, mask.sum()), (MODEL_GRID, brain_mask.sum()), (MODEL_GRID, sampler.inside.sum()))
@@ -51,17 +51,28 @@ def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> S
 def read_mask(path: Path, grid: Grid) -> NDArray[np.bool_]:
     """Read a brain mask, which must be on the BOLD's grid.
 
+    Parameters
+    ----------
+    path : Path
+        3-D NIfTI image; values above 0 are brain.
+    grid : Grid
+        Grid of the BOLD series.
+
+    Returns
+    -------
+    boolean array of the grid's shape
+
     Raises
     ------
     InputError
-        If it is not, or is empty, or cannot be read.
+        If the mask is on another grid, is empty, or cannot be read.
     """
     image = load_image(path)
     mask_grid = Grid.of(image.shape, image.affine)
     if image.ndim != 3 or not mask_grid.fits(grid):
         message = (
             f"{path}: the mask is not on the BOLD's grid.\nMask: {mask_grid}.\nBOLD: {grid}.\n"
-            "Put the brain mask that fMRIPrep wrote for this run and space in its place."
+            "Put the brain mask that fMRIPrep wrote for this run and space there."
         )
         raise InputError(message)
     try:
@@ -75,14 +86,24 @@ def read_mask(path: Path, grid: Grid) -> NDArray[np.bool_]:
     if not mask.any():
         message = (
             f"{path}: the mask is empty (0 voxels).\n"
-            "Put the brain mask that fMRIPrep wrote for this run and space in its place."
+            "Put the brain mask that fMRIPrep wrote for this run and space there."
         )
         raise InputError(message)
     return mask
 
 
 def nonzero_voxels(bold: Path, grid: Grid) -> NDArray[np.bool_]:
-    """Take the voxels of the first volume that are not 0 for the brain: the series has been masked before.
+    """Find the voxels that are not 0 in the first volume of a series that is masked already.
+
+    Parameters
+    ----------
+    bold : Path
+    grid : Grid
+        Grid of the BOLD series.
+
+    Returns
+    -------
+    boolean array of the grid's shape
 
     Raises
     ------
@@ -90,23 +111,23 @@ def nonzero_voxels(bold: Path, grid: Grid) -> NDArray[np.bool_]:
         If the file is damaged.
     """
     series = open_series(bold)
-    _, first = next(series.blocks(1))
-    values = first[0].astype(np.float64)
-    # As it is stored, 0 may be another number: the nearest one, where numbers are whole.
+    _, volumes = next(series.blocks(1))
+    values = volumes[0].astype(np.float64)
+    # The stored value of 0 depends on slope and intercept; for integer types it is the nearest integer.
     zero = -series.inter / series.slope
     zero = zero if series.dtype.kind == "f" else np.rint(zero)
     return np.asarray(np.isfinite(values) & (values != zero)).reshape(grid.shape, order="F")
 
 
 def _no_overlap(run: RunInputs, n_voxels: int, dice: float) -> str:
-    found = f"overlap the model's brain mask with Dice {dice:.2f}; at least {MIN_DICE} is wanted"
+    overlap = f"overlap the model's brain mask with Dice {dice:.2f}; at least {MIN_DICE} is required"
     if run.mask:
         return (
-            f"{run.mask}: the mask's {n_voxels} voxels {found}.\nThe image is not in {run.space}, or the "
-            "mask is of another run: look at both in a viewer."
+            f"{run.mask}: the mask's {n_voxels} voxels {overlap}.\nThe image is not in {run.space}, or the "
+            "mask belongs to another run: look at both in a viewer."
         )
     return (
-        f"{run.bold}: there is no brain mask, and the {n_voxels} voxels that are not 0 {found}.\nThe image "
-        f"is not in {run.space}, or what is outside the brain is not 0: name the fMRIPrep derivatives that "
-        "have the mask with -d fmriprep=PATH."
+        f"{run.bold}: there is no brain mask, and the {n_voxels} voxels that are not 0 {overlap}.\nThe image "
+        f"is not in {run.space}, or voxels outside the brain are not 0: name the fMRIPrep derivatives that "
+        "contain the mask with -d fmriprep=PATH."
     )

@@ -1,4 +1,4 @@
-"""Which volumes of a run are kept: dummies, how the head moved, what others have marked."""
+"""Selection of volumes: dummy scans, framewise displacement, outliers of XCP-D."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,14 @@ Matrix = NDArray[np.float64]
 
 
 def framewise_displacement(motion: Matrix, radius_mm: float = 50.0) -> Matrix:
-    """Head movement between successive volumes (Power et al. 2012, NeuroImage 59:2142).
+    """Compute framewise displacement (Power et al. 2012, NeuroImage 59:2142).
 
     Parameters
     ----------
     motion : array of shape (n_volumes, 6)
         Translations x, y, z in mm, then rotations x, y, z in radians.
     radius_mm : float
-        Radius of the sphere on which rotations are turned into mm.
+        Radius of the sphere on which rotations are converted to mm.
 
     Returns
     -------
@@ -29,28 +29,33 @@ def framewise_displacement(motion: Matrix, radius_mm: float = 50.0) -> Matrix:
     Raises
     ------
     ValueError
-        If there are not six columns.
+        If `motion` does not have six columns.
+
+    Examples
+    --------
+    >>> framewise_displacement(np.zeros((3, 6)))
+    array([0., 0., 0.])
     """
     if motion.ndim != 2 or motion.shape[1] != 6:
-        message = f"motion has shape {motion.shape}; (n_volumes, 6) is wanted."
+        message = f"motion has shape {motion.shape}; (n_volumes, 6) is required."
         raise ValueError(message)
     steps = np.abs(np.diff(motion, axis=0, prepend=motion[:1]))
     steps[:, 3:] *= radius_mm
     return np.asarray(steps.sum(axis=1), dtype=np.float64)
 
 
-def fd_of(confounds: Confounds | None) -> Matrix | None:
-    """Framewise displacement in mm of each volume, from the table's own column or its motion parameters.
+def get_fd(confounds: Confounds | None) -> Matrix | None:
+    """Return framewise displacement in mm, from its column or the motion parameters.
 
     Returns
     -------
     array of shape (n_volumes,) or None
-        None where the table holds neither.
+        None if the table contains neither.
     """
     if confounds is None:
         return None
     table, column = confounds.table, "framewise_displacement"
-    # Only the first volume has no predecessor; a column with other holes is not taken.
+    # Only the first volume has no predecessor; a column with further n/a values is not used.
     if column in table and len(table) > 1 and table[column][1:].notna().all():
         return numbers(table, [column])[column].fillna(0.0).to_numpy(np.float64)
     if set(MOTION) <= set(table.columns) and table[list(MOTION)].notna().to_numpy().all():
@@ -65,50 +70,57 @@ def sample_mask(n_volumes: int, confounds: Confounds | None, cleaning: Cleaning)
     ----------
     n_volumes : int
     confounds : Confounds or None
-        Tables of the run.
+        Confounds of the run.
     cleaning : Cleaning
 
     Returns
     -------
     integer array of shape (n_kept,)
-        Numbers of the kept volumes, in order.
+        Indices of the kept volumes, ascending.
 
     Raises
     ------
     InputError
-        If censoring is asked for and there is no displacement, or if no volume is left.
+        If `cleaning` censors but displacement is unavailable, or if no volumes remain.
     """
-    keep = np.ones(n_volumes, dtype=bool)
+    is_kept = np.ones(n_volumes, dtype=bool)
     if cleaning.dummy_scans is not None:
-        keep[: cleaning.dummy_scans] = False
+        is_kept[: cleaning.dummy_scans] = False
     elif confounds is not None:
-        marked = [name for name in map(str, confounds.table) if name.startswith("non_steady_state_outlier")]
-        keep &= ~(confounds.table[marked] == 1).any(axis=1).to_numpy(dtype=bool)
-    n_dummies = int((~keep).sum())
+        outlier_columns = [
+            name for name in map(str, confounds.table) if name.startswith("non_steady_state_outlier")
+        ]
+        is_kept &= ~(confounds.table[outlier_columns] == 1).any(axis=1).to_numpy(dtype=bool)
+    n_dummies = int((~is_kept).sum())
     if confounds is not None and confounds.outliers is not None:
-        keep &= ~confounds.outliers
+        is_kept &= ~confounds.outliers
     if cleaning.fd_threshold > 0:
-        keep &= _wanted_fd(confounds) <= cleaning.fd_threshold
-    if not keep.any():
-        n_moved, limit = n_volumes - n_dummies, f"--fd-threshold {cleaning.fd_threshold:g} mm"
-        advice = "Raise --fd-threshold" if n_moved else "Lower --dummy-scans"
+        is_kept &= _require_fd(confounds) <= cleaning.fd_threshold
+    if not is_kept.any():
+        n_censored = n_volumes - n_dummies
+        advice = "Increase --fd-threshold" if n_censored else "Lower --dummy-scans"
+        # Where no threshold is set, XCP-D's outliers are the only censored volumes.
+        reason = (
+            f"with FD > {cleaning.fd_threshold:g} mm" if cleaning.fd_threshold > 0 else "marked as outliers"
+        )
         message = (
-            f"none of the {n_volumes} volumes is left (dummies: {n_dummies}; over {limit}: {n_moved}).\n"
-            f"{advice}, or leave this person or run out."
+            f"No volumes remain: {n_dummies} dummy scans and {n_censored} volumes {reason} were removed.\n"
+            f"{advice} or exclude this run."
         )
         raise InputError(message)
-    return np.flatnonzero(keep)
+    return np.flatnonzero(is_kept)
 
 
-def _wanted_fd(confounds: Confounds | None) -> Matrix:
-    fd = fd_of(confounds)
+def _require_fd(confounds: Confounds | None) -> Matrix:
+    """Return framewise displacement, or raise if it is unavailable."""
+    fd = get_fd(confounds)
     if fd is None:
-        found = "there is no table of confounds beside the BOLD"
+        finding = "there is no confounds table beside the BOLD"
         if confounds is not None:
-            found = "the confounds hold neither without n/a after the first volume"
+            finding = "the confounds contain neither without n/a after the first volume"
         message = (
             "--fd-threshold needs the column framewise_displacement or the six motion parameters, "
-            f"and {found}.\nPut fMRIPrep's confounds of this run there, or leave --fd-threshold out."
+            f"and {finding}.\nPut fMRIPrep's confounds of this run there, or omit --fd-threshold."
         )
         raise InputError(message)
     return fd

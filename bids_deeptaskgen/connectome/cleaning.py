@@ -1,6 +1,6 @@
-"""What the user decides of a connectome: the cleaning of a series, and the least amount of data.
+"""User settings for connectomes: cleaning of a series, and minimum amount of data.
 
-Apart from the code that applies them, so that a run can be planned without the libraries that compute.
+Separate from the code that applies them, so that a run is planned without importing numerical libraries.
 """
 
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ _default = partial(default_of, PredictionSettings)
 
 @dataclass(frozen=True)
 class Cleaning:
-    """How a run is cleaned; the defaults are those of the options with these names.
+    """Cleaning of a run; defaults are those of the options with these names.
 
     Attributes
     ----------
     nuisance_regressors : str
         A key of ``nuisance_presets.PRESETS``.
     high_pass : float or None
-        Cut-off in Hz of a cosine basis made here, 0 for none; None lets the preset decide.
+        Cut-off in Hz of an additional cosine basis, 0 for none; None leaves the choice to the preset.
     fd_threshold : float
-        Volumes that moved more than this (mm) are left out; 0 keeps them.
+        Volumes with a larger framewise displacement (mm) are censored; 0 keeps all volumes.
     dummy_scans : int or None
-        Leading volumes to leave out; None takes those that fMRIPrep marked as not in steady state.
+        Leading volumes to remove; None removes those that fMRIPrep marked as not in steady state.
     smoothing : float
-        Full width at half maximum (mm) of the kernel that volumes are smoothed with; 0 leaves them.
+        Full width at half maximum (mm) of the smoothing kernel; 0 for no smoothing.
     """
 
     nuisance_regressors: str = FMRIPREP_PRESET
@@ -40,7 +40,7 @@ class Cleaning:
 
 @dataclass(frozen=True)
 class DataRequirements:
-    """What a session must offer to be used; the defaults are those of the options with these names.
+    """Minimum data of a session; defaults are those of the options with these names.
 
     Attributes
     ----------
@@ -49,9 +49,9 @@ class DataRequirements:
     min_dof : int
         Residual degrees of freedom, over all runs.
     n_windows : int or None
-        Windows of each run; None takes the number that comes nearest to ``window_minutes``.
+        Windows of each run; None selects the number that comes nearest to ``window_minutes``.
     window_minutes : float or None
-        Length on which the model was trained.
+        Window length in minutes that the model was trained on.
     """
 
     min_minutes: float = _default("min_minutes")

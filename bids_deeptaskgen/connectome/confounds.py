@@ -1,4 +1,4 @@
-"""Tables with one row a volume: fMRIPrep's confounds under one set of names, and what stands beside them."""
+"""Tables with one row per volume: confounds under the names of fMRIPrep 21, motion files, XCP-D outliers."""
 
 import json
 import re
@@ -31,23 +31,23 @@ _CAMEL_NUMBERED = {
     "AROMAAggrComp": "aroma_motion_",
 }
 _TISSUES = {"CSF": "c_comp_cor_", "WM": "w_comp_cor_"}
-_AGAIN = "Copy it again from its source, or re-run the preprocessing of this run."
+_COPY_ADVICE = "Copy it again from its source, or re-run the preprocessing of this run."
 
 
 @dataclass(frozen=True)
 class Confounds:
-    """What is known of each volume of a run.
+    """Confounds of a run, one row per volume.
 
     Attributes
     ----------
     table : DataFrame of shape (n_volumes, n_columns)
         Under the names of fMRIPrep 21 and later; the user's own regressors begin with ``custom_``.
     sources : dict of str to str
-        What columns are called in their file, where that is another name.
+        Name of a column in its file, where it differs.
     outliers : boolean array of shape (n_volumes,) or None
-        Volumes that XCP-D interpolated, which hold no data of their own.
+        Volumes that XCP-D interpolated, which contain no measured data.
     aroma : bool
-        The noise components of fMRIPost-AROMA have been read, even if there are none.
+        Whether fMRIPost-AROMA's table was read; it may list no noise component.
     """
 
     table: pd.DataFrame
@@ -63,12 +63,12 @@ def read_confounds(run: RunInputs, n_volumes: int) -> Confounds | None:
     ----------
     run : RunInputs
     n_volumes : int
-        Rows that must be there.
+        Required number of rows.
 
     Returns
     -------
     Confounds or None
-        None where the run has no table at all.
+        None if the run has no table.
 
     Raises
     ------
@@ -77,15 +77,15 @@ def read_confounds(run: RunInputs, n_volumes: int) -> Confounds | None:
     """
     if run.confounds is None and run.aroma is None and run.custom is None and run.outliers is None:
         return None
-    outliers, absent = _read_outliers(run.outliers, n_volumes)
+    outliers, removed_volumes = _read_outliers(run.outliers, n_volumes)
     table, sources = pd.DataFrame(index=range(n_volumes)), {}
     if run.confounds is not None:
         table = read_table(run.confounds)
-        if absent is not None and len(table) == len(absent):
-            table = table[~absent].reset_index(drop=True)
+        if removed_volumes is not None and len(table) == len(removed_volumes):
+            table = table[~removed_volumes].reset_index(drop=True)
         _check_rows(run.confounds, table, n_volumes)
         new_names = modern_names(map(str, table), _read_masks(run.confounds))
-        sources = {new: old for old, new in new_names.items()}
+        sources = {new_name: name for name, new_name in new_names.items()}
         table = table.rename(columns=new_names)
     if run.aroma is not None:
         noise = _of_length(run.aroma, n_volumes)
@@ -97,23 +97,23 @@ def read_confounds(run: RunInputs, n_volumes: int) -> Confounds | None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a table with one row a volume.
+    """Read a table with one row per volume.
 
     Parameters
     ----------
     path : Path
-        TSV, where missing values are ``n/a``; or six or more columns of numbers without names: ``.txt`` as
+        TSV with ``n/a`` for missing values; or six or more columns of numbers without names: ``.txt`` as
         HCP's ``Movement_Regressors.txt`` (mm, then degrees), ``.par`` as MCFLIRT's (radians, then mm).
 
     Returns
     -------
     DataFrame
-        Of the latter two, the motion parameters in mm and radians.
+        For ``.txt`` and ``.par``, the motion parameters in mm and radians.
 
     Raises
     ------
     InputError
-        If it cannot be read.
+        If the file cannot be read.
     """
     try:
         if path.suffix in _MOTION_FILES:
@@ -121,7 +121,7 @@ def read_table(path: Path) -> pd.DataFrame:
             return pd.DataFrame(_MOTION_FILES[path.suffix](values), columns=list(MOTION))
         return pd.read_csv(path, sep="\t", na_values=["n/a"])
     except (OSError, ValueError) as error:
-        message = f"{path}: the table of confounds cannot be read ({error}).\n{_AGAIN}"
+        message = f"{path}: the confounds table cannot be read ({error}).\n{_COPY_ADVICE}"
         raise InputError(message) from error
 
 
@@ -132,18 +132,28 @@ _MOTION_FILES: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] =
 
 
 def numbers(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Take columns, and refuse text in them.
+    """Select columns of a table and require numbers in them.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_volumes, n_columns)
+    names : sequence of str
+        Columns to select.
+
+    Returns
+    -------
+    DataFrame of shape (n_volumes, n_names)
 
     Raises
     ------
     InputError
-        If a column holds something else than numbers and missing values.
+        If a column contains values other than numbers and n/a.
     """
     columns = table[list(names)]
-    text = [str(name) for name in columns.select_dtypes(exclude=["number", "bool"])]
-    if text:
+    text_columns = [str(name) for name in columns.select_dtypes(exclude=["number", "bool"])]
+    if text_columns:
         message = (
-            f"the confounds hold something else than numbers and n/a in {', '.join(text)}.\n"
+            f"the confounds contain values other than numbers and n/a in {', '.join(text_columns)}.\n"
             "Copy the table again from its source, or re-run the preprocessing of this run."
         )
         raise InputError(message)
@@ -151,41 +161,41 @@ def numbers(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 
 def modern_names(names: Iterable[str], masks: Mapping[str, str]) -> dict[str, str]:
-    """Say which columns go by another name in fMRIPrep 21 and later.
+    """Map column names to those of fMRIPrep 21 and later, where they differ.
 
     Parameters
     ----------
     names : iterable of str
         Columns of a table of any version.
     masks : dict of str to str
-        ``Mask`` of components in the table's JSON. From 1.4 to 20.2 it alone tells white matter from
-        cerebrospinal fluid; before 1.4 there were components of both together only.
+        ``Mask`` of components in the table's JSON. From fMRIPrep 1.4 to 20.2, only this field distinguishes
+        white matter from cerebrospinal fluid; earlier versions wrote joint components only.
 
     Returns
     -------
     dict of str to str
-        Old name to new one.
+        Name in the table to name in fMRIPrep 21.
     """
     names = list(names)
-    renamed = {old: _CAMEL[old] for old in names if old in _CAMEL}
-    for old in names:
-        parts = re.fullmatch(r"([A-Za-z]+?)(\d+)", old)
+    new_names = {name: _CAMEL[name] for name in names if name in _CAMEL}
+    for name in names:
+        parts = re.fullmatch(r"([A-Za-z]+?)(\d+)", name)
         if parts and parts[1] in _CAMEL_NUMBERED:
-            renamed[old] = _CAMEL_NUMBERED[parts[1]] + parts[2]
+            new_names[name] = _CAMEL_NUMBERED[parts[1]] + parts[2]
     if any(name.startswith(tuple(_TISSUES.values())) for name in names):
-        return renamed
+        return new_names
     for tissue, prefix in _TISSUES.items():
-        # As text, 100 would come before 70.
+        # As text, 100 would sort before 70.
         of_tissue = sorted(
             (name for name in names if name.startswith("a_comp_cor_") and masks.get(name) == tissue),
             key=lambda name: int(name.rpartition("_")[2]),
         )
-        renamed |= {name: f"{prefix}{number:02d}" for number, name in enumerate(of_tissue)}
-    return renamed
+        new_names |= {name: f"{prefix}{number:02d}" for number, name in enumerate(of_tissue)}
+    return new_names
 
 
 def _read_masks(path: Path) -> dict[str, str]:
-    """Read the ``Mask`` of each column from the JSON beside a table; empty where there is none."""
+    """Read the ``Mask`` of each column from the sidecar of a table; empty without one."""
     try:
         content = json.loads(path.with_suffix(".json").read_text("utf-8"))
     except (OSError, ValueError):
@@ -202,18 +212,18 @@ def _as_dict(entry: object) -> dict[str, object]:
 def _read_outliers(
     path: Path | None, n_volumes: int
 ) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
-    """Read XCP-D's outliers: those among the volumes, and among all volumes if it has taken them out."""
+    """Read XCP-D's outliers among the run's volumes, or among the original ones if it removed them."""
     if path is None:
         return None, None
     table = read_table(path)
     if table.shape[1] == 0:
-        message = f"{path}: the table of outliers is empty.\n{_AGAIN}"
+        message = f"{path}: the table of outliers is empty.\n{_COPY_ADVICE}"
         raise InputError(message)
-    marked = np.asarray(table.iloc[:, 0] == 1)
-    if len(marked) != n_volumes and int((~marked).sum()) == n_volumes:
-        return None, marked
+    is_outlier = np.asarray(table.iloc[:, 0] == 1)
+    if len(is_outlier) != n_volumes and int((~is_outlier).sum()) == n_volumes:
+        return None, is_outlier
     _check_rows(path, table, n_volumes)
-    return marked, None
+    return is_outlier, None
 
 
 def _of_length(path: Path, n_volumes: int) -> pd.DataFrame:
@@ -226,6 +236,6 @@ def _check_rows(path: Path, table: pd.DataFrame, n_volumes: int) -> None:
     if len(table) != n_volumes:
         message = (
             f"{path}: has {len(table)} rows, but the BOLD run has {n_volumes} volumes.\n"
-            "Put the confounds of this run in its place, or re-run the preprocessing of this run."
+            "Put the confounds of this run there, or re-run the preprocessing of this run."
         )
         raise InputError(message)

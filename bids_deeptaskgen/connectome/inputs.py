@@ -1,4 +1,4 @@
-"""What is known of a person's resting-state runs before they are read."""
+"""Input files of resting-state runs and sessions."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,23 +14,23 @@ class RunInputs:
     bold : Path
         4-D NIfTI image.
     mask : Path or None
-        Brain mask on the BOLD's grid; None for series that are 0 outside the brain.
+        Brain mask on the BOLD's grid; None if the series is 0 outside the brain.
     confounds : Path or None
-        fMRIPrep's table of confounds, or a file of motion parameters; None where there is none.
+        fMRIPrep's confounds table or a file of motion parameters; None without one.
     t_r : float or None
-        Repetition time in s from the JSON; None where the JSON does not say.
+        Repetition time in s from the sidecar; None if the sidecar has none.
     entities : tuple of (str, str)
-        Entities that tell this run from the others, e.g. ``(("run", "1"),)``.
+        Entities that distinguish this run, e.g. ``(("run", "1"),)``.
     space : str
         Name of the standard space.
     aroma : Path or None
         fMRIPost-AROMA's table of noise components.
     outliers : Path or None
-        XCP-D's table of the volumes that it has interpolated or left out.
+        XCP-D's table of the volumes that it interpolated or removed.
     custom : Path or None
         The user's own regressors.
     fsl_warp : Path or None
-        FSL's warp field to standard space, for a series in the scanner's.
+        FSL's warp field to standard space, for a series in native space.
     """
 
     bold: Path
@@ -45,12 +45,12 @@ class RunInputs:
     fsl_warp: Path | None = None
 
     def now(self, **changes: Any) -> "RunInputs":
-        """Give the record with some fields changed."""
+        """Return a copy with some fields changed."""
         return replace(self, **changes)
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All files that are read."""
+        """Return all files that are read."""
         paths = (
             self.bold,
             self.mask,
@@ -64,13 +64,13 @@ class RunInputs:
 
     @property
     def name(self) -> str:
-        """Short name for messages, e.g. ``run-1`` or the file's name."""
+        """Return a short name for messages, e.g. ``run-1`` or the file name."""
         return "_".join(f"{key}-{value}" for key, value in self.entities) or self.bold.name
 
 
 @dataclass(frozen=True)
 class SessionInputs:
-    """The runs of one person and session that are pooled into one set of maps.
+    """Runs of one participant and session that are pooled into one set of maps.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class SessionInputs:
         Label without ``ses-``; None in a dataset without sessions.
     runs : tuple of RunInputs
     entities : tuple of (str, str)
-        Entities that all runs share and that output names carry, e.g. ``(("task", "rest"),)``.
+        Entities that all runs share and that output names contain, e.g. ``(("task", "rest"),)``.
     """
 
     subject: str
@@ -90,5 +90,5 @@ class SessionInputs:
 
     @property
     def name(self) -> str:
-        """Short name for messages, e.g. ``sub-01 ses-1``."""
+        """Return a short name for messages, e.g. ``sub-01 ses-1``."""
         return f"sub-{self.subject}" + (f" ses-{self.session}" if self.session else "")

@@ -1,4 +1,4 @@
-"""Reading all of a run but its volumes: headers, mask, confounds; what does not fit is refused here."""
+"""Preparation of a run: headers, mask and confounds are read and checked before its volumes."""
 
 import logging
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.connectome.brain_mask import mask_sampler
-from bids_deeptaskgen.connectome.censoring import fd_of, sample_mask
+from bids_deeptaskgen.connectome.censoring import get_fd, sample_mask
 from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.connectome.confounds import read_confounds
 from bids_deeptaskgen.connectome.inputs import RunInputs
@@ -19,44 +19,70 @@ from bids_deeptaskgen.io.nifti_reader import NiftiSeries, check_orientation, ope
 
 logger = logging.getLogger(__name__)
 
-# No scanner is faster or slower; a unit that was mistaken is a thousand times off.
+# Beyond the range of scanners; a wrong unit is off by a factor of a thousand.
 T_R_RANGE_S = (0.05, 40.0)
-# A correlation over fewer volumes than this says nothing.
+# Correlations over fewer volumes are uninformative.
 MIN_WINDOW_VOLUMES = 10
 
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run whose headers, mask and confounds have been read and found good."""
+    """Headers, mask and confounds of a valid run.
+
+    Attributes
+    ----------
+    inputs : RunInputs
+    series : NiftiSeries
+    sampler : Sampler
+        From the BOLD's grid to the model's voxels.
+    t_r : float
+        Repetition time in s.
+    kept_volumes : integer array of shape (n_kept,)
+        Sample mask: indices of the volumes that are not censored.
+    regressors : Regressors
+    basis : array of shape (n_kept, rank)
+        Orthonormal basis of the regressors and the intercept.
+    fd_mm : array of shape (n_volumes,) or None
+        Framewise displacement in mm; None if unavailable.
+    """
 
     inputs: RunInputs
     series: NiftiSeries
     sampler: Sampler
     t_r: float
-    kept: NDArray[np.intp]
+    kept_volumes: NDArray[np.intp]
     regressors: Regressors
     basis: NDArray[np.float64]
     fd_mm: NDArray[np.float64] | None
 
     @property
     def minutes(self) -> float:
-        """Kept time in minutes."""
-        return len(self.kept) * self.t_r / 60
+        """Return the duration of the kept volumes in minutes."""
+        return len(self.kept_volumes) * self.t_r / 60
 
     @property
     def n_residual_dof(self) -> int:
-        """Degrees of freedom that the regression leaves."""
+        """Return the residual degrees of freedom of the regression."""
         n_kept, rank = self.basis.shape
         return int(n_kept) - int(rank)
 
 
 def repetition_time(run: RunInputs, series: NiftiSeries) -> float:
-    """Repetition time in s; the JSON wins over the header, and a difference is warned of.
+    """Return the repetition time in s; the sidecar takes precedence over the header.
+
+    Parameters
+    ----------
+    run : RunInputs
+    series : NiftiSeries
+
+    Returns
+    -------
+    float
 
     Raises
     ------
     InputError
-        If neither says, or what they say can be no seconds.
+        If both lack it, or if the value is outside ``T_R_RANGE_S``.
     """
     if run.t_r is None and series.t_r is None:
         message = (
@@ -67,10 +93,10 @@ def repetition_time(run: RunInputs, series: NiftiSeries) -> float:
     t_r = float(series.t_r or 0) if run.t_r is None else run.t_r
     shortest, longest = T_R_RANGE_S
     if not shortest <= t_r <= longest:
-        where = "header" if run.t_r is None else "JSON"
+        place = "header" if run.t_r is None else "JSON"
         message = (
-            f"{run.bold}: the repetition time is {t_r:g} s by the {where}; {shortest:g} to {longest:g} s "
-            "are wanted.\nMend RepetitionTime in the JSON (in seconds, not milliseconds), or add it there."
+            f"{run.bold}: the repetition time is {t_r:g} s by the {place}; {shortest:g} to {longest:g} s "
+            "are valid.\nCorrect RepetitionTime in the JSON (in seconds, not milliseconds), or add it there."
         )
         raise InputError(message)
     if run.t_r is None:
@@ -84,12 +110,23 @@ def repetition_time(run: RunInputs, series: NiftiSeries) -> float:
 
 
 def prepare_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleaning) -> PreparedRun:
-    """Read all of a run but its volumes.
+    """Read headers, mask and confounds of a run.
+
+    Parameters
+    ----------
+    run : RunInputs
+    brain_mask : boolean array of shape (76, 93, 78)
+        The model's brain mask, on ``MODEL_GRID``.
+    cleaning : Cleaning
+
+    Returns
+    -------
+    PreparedRun
 
     Raises
     ------
     InputError
-        If the files do not fit each other, the model or the cleaning.
+        If the files do not match each other, the model or the cleaning.
     """
     series = open_series(run.bold)
     check_orientation(run.bold)
@@ -97,18 +134,24 @@ def prepare_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleanin
     t_r = repetition_time(run, series)
     confounds = read_confounds(run, series.n_volumes)
     try:
-        kept = sample_mask(series.n_volumes, confounds, cleaning)
+        kept_volumes = sample_mask(series.n_volumes, confounds, cleaning)
         regressors = choose_regressors(confounds, series.n_volumes, t_r, cleaning)
-        fd_mm = fd_of(confounds)
+        fd_mm = get_fd(confounds)
     except InputError as error:
         message = f"{run.confounds or run.bold}: {error}"
         raise InputError(message) from error
-    basis = make_basis(regressors.values, kept)
-    return PreparedRun(run, series, sampler, t_r, kept, regressors, basis, fd_mm)
+    basis = make_basis(regressors.values, kept_volumes)
+    return PreparedRun(run, series, sampler, t_r, kept_volumes, regressors, basis, fd_mm)
 
 
 def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequirements) -> int:
-    """Refuse sessions with too little data, and settle the number of windows.
+    """Refuse sessions with too little data, and choose the number of windows.
+
+    Parameters
+    ----------
+    plans : sequence of PreparedRun
+        Runs of one session.
+    requirements : DataRequirements
 
     Returns
     -------
@@ -121,46 +164,51 @@ def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequireme
         If there are too few minutes, degrees of freedom, or volumes in a window.
     """
     first = plans[0].inputs.bold
-    where = first if len(plans) == 1 else f"{first.parent} ({len(plans)} runs)"
+    place = first if len(plans) == 1 else f"{first.parent} ({len(plans)} runs)"
     minutes = sum(plan.minutes for plan in plans)
-    n_kept, n_volumes = sum(len(plan.kept) for plan in plans), sum(plan.series.n_volumes for plan in plans)
+    n_kept, n_volumes = (
+        sum(len(plan.kept_volumes) for plan in plans),
+        sum(plan.series.n_volumes for plan in plans),
+    )
     if minutes < requirements.min_minutes:
-        # Rounded down, or 3.97 minutes would read as the 4 that are wanted.
+        # Rounded down: otherwise 3.97 minutes would read as the required 4.
         message = (
-            f"{where}: {n_kept} of {n_volumes} volumes are kept, {np.floor(10 * minutes) / 10:.1f} minutes; "
-            f"at least {requirements.min_minutes:g} are wanted.\n"
-            "Lower --min-minutes if you accept noisier maps, or raise --fd-threshold."
+            f"{place}: {n_kept} of {n_volumes} volumes are kept, {np.floor(10 * minutes) / 10:.1f} minutes; "
+            f"at least {requirements.min_minutes:g} are required.\n"
+            "Lower --min-minutes if you accept noisier maps, or increase --fd-threshold."
         )
         raise InputError(message)
     dof = sum(max(plan.n_residual_dof, 0) for plan in plans)
     if dof < requirements.min_dof or min(plan.n_residual_dof for plan in plans) < 2:
-        counts = ", ".join(f"{len(plan.kept)} volumes - {plan.basis.shape[1]} regressors" for plan in plans)
+        counts = ", ".join(
+            f"{len(plan.kept_volumes)} volumes - {plan.basis.shape[1]} regressors" for plan in plans
+        )
         message = (
-            f"{where}: the cleaning leaves {dof} degrees of freedom ({counts}); at least "
-            f"{requirements.min_dof} are wanted.\n"
+            f"{place}: the cleaning leaves {dof} degrees of freedom ({counts}); at least "
+            f"{requirements.min_dof} are required.\n"
             "Use fewer regressors or censor less, or lower --min-dof if you accept noisier maps."
         )
         raise InputError(message)
     n_windows = requirements.n_windows
     if n_windows is None:
         n_windows = _nearest_windows(plans, requirements.window_minutes)
-    shortest = min(len(plan.kept) for plan in plans) // n_windows
+    shortest = min(len(plan.kept_volumes) for plan in plans) // n_windows
     if shortest < MIN_WINDOW_VOLUMES:
-        found = f"{n_windows} windows leave" if n_windows > 1 else "the cleaning keeps"
-        advice = "Lower --n-windows." if n_windows > 1 else "Censor less, or leave this run out."
+        finding = f"{n_windows} windows leave" if n_windows > 1 else "the cleaning keeps"
+        advice = "Lower --n-windows." if n_windows > 1 else "Censor less, or exclude this run."
         message = (
-            f"{where}: {found} {shortest} volumes in the shortest run; at least {MIN_WINDOW_VOLUMES} are "
-            f"wanted.\n{advice}"
+            f"{place}: {finding} {shortest} volumes in the shortest run; at least {MIN_WINDOW_VOLUMES} are "
+            f"required.\n{advice}"
         )
         raise InputError(message)
     return n_windows
 
 
 def _nearest_windows(plans: Sequence[PreparedRun], window_minutes: float | None) -> int:
-    """Choose the number of windows whose length comes nearest to what the model was trained on."""
+    """Choose the number of windows whose length is nearest to that of the training."""
     if not window_minutes:
-        logger.warning("--n-windows auto: the model's card names no window_minutes; each run is one window.")
+        logger.warning("--n-windows auto: the model card has no window_minutes; each run is one window.")
         return 1
     minutes = float(np.median([plan.minutes for plan in plans]))
-    most = max(int(np.ceil(minutes / window_minutes)), 1)
-    return min(range(1, most + 1), key=lambda n: abs(minutes / n - window_minutes))
+    max_windows = max(int(np.ceil(minutes / window_minutes)), 1)
+    return min(range(1, max_windows + 1), key=lambda n: abs(minutes / n - window_minutes))

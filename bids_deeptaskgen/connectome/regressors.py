@@ -1,4 +1,4 @@
-"""What is regressed out of a run: columns of its tables, slow drifts, and their orthonormal basis."""
+"""Nuisance regressors of a run: columns of its tables, slow drifts, and their orthonormal basis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,10 +18,10 @@ Matrix = NDArray[np.float64]
 # fMRIPrep's high-pass: a period of 128 s.
 FMRIPREP_HIGH_PASS_HZ = 1 / 128
 N_COMPCOR = 5
-# A direction whose length is below this share of the longest is what rounding in the table leaves.
+# Directions shorter than this share of the longest are rounding errors of the table.
 RANK_TOLERANCE = 1e-8
-# Where a name ends so, it is made of the column before it: its steps, its squares, the squares of its steps.
-DERIVATIVE, SQUARE, BOTH = "_derivative1", "_power2", "_derivative1_power2"
+# Suffixes of expansions of a column: its differences, its squares, the squares of its differences.
+DERIVATIVE, SQUARE, DERIVATIVE_SQUARE = "_derivative1", "_power2", "_derivative1_power2"
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Regressors:
     Attributes
     ----------
     names : tuple of str
-        ``cosineXX`` are fMRIPrep's, ``high_pass_cosineXX`` are made here, ``custom_...`` are the user's.
+        ``cosineXX`` are fMRIPrep's, ``high_pass_cosineXX`` are computed here, ``custom_...`` are the user's.
     values : array of shape (n_volumes, n_regressors)
     sources : dict of str to str
-        For names that the file does not have: which column it was, or what it was made of.
+        For names that are not in the file: the column's name in the file, or the column it derives from.
     """
 
     names: tuple[str, ...]
@@ -45,12 +45,12 @@ class Regressors:
 def choose_regressors(
     confounds: Confounds | None, n_volumes: int, t_r: float, cleaning: Cleaning
 ) -> Regressors:
-    """Pick or make the regressors of a run, for all its volumes.
+    """Select or compute the regressors of a run, for all its volumes.
 
     Parameters
     ----------
     confounds : Confounds or None
-        Tables of the run, needed unless the preset takes no column of them.
+        Tables of the run; required unless the preset uses no columns.
     n_volumes : int
     t_r : float
         Repetition time in s.
@@ -63,52 +63,54 @@ def choose_regressors(
     Raises
     ------
     InputError
-        If columns are missing; all of them are named at once.
+        If columns are missing; the message lists all of them.
     """
     preset = PRESETS[cleaning.nuisance_regressors]
     if preset.needs_table and (confounds is None or confounds.table.empty):
         message = (
-            f"--nuisance-regressors {cleaning.nuisance_regressors} needs fMRIPrep's table of confounds "
+            f"--nuisance-regressors {cleaning.nuisance_regressors} needs fMRIPrep's confounds table "
             "(desc-confounds_timeseries.tsv), and there is none beside the BOLD.\n"
-            "Put it there, or use --nuisance-regressors none for data that are cleaned already."
+            "Put it there, or use --nuisance-regressors none for data that were cleaned already."
         )
         raise InputError(message)
     if confounds is None:
         confounds = Confounds(pd.DataFrame(index=range(n_volumes)))
     table = confounds.table
-    wanted = _wanted(preset, confounds)
-    columns = {name: _column(table, name) for name in wanted}
-    # What is made of a column is not missing itself.
-    missing = dict.fromkeys(_base(name) for name, column in columns.items() if column is None)
-    if missing:
-        raise InputError(_missing_words(cleaning.nuisance_regressors, list(missing), table))
-    wanted += [name for name in map(str, table) if name.startswith(CUSTOM)]
+    selection = _preset_columns(preset, confounds)
+    columns = {name: _column(table, name) for name in selection}
+    # An expansion is missing because its column is: report the column.
+    missing_names = dict.fromkeys(_base_name(name) for name, column in columns.items() if column is None)
+    if missing_names:
+        raise InputError(_explain_missing(cleaning.nuisance_regressors, list(missing_names), table))
+    selection += [name for name in map(str, table) if name.startswith(CUSTOM)]
     cosines = [name for name in map(str, table) if name.startswith("cosine")]
-    by_preset = cleaning.high_pass is None and preset.needs_table
-    if by_preset:
-        wanted += cosines
-    chosen = pd.DataFrame({name: _column(table, name) for name in wanted}, index=table.index)
-    made_here = cleaning.high_pass or 0.0
-    if by_preset and not cosines:
-        # nilearn would leave the filter out without a word.
-        made_here = FMRIPREP_HIGH_PASS_HZ
-    basis = cosine_basis(n_volumes, t_r, made_here)
-    names = (*wanted, *(f"high_pass_cosine{i:02d}" for i in range(basis.shape[1])))
-    return Regressors(names, np.hstack([_filled(chosen), basis]), _sources(confounds, wanted))
+    uses_preset_filter = cleaning.high_pass is None and preset.needs_table
+    if uses_preset_filter:
+        selection += cosines
+    values = pd.DataFrame({name: _column(table, name) for name in selection}, index=table.index)
+    high_pass_hz = cleaning.high_pass or 0.0
+    if uses_preset_filter and not cosines:
+        # nilearn would omit the filter silently.
+        high_pass_hz = FMRIPREP_HIGH_PASS_HZ
+    basis = cosine_basis(n_volumes, t_r, high_pass_hz)
+    names = (*selection, *(f"high_pass_cosine{i:02d}" for i in range(basis.shape[1])))
+    return Regressors(names, np.hstack([_fill_first_row(values), basis]), _sources(confounds, selection))
 
 
-def _wanted(preset: Preset, confounds: Confounds) -> list[str]:
-    """Names that a preset takes of a table; those of components that must be there are among them."""
-    present = set(map(str, confounds.table))
+def _preset_columns(preset: Preset, confounds: Confounds) -> list[str]:
+    """List the columns that a preset uses, including required components."""
+    table_names = set(map(str, confounds.table))
     names = list(preset.columns)
     if preset.compcor:
         for tissue in "cw":
-            # fMRIPrep keeps as many as explain half of a tissue's variance, which may be fewer than five.
+            # fMRIPrep keeps the components that explain half of a tissue's variance: sometimes fewer than 5.
             numbered = [f"{tissue}_comp_cor_{i:02d}" for i in range(N_COMPCOR)]
-            # A gap in the numbers is a damaged table, and is told of as any missing column.
-            names += numbered[: max((i + 1 for i, name in enumerate(numbered) if name in present), default=1)]
+            # A gap in the numbering means a damaged table and is reported as a missing column.
+            names += numbered[
+                : max((i + 1 for i, name in enumerate(numbered) if name in table_names), default=1)
+            ]
     if preset.aroma:
-        # Orthogonal to what ICA-AROMA takes for signal, which fMRIPrep's own never were.
+        # Orthogonalised to ICA-AROMA's signal components, unlike those of fMRIPrep.
         for prefix in ("aroma_orth_motion_", "aroma_motion_"):
             noise = [name for name in map(str, confounds.table) if name.startswith(prefix)]
             if noise:
@@ -119,11 +121,11 @@ def _wanted(preset: Preset, confounds: Confounds) -> list[str]:
 
 
 def _column(table: pd.DataFrame, name: str) -> "pd.Series[float] | None":
-    """Take a column, or make it of the one that its name begins with; None where neither is there."""
+    """Return a column, or derive it from the column in its name; None without both."""
     if name in table and not table[name].isna().all():
         return numbers(table, [name])[name].astype(np.float64)
-    # The longest first: each of the others ends so, too.
-    for suffix in (BOTH, DERIVATIVE, SQUARE):
+    # The longest suffix first, since it ends with another one.
+    for suffix in (DERIVATIVE_SQUARE, DERIVATIVE, SQUARE):
         base = name.removesuffix(suffix)
         if base != name and base in table and not table[base].isna().all():
             values = numbers(table, [base])[base].astype(np.float64)
@@ -132,44 +134,45 @@ def _column(table: pd.DataFrame, name: str) -> "pd.Series[float] | None":
     return None
 
 
-def _base(name: str) -> str:
-    """Name the column that a derivative or a square is made of."""
-    return name.removesuffix(BOTH).removesuffix(DERIVATIVE).removesuffix(SQUARE)
+def _base_name(name: str) -> str:
+    """Name the column from which a derivative or a square derives."""
+    return name.removesuffix(DERIVATIVE_SQUARE).removesuffix(DERIVATIVE).removesuffix(SQUARE)
 
 
-def _missing_words(preset: str, missing: Sequence[str], table: pd.DataFrame) -> str:
+def _explain_missing(preset: str, missing_names: Sequence[str], table: pd.DataFrame) -> str:
+    """Explain which columns are missing and what to do."""
     advice = "Re-run fMRIPrep 21 or later, or choose other --nuisance-regressors."
-    told_apart = any(str(name).startswith(("c_comp_cor_", "w_comp_cor_")) for name in table)
-    if any("comp_cor" in name for name in missing) and "a_comp_cor_00" in table and not told_apart:
+    has_tissues = any(str(name).startswith(("c_comp_cor_", "w_comp_cor_")) for name in table)
+    if any("comp_cor" in name for name in missing_names) and "a_comp_cor_00" in table and not has_tissues:
         advice = (
-            "This table does not tell components of white matter from those of cerebrospinal fluid: fMRIPrep "
-            "before 1.4 made none, up to 20.2 its JSON tells them apart. Put the JSON beside the table, or "
-            "use --nuisance-regressors 24P. Re-run fMRIPrep 21 or later to have them."
+            "This table does not separate components of white matter and cerebrospinal fluid: fMRIPrep "
+            "before 1.4 made none; up to 20.2 the JSON identifies them. Put the JSON beside the table, use "
+            "--nuisance-regressors 24P, or re-run fMRIPrep 21 or later."
         )
-    elif any("aroma" in name for name in missing):
+    elif any("aroma" in name for name in missing_names):
         advice = (
             "fMRIPrep 23.1 and later leave ICA-AROMA to fMRIPost-AROMA: run it and name its output with "
             "-d aroma=PATH. Older ones need --use-aroma."
         )
-    lacking = ", ".join(missing)
-    return f"--nuisance-regressors {preset} needs columns that the confounds lack: {lacking}.\n{advice}"
+    missing_list = ", ".join(missing_names)
+    return f"--nuisance-regressors {preset} needs columns that the confounds lack: {missing_list}.\n{advice}"
 
 
 def _sources(confounds: Confounds, names: Sequence[str]) -> dict[str, str]:
-    """Say where columns come from that the file does not have under these names."""
-    told = {}
+    """Map names that are not in the file to their source columns."""
+    sources = {}
     for name in names:
         if name in confounds.sources:
-            told[name] = confounds.sources[name]
+            sources[name] = confounds.sources[name]
         elif name not in confounds.table:
-            told[name] = f"made of {confounds.sources.get(_base(name), _base(name))}"
-    return told
+            sources[name] = f"made of {confounds.sources.get(_base_name(name), _base_name(name))}"
+    return sources
 
 
-def _filled(columns: pd.DataFrame) -> Matrix:
-    """Fill the first row, which derivatives lack, with that of the second volume.
+def _fill_first_row(columns: pd.DataFrame) -> Matrix:
+    """Fill the first row of derivatives with that of the second volume.
 
-    So does ``nilearn.interfaces.fmriprep.load_confounds``.
+    As ``nilearn.interfaces.fmriprep.load_confounds`` does.
     """
     holes = columns[1:].isna()
     if holes.to_numpy().any():
@@ -184,7 +187,7 @@ def _filled(columns: pd.DataFrame) -> Matrix:
 
 
 def cosine_basis(n_volumes: int, t_r: float, high_pass_hz: float) -> Matrix:
-    """Slow cosines that high-pass filter a series when regressed out (as in SPM and fMRIPrep).
+    """Compute slow cosines that act as a high-pass filter when regressed out (as in SPM and fMRIPrep).
 
     Parameters
     ----------
@@ -205,34 +208,35 @@ def cosine_basis(n_volumes: int, t_r: float, high_pass_hz: float) -> Matrix:
     return np.asarray(np.sqrt(2 / n_volumes) * np.cos(np.pi * times[:, None] * orders), dtype=np.float64)
 
 
-def make_basis(values: Matrix, kept: NDArray[np.intp]) -> Matrix:
-    """Orthonormalise regressors over the kept volumes.
+def make_basis(values: Matrix, kept_volumes: NDArray[np.intp]) -> Matrix:
+    """Compute an orthonormal basis of regressors and intercept over the kept volumes.
 
-    Collinear columns are common (a real 36-parameter table of a short run has rank 10), hence the pivoted
-    QR decomposition in place of normal equations.
+    Collinear columns are common (a real 36-parameter table of a short run has rank 10), hence a pivoted QR
+    decomposition instead of normal equations.
 
     Parameters
     ----------
     values : array of shape (n_volumes, n_regressors)
-    kept : integer array of shape (n_kept,)
+    kept_volumes : integer array of shape (n_kept,)
+        Sample mask.
 
     Returns
     -------
     array of shape (n_kept, rank)
         Orthonormal columns that span the regressors and the intercept; the first is constant.
     """
-    rows = values[kept]
+    rows = values[kept_volumes]
     rows = rows - rows.mean(axis=0)
     scale = rows.std(axis=0)
-    largest = np.abs(values[kept]).max(axis=0, initial=0)
+    largest = np.abs(values[kept_volumes]).max(axis=0, initial=0)
     varies = scale > 1e-12 * largest
-    constant = np.full((len(kept), 1), 1 / np.sqrt(len(kept)))
+    constant = np.full((len(kept_volumes), 1), 1 / np.sqrt(len(kept_volumes)))
     if not varies.any():
         return constant
     q, r, _ = scipy.linalg.qr(rows[:, varies] / scale[varies], mode="economic", pivoting=True)
     lengths = np.abs(np.diag(r))
     rank = int((lengths > RANK_TOLERANCE * lengths[0]).sum())
     basis = q[:, :rank]
-    # Pivoted QR leaves the columns' mean at rounding size; the constant must be exactly apart.
+    # After pivoted QR the columns' means are rounding errors; the constant must be exactly orthogonal.
     basis = basis - basis.mean(axis=0)
     return np.hstack([constant, basis])

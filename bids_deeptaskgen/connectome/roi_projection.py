@@ -1,4 +1,4 @@
-"""From voxels to ROI series: the first stage of dual regression, as one matrix for all people."""
+"""Projection of voxels to ROI series: the first stage of dual regression, one matrix for all participants."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +12,20 @@ from bids_deeptaskgen.grid import MODEL_GRID, make_sampler
 from bids_deeptaskgen.io.nifti_reader import open_series
 
 MAX_CONDITION = 1e6
-# A map whose values differ by less than this part of their size is constant but for rounding.
+# A map that varies by less than this share of its values is constant up to rounding.
 _FLAT = 1e-9
 
 
 @dataclass(frozen=True)
 class RoiSpace:
-    """Where a model's connectomes live.
+    """Brain mask and ROI projection of a model.
 
     Attributes
     ----------
     brain_mask : boolean array of shape (76, 93, 78)
         On ``MODEL_GRID``; its non-zero voxels in C order are "the voxels" below.
     projection : array of shape (n_rois, n_voxels)
-        Turns voxels into ROI series.
+        Maps voxels to ROI series.
     """
 
     brain_mask: NDArray[np.bool_]
@@ -51,15 +51,15 @@ def read_roi_maps(path: Path, brain_mask: NDArray[np.bool_]) -> NDArray[np.float
     Raises
     ------
     UserError
-        If the image is on another grid or does not hold all brain voxels, or is damaged.
+        If the image is on another grid, lacks brain voxels, or is damaged.
     """
     series = open_series(path)
     sampler = make_sampler(series.grid, MODEL_GRID, brain_mask)
     if sampler.resamples or not sampler.inside.all():
         message = (
             f"{path}: the ROI maps have {series.grid}, which is not the model's grid.\n"
-            "Bring them on the 2 mm MNI152NLin6Asym grid (91x109x91, RAS or LAS) or its crop "
-            f"({MODEL_GRID}); they are not resampled here."
+            "Resample them to the 2 mm MNI152NLin6Asym grid (91x109x91, RAS or LAS) or its crop "
+            f"({MODEL_GRID}); the import does not resample."
         )
         raise UserError(message)
     maps = np.empty((series.n_volumes, int(brain_mask.sum())))
@@ -71,11 +71,11 @@ def read_roi_maps(path: Path, brain_mask: NDArray[np.bool_]) -> NDArray[np.float
 
 
 def roi_projection(maps: ArrayLike) -> NDArray[np.float64]:
-    """Pseudo-inverse of a model's ROI maps, by which a volume becomes one number per ROI.
+    """Compute the pseudo-inverse of a model's ROI maps, which maps a volume to one number per ROI.
 
-    The series of all ROIs are the least-squares fit of all maps together to each volume (with an intercept,
-    since the maps are demeaned over space), not averages over parcels. The matrix does not depend on the
-    person: ``rois = voxels @ roi_projection(maps).T``.
+    The ROI series are the least-squares fit of all maps to each volume (with an intercept, since the maps
+    are demeaned over space), not averages over parcels. The matrix does not depend on the participant:
+    ``rois = voxels @ roi_projection(maps).T``.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def roi_projection(maps: ArrayLike) -> NDArray[np.float64]:
     ------
     UserError
         If a map is constant or not finite, or the maps are nearly linear combinations of each other
-        (condition number of their correlations over 1e6), so that their series could not be told apart.
+        (condition number of their correlations over 1e6), so that their series are not identifiable.
     """
     projection = np.array(maps, np.float64)
     n_rois, n_voxels = projection.shape
@@ -98,7 +98,7 @@ def roi_projection(maps: ArrayLike) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore"):
         projection -= projection.mean(axis=1, keepdims=True)
     norms = np.sqrt(np.einsum("rv,rv->r", projection, projection))[:, None]
-    # Written so that NaN fails it too.
+    # The negated comparison also catches NaN.
     bad = np.flatnonzero(~((norms > _FLAT * sizes * n_voxels**0.5) & np.isfinite(norms))) + 1
     if bad.size:
         message = (
@@ -107,7 +107,7 @@ def roi_projection(maps: ArrayLike) -> NDArray[np.float64]:
         )
         raise UserError(message)
     projection /= norms
-    # One thread: where others want the cores too, several wait for each other longer than all this takes.
+    # One thread: on busy cores, several threads would wait for each other longer than this takes.
     with threadpool_limits(limits=1, user_api="blas"):
         correlations = projection @ projection.T
         condition = np.linalg.cond(correlations)
@@ -115,11 +115,11 @@ def roi_projection(maps: ArrayLike) -> NDArray[np.float64]:
             message = (
                 f"The {n_rois} ROI maps are nearly linear combinations of each other (condition number "
                 f"{condition:.1e}, at most {MAX_CONDITION:.0e} is allowed), so their series cannot be told "
-                "apart. Remove the maps that repeat others."
+                "apart. Remove redundant maps."
             )
             raise UserError(message)
         inverse = np.linalg.inv(correlations) / norms
-        # In place and by pieces: a second matrix of this size is 94 MB for the published model.
+        # In place and in blocks: a second matrix would take 94 MB for the published model.
         for start in range(0, n_voxels, 8192):
             projection[:, start : start + 8192] = inverse @ projection[:, start : start + 8192]
     return projection

@@ -1,4 +1,4 @@
-"""From the files of a person's runs to connectomes on the model's grid, and what is worth knowing of them."""
+"""Connectomes of a session on the model's grid, with statistics of its voxels."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,33 +23,32 @@ from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Sampler
 from bids_deeptaskgen.io.prefetch import prefetch
 
-# Volumes that are read at once. Larger blocks are no faster; they only take memory. At 1 mm the second bounds
-# them.
+# Volumes per read. Larger blocks take more memory and are no faster. At 1 mm the second limit applies.
 N_PER_BLOCK = 4
 BLOCK_BYTES = 100e6
-# With less of the brain a map would be made of next to nothing; what is missing is told with the quality.
+# With less of the brain, maps are meaningless. The quality metrics report the coverage.
 MIN_SIGNAL_SHARE = 0.5
 
-# Interpolation leaves some negative values at the rim of a brain, never in half of it.
+# Interpolation produces some negative values at the edge of the brain, never in half of it.
 MAX_NEGATIVE_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class SessionConnectomes:
-    """Connectomes of one session of a person.
+    """Connectomes and voxel statistics of one session of a participant.
 
     Attributes
     ----------
     connectomes : float32 array of shape (n_connectomes, n_rois, n_voxels)
         Pearson r; 0 where there is no signal.
-    runs : tuple of RunPlan
+    runs : tuple of PreparedRun
     n_windows : int
         Windows of each run.
     mean, tsnr : array of shape (n_voxels,)
         Mean over the kept volumes and temporal signal-to-noise ratio before cleaning; volume-weighted over
         the runs, 0 where there is no signal.
     has_signal : boolean array of shape (n_voxels,)
-        In any run.
+        Whether a voxel has signal in any run.
     n_flat : int
         Voxels inside both masks that are constant, not finite or wholly explained by the regressors.
     roi_connectome : array of shape (n_rois, n_rois)
@@ -73,7 +72,7 @@ def run_statistics(
 
     Parameters
     ----------
-    plan : RunPlan
+    plan : PreparedRun
     projection : array of shape (n_rois, n_voxels)
     n_windows : int
     smoothing_mm : float
@@ -82,56 +81,56 @@ def run_statistics(
     Returns
     -------
     RunStatistics
-        On all the model's voxels; those that are not sampled are 0.
+        For all voxels of the model; 0 for voxels that are not sampled.
     """
-    # In the order of the file, which is read from its first voxel to its last, and not in the model's.
+    # In the order of the file, which is read from its first voxel to its last.
     sampler, places = plan.sampler.in_source_order()
     accumulator = Accumulator(projection, plan.basis, n_windows, places)
     series = plan.series
     smoother = make_smoother(series, sampler, smoothing_mm) if smoothing_mm else None
-    # Stored values and smoothed ones are float32 as they are; what is interpolated here would be rounded.
+    # float32 holds stored and smoothed values exactly, but would round interpolated ones.
     is_float32 = not sampler.resamples and (smoother or np.can_cast(series.dtype, np.float32))
-    sizes = product_sizes(len(plan.kept), n_windows)
+    sizes = product_sizes(len(plan.kept_volumes), n_windows)
     dtype = np.float32 if is_float32 else np.float64
     volumes = map(smoother, _kept_volumes(plan)) if smoother else _kept_volumes(plan)
-    # Taken in a thread, so that the reader need not wait while products are added up.
-    for rows in prefetch(_taken(volumes, sampler, sizes, dtype)):
+    # A thread samples the volumes, so that reading continues while products are computed.
+    for rows in prefetch(_sample_blocks(volumes, sampler, sizes, dtype)):
         accumulator.add(rows)
     del rows  # 100 MB
-    # To the last volume, so that a damaged end is found.
+    # Read to the last volume, to detect a damaged end.
     for _ in volumes:
         pass
     statistics = accumulator.finish()
     return statistics if smoother else _in_units(statistics, series.slope, series.inter, places)
 
 
-def _taken(
+def _sample_blocks(
     volumes: Iterator[NDArray[np.generic]], sampler: Sampler, sizes: Sequence[int], dtype: type[np.floating]
 ) -> Iterator[NDArray[np.floating]]:
-    """Take the voxels of the next so many volumes, in two arrays by turns: one is made, one is used."""
-    turns = cycle(np.empty((2, max(sizes), len(sampler.corners[0])), dtype))
-    for n_volumes, room in zip(sizes, turns, strict=False):
-        rows = room[:n_volumes]
+    """Sample blocks of volumes into two alternating arrays: one is filled while the other is used."""
+    buffers = cycle(np.empty((2, max(sizes), len(sampler.corners[0])), dtype))
+    for n_volumes, buffer in zip(sizes, buffers, strict=False):
+        rows = buffer[:n_volumes]
         sampler.take(islice(volumes, n_volumes), rows)
         yield rows
 
 
 def _kept_volumes(plan: PreparedRun) -> Iterator[NDArray[np.generic]]:
-    """Read a run, and give those volumes that are kept, as they are stored; each is valid until the next."""
+    """Yield the kept volumes of a run as stored values; each is valid until the next."""
     series = plan.series
     volume_bytes = np.prod(series.grid.shape) * series.dtype.itemsize
     is_kept = np.zeros(series.n_volumes, bool)
-    is_kept[plan.kept] = True
+    is_kept[plan.kept_volumes] = True
     for start, block in series.blocks(max(1, min(N_PER_BLOCK, int(BLOCK_BYTES / volume_bytes)))):
-        for volume, wanted in zip(block, is_kept[start:], strict=False):
-            if wanted:
+        for volume, is_used in zip(block, is_kept[start:], strict=False):
+            if is_used:
                 yield volume
 
 
 def _in_units(
     statistics: RunStatistics, slope: float, inter: float, places: NDArray[np.intp]
 ) -> RunStatistics:
-    """Give what was computed of stored values in units of the data; correlations are the same."""
+    """Convert statistics of stored values to units of the data; correlations do not change."""
     if (slope, inter) == (1.0, 0.0):
         return statistics
     mean = statistics.mean.copy()
@@ -140,24 +139,25 @@ def _in_units(
 
 
 def _check_signal(session: SessionInputs, share: float) -> None:
+    """Refuse a session in which too few voxels have signal."""
     if share < MIN_SIGNAL_SHARE:
         message = (
             f"{session.runs[0].bold}: {share:.0%} of the voxels in the mask have a signal that varies; at "
-            f"least {MIN_SIGNAL_SHARE:.0%} are wanted.\n"
+            f"least {MIN_SIGNAL_SHARE:.0%} are required.\n"
             "Look at it in a viewer: it may be empty, constant or NaN."
         )
         raise InputError(message)
 
 
 def _check_sign(run: RunInputs, statistics: RunStatistics) -> None:
-    """Refuse a series that lies below zero; one whose mean was taken off lies around it."""
-    below = statistics.mean < -statistics.sd
-    share = float(below[statistics.has_signal].mean()) if statistics.has_signal.any() else 0.0
+    """Refuse a series of negative values; demeaned series, which vary around zero, pass."""
+    is_negative = statistics.mean < -statistics.sd
+    share = float(is_negative[statistics.has_signal].mean()) if statistics.has_signal.any() else 0.0
     if share > MAX_NEGATIVE_SHARE:
         message = (
             f"{run.bold}: {share:.0%} of the voxels in the mask have values below zero throughout; a BOLD "
-            "signal is positive.\nLook at it in a viewer: an overflow of integers or a wrong slope in the "
-            "header does that. Re-run what wrote it."
+            "signal is positive.\nLook at it in a viewer: the cause may be an integer overflow or a wrong "
+            "slope in the header. Re-run what wrote it."
         )
         raise InputError(message)
 
@@ -165,18 +165,18 @@ def _check_sign(run: RunInputs, statistics: RunStatistics) -> None:
 def compute_session_connectomes(
     session: SessionInputs, space: RoiSpace, cleaning: Cleaning, requirements: DataRequirements
 ) -> SessionConnectomes:
-    """Compute the connectomes of one person's session.
+    """Compute the connectomes of a session.
 
     Parameters
     ----------
     session : SessionInputs
     space : RoiSpace
     cleaning : Cleaning
-    requirements : Demands
+    requirements : DataRequirements
 
     Returns
     -------
-    PersonConnectome
+    SessionConnectomes
 
     Raises
     ------
@@ -185,7 +185,7 @@ def compute_session_connectomes(
     """
     plans = tuple(prepare_run(run, space.brain_mask, cleaning) for run in session.runs)
     n_windows = check_requirements(plans, requirements)
-    # One thread for each product: results then do not depend on how many there are.
+    # One BLAS thread, so that results do not depend on the number of threads.
     with threadpool_limits(limits=1, user_api="blas"):
         connectomes, runs = pool_runs(
             (run_statistics(plan, space.projection, n_windows, cleaning.smoothing) for plan in plans),

@@ -1,4 +1,4 @@
-"""Masks and ROI maps on the model's grid, made of what nilearn ships: nothing is downloaded."""
+"""Masks on the model's grid, from files that nilearn ships: nothing is downloaded."""
 
 from functools import cache
 
@@ -11,32 +11,32 @@ from bids_deeptaskgen.grid import MODEL_GRID, Grid, make_sampler
 
 
 def on_grid(image: nib.Nifti1Image, grid: Grid) -> NDArray[np.float32]:
-    """Take the voxels of a grid out of an image that has them.
+    """Extract the voxels of a grid from an image, without interpolation.
 
     Parameters
     ----------
     image : Nifti1Image
         3-D, sampled at the points of `grid` and more, in any orientation.
     grid : Grid
-        The voxels that are wanted.
+        Grid of the result.
 
     Returns
     -------
     array of the grid's shape
-        The image's values, not interpolated; 0 where the image does not reach.
+        The image's values; 0 outside the image.
 
     Raises
     ------
     ValueError
         If the image is sampled at other points.
     """
-    wanted = np.ones(grid.shape, bool)
+    is_needed = np.ones(grid.shape, bool)
     source = Grid.of(image.shape, np.asarray(image.affine))
-    sampler = make_sampler(source, grid, wanted)
+    sampler = make_sampler(source, grid, is_needed)
     if sampler.resamples:
-        msg = f"The image's grid ({source}) is not at the same points of space as the grid wanted ({grid})."
+        msg = f"The image's grid ({source}) and the required grid ({grid}) have different points in space."
         raise ValueError(msg)
-    values = np.zeros(wanted.size, np.float32)
+    values = np.zeros(is_needed.size, np.float32)
     volume = np.asarray(image.dataobj, np.float32)
     values[sampler.inside] = volume.ravel(order="F")[sampler.corners[0]]
     return values.reshape(grid.shape)
@@ -51,14 +51,14 @@ def _mask(name: str, grid: Grid) -> NDArray[np.bool_]:
 
 
 def brain_mask(grid: Grid = MODEL_GRID) -> NDArray[np.bool_]:
-    """Give the brain mask within which connectomes are computed.
+    """Return the brain mask within which connectomes are computed.
 
-    nilearn's MNI152 brain mask at 2 mm; on the model's grid these are the voxels of the published mask.
+    nilearn's MNI152 brain mask at 2 mm; on the model's grid it equals the published mask.
 
     Parameters
     ----------
     grid : Grid
-        A grid with the points of the 2 mm MNI152 template.
+        A grid whose points are those of the 2 mm MNI152 template.
 
     Returns
     -------
@@ -70,15 +70,15 @@ def brain_mask(grid: Grid = MODEL_GRID) -> NDArray[np.bool_]:
 
 @cache
 def grey_matter_mask(grid: Grid = MODEL_GRID) -> NDArray[np.bool_]:
-    """Give the mask to which predicted maps are confined.
+    """Return the mask to which predicted maps are restricted.
 
-    nilearn's MNI152 grey-matter mask at 2 mm, within the brain mask. The published grey-matter mask is
-    another one.
+    nilearn's MNI152 grey-matter mask at 2 mm, within the brain mask. The published grey-matter mask
+    differs.
 
     Parameters
     ----------
     grid : Grid
-        A grid with the points of the 2 mm MNI152 template.
+        A grid whose points are those of the 2 mm MNI152 template.
 
     Returns
     -------

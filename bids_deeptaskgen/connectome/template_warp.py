@@ -1,4 +1,4 @@
-"""From one MNI152 template to another, with TemplateFlow's transform: only where a user opts in."""
+"""Warp between two MNI152 templates with TemplateFlow's transform; opt-in only."""
 
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ Points = NDArray[np.float64]
 
 @cache
 def find_transform() -> Path:
-    """Find the file of the transform, which TemplateFlow fetches where it can.
+    """Find the file of the transform; TemplateFlow downloads it if necessary.
 
     Returns
     -------
@@ -27,7 +27,7 @@ def find_transform() -> Path:
     Raises
     ------
     UserError
-        If the file is not there and cannot be fetched, or what reads it is not installed.
+        If the file is missing and cannot be downloaded, or nitransforms is not installed.
     """
     try:
         import nitransforms  # noqa: F401 - an extra, and slow
@@ -35,32 +35,32 @@ def find_transform() -> Path:
         message = f"--allow-template-warp needs nitransforms ({reason}): pip install '{EXTRA}'."
         raise UserError(message) from reason
     try:
-        # It writes to its home when it is imported, and fails in many ways where there is no network.
+        # Its import writes to TEMPLATEFLOW_HOME and fails in many ways without a network.
         from templateflow import api
 
-        found = api.get(MODEL_SPACE, suffix="xfm", mode="image", extension=".h5", **{"from": WARPED_SPACE})
+        result = api.get(MODEL_SPACE, suffix="xfm", mode="image", extension=".h5", **{"from": WARPED_SPACE})
     except Exception as reason:
-        raise UserError(_not_there(f"{type(reason).__name__}: {reason}")) from reason
-    paths = [Path(path) for path in (found if isinstance(found, list) else [found])]
+        raise UserError(_explain_missing(f"{type(reason).__name__}: {reason}")) from reason
+    paths = [Path(path) for path in (result if isinstance(result, list) else [result])]
     if len(paths) != 1 or paths[0].stat().st_size == 0:
-        raise UserError(_not_there("TemplateFlow has no such file, or an empty one"))
+        raise UserError(_explain_missing("TemplateFlow has no such file, or an empty one"))
     return paths[0]
 
 
-def _not_there(reason: str) -> str:
+def _explain_missing(reason: str) -> str:
     return (
-        f"--allow-template-warp needs TemplateFlow's {TRANSFORM}, which cannot be had: {reason}.\n"
-        f"Where there is a network: python -c \"from templateflow import api; api.get('{MODEL_SPACE}', "
-        f"suffix='xfm', mode='image', extension='.h5', **{{'from': '{WARPED_SPACE}'}})\"; then bring it to "
+        f"--allow-template-warp needs TemplateFlow's {TRANSFORM}, which is not available: {reason}.\n"
+        f"On a machine with a network: python -c \"from templateflow import api; api.get('{MODEL_SPACE}', "
+        f"suffix='xfm', mode='image', extension='.h5', **{{'from': '{WARPED_SPACE}'}})\"; then copy it to "
         f"$TEMPLATEFLOW_HOME/tpl-{MODEL_SPACE}/ here. Better: re-run fMRIPrep with --output-spaces "
         f"{MODEL_SPACE}:res-2."
     )
 
 
 def to_warped_space(points_mm: Points) -> Points:
-    """Say where points of the model's space lie in the other template's.
+    """Map points of the model's space to the other template's space.
 
-    That is the direction in which images are resampled: for each voxel that is wanted, the place to look.
+    Resampling needs this direction: for each target voxel, the source position.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def to_warped_space(points_mm: Points) -> Points:
     Raises
     ------
     UserError
-        As `find_transform`, and if the file cannot be read.
+        As for `find_transform`, or if the file cannot be read.
     """
     path = find_transform()
     from nitransforms.manip import TransformChain
@@ -83,5 +83,5 @@ def to_warped_space(points_mm: Points) -> Points:
     try:
         return np.asarray(TransformChain.from_filename(path, fmt="itk").map(points_mm), np.float64)
     except Exception as reason:
-        message = f"{path}: cannot be read as a transform ({reason}).\nDelete it and fetch it again."
+        message = f"{path}: cannot be read as a transform ({reason}).\nDelete it and download it again."
         raise UserError(message) from reason

@@ -1,4 +1,4 @@
-"""From the sums of a window to its correlations; what the sums are is told in `connectome`."""
+"""Correlations of a window from its sums, which `connectome.accumulator` defines."""
 
 from dataclasses import dataclass
 
@@ -7,25 +7,25 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
 
-# What a regression leaves of a voxel below this share of its variance is rounding.
+# Residual variance below this share of a voxel's variance is rounding error.
 RESIDUAL_VARIANCE_FLOOR = 1e-8
 
 
 @dataclass(frozen=True)
 class WindowAlgebra:
-    """What the correlations of a window need beside the sums of its voxels.
+    """Terms of the correlations of a window that do not depend on the voxels.
 
     Attributes
     ----------
     n : int
-        Volumes.
+        Number of volumes.
     roi_scale : array of shape (n_rois, 1)
-        One over the length of each cleaned ROI series about its mean; 0 where it is flat.
+        Inverse norm of each cleaned, demeaned ROI series; 0 for a flat series.
     roi_loadings : array of shape (n_rois, rank)
-        Of the ROI series on the basis, the window's mean among the constant.
+        Loadings of the ROI series on the basis; the constant includes the window's mean.
     factors : array of shape (n_rois + rank + 1, rank)
-        What is multiplied with a voxel's loadings: the cleaned ROI series times the basis, the basis times
-        itself, and its sums.
+        Multiplied by a voxel's loadings: products of cleaned ROI series and basis, products of the basis
+        with itself, and sums of the basis.
     constant : float
         First column of the basis.
     """
@@ -37,26 +37,42 @@ class WindowAlgebra:
     constant: float
 
     @classmethod
-    def of(cls, rois: Matrix, basis: Matrix, rows: slice) -> "WindowAlgebra":
-        """Work it out of the ROI series (n_kept, n_rois), the basis (n_kept, rank), and a window's rows."""
+    def from_series(cls, rois: Matrix, basis: Matrix, rows: slice) -> "WindowAlgebra":
+        """Compute the terms of a window.
+
+        Parameters
+        ----------
+        rois : array of shape (n_kept, n_rois)
+            ROI series before cleaning.
+        basis : array of shape (n_kept, rank)
+            Orthonormal regressors; the first column is constant.
+        rows : slice
+            Rows of the window.
+
+        Returns
+        -------
+        WindowAlgebra
+        """
         loadings = basis.T @ rois
-        clean = rois[rows] - basis[rows] @ loadings
-        mean = clean.mean(axis=0)
-        clean -= mean
-        here, constant = basis[rows], basis[0, 0]
+        residuals = rois[rows] - basis[rows] @ loadings
+        mean = residuals.mean(axis=0)
+        residuals -= mean
+        window_basis, constant = basis[rows], basis[0, 0]
         # clean'(Y_w - Q_w L) with clean = T_w - Q_w Q'T - mean: the last two terms share Q_w'Y_w.
         loadings[0] += mean / constant
-        # An ROI that the regressors explain wholly has no correlations, only rounding.
-        squares = (clean**2).sum(axis=0)
-        flat = squares <= RESIDUAL_VARIANCE_FLOOR * rois[rows].var(axis=0) * len(here)
-        scale = np.where(flat, 0.0, 1 / np.sqrt(np.where(flat, 1.0, squares)))[:, None]
-        factors = np.vstack([clean.T @ here, here.T @ here, here.sum(axis=0)])
-        return cls(len(here), scale, np.ascontiguousarray(loadings.T), factors, float(constant))
+        # If the regressors fully explain an ROI, its residual is rounding error.
+        squares = (residuals**2).sum(axis=0)
+        is_flat = squares <= RESIDUAL_VARIANCE_FLOOR * rois[rows].var(axis=0) * len(window_basis)
+        scale = np.where(is_flat, 0.0, 1 / np.sqrt(np.where(is_flat, 1.0, squares)))[:, None]
+        factors = np.vstack(
+            [residuals.T @ window_basis, window_basis.T @ window_basis, window_basis.sum(axis=0)]
+        )
+        return cls(len(window_basis), scale, np.ascontiguousarray(loadings.T), factors, float(constant))
 
     def correlations(
-        self, sums: Matrix, squares: Matrix, loadings: Matrix, usable: NDArray[np.bool_]
+        self, sums: Matrix, squares: Matrix, loadings: Matrix, has_signal: NDArray[np.bool_]
     ) -> Matrix:
-        """Correlate some voxels with the ROIs: (n_rois, n).
+        """Correlate some voxels with the ROIs.
 
         Parameters
         ----------
@@ -65,20 +81,26 @@ class WindowAlgebra:
         squares : array of shape (n,)
             Sums of squares of the window, before cleaning.
         loadings : array of shape (rank, n)
-            Of the voxels on the basis, over the whole run.
-        usable : boolean array of shape (n,)
-            Which of them have a signal; the others get 0.
+            Loadings of the voxels on the basis, over the whole run.
+        has_signal : boolean array of shape (n,)
+            Whether a voxel has signal; without, its correlations are 0.
+
+        Returns
+        -------
+        array of shape (n_rois, n)
         """
         n_rois = len(self.roi_scale)
-        inner = sums[n_rois:]
-        of_loadings = self.factors @ loadings
-        products = sums[:n_rois] - self.roi_loadings @ inner
-        products -= of_loadings[:n_rois]
-        # of (Y_w - Q_w L): its sums, and its squares about their mean
-        off_mean = inner[0] / self.constant - of_loadings[-1]
-        cleaned = squares + np.einsum("qv,qv->v", loadings, of_loadings[n_rois:-1] - 2 * inner)
-        cleaned -= off_mean**2 / self.n
-        usable = usable & (cleaned > RESIDUAL_VARIANCE_FLOOR * squares)
-        products *= np.where(usable, 1 / np.sqrt(np.where(usable, cleaned, 1.0)), 0.0)
+        basis_products = sums[n_rois:]
+        weighted_loadings = self.factors @ loadings
+        products = sums[:n_rois] - self.roi_loadings @ basis_products
+        products -= weighted_loadings[:n_rois]
+        # For (Y_w - Q_w L): the sums, and the squares about the mean.
+        residual_sums = basis_products[0] / self.constant - weighted_loadings[-1]
+        residual_squares = squares + np.einsum(
+            "qv,qv->v", loadings, weighted_loadings[n_rois:-1] - 2 * basis_products
+        )
+        residual_squares -= residual_sums**2 / self.n
+        has_signal = has_signal & (residual_squares > RESIDUAL_VARIANCE_FLOOR * squares)
+        products *= np.where(has_signal, 1 / np.sqrt(np.where(has_signal, residual_squares, 1.0)), 0.0)
         products *= self.roi_scale
         return products

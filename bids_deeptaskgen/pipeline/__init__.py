@@ -1,1 +1,1 @@
-"""The processing of one participant, step by step, without nipype."""
+"""Processing of one participant, step by step, independent of nipype."""

@@ -1,4 +1,4 @@
-"""Which folders a run may write to."""
+"""Checks of the folders that a run writes to."""
 
 import logging
 from collections.abc import Sequence
@@ -14,7 +14,20 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 
 def check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
-    """Refuse an output or work folder that is a file, and an output folder with a dataset of others."""
+    """Refuse unsuitable output and work folders.
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+    derivatives : Path
+        Root of the input derivatives.
+
+    Raises
+    ------
+    UserError
+        If a folder is a file or lies inside a participant's folder, or if the output folder contains a
+        dataset of other software.
+    """
     output = settings.output_dir
     for name, folder in (("OUTPUT_DIR", output), ("--work-dir", settings.work_dir)):
         place = next((path for path in (folder, *folder.parents) if path.exists()), None) if folder else None
@@ -23,45 +36,63 @@ def check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
             raise UserError(message)
         if folder:
             _refuse_inside_participant(name, folder, (settings.bids_dir, derivatives))
-    found = output / "dataset_description.json"
-    if found.exists() and dataset_settings_hash(output) is None:
+    description = output / "dataset_description.json"
+    if description.exists() and dataset_settings_hash(output) is None:
         message = (
-            f"OUTPUT_DIR is {output}, which holds another dataset: its {found.name} is of other software.\n"
+            f"OUTPUT_DIR is {output}, which holds another dataset: {description.name} names other software.\n"
             f"Choose a new folder, e.g. {derivatives.parent / 'deeptaskgen'}."
         )
         raise UserError(message)
 
 
 def _refuse_inside_participant(name: str, folder: Path, datasets: Sequence[Path]) -> None:
-    """Refuse to write where a person's files are, among which the maps would be looked for as input."""
+    """Refuse a folder inside a participant's input folder, where later runs would find the maps as input."""
     for root in datasets:
         if not folder.resolve().is_relative_to(root.resolve()):
             continue
         first = next(iter(folder.resolve().relative_to(root.resolve()).parts), "")
         if is_participant_folder(first):
             message = (
-                f"{name} is {folder}, inside the folder of a person, {root / first}.\nChoose another folder."
+                f"{name} is {folder}, inside the folder of a participant, {root / first}.\n"
+                "Choose another folder."
             )
             raise UserError(message)
 
 
-def refuse_mixture(settings: ParticipantSettings, hash_now: str, subjects: Sequence[str]) -> None:
-    """Refuse to put maps of these settings among maps of others.
+def refuse_mixture(settings: ParticipantSettings, current_hash: str, subjects: Sequence[str]) -> None:
+    """Refuse to add maps to a dataset with maps of other settings.
 
-    The completion records decide: the dataset's description tells what was begun last. Where it tells of
-    these settings, the records of these people are enough, so that the many runs of a Slurm array need not
-    read everybody's.
+    The completion records decide. If the dataset's description, which the latest run wrote, has the same
+    hash, only the records of `subjects` are read; the runs of a Slurm array thus stay fast.
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+    current_hash : str
+        Hash of the science settings and the model of this run.
+    subjects : sequence of str
+        Labels of the participants of this run.
+
+    Raises
+    ------
+    UserError
+        If there are maps of other settings and ``--overwrite`` is not set.
     """
     output = settings.output_dir
-    of = subjects if dataset_settings_hash(output) == hash_now else ()
-    other = next((path for path, made_with in settings_hashes(output, of) if made_with != hash_now), None)
-    if other is None:
+    record_subjects = subjects if dataset_settings_hash(output) == current_hash else ()
+    mismatch = next(
+        (path for path, made_with in settings_hashes(output, record_subjects) if made_with != current_hash),
+        None,
+    )
+    if mismatch is None:
         return
     if not settings.overwrite:
         message = (
-            f"{output}: holds maps that were made with other settings or another model (see the sidecars of "
-            f"those that belong to {other.relative_to(output)}).\n"
+            f"{output}: holds maps that were made with other settings or another model (see the sidecars "
+            f"next to {mismatch.relative_to(output)}).\n"
             "Choose another OUTPUT_DIR, or replace those maps with --overwrite."
         )
         raise UserError(message)
-    logger.warning("%s: maps of other settings are replaced person by person (--overwrite).", output)
+    logger.warning(
+        "%s: maps of other settings are replaced, participant by participant (--overwrite).", output
+    )

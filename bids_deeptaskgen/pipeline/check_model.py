@@ -1,4 +1,4 @@
-"""Find what would fail for every participant, before anything is computed for one."""
+"""Checks of the model and the device, before any participant is processed."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,17 +15,17 @@ def check_model(context: RunContext) -> None:
     Raises
     ------
     UserError
-        If the weights are not those of the card's network, the ROI maps cannot be told apart, the device is
-        not there, or the precision is too rough on it.
+        If the weights do not fit the card's network, the ROI maps are redundant, the device is missing, or
+        its results at this precision are too inaccurate.
     """
-    import bids_deeptaskgen.connectome.session  # noqa: F401 - so that no two threads import the same
+    import bids_deeptaskgen.connectome.session  # noqa: F401 - two threads must not import it
 
     bundle, settings = context.bundle, context.settings
-    # The machines of a plugin may have the device that this one lacks.
+    # The nodes of a plugin may have a device that this machine lacks.
     on_this_machine = settings.use_plugin is None
     device, precision = (settings.device, settings.precision) if on_this_machine else ("cpu", "fp32")
     with ThreadPoolExecutor(1) as thread:
-        # Inflating and linear algebra, while torch is loaded.
+        # Decompression and linear algebra run while torch is imported.
         rois = thread.submit(lambda: bundle.roi_space)
         from bids_deeptaskgen.nn.inference import check_weights, load_network, resolve_device
 

@@ -1,4 +1,4 @@
-"""What is recorded of the connectome of a session: input, cleaning and quality."""
+"""Description of the connectome of a session: input, cleaning and quality."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ def describe_session(
     ----------
     context : RunContext
     session : SessionInputs
-        Files as they were found, before any warp.
-    result : PersonConnectome
+        Original files, before any warp.
+    result : SessionConnectomes
 
     Returns
     -------
@@ -51,7 +51,7 @@ def _describe_run(context: RunContext, run: RunInputs, plan: PreparedRun) -> dic
         **_describe_warp(run),
         "n_residual_dof": plan.n_residual_dof,
         "n_volumes": series.n_volumes,
-        "n_volumes_kept": len(plan.kept),
+        "n_volumes_kept": len(plan.kept_volumes),
         "t_r": plan.t_r,
         "resampled": plan.sampler.resamples,
         "voxel_sizes_mm": [float(f"{size:.6g}") for size in series.grid.voxel_sizes_mm],

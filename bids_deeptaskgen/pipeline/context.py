@@ -1,4 +1,4 @@
-"""What is the same for all participants of a run: made once, then handed down."""
+"""Context of a run: everything that is the same for all participants."""
 
 import logging
 from collections.abc import Mapping
@@ -22,32 +22,32 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 @dataclass(frozen=True)
 class RunContext:
-    """Everything that a run knows before it looks at a participant.
+    """Resolved settings, model and input datasets of a run.
 
-    A pickle of it is small: it holds the folder of the bundle, and each process opens the bundle once.
+    Its pickle is small: it contains the folder of the bundle, and each process opens the bundle once.
 
     Attributes
     ----------
     settings : ParticipantSettings
-        Without ``auto`` where the model or the dataset decides.
-    dataset : Located
+        With ``auto`` replaced by the values that model and dataset determine.
+    dataset : InputDataset
         The input datasets.
     bundle : Bundle
         The model.
     contrasts : tuple of Contrast
         Requested contrasts, in the order of the network's channels.
     settings_hash : str
-        Hash of the science settings and of the model; maps with another hash are other maps.
+        Hash of the science settings and of the model; maps with another hash count as different maps.
     science : dict
-        Settings that decide what is in the maps, as JSON values.
+        Settings that affect the contents of the maps, as JSON values.
     query : Query
-        Which files of a participant are used.
+        Filter that selects the files of a participant.
     cleaning : Cleaning
-        How a series is cleaned.
-    requirements : Demands
-        Least amount of data of a session, and the windows into which it is cut.
-    requested : Maps
-        Files that each session must have.
+        Cleaning of the BOLD series.
+    requirements : DataRequirements
+        Minimum data of a session, and its number of windows.
+    required_maps : Maps
+        Maps that each session must have.
     """
 
     settings: ParticipantSettings
@@ -59,7 +59,7 @@ class RunContext:
     query: Query
     cleaning: Cleaning
     requirements: DataRequirements
-    requested: Maps
+    required_maps: Maps
 
 
 def make_context(settings: ParticipantSettings, dataset: InputDataset) -> RunContext:
@@ -68,8 +68,8 @@ def make_context(settings: ParticipantSettings, dataset: InputDataset) -> RunCon
     Parameters
     ----------
     settings : ParticipantSettings
-        As the user gave them.
-    dataset : Located
+        Settings of the user.
+    dataset : InputDataset
         The input datasets.
 
     Returns
@@ -79,7 +79,7 @@ def make_context(settings: ParticipantSettings, dataset: InputDataset) -> RunCon
     Raises
     ------
     UserError
-        If the model cannot be used, or does not have what the settings ask for.
+        If the model is unusable or does not support the settings.
     """
     bundle = open_bundle(find_model(settings.model).absolute())
     card = bundle.card
@@ -100,5 +100,5 @@ def make_context(settings: ParticipantSettings, dataset: InputDataset) -> RunCon
         query=query_of(settings),
         cleaning=fill(Cleaning, settings),
         requirements=fill(DataRequirements, settings, window_minutes=card.window_minutes),
-        requested=Maps(settings.map_format, labels, settings.save_connectome),
+        required_maps=Maps(settings.map_format, labels, settings.save_connectome),
     )

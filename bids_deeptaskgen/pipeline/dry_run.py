@@ -1,4 +1,4 @@
-"""What a run would do, in words: the end of what ``--dry-run`` shows."""
+"""Plan of a run as text, shown at the end of ``--dry-run``."""
 
 import shlex
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 
 def describe_plan(context: RunContext, rows: Sequence[Preflight]) -> str:
-    """Say how the maps would be made, in how many chunks, who is done and who is to do.
+    """Describe the processing, the number of chunks, and which participants are done or remain.
 
     Parameters
     ----------
     context : RunContext
-        Maps with another settings hash count as not done.
+        Maps with another settings hash count as missing.
     rows : sequence of Preflight
-        Of everyone.
+        Sessions of all participants.
 
     Returns
     -------
@@ -33,85 +33,87 @@ def describe_plan(context: RunContext, rows: Sequence[Preflight]) -> str:
     settings = context.settings
     methods = methods_sentences(context.science)
     usable = sorted({row.subject for row in rows if not row.reason})
-    done = _done(context, rows)
-    to_do = [subject for subject in usable if subject not in done]
+    finished_subjects = _finished_subjects(context, rows)
+    to_do = [subject for subject in usable if subject not in finished_subjects]
     n_chunks = ceil(len(usable) / settings.chunk_size)
     lines = [
         f"Cleaning: --nuisance-regressors {settings.nuisance_regressors}. {_one_line(methods['cleaning'])}",
         f"Windows: {_windows(settings, context.bundle.card)}. "
         f"{_one_line(methods['pooling'])} {_one_line(methods['windows'])}",
-        f"Chunks: {n_chunks} of up to {settings.chunk_size} people.",
-        f"Done already, unless their input has changed: {_participants(sorted(done))}",
+        f"Chunks: {n_chunks} of up to {settings.chunk_size} participants.",
+        f"Done already, unless their input has changed: {_participants(sorted(finished_subjects))}",
         f"To do: {_participants(to_do)}",
-        f"Nothing was computed (--dry-run); {len(to_do)} people would be done.",
+        f"Nothing was computed (--dry-run); {len(to_do)} participants would be processed.",
     ]
     return "\n".join(lines)
 
 
 def rerun_command(dataset: InputDataset, task: str, rows: Sequence[Preflight]) -> str:
-    """Write the fMRIPrep command that would make what some people lack; empty if nobody would be helped.
+    """Write the fMRIPrep command that would create missing inputs; empty if it would help no participant.
 
     Parameters
     ----------
-    dataset : Located
-        The derivatives.
+    dataset : InputDataset
+        fMRIPrep derivatives.
     task : str
-        Task of the wanted series.
+        Task label of the BOLD series.
     rows : sequence of Preflight
-        Of everyone.
+        Sessions of all participants.
 
     Returns
     -------
     str
     """
-    lacking = sorted({row.subject for row in rows if row.wants_rerun})
-    if not lacking:
+    subjects = sorted({row.subject for row in rows if row.wants_rerun})
+    if not subjects:
         return ""
     table, root = load_table("queries.json"), dataset.root
-    chosen = ["--participant-label", *lacking] if len(lacking) < len({row.subject for row in rows}) else []
+    participant_options = (
+        ["--participant-label", *subjects] if len(subjects) < len({row.subject for row in rows}) else []
+    )
     words = [
         "fmriprep",
         str(raw_dataset(root, dataset.description) or "BIDS_DIR"),
         str(root),
         "participant",
-        *chosen,
+        *participant_options,
     ]
     words += ["--task-id", task, "--output-spaces", table["output_spaces"]]
     words += ["--level", "full"] if any(" --level full" in row.reason for row in rows) else []
     return (
-        f"{len(lacking)} people would become usable by (with the -w of the first run, what is there is used "
-        f"again):\n  {shlex.join(words)}"
+        f"{len(subjects)} participants would become usable with this command (the -w of the first run "
+        f"reuses its results):\n  {shlex.join(words)}"
     )
 
 
-def _done(context: RunContext, rows: Sequence[Preflight]) -> set[str]:
-    """Tell who has all their maps, by names and completion records; no input is opened for it."""
+def _finished_subjects(context: RunContext, rows: Sequence[Preflight]) -> set[str]:
+    """Return the participants with all maps, from completion records and without opening input files."""
     usable = [row for row in rows if not row.reason]
     finished: dict[tuple[str, str | None], set[Entities]] = {}
     subjects = sorted({row.subject for row in usable})
     for result in read_results(context.settings.output_dir, subjects) if subjects else ():
-        if result.settings_hash == context.settings_hash and result.maps.cover(context.requested):
+        if result.settings_hash == context.settings_hash and result.maps.cover(context.required_maps):
             finished.setdefault((result.subject, result.session), set()).add(result.entities)
-    left = {
+    incomplete_subjects = {
         row.subject
         for row in usable
         if not row.series(combine_runs=context.settings.combine_runs)
         <= finished.get((row.subject, row.session), set())
     }
-    return set(subjects) - left
+    return set(subjects) - incomplete_subjects
 
 
 def _windows(settings: ParticipantSettings, card: Card) -> str:
     if settings.n_windows != "auto":
         return f"{settings.n_windows} of each run"
     if card.window_minutes is None:
-        return "1 of each run (the model does not say on which length it was trained)"
-    return f"as many of each run as come nearest to {card.window_minutes:g} minutes"
+        return "1 of each run (the model card has no window_minutes)"
+    return f"the number of each run whose length is nearest to {card.window_minutes:g} minutes"
 
 
 def _participants(subjects: Sequence[str]) -> str:
-    listed = " ".join(f"sub-{subject}" for subject in subjects)
-    return f"{len(subjects)} people" + (f" ({listed})" if listed else "") + "."
+    labels = " ".join(f"sub-{subject}" for subject in subjects)
+    return f"{len(subjects)} participants" + (f" ({labels})" if labels else "") + "."
 
 
 def _one_line(text: str) -> str:

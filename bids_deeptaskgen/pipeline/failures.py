@@ -1,4 +1,4 @@
-"""The one place that turns a person's fault into their record."""
+"""Conversion of exceptions into records of failed sessions."""
 
 import logging
 import traceback
@@ -11,33 +11,33 @@ from bids_deeptaskgen.pipeline.records import CRASHED, FAILED, Job, Record, save
 
 logger = logging.getLogger("bids_deeptaskgen")
 
-# A disk without room for this much has no room for a person's maps either.
+# A disk with less free space cannot hold the maps of a participant either.
 PROBE_BYTES = 1_000_000
 
 
 def run_as_record(job: Job, record: Record, compute: Callable[[], Record]) -> Record:
-    """Compute, or say in the record why that was not possible.
+    """Run a computation, and record its failure.
 
     Parameters
     ----------
     job : Job
     record : Record
-        What is known so far.
+        Record before the computation.
     compute : callable
-        Gives the record as it is afterwards.
+        Returns the record after the computation.
 
     Returns
     -------
     Record
-        As computed; or failed (the input is at fault) or crashed (the software or the machine is), with the
-        reason.
+        The computed one; on an error, one with status failed (unusable input) or crashed (fault of the
+        software or the machine), and the reason.
     """
     try:
         return compute()
     except UserError as error:
         return record.replace(status=FAILED, reason=str(error))
     except MemoryError:
-        reason = "out of memory.\nGive more (--mem and the scheduler), or lower --nprocs or --n-windows."
+        reason = "out of memory.\nIncrease --mem and the scheduler's limit, or lower --nprocs or --n-windows."
         return record.replace(status=CRASHED, reason=reason)
     except Exception as error:
         refusal = system_refusal(error)
@@ -46,23 +46,23 @@ def run_as_record(job: Job, record: Record, compute: Callable[[], Record]) -> Re
 
 
 def _reported(job: Job, record: Record, error: Exception) -> str:
-    """Write what is needed to find a fault of the program, and say where it is."""
-    # Text, not a pickle, so that it can be read and mailed.
+    """Write the traceback to a crash file, and return the reason with its path."""
+    # Text, not a pickle, so that users can read and send it.
     crash = job.context.settings.output_dir / "logs" / f"crash-{record.name.replace(' ', '_')}.txt"
     try:
         write_text(crash, "".join(traceback.format_exception(error)))
     except OSError:
-        logger.exception("%s: internal error; it cannot be written to %s", record.name, crash)
+        logger.exception("%s: internal error; the crash file cannot be written to %s", record.name, crash)
     return f"internal error ({type(error).__name__}: {error}).\nSee {crash} and report it."
 
 
 def explain_lost_worker(folder: Path) -> str:
-    """Say why people may have no record of their end: nothing can be written, or their process was killed.
+    """Explain why a final record is missing: the disk is not writable, or the process was killed.
 
     Parameters
     ----------
     folder : Path
-        Where records would be written.
+        Folder of the records.
 
     Returns
     -------
@@ -74,11 +74,29 @@ def explain_lost_worker(folder: Path) -> str:
     except OSError as error:
         if refusal := system_refusal(error):
             return refusal[1]
-    return "its process ended before it was done (killed, for instance for its memory: lower --nprocs)."
+    return (
+        "its process ended before it was done (it may have been killed for its memory use: lower --nprocs)."
+    )
 
 
 def save_or_stop(job: Job, record: Record) -> Record:
-    """Note a record where progress and closing table find it; stop at a fault if that is asked for."""
+    """Save a record; raise for a failure with ``--stop-on-first-crash``.
+
+    Parameters
+    ----------
+    job : Job
+    record : Record
+
+    Returns
+    -------
+    Record
+        `record`, unchanged.
+
+    Raises
+    ------
+    RuntimeError
+        If the record is a failure and the settings stop at the first one.
+    """
     save_record(job, record)
     if record.failed and job.context.settings.stop_on_first_crash:
         message = f"{record.name}: {record.reason} (--stop-on-first-crash)"

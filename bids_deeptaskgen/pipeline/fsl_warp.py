@@ -1,4 +1,4 @@
-"""Series in the scanner's space are warped by FSL's own tool, where it is installed."""
+"""Warp of BOLD series from native to standard space with FSL, where it is installed."""
 
 import os
 import shutil
@@ -20,14 +20,14 @@ TOOL = "applywarp"
 
 @contextmanager
 def in_standard_space(session: SessionInputs, scratch: Path) -> Iterator[SessionInputs]:
-    """Give a session all of whose runs are in standard space, for as long as the block lasts.
+    """Warp the runs of a session to standard space for the duration of the context.
 
     Parameters
     ----------
     session : SessionInputs
-        Runs that name a warp field are warped to FSL's MNI152 2 mm grid; the others stay as they are.
+        Runs with a warp field are warped to FSL's MNI152 2 mm grid; other runs are unchanged.
     scratch : Path
-        Where warped series lie meanwhile: some 2 GB for 490 volumes.
+        Folder for the warped series: about 2 GB for 490 volumes.
 
     Yields
     ------
@@ -36,7 +36,7 @@ def in_standard_space(session: SessionInputs, scratch: Path) -> Iterator[Session
     Raises
     ------
     InputError
-        If FSL is not there, or its tool fails.
+        If FSL is missing, or its tool fails.
     """
     if not any(run.fsl_warp for run in session.runs):
         yield session
@@ -45,7 +45,7 @@ def in_standard_space(session: SessionInputs, scratch: Path) -> Iterator[Session
     if tool is None:
         first = next(run for run in session.runs if run.fsl_warp)
         message = (
-            f"{first.bold}: is in the scanner's space, and FSL's {TOOL}, which would bring it to standard "
+            f"{first.bold}: is in native space, and FSL's {TOOL}, which would bring it to standard "
             f"space with {first.fsl_warp}, is not on the PATH.\nInstall FSL or load its module, or put the "
             "warped series beside it as filtered_func_data_clean_standard.nii.gz."
         )
@@ -55,34 +55,35 @@ def in_standard_space(session: SessionInputs, scratch: Path) -> Iterator[Session
         reference = folder / "reference.nii.gz"
         save_nifti(reference, np.zeros(FULL_MODEL_GRID.shape, np.float32), FULL_MODEL_GRID.matrix)
         runs = tuple(
-            _warped(tool, run, reference, folder / str(number)) if run.fsl_warp else run
+            _warp_run(tool, run, reference, folder / str(number)) if run.fsl_warp else run
             for number, run in enumerate(session.runs)
         )
         yield SessionInputs(session.subject, session.session, runs, session.entities)
 
 
-def _warped(tool: str, run: RunInputs, reference: Path, folder: Path) -> RunInputs:
+def _warp_run(tool: str, run: RunInputs, reference: Path, folder: Path) -> RunInputs:
+    """Warp the BOLD series and the mask of a run."""
     folder.mkdir()
     bold, mask = folder / "bold.nii", folder / "mask.nii"
     _apply(tool, run, reference, ("--in", run.bold), ("--out", bold), ("--interp", "spline"))
     _apply(tool, run, reference, ("--in", run.mask), ("--out", mask), ("--interp", "nn"))
-    # The header of what applywarp writes has the time of the series, if it had one.
+    # applywarp copies the repetition time of the series to the header.
     return run.now(bold=bold, mask=mask, fsl_warp=None)
 
 
 def _apply(tool: str, run: RunInputs, reference: Path, *options: tuple[str, object]) -> None:
-    """Run the tool once; what it says goes into the message if it fails."""
+    """Run the tool once; on failure, raise with its output."""
     pairs: Sequence[tuple[str, object]] = (("--ref", reference), ("--warp", run.fsl_warp), *options)
     command = [tool, *(f"{name}={value}" for name, value in pairs), "--rel"]
-    # Uncompressed, since it is read once and thrown away.
-    ended = subprocess.run(
+    # Uncompressed, since the file is read once and deleted.
+    process = subprocess.run(
         command, env=os.environ | {"FSLOUTPUTTYPE": "NIFTI"}, capture_output=True, text=True, check=False
     )
-    written = Path(str(dict(pairs)["--out"]))
-    if ended.returncode or not written.exists():
-        said = " ".join((ended.stderr or ended.stdout).split())[-300:] or "nothing"
+    output_path = Path(str(dict(pairs)["--out"]))
+    if process.returncode or not output_path.exists():
+        output_text = " ".join((process.stderr or process.stdout).split())[-300:] or "nothing"
         message = (
-            f"{run.bold}: FSL's {TOOL} failed with exit code {ended.returncode}; it said: {said}.\n"
+            f"{run.bold}: FSL's {TOOL} failed with exit code {process.returncode}; it said: {output_text}.\n"
             f"Try it by hand: {' '.join(command)}"
         )
         raise InputError(message)

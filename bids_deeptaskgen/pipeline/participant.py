@@ -1,14 +1,14 @@
-"""The processing of one participant, from files to maps. Read this page first.
+"""Processing of one participant, from files to maps. Start here.
 
-Two steps, because one network takes the connectomes of many participants:
+There are two steps, since one network processes the connectomes of many participants:
 
 1. `compute_connectomes` finds the files of a participant, computes the connectomes of each session
-   (`connectome.session`) and keeps them on disk.
-2. `prediction_step.predict_chunk` runs the network over the kept connectomes and calls `finish_session`,
+   (`connectome.session`) and saves them.
+2. `prediction_step.predict_chunk` runs the network on the saved connectomes and calls `finish_session`,
    which writes the maps of a session (`write_maps`) and removes its connectomes.
 
-The workflow runs both steps in processes of its own. The result of each is a `Record` per session. A failure
-is such a record, too, and never an exception that ends the run (`failures.run_as_record`).
+The workflow runs both steps in separate processes. Each step returns a `Record` per session. A failure is
+also a record, not an exception that ends the run (`failures.run_as_record`).
 """
 
 import logging
@@ -29,7 +29,7 @@ from bids_deeptaskgen.pipeline.fsl_warp import in_standard_space
 from bids_deeptaskgen.pipeline.records import (
     CONNECTED,
     FAILED,
-    PRESENT,
+    MAPS_EXIST,
     Job,
     Record,
     discard,
@@ -52,7 +52,7 @@ def compute_connectomes(job: Job) -> list[Record]:
     Returns
     -------
     list of Record
-        One for each session, or a single one that says why there is none.
+        One for each session, or a single one with the reason why there is no session.
     """
     sessions: list[SessionInputs | SessionFault] = []
     context = job.context
@@ -67,7 +67,7 @@ def compute_connectomes(job: Job) -> list[Record]:
     if lookup.failed:
         return [save_or_stop(job, lookup)]
     if not sessions:
-        reason = "no run of those that are asked for.\nLook at the preflight table (--dry-run)."
+        reason = "no run matches the settings.\nCheck the preflight table (--dry-run)."
         return [save_or_stop(job, lookup.replace(status=FAILED, reason=reason))]
     return [_process_session(job, session) for session in sessions]
 
@@ -78,21 +78,21 @@ def _process_session(job: Job, session: SessionInputs | SessionFault) -> Record:
 
 
 def _compute_session(job: Job, session: SessionInputs | SessionFault, record: Record) -> Record:
-    """Compute the connectomes of a session, unless its maps or its connectomes are there already."""
+    """Compute the connectomes of a session, unless its maps or connectomes exist."""
     if isinstance(session, SessionFault):
         raise session.error
     context: RunContext = job.context
-    settings, requested = context.settings, context.requested
+    settings, required_maps = context.settings, context.required_maps
     fingerprint = input_fingerprint(session)
-    kept = waiting_path(job, record, fingerprint)
-    discard_outdated(kept)
-    connectome, description = kept.with_suffix(".npy"), kept.with_suffix(".json")
-    if finished(settings.output_dir, session, context.settings_hash, fingerprint, requested):
-        # A run that was killed after writing the maps did not remove it.
+    path_stem = waiting_path(job, record, fingerprint)
+    discard_outdated(path_stem)
+    connectome, description = path_stem.with_suffix(".npy"), path_stem.with_suffix(".json")
+    if finished(settings.output_dir, session, context.settings_hash, fingerprint, required_maps):
+        # A run that was killed after writing the maps may have left it.
         discard(connectome)
-        return record.replace(status=PRESENT, n_maps=len(requested.contrasts))
+        return record.replace(status=MAPS_EXIST, n_maps=len(required_maps.contrasts))
     if description.exists() and connectome.exists():
-        logger.info("%s: the connectome of an earlier run that was broken off is used", record.name)
+        logger.info("%s: the connectome of an earlier, interrupted run is used", record.name)
         return read_record(description).replace(connectome=str(connectome))
     with log_duration(f"{record.name}: connectome"):
         with in_standard_space(session, job.records.parent) as standard:
@@ -108,15 +108,15 @@ def _compute_session(job: Job, session: SessionInputs | SessionFault, record: Re
 
 
 def finish_session(job: Job, record: Record, maps: PredictedMaps, device: str) -> Record:
-    """End the second step: write the maps of a session and remove its connectomes.
+    """Write the maps of a session and remove its connectomes: the end of the second step.
 
     Parameters
     ----------
     job : Job
     record : Record
-        Of the session, as the first step returned it.
+        Record that the first step returned.
     maps : PredictedMaps
-        Predicted maps.
+        Predicted maps of all contrasts of the model.
     device : str
         Device on which the network ran.
 
@@ -125,8 +125,8 @@ def finish_session(job: Job, record: Record, maps: PredictedMaps, device: str) -
     Record
     """
     with log_duration(f"{record.name}: maps written"):
-        written = run_as_record(job, record, lambda: write_session(job.context, record, maps, device))
-    save_or_stop(job, written)
-    if not written.failed:
+        written_record = run_as_record(job, record, lambda: write_session(job.context, record, maps, device))
+    save_or_stop(job, written_record)
+    if not written_record.failed:
         discard(Path(record.connectome))
-    return written
+    return written_record

@@ -1,4 +1,4 @@
-"""Second step: one network turns the connectomes of a chunk of participants into maps."""
+"""Second step: prediction of maps from the connectomes of a chunk of participants."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +14,7 @@ from bids_deeptaskgen.io.prefetch import prefetch
 from bids_deeptaskgen.machine import log_duration, log_each_duration
 from bids_deeptaskgen.pipeline.failures import run_as_record, save_or_stop
 from bids_deeptaskgen.pipeline.participant import finish_session
-from bids_deeptaskgen.pipeline.records import CONNECTED, PRESENT, Job, Record, discard, flatten
+from bids_deeptaskgen.pipeline.records import CONNECTED, MAPS_EXIST, Job, Record, discard, flatten
 from bids_deeptaskgen.pipeline.write_maps import PredictedMaps
 
 Floats = NDArray[np.float32]
@@ -23,14 +23,14 @@ Floats = NDArray[np.float32]
 def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_threads: int) -> list[Record]:
     """Predict and write the maps of a chunk of participants.
 
-    The next connectome is read, and the maps of the last session are written, during a prediction.
+    During a prediction, the next connectome is read and the maps of the previous session are written.
 
     Parameters
     ----------
     jobs : sequence of Job
         All with the same context.
     records : sequence of sequence of Record
-        What the first step returned for each job.
+        Records of the first step for each job.
     n_threads : int
         CPU threads of the network.
 
@@ -58,7 +58,7 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
                 input_mask=settings.input_mask,
                 precision=settings.precision,
             )
-    except Exception as error:  # becomes the record of each of them
+    except Exception as error:  # becomes the record of each session
         return finished_records + [_failed(job_of[record.subject], record, error) for record in waiting]
     pending: list[Future[Record]] = []
     predictions = log_each_duration("prediction", predict_each(network, prefetch(_windows(waiting))))
@@ -69,7 +69,7 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
             if maps is None:
                 finished_records.append(record)
                 continue
-            # The maps of one session at most wait for the disk, so that memory stays bounded.
+            # At most one session waits to be written, so that memory stays bounded.
             if pending:
                 pending[-1].result()
             pending.append(writer.submit(finish_session, job, record, maps, str(network.device)))
@@ -88,7 +88,7 @@ def _failed(job: Job, record: Record, error: Exception) -> Record:
 def _average(
     job: Job, record: Record, windows: Iterable[Floats | Exception]
 ) -> tuple[Record, PredictedMaps | None]:
-    """Average the maps of the windows of a session; None in place of the maps if that failed."""
+    """Average the maps of the windows of a session; the maps are None on failure."""
     from bids_deeptaskgen.nn.predict import mean_and_sd
 
     maps: list[PredictedMaps] = []
@@ -98,12 +98,12 @@ def _average(
         try:
             maps.append(PredictedMaps(*mean_and_sd(windows)))
         except FileNotFoundError:
-            # Another run may have finished this session, and removed its connectome.
-            fingerprint, requested = record.facts["input_fingerprint"], context.requested
+            # Another run may have finished this session and removed its connectome.
+            fingerprint, required_maps = record.facts["input_fingerprint"], context.required_maps
             output = context.settings.output_dir
-            if not finished(output, record, context.settings_hash, fingerprint, requested):
+            if not finished(output, record, context.settings_hash, fingerprint, required_maps):
                 raise
-            return record.replace(status=PRESENT, n_maps=len(requested.contrasts))
+            return record.replace(status=MAPS_EXIST, n_maps=len(required_maps.contrasts))
         return record
 
     result = run_as_record(job, record, average)
@@ -111,14 +111,14 @@ def _average(
 
 
 def _windows(records: Sequence[Record]) -> Iterator[tuple[int, Floats | Exception]]:
-    """Read connectomes one by one: the number of the record, and a window or the error of its file."""
+    """Yield the number of the record, and a window of its connectomes or the error of its file."""
     for number, record in enumerate(records):
         try:
             for window in np.load(record.connectome, mmap_mode="r"):
                 yield number, np.array(window)
         except (FileNotFoundError, MemoryError) as error:
             yield number, error
-        except Exception as error:  # noqa: BLE001 - of this participant alone
-            # The next run would take it for whole, too.
+        except Exception as error:  # noqa: BLE001 - affects this participant only
+            # Otherwise the next run would use the damaged file again.
             discard(Path(record.connectome))
             yield number, error

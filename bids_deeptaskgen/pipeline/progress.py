@@ -1,4 +1,4 @@
-"""How far the people are: a bar on a terminal, plain lines in a log."""
+"""Progress of the participants: a bar on a terminal, lines in a log."""
 
 import logging
 import sys
@@ -14,22 +14,23 @@ _WORDS = {
     CONNECTED: "connectome made of {n_volumes_kept} of {n_volumes} volumes ({minutes_kept:.1f} minutes); the "
     "cleaning leaves {n_residual_dof} degrees of freedom",
     "done": "{n} maps written",
-    "present": "{n} maps are there already",
+    "present": "{n} maps exist already",
     "failed": "failed: {reason}",
     "crashed": "failed: {reason}",
 }
 
 
 class ProgressReporter:
-    """Looks at the records of a run and says what is new.
+    """Reporter of the records of a run as they change.
 
-    It sees nothing but files, so it works with every plugin of nipype, on one machine or many.
+    It reads files only, so it works with every plugin of nipype, on one machine or several.
 
     Parameters
     ----------
     folder : Path
-        Where `records.save_record` writes.
+        Folder in which `records.save_record` writes.
     n_participants : int
+        Number of participants of the run.
     """
 
     def __init__(self, folder: Path, n_participants: int) -> None:
@@ -37,12 +38,13 @@ class ProgressReporter:
         self._n_participants = n_participants
         self._seen: dict[Path, str] = {}
         self._stamps: dict[Path, int] = {}
-        # Of each person begun, the sessions that wait; counted on the way, since people are many.
+        # Number of sessions that wait for prediction, by participant. Kept up to date rather than
+        # recounted, since a run may have many participants.
         self._waiting: dict[str, int] = {}
         self._n_over = 0
 
     def run(self, stop: threading.Event) -> None:
-        """Look until told to stop, and once more."""
+        """Report until `stop` is set, and once more afterwards."""
         if not sys.stderr.isatty():
             while not stop.wait(LOOK_EVERY_S):
                 self._log()
@@ -51,7 +53,7 @@ class ProgressReporter:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        # The console of the log, so that lines and bar do not write over each other.
+        # rich's console also prints the log, so that lines and bar do not overlap.
         with Progress(*columns) as progress:
             connected = progress.add_task("connectomes", total=self._n_participants)
             finished = progress.add_task("maps", total=self._n_participants)
@@ -64,17 +66,17 @@ class ProgressReporter:
                     return
 
     def _count(self, path: Path, status: str) -> None:
-        """Take in the new status of a session; a person is over when all begun sessions are."""
+        """Update the counts; a participant is finished when all started sessions are."""
         subject = path.stem.partition("_")[0]
-        before = self._waiting.get(subject)
-        now = (before or 0) + (status == CONNECTED) - (self._seen.get(path) == CONNECTED)
-        self._n_over += (now == 0) - (before == 0)
-        self._waiting[subject], self._seen[path] = now, status
+        previous_count = self._waiting.get(subject)
+        count = (previous_count or 0) + (status == CONNECTED) - (self._seen.get(path) == CONNECTED)
+        self._n_over += (count == 0) - (previous_count == 0)
+        self._waiting[subject], self._seen[path] = count, status
 
     def _log(self) -> None:
         for path in sorted(self._folder.glob("*.json")):
             if self._seen.get(path, CONNECTED) != CONNECTED:
-                # Who is over is not done again in this run.
+                # A finished session does not change again in this run.
                 continue
             stamp = path.stat().st_mtime_ns
             if self._stamps.get(path) == stamp:
@@ -91,4 +93,6 @@ class ProgressReporter:
         words = _WORDS[record.status].format(n=record.n_maps, reason=reason, **facts)
         n_counted = len(self._waiting) if record.status == CONNECTED else self._n_over
         level = logging.ERROR if record.failed else logging.INFO
-        logger.log(level, "%s: %s (%d of %d people)", record.name, words, n_counted, self._n_participants)
+        logger.log(
+            level, "%s: %s (%d of %d participants)", record.name, words, n_counted, self._n_participants
+        )

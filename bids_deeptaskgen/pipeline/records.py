@@ -1,4 +1,4 @@
-"""What travels between the nodes: who is to be done, and how far they are."""
+"""Jobs and records that the nodes of the workflow exchange."""
 
 import dataclasses
 import json
@@ -10,13 +10,13 @@ from typing import Any
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.pipeline.context import RunContext
 
-# Statuses of a record; a fault is one of them, never an exception that takes the others along.
+# Statuses of a record. A failure is a status, not an exception, so that other sessions continue.
 CONNECTED = "connected"
-DONE = "done"
-PRESENT = "present"
+MAPS_WRITTEN = "done"
+MAPS_EXIST = "present"
 FAILED = "failed"
 CRASHED = "crashed"
-# Of each hash in a file's name; 48 bits tell any two of one person apart.
+# Hexadecimal digits of a hash in a filename; 48 bits are unique among the files of a participant.
 N_DIGITS = 12
 
 
@@ -29,9 +29,9 @@ class Job:
     subject : str
         Label without ``sub-``.
     context : RunContext
-        What is the same for all participants.
+        Context of the run.
     connectomes : Path
-        Folder in which connectomes wait for their prediction; kept when a run is killed.
+        Folder of connectomes that wait for prediction; they survive a killed run.
     records : Path
         Folder of the records of this run.
     """
@@ -44,7 +44,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Record:
-    """How far one session of a person is.
+    """Progress of one session of a participant.
 
     Attributes
     ----------
@@ -55,13 +55,13 @@ class Record:
     status : str
         One of the statuses above.
     reason : str
-        What was found, where, and what to do; empty unless it failed.
+        Problem, place and advice; empty without a failure.
     n_maps : int
-        Statmaps in the output.
+        Number of statmaps in the output.
     connectome : str
-        File with the connectomes while they wait, else empty.
+        File with the connectomes that wait for prediction, or empty.
     facts : dict
-        What sidecars and the quality file will say; JSON values only.
+        Contents of sidecars and quality file; JSON values only.
     """
 
     subject: str
@@ -75,17 +75,17 @@ class Record:
 
     @property
     def name(self) -> str:
-        """Short name for messages, e.g. ``sub-01 ses-1``, with what else tells it from its siblings."""
-        own = [f"sub-{self.subject}", *([f"ses-{self.session}"] if self.session else [])]
-        return " ".join(own + [f"{key}-{value}" for key, value in self.entities if key != "task"])
+        """Return a short name for messages, e.g. ``sub-01 ses-1``, with further entities."""
+        labels = [f"sub-{self.subject}", *([f"ses-{self.session}"] if self.session else [])]
+        return " ".join(labels + [f"{key}-{value}" for key, value in self.entities if key != "task"])
 
     @property
     def failed(self) -> bool:
-        """Whether there are no maps and there will be none."""
+        """Return whether the session has failed for good."""
         return self.status in (FAILED, CRASHED)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the record as JSON values; `read_record` makes it of them again."""
+        """Convert the record to JSON values, which `read_record` reads."""
         return asdict(self)
 
     def replace(self, **changes: Any) -> "Record":
@@ -94,7 +94,18 @@ class Record:
 
 
 def save_record(job: Job, record: Record) -> Record:
-    """Write a record into the run's folder, where the progress bar and the closing table find it."""
+    """Write a record to the run's folder, from which progress bar and closing table read it.
+
+    Parameters
+    ----------
+    job : Job
+    record : Record
+
+    Returns
+    -------
+    Record
+        `record`, unchanged.
+    """
     write_json(job.records / f"{record.name.replace(' ', '_')}.json", record.as_json())
     return record
 
@@ -112,44 +123,52 @@ def read_records(folder: Path) -> list[Record]:
 
 
 def discard(connectome: Path) -> None:
-    """Remove a connectome that waits no longer, and first the note that says that it is whole."""
+    """Remove a connectome, and before it the file that marks it as complete."""
     for path in (connectome.with_suffix(".json"), connectome):
         path.unlink(missing_ok=True)
 
 
 def waiting_path(job: Job, record: Record, fingerprint: str) -> Path:
-    """Name the file in which connectomes wait: for these settings and this input alone.
+    """Name the file of connectomes that wait for prediction, unique to settings and input.
 
     Parameters
     ----------
     job : Job
     record : Record
     fingerprint : str
-        Of the input; see `bids.output.completion.input_fingerprint`.
+        Hash of the input; see `bids.output.completion.input_fingerprint`.
 
     Returns
     -------
     Path
-        Without extension: ``.npy`` holds the connectomes, ``.json`` says that they are whole.
+        Without extension: ``.npy`` contains the connectomes, ``.json`` marks them as complete.
     """
     name = record.name.replace(" ", "_")
     return job.connectomes / f"{name}_{job.context.settings_hash[:N_DIGITS]}_{fingerprint[:N_DIGITS]}"
 
 
-def discard_outdated(wanted: Path) -> None:
-    """Remove connectomes of the same session and settings that were made of what the input was before."""
-    for found in wanted.parent.glob(f"{wanted.name[:-N_DIGITS]}{'?' * N_DIGITS}.npy"):
-        if found.stem != wanted.name:
-            discard(found)
+def discard_outdated(current_path: Path) -> None:
+    """Remove connectomes of the same session and settings that are based on an earlier input."""
+    for path in current_path.parent.glob(f"{current_path.name[:-N_DIGITS]}{'?' * N_DIGITS}.npy"):
+        if path.stem != current_path.name:
+            discard(path)
 
 
 def discard_others(connectomes: Path, settings_hash: str) -> None:
-    """Remove connectomes that wait for predictions with other settings or another model."""
-    for found in connectomes.glob("*.npy"):
-        if found.stem.split("_")[-2] != settings_hash[:N_DIGITS]:
-            discard(found)
+    """Remove connectomes that wait for predictions with other settings or another model.
+
+    Parameters
+    ----------
+    connectomes : Path
+        Folder of the connectomes.
+    settings_hash : str
+        Hash of the current settings and model.
+    """
+    for path in connectomes.glob("*.npy"):
+        if path.stem.split("_")[-2] != settings_hash[:N_DIGITS]:
+            discard(path)
 
 
 def flatten(nested: Iterable[Iterable[Record]]) -> list[Record]:
-    """Make one list of the records of many people."""
+    """Join the records of several participants into one list."""
     return [record for records in nested for record in records]

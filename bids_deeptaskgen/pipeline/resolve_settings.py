@@ -1,4 +1,4 @@
-"""What the settings left open is settled, and what they cannot have is refused, before all else."""
+"""Resolution of 'auto' settings, and refusal of settings that model or dataset do not support."""
 
 import logging
 from collections.abc import Sequence
@@ -17,66 +17,83 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 
 def resolve_settings(
-    settings: ParticipantSettings, bundle: Bundle, located: InputDataset
+    settings: ParticipantSettings, bundle: Bundle, dataset: InputDataset
 ) -> ParticipantSettings:
-    """Put what was found in the place of what was left open: hash and sidecars tell what was done.
+    """Replace 'auto' settings by their resolved values, which enter the settings hash and the sidecars.
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+    bundle : Bundle
+    dataset : InputDataset
+
+    Returns
+    -------
+    ParticipantSettings
 
     Raises
     ------
     UserError
-        If a dataset was named that these settings do not use, or a calibration is asked for that the model
-        does not hold.
+        If the settings do not use a given dataset, or require a calibration that the model lacks.
     """
     if settings.calibrated and bundle.card.calibration is None:
         message = (
             f"--calibrated: {bundle.card.name} ({bundle.folder}) holds no calibration.\n"
-            "Leave --calibrated out, or choose a model that was trained here with validation people."
+            "Omit --calibrated, or choose a model that deeptaskgen trained with validation participants."
         )
         raise UserError(message)
     if settings.input_mask == "card":
         settings = replace(settings, input_mask=bundle.card.input_mask)
     if settings.bids_filter_file and settings.bids_filter_file.ignored:
         logger.info(
-            "--bids-filter-file: the queries %s are for fMRIPrep alone; bold is the one that is used.",
+            "--bids-filter-file: the queries %s are for fMRIPrep; only the query bold is used.",
             ", ".join(settings.bids_filter_file.ignored),
         )
-    cleaned = is_cleaned(located, settings.desc)
+    is_denoised = is_cleaned(dataset, settings.desc)
     if settings.nuisance_regressors == "auto":
-        settings = replace(settings, nuisance_regressors="none" if cleaned else FMRIPREP_PRESET)
+        settings = replace(settings, nuisance_regressors="none" if is_denoised else FMRIPREP_PRESET)
     preset = PRESETS[settings.nuisance_regressors]
     if preset.removes_global_signal:
         logger.warning(
-            "--nuisance-regressors %s removes the global signal, which no published model was trained "
-            "without: predictions may be off in ways that nobody has measured.",
+            "--nuisance-regressors %s removes the global signal, but every published model was trained "
+            "on data that include it: the accuracy of predictions is unknown.",
             settings.nuisance_regressors,
         )
-    if cleaned and preset.needs_table:
+    if is_denoised and preset.needs_table:
         logger.warning(
-            "--nuisance-regressors %s on series that were denoised before: what is regressed out twice, or "
-            "after another filter, may bring back what was removed (Lindquist et al. 2019).",
+            "--nuisance-regressors %s on series that were denoised before: a second regression or filter may "
+            "reintroduce removed noise (Lindquist et al. 2019).",
             settings.nuisance_regressors,
         )
-    if located.other("aroma") and not preset.aroma:
+    if dataset.other("aroma") and not preset.aroma:
         message = (
-            f"-d named aroma={located.other('aroma')}, which --nuisance-regressors "
+            f"-d named aroma={dataset.other('aroma')}, which --nuisance-regressors "
             f"{settings.nuisance_regressors} does not use.\nAdd --nuisance-regressors aroma (its noise "
-            "components) or --desc nonaggrDenoised (its cleaned series), or leave it out."
+            "components) or --desc nonaggrDenoised (its cleaned series), or omit -d aroma."
         )
         raise UserError(message)
     return settings
 
 
 def check_template_warp(rows: Sequence[Preflight]) -> None:
-    """Say who is warped between templates, and refuse before anything is computed if that cannot be done."""
-    warped = [row.name for row in rows if any(f"_space-{WARPED_SPACE}_" in name for name in row.bold_names)]
-    if warped:
+    """Warn which sessions are warped between templates, and check that the transform is available.
+
+    Raises
+    ------
+    UserError
+        If the transform is not available.
+    """
+    warped_names = [
+        row.name for row in rows if any(f"_space-{WARPED_SPACE}_" in name for name in row.bold_names)
+    ]
+    if warped_names:
         logger.warning(
             "--allow-template-warp: %d of %d have series in %s only (%s); they are warped with %s, which "
-            "costs sharpness. Better: re-run fMRIPrep with --output-spaces %s:res-2.",
-            len(warped),
+            "blurs them. Better: re-run fMRIPrep with --output-spaces %s:res-2.",
+            len(warped_names),
             len(rows),
             WARPED_SPACE,
-            ", ".join(warped[:5]) + (", ..." if len(warped) > 5 else ""),
+            ", ".join(warped_names[:5]) + (", ..." if len(warped_names) > 5 else ""),
             find_transform().name,
             MODEL_SPACE,
         )

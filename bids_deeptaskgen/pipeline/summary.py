@@ -1,4 +1,4 @@
-"""The tables of a run, on the terminal and in its logs."""
+"""Tables of a run, on the terminal and in its logs."""
 
 import os
 import time
@@ -18,14 +18,14 @@ def unusable_records(rows: Sequence[Preflight]) -> list[Record]:
 
 
 def preflight_table(rows: Sequence[Preflight]) -> str:
-    """Write the BOLD files of every session, or why there are none, as a table of text."""
+    """Format the BOLD files of each session, or the reason for their absence, as a text table."""
     lines = [("participant", "BOLD files", "")]
     lines += [(row.name, str(len(row.bold_names)), row.reason or ", ".join(row.bold_names)) for row in rows]
     return _table(lines)
 
 
 def closing_table(records: Sequence[Record]) -> str:
-    """Write the outcome of every session as a table of text."""
+    """Format the outcome of each session as a text table."""
     lines = [("participant", "status", "maps", "reason")]
     lines += [
         (record.name, record.status, str(record.n_maps), " ".join(record.reason.split()))
@@ -35,12 +35,24 @@ def closing_table(records: Sequence[Record]) -> str:
 
 
 def log_path(output: Path, name: str) -> Path:
-    """Name a log file of this run alone: many may write to one dataset, as in a Slurm array."""
+    """Name a log file, unique to this run: several runs may write to one dataset, as in a Slurm array.
+
+    Parameters
+    ----------
+    output : Path
+        Root of the output dataset.
+    name : str
+        End of the filename.
+
+    Returns
+    -------
+    Path
+    """
     return output / "logs" / f"{_run_name()}_{name}"
 
 
 def write_logs(output: Path, records: Sequence[Record]) -> Path:
-    """Write the table of a run and the list of participants who failed.
+    """Write the table of a run and the list of failed participants.
 
     Parameters
     ----------
@@ -51,7 +63,7 @@ def write_logs(output: Path, records: Sequence[Record]) -> Path:
     Returns
     -------
     Path
-        The list, as ``--participant-label @FILE`` takes it.
+        The list, usable as ``--participant-label @FILE``.
     """
     failures = log_path(output, "failed.txt")
     write_tsv(log_path(output, "participants.tsv"), _columns(records))
@@ -60,7 +72,7 @@ def write_logs(output: Path, records: Sequence[Record]) -> Path:
 
 
 def failed_subjects(records: Sequence[Record]) -> list[str]:
-    """List the participants of whom a session failed."""
+    """List the participants with a failed session."""
     return sorted({record.subject for record in records if record.failed})
 
 

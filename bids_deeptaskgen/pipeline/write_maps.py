@@ -1,4 +1,4 @@
-"""What is written for one session of a participant: maps, sidecars, quality figures."""
+"""Output of a session: maps, sidecars, quality metrics."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from bids_deeptaskgen.io.tsv import write_tsv
 from bids_deeptaskgen.machine import software_versions
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.pipeline.context import RunContext
-from bids_deeptaskgen.pipeline.records import DONE, Record
+from bids_deeptaskgen.pipeline.records import MAPS_WRITTEN, Record
 from bids_deeptaskgen.stats.calibration import apply_calibration
 
 Floats = NDArray[np.float32]
@@ -33,7 +33,7 @@ class PredictedMaps(NamedTuple):
     mean : float32 array
         Mean of the predictions from single windows.
     sd : float32 array or None
-        Their standard deviation; None for one prediction.
+        Standard deviation over the windows; None for a single prediction.
     """
 
     mean: Floats
@@ -41,15 +41,15 @@ class PredictedMaps(NamedTuple):
 
 
 def write_session(context: RunContext, record: Record, maps: PredictedMaps, device: str) -> Record:
-    """Write the maps of a session, and last of all the file that marks them as complete.
+    """Write the maps of a session, and finally the file that marks them as complete.
 
     Parameters
     ----------
     context : RunContext
     record : Record
-        Of the session; its connectome file is still there.
+        Record of the session, whose connectome file exists.
     maps : PredictedMaps
-        Of all contrasts of the model.
+        Maps of all contrasts of the model.
     device : str
         Device on which the network ran.
 
@@ -58,26 +58,26 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
     Record
         With status ``done``.
     """
-    bundle, output, requested = context.bundle, context.settings.output_dir, context.requested
+    bundle, output, required_maps = context.bundle, context.settings.output_dir, context.required_maps
     if context.settings.calibrated:
         maps = calibrate(bundle, maps)
     completion = _path(context, record, "qc_metrics")
     fingerprint = record.facts["input_fingerprint"]
-    # What an earlier run was asked for stays in the dataset: it is written again.
-    earlier = finished_maps(output, record, context.settings_hash, fingerprint)
-    labels = {*requested.contrasts, *(earlier.contrasts if earlier else ())}
+    # Contrasts of an earlier run stay in the dataset: they are written again.
+    earlier_maps = finished_maps(output, record, context.settings_hash, fingerprint)
+    labels = {*required_maps.contrasts, *(earlier_maps.contrasts if earlier_maps else ())}
     channels = [channel for channel, contrast in enumerate(bundle.card.contrasts) if contrast.label in labels]
     provenance = _provenance(context, record, device)
     images = list(_images(context, record, provenance, channels, maps))
     coverage = _path(context, record, "qc_rois")
-    saves_connectome = requested.connectome or (earlier is not None and earlier.connectome)
+    saves_connectome = required_maps.connectome or (earlier_maps is not None and earlier_maps.connectome)
     connectome = [_path(context, record, "connectome")] if saves_connectome else []
-    described = [*connectome, *(image.path for image in images)]
-    files = [coverage, *(file for path in described for file in (path, sidecar_path(path)))]
-    # First of all, since only the completion record of an earlier run knows them.
+    described_paths = [*connectome, *(image.path for image in images)]
+    files = [coverage, *(file for path in described_paths for file in (path, sidecar_path(path)))]
+    # First, since only the completion record of an earlier run lists them.
     for stale in _files_of(completion, output) - set(files):
         stale.unlink(missing_ok=True)
-    # From here until the end the session counts as not done.
+    # From here to the end, the session counts as incomplete.
     completion.unlink(missing_ok=True)
     for path in connectome:
         _write_connectome(path, record, provenance)
@@ -85,7 +85,7 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
         _write_image(image, bundle)
     rois = list(range(1, len(record.facts["roi_coverage"]) + 1))
     write_tsv(coverage, {"roi": rois, "coverage": record.facts["roi_coverage"]})
-    written = [bundle.card.contrasts[channel].label for channel in channels]
+    labels_written = [bundle.card.contrasts[channel].label for channel in channels]
     write_completion(
         output,
         record,
@@ -93,33 +93,33 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
         files=files,
         settings_hash=context.settings_hash,
         fingerprint=fingerprint,
-        contrasts=written if requested.layout == "4d" else (),
+        contrasts=labels_written if required_maps.layout == "4d" else (),
     )
-    return record.replace(status=DONE, n_maps=len(channels))
+    return record.replace(status=MAPS_WRITTEN, n_maps=len(channels))
 
 
 def calibrate(bundle: Bundle, maps: PredictedMaps) -> PredictedMaps:
-    """Move predicted maps towards the mean of measured maps; see `stats.calibration`.
+    """Calibrate predicted maps: move them towards the mean of measured maps; see `stats.calibration`.
 
     Parameters
     ----------
     bundle : Bundle
-        With a calibration.
+        Model with a calibration.
     maps : PredictedMaps
 
     Returns
     -------
     PredictedMaps
-        The standard deviation over windows shrinks by the same weights.
+        Calibrated maps; the standard deviation is multiplied by the same weights.
 
     Raises
     ------
     ValueError
-        If the bundle holds no mean maps.
+        If the bundle contains no mean maps.
     """
     average = bundle.mean_statmaps()
     if average is None:
-        message = f"{bundle.folder}: this model holds no mean maps."
+        message = f"{bundle.folder}: the model contains no mean maps."
         raise ValueError(message)
     weights = np.array(bundle.card.calibration)
     sd = None if maps.sd is None else maps.sd * np.float32(weights)[:, None]
@@ -127,7 +127,7 @@ def calibrate(bundle: Bundle, maps: PredictedMaps) -> PredictedMaps:
 
 
 class _Image(NamedTuple):
-    """An image to be written: one map, or the maps of several contrasts, with its sidecar."""
+    """Image with its sidecar: one map, or the maps of several contrasts."""
 
     path: Path
     maps: Floats
@@ -152,12 +152,12 @@ def _images(
     channels: Sequence[int],
     maps: PredictedMaps,
 ) -> Iterator[_Image]:
-    """Lay out the maps of the chosen channels as images: one each, or one for all of them."""
+    """Yield the maps of the selected channels as images: one each, or one 4-D image."""
     contrasts = [context.bundle.card.contrasts[channel] for channel in channels]
     for kind, values in (("statmap", maps.mean), ("window_sd", maps.sd)):
         if values is None:
             continue
-        if context.requested.layout == "4d":
+        if context.required_maps.layout == "4d":
             path = _path(context, record, f"{kind}s")
             yield _Image(path, values[channels], statmap_sidecar(provenance, contrasts, f"{kind}s"))
             continue
@@ -193,10 +193,10 @@ def _window_minutes(facts: dict[str, Any]) -> list[float]:
 def _files_of(completion: Path, output: Path) -> set[Path]:
     """List the files that an earlier, complete run wrote for the session."""
     try:
-        listed = json.loads(completion.read_text("utf-8"))["DeepTaskGen"]["Files"]
+        filenames = json.loads(completion.read_text("utf-8"))["DeepTaskGen"]["Files"]
     except (OSError, ValueError, KeyError, TypeError):
         return set()
-    return {output / name for name in listed}
+    return {output / name for name in filenames}
 
 
 def _provenance(context: RunContext, record: Record, device: str) -> Provenance:

@@ -46,7 +46,7 @@ def test_a_dry_run_looks_up_without_what_computes(participants, model, tmp_path)
     modules, said = loaded(
         "app", [participants, tmp_path / "out", "participant", "--model", model, "--dry-run"]
     )
-    assert "4 people would be done" in said
+    assert "4 participants would be processed" in said
     assert modules & HEAVY == set()
 
 

@@ -113,10 +113,10 @@ def test_a_dry_run_says_how_and_in_how_many_chunks_and_who_is_done(settings_of, 
     assert "Cleaning: --nuisance-regressors acompcor. Six motion parameters" in out
     assert "above 0.5 mm were censored" in out
     assert "Windows: 3 of each run." in out
-    assert "Chunks: 2 of up to 2 people." in out
-    assert "Done already, unless their input has changed: 1 people (sub-02)." in out
-    assert "To do: 2 people (sub-01 sub-03)." in out
-    assert "2 people would be done" in out
+    assert "Chunks: 2 of up to 2 participants." in out
+    assert "Done already, unless their input has changed: 1 participants (sub-02)." in out
+    assert "To do: 2 participants (sub-01 sub-03)." in out
+    assert "2 participants would be processed" in out
     assert sorted(settings.output_dir.rglob("*")) == initial_state
 
 
@@ -126,13 +126,13 @@ def test_a_participant_is_finished_when_all_runs_are(settings_of, capsys):
     for number in "12":
         finish(settings, "02", hash_of(settings), (("task", "rest"), ("run", number)))
     participant.run(settings)
-    assert "To do: 2 people (sub-01 sub-03)." in capsys.readouterr().out
+    assert "To do: 2 participants (sub-01 sub-03)." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("below", ["", "func", "maps/of/all"])
 @pytest.mark.parametrize("option", ["output_dir", "work_dir"])
 def test_an_output_folder_inside_a_participant_folder_is_refused(settings_of, participants, option, below):
-    with pytest.raises(UserError, match="inside the folder of a person, .*sub-01") as caught:
+    with pytest.raises(UserError, match="inside the folder of a participant, .*sub-01") as caught:
         participant.run(settings_of(**{option: participants / "sub-01" / below}))
     assert caught.value.exit_code == 2
 

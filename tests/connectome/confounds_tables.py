@@ -23,5 +23,5 @@ def make_table(cosines=3, dummies=2):
     return pd.DataFrame(columns)
 
 
-def make_confounds(outliers=None, **how):
-    return Confounds(make_table(**how), outliers=outliers)
+def make_confounds(outliers=None, **options):
+    return Confounds(make_table(**options), outliers=outliers)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bids_deeptaskgen.connectome.censoring import fd_of, framewise_displacement, sample_mask
+from bids_deeptaskgen.connectome.censoring import framewise_displacement, get_fd, sample_mask
 from bids_deeptaskgen.connectome.cleaning import Cleaning
 from bids_deeptaskgen.connectome.confounds import Confounds
 from bids_deeptaskgen.errors import InputError
@@ -24,12 +24,12 @@ def test_displacement_of_a_turn_is_its_arc_on_the_sphere():
 def test_displacement_comes_from_the_column_or_the_motion_parameters():
     confounds = make_confounds()
     table = confounds.table
-    np.testing.assert_array_equal(fd_of(confounds)[1:], table["framewise_displacement"][1:])
+    np.testing.assert_array_equal(get_fd(confounds)[1:], table["framewise_displacement"][1:])
     motion = table[list(MOTION)].to_numpy()
     table["framewise_displacement"] = np.nan
-    np.testing.assert_allclose(fd_of(confounds), framewise_displacement(motion))
-    assert fd_of(Confounds(table[["framewise_displacement"]])) is None
-    assert fd_of(None) is None
+    np.testing.assert_allclose(get_fd(confounds), framewise_displacement(motion))
+    assert get_fd(Confounds(table[["framewise_displacement"]])) is None
+    assert get_fd(None) is None
 
 
 def test_marked_dummies_are_left_out_unless_a_number_is_given():
@@ -42,21 +42,21 @@ def test_marked_dummies_are_left_out_unless_a_number_is_given():
 @given(st.floats(0.05, 3))
 def test_no_volume_over_the_threshold_is_kept_and_none_under_it_is_lost(threshold):
     confounds = make_confounds(dummies=0)
-    kept = sample_mask(N, confounds, Cleaning(fd_threshold=threshold))
+    kept_volumes = sample_mask(N, confounds, Cleaning(fd_threshold=threshold))
     fd = confounds.table["framewise_displacement"].fillna(0)
-    np.testing.assert_array_equal(kept, np.flatnonzero(fd <= threshold))
+    np.testing.assert_array_equal(kept_volumes, np.flatnonzero(fd <= threshold))
 
 
 def test_volumes_that_were_interpolated_are_never_kept():
     outliers = np.arange(N) % 7 == 0
-    kept = sample_mask(N, make_confounds(dummies=0, outliers=outliers), Cleaning())
-    np.testing.assert_array_equal(kept, np.flatnonzero(~outliers))
+    kept_volumes = sample_mask(N, make_confounds(dummies=0, outliers=outliers), Cleaning())
+    np.testing.assert_array_equal(kept_volumes, np.flatnonzero(~outliers))
 
 
 def test_a_run_that_is_censored_whole_is_refused():
     confounds = make_confounds()
     confounds.table["framewise_displacement"] = 5.0
-    with pytest.raises(InputError, match="none of the 100 volumes is left.*0.2 mm"):
+    with pytest.raises(InputError, match="2 dummy scans and 98 volumes with FD > 0.2 mm"):
         sample_mask(N, confounds, Cleaning(fd_threshold=0.2))
 
 
@@ -69,6 +69,6 @@ def test_displacement_with_holes_comes_from_the_motion_parameters_or_censors_not
     confounds = make_confounds()
     table = confounds.table
     table.loc[7, "framewise_displacement"] = np.nan
-    np.testing.assert_allclose(fd_of(confounds), framewise_displacement(table[list(MOTION)].to_numpy()))
+    np.testing.assert_allclose(get_fd(confounds), framewise_displacement(table[list(MOTION)].to_numpy()))
     with pytest.raises(InputError, match="without n/a after the first volume"):
         sample_mask(N, Confounds(table[["framewise_displacement"]]), Cleaning(fd_threshold=0.5))

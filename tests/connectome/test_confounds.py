@@ -43,7 +43,7 @@ def test_what_is_no_table_is_refused(tmp_path, content):
 
 
 def test_names_in_camel_case_are_those_of_today():
-    old = [
+    names = [
         "CSF",
         "X",
         "RotZ",
@@ -53,7 +53,7 @@ def test_names_in_camel_case_are_those_of_today():
         "AROMAAggrComp07",
         "tCompCor00",
     ]
-    assert modern_names(old, {}) == {
+    assert modern_names(names, {}) == {
         "CSF": "csf",
         "X": "trans_x",
         "RotZ": "rot_z",
@@ -73,12 +73,14 @@ def test_components_are_told_apart_by_the_json_and_counted_as_numbers(tmp_path):
     columns = [f"a_comp_cor_{i:02d}" for mask in numbers.values() for i in mask]
     table = pd.DataFrame(np.arange(N * 8).reshape(N, 8), columns=columns)[sorted(columns)]
     inputs = run(tmp_path, confounds=table)
-    masks = {f"a_comp_cor_{i:02d}": {"Mask": mask} for mask, kept in numbers.items() for i in kept}
+    masks = {
+        f"a_comp_cor_{i:02d}": {"Mask": mask} for mask, kept_volumes in numbers.items() for i in kept_volumes
+    }
     inputs.confounds.with_suffix(".json").write_text(json.dumps(masks))
     confounds = read_confounds(inputs, N)
-    for new, old in (("c_comp_cor_00", "09"), ("w_comp_cor_00", "99"), ("w_comp_cor_01", "100")):
-        np.testing.assert_array_equal(confounds.table[new], table[f"a_comp_cor_{old}"])
-        assert confounds.sources[new] == f"a_comp_cor_{old}"
+    for name, names in (("c_comp_cor_00", "09"), ("w_comp_cor_00", "99"), ("w_comp_cor_01", "100")):
+        np.testing.assert_array_equal(confounds.table[name], table[f"a_comp_cor_{names}"])
+        assert confounds.sources[name] == f"a_comp_cor_{names}"
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a_comp_cor_00": 3}', None])
@@ -104,19 +106,19 @@ def test_the_tables_of_others_stand_beside_fmripreps(tmp_path):
 
 
 def test_volumes_that_xcpd_interpolated_are_marked(tmp_path):
-    marked = (np.arange(N) % 9 == 0).astype(int)
-    outliers = pd.DataFrame({"framewise_displacement": marked})
+    is_outlier = (np.arange(N) % 9 == 0).astype(int)
+    outliers = pd.DataFrame({"framewise_displacement": is_outlier})
     confounds = read_confounds(run(tmp_path, confounds=make_table(), outliers=outliers), N)
-    np.testing.assert_array_equal(confounds.outliers, marked == 1)
+    np.testing.assert_array_equal(confounds.outliers, is_outlier == 1)
 
 
 def test_volumes_that_xcpd_took_out_are_out_of_its_table_of_motion_too(tmp_path):
-    marked = np.arange(N) % 9 == 0
-    outliers = pd.DataFrame({"framewise_displacement": marked.astype(int)})
+    is_outlier = np.arange(N) % 9 == 0
+    outliers = pd.DataFrame({"framewise_displacement": is_outlier.astype(int)})
     inputs = run(tmp_path, confounds=make_table(), outliers=outliers)
-    confounds = read_confounds(inputs, int((~marked).sum()))
+    confounds = read_confounds(inputs, int((~is_outlier).sum()))
     assert confounds.outliers is None
-    np.testing.assert_allclose(confounds.table["trans_x"], make_table()["trans_x"][~marked])
+    np.testing.assert_allclose(confounds.table["trans_x"], make_table()["trans_x"][~is_outlier])
     with pytest.raises(InputError, match=r"outliers.tsv: has 100 rows, but the BOLD run has 50 volumes"):
         read_confounds(inputs, 50)
 

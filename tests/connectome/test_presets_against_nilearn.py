@@ -50,7 +50,7 @@ CASES = [
 ]
 
 
-def ours(generation, preset, **more):
+def choose_here(generation, preset, **more):
     name, n_volumes = GENERATIONS[generation]
     confounds = read_confounds(RunInputs(TABLES / name, None, TABLES / name, 2.0), n_volumes)
     cleaning = Cleaning(preset, **more)
@@ -67,41 +67,41 @@ def beside_its_table(folder, generation):
     return str(image)
 
 
-def theirs(folder, generation, preset):
-    wanted = STRATEGIES[preset]
+def load_nilearn(folder, generation, preset):
+    options = STRATEGIES[preset]
     kinds = ("motion", "wm_csf", "global_signal", "compcor", "ica_aroma")
-    strategy = ["high_pass", *(kind for kind in kinds if kind in wanted)]
-    return load_confounds(beside_its_table(folder, generation), strategy=strategy, demean=False, **wanted)
+    strategy = ["high_pass", *(kind for kind in kinds if kind in options)]
+    return load_confounds(beside_its_table(folder, generation), strategy=strategy, demean=False, **options)
 
 
 @pytest.mark.parametrize(("generation", "preset"), CASES, ids=str)
 def test_the_columns_and_the_volumes_are_nilearns(tmp_path, generation, preset):
-    chosen, kept = ours(generation, preset)
-    table, mask = theirs(tmp_path, generation, preset)
-    names = [chosen.sources.get(name, name) for name in chosen.names]
+    regressors, kept_volumes = choose_here(generation, preset)
+    table, mask = load_nilearn(tmp_path, generation, preset)
+    names = [regressors.sources.get(name, name) for name in regressors.names]
     assert sorted(names) == sorted(table)
-    np.testing.assert_array_equal(chosen.values, table[names])
-    np.testing.assert_array_equal(kept, np.arange(len(table)) if mask is None else mask)
+    np.testing.assert_array_equal(regressors.values, table[names])
+    np.testing.assert_array_equal(kept_volumes, np.arange(len(table)) if mask is None else mask)
 
 
 def largest_difference(folder, generation, preset, **more):
-    """Largest difference of series cleaned here and by nilearn, in standard deviations of the series."""
-    chosen, kept = ours(generation, preset, **more)
-    table, _ = theirs(folder, generation, preset)
+    """Return the largest difference between series cleaned here and by nilearn, in standard deviations."""
+    regressors, kept_volumes = choose_here(generation, preset, **more)
+    table, _ = load_nilearn(folder, generation, preset)
     signals = np.random.default_rng(0).standard_normal((len(table), 40)).cumsum(axis=0)
-    signals -= signals[kept].mean(axis=0)
-    basis = make_basis(chosen.values, kept)
-    cleaned = signals[kept] - basis @ (basis.T @ signals[kept])
+    signals -= signals[kept_volumes].mean(axis=0)
+    basis = make_basis(regressors.values, kept_volumes)
+    clean_series = signals[kept_volumes] - basis @ (basis.T @ signals[kept_volumes])
     oracle = clean(
         signals,
         confounds=table,
-        sample_mask=kept,
+        sample_mask=kept_volumes,
         detrend=False,
         standardize=None,
         standardize_confounds=True,
         extrapolate=False,
     )
-    return float(np.abs(cleaned - (oracle - oracle.mean(axis=0))).max() / signals.std())
+    return float(np.abs(clean_series - (oracle - oracle.mean(axis=0))).max() / signals.std())
 
 
 @pytest.mark.parametrize("censored", [{}, {"fd_threshold": 0.3}], ids=["all", "censored"])
@@ -113,17 +113,19 @@ def test_cleaned_series_are_nilearns(tmp_path, generation, preset, censored):
 @pytest.mark.parametrize("generation", GENERATIONS)
 @pytest.mark.parametrize("threshold", [0.1, 0.2, 0.3])
 def test_volumes_that_moved_are_those_that_nilearn_scrubs(tmp_path, generation, threshold):
-    _, kept = ours(generation, "gsr_only", fd_threshold=threshold)
+    _, kept_volumes = choose_here(generation, "gsr_only", fd_threshold=threshold)
     image = beside_its_table(tmp_path, generation)
     strategy = ["high_pass", "global_signal", "scrub"]
     more = {"scrub": 0, "fd_threshold": threshold, "std_dvars_threshold": 1e9}
     _, mask = load_confounds(image, strategy=strategy, **more)
-    np.testing.assert_array_equal(kept, np.arange(GENERATIONS[generation][1]) if mask is None else mask)
+    np.testing.assert_array_equal(
+        kept_volumes, np.arange(GENERATIONS[generation][1]) if mask is None else mask
+    )
 
 
 def test_components_of_1_4_are_those_of_each_tissue_in_the_order_of_their_numbers():
-    chosen, _ = ours("1.4", "acompcor", high_pass=0)
-    components = [source for name, source in chosen.sources.items() if "comp_cor" in name]
+    regressors, _ = choose_here("1.4", "acompcor", high_pass=0)
+    components = [source for name, source in regressors.sources.items() if "comp_cor" in name]
     assert components == [f"a_comp_cor_{i:02d}" for i in (*range(57, 62), *range(70, 75))]
 
 
@@ -132,22 +134,24 @@ def test_what_1_2_did_not_make_is_refused_with_what_to_do(preset):
     with pytest.raises(
         InputError, match="before 1.4 made none" if "acompcor" in preset else "fMRIPost-AROMA"
     ):
-        ours("1.2", preset)
+        choose_here("1.2", preset)
 
 
 @pytest.mark.parametrize("preset", ["24P", "27P", "36P"])
 def test_derivatives_that_are_made_here_are_those_of_the_table(preset):
     name, n_volumes = GENERATIONS["21"]
-    whole = read_confounds(RunInputs(TABLES / name, None, TABLES / name, 2.0), n_volumes)
-    bare = whole.table.drop(columns=[one for one in whole.table if "_derivative1" in one or "_power2" in one])
-    made = choose_regressors(type(whole)(bare), n_volumes, 2.0, Cleaning(preset))
-    told = choose_regressors(whole, n_volumes, 2.0, Cleaning(preset))
-    assert made.names == told.names
+    confounds = read_confounds(RunInputs(TABLES / name, None, TABLES / name, 2.0), n_volumes)
+    bare = confounds.table.drop(
+        columns=[name for name in confounds.table if "_derivative1" in name or "_power2" in name]
+    )
+    derived = choose_regressors(type(confounds)(bare), n_volumes, 2.0, Cleaning(preset))
+    original = choose_regressors(confounds, n_volumes, 2.0, Cleaning(preset))
+    assert derived.names == original.names
     # fMRIPrep writes some ten digits.
-    scale = np.maximum(np.abs(told.values).max(axis=0), 1e-12)
-    np.testing.assert_allclose(made.values / scale, told.values / scale, atol=1e-6)
-    assert not told.sources
-    assert ours("1.2", preset)[0].sources["trans_x_derivative1"] == "made of trans_x"
+    scale = np.maximum(np.abs(original.values).max(axis=0), 1e-12)
+    np.testing.assert_allclose(derived.values / scale, original.values / scale, atol=1e-6)
+    assert not original.sources
+    assert choose_here("1.2", preset)[0].sources["trans_x_derivative1"] == "made of trans_x"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The figures say what they are called, for data whose figures can be worked out by hand."""
+"""Quality metrics of data whose values follow by hand."""
 
 from types import SimpleNamespace
 
@@ -13,10 +13,10 @@ GREY = np.array([True, True, True, False, False])
 
 
 def plan(n_volumes, n_kept, *, n_columns=2, minutes=1.0, n_residual_dof=10, fd_mm=None):
-    """What the figures read of a run."""
+    """Return the attributes of a run that the metrics read."""
     return SimpleNamespace(
         series=SimpleNamespace(n_volumes=n_volumes),
-        kept=np.arange(n_kept),
+        kept_volumes=np.arange(n_kept),
         regressors=SimpleNamespace(names=("a",) * n_columns),
         minutes=minutes,
         n_residual_dof=n_residual_dof,
@@ -43,8 +43,8 @@ def test_counts_are_summed_over_runs_and_regressors_are_told_run_by_run():
         plan(100, 90, n_columns=8, minutes=2.5, n_residual_dof=80),
         plan(50, 50, minutes=1.25, n_residual_dof=47),
     )
-    got = quality_metrics(participant(*runs), np.ones(N_ROIS), GREY)
-    wanted = {
+    metrics = quality_metrics(participant(*runs), np.ones(N_ROIS), GREY)
+    expected = {
         "n_runs": 2,
         "n_volumes": 150,
         "n_volumes_kept": 140,
@@ -53,27 +53,27 @@ def test_counts_are_summed_over_runs_and_regressors_are_told_run_by_run():
         "n_residual_dof": 127,
         "n_voxels_without_variance": 2,
     }
-    assert {name: got[name] for name in wanted} == wanted
+    assert {name: metrics[name] for name in expected} == expected
 
 
 def test_motion_is_over_all_volumes_of_all_runs_but_the_first_of_each_which_has_none():
     runs = plan(3, 1, fd_mm=[99.0, 0.1, 0.3]), plan(2, 2, fd_mm=[99.0, 0.8]), plan(4, 4)
-    got = quality_metrics(participant(*runs), np.ones(N_ROIS), GREY)
-    assert (got["fd_mean_mm"], got["fd_max_mm"]) == (0.4, 0.8)
+    metrics = quality_metrics(participant(*runs), np.ones(N_ROIS), GREY)
+    assert (metrics["fd_mean_mm"], metrics["fd_max_mm"]) == (0.4, 0.8)
 
 
 def test_what_cannot_be_had_is_none_and_not_zero():
-    got = quality_metrics(participant(plan(3, 3), has_signal=np.zeros(5, bool)), np.zeros(N_ROIS), GREY)
+    metrics = quality_metrics(participant(plan(3, 3), has_signal=np.zeros(5, bool)), np.zeros(N_ROIS), GREY)
     names = ("fd_mean_mm", "fd_max_mm", "tsnr_median", "typicality")
-    assert [got[name] for name in names] == [None] * 4
-    assert got["coverage_grey_matter"] == 0
+    assert [metrics[name] for name in names] == [None] * 4
+    assert metrics["coverage_grey_matter"] == 0
 
 
 def test_tsnr_and_coverage_are_of_grey_matter_with_signal():
-    got = quality_metrics(participant(plan(3, 3)), np.array([0.9, 0.25, 1, 1]), GREY)
-    assert got["tsnr_median"] == 20
-    assert got["coverage_grey_matter"] == pytest.approx(2 / 3, abs=1e-6)
-    assert got["coverage_rois_min"] == 0.25
+    metrics = quality_metrics(participant(plan(3, 3)), np.array([0.9, 0.25, 1, 1]), GREY)
+    assert metrics["tsnr_median"] == 20
+    assert metrics["coverage_grey_matter"] == pytest.approx(2 / 3, abs=1e-6)
+    assert metrics["coverage_rois_min"] == 0.25
 
 
 def test_coverage_of_an_roi_is_the_share_of_its_weight():
@@ -89,9 +89,11 @@ def test_typicality_is_the_correlation_of_the_pairs():
     # What is below the diagonal is not read.
     assert typicality(connectome, tuple(2 * pairs + 1)) == 1
     assert typicality(connectome, tuple(-pairs)) == -1
-    other = tuple(pairs[::-1])
-    assert typicality(connectome, other) == pytest.approx(np.corrcoef(pairs, other)[0, 1], abs=1e-5)
+    reversed_pairs = tuple(pairs[::-1])
+    assert typicality(connectome, reversed_pairs) == pytest.approx(
+        np.corrcoef(pairs, reversed_pairs)[0, 1], abs=1e-5
+    )
     connectome[0, 1] = np.nan
-    assert typicality(connectome, other) is None
-    assert typicality(np.eye(N_ROIS), other) is None
+    assert typicality(connectome, reversed_pairs) is None
+    assert typicality(np.eye(N_ROIS), reversed_pairs) is None
     assert typicality(connectome, None) is None

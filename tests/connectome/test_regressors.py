@@ -1,4 +1,4 @@
-"""What is regressed out."""
+"""Selection and basis of nuisance regressors."""
 
 import numpy as np
 import pandas as pd
@@ -18,24 +18,26 @@ from tests.connectome.confounds_tables import N, make_table
 
 
 def choose(table, cleaning, **more):
-    """Names and values of the regressors that a cleaning takes of a table."""
+    """Return names and values of the regressors of a table."""
     confounds = None if table is None else Confounds(table, **more)
-    chosen = choose_regressors(confounds, N, 2.0, cleaning)
-    return list(chosen.names), chosen.values
+    regressors = choose_regressors(confounds, N, 2.0, cleaning)
+    return list(regressors.names), regressors.values
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(20, 300), st.floats(0.5, 3), st.floats(0.004, 0.05))
 def test_the_cosines_are_nilearns(n_volumes, t_r, high_pass):
-    ours = cosine_basis(n_volumes, t_r, high_pass)
+    values_here = cosine_basis(n_volumes, t_r, high_pass)
     frame_times = np.arange(n_volumes) * t_r
-    theirs = make_first_level_design_matrix(frame_times, drift_model="cosine", high_pass=high_pass).iloc[
-        :, :-1
-    ]
-    assert ours.shape == theirs.shape
-    if ours.size:
+    nilearn_values = make_first_level_design_matrix(
+        frame_times, drift_model="cosine", high_pass=high_pass
+    ).iloc[:, :-1]
+    assert values_here.shape == nilearn_values.shape
+    if values_here.size:
         np.testing.assert_allclose(
-            ours / np.abs(ours).max(), theirs / np.abs(theirs.to_numpy()).max(), atol=1e-6
+            values_here / np.abs(values_here).max(),
+            nilearn_values / np.abs(nilearn_values.to_numpy()).max(),
+            atol=1e-6,
         )
 
 
@@ -50,20 +52,20 @@ def test_acompcor_takes_motion_derivatives_ten_components_and_the_cosines():
 
 def test_cosines_are_made_here_where_the_table_has_none():
     names, values = choose(make_table(cosines=0), Cleaning())
-    wanted = cosine_basis(N, 2.0, 1 / 128)
+    expected = cosine_basis(N, 2.0, 1 / 128)
     assert [name for name in names if "cosine" in name] == [
         "high_pass_cosine00",
         "high_pass_cosine01",
         "high_pass_cosine02",
     ]
-    np.testing.assert_array_equal(values[:, -3:], wanted)
+    np.testing.assert_array_equal(values[:, -3:], expected)
 
 
 @pytest.mark.parametrize("preset", ["none", "acompcor"])
 def test_a_cutoff_that_is_asked_for_replaces_the_tables_cosines(preset):
     names, _ = choose(make_table(), Cleaning(preset, high_pass=0.02))
-    made = [name for name in names if "cosine" in name]
-    assert made == [f"high_pass_cosine{i:02d}" for i in range(8)]
+    cosines = [name for name in names if "cosine" in name]
+    assert cosines == [f"high_pass_cosine{i:02d}" for i in range(8)]
     names, _ = choose(make_table(), Cleaning(preset, high_pass=0.0))
     assert not [name for name in names if "cosine" in name]
 
@@ -78,23 +80,27 @@ def test_missing_columns_are_named_together():
     table = make_table().drop(columns=["rot_z", "w_comp_cor_03"])
     with pytest.raises(InputError, match="lack: rot_z, w_comp_cor_03"):
         choose(table, Cleaning())
-    with pytest.raises(InputError, match="needs fMRIPrep's table of confounds"):
+    with pytest.raises(InputError, match="needs fMRIPrep's confounds table"):
         choose(None, Cleaning())
 
 
 def test_cleaning_equals_nilearns():
     table = make_table()
     cleaning = Cleaning(fd_threshold=1.5)
-    kept = sample_mask(N, Confounds(table), cleaning)
+    kept_volumes = sample_mask(N, Confounds(table), cleaning)
     names, values = choose(table, cleaning)
-    basis = make_basis(values, kept)
+    basis = make_basis(values, kept_volumes)
     signals = 100 + np.random.default_rng(1).standard_normal((N, 30))
-    ours = signals[kept] - basis @ (basis.T @ signals[kept])
-    theirs = clean(
-        signals[kept], confounds=values[kept], detrend=False, standardize=None, standardize_confounds=True
+    values_here = signals[kept_volumes] - basis @ (basis.T @ signals[kept_volumes])
+    nilearn_values = clean(
+        signals[kept_volumes],
+        confounds=values[kept_volumes],
+        detrend=False,
+        standardize=None,
+        standardize_confounds=True,
     )
-    theirs -= theirs.mean(axis=0)
-    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    nilearn_values -= nilearn_values.mean(axis=0)
+    np.testing.assert_allclose(values_here, nilearn_values, atol=1e-6)
 
 
 def test_collinear_and_constant_columns_do_not_count():
@@ -169,9 +175,9 @@ def test_derivatives_and_squares_are_made_where_the_table_lacks_them():
         **{f"{name}_power2": table[name] ** 2 for name in (*MOTION, *SIGNALS)},
         **{f"{name}_derivative1_power2": table[name].diff() ** 2 for name in (*MOTION, *SIGNALS)},
     )
-    names, made = choose(bare, Cleaning("36P"))
+    names, cosines = choose(bare, Cleaning("36P"))
     assert (names, 39) == (choose(full, Cleaning("36P"))[0], len(names))
-    np.testing.assert_allclose(made, choose(full, Cleaning("36P"))[1], rtol=1e-12)
+    np.testing.assert_allclose(cosines, choose(full, Cleaning("36P"))[1], rtol=1e-12)
     sources = choose_regressors(Confounds(bare), N, 2.0, Cleaning("24P")).sources
     assert sources["rot_z_derivative1_power2"] == sources["rot_z_power2"] == "made of rot_z"
     assert "rot_z" not in sources
@@ -216,13 +222,13 @@ def test_what_would_be_made_of_a_missing_column_is_not_told_of():
 def test_text_among_the_numbers_is_refused():
     table = make_table().astype({"rot_x": object})
     table.loc[3, "rot_x"] = "oops"
-    with pytest.raises(InputError, match="something else than numbers and n/a in rot_x"):
+    with pytest.raises(InputError, match="other than numbers and n/a in rot_x"):
         choose(table, Cleaning("24P"))
 
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name != "none"])
 def test_no_preset_works_without_a_table(preset):
-    with pytest.raises(InputError, match=f"{preset} needs fMRIPrep's table of confounds"):
+    with pytest.raises(InputError, match=f"{preset} needs fMRIPrep's confounds table"):
         choose(None, Cleaning(preset))
     with pytest.raises(InputError, match="needs"):
         choose(pd.DataFrame({"custom_x": np.arange(N)}), Cleaning(preset))

@@ -28,8 +28,8 @@ def test_roi_series_are_the_published_ones():
 @given(seed=SEEDS)
 def test_it_is_the_pseudo_inverse_of_the_demeaned_maps(seed):
     maps = maps_of(seed)
-    wanted = np.linalg.pinv(maps - maps.mean(axis=1, keepdims=True)).T
-    np.testing.assert_allclose(roi_projection(maps), wanted, rtol=0, atol=1e-10 * np.abs(wanted).max())
+    expected = np.linalg.pinv(maps - maps.mean(axis=1, keepdims=True)).T
+    np.testing.assert_allclose(roi_projection(maps), expected, rtol=0, atol=1e-10 * np.abs(expected).max())
 
 
 @given(seed=SEEDS, offset=st.floats(-1e3, 1e3))
@@ -44,9 +44,11 @@ def test_the_unit_of_a_map_scales_its_series_and_no_other(seed, scale, offset):
     maps = maps_of(seed)
     changed = maps.copy()
     changed[1] = changed[1] * scale + offset * scale
-    wanted = roi_projection(maps)
-    wanted[1] /= scale
-    np.testing.assert_allclose(roi_projection(changed), wanted, rtol=1e-7, atol=1e-9 * np.abs(wanted).max())
+    expected = roi_projection(maps)
+    expected[1] /= scale
+    np.testing.assert_allclose(
+        roi_projection(changed), expected, rtol=1e-7, atol=1e-9 * np.abs(expected).max()
+    )
 
 
 @given(seed=SEEDS)
@@ -84,7 +86,7 @@ def write(path, maps, affine, slope=1.0):
     return path
 
 
-def placed(volumes, grid):
+def on_larger_grid(volumes, grid):
     if grid == OUTPUT_GRID:
         return model_to_output(volumes)
     full = np.zeros((len(volumes), *grid.shape), volumes.dtype)
@@ -96,7 +98,7 @@ def placed(volumes, grid):
 def test_maps_are_read_to_the_same_voxels_from_every_grid_of_the_same_points(tmp_path, volumes, grid):
     mask = np.zeros(MODEL_GRID.shape, bool)
     mask[3:70, 5:80, 2:60] = True
-    path = write(tmp_path / "maps.nii", placed(volumes, grid), grid.affine)
+    path = write(tmp_path / "maps.nii", on_larger_grid(volumes, grid), grid.affine)
     np.testing.assert_array_equal(read_roi_maps(path, mask), volumes[:, mask])
 
 

@@ -1,4 +1,4 @@
-"""From files to connectomes: what a person's image says does not depend on how it is stored."""
+"""From files to connectomes: results do not depend on how an image is stored."""
 
 import gzip
 from dataclasses import replace
@@ -39,7 +39,7 @@ def space():
 
 
 def phantom(seed=0, n_volumes=N_VOLUMES):
-    """An asymmetric image and its mask, in RAS."""
+    """Return an asymmetric image and its mask, in RAS."""
     rng = np.random.default_rng(seed)
     sources = rng.standard_normal((3, n_volumes))
     weights = rng.random((*SHAPE, 3)) * np.linspace(0.2, 2, SHAPE[0])[:, None, None, None]
@@ -71,34 +71,36 @@ def test_the_same_brain_in_ras_and_las_gives_the_same_connectome_voxel_for_voxel
     data, mask = phantom()
     las = RAS.copy()
     las[0] = [-2, 0, 0, RAS[0, 3] + 2 * (SHAPE[0] - 1)]
-    one = connect(space, write_run(tmp_path / "ras", data, mask))
-    other = connect(space, write_run(tmp_path / "las", data[::-1], mask[::-1], las))
-    np.testing.assert_array_equal(one.connectomes, other.connectomes)
-    np.testing.assert_array_equal(one.mean, other.mean)
+    reference = connect(space, write_run(tmp_path / "ras", data, mask))
+    result = connect(space, write_run(tmp_path / "las", data[::-1], mask[::-1], las))
+    np.testing.assert_array_equal(reference.connectomes, result.connectomes)
+    np.testing.assert_array_equal(reference.mean, result.mean)
     # The phantom could tell: mirrored content gives something else.
     mirrored = connect(space, write_run(tmp_path / "wrong", data[::-1], mask[::-1]))
-    assert np.abs(mirrored.connectomes - one.connectomes).max() > 0.1
+    assert np.abs(mirrored.connectomes - reference.connectomes).max() > 0.1
 
 
 def test_streaming_from_disk_equals_the_array_in_memory_and_is_zero_outside_the_mask(tmp_path, space):
     data, mask = phantom()
-    got = connect(space, write_run(tmp_path, data, mask))
+    connectome = connect(space, write_run(tmp_path, data, mask))
     box, brain = data[2:12, 2:14, 2:11][::-1], mask[2:12, 2:14, 2:11][::-1].ravel()
     voxels = box.reshape(-1, N_VOLUMES).T
     basis = np.full((N_VOLUMES, 1), 1 / np.sqrt(N_VOLUMES))
-    wanted = correlate_windows(voxels[:, brain], space.projection[:, brain], basis)
-    np.testing.assert_allclose(got.connectomes[0][:, brain], wanted.connectome[0], atol=1e-6)
-    assert not got.connectomes[0][:, ~brain].any()
-    np.testing.assert_allclose(got.mean[brain], voxels[:, brain].mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(got.tsnr[brain], (voxels.mean(0) / voxels.std(0, ddof=1))[brain], rtol=1e-4)
+    expected = correlate_windows(voxels[:, brain], space.projection[:, brain], basis)
+    np.testing.assert_allclose(connectome.connectomes[0][:, brain], expected.connectome[0], atol=1e-6)
+    assert not connectome.connectomes[0][:, ~brain].any()
+    np.testing.assert_allclose(connectome.mean[brain], voxels[:, brain].mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(
+        connectome.tsnr[brain], (voxels.mean(0) / voxels.std(0, ddof=1))[brain], rtol=1e-4
+    )
 
 
 def test_signal_outside_the_mask_does_not_matter(tmp_path, space):
     data, mask = phantom()
     loud = data + 1e4 * ~mask[..., None] * np.random.default_rng(1).random(data.shape, np.float32)
-    one = connect(space, write_run(tmp_path / "a", data, mask))
-    other = connect(space, write_run(tmp_path / "b", loud, mask))
-    np.testing.assert_array_equal(one.connectomes, other.connectomes)
+    reference = connect(space, write_run(tmp_path / "a", data, mask))
+    result = connect(space, write_run(tmp_path / "b", loud, mask))
+    np.testing.assert_array_equal(reference.connectomes, result.connectomes)
 
 
 def test_integers_with_slope_give_what_floats_give(tmp_path, space):
@@ -109,18 +111,18 @@ def test_integers_with_slope_give_what_floats_give(tmp_path, space):
     image.header.set_data_dtype(np.int16)
     image.to_filename(tmp_path / "int_bold.nii.gz")
     assert nib.load(tmp_path / "int_bold.nii.gz").dataobj.slope != 1
-    one, other = connect(space, run), connect(space, replace(run, bold=tmp_path / "int_bold.nii.gz"))
-    np.testing.assert_allclose(one.connectomes, other.connectomes, atol=2e-3)
-    np.testing.assert_allclose(one.mean, other.mean, rtol=1e-4)
+    reference, result = connect(space, run), connect(space, replace(run, bold=tmp_path / "int_bold.nii.gz"))
+    np.testing.assert_allclose(reference.connectomes, result.connectomes, atol=2e-3)
+    np.testing.assert_allclose(reference.mean, result.mean, rtol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [">f4", "<i2", ">i2", "<i4", "<f8"])
 @pytest.mark.parametrize(("slope", "inter"), [(1.0, 0.0), (0.125, 500.0), (-0.125, 1500.0)])
 def test_a_run_gives_the_same_in_units_of_the_data_however_it_is_stored(tmp_path, space, dtype, slope, inter):
     data, mask = phantom()
-    stored = np.round((data - inter) / slope)
-    run = write_run(tmp_path, (slope * stored + inter).astype(np.float64), mask)
-    image = nib.Nifti1Image(stored.astype(dtype), RAS, nib.Nifti1Header(endianness=dtype[0]))
+    stored_values = np.round((data - inter) / slope)
+    run = write_run(tmp_path, (slope * stored_values + inter).astype(np.float64), mask)
+    image = nib.Nifti1Image(stored_values.astype(dtype), RAS, nib.Nifti1Header(endianness=dtype[0]))
     image.header.set_zooms((2, 2, 2, T_R))
     image.header.set_data_dtype(dtype)
     image.header.set_slope_inter(slope, inter)
@@ -129,13 +131,13 @@ def test_a_run_gives_the_same_in_units_of_the_data_however_it_is_stored(tmp_path
         image.header["vox_offset"], image.header["magic"] = 352, b"n+1"
         image.header["scl_slope"], image.header["scl_inter"] = slope, inter
         file.write(bytes(image.header.binaryblock).ljust(352, b"\0"))
-        file.write(stored.astype(dtype).tobytes(order="F"))
-    assert np.allclose(nib.load(path).get_fdata(), slope * stored + inter)
-    one, other = connect(space, run), connect(space, replace(run, bold=path))
-    np.testing.assert_allclose(other.connectomes, one.connectomes, atol=1e-6)
-    np.testing.assert_allclose(other.mean, one.mean, rtol=1e-6)
-    np.testing.assert_allclose(other.tsnr, one.tsnr, rtol=1e-5)
-    np.testing.assert_allclose(other.roi_connectome, one.roi_connectome, atol=1e-6)
+        file.write(stored_values.astype(dtype).tobytes(order="F"))
+    assert np.allclose(nib.load(path).get_fdata(), slope * stored_values + inter)
+    reference, result = connect(space, run), connect(space, replace(run, bold=path))
+    np.testing.assert_allclose(result.connectomes, reference.connectomes, atol=1e-6)
+    np.testing.assert_allclose(result.mean, reference.mean, rtol=1e-6)
+    np.testing.assert_allclose(result.tsnr, reference.tsnr, rtol=1e-5)
+    np.testing.assert_allclose(result.roi_connectome, reference.roi_connectome, atol=1e-6)
 
 
 def test_a_file_that_ends_early_is_found_even_where_its_end_is_censored(tmp_path, space):
@@ -143,10 +145,10 @@ def test_a_file_that_ends_early_is_found_even_where_its_end_is_censored(tmp_path
     fd = np.zeros(N_VOLUMES)
     fd[80:] = 3.0
     run = write_run(tmp_path, data, mask, confounds={"framewise_displacement": fd})
-    whole = gzip.decompress(run.bold.read_bytes())
-    run.bold.write_bytes(gzip.compress(whole[: len(whole) - data[..., 0].nbytes]))
+    content = gzip.decompress(run.bold.read_bytes())
+    run.bold.write_bytes(gzip.compress(content[: len(content) - data[..., 0].nbytes]))
     cleaning = Cleaning("none", fd_threshold=0.5)
-    refused(space, run, words="ends", cleaning=cleaning)
+    assert_refused(space, run, words="ends", cleaning=cleaning)
 
 
 def test_another_resolution_is_resampled_and_said(tmp_path, space):
@@ -155,9 +157,9 @@ def test_another_resolution_is_resampled_and_said(tmp_path, space):
     smooth = ones * 100 + np.random.default_rng(2).standard_normal((7, 8, 7, N_VOLUMES)).astype(np.float32)
     mask = np.zeros((7, 8, 7), bool)
     mask[1:6, 1:7, 1:5] = True
-    got = connect(space, write_run(tmp_path, smooth, mask, coarse))
-    assert got.runs[0].sampler.resamples
-    assert 0.5 < got.has_signal.mean() <= 1
+    connectome = connect(space, write_run(tmp_path, smooth, mask, coarse))
+    assert connectome.runs[0].sampler.resamples
+    assert 0.5 < connectome.has_signal.mean() <= 1
     exact = prepare_run(write_run(tmp_path / "x", *phantom()), space.brain_mask, NONE)
     assert not exact.sampler.resamples
 
@@ -170,35 +172,36 @@ def test_censored_volumes_leave_no_trace(tmp_path, space):
     spoiled[..., [5, 40, 41]] *= 1.7
     table = {"framewise_displacement": fd}
     cleaning = Cleaning("none", fd_threshold=0.5)
-    one = connect(space, write_run(tmp_path / "a", data, mask, confounds=table), cleaning=cleaning)
-    other = connect(space, write_run(tmp_path / "b", spoiled, mask, confounds=table), cleaning=cleaning)
-    np.testing.assert_allclose(one.connectomes, other.connectomes, atol=1e-7)
-    assert len(one.runs[0].kept) == N_VOLUMES - 3
+    reference = connect(space, write_run(tmp_path / "a", data, mask, confounds=table), cleaning=cleaning)
+    result = connect(space, write_run(tmp_path / "b", spoiled, mask, confounds=table), cleaning=cleaning)
+    np.testing.assert_allclose(reference.connectomes, result.connectomes, atol=1e-7)
+    assert len(reference.runs[0].kept_volumes) == N_VOLUMES - 3
 
 
 def test_the_gain_of_a_run_does_not_matter_when_runs_are_pooled(tmp_path, space):
     (first, mask), (second, _) = phantom(1), phantom(2)
     run = write_run(tmp_path / "a", first, mask)
-    one = connect(space, run, write_run(tmp_path / "b", second, mask))
-    other = connect(space, run, write_run(tmp_path / "c", 7 * second, mask))
-    np.testing.assert_allclose(one.connectomes, other.connectomes, atol=1e-6)
-    assert one.connectomes.shape[0] == 1
+    reference = connect(space, run, write_run(tmp_path / "b", second, mask))
+    result = connect(space, run, write_run(tmp_path / "c", 7 * second, mask))
+    np.testing.assert_allclose(reference.connectomes, result.connectomes, atol=1e-6)
+    assert reference.connectomes.shape[0] == 1
 
 
 @pytest.mark.parametrize(
-    ("wanted", "window_minutes", "n_windows"), [(3, None, 3), (None, 1.0, 3), (None, 9.0, 1), (None, None, 1)]
+    ("window_option", "window_minutes", "n_windows"),
+    [(3, None, 3), (None, 1.0, 3), (None, 9.0, 1), (None, None, 1)],
 )
 def test_windows_are_as_asked_or_nearest_to_those_of_the_training(
-    tmp_path, space, wanted, window_minutes, n_windows
+    tmp_path, space, window_option, window_minutes, n_windows
 ):
     run = write_run(tmp_path, *phantom())
-    requirements = replace(LENIENT, n_windows=wanted, window_minutes=window_minutes)
+    requirements = replace(LENIENT, n_windows=window_option, window_minutes=window_minutes)
     assert connect(space, run, run, requirements=requirements).connectomes.shape[0] == (
         1 if n_windows == 1 else 2 * n_windows
     )
 
 
-def refused(space, *runs, words, cleaning=NONE, requirements=LENIENT):
+def assert_refused(space, *runs, words, cleaning=NONE, requirements=LENIENT):
     with pytest.raises(InputError, match=words):
         connect(space, *runs, cleaning=cleaning, requirements=requirements)
 
@@ -208,16 +211,18 @@ def test_a_mask_on_another_grid_is_refused(tmp_path, space):
     run = write_run(tmp_path / "a", data, mask)
     shifted = RAS.copy()
     shifted[0, 3] += 2
-    other = write_run(tmp_path / "b", data, mask, shifted)
-    refused(space, replace(run, mask=other.mask), words="the mask is not on the BOLD's grid")
+    result = write_run(tmp_path / "b", data, mask, shifted)
+    assert_refused(space, replace(run, mask=result.mask), words="the mask is not on the BOLD's grid")
     nib.Nifti1Image(mask[:-1].astype(np.uint8), RAS).to_filename(tmp_path / "m.nii.gz")
-    refused(space, replace(run, mask=tmp_path / "m.nii.gz"), words="the mask is not on the BOLD's grid")
+    assert_refused(
+        space, replace(run, mask=tmp_path / "m.nii.gz"), words="the mask is not on the BOLD's grid"
+    )
 
 
 def test_a_mask_of_another_brain_is_refused(tmp_path, space):
     data, mask = phantom()
-    refused(space, write_run(tmp_path / "a", data, ~mask), words="Dice 0.0")
-    refused(space, write_run(tmp_path / "b", data, np.zeros_like(mask)), words=r"\(0 voxels\)")
+    assert_refused(space, write_run(tmp_path / "a", data, ~mask), words="Dice 0.0")
+    assert_refused(space, write_run(tmp_path / "b", data, np.zeros_like(mask)), words=r"\(0 voxels\)")
 
 
 def test_orientations_that_disagree_are_refused(tmp_path, space):
@@ -226,7 +231,7 @@ def test_orientations_that_disagree_are_refused(tmp_path, space):
     image.set_qform(RAS @ np.diag([-1, 1, 1, 1]), code=1)
     image.set_sform(RAS, code=4)
     image.to_filename(tmp_path / "two_bold.nii.gz")
-    refused(space, replace(run, bold=tmp_path / "two_bold.nii.gz"), words="axes LAS against RAS")
+    assert_refused(space, replace(run, bold=tmp_path / "two_bold.nii.gz"), words="axes LAS against RAS")
 
 
 def test_the_json_wins_over_the_header_and_a_difference_is_warned_of(tmp_path, space, caplog):
@@ -239,40 +244,46 @@ def test_the_json_wins_over_the_header_and_a_difference_is_warned_of(tmp_path, s
 
 def test_too_little_data_is_refused_with_numbers(tmp_path, space):
     run = write_run(tmp_path, *phantom())
-    refused(
+    assert_refused(
         space,
         run,
         words="90 of 90 volumes are kept, 3.0 minutes; at least 4",
         requirements=DataRequirements(),
     )
     connect(space, run, run, requirements=DataRequirements())
-    refused(space, run, words="leaves 89 degrees of freedom", requirements=replace(LENIENT, min_dof=90))
-    refused(space, run, words="10 windows leave 9 volumes", requirements=replace(LENIENT, n_windows=10))
+    assert_refused(
+        space, run, words="leaves 89 degrees of freedom", requirements=replace(LENIENT, min_dof=90)
+    )
+    assert_refused(
+        space, run, words="10 windows leave 9 volumes", requirements=replace(LENIENT, n_windows=10)
+    )
 
 
 def test_values_that_are_not_finite_are_zero_and_counted(tmp_path, space):
     data, mask = phantom()
     data[5, 5, 5, 3] = np.nan
     data[6, 6, 6] = 42
-    got = connect(space, write_run(tmp_path, data, mask))
-    assert got.n_flat == 2
-    assert np.isfinite(got.connectomes).all()
+    connectome = connect(space, write_run(tmp_path, data, mask))
+    assert connectome.n_flat == 2
+    assert np.isfinite(connectome.connectomes).all()
 
 
 def test_tsnr_of_several_runs_is_weighted_by_their_volumes_where_they_have_signal(tmp_path, space):
     (first, mask), (second, _) = phantom(1), phantom(2, n_volumes=60)
     second[5, 5, 5] = 42
     runs = write_run(tmp_path / "a", first, mask), write_run(tmp_path / "b", second, mask)
-    alone = [connect(space, run) for run in runs]
-    got = connect(space, *runs)
-    seen = alone[1].has_signal
-    assert alone[0].has_signal.sum() == seen.sum() + 1
+    single_runs = [connect(space, run) for run in runs]
+    connectome = connect(space, *runs)
+    has_signal = single_runs[1].has_signal
+    assert single_runs[0].has_signal.sum() == has_signal.sum() + 1
     for name in ("tsnr", "mean"):
-        one, other = (getattr(participant, name) for participant in alone)
-        pooled = getattr(got, name)
-        np.testing.assert_allclose(pooled[seen], ((90 * one + 60 * other) / 150)[seen], rtol=1e-9)
-        np.testing.assert_array_equal(pooled[~seen], one[~seen])
-    assert got.n_flat == 0
+        reference, result = (getattr(participant, name) for participant in single_runs)
+        pooled_values = getattr(connectome, name)
+        np.testing.assert_allclose(
+            pooled_values[has_signal], ((90 * reference + 60 * result) / 150)[has_signal], rtol=1e-9
+        )
+        np.testing.assert_array_equal(pooled_values[~has_signal], reference[~has_signal])
+    assert connectome.n_flat == 0
 
 
 def test_masks_that_overlap_well_enough_are_taken_and_others_are_not(tmp_path, space):
@@ -285,14 +296,16 @@ def test_masks_that_overlap_well_enough_are_taken_and_others_are_not(tmp_path, s
         if good:
             connect(space, run)
         else:
-            refused(space, run, words="with Dice 0.7[67]; at least 0.8")
+            assert_refused(space, run, words="with Dice 0.7[67]; at least 0.8")
 
 
 def test_a_window_may_have_ten_volumes_and_no_fewer(tmp_path, space):
     run = write_run(tmp_path, *phantom())
-    got = connect(space, run, requirements=replace(LENIENT, n_windows=9))
-    assert got.connectomes.shape[0] == 9
-    refused(space, run, words="10 windows leave 9 volumes", requirements=replace(LENIENT, n_windows=10))
+    connectome = connect(space, run, requirements=replace(LENIENT, n_windows=9))
+    assert connectome.connectomes.shape[0] == 9
+    assert_refused(
+        space, run, words="10 windows leave 9 volumes", requirements=replace(LENIENT, n_windows=10)
+    )
 
 
 def test_minutes_are_those_that_are_kept(tmp_path, space):
@@ -301,10 +314,10 @@ def test_minutes_are_those_that_are_kept(tmp_path, space):
     fd[1:31] = 3.0
     run = write_run(tmp_path, data, mask, confounds={"framewise_displacement": fd})
     cleaning = Cleaning("none", fd_threshold=0.5)
-    got = connect(space, run, cleaning=cleaning, requirements=replace(LENIENT, min_minutes=2.0))
-    assert got.runs[0].minutes == 2.0
+    connectome = connect(space, run, cleaning=cleaning, requirements=replace(LENIENT, min_minutes=2.0))
+    assert connectome.runs[0].minutes == 2.0
     words = "60 of 90 volumes are kept, 2.0 minutes; at least 2.1"
-    refused(space, run, words=words, cleaning=cleaning, requirements=replace(LENIENT, min_minutes=2.1))
+    assert_refused(space, run, words=words, cleaning=cleaning, requirements=replace(LENIENT, min_minutes=2.1))
 
 
 def test_large_volumes_are_read_in_small_blocks_and_give_the_same(tmp_path, space, monkeypatch):
@@ -328,10 +341,12 @@ def test_large_volumes_are_read_in_small_blocks_and_give_the_same(tmp_path, spac
 )
 def test_without_a_mask_the_brain_is_what_is_not_zero_in_units_of_the_data(tmp_path, slope, inter, zero):
     _, brain = phantom()
-    stored = np.where(brain[..., None], 700, zero) * np.ones((1, 1, 1, 3))
-    image = nib.Nifti1Image(stored.astype("<i2"), RAS)
+    stored_values = np.where(brain[..., None], 700, zero) * np.ones((1, 1, 1, 3))
+    image = nib.Nifti1Image(stored_values.astype("<i2"), RAS)
     image.header["vox_offset"], image.header["magic"] = 352, b"n+1"
     image.header["scl_slope"], image.header["scl_inter"] = slope, inter
     path = tmp_path / "bold.nii"
-    path.write_bytes(bytes(image.header.binaryblock).ljust(352, b"\0") + stored.astype("<i2").tobytes("F"))
+    path.write_bytes(
+        bytes(image.header.binaryblock).ljust(352, b"\0") + stored_values.astype("<i2").tobytes("F")
+    )
     np.testing.assert_array_equal(nonzero_voxels(path, Grid.of(SHAPE, RAS)), brain)

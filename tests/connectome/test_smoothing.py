@@ -20,16 +20,16 @@ def volume():
 
 @pytest.fixture
 def brain():
-    inside = np.zeros(SHAPE, bool)
-    inside[3:12, 2:10, 1:8] = True
-    return inside
+    mask = np.zeros(SHAPE, bool)
+    mask[3:12, 2:10, 1:8] = True
+    return mask
 
 
 @pytest.mark.parametrize("fwhm_mm", [2, 5, 8.5])
 def test_it_is_nilearns_smoothing_of_the_masked_image(volume, brain, fwhm_mm):
-    ours = smooth(volume, brain, Grid.of(SHAPE, AFFINE), fwhm_mm)
-    theirs = smooth_img(nib.Nifti1Image(np.where(brain, volume, 0), AFFINE), fwhm_mm).get_fdata()
-    np.testing.assert_allclose(ours, theirs, rtol=2e-6, atol=2e-5)
+    smoothed = smooth(volume, brain, Grid.of(SHAPE, AFFINE), fwhm_mm)
+    nilearn_smoothed = smooth_img(nib.Nifti1Image(np.where(brain, volume, 0), AFFINE), fwhm_mm).get_fdata()
+    np.testing.assert_allclose(smoothed, nilearn_smoothed, rtol=2e-6, atol=2e-5)
 
 
 def test_what_is_outside_the_brain_enters_nothing(volume, brain):
@@ -45,8 +45,8 @@ def test_a_voxel_that_is_no_number_does_not_spread(volume, brain):
 
 
 def test_stored_volumes_are_scaled_before_they_are_smoothed(tmp_path, volume, brain):
-    stored = np.round(volume * 10).astype(np.int16)
-    image = nib.Nifti1Image(stored[..., None].repeat(3, axis=3), AFFINE)
+    stored_volume = np.round(volume * 10).astype(np.int16)
+    image = nib.Nifti1Image(stored_volume[..., None].repeat(3, axis=3), AFFINE)
     image.header.set_slope_inter(0.1, -7)
     nib.save(image, tmp_path / "bold.nii")
     series = open_series(tmp_path / "bold.nii")
@@ -55,7 +55,7 @@ def test_stored_volumes_are_scaled_before_they_are_smoothed(tmp_path, volume, br
         corners = np.flatnonzero(brain.ravel(order="F"))[None]
 
     _, block = next(series.blocks(1))
-    ours = make_smoother(series, Sampler(), 5)(block[0]).reshape(SHAPE, order="F")
+    smoothed = make_smoother(series, Sampler(), 5)(block[0]).reshape(SHAPE, order="F")
     scaled = nib.load(tmp_path / "bold.nii").get_fdata()[..., 0]
-    wanted = smooth(scaled.astype(np.float32), brain, Grid.of(SHAPE, AFFINE), 5)
-    np.testing.assert_allclose(ours, wanted, rtol=1e-5, atol=1e-4)
+    expected = smooth(scaled.astype(np.float32), brain, Grid.of(SHAPE, AFFINE), 5)
+    np.testing.assert_allclose(smoothed, expected, rtol=1e-5, atol=1e-4)

@@ -63,7 +63,7 @@ def test_an_image_sampled_at_other_points_is_refused():
     shifted = Grid.of(
         (10, 10, 10), np.diag([2.0, 2, 2, 1]) + np.pad([[0.7], [0], [0], [0]], [(0, 0), (3, 0)])
     )
-    with pytest.raises(ValueError, match="not at the same points"):
+    with pytest.raises(ValueError, match="different points in space"):
         on_grid(datasets.load_mni152_brain_mask(resolution=2), shifted)
 
 
@@ -78,12 +78,12 @@ def test_roi_maps_are_zero_outside_the_brain_and_reach_one(rois):
 def test_roi_maps_are_where_the_regions_are_and_not_mirrored(rois):
     points = datasets.fetch_coords_dosenbach_2010().rois[["x", "y", "z"]].to_numpy(float)
     voxels = np.rint((points - MODEL_GRID.matrix[:3, 3]) / np.diag(MODEL_GRID.matrix)[:3]).astype(int)
-    here = brain_mask()[tuple(voxels.T)]
+    in_brain = brain_mask()[tuple(voxels.T)]
     strongest = rois.max(axis=0)
-    assert (strongest[tuple(voxels[here].T)] > 0.4).all()
+    assert (strongest[tuple(voxels[in_brain].T)] > 0.4).all()
     mirrored = voxels.copy()
     mirrored[:, 0] = np.rint((-points[:, 0] - MODEL_GRID.matrix[0, 3]) / MODEL_GRID.matrix[0, 0])
-    assert (strongest[tuple(mirrored[here].T)] < 0.1).sum() > 5
+    assert (strongest[tuple(mirrored[in_brain].T)] < 0.1).sum() > 5
 
 
 def test_roi_maps_are_well_conditioned(rois):
@@ -93,15 +93,15 @@ def test_roi_maps_are_well_conditioned(rois):
 
 
 def test_roi_maps_are_small_on_disk(rois):
-    stored = np.rint(rois * 255).astype(np.uint8)
-    assert len(gzip.compress(np.ascontiguousarray(stored.T).tobytes())) < 400_000
+    rounded = np.rint(rois * 255).astype(np.uint8)
+    assert len(gzip.compress(np.ascontiguousarray(rounded.T).tobytes())) < 400_000
 
 
 def test_most_roi_maps_are_bilateral(rois):
     x_mm = MODEL_GRID.matrix[0, 3] + MODEL_GRID.matrix[0, 0] * np.arange(MODEL_GRID.shape[0])
     along_x = rois.sum(axis=(2, 3))
-    left = along_x[:, x_mm < 0].sum(axis=1) / along_x.sum(axis=1)
-    assert ((left > 0.1) & (left < 0.9)).mean() > 0.6
+    left_share = along_x[:, x_mm < 0].sum(axis=1) / along_x.sum(axis=1)
+    assert ((left_share > 0.1) & (left_share < 0.9)).mean() > 0.6
 
 
 POINTS = hnp.arrays(

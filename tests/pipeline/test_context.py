@@ -28,9 +28,9 @@ def counted(monkeypatch, module, name):
     """Count the calls of a function that a module uses."""
     calls, function = [], getattr(module, name)
 
-    def counting(*arguments, **named):
+    def counting(*arguments, **keywords):
         calls.append(arguments)
-        return function(*arguments, **named)
+        return function(*arguments, **keywords)
 
     monkeypatch.setattr(module, name, counting)
     return calls
@@ -38,11 +38,11 @@ def counted(monkeypatch, module, name):
 
 def test_a_run_opens_the_model_reads_the_description_and_chooses_the_contrasts_once(settings, monkeypatch):
     opened = counted(monkeypatch, bundles, "load_bundle")
-    described = counted(monkeypatch, derivatives, "read_description")
-    chosen = counted(monkeypatch, contexts, "choose_contrasts")
+    descriptions = counted(monkeypatch, derivatives, "read_description")
+    contrast_choices = counted(monkeypatch, contexts, "choose_contrasts")
     assert participant.run(settings) == 0
-    assert len(opened) == len(chosen) == 1
-    assert [folder for (folder,) in described] == [settings.bids_dir]
+    assert len(opened) == len(contrast_choices) == 1
+    assert [folder for (folder,) in descriptions] == [settings.bids_dir]
 
 
 def test_a_context_travels_as_the_folder_of_its_model(settings):
@@ -57,8 +57,8 @@ def test_a_context_travels_as_the_folder_of_its_model(settings):
 
 def test_a_model_that_has_changed_is_opened_again(settings):
     folder = make_context(settings, sources.locate(settings.bids_dir)).bundle.folder
-    before = open_bundle(folder)
-    assert open_bundle(folder) is before
+    bundle = open_bundle(folder)
+    assert open_bundle(folder) is bundle
     card = json.loads((folder / "card.json").read_text("utf-8"))
     (folder / "card.json").write_text(json.dumps(card | {"name": "renamed"}), "utf-8")
     assert open_bundle(folder).card.name == "renamed"

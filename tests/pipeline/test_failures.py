@@ -24,19 +24,23 @@ from tests.processes import (
 
 @pytest.fixture(scope="session")
 def run_here(participants, model):
-    """Let this process do two people, with the options of `tests.processes.SMALL`."""
+    """Return a function that processes two participants here, with the options of `tests.processes.SMALL`."""
 
     def run(output):
-        how = {"min_minutes": 0.5, "min_dof": 5, "omp_nthreads": 1, "nprocs": 1, "model": str(model)}
-        who = {"participant_label": ("01", "02"), "bids_dir": participants, "output_dir": output}
-        return participant.run(ParticipantSettings(**who, **how))
+        options = {"min_minutes": 0.5, "min_dof": 5, "omp_nthreads": 1, "nprocs": 1, "model": str(model)}
+        participants_here = {
+            "participant_label": ("01", "02"),
+            "bids_dir": participants,
+            "output_dir": output,
+        }
+        return participant.run(ParticipantSettings(**participants_here, **options))
 
     return run
 
 
 @pytest.fixture(scope="session")
-def alone(run_here, tmp_path_factory):
-    """Files of a run that is left alone."""
+def undisturbed(run_here, tmp_path_factory):
+    """Return the files of an undisturbed run."""
     output = tmp_path_factory.mktemp("alone") / "out"
     assert run_here(output) == 0
     return results(output)
@@ -47,10 +51,10 @@ def start(participants, model, tmp_path):
     """Start the app; what still runs when the test ends is killed."""
     started = []
 
-    def begin(*options, labels=("01", "02"), output=tmp_path / "out", **how):
+    def begin(*options, labels=("01", "02"), output=tmp_path / "out", **keywords):
         words = ("--participant-label", *labels, *options)
         started.append(
-            App(participants, output, model, *words, log=tmp_path / f"said-{len(started)}.log", **how)
+            App(participants, output, model, *words, log=tmp_path / f"said-{len(started)}.log", **keywords)
         )
         return started[-1]
 
@@ -60,13 +64,13 @@ def start(participants, model, tmp_path):
 
 
 @pytest.fixture
-def assert_whole(run_here, alone):
-    """The next run completes what is there, which is whole as far as it goes."""
+def assert_whole(run_here, undisturbed):
+    """Return a check that existing files are complete and that the next run adds the missing ones."""
 
     def check(output):
-        assert finished_files(output).items() <= alone.items()
+        assert finished_files(output).items() <= undisturbed.items()
         assert run_here(output) == 0
-        assert results(output) == alone
+        assert results(output) == undisturbed
         assert leftovers(output) == []
 
     return check
@@ -103,17 +107,17 @@ def test_after_the_death_of_a_worker_the_rest_is_done_again_and_it_is_told(start
     assert_whole(app.output)
 
 
-def test_two_runs_at_once_without_home_and_network_make_the_bytes_of_one(start, alone, tmp_path):
+def test_two_runs_at_once_without_home_and_network_make_the_bytes_of_one(start, undisturbed, tmp_path):
     home = tmp_path / "home"
     home.mkdir(mode=0o555)
     cut_off, sober = ("unshare", "--net", "--"), without_root_powers()
     if sober is None or subprocess.run([*cut_off, "true"], capture_output=True, check=False).returncode:
         pytest.skip("the network, or root's power over files, cannot be taken away here")
     elsewhere = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "TEMPLATEFLOW_HOME", "MPLCONFIGDIR")
-    how = {"prefix": (*cut_off, *sober), "environment": {"HOME": str(home)} | dict.fromkeys(elsewhere)}
-    runs = [start("--nprocs", "1", labels=(label,), **how) for label in ("01", "02")]
+    options = {"prefix": (*cut_off, *sober), "environment": {"HOME": str(home)} | dict.fromkeys(elsewhere)}
+    runs = [start("--nprocs", "1", labels=(label,), **options) for label in ("01", "02")]
     assert [app.wait() for app in runs] == [0, 0], [app.words for app in runs]
-    assert results(runs[0].output) == alone
+    assert results(runs[0].output) == undisturbed
     assert leftovers(runs[0].output) == []
     assert list(home.iterdir()) == []
 
@@ -128,14 +132,14 @@ def test_a_refused_write_is_told_with_a_sentence(start):
     assert leftovers(app.output) == []
 
 
-def test_why_people_are_lost_is_told_as_far_as_can_be_known(tmp_path):
-    assert "killed, for instance for its memory" in explain_lost_worker(tmp_path)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+def test_the_reason_of_a_lost_worker_is_the_disk_or_a_kill(tmp_path):
+    assert "lower --nprocs" in explain_lost_worker(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
         assert "exceed the size limit" in explain_lost_worker(tmp_path)
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert leftovers(tmp_path) == []
 
 

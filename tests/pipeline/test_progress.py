@@ -1,4 +1,4 @@
-"""What is said of how far the people are."""
+"""Progress lines."""
 
 import logging
 import time
@@ -19,8 +19,8 @@ def write(folder, subject, status, session=None):
 
 
 @pytest.fixture
-def said(tmp_path, caplog):
-    """Looks at the records once more, and gives the lines that are new."""
+def new_lines(tmp_path, caplog):
+    """Return a function that reads the records and returns the new lines."""
     watcher = ProgressReporter(tmp_path, 2)
 
     def look():
@@ -32,20 +32,23 @@ def said(tmp_path, caplog):
     return look
 
 
-def test_a_person_counts_as_over_when_all_their_sessions_are(tmp_path, said):
+def test_a_participant_is_finished_when_all_sessions_are(tmp_path, new_lines):
     write(tmp_path, "01", CONNECTED, "a")
     write(tmp_path, "01", CONNECTED, "b")
-    made = "connectome made of 108 of 110 volumes (3.6 minutes); the cleaning leaves 82 degrees of freedom"
-    assert said() == [f"sub-01 ses-{label}: {made} (1 of 2 people)" for label in "ab"]
+    words = "connectome made of 108 of 110 volumes (3.6 minutes); the cleaning leaves 82 degrees of freedom"
+    assert new_lines() == [f"sub-01 ses-{label}: {words} (1 of 2 participants)" for label in "ab"]
     write(tmp_path, "01", "done", "a")
     write(tmp_path, "02", "failed")
-    assert said() == ["sub-01 ses-a: 0 maps written (0 of 2 people)", "sub-02: failed:  (1 of 2 people)"]
+    assert new_lines() == [
+        "sub-01 ses-a: 0 maps written (0 of 2 participants)",
+        "sub-02: failed:  (1 of 2 participants)",
+    ]
     write(tmp_path, "01", "done", "b")
-    assert said() == ["sub-01 ses-b: 0 maps written (2 of 2 people)"]
-    assert said() == []
+    assert new_lines() == ["sub-01 ses-b: 0 maps written (2 of 2 participants)"]
+    assert new_lines() == []
 
 
-def test_the_count_takes_no_longer_for_the_last_person_than_for_the_first(tmp_path, caplog):
+def test_the_time_of_a_count_does_not_grow_with_the_number_of_participants(tmp_path, caplog):
     caplog.set_level(logging.ERROR, "bids_deeptaskgen")
     watcher = ProgressReporter(tmp_path, 20_000)
     start = time.perf_counter()

@@ -219,7 +219,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(simulated, settings_of, cap
     assert participant.run(settings) == 0
     assert not settings.output_dir.exists()
     out = capsys.readouterr().out
-    assert "3 people would be done" in out
+    assert "3 participants would be processed" in out
     assert "desc-preproc_bold.nii.gz" in out
 
 

@@ -80,7 +80,7 @@ def test_ukb_in_the_scanners_space_is_refused_without_fsl(
     arrangements.as_ukb(simulated, tmp_path / "ukb", "01", "1000015_20227_2_0", native=True)
     assert participant.run(settings_of(tmp_path / "ukb")) == 3
     words = capsys.readouterr().out
-    assert "is in the scanner's space, and FSL's applywarp" in words
+    assert "is in native space, and FSL's applywarp" in words
     assert "is not on the PATH. Install FSL or load its module" in words
 
 
@@ -210,7 +210,7 @@ def test_noise_components_that_are_not_used_are_no_silent_gift(simulated, settin
 def test_who_removes_the_global_signal_is_warned(simulated, settings_of, preset, caplog):
     settings = settings_of(simulated, nuisance_regressors=preset, dry_run=True, participant_label=("01",))
     assert participant.run(settings) == 0
-    assert "removes the global signal, which no published model was trained without" in caplog.text
+    assert f"--nuisance-regressors {preset} removes the global signal" in caplog.text
 
 
 def test_cleaning_what_was_cleaned_is_warned_of(simulated, settings_of, tmp_path, caplog):

@@ -146,8 +146,8 @@ def test_without_opting_in_it_is_refused_with_the_command_that_helps(shifted, mo
 def test_a_transform_that_cannot_be_had_ends_the_run_first(shifted, model, tmp_path):
     code, output_text = run(shifted, tmp_path / "out", model, tmp_path / "nothing", "--allow-template-warp")
     assert code == 2
-    assert f"needs TemplateFlow's {TRANSFORM}, which cannot be had" in output_text
-    assert f"bring it to $TEMPLATEFLOW_HOME/tpl-{MODEL_SPACE}/ here" in output_text
+    assert f"needs TemplateFlow's {TRANSFORM}, which is not available" in output_text
+    assert f"copy it to $TEMPLATEFLOW_HOME/tpl-{MODEL_SPACE}/ here" in output_text
     assert not list(tmp_path.glob("out/sub-*"))
 
 
