@@ -48,12 +48,14 @@ def test_a_second_choice_forgets_the_first():
 
 
 def test_a_network_without_batch_normalisation_has_none_to_move():
-    with pytest.raises(ValueError, match="without batch normalisation has no parts that batchnorm would"):
+    with pytest.raises(
+        ValueError, match="without batch normalisation has no parameters that strategy batchnorm"
+    ):
         choose_parts(new_module(replace(NETWORK, batch_norm=False)).network, "batchnorm")
 
 
 def test_a_strategy_that_does_not_exist_is_refused():
-    with pytest.raises(ValueError, match="no strategy is called 'head'; there are backbone, batchnorm"):
+    with pytest.raises(ValueError, match="unknown strategy 'head'; choose one of backbone, batchnorm"):
         choose_parts(new_module().network, "head")
 
 

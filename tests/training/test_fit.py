@@ -318,9 +318,9 @@ def test_half_the_precision_keeps_weights_and_state_whole_and_learns():
 @pytest.mark.parametrize(
     ("changes", "participants", "validation", "message"),
     [
-        ({}, [], VALIDATION, "0 people to train on and 3 to validate on are too few"),
-        ({}, PEOPLE, [], "5 people to train on and 0 to validate on are too few"),
-        ({"schedule": "step"}, PEOPLE, VALIDATION, "no schedule is called 'step'; there are plateau, cosine"),
+        ({}, [], VALIDATION, "0 training, 3 validation"),
+        ({}, PEOPLE, [], "5 training, 0 validation"),
+        ({"schedule": "step"}, PEOPLE, VALIDATION, "unknown schedule 'step'; choose one of plateau, cosine"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(changes, participants, validation, message):

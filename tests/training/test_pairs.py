@@ -53,8 +53,8 @@ def test_who_has_only_one_of_both_is_named_and_the_others_are_paired(caplog):
         LABELS, "02"
     )
     assert (pairing.only_connectomes, pairing.only_statmaps) == (("sub-01",), ("sub-04",))
-    assert "1 people or sessions have connectomes and no task maps: sub-01." in caplog.text
-    assert "1 people or sessions have task maps and no connectomes: sub-04." in caplog.text
+    assert "connectomes but no measured maps: sub-01." in caplog.text
+    assert "measured maps but no connectomes: sub-04." in caplog.text
 
 
 def test_sessions_go_together_and_maps_of_no_session_go_with_all():
@@ -70,9 +70,7 @@ def test_one_session_of_each_goes_together_and_of_several_nobody_guesses():
     assert paired([connectome("01")], [statmap("01", "task")]) == [("sub-01", "task")]
     two = [connectome("01", "a"), connectome("01", "b")]
     assert paired(two, [statmap("01", "a")]) == [("sub-01 ses-a", "a")]
-    with pytest.raises(
-        InputError, match=r"With connectomes: sub-01. With task maps: sub-01 ses-a, sub-01 ses-b"
-    ):
+    with pytest.raises(InputError, match=r"sub-01\. .*: sub-01 ses-a, sub-01 ses-b"):
         make_pairs([connectome("01")], [statmap("01", "a"), statmap("01", "b")], ("faces",))
 
 
@@ -85,17 +83,15 @@ def test_a_contrast_that_nobody_has_is_refused_and_one_that_somebody_lacks_is_no
     participants = [connectome("01"), connectome("02")]
     maps = [statmap("01"), statmap("02"), statmap("02", None, "shapes")]
     assert len(make_pairs(participants, maps, LABELS).pairs) == 2
-    with pytest.raises(
-        InputError, match=r"Nobody of the 2 with connectomes has a task map of motor, reward.\n"
-    ):
+    with pytest.raises(InputError, match=r"None of the 2 sessions .* motor, reward\.\n"):
         make_pairs(participants, maps, (*LABELS, "motor", "reward"))
     # Somebody without a connectome does not help.
-    with pytest.raises(InputError, match=r"Nobody of the 1 with connectomes has a task map of shapes"):
+    with pytest.raises(InputError, match=r"None of the 1 sessions .* shapes"):
         make_pairs(participants[:1], maps, LABELS)
 
 
 def test_nobody_with_both_is_refused_with_who_has_what():
-    with pytest.raises(InputError, match=r"With connectomes: sub-01. With task maps: sub-1."):
+    with pytest.raises(InputError, match=r"connectomes: sub-01\. .* maps: sub-1\."):
         make_pairs([connectome("01")], [statmap("1")], ("faces",))
 
 
@@ -133,11 +129,11 @@ def test_a_split_is_read_back_as_it_was_written(tmp_path):
     ("rows", "words"),
     [
         ("sub-01\ttrain\nsub-02\ttest\nsub-01\ttest\n", r"line 4: sub-01 is in two splits, train and test"),
-        ("sub-01\ttrain\n", r"1 people are not in the table: sub-02"),
-        ("", r"2 people are not in the table: sub-01, sub-02"),
+        ("sub-01\ttrain\n", r"1 participants are not in the table: sub-02"),
+        ("", r"2 participants are not in the table: sub-01, sub-02"),
         (
             "sub-01\ttrain\nsub-02\tval\n",
-            r"line 3: participant_id is 02, split is val; .* train, validation, test",
+            r"line 3: participant_id is 02, split is val\. .* train, validation, test",
         ),
         ("sub-01\ttrain\n\ttrain\n", r"line 3: participant_id is empty"),
     ],
@@ -153,7 +149,8 @@ def test_people_of_a_split_who_are_not_here_are_told_of_and_left_out(tmp_path, c
         tmp_path / "split.tsv", "participant_id\tsplit\nsub-01\ttrain\nsub-02\ttest\nsub-03\ttest\n"
     )
     assert read_split(table, {"01": set(), "02": set()}) == {"01": "train", "02": "test"}
-    assert "1 people in it have no connectomes with task maps, and are left out: sub-03." in caplog.text
+    assert "1 participants of the table have no connectomes" in caplog.text
+    assert "sub-03" in caplog.text
     table.write_text("participant_id\tsplit\nsub-01\ttrain\nsub-03\ttest\nsub-03\ttrain\n")
     with pytest.raises(InputError, match="sub-03 is in two splits"):
         read_split(table, {"01": set()})
@@ -198,7 +195,7 @@ def test_missing_values_are_counted_for_the_maps_that_are_there(pair, caplog):
     targets = load_targets(pair, labels, MASK)
     assert nan_counts(pair, labels, targets) == {"shapes": 5}
     assert check_targets([pair], labels, MASK) == [("sub-01", "shapes", 5)]
-    assert "1 task maps lack values in some of the model's" in caplog.text
+    assert "1 measured maps have no value in some of the model's" in caplog.text
     assert "sub-01 shapes (5)" in caplog.text
     assert check_targets([pair], ("faces",), MASK) == []
 

@@ -59,7 +59,7 @@ def test_people_who_are_tied_are_never_divided_and_everybody_is_somewhere(ties, 
     groups = connected_groups(ties)
     assert sorted(sum(groups, [])) == sorted(ties)
     if len(groups) < 3:
-        with pytest.raises(UserError, match="groups that may not be divided"):
+        with pytest.raises(UserError, match="groups that must not be divided"):
             split_participants(ties, seed=seed)
         return
     split = split_participants(ties, seed=seed)
