@@ -6,6 +6,7 @@ import shutil
 import nibabel as nib
 import numpy as np
 import pytest
+
 from tests.failing_participants import (
     FAULTS,
     N_MISSING,
@@ -18,7 +19,6 @@ from tests.failing_participants import (
     n_volumes_of,
     was_cut_off,
 )
-
 from tests.inprocess import BOLD, call, copy_participant, maps_of, only, outcomes
 from tests.processes import SMALL, leftovers
 

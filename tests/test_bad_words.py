@@ -6,8 +6,8 @@ import shutil
 
 import numpy as np
 import pytest
-from tests.failing_participants import change_image, n_volumes_of
 
+from tests.failing_participants import change_image, n_volumes_of
 from tests.inprocess import call
 from tests.processes import SMALL, leftovers
 

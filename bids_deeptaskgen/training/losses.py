@@ -173,8 +173,8 @@ def rc(predicted: Tensor, measured: Tensor, *, within_margin: float, between_mar
 def anneal_margins(settings: LossSettings, epoch: int) -> tuple[float, float]:
     """Compute the margins of ``rc`` in one epoch.
 
-    They follow from the initial values, as in the paper. The published code scales the values of remaining epochs
-    again: 0.5, 0.25, 0.0625 instead of 0.5, 0.25, 0.125.
+    They follow from the initial values, as in the paper. The published code scales the values of earlier
+    epochs again: 0.5, 0.25, 0.0625 instead of 0.5, 0.25, 0.125.
 
     Parameters
     ----------

@@ -271,8 +271,9 @@ def check_targets(
     if incomplete_maps:
         n_voxels = int(output_mask.sum())
         by_count = sorted(incomplete_maps, key=lambda row: -row[2])
+        counts = [f"{name} {label} ({count})" for name, label, count in by_count]
         logger.warning(
             "%d measured maps have no value in some of the model's %d voxels, which the loss excludes: %s.",
-            len(incomplete_maps), n_voxels, shown([f"{name} {label} ({count})" for name, label, count in by_count]),
+            len(incomplete_maps), n_voxels, shown(counts),
         )  # fmt: skip
     return incomplete_maps

@@ -79,7 +79,7 @@ def test_a_person_is_the_same_in_las_and_ras(participants):
 
 def test_networks_are_in_the_brain_and_mostly_in_grey_matter(participants):
     where = simulate_participant(0, 0, grid=COARSE, margin=True)
-    assert (where.topography[:, ~where.anatomy.inside] == 0).all()
+    assert (where.topography[:, ~where.anatomy.in_brain] == 0).all()
     share = where.topography.sum(axis=0)
     assert share[where.anatomy.grey > 0.8].mean() > 2 * share[where.anatomy.white > 0.8].mean()
 
@@ -113,7 +113,7 @@ def test_noise_makes_retest_maps_correlate_as_its_size_says(participants):
 def test_task_maps_are_in_units_like_z(participants):
     maps = np.stack([participant.statmaps() for participant in participants])
     assert 3 < np.median(np.abs(maps).max(axis=-1)) < 12
-    assert (maps[..., ~participants[0].anatomy.inside] == 0).all()
+    assert (maps[..., ~participants[0].anatomy.in_brain] == 0).all()
 
 
 def raw_and_cleaned(participant, settings, **which):
@@ -172,11 +172,11 @@ def test_the_size_of_the_blocks_does_not_matter(participants):
 def test_brightness_is_in_the_thousands_inside_and_low_around_the_brain():
     participant = simulate_participant(0, 0, grid=COARSE, margin=True)
     mean = run_of(participant, RestSettings(n_volumes=20)).mean(axis=0)
-    inside = participant.anatomy.inside
-    assert 5000 < np.median(mean[inside]) < 12_000
-    assert 0 < np.median(mean[~inside]) < 0.2 * np.median(mean[inside])
+    in_brain = participant.anatomy.in_brain
+    assert 5000 < np.median(mean[in_brain]) < 12_000
+    assert 0 < np.median(mean[~in_brain]) < 0.2 * np.median(mean[in_brain])
     tsnr = participant.anatomy.mean / run_of(participant, RestSettings(n_volumes=60)).std(axis=0)
-    assert 25 < np.median(tsnr[inside]) < 120
+    assert 25 < np.median(tsnr[in_brain]) < 120
 
 
 def test_dummies_are_brighter_and_the_others_are_not(participants):
@@ -232,7 +232,7 @@ def test_smooth_fields_have_variance_one_everywhere_and_fall_off_with_distance()
 def test_tissues_share_each_voxel_of_the_brain():
     where = anatomy(COARSE, margin=True)
     np.testing.assert_array_equal(where.head[brain_mask(COARSE)], True)
-    np.testing.assert_array_equal(where.inside, brain_mask(COARSE)[where.head])
+    np.testing.assert_array_equal(where.in_brain, brain_mask(COARSE)[where.head])
     total = where.grey + where.white + where.csf
-    assert (total[~where.inside] == 0).all()
-    assert ((total[where.inside] > 0.99) & (total[where.inside] < 1.2)).all()
+    assert (total[~where.in_brain] == 0).all()
+    assert ((total[where.in_brain] > 0.99) & (total[where.in_brain] < 1.2)).all()

@@ -7,6 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+
+from bids_deeptaskgen.nn.inference import set_threads
+from bids_deeptaskgen.training.devices import is_lost_process, make_fabric
+from bids_deeptaskgen.training.fit import _Run, fit
 from tests.training.participants import (
     NETWORK,
     PEOPLE,
@@ -17,10 +21,6 @@ from tests.training.participants import (
     in_float64,
     new_module,
 )
-
-from bids_deeptaskgen.nn.inference import set_threads
-from bids_deeptaskgen.training.devices import is_lost_process, make_fabric
-from bids_deeptaskgen.training.fit import _Run, fit
 
 PLAIN = replace(NETWORK, batch_norm=False)
 # Six people of whom one lacks a contrast and one has nothing, in one step.

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from tests.training.participants import NETWORK
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -19,6 +18,7 @@ from bids_deeptaskgen.training.devices import (
 )
 from bids_deeptaskgen.training.losses import LossSettings, make_loss
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
+from tests.training.participants import NETWORK
 
 BOX = (20, 22, 18)
 

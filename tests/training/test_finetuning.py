@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.training.participants import NETWORK, SETTINGS, fitted, new_module
 
 from bids_deeptaskgen.nn.network_state import HEAD, replace_head, select_channels
 from bids_deeptaskgen.training.finetuning import STRATEGIES, choose_parts
+from tests.training.participants import NETWORK, SETTINGS, fitted, new_module
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 # Written out, so that a change of names or of layers is seen here.

@@ -7,17 +7,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 import torch
-from tests.training.participants import (
-    NETWORK,
-    PEOPLE,
-    SETTINGS,
-    VALIDATION,
-    RandomPerson,
-    fitted,
-    in_float64,
-    new_module,
-    without_seconds,
-)
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.training.devices import make_fabric
@@ -29,6 +18,17 @@ from bids_deeptaskgen.training.sampling import epoch_order, window_of
 from bids_deeptaskgen.training.validation import batch_scores, predict_participant
 from tests.golden_files import golden_arrays, network_of, part
 from tests.training.fit_scripts import run_script, same_states
+from tests.training.participants import (
+    NETWORK,
+    PEOPLE,
+    SETTINGS,
+    VALIDATION,
+    RandomPerson,
+    fitted,
+    in_float64,
+    new_module,
+    without_seconds,
+)
 from tests.training.run_fit import PLAIN, first_step
 
 NOBODY_MEASURED = [RandomPerson(name, lacks=(0, 1)) for name in ("x", "y")]

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tests.training.participants import PEOPLE, in_float64, new_module
 
 from bids_deeptaskgen.training.devices import is_lost_process, make_fabric
 from bids_deeptaskgen.training.sampling import epoch_order, window_of
 from tests.training.fit_scripts import run_script, same_states
+from tests.training.participants import PEOPLE, in_float64, new_module
 from tests.training.run_fit import STILL, results
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from tests.training.participants import BOX, BRAIN, NETWORK, OUTPUT, new_module
 
 from bids_deeptaskgen.nn.unet import UNet
+from tests.training.participants import BOX, BRAIN, NETWORK, OUTPUT, new_module
 
 
 def in_box(connectomes, shown):
