@@ -50,7 +50,7 @@ def peaks(participant):
     return np.unique(participant.topography.argmax(axis=1))
 
 
-def test_the_same_seed_and_number_give_the_same_person(participants):
+def test_the_same_seed_and_index_give_the_same_participant(participants):
     again = simulate_participant(0, 2, grid=COARSE)
     np.testing.assert_array_equal(again.topography, participants[2].topography)
     np.testing.assert_array_equal(again.statmaps(), participants[2].statmaps())
@@ -58,7 +58,7 @@ def test_the_same_seed_and_number_give_the_same_person(participants):
     np.testing.assert_array_equal(run_of(again, short), run_of(participants[2], short))
 
 
-def test_people_differ_in_where_their_networks_are(participants):
+def test_participants_differ_in_the_places_of_their_networks(participants):
     others = simulate_participant(1, 0, grid=COARSE)
     r = [
         correlate(participants[0].topography, other.topography).mean()
@@ -68,7 +68,7 @@ def test_people_differ_in_where_their_networks_are(participants):
     assert min(r) > 0.4, "but all are people"
 
 
-def test_a_person_is_the_same_in_las_and_ras(participants):
+def test_a_participant_is_the_same_in_las_and_ras(participants):
     mirrored = simulate_participant(0, 0, grid=COARSE_RAS)
     volumes = np.zeros((2, *COARSE.shape), np.float32)
     for volume, participant in zip(volumes, (participants[0], mirrored), strict=True):
@@ -135,7 +135,7 @@ def raw_and_cleaned(participant, settings, **which):
     return raw, raw - basis @ (basis.T @ raw)
 
 
-def test_resting_correlations_follow_the_own_topography_better_than_anothers(participants):
+def test_resting_correlations_follow_the_participants_topography(participants):
     for participant, other in zip(participants, participants[1:], strict=False):
         seeds = peaks(participant)
         _, voxels = raw_and_cleaned(participant, STILL)
@@ -179,7 +179,7 @@ def test_brightness_is_in_the_thousands_inside_and_low_around_the_brain():
     assert 25 < np.median(tsnr[in_brain]) < 120
 
 
-def test_dummies_are_brighter_and_the_others_are_not(participants):
+def test_only_dummy_scans_are_brighter(participants):
     volumes = run_of(participants[0], RestSettings(n_volumes=20, n_dummies=3, motion=0, drift=0)).mean(axis=1)
     assert (volumes[:2] > 1.03 * volumes[4:].mean()).all()
     assert volumes[0] > volumes[1] > volumes[2]

@@ -176,7 +176,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 @given(seed=SEEDS, n_participants=st.integers(1, 5))
-def test_what_was_not_measured_is_left_out(seed, n_participants):
+def test_missing_values_are_excluded(seed, n_participants):
     predicted, measured = participants(seed, n_participants)
     measured = with_holes(measured, seed)
     errors = (predicted.detach() - measured)[~measured.isnan()].double()
@@ -193,7 +193,7 @@ def test_what_was_not_measured_is_left_out(seed, n_participants):
 
 
 @given(seed=SEEDS, n_participants=st.integers(2, 5))
-def test_the_first_person_lacks_contrasts_for_the_pairs_too(seed, n_participants):
+def test_missing_contrasts_of_the_first_participant_are_excluded_from_pairs(seed, n_participants):
     predicted, measured = participants(seed, n_participants)
     measured[0, 1] = torch.nan
     assert contrastive_distance(predicted, measured).item() == pytest.approx(
@@ -203,7 +203,7 @@ def test_the_first_person_lacks_contrasts_for_the_pairs_too(seed, n_participants
 
 @pytest.mark.parametrize("name", LOSSES)
 @given(seed=SEEDS, n_participants=st.integers(1, 5))
-def test_gradients_are_finite_and_nothing_where_nothing_was_measured(name, seed, n_participants):
+def test_gradients_are_finite_and_zero_at_missing_values(name, seed, n_participants):
     predicted, measured = participants(seed, n_participants)
     measured = with_holes(measured, seed)
     make_loss(LossSettings(name, margin=10, between_max=10, between_margin=10))(
@@ -216,7 +216,7 @@ def test_gradients_are_finite_and_nothing_where_nothing_was_measured(name, seed,
 
 @pytest.mark.parametrize("name", LOSSES)
 @given(seed=SEEDS, n_participants=st.integers(1, 4))
-def test_a_contrast_that_nobody_has_might_as_well_not_be_there(name, seed, n_participants):
+def test_a_contrast_without_any_map_has_no_effect(name, seed, n_participants):
     loss_of = make_loss(LossSettings(name))
     predicted, measured = participants(seed, n_participants)
     measured[:, 1] = torch.nan
@@ -226,7 +226,7 @@ def test_a_contrast_that_nobody_has_might_as_well_not_be_there(name, seed, n_par
 
 
 @pytest.mark.parametrize("holes", [False, True])
-def test_one_person_alone_is_only_reconstructed(holes):
+def test_a_single_participant_has_the_reconstruction_loss_only(holes):
     predicted, measured = participants(0, 1)
     if holes:
         measured[0, 0, :3] = torch.nan
@@ -239,7 +239,7 @@ def test_one_person_alone_is_only_reconstructed(holes):
     )
 
 
-def test_people_without_a_contrast_in_common_are_only_reconstructed():
+def test_participants_without_a_common_contrast_have_the_reconstruction_loss_only():
     predicted, measured = participants(0, 2, n_contrasts=2)
     measured[0, 0] = measured[1, 1] = torch.nan
     assert contrastive_distance(predicted, measured) is None
@@ -248,7 +248,7 @@ def test_people_without_a_contrast_in_common_are_only_reconstructed():
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_where_nothing_was_measured_there_is_nothing_to_learn(name):
+def test_without_any_map_loss_and_gradients_are_zero(name):
     predicted, measured = participants(0, 3)
     loss = make_loss(LossSettings(name))(predicted, torch.full_like(measured, torch.nan))
     loss.backward()
@@ -301,6 +301,6 @@ def test_complete_data_cost_no_more_than_a_plain_mean(loss_of, plain):
     assert found.n_numbers - wanted.n_numbers < 50  # single numbers: sums and whether they are NaN
 
 
-def test_a_loss_that_does_not_exist_is_refused():
+def test_an_unknown_loss_is_refused():
     with pytest.raises(ValueError, match="unknown loss 'ccr'; choose one of mse, mae, crr, rc"):
         make_loss(LossSettings("ccr"))
