@@ -31,7 +31,7 @@ def label_of(fault):
 
 @pytest.fixture(scope="module")
 def cohort(participants, model, tmp_path_factory):
-    """One run over a good person, one with each fault, one with odd voxels, and another good one."""
+    """Run two valid participants, one with each fault, and one with odd voxels."""
     folder = tmp_path_factory.mktemp("cohort")
     data, output = folder / "fmriprep", folder / "maps"
     for fault in FAULTS:

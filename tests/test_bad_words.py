@@ -1,4 +1,4 @@
-"""Datasets, folders, people, options and models that cannot be used: each is told with a remedy."""
+"""Unusable datasets, folders, participants, options and models: each message has a remedy."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def refused(code, *words, folder, **places):
 
 @pytest.fixture
 def raw(tmp_path):
-    """A dataset without derivatives."""
+    """Create a dataset without derivatives."""
     for subject in ("01", "02"):
         func = tmp_path / "raw" / f"sub-{subject}" / "func"
         func.mkdir(parents=True)
@@ -46,7 +46,7 @@ def raw(tmp_path):
 
 @pytest.fixture
 def places(participants, model, tmp_path):
-    """Where things are; a test replaces one of them by something that cannot be used."""
+    """Return the paths of a run; a test replaces one of them by an unusable one."""
     return {"data": participants, "output": tmp_path / "maps", "model": model, "folder": tmp_path}
 
 
@@ -146,7 +146,7 @@ def test_words_that_mean_nothing(places, words, told):
 
 
 def hashed(folder):
-    """Make the card's hashes those of the files, so that only what does not fit is at fault."""
+    """Update the card's hashes to those of the files."""
     card = json.loads((folder / "card.json").read_text())
     card["sha256"] = {
         name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in card["sha256"]

@@ -27,7 +27,7 @@ def sample(source, target, volume, wanted=None):
 
 
 def reoriented(volume, affine, order, flips):
-    """The same image with its axes permuted and flipped, affine kept true."""
+    """Convert an image to permuted and flipped axes, with a matching affine."""
     matrix = np.eye(4)
     for new, (old, flip) in enumerate(zip(order, flips, strict=True)):
         matrix[:3, new] = 0

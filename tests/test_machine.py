@@ -10,7 +10,7 @@ from bids_deeptaskgen.machine import available_cpus, available_gb
 
 @pytest.fixture
 def groups(tmp_path, monkeypatch):
-    """Control groups of four cores and 8 GiB at least, in which this process is in /slurm/job."""
+    """Create control groups of at least four cores and 8 GiB, with this process in /slurm/job."""
     monkeypatch.setattr(machine, "CGROUPS", tmp_path)
     monkeypatch.setattr(machine, "OWN_GROUPS", tmp_path / "own")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))
