@@ -14,7 +14,7 @@ TINY = Architecture(in_channels=3, out_channels=2, fdim=2)
 
 
 def tiny_network(architecture=TINY, seed=0):
-    """A random network whose batch normalisation has seen data."""
+    """Build a random network with random statistics of batch normalisation."""
     torch.manual_seed(seed)
     network = UNet(architecture)
     for layer in network.modules():
@@ -27,13 +27,13 @@ def tiny_network(architecture=TINY, seed=0):
 
 
 def ellipsoid(size=1.0):
-    """A mask on the model's grid that looks like no brain but costs nothing to make."""
+    """Build an ellipsoid mask on the model's grid, faster than a brain mask."""
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in MODEL_GRID.shape), indexing="ij", sparse=True)
     return sum(axis**2 for axis in axes) < size**2
 
 
 def tiny_card(architecture=TINY, **changes):
-    """A card for random weights."""
+    """Create a card for random weights."""
     labels = [f"contrast{i}" for i in range(architecture.out_channels)]
     values = {
         "name": "tiny",

@@ -1,4 +1,4 @@
-"""What holds for all tests, and the small dataset and the small model, made once."""
+"""Fixtures and settings of all tests: a small dataset and a small model."""
 
 from pathlib import Path
 
@@ -9,40 +9,40 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("no_deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no_deadline")
 
-# Real images and tables that lie beside a checkout on some machines, and are never part of it.
+# Real images and tables outside the repository, which only some machines have.
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
-# Of each of the simulated people; two thirds of a run's time are in proportion to it.
+# Volumes of each simulated participant; two thirds of a run's time are proportional to it.
 N_SIMULATED = 50
 
 
-def small_dataset(folder, **how):
-    """Simulate people on a grid of 8 mm."""
+def small_dataset(folder, **options):
+    """Simulate participants on a grid of 8 mm."""
     import numpy as np
 
     from bids_deeptaskgen.grid import Grid
     from bids_deeptaskgen.simulation.dataset import simulate_dataset
 
     corner = np.array([[8, 0, 0, -90.0], [0, 8, 0, -126], [0, 0, 8, -72], [0, 0, 0, 1]])
-    return simulate_dataset(folder, statmaps=False, grid=Grid.of((23, 28, 23), corner), **how)
+    return simulate_dataset(folder, statmaps=False, grid=Grid.of((23, 28, 23), corner), **options)
 
 
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory):
-    """Three people with enough volumes for any cleaning, where --min-dof is lowered."""
+    """Simulate three participants with enough volumes for any cleaning, if --min-dof is lowered."""
     folder = tmp_path_factory.mktemp("simulated") / "fmriprep"
     return small_dataset(folder, n_participants=3, n_volumes=N_SIMULATED, n_dummies=2)
 
 
 @pytest.fixture(scope="session")
 def participants(tmp_path_factory):
-    """Four people with so few volumes that a run takes seconds; see `tests.processes.SMALL`."""
+    """Simulate four participants with few volumes, for runs of seconds; see `tests.processes.SMALL`."""
     folder = tmp_path_factory.mktemp("people") / "fmriprep"
     return small_dataset(folder, n_participants=4, n_volumes=30)
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory):
-    """A small random network that works on real brains' masks."""
+    """Write a small random model with the masks of real brains."""
     from tests.bundles import brain_bundle
 
     folder = tmp_path_factory.mktemp("model") / "bundle"

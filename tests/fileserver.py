@@ -1,4 +1,4 @@
-"""A server of files on this machine that can misbehave in the ways of the network."""
+"""A local file server with simulated network faults."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ ELSEWHERE = "/elsewhere"
 
 
 def answer(handler, body, code=200, length=None, **headers):
-    """Send a whole answer, or one that promises another length."""
+    """Send an answer, optionally with a wrong length."""
     handler.send_response(code)
     handler.send_header("Content-Length", str(len(body) if length is None else length))
     for name, value in headers.items():
@@ -34,7 +34,7 @@ def truncated(handler, body):
 
 
 def cut_without_notice(handler, body):
-    """As servers do that tell no length: the end of the connection is the end of the file."""
+    """Send half of the file without a length, and close the connection."""
     handler.send_response(200)
     handler.end_headers()
     handler.wfile.write(body[: len(body) // 2])
@@ -55,7 +55,7 @@ def empty(handler, body):
 
 
 def slow(handler, body):
-    """Send some of it, and then nothing until the server closes."""
+    """Send half of the file, and then nothing until the server closes."""
     handler.send_response(200)
     handler.send_header("Content-Length", str(len(body)))
     handler.end_headers()
@@ -66,7 +66,7 @@ def slow(handler, body):
 
 
 def drips(handler, body):
-    """Send it in pieces, longer in all than the client waits for any of them."""
+    """Send the file in pieces, in all slower than the client's timeout for one piece."""
     handler.send_response(200)
     handler.send_header("Content-Length", str(len(body)))
     handler.end_headers()
@@ -110,12 +110,12 @@ def labelled_compressed(handler, body):
 
 
 def status(code):
-    """Answer with a status and nothing of the file."""
+    """Return a habit that answers with a status only."""
     return lambda handler, body: answer(handler, b"no", code)
 
 
 def at_first(habit, n_times):
-    """Do so the first times, and then as one should."""
+    """Return a habit that fails the first times and then answers correctly."""
     count = iter(range(n_times))
     return lambda handler, body: (good if next(count, None) is None else habit)(handler, body)
 

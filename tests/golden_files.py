@@ -1,4 +1,4 @@
-"""The golden numbers, as arrays (their origin is told in golden/README.md)."""
+"""The golden numbers, as arrays (golden/README.md explains their origin)."""
 
 from pathlib import Path
 
@@ -25,13 +25,13 @@ NETWORKS = (
 
 
 def golden_arrays(name):
-    """All arrays of one file."""
+    """Load all arrays of a file."""
     with np.load(GOLDEN / f"{name}.npz") as file:
         return dict(file)
 
 
 def every_fourth(array):
-    """The selection that is kept of large arrays: from every corner, since no size is a multiple of four."""
+    """Select every fourth value, as stored of large arrays; no size is a multiple of four."""
     return np.asarray(array).ravel()[::4]
 
 
@@ -43,16 +43,16 @@ def network_of(state):
 
 
 def part(arrays, group):
-    """The arrays of one group, without the group's name."""
+    """Return the arrays of a group, without the group's name."""
     return {key.removeprefix(group): value for key, value in arrays.items() if key.startswith(group)}
 
 
 def golden_network(name):
-    """The network of one file in its published state, and the file's arrays."""
+    """Build the network of a file in its published state; return it with the file's arrays."""
     arrays = golden_arrays(f"model_{name}")
     return network_of(part(arrays, "sd/")), arrays
 
 
 def golden_input():
-    """The input of all networks, (2, 5, 14, 17, 15)."""
+    """Load the input of all networks, shape (2, 5, 14, 17, 15)."""
     return torch.from_numpy(golden_arrays("model_input")["input"])

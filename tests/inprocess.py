@@ -1,4 +1,4 @@
-"""The app called as a function, and people copied from one dataset into another."""
+"""The app called as a function, and participants copied between datasets."""
 
 import io
 import logging
@@ -17,14 +17,14 @@ CONFOUNDS = "desc-confounds_timeseries.tsv"
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended.
+    """The result of a run.
 
     Attributes
     ----------
     code : int
         Exit code.
     out, err : str
-        What it said on either stream.
+        Text on standard output and standard error.
     """
 
     code: int
@@ -33,12 +33,12 @@ class Ended:
 
     @property
     def sentence(self):
-        """What a whole run that ended badly said last, after the lines of its log."""
+        """Return the final message of a failed run, after the lines of its log."""
         return self.err.rpartition("bids-deeptaskgen: ")[2]
 
 
 def call(*words):
-    """Run the app in this process; messages are set up as on a command line, and as before afterwards."""
+    """Run the app in this process with the log of a command line, and restore the log afterwards."""
     root, ours = logging.getLogger(), logging.getLogger("bids_deeptaskgen")
     before = list(root.handlers), root.level, ours.level
     out, err = io.StringIO(), io.StringIO()
@@ -54,7 +54,7 @@ def call(*words):
 
 
 def copy_participant(source, subject, target, label):
-    """Copy a person's functional files from one dataset to another under another label; give the folder."""
+    """Copy a participant's functional files to another dataset and label; return the folder."""
     func = target / f"sub-{label}" / "func"
     func.mkdir(parents=True)
     for path in (source / f"sub-{subject}" / "func").iterdir():
@@ -65,9 +65,9 @@ def copy_participant(source, subject, target, label):
 
 
 def only(func, ending):
-    """Give the one file of a folder whose name ends so."""
-    (found,) = func.glob(f"*{ending}")
-    return found
+    """Find the single file of a folder with this ending."""
+    (path,) = func.glob(f"*{ending}")
+    return path
 
 
 def outcomes(output):
@@ -77,7 +77,7 @@ def outcomes(output):
 
 
 def maps_of(output, label):
-    """Bytes of a person's predicted maps by contrast and kind of file."""
+    """Read the bytes of a participant's predicted maps by contrast and kind of file."""
     folder = Path(output, f"sub-{label}", "func")
     return {
         path.name.partition("_contrast-")[2]: path.read_bytes()

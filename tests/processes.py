@@ -1,4 +1,4 @@
-"""The app in processes of its own: started, watched, ended, and what it has left."""
+"""Runs of the app in separate processes: start, observation, end and output."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ SMALL = ("--min-minutes", "0.5", "--min-dof", "5", "--omp-nthreads", "1")
 
 
 class App:
-    """A run of the app and its processes, which are a process group of their own.
+    """A run of the app and its processes, a separate process group.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class App:
     environment : dict
         Changes to the environment; None takes a variable away.
     log : Path
-        Where to keep what it says; beside the output, if not told.
+        File of its output; by default next to the output folder.
     """
 
     def __init__(self, dataset, output, model, *options, prefix=(), environment=None, log=None):
@@ -55,21 +55,21 @@ class App:
         return self
 
     def __exit__(self, *error):
-        """No test leaves a process behind, however it ends."""
+        """Stop all processes, however the test ends."""
         if self.running() or self.processes():
             self.signal_all(signal.SIGKILL)
             self._process.wait(PATIENCE_S)
 
     @property
     def words(self):
-        """All that it has said so far."""
+        """Return the output so far."""
         return self.said.read_text("utf-8")
 
     def running(self):
         return self._process.poll() is None
 
     def wait(self):
-        """The exit code, when it has ended by itself."""
+        """Wait for the end and return the exit code."""
         try:
             return self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
@@ -85,7 +85,7 @@ class App:
         return seen
 
     def runs_for(self, seconds):
-        """Whether it still runs after that time."""
+        """Return whether the run continues for this time."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -105,7 +105,7 @@ class App:
         self.wait_for_silence()
 
     def processes(self):
-        """Living processes of its group by number: what they are, and their parent."""
+        """List the living processes of its group by number: their commands and parents."""
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -126,7 +126,7 @@ class App:
         return left
 
     def family(self):
-        """Numbers of its main process and of all that descend from it, fast to find."""
+        """List the numbers of its main process and of all descendants."""
         waiting = [self.pid]
         while waiting:
             pid = waiting.pop()
@@ -135,7 +135,7 @@ class App:
                 waiting += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 
     def open_files(self):
-        """Files that its processes have open: pairs of a process and a path."""
+        """List the files that its processes have open: pairs of a process and a path."""
         for pid in self.family():
             with suppress(OSError):
                 for link in Path(f"/proc/{pid}/fd").iterdir():
@@ -143,22 +143,22 @@ class App:
 
 
 def reader_of_bold(app):
-    """A sign: the process that is making a connectome."""
+    """Find the process that computes a connectome."""
     return next((pid for pid, name in app.open_files() if name.endswith("_bold.nii.gz")), None)
 
 
 def map_in_the_making(app):
-    """A sign: the temporary file of a map, so the process is predicting or writing."""
+    """Find the temporary file of a map, a sign of prediction or writing."""
     return next(app.output.glob("sub-*/func/.*_statmap.nii.gz.*.tmp"), None)
 
 
 def first_map(app):
-    """A sign: a map is there."""
+    """Find a finished map."""
     return next(app.output.glob("sub-*/func/*_statmap.nii.gz"), None)
 
 
 def results(output):
-    """Bytes of every file of the dataset by name; only logs differ from run to run."""
+    """Read the bytes of every file of the dataset by name; only logs differ between runs."""
     return {
         path.relative_to(output).as_posix(): path.read_bytes()
         for path in output.rglob("*")
@@ -167,12 +167,12 @@ def results(output):
 
 
 def leftovers(output):
-    """What only a run that goes on may have: temporary files and the work folder."""
+    """List the files that only an active run may have: temporary files and the work folder."""
     return [*output.rglob("*.tmp"), *output.glob("work")]
 
 
 def finished_files(output):
-    """The files under their final names, which must be whole at any moment."""
+    """List the files under their final names, which must be complete at any time."""
     return {
         name: content
         for name, content in results(output).items()

@@ -31,7 +31,7 @@ def label_of(fault):
 
 @pytest.fixture(scope="module")
 def cohort(participants, model, tmp_path_factory):
-    """One run over a good person, one with each fault, one with odd voxels, and another good one."""
+    """Run two valid participants, one with each fault, and one with odd voxels."""
     folder = tmp_path_factory.mktemp("cohort")
     data, output = folder / "fmriprep", folder / "maps"
     for fault in FAULTS:
@@ -54,7 +54,7 @@ def with_odd_voxels(data, affine):
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_each_fault_is_told_with_its_place_and_its_remedy(cohort, fault):
+def test_each_failure_names_its_file_and_its_remedy(cohort, fault):
     data, output, ended = cohort
     place, found, remedy = FAULTS[fault]
     n = n_volumes_of(data / "sub-0first" / "func")
@@ -76,7 +76,7 @@ def test_each_fault_is_told_with_its_place_and_its_remedy(cohort, fault):
     assert reason in ended.out
 
 
-def test_the_others_of_the_chunk_are_done_and_the_exit_code_says_that_somebody_failed(cohort):
+def test_other_participants_are_processed_and_the_exit_code_reports_the_failure(cohort):
     _, output, ended = cohort
     assert ended.code == 1
     done = {label for label, row in outcomes(output).items() if row["status"] == "done"}
@@ -94,13 +94,13 @@ def test_nothing_is_half_written(cohort):
     assert not list((output / "logs").glob("crash*"))
 
 
-def test_nobody_sees_a_traceback(cohort):
+def test_no_message_has_a_traceback(cohort):
     _, _, ended = cohort
     assert "Traceback" not in ended.err + ended.out
     assert "internal error" not in ended.err + ended.out
 
 
-def test_the_failed_are_listed_so_that_they_can_be_done_again(cohort):
+def test_failed_participants_are_listed_for_another_run(cohort):
     _, output, ended = cohort
     (failed,) = (output / "logs").glob("*_failed.txt")
     assert failed.read_text().split() == sorted(f"sub-{label_of(fault)}" for fault in FAULTS)
@@ -108,7 +108,7 @@ def test_the_failed_are_listed_so_that_they_can_be_done_again(cohort):
     assert f"--participant-label @{failed}" in ended.out
 
 
-def test_the_exit_code_tells_nobody_from_somebody(cohort, model, tmp_path):
+def test_the_exit_code_distinguishes_no_success_from_partial_success(cohort, model, tmp_path):
     data, _, _ = cohort
     asked = [label_of(fault) for fault in (has_other_tasks_only, has_no_mask, was_cut_off)]
     words = (data, tmp_path / "maps", "participant", "--model", model, *COHORT, "--participant-label")
@@ -119,7 +119,7 @@ def test_the_exit_code_tells_nobody_from_somebody(cohort, model, tmp_path):
     assert leftovers(tmp_path / "maps") == []
 
 
-def test_voxels_that_are_not_finite_or_constant_do_not_kill_a_person(cohort):
+def test_nonfinite_or_constant_voxels_do_not_fail_a_participant(cohort):
     _, output, _ = cohort
     counts = {}
     for label in ("0first", "zodd"):

@@ -1,4 +1,4 @@
-"""Datasets, folders, people, options and models that cannot be used: each is told with a remedy."""
+"""Unusable datasets, folders, participants, options and models: each message has a remedy."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def refused(code, *words, folder, **places):
 
 @pytest.fixture
 def raw(tmp_path):
-    """A dataset without derivatives."""
+    """Create a dataset without derivatives."""
     for subject in ("01", "02"):
         func = tmp_path / "raw" / f"sub-{subject}" / "func"
         func.mkdir(parents=True)
@@ -46,11 +46,11 @@ def raw(tmp_path):
 
 @pytest.fixture
 def places(participants, model, tmp_path):
-    """Where things are; a test replaces one of them by something that cannot be used."""
+    """Return the paths of a run; a test replaces one of them by an unusable one."""
     return {"data": participants, "output": tmp_path / "maps", "model": model, "folder": tmp_path}
 
 
-def test_a_dataset_that_is_not_there(places, tmp_path):
+def test_a_dataset_that_does_not_exist(places, tmp_path):
     missing = tmp_path / "nowhere"
     refused(3, missing, "no such folder", "sub-* folders", **places | {"data": missing})
 
@@ -72,7 +72,7 @@ def test_raw_data_only(places, raw):
     refused(3, raw, *words, **places | {"data": raw})
 
 
-def test_derivatives_that_are_not_where_they_are_said_to_be(places, raw, tmp_path):
+def test_derivatives_that_do_not_exist(places, raw, tmp_path):
     options = ("-d", f"fmriprep={tmp_path / 'gone'}")
     refused(3, tmp_path / "gone", "no such folder", options=options, **places | {"data": raw})
 
@@ -103,7 +103,7 @@ def test_an_output_folder_that_is_the_input(places, participants, raw, tmp_path)
     )
 
 
-def test_people_whose_volumes_are_all_left_out(places):
+def test_participants_without_remaining_volumes(places):
     options = ("--fd-threshold", "1e-6", "--dummy-scans", "1", "--nprocs", "1")
     ended = run(places, *options)
     assert ended.code == 3
@@ -117,7 +117,7 @@ def test_people_whose_volumes_are_all_left_out(places):
     assert leftovers(places["output"]) == []
 
 
-def test_people_who_are_not_there(places):
+def test_participants_that_do_not_exist(places):
     ended = run(places, "--participant-label", "1")
     assert ended.code == 3
     assert f"no folder sub-1 in {places['data']} (4 participants found; nearest: 01)" in ended.out
@@ -146,7 +146,7 @@ def test_words_that_mean_nothing(places, words, told):
 
 
 def hashed(folder):
-    """Make the card's hashes those of the files, so that only what does not fit is at fault."""
+    """Update the card's hashes to those of the files."""
     card = json.loads((folder / "card.json").read_text())
     card["sha256"] = {
         name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in card["sha256"]
@@ -210,7 +210,7 @@ def test_a_model_whose_parts_do_not_fit(places, tmp_path, spoil, found, remedy):
     refused(2, folder, found, remedy, **places | {"model": folder})
 
 
-def test_a_model_that_is_not_there(places, tmp_path, monkeypatch):
+def test_a_model_that_does_not_exist(places, tmp_path, monkeypatch):
     monkeypatch.setenv("DEEPTASKGEN_HOME", str(tmp_path / "home"))
     shutil.copytree(places["model"], tmp_path / "home" / "models" / "mine")
     said = refused(2, "There is no model 'hcp-yb'", "Models found", **places | {"model": "hcp-yb"})

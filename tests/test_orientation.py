@@ -22,7 +22,7 @@ SERIES = "desc-preproc_bold.nii"
 
 
 def mm_of(image):
-    """Coordinates in mm of all voxels of an image, (x, y, z, 3), by its affine."""
+    """Compute the coordinates of all voxels of an image in mm, shape (x, y, z, 3)."""
     indices = np.moveaxis(np.indices(image.shape[:3]), 0, -1)
     return indices @ image.affine[:3, :3].T + image.affine[:3, 3]
 
@@ -47,7 +47,7 @@ def series_of(func):
 
 
 def give(func, axes):
-    """Store a person's images along other axes; every value keeps its point of space."""
+    """Store a participant's images along different axes; every value keeps its point in space."""
 
     def turned(image):
         return image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt(axes)))
@@ -58,7 +58,7 @@ def give(func, axes):
 
 
 def mirror_content(func):
-    """Swap left and right of the brain itself, under an affine that stays as it is."""
+    """Replace the brain by its mirror image, with an unchanged affine."""
 
     def mirror(image):
         x_mm = mm_of(image)[:, 0, 0, 0]
@@ -70,7 +70,7 @@ def mirror_content(func):
 
 
 def injure(func, point_mm):
-    """Put noise for the signal around a point."""
+    """Replace the signal around a point by noise."""
 
     def injured(image):
         data = np.asarray(image.dataobj).copy()
@@ -134,7 +134,7 @@ def write_full_size(func, label):
     rng = np.random.default_rng(0)
     shape = (*OUTPUT_GRID.shape, N_FULL_VOLUMES)
     data = rng.integers(0, 40, shape, np.uint8)
-    # Blocks with a course of their own, so that there is something to correlate with.
+    # Blocks with individual time courses, so that correlations exist.
     for corner in rng.integers(0, 80, (30, 3)):
         box = tuple(slice(start, start + 20) for start in corner)
         data[box] += rng.integers(0, 30, N_FULL_VOLUMES, np.uint8)

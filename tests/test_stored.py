@@ -12,7 +12,7 @@ from tests.processes import SMALL
 
 
 def stored(participants, folder, write):
-    """A dataset of one person, whose series was written by a function of image and path."""
+    """Create a dataset of one participant, whose series a function of image and path writes."""
     func = copy_participant(participants, "01", folder, "01")
     path = only(func, BOLD)
     image = nib.load(path)

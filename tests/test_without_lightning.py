@@ -27,7 +27,7 @@ print(*names, sep="\\n")
 
 
 def run(code, *words):
-    """A fresh interpreter without Lightning, with the project's folder on its path."""
+    """Run a fresh interpreter without Lightning, with the project's folder on its path."""
     command = [sys.executable, "-c", WITHOUT + code, *map(str, words)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 

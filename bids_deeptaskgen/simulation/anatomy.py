@@ -1,4 +1,4 @@
-"""What simulated people share: tissues, a mean image, and smooth random fields in the same space."""
+"""Anatomy common to all simulated participants: tissues, a mean image, and smooth random fields."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ SIGNAL_LOSS = (((0.0, 40.0, -24.0), 11.0), ((-48.0, -24.0, -34.0), 9.0), ((48.0,
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let linear algebra use one thread; as a context or a decorator.
+    """Restrict linear algebra to one thread, as a context or a decorator.
 
     The products of the simulation are small: several threads would wait for each other, and could round
     differently on machines with other numbers of cores.
@@ -38,15 +38,15 @@ def one_thread() -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """The voxels of a simulated head and what lies in them.
+    """The voxels of a simulated head and their tissues.
 
     Attributes
     ----------
     grid : Grid
     head : boolean array of the grid's shape
-        Voxels that are simulated; all arrays below go through them in C order.
-    inside : boolean array of shape (n_voxels,)
-        Which of them belong to the brain.
+        Simulated voxels; all further arrays list them in C order.
+    in_brain : boolean array of shape (n_voxels,)
+        Whether a voxel belongs to the brain.
     closeness : array of shape (n_voxels,)
         Smoothed brain mask, 0.5 at a flat border and 1 deep inside.
     grey, white, csf : array of shape (n_voxels,)
@@ -59,7 +59,7 @@ class Anatomy:
 
     grid: Grid
     head: NDArray[np.bool_]
-    inside: NDArray[np.bool_]
+    in_brain: NDArray[np.bool_]
     closeness: Array
     grey: Array
     white: Array
@@ -69,26 +69,26 @@ class Anatomy:
 
     @property
     def n_voxels(self) -> int:
-        """Number of simulated voxels."""
+        """Return the number of simulated voxels."""
         return len(self.mean)
 
     @property
     def coordinates_mm(self) -> Array:
-        """MNI coordinates of the voxels in mm, shape (3, n_voxels), float32."""
+        """Return the MNI coordinates of the voxels in mm, shape (3, n_voxels), float32."""
         axes = (axis.astype(np.float32) for axis in axes_mm(self.grid))
         return np.stack([np.broadcast_to(axis, self.grid.shape)[self.head] for axis in np.ix_(*axes)])
 
 
 @cache
 def anatomy(grid: Grid = MODEL_GRID, *, margin: bool = False) -> Anatomy:
-    """Look up the anatomy of the MNI152 template.
+    """Load the anatomy of the MNI152 template.
 
     Parameters
     ----------
     grid : Grid
         Points of the 2 mm MNI152 grid, or every n-th of them.
     margin : bool
-        Simulate what is around the brain too, about 8 mm of it.
+        Whether to simulate the surroundings of the brain too, about 8 mm.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def anatomy(grid: Grid = MODEL_GRID, *, margin: bool = False) -> Anatomy:
 
 
 def _mean_image(grid: Grid, brain: NDArray[np.bool_], closeness: Array) -> Array:
-    """Make T2*-like brightness of the T1-weighted template: what is dark there (fluid) is bright here."""
+    """Compute T2*-like brightness from the T1-weighted template: dark voxels (fluid) become bright."""
     template = on_grid(datasets.load_mni152_template(resolution=2), grid)
     loss = np.zeros(grid.shape, np.float32)
     for centre, radius_mm in SIGNAL_LOSS:
@@ -141,7 +141,7 @@ class SmoothFields:
     Parameters
     ----------
     grid : Grid
-        Where fields are evaluated.
+        Grid on which fields are evaluated.
     fwhm_mm : float
         Full width at half maximum of the smoothing that would make such a field of white noise.
     """
@@ -149,8 +149,8 @@ class SmoothFields:
     def __init__(self, grid: Grid, fwhm_mm: float) -> None:
         spacing = fwhm_mm / FWHM_PER_KNOT
         self.bases = tuple(
-            _spline_basis(axis, np.arange(low, high + spacing, spacing), spacing)
-            for axis, (low, high) in zip(axes_mm(grid), FIELD_BOX_MM, strict=True)
+            _spline_basis(axis, np.arange(start, stop + spacing, spacing), spacing)
+            for axis, (start, stop) in zip(axes_mm(grid), FIELD_BOX_MM, strict=True)
         )
         self.n_knots = tuple(basis.shape[1] for basis in self.bases)
 
@@ -176,8 +176,8 @@ class SmoothFields:
 
 def _spline_basis(axis_mm: Array, knots_mm: Array, spacing_mm: float) -> Array:
     distance = np.abs(axis_mm[:, None] - knots_mm) / spacing_mm
-    near = 2 / 3 - distance**2 + distance**3 / 2
-    far = np.maximum(2 - distance, 0) ** 3 / 6
-    basis = np.where(distance < 1, near, far)
-    # Between knots a spline's variance would be lower than at them.
+    inner = 2 / 3 - distance**2 + distance**3 / 2
+    outer = np.maximum(2 - distance, 0) ** 3 / 6
+    basis = np.where(distance < 1, inner, outer)
+    # Without scaling, the variance would be lower between the knots than at them.
     return np.asarray(basis / np.sqrt((basis**2).sum(axis=1, keepdims=True)), np.float32)

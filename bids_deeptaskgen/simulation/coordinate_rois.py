@@ -9,14 +9,12 @@ from bids_deeptaskgen.connectome.template_masks import brain_mask
 from bids_deeptaskgen.grid import MODEL_GRID, Grid
 
 ROI_SIGMA_MM = 6.5
-
-
-# Two widths: far enough to be smooth, near enough to be small on disk.
+# Two widths: smooth enough, and small on disk.
 ROI_RADIUS_MM = 13.0
 
 
 def mirror_groups(points_mm: NDArray[np.float64], n_groups: int) -> NDArray[np.intp]:
-    """Group points that are near each other, or near each other's mirror image.
+    """Group points that are close to each other, or to the mirror image of each other.
 
     Ward's clustering after the right half has been folded onto the left one, so that homologous regions of
     both hemispheres come together, as they do in group ICA.
@@ -26,7 +24,7 @@ def mirror_groups(points_mm: NDArray[np.float64], n_groups: int) -> NDArray[np.i
     points_mm : array of shape (n_points, 3)
         MNI coordinates in mm, x to the right.
     n_groups : int
-        How many groups, at most the number of points.
+        Number of groups, at most the number of points.
 
     Returns
     -------
@@ -36,21 +34,21 @@ def mirror_groups(points_mm: NDArray[np.float64], n_groups: int) -> NDArray[np.i
     Raises
     ------
     ValueError
-        If there are fewer points than groups.
+        If `n_groups` is below 1 or above the number of points.
     """
     if not 1 <= n_groups <= len(points_mm):
-        msg = f"{len(points_mm)} points cannot make {n_groups} groups."
+        msg = f"n_groups is {n_groups}, but must be 1 to {len(points_mm)}, the number of points."
         raise ValueError(msg)
     if len(points_mm) == 1:
         return np.zeros(1, np.intp)
-    folded = np.abs(points_mm) * (1, 0, 0) + points_mm * (0, 1, 1)
-    groups = fcluster(linkage(folded, "ward"), n_groups, "maxclust")
+    left_points = np.abs(points_mm) * (1, 0, 0) + points_mm * (0, 1, 1)
+    groups = fcluster(linkage(left_points, "ward"), n_groups, "maxclust")
     _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]
 
 
 def axes_mm(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Give the MNI coordinates of the voxels along each axis of a grid that is not rotated, in mm."""
+    """Return the MNI coordinates of the voxels along each axis of an unrotated grid, in mm."""
     steps, origin = np.diag(grid.matrix)[:3], grid.matrix[:3, 3]
     x, y, z = (start + step * np.arange(n) for start, step, n in zip(origin, steps, grid.shape, strict=True))
     return x, y, z
@@ -59,7 +57,7 @@ def axes_mm(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArr
 def box_around(
     point_mm: NDArray[np.float64], axes: tuple[NDArray[np.floating], ...], reach_mm: float
 ) -> tuple[slice, slice, slice]:
-    """Find the part of a grid that is near a point.
+    """Find the part of a grid around a point.
 
     Parameters
     ----------
@@ -85,19 +83,19 @@ def box_around(
 def truncated_gaussian(
     squared_mm: NDArray[np.floating], sigma_mm: float, radius_mm: float
 ) -> NDArray[np.floating]:
-    """Give a Gaussian of the distance that is exactly 0 beyond a radius, without a step there.
+    """Compute a Gaussian of the distance that falls to exactly 0 at a radius, without a step.
 
     Parameters
     ----------
     squared_mm : array
         Squared distances in mm2.
     sigma_mm, radius_mm : float
-        Width of the Gaussian, and where it ends, in mm.
+        Width and radius of the Gaussian in mm.
 
     Returns
     -------
     array
-        From 0 to 1, which is reached at distance 0.
+        From 0 to 1; 1 at distance 0.
     """
     floor = np.float32(np.exp(-0.5 * (radius_mm / sigma_mm) ** 2))
     values = np.maximum(np.exp(squared_mm * np.float32(-0.5 / sigma_mm**2)) - floor, 0)
@@ -105,16 +103,16 @@ def truncated_gaussian(
 
 
 def coordinate_rois(n_rois: int = 50) -> NDArray[np.float32]:
-    """Make smooth ROI maps, mostly bilateral, from the 160 regions of Dosenbach et al. (2010).
+    """Build smooth ROI maps, mostly bilateral, from the 160 regions of Dosenbach et al. (2010).
 
-    They stand in for group-ICA maps where those are not to be had. The regions (Science 329:1358;
+    They replace group-ICA maps where these are not available. The regions (Science 329:1358;
     coordinates shipped by nilearn) are grouped with their neighbours and mirror images; a map is the sum
     of Gaussians around the regions of a group.
 
     Parameters
     ----------
     n_rois : int
-        How many maps, 1 to 160.
+        Number of maps, 1 to 160.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Simulated people written as a dataset of fMRIPrep 23, with the task maps that were measured in them."""
+"""Simulated participants as a dataset in the layout of fMRIPrep 23, with measured maps."""
 
 import json
 import logging
@@ -28,20 +28,23 @@ from bids_deeptaskgen.simulation.resting_state import RestRun, RestSettings
 
 LOG = logging.getLogger("bids_deeptaskgen")
 SPACE = "MNI152NLin6Asym"
-# A step of less than a hundredth of the noise that still reaches the brightest dummy volume.
+# A step below a hundredth of the noise, in which int16 still reaches the brightest dummy scan.
 INT16_SLOPE = 0.75
 VOLUMES_PER_BLOCK = 16
 README = """Simulated data
 ==============
 
-Nobody was measured. `deeptaskgen simulate` made these files for trying and testing software: resting-state
-runs in the layout of fMRIPrep 23.2, and below `derivatives/measured` the task maps of the same simulated
-people. They say nothing about brains.
+No participant was measured. `deeptaskgen simulate` wrote these files to try and test software: resting-state
+runs in the layout of fMRIPrep 23.2, and in `derivatives/measured` the task maps of the same simulated
+participants. They contain no information about brains.
 """
 PARTICIPANTS = {
-    "age": {"Description": "Age of the simulated person; shapes nothing in the images.", "Units": "year"},
+    "age": {
+        "Description": "Age of the simulated participant; without effect on the images.",
+        "Units": "year",
+    },
     "sex": {
-        "Description": "Sex of the simulated person; shapes nothing in the images.",
+        "Description": "Sex of the simulated participant; without effect on the images.",
         "Levels": {"F": "female", "M": "male"},
     },
 }
@@ -49,21 +52,21 @@ PARTICIPANTS = {
 
 @dataclass(frozen=True)
 class Cohort:
-    """What is simulated.
+    """The settings of a simulated dataset.
 
     Attributes
     ----------
     n_participants, n_sessions, n_runs : int
-        People, sessions of a person, resting-state runs of a session. Where there is one session or run,
-        names have no ``ses-`` or ``run-``.
+        Participants, sessions per participant, resting-state runs per session. File names of a single
+        session or run have no ``ses-`` or ``run-``.
     rest : RestSettings
         Length and artefacts of each run.
     statmaps : bool
-        Write the measured task maps too.
+        Whether to write the measured maps too.
     dtype : str
         ``float32``, or ``int16`` with a slope.
     seed : int
-        Same seed, same bytes.
+        Seed of the simulation; the same seed gives the same bytes.
     grid : Grid
         Points of the 2 mm MNI152 grid, or every n-th of them.
     """
@@ -79,18 +82,18 @@ class Cohort:
 
 
 def simulate_dataset(out: Path, *, grid: Grid = OUTPUT_GRID, **options: object) -> Path:
-    """Write people's resting-state runs as fMRIPrep 23 does, and their task maps.
+    """Write simulated resting-state runs in the layout of fMRIPrep 23, and measured maps.
 
     Parameters
     ----------
     out : Path
-        Folder of the dataset: new, empty, or holding the same simulation. The measured task maps are a
-        dataset of their own in ``derivatives/measured`` below it.
+        Folder of the dataset: new, empty, or with the same simulation. The measured maps are a separate
+        dataset in its ``derivatives/measured``.
     grid : Grid
         TemplateFlow's res-02 grid; a coarser one with every n-th of its points makes a small dataset.
     options : object
-        Fields of `SimulateSettings`, e.g. ``n_participants=2``. A person does not depend on how many others
-        there are.
+        Fields of `SimulateSettings`, e.g. ``n_participants=2``. A participant does not depend on the number
+        of participants.
 
     Returns
     -------
@@ -100,7 +103,7 @@ def simulate_dataset(out: Path, *, grid: Grid = OUTPUT_GRID, **options: object) 
     Raises
     ------
     UserError
-        If the folder holds something else, a value is not legal, or a run would be too short.
+        If the folder holds other files, a value is invalid, or a run would be too short.
     """
     settings = SimulateSettings(out, **options)
     cohort = fill(Cohort, settings, rest=fill(RestSettings, settings), grid=grid)
@@ -122,7 +125,7 @@ def _resolution(grid: Grid) -> str:
 
 
 def _write_descriptions(out: Path, cohort: Cohort) -> None:
-    """Write what describes the dataset, once it is sure that the folder holds nothing else."""
+    """Check that the folder holds no other files, then write the descriptions of the dataset."""
     description = _description("Simulated resting-state fMRI", cohort)
     _refuse_other_content(out, description)
     remove_stale_files(out)
@@ -134,15 +137,15 @@ def _write_descriptions(out: Path, cohort: Cohort) -> None:
     write_text(out / "participants.tsv", "participant_id\tage\tsex\n" + "".join(rows))
     if cohort.statmaps:
         measured = measured_folder(out)
-        about = _description("Simulated measured task maps", cohort)
-        write_json(measured / "dataset_description.json", about)
+        measured_description = _description("Simulated measured task maps", cohort)
+        write_json(measured / "dataset_description.json", measured_description)
         write_text(measured / ".bidsignore", "*_statmap.*\n")
         res = _resolution(cohort.grid)
-        # One sidecar for all maps: BIDS lets it stand above the folders of the people.
+        # One sidecar for all maps: by BIDS inheritance it may lie above the participants' folders.
         write_json(
             measured / f"space-{SPACE}_res-{res}_stat-z_desc-measured_statmap.json",
             {
-                "Description": "Task map of a simulated person, with measurement noise; z-like units.",
+                "Description": "Task map of a simulated participant, with measurement noise; z-like units.",
                 "Resolution": _resolution_text(cohort.grid),
                 "SkullStripped": True,
             },
@@ -150,17 +153,17 @@ def _write_descriptions(out: Path, cohort: Cohort) -> None:
 
 
 def _refuse_other_content(out: Path, description: dict[str, Any]) -> None:
-    """Go on only in a folder that is new, empty, or holds the same simulation."""
+    """Refuse a folder that is neither new, empty, nor of the same simulation."""
     if not out.exists() or not any(out.iterdir()):
         return
-    found = out / "dataset_description.json"
+    path = out / "dataset_description.json"
     try:
-        same = json.loads(found.read_text("utf-8")) == description
+        is_same = json.loads(path.read_text("utf-8")) == description
     except (OSError, ValueError):
-        same = False
-    if not same:
+        is_same = False
+    if not is_same:
         msg = (
-            f"{out} is not empty, and what it holds is not the simulation asked for.\n"
+            f"{out} is not empty, and its files are not of this simulation.\n"
             "Choose a new folder, or remove this one if it is no longer needed."
         )
         raise UserError(msg)
@@ -174,7 +177,7 @@ def _resolution_text(grid: Grid) -> str:
 
 
 def _description(name: str, cohort: Cohort) -> dict[str, Any]:
-    """Describe a dataset: honest about being simulated, and about whose layout it has."""
+    """Describe a dataset: that it is simulated, and in the layout of which software."""
     try:
         release = version("bids-deeptaskgen")
     except PackageNotFoundError:
@@ -189,7 +192,7 @@ def _description(name: str, cohort: Cohort) -> dict[str, Any]:
             {
                 "Name": "bids-deeptaskgen simulate",
                 "Version": release,
-                "Description": "Simulated data: no person was measured.",
+                "Description": "Simulated data: no participant was measured.",
             },
             {"Name": "fMRIPrep", "Version": "23.2.0", "Description": "layout only: simulated data"},
         ],
@@ -210,7 +213,7 @@ def _description(name: str, cohort: Cohort) -> dict[str, Any]:
 
 
 def _write_session(out: Path, cohort: Cohort, participant: Participant, session: int) -> None:
-    """Write the runs and the task maps of a person's session."""
+    """Write the runs and the measured maps of a participant's session."""
     entities = [("sub", _label(participant.index))]
     if cohort.n_sessions > 1:
         entities.append(("ses", str(session + 1)))
@@ -256,12 +259,12 @@ def _write_run(folder: Path, name: str, run: RestRun, cohort: Cohort) -> None:
 
 
 def _bold_bytes(run: RestRun, dtype: np.dtype[Any], sampler: ConfoundSampler) -> Iterator[bytes | Array]:
-    """Yield a run as it lies in a NIfTI file, block by block; what passes by is sampled for the confounds."""
+    """Yield the bytes of a run's NIfTI file block by block, and sample the blocks for the confounds."""
     grid, settings = run.anatomy.grid, run.settings
     slope = INT16_SLOPE if dtype.kind == "i" else None
     shape = (*grid.shape, settings.n_volumes)
     yield nifti_header(shape, grid.matrix, dtype, t_r=settings.t_r, slope=slope)
-    # In the file the first axis is the fastest.
+    # In a NIfTI file the first axis varies fastest.
     i, j, k = np.nonzero(run.anatomy.head)
     places = i + grid.shape[0] * (j + grid.shape[1] * k)
     volumes = np.zeros((VOLUMES_PER_BLOCK, int(np.prod(grid.shape))), dtype)

@@ -1,6 +1,6 @@
-"""Simulated people: individual network topographies that shape both their rest and their task maps.
+"""Simulated participants, whose individual network topographies shape their rest and their task maps.
 
-This is what the method rests on: who has a region in another place at rest has it there in a task too.
+The method relies on this: a participant's regions are displaced equally at rest and in tasks.
 """
 
 from collections.abc import Iterator
@@ -17,30 +17,30 @@ from bids_deeptaskgen.simulation.resting_state import RestRun, RestSettings, mak
 
 REGION_SIGMA_MM = 10.0
 REGION_RADIUS_MM = 24.0
-# How people differ: where their regions are, and how strong.
+# Differences between participants: places and strengths of their regions.
 DISPLACEMENT_MM = 5.5
 DISPLACEMENT_FWHM_MM = 20.0
 STRENGTH_SPREAD = 0.4
 NOISE_FWHM_MM = 8.0
 DEFAULT_NOISE = 0.8
-# Streams of random numbers of a person, each for one purpose.
-_SHAPE, _TASK, _REST, _ABOUT = range(4)
+# Streams of a participant's random numbers, one for each purpose.
+_SHAPE, _TASK, _REST, _TRAITS = range(4)
 
 
 @dataclass(frozen=True, eq=False)
 class Participant:
-    """A simulated person.
+    """A simulated participant.
 
     Attributes
     ----------
     seed : int
         Seed of the cohort.
     index : int
-        Which person of it, from 0.
+        Index of the participant, from 0.
     anatomy : Anatomy
-        Voxels on which all arrays are given.
+        Voxels of all arrays.
     topography : array of shape (n_networks, n_voxels), float32
-        How much of each network is in each voxel.
+        Share of each network in each voxel.
     """
 
     seed: int
@@ -50,38 +50,38 @@ class Participant:
 
     @one_thread()
     def statmaps(self, noise: float = DEFAULT_NOISE, *, session: int = 0) -> Array:
-        """Measure the task maps.
+        """Simulate the measured maps.
 
         Parameters
         ----------
         noise : float
             SD of the smooth noise in units of each map's own SD in the brain; 0 gives the true maps.
         session : int
-            The noise of another session is another; the rest stays.
+            Sessions differ in their noise only.
 
         Returns
         -------
         array of shape (n_contrasts, n_voxels), float32
             In units of z, 0 outside the brain.
         """
-        inside = self.anatomy.inside
+        brain = self.anatomy.in_brain
         maps: Array = population().weights.astype(np.float32) @ self.topography
         if noise:
             rng = participant_rng(self.seed, self.index, _TASK, session)
             fields = _fields(self.anatomy.grid, NOISE_FWHM_MM)
             for statmap in maps:
-                statmap += noise * statmap[inside].std() * fields.draw(rng, 1)[0, self.anatomy.head]
-        return maps * inside
+                statmap += noise * statmap[brain].std() * fields.draw(rng, 1)[0, self.anatomy.head]
+        return maps * brain
 
     def rest_run(self, settings: RestSettings, *, session: int = 0, run: int = 0) -> RestRun:
-        """Prepare a resting-state run; its volumes are made when they are asked for.
+        """Prepare a resting-state run; `RestRun.blocks` simulates its volumes.
 
         Parameters
         ----------
         settings : RestSettings
             Length, repetition time and artefacts.
         session, run : int
-            Other sessions and runs have other signals of the same networks.
+            Sessions and runs have different signals of the same networks.
 
         Returns
         -------
@@ -93,18 +93,58 @@ class Participant:
     def rest_blocks(
         self, settings: RestSettings, *, session: int = 0, run: int = 0, n_block: int = 16
     ) -> Iterator[Array]:
-        """Yield a resting-state run in blocks of shape (n_block or fewer, n_voxels), float32."""
+        """Simulate a resting-state run in blocks.
+
+        Parameters
+        ----------
+        settings : RestSettings
+        session, run : int
+        n_block : int
+            Volumes per block.
+
+        Yields
+        ------
+        array of shape (n_block or fewer, n_voxels), float32
+        """
         return self.rest_run(settings, session=session, run=run).blocks(n_block)
 
 
 def participant_rng(seed: int, index: int, *purpose: int) -> np.random.Generator:
-    """Give a person's stream of random numbers for a purpose, whoever else is simulated."""
+    """Create a participant's generator of random numbers, independent of all other participants.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the cohort.
+    index : int
+        Index of the participant.
+    *purpose : int
+        Key of the stream.
+
+    Returns
+    -------
+    Generator
+    """
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(index, *purpose))))
 
 
 def simulated_age_and_sex(seed: int, index: int) -> tuple[int, str]:
-    """Give a person's age in years and sex (``F`` or ``M``); they shape nothing else."""
-    rng = participant_rng(seed, index, _ABOUT)
+    """Draw a participant's age and sex, which have no effect on the images.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the cohort.
+    index : int
+        Index of the participant.
+
+    Returns
+    -------
+    age : int
+        In years.
+    sex : {"F", "M"}
+    """
+    rng = participant_rng(seed, index, _TRAITS)
     return int(rng.integers(22, 37)), str(rng.choice(["F", "M"]))
 
 
@@ -117,39 +157,39 @@ def _fields(grid: Grid, fwhm_mm: float) -> SmoothFields:
 def simulate_participant(
     seed: int, index: int, *, grid: Grid = MODEL_GRID, margin: bool = False
 ) -> Participant:
-    """Draw a person of the population.
+    """Simulate a participant of the population.
 
     Parameters
     ----------
     seed : int
         Seed of the cohort, 0 or more.
     index : int
-        Which person of it, from 0; nobody depends on how many others there are.
+        Index of the participant, from 0; independent of the number of participants.
     grid : Grid
-        Points of the 2 mm MNI152 grid, or every n-th of them. The same person on another grid has the same
-        topography at the same points.
+        Points of the 2 mm MNI152 grid, or every n-th of them. The same participant on another grid has
+        the same topography at the same points.
     margin : bool
-        Simulate what is around the brain too.
+        Whether to simulate the surroundings of the brain too.
 
     Returns
     -------
-    Person
+    Participant
     """
-    where = anatomy(grid, margin=margin)
+    head_anatomy = anatomy(grid, margin=margin)
     rng = participant_rng(seed, index, _SHAPE)
     participants = population()
     displacement = DISPLACEMENT_MM * _fields(grid, DISPLACEMENT_FWHM_MM).draw(rng, 3)
     strength = participants.strength * rng.lognormal(0, STRENGTH_SPREAD, len(participants.strength))
-    return Participant(seed, index, where, _topography(where, displacement, strength))
+    return Participant(seed, index, head_anatomy, _topography(head_anatomy, displacement, strength))
 
 
-def _topography(where: Anatomy, displacement: Array, strength: Array) -> Array:
-    """Draw each region as a Gaussian around its centre, in coordinates that a person's displacement bends."""
+def _topography(anatomy: Anatomy, displacement: Array, strength: Array) -> Array:
+    """Sum Gaussians around the regions' centres, in coordinates warped by the participant's displacement."""
     participants = population()
-    axes = tuple(axis.astype(np.float32) for axis in axes_mm(where.grid))
-    topography = np.empty((participants.n_networks, where.n_voxels), np.float32)
+    axes = tuple(axis.astype(np.float32) for axis in axes_mm(anatomy.grid))
+    topography = np.empty((participants.n_networks, anatomy.n_voxels), np.float32)
     for network, row in enumerate(topography):
-        volume = np.zeros(where.grid.shape, np.float32)
+        volume = np.zeros(anatomy.grid.shape, np.float32)
         for region in np.flatnonzero(participants.network == network):
             centre = participants.points_mm[region].astype(np.float32)
             box = box_around(centre, axes, REGION_RADIUS_MM + 3 * DISPLACEMENT_MM)
@@ -162,7 +202,7 @@ def _topography(where: Anatomy, displacement: Array, strength: Array) -> Array:
                 squared, REGION_SIGMA_MM, REGION_RADIUS_MM
             )
         # Regions that overlap do not add up without bound.
-        row[:] = (volume / (1 + 0.5 * volume))[where.head]
-    # Signal comes from grey matter above all, which is what makes the maps follow the folds.
-    topography *= where.inside * (0.2 + 0.8 * where.grey)
+        row[:] = (volume / (1 + 0.5 * volume))[anatomy.head]
+    # Signal comes mainly from grey matter, so the maps follow the cortical folds.
+    topography *= anatomy.in_brain * (0.2 + 0.8 * anatomy.grey)
     return topography

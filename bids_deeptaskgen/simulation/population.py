@@ -1,6 +1,6 @@
-"""The fixed population that simulated people are drawn from: networks, how they go together, what tasks do.
+"""The fixed population of the simulated participants: networks, their covariance and their task responses.
 
-Nothing here depends on a user's seed: everybody ever simulated belongs to the same population.
+The population does not depend on a user's seed: all simulated participants belong to it.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ POINTS_PER_NETWORK = 4.75
 ONE_SIDED = ("SomatomotorDorsal",)
 # Size of condition maps in units of z.
 WEIGHT_SCALE = 1.8
-# What the tasks are known to engage (+) or to silence (-), by Seitzman's names.
+# Systems that the tasks engage (+) or suppress (-), by Seitzman's names.
 TASK_SYSTEMS: dict[str, dict[str, float]] = {
     "LANGUAGE": {"Auditory": 2.0, "VentralAttention": 2.0, "FrontoParietal": 0.5},
     "RELATIONAL": {"Visual": 1.5, "FrontoParietal": 1.5, "DorsalAttention": 1.5, "DefaultMode": -1.0},
@@ -38,7 +38,7 @@ MOTOR_STRENGTH, MOTOR_WIDTH_MM = 4.0, 9.0
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """What all simulated people have in common.
+    """The properties common to all simulated participants.
 
     Attributes
     ----------
@@ -47,13 +47,13 @@ class Population:
     network : integer array of shape (n_points,)
         Network of each region.
     strength : array of shape (n_points,)
-        How strongly a region belongs to its network; the sides of the brain differ.
+        Strength of a region in its network; the sides of the brain differ.
     systems : tuple of str
-        Name of the larger system that each network is a part of.
+        System of each network.
     mixing : array of shape (n_networks, n_networks)
-        Turns independent signals into signals with the covariance of the networks.
+        Transforms independent signals into signals with the covariance of the networks.
     weights : array of shape (n_contrasts, n_networks)
-        How much each contrast engages each network.
+        Response of each network in each contrast.
     """
 
     points_mm: Array
@@ -65,7 +65,7 @@ class Population:
 
     @property
     def n_networks(self) -> int:
-        """Number of networks."""
+        """Return the number of networks."""
         return len(self.systems)
 
 
@@ -89,7 +89,7 @@ def population() -> Population:
 
 
 def _networks() -> tuple[Array, NDArray[np.intp], tuple[str, ...]]:
-    """Cut each system into networks: (regions in mm, network of each, system of each network)."""
+    """Split each system into networks; return regions in mm, their networks, and the networks' systems."""
     atlas = datasets.fetch_coords_seitzman_2018()
     all_points = np.asarray(atlas.rois[["x", "y", "z"]], np.float64)
     labels = np.asarray(atlas.networks)
@@ -97,15 +97,15 @@ def _networks() -> tuple[Array, NDArray[np.intp], tuple[str, ...]]:
     network: list[NDArray[np.intp]] = []
     systems: list[str] = []
     for system in sorted(set(labels) - {"unassigned"}):
-        own = all_points[labels == system]
-        n_groups = max(1, round(len(own) / POINTS_PER_NETWORK))
+        system_points = all_points[labels == system]
+        n_groups = max(1, round(len(system_points) / POINTS_PER_NETWORK))
         if system in ONE_SIDED:
-            # Twice the group and the side: an even number for the left, an odd one for the right.
-            groups = 2 * mirror_groups(own, n_groups // 2) + (own[:, 0] > 0)
+            # Twice the group plus the side: even numbers are left, odd numbers are right.
+            groups = 2 * mirror_groups(system_points, n_groups // 2) + (system_points[:, 0] > 0)
             groups = np.unique(groups, return_inverse=True)[1]
         else:
-            groups = mirror_groups(own, n_groups)
-        points.append(own)
+            groups = mirror_groups(system_points, n_groups)
+        points.append(system_points)
         network.append(groups + len(systems))
         systems += [system] * (int(groups.max()) + 1)
     return np.concatenate(points), np.concatenate(network), tuple(systems)
@@ -116,7 +116,7 @@ def _centres(points: Array, network: NDArray[np.intp]) -> Array:
 
 
 def _network_covariance(systems: tuple[str, ...], rng: np.random.Generator) -> Array:
-    """Correlation of the networks' signals: own part, part of the system, and a few shared dimensions."""
+    """Compute the networks' covariance: parts of the network, of its system, and of shared dimensions."""
     same_system = np.equal.outer(systems, systems)
     names = sorted(set(systems))
     shared = rng.standard_normal((len(names), 6))[[names.index(system) for system in systems]]
@@ -127,10 +127,10 @@ def _network_covariance(systems: tuple[str, ...], rng: np.random.Generator) -> A
 
 
 def _contrast_weights(systems: tuple[str, ...], centres: Array, rng: np.random.Generator) -> Array:
-    """Weights of every contrast, in channel order; (n_contrasts, n_networks)."""
+    """Draw the weights of all contrasts, in channel order, shape (n_contrasts, n_networks)."""
     names = [contrast.source_name.split(maxsplit=1) for contrast in load_contrasts()]
     tasks = list(dict.fromkeys(task for task, _ in names))
-    # All tasks are done looking at a screen and pressing a button, so all share a part.
+    # All tasks involve a screen and buttons, so their responses share a component.
     everywhere = 0.5 * rng.standard_normal(len(systems))
     by_task = {}
     for task in tasks:
@@ -147,7 +147,7 @@ def _contrast_weights(systems: tuple[str, ...], centres: Array, rng: np.random.G
 
 
 def _motor_strip(condition: str, systems: tuple[str, ...], centres: Array) -> Array:
-    """Engage the body's strip on the other side of the brain; nothing for what has no side."""
+    """Compute the response of the contralateral motor strip; 0 for body parts without a side."""
     side, height_mm = MOTOR_STRIP.get(condition, (0, 0.0))
     in_strip = np.array([system in ONE_SIDED for system in systems]) & (np.sign(centres[:, 0]) == side)
     nearness = np.exp(-0.5 * ((centres[:, 2] - height_mm) / MOTOR_WIDTH_MM) ** 2)
@@ -155,7 +155,7 @@ def _motor_strip(condition: str, systems: tuple[str, ...], centres: Array) -> Ar
 
 
 def elementary_conditions(names: list[str]) -> list[str]:
-    """Find the conditions of a task that the others are made of.
+    """Find the elementary conditions of a task.
 
     Parameters
     ----------
@@ -165,15 +165,15 @@ def elementary_conditions(names: list[str]) -> list[str]:
     Returns
     -------
     list of str
-        Those that are no difference, no average, and not a part of another's name.
+        Names that are no difference, no average, and not part of a longer name.
     """
     single = [name for name in names if "-" not in name and name != "AVG"]
     parts = {name: set(name.split("_")) for name in single}
-    return [name for name in single if not any(parts[name] < other for other in parts.values())]
+    return [name for name in single if not any(parts[name] < words for words in parts.values())]
 
 
 def contrast_weights(name: str, conditions: Mapping[str, Array]) -> Array:
-    """Work out the weights of a contrast from those of its task's conditions.
+    """Compute the weights of a contrast from those of its task's conditions.
 
     Parameters
     ----------

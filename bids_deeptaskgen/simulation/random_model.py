@@ -1,4 +1,4 @@
-"""An untrained model with ROI maps made from coordinates: to time with, or to compute connectomes with."""
+"""An untrained model with ROI maps from coordinates, for timing or for connectomes."""
 
 from pathlib import Path
 
@@ -14,14 +14,14 @@ ROI_STEP = 1 / 255
 
 
 def random_bundle(folder: Path, fdim: int = 64) -> Path:
-    """Write an untrained model with ROI maps made from coordinates, unless the folder exists.
+    """Write an untrained model with ROI maps from coordinates, unless the folder exists.
 
     Parameters
     ----------
     folder : Path
-        Where the bundle shall be.
+        Folder of the bundle.
     fdim : int
-        Channels at full resolution; 64 are the published ones.
+        Channels at full resolution; the published networks have 64.
 
     Returns
     -------

@@ -14,13 +14,13 @@ from bids_deeptaskgen.settings.fill import default_of
 from bids_deeptaskgen.settings.simulation import SimulateSettings
 from bids_deeptaskgen.simulation.anatomy import Anatomy, SmoothFields, one_thread
 
-# Sizes are fractions of the mean brightness, one SD (of a voxel that is all network, fluid, white matter).
+# SDs as fractions of the mean brightness, in a voxel of a single network or tissue.
 NETWORK_SIZE = 0.012
 GLOBAL_SIZE = 0.003
 CSF_SIZE, CSF_LEAK = 0.008, 0.3
 WHITE_SIZE, WHITE_LEAK = 0.006, 0.5
 DRIFT_SIZE = 0.008
-# Realignment leaves this part of the displacement, and a moved head has another magnetisation.
+# Realignment leaves this part of the displacement, and movement changes the magnetisation.
 MOTION_LEFT = 0.25
 SPIN_HISTORY_PER_MM = 0.05
 SATURATION, SATURATION_DECAY = 0.35, 0.3
@@ -38,7 +38,7 @@ _default = partial(default_of, SimulateSettings)
 
 @dataclass(frozen=True)
 class RestSettings:
-    """How a resting-state run is measured; the defaults are those of the options with these names.
+    """Settings of a resting-state run; the defaults are those of the options with these names.
 
     Attributes
     ----------
@@ -47,14 +47,14 @@ class RestSettings:
     t_r : float
         Repetition time in s.
     n_dummies : int
-        First volumes that are brighter since magnetisation is not yet in its steady state.
+        Number of dummy scans, which are brighter since the magnetisation is not yet in its steady state.
     motion, drift : float
-        Scale of head movement and of slow drift; 0 for none, 1 for what is common.
+        Scale of head movement and of slow drift; 0 for none, 1 for a typical run.
 
     Raises
     ------
     UserError
-        If too few volumes are left after the dummies.
+        If too few volumes remain after the dummy scans.
     """
 
     n_volumes: int = _default("n_volumes")
@@ -66,15 +66,15 @@ class RestSettings:
     def __post_init__(self) -> None:
         if self.n_volumes - self.n_dummies < MIN_VOLUMES:
             msg = (
-                f"{self.n_volumes} volumes of which {self.n_dummies} are dummies: at least {MIN_VOLUMES} "
-                "others are needed. Simulate longer runs (--n-volumes) or fewer dummies (--n-dummies)."
+                f"{self.n_volumes} volumes include {self.n_dummies} dummy scans, but at least {MIN_VOLUMES} "
+                "further volumes are needed. Increase --n-volumes or decrease --n-dummies."
             )
             raise UserError(msg)
 
 
 @dataclass(frozen=True, eq=False)
 class RestRun:
-    """A run that is ready to be made.
+    """A prepared resting-state run.
 
     Attributes
     ----------
@@ -83,13 +83,13 @@ class RestRun:
     motion : array of shape (n_volumes, 6)
         Translations along x, y, z in mm, then rotations about x, y, z in radians.
     signals : array of shape (n_volumes, n_sources), float32
-        Time courses of the networks and of everything that is shared between voxels.
+        Time courses of the networks and of all other sources common to several voxels.
     maps : array of shape (n_sources, n_voxels), float32
-        What each source adds to each voxel, in units of brightness.
+        Contribution of each source to each voxel, in units of brightness.
     mask : boolean array of shape (n_voxels,)
-        What would be found to be the brain: people's masks differ by a voxel here and there.
+        Estimated brain mask, which differs slightly between participants.
     noise_seeds : tuple of int
-        For white and for smooth noise.
+        Seeds of white and of smooth noise.
     """
 
     settings: RestSettings
@@ -101,7 +101,7 @@ class RestRun:
     noise_seeds: tuple[int, int]
 
     def blocks(self, n_block: int = 16) -> Iterator[Array]:
-        """Make the volumes; the size of the blocks changes nothing but memory.
+        """Simulate the volumes; the size of the blocks only affects memory.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class RestRun:
         fields: SmoothFields,
         rngs: tuple[np.random.Generator, np.random.Generator],
     ) -> None:
-        """Write the volumes of ``signals`` into ``block``; ``noise`` is room to work in."""
+        """Write the volumes of ``signals`` into ``block``; ``noise`` is a work buffer."""
         white, smooth = rngs
         np.matmul(signals, self.maps, out=block)
         white.standard_normal(out=noise, dtype=np.float32)
@@ -146,14 +146,14 @@ class RestRun:
 def make_rest_run(
     anatomy: Anatomy, topography: Array, mixing: Array, settings: RestSettings, rng: np.random.Generator
 ) -> RestRun:
-    """Draw the time courses and maps of everything in a run.
+    """Draw the time courses and maps of all sources of a run.
 
     Parameters
     ----------
     anatomy : Anatomy
     topography : array of shape (n_networks, n_voxels)
     mixing : array of shape (n_networks, n_networks)
-        Turns independent signals into correlated ones.
+        Transforms independent signals into correlated signals.
     settings : RestSettings
     rng : Generator
 
@@ -162,15 +162,15 @@ def make_rest_run(
     RestRun
     """
     white_seed, smooth_seed = (int(seed) for seed in rng.integers(2**62, size=2))
-    wide = SmoothFields(anatomy.grid, ARTEFACT_FWHM_MM)
+    smooth_fields = SmoothFields(anatomy.grid, ARTEFACT_FWHM_MM)
     border = 0.5 + MASK_SPREAD * SmoothFields(anatomy.grid, MASK_FWHM_MM).draw(rng, 1)[0, anatomy.head]
     motion = head_motion(settings, rng)
     networks = resting_signals(len(mixing), settings, rng) @ mixing
     parts = [
         (networks, NETWORK_SIZE * anatomy.mean * topography),
-        _physiology(anatomy, wide, settings, rng),
-        _drift(anatomy, wide, settings, rng),
-        _motion_artefact(anatomy, wide, motion, rng),
+        _physiology(anatomy, smooth_fields, settings, rng),
+        _drift(anatomy, smooth_fields, settings, rng),
+        _motion_artefact(anatomy, smooth_fields, motion, rng),
         _saturation(anatomy, settings),
     ]
     signals = np.concatenate([signal for signal, _ in parts], axis=1)
@@ -198,9 +198,9 @@ def resting_signals(n_signals: int, settings: RestSettings, rng: np.random.Gener
     Returns
     -------
     array of shape (n_volumes, n_signals)
-        Of expected variance 1.
+        Signals of expected variance 1.
     """
-    # Longer than needed, since the ends of what an inverse FFT gives resemble each other.
+    # Longer than needed, since both ends of an inverse FFT resemble each other.
     n_long = settings.n_volumes + int(np.ceil(200 / settings.t_r))
     frequency = np.fft.rfftfreq(n_long, settings.t_r)[1:]
     amplitude = frequency**-0.5 / (1 + (frequency / 0.1) ** 6) / (1 + (0.01 / frequency) ** 4)
@@ -225,7 +225,7 @@ def head_motion(settings: RestSettings, rng: np.random.Generator) -> NDArray[np.
         Translations in mm and rotations in radians; the first volume is the reference.
     """
     n = settings.n_volumes
-    restless = settings.motion * rng.lognormal(0, 0.35)
+    motion_scale = settings.motion * rng.lognormal(0, 0.35)
     creep = np.cumsum(rng.normal(0, 0.016, (n, 6)), axis=0)
     jerks = (rng.random((n, 1)) < 0.02) * rng.normal(0, 0.2, (n, 6))
     # After two volumes most of a jerk is undone.
@@ -233,54 +233,54 @@ def head_motion(settings: RestSettings, rng: np.random.Generator) -> NDArray[np.
     jerk = np.cumsum(jerks - 0.8 * undone, axis=0)
     breathing = np.sin(2 * np.pi * 0.29 * settings.t_r * np.arange(n) + rng.uniform(0, 2 * np.pi))
     sizes_mm = np.array([0.005, 0.03, 0.04, 0.02, 0.005, 0.005])
-    motion = restless * (creep + jerk + breathing[:, None] * sizes_mm)
+    motion = motion_scale * (creep + jerk + breathing[:, None] * sizes_mm)
     motion[:, 3:] /= HEAD_RADIUS_MM
     return np.asarray(motion - motion[0], np.float64)
 
 
 def _physiology(
-    anatomy: Anatomy, wide: SmoothFields, settings: RestSettings, rng: np.random.Generator
+    anatomy: Anatomy, smooth_fields: SmoothFields, settings: RestSettings, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Pulsation in fluid and white matter, which leaks into the rest, and a signal of the whole brain."""
+    """Simulate pulsation in fluid and white matter, which leaks into other tissue, and a global signal."""
     n = N_PHYSIOLOGICAL
-    fields = wide.draw(rng, 2 * n)[:, anatomy.head]
-    everywhere = anatomy.inside * anatomy.mean
+    fields = smooth_fields.draw(rng, 2 * n)[:, anatomy.head]
+    everywhere = anatomy.in_brain * anatomy.mean
     csf = CSF_SIZE * (0.5 + fields[:n]) * (anatomy.csf + CSF_LEAK * (1 - anatomy.csf))
     white = WHITE_SIZE * (0.5 + fields[n:]) * (anatomy.white + WHITE_LEAK * (1 - anatomy.white))
-    whole = GLOBAL_SIZE * (0.5 + anatomy.grey)[None]
+    global_map = GLOBAL_SIZE * (0.5 + anatomy.grey)[None]
     signals = resting_signals(2 * n + 1, settings, rng)
     # Pulsation is aliased to all frequencies.
     signals[:, : 2 * n] += 0.5 * rng.standard_normal((settings.n_volumes, 2 * n))
-    return signals, everywhere * np.concatenate([csf, white, whole])
+    return signals, everywhere * np.concatenate([csf, white, global_map])
 
 
 def _drift(
-    anatomy: Anatomy, wide: SmoothFields, settings: RestSettings, rng: np.random.Generator
+    anatomy: Anatomy, smooth_fields: SmoothFields, settings: RestSettings, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Slow change of brightness, another one in each part of the head."""
+    """Simulate slow changes of brightness that vary over the head."""
     time = np.linspace(-1, 1, settings.n_volumes)
     signals = np.stack([time, time**2 - 1 / 3, np.sin(np.pi * time + rng.uniform(0, np.pi))], axis=1)
-    fields = wide.draw(rng, 3)[:, anatomy.head]
+    fields = smooth_fields.draw(rng, 3)[:, anatomy.head]
     return signals, settings.drift * DRIFT_SIZE * anatomy.mean * (0.5 + fields)
 
 
 def _motion_artefact(
-    anatomy: Anatomy, wide: SmoothFields, motion: NDArray[np.float64], rng: np.random.Generator
+    anatomy: Anatomy, smooth_fields: SmoothFields, motion: NDArray[np.float64], rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Brighten and darken edges, which realignment leaves, and lower brightness after a jerk."""
+    """Simulate residual motion at edges and the loss of brightness after a jerk."""
     shift = anatomy.slopes
     x, y, z = anatomy.coordinates_mm
     turn = np.stack([shift[2] * y - shift[1] * z, shift[0] * z - shift[2] * x, shift[1] * x - shift[0] * y])
-    gains = np.exp(0.4 * wide.draw(rng, 1)[:, anatomy.head])
+    gains = np.exp(0.4 * smooth_fields.draw(rng, 1)[:, anatomy.head])
     displacement = framewise_displacement(motion)
-    after = displacement + 0.5 * np.append(0, displacement[:-1])
-    signals = np.concatenate([motion, after[:, None]], axis=1)
+    recent_motion = displacement + 0.5 * np.append(0, displacement[:-1])
+    signals = np.concatenate([motion, recent_motion[:, None]], axis=1)
     history = -SPIN_HISTORY_PER_MM * anatomy.mean * gains
     return signals, np.concatenate([MOTION_LEFT * shift, MOTION_LEFT * turn, history])
 
 
 def _saturation(anatomy: Anatomy, settings: RestSettings) -> tuple[Array, Array]:
-    """Brighter first volumes, fluid most of all as its magnetisation recovers slowest."""
+    """Simulate brighter dummy scans, most in fluid, whose magnetisation recovers slowest."""
     volume = np.arange(settings.n_volumes)
     signal = np.where(volume < settings.n_dummies, SATURATION_DECAY**volume, 0.0)
     return signal[:, None], (SATURATION * anatomy.mean * (1 + anatomy.csf))[None]

@@ -1,4 +1,4 @@
-"""Participants as `fit` reads them, their measured maps kept in files of the model's voxels alone."""
+"""Training participants whose measured maps are cached in files that hold only the model's voxels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,51 +16,57 @@ from bids_deeptaskgen.training.pairs import Pair, check_targets, load_targets
 
 @dataclass(frozen=True)
 class CachedParticipant:
-    """A person as `fit` reads them, the measured maps from a file that holds the model's voxels alone.
+    """A training participant whose measured maps are cached in a file that holds only the model's voxels.
 
     Attributes
     ----------
     pair : Pair
     data : TrainingData
     folder : Path
-        Of the files.
-    seen : function
+        Folder of the cached maps.
+    on_window_read : function
         Called for each window that is read.
     """
 
     pair: Pair
     data: TrainingData
     folder: Path
-    seen: Callable[[], None] = lambda: None
+    on_window_read: Callable[[], None] = lambda: None
 
     @property
     def name(self) -> str:
-        """Name that no other person has."""
+        """Return the unique name of the participant's session."""
         return self.pair.name
 
     @property
     def n_windows(self) -> int:
-        """Number of connectomes."""
+        """Return the number of connectomes, one for each window."""
         return self.pair.connectome.n_windows
 
     def connectome(self, window: int) -> Floats:
-        """Read a connectome, (n_rois, n_brain_voxels)."""
-        self.seen()
+        """Read the connectome of a window, shape (n_rois, n_brain_voxels)."""
+        self.on_window_read()
         return read_window(self.pair.connectome, window)
 
     def statmaps(self) -> Floats:
-        """Read the measured maps, (n_contrasts, n_output_voxels); NaN where nothing was measured."""
+        """Load the measured maps, shape (n_contrasts, n_output_voxels); NaN where there is no value."""
         path = self.folder / f"{self.name.replace(' ', '_')}.npy"
         if path.is_file():
-            kept: Floats = np.load(path)
-            return kept
+            cached: Floats = np.load(path)
+            return cached
         maps = load_targets(self.pair, self.data.labels, self.data.output_mask)
         save_array(path, maps)
         return maps
 
 
 def read_cached_participants(data: TrainingData, folder: Path) -> None:
-    """Read all measured maps once and keep them; the log tells of values that are missing.
+    """Read and cache all measured maps; the log lists maps with missing values.
+
+    Parameters
+    ----------
+    data : TrainingData
+    folder : Path
+        Folder of the cached maps.
 
     Raises
     ------
@@ -68,7 +74,7 @@ def read_cached_participants(data: TrainingData, folder: Path) -> None:
         If a map cannot be used.
     """
     check_targets(
-        data.shown,
+        data.fit_pairs,
         data.labels,
         data.output_mask,
         lambda pair: CachedParticipant(pair, data, folder).statmaps(),
@@ -76,12 +82,15 @@ def read_cached_participants(data: TrainingData, folder: Path) -> None:
 
 
 def mean_maps(participants: Sequence[CachedParticipant]) -> Floats:
-    """Mean of people's measured maps over those who have a value, (n_contrasts, n_voxels); 0 without any."""
+    """Average measured maps over the participants with a value, shape (n_contrasts, n_voxels).
+
+    Voxels without any value are 0.
+    """
     total, n_participants = np.float64(0), np.intp(0)
     for participant in participants:
         maps = participant.statmaps()
-        known = np.isfinite(maps)
-        total = total + np.where(known, maps, 0)
-        n_participants = n_participants + known
+        is_measured = np.isfinite(maps)
+        total = total + np.where(is_measured, maps, 0)
+        n_participants = n_participants + is_measured
     means: Floats = (total / np.maximum(n_participants, 1)).astype(np.float32)
     return means

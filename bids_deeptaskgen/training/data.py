@@ -1,4 +1,4 @@
-"""Whom and what a model is trained on: found, paired, looked at once, divided, and read when it is wanted."""
+"""Training data: contrasts, pairs of connectomes and measured maps, and their split."""
 
 import hashlib
 import logging
@@ -31,16 +31,16 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a model is trained on.
+    """The data of a training.
 
     Attributes
     ----------
     contrasts : tuple of Contrast
         In channel order.
     pairs : dict of str to tuple of Pair
-        By split.
+        Pairs by split.
     split : dict of str to str
-        Person to split.
+        Split of each participant.
     output_mask : boolean array of shape (76, 93, 78)
     """
 
@@ -51,32 +51,32 @@ class TrainingData:
 
     @property
     def labels(self) -> list[str]:
-        """Labels of the contrasts."""
-        return [one.label for one in self.contrasts]
+        """Return the labels of the contrasts, in channel order."""
+        return [contrast.label for contrast in self.contrasts]
 
     @property
-    def shown(self) -> tuple[Pair, ...]:
-        """Those that training reads: to train and to validate on."""
+    def fit_pairs(self) -> tuple[Pair, ...]:
+        """Return the pairs of the training and the validation split."""
         return self.pairs[TRAIN] + self.pairs[VALIDATION]
 
     @property
     def window_minutes(self) -> float:
-        """Kept time in a window, on average."""
+        """Return the mean uncensored time in a training window, in minutes."""
         return float(np.mean([pair.connectome.window_minutes for pair in self.pairs[TRAIN]]))
 
     def n_participants(self, name: str) -> int:
-        """Count the people of a split."""
-        return sum(one == name for one in self.split.values())
+        """Count the participants of a split."""
+        return sum(split == name for split in self.split.values())
 
     def facts(self) -> dict[str, str]:
-        """Say what it is, such that other data say something else."""
-        files = [pair.connectome.path for pair in self.shown]
-        files += [file.path for pair in self.shown for file in pair.statmaps.values()]
+        """Hash the contrasts, settings, split and files, to detect other data in a resumed training."""
+        files = [pair.connectome.path for pair in self.fit_pairs]
+        files += [file.path for pair in self.fit_pairs for file in pair.statmaps.values()]
         stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(set(files))]
         return {
             "contrasts": ", ".join(self.labels),
-            "connectomes' settings": self.shown[0].connectome.settings_hash,
-            "people": _digest(sorted(self.split.items())),
+            "connectomes' settings": self.fit_pairs[0].connectome.settings_hash,
+            "participants": _digest(sorted(self.split.items())),
             "files": _digest(stats),
         }
 
@@ -86,13 +86,13 @@ def _digest(content: object) -> str:
 
 
 def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contrast]) -> TrainingData:
-    """Find the people, pair their files and divide them.
+    """Find the connectomes and measured maps, pair them and split the participants.
 
     Parameters
     ----------
     settings : TrainingSettings
     bundle : Bundle
-        Whose ROI maps and masks the connectomes must have been made with.
+        Model whose ROI maps and masks the connectomes must have been computed with.
     contrasts : sequence of Contrast
 
     Returns
@@ -102,21 +102,21 @@ def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contr
     Raises
     ------
     InputError
-        If nobody can be trained on, files do not fit the model or each other, or the split does not fit the
-        people.
+        If no participant has both files, if files do not fit the model or one another, or if the split does
+        not fit the participants.
     UserError
-        If the people are too few to be divided.
+        If the split file does not exist, or there are too few participants to split.
     """
     files = find_connectomes(settings.connectomes)
     check_connectomes(files, bundle.card)
     statmaps = find_statmaps(settings.statmaps, contrasts)
-    labels = [one.label for one in contrasts]
+    labels = [contrast.label for contrast in contrasts]
     table = participants_table(settings.participants_tsv, settings.statmaps)
     pairs = make_pairs(files, statmaps, labels, table).pairs
     group_labels = group_labels_of(pairs, keep_sites=settings.keep_sites)
     if settings.split:
         if not settings.split.is_file():
-            message = f"--split {settings.split}: no such file."
+            message = f"--split {settings.split}: no such file. Check the path."
             raise UserError(message)
         split = read_split(settings.split, group_labels)
     else:
@@ -126,32 +126,33 @@ def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contr
             settings.test_share,
         )
         split = split_participants(group_labels, shares, settings.seed)
-    of = {name: tuple(pair for pair in pairs if split[pair.subject] == name) for name in SPLITS}
-    data = TrainingData(tuple(contrasts), of, split, bundle.output_mask)
+    pairs_by_split = {name: tuple(pair for pair in pairs if split[pair.subject] == name) for name in SPLITS}
+    data = TrainingData(tuple(contrasts), pairs_by_split, split, bundle.output_mask)
     _check_splits(settings, data)
     logger.info(
-        "%d people to train on, %d to validate on, %d put aside; %d contrasts.",
+        "%d training, %d validation and %d test participants; %d contrasts.",
         *(data.n_participants(name) for name in SPLITS), len(contrasts),
     )  # fmt: skip
     return data
 
 
 def _check_splits(settings: TrainingSettings, data: TrainingData) -> None:
-    """Refuse splits with which nothing can be learned, or an epoch cannot be chosen."""
+    """Refuse splits without the participants or measured maps that the training needs."""
     if not data.pairs[TRAIN] or (settings.schedule == "plateau" and not data.pairs[VALIDATION]):
-        found = ", ".join(f"{data.n_participants(name)} {name}" for name in SPLITS)
+        counts = ", ".join(f"{data.n_participants(name)} {name}" for name in SPLITS)
         message = (
-            f"--split {settings.split}: has {found}; somebody to train on is needed, and with --schedule "
-            "plateau somebody to validate on.\nMend the table, or choose --schedule cosine or constant."
+            f"--split {settings.split}: has {counts} participants. Training needs at least one training "
+            "participant, and --schedule plateau at least one validation participant.\n"
+            "Correct the table, or choose --schedule cosine or constant."
         )
         raise InputError(message)
-    lacking = [
+    missing_labels = [
         label for label in data.labels if not any(label in pair.statmaps for pair in data.pairs[TRAIN])
     ]
-    if lacking:
+    if missing_labels:
         message = (
-            f"Nobody of the {data.n_participants(TRAIN)} people to train on has a task map of "
-            f"{shown(lacking)}.\n"
-            "Leave these contrasts out, or divide the people in another way (--split, --seed)."
+            f"None of the {data.n_participants(TRAIN)} training participants has a measured map for "
+            f"{shown(missing_labels)}.\n"
+            "Exclude these contrasts (--contrasts), or change the split (--split, --seed)."
         )
         raise InputError(message)

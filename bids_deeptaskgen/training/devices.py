@@ -1,4 +1,4 @@
-"""Where a training runs, and how many people fit there."""
+"""Devices of a training, and the batch sizes that fit into their memory."""
 
 import logging
 import warnings
@@ -12,18 +12,18 @@ from bids_deeptaskgen.nn.inference import resolve_device
 from bids_deeptaskgen.nn.unet import UNet
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 
-# Of the convolutions of a block, along each axis.
+# Kernel of a block's convolutions, in voxels along each axis.
 KERNEL_SIZE = 3
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
 def check_devices(device: str, n_devices: int = 1) -> torch.device:
-    """Make sure that there are as many devices as are asked for.
+    """Check that the requested number of devices exists.
 
     Parameters
     ----------
     device : str
-        As for `make_fabric`.
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, as for `make_fabric`.
     n_devices : int
 
     Returns
@@ -33,27 +33,31 @@ def check_devices(device: str, n_devices: int = 1) -> torch.device:
     Raises
     ------
     UserError
+        If there are fewer GPUs.
     """
-    where = resolve_device(device)
-    n_there = torch.cuda.device_count() if where.type == "cuda" else n_devices
-    if n_devices > n_there:
-        message = f"--n-devices {n_devices}: there are {n_there} GPUs here. Ask for as many, or fewer."
+    resolved = resolve_device(device)
+    n_available = torch.cuda.device_count() if resolved.type == "cuda" else n_devices
+    if n_devices > n_available:
+        message = (
+            f"--n-devices {n_devices}: this machine has {n_available} GPUs. "
+            f"Choose --n-devices {n_available} or fewer."
+        )
         raise UserError(message)
-    return where
+    return resolved
 
 
 def make_fabric(device: str, *, n_devices: int = 1, n_nodes: int = 1, precision: str = "fp32") -> Fabric:
-    """Prepare a training's processes; the others are started here, and run the same command.
+    """Start the processes of a training; further processes run the same command.
 
     Parameters
     ----------
     device : str
-        ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` (that one alone).
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` (this GPU only).
     n_devices, n_nodes : int
-        Processes on each machine, and machines; under Slurm, as ``srun`` started them.
+        Processes per machine, and number of machines; under Slurm, as ``srun`` started them.
     precision : {"fp32", "bf16"}
-        What is float32 is so in full: the process gives up TF32, to which torch would round in convolutions
-        on GPUs.
+        Numeric precision. TF32 is switched off for the process, since torch would otherwise round float32
+        convolutions on GPUs to it.
 
     Returns
     -------
@@ -63,21 +67,21 @@ def make_fabric(device: str, *, n_devices: int = 1, n_nodes: int = 1, precision:
     Raises
     ------
     UserError
-        If there are not as many devices.
+        If there are fewer GPUs.
     """
-    where = check_devices(device, n_devices)
-    # As in prediction: what is validated and calibrated here is what will be predicted.
+    resolved = check_devices(device, n_devices)
+    # Prediction does the same, so validation and calibration apply to the maps that it predicts.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     for name in ("lightning.fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # About each other's versions, and how memory is laid out: nothing that a user could mend.
+    # Warnings about library versions and memory layout, which a user cannot act on.
     warnings.filterwarnings("ignore", module="lightning")
     warnings.filterwarnings("ignore", message="Grad strides do not match")
     fabric = Fabric(
-        accelerator="gpu" if where.type == "cuda" else "cpu",
-        devices=[where.index] if where.index is not None and n_devices == 1 else n_devices,
+        accelerator="gpu" if resolved.type == "cuda" else "cpu",
+        devices=[resolved.index] if resolved.index is not None and n_devices == 1 else n_devices,
         num_nodes=n_nodes,
-        # What batch normalisation measures is shared once an epoch, in `fit`.
+        # `fit` shares the statistics of batch normalisation once an epoch.
         strategy=DDPStrategy(broadcast_buffers=False) if n_devices * n_nodes > 1 else "auto",
         precision=PRECISIONS[precision],  # type: ignore[arg-type]
     )
@@ -86,7 +90,7 @@ def make_fabric(device: str, *, n_devices: int = 1, n_nodes: int = 1, precision:
 
 
 def check_precision(module: MaskedUNet, device: torch.device, precision: str) -> None:
-    """Check that gradients in bfloat16 are whole on this device.
+    """Check that bfloat16 gradients are complete on this device.
 
     On processors with AVX-512, oneDNN leaves parts of the gradient of a bfloat16 kernel unwritten where the
     map that it is applied to has fewer voxels along an axis than the kernel.
@@ -109,29 +113,29 @@ def check_precision(module: MaskedUNet, device: torch.device, precision: str) ->
     if min(coarsest) < KERNEL_SIZE:
         shape = "x".join(map(str, coarsest))
         message = (
-            f"max_level {max_level} makes the coarsest map {shape} voxels, smaller than a kernel of "
-            f"{KERNEL_SIZE}: its gradients in bf16 are wrong on some CPUs.\n"
+            f"max_level {max_level}: the coarsest map has {shape} voxels, smaller than the kernel of "
+            f"{KERNEL_SIZE}. Its bf16 gradients are wrong on some CPUs.\n"
             "Choose precision fp32, a lower max_level, or a GPU."
         )
         raise UserError(message)
 
 
 def free_gpu_bytes(device: torch.device) -> float:
-    """Tell how much memory of a GPU nobody has taken."""
+    """Measure the free memory of a GPU in bytes."""
     return float(torch.cuda.mem_get_info(device)[0])
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the memory is used up, of a GPU or of the machine."""
-    of_torch = isinstance(error, RuntimeError) and (
+    """Return whether an error means that the memory of a GPU or of the machine is exhausted."""
+    is_torch_error = isinstance(error, RuntimeError) and (
         "out of memory" in str(error) or "not enough memory" in str(error) or "allocate memory" in str(error)
     )
-    return of_torch or isinstance(error, MemoryError)
+    return is_torch_error or isinstance(error, MemoryError)
 
 
 def is_lost_process(error: BaseException) -> bool:
-    """Whether an error says that another process of the training is gone; why, only that one can tell."""
-    # Words of gloo, which raises nothing but RuntimeErrors: the connection may break at either end.
+    """Return whether an error means that another process of the training has ended."""
+    # gloo raises plain RuntimeErrors; the connection may break at either end.
     return isinstance(error, torch.distributed.DistError) or (
         isinstance(error, RuntimeError)
         and any(words in str(error) for words in ("closed by peer", "reset by peer", "Broken pipe"))
@@ -139,26 +143,26 @@ def is_lost_process(error: BaseException) -> bool:
 
 
 def bytes_of_step(module: MaskedUNet, n_participants: int) -> float:
-    """Estimate the memory that a training step needs, by letting tensors without content go through it.
+    """Estimate the memory of a training step from a pass of tensors without content.
 
     Parameters
     ----------
     module : MaskedUNet
     n_participants : int
-        In the step, on one device.
+        Participants in the step, on one device.
 
     Returns
     -------
     float
-        Bytes of what is kept for the gradients, of the weights and Adam's numbers for them, and of the widest
-        moment on the way back.
+        Bytes of the activations saved for the gradients, of the weights with Adam's state, and of the peak
+        during the backward pass.
     """
     # By storage, since several tensors may share one.
-    kept: dict[int, torch.UntypedStorage] = {}
+    saved: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage
+        saved[storage._cdata] = storage
         return tensor
 
     config = module.network.config
@@ -168,18 +172,29 @@ def bytes_of_step(module: MaskedUNet, n_participants: int) -> float:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         shape.features(box)
     n_voxels = module.box[0] * module.box[1] * module.box[2]
-    # The widest moment: joined maps of both ways, and their gradient.
-    widest = 2 * 4 * 2 * config.fdim * n_voxels
+    # The peak: the concatenated maps of both paths, and their gradient.
+    peak = 2 * 4 * 2 * config.fdim * n_voxels
     weights = 4 * 4 * sum(value.numel() for value in shape.parameters())
-    # Predicted and measured maps, and what the last layer makes the former of.
+    # Predicted and measured maps, and the input of the last layer.
     maps = 4 * (2 * config.out_channels + config.fdim) * len(module.wanted)
-    # Weights are kept too, but once for all people.
-    own = {value.untyped_storage()._cdata for value in shape.state_dict().values()}
-    activations = sum(storage.nbytes() for key, storage in kept.items() if key not in own)
-    return float(n_participants * (activations + widest + maps) + weights)
+    # Weights are saved too, but once for all participants.
+    weight_storages = {value.untyped_storage()._cdata for value in shape.state_dict().values()}
+    activations = sum(storage.nbytes() for key, storage in saved.items() if key not in weight_storages)
+    return float(n_participants * (activations + peak + maps) + weights)
 
 
 def largest_batch(module: MaskedUNet, n_bytes: float) -> int:
-    """Tell how many people of a step fit into so much memory; see `bytes_of_step`."""
+    """Estimate the number of participants of a step that fit into memory.
+
+    Parameters
+    ----------
+    module : MaskedUNet
+    n_bytes : float
+        Available memory; see `bytes_of_step`.
+
+    Returns
+    -------
+    int
+    """
     fixed = bytes_of_step(module, 0)
     return max(0, int((n_bytes - fixed) // (bytes_of_step(module, 1) - fixed)))

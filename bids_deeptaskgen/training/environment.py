@@ -20,7 +20,7 @@ def require_libraries(settings: TrainingSettings) -> None:
     Raises
     ------
     UserError
-        If one is not installed: which one, and what to install.
+        If a library is not installed; the message names the package to install.
     """
     require_library("lightning", "Training", "bids-deeptaskgen[train]")
     if settings.tensorboard:

@@ -1,4 +1,4 @@
-"""A trained network becomes a bundle: calibrated, with mean maps, and a card that says how it came about."""
+"""Export of a trained network as a model bundle, with calibration, mean maps and a card."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -29,8 +29,8 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 Floats = NDArray[np.float32]
 
-# What was trained, in the card's words.
-_MOVED = {
+# The trained parts, in the card's words.
+_TRAINED_PARTS = {
     "backbone": "all but the last layer",
     "batchnorm": "batch normalisation alone",
     "new-head": "everything, with a new last layer",
@@ -38,20 +38,20 @@ _MOVED = {
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What a training came to.
+class FinishedTraining:
+    """A finished training.
 
     Attributes
     ----------
     settings : TrainingSettings
     data : TrainingData
     architecture : Architecture
-        Of the network that was trained.
+        Architecture of the trained network.
     strategy : str
     base : Bundle
-        Whose ROI maps and masks were used.
+        Model whose ROI maps and masks were used.
     parent : Bundle or None
-    fitted : Fit
+    result : Fit
     """
 
     settings: TrainingSettings
@@ -60,65 +60,65 @@ class Trained:
     strategy: str
     base: Bundle
     parent: Bundle | None
-    fitted: Fit
+    result: Fit
 
     @property
     def head_source(self) -> Bundle | None:
-        """The parent whose last layer is put back, so that all of its contrasts are predicted."""
+        """Return the parent whose last layer is restored, so that all of its contrasts are predicted."""
         return self.parent if self.strategy in ("backbone", "batchnorm") else None
 
     @property
     def contrasts(self) -> tuple[Contrast, ...]:
-        """What the bundle predicts."""
+        """Return the contrasts that the bundle predicts."""
         return self.head_source.card.contrasts if self.head_source else self.data.contrasts
 
     @property
     def epoch(self) -> int:
-        """The epoch whose weights are used."""
-        return self.fitted.best_epoch if self.settings.weights == "best" else len(self.fitted.log)
+        """Return the epoch whose weights are used."""
+        return self.result.best_epoch if self.settings.weights == "best" else len(self.result.log)
 
 
 def write_bundle(
     out: Path,
-    trained: Trained,
+    training: FinishedTraining,
     participants: Mapping[str, Sequence[CachedParticipant]],
     module: MaskedUNet,
 ) -> Bundle:
-    """Calibrate a network and write its bundle, whole or not at all.
+    """Calibrate a network and write its complete bundle.
 
     Parameters
     ----------
     out : Path
-        Where it shall be; a bundle that is there is replaced once the new one is whole.
-    trained : Trained
-    participants : dict of str to sequence of CachedPerson
-        By split.
+        Folder of the bundle; an existing bundle is replaced once the new one is complete.
+    training : Trained
+    participants : dict of str to sequence of CachedParticipant
+        Participants by split.
     module : MaskedUNet
-        Gets the weights that were chosen.
+        Receives the chosen weights.
 
     Returns
     -------
     Bundle
     """
-    settings, fitted, base = trained.settings, trained.fitted, trained.base
-    state = fitted.best if settings.weights == "best" else fitted.last
+    settings, result, base = training.settings, training.result, training.base
+    state = result.best if settings.weights == "best" else result.last
     module.network.load_state_dict(state)
-    if trained.head_source:
-        state = replace_head(state, bundle_state(trained.head_source))
+    if training.head_source:
+        state = replace_head(state, bundle_state(training.head_source))
     means = mean_maps(participants[TRAIN])
     calibration = None
     if settings.calibration and participants[VALIDATION]:
-        logger.info("calibrating on %d validation people", trained.data.n_participants(VALIDATION))
+        logger.info("calibrating on %d validation participants", training.data.n_participants(VALIDATION))
         calibration = calibrate(module.eval(), means, participants[VALIDATION])
-    whole_means, weights = _of_all_contrasts(trained, means, calibration)
-    card = make_card(out, trained, weights)
+    bundle_means, weights = _extend_to_bundle(training, means, calibration)
+    card = make_card(out, training, weights)
     return save_bundle(
         out,
         card,
         state_arrays(state),
         base.folder / ROIS,
         (base.folder / BRAIN_MASK, base.folder / OUTPUT_MASK),
-        mean_statmaps=None if whole_means is None else unmask(whole_means, base.output_mask),
+        mean_statmaps=None if bundle_means is None else unmask(bundle_means, base.output_mask),
         overwrite=True,
     )
 
@@ -126,7 +126,22 @@ def write_bundle(
 def calibrate(
     module: MaskedUNet, means: Floats, participants: Sequence[CachedParticipant]
 ) -> NDArray[np.float64]:
-    """Find on validation people how far each contrast's maps should go from the mean map to the network's."""
+    """Estimate each contrast's weight of the network's map against the mean map.
+
+    Parameters
+    ----------
+    module : MaskedUNet
+        In evaluation mode.
+    means : float32 array of shape (n_contrasts, n_voxels)
+        Mean measured maps of the training participants.
+    participants : sequence of CachedParticipant
+        Validation participants.
+
+    Returns
+    -------
+    array of shape (n_contrasts,)
+        1 for the network's map, 0 for the mean map.
+    """
     calibration = Calibration(means)
     for participant in participants:
         calibration.add(
@@ -135,52 +150,66 @@ def calibrate(
     return calibration.weights
 
 
-def _of_all_contrasts(
-    trained: Trained, means: Floats, calibration: NDArray[np.float64] | None
+def _extend_to_bundle(
+    training: FinishedTraining, means: Floats, calibration: NDArray[np.float64] | None
 ) -> tuple[Floats | None, tuple[float, ...] | None]:
-    """Put what was found of the trained contrasts beside what the parent knew of its others.
+    """Combine mean maps and weights of the trained contrasts with the parent's of its remaining contrasts.
 
-    Of others of which the parent knew nothing the map is the network's own: a weight of 1, so that their
-    mean map, of zeros, does not enter.
+    A remaining contrast without a weight gets 1, so that its missing mean map (zeros) does not contribute.
     """
-    parent = trained.head_source
+    parent = training.head_source
     if parent is None:
-        return means, _rounded(calibration)
-    old = parent.mean_statmaps()
-    if old is None and calibration is None:
+        return means, _round(calibration)
+    parent_means = parent.mean_statmaps()
+    if parent_means is None and calibration is None:
         return None, None
-    labels = [one.label for one in parent.card.contrasts]
-    rows = [labels.index(label) for label in trained.data.labels]
-    whole = np.zeros((len(labels), means.shape[1]), np.float32) if old is None else old
-    whole[rows] = means
+    labels = [contrast.label for contrast in parent.card.contrasts]
+    rows = [labels.index(label) for label in training.data.labels]
+    bundle_means = (
+        np.zeros((len(labels), means.shape[1]), np.float32) if parent_means is None else parent_means
+    )
+    bundle_means[rows] = means
     if calibration is None:
-        return whole, None
+        return bundle_means, None
     weights = np.array(parent.card.calibration or np.ones(len(labels)))
     weights[rows] = calibration
-    return whole, _rounded(weights)
+    return bundle_means, _round(weights)
 
 
-def _rounded(weights: NDArray[np.float64] | None) -> tuple[float, ...] | None:
+def _round(weights: NDArray[np.float64] | None) -> tuple[float, ...] | None:
     return None if weights is None else tuple(round(float(weight), 2) for weight in weights)
 
 
-def make_card(out: Path, trained: Trained, calibration: tuple[float, ...] | None) -> Card:
-    """Write what the bundle says of itself."""
-    settings, base, parent = trained.settings, trained.base.card, trained.parent
+def make_card(out: Path, training: FinishedTraining, calibration: tuple[float, ...] | None) -> Card:
+    """Create the card of a bundle.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the bundle.
+    training : Trained
+    calibration : tuple of float, or None
+        Weight of each contrast.
+
+    Returns
+    -------
+    Card
+    """
+    settings, base, parent = training.settings, training.base.card, training.parent
     inherited = parent.card.licence if parent else "not stated"
     return Card(
         name=settings.name or name_from_folder(out),
         description=settings.description,
-        architecture=replace(trained.architecture, out_channels=len(trained.contrasts)),
-        contrasts=trained.contrasts,
+        architecture=replace(training.architecture, out_channels=len(training.contrasts)),
+        contrasts=training.contrasts,
         roi_set=base.roi_set,
         input_mask=base.input_mask,
-        window_minutes=round(trained.data.window_minutes, 2),
-        training=training_words(trained, calibrated=calibration is not None),
+        window_minutes=round(training.data.window_minutes, 2),
+        training=training_words(training, calibrated=calibration is not None),
         licence=settings.licence or inherited,
         citation=base.citation,
         parent=parent.card.name if parent else None,
-        # An untrained base has lent nothing but ROI maps and masks, of which its notice does not speak.
+        # An untrained base provides only ROI maps and masks, which its notice does not concern.
         for_science=base.for_science or base.untrained,
         notice="" if base.untrained else base.notice,
         mean_roi_connectome=parent.card.mean_roi_connectome if parent else None,
@@ -188,10 +217,21 @@ def make_card(out: Path, trained: Trained, calibration: tuple[float, ...] | None
     )
 
 
-def training_words(trained: Trained, *, calibrated: bool) -> str:
-    """Say in the card on whom, how and how far it was trained."""
-    settings, data, parent = trained.settings, trained.data, trained.parent
-    line = trained.fitted.log[trained.epoch - 1]
+def training_words(training: FinishedTraining, *, calibrated: bool) -> str:
+    """Describe for the card the participants, settings and validation of a training.
+
+    Parameters
+    ----------
+    training : Trained
+    calibrated : bool
+        Whether the maps are calibrated.
+
+    Returns
+    -------
+    str
+    """
+    settings, data, parent = training.settings, training.data, training.parent
+    line = training.result.log[training.epoch - 1]
     n_train, n_validation = (data.n_participants(name) for name in (TRAIN, VALIDATION))
     loss = (
         f"crr (alpha {settings.alpha:g}, margin {settings.margin:g})"
@@ -199,7 +239,7 @@ def training_words(trained: Trained, *, calibrated: bool) -> str:
         else settings.loss
     )
     words = [
-        f"{n_train} people, epoch {trained.epoch} of {len(trained.fitted.log)}, loss {loss}, "
+        f"{n_train} participants, epoch {training.epoch} of {len(training.result.log)}, loss {loss}, "
         f"Adam with learning rate {settings.learning_rate:g} ({settings.schedule}), batches of "
         f"{settings.batch_size}, {settings.precision}, seed {settings.seed}"
     ]
@@ -207,20 +247,20 @@ def training_words(trained: Trained, *, calibrated: bool) -> str:
         words.insert(
             0,
             f"fine-tuned from {parent.card.name} (weights sha256 {parent.weights_sha256}) by "
-            f"{trained.strategy} ({_MOVED[trained.strategy]})",
+            f"{training.strategy} ({_TRAINED_PARTS[training.strategy]})",
         )
-    if trained.head_source:
+    if training.head_source:
         words.append(
-            f"trained on {len(data.labels)} of its {len(trained.contrasts)} contrasts "
-            f"({', '.join(data.labels)}); the last layer is that of {trained.head_source.card.name}"
+            f"trained on {len(data.labels)} of its {len(training.contrasts)} contrasts "
+            f"({', '.join(data.labels)}); the last layer is that of {training.head_source.card.name}"
         )
     if np.isfinite(line.r):
-        others = f", {line.difference:.3f} above that with those of others"
+        excess = f", {line.difference:.3f} above that with other participants' maps"
         words.append(
-            f"on {n_validation} validation people the mean spatial r with their own maps is {line.r:.3f}"
-            + (others if np.isfinite(line.difference) else "")
+            f"on {n_validation} validation participants the mean spatial r with their own maps is "
+            f"{line.r:.3f}" + (excess if np.isfinite(line.difference) else "")
         )
     if calibrated:
-        words.append("calibrated on the same people")
+        words.append("calibrated on the same participants")
     releases = ", ".join(f"{name} {version(name)}" for name in ("bids-deeptaskgen", "lightning", "torch"))
     return "; ".join([*words, releases])

@@ -1,4 +1,4 @@
-"""Which parts of a network a training moves, and how its last layer is cut and put back."""
+"""Fine-tuning strategies: the trained parts of a network, and its first weights from a parent."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,75 +12,75 @@ from bids_deeptaskgen.nn.unet import UNet, new_network
 
 
 def _backbone(module: UNet) -> list[nn.Parameter]:
-    """All but the last layer: the published schedule 1 as its authors describe it."""
+    """List all parameters but the last layer's: the published schedule 1 as its authors describe it."""
     return [value for name, value in module.named_parameters() if name not in HEAD]
 
 
 def _batchnorm(module: UNet) -> list[nn.Parameter]:
-    """Scale and shift of batch normalisation alone: schedule 1 as the published code carries it out."""
+    """List the scale and shift of batch normalisation: schedule 1 as the published code implements it."""
     norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm3d)]
     return [value for layer in norms for value in layer.parameters()]
 
 
-def _everything(module: UNet) -> list[nn.Parameter]:
+def _all_parameters(module: UNet) -> list[nn.Parameter]:
     return list(module.parameters())
 
 
 STRATEGIES: dict[str, Callable[[UNet], list[nn.Parameter]]] = {
     "backbone": _backbone,
     "batchnorm": _batchnorm,
-    "new-head": _everything,
-    "everything": _everything,
+    "new-head": _all_parameters,
+    "everything": _all_parameters,
 }
 
 
 def choose_parts(module: UNet, strategy: str) -> list[nn.Parameter]:
-    """Let training move the parts that a strategy names, and no other.
+    """Select the parameters that a strategy trains, and freeze the rest.
 
-    What batch normalisation measures (running mean and variance) follows the data under every strategy.
+    The running mean and variance of batch normalisation follow the data under every strategy.
 
     Parameters
     ----------
     module : UNet
         Its parameters' ``requires_grad`` is set.
     strategy : {"backbone", "batchnorm", "new-head", "everything"}
-        ``new-head`` and ``everything`` move all; the former follows `replace_head`.
+        ``new-head`` and ``everything`` train all parameters; the former follows `replace_head`.
 
     Returns
     -------
     list of Parameter
-        Those that will move.
+        The trained parameters.
 
     Raises
     ------
     ValueError
-        If there is no strategy of this name, or the network has no such parts.
+        If the strategy is unknown, or the network has no such parameters.
     """
     if strategy not in STRATEGIES:
-        msg = f"no strategy is called {strategy!r}; there are {', '.join(STRATEGIES)}"
+        msg = f"unknown strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}"
         raise ValueError(msg)
     module.requires_grad_(False)  # noqa: FBT003 - the method's only argument
-    chosen = STRATEGIES[strategy](module)
-    if not chosen:
-        msg = f"{module.config} has no parts that {strategy} would move"
+    parameters = STRATEGIES[strategy](module)
+    if not parameters:
+        msg = f"{module.config} has no parameters that strategy {strategy} trains"
         raise ValueError(msg)
-    for value in chosen:
+    for value in parameters:
         value.requires_grad_()
-    return chosen
+    return parameters
 
 
 def child_network(parent: Bundle, channels: Sequence[int] | None, n_channels: int, seed: int) -> UNet:
-    """Make a network that begins as its parent.
+    """Build a network with the weights of its parent.
 
     Parameters
     ----------
     parent : Bundle
     channels : sequence of int, or None
-        Which of the parent's outputs it has; None for a new last layer.
+        Outputs of the parent to keep; None for a new last layer.
     n_channels : int
-        How many outputs it has.
+        Number of outputs.
     seed : int
-        Of a new last layer.
+        Seed of a new last layer.
 
     Returns
     -------

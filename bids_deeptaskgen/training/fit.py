@@ -1,8 +1,8 @@
-"""Fitting a network to measured statmaps.
+"""The fit of a network to measured maps.
 
-Lightning's Fabric brings devices, processes and precision; the loop is written out here, since all that is
-random in it follows from seed, epoch and person (`training.sampling`): a run that was killed goes on from its
-last epoch as if nothing had happened, and several processes see the people that one would see.
+Lightning's Fabric provides devices, processes and precision. This module has its own loop, since all random
+numbers follow from seed, epoch and participant (`training.sampling`): an interrupted fit resumes after its
+last epoch with identical results, and several processes use the same participants as one process.
 """
 
 import time
@@ -46,17 +46,17 @@ def fit(
     Parameters
     ----------
     fabric : Fabric
-        Launched; `devices.make_fabric` makes it. Every process calls this function with the same arguments.
+        Launched, see `devices.make_fabric`. Every process calls this function with the same arguments.
     module : MaskedUNet
-        With its first weights; changed.
-    participants, validation : sequence of Person
-        Those to train on; those by whom the best epoch is chosen and the rate is lowered, none if empty.
+        Network with its first weights; changed in place.
+    participants, validation : sequence of Participant
+        Training participants; validation participants, which decide the best epoch and the rate.
     settings : FitSettings
     folder : Path, optional
-        Where the state after each epoch is kept, the same for all processes; a run that finds one there goes
-        on from it.
+        Folder of the state after each epoch, the same for all processes. A fit resumes from a state that it
+        finds there.
     watch : function of Epoch
-        Called after each epoch, in the first process, and at the start for those that a resumed run had.
+        Called in the first process after each epoch; a resumed fit first repeats the earlier epochs.
 
     Returns
     -------
@@ -65,58 +65,58 @@ def fit(
     Raises
     ------
     ValueError
-        If there is nobody to train on, the schedule is not known or needs people to validate on, or a step's
-        people cannot be shared by the processes.
+        If there are no training participants, the schedule is unknown or needs validation participants, or
+        the batch size is no multiple of the number of processes.
     UserError
-        If the folder holds the state of a training with other settings, or after more epochs.
+        If the folder holds the state of a fit with other settings or more epochs.
     FloatingPointError
-        If the loss is no longer a number.
+        If the loss is not finite.
     OSError
-        If the state cannot be written; that of the epoch before stays.
+        If the state cannot be written; the previous state remains.
     """
     if settings.schedule not in SCHEDULES:
-        message = f"no schedule is called {settings.schedule!r}; there are {', '.join(SCHEDULES)}"
+        message = f"unknown schedule {settings.schedule!r}; choose one of {', '.join(SCHEDULES)}"
         raise ValueError(message)
     if not participants or (settings.schedule == "plateau" and not validation):
-        message = f"{len(participants)} people to train on and {len(validation)} to validate on are too few."
+        message = f"too few participants: {len(participants)} training, {len(validation)} validation"
         raise ValueError(message)
     run = _Run(fabric, module, settings)
     if folder:
         run.resume(folder / STATE)
     for line in run.log:
-        _told(fabric, watch, line)
+        _notify(fabric, watch, line)
     for epoch in range(len(run.log), settings.n_epochs):
-        began = time.monotonic()
+        start = time.monotonic()
         rate = run.optimizer.param_groups[0]["lr"]
         loss = run.train(epoch, participants)
         scores = run.validate(epoch, validation)
-        run.end_epoch(Epoch(epoch + 1, rate, loss, *scores, time.monotonic() - began))
+        run.end_epoch(Epoch(epoch + 1, rate, loss, *scores, time.monotonic() - start))
         if folder and fabric.is_global_zero:
             run.save(folder / STATE)
         fabric.barrier()
-        _told(fabric, watch, run.log[-1])
+        _notify(fabric, watch, run.log[-1])
     return Fit(run.best, run.state(), run.best_epoch, tuple(run.log))
 
 
-def _told(fabric: Fabric, watch: Callable[[Epoch], None], line: Epoch) -> None:
+def _notify(fabric: Fabric, watch: Callable[[Epoch], None], line: Epoch) -> None:
     if fabric.is_global_zero:
         watch(line)
 
 
 class _Run:
-    """A training under way: network, optimizer and what is known so far."""
+    """The state of a fit: network, optimizer, log and best epoch."""
 
     def __init__(self, fabric: Fabric, module: MaskedUNet, settings: FitSettings) -> None:
-        self.fabric, self.settings, self.plain = fabric, settings, module
+        self.fabric, self.settings, self.masked = fabric, settings, module
         if settings.batch_size % fabric.world_size:
-            message = f"{settings.batch_size} people cannot be shared by {fabric.world_size} processes."
+            message = f"batch_size {settings.batch_size} is no multiple of the {fabric.world_size} processes"
             raise ValueError(message)
-        chosen = choose_parts(module.network, settings.strategy)
-        optimizer = torch.optim.Adam(chosen, lr=settings.learning_rate)
-        synced: nn.Module = module
+        parameters = choose_parts(module.network, settings.strategy)
+        optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate)
+        network: nn.Module = module
         if fabric.world_size > 1 and fabric.device.type == "cuda":
-            synced = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
-        wrapped = fabric.setup(synced, optimizer)
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+        wrapped = fabric.setup(network, optimizer)
         self.module, self.optimizer = wrapped[0], wrapped[1]
         self.schedule = _schedule(optimizer, settings)
         self.log: list[Epoch] = []
@@ -125,24 +125,41 @@ class _Run:
 
     def state(self) -> State:
         """Copy the network's state to the CPU."""
-        return {key: value.detach().cpu().clone() for key, value in self.plain.network.state_dict().items()}
+        return {key: value.detach().cpu().clone() for key, value in self.masked.network.state_dict().items()}
 
     def train(self, epoch: int, participants: Sequence[Participant]) -> float:
-        """Show everybody once; the mean loss over steps, weighted by their people."""
+        """Train on every participant once.
+
+        Parameters
+        ----------
+        epoch : int
+            Counted from 0.
+        participants : sequence of Participant
+
+        Returns
+        -------
+        float
+            Loss, averaged over the steps and weighted by their participants.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss is not finite.
+        """
         loss_of = make_loss(self.settings.loss, epoch)
         self.module.train()
         total = 0.0
         for connectomes, statmaps, n_participants in prefetch(self._batches(epoch, participants)):
             self.optimizer.zero_grad(set_to_none=True)
-            predicted = self._gathered(self.module(connectomes.to(self.fabric.device)))
-            measured = self._gathered(statmaps.to(self.fabric.device))
-            # Distances are between all people of a step, wherever they were predicted.
+            predicted = self._gather(self.module(connectomes.to(self.fabric.device)))
+            measured = self._gather(statmaps.to(self.fabric.device))
+            # Distances are between all participants of a step, over all processes.
             loss = loss_of(predicted[:n_participants], measured[:n_participants])
             total += n_participants * loss.item()
             if not np.isfinite(total):
                 message = f"the loss of epoch {epoch + 1} is {loss.item()}"
                 raise FloatingPointError(message)
-            # Each process has the gradients of its people: the sum is wanted, and DDP takes the mean.
+            # Each process has the gradients of its participants: DDP averages, but their sum is needed.
             self.fabric.backward(loss * self.fabric.world_size)
             self.optimizer.step()
         self._share_statistics()
@@ -151,25 +168,27 @@ class _Run:
     def _batches(
         self, epoch: int, participants: Sequence[Participant]
     ) -> Iterator[tuple[Tensor, Tensor, int]]:
-        """Read this process's share of each step's people, and say how many the step has in all."""
+        """Load this process's participants of each step, with the number of all participants of the step."""
         seed, rank, n_ranks = self.settings.seed, self.fabric.global_rank, self.fabric.world_size
         order = epoch_order(seed, epoch, [participant.name for participant in participants])
         for start in range(0, len(order), self.settings.batch_size):
             step = order[start : start + self.settings.batch_size]
-            # Each process has as many to do; whoever is here again for that comes last, and is cut off.
-            filled = [*step, *step[:1] * (-len(step) % n_ranks)]
-            own = [participants[number] for number in filled[rank::n_ranks]]
-            windows = [window_of(seed, epoch, participant.name, participant.n_windows) for participant in own]
-            connectomes = [
-                participant.connectome(window) for participant, window in zip(own, windows, strict=True)
+            # Equal shares for all processes; repeated participants come last and are cut off.
+            step_participants = [*step, *step[:1] * (-len(step) % n_ranks)]
+            share = [participants[number] for number in step_participants[rank::n_ranks]]
+            windows = [
+                window_of(seed, epoch, participant.name, participant.n_windows) for participant in share
             ]
-            statmaps = [participant.statmaps() for participant in own]
+            connectomes = [
+                participant.connectome(window) for participant, window in zip(share, windows, strict=True)
+            ]
+            statmaps = [participant.statmaps() for participant in share]
             yield torch.from_numpy(np.stack(connectomes)), torch.from_numpy(np.stack(statmaps)), len(step)
 
-    def _gathered(self, values: Tensor) -> Tensor:
-        """Bring together the rows of all processes, in the order that one process would have.
+    def _gather(self, values: Tensor) -> Tensor:
+        """Collect the rows of all processes, in the order of a single process.
 
-        Gradients go to the rows of this process: the others compute the same loss, and those of theirs.
+        Gradients flow to this process's rows only; every process computes the same loss.
         """
         if self.fabric.world_size == 1:
             return values
@@ -178,25 +197,37 @@ class _Run:
         return participants.transpose(0, 1).flatten(0, 1)  # (n_ranks, n, ...) to (n_ranks * n, ...)
 
     def _share_statistics(self) -> None:
-        """Take the mean over processes of what batch normalisation measured, on GPUs the same already."""
-        for value in self.plain.network.buffers():
+        """Average the statistics of batch normalisation over processes; on GPUs they are already equal."""
+        for value in self.masked.network.buffers():
             if self.fabric.world_size > 1 and value.is_floating_point():
                 value.copy_(cast(Tensor, self.fabric.all_reduce(value.clone(), reduce_op="mean")))
 
     @torch.no_grad()
     def validate(self, epoch: int, participants: Sequence[Participant]) -> tuple[float, float, float]:
-        """Loss, r and difference of people who are not trained on; each process does some batches."""
+        """Compute loss, r and difference of the validation participants; the processes share the batches.
+
+        Parameters
+        ----------
+        epoch : int
+            Counted from 0.
+        participants : sequence of Participant
+
+        Returns
+        -------
+        loss, r, difference : float
+            See `Epoch`.
+        """
         self.module.eval()
         loss_of = make_loss(self.settings.loss, epoch)
-        # Each score times its people, and these; a batch of one person has no difference.
+        # Sums of the scores and of the participants with a score; a single participant has no difference.
         sums = torch.zeros((2, 3), dtype=torch.float64)
         size, rank, n_ranks = self.settings.batch_size, self.fabric.global_rank, self.fabric.world_size
         for start in range(0, len(participants), size)[rank::n_ranks]:
             batch = participants[start : start + size]
-            # The plain network, since the wrapped one might wait for processes that have fewer batches.
+            # Without Fabric's wrapper, which might wait for processes with fewer batches.
             with self.fabric.autocast():
                 predicted = np.stack(
-                    [predict_participant(self.plain, one, self.fabric.device) for one in batch]
+                    [predict_participant(self.masked, member, self.fabric.device) for member in batch]
                 )
             measured = np.stack([participant.statmaps() for participant in batch])
             loss = float(loss_of(torch.from_numpy(predicted), torch.from_numpy(measured)))
@@ -208,10 +239,10 @@ class _Run:
         return loss, r, difference
 
     def end_epoch(self, line: Epoch) -> None:
-        """Take note of an epoch, keep the best network, lower the rate."""
-        best_r = max((one.r for one in self.log if np.isfinite(one.r)), default=-np.inf)
+        """Log an epoch, keep the best network and update the learning rate."""
+        best_r = max((epoch.r for epoch in self.log if np.isfinite(epoch.r)), default=-np.inf)
         self.log.append(line)
-        # As long as no epoch has an r, the last one is the best.
+        # Without any r, the last epoch is the best.
         if line.r > best_r or best_r == -np.inf:
             self.best, self.best_epoch = self.state(), line.epoch
         if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
@@ -220,38 +251,47 @@ class _Run:
             self.schedule.step()
 
     def save(self, path: Path) -> None:
-        """Keep all that is needed to go on."""
+        """Save the state that a resumed fit needs."""
         content = {
             "settings": asdict(self.settings),
-            "network": self.plain.network.state_dict(),
+            "network": self.masked.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict() if self.schedule else {},
             "best": self.best,
             "best_epoch": self.best_epoch,
             "log": [asdict(line) for line in self.log],
         }
-        # Of a full disk torch tells in words that do not say so.
-        whole = BytesIO()
-        torch.save(content, whole)
+        # torch does not report a full disk as such, so the bytes are written here.
+        buffer = BytesIO()
+        torch.save(content, buffer)
         with atomic_path(path) as temporary:
-            temporary.write_bytes(whole.getbuffer())
+            temporary.write_bytes(buffer.getbuffer())
 
     def resume(self, path: Path) -> None:
-        """Go on from what an earlier run kept, if it did."""
+        """Resume from a saved state, if there is one.
+
+        Raises
+        ------
+        UserError
+            If the state is of other settings or more epochs.
+        """
         if not path.exists():
             return
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        # More epochs than at first may be asked for, unless the rate follows from their number.
-        free = {} if self.settings.schedule == "cosine" else {"n_epochs": 0}
+        # The number of epochs may grow, unless the learning rate follows from it.
+        ignored = {} if self.settings.schedule == "cosine" else {"n_epochs": 0}
         n_done = len(content["log"])
-        if content["settings"] | free != asdict(self.settings) | free or n_done > self.settings.n_epochs:
+        if (
+            content["settings"] | ignored != asdict(self.settings) | ignored
+            or n_done > self.settings.n_epochs
+        ):
             message = (
                 f"{path}: is the state after {n_done} epochs of a training with {content['settings']}, but "
-                f"this one has {asdict(self.settings)}.\nChoose another folder, or the same settings and no "
-                "fewer epochs."
+                f"the current settings are {asdict(self.settings)}.\nChoose another folder, or the same "
+                "settings and no fewer epochs."
             )
             raise UserError(message)
-        self.plain.network.load_state_dict(content["network"])
+        self.masked.network.load_state_dict(content["network"])
         self.optimizer.load_state_dict(content["optimizer"])
         if self.schedule:
             self.schedule.load_state_dict(content["schedule"])

@@ -16,22 +16,22 @@ SCHEDULES = ("plateau", "cosine", "constant")
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How a network is fitted; the defaults are those of the options, and of the published training.
+    """Settings of a fit; the defaults are those of the options and of the published training.
 
     Attributes
     ----------
     loss : LossSettings
     strategy : str
-        Which parts move; see `finetuning.STRATEGIES`.
+        Trained parts; see `finetuning.STRATEGIES`.
     n_epochs : int
     batch_size : int
-        People in a step, over all processes.
+        Participants in a step, over all processes.
     learning_rate : float
-        Of Adam, at the start.
+        Initial learning rate of Adam.
     schedule : {"plateau", "cosine", "constant"}
-        How the rate falls.
+        Schedule of the learning rate.
     seed : int
-        Of order, windows and first weights.
+        Seed of order, windows and first weights.
     """
 
     loss: LossSettings = field(default_factory=LossSettings)
@@ -53,9 +53,9 @@ class Epoch:
         From 1.
     learning_rate, train_loss : float
     validation_loss, r, difference : float
-        Of people who are not trained on, their maps the mean over all windows: the loss; the mean over people
-        and contrasts of the spatial r; by how much that exceeds the r with others' predictions. NaN without
-        such people.
+        Of the validation participants, their maps averaged over all windows: the loss; the spatial r,
+        averaged over participants and contrasts; its excess over the r with other participants'
+        predictions. NaN without validation participants.
     seconds : float
     """
 
@@ -70,12 +70,13 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Fit:
-    """What came out of a training.
+    """The result of a fit.
 
     Attributes
     ----------
     best, last : dict of str to tensor
-        State after the epoch of the highest validation r (the last one, without validation), and at the end.
+        State after the epoch with the highest validation r (without validation, the last epoch); state at the
+        end.
     best_epoch : int
     log : tuple of Epoch
     """

@@ -1,4 +1,4 @@
-"""A network between the voxels of masks, as training uses it."""
+"""The trained network, with inputs and outputs restricted to the voxels of masks."""
 
 import numpy as np
 import torch
@@ -9,20 +9,20 @@ from bids_deeptaskgen.nn.unet import UNet
 
 
 class MaskedUNet(nn.Module):
-    """A network that takes and gives the voxels of masks only.
+    """A network whose inputs and outputs are voxels of masks.
 
     Parameters
     ----------
     network : UNet
     brain_mask, output_mask : boolean array of shape (x, y, z)
-        Voxels of the connectome; voxels that are predicted.
+        Voxels of the connectome; predicted voxels.
     input_mask : {"brain", "gm"}
-        Whether the network is shown all of the connectome, or what is in the output mask too.
+        Whether the network reads all voxels of the connectome, or only those in the output mask.
     """
 
-    shown: Tensor  # numbers of the connectome's voxels that the network sees
-    inside: Tensor  # their places in the box, and those of the voxels that are predicted
-    wanted: Tensor
+    shown: Tensor  # indices of the connectome's voxels that the network reads
+    input_places: Tensor  # their flat indices in the box
+    wanted: Tensor  # flat indices of the predicted voxels in the box
 
     def __init__(
         self,
@@ -36,22 +36,22 @@ class MaskedUNet(nn.Module):
         self.network = network
         self.box = brain_mask.shape
         brain, output = (torch.tensor(mask).flatten() for mask in (brain_mask, output_mask))
-        shown = output[brain] if input_mask == "gm" else torch.ones(int(brain.sum()), dtype=torch.bool)
+        is_input = output[brain] if input_mask == "gm" else torch.ones(int(brain.sum()), dtype=torch.bool)
         places = {
-            "shown": shown.nonzero()[:, 0],
-            "inside": brain.nonzero()[:, 0][shown],
+            "shown": is_input.nonzero()[:, 0],
+            "input_places": brain.nonzero()[:, 0][is_input],
             "wanted": output.nonzero()[:, 0],
         }
         for name, place in places.items():
             self.register_buffer(name, place, persistent=False)
 
     def forward(self, connectomes: Tensor) -> Tensor:
-        """Map (n, n_rois, n_brain_voxels) to (n, n_contrasts, n_output_voxels)."""
+        """Predict maps (n, n_contrasts, n_output_voxels) from connectomes (n, n_rois, n_brain_voxels)."""
         rows = connectomes[:, :, self.shown].transpose(1, 2)
         n_participants, _, n_rois = rows.shape
         # Channels last: the layout in which the convolutions are fastest.
         box = rows.new_zeros((n_participants, self.box[0] * self.box[1] * self.box[2], n_rois))
-        box[:, self.inside] = rows
+        box[:, self.input_places] = rows
         features = self.network.features(box.view(n_participants, *self.box, n_rois).permute(0, 4, 1, 2, 3))
         rows = features.permute(0, 2, 3, 4, 1).flatten(1, 3).index_select(1, self.wanted)
         maps: Tensor = self.network.head(rows).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""What a model is trained on: the connectomes of a person beside the task maps that were measured in them."""
+"""Pairs of the connectomes and the measured maps of a participant."""
 
 import logging
 from collections import defaultdict
@@ -23,16 +23,16 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Pair:
-    """The connectomes of one session of a person, and the person's measured task maps.
+    """The connectomes of a participant's session, and the participant's measured maps.
 
     Attributes
     ----------
     subject : str
     family, site : str
-        Of the table of participants; empty where it does not say.
+        From the table of participants; empty where it has none.
     connectome : ConnectomeFile
     statmaps : dict of str to StatmapFile
-        By the model's label; some contrasts may be lacking.
+        Measured maps by the model's labels; contrasts may be missing.
     """
 
     subject: str
@@ -43,20 +43,20 @@ class Pair:
 
     @property
     def name(self) -> str:
-        """Name in draws and messages, e.g. ``sub-01 ses-1``; no two pairs of a dataset have the same."""
+        """Return the unique name for random numbers and messages, e.g. ``sub-01 ses-1``."""
         return self.connectome.name
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """Who can be trained on, and who has only one of both.
+    """The pairs of a dataset, and the sessions without a counterpart.
 
     Attributes
     ----------
     pairs : tuple of Pair
         Sorted by name.
     only_connectomes, only_statmaps : tuple of str
-        Names of sessions without task maps, and of people (and sessions) without connectomes.
+        Names of sessions without measured maps; names of participants (and sessions) without connectomes.
     """
 
     pairs: tuple[Pair, ...]
@@ -70,21 +70,21 @@ def make_pairs(
     contrasts: Sequence[str],
     participants: Path | None = None,
 ) -> Pairing:
-    """Bring together what was found of each person; the log names who has only one of both.
+    """Match connectomes and measured maps; the log lists participants with only one of them.
 
-    A session's connectomes go with the task maps of that session; if there are none, with those that are of
-    no session; and if the person has one session of each, with that.
+    The connectomes of a session match the measured maps of the same session; without such, the maps without a
+    session; and if the participant has one session of each, these.
 
     Parameters
     ----------
     connectomes : sequence of ConnectomeFile
     statmaps : sequence of StatmapFile
-        Their contrasts are labels of the model.
+        Measured maps; their contrasts are labels of the model.
     contrasts : sequence of str
         The model's labels.
     participants : Path, optional
-        Table with ``participant_id`` and perhaps ``family_id`` (or ``family``) and ``site`` (or ``site_id``),
-        in any case.
+        Table with ``participant_id`` and optionally ``family_id`` (or ``family``) and ``site`` (or
+        ``site_id``), in any letter case.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def make_pairs(
     Raises
     ------
     InputError
-        If nobody has both, or nobody who has both has a map of some contrast.
+        If no participant has both, or a contrast is measured in none of those who have.
     """
     measured: dict[tuple[str, str], dict[str, StatmapFile]] = {}
     for file in statmaps:
@@ -105,28 +105,33 @@ def make_pairs(
         scanned[file.subject].add(file.session)
     for subject, session in measured:
         sessions[subject].append(session)
-    pairs, without, used = [], [], set()
+    pairs, without_maps, matched_sessions = [], [], set()
     for file in connectomes:
         session = _session_of(file, len(scanned[file.subject]), sessions[file.subject])
         if session is None:
-            without.append(file.name)
+            without_maps.append(file.name)
             continue
-        used.add((file.subject, session))
+        matched_sessions.add((file.subject, session))
         family, site = by_subject.get(file.subject, ("", ""))
         pairs.append(Pair(file.subject, family, site, file, measured[file.subject, session]))
-    unused = [f"sub-{subject}" + (f" ses-{ses}" if ses else "") for subject, ses in set(measured) - used]
+    without_connectomes = [
+        f"sub-{subject}" + (f" ses-{session}" if session else "")
+        for subject, session in set(measured) - matched_sessions
+    ]
     pairing = Pairing(
-        tuple(sorted(pairs, key=lambda pair: pair.name)), tuple(sorted(without)), tuple(sorted(unused))
+        tuple(sorted(pairs, key=lambda pair: pair.name)),
+        tuple(sorted(without_maps)),
+        tuple(sorted(without_connectomes)),
     )
-    _tell(pairing)
+    _warn_unpaired(pairing)
     _check_contrasts(pairing, contrasts)
     return pairing
 
 
 def _session_of(file: ConnectomeFile, n_scanned: int, measured: Sequence[str]) -> str | None:
-    """Say which session's task maps go with connectomes; empty for those of no session, None if none do.
+    """Find the session whose measured maps match connectomes, empty for maps without session, or None.
 
-    Of the same person are the number of sessions with connectomes, and the sessions with task maps.
+    `n_scanned` counts the participant's sessions with connectomes; `measured` lists those with measured maps.
     """
     for session in (file.session or "", ""):
         if session in measured:
@@ -134,30 +139,33 @@ def _session_of(file: ConnectomeFile, n_scanned: int, measured: Sequence[str]) -
     return measured[0] if len(measured) == 1 and n_scanned == 1 else None
 
 
-def _tell(pairing: Pairing) -> None:
-    for names, lacking in (
-        (pairing.only_connectomes, "have connectomes and no task maps"),
-        (pairing.only_statmaps, "have task maps and no connectomes"),
+def _warn_unpaired(pairing: Pairing) -> None:
+    for names, condition in (
+        (pairing.only_connectomes, "have connectomes but no measured maps"),
+        (pairing.only_statmaps, "have measured maps but no connectomes"),
     ):
         if names:
-            logger.warning("%d people or sessions %s: %s.", len(names), lacking, shown(names))
+            logger.warning("%d participants or sessions %s: %s.", len(names), condition, shown(names))
 
 
 def _check_contrasts(pairing: Pairing, contrasts: Sequence[str]) -> None:
     if not pairing.pairs:
         message = (
-            "Nobody has both connectomes and task maps.\n"
-            f"With connectomes: {shown(pairing.only_connectomes) or 'nobody'}. "
-            f"With task maps: {shown(pairing.only_statmaps) or 'nobody'}.\n"
-            "Are they of the same people, under the same labels and in the same sessions?"
+            "No participant has both connectomes and measured maps.\n"
+            f"With connectomes: {shown(pairing.only_connectomes) or 'none'}. "
+            f"With measured maps: {shown(pairing.only_statmaps) or 'none'}.\n"
+            "Check that both datasets have the same participants, with the same labels and sessions."
         )
         raise InputError(message)
-    lacking = [label for label in contrasts if not any(label in pair.statmaps for pair in pairing.pairs)]
-    if lacking:
+    missing_labels = [
+        label for label in contrasts if not any(label in pair.statmaps for pair in pairing.pairs)
+    ]
+    if missing_labels:
         message = (
-            f"Nobody of the {len(pairing.pairs)} with connectomes has a task map of {shown(lacking)}.\n"
-            "Leave these contrasts out, or name the dataset that has them; maps under other labels can be "
-            "listed in a table of paths (TSV)."
+            f"None of the {len(pairing.pairs)} sessions with connectomes has a measured map for "
+            f"{shown(missing_labels)}.\n"
+            "Exclude these contrasts (--contrasts), or give a dataset that has them (--statmaps). "
+            "A table of paths (TSV) can list maps with different labels."
         )
         raise InputError(message)
 
@@ -165,13 +173,13 @@ def _check_contrasts(pairing: Pairing, contrasts: Sequence[str]) -> None:
 def load_pair(
     pair: Pair, window: int, contrasts: Sequence[str], output_mask: NDArray[np.bool_]
 ) -> tuple[Floats, Floats]:
-    """Read what is shown of a person in an epoch, and what shall come out.
+    """Load a connectome and the measured maps of a pair.
 
     Parameters
     ----------
     pair : Pair
     window : int
-        Which of the connectomes.
+        Index of the connectome.
     contrasts : sequence of str
         The model's labels, in channel order.
     output_mask : boolean array of shape (76, 93, 78)
@@ -180,16 +188,29 @@ def load_pair(
     -------
     connectome : float32 array of shape (n_rois, n_voxels)
     targets : float32 array of shape (n_contrasts, n_output_voxels)
-        Measured maps, the same for all windows; NaN where there is no value or no map.
+        Measured maps, equal for all windows; NaN where there is no value or no map.
     """
     return read_window(pair.connectome, window), load_targets(pair, contrasts, output_mask)
 
 
 def load_targets(pair: Pair, contrasts: Sequence[str], output_mask: NDArray[np.bool_]) -> Floats:
-    """Read the measured maps of a person, as `load_pair` does: NaN where there is no value or no map."""
+    """Load the measured maps of a pair.
+
+    Parameters
+    ----------
+    pair : Pair
+    contrasts : sequence of str
+        The model's labels, in channel order.
+    output_mask : boolean array of shape (76, 93, 78)
+
+    Returns
+    -------
+    float32 array of shape (n_contrasts, n_output_voxels)
+        NaN where there is no value or no map.
+    """
     targets = np.full((len(contrasts), int(output_mask.sum())), np.nan, np.float32)
     rows = [row for row, label in enumerate(contrasts) if label in pair.statmaps]
-    # Volumes of one image are read in one go.
+    # Sorted by path, since volumes of one image are read together.
     rows.sort(key=lambda row: str(pair.statmaps[contrasts[row]].path))
     if rows:
         targets[rows] = read_statmaps([pair.statmaps[contrasts[row]] for row in rows], output_mask)
@@ -197,10 +218,22 @@ def load_targets(pair: Pair, contrasts: Sequence[str], output_mask: NDArray[np.b
 
 
 def nan_counts(pair: Pair, contrasts: Sequence[str], targets: Floats) -> dict[str, int]:
-    """Count the voxels without a value in the maps that a person has; maps that are whole are not listed."""
-    counts = np.isnan(targets).sum(axis=1)
-    found = zip(contrasts, counts.tolist(), strict=True)
-    return {label: count for label, count in found if count and label in pair.statmaps}
+    """Count the voxels without a value in the measured maps of a pair.
+
+    Parameters
+    ----------
+    pair : Pair
+    contrasts : sequence of str
+        Labels of the rows of `targets`.
+    targets : float32 array of shape (n_contrasts, n_output_voxels)
+
+    Returns
+    -------
+    dict of str to int
+        Counts by contrast; complete maps are not listed.
+    """
+    counts = zip(contrasts, np.isnan(targets).sum(axis=1).tolist(), strict=True)
+    return {label: count for label, count in counts if count and label in pair.statmaps}
 
 
 def check_targets(
@@ -209,7 +242,7 @@ def check_targets(
     output_mask: NDArray[np.bool_],
     load: Callable[[Pair], Floats] | None = None,
 ) -> list[tuple[str, str, int]]:
-    """Read all measured maps once, so that what is no use is known before hours of training.
+    """Read all measured maps once, so that unusable maps are detected before the training.
 
     Parameters
     ----------
@@ -217,29 +250,30 @@ def check_targets(
     contrasts : sequence of str
     output_mask : boolean array of shape (76, 93, 78)
     load : function of Pair, optional
-        Reads a person's maps in place of `load_targets`, for example to keep them.
+        Reads the maps of a pair in place of `load_targets`, for example to cache them.
 
     Returns
     -------
     list of (str, str, int)
-        Pair's name, contrast, and how many of its voxels have no value; the log sums them up.
+        Pair's name, contrast, and number of voxels without a value; the log summarises them.
 
     Raises
     ------
     InputError
-        As of `read_statmap`.
+        If a map cannot be used, see `read_statmaps`.
     """
     read = load or partial(load_targets, contrasts=contrasts, output_mask=output_mask)
-    missing = [
+    incomplete_maps = [
         (pair.name, label, count)
         for pair in pairs
         for label, count in nan_counts(pair, contrasts, read(pair)).items()
     ]
-    if missing:
+    if incomplete_maps:
         n_voxels = int(output_mask.sum())
-        worst = sorted(missing, key=lambda one: -one[2])
+        by_count = sorted(incomplete_maps, key=lambda row: -row[2])
+        counts = [f"{name} {label} ({count})" for name, label, count in by_count]
         logger.warning(
-            "%d task maps lack values in some of the model's %d voxels, which are left out of the loss: %s.",
-            len(missing), n_voxels, shown([f"{name} {label} ({count})" for name, label, count in worst]),
+            "%d measured maps have no value in some of the model's %d voxels, which the loss excludes: %s.",
+            len(incomplete_maps), n_voxels, shown(counts),
         )  # fmt: skip
-    return missing
+    return incomplete_maps

@@ -1,4 +1,4 @@
-"""What is seen of a training: a line an epoch, a table, a bar on a terminal, and TensorBoard's events."""
+"""Progress of a training: log lines, a table of epochs, a progress bar and TensorBoard events."""
 
 import logging
 import shutil
@@ -20,15 +20,15 @@ Watch = Callable[[Epoch], None]
 
 
 def make_watch(folder: Path, n_epochs: int, *, tensorboard: bool) -> Watch:
-    """Make what is called after each epoch; `fit` tells it of those before a stop, too.
+    """Create the function that logs each epoch; a resumed `fit` repeats the earlier epochs to it.
 
     Parameters
     ----------
     folder : Path
-        Of the training.
+        Folder of the training.
     n_epochs : int
     tensorboard : bool
-        Whether to write events, too.
+        Whether to write TensorBoard events too.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def make_watch(folder: Path, n_epochs: int, *, tensorboard: bool) -> Watch:
     if tensorboard:
         from bids_deeptaskgen.training.tensorboard import event_writer
 
-        # A run that goes on is told of all epochs again.
+        # A resumed fit repeats all earlier epochs.
         shutil.rmtree(folder / EVENTS, ignore_errors=True)
         write_event = event_writer(folder / EVENTS)
 
@@ -53,30 +53,28 @@ def make_watch(folder: Path, n_epochs: int, *, tensorboard: bool) -> Watch:
 
 
 def epoch_words(line: Epoch) -> str:
-    """Say in words what an epoch came to."""
-    validated = ""
+    """Format the results of an epoch."""
+    scores = ""
     if np.isfinite(line.validation_loss):
-        validated = f", validation {line.validation_loss:.4f}, r {line.r:.3f}"
+        scores = f", validation {line.validation_loss:.4f}, r {line.r:.3f}"
     if np.isfinite(line.difference):
-        validated += f" ({line.difference:+.3f} above others')"
-    return (
-        f"loss {line.train_loss:.4f}{validated}; learning rate {line.learning_rate:g}, {line.seconds:.0f} s"
-    )
+        scores += f" ({line.difference:+.3f} above other participants')"
+    return f"loss {line.train_loss:.4f}{scores}; learning rate {line.learning_rate:g}, {line.seconds:.0f} s"
 
 
 def csv_of(lines: list[Epoch]) -> str:
-    """Write epochs as CSV, in all digits."""
-    rows = [[one.name for one in fields(Epoch)], *(map(repr, astuple(line)) for line in lines)]
+    """Format epochs as CSV, with all digits."""
+    rows = [[field.name for field in fields(Epoch)], *(map(repr, astuple(line)) for line in lines)]
     return "".join(",".join(row) + "\n" for row in rows)
 
 
 class Bar:
-    """Counts the windows that were shown.
+    """A counter of the windows used in training.
 
     Parameters
     ----------
     show : function of int
-        Is told how many there have been.
+        Called with the number of windows so far.
     n_per_epoch : int
     """
 
@@ -96,7 +94,18 @@ class Bar:
 
 @contextmanager
 def progress_bar(n_epochs: int, n_per_epoch: int) -> Iterator[Bar]:
-    """Show a bar on a terminal, and nothing elsewhere."""
+    """Show a progress bar if standard error is a terminal.
+
+    Parameters
+    ----------
+    n_epochs : int
+    n_per_epoch : int
+        Number of windows in an epoch.
+
+    Yields
+    ------
+    Bar
+    """
     if not sys.stderr.isatty():
         yield Bar(lambda _: None, n_per_epoch)
         return

@@ -1,4 +1,4 @@
-"""What training and fine-tuning share: the fit, calibration, the bundle, and what is said of it."""
+"""Steps common to training and fine-tuning: fit, calibration, bundle and report."""
 
 import logging
 import os
@@ -30,7 +30,7 @@ from bids_deeptaskgen.training.devices import (
     make_fabric,
 )
 from bids_deeptaskgen.training.environment import is_first_process
-from bids_deeptaskgen.training.export import Trained, write_bundle
+from bids_deeptaskgen.training.export import FinishedTraining, write_bundle
 from bids_deeptaskgen.training.fit import fit
 from bids_deeptaskgen.training.fit_records import Epoch, Fit, FitSettings
 from bids_deeptaskgen.training.losses import LossSettings
@@ -45,18 +45,18 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 @dataclass(frozen=True)
 class Start:
-    """With what a training begins.
+    """The starting point of a training.
 
     Attributes
     ----------
     network : UNet
-        With its first weights; an output for each contrast that is trained on.
+        Network with its first weights and an output for each trained contrast.
     strategy : str
-        Which parts move; see `finetuning.STRATEGIES`.
+        Trained parts; see `finetuning.STRATEGIES`.
     base : Bundle
-        Whose ROI maps and masks are used.
+        Model whose ROI maps and masks are used.
     parent : Bundle or None
-        Whose weights are used: the base, or nobody.
+        Model whose weights are used: the base, or none.
     """
 
     network: UNet
@@ -66,31 +66,31 @@ class Start:
 
 
 def train(settings: TrainingSettings, out: Path, data: TrainingData, start: Start) -> int:
-    """Train, and write a bundle; every process of a training calls this.
+    """Train a network and write its bundle; every process of a training calls this function.
 
     Parameters
     ----------
     settings : TrainingSettings
     out : Path
-        Where the bundle shall be.
+        Folder of the bundle.
     data : TrainingData
     start : Start
 
     Returns
     -------
     int
-        0, since what goes wrong is raised.
+        0; failures are raised.
 
     Raises
     ------
     UserError
-        If the folder holds another training, the memory does not do, or the loss is no longer a number.
+        If the folder holds another training, the memory is too small, or the loss is not finite.
     """
-    # Before everybody's maps are read, which may take long.
+    # Checked first, since reading all measured maps may take long.
     check_devices(settings.device, settings.n_devices)
     folder = work_folder(settings, out)
     if is_first_process():
-        # The others wait in `make_fabric` until this is done.
+        # All other processes wait in `make_fabric`.
         parent = {"parent": start.parent.weights_sha256} if start.parent else {}
         open_folder(settings, folder, data.facts() | parent)
         write_split(folder / SPLIT, data.split)
@@ -102,8 +102,10 @@ def train(settings: TrainingSettings, out: Path, data: TrainingData, start: Star
         precision=settings.precision,
     )
     if fabric.device.type == "cpu":
-        asked = os.environ.get("OMP_NUM_THREADS", "")
-        set_threads(int(asked) if asked.isdecimal() else max(1, available_cpus() // settings.n_devices))
+        n_threads = os.environ.get("OMP_NUM_THREADS", "")
+        set_threads(
+            int(n_threads) if n_threads.isdecimal() else max(1, available_cpus() // settings.n_devices)
+        )
     module = MaskedUNet(
         start.network,
         start.base.brain_mask,
@@ -111,17 +113,19 @@ def train(settings: TrainingSettings, out: Path, data: TrainingData, start: Star
         input_mask=start.base.card.input_mask,
     )
     check_precision(module, fabric.device, settings.precision)
-    fitted = _fit(settings, folder, data, start, fabric, module)
+    result = _fit(settings, folder, data, start, fabric, module)
     if not fabric.is_global_zero:
         return 0
     participants = {
         name: [CachedParticipant(pair, data, folder / TARGETS) for pair in data.pairs[name]]
         for name in (TRAIN, VALIDATION)
     }
-    trained = Trained(settings, data, start.network.config, start.strategy, start.base, start.parent, fitted)
-    bundle = write_bundle(out, trained, participants, module)
+    training = FinishedTraining(
+        settings, data, start.network.config, start.strategy, start.base, start.parent, result
+    )
+    bundle = write_bundle(out, training, participants, module)
     shutil.rmtree(folder / TARGETS)
-    _report(bundle, folder, trained)
+    _report(bundle, folder, training)
     return 0
 
 
@@ -134,13 +138,13 @@ def _fit(
     module: MaskedUNet,
 ) -> Fit:
     loss = fill(LossSettings, settings, name=settings.loss)
-    how = fill(FitSettings, settings, loss=loss, strategy=start.strategy, n_epochs=settings.epochs)
+    fit_settings = fill(FitSettings, settings, loss=loss, strategy=start.strategy, n_epochs=settings.epochs)
     n_steps = len(data.pairs[TRAIN]) + sum(pair.connectome.n_windows for pair in data.pairs[VALIDATION])
     with progress_bar(settings.epochs, n_steps) as bar, _failures(settings, fabric, module):
-        note = make_watch(folder, settings.epochs, tensorboard=settings.tensorboard)
+        log_epoch = make_watch(folder, settings.epochs, tensorboard=settings.tensorboard)
 
         def watch(line: Epoch) -> None:
-            note(line)
+            log_epoch(line)
             bar.end_epoch(line)
 
         participants, validation = (
@@ -151,59 +155,61 @@ def _fit(
             for name in (TRAIN, VALIDATION)
         )
         logger.info("training on %s, %d processes", fabric.device, fabric.world_size)
-        return fit(fabric, module, participants, validation, how, folder, watch)
+        return fit(fabric, module, participants, validation, fit_settings, folder, watch)
 
 
 @contextmanager
 def _failures(settings: TrainingSettings, fabric: Fabric, module: MaskedUNet) -> Iterator[None]:
-    """Refuse what will not fit into memory, and say what ended a fit: memory, the loss, another process."""
+    """Check that a step fits into memory, and explain failures of memory, loss and processes."""
     share = 0.5 if settings.precision == "bf16" else 1.0
-    n_each = settings.batch_size // fabric.world_size
+    n_per_process = settings.batch_size // fabric.world_size
     is_gpu = fabric.device.type == "cuda"
     n_bytes = free_gpu_bytes(fabric.device) if is_gpu else available_gb() * 2**30 / settings.n_devices
-    needed = share * bytes_of_step(module, n_each)
-    fitting = min(largest_batch(module, n_bytes / share), n_each) * fabric.world_size
-    if needed > n_bytes:
-        raise UserError(_memory_words(settings, fitting, f"needs {needed / 2**30:.1f} GB on each device"))
+    n_required = share * bytes_of_step(module, n_per_process)
+    max_batch = min(largest_batch(module, n_bytes / share), n_per_process) * fabric.world_size
+    if n_required > n_bytes:
+        raise UserError(
+            _memory_words(settings, max_batch, f"needs {n_required / 2**30:.1f} GB on each device")
+        )
     try:
         yield
     except FloatingPointError as error:
         message = (
-            f"The training has gone astray: {error}.\nThe state before is kept. Start anew (--overwrite) "
-            "with a lower --learning-rate, or with --precision fp32; are the task maps z values?"
+            f"The training diverged: {error}.\nThe previous state remains. Start again (--overwrite) with a "
+            "lower --learning-rate or with --precision fp32, and check that the measured maps are z values."
         )
         raise UserError(message) from error
     except (RuntimeError, MemoryError) as error:
         if fabric.world_size > 1 and is_lost_process(error):
             message = (
-                "Another process of this training has ended; it has said why, or was killed.\n"
-                "Mend that and start again: the epochs that were done are kept."
+                "Another process of this training has ended. Its log has the reason, unless it was killed.\n"
+                "Resolve that and start again: the training resumes after the last complete epoch."
             )
             raise UserError(message) from error
         if not is_out_of_memory(error):
             raise
-        smaller = min(fitting, settings.batch_size // 2 // fabric.world_size * fabric.world_size)
-        raise UserError(_memory_words(settings, smaller, "has used up the memory")) from error
+        smaller = min(max_batch, settings.batch_size // 2 // fabric.world_size * fabric.world_size)
+        raise UserError(_memory_words(settings, smaller, "exhausted the memory")) from error
 
 
-def _memory_words(settings: TrainingSettings, fitting: int, what: str) -> str:
+def _memory_words(settings: TrainingSettings, max_batch: int, problem: str) -> str:
     advice = (
-        f"--batch-size {fitting} would fit"
-        if fitting
-        else "Not even one person a device would fit: choose a lower --fdim or a device with more memory"
+        f"--batch-size {max_batch} would fit"
+        if max_batch
+        else "Not even one participant per device fits: choose a lower --fdim or a device with more memory"
     )
-    return f"--batch-size {settings.batch_size} {what}.\n{advice}."
+    return f"--batch-size {settings.batch_size} {problem}.\n{advice}."
 
 
-def _report(bundle: Bundle, folder: Path, trained: Trained) -> None:
-    fitted = trained.fitted
-    n_participants = {name: trained.data.n_participants(name) for name in SPLITS}
-    used = "" if trained.epoch == fitted.best_epoch else f"; the model is that of epoch {trained.epoch}"
+def _report(bundle: Bundle, folder: Path, training: FinishedTraining) -> None:
+    result = training.result
+    n_participants = {name: training.data.n_participants(name) for name in SPLITS}
+    remark = "" if training.epoch == result.best_epoch else f"; the model is that of epoch {training.epoch}"
     sys.stdout.write(
-        "Trained on {train} people, validated on {validation}; {test} were put aside to evaluate the model "
-        "with.\n".format(**n_participants)
-        + f"Best epoch: {fitted.best_epoch} of {len(fitted.log)} "
-        f"({epoch_words(fitted.log[fitted.best_epoch - 1])}){used}\n"
+        "Trained on {train} participants, validated on {validation}; {test} test participants are reserved "
+        "for evaluation.\n".format(**n_participants)
+        + f"Best epoch: {result.best_epoch} of {len(result.log)} "
+        f"({epoch_words(result.log[result.best_epoch - 1])}){remark}\n"
         f"Split, log and state: {folder}\n"
         f"Model: {bundle.folder}\n"
     )

@@ -1,4 +1,4 @@
-"""Who is trained on, validated on and tested on: kept in a table, and held to the people at hand."""
+"""The table of training, validation and test participants."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,47 +13,66 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 
 def group_labels_of(pairs: Sequence[Pair], *, keep_sites: bool = False) -> dict[str, set[str]]:
-    """Return the groups of each participant that a split must not divide: family and, optionally, site."""
+    """Return the groups of each participant that a split must not divide: family and, optionally, site.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+    keep_sites : bool
+        Whether participants of one site must be in the same split.
+
+    Returns
+    -------
+    dict of str to set of str
+        Names of groups by participant.
+    """
     group_labels: dict[str, set[str]] = {}
     for pair in pairs:
-        own = group_labels.setdefault(pair.subject, set())
+        labels = group_labels.setdefault(pair.subject, set())
         if pair.family:
-            own.add(f"family {pair.family}")
+            labels.add(f"family {pair.family}")
         if pair.site and keep_sites:
-            own.add(f"site {pair.site}")
+            labels.add(f"site {pair.site}")
     return group_labels
 
 
 def write_split(path: Path, split: Mapping[str, str]) -> None:
-    """Write who is in which split, as a TSV with ``participant_id`` and ``split``."""
+    """Write the split of each participant as a TSV with ``participant_id`` and ``split``.
+
+    Parameters
+    ----------
+    path : Path
+    split : dict of str to str
+        One of `SPLITS` for each label without ``sub-``.
+    """
     participants = sorted(split)
     columns = {
-        "participant_id": [f"sub-{one}" for one in participants],
-        "split": [split[one] for one in participants],
+        "participant_id": [f"sub-{label}" for label in participants],
+        "split": [split[label] for label in participants],
     }
     write_tsv(path, columns)
 
 
 def read_split(path: Path, group_labels: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """Read a split that `write_split` or somebody else wrote, and hold it to the people at hand.
+    """Read a table of splits and check it against the participants.
 
     Parameters
     ----------
     path : Path
     group_labels : dict of str to collection of str
-        As `group_labels_of` gives it: everybody who can be trained on, and what ties them.
+        Groups of all participants with pairs, see `group_labels_of`.
 
     Returns
     -------
     dict of str to str
-        Label without ``sub-`` to one of `SPLITS`, for everybody of `group_labels`.
+        One of `SPLITS` for each participant of `group_labels`.
 
     Raises
     ------
     InputError
-        If it is no such table, or somebody is in two splits or left out, or people who are tied to each other
-        are in different splits. Whoever is in the table and not at hand is told of in the log: people are
-        excluded after a study has divided them.
+        If the table is invalid, a participant is in two splits or in none, or participants who share a group
+        are in different splits. The log lists participants of the table without pairs, since a study may
+        exclude participants after the split.
     """
     split: dict[str, str] = {}
     for number, row in enumerate(read_tsv(path), 2):
@@ -61,43 +80,43 @@ def read_split(path: Path, group_labels: Mapping[str, Iterable[str]]) -> dict[st
         if not participant or name not in SPLITS:
             message = (
                 f"{path}, line {number}: participant_id is {participant or 'empty'}, split is "
-                f"{name or 'empty'}; a label and one of {', '.join(SPLITS)} are wanted.\nMend the line."
+                f"{name or 'empty'}. Write a label and one of {', '.join(SPLITS)}."
             )
             raise InputError(message)
         if split.setdefault(participant, name) != name:
             message = (
                 f"{path}, line {number}: sub-{participant} is in two splits, {split[participant]} and "
-                f"{name}.\nNobody may be tested on who was trained on: remove one of the lines."
+                f"{name}.\nRemove one of the lines: training and test participants must be separate."
             )
             raise InputError(message)
-    left_out, absent = (
-        [f"sub-{one}" for one in sorted(participants)]
+    unassigned, without_pairs = (
+        [f"sub-{label}" for label in sorted(participants)]
         for participants in (set(group_labels) - set(split), set(split) - set(group_labels))
     )
-    if left_out:
+    if unassigned:
         message = (
-            f"{path}: {len(left_out)} people are not in the table: {shown(left_out)}.\n"
-            "Mend the table, or leave it out to have the people divided anew."
+            f"{path}: {len(unassigned)} participants are not in the table: {shown(unassigned)}.\n"
+            "Add them to the table, or omit --split to draw a new split."
         )
         raise InputError(message)
-    if absent:
+    if without_pairs:
         logger.warning(
-            "%s: %d people in it have no connectomes with task maps, and are left out: %s.",
-            path, len(absent), shown(absent),
+            "%s: %d participants of the table have no connectomes with measured maps and are excluded: %s.",
+            path, len(without_pairs), shown(without_pairs),
         )  # fmt: skip
-    here = {participant: name for participant, name in split.items() if participant in group_labels}
-    _check_together(path, here, group_labels)
-    return here
+    paired_split = {participant: name for participant, name in split.items() if participant in group_labels}
+    _check_groups(path, paired_split, group_labels)
+    return paired_split
 
 
-def _check_together(path: Path, split: Mapping[str, str], group_labels: Mapping[str, Iterable[str]]) -> None:
-    first: dict[str, str] = {}
-    for participant, own in group_labels.items():
-        for bond in own:
-            other = first.setdefault(bond, participant)
-            if split[other] != split[participant]:
+def _check_groups(path: Path, split: Mapping[str, str], group_labels: Mapping[str, Iterable[str]]) -> None:
+    first_members: dict[str, str] = {}
+    for participant, labels in group_labels.items():
+        for label in labels:
+            member = first_members.setdefault(label, participant)
+            if split[member] != split[participant]:
                 message = (
-                    f"{path}: sub-{other} ({split[other]}) and sub-{participant} "
-                    f"({split[participant]}) are both of {bond}, but in different splits.\nPut them into one."
+                    f"{path}: sub-{member} ({split[member]}) and sub-{participant} ({split[participant]}) "
+                    f"are both of {label}, but in different splits.\nAssign them to the same split."
                 )
                 raise InputError(message)

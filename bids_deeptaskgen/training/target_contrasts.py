@@ -19,30 +19,30 @@ from bids_deeptaskgen.models.contrasts import (
 
 
 def measured_contrasts(
-    source: Path, known: Sequence[Contrast], wanted: Sequence[str]
+    source: Path, model_contrasts: Sequence[Contrast], words: Sequence[str]
 ) -> tuple[Contrast, ...]:
-    """Choose what a new last layer predicts.
+    """Choose the contrasts of a new last layer.
 
     Parameters
     ----------
     source : Path
-        Dataset of task maps or table of their paths.
-    known : sequence of Contrast
-        Those whose published names are known; maps may have them in other spellings.
-    wanted : sequence of str
-        Labels, published names or tasks; all that are measured if empty.
+        Dataset of measured maps, or table of their paths.
+    model_contrasts : sequence of Contrast
+        Contrasts with published names, which maps may spell differently.
+    words : sequence of str
+        Labels, published names or tasks; all measured contrasts if empty.
 
     Returns
     -------
     tuple of Contrast
-        Known ones in their order, then others in the order of the files.
+        Those of `model_contrasts` in their order, then further ones in the order of the files.
 
     Raises
     ------
     UserError
-        If something is wanted that is neither known nor measured.
+        If a word matches neither a model's nor a measured contrast.
     """
-    spellings = contrast_spellings(known)
+    spellings = contrast_spellings(model_contrasts)
     measured: dict[str, Contrast] = {}
     for file in find_statmaps(source):
         task = parse_name(file.path.name).get("task") or ""
@@ -51,36 +51,53 @@ def measured_contrasts(
             label = file.contrast if re.fullmatch("[0-9A-Za-z]+", file.contrast) else _label(file.contrast)
             measured.setdefault(label, Contrast(label, file.contrast, task.upper()))
         else:
-            measured.setdefault(label, next(one for one in known if one.label == label))
-    others = [one for one in measured.values() if one not in known]
-    if not wanted:
-        return tuple(one for one in known if one.label in measured) + tuple(others)
-    there = shown(sorted(measured))
-    chosen = choose_contrasts(
-        (*known, *others), wanted, whose="task maps and models have", listed=f"Measured: {there}."
+            measured.setdefault(
+                label, next(contrast for contrast in model_contrasts if contrast.label == label)
+            )
+    further = [contrast for contrast in measured.values() if contrast not in model_contrasts]
+    if not words:
+        return tuple(contrast for contrast in model_contrasts if contrast.label in measured) + tuple(further)
+    contrasts = (*model_contrasts, *further)
+    labels = choose_contrasts(
+        contrasts, words, whose="task maps and models have", listed=f"Measured: {shown(sorted(measured))}."
     )
-    return tuple(one for one in (*known, *others) if one.label in chosen)
+    return tuple(contrast for contrast in contrasts if contrast.label in labels)
 
 
 def _label(name: str) -> str:
-    """Make a label of a name in a table of paths, which may hold anything."""
+    """Convert the name of a contrast in a table of paths to a label."""
     label = re.sub("[^0-9A-Za-z]", "", contrast_label(name))
     if not label:
-        message = f"A contrast is called {name!r}; letters and digits are wanted.\nMend the table of paths."
+        message = f"Contrast {name!r} has no letters or digits. Correct its name in the table of paths."
         raise InputError(message)
     return label
 
 
 def known_contrasts(bundle: Bundle) -> tuple[Contrast, ...]:
-    """List the contrasts of a model, and the published ones that it does not have."""
-    own = {one.label: one for one in bundle.card.contrasts}
-    return (*own.values(), *(one for one in load_contrasts() if one.label not in own))
+    """List the contrasts of a model, then the published contrasts that it does not have."""
+    labels = {contrast.label for contrast in bundle.card.contrasts}
+    further = (contrast for contrast in load_contrasts() if contrast.label not in labels)
+    return (*bundle.card.contrasts, *further)
 
 
-def parents_contrasts(bundle: Bundle, source: Path, wanted: Sequence[str]) -> tuple[Contrast, ...]:
-    """Choose which of a model's outputs are trained on: those wanted, or those that are measured."""
-    if wanted:
-        labels = choose_contrasts(bundle.card.contrasts, wanted)
+def parents_contrasts(bundle: Bundle, source: Path, words: Sequence[str]) -> tuple[Contrast, ...]:
+    """Choose the outputs of a model to train.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    source : Path
+        Dataset of measured maps, or table of their paths.
+    words : sequence of str
+        Labels, published names or tasks; all measured contrasts if empty.
+
+    Returns
+    -------
+    tuple of Contrast
+        In the order of the model.
+    """
+    if words:
+        labels = choose_contrasts(bundle.card.contrasts, words)
     else:
         labels = tuple(file.contrast for file in find_statmaps(source, bundle.card.contrasts))
-    return tuple(one for one in bundle.card.contrasts if one.label in labels)
+    return tuple(contrast for contrast in bundle.card.contrasts if contrast.label in labels)

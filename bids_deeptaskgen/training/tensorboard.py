@@ -1,4 +1,4 @@
-"""The log of a training as TensorBoard reads it."""
+"""TensorBoard events of a training."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from bids_deeptaskgen.training.fit_records import Epoch
 
 
 def event_writer(folder: Path) -> Callable[[Epoch], None]:
-    """Give a function that adds an epoch to the events of a folder, which is made.
+    """Create a folder of events; the returned function adds an epoch to them.
 
     Raises
     ------

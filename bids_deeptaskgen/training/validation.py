@@ -1,4 +1,4 @@
-"""People as training sees them, and how well a network does with those whom it is not trained on."""
+"""Validation of a network on participants that it is not trained on."""
 
 from typing import Protocol, cast
 
@@ -15,61 +15,61 @@ Floats = NDArray[np.float32]
 
 
 class Participant(Protocol):
-    """What a training reads of a person; `training.data` has those that lie in datasets."""
+    """A participant as a training reads them; `CachedParticipant` reads from datasets."""
 
     @property
     def name(self) -> str:
-        """Name that no other person has; draws follow from it."""
+        """Return the unique name of the participant's session; random numbers follow from it."""
 
     @property
     def n_windows(self) -> int:
-        """Number of connectomes."""
+        """Return the number of connectomes, one for each window."""
 
     def connectome(self, window: int) -> Floats:
-        """Read a connectome, (n_rois, n_brain_voxels)."""
+        """Read the connectome of a window, shape (n_rois, n_brain_voxels)."""
 
     def statmaps(self) -> Floats:
-        """Read the measured maps, (n_contrasts, n_output_voxels); NaN where nothing was measured."""
+        """Load the measured maps, shape (n_contrasts, n_output_voxels); NaN where there is no value."""
 
 
 def batch_scores(predicted: Floats, measured: Floats) -> tuple[float, float]:
-    """Score the maps of some people.
+    """Compare predicted maps with the measured maps of some participants.
 
     Parameters
     ----------
-    predicted, measured : array of shape (n_people, n_contrasts, n_voxels)
-        NaN in `measured` for contrasts that a person lacks; voxels that somebody lacks are left out.
+    predicted, measured : array of shape (n_participants, n_contrasts, n_voxels)
+        NaN in `measured` for a participant's missing contrasts; voxels with a missing value are excluded.
 
     Returns
     -------
     r : float
-        Mean over contrasts of the mean spatial r of people with their own prediction.
+        Spatial r between measured and predicted maps, averaged over participants and contrasts.
     difference : float
-        How much larger that is than with the predictions of others; NaN for one person.
+        Excess of r over that with other participants' predictions; NaN for a single participant.
     """
-    own, differences = [], []
+    correlations, differences = [], []
     for contrast in range(measured.shape[1]):
-        of_all = measured[:, contrast]
-        has = np.isfinite(of_all).any(axis=1)
-        voxels = np.isfinite(of_all[has]).all(axis=0)
-        if not has.any() or not voxels.any():
+        maps = measured[:, contrast]
+        has_map = np.isfinite(maps).any(axis=1)
+        voxels = np.isfinite(maps[has_map]).all(axis=0)
+        if not has_map.any() or not voxels.any():
             continue
         matching = match(
-            of_all[has][:, voxels], predicted[has, contrast][:, voxels], np.random.default_rng(0)
+            maps[has_map][:, voxels], predicted[has_map, contrast][:, voxels], np.random.default_rng(0)
         )
-        own.append(mean(matching.own))
+        correlations.append(mean(matching.own))
         differences.append(mean(matching.difference))
-    return mean(np.array(own)), mean(np.array(differences))
+    return mean(np.array(correlations)), mean(np.array(differences))
 
 
 @torch.no_grad()
 def predict_participant(module: nn.Module, participant: Participant, device: torch.device) -> Floats:
-    """Mean over all windows of what a network in evaluation mode makes of a person.
+    """Predict a participant's maps, averaged over all windows, by a network in evaluation mode.
 
     Parameters
     ----------
-    module : MaskedUNet, or what Fabric made of it
-    participant : Person
+    module : MaskedUNet, or its Fabric wrapper
+    participant : Participant
     device : torch.device
 
     Returns

@@ -1,4 +1,4 @@
-"""Where a training is kept, so that one that was stopped goes on and nobody else's is taken for it."""
+"""The work folder of a training, from which an interrupted training resumes."""
 
 import json
 import logging
@@ -23,58 +23,71 @@ _FACTS, _SETTINGS = "training.json", "settings.toml"
 
 
 def work_folder(settings: TrainingSettings, out: Path) -> Path:
-    """Give the folder of a training."""
-    return settings.work_dir or out.with_name(f"{out.name}.training")
-
-
-def check_out(settings: TrainingSettings, out: Path, base: Path) -> None:
-    """Refuse to write a model where something else is, and let the first process alone speak.
+    """Return the work folder of a training.
 
     Parameters
     ----------
     settings : TrainingSettings
     out : Path
-        Where the model shall be.
+        Folder of the new model.
+
+    Returns
+    -------
+    Path
+        ``--work-dir``, or a folder next to `out`.
+    """
+    return settings.work_dir or out.with_name(f"{out.name}.training")
+
+
+def check_out(settings: TrainingSettings, out: Path, base: Path) -> None:
+    """Check that a model can be written, and silence the log of all but the first process.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+    out : Path
+        Folder of the new model.
     base : Path
-        Folder of the model that it begins with.
+        Folder of the model that the training begins with.
 
     Raises
     ------
     UserError
+        If `out` is the base model, is no model, or is a model and ``--overwrite`` is not set.
     """
     if not is_first_process():
         logger.setLevel(logging.ERROR)
     if out.resolve() == base.resolve():
-        message = f"{out}: is the model that is to be begun with.\nChoose another OUT."
+        message = f"{out}: is the model that the training begins with.\nChoose another OUT."
         raise UserError(message)
     if not out.exists():
         return
     if not (out / "card.json").is_file():
-        message = f"{out}: exists and is no model.\nChoose another OUT."
+        message = f"{out}: exists and is not a model.\nChoose another OUT."
         raise UserError(message)
     if not settings.overwrite:
         message = (
-            f"{out}: is a model already.\nChoose another OUT (with --work-dir {work_folder(settings, out)} "
-            "and more --epochs its training goes on), or replace model and training with --overwrite."
+            f"{out}: is already a model.\nChoose another OUT (with --work-dir {work_folder(settings, out)} "
+            "and more --epochs its training continues), or replace model and training with --overwrite."
         )
         raise UserError(message)
 
 
 def begin(settings: TrainingSettings, model: str, out: Path) -> Bundle:
-    """Open the model that a training begins with, once it is sure that it can be done and written.
+    """Check that a training can run and be written, and load the model that it begins with.
 
     Parameters
     ----------
     settings : TrainingSettings
     model : str
-        Name or folder.
+        Name or folder of the model.
     out : Path
-        Where the new model shall be.
+        Folder of the new model.
 
     Raises
     ------
     UserError
-        If a library is not installed, there is no such model, or something is in the new one's place.
+        If a library is not installed, the model does not exist, or `out` cannot be written.
     """
     require_libraries(settings)
     folder = find_model(model)
@@ -83,63 +96,62 @@ def begin(settings: TrainingSettings, model: str, out: Path) -> Bundle:
 
 
 def open_folder(settings: TrainingSettings, folder: Path, data: Mapping[str, str]) -> None:
-    """Make the folder of a training, or make sure that what it holds is this training.
+    """Create the work folder of a training, or check that it belongs to this training.
 
     Parameters
     ----------
     settings : TrainingSettings
     folder : Path
     data : dict of str to str
-        What decides the outcome beside the settings, in words and hashes.
+        Facts and hashes that decide the outcome beside the settings.
 
     Raises
     ------
     UserError
-        If it holds another training, or something else.
+        If the folder holds another training or other files.
     """
-    # Here, not above: without the extra it cannot be imported, and that must be said.
+    # Imported here, since it needs the train extra, which `require_libraries` checks first.
     from bids_deeptaskgen.training.fit import STATE
 
-    found = folder / _FACTS
+    facts_file = folder / _FACTS
     if folder.exists() and any(folder.iterdir()):
-        if not found.is_file():
+        if not facts_file.is_file():
             message = f"{folder}: is not empty and holds no training.\nChoose another --work-dir."
             raise UserError(message)
         if settings.overwrite:
             shutil.rmtree(folder)
     facts = {"Settings": _science(settings), "Data": dict(data)}
-    before = json.loads(found.read_text("utf-8")) if found.is_file() else facts
+    stored_facts = json.loads(facts_file.read_text("utf-8")) if facts_file.is_file() else facts
     if (folder / STATE).is_file():
-        _refuse_others(folder, before, facts)
-        logger.info("%s: what a training with these settings has done there is taken up.", folder)
-    elif before != facts:
-        # One that was refused, or stopped in its first epoch, is not worth keeping.
+        _refuse_changes(folder, stored_facts, facts)
+        logger.info("%s: resuming the training with these settings.", folder)
+    elif stored_facts != facts:
+        # A training without a complete epoch is discarded.
         shutil.rmtree(folder / TARGETS, ignore_errors=True)
     remove_stale_files(folder)
-    write_json(found, facts)
+    write_json(facts_file, facts)
     write_text(folder / _SETTINGS, to_toml(settings))
 
 
 def _science(settings: TrainingSettings) -> dict[str, Any]:
-    # A cosine is as long as there are epochs; other schedules go on as they began.
+    # Only the cosine schedule depends on the number of epochs.
     length = {"epochs": settings.epochs} if settings.schedule == "cosine" else {}
     return {"command": type(settings).__name__, **science_settings(settings), **length}
 
 
-def _refuse_others(folder: Path, before: Any, now: Mapping[str, Any]) -> None:
-    told = []
-    for part, show in (("Settings", _flag), ("Data", str)):
-        old, new = before.get(part, {}), now[part]
-        told += [
-            f"{show(key)} ({_short(old.get(key))} then, {_short(new.get(key))} now)"
-            for key in [*new, *(key for key in old if key not in new)]
-            if old.get(key) != new.get(key)
+def _refuse_changes(folder: Path, stored_facts: Any, facts: Mapping[str, Any]) -> None:
+    changes = []
+    for part, name in (("Settings", _flag), ("Data", str)):
+        old_values, new_values = stored_facts.get(part, {}), facts[part]
+        changes += [
+            f"{name(key)} ({_short(old_values.get(key))} then, {_short(new_values.get(key))} now)"
+            for key in [*new_values, *(key for key in old_values if key not in new_values)]
+            if old_values.get(key) != new_values.get(key)
         ]
-    if told:
+    if changes:
         message = (
-            f"{folder}: holds a training with others of these: {'; '.join(told)}.\n"
-            "Give the settings and the data that it began with, choose another OUT or --work-dir, or start "
-            "anew with --overwrite."
+            f"{folder}: holds a training that differs in {'; '.join(changes)}.\n"
+            "Use its settings and data, choose another OUT or --work-dir, or start again with --overwrite."
         )
         raise UserError(message)
 

@@ -131,7 +131,7 @@ def test_connectomes_of_another_parent_are_refused(world, tmp_path):
 
 def test_a_parent_is_not_replaced_by_its_child(world, trained):
     sentence = refusal(world, trained, trained, "backbone", overwrite=True)
-    assert "is the model that is to be begun with" in sentence
+    assert "is the model that the training begins with" in sentence
 
 
 def test_a_copied_roi_file_keeps_its_hash(world, trained, tmp_path):

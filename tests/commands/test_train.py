@@ -77,7 +77,7 @@ def test_its_card_says_where_it_is_from_and_that_it_is_not_for_science(world, tr
     assert (card.for_science, card.notice) == (False, world.model.card.notice)
     assert card.architecture == world.model.card.architecture
     for words in (
-        "3 people",
+        "3 participants",
         "of 2",
         "crr (alpha 0.1, margin 1)",
         "batches of 2",
@@ -207,9 +207,9 @@ def refusal(settings, error=UserError):
 
 
 def test_a_model_that_is_there_is_not_replaced_unasked(world, trained):
-    assert "is a model already" in refusal(world.settings(trained))
-    assert "exists and is no model" in refusal(world.settings(world.root))
-    assert "is the model that is to be begun with" in refusal(
+    assert "is already a model" in refusal(world.settings(trained))
+    assert "exists and is not a model" in refusal(world.settings(world.root))
+    assert "is the model that the training begins with" in refusal(
         world.settings(world.model.folder, overwrite=True)
     )
 
@@ -231,14 +231,14 @@ def test_other_participants_mean_another_training(world, trained, tmp_path):
     folder = work_folder(world.settings(trained), trained)
     write_split(tmp_path / "split.tsv", SPLIT | {"06": "train"})
     sentence = refusal(world.settings(tmp_path / "other", work_dir=folder, split=tmp_path / "split.tsv"))
-    assert "people (" in sentence
+    assert "participants (" in sentence
 
 
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
         ("sub-01\ttrain\nsub-01\ttest\n", "sub-01 is in two splits, train and test"),
-        ("sub-01\ttrain\n", "5 people are not in the table"),
+        ("sub-01\ttrain\n", "5 participants are not in the table"),
         ("".join(f"{participant}\ttrain\n" for participant in SPLIT), "has 6 train, 0 validation, 0 test"),
     ],
 )
@@ -270,9 +270,10 @@ def test_task_maps_of_another_space_are_refused(world, tmp_path):
 def test_unmeasured_and_unknown_contrasts_are_refused(world, tmp_path):
     sentence = refusal(world.settings(tmp_path / "out", contrasts=("wm2bk",)), InputError)
     assert "the task maps are of other contrasts (contrast0, contrast1) than" in sentence
-    pair = ("contrast0", "wm2bk")
-    sentence = refusal(world.settings(tmp_path / "out", contrasts=pair), InputError)
-    assert "Nobody of the 6 with connectomes has a task map of wm2bk." in sentence
+    both = ("contrast0", "wm2bk")
+    sentence = refusal(world.settings(tmp_path / "out", contrasts=both), InputError)
+    assert "None of the 6 sessions" in sentence
+    assert "wm2bk" in sentence
     sentence = refusal(world.settings(tmp_path / "out", contrasts=("nonsense",)))
     assert "--contrasts: nonsense: task maps and models have no such contrast (" in sentence
     assert sentence.endswith(" Measured: contrast0, contrast1.")
@@ -282,7 +283,8 @@ def test_a_contrast_without_training_participants_is_refused(world, tmp_path):
     split = SPLIT | {"01": "test", "03": "test"}
     write_split(tmp_path / "split.tsv", split)
     sentence = refusal(world.settings(tmp_path / "out", split=tmp_path / "split.tsv"), InputError)
-    assert "Nobody of the 1 people to train on has a task map of contrast1" in sentence
+    assert "None of the 1 training participants" in sentence
+    assert "contrast1" in sentence
 
 
 def test_a_map_of_nothing_is_refused_before_training(world, tmp_path):
@@ -299,7 +301,7 @@ def test_voxels_without_a_value_are_counted_and_named(world, tmp_path, caplog):
     data = gather(world.settings(tmp_path / "out"), world.model, contrasts)
     with caplog.at_level(logging.WARNING, "bids_deeptaskgen"):
         read_cached_participants(data, tmp_path / "cache")
-    assert "2 task maps lack values" in caplog.text
+    assert "2 measured maps have no value" in caplog.text
     assert "sub-03 contrast0 (5), sub-03 contrast1 (5)" in caplog.text
     kept_rows = np.load(tmp_path / "cache" / "sub-02.npy")
     assert np.isnan(kept_rows[1]).all()
@@ -313,7 +315,7 @@ def test_more_memory_than_there_is_is_refused_with_the_batch_that_would_fit(worl
     fitting = int(sentence.partition("\n--batch-size ")[2].split()[0])
     assert 1 <= fitting < 1000
     monkeypatch.setattr(training, "available_gb", lambda: 0.001)
-    assert "Not even one person" in refusal(world.settings(tmp_path / "out"))
+    assert "Not even one participant" in refusal(world.settings(tmp_path / "out"))
 
 
 def test_used_up_memory_is_told_from_other_errors():
@@ -333,7 +335,7 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_read(world, tm
 
 def test_a_loss_that_is_no_number_ends_the_training_with_advice(world, tmp_path):
     sentence = refusal(world.settings(tmp_path / "out", learning_rate=1e30, epochs=1))
-    assert "gone astray" in sentence
+    assert "diverged" in sentence
     assert "--learning-rate" in sentence
 
 
@@ -373,8 +375,9 @@ def test_settings_that_contradict_each_other_are_refused(world, tmp_path, change
 
 def test_an_epoch_is_told_in_words_that_leave_out_what_there_is_not():
     line = Epoch(2, 0.001, 1.5, 1.25, 0.5, 0.125, 61.4)
-    full_result = "loss 1.5000, validation 1.2500, r 0.500 (+0.125 above others'); learning rate 0.001, 61 s"
-    assert epoch_words(line) == full_result
-    assert "others'" not in epoch_words(replace(line, difference=np.nan))
+    words = epoch_words(line)
+    assert words.startswith("loss 1.5000, validation 1.2500, r 0.500 (+0.125 above other participants')")
+    assert words.endswith("; learning rate 0.001, 61 s")
+    assert "other participants" not in epoch_words(replace(line, difference=np.nan))
     none = replace(line, validation_loss=np.nan, r=np.nan, difference=np.nan)
     assert epoch_words(none) == "loss 1.5000; learning rate 0.001, 61 s"

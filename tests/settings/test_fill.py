@@ -44,7 +44,7 @@ FILLED = {
 FREE = {
     "DataRequirements": {"window_minutes"},
     "Query": {"space", "runs", "custom", "allowed", "fallback"},
-    "LossSettings": {"within", "within_min", "between", "between_max", "anneal_epochs"},
+    "LossSettings": {"within_margin", "within_min", "between_margin", "between_max", "anneal_epochs"},
     "FitSettings": {"strategy"},
     "Architecture": {"in_channels", "out_channels", "batch_norm"},
     "Cohort": {"rest", "grid"},

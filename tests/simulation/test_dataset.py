@@ -51,7 +51,7 @@ def test_simulating_into_the_same_folder_again_changes_nothing(dataset):
     assert contents(dataset) == before
 
 
-def test_a_person_does_not_depend_on_how_many_others_there_are(dataset, tmp_path):
+def test_a_participant_does_not_depend_on_the_number_of_participants(dataset, tmp_path):
     fewer = contents(simulate_dataset(tmp_path, **SMALL | {"n_participants": 1}))
     more = contents(dataset)
     of_participant = {name for name in fewer if "sub-01" in name}
@@ -59,7 +59,7 @@ def test_a_person_does_not_depend_on_how_many_others_there_are(dataset, tmp_path
     assert all(fewer[name] == more[name] for name in of_participant)
 
 
-def test_another_seed_gives_other_people(dataset, tmp_path):
+def test_another_seed_gives_other_participants(dataset, tmp_path):
     other = contents(simulate_dataset(tmp_path, **SMALL | {"n_participants": 1, "seed": 1}))
     images = [name for name in other if name.endswith((".nii.gz", ".tsv")) and "sub-01" in name]
     assert not any(other[name] == contents(dataset)[name] for name in images)
@@ -77,7 +77,7 @@ def test_files_are_named_as_fmriprep_names_them(func):
     assert {path.name for path in func.iterdir()} == expected
 
 
-def test_sessions_and_runs_are_told_in_names_and_differ(tmp_path):
+def test_sessions_and_runs_are_in_file_names_and_differ(tmp_path):
     out = simulate_dataset(tmp_path, n_participants=1, n_volumes=12, n_runs=2, n_sessions=2, grid=COARSE)
     bolds = sorted(path.relative_to(out).as_posix() for path in out.rglob("*_bold.nii.gz"))
     assert bolds == [
@@ -103,7 +103,7 @@ def test_the_dataset_says_that_it_is_simulated(dataset):
         }
 
 
-def test_everybody_is_in_the_table_of_people(dataset):
+def test_every_participant_is_in_the_table_of_participants(dataset):
     participants = pd.read_csv(dataset / "participants.tsv", sep="\t")
     assert list(participants.participant_id) == ["sub-01", "sub-02"]
     assert participants.age.between(18, 90).all()
@@ -231,7 +231,7 @@ def test_task_maps_are_named_by_task_and_contrast(dataset):
     assert (image.get_fdata()[~brain_mask(COARSE)] == 0).all()
 
 
-def test_a_folder_with_other_content_is_refused_and_left_alone(tmp_path):
+def test_a_folder_with_other_content_is_refused_and_unchanged(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(UserError, match="not empty"):
         simulate_dataset(tmp_path, **SMALL)
@@ -240,7 +240,7 @@ def test_a_folder_with_other_content_is_refused_and_left_alone(tmp_path):
 
 def test_a_simulation_with_other_settings_is_not_mixed_in(dataset):
     before = contents(dataset)
-    with pytest.raises(UserError, match="not the simulation asked for"):
+    with pytest.raises(UserError, match="not of this simulation"):
         simulate_dataset(dataset, **SMALL | {"seed": 5})
     assert contents(dataset) == before
 

@@ -50,7 +50,7 @@ def peaks(participant):
     return np.unique(participant.topography.argmax(axis=1))
 
 
-def test_the_same_seed_and_number_give_the_same_person(participants):
+def test_the_same_seed_and_index_give_the_same_participant(participants):
     again = simulate_participant(0, 2, grid=COARSE)
     np.testing.assert_array_equal(again.topography, participants[2].topography)
     np.testing.assert_array_equal(again.statmaps(), participants[2].statmaps())
@@ -58,7 +58,7 @@ def test_the_same_seed_and_number_give_the_same_person(participants):
     np.testing.assert_array_equal(run_of(again, short), run_of(participants[2], short))
 
 
-def test_people_differ_in_where_their_networks_are(participants):
+def test_participants_differ_in_the_places_of_their_networks(participants):
     others = simulate_participant(1, 0, grid=COARSE)
     r = [
         correlate(participants[0].topography, other.topography).mean()
@@ -68,7 +68,7 @@ def test_people_differ_in_where_their_networks_are(participants):
     assert min(r) > 0.4, "but all are people"
 
 
-def test_a_person_is_the_same_in_las_and_ras(participants):
+def test_a_participant_is_the_same_in_las_and_ras(participants):
     mirrored = simulate_participant(0, 0, grid=COARSE_RAS)
     volumes = np.zeros((2, *COARSE.shape), np.float32)
     for volume, participant in zip(volumes, (participants[0], mirrored), strict=True):
@@ -79,7 +79,7 @@ def test_a_person_is_the_same_in_las_and_ras(participants):
 
 def test_networks_are_in_the_brain_and_mostly_in_grey_matter(participants):
     where = simulate_participant(0, 0, grid=COARSE, margin=True)
-    assert (where.topography[:, ~where.anatomy.inside] == 0).all()
+    assert (where.topography[:, ~where.anatomy.in_brain] == 0).all()
     share = where.topography.sum(axis=0)
     assert share[where.anatomy.grey > 0.8].mean() > 2 * share[where.anatomy.white > 0.8].mean()
 
@@ -113,7 +113,7 @@ def test_noise_makes_retest_maps_correlate_as_its_size_says(participants):
 def test_task_maps_are_in_units_like_z(participants):
     maps = np.stack([participant.statmaps() for participant in participants])
     assert 3 < np.median(np.abs(maps).max(axis=-1)) < 12
-    assert (maps[..., ~participants[0].anatomy.inside] == 0).all()
+    assert (maps[..., ~participants[0].anatomy.in_brain] == 0).all()
 
 
 def raw_and_cleaned(participant, settings, **which):
@@ -135,7 +135,7 @@ def raw_and_cleaned(participant, settings, **which):
     return raw, raw - basis @ (basis.T @ raw)
 
 
-def test_resting_correlations_follow_the_own_topography_better_than_anothers(participants):
+def test_resting_correlations_follow_the_participants_topography(participants):
     for participant, other in zip(participants, participants[1:], strict=False):
         seeds = peaks(participant)
         _, voxels = raw_and_cleaned(participant, STILL)
@@ -172,14 +172,14 @@ def test_the_size_of_the_blocks_does_not_matter(participants):
 def test_brightness_is_in_the_thousands_inside_and_low_around_the_brain():
     participant = simulate_participant(0, 0, grid=COARSE, margin=True)
     mean = run_of(participant, RestSettings(n_volumes=20)).mean(axis=0)
-    inside = participant.anatomy.inside
-    assert 5000 < np.median(mean[inside]) < 12_000
-    assert 0 < np.median(mean[~inside]) < 0.2 * np.median(mean[inside])
+    in_brain = participant.anatomy.in_brain
+    assert 5000 < np.median(mean[in_brain]) < 12_000
+    assert 0 < np.median(mean[~in_brain]) < 0.2 * np.median(mean[in_brain])
     tsnr = participant.anatomy.mean / run_of(participant, RestSettings(n_volumes=60)).std(axis=0)
-    assert 25 < np.median(tsnr[inside]) < 120
+    assert 25 < np.median(tsnr[in_brain]) < 120
 
 
-def test_dummies_are_brighter_and_the_others_are_not(participants):
+def test_only_dummy_scans_are_brighter(participants):
     volumes = run_of(participants[0], RestSettings(n_volumes=20, n_dummies=3, motion=0, drift=0)).mean(axis=1)
     assert (volumes[:2] > 1.03 * volumes[4:].mean()).all()
     assert volumes[0] > volumes[1] > volumes[2]
@@ -232,7 +232,7 @@ def test_smooth_fields_have_variance_one_everywhere_and_fall_off_with_distance()
 def test_tissues_share_each_voxel_of_the_brain():
     where = anatomy(COARSE, margin=True)
     np.testing.assert_array_equal(where.head[brain_mask(COARSE)], True)
-    np.testing.assert_array_equal(where.inside, brain_mask(COARSE)[where.head])
+    np.testing.assert_array_equal(where.in_brain, brain_mask(COARSE)[where.head])
     total = where.grey + where.white + where.csf
-    assert (total[~where.inside] == 0).all()
-    assert ((total[where.inside] > 0.99) & (total[where.inside] < 1.2)).all()
+    assert (total[~where.in_brain] == 0).all()
+    assert ((total[where.in_brain] > 0.99) & (total[where.in_brain] < 1.2)).all()

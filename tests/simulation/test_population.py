@@ -53,7 +53,7 @@ def test_conditions_of_one_task_share_a_part():
     assert alike("SOCIAL TOM", "SOCIAL RANDOM") > alike("SOCIAL TOM", "LANGUAGE STORY") + 0.2
 
 
-def test_the_conditions_that_others_are_made_of_are_found():
+def test_elementary_conditions_are_found():
     names = [
         "2BK_BODY",
         "2BK_FACE",
@@ -70,7 +70,7 @@ def test_the_conditions_that_others_are_made_of_are_found():
     assert elementary_conditions(["MATH", "STORY", "MATH-STORY"]) == ["MATH", "STORY"]
 
 
-def test_a_condition_that_others_have_in_their_name_is_their_mean():
+def test_a_condition_in_other_names_is_their_mean():
     conditions = {"2BK_BODY": np.array([1.0]), "2BK_FACE": np.array([3.0]), "0BK_BODY": np.array([8.0])}
     assert contrast_weights("2BK", conditions) == 2
     assert contrast_weights("BODY", conditions) == 4.5

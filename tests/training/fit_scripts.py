@@ -1,4 +1,4 @@
-"""Fits in processes of their own, and whether two of them ended alike."""
+"""Helpers that run fits in separate processes and compare their states."""
 
 import os
 import subprocess
@@ -10,15 +10,15 @@ import torch
 ROOT = Path(__file__).parents[2]
 
 
-def run_script(what, folder):
-    """Start a fit in a process of its own; the processes of a training talk over loopback."""
+def run_script(script, folder):
+    """Run a fit in a separate process; the processes of a training communicate over loopback."""
     changes = {"PYTHONPATH": str(ROOT), "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.training.run_fit", what, str(folder)]
+    command = [sys.executable, "-m", "tests.training.run_fit", script, str(folder)]
     return subprocess.run(
         command, cwd=ROOT, env=os.environ | changes, capture_output=True, text=True, timeout=120, check=False
     )
 
 
-def same_states(one, other):
-    assert one.keys() == other.keys()
-    return all(torch.equal(one[name], other[name]) for name in one)
+def same_states(first, second):
+    assert first.keys() == second.keys()
+    return all(torch.equal(first[name], second[name]) for name in first)

@@ -1,4 +1,4 @@
-"""People with random connectomes and maps, for networks in a tiny box."""
+"""Participants with random connectomes and maps, for networks in a tiny box."""
 
 from dataclasses import dataclass, replace
 
@@ -21,49 +21,49 @@ OUTPUT = BRAIN & (_DRAWN[1] < 0.7)
 
 
 @dataclass(frozen=True)
-class RandomPerson:
-    """A person whose numbers follow from the name; the maps are in the connectomes, which vary about them."""
+class RandomParticipant:
+    """A participant with random data that follow from the name; the connectomes are noisy maps."""
 
     name: str
     n_windows: int = 2
     lacks: tuple[int, ...] = ()
     dtype: type = np.float32
 
-    def _random(self, what):
-        rng = np.random.default_rng([*map(ord, self.name), what])
+    def _random(self, key):
+        rng = np.random.default_rng([*map(ord, self.name), key])
         return rng.standard_normal((NETWORK.in_channels, int(BRAIN.sum())), np.float32)
 
     def connectome(self, window):
-        """Give (n_rois, n_brain_voxels)."""
+        """Draw a connectome, shape (n_rois, n_brain_voxels)."""
         return (self._random(0) + 0.3 * self._random(1 + window)).astype(self.dtype)
 
     def statmaps(self):
-        """Give (n_contrasts, n_output_voxels), NaN for contrasts that the person lacks."""
+        """Draw the maps, shape (n_contrasts, n_output_voxels); NaN for missing contrasts."""
         maps = 2 * self._random(0)[: NETWORK.out_channels, OUTPUT[BRAIN]]
         maps[list(self.lacks)] = np.nan
         return maps.astype(self.dtype)
 
 
-PEOPLE = [RandomPerson(f"sub-{number}") for number in range(5)]
-VALIDATION = [RandomPerson(f"sub-v{number}", 3) for number in range(3)]
+PARTICIPANTS = [RandomParticipant(f"sub-{number}") for number in range(5)]
+VALIDATION = [RandomParticipant(f"sub-v{number}", 3) for number in range(3)]
 SETTINGS = FitSettings(n_epochs=2, batch_size=2, learning_rate=0.01)
 
 
 def new_module(architecture=NETWORK, seed=0, **changes):
-    """A network with its first weights between the masks."""
+    """Build a masked network with its first weights."""
     return MaskedUNet(new_network(architecture, seed), BRAIN, OUTPUT, **changes)
 
 
-def fitted(settings=SETTINGS, participants=PEOPLE, validation=VALIDATION, module=None, **more):
+def fitted(settings=SETTINGS, participants=PARTICIPANTS, validation=VALIDATION, module=None, **more):
     """Fit in one process."""
     return fit(make_fabric("cpu"), module or new_module(), participants, validation, settings, **more)
 
 
 def in_float64(participants):
-    """The same people in float64, for a network in float64: rounding is then far below all else."""
+    """Convert participants to float64, so that rounding is negligible."""
     return [replace(participant, dtype=np.float64) for participant in participants]
 
 
 def without_seconds(log):
-    """Give the lines of a log without what differs between any two runs."""
+    """Return the lines of a log without their durations."""
     return [{key: value for key, value in vars(line).items() if key != "seconds"} for line in log]

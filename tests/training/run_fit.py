@@ -1,4 +1,4 @@
-"""Fits in processes of their own: ``python -m tests.training.run_fit (killed | lost | two) FOLDER``."""
+"""Fits in separate processes: ``python -m tests.training.run_fit (killed | lost | two) FOLDER``."""
 
 import os
 import signal
@@ -13,26 +13,26 @@ from bids_deeptaskgen.training.devices import is_lost_process, make_fabric
 from bids_deeptaskgen.training.fit import _Run, fit
 from tests.training.participants import (
     NETWORK,
-    PEOPLE,
+    PARTICIPANTS,
     SETTINGS,
     VALIDATION,
-    RandomPerson,
+    RandomParticipant,
     fitted,
     in_float64,
     new_module,
 )
 
 PLAIN = replace(NETWORK, batch_norm=False)
-# Six people of whom one lacks a contrast and one has nothing, in one step.
-STEP = [*PEOPLE[:4], RandomPerson("half", lacks=(1,)), RandomPerson("nothing", lacks=(0, 1))]
+# Six participants in one step, of whom one lacks a contrast and one lacks all maps.
+STEP = [*PARTICIPANTS[:4], RandomParticipant("half", lacks=(1,)), RandomParticipant("nothing", lacks=(0, 1))]
 # Three batches, which two processes cannot share evenly.
-WATCHED = [*VALIDATION, RandomPerson("sub-v3"), RandomPerson("sub-v4", lacks=(0,))]
+WATCHED = [*VALIDATION, RandomParticipant("sub-v3"), RandomParticipant("sub-v4", lacks=(0,))]
 # Weights stay, so that batch normalisation alone changes.
 STILL = replace(SETTINGS, n_epochs=1, learning_rate=0.0, schedule="constant")
 
 
 def killed(folder):
-    """Fit, and be killed amid the writing of the third epoch's state."""
+    """Run a fit that is killed while it writes the third epoch's state."""
     write, n_written = Path.write_bytes, 0
 
     def write_or_die(path, content):
@@ -48,22 +48,22 @@ def killed(folder):
 
 
 def first_step(fabric, module, participants):
-    """Take a step with everybody; its loss, and the gradients by parameter."""
+    """Compute the loss and the gradients of one step with all participants."""
     loss = _Run(fabric, module, replace(SETTINGS, batch_size=len(participants))).train(0, participants)
     return loss, {name: value.grad.clone() for name, value in module.network.named_parameters()}
 
 
 def results(fabric):
-    """Do the same whatever the number of processes is."""
+    """Compute results that must not depend on the number of processes."""
     loss, gradients = first_step(fabric, new_module(PLAIN), STEP)
     exact_loss, exact_gradients = first_step(fabric, new_module(PLAIN).double(), in_float64(STEP))
-    # The last step has one person, who is fewer than the processes.
-    exact_participants, exact_watched = in_float64(PEOPLE), in_float64(WATCHED)
+    # The last step has one participant, fewer than there are processes.
+    exact_participants, exact_watched = in_float64(PARTICIPANTS), in_float64(WATCHED)
     whole = fit(fabric, new_module(PLAIN).double(), exact_participants, exact_watched, SETTINGS)
     own = torch.arange(6.0).view(6, 1)[fabric.global_rank :: fabric.world_size].requires_grad_()
-    gathered = _Run(fabric, new_module(PLAIN), SETTINGS)._gathered(own)
+    gathered = _Run(fabric, new_module(PLAIN), SETTINGS)._gather(own)
     (gathered[:, 0] ** 2).sum().backward()
-    normed = fit(fabric, new_module(), PEOPLE, WATCHED, SETTINGS)
+    normed = fit(fabric, new_module(), PARTICIPANTS, WATCHED, SETTINGS)
     still = fit(fabric, new_module().double(), exact_participants, [], STILL)
     return {
         "loss": loss,
@@ -81,7 +81,7 @@ def results(fabric):
 
 
 def lost(folder):
-    """Wait for a process that has ended, and keep what is known of that."""
+    """Wait for a process that has ended, and write the error."""
     fabric = make_fabric("cpu", n_devices=2)
     fabric.barrier()
     if fabric.global_rank:
@@ -93,7 +93,7 @@ def lost(folder):
 
 
 def two(folder):
-    """Fit in two processes, and keep what each has; the second one is started by the first."""
+    """Run the fits in two processes and save the results of each; the first starts the second."""
     fabric = make_fabric("cpu", n_devices=2)
     torch.save(results(fabric), folder / f"{fabric.global_rank}.pt")
 

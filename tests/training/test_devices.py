@@ -51,7 +51,7 @@ class Alive(TorchDispatchMode):
 
 @pytest.mark.parametrize("name", FAMILY)
 @pytest.mark.parametrize(("fdim", "n_participants"), [(8, 3), (16, 2)])
-def test_a_step_needs_the_memory_that_is_foretold(name, fdim, n_participants):
+def test_a_step_needs_the_estimated_memory(name, fdim, n_participants):
     module = module_of(name, fdim)
     connectomes = torch.randn(n_participants, 50, len(module.shown))
     optimizer = torch.optim.Adam(module.parameters())
@@ -67,7 +67,7 @@ def test_a_step_needs_the_memory_that_is_foretold(name, fdim, n_participants):
     assert 0.95 < bytes_of_step(module, n_participants) / (alive.most + weights) < 1.15
 
 
-def test_the_published_network_needs_some_gigabytes_a_person():
+def test_the_published_network_needs_gigabytes_per_participant():
     box = np.ones((76, 93, 78), bool)
     with torch.device("meta"):
         network = UNet(Architecture())
@@ -104,7 +104,7 @@ def test_the_fast_layout_keeps_names_shapes_and_values():
     assert after["in_block.conv.0.weight"].is_contiguous(memory_format=torch.channels_last_3d)
 
 
-def test_memory_that_is_used_up_is_told_from_other_faults():
+def test_exhausted_memory_is_distinguished_from_other_failures():
     with pytest.raises(RuntimeError) as of_torch:
         torch.empty(2**50)
     with pytest.raises(MemoryError) as of_numpy:
@@ -130,7 +130,7 @@ def test_float32_is_not_rounded_to_tf32(precision):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_device_that_is_not_there_is_refused():
+def test_a_missing_device_is_refused():
     with pytest.raises(UserError, match="cuda"):
         make_fabric("cuda")
 

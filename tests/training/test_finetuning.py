@@ -38,7 +38,7 @@ def test_two_epochs_move_what_the_strategy_names_and_nothing_else(strategy):
     assert {name for name in moved if name.endswith(STATISTICS)} == set(before) - everything
 
 
-def test_a_second_choice_forgets_the_first():
+def test_a_second_strategy_replaces_the_first():
     network = new_module().network
     choose_parts(network, "batchnorm")
     chosen = choose_parts(network, "backbone")
@@ -48,12 +48,14 @@ def test_a_second_choice_forgets_the_first():
 
 
 def test_a_network_without_batch_normalisation_has_none_to_move():
-    with pytest.raises(ValueError, match="without batch normalisation has no parts that batchnorm would"):
+    with pytest.raises(
+        ValueError, match="without batch normalisation has no parameters that strategy batchnorm"
+    ):
         choose_parts(new_module(replace(NETWORK, batch_norm=False)).network, "batchnorm")
 
 
-def test_a_strategy_that_does_not_exist_is_refused():
-    with pytest.raises(ValueError, match="no strategy is called 'head'; there are backbone, batchnorm"):
+def test_an_unknown_strategy_is_refused():
+    with pytest.raises(ValueError, match="unknown strategy 'head'; choose one of backbone, batchnorm"):
         choose_parts(new_module().network, "head")
 
 
@@ -68,7 +70,7 @@ def test_kept_outputs_predict_what_they_did():
     assert torch.equal(swapped[HEAD[0]], whole.network.state_dict()[HEAD[0]].flip(0))
 
 
-def test_a_last_layer_is_put_back_and_nothing_else_changes():
+def test_restoring_the_last_layer_changes_nothing_else():
     cut, whole = (new_module(seed=seed).network.state_dict() for seed in (1, 2))
     joined = replace_head(select_channels(cut, [0]), whole)
     assert list(joined) == list(whole)

@@ -20,10 +20,10 @@ from tests.golden_files import golden_arrays, network_of, part
 from tests.training.fit_scripts import run_script, same_states
 from tests.training.participants import (
     NETWORK,
-    PEOPLE,
+    PARTICIPANTS,
     SETTINGS,
     VALIDATION,
-    RandomPerson,
+    RandomParticipant,
     fitted,
     in_float64,
     new_module,
@@ -31,11 +31,11 @@ from tests.training.participants import (
 )
 from tests.training.run_fit import PLAIN, first_step
 
-NOBODY_MEASURED = [RandomPerson(name, lacks=(0, 1)) for name in ("x", "y")]
+NOBODY_MEASURED = [RandomParticipant(name, lacks=(0, 1)) for name in ("x", "y")]
 
 
 @dataclass(frozen=True)
-class StoredPerson:
+class StoredParticipant:
     """A person with one window, as arrays."""
 
     name: str
@@ -58,7 +58,7 @@ def test_three_steps_are_the_published_ones():
     names = ["a", "b", "c"]
     # In float64: Adam turns the rounding of small float32 gradients into steps, which differ by processor.
     participants = [
-        StoredPerson(name, x.reshape(len(x), -1).astype(np.float64), maps[:, inside].astype(np.float64))
+        StoredParticipant(name, x.reshape(len(x), -1).astype(np.float64), maps[:, inside].astype(np.float64))
         for name, x, maps in zip(names, golden["input"], losses["target"], strict=True)
     ]
     # The published steps have the people in one order; the contrast loss depends on it.
@@ -80,7 +80,7 @@ def test_three_steps_are_the_published_ones():
 
 @pytest.mark.parametrize("schedule", ["plateau", "constant"])
 @pytest.mark.parametrize("n_done", [1, 3])
-def test_a_fit_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, schedule, n_done):
+def test_a_resumed_fit_equals_an_uninterrupted_fit(tmp_path, schedule, n_done):
     settings = replace(SETTINGS, n_epochs=4, schedule=schedule)
     whole = fitted(settings)
     fitted(replace(settings, n_epochs=n_done), folder=tmp_path)
@@ -94,14 +94,14 @@ def test_a_fit_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, schedule
     assert same_states(resumed.best, whole.best)
 
 
-def test_a_fit_that_is_over_is_not_done_again(tmp_path):
+def test_a_finished_fit_is_not_repeated(tmp_path):
     first = fitted(folder=tmp_path)
-    again = fitted(module=new_module(seed=9), participants=[RandomPerson("other")], folder=tmp_path)
+    again = fitted(module=new_module(seed=9), participants=[RandomParticipant("other")], folder=tmp_path)
     assert again.log == first.log
     assert same_states(again.last, first.last)
 
 
-def test_a_fit_that_is_killed_while_it_writes_goes_on_from_the_epoch_before(tmp_path):
+def test_a_fit_killed_while_writing_resumes_from_the_previous_epoch(tmp_path):
     process = run_script("killed", tmp_path)
     assert process.returncode == -signal.SIGKILL, process.stderr
     assert len(list(tmp_path.glob(".*.tmp"))) == 1
@@ -113,7 +113,7 @@ def test_a_fit_that_is_killed_while_it_writes_goes_on_from_the_epoch_before(tmp_
     assert same_states(resumed.best, whole.best)
 
 
-def test_a_disk_that_is_full_leaves_the_state_of_the_epoch_before(tmp_path):
+def test_a_full_disk_leaves_the_state_of_the_previous_epoch(tmp_path):
     fitted(replace(SETTINGS, n_epochs=1), folder=tmp_path)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
@@ -130,20 +130,20 @@ def test_a_disk_that_is_full_leaves_the_state_of_the_epoch_before(tmp_path):
 @pytest.mark.parametrize(
     "changes", [{"seed": 1}, {"loss": LossSettings("mse")}, {"n_epochs": 1}, {"strategy": "backbone"}]
 )
-def test_what_another_fit_has_left_is_not_gone_on_with(tmp_path, changes):
+def test_the_state_of_other_settings_is_refused(tmp_path, changes):
     fitted(folder=tmp_path)
     with pytest.raises(UserError, match=r"state\.pt: is the state after 2 epochs of a training with"):
         fitted(replace(SETTINGS, **changes), folder=tmp_path)
 
 
-def test_a_cosine_is_not_made_longer_afterwards(tmp_path):
+def test_a_cosine_schedule_is_not_extended(tmp_path):
     fitted(replace(SETTINGS, schedule="cosine"), folder=tmp_path)
     with pytest.raises(UserError, match="Choose another folder, or the same settings"):
         fitted(replace(SETTINGS, schedule="cosine", n_epochs=3), folder=tmp_path)
 
 
 @dataclass(frozen=True)
-class WatchedPerson(RandomPerson):
+class WatchedPerson(RandomParticipant):
     """Notes which windows are read."""
 
     read: list = field(default_factory=list)
@@ -154,7 +154,7 @@ class WatchedPerson(RandomPerson):
         return super().connectome(window)
 
 
-def test_an_epoch_shows_everybody_once_in_drawn_order_by_a_drawn_window_and_validates_on_all():
+def test_an_epoch_uses_one_random_window_per_participant_and_validates_on_all_windows():
     read = []
     participants, validation = (
         [WatchedPerson(f"sub-{kind}{number}", 4, read=read) for number in range(n)]
@@ -170,12 +170,12 @@ def test_an_epoch_shows_everybody_once_in_drawn_order_by_a_drawn_window_and_vali
     assert read == wanted
 
 
-def test_a_person_without_maps_teaches_nothing():
+def test_a_participant_without_maps_changes_nothing():
     settings = replace(SETTINGS, n_epochs=1, schedule="constant")
     # In float64, since Adam makes a whole step of a gradient that is nothing but float32's rounding.
     alone, beside = (
         fitted(settings, in_float64(participants), [], new_module(PLAIN).double())
-        for participants in (PEOPLE[:1], [PEOPLE[0], NOBODY_MEASURED[0]])
+        for participants in (PARTICIPANTS[:1], [PARTICIPANTS[0], NOBODY_MEASURED[0]])
     )
     assert beside.log[0].train_loss == pytest.approx(alone.log[0].train_loss, rel=1e-14)
     for name, value in alone.last.items():
@@ -185,23 +185,23 @@ def test_a_person_without_maps_teaches_nothing():
     assert same_states(nothing.last, new_module(PLAIN).network.state_dict())
 
 
-def test_contrasts_that_people_lack_are_left_out():
-    participants = [*PEOPLE[:3], RandomPerson("a", lacks=(0,)), *NOBODY_MEASURED]
+def test_missing_contrasts_are_excluded():
+    participants = [*PARTICIPANTS[:3], RandomParticipant("a", lacks=(0,)), *NOBODY_MEASURED]
     found = fitted(participants=participants, validation=participants)
     for line in found.log:
         assert np.isfinite([line.train_loss, line.validation_loss, line.r, line.difference]).all()
     assert all(value.isfinite().all() for value in found.last.values())
 
 
-def test_a_person_alone_can_be_trained_and_validated_on():
-    log = fitted(participants=PEOPLE[:1], validation=VALIDATION[:1]).log
+def test_a_single_participant_can_be_trained_and_validated_on():
+    log = fitted(participants=PARTICIPANTS[:1], validation=VALIDATION[:1]).log
     assert np.isfinite([[line.train_loss, line.validation_loss, line.r] for line in log]).all()
     assert np.isnan([line.difference for line in log]).all()
 
 
-def test_fitting_teaches_the_maps():
+def test_a_fit_learns_the_maps():
     settings = replace(SETTINGS, n_epochs=25, learning_rate=0.03)
-    log = fitted(settings, in_float64(PEOPLE), in_float64(VALIDATION), new_module().double()).log
+    log = fitted(settings, in_float64(PARTICIPANTS), in_float64(VALIDATION), new_module().double()).log
     # In float64, processors agree in far more digits than these bounds have: 0.25, 0.89 and 0.90 are reached.
     assert log[-1].train_loss < 0.3 * log[0].train_loss
     assert log[-1].r > 0.7
@@ -214,11 +214,11 @@ def test_the_rate_falls_to_a_tenth_after_ten_epochs_without_gain_stopped_or_not(
     settings = replace(SETTINGS, n_epochs=13, learning_rate=1e-7)
     for n_epochs in (n_done, 13):
         one = replace(settings, n_epochs=n_epochs)
-        log = fitted(one, PEOPLE[:2], VALIDATION[:1], new_module(PLAIN), folder=tmp_path).log
+        log = fitted(one, PARTICIPANTS[:2], VALIDATION[:1], new_module(PLAIN), folder=tmp_path).log
     assert [line.learning_rate for line in log] == pytest.approx([1e-7] * 12 + [1e-8], rel=1e-9)
 
 
-def test_a_cosine_ends_at_nothing_and_a_constant_rate_stays():
+def test_a_cosine_rate_ends_at_zero_and_a_constant_rate_stays():
     rates = {
         schedule: [
             line.learning_rate for line in fitted(replace(SETTINGS, n_epochs=4, schedule=schedule)).log
@@ -237,11 +237,11 @@ def states_of(validation):
         states.append({key: value.clone() for key, value in module.network.state_dict().items()})
 
     settings = replace(SETTINGS, n_epochs=6, learning_rate=0.03)
-    return fitted(settings, in_float64(PEOPLE), in_float64(validation), module, watch=watch), states
+    return fitted(settings, in_float64(PARTICIPANTS), in_float64(validation), module, watch=watch), states
 
 
 @dataclass(frozen=True)
-class FicklePerson(RandomPerson):
+class FicklePerson(RandomParticipant):
     """Has maps of the other sign from the fourth time on that they are asked for."""
 
     asked: list = field(default_factory=list)
@@ -262,8 +262,8 @@ def test_the_best_state_is_that_of_the_highest_r():
     assert not same_states(found.best, found.last)
 
 
-def test_a_best_state_from_before_a_stop_remains_the_best(tmp_path):
-    participants, validation = in_float64(PEOPLE), in_float64([FicklePerson("sub-v0", 3)])
+def test_the_best_state_survives_a_resume(tmp_path):
+    participants, validation = in_float64(PARTICIPANTS), in_float64([FicklePerson("sub-v0", 3)])
     before, after = (
         fitted(
             replace(SETTINGS, n_epochs=n), participants, validation, new_module().double(), folder=tmp_path
@@ -282,23 +282,25 @@ def test_the_best_state_is_the_last_where_no_r_is_known():
     assert same_states(found.best, states[-1])
 
 
-def test_a_loss_that_is_no_number_ends_the_fit():
-    broken = StoredPerson("a", np.full_like(PEOPLE[0].connectome(0), np.inf), PEOPLE[0].statmaps())
+def test_a_nan_loss_ends_the_fit():
+    broken = StoredParticipant(
+        "a", np.full_like(PARTICIPANTS[0].connectome(0), np.inf), PARTICIPANTS[0].statmaps()
+    )
     with pytest.raises(FloatingPointError, match="the loss of epoch 1 is nan"):
-        fitted(participants=[broken, PEOPLE[1]])
+        fitted(participants=[broken, PARTICIPANTS[1]])
 
 
 def test_half_the_precision_gives_nearly_the_same_step():
     # Of one step: from the second on, Adam has made whole steps of what is nothing but rounding.
     (loss, found), (wanted_loss, wanted) = (
-        first_step(make_fabric("cpu", precision=precision), new_module(), PEOPLE)
+        first_step(make_fabric("cpu", precision=precision), new_module(), PARTICIPANTS)
         for precision in ("bf16", "fp32")
     )
     layers = (torch.nn.Conv3d, torch.nn.ConvTranspose3d)
     n_convolutions = sum(isinstance(layer, layers) for layer in new_module().modules())
     rounding = n_convolutions * torch.finfo(torch.bfloat16).eps / 2
     # Errors of voxels are independent of each other, so that their mean is smaller.
-    n_values = sum(participant.statmaps().size for participant in PEOPLE)
+    n_values = sum(participant.statmaps().size for participant in PARTICIPANTS)
     assert loss != wanted_loss
     assert loss == pytest.approx(wanted_loss, rel=rounding / np.sqrt(n_values))
     found, wanted = (torch.cat([value.flatten() for value in one.values()]) for one in (found, wanted))
@@ -308,7 +310,7 @@ def test_half_the_precision_gives_nearly_the_same_step():
 
 def test_half_the_precision_keeps_weights_and_state_whole_and_learns():
     settings = replace(SETTINGS, n_epochs=25, learning_rate=0.03)
-    found = fit(make_fabric("cpu", precision="bf16"), new_module(), PEOPLE, VALIDATION, settings)
+    found = fit(make_fabric("cpu", precision="bf16"), new_module(), PARTICIPANTS, VALIDATION, settings)
     assert all(value.dtype in (torch.float32, torch.int64) for value in found.last.values())
     # The loss falls to 0.24 of what it was, and r rises from 0.46 to 0.89; rounding moves these by 0.02.
     assert found.log[-1].train_loss < 0.5 * found.log[0].train_loss
@@ -318,17 +320,22 @@ def test_half_the_precision_keeps_weights_and_state_whole_and_learns():
 @pytest.mark.parametrize(
     ("changes", "participants", "validation", "message"),
     [
-        ({}, [], VALIDATION, "0 people to train on and 3 to validate on are too few"),
-        ({}, PEOPLE, [], "5 people to train on and 0 to validate on are too few"),
-        ({"schedule": "step"}, PEOPLE, VALIDATION, "no schedule is called 'step'; there are plateau, cosine"),
+        ({}, [], VALIDATION, "0 training, 3 validation"),
+        ({}, PARTICIPANTS, [], "5 training, 0 validation"),
+        (
+            {"schedule": "step"},
+            PARTICIPANTS,
+            VALIDATION,
+            "unknown schedule 'step'; choose one of plateau, cosine",
+        ),
     ],
 )
-def test_what_cannot_be_fitted_is_refused(changes, participants, validation, message):
+def test_invalid_settings_are_refused(changes, participants, validation, message):
     with pytest.raises(ValueError, match=message):
         fitted(replace(SETTINGS, **changes), participants, validation)
 
 
-def test_a_persons_prediction_is_the_mean_over_all_windows():
+def test_a_participants_prediction_is_the_mean_over_all_windows():
     module = new_module().eval()
     with torch.no_grad():
         each = [module(torch.from_numpy(VALIDATION[0].connectome(window))[None])[0] for window in range(3)]
@@ -336,7 +343,7 @@ def test_a_persons_prediction_is_the_mean_over_all_windows():
     np.testing.assert_allclose(found, torch.stack(each).mean(dim=0), rtol=0, atol=1e-6)
 
 
-def test_scores_are_means_over_contrasts_of_what_each_contrasts_people_have():
+def test_scores_are_means_over_contrasts_of_participants_with_that_contrast():
     rng = np.random.default_rng(0)
     predicted, noise = rng.standard_normal((2, 3, NETWORK.out_channels, 40)).astype(np.float32)
     measured = predicted + noise

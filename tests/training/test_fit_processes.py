@@ -1,4 +1,4 @@
-"""Two processes train as one does, and a lost one is told of."""
+"""Two processes train as one does, and a lost process is detected."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from bids_deeptaskgen.training.devices import is_lost_process, make_fabric
 from bids_deeptaskgen.training.sampling import epoch_order, window_of
 from tests.training.fit_scripts import run_script, same_states
-from tests.training.participants import PEOPLE, in_float64, new_module
+from tests.training.participants import PARTICIPANTS, in_float64, new_module
 from tests.training.run_fit import STILL, results
 
 
@@ -35,7 +35,7 @@ def test_two_processes_have_the_gradients_of_one(processes):
             assert (found - wanted).abs().max() <= 1e-12 * wanted.abs().max(), name
 
 
-def test_two_processes_gather_people_in_the_order_of_one(processes):
+def test_two_processes_gather_participants_in_the_order_of_one(processes):
     two, one = processes
     for rank, each in enumerate(two):
         assert torch.equal(each["gathered"], one["gathered"])
@@ -66,7 +66,7 @@ def test_two_processes_end_with_one_network(processes):
 
 def measured_by(rank):
     """Show a network the people of one of two processes; its state, with what it has measured of them."""
-    module, participants = new_module().double().train(), in_float64(PEOPLE)
+    module, participants = new_module().double().train(), in_float64(PARTICIPANTS)
     order = epoch_order(STILL.seed, 0, [participant.name for participant in participants])
     for start in range(0, len(order), STILL.batch_size):
         step = order[start : start + STILL.batch_size]
@@ -85,7 +85,7 @@ def test_two_processes_have_the_mean_of_what_each_has_measured(processes):
         torch.testing.assert_close(value.double(), wanted, rtol=1e-12, atol=1e-12, msg=name)
 
 
-def test_a_process_that_is_gone_is_told_from_other_faults(tmp_path):
+def test_a_lost_process_is_distinguished_from_other_failures(tmp_path):
     run_script("lost", tmp_path)
     assert (tmp_path / "lost.txt").read_text().startswith("True: ")
     assert not is_lost_process(RuntimeError("shapes do not fit"))

@@ -14,8 +14,8 @@ from bids_deeptaskgen.training.losses import (
     LOSSES,
     LossSettings,
     absolute_error,
-    annealed,
-    contrast,
+    anneal_margins,
+    contrastive_distance,
     make_loss,
     reconstruction,
 )
@@ -27,14 +27,14 @@ INSIDE = torch.from_numpy(GOLDEN["mask"]) > 0
 PUBLISHED = {
     "mse": reconstruction,
     "mae": absolute_error,
-    "contrastive": contrast,
+    "contrastive": contrastive_distance,
     "crr_a0.10_m1": make_loss(LossSettings()),
     "crr_a0.25_m1": make_loss(LossSettings(alpha=0.25)),
     "crr_a0.25_m20": make_loss(LossSettings(alpha=0.25, margin=20)),
     "crr_a0.50_m0": make_loss(LossSettings(alpha=0.5, margin=0)),
     "rc_anneal_0.5_0.6_0.01_1": make_loss(LossSettings("rc")),
     "rc_anneal_4_5_1_10": make_loss(
-        LossSettings("rc", within=4, between=5, within_min=1, between_max=10, anneal_epochs=10)
+        LossSettings("rc", within_margin=4, between_margin=5, within_min=1, between_max=10, anneal_epochs=10)
     ),
 }
 
@@ -98,25 +98,28 @@ def test_three_steps_of_adam_are_the_published_ones():
 @given(
     epoch=st.integers(0, 100_000),
     step=st.integers(1, 50),
-    within=st.floats(0, 10),
+    within_margin=st.floats(0, 10),
     within_min=st.floats(0, 1),
-    between=st.floats(0.01, 10),
+    between_margin=st.floats(0.01, 10),
     between_max=st.floats(0, 20),
 )
 def test_margins_are_a_function_of_the_epoch_and_the_initial_values(
-    epoch, step, within, within_min, between, between_max
+    epoch, step, within_margin, within_min, between_margin, between_max
 ):
-    settings = LossSettings("rc", 0, 0, within, within_min, between, between_max, step)
+    settings = LossSettings("rc", 0, 0, within_margin, within_min, between_margin, between_max, step)
     n_times = epoch // step
-    grown = between * 2.0**n_times if n_times < 1000 else np.inf
-    wanted = max(within * 0.5**n_times, within_min), min(grown, between_max)
-    assert annealed(settings, epoch) == pytest.approx(wanted, rel=1e-12, abs=1e-300)
+    grown = between_margin * 2.0**n_times if n_times < 1000 else np.inf
+    wanted = max(within_margin * 0.5**n_times, within_min), min(grown, between_max)
+    assert anneal_margins(settings, epoch) == pytest.approx(wanted, rel=1e-12, abs=1e-300)
 
 
 def test_margins_are_the_published_ones_until_those_compound():
     schedule = GOLDEN["margin_schedule"]
-    classes = LossSettings("rc", within=4, within_min=1, between=5, between_max=10)
-    ours = [[epoch, *annealed(LossSettings("rc"), epoch), *annealed(classes, epoch)] for epoch in range(61)]
+    classes = LossSettings("rc", within_margin=4, within_min=1, between_margin=5, between_max=10)
+    ours = [
+        [epoch, *anneal_margins(LossSettings("rc"), epoch), *anneal_margins(classes, epoch)]
+        for epoch in range(61)
+    ]
     np.testing.assert_array_equal(schedule[:20], ours[:20])
     assert [schedule[20, 1], ours[20][1]] == [0.0625, 0.125]
 
@@ -125,10 +128,17 @@ def test_the_margins_of_an_epoch_are_those_of_its_loss():
     predicted, measured = (
         voxels_of(torch.from_numpy(GOLDEN[key]), "mask") for key in ("pred_rand", "target")
     )
-    settings = LossSettings("rc", within=0.5, within_min=0, between=0.6, between_max=10, anneal_epochs=5)
-    error, distance = reconstruction(predicted, measured), contrast(predicted, measured)
-    for epoch, within, between in [(0, 0.5, 0.6), (4, 0.5, 0.6), (5, 0.25, 1.2), (10, 0.125, 2.4)]:
-        wanted = error - within + error - distance + between
+    settings = LossSettings(
+        "rc", within_margin=0.5, within_min=0, between_margin=0.6, between_max=10, anneal_epochs=5
+    )
+    error, distance = reconstruction(predicted, measured), contrastive_distance(predicted, measured)
+    for epoch, within_margin, between_margin in [
+        (0, 0.5, 0.6),
+        (4, 0.5, 0.6),
+        (5, 0.25, 1.2),
+        (10, 0.125, 2.4),
+    ]:
+        wanted = error - within_margin + error - distance + between_margin
         assert make_loss(settings, epoch)(predicted, measured).item() == pytest.approx(wanted.item())
 
 
@@ -166,7 +176,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 @given(seed=SEEDS, n_participants=st.integers(1, 5))
-def test_what_was_not_measured_is_left_out(seed, n_participants):
+def test_missing_values_are_excluded(seed, n_participants):
     predicted, measured = participants(seed, n_participants)
     measured = with_holes(measured, seed)
     errors = (predicted.detach() - measured)[~measured.isnan()].double()
@@ -177,26 +187,28 @@ def test_what_was_not_measured_is_left_out(seed, n_participants):
         assert absolute_error(predicted, measured).item() == pytest.approx(
             errors.abs().mean().item(), rel=1e-5
         )
-    wanted, found = obvious_contrast(predicted, measured), contrast(predicted, measured)
+    wanted, found = obvious_contrast(predicted, measured), contrastive_distance(predicted, measured)
     assert (found is None) == (wanted is None)
     assert wanted is None or found.item() == pytest.approx(wanted, rel=1e-5)
 
 
 @given(seed=SEEDS, n_participants=st.integers(2, 5))
-def test_the_first_person_lacks_contrasts_for_the_pairs_too(seed, n_participants):
+def test_missing_contrasts_of_the_first_participant_are_excluded_from_pairs(seed, n_participants):
     predicted, measured = participants(seed, n_participants)
     measured[0, 1] = torch.nan
-    assert contrast(predicted, measured).item() == pytest.approx(
+    assert contrastive_distance(predicted, measured).item() == pytest.approx(
         obvious_contrast(predicted, measured), rel=1e-5
     )
 
 
 @pytest.mark.parametrize("name", LOSSES)
 @given(seed=SEEDS, n_participants=st.integers(1, 5))
-def test_gradients_are_finite_and_nothing_where_nothing_was_measured(name, seed, n_participants):
+def test_gradients_are_finite_and_zero_at_missing_values(name, seed, n_participants):
     predicted, measured = participants(seed, n_participants)
     measured = with_holes(measured, seed)
-    make_loss(LossSettings(name, margin=10, between_max=10, between=10))(predicted, measured).backward()
+    make_loss(LossSettings(name, margin=10, between_max=10, between_margin=10))(
+        predicted, measured
+    ).backward()
     assert predicted.grad.isfinite().all()
     by_nobody = measured.isnan().all(dim=0)
     assert (predicted.grad[:, by_nobody] == 0).all()
@@ -204,7 +216,7 @@ def test_gradients_are_finite_and_nothing_where_nothing_was_measured(name, seed,
 
 @pytest.mark.parametrize("name", LOSSES)
 @given(seed=SEEDS, n_participants=st.integers(1, 4))
-def test_a_contrast_that_nobody_has_might_as_well_not_be_there(name, seed, n_participants):
+def test_a_contrast_without_any_map_has_no_effect(name, seed, n_participants):
     loss_of = make_loss(LossSettings(name))
     predicted, measured = participants(seed, n_participants)
     measured[:, 1] = torch.nan
@@ -214,26 +226,29 @@ def test_a_contrast_that_nobody_has_might_as_well_not_be_there(name, seed, n_par
 
 
 @pytest.mark.parametrize("holes", [False, True])
-def test_one_person_alone_is_only_reconstructed(holes):
+def test_a_single_participant_has_the_reconstruction_loss_only(holes):
     predicted, measured = participants(0, 1)
     if holes:
         measured[0, 0, :3] = torch.nan
     error = reconstruction(predicted, measured)
-    assert contrast(predicted, measured) is None
+    assert contrastive_distance(predicted, measured) is None
     assert make_loss(LossSettings("crr", margin=100))(predicted, measured) == error
-    assert make_loss(LossSettings("rc", within=0.25, between=100))(predicted, measured) == error - 0.25
+    assert (
+        make_loss(LossSettings("rc", within_margin=0.25, between_margin=100))(predicted, measured)
+        == error - 0.25
+    )
 
 
-def test_people_without_a_contrast_in_common_are_only_reconstructed():
+def test_participants_without_a_common_contrast_have_the_reconstruction_loss_only():
     predicted, measured = participants(0, 2, n_contrasts=2)
     measured[0, 0] = measured[1, 1] = torch.nan
-    assert contrast(predicted, measured) is None
+    assert contrastive_distance(predicted, measured) is None
     wanted = reconstruction(predicted, measured)
     assert make_loss(LossSettings("crr", margin=100))(predicted, measured) == wanted
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_where_nothing_was_measured_there_is_nothing_to_learn(name):
+def test_without_any_map_loss_and_gradients_are_zero(name):
     predicted, measured = participants(0, 3)
     loss = make_loss(LossSettings(name))(predicted, torch.full_like(measured, torch.nan))
     loss.backward()
@@ -271,7 +286,10 @@ class Written(TorchDispatchMode):
     [
         (reconstruction, F.mse_loss),
         (absolute_error, F.l1_loss),
-        (contrast, lambda p, t: [F.mse_loss(p[i], t[j]) for i, j in combinations(range(len(p)), 2)]),
+        (
+            contrastive_distance,
+            lambda p, t: [F.mse_loss(p[i], t[j]) for i, j in combinations(range(len(p)), 2)],
+        ),
     ],
 )
 def test_complete_data_cost_no_more_than_a_plain_mean(loss_of, plain):
@@ -283,6 +301,6 @@ def test_complete_data_cost_no_more_than_a_plain_mean(loss_of, plain):
     assert found.n_numbers - wanted.n_numbers < 50  # single numbers: sums and whether they are NaN
 
 
-def test_a_loss_that_does_not_exist_is_refused():
-    with pytest.raises(ValueError, match="no loss is called 'ccr'; there are mse, mae, crr, rc"):
+def test_an_unknown_loss_is_refused():
+    with pytest.raises(ValueError, match="unknown loss 'ccr'; choose one of mse, mae, crr, rc"):
         make_loss(LossSettings("ccr"))

@@ -47,4 +47,4 @@ def test_what_is_outside_the_output_mask_matters_only_where_it_is_shown():
 def test_masks_are_no_part_of_the_state_but_follow_to_a_device():
     module = new_module()
     assert {name.partition(".")[0] for name in module.state_dict()} == {"network"}
-    assert module.to("meta").inside.device.type == "meta"
+    assert module.to("meta").input_places.device.type == "meta"

@@ -43,7 +43,7 @@ def paired(connectomes, statmaps, labels=("faces",), table=None):
     return [(pair.name, next(iter(pair.statmaps.values())).session) for pair in pairing.pairs]
 
 
-def test_who_has_only_one_of_both_is_named_and_the_others_are_paired(caplog):
+def test_unpaired_participants_are_logged_and_excluded(caplog):
     caplog.set_level(logging.WARNING, "bids_deeptaskgen")
     participants = [connectome(f"0{number}") for number in (2, 1, 3)]
     maps = [statmap(f"0{number}", None, label) for number in (2, 3, 4) for label in LABELS]
@@ -53,8 +53,8 @@ def test_who_has_only_one_of_both_is_named_and_the_others_are_paired(caplog):
         LABELS, "02"
     )
     assert (pairing.only_connectomes, pairing.only_statmaps) == (("sub-01",), ("sub-04",))
-    assert "1 people or sessions have connectomes and no task maps: sub-01." in caplog.text
-    assert "1 people or sessions have task maps and no connectomes: sub-04." in caplog.text
+    assert "connectomes but no measured maps: sub-01." in caplog.text
+    assert "measured maps but no connectomes: sub-04." in caplog.text
 
 
 def test_sessions_go_together_and_maps_of_no_session_go_with_all():
@@ -65,14 +65,12 @@ def test_sessions_go_together_and_maps_of_no_session_go_with_all():
     assert paired(two, [statmap("01"), statmap("01", "b")]) == [("sub-01 ses-a", None), ("sub-01 ses-b", "b")]
 
 
-def test_one_session_of_each_goes_together_and_of_several_nobody_guesses():
+def test_single_sessions_match_and_several_do_not():
     assert paired([connectome("01", "rest")], [statmap("01", "task")]) == [("sub-01 ses-rest", "task")]
     assert paired([connectome("01")], [statmap("01", "task")]) == [("sub-01", "task")]
     two = [connectome("01", "a"), connectome("01", "b")]
     assert paired(two, [statmap("01", "a")]) == [("sub-01 ses-a", "a")]
-    with pytest.raises(
-        InputError, match=r"With connectomes: sub-01. With task maps: sub-01 ses-a, sub-01 ses-b"
-    ):
+    with pytest.raises(InputError, match=r"sub-01\. .*: sub-01 ses-a, sub-01 ses-b"):
         make_pairs([connectome("01")], [statmap("01", "a"), statmap("01", "b")], ("faces",))
 
 
@@ -81,21 +79,19 @@ def test_runs_that_were_not_pooled_are_pairs_of_their_own():
     assert paired(runs, [statmap("01")]) == [("sub-01 run-1", None), ("sub-01 run-2", None)]
 
 
-def test_a_contrast_that_nobody_has_is_refused_and_one_that_somebody_lacks_is_not():
+def test_a_contrast_without_any_map_is_refused():
     participants = [connectome("01"), connectome("02")]
     maps = [statmap("01"), statmap("02"), statmap("02", None, "shapes")]
     assert len(make_pairs(participants, maps, LABELS).pairs) == 2
-    with pytest.raises(
-        InputError, match=r"Nobody of the 2 with connectomes has a task map of motor, reward.\n"
-    ):
+    with pytest.raises(InputError, match=r"None of the 2 sessions .* motor, reward\.\n"):
         make_pairs(participants, maps, (*LABELS, "motor", "reward"))
     # Somebody without a connectome does not help.
-    with pytest.raises(InputError, match=r"Nobody of the 1 with connectomes has a task map of shapes"):
+    with pytest.raises(InputError, match=r"None of the 1 sessions .* shapes"):
         make_pairs(participants[:1], maps, LABELS)
 
 
-def test_nobody_with_both_is_refused_with_who_has_what():
-    with pytest.raises(InputError, match=r"With connectomes: sub-01. With task maps: sub-1."):
+def test_a_dataset_without_any_pair_is_refused():
+    with pytest.raises(InputError, match=r"connectomes: sub-01\. .* maps: sub-1\."):
         make_pairs([connectome("01")], [statmap("1")], ("faces",))
 
 
@@ -114,7 +110,7 @@ def test_family_and_site_come_from_the_table_of_participants(tmp_path):
     assert group_labels_of(pairs, keep_sites=True)["01"] == {"family f1", "site Leipzig"}
 
 
-def test_all_sessions_of_a_person_are_in_one_split():
+def test_all_sessions_of_a_participant_are_in_one_split():
     files = [connectome(f"{number:02d}", session) for number in range(10) for session in "ab"]
     pairs = make_pairs(files, [statmap(one.subject) for one in files], ("faces",)).pairs
     assert len(pairs) == 20
@@ -133,27 +129,28 @@ def test_a_split_is_read_back_as_it_was_written(tmp_path):
     ("rows", "words"),
     [
         ("sub-01\ttrain\nsub-02\ttest\nsub-01\ttest\n", r"line 4: sub-01 is in two splits, train and test"),
-        ("sub-01\ttrain\n", r"1 people are not in the table: sub-02"),
-        ("", r"2 people are not in the table: sub-01, sub-02"),
+        ("sub-01\ttrain\n", r"1 participants are not in the table: sub-02"),
+        ("", r"2 participants are not in the table: sub-01, sub-02"),
         (
             "sub-01\ttrain\nsub-02\tval\n",
-            r"line 3: participant_id is 02, split is val; .* train, validation, test",
+            r"line 3: participant_id is 02, split is val\. .* train, validation, test",
         ),
         ("sub-01\ttrain\n\ttrain\n", r"line 3: participant_id is empty"),
     ],
 )
-def test_a_split_that_does_not_fit_the_people_is_refused(tmp_path, rows, words):
+def test_a_split_that_does_not_fit_the_participants_is_refused(tmp_path, rows, words):
     table = touch(tmp_path / "split.tsv", "participant_id\tsplit\n" + rows)
     with pytest.raises(InputError, match=words):
         read_split(table, {"01": set(), "02": set()})
 
 
-def test_people_of_a_split_who_are_not_here_are_told_of_and_left_out(tmp_path, caplog):
+def test_participants_of_a_split_without_pairs_are_logged_and_excluded(tmp_path, caplog):
     table = touch(
         tmp_path / "split.tsv", "participant_id\tsplit\nsub-01\ttrain\nsub-02\ttest\nsub-03\ttest\n"
     )
     assert read_split(table, {"01": set(), "02": set()}) == {"01": "train", "02": "test"}
-    assert "1 people in it have no connectomes with task maps, and are left out: sub-03." in caplog.text
+    assert "1 participants of the table have no connectomes" in caplog.text
+    assert "sub-03" in caplog.text
     table.write_text("participant_id\tsplit\nsub-01\ttrain\nsub-03\ttest\nsub-03\ttrain\n")
     with pytest.raises(InputError, match="sub-03 is in two splits"):
         read_split(table, {"01": set()})
@@ -198,11 +195,11 @@ def test_missing_values_are_counted_for_the_maps_that_are_there(pair, caplog):
     targets = load_targets(pair, labels, MASK)
     assert nan_counts(pair, labels, targets) == {"shapes": 5}
     assert check_targets([pair], labels, MASK) == [("sub-01", "shapes", 5)]
-    assert "1 task maps lack values in some of the model's" in caplog.text
+    assert "1 measured maps have no value in some of the model's" in caplog.text
     assert "sub-01 shapes (5)" in caplog.text
     assert check_targets([pair], ("faces",), MASK) == []
 
 
-def test_somebody_without_any_of_the_contrasts_has_targets_without_values(pair):
+def test_a_participant_without_any_contrast_has_nan_targets(pair):
     targets = load_targets(replace(pair, statmaps={}), LABELS, MASK)
     assert np.isnan(targets).all()
