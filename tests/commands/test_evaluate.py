@@ -170,7 +170,9 @@ def test_the_table_of_participants_has_a_row_for_each_contrast_and_predictor(out
 def test_matrices_have_measured_maps_as_rows(output):
     matrix = np.load(output / "matrices" / "predictor-good_contrast-wm2bk_correlations.npy")
     rows = [
-        row for row in table(output, "participant_scores") if (row["predictor"], row["contrast"]) == ("good", "wm2bk")
+        row
+        for row in table(output, "participant_scores")
+        if (row["predictor"], row["contrast"]) == ("good", "wm2bk")
     ]
     assert matrix.shape == (N_PARTICIPANTS, N_PARTICIPANTS)
     np.testing.assert_allclose(np.diag(matrix), [float(row["r"]) for row in rows], atol=1e-5)

@@ -110,7 +110,10 @@ def test_a_model_in_a_home_without_write_access_can_be_used(home, server, regist
     for folder in folders:
         folder.chmod(0o555)
     try:
-        for words, expected in ((("fetch", "hcp-ya"), "is already installed"), (("info", "hcp-ya"), "GPL-3.0")):
+        for words, expected in (
+            (("fetch", "hcp-ya"), "is already installed"),
+            (("info", "hcp-ya"), "GPL-3.0"),
+        ):
             code, output = wait_for(start(registry, "models", *words, prefix=prefix))
             assert code == 0, output
             assert expected in output
