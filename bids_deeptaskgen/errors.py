@@ -60,6 +60,6 @@ def system_refusal(error: BaseException) -> tuple[int, str] | None:
 N_SHOWN = 5
 
 
-def shown(names: Sequence[str]) -> str:
+def abbreviate(names: Sequence[str]) -> str:
     """Format names for a message: the first few, and the number of the others."""
     return ", ".join(names[:N_SHOWN]) + (f" and {len(names) - N_SHOWN} more" if len(names) > N_SHOWN else "")

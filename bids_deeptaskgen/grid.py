@@ -36,7 +36,7 @@ class Grid:
     affine: tuple[tuple[float, ...], ...]
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], affine: Array) -> "Grid":
+    def from_image(cls, shape: tuple[int, ...], affine: Array) -> "Grid":
         """Create the grid of an image.
 
         Parameters
@@ -84,9 +84,9 @@ def _diagonal(step: tuple[float, float, float], origin: tuple[float, float, floa
 MIN_MASK_SHARE = 0.5
 # Position of the model's box in the 91x109x91 grid of the same orientation.
 CROP = (slice(7, 83), slice(9, 102), slice(0, 78))
-FULL_MODEL_GRID = Grid.of((91, 109, 91), _diagonal((-2, 2, 2), (90, -126, -72)))
-MODEL_GRID = Grid.of((76, 93, 78), _diagonal((-2, 2, 2), (76, -108, -72)))
-OUTPUT_GRID = Grid.of((91, 109, 91), _diagonal((2, 2, 2), (-90, -126, -72)))
+FULL_MODEL_GRID = Grid.from_image((91, 109, 91), _diagonal((-2, 2, 2), (90, -126, -72)))
+MODEL_GRID = Grid.from_image((76, 93, 78), _diagonal((-2, 2, 2), (76, -108, -72)))
+OUTPUT_GRID = Grid.from_image((91, 109, 91), _diagonal((2, 2, 2), (-90, -126, -72)))
 
 
 def model_to_output(volume: Array) -> Array:
@@ -140,7 +140,7 @@ class Sampler:
 
     Attributes
     ----------
-    inside : boolean array of shape (n_target_voxels,)
+    is_covered : boolean array of shape (n_target_voxels,)
         Target voxels that the source covers; the others are not sampled.
     corners : integer array of shape (n_corners, n_inside)
         Flat indices into a source volume stored with i fastest, as in a NIfTI file.
@@ -148,7 +148,7 @@ class Sampler:
         Weight of each corner; None if both grids have the same points, so that values are copied.
     """
 
-    inside: NDArray[np.bool_]
+    is_covered: NDArray[np.bool_]
     corners: NDArray[np.intp]
     weights: NDArray[np.float32] | None
 
@@ -159,12 +159,12 @@ class Sampler:
 
     def select(self, is_kept: NDArray[np.bool_]) -> "Sampler":
         """Restrict the sampler to some of its voxels; ``is_kept`` has shape (n_inside,)."""
-        is_covered = self.inside.copy()
+        is_covered = self.is_covered.copy()
         is_covered[is_covered] = is_kept
         weights = None if self.weights is None else self.weights[:, is_kept]
         return Sampler(is_covered, self.corners[:, is_kept], weights)
 
-    def within(self, mask: NDArray[np.bool_]) -> "Sampler":
+    def restrict_to(self, mask: NDArray[np.bool_]) -> "Sampler":
         """Set the weights of source voxels outside a mask to 0, even if their values are NaN.
 
         Target voxels with less than half of their weight in the mask are no longer sampled; the weights of
@@ -187,7 +187,7 @@ class Sampler:
         heaviest = np.take_along_axis(self.corners, weights.argmax(axis=0)[None], axis=0)
         corners = np.where(weights > 0, self.corners, heaviest)
         weights /= np.maximum(share, np.finfo(np.float32).tiny)
-        return Sampler(self.inside, corners, weights).select(share >= MIN_MASK_SHARE)
+        return Sampler(self.is_covered, corners, weights).select(share >= MIN_MASK_SHARE)
 
     def in_source_order(self) -> "tuple[Sampler, NDArray[np.intp]]":
         """Sort the voxels by their position in the source, which makes sampling several times as fast.
@@ -201,7 +201,9 @@ class Sampler:
         """
         order = np.argsort(self.corners[0], kind="stable")
         weights = None if self.weights is None else self.weights[:, order]
-        return Sampler(self.inside, self.corners[:, order], weights), np.flatnonzero(self.inside)[order]
+        return Sampler(self.is_covered, self.corners[:, order], weights), np.flatnonzero(self.is_covered)[
+            order
+        ]
 
     def take(self, volumes: Iterable[NDArray[np.generic]], out: NDArray[np.floating]) -> None:
         """Sample volumes.

@@ -23,7 +23,7 @@ def small_dataset(folder, **options):
     from bids_deeptaskgen.simulation.dataset import simulate_dataset
 
     corner = np.array([[8, 0, 0, -90.0], [0, 8, 0, -126], [0, 0, 8, -72], [0, 0, 0, 1]])
-    return simulate_dataset(folder, statmaps=False, grid=Grid.of((23, 28, 23), corner), **options)
+    return simulate_dataset(folder, statmaps=False, grid=Grid.from_image((23, 28, 23), corner), **options)
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,8 @@ def bound_names(path: Path) -> Iterator[tuple[int, str]]:
 
 def is_bad_name(name: str) -> bool:
     """Return whether a name is a word that does not say what it stands for."""
-    return name.strip("_").lower() in FORBIDDEN_NAMES or bool(FORBIDDEN_PARTS.search(name))
+    is_dunder = name.startswith("__")
+    return not is_dunder and name.strip("_").lower() in FORBIDDEN_NAMES or bool(FORBIDDEN_PARTS.search(name))
 
 
 def first_word(summary: str) -> str:

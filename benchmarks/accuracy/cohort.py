@@ -21,7 +21,7 @@ from bids_deeptaskgen.simulation.resting_state import RestSettings
 
 Floats = NDArray[np.float32]
 
-GRID = Grid.of((38, 47, 39), MODEL_GRID.matrix @ np.diag([2, 2, 2, 1]))
+GRID = Grid.from_image((38, 47, 39), MODEL_GRID.matrix @ np.diag([2, 2, 2, 1]))
 BRAIN, GREY = brain_mask(GRID), grey_matter_mask(GRID)
 
 

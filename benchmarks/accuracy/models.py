@@ -63,7 +63,7 @@ def train(
     folder = work / name
     folder.mkdir(parents=True, exist_ok=True)
     result = fit(make_fabric("cpu"), module, participants, validation, settings, folder, print_epoch)
-    module.network.load_state_dict(result.best)
+    module.network.load_state_dict(result.best_state)
     return module.eval(), result
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy.cohort import Floats, SimulatedParticipant
 from benchmarks.accuracy.models import Maps, calibrate, linear_maps, predictions
-from bids_deeptaskgen.stats.identification import match, match_constant
+from bids_deeptaskgen.stats.identification import cross_match, match_constant
 from bids_deeptaskgen.stats.linear_model import LinearModel
 from bids_deeptaskgen.stats.paired_tests import bootstrap_interval
 from bids_deeptaskgen.stats.scores import residual_correlations
@@ -41,9 +41,9 @@ def score(measured: Maps, predicted: Maps, average: Floats) -> dict[str, NDArray
             matches = match_constant(maps, predicted[contrast])
             residual = np.full(len(maps), 0.0)
         else:
-            matches = match(maps, predicted[:, contrast], np.random.default_rng(0))
+            matches = cross_match(maps, predicted[:, contrast], np.random.default_rng(0))
             residual = residual_correlations(maps, predicted[:, contrast], average[contrast])
-        values = (matches.own, matches.difference, residual, (matches.rank == 1).astype(float))
+        values = (matches.self_r, matches.difference, residual, (matches.rank == 1).astype(float))
         for row, value in zip(rows.values(), values, strict=True):
             row.append(value)
     return {name: np.stack(row, axis=1) for name, row in rows.items()}

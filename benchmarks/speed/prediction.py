@@ -16,7 +16,7 @@ from benchmarks.speed.timing import (
     measure_in_new_process,
 )
 from bids_deeptaskgen.models.bundle import load_bundle
-from bids_deeptaskgen.nn.batchnorm_folding import folded
+from bids_deeptaskgen.nn.batchnorm_folding import fold_batch_norm
 from bids_deeptaskgen.nn.inference import make_network, resolve_device
 from bids_deeptaskgen.nn.precision import precision_context
 from bids_deeptaskgen.nn.predict import predict_windows
@@ -54,10 +54,12 @@ def _compare(folder: Path, device: str, n_repeats: int) -> Comparison:
     network = UNet(bundle.card.architecture).eval()
     network.load_state_dict({key: torch.from_numpy(value) for key, value in bundle.weights().items()})
     fast = make_network(network, bundle.brain_mask, bundle.output_mask, device=torch_device)
-    network, dense = network.to(torch_device), to_channels_last(folded(network)).to(torch_device)
+    network, dense = network.to(torch_device), to_channels_last(fold_batch_norm(network)).to(torch_device)
     output = torch.from_numpy(bundle.output_mask).to(torch_device)
     rng = np.random.default_rng(0)
-    connectome = rng.uniform(-0.5, 0.5, (network.config.in_channels, fast.shown.size)).astype(np.float32)
+    connectome = rng.uniform(-0.5, 0.5, (network.config.in_channels, fast.input_index.size)).astype(
+        np.float32
+    )
     volume = np.zeros((len(connectome), *bundle.brain_mask.shape), np.float32)
     volume[:, bundle.brain_mask] = connectome
     box = torch.from_numpy(volume)[None]

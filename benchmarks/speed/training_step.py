@@ -43,7 +43,10 @@ def unoptimised_step() -> tuple[torch.nn.Module, Callable[[], tuple[Tensor, Tens
 def optimised_step() -> tuple[torch.nn.Module, Callable[[], tuple[Tensor, Tensor]]]:
     """Create the network of `deeptaskgen train`; see `unoptimised_step`."""
     module = MaskedUNet(new_network(Architecture(), seed=0), brain_mask(), grey_matter_mask())
-    connectomes, statmaps = torch.randn(2, 50, len(module.shown)), torch.randn(2, 47, len(module.wanted))
+    connectomes, statmaps = (
+        torch.randn(2, 50, len(module.input_voxels)),
+        torch.randn(2, 47, len(module.output_places)),
+    )
     return module, lambda: (module(connectomes), statmaps)
 
 

@@ -85,11 +85,11 @@ def read_statmaps(files: Sequence[StatmapFile], mask: NDArray[np.bool_]) -> Floa
     for path, group in groupby(files, key=lambda file: file.path):
         members = list(group)
         image = load_image(path)
-        check_space(path, Grid.of(image.shape, image.affine))
+        check_space(path, Grid.from_image(image.shape, image.affine))
         check_orientation(path)
         sampler = _sampler_of(path, image, mask)
         for file, volume in zip(members, _volumes(image, members), strict=True):
-            values = np.empty((1, int(sampler.inside.sum())))
+            values = np.empty((1, int(sampler.is_covered.sum())))
             sampler.take([volume.ravel(order="F")], values)
             values[~np.isfinite(values)] = np.nan
             if not np.nansum(np.abs(values)):
@@ -98,7 +98,7 @@ def read_statmaps(files: Sequence[StatmapFile], mask: NDArray[np.bool_]) -> Floa
                     "Inspect it in a viewer, and exclude it if the task model failed."
                 )
                 raise InputError(message)
-            maps[start, sampler.inside] = values[0]
+            maps[start, sampler.is_covered] = values[0]
             start += 1
     return maps
 
@@ -170,9 +170,9 @@ def _space_in_sidecar(sidecar: Path) -> str:
 
 
 def _sampler_of(path: Path, image: nib.Nifti1Image, mask: NDArray[np.bool_]) -> Sampler:
-    grid = Grid.of(image.shape, image.affine)
+    grid = Grid.from_image(image.shape, image.affine)
     sampler = _cached_sampler(grid, np.packbits(mask).tobytes())
-    fraction = float(sampler.inside.mean())
+    fraction = float(sampler.is_covered.mean())
     if fraction < MIN_COVERED_FRACTION:
         message = (
             f"{path}: the task map covers {fraction:.0%} of the model's voxels; at least "

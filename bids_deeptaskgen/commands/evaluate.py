@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.errors import InputError, UserError, shown
+from bids_deeptaskgen.errors import InputError, UserError, abbreviate
 from bids_deeptaskgen.evaluation.baselines import (
     LINEAR,
     RETEST,
@@ -22,7 +22,7 @@ from bids_deeptaskgen.evaluation.baselines import (
 )
 from bids_deeptaskgen.evaluation.map_reader import common_mask
 from bids_deeptaskgen.evaluation.report import Tables, matrix_path, write_page
-from bids_deeptaskgen.evaluation.scoring import COMPARED, Scored, compare, score, summarise
+from bids_deeptaskgen.evaluation.scoring import COMPARED_SCORES, PredictorScores, compare, score, summarise
 from bids_deeptaskgen.evaluation.study import Study, gather
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.npy import save_array
@@ -134,7 +134,7 @@ def _score_all(settings: EvaluateSettings, study: Study, scratch: Path) -> _Resu
         _add_rows(results, settings, study, contrast, scores, rng)
         _write_matrices(settings.out, contrast.label, scores)
         logger.info("%s scored (%d of %d contrasts)", contrast.label, number + 1, len(study.contrasts))
-    for name in COMPARED:
+    for name in COMPARED_SCORES:
         rows = [row for row in results.tables["comparisons"] if row["score"] == name]
         for row, p_fdr in zip(rows, fdr([row["p"] for row in rows]), strict=True):
             row["p_fdr"] = float(p_fdr)
@@ -164,7 +164,7 @@ def _add_rows(
     settings: EvaluateSettings,
     study: Study,
     contrast: Contrast,
-    scores: Sequence[Scored],
+    scores: Sequence[PredictorScores],
     rng: np.random.Generator,
 ) -> None:
     """Add a contrast to the tables."""
@@ -188,7 +188,7 @@ def _add_rows(
     results.tables["comparisons"] += [contrast_columns | row for row in comparisons]
 
 
-def _write_matrices(out: Path, contrast: str, scores: Sequence[Scored]) -> None:
+def _write_matrices(out: Path, contrast: str, scores: Sequence[PredictorScores]) -> None:
     """Write the correlation matrix of each model: rows are measured maps, columns predicted maps."""
     for entry in scores:
         if not entry.is_baseline and entry.matching.matrix is not None:
@@ -214,7 +214,7 @@ def _facts(settings: EvaluateSettings, study: Study, results: _Results) -> dict[
             "; of these, voxels that all maps of a contrast have are scored: at least "
             f"{n_scored:,} ({n_scored / n_voxels:.0%}; {smallest})"
         )
-    left_out = [f"{shown(sorted(names))} ({name})" for name, names in results.left_out.items()]
+    left_out = [f"{abbreviate(sorted(names))} ({name})" for name, names in results.left_out.items()]
     facts = {
         "Measured": f"{settings.measured}{_of_session(settings.measured_session)}",
         **{f"Predicted, {name}": str(path) for name, path in settings.predicted},

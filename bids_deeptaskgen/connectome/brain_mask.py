@@ -36,11 +36,15 @@ def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> S
     """
     mask = read_mask(run.mask, grid) if run.mask else nonzero_voxels(run.bold, grid)
     warp = to_warped_space if run.space == WARPED_SPACE else None
-    sampler = make_sampler(grid, MODEL_GRID, brain_mask, warp).within(mask)
+    sampler = make_sampler(grid, MODEL_GRID, brain_mask, warp).restrict_to(mask)
     # In mm3, since the masks may differ in voxel size.
     volumes_mm3 = [
         float(np.prod(g.voxel_sizes_mm)) * n
-        for g, n in ((grid, mask.sum()), (MODEL_GRID, brain_mask.sum()), (MODEL_GRID, sampler.inside.sum()))
+        for g, n in (
+            (grid, mask.sum()),
+            (MODEL_GRID, brain_mask.sum()),
+            (MODEL_GRID, sampler.is_covered.sum()),
+        )
     ]
     dice = 2 * volumes_mm3[2] / max(volumes_mm3[0] + volumes_mm3[1], 1e-9)
     if dice < MIN_DICE:
@@ -68,7 +72,7 @@ def read_mask(path: Path, grid: Grid) -> NDArray[np.bool_]:
         If the mask is on another grid, is empty, or cannot be read.
     """
     image = load_image(path)
-    mask_grid = Grid.of(image.shape, image.affine)
+    mask_grid = Grid.from_image(image.shape, image.affine)
     if image.ndim != 3 or not mask_grid.fits(grid):
         message = (
             f"{path}: the mask is not on the BOLD's grid.\nMask: {mask_grid}.\nBOLD: {grid}.\n"

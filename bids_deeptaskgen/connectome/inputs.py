@@ -44,7 +44,7 @@ class RunInputs:
     custom: Path | None = None
     fsl_warp: Path | None = None
 
-    def now(self, **changes: Any) -> "RunInputs":
+    def with_fields(self, **changes: Any) -> "RunInputs":
         """Return a copy with some fields changed."""
         return replace(self, **changes)
 

@@ -55,7 +55,7 @@ def read_roi_maps(path: Path, brain_mask: NDArray[np.bool_]) -> NDArray[np.float
     """
     series = open_series(path)
     sampler = make_sampler(series.grid, MODEL_GRID, brain_mask)
-    if sampler.resamples or not sampler.inside.all():
+    if sampler.resamples or not sampler.is_covered.all():
         message = (
             f"{path}: the ROI maps have {series.grid}, which is not the model's grid.\n"
             "Resample them to the 2 mm MNI152NLin6Asym grid (91x109x91, RAS or LAS) or its crop "

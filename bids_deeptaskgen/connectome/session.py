@@ -194,7 +194,7 @@ def compute_session_connectomes(
     weights = np.array([len(run.rois) for run in runs], np.float64)
     signal = np.stack([run.has_signal for run in runs])
     has_signal = np.asarray(signal.any(axis=0))
-    sampled = np.asarray(np.any([plan.sampler.inside for plan in plans], axis=0))
+    sampled = np.asarray(np.any([plan.sampler.is_covered for plan in plans], axis=0))
     _check_signal(session, float(has_signal[sampled].mean()))
     for run, statistics in zip(session.runs, runs, strict=True):
         _check_sign(run, statistics)

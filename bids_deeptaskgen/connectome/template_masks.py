@@ -31,14 +31,14 @@ def on_grid(image: nib.Nifti1Image, grid: Grid) -> NDArray[np.float32]:
         If the image is sampled at other points.
     """
     is_needed = np.ones(grid.shape, bool)
-    source = Grid.of(image.shape, np.asarray(image.affine))
+    source = Grid.from_image(image.shape, np.asarray(image.affine))
     sampler = make_sampler(source, grid, is_needed)
     if sampler.resamples:
         msg = f"The image's grid ({source}) and the required grid ({grid}) have different points in space."
         raise ValueError(msg)
     values = np.zeros(is_needed.size, np.float32)
     volume = np.asarray(image.dataobj, np.float32)
-    values[sampler.inside] = volume.ravel(order="F")[sampler.corners[0]]
+    values[sampler.is_covered] = volume.ravel(order="F")[sampler.corners[0]]
     return values.reshape(grid.shape)
 
 

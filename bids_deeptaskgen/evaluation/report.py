@@ -21,7 +21,7 @@ TITLE_OF_BASELINES = "Baselines against measured task maps"
 # With fewer families, a test over many contrasts has little power.
 FEW_FAMILIES = 12
 # Scores with a figure, in this order, and the label of the axis.
-DRAWN = {
+DRAWN_SCORES = {
     "difference": "difference: mean r with the self-prediction minus mean r with the predictions of others",
     "r": "r of measured and predicted map",
     "residual_r": "residual r, after subtraction of the group average from both maps",
@@ -71,7 +71,7 @@ def write_page(out: Path, facts: Mapping[str, str], study: Study, tables: Tables
     """
     scores = tables["scores"]
     figures: dict[str, tuple[str, bytes]] = {}
-    for score, label in DRAWN.items():
+    for score, label in DRAWN_SCORES.items():
         if any(row["score"] == score and np.isfinite(row["value"]) for row in scores):
             caption = f"{label} of each contrast. Lines are 95% intervals from resampled families."
             figures[score] = (caption, draw_scores(scores, score, label))

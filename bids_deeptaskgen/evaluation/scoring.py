@@ -9,13 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.stats.dice import DICE_CEILING, DICE_CHANCE, dice_auc
-from bids_deeptaskgen.stats.identification import IdentificationScores, diagonality, match, match_constant
+from bids_deeptaskgen.stats.identification import (
+    IdentificationScores,
+    cross_match,
+    diagonality,
+    match_constant,
+)
 from bids_deeptaskgen.stats.map_rows import LeaveOneOut, Maps, Scores
 from bids_deeptaskgen.stats.paired_tests import bootstrap_interval, cliffs_delta, sign_flip_p
 from bids_deeptaskgen.stats.scores import mean, residual_chance, residual_correlations
 
 # Scores of each participant by which predictors are compared.
-COMPARED = ("r", "difference", "dice_auc", "residual_r")
+COMPARED_SCORES = ("r", "difference", "dice_auc", "residual_r")
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Predictor:
 
 
 @dataclass(frozen=True)
-class Scored:
+class PredictorScores:
     """Scores of a predictor of one contrast.
 
     Attributes
@@ -73,7 +78,7 @@ def score(
     predictors: Iterable[Predictor],
     average: Maps | LeaveOneOut,
     rng: np.random.Generator,
-) -> list[Scored]:
+) -> list[PredictorScores]:
     """Score the predictors of one contrast.
 
     Parameters
@@ -89,7 +94,7 @@ def score(
 
     Returns
     -------
-    list of Scored
+    list of PredictorScores
         One per predictor, in order.
     """
     return [_score(measured, predictor, average, rng) for predictor in predictors]
@@ -97,31 +102,31 @@ def score(
 
 def _score(
     measured: Maps, predictor: Predictor, average: Maps | LeaveOneOut, rng: np.random.Generator
-) -> Scored:
+) -> PredictorScores:
     maps = predictor.maps
     if isinstance(maps, LeaveOneOut) or maps.ndim == 1:
         scores, chance = match_constant(measured, maps), float("nan")
     else:
-        scores, chance = match(measured, maps, rng), residual_chance(measured, maps, average, rng)
+        scores, chance = cross_match(measured, maps, rng), residual_chance(measured, maps, average, rng)
     by_participant = {
-        "r": scores.own,
+        "r": scores.self_r,
         "others_r": scores.others_r,
         "difference": scores.difference,
         "rank": scores.rank,
         "dice_auc": dice_auc(measured, maps),
         "residual_r": residual_correlations(measured, maps, average),
     }
-    return Scored(predictor.name, predictor.is_baseline, scores, by_participant, chance)
+    return PredictorScores(predictor.name, predictor.is_baseline, scores, by_participant, chance)
 
 
 def summarise(
-    scores: Scored, families: NDArray[Any], rng: np.random.Generator, *, n_resamples: int = 2000
+    scores: PredictorScores, families: NDArray[Any], rng: np.random.Generator, *, n_resamples: int = 2000
 ) -> Iterator[dict[str, Any]]:
     """Average the scores of a predictor over participants.
 
     Parameters
     ----------
-    scores : Scored
+    scores : PredictorScores
         Scores of one predictor.
     families : array of shape (n_participants,)
         Label of each participant's family; families are resampled as a whole.
@@ -152,7 +157,7 @@ def summarise(
     chance = {"identification_rate": 1 / n_candidates, "mean_rank": (n_candidates + 1) / 2}
     chance |= {"difference": 0.0, "dice_auc": DICE_CHANCE, "residual_r": scores.residual_chance}
     values = {name: mean(by_row) for name, by_row in as_means.items()}
-    values |= diagonality(matching.own, matching.others_r)
+    values |= diagonality(matching.self_r, matching.others_r)
     for name in dict.fromkeys(["r", *diagonality([], []), *as_means]):
         ci_low, ci_high = float("nan"), float("nan")
         if name in as_means:
@@ -170,7 +175,7 @@ def summarise(
 
 
 def compare(
-    predictors: Sequence[Scored],
+    predictors: Sequence[PredictorScores],
     families: NDArray[Any],
     rng: np.random.Generator,
     *,
@@ -182,7 +187,7 @@ def compare(
 
     Parameters
     ----------
-    predictors : sequence of Scored
+    predictors : sequence of PredictorScores
         Scores of all predictors of one contrast.
     families : array of shape (n_participants,)
         Label of each participant's family; signs are flipped for whole families.
@@ -199,7 +204,7 @@ def compare(
         common participants are omitted.
     """
     for first, second in _pairs(predictors):
-        for name in COMPARED:
+        for name in COMPARED_SCORES:
             differences = first.by_participant[name] - second.by_participant[name]
             has_both = np.isfinite(differences)
             if not has_both.any():
@@ -224,7 +229,7 @@ def compare(
             }
 
 
-def _pairs(predictors: Sequence[Scored]) -> list[tuple[Scored, Scored]]:
+def _pairs(predictors: Sequence[PredictorScores]) -> list[tuple[PredictorScores, PredictorScores]]:
     """List the pairs of predictors to compare."""
     models = [predictor for predictor in predictors if not predictor.is_baseline]
     baselines = [predictor for predictor in predictors if predictor.is_baseline]

@@ -16,7 +16,7 @@ from bids_deeptaskgen.bids.output.connectome_files import find_connectomes
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.participants_table import participants_table
 from bids_deeptaskgen.connectome.template_masks import grey_matter_mask
-from bids_deeptaskgen.errors import InputError, shown
+from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.evaluation.map_reader import Files, read_participants
 from bids_deeptaskgen.io.tsv import read_tsv
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
@@ -147,7 +147,7 @@ def gather(settings: EvaluateSettings) -> Study:
     if missing_labels:
         logger.warning(
             "--participant-label: %d participants do not have both measured and predicted maps: %s.",
-            len(missing_labels), shown(missing_labels),
+            len(missing_labels), abbreviate(missing_labels),
         )  # fmt: skip
     baseline_train = find_files(settings.baseline_train)
     if baseline_train and settings.baseline_train:
@@ -175,8 +175,8 @@ def _common_contrasts(
     requested_labels = choose_contrasts(
         contrasts,
         settings.contrasts,
-        whose=f"{kind} maps are of",
-        listed=f"{kind.capitalize()}: {shown(labels)}.",
+        source=f"{kind} maps are of",
+        hint=f"{kind.capitalize()}: {abbreviate(labels)}.",
     )
     common = tuple(
         contrast
@@ -187,7 +187,7 @@ def _common_contrasts(
         selection = f" of --contrasts {' '.join(settings.contrasts)}" if settings.contrasts else ""
         message = (
             f"No contrast{selection} is both predicted and measured.\n"
-            f"Predicted: {shown(labels)}.\nMeasured: {shown(sorted(measured)) or 'none of these'}."
+            f"Predicted: {abbreviate(labels)}.\nMeasured: {abbreviate(sorted(measured)) or 'none of these'}."
         )
         raise InputError(message)
     return common
@@ -271,7 +271,7 @@ def _of_session(source: Path, files: Sequence[StatmapFile], session: str | None)
     if not selection:
         sessions = sorted({f"ses-{file.session}" if file.session else "none" for file in files})
         message = (
-            f"{source}: no task map is of session {session} (found: {shown(sessions)}).\n"
+            f"{source}: no task map is of session {session} (found: {abbreviate(sessions)}).\n"
             "Change --measured-session or --retest-session, or choose another dataset."
         )
         raise InputError(message)
@@ -344,7 +344,7 @@ def _participants(
     message = (
         f"No participant has both measured maps ({settings.measured}) and {kind} "
         f"({', '.join(map(str, places))}) of the same contrast.\n"
-        f"Measured: {_summary(measured)}.\n{name}: {len(subjects)} participants ({shown(subjects)})."
+        f"Measured: {_summary(measured)}.\n{name}: {len(subjects)} participants ({abbreviate(subjects)})."
     )
     raise InputError(message)
 
@@ -362,8 +362,8 @@ def _exclude_tested(files: Files, participants: Sequence[str], source: Path) -> 
     if len(tested_labels) == len(candidates):
         message = (
             f"--baseline-train {source}: all {len(candidates)} participants are tested "
-            f"({shown(tested_labels)}), so no participant remains.\nParticipants are identified by their "
-            "labels. Choose maps of other participants. If these are other participants with the same "
+            f"({abbreviate(tested_labels)}), so no participant remains.\n"
+            "Participants are identified by their labels. Choose maps of other participants. If these are other participants with the same "
             "labels, relabel them in a table of paths (TSV)."
         )
         raise InputError(message)
@@ -373,11 +373,11 @@ def _exclude_tested(files: Files, participants: Sequence[str], source: Path) -> 
             "excluded from the baseline: %s.",
             len(tested_labels),
             len(candidates),
-            shown(tested_labels),
+            abbreviate(tested_labels),
         )
     return untested_files
 
 
 def _summary(files: Files) -> str:
     participants = sorted({f"sub-{label}" for by_subject in files.values() for label in by_subject})
-    return f"{len(files)} contrasts of {len(participants)} participants ({shown(participants)})"
+    return f"{len(files)} contrasts of {len(participants)} participants ({abbreviate(participants)})"

@@ -200,7 +200,7 @@ def write_json(path: Path, content: object) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def remove_stale_files(folder: Path, *, below: bool = True) -> list[Path]:
+def remove_stale_files(folder: Path, *, recursive: bool = True) -> list[Path]:
     """Remove the temporary files and folders of killed processes from a folder.
 
     Those of this machine are removed if their process has ended; those of other machines, if they have not
@@ -210,7 +210,7 @@ def remove_stale_files(folder: Path, *, below: bool = True) -> list[Path]:
     ----------
     folder : Path
         Folder to search; may not exist. Other processes may remove its files at the same time.
-    below : bool
+    recursive : bool
         Whether to search subfolders, too.
 
     Returns
@@ -221,7 +221,7 @@ def remove_stale_files(folder: Path, *, below: bool = True) -> list[Path]:
     removed = []
     for parent, folders, names in os.walk(folder):
         entries = sorted([*folders, *names])
-        if not below:
+        if not recursive:
             folders.clear()
         for path in (Path(parent, name) for name in entries):
             match = _TEMPORARY.match(path.name)

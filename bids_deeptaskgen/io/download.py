@@ -163,8 +163,8 @@ def download(url: str, path: Path, sha1: str, advice: str, retry_policy: RetryPo
     try:
         registry.fetch(path.name, processor=check_content, downloader=downloader)
     except RequestException as error:
-        what = f"{_reason(error, retry_policy)} ({downloader.n_attempts} tries)"
-        raise _refusal(url, what, advice) from error
+        reason = f"{_reason(error, retry_policy)} ({downloader.n_attempts} tries)"
+        raise _refusal(url, reason, advice) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -206,11 +206,11 @@ class _Downloader:
         try:
             http(url, output_file, None)
         except requests.exceptions.SSLError as error:
-            what = (
+            reason = (
                 f"no secure connection: {_reason(error, self.retry_policy)}. If a proxy opens secure "
                 "connections, name its certificate in REQUESTS_CA_BUNDLE"
             )
-            raise _refusal(url, what, self.advice) from error
+            raise _refusal(url, reason, self.advice) from error
         except (requests.ConnectionError, requests.Timeout, requests.HTTPError) as error:
             self._warn(url, error)
             raise
@@ -260,8 +260,8 @@ class _Progress:
         """Count received bytes."""
         self.n_bytes += n_bytes
         if self.n_bytes - _CHUNK_BYTES > MAX_BYTES:
-            what = f"the file is larger than {MAX_BYTES:,} bytes, which no published file is"
-            raise _refusal(self.url, what, self.advice)
+            reason = f"the file is larger than {MAX_BYTES:,} bytes, which no published file is"
+            raise _refusal(self.url, reason, self.advice)
         if time.monotonic() - self.logged_s > _LOG_EVERY_S:
             self.logged_s = time.monotonic()
             log.info("%s: %.1f of %.1f MB received", self.name, self.n_bytes / 1e6, self.total / 1e6)
@@ -304,8 +304,8 @@ def _reason(error: Exception, retry_policy: RetryPolicy) -> str:
     return f"{proxy}{str(cause)[:200]}"
 
 
-def _refusal(url: str, what: str, advice: str) -> UserError:
-    return UserError(f"{_without_password(url)}: {what}.\n{advice}")
+def _refusal(url: str, reason: str, advice: str) -> UserError:
+    return UserError(f"{_without_password(url)}: {reason}.\n{advice}")
 
 
 def _without_password(url: str) -> str:

@@ -220,7 +220,7 @@ def open_series(path: Path) -> NiftiSeries:
     t_r = float(image.header.get_zooms()[3]) * _SECONDS.get(time_unit, 1.0)
     return NiftiSeries(
         path=path,
-        grid=Grid.of(image.shape, image.affine),
+        grid=Grid.from_image(image.shape, image.affine),
         n_volumes=int(image.shape[3]),
         t_r=t_r if t_r > 0 else None,
         dtype=dtype,

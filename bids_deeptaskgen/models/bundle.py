@@ -201,8 +201,8 @@ def load_bundle(folder: Path) -> Bundle:
         raise _misfit(
             folder, f"{ROIS} contains {n_maps} ROI maps for {architecture.in_channels} input channels"
         )
-    if not MODEL_GRID.fits(Grid.of(rois.shape, rois.affine)):
-        raise _misfit(folder, f"{ROIS} is on {Grid.of(rois.shape, rois.affine)}, not on {MODEL_GRID}")
+    if not MODEL_GRID.fits(Grid.from_image(rois.shape, rois.affine)):
+        raise _misfit(folder, f"{ROIS} is on {Grid.from_image(rois.shape, rois.affine)}, not on {MODEL_GRID}")
     if MEAN_STATMAPS in card.sha256:
         _check_mean_statmaps(folder, len(card.contrasts))
     return Bundle(folder, card, _read_mask(folder, BRAIN_MASK), _read_mask(folder, OUTPUT_MASK))
@@ -259,7 +259,7 @@ def _check_calibration(card: Card, folder: Path) -> None:
 
 def _check_mean_statmaps(folder: Path, n_contrasts: int) -> None:
     image = load_image(folder / MEAN_STATMAPS)
-    grid = Grid.of(image.shape, image.affine)
+    grid = Grid.from_image(image.shape, image.affine)
     if image.shape[3:] != (n_contrasts,) or not MODEL_GRID.fits(grid):
         expected = f"expected {n_contrasts} maps on {MODEL_GRID}"
         raise _misfit(folder, f"{MEAN_STATMAPS} has shape {image.shape} on {grid}; {expected}")
@@ -291,8 +291,10 @@ def _weight_shapes(path: Path) -> Shapes:
 
 def _read_mask(folder: Path, name: str) -> NDArray[np.bool_]:
     image = load_image(folder / name)
-    if len(image.shape) != 3 or not MODEL_GRID.fits(Grid.of(image.shape, image.affine)):
-        raise _misfit(folder, f"{name} is on {Grid.of(image.shape, image.affine)}, not on {MODEL_GRID}")
+    if len(image.shape) != 3 or not MODEL_GRID.fits(Grid.from_image(image.shape, image.affine)):
+        raise _misfit(
+            folder, f"{name} is on {Grid.from_image(image.shape, image.affine)}, not on {MODEL_GRID}"
+        )
     mask: NDArray[np.bool_] = np.asarray(image.dataobj) != 0
     if not mask.any():
         raise _misfit(folder, f"{name} is empty")

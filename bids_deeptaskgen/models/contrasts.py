@@ -107,8 +107,8 @@ def choose_contrasts(
     contrasts: Sequence[Contrast],
     selection: Sequence[str],
     *,
-    whose: str = "the model has",
-    listed: str = "deeptaskgen models info lists all contrasts.",
+    source: str = "the model has",
+    hint: str = "deeptaskgen models info lists all contrasts.",
 ) -> tuple[str, ...]:
     """Select contrasts by label, published name or task.
 
@@ -118,9 +118,9 @@ def choose_contrasts(
         Available contrasts.
     selection : sequence of str
         Labels, published names or tasks, case-insensitive; ``all`` or an empty sequence selects all.
-    whose : str
+    source : str
         Source of `contrasts` in the error message, with a verb, e.g. ``the model has``.
-    listed : str
+    hint : str
         Sentence at the end of the error message that says where the contrasts are listed.
 
     Returns
@@ -149,8 +149,8 @@ def choose_contrasts(
         nearest = f"nearest: {', '.join(similar)}; " if similar else ""
         tasks = ", ".join(dict.fromkeys(contrast.task for contrast in contrasts))
         message = (
-            f"--contrasts: {', '.join(unknown_names)}: {whose} no such contrast "
-            f"({nearest}tasks: {tasks}). {listed}"
+            f"--contrasts: {', '.join(unknown_names)}: {source} no such contrast "
+            f"({nearest}tasks: {tasks}). {hint}"
         )
         raise UserError(message)
     return tuple(label for label, spellings in names_of.items() if spellings & names)

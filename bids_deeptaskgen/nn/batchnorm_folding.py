@@ -9,7 +9,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from bids_deeptaskgen.nn.unet import Block, ResidualBlock, UNet
 
 
-def folded(network: UNet) -> UNet:
+def fold_batch_norm(network: UNet) -> UNet:
     """Fold batch normalisation into the convolutions of a copy of a network.
 
     Parameters

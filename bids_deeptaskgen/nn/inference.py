@@ -9,7 +9,7 @@ from torch.nn.utils import convert_conv3d_weight_memory_format
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import Bundle
-from bids_deeptaskgen.nn.batchnorm_folding import folded
+from bids_deeptaskgen.nn.batchnorm_folding import fold_batch_norm
 from bids_deeptaskgen.nn.cpu.sparse_unet import SparseUNet, is_supported
 from bids_deeptaskgen.nn.precision import check_precision
 from bids_deeptaskgen.nn.unet import UNet, state_dict_errors
@@ -190,7 +190,7 @@ def make_network(
     """
     is_input = output_mask[brain_mask] if input_mask == "gm" else np.ones(int(brain_mask.sum()), bool)
     torch_device = torch.device(device)
-    fast = folded(module).to(torch_device)
+    fast = fold_batch_norm(module).to(torch_device)
     convert_conv3d_weight_memory_format(fast, torch.channels_last_3d)
     check_precision(fast, torch_device, precision)
     input_voxels = brain_mask.copy()

@@ -68,7 +68,7 @@ def _warp_run(tool: str, run: RunInputs, reference: Path, folder: Path) -> RunIn
     _apply(tool, run, reference, ("--in", run.bold), ("--out", bold), ("--interp", "spline"))
     _apply(tool, run, reference, ("--in", run.mask), ("--out", mask), ("--interp", "nn"))
     # applywarp copies the repetition time of the series to the header.
-    return run.now(bold=bold, mask=mask, fsl_warp=None)
+    return run.with_fields(bold=bold, mask=mask, fsl_warp=None)
 
 
 def _apply(tool: str, run: RunInputs, reference: Path, *options: tuple[str, object]) -> None:

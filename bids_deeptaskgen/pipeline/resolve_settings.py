@@ -65,9 +65,9 @@ def resolve_settings(
             "reintroduce removed noise (Lindquist et al. 2019).",
             settings.nuisance_regressors,
         )
-    if dataset.other("aroma") and not preset.aroma:
+    if dataset.extra_root("aroma") and not preset.aroma:
         message = (
-            f"-d named aroma={dataset.other('aroma')}, which --nuisance-regressors "
+            f"-d named aroma={dataset.extra_root('aroma')}, which --nuisance-regressors "
             f"{settings.nuisance_regressors} does not use.\nAdd --nuisance-regressors aroma (its noise "
             "components) or --desc nonaggrDenoised (its cleaned series), or omit -d aroma."
         )

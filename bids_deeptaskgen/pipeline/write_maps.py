@@ -207,7 +207,7 @@ def _provenance(context: RunContext, record: Record, device: str) -> Provenance:
         runs=tuple(facts["runs"]),
         settings=context.science,
         settings_hash=context.settings_hash,
-        computed={
+        processing={
             "WindowsPerRun": facts["n_windows"],
             "Predictions": facts["n_connectomes"],
             "Device": device,

@@ -29,7 +29,7 @@ _ELSEWHERE = {
     "part": "Remove it: phase images are never used",
 }
 _ALWAYS = {"datatype": ["func"], "suffix": ["bold"], "extension": [".nii", ".nii.gz", "nii", "nii.gz"]}
-ANY = "*"
+ANY_VALUE = "*"
 
 
 class FilterFile(NamedTuple):
@@ -38,7 +38,7 @@ class FilterFile(NamedTuple):
     Attributes
     ----------
     path : Path
-    allowed : tuple of (str, tuple of str or None)
+    labels : tuple of (str, tuple of str or None)
         For keys of file names, the labels to use, sorted: None stands for a name without that key, ``*``
         for any label.
     ignored : tuple of str
@@ -46,7 +46,7 @@ class FilterFile(NamedTuple):
     """
 
     path: Path
-    allowed: tuple[tuple[str, tuple[str | None, ...]], ...]
+    labels: tuple[tuple[str, tuple[str | None, ...]], ...]
     ignored: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class FilterFile(NamedTuple):
 
     def as_json(self) -> dict[str, list[str | None]]:
         """Return the filter as JSON values, which are equal for equivalent files."""
-        return {key: list(labels) for key, labels in self.allowed}
+        return {key: list(labels) for key, labels in self.labels}
 
 
 def read_filter_file(value: object) -> FilterFile:
@@ -136,4 +136,4 @@ def _is_label(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return False
     text = str(value)
-    return text == ANY or text.replace("+", "").replace("-", "").isalnum()
+    return text == ANY_VALUE or text.replace("+", "").replace("-", "").isalnum()

@@ -25,7 +25,7 @@ class IdentificationScores:
 
     Attributes
     ----------
-    own : array of shape (n_participants,)
+    self_r : array of shape (n_participants,)
         r of the measured map with the prediction of the same participant.
     others_r : array of shape (n_participants,)
         Mean r of the measured map with the predictions of all other participants, never of a sample.
@@ -39,7 +39,7 @@ class IdentificationScores:
         r, rows measured and columns predicted; None for more than ``MAX_FULL_MATRIX`` participants.
     """
 
-    own: Scores
+    self_r: Scores
     others_r: Scores
     incoming_r: Scores
     rank: Scores
@@ -49,12 +49,12 @@ class IdentificationScores:
     @property
     def n_participants(self) -> int:
         """Return the number of participants with scores."""
-        return int(np.isfinite(self.own).sum())
+        return int(np.isfinite(self.self_r).sum())
 
     @property
     def difference(self) -> Scores:
         """Return r with the self-prediction minus mean r with predictions of others, (n_participants,)."""
-        return self.own - self.others_r
+        return self.self_r - self.others_r
 
     @property
     def part_in_difference(self) -> Scores:
@@ -64,7 +64,7 @@ class IdentificationScores:
         as one of the others, with the prediction. The contributions are independent but for terms of 1 / n
         (Hajek's projection), which resampling of participants and sign flips assume.
         """
-        return self.own - self.others_r - self.incoming_r + mean(self.others_r)
+        return self.self_r - self.others_r - self.incoming_r + mean(self.others_r)
 
     @property
     def identification_rate(self) -> float:
@@ -78,7 +78,7 @@ class IdentificationScores:
         return mean(self.rank)
 
 
-def match(measured: Maps, predicted: Maps, rng: np.random.Generator) -> IdentificationScores:
+def cross_match(measured: Maps, predicted: Maps, rng: np.random.Generator) -> IdentificationScores:
     """Correlate each participant's measured map with the predictions of all participants.
 
     Parameters

@@ -178,11 +178,11 @@ def fdr(p_values: ArrayLike) -> Scores:
     array([0.02, 0.02,  nan])
     """
     p = np.asarray(p_values, np.float64)
-    adjusted = np.full(p.shape, np.nan)
+    adjusted_p = np.full(p.shape, np.nan)
     is_test = np.isfinite(p)
     if is_test.any():
-        adjusted[is_test] = false_discovery_control(p[is_test])
-    return adjusted
+        adjusted_p[is_test] = false_discovery_control(p[is_test])
+    return adjusted_p
 
 
 def _by_family(values: ArrayLike, families: ArrayLike) -> tuple[Scores, NDArray[np.intp], int]:

@@ -14,7 +14,7 @@ from bids_deeptaskgen.bids.output.connectome_files import (
     find_connectomes,
 )
 from bids_deeptaskgen.bids.participants_table import participants_table
-from bids_deeptaskgen.errors import InputError, UserError, shown
+from bids_deeptaskgen.errors import InputError, UserError, abbreviate
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.models.contrasts import (
     Contrast,
@@ -152,7 +152,7 @@ def _check_splits(settings: TrainingSettings, data: TrainingData) -> None:
     if missing_labels:
         message = (
             f"None of the {data.n_participants(TRAIN)} training participants has a measured map for "
-            f"{shown(missing_labels)}.\n"
+            f"{abbreviate(missing_labels)}.\n"
             "Exclude these contrasts (--contrasts), or change the split (--split, --seed)."
         )
         raise InputError(message)

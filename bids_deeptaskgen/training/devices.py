@@ -176,7 +176,7 @@ def bytes_of_step(module: MaskedUNet, n_participants: int) -> float:
     peak = 2 * 4 * 2 * config.fdim * n_voxels
     weights = 4 * 4 * sum(value.numel() for value in shape.parameters())
     # Predicted and measured maps, and the input of the last layer.
-    maps = 4 * (2 * config.out_channels + config.fdim) * len(module.wanted)
+    maps = 4 * (2 * config.out_channels + config.fdim) * len(module.output_places)
     # Weights are saved too, but once for all participants.
     weight_storages = {value.untyped_storage()._cdata for value in shape.state_dict().values()}
     activations = sum(storage.nbytes() for key, storage in saved.items() if key not in weight_storages)

@@ -101,7 +101,7 @@ def write_bundle(
     Bundle
     """
     settings, result, base = training.settings, training.result, training.base
-    state = result.best if settings.weights == "best" else result.last
+    state = result.best_state if settings.weights == "best" else result.last_state
     module.network.load_state_dict(state)
     if training.head_source:
         state = replace_head(state, bundle_state(training.head_source))
@@ -145,7 +145,7 @@ def calibrate(
     calibration = Calibration(means)
     for participant in participants:
         calibration.add(
-            predict_participant(module, participant, module.wanted.device), participant.statmaps()
+            predict_participant(module, participant, module.output_places.device), participant.statmaps()
         )
     return calibration.weights
 

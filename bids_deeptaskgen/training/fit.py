@@ -95,7 +95,7 @@ def fit(
             run.save(folder / STATE)
         fabric.barrier()
         _notify(fabric, watch, run.log[-1])
-    return Fit(run.best, run.state(), run.best_epoch, tuple(run.log))
+    return Fit(run.best_state, run.state(), run.best_epoch, tuple(run.log))
 
 
 def _notify(fabric: Fabric, watch: Callable[[Epoch], None], line: Epoch) -> None:
@@ -120,7 +120,7 @@ class _Run:
         self.module, self.optimizer = wrapped[0], wrapped[1]
         self.schedule = _schedule(optimizer, settings)
         self.log: list[Epoch] = []
-        self.best: State = self.state()
+        self.best_state: State = self.state()
         self.best_epoch = 0
 
     def state(self) -> State:
@@ -244,7 +244,7 @@ class _Run:
         self.log.append(line)
         # Without any r, the last epoch is the best.
         if line.r > best_r or best_r == -np.inf:
-            self.best, self.best_epoch = self.state(), line.epoch
+            self.best_state, self.best_epoch = self.state(), line.epoch
         if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
             self.schedule.step(line.validation_loss)
         elif self.schedule:
@@ -257,7 +257,7 @@ class _Run:
             "network": self.masked.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict() if self.schedule else {},
-            "best": self.best,
+            "best": self.best_state,
             "best_epoch": self.best_epoch,
             "log": [asdict(line) for line in self.log],
         }
@@ -295,7 +295,7 @@ class _Run:
         self.optimizer.load_state_dict(content["optimizer"])
         if self.schedule:
             self.schedule.load_state_dict(content["schedule"])
-        self.best, self.best_epoch = content["best"], content["best_epoch"]
+        self.best_state, self.best_epoch = content["best"], content["best_epoch"]
         self.log = [Epoch(**line) for line in content["log"]]
 
 

@@ -74,14 +74,14 @@ class Fit:
 
     Attributes
     ----------
-    best, last : dict of str to tensor
+    best_state, last_state : dict of str to tensor
         State after the epoch with the highest validation r (without validation, the last epoch); state at the
         end.
     best_epoch : int
     log : tuple of Epoch
     """
 
-    best: State
-    last: State
+    best_state: State
+    last_state: State
     best_epoch: int
     log: tuple[Epoch, ...]

@@ -20,9 +20,9 @@ class MaskedUNet(nn.Module):
         Whether the network reads all voxels of the connectome, or only those in the output mask.
     """
 
-    shown: Tensor  # indices of the connectome's voxels that the network reads
+    input_voxels: Tensor  # indices of the connectome's voxels that the network reads
     input_places: Tensor  # their flat indices in the box
-    wanted: Tensor  # flat indices of the predicted voxels in the box
+    output_places: Tensor  # flat indices of the predicted voxels in the box
 
     def __init__(
         self,
@@ -38,21 +38,21 @@ class MaskedUNet(nn.Module):
         brain, output = (torch.tensor(mask).flatten() for mask in (brain_mask, output_mask))
         is_input = output[brain] if input_mask == "gm" else torch.ones(int(brain.sum()), dtype=torch.bool)
         places = {
-            "shown": is_input.nonzero()[:, 0],
+            "input_voxels": is_input.nonzero()[:, 0],
             "input_places": brain.nonzero()[:, 0][is_input],
-            "wanted": output.nonzero()[:, 0],
+            "output_places": output.nonzero()[:, 0],
         }
         for name, place in places.items():
             self.register_buffer(name, place, persistent=False)
 
     def forward(self, connectomes: Tensor) -> Tensor:
         """Predict maps (n, n_contrasts, n_output_voxels) from connectomes (n, n_rois, n_brain_voxels)."""
-        rows = connectomes[:, :, self.shown].transpose(1, 2)
+        rows = connectomes[:, :, self.input_voxels].transpose(1, 2)
         n_participants, _, n_rois = rows.shape
         # Channels last: the layout in which the convolutions are fastest.
         box = rows.new_zeros((n_participants, self.box[0] * self.box[1] * self.box[2], n_rois))
         box[:, self.input_places] = rows
         features = self.network.features(box.view(n_participants, *self.box, n_rois).permute(0, 4, 1, 2, 3))
-        rows = features.permute(0, 2, 3, 4, 1).flatten(1, 3).index_select(1, self.wanted)
+        rows = features.permute(0, 2, 3, 4, 1).flatten(1, 3).index_select(1, self.output_places)
         maps: Tensor = self.network.head(rows).transpose(1, 2)
         return maps

@@ -14,7 +14,7 @@ from bids_deeptaskgen.bids.measured_map_images import read_statmaps
 from bids_deeptaskgen.bids.measured_maps import StatmapFile
 from bids_deeptaskgen.bids.output.connectome_files import ConnectomeFile, read_window
 from bids_deeptaskgen.bids.participants_table import read_families
-from bids_deeptaskgen.errors import InputError, shown
+from bids_deeptaskgen.errors import InputError, abbreviate
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -145,15 +145,15 @@ def _warn_unpaired(pairing: Pairing) -> None:
         (pairing.only_statmaps, "have measured maps but no connectomes"),
     ):
         if names:
-            logger.warning("%d participants or sessions %s: %s.", len(names), condition, shown(names))
+            logger.warning("%d participants or sessions %s: %s.", len(names), condition, abbreviate(names))
 
 
 def _check_contrasts(pairing: Pairing, contrasts: Sequence[str]) -> None:
     if not pairing.pairs:
         message = (
             "No participant has both connectomes and measured maps.\n"
-            f"With connectomes: {shown(pairing.only_connectomes) or 'none'}. "
-            f"With measured maps: {shown(pairing.only_statmaps) or 'none'}.\n"
+            f"With connectomes: {abbreviate(pairing.only_connectomes) or 'none'}. "
+            f"With measured maps: {abbreviate(pairing.only_statmaps) or 'none'}.\n"
             "Check that both datasets have the same participants, with the same labels and sessions."
         )
         raise InputError(message)
@@ -163,7 +163,7 @@ def _check_contrasts(pairing: Pairing, contrasts: Sequence[str]) -> None:
     if missing_labels:
         message = (
             f"None of the {len(pairing.pairs)} sessions with connectomes has a measured map for "
-            f"{shown(missing_labels)}.\n"
+            f"{abbreviate(missing_labels)}.\n"
             "Exclude these contrasts (--contrasts), or give a dataset that has them (--statmaps). "
             "A table of paths (TSV) can list maps with different labels."
         )
@@ -274,6 +274,6 @@ def check_targets(
         counts = [f"{name} {label} ({count})" for name, label, count in by_count]
         logger.warning(
             "%d measured maps have no value in some of the model's %d voxels, which the loss excludes: %s.",
-            len(incomplete_maps), n_voxels, shown(counts),
+            len(incomplete_maps), n_voxels, abbreviate(counts),
         )  # fmt: skip
     return incomplete_maps

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from bids_deeptaskgen.errors import InputError, shown
+from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.io.tsv import read_tsv, write_tsv
 from bids_deeptaskgen.training.pairs import Pair
 from bids_deeptaskgen.training.sampling import SPLITS
@@ -95,14 +95,14 @@ def read_split(path: Path, group_labels: Mapping[str, Iterable[str]]) -> dict[st
     )
     if unassigned:
         message = (
-            f"{path}: {len(unassigned)} participants are not in the table: {shown(unassigned)}.\n"
+            f"{path}: {len(unassigned)} participants are not in the table: {abbreviate(unassigned)}.\n"
             "Add them to the table, or omit --split to draw a new split."
         )
         raise InputError(message)
     if without_pairs:
         logger.warning(
             "%s: %d participants of the table have no connectomes with measured maps and are excluded: %s.",
-            path, len(without_pairs), shown(without_pairs),
+            path, len(without_pairs), abbreviate(without_pairs),
         )  # fmt: skip
     paired_split = {participant: name for participant, name in split.items() if participant in group_labels}
     _check_groups(path, paired_split, group_labels)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.bids.measured_maps import find_statmaps
-from bids_deeptaskgen.errors import InputError, shown
+from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.models.contrasts import (
     Contrast,
@@ -59,7 +59,10 @@ def measured_contrasts(
         return tuple(contrast for contrast in model_contrasts if contrast.label in measured) + tuple(further)
     contrasts = (*model_contrasts, *further)
     labels = choose_contrasts(
-        contrasts, words, whose="task maps and models have", listed=f"Measured: {shown(sorted(measured))}."
+        contrasts,
+        words,
+        source="task maps and models have",
+        hint=f"Measured: {abbreviate(sorted(measured))}.",
     )
     return tuple(contrast for contrast in contrasts if contrast.label in labels)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from bids_deeptaskgen.io.prefetch import prefetch
-from bids_deeptaskgen.stats.identification import match
+from bids_deeptaskgen.stats.identification import cross_match
 from bids_deeptaskgen.stats.scores import mean
 
 Floats = NDArray[np.float32]
@@ -54,10 +54,10 @@ def batch_scores(predicted: Floats, measured: Floats) -> tuple[float, float]:
         voxels = np.isfinite(maps[has_map]).all(axis=0)
         if not has_map.any() or not voxels.any():
             continue
-        matching = match(
+        matching = cross_match(
             maps[has_map][:, voxels], predicted[has_map, contrast][:, voxels], np.random.default_rng(0)
         )
-        correlations.append(mean(matching.own))
+        correlations.append(mean(matching.self_r))
         differences.append(mean(matching.difference))
     return mean(np.array(correlations)), mean(np.array(differences))
 

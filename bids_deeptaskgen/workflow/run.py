@@ -68,6 +68,6 @@ def _add_lost(
 def _remove_stale_files(output: Path, subjects: Sequence[str], connectomes: Path) -> None:
     """Remove temporary files of killed processes from the folders to which this run writes."""
     for folder in (output, output / "logs", connectomes):
-        remove_stale_files(folder, below=False)
+        remove_stale_files(folder, recursive=False)
     for subject in subjects:
         remove_stale_files(output / f"sub-{subject}")

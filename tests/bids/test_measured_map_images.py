@@ -23,7 +23,9 @@ from tests.bundles import ellipsoid
 NAME = "sub-01_space-MNI152NLin6Asym_contrast-a_stat-z_statmap.nii.gz"
 MASK = ellipsoid(0.8)
 # Grid of the template of fMRIPrep's default output.
-COUSIN = Grid.of((97, 115, 97), np.array([[2, 0, 0, -96.0], [0, 2, 0, -132], [0, 0, 2, -78], [0, 0, 0, 1]]))
+COUSIN = Grid.from_image(
+    (97, 115, 97), np.array([[2, 0, 0, -96.0], [0, 2, 0, -132], [0, 0, 2, -78], [0, 0, 0, 1]])
+)
 
 
 def ramp(grid, mask=None):
@@ -67,7 +69,7 @@ def test_invalid_and_uncovered_voxels_are_nan(tmp_path):
     values[45, 54, 45], values[45, 54, 46] = np.nan, np.inf
     values_read = read_statmap(save_statmap(tmp_path / NAME, OUTPUT_GRID, values), MASK)
     assert np.isnan(values_read).sum() == 2
-    partial_grid = Grid.of((91, 109, 40), OUTPUT_GRID.matrix)
+    partial_grid = Grid.from_image((91, 109, 40), OUTPUT_GRID.matrix)
     values_read = read_statmap(save_statmap(tmp_path / NAME, partial_grid), MASK)
     is_uncovered = np.argwhere(MASK)[:, 2] >= 40
     np.testing.assert_array_equal(np.isnan(values_read), is_uncovered)
@@ -131,7 +133,7 @@ def test_messages_on_unusable_images(tmp_path):
     file = save_statmap(tmp_path / NAME, OUTPUT_GRID, np.zeros(OUTPUT_GRID.shape))
     with pytest.raises(InputError, match=r"sub-01 a: the task map is 0 or NaN in all"):
         read_statmap(file, MASK)
-    partial_grid = Grid.of((91, 109, 20), OUTPUT_GRID.matrix)
+    partial_grid = Grid.from_image((91, 109, 20), OUTPUT_GRID.matrix)
     with pytest.raises(InputError, match=r"covers \d+% of the model's voxels; at least 50%"):
         read_statmap(save_statmap(tmp_path / NAME, partial_grid), MASK)
     path = save_statmap(tmp_path / NAME, OUTPUT_GRID).path

@@ -70,7 +70,7 @@ def test_ambiguous_spelling_matches_no_contrast():
 def test_simulated_maps_are_found_from_dataset_and_measured_folder(tmp_path):
     affine = np.array([[16, 0, 0, -90.0], [0, 16, 0, -126], [0, 0, 16, -72], [0, 0, 0, 1]])
     simulate_dataset(
-        tmp_path, n_participants=2, n_sessions=2, n_volumes=12, grid=Grid.of((12, 14, 12), affine)
+        tmp_path, n_participants=2, n_sessions=2, n_volumes=12, grid=Grid.from_image((12, 14, 12), affine)
     )
     maps = find_statmaps(tmp_path, HCP)
     assert len(maps) == 2 * 2 * 47

@@ -21,7 +21,7 @@ def isotropic(size_mm: float) -> Grid:
     shape = tuple(int(extent_mm // size_mm) + 1 for extent_mm in (180, 216, 180))
     affine = np.diag([size_mm, size_mm, size_mm, 1.0])
     affine[:3, 3] = -90, -126, -72
-    return Grid.of(shape, affine)
+    return Grid.from_image(shape, affine)
 
 
 def touch(path: Path, content: str = "") -> Path:

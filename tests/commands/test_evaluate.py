@@ -16,7 +16,9 @@ from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.stats.dice import DICE_CEILING, DICE_CHANCE
 
 # A coarse grid keeps files small.
-GRID = Grid.of((23, 28, 23), np.array([[8, 0, 0, -90.0], [0, 8, 0, -126], [0, 0, 8, -72], [0, 0, 0, 1]]))
+GRID = Grid.from_image(
+    (23, 28, 23), np.array([[8, 0, 0, -90.0], [0, 8, 0, -126], [0, 0, 8, -72], [0, 0, 0, 1]])
+)
 SPACE = "task-x_space-MNI152NLin6Asym_res-8"
 # A reliable and an unreliable contrast.
 CONTRASTS = ("wm2bk", "gamblingPunishMinusReward")

@@ -349,4 +349,4 @@ def test_without_a_mask_the_brain_is_what_is_not_zero_in_units_of_the_data(tmp_p
     path.write_bytes(
         bytes(image.header.binaryblock).ljust(352, b"\0") + stored_values.astype("<i2").tobytes("F")
     )
-    np.testing.assert_array_equal(nonzero_voxels(path, Grid.of(SHAPE, RAS)), brain)
+    np.testing.assert_array_equal(nonzero_voxels(path, Grid.from_image(SHAPE, RAS)), brain)

@@ -27,20 +27,20 @@ def brain():
 
 @pytest.mark.parametrize("fwhm_mm", [2, 5, 8.5])
 def test_it_is_nilearns_smoothing_of_the_masked_image(volume, brain, fwhm_mm):
-    smoothed = smooth(volume, brain, Grid.of(SHAPE, AFFINE), fwhm_mm)
+    smoothed = smooth(volume, brain, Grid.from_image(SHAPE, AFFINE), fwhm_mm)
     nilearn_smoothed = smooth_img(nib.Nifti1Image(np.where(brain, volume, 0), AFFINE), fwhm_mm).get_fdata()
     np.testing.assert_allclose(smoothed, nilearn_smoothed, rtol=2e-6, atol=2e-5)
 
 
 def test_what_is_outside_the_brain_enters_nothing(volume, brain):
-    grid = Grid.of(SHAPE, AFFINE)
+    grid = Grid.from_image(SHAPE, AFFINE)
     changed = np.where(brain, volume, np.nan)
     np.testing.assert_array_equal(smooth(volume, brain, grid, 6), smooth(changed, brain, grid, 6))
 
 
 def test_a_voxel_that_is_no_number_does_not_spread(volume, brain):
     volume[5, 5, 5] = np.nan
-    smoothed = smooth(volume, brain, Grid.of(SHAPE, AFFINE), 6)
+    smoothed = smooth(volume, brain, Grid.from_image(SHAPE, AFFINE), 6)
     assert np.argwhere(~np.isfinite(smoothed)).tolist() == [[5, 5, 5]]
 
 
@@ -57,5 +57,5 @@ def test_stored_volumes_are_scaled_before_they_are_smoothed(tmp_path, volume, br
     _, block = next(series.blocks(1))
     smoothed = make_smoother(series, Sampler(), 5)(block[0]).reshape(SHAPE, order="F")
     scaled = nib.load(tmp_path / "bold.nii").get_fdata()[..., 0]
-    expected = smooth(scaled.astype(np.float32), brain, Grid.of(SHAPE, AFFINE), 5)
+    expected = smooth(scaled.astype(np.float32), brain, Grid.from_image(SHAPE, AFFINE), 5)
     np.testing.assert_allclose(smoothed, expected, rtol=1e-5, atol=1e-4)

@@ -60,7 +60,7 @@ def test_masks_cannot_be_changed_by_accident():
 
 
 def test_an_image_sampled_at_other_points_is_refused():
-    shifted = Grid.of(
+    shifted = Grid.from_image(
         (10, 10, 10), np.diag([2.0, 2, 2, 1]) + np.pad([[0.7], [0], [0], [0]], [(0, 0), (3, 0)])
     )
     with pytest.raises(ValueError, match="different points in space"):

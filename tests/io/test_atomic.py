@@ -156,7 +156,7 @@ def test_stale_temporary_folders_are_removed_and_other_folders_stay(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "weights").write_text("x")
         os.utime(tmp_path / name, (0, 0))
-    assert remove_stale_files(tmp_path, below=False) == [tmp_path / names[0]]
+    assert remove_stale_files(tmp_path, recursive=False) == [tmp_path / names[0]]
     assert names_in(tmp_path) == ["model"]
     assert names_in(tmp_path / "model") == ["weights"]
 
@@ -176,7 +176,7 @@ def test_subfolders_are_searched_only_on_request(tmp_path):
     for name in names:
         (tmp_path / name).write_text("x")
         os.utime(tmp_path / name, (0, 0))
-    assert remove_stale_files(tmp_path, below=False) == [tmp_path / names[0]]
+    assert remove_stale_files(tmp_path, recursive=False) == [tmp_path / names[0]]
     assert remove_stale_files(tmp_path) == [tmp_path / names[1]]
 
 

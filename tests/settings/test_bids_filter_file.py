@@ -24,7 +24,7 @@ def test_entities_become_keys_of_names_with_sorted_values(tmp_path):
         "suffix": "bold",
     }
     read = read_filter_file(write(tmp_path, {"bold": query, "t1w": {"session": "a"}}))
-    assert dict(read.allowed) == {"acq": (None,), "dir": ("*",), "run": ("1",), "ses": ("a", "b")}
+    assert dict(read.labels) == {"acq": (None,), "dir": ("*",), "run": ("1",), "ses": ("a", "b")}
     assert read.ignored == ("t1w",)
 
 

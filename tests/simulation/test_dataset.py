@@ -14,7 +14,9 @@ from bids_deeptaskgen.grid import OUTPUT_GRID, Grid
 from bids_deeptaskgen.simulation.dataset import simulate_dataset
 
 # Every fourth point of fMRIPrep's grid.
-COARSE = Grid.of((23, 28, 23), np.array([[8.0, 0, 0, -90], [0, 8, 0, -126], [0, 0, 8, -72], [0, 0, 0, 1]]))
+COARSE = Grid.from_image(
+    (23, 28, 23), np.array([[8.0, 0, 0, -90], [0, 8, 0, -126], [0, 0, 8, -72], [0, 0, 0, 1]])
+)
 SMALL = {"n_participants": 2, "n_volumes": 40, "n_dummies": 2, "motion": 8.0, "grid": COARSE}
 STEM = "sub-01_task-rest"
 IN_SPACE = f"{STEM}_space-MNI152NLin6Asym_res-8"

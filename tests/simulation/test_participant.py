@@ -12,8 +12,10 @@ from bids_deeptaskgen.simulation.population import population
 from bids_deeptaskgen.simulation.resting_state import RestSettings, head_motion, resting_signals
 
 # Every fourth point of the model's grid, and the same points from left to right.
-COARSE = Grid.of((19, 24, 20), np.array([[-8.0, 0, 0, 76], [0, 8, 0, -108], [0, 0, 8, -72], [0, 0, 0, 1]]))
-COARSE_RAS = Grid.of(
+COARSE = Grid.from_image(
+    (19, 24, 20), np.array([[-8.0, 0, 0, 76], [0, 8, 0, -108], [0, 0, 8, -72], [0, 0, 0, 1]])
+)
+COARSE_RAS = Grid.from_image(
     (19, 24, 20), np.array([[8.0, 0, 0, -68], [0, 8, 0, -108], [0, 0, 8, -72], [0, 0, 0, 1]])
 )
 STILL = RestSettings(n_volumes=200, motion=0, drift=0)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bids_deeptaskgen.stats import dice, identification, scores
-from bids_deeptaskgen.stats.identification import diagonality, match, match_constant
+from bids_deeptaskgen.stats.identification import cross_match, diagonality, match_constant
 from tests.golden_files import GOLDEN
 
 
@@ -33,13 +33,13 @@ def participants(seed, n_participants=7, n_voxels=60, signal=1.0):
 @pytest.mark.parametrize("contrast", range(4))
 def test_published_correlations_and_derived_scores_are_reproduced(golden, rng, contrast):
     measured, predicted = golden["paper_actual"][:, contrast], golden["paper_pred"][:, contrast]
-    result = match(measured, predicted, rng)
+    result = cross_match(measured, predicted, rng)
     np.testing.assert_allclose(result.matrix, golden["paper_corr"][contrast], atol=1e-6)
-    np.testing.assert_allclose(result.own, golden["paper_extract_diagonal"][contrast], atol=1e-6)
+    np.testing.assert_allclose(result.self_r, golden["paper_extract_diagonal"][contrast], atol=1e-6)
     np.testing.assert_allclose(
-        result.difference * result.own, golden["paper_diagonality_index"][contrast], atol=1e-6
+        result.difference * result.self_r, golden["paper_diagonality_index"][contrast], atol=1e-6
     )
-    fingerprinting = result.identification_rate * scores.mean(result.own)
+    fingerprinting = result.identification_rate * scores.mean(result.self_r)
     assert fingerprinting == pytest.approx(golden["paper_fingerprinting"][contrast], abs=1e-6)
 
 
@@ -61,10 +61,10 @@ def test_diagonality_of_the_published_training_log_is_reproduced(golden, rng, is
     voxels = mask != 0 if is_masked else np.ones_like(mask, bool)
     key = "mask" if is_masked else "nomask"
     # The training log has predictions as rows.
-    result = match(predicted[..., voxels].reshape(3, -1), target[..., voxels].reshape(3, -1), rng)
+    result = cross_match(predicted[..., voxels].reshape(3, -1), target[..., voxels].reshape(3, -1), rng)
     # 1.5e-6 is the rounding of the published sums in float32.
     np.testing.assert_allclose(result.matrix, golden[f"corrcoef_subj/{key}"], atol=3e-6)
-    summary = diagonality(result.own, result.others_r)
+    summary = diagonality(result.self_r, result.others_r)
     assert summary["difference"] == pytest.approx(golden[f"diag_index/{key}"], abs=3e-6)
     assert summary["difference_times_mean_diagonal"] == pytest.approx(
         golden[f"diag_index_norm/{key}"], abs=3e-6
@@ -77,17 +77,17 @@ def test_diagonality_of_the_published_training_log_is_reproduced(golden, rng, is
 @given(seed=st.integers(0, 99), gain=st.floats(0.01, 100), offset=st.floats(-100, 100))
 def test_gain_and_offset_of_predictions_have_no_effect(seed, gain, offset):
     measured, predicted = participants(seed)
-    expected = match(measured, predicted, np.random.default_rng(0))
-    result = match(measured, predicted * gain + offset, np.random.default_rng(0))
+    expected = cross_match(measured, predicted, np.random.default_rng(0))
+    result = cross_match(measured, predicted * gain + offset, np.random.default_rng(0))
     np.testing.assert_allclose(result.matrix, expected.matrix, atol=1e-4)
 
 
 def test_correlations_are_those_of_numpy(rng):
     measured, predicted = participants(0)
     expected = np.corrcoef(measured.astype(float), predicted.astype(float))[:7, 7:]
-    result = match(measured, predicted, rng)
+    result = cross_match(measured, predicted, rng)
     np.testing.assert_allclose(result.matrix, expected, atol=1e-6)
-    np.testing.assert_allclose(result.own, np.diag(expected), atol=1e-12)
+    np.testing.assert_allclose(result.self_r, np.diag(expected), atol=1e-12)
     others_r = (expected.sum(axis=1) - np.diag(expected)) / 6
     np.testing.assert_allclose(result.others_r, others_r, atol=1e-12)
     np.testing.assert_array_equal(result.rank, 1 + (expected > np.diag(expected)[:, None]).sum(axis=1))
@@ -95,17 +95,17 @@ def test_correlations_are_those_of_numpy(rng):
 
 def test_for_many_participants_means_are_exact_and_ranks_are_those_in_a_sample(monkeypatch):
     measured, predicted = participants(1, n_participants=90, n_voxels=40, signal=0.3)
-    full = match(measured, predicted, np.random.default_rng(0))
+    full = cross_match(measured, predicted, np.random.default_rng(0))
     monkeypatch.setattr(identification, "MAX_FULL_MATRIX", 20)
     monkeypatch.setattr(identification, "N_SAMPLED_OTHERS", 30)
-    sampled = match(measured, predicted, np.random.default_rng(0))
+    sampled = cross_match(measured, predicted, np.random.default_rng(0))
     assert sampled.matrix is None
     assert sampled.n_candidates == 31
     np.testing.assert_allclose(sampled.others_r, full.others_r, atol=1e-12)
     candidates = np.sort(np.random.default_rng(0).choice(90, 31, replace=False))
     for participant in range(90):
         competitors = candidates[candidates != participant][:30]
-        expected = 1 + (full.matrix[participant, competitors] > full.own[participant]).sum()
+        expected = 1 + (full.matrix[participant, competitors] > full.self_r[participant]).sum()
         assert sampled.rank[participant] == expected
 
 
@@ -115,13 +115,13 @@ def test_participants_without_a_map_are_ignored(rng):
     holes[0][1, 3] = np.nan
     holes[1][4] = 2.0
     rows = [0, 2, 3, 5, 6]
-    result = match(*holes, rng)
-    expected = match(measured[rows], predicted[rows], rng)
+    result = cross_match(*holes, rng)
+    expected = cross_match(measured[rows], predicted[rows], rng)
     assert result.n_participants == result.n_candidates == 5
-    assert np.isnan(result.own[[1, 4]]).all()
+    assert np.isnan(result.self_r[[1, 4]]).all()
     assert np.isnan(result.matrix[[1, 4]]).all()
     assert np.isnan(result.matrix[:, [1, 4]]).all()
-    for name in ("own", "others_r", "rank"):
+    for name in ("self_r", "others_r", "rank"):
         np.testing.assert_array_equal(getattr(result, name)[rows], getattr(expected, name))
     assert np.isnan(dice.dice_auc(*holes)[[1, 4]]).all()
     assert np.isnan(scores.correlations(*holes)[[1, 4]]).all()
@@ -131,12 +131,12 @@ def test_one_map_for_all_identifies_no_participant(rng):
     measured, predicted = participants(3)
     average = predicted.mean(axis=0)
     constant = match_constant(measured, average)
-    expected = match(measured, np.broadcast_to(average, measured.shape), rng)
+    expected = cross_match(measured, np.broadcast_to(average, measured.shape), rng)
     assert (constant.difference == 0).all()
     assert constant.identification_rate == expected.identification_rate == 0
     assert constant.mean_rank == expected.mean_rank == 4
     np.testing.assert_allclose(constant.matrix, expected.matrix, atol=1e-6)
-    np.testing.assert_allclose(constant.own, expected.own, atol=1e-12)
+    np.testing.assert_allclose(constant.self_r, expected.self_r, atol=1e-12)
 
 
 def test_the_residual_ignores_a_common_pattern():
@@ -180,10 +180,10 @@ def test_a_ratio_to_a_small_diagonal_is_nan():
 
 def test_scores_without_participants_are_nan(rng):
     maps = np.full((3, 10), np.nan)
-    result = match(maps, maps, rng)
+    result = cross_match(maps, maps, rng)
     assert result.n_participants == 0
     assert np.isnan([result.identification_rate, result.mean_rank]).all()
-    assert np.isnan(list(diagonality(result.own, result.others_r).values())).all()
+    assert np.isnan(list(diagonality(result.self_r, result.others_r).values())).all()
 
 
 def cohort_of_noise(rng, n_participants=12):
@@ -198,7 +198,7 @@ def test_contributions_to_the_difference_have_its_mean_and_its_standard_error():
     for seed in range(400):
         rng = np.random.default_rng(seed)
         measured, predicted = cohort_of_noise(rng)
-        result = match(measured, predicted, rng)
+        result = cross_match(measured, predicted, rng)
         assert result.part_in_difference.mean() == pytest.approx(result.difference.mean(), abs=1e-12)
         samples = (result.part_in_difference, result.difference)
         error = [sample.std(ddof=1) / np.sqrt(12) for sample in samples]
@@ -216,7 +216,7 @@ def test_one_map_for_all_contributes_nothing_to_a_difference():
 
 
 def test_for_two_participants_incoming_r_is_the_others_r_of_the_second(rng):
-    result = match(*participants(6, n_participants=2), rng)
+    result = cross_match(*participants(6, n_participants=2), rng)
     np.testing.assert_allclose(result.others_r, result.incoming_r[::-1], atol=1e-12)
     np.testing.assert_allclose(result.others_r, [result.matrix[0, 1], result.matrix[1, 0]], atol=1e-6)
 

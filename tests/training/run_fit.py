@@ -71,12 +71,12 @@ def results(fabric):
         "exact_loss": exact_loss,
         "exact_gradients": exact_gradients,
         "log": [vars(line) for line in whole.log],
-        "last": whole.last,
+        "last": whole.last_state,
         "gathered": gathered.detach(),
         "gathered_gradient": own.grad,
         "normed_log": [vars(line) for line in normed.log],
-        "normed": normed.last,
-        "still": still.last,
+        "normed": normed.last_state,
+        "still": still.last_state,
     }
 
 

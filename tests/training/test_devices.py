@@ -53,10 +53,10 @@ class Alive(TorchDispatchMode):
 @pytest.mark.parametrize(("fdim", "n_participants"), [(8, 3), (16, 2)])
 def test_a_step_needs_the_estimated_memory(name, fdim, n_participants):
     module = module_of(name, fdim)
-    connectomes = torch.randn(n_participants, 50, len(module.shown))
+    connectomes = torch.randn(n_participants, 50, len(module.input_voxels))
     optimizer = torch.optim.Adam(module.parameters())
     with Alive() as alive:
-        measured = torch.randn(n_participants, 47, len(module.wanted))
+        measured = torch.randn(n_participants, 47, len(module.output_places))
         for _ in range(2):  # from the second step on, Adam's numbers are there too
             optimizer.zero_grad()
             make_loss(LossSettings())(module(connectomes), measured).backward()

@@ -27,7 +27,7 @@ def parameters(module):
 def test_two_epochs_move_what_the_strategy_names_and_nothing_else(strategy):
     module = new_module()
     before = {name: value.clone() for name, value in module.network.state_dict().items()}
-    after = fitted(replace(SETTINGS, strategy=strategy), module=module).last
+    after = fitted(replace(SETTINGS, strategy=strategy), module=module).last_state
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
     everything = parameters(module.network)
     named = {"backbone": everything - set(HEAD), "batchnorm": NORMS}.get(strategy, everything)
@@ -63,7 +63,7 @@ def test_kept_outputs_predict_what_they_did():
     whole = new_module().eval()
     cut = new_module(replace(NETWORK, out_channels=1)).eval()
     cut.network.load_state_dict(select_channels(whole.network.state_dict(), [1]))
-    connectomes = torch.randn(1, 3, len(whole.shown), generator=torch.Generator().manual_seed(0))
+    connectomes = torch.randn(1, 3, len(whole.input_voxels), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         torch.testing.assert_close(cut(connectomes), whole(connectomes)[:, 1:])
     swapped = select_channels(whole.network.state_dict(), [1, 0])

@@ -72,10 +72,10 @@ def test_three_steps_are_the_published_ones():
     # See test_losses: these have nothing but rounding for a gradient, or follow what has.
     idle = (".conv.0.bias", ".running_mean")
     after = {key: value for key, value in part(golden, "sd3/").items() if not key.endswith(idle)}
-    assert len(after) == len(found.last) - 10
+    assert len(after) == len(found.last_state) - 10
     for key, value in after.items():
         # The published float32 weights are as near as that to those of float64.
-        np.testing.assert_allclose(found.last[key], value, rtol=0, atol=1e-6, err_msg=key)
+        np.testing.assert_allclose(found.last_state[key], value, rtol=0, atol=1e-6, err_msg=key)
 
 
 @pytest.mark.parametrize("schedule", ["plateau", "constant"])
@@ -90,15 +90,15 @@ def test_a_resumed_fit_equals_an_uninterrupted_fit(tmp_path, schedule, n_done):
     assert without_seconds(resumed.log) == without_seconds(whole.log)
     assert told == list(resumed.log)
     assert resumed.best_epoch == whole.best_epoch
-    assert same_states(resumed.last, whole.last)
-    assert same_states(resumed.best, whole.best)
+    assert same_states(resumed.last_state, whole.last_state)
+    assert same_states(resumed.best_state, whole.best_state)
 
 
 def test_a_finished_fit_is_not_repeated(tmp_path):
     first = fitted(folder=tmp_path)
     again = fitted(module=new_module(seed=9), participants=[RandomParticipant("other")], folder=tmp_path)
     assert again.log == first.log
-    assert same_states(again.last, first.last)
+    assert same_states(again.last_state, first.last_state)
 
 
 def test_a_fit_killed_while_writing_resumes_from_the_previous_epoch(tmp_path):
@@ -109,8 +109,8 @@ def test_a_fit_killed_while_writing_resumes_from_the_previous_epoch(tmp_path):
     settings = replace(SETTINGS, n_epochs=5)
     resumed, whole = fitted(settings, folder=tmp_path), fitted(settings)
     assert without_seconds(resumed.log) == without_seconds(whole.log)
-    assert same_states(resumed.last, whole.last)
-    assert same_states(resumed.best, whole.best)
+    assert same_states(resumed.last_state, whole.last_state)
+    assert same_states(resumed.best_state, whole.best_state)
 
 
 def test_a_full_disk_leaves_the_state_of_the_previous_epoch(tmp_path):
@@ -178,11 +178,11 @@ def test_a_participant_without_maps_changes_nothing():
         for participants in (PARTICIPANTS[:1], [PARTICIPANTS[0], NOBODY_MEASURED[0]])
     )
     assert beside.log[0].train_loss == pytest.approx(alone.log[0].train_loss, rel=1e-14)
-    for name, value in alone.last.items():
-        torch.testing.assert_close(beside.last[name], value, rtol=0, atol=1e-9, msg=name)
+    for name, value in alone.last_state.items():
+        torch.testing.assert_close(beside.last_state[name], value, rtol=0, atol=1e-9, msg=name)
     nothing = fitted(settings, NOBODY_MEASURED, [], new_module(PLAIN))
     assert nothing.log[0].train_loss == 0
-    assert same_states(nothing.last, new_module(PLAIN).network.state_dict())
+    assert same_states(nothing.last_state, new_module(PLAIN).network.state_dict())
 
 
 def test_missing_contrasts_are_excluded():
@@ -190,7 +190,7 @@ def test_missing_contrasts_are_excluded():
     found = fitted(participants=participants, validation=participants)
     for line in found.log:
         assert np.isfinite([line.train_loss, line.validation_loss, line.r, line.difference]).all()
-    assert all(value.isfinite().all() for value in found.last.values())
+    assert all(value.isfinite().all() for value in found.last_state.values())
 
 
 def test_a_single_participant_can_be_trained_and_validated_on():
@@ -257,9 +257,9 @@ def test_the_best_state_is_that_of_the_highest_r():
     best = int(np.argmax([line.r for line in found.log]))
     assert 0 < best < 3
     assert found.best_epoch == found.log[best].epoch == best + 1
-    assert same_states(found.best, states[best])
-    assert same_states(found.last, states[-1])
-    assert not same_states(found.best, found.last)
+    assert same_states(found.best_state, states[best])
+    assert same_states(found.last_state, states[-1])
+    assert not same_states(found.best_state, found.last_state)
 
 
 def test_the_best_state_survives_a_resume(tmp_path):
@@ -271,15 +271,15 @@ def test_the_best_state_survives_a_resume(tmp_path):
         for n in (4, 6)
     )
     assert after.best_epoch == before.best_epoch < 4
-    assert same_states(after.best, before.best)
-    assert not same_states(after.last, before.last)
+    assert same_states(after.best_state, before.best_state)
+    assert not same_states(after.last_state, before.last_state)
 
 
 def test_the_best_state_is_the_last_where_no_r_is_known():
     found, states = states_of(validation=NOBODY_MEASURED)
     assert np.isnan([line.r for line in found.log]).all()
     assert found.best_epoch == 6
-    assert same_states(found.best, states[-1])
+    assert same_states(found.best_state, states[-1])
 
 
 def test_a_nan_loss_ends_the_fit():
@@ -311,7 +311,7 @@ def test_half_the_precision_gives_nearly_the_same_step():
 def test_half_the_precision_keeps_weights_and_state_whole_and_learns():
     settings = replace(SETTINGS, n_epochs=25, learning_rate=0.03)
     found = fit(make_fabric("cpu", precision="bf16"), new_module(), PARTICIPANTS, VALIDATION, settings)
-    assert all(value.dtype in (torch.float32, torch.int64) for value in found.last.values())
+    assert all(value.dtype in (torch.float32, torch.int64) for value in found.last_state.values())
     # The loss falls to 0.24 of what it was, and r rises from 0.46 to 0.89; rounding moves these by 0.02.
     assert found.log[-1].train_loss < 0.5 * found.log[0].train_loss
     assert found.log[-1].r > found.log[0].r + 0.15

@@ -44,7 +44,7 @@ class InputDataset:
         """Return the roots of all datasets by name."""
         return {self.link: self.root, **dict(self.extra_roots)}
 
-    def other(self, name: str) -> Path | None:
+    def extra_root(self, name: str) -> Path | None:
         """Return the root of an extra dataset, None if there is none of that name."""
         return dict(self.extra_roots).get(name)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from bids_deeptaskgen.bids.filenames import BidsName, Entities, same_label
 from bids_deeptaskgen.connectome.template_warp import WARPED_SPACE
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.settings.bids_filter_file import ANY
+from bids_deeptaskgen.settings.bids_filter_file import ANY_VALUE
 from bids_deeptaskgen.settings.fill import default_of
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
@@ -30,7 +30,7 @@ class Query:
         Labels to use; all if empty. Runs are compared as numbers: ``1`` equals ``01``.
     custom : Path or None
         Folder with custom regressors of each run.
-    allowed : tuple of (str, tuple of str or None)
+    filters : tuple of (str, tuple of str or None)
         Values to use for keys of file names; None matches a name without that key, ``*`` any value.
     fallback : str
         Space to use in sessions that have no series in `space`; empty for none.
@@ -43,7 +43,7 @@ class Query:
     sessions: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     custom: Path | None = None
-    allowed: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
+    filters: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
     fallback: str = ""
 
     def wants_run(self, run: str | None) -> bool:
@@ -57,7 +57,7 @@ class Query:
     def allows(self, entities: Entities) -> bool:
         """Return whether entities of a name pass the filters of `allowed`."""
         values = dict(entities)
-        return all(_is_among(values.get(key), accepted_values) for key, accepted_values in self.allowed)
+        return all(_is_among(values.get(key), accepted_values) for key, accepted_values in self.filters)
 
     def resolve_space(self, names: Iterable[BidsName]) -> "Query":
         """Return the query with the space to use for a session with these file names."""
@@ -70,7 +70,8 @@ def _is_among(value: str | None, accepted_values: tuple[str | None, ...]) -> boo
     if value is None:
         return None in accepted_values
     return any(
-        pattern is not None and (pattern == ANY or same_label(value, pattern)) for pattern in accepted_values
+        pattern is not None and (pattern == ANY_VALUE or same_label(value, pattern))
+        for pattern in accepted_values
     )
 
 
@@ -159,6 +160,6 @@ def query_of(settings: ParticipantSettings) -> Query:
         sessions=settings.session_label,
         runs=settings.run_id,
         custom=settings.custom_confounds,
-        allowed=settings.bids_filter_file.allowed if settings.bids_filter_file else (),
+        filters=settings.bids_filter_file.labels if settings.bids_filter_file else (),
         fallback=WARPED_SPACE if settings.allow_template_warp else "",
     )

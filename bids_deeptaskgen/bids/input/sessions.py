@@ -190,7 +190,7 @@ def _runs(bolds: Sequence[File], queries: Mapping[str | None, Query]) -> list[li
 
 def _grid_of(file: File) -> Grid:
     image = load_image(require_target(file.path))
-    return Grid.of(image.shape, image.affine)
+    return Grid.from_image(image.shape, image.affine)
 
 
 def _best_grid(candidates: Sequence[File]) -> File:
@@ -215,7 +215,7 @@ def _grid_rank(grid: Grid) -> tuple[bool, float]:
     corners = np.zeros(OUTPUT_GRID.shape, np.bool_)
     corners[:: corners.shape[0] - 1, :: corners.shape[1] - 1, :: corners.shape[2] - 1] = True
     sampler = make_sampler(grid, OUTPUT_GRID, corners)
-    same_points = not sampler.resamples and bool(sampler.inside.all())
+    same_points = not sampler.resamples and bool(sampler.is_covered.all())
     volume_mm3 = float(np.prod(grid.voxel_sizes_mm))
     target_mm3 = float(np.prod(OUTPUT_GRID.voxel_sizes_mm)) if same_points else 0.0
     return not same_points, round(abs(volume_mm3 - target_mm3), 2)

@@ -204,7 +204,7 @@ def _read_sidecar(sidecar: Path) -> ConnectomeFile:
             n_voxels=n_voxels,
             roi_set=str(facts["RoiSet"]["Sha256"]),
             brain_mask=str(facts["BrainMask"]["Sha256"]),
-            grid=Grid.of(tuple(facts["Grid"]["Shape"]), np.array(facts["Grid"]["Affine"], float)),
+            grid=Grid.from_image(tuple(facts["Grid"]["Shape"]), np.array(facts["Grid"]["Affine"], float)),
             window_minutes=float(np.mean(facts["WindowMinutes"])),
             settings_hash=str(content["SettingsHash"]),
         )

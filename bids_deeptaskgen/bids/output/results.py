@@ -17,7 +17,7 @@ from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import OUTPUT_GRID
 
 # Entities of a participant's sessions and runs, over which maps are averaged.
-_REPEATED = ("sub", "ses", "run", "dir", "desc")
+_REPEATED_KEYS = ("sub", "ses", "run", "dir", "desc")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Result:
     @property
     def series(self) -> Entities:
         """Return the entities that participants share: those that do not number sessions and runs."""
-        return tuple(pair for pair in self.entities if pair[0] not in _REPEATED)
+        return tuple(pair for pair in self.entities if pair[0] not in _REPEATED_KEYS)
 
     def statmap(self, output_dir: Path, contrast: str) -> Path:
         """Return the path of the image with the predicted map of a contrast.

@@ -25,7 +25,7 @@ class Provenance:
         Settings that affect the maps; JSON values.
     settings_hash : str
         Hash of the settings and the weights.
-    computed : dict
+    processing : dict
         Further facts, e.g. number of windows, device, precision, versions of software; JSON values. It must
         not contain facts that differ between two runs on the same data, such as times and folders.
     """
@@ -35,7 +35,7 @@ class Provenance:
     runs: tuple[Mapping[str, Any], ...]
     settings: Mapping[str, Any]
     settings_hash: str
-    computed: Mapping[str, Any] = field(default_factory=dict)
+    processing: Mapping[str, Any] = field(default_factory=dict)
 
 
 def statmap_sidecar(
@@ -78,7 +78,7 @@ def statmap_sidecar(
     content["Runs"] = [
         {key: value for key, value in run.items() if key != "sources"} for run in provenance.runs
     ]
-    content["Computed"] = dict(provenance.computed)
+    content["Computed"] = dict(provenance.processing)
     return {
         "Description": description if card.for_science else f"{description} {card.notice}".strip(),
         "TaskName": provenance.task,

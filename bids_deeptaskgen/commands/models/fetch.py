@@ -108,7 +108,7 @@ def fetch_model(
     """
     folder = models_home() / model.name
     remove_stale_files(downloads_home())
-    remove_stale_files(models_home(), below=False)
+    remove_stale_files(models_home(), recursive=False)
     if from_folder:
         _copy_files(model, from_folder)
     else:

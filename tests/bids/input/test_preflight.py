@@ -297,7 +297,7 @@ def test_published_file_lists_of_fmriprep_are_read(tmp_path, filelist, task, rea
 
 
 def query_with(**filters):
-    return Query(allowed=tuple((key, tuple(values)) for key, values in filters.items()))
+    return Query(filters=tuple((key, tuple(values)) for key, values in filters.items()))
 
 
 def test_filter_selects_by_entities(tmp_path):

@@ -82,7 +82,7 @@ def test_runs_and_directions_of_hcp_are_selected(tmp_path):
     hcp(tmp_path, "100307", *(f"rfMRI_REST{n}_{direction}" for n in "12" for direction in ("LR", "RL")))
     dataset = locate(tmp_path)
     assert len(rows_by_name(dataset, Query(runs=("01",)))["sub-100307"]) == 2
-    query = Query(runs=("2",), allowed=(("dir", ("RL",)),))
+    query = Query(runs=("2",), filters=(("dir", ("RL",)),))
     assert rows_by_name(dataset, query)["sub-100307"] == ["rfMRI_REST2_RL_hp2000_clean.nii.gz"]
     (session,) = find_sessions(dataset, "100307", query, combine_runs=True)
     assert [run.name for run in session.runs] == ["dir-RL_run-2"]
@@ -235,7 +235,7 @@ def test_desc_selects_among_derivatives_of_a_raw_dataset(tmp_path, folder_name):
     touch(denoised / "sub-01" / "func" / f"sub-01_task-rest_{DENOISED}")
     dataset = locate(raw, desc="denoised")
     assert (dataset.root, dataset.link) == (denoised, "xcp_d")
-    assert dataset.other("fmriprep") == raw / "derivatives" / "fmriprep"
+    assert dataset.extra_root("fmriprep") == raw / "derivatives" / "fmriprep"
     assert locate(raw).root == raw / "derivatives" / "fmriprep"
 
 

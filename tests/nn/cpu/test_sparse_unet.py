@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from bids_deeptaskgen.models.architecture import Architecture
-from bids_deeptaskgen.nn.batchnorm_folding import folded
+from bids_deeptaskgen.nn.batchnorm_folding import fold_batch_norm
 from bids_deeptaskgen.nn.cpu.sparse_layers import Resizing, Upsampling
 from bids_deeptaskgen.nn.cpu.sparse_unet import SparseUNet, is_supported
 from bids_deeptaskgen.nn.cpu.voxel_masks import dilate, max_pool
@@ -47,7 +47,7 @@ def test_output_voxels_equal_those_of_the_dense_network(size, max_level, fractio
     input_mask, output_mask = draw_masks(size, fraction)
     box = torch.randn(5, *size) * input_mask
     dense = network(box[None])[0].permute(1, 2, 3, 0)
-    output = predict_voxels(folded(network), box, input_mask, output_mask)
+    output = predict_voxels(fold_batch_norm(network), box, input_mask, output_mask)
     assert output.shape == (int(output_mask.sum()), 3)
     torch.testing.assert_close(output, dense[output_mask], rtol=0, atol=1e-5 * float(dense.std()))
 
@@ -60,7 +60,7 @@ def test_the_output_mask_may_contain_only_corners_of_the_box():
     box = torch.randn(5, *size)
     dense = network(box[None])[0].permute(1, 2, 3, 0)[output_mask]
     torch.testing.assert_close(
-        predict_voxels(folded(network), box, input_mask, output_mask), dense, rtol=0, atol=1e-5
+        predict_voxels(fold_batch_norm(network), box, input_mask, output_mask), dense, rtol=0, atol=1e-5
     )
 
 
@@ -108,7 +108,7 @@ def test_dilation_adds_all_26_neighbours():
 
 @pytest.mark.parametrize("name", ["unet", "unetminimal", "attentionunetminimal", "resunet"])
 def test_other_networks_are_not_supported(name):
-    assert not is_supported(folded(build_network(name=name)))
+    assert not is_supported(fold_batch_norm(build_network(name=name)))
     assert not is_supported(build_network(n_conv=2, batch_norm=False))
     assert not is_supported(build_network())
-    assert is_supported(folded(build_network()))
+    assert is_supported(fold_batch_norm(build_network()))

@@ -201,4 +201,4 @@ def _refuse_several(folders: Sequence[Path]) -> None:
 def _add_custom(run: RunInputs, root: Path, query: Query) -> RunInputs:
     if query.custom is None:
         return run
-    return run.now(custom=find_custom(query.custom, run.bold, root, ()))
+    return run.with_fields(custom=find_custom(query.custom, run.bold, root, ()))

@@ -52,7 +52,7 @@ def _ukb_inputs(bold: Path, entities: Entities) -> RunInputs:
 def is_in_standard_space(image: Path) -> bool:
     """Return whether an image is in MNI space by its header: FSL's 2 mm grid, or the code of its sform."""
     nifti = load_image(image)
-    grid = Grid.of(nifti.shape, nifti.affine)
+    grid = Grid.from_image(nifti.shape, nifti.affine)
     if grid.fits(FULL_MODEL_GRID) or grid.fits(OUTPUT_GRID):
         return True
     return int(nifti.header["sform_code"]) == MNI152_CODE
