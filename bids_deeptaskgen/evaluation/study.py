@@ -363,8 +363,8 @@ def _exclude_tested(files: Files, participants: Sequence[str], source: Path) -> 
         message = (
             f"--baseline-train {source}: all {len(candidates)} participants are tested "
             f"({abbreviate(tested_labels)}), so no participant remains.\n"
-            "Participants are identified by their labels. Choose maps of other participants. If these are other "
-            "participants with the same labels, relabel them in a table of paths (TSV)."
+            "Participants are identified by their labels. Choose maps of other participants. If these are "
+            "other participants with the same labels, relabel them in a table of paths (TSV)."
         )
         raise InputError(message)
     if tested_labels:
