@@ -20,6 +20,7 @@ from bids_deeptaskgen.cli.parser import version
 from bids_deeptaskgen.errors import UserError, system_refusal
 from bids_deeptaskgen.machine import log_duration
 from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.settings.flags import with_flags
 
 FAILED, USAGE, INTERNAL, INTERRUPTED, TERMINATED = 1, 2, 70, 130, 143
 
@@ -112,7 +113,7 @@ def run_with_exit_code(prog: str, work: Callable[[], int]) -> int:
             log.error("Traceback of the internal error:", exc_info=error)
         else:
             log.debug("Traceback:", exc_info=error)
-        print(f"{prog}: {message}", file=sys.stderr, flush=True)
+        print(f"{prog}: {with_flags(message)}", file=sys.stderr, flush=True)
         return code
 
 

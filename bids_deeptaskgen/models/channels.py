@@ -36,7 +36,7 @@ def name_channels(choice: str, n_channels: int) -> tuple[Contrast, ...]:
     if len(contrasts) != n_channels:
         message = (
             f"The network has {n_channels} output channels, but {choice} names {len(contrasts)} contrasts.\n"
-            f"Choose another --contrasts, or --contrasts {NUMBERED} if the contrasts are unknown."
+            f"Choose another `contrasts`, or `contrasts` {NUMBERED} if the contrasts are unknown."
         )
         raise UserError(message)
     return contrasts
@@ -71,7 +71,7 @@ def read_contrast_set(choice: str) -> tuple[Contrast, ...]:
         return load_contrasts(choice)
     except FileNotFoundError:
         message = (
-            f"Unknown contrast set {choice!r}. Use --contrasts hcp-ya or a .json file with the published "
+            f"Unknown contrast set {choice!r}. Use `contrasts` hcp-ya or a .json file with the published "
             f"names in channel order; `models import` also accepts {NUMBERED}."
         )
         raise UserError(message) from None

@@ -84,7 +84,7 @@ def resolve_device(name: str) -> torch.device:
         if int(number or 0) >= n_gpus:
             message = (
                 f"device {name} is not available: torch {torch.__version__} sees {n_gpus} GPUs.\n"
-                "Choose --device cpu, or install a torch built for this GPU's driver and, in a container, "
+                "Choose `device` cpu, or install a torch built for this GPU's driver and, in a container, "
                 "pass the GPU on (docker --gpus all, apptainer --nv)."
             )
             raise UserError(message)
