@@ -142,6 +142,15 @@ def load_network(
     UserError
         If the weights do not fit the architecture of the card, the device is not available, or `precision`
         is too inaccurate on it.
+
+    Examples
+    --------
+    >>> from bids_deeptaskgen import load_bundle
+    >>> network = load_network(load_bundle("embedded"), "cpu")
+    >>> network.brain_mask.shape
+    (76, 93, 78)
+    >>> int(network.brain_mask.sum())
+    235375
     """
     torch_device = resolve_device(device)
     check_weights(bundle)
