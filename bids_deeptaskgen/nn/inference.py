@@ -92,7 +92,13 @@ def resolve_device(name: str) -> torch.device:
 
 
 def set_threads(n_threads: int) -> None:
-    """Set the number of CPU threads of torch; results are reproducible for a given number."""
+    """Set the number of CPU threads of torch; results are reproducible for a given number.
+
+    Parameters
+    ----------
+    n_threads : int
+        At least 1; applies to the whole process.
+    """
     torch.set_num_threads(n_threads)
 
 
