@@ -99,7 +99,7 @@ def abbreviate(names: Sequence[str]) -> str:
     --------
     >>> abbreviate(["sub-01", "sub-02"])
     'sub-01, sub-02'
-    >>> abbreviate("ABCDEFG")
+    >>> abbreviate(list("ABCDEFG"))
     'A, B, C, D, E and 2 more'
     """
     return ", ".join(names[:N_SHOWN]) + (f" and {len(names) - N_SHOWN} more" if len(names) > N_SHOWN else "")
