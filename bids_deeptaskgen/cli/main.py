@@ -118,7 +118,20 @@ def run_with_exit_code(prog: str, work: Callable[[], int]) -> int:
 
 
 def exit_code_and_message(error: BaseException) -> tuple[int, str]:
-    """Return the exit code and the message for an exception."""
+    """Return the exit code and the message for an exception.
+
+    Parameters
+    ----------
+    error : BaseException
+        Exception that ended the command, of any type.
+
+    Returns
+    -------
+    code : int
+        Exit code of the process.
+    message : str
+        Text for the user; may have several lines.
+    """
     if isinstance(error, UserError):
         return error.exit_code, str(error)
     if isinstance(error, _Terminated):

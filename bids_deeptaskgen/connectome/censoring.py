@@ -47,6 +47,11 @@ def framewise_displacement(motion: Matrix, radius_mm: float = 50.0) -> Matrix:
 def get_fd(confounds: Confounds | None) -> Matrix | None:
     """Return framewise displacement in mm, from its column or the motion parameters.
 
+    Parameters
+    ----------
+    confounds : Confounds or None
+        Confounds of a run; None if it has no table.
+
     Returns
     -------
     array of shape (n_volumes,) or None

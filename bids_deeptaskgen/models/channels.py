@@ -43,7 +43,23 @@ def name_channels(choice: str, n_channels: int) -> tuple[Contrast, ...]:
 
 
 def number_channels(n_channels: int) -> tuple[Contrast, ...]:
-    """Name output channels by their numbers if their contrasts are unknown."""
+    """Name output channels by their numbers if their contrasts are unknown.
+
+    Parameters
+    ----------
+    n_channels : int
+        Number of output channels.
+
+    Returns
+    -------
+    tuple of Contrast
+        One for each channel; numbers begin with 1.
+
+    Examples
+    --------
+    >>> [contrast.label for contrast in number_channels(2)]
+    ['channel001', 'channel002']
+    """
     numbers = range(1, n_channels + 1)
     return tuple(Contrast(f"channel{i:03}", f"channel {i}", "not stated") for i in numbers)
 
