@@ -5,13 +5,35 @@ from collections.abc import Sequence
 
 
 class UserError(Exception):
-    """Invalid command, settings or model."""
+    """Invalid command, settings or model.
+
+    Examples
+    --------
+    The exit code of the command line is an attribute.
+
+    >>> try:
+    ...     raise UserError("There is no model of this name.")
+    ... except UserError as error:
+    ...     print(error.exit_code, error)
+    2 There is no model of this name.
+    """
 
     exit_code = 2
 
 
 class InputError(UserError):
-    """Unusable input data, of one participant or of the whole dataset."""
+    """Unusable input data, of one participant or of the whole dataset.
+
+    Examples
+    --------
+    Handlers of `UserError` catch it too.
+
+    >>> try:
+    ...     raise InputError("sub-01: the BOLD series is empty.")
+    ... except UserError as error:
+    ...     print(error.exit_code, error)
+    3 sub-01: the BOLD series is empty.
+    """
 
     exit_code = 3
 
@@ -61,5 +83,23 @@ N_SHOWN = 5
 
 
 def abbreviate(names: Sequence[str]) -> str:
-    """Format names for a message: the first few, and the number of the others."""
+    """Format names for a message: the first few, and the number of the others.
+
+    Parameters
+    ----------
+    names : sequence of str
+        All names, in the order of the message.
+
+    Returns
+    -------
+    str
+        At most ``N_SHOWN`` names, separated by commas.
+
+    Examples
+    --------
+    >>> abbreviate(["sub-01", "sub-02"])
+    'sub-01, sub-02'
+    >>> abbreviate(list("ABCDEFG"))
+    'A, B, C, D, E and 2 more'
+    """
     return ", ".join(names[:N_SHOWN]) + (f" and {len(names) - N_SHOWN} more" if len(names) > N_SHOWN else "")

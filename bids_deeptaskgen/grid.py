@@ -65,7 +65,22 @@ class Grid:
         return float(x), float(y), float(z)
 
     def fits(self, grid: "Grid") -> bool:
-        """Return whether voxels of the same index have the same position, within rounding of headers."""
+        """Return whether voxels of the same index have the same position, within rounding of headers.
+
+        Parameters
+        ----------
+        grid : Grid
+            The grid to compare with.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> OUTPUT_GRID.fits(OUTPUT_GRID), OUTPUT_GRID.fits(FULL_MODEL_GRID)
+        (True, False)
+        """
         return self.shape == grid.shape and bool(np.abs(self.matrix - grid.matrix).max() < ROUNDING_MM)
 
     def __str__(self) -> str:
@@ -101,6 +116,11 @@ def model_to_output(volume: Array) -> Array:
     -------
     array of shape (..., 91, 109, 91)
         On ``OUTPUT_GRID``, same dtype; every value keeps its point of space.
+
+    Examples
+    --------
+    >>> model_to_output(np.zeros((2, *MODEL_GRID.shape))).shape
+    (2, 91, 109, 91)
     """
     full_volume = np.zeros(volume.shape[:-3] + FULL_MODEL_GRID.shape, volume.dtype)
     full_volume[(..., *CROP)] = volume
@@ -158,7 +178,17 @@ class Sampler:
         return self.weights is not None
 
     def select(self, is_kept: NDArray[np.bool_]) -> "Sampler":
-        """Restrict the sampler to some of its voxels; ``is_kept`` has shape (n_inside,)."""
+        """Restrict the sampler to some of its voxels.
+
+        Parameters
+        ----------
+        is_kept : boolean array of shape (n_inside,)
+            Voxels to keep, among those that are sampled.
+
+        Returns
+        -------
+        Sampler
+        """
         is_covered = self.is_covered.copy()
         is_covered[is_covered] = is_kept
         weights = None if self.weights is None else self.weights[:, is_kept]
@@ -287,6 +317,11 @@ def unmask(values: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
     -------
     array of shape (..., x, y, z)
         Zero outside the mask; same dtype.
+
+    Examples
+    --------
+    >>> unmask(np.array([5, 6]), np.array([[[True, False, True]]]))
+    array([[[5, 0, 6]]])
     """
     volumes = np.zeros(values.shape[:-1] + mask.shape, values.dtype)
     volumes[..., mask] = values

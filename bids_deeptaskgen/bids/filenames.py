@@ -28,11 +28,31 @@ class BidsName:
     extension: str
 
     def get(self, key: str) -> str | None:
-        """Return the value of an entity, None if the name lacks it."""
+        """Return the value of an entity, None if the name lacks it.
+
+        Parameters
+        ----------
+        key : str
+            Key of the entity, e.g. ``task``.
+
+        Returns
+        -------
+        str or None
+        """
         return dict(self.entities).get(key)
 
     def entities_without(self, keys: Iterable[str]) -> Entities:
         """Return the entities whose key is not among ``keys``, in the order of the name.
+
+        Parameters
+        ----------
+        keys : iterable of str
+            Keys of entities, e.g. ``sub``.
+
+        Returns
+        -------
+        tuple of (str, str)
+            Keys and values.
 
         Examples
         --------
@@ -88,13 +108,44 @@ def join_name(entities: Iterable[tuple[str, str]]) -> str:
 
 
 def sort_entities(entities: Iterable[tuple[str, str]]) -> Entities:
-    """Sort entities in the order of BIDS; entities outside BIDS come last and keep their order."""
+    """Sort entities in the order of BIDS; entities outside BIDS come last and keep their order.
+
+    Parameters
+    ----------
+    entities : iterable of (str, str)
+        Keys and values.
+
+    Returns
+    -------
+    tuple of (str, str)
+
+    Examples
+    --------
+    >>> sort_entities([("run", "1"), ("task", "rest"), ("sub", "01")])
+    (('sub', '01'), ('task', 'rest'), ('run', '1'))
+    """
     order: list[str] = load_table("outputs.json")["entity_order"]
     return tuple(sorted(entities, key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order)))
 
 
 def generator_of(desc: str) -> str:
-    """Return the pipeline that writes series with a ``desc-``; ``fmriprep`` for other values."""
+    """Return the pipeline that writes series with a ``desc-``; ``fmriprep`` for other values.
+
+    Parameters
+    ----------
+    desc : str
+        Value of the entity ``desc``.
+
+    Returns
+    -------
+    str
+        A key of ``pipelines`` in ``data/queries.json``.
+
+    Examples
+    --------
+    >>> generator_of("denoised"), generator_of("preproc")
+    ('xcp_d', 'fmriprep')
+    """
     pipeline_of_desc: dict[str, str] = load_table("queries.json")["made_by"]
     return pipeline_of_desc.get(desc, "fmriprep")
 

@@ -273,5 +273,15 @@ def _select(candidates: list[_Candidate]) -> StatmapFile:
 
 
 def measured_folder(out: Path) -> Path:
-    """Return the folder of the measured task maps of a simulated dataset."""
+    """Return the folder of the measured task maps of a simulated dataset.
+
+    Parameters
+    ----------
+    out : Path
+        Root of the simulated dataset; need not exist.
+
+    Returns
+    -------
+    Path
+    """
     return out / "derivatives" / "measured"

@@ -3,6 +3,8 @@
 import logging
 import sys
 
+from bids_deeptaskgen.settings.flags import with_flags
+
 _NAME = "bids_deeptaskgen.cli"
 
 
@@ -20,10 +22,18 @@ def set_up(verbose: int) -> None:
         root.removeHandler(handler)
     handler = _for_terminal() if sys.stderr.isatty() else _for_log()
     handler.set_name(_NAME)
+    handler.addFilter(_show_flags)
     root.addHandler(handler)
     root.setLevel({0: logging.WARNING, 1: logging.WARNING, 2: logging.INFO}.get(verbose, logging.DEBUG))
     logging.getLogger("bids_deeptaskgen").setLevel(logging.DEBUG if verbose else logging.INFO)
     logging.captureWarnings(capture=True)
+
+
+def _show_flags(record: logging.LogRecord) -> bool:
+    """Write the parameter names in a message as flags; keep every record."""
+    if "`" in record.getMessage():
+        record.msg, record.args = with_flags(record.getMessage()), None
+    return True
 
 
 def _for_log() -> logging.Handler:

@@ -20,6 +20,7 @@ from bids_deeptaskgen.cli.parser import version
 from bids_deeptaskgen.errors import UserError, system_refusal
 from bids_deeptaskgen.machine import log_duration
 from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.settings.flags import with_flags
 
 FAILED, USAGE, INTERNAL, INTERRUPTED, TERMINATED = 1, 2, 70, 130, 143
 
@@ -112,12 +113,25 @@ def run_with_exit_code(prog: str, work: Callable[[], int]) -> int:
             log.error("Traceback of the internal error:", exc_info=error)
         else:
             log.debug("Traceback:", exc_info=error)
-        print(f"{prog}: {message}", file=sys.stderr, flush=True)
+        print(f"{prog}: {with_flags(message)}", file=sys.stderr, flush=True)
         return code
 
 
 def exit_code_and_message(error: BaseException) -> tuple[int, str]:
-    """Return the exit code and the message for an exception."""
+    """Return the exit code and the message for an exception.
+
+    Parameters
+    ----------
+    error : BaseException
+        Exception that ended the command, of any type.
+
+    Returns
+    -------
+    code : int
+        Exit code of the process.
+    message : str
+        Text for the user; may have several lines.
+    """
     if isinstance(error, UserError):
         return error.exit_code, str(error)
     if isinstance(error, _Terminated):

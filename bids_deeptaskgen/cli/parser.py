@@ -71,13 +71,29 @@ class Parser(argparse.ArgumentParser):
         self._groups: dict[str, argparse._ArgumentGroup] = {}
 
     def group(self, title: str) -> argparse._ArgumentGroup:
-        """Return the group of options with a heading, which is added at its first use."""
+        """Return the group of options with a heading, which is added at its first use.
+
+        Parameters
+        ----------
+        title : str
+            Heading in the help text.
+
+        Returns
+        -------
+        argparse group
+        """
         if title not in self._groups:
             self._groups[title] = self.add_argument_group(title)
         return self._groups[title]
 
     def add_settings(self, *settings_classes: type[Settings]) -> None:
-        """Add the options of settings classes; those that several classes share are added once."""
+        """Add the options of settings classes; those that several classes share are added once.
+
+        Parameters
+        ----------
+        settings_classes : type
+            Subclasses of `Settings`. Without any, only ``--help`` and ``--version`` are added.
+        """
         specs: dict[str, OptionSpec] = {}
         for settings_class in settings_classes:
             for spec in option_specs(settings_class):

@@ -46,7 +46,18 @@ def run(settings: DemoSettings) -> int:
 
 
 def draw(settings: DemoSettings) -> Path:
-    """Draw predicted and measured maps of a contrast for the first participants."""
+    """Draw predicted and measured maps of a contrast for the first participants.
+
+    Parameters
+    ----------
+    settings : DemoSettings
+        The dataset and the maps exist in the folder ``settings.out``.
+
+    Returns
+    -------
+    Path
+        The picture, a PNG file.
+    """
     dataset, maps = settings.out / "fmriprep", settings.out / "maps"
     rows: list[tuple[str, Path]] = []
     for subject in sorted(folder.name.removeprefix("sub-") for folder in dataset.glob("sub-*"))[

@@ -6,7 +6,17 @@ from bids_deeptaskgen.training.work_folder import begin
 
 
 def run(settings: TrainSettings) -> int:
-    """Train a network and write its model bundle; see `training.run.train`."""
+    """Train a network and write its model bundle; see `training.run.train`.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
     base = begin(settings, settings.model, settings.out)
     # Imported here because these modules require the extra for training.
     from bids_deeptaskgen.nn.unet import new_network

@@ -47,6 +47,11 @@ def framewise_displacement(motion: Matrix, radius_mm: float = 50.0) -> Matrix:
 def get_fd(confounds: Confounds | None) -> Matrix | None:
     """Return framewise displacement in mm, from its column or the motion parameters.
 
+    Parameters
+    ----------
+    confounds : Confounds or None
+        Confounds of a run; None if it has no table.
+
     Returns
     -------
     array of shape (n_volumes,) or None
@@ -98,7 +103,7 @@ def sample_mask(n_volumes: int, confounds: Confounds | None, cleaning: Cleaning)
         is_kept &= _require_fd(confounds) <= cleaning.fd_threshold
     if not is_kept.any():
         n_censored = n_volumes - n_dummies
-        advice = "Increase --fd-threshold" if n_censored else "Lower --dummy-scans"
+        advice = "Increase `fd_threshold`" if n_censored else "Lower `dummy_scans`"
         # Where no threshold is set, XCP-D's outliers are the only censored volumes.
         reason = (
             f"with FD > {cleaning.fd_threshold:g} mm" if cleaning.fd_threshold > 0 else "marked as outliers"
@@ -119,8 +124,8 @@ def _require_fd(confounds: Confounds | None) -> Matrix:
         if confounds is not None:
             finding = "the confounds contain neither without n/a after the first volume"
         message = (
-            "--fd-threshold needs the column framewise_displacement or the six motion parameters, "
-            f"and {finding}.\nPut fMRIPrep's confounds of this run there, or omit --fd-threshold."
+            "`fd_threshold` needs the column framewise_displacement or the six motion parameters, "
+            f"and {finding}.\nPut fMRIPrep's confounds of this run there, or omit `fd_threshold`."
         )
         raise InputError(message)
     return fd

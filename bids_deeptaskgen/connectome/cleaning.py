@@ -29,6 +29,12 @@ class Cleaning:
         Leading volumes to remove; None removes those that fMRIPrep marked as not in steady state.
     smoothing : float
         Full width at half maximum (mm) of the smoothing kernel; 0 for no smoothing.
+
+    Examples
+    --------
+    >>> cleaning = Cleaning(high_pass=0.01, fd_threshold=0.5)
+    >>> cleaning.high_pass, cleaning.fd_threshold
+    (0.01, 0.5)
     """
 
     nuisance_regressors: str = FMRIPREP_PRESET
@@ -52,6 +58,12 @@ class DataRequirements:
         Windows of each run; None selects the number that comes nearest to ``window_minutes``.
     window_minutes : float or None
         Window length in minutes that the model was trained on.
+
+    Examples
+    --------
+    >>> requirements = DataRequirements(min_minutes=5, n_windows=2)
+    >>> requirements.min_minutes, requirements.n_windows
+    (5, 2)
     """
 
     min_minutes: float = _default("min_minutes")

@@ -45,7 +45,17 @@ class RunInputs:
     fsl_warp: Path | None = None
 
     def with_fields(self, **changes: Any) -> "RunInputs":
-        """Return a copy with some fields changed."""
+        """Return a copy with some fields changed.
+
+        Parameters
+        ----------
+        **changes
+            New values by name of the field.
+
+        Returns
+        -------
+        RunInputs
+        """
         return replace(self, **changes)
 
     @property

@@ -175,7 +175,7 @@ def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequireme
         message = (
             f"{place}: {n_kept} of {n_volumes} volumes are kept, {np.floor(10 * minutes) / 10:.1f} minutes; "
             f"at least {requirements.min_minutes:g} are required.\n"
-            "Lower --min-minutes if you accept noisier maps, or increase --fd-threshold."
+            "Lower `min_minutes` if you accept noisier maps, or increase `fd_threshold`."
         )
         raise InputError(message)
     dof = sum(max(plan.n_residual_dof, 0) for plan in plans)
@@ -186,7 +186,7 @@ def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequireme
         message = (
             f"{place}: the cleaning leaves {dof} degrees of freedom ({counts}); at least "
             f"{requirements.min_dof} are required.\n"
-            "Use fewer regressors or censor less, or lower --min-dof if you accept noisier maps."
+            "Use fewer regressors or censor less, or lower `min_dof` if you accept noisier maps."
         )
         raise InputError(message)
     n_windows = requirements.n_windows
@@ -195,7 +195,7 @@ def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequireme
     shortest = min(len(plan.kept_volumes) for plan in plans) // n_windows
     if shortest < MIN_WINDOW_VOLUMES:
         finding = f"{n_windows} windows leave" if n_windows > 1 else "the cleaning keeps"
-        advice = "Lower --n-windows." if n_windows > 1 else "Censor less, or exclude this run."
+        advice = "Lower `n_windows`." if n_windows > 1 else "Censor less, or exclude this run."
         message = (
             f"{place}: {finding} {shortest} volumes in the shortest run; at least {MIN_WINDOW_VOLUMES} are "
             f"required.\n{advice}"
@@ -207,7 +207,7 @@ def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequireme
 def _nearest_windows(plans: Sequence[PreparedRun], window_minutes: float | None) -> int:
     """Choose the number of windows whose length is nearest to that of the training."""
     if not window_minutes:
-        logger.warning("--n-windows auto: the model card has no window_minutes; each run is one window.")
+        logger.warning("`n_windows` auto: the model card has no window_minutes; each run is one window.")
         return 1
     minutes = float(np.median([plan.minutes for plan in plans]))
     max_windows = max(int(np.ceil(minutes / window_minutes)), 1)

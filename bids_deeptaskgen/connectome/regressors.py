@@ -68,9 +68,9 @@ def choose_regressors(
     preset = PRESETS[cleaning.nuisance_regressors]
     if preset.needs_table and (confounds is None or confounds.table.empty):
         message = (
-            f"--nuisance-regressors {cleaning.nuisance_regressors} needs fMRIPrep's confounds table "
+            f"`nuisance_regressors` {cleaning.nuisance_regressors} needs fMRIPrep's confounds table "
             "(desc-confounds_timeseries.tsv), and there is none beside the BOLD.\n"
-            "Put it there, or use --nuisance-regressors none for data that were cleaned already."
+            "Put it there, or use `nuisance_regressors` none for data that were cleaned already."
         )
         raise InputError(message)
     if confounds is None:
@@ -141,13 +141,13 @@ def _base_name(name: str) -> str:
 
 def _explain_missing(preset: str, missing_names: Sequence[str], table: pd.DataFrame) -> str:
     """Explain which columns are missing and what to do."""
-    advice = "Re-run fMRIPrep 21 or later, or choose other --nuisance-regressors."
+    advice = "Re-run fMRIPrep 21 or later, or choose other `nuisance_regressors`."
     has_tissues = any(str(name).startswith(("c_comp_cor_", "w_comp_cor_")) for name in table)
     if any("comp_cor" in name for name in missing_names) and "a_comp_cor_00" in table and not has_tissues:
         advice = (
             "This table does not separate components of white matter and cerebrospinal fluid: fMRIPrep "
             "before 1.4 made none; up to 20.2 the JSON identifies them. Put the JSON beside the table, use "
-            "--nuisance-regressors 24P, or re-run fMRIPrep 21 or later."
+            "`nuisance_regressors` 24P, or re-run fMRIPrep 21 or later."
         )
     elif any("aroma" in name for name in missing_names):
         advice = (
@@ -155,7 +155,7 @@ def _explain_missing(preset: str, missing_names: Sequence[str], table: pd.DataFr
             "-d aroma=PATH. Older ones need --use-aroma."
         )
     missing_list = ", ".join(missing_names)
-    return f"--nuisance-regressors {preset} needs columns that the confounds lack: {missing_list}.\n{advice}"
+    return f"`nuisance_regressors` {preset} needs columns that the confounds lack: {missing_list}.\n{advice}"
 
 
 def _sources(confounds: Confounds, names: Sequence[str]) -> dict[str, str]:

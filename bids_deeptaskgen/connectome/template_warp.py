@@ -32,7 +32,7 @@ def find_transform() -> Path:
     try:
         import nitransforms  # noqa: F401 - an extra, and slow
     except ImportError as reason:
-        message = f"--allow-template-warp needs nitransforms ({reason}): pip install '{EXTRA}'."
+        message = f"`allow_template_warp` needs nitransforms ({reason}): pip install '{EXTRA}'."
         raise UserError(message) from reason
     try:
         # Its import writes to TEMPLATEFLOW_HOME and fails in many ways without a network.
@@ -49,7 +49,7 @@ def find_transform() -> Path:
 
 def _explain_missing(reason: str) -> str:
     return (
-        f"--allow-template-warp needs TemplateFlow's {TRANSFORM}, which is not available: {reason}.\n"
+        f"`allow_template_warp` needs TemplateFlow's {TRANSFORM}, which is not available: {reason}.\n"
         f"On a machine with a network: python -c \"from templateflow import api; api.get('{MODEL_SPACE}', "
         f"suffix='xfm', mode='image', extension='.h5', **{{'from': '{WARPED_SPACE}'}})\"; then copy it to "
         f"$TEMPLATEFLOW_HOME/tpl-{MODEL_SPACE}/ here. Better: re-run fMRIPrep with --output-spaces "

@@ -153,6 +153,16 @@ def _fill(file: IO[bytes], array: NDArray[np.generic]) -> int:
 def load_image(path: Path) -> nib.Nifti1Image:
     """Open a NIfTI image; the data are read on access.
 
+    Parameters
+    ----------
+    path : Path
+        NIfTI-1 or NIfTI-2 image, compressed or not.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        A `Nifti2Image`, which is a subclass, for NIfTI-2.
+
     Raises
     ------
     InputError
@@ -232,6 +242,11 @@ def open_series(path: Path) -> NiftiSeries:
 
 def check_orientation(path: Path) -> None:
     """Check that the header of an image defines the left-right orientation unambiguously.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI image, of which only the header is read.
 
     Raises
     ------

@@ -41,7 +41,17 @@ def write_gzip(path: Path, chunks: Iterable[bytes | memoryview | Array]) -> None
 
 
 def open_gzip(file: BinaryIO) -> igzip.IGzipFile:
-    """Open a compressed stream whose header contains neither file name nor time."""
+    """Open a compressed stream whose header contains neither file name nor time.
+
+    Parameters
+    ----------
+    file : binary file
+        Opened for writing; the caller closes it.
+
+    Returns
+    -------
+    igzip.IGzipFile
+    """
     return igzip.IGzipFile(filename="", mode="wb", compresslevel=GZIP_LEVEL, fileobj=file, mtime=0)
 
 

@@ -31,7 +31,18 @@ def _cell(value: object) -> str:
 
 
 def read_tsv(path: Path) -> list[dict[str, str]]:
-    """Read a BIDS TSV file as one dictionary per row; return an empty list if it does not exist."""
+    """Read a BIDS TSV file as one dictionary per row; return an empty list if it does not exist.
+
+    Parameters
+    ----------
+    path : Path
+        Tab-separated table whose first row has the names of the columns.
+
+    Returns
+    -------
+    list of dict of str to str
+        Cells by name of the column; ``n/a`` is not converted.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return list(csv.DictReader(file, delimiter="\t"))
@@ -40,7 +51,23 @@ def read_tsv(path: Path) -> list[dict[str, str]]:
 
 
 def join_columns(rows: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Convert rows with different keys to columns of equal length; missing values are None."""
+    """Convert rows with different keys to columns of equal length; missing values are None.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Cells of each row, by name of the column.
+
+    Returns
+    -------
+    dict of str to list
+        Columns in the order in which their names occur first.
+
+    Examples
+    --------
+    >>> join_columns([{"a": 1}, {"a": 2, "b": 3}])
+    {'a': [1, 2], 'b': [None, 3]}
+    """
     rows = list(rows)
     names = list(dict.fromkeys(name for row in rows for name in row))
     return {name: [row.get(name) for row in rows] for name in names}

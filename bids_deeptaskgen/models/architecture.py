@@ -122,7 +122,22 @@ def read_architecture(shapes: Shapes, source: str) -> Architecture:
 
 
 def count_parameters(shapes: Shapes) -> int:
-    """Count the trained parameters of a network, i.e. its state without running statistics."""
+    """Count the trained parameters of a network, i.e. its state without running statistics.
+
+    Parameters
+    ----------
+    shapes : mapping of str to tuple of int
+        Shape of each array of the network's state, by name.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> count_parameters({"conv.weight": (8, 4, 3, 3, 3), "conv.bias": (8,), "norm.running_mean": (8,)})
+    872
+    """
     statistics = ("running_mean", "running_var", "num_batches_tracked")
     total = 0
     for key, shape in shapes.items():

@@ -158,6 +158,16 @@ def open_bundle(folder: Path) -> Bundle:
     """Load a bundle once per process; see `load_bundle`.
 
     The bundle is loaded again if one of its files has changed.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the bundle.
+
+    Returns
+    -------
+    Bundle
+        The same object for each call with an unchanged folder.
     """
     try:
         stats = [(path.name, path.stat()) for path in sorted(folder.glob("*"))]

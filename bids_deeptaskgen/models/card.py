@@ -105,12 +105,38 @@ class Card:
 
 
 def name_from_folder(folder: Path) -> str:
-    """Return a model name from a folder's name, with letters, digits, ``-``, ``_`` and ``.`` only."""
+    """Return a model name from a folder's name, with letters, digits, ``-``, ``_`` and ``.`` only.
+
+    Parameters
+    ----------
+    folder : Path
+        Only its last part is used; the folder need not exist.
+
+    Returns
+    -------
+    str
+        ``model`` if no character remains.
+
+    Examples
+    --------
+    >>> name_from_folder(Path("models/my model (v2)"))
+    'my-model-v2-'
+    """
     return re.sub(r"[^0-9A-Za-z_.-]+", "-", folder.name).lstrip("_.-") or "model"
 
 
 def card_text(card: Card) -> str:
-    """Format a card as JSON; equal cards give equal text."""
+    """Format a card as JSON; equal cards give equal text.
+
+    Parameters
+    ----------
+    card : Card
+
+    Returns
+    -------
+    str
+        Optional fields that have their default are left out; ends with a line break.
+    """
     content = asdict(card)
     for name, default in OPTIONAL.items():
         if content[name] == default:

@@ -36,14 +36,30 @@ def name_channels(choice: str, n_channels: int) -> tuple[Contrast, ...]:
     if len(contrasts) != n_channels:
         message = (
             f"The network has {n_channels} output channels, but {choice} names {len(contrasts)} contrasts.\n"
-            f"Choose another --contrasts, or --contrasts {NUMBERED} if the contrasts are unknown."
+            f"Choose another `contrasts`, or `contrasts` {NUMBERED} if the contrasts are unknown."
         )
         raise UserError(message)
     return contrasts
 
 
 def number_channels(n_channels: int) -> tuple[Contrast, ...]:
-    """Name output channels by their numbers if their contrasts are unknown."""
+    """Name output channels by their numbers if their contrasts are unknown.
+
+    Parameters
+    ----------
+    n_channels : int
+        Number of output channels.
+
+    Returns
+    -------
+    tuple of Contrast
+        One for each channel; numbers begin with 1.
+
+    Examples
+    --------
+    >>> [contrast.label for contrast in number_channels(2)]
+    ['channel001', 'channel002']
+    """
     numbers = range(1, n_channels + 1)
     return tuple(Contrast(f"channel{i:03}", f"channel {i}", "not stated") for i in numbers)
 
@@ -71,7 +87,7 @@ def read_contrast_set(choice: str) -> tuple[Contrast, ...]:
         return load_contrasts(choice)
     except FileNotFoundError:
         message = (
-            f"Unknown contrast set {choice!r}. Use --contrasts hcp-ya or a .json file with the published "
+            f"Unknown contrast set {choice!r}. Use `contrasts` hcp-ya or a .json file with the published "
             f"names in channel order; `models import` also accepts {NUMBERED}."
         )
         raise UserError(message) from None

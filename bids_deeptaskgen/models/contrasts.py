@@ -149,7 +149,7 @@ def choose_contrasts(
         nearest = f"nearest: {', '.join(similar)}; " if similar else ""
         tasks = ", ".join(dict.fromkeys(contrast.task for contrast in contrasts))
         message = (
-            f"--contrasts: {', '.join(unknown_names)}: {source} no such contrast "
+            f"`contrasts`: {', '.join(unknown_names)}: {source} no such contrast "
             f"({nearest}tasks: {tasks}). {hint}"
         )
         raise UserError(message)

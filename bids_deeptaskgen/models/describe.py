@@ -10,7 +10,16 @@ from bids_deeptaskgen.models.bundle import Bundle
 
 
 def describe(bundle: Bundle) -> str:
-    """Format a model's card as text with one line per field."""
+    """Format a model's card as text with one line per field.
+
+    Parameters
+    ----------
+    bundle : Bundle
+
+    Returns
+    -------
+    str
+    """
     card, grid = bundle.card, Grid.from_image(bundle.card.grid.shape, np.array(bundle.card.grid.affine))
     n_shared = int((bundle.output_mask & bundle.brain_mask).sum())
     rows = {

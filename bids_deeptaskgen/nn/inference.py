@@ -84,7 +84,7 @@ def resolve_device(name: str) -> torch.device:
         if int(number or 0) >= n_gpus:
             message = (
                 f"device {name} is not available: torch {torch.__version__} sees {n_gpus} GPUs.\n"
-                "Choose --device cpu, or install a torch built for this GPU's driver and, in a container, "
+                "Choose `device` cpu, or install a torch built for this GPU's driver and, in a container, "
                 "pass the GPU on (docker --gpus all, apptainer --nv)."
             )
             raise UserError(message)
@@ -92,7 +92,13 @@ def resolve_device(name: str) -> torch.device:
 
 
 def set_threads(n_threads: int) -> None:
-    """Set the number of CPU threads of torch; results are reproducible for a given number."""
+    """Set the number of CPU threads of torch; results are reproducible for a given number.
+
+    Parameters
+    ----------
+    n_threads : int
+        At least 1; applies to the whole process.
+    """
     torch.set_num_threads(n_threads)
 
 
@@ -142,6 +148,15 @@ def load_network(
     UserError
         If the weights do not fit the architecture of the card, the device is not available, or `precision`
         is too inaccurate on it.
+
+    Examples
+    --------
+    >>> from bids_deeptaskgen import load_bundle
+    >>> network = load_network(load_bundle("embedded"), "cpu")
+    >>> network.brain_mask.shape
+    (76, 93, 78)
+    >>> int(network.brain_mask.sum())
+    235375
     """
     torch_device = resolve_device(device)
     check_weights(bundle)

@@ -14,12 +14,33 @@ HEAD = ("out_block.1.weight", "out_block.1.bias")
 
 
 def state_arrays(state: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
-    """Return a network's state as arrays."""
+    """Return a network's state as arrays.
+
+    Parameters
+    ----------
+    state : mapping of str to tensor
+        State of a network on the CPU.
+
+    Returns
+    -------
+    dict of str to array
+        Arrays that share the memory of the tensors.
+    """
     return {key: value.numpy() for key, value in state.items()}
 
 
 def bundle_state(bundle: Bundle) -> dict[str, Tensor]:
-    """Read the weights of a bundle as tensors."""
+    """Read the weights of a bundle as tensors.
+
+    Parameters
+    ----------
+    bundle : Bundle
+
+    Returns
+    -------
+    dict of str to tensor
+        Tensors on the CPU, by name of the network's state.
+    """
     return {key: torch.from_numpy(value) for key, value in bundle.weights().items()}
 
 

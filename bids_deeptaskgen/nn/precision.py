@@ -62,7 +62,7 @@ def check_precision(network: UNet, device: torch.device, precision: str) -> None
         return
     if precision == "tf32" and device.type != "cuda":
         message = (
-            f"--precision tf32: only NVIDIA GPUs support it, but the network runs on {device}. Choose fp32."
+            f"`precision` tf32: only NVIDIA GPUs support it, but the network runs on {device}. Choose fp32."
         )
         raise UserError(message)
     generator = torch.Generator().manual_seed(0)
@@ -79,7 +79,7 @@ def check_precision(network: UNet, device: torch.device, precision: str) -> None
     # Written as a negation so that NaN fails, too.
     if not change <= MAX_CHANGE:
         message = (
-            f"--precision {precision}: on {device}, the maps of an example change by {change:.1%} of their "
-            f"SD; at most {MAX_CHANGE:.0%} are accepted. Choose --precision fp32."
+            f"`precision` {precision}: on {device}, the maps of an example change by {change:.1%} of their "
+            f"SD; at most {MAX_CHANGE:.0%} are accepted. Choose `precision` fp32."
         )
         raise UserError(message)

@@ -40,6 +40,13 @@ def predict(network: Network, connectome: ArrayLike) -> Floats:
     ------
     UserError
         If the connectome does not fit the network or is not finite.
+
+    Examples
+    --------
+    >>> from bids_deeptaskgen import load_bundle, load_network
+    >>> network = load_network(load_bundle("embedded"), "cpu")
+    >>> predict(network, np.zeros((50, 235375), np.float32)).shape
+    (47, 76, 93, 78)
     """
     windows = np.asarray(connectome)
     box = network.brain_mask.shape

@@ -42,7 +42,12 @@ class Block(nn.Module):
         self.conv = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (n, n_in, x, y, z) to (n, n_out, x, y, z)."""
+        """Map (n, n_in, x, y, z) to (n, n_out, x, y, z).
+
+        Parameters
+        ----------
+        x : tensor of shape (n, n_in, x, y, z)
+        """
         return self.conv(x)  # type: ignore[no-any-return]
 
 
@@ -78,7 +83,12 @@ class ResidualBlock(nn.Module):
         self.skip = nn.Sequential(nn.Conv3d(n_in, n_out, kernel_size=1)) if n_in != n_out else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (n, n_in, x, y, z) to (n, n_out, x, y, z)."""
+        """Map (n, n_in, x, y, z) to (n, n_out, x, y, z).
+
+        Parameters
+        ----------
+        x : tensor of shape (n, n_in, x, y, z)
+        """
         return self.conv(x) + self.skip(x)  # type: ignore[no-any-return]
 
 
@@ -239,7 +249,13 @@ class UNet(nn.Module):
         )
 
     def features(self, x: Tensor) -> Tensor:
-        """Compute all but the last layer: (n, in_channels, x, y, z) to (n, fdim, x, y, z)."""
+        """Compute all but the last layer: (n, in_channels, x, y, z) to (n, fdim, x, y, z).
+
+        Parameters
+        ----------
+        x : tensor of shape (n, in_channels, x, y, z)
+            Connectomes (Pearson r), zero outside the input mask.
+        """
         skips = [self.in_block(x)]  # (64, 76, 93, 78)
         for block in self.downs:
             skips.append(block(F.max_pool3d(skips[-1], 2)))  # (128, 38, 46, 39)
@@ -254,12 +270,24 @@ class UNet(nn.Module):
         return x
 
     def head(self, rows: Tensor) -> Tensor:
-        """Apply the last, voxelwise layer to rows of voxels: (n_voxels, fdim) to (n_voxels, out_channels)."""
+        """Apply the last, voxelwise layer to rows of voxels: (n_voxels, fdim) to (n_voxels, out_channels).
+
+        Parameters
+        ----------
+        rows : tensor of shape (n_voxels, fdim), or with leading axes
+            Output of `features` with channels last.
+        """
         last = cast(nn.Conv3d, self.out_block[1])
         return F.linear(rows, last.weight.flatten(1), last.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (n, in_channels, x, y, z) to (n, out_channels, x, y, z)."""
+        """Map (n, in_channels, x, y, z) to (n, out_channels, x, y, z).
+
+        Parameters
+        ----------
+        x : tensor of shape (n, in_channels, x, y, z)
+            Connectomes (Pearson r), zero outside the input mask.
+        """
         return self.out_block[1](self.features(x))  # type: ignore[no-any-return]
 
 
@@ -326,6 +354,16 @@ def new_network(architecture: Architecture, seed: int) -> UNet:
 
 
 def to_channels_last(network: UNet) -> UNet:
-    """Convert the weights of convolutions to the faster channels-last memory format, in place."""
+    """Convert the weights of convolutions to the faster channels-last memory format, in place.
+
+    Parameters
+    ----------
+    network : UNet
+
+    Returns
+    -------
+    UNet
+        `network` itself.
+    """
     convert_conv3d_weight_memory_format(network, torch.channels_last_3d)
     return network

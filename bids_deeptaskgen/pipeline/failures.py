@@ -8,6 +8,7 @@ from pathlib import Path
 from bids_deeptaskgen.errors import UserError, system_refusal
 from bids_deeptaskgen.io.atomic import atomic_path, write_text
 from bids_deeptaskgen.pipeline.records import CRASHED, FAILED, Job, Record, save_record
+from bids_deeptaskgen.settings.flags import with_flags
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -35,7 +36,7 @@ def run_as_record(job: Job, record: Record, compute: Callable[[], Record]) -> Re
     try:
         return compute()
     except UserError as error:
-        return record.replace(status=FAILED, reason=str(error))
+        return record.replace(status=FAILED, reason=with_flags(str(error)))
     except MemoryError:
         reason = "out of memory.\nIncrease --mem and the scheduler's limit, or lower --nprocs or --n-windows."
         return record.replace(status=CRASHED, reason=reason)

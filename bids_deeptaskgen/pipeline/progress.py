@@ -44,7 +44,13 @@ class ProgressReporter:
         self._n_over = 0
 
     def run(self, stop: threading.Event) -> None:
-        """Report until `stop` is set, and once more afterwards."""
+        """Report until `stop` is set, and once more afterwards.
+
+        Parameters
+        ----------
+        stop : threading.Event
+            Is set by another thread when the run has ended.
+        """
         if not sys.stderr.isatty():
             while not stop.wait(LOOK_EVERY_S):
                 self._log()

@@ -89,7 +89,17 @@ class Record:
         return asdict(self)
 
     def replace(self, **changes: Any) -> "Record":
-        """Return the record with some fields changed."""
+        """Return the record with some fields changed.
+
+        Parameters
+        ----------
+        **changes
+            New values by name of the field.
+
+        Returns
+        -------
+        Record
+        """
         return dataclasses.replace(self, **changes)
 
 
@@ -111,19 +121,46 @@ def save_record(job: Job, record: Record) -> Record:
 
 
 def read_record(path: Path) -> Record:
-    """Read a record that `save_record` wrote."""
+    """Read a record that `save_record` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        JSON file of the record.
+
+    Returns
+    -------
+    Record
+    """
     content = json.loads(path.read_text("utf-8"))
     content["entities"] = tuple((key, value) for key, value in content["entities"])
     return Record(**content)
 
 
 def read_records(folder: Path) -> list[Record]:
-    """Read all records of a run, sorted by name."""
+    """Read all records of a run, sorted by name.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the records, see `save_record`; other JSON files must not be there.
+
+    Returns
+    -------
+    list of Record
+        Empty if the folder does not exist.
+    """
     return [read_record(path) for path in sorted(folder.glob("*.json"))]
 
 
 def discard(connectome: Path) -> None:
-    """Remove a connectome, and before it the file that marks it as complete."""
+    """Remove a connectome, and before it the file that marks it as complete.
+
+    Parameters
+    ----------
+    connectome : Path
+        File of the connectomes, ``.npy``; need not exist.
+    """
     for path in (connectome.with_suffix(".json"), connectome):
         path.unlink(missing_ok=True)
 
@@ -148,7 +185,13 @@ def waiting_path(job: Job, record: Record, fingerprint: str) -> Path:
 
 
 def discard_outdated(current_path: Path) -> None:
-    """Remove connectomes of the same session and settings that are based on an earlier input."""
+    """Remove connectomes of the same session and settings that are based on an earlier input.
+
+    Parameters
+    ----------
+    current_path : Path
+        Path of the current connectomes without extension, see `waiting_path`; these are kept.
+    """
     for path in current_path.parent.glob(f"{current_path.name[:-N_DIGITS]}{'?' * N_DIGITS}.npy"):
         if path.stem != current_path.name:
             discard(path)
@@ -170,5 +213,21 @@ def discard_others(connectomes: Path, settings_hash: str) -> None:
 
 
 def flatten(nested: Iterable[Iterable[Record]]) -> list[Record]:
-    """Join the records of several participants into one list."""
+    """Join the records of several participants into one list.
+
+    Parameters
+    ----------
+    nested : iterable of iterable of Record
+        Records of each participant.
+
+    Returns
+    -------
+    list of Record
+        In the order of `nested`.
+
+    Examples
+    --------
+    >>> [record.name for record in flatten([[Record("01", "1"), Record("01", "2")], [Record("02")]])]
+    ['sub-01 ses-1', 'sub-01 ses-2', 'sub-02']
+    """
     return [record for records in nested for record in records]

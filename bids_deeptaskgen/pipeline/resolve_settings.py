@@ -78,6 +78,11 @@ def resolve_settings(
 def check_template_warp(rows: Sequence[Preflight]) -> None:
     """Warn which sessions are warped between templates, and check that the transform is available.
 
+    Parameters
+    ----------
+    rows : sequence of Preflight
+        Input of each session.
+
     Raises
     ------
     UserError

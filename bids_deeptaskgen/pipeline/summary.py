@@ -13,19 +13,50 @@ from bids_deeptaskgen.pipeline.records import FAILED, Record
 
 
 def unusable_records(rows: Sequence[Preflight]) -> list[Record]:
-    """Return the record of each session that has no usable input."""
+    """Return the record of each session that has no usable input.
+
+    Parameters
+    ----------
+    rows : sequence of Preflight
+        Input of each session.
+
+    Returns
+    -------
+    list of Record
+        With status `FAILED` and the reason.
+    """
     return [Record(row.subject, row.session, status=FAILED, reason=row.reason) for row in rows if row.reason]
 
 
 def preflight_table(rows: Sequence[Preflight]) -> str:
-    """Format the BOLD files of each session, or the reason for their absence, as a text table."""
+    """Format the BOLD files of each session, or the reason for their absence, as a text table.
+
+    Parameters
+    ----------
+    rows : sequence of Preflight
+        Input of each session.
+
+    Returns
+    -------
+    str
+    """
     lines = [("participant", "BOLD files", "")]
     lines += [(row.name, str(len(row.bold_names)), row.reason or ", ".join(row.bold_names)) for row in rows]
     return _table(lines)
 
 
 def closing_table(records: Sequence[Record]) -> str:
-    """Format the outcome of each session as a text table."""
+    """Format the outcome of each session as a text table.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Records of all sessions of the run.
+
+    Returns
+    -------
+    str
+    """
     lines = [("participant", "status", "maps", "reason")]
     lines += [
         (record.name, record.status, str(record.n_maps), " ".join(record.reason.split()))
@@ -72,7 +103,23 @@ def write_logs(output: Path, records: Sequence[Record]) -> Path:
 
 
 def failed_subjects(records: Sequence[Record]) -> list[str]:
-    """List the participants with a failed session."""
+    """List the participants with a failed session.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Records of all sessions of the run.
+
+    Returns
+    -------
+    list of str
+        Labels without ``sub-``, sorted, each once.
+
+    Examples
+    --------
+    >>> failed_subjects([Record("02", status=FAILED), Record("01")])
+    ['02']
+    """
     return sorted({record.subject for record in records if record.failed})
 
 

@@ -80,6 +80,10 @@ def science_settings(settings: Settings) -> dict[str, Any]:
     Processes, devices and folders are omitted, and so is the model's name: its weights have a hash of their
     own. Labels select data, so neither their order nor their spelling counts.
 
+    Parameters
+    ----------
+    settings : Settings
+
     Returns
     -------
     dict

@@ -173,7 +173,17 @@ class OptionSpec:
         return f"{expected}, {self.option.check.expected}" if self.option.check else expected
 
     def format(self, value: object) -> str:
-        """Format one value as text that `convert` turns into the same value."""
+        """Format one value as text that `convert` turns into the same value.
+
+        Parameters
+        ----------
+        value : object
+            A value of the field's type, or an item if the field is a tuple.
+
+        Returns
+        -------
+        str
+        """
         if self.option.format:
             return self.option.format(value)
         if type(value) is tuple:
@@ -182,6 +192,16 @@ class OptionSpec:
 
     def convert(self, value: object) -> object:
         """Convert a value (text, or of the field's type) to the field's type, and check it.
+
+        Parameters
+        ----------
+        value : object
+            Text, a value of the field's type, or None; a list or tuple of them if the field is a tuple.
+
+        Returns
+        -------
+        object
+            Of the field's type; None only if the field is optional. Duplicates in a tuple are removed.
 
         Raises
         ------
@@ -241,7 +261,17 @@ def _flag_of(name: str) -> str:
 
 
 def option_specs(settings_class: Any) -> tuple[OptionSpec, ...]:
-    """List the options of a settings class (or of an instance), in the order of its fields."""
+    """List the options of a settings class (or of an instance), in the order of its fields.
+
+    Parameters
+    ----------
+    settings_class : type or Settings
+        A dataclass whose fields are options, or an instance of it.
+
+    Returns
+    -------
+    tuple of OptionSpec
+    """
     return tuple(_option_spec(item) for item in fields(settings_class))
 
 

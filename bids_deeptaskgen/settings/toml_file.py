@@ -13,6 +13,10 @@ from bids_deeptaskgen.settings.option import OptionSpec, option_specs
 def to_toml(settings: Settings) -> str:
     """Format settings as a TOML document that explains each of them.
 
+    Parameters
+    ----------
+    settings : Settings
+
     Returns
     -------
     str

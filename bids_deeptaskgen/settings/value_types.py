@@ -42,7 +42,23 @@ def at_least(minimum: float, unit: str = "") -> Check:
 
 
 def greater_than(limit: float) -> Check:
-    """Require a value greater than `limit`."""
+    """Require a value greater than `limit`.
+
+    Parameters
+    ----------
+    limit : float
+        Largest illegal value.
+
+    Returns
+    -------
+    Check
+
+    Examples
+    --------
+    >>> check = greater_than(0)
+    >>> check.expected, check.accepts(0.1), check.accepts(0)
+    ('more than 0', True, False)
+    """
     return Check(f"more than {limit}", lambda value: bool(value > limit))
 
 
@@ -57,12 +73,29 @@ def in_range(minimum: float, maximum: float) -> Check:
     Returns
     -------
     Check
+
+    Examples
+    --------
+    >>> check = in_range(0, 1)
+    >>> check.expected, check.accepts(1), check.accepts(1.5)
+    ('from 0 to 1', True, False)
     """
     return Check(f"from {minimum} to {maximum}", lambda value: bool(minimum <= value <= maximum))
 
 
 def auto_or(check: Check) -> Check:
-    """Require ``auto`` or a value that passes `check`."""
+    """Require ``auto`` or a value that passes `check`.
+
+    Parameters
+    ----------
+    check : Check
+        Check of the values other than ``auto``.
+
+    Returns
+    -------
+    Check
+        Its description is that of `check`.
+    """
     return Check(check.expected, lambda value: value == "auto" or check.accepts(value))
 
 
@@ -82,23 +115,96 @@ def label_parser(entity: str) -> Callable[[Any], str]:
 
 
 def plain_label(label: str) -> str:
-    """Remove the leading zeros of a numeric label, such that equivalent labels are equal."""
+    """Remove the leading zeros of a numeric label, such that equivalent labels are equal.
+
+    Parameters
+    ----------
+    label : str
+        Value of a BIDS entity, without its key.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> plain_label("01"), plain_label("0a")
+    ('1', '0a')
+    """
     return str(int(label)) if re.fullmatch(r"[0-9]+", label) else label
 
 
 def parse_name(value: object) -> str:
-    """Parse a name that is also a legal file name."""
+    """Parse a name that is also a legal file name.
+
+    Parameters
+    ----------
+    value : object
+        Text of letters, digits, ``_``, ``.`` and ``-`` that begins with a letter or digit.
+
+    Returns
+    -------
+    str
+        The same text.
+
+    Raises
+    ------
+    TypeError
+        If the value is not text.
+    ValueError
+        If the text has another form.
+    """
     return _full_match(_text(value), r"[0-9A-Za-z][0-9A-Za-z_.-]*")
 
 
 def parse_model(value: object) -> str:
-    """Parse the name of a model, or the path of its folder, which becomes absolute."""
+    """Parse the name of a model, or the path of its folder, which becomes absolute.
+
+    Parameters
+    ----------
+    value : object
+        Text or Path. Text is a path if it contains ``/`` or begins with ``~`` or ``.``.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    TypeError
+        If the value is neither text nor a Path.
+    ValueError
+        If the text is empty or no legal path.
+
+    Examples
+    --------
+    >>> parse_model("embedded"), parse_model("/data/model")
+    ('embedded', '/data/model')
+    """
     text = _text(str(value) if isinstance(value, Path) else value)
     return str(_path(text)) if not text or "/" in text or text[0] in "~." else text
 
 
 def parse_device(value: object) -> str:
-    """Parse the name of a torch device."""
+    """Parse the name of a torch device.
+
+    Parameters
+    ----------
+    value : object
+        ``auto``, ``cpu``, ``cuda``, or ``cuda:`` and the index of a GPU.
+
+    Returns
+    -------
+    str
+        The same text.
+
+    Raises
+    ------
+    TypeError
+        If the value is not text.
+    ValueError
+        If the text has another form.
+    """
     return _full_match(_text(value), r"auto|cpu|cuda(:[0-9]+)?")
 
 
@@ -118,6 +224,11 @@ def parse_memory_gb(value: object) -> float:
     -------
     float
         GB of 1024**3 bytes.
+
+    Examples
+    --------
+    >>> parse_memory_gb("16G"), parse_memory_gb("512M"), parse_memory_gb("2048"), parse_memory_gb(4)
+    (16.0, 0.5, 2.0, 4.0)
     """
     if not isinstance(value, str):
         return _number(value)

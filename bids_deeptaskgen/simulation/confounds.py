@@ -43,7 +43,13 @@ class ConfoundSampler:
         self.blocks: dict[str, list[Array]] = {name: [] for name in self.voxels}
 
     def add(self, block: Array) -> None:
-        """Add the sampled voxels of a block of shape (n_block, n_voxels)."""
+        """Add the sampled voxels of a block of volumes.
+
+        Parameters
+        ----------
+        block : array of shape (n_block, n_voxels)
+            Consecutive volumes; the columns are the voxels of the anatomy.
+        """
         for name, voxels in self.voxels.items():
             self.blocks[name].append(block[:, voxels])
 

@@ -48,7 +48,23 @@ def mirror_groups(points_mm: NDArray[np.float64], n_groups: int) -> NDArray[np.i
 
 
 def axes_mm(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the MNI coordinates of the voxels along each axis of an unrotated grid, in mm."""
+    """Return the MNI coordinates of the voxels along each axis of an unrotated grid, in mm.
+
+    Parameters
+    ----------
+    grid : Grid
+        Its affine is diagonal but for the origin.
+
+    Returns
+    -------
+    x, y, z : arrays of shape (n_voxels_along_axis,)
+
+    Examples
+    --------
+    >>> grid = Grid((3, 2, 1), ((2, 0, 0, -2), (0, 2, 0, 10), (0, 0, 2, 0), (0, 0, 0, 1)))
+    >>> [axis.tolist() for axis in axes_mm(grid)]
+    [[-2, 0, 2], [10, 12], [0]]
+    """
     steps, origin = np.diag(grid.matrix)[:3], grid.matrix[:3, 3]
     x, y, z = (start + step * np.arange(n) for start, step, n in zip(origin, steps, grid.shape, strict=True))
     return x, y, z

@@ -104,6 +104,16 @@ def simulate_dataset(out: Path, *, grid: Grid = OUTPUT_GRID, **options: object) 
     ------
     UserError
         If the folder holds other files, a value is invalid, or a run would be too short.
+
+    Examples
+    --------
+    `folder` is an empty folder. The grid has every fourth point of the template's, 8 mm apart.
+
+    >>> affine = np.array([[8.0, 0, 0, -90], [0, 8, 0, -126], [0, 0, 8, -72], [0, 0, 0, 1]])
+    >>> coarse_grid = Grid.from_image((23, 28, 23), affine)
+    >>> out = simulate_dataset(folder, grid=coarse_grid, n_participants=1, n_volumes=10, statmaps=False)
+    >>> [path.name for path in out.glob("sub-01/func/*_bold.nii.gz")]
+    ['sub-01_task-rest_space-MNI152NLin6Asym_res-8_desc-preproc_bold.nii.gz']
     """
     settings = SimulateSettings(out, **options)
     cohort = fill(Cohort, settings, rest=fill(RestSettings, settings), grid=grid)

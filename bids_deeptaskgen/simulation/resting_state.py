@@ -67,7 +67,7 @@ class RestSettings:
         if self.n_volumes - self.n_dummies < MIN_VOLUMES:
             msg = (
                 f"{self.n_volumes} volumes include {self.n_dummies} dummy scans, but at least {MIN_VOLUMES} "
-                "further volumes are needed. Increase --n-volumes or decrease --n-dummies."
+                "further volumes are needed. Increase `n_volumes` or decrease `n_dummies`."
             )
             raise UserError(msg)
 

@@ -170,6 +170,12 @@ def diagonality(self_r: ArrayLike, others_r: ArrayLike) -> dict[str, float]:
         ``LEAST_DIAGONAL``); ``difference_times_own_diagonal``, each participant's difference times the same
         participant's r, averaged (the paper's notebook); ``difference_times_mean_diagonal`` and
         ``percent_of_off_diagonal`` (training log).
+
+    Examples
+    --------
+    >>> result = diagonality([0.5, 0.7], [0.4, 0.4])
+    >>> round(result["difference"], 6), round(result["difference_over_diagonal"], 6)
+    (0.2, 0.333333)
     """
     self_r, others_r = np.asarray(self_r, np.float64), np.asarray(others_r, np.float64)
     diagonal, off_diagonal = mean(self_r), mean(others_r)

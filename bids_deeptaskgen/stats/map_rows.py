@@ -108,6 +108,16 @@ def select_rows(maps: Maps | Rows, rows: slice) -> Maps:
 def unit_rows(maps: Maps) -> Scores:
     """Normalise rows to mean 0 and length 1, so that their products are correlations.
 
+    Parameters
+    ----------
+    maps : array of shape (n_participants, n_voxels)
+        Finite maps that are not constant.
+
+    Returns
+    -------
+    array of shape (n_participants, n_voxels)
+        In float64.
+
     Examples
     --------
     >>> unit_rows(np.array([[0.0, 0, 3, 3]]))
@@ -119,6 +129,17 @@ def unit_rows(maps: Maps) -> Scores:
 
 
 def row_blocks(n_rows: int) -> Iterator[slice]:
-    """Yield slices of rows, small enough for the memory."""
+    """Yield slices of rows, small enough for the memory.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows of the array.
+
+    Yields
+    ------
+    slice
+        Consecutive slices, which together contain all rows.
+    """
     for start in range(0, n_rows, _BLOCK):
         yield slice(start, min(start + _BLOCK, n_rows))

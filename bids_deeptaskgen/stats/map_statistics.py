@@ -25,7 +25,13 @@ class MapStatistics:
         self._squares = np.zeros(shape)
 
     def add(self, values: NDArray[np.floating]) -> None:
-        """Add a map, an array of the declared shape."""
+        """Add a map.
+
+        Parameters
+        ----------
+        values : array of the shape of `MapStatistics`
+            Values that are 0 or not finite do not count.
+        """
         has_value = np.isfinite(values) & (values != 0)
         self._count += has_value
         # Welford's recurrence avoids cancellation if maps are alike.

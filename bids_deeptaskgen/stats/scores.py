@@ -130,6 +130,14 @@ def residual_chance(measured: Maps, predicted: Maps, average: Maps | Rows, rng: 
 def mean(values: Scores) -> float:
     """Average the finite values; NaN if there is none.
 
+    Parameters
+    ----------
+    values : array of any shape
+
+    Returns
+    -------
+    float
+
     Examples
     --------
     >>> mean(np.array([1.0, np.nan, 3.0]))

@@ -44,7 +44,13 @@ class CachedParticipant:
         return self.pair.connectome.n_windows
 
     def connectome(self, window: int) -> Floats:
-        """Read the connectome of a window, shape (n_rois, n_brain_voxels)."""
+        """Read the connectome of a window, shape (n_rois, n_brain_voxels).
+
+        Parameters
+        ----------
+        window : int
+            Index of the window, 0 to ``n_windows - 1``.
+        """
         self.on_window_read()
         return read_window(self.pair.connectome, window)
 
@@ -85,6 +91,11 @@ def mean_maps(participants: Sequence[CachedParticipant]) -> Floats:
     """Average measured maps over the participants with a value, shape (n_contrasts, n_voxels).
 
     Voxels without any value are 0.
+
+    Parameters
+    ----------
+    participants : sequence of CachedParticipant
+        Participants whose maps have the same contrasts and voxels.
     """
     total, n_participants = np.float64(0), np.intp(0)
     for participant in participants:

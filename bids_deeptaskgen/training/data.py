@@ -65,7 +65,17 @@ class TrainingData:
         return float(np.mean([pair.connectome.window_minutes for pair in self.pairs[TRAIN]]))
 
     def n_participants(self, name: str) -> int:
-        """Count the participants of a split."""
+        """Count the participants of a split.
+
+        Parameters
+        ----------
+        name : str
+            One of `SPLITS`.
+
+        Returns
+        -------
+        int
+        """
         return sum(split == name for split in self.split.values())
 
     def facts(self) -> dict[str, str]:

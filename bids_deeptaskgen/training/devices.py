@@ -121,12 +121,23 @@ def check_precision(module: MaskedUNet, device: torch.device, precision: str) ->
 
 
 def free_gpu_bytes(device: torch.device) -> float:
-    """Measure the free memory of a GPU in bytes."""
+    """Measure the free memory of a GPU in bytes.
+
+    Parameters
+    ----------
+    device : torch.device
+        A CUDA device.
+    """
     return float(torch.cuda.mem_get_info(device)[0])
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means that the memory of a GPU or of the machine is exhausted."""
+    """Return whether an error means that the memory of a GPU or of the machine is exhausted.
+
+    Parameters
+    ----------
+    error : BaseException
+    """
     is_torch_error = isinstance(error, RuntimeError) and (
         "out of memory" in str(error) or "not enough memory" in str(error) or "allocate memory" in str(error)
     )
@@ -134,7 +145,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_lost_process(error: BaseException) -> bool:
-    """Return whether an error means that another process of the training has ended."""
+    """Return whether an error means that another process of the training has ended.
+
+    Parameters
+    ----------
+    error : BaseException
+    """
     # gloo raises plain RuntimeErrors; the connection may break at either end.
     return isinstance(error, torch.distributed.DistError) or (
         isinstance(error, RuntimeError)

@@ -17,6 +17,11 @@ def is_first_process() -> bool:
 def require_libraries(settings: TrainingSettings) -> None:
     """Check that the libraries that only training needs are installed.
 
+    Parameters
+    ----------
+    settings : TrainingSettings
+        With ``tensorboard``, its library is required too.
+
     Raises
     ------
     UserError

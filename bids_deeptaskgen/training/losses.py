@@ -185,6 +185,13 @@ def anneal_margins(settings: LossSettings, epoch: int) -> tuple[float, float]:
     Returns
     -------
     within_margin, between_margin : float
+
+    Examples
+    --------
+    The margins change every 10 epochs.
+
+    >>> [anneal_margins(LossSettings("rc"), epoch) for epoch in (0, 9, 10)]
+    [(0.5, 0.6), (0.5, 0.6), (0.25, 1.0)]
     """
     factor = 2.0 ** min(epoch // settings.anneal_epochs, 1000)  # a larger power is no float
     within_margin = max(settings.within_margin / factor, settings.within_min)

@@ -46,7 +46,18 @@ class MaskedUNet(nn.Module):
             self.register_buffer(name, place, persistent=False)
 
     def forward(self, connectomes: Tensor) -> Tensor:
-        """Predict maps (n, n_contrasts, n_output_voxels) from connectomes (n, n_rois, n_brain_voxels)."""
+        """Predict maps from connectomes.
+
+        Parameters
+        ----------
+        connectomes : tensor of shape (n, n_rois, n_brain_voxels)
+            One connectome per participant, with the voxels of the brain mask in C order.
+
+        Returns
+        -------
+        tensor of shape (n, n_contrasts, n_output_voxels)
+            Voxels of the output mask in C order.
+        """
         rows = connectomes[:, :, self.input_voxels].transpose(1, 2)
         n_participants, _, n_rois = rows.shape
         # Channels last: the layout in which the convolutions are fastest.

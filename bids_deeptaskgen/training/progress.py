@@ -53,7 +53,17 @@ def make_watch(folder: Path, n_epochs: int, *, tensorboard: bool) -> Watch:
 
 
 def epoch_words(line: Epoch) -> str:
-    """Format the results of an epoch."""
+    """Format the results of an epoch.
+
+    Parameters
+    ----------
+    line : Epoch
+
+    Returns
+    -------
+    str
+        Without validation scores if the epoch has none.
+    """
     scores = ""
     if np.isfinite(line.validation_loss):
         scores = f", validation {line.validation_loss:.4f}, r {line.r:.3f}"
@@ -63,7 +73,18 @@ def epoch_words(line: Epoch) -> str:
 
 
 def csv_of(lines: list[Epoch]) -> str:
-    """Format epochs as CSV, with all digits."""
+    """Format epochs as CSV, with all digits.
+
+    Parameters
+    ----------
+    lines : list of Epoch
+        In the order of the rows.
+
+    Returns
+    -------
+    str
+        A header with the names of the fields, and a row per epoch.
+    """
     rows = [[field.name for field in fields(Epoch)], *(map(repr, astuple(line)) for line in lines)]
     return "".join(",".join(row) + "\n" for row in rows)
 
@@ -82,12 +103,24 @@ class Bar:
         self._show, self._n_per_epoch, self._n = show, n_per_epoch, 0
 
     def step(self, n: int = 1) -> None:
-        """Count windows of this epoch."""
+        """Count windows of this epoch.
+
+        Parameters
+        ----------
+        n : int
+            Number of windows since the previous call.
+        """
         self._n += n
         self._show(self._n)
 
     def end_epoch(self, line: Epoch) -> None:
-        """Count all windows up to the end of an epoch."""
+        """Count all windows up to the end of an epoch.
+
+        Parameters
+        ----------
+        line : Epoch
+            The epoch that has ended.
+        """
         self._n = line.epoch * self._n_per_epoch
         self._show(self._n)
 

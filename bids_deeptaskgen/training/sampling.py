@@ -13,7 +13,24 @@ TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
 
 
 def seeded_integer(*purpose: object) -> int:
-    """Return an integer from 0 to 2**64 - 1, the hash of the arguments' text."""
+    """Return an integer from 0 to 2**64 - 1, the hash of the arguments' text.
+
+    Parameters
+    ----------
+    purpose : object
+        Seed and words that identify the number. Values with the same text give the same integer.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> seeded_integer("window", 0, 1) == seeded_integer("window", 0, "1")
+    True
+    >>> seeded_integer("window", 0, 1) == seeded_integer("window", 0, 2)
+    False
+    """
     text = "\x1f".join(map(str, purpose))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
@@ -83,6 +100,17 @@ def split_participants(
     ------
     UserError
         If the shares are invalid, or there are fewer groups than splits.
+
+    Examples
+    --------
+    Members of a family are in the same split.
+
+    >>> families = {f"{number:02d}": [f"family {number // 2}"] for number in range(20)}
+    >>> split = split_participants(families)
+    >>> [list(split.values()).count(name) for name in SPLITS]
+    [16, 2, 2]
+    >>> split["00"] == split["01"]
+    True
     """
     if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
         message = f"The shares of {', '.join(SPLITS)} are {shares}. They must be 0 or more and sum to 1."
@@ -149,6 +177,11 @@ def connected_groups(group_labels: Mapping[str, Collection[str]]) -> list[list[s
     -------
     list of list of str
         Sorted groups, ordered by their first participant.
+
+    Examples
+    --------
+    >>> connected_groups({"01": ["site A"], "02": ["site B"], "03": ["site A"]})
+    [['01', '03'], ['02']]
     """
     # Imported here, since importing scipy's clustering takes longer than the rest of this module.
     from scipy.cluster.hierarchy import DisjointSet

@@ -77,7 +77,18 @@ def _label(name: str) -> str:
 
 
 def known_contrasts(bundle: Bundle) -> tuple[Contrast, ...]:
-    """List the contrasts of a model, then the published contrasts that it does not have."""
+    """List the contrasts of a model, then the published contrasts that it does not have.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model.
+
+    Returns
+    -------
+    tuple of Contrast
+        Each label occurs once.
+    """
     labels = {contrast.label for contrast in bundle.card.contrasts}
     further = (contrast for contrast in load_contrasts() if contrast.label not in labels)
     return (*bundle.card.contrasts, *further)

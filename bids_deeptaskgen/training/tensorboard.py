@@ -12,6 +12,15 @@ from bids_deeptaskgen.training.fit_records import Epoch
 def event_writer(folder: Path) -> Callable[[Epoch], None]:
     """Create a folder of events; the returned function adds an epoch to them.
 
+    Parameters
+    ----------
+    folder : Path
+        Folder of the events, which TensorBoard reads.
+
+    Returns
+    -------
+    function of Epoch
+
     Raises
     ------
     ModuleNotFoundError

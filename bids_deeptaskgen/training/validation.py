@@ -26,7 +26,13 @@ class Participant(Protocol):
         """Return the number of connectomes, one for each window."""
 
     def connectome(self, window: int) -> Floats:
-        """Read the connectome of a window, shape (n_rois, n_brain_voxels)."""
+        """Read the connectome of a window, shape (n_rois, n_brain_voxels).
+
+        Parameters
+        ----------
+        window : int
+            Index of the window, 0 to ``n_windows - 1``.
+        """
 
     def statmaps(self) -> Floats:
         """Load the measured maps, shape (n_contrasts, n_output_voxels); NaN where there is no value."""

@@ -36,6 +36,15 @@ def threads_of(settings: ParticipantSettings) -> int:
 
     The last digits of a network's output depend on its threads, so this number is independent of the number
     of processes.
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+
+    Returns
+    -------
+    int
+        At least 1.
     """
     return settings.omp_nthreads or min(available_cpus(), 8)
 
@@ -165,7 +174,18 @@ def _last_line(error: Exception) -> str:
 
 
 def uses_gpu(device: str) -> bool:
-    """Return whether the network will run on an NVIDIA GPU, without importing torch."""
+    """Return whether the network will run on an NVIDIA GPU, without importing torch.
+
+    Parameters
+    ----------
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Examples
+    --------
+    >>> uses_gpu("cuda:1"), uses_gpu("cpu")
+    (True, False)
+    """
     return device.startswith("cuda") or (device == "auto" and Path("/dev/nvidia0").exists())
 
 

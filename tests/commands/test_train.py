@@ -275,7 +275,7 @@ def test_unmeasured_and_unknown_contrasts_are_refused(world, tmp_path):
     assert "None of the 6 sessions" in sentence
     assert "wm2bk" in sentence
     sentence = refusal(world.settings(tmp_path / "out", contrasts=("nonsense",)))
-    assert "--contrasts: nonsense: task maps and models have no such contrast (" in sentence
+    assert "`contrasts`: nonsense: task maps and models have no such contrast (" in sentence
     assert sentence.endswith(" Measured: contrast0, contrast1.")
 
 

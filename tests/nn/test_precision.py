@@ -44,7 +44,7 @@ def test_a_network_that_is_inaccurate_in_bfloat16_is_refused():
         features.bias[:2] = 1.0
         network.out_block[1].weight.zero_()[:, :2] = torch.tensor([1e3, -1e3])[:, None, None, None]
     check_precision(network, CPU, "fp32")
-    with pytest.raises(UserError, match="--precision bf16.*of their SD"):
+    with pytest.raises(UserError, match="`precision` bf16.*of their SD"):
         make_network(network, np.ones(SIZE, bool), np.ones(SIZE, bool), precision="bf16")
 
 

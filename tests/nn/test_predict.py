@@ -330,7 +330,7 @@ def test_available_devices_are_resolved(monkeypatch, n_gpus, name, device):
 def test_an_unavailable_gpu_is_refused_with_advice(monkeypatch, n_gpus, name):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: n_gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
-    with pytest.raises(UserError, match=rf"(?s)device {name} .* sees {n_gpus} GPUs.*--device cpu"):
+    with pytest.raises(UserError, match=rf"(?s)device {name} .* sees {n_gpus} GPUs.*`device` cpu"):
         resolve_device(name)
 
 

@@ -22,6 +22,6 @@ def test_the_sidecars_say_in_which_arithmetic_the_maps_were_made(simulated, sett
 
 def test_an_arithmetic_that_the_device_lacks_ends_the_run_before_anything_is_written(simulated, settings_of):
     settings = settings_of(simulated, device="cpu", precision="tf32")
-    with pytest.raises(UserError, match="--precision tf32"):
+    with pytest.raises(UserError, match="`precision` tf32"):
         participant.run(settings)
     assert not list(settings.output_dir.glob("sub-*"))

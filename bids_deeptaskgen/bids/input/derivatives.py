@@ -59,6 +59,20 @@ def list_pipelines(description: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     An entry is for example ``{"Name": "fMRIPrep", "Version": "23.2.0"}``. fMRIPrep up to 20.1 writes
     ``PipelineDescription`` instead of ``GeneratedBy``.
+
+    Parameters
+    ----------
+    description : mapping
+        Content of ``dataset_description.json``.
+
+    Returns
+    -------
+    list of dict
+
+    Examples
+    --------
+    >>> list_pipelines({"PipelineDescription": {"Name": "fMRIPrep"}})
+    [{'Name': 'fMRIPrep'}]
     """
     value = description.get("GeneratedBy") or description.get("PipelineDescription") or []
     entries = value if isinstance(value, list) else [value]
@@ -126,6 +140,20 @@ def find_pipeline(description: Mapping[str, Any]) -> str | None:
     """Return the pipeline that wrote a dataset: a key of ``pipelines`` in ``data/queries.json``, or None.
 
     Only the first entry counts, as each pipeline adds itself before those whose output it has read.
+
+    Parameters
+    ----------
+    description : mapping
+        Content of ``dataset_description.json``.
+
+    Returns
+    -------
+    str or None
+
+    Examples
+    --------
+    >>> find_pipeline({"GeneratedBy": [{"Name": "fMRIPrep"}, {"Name": "heudiconv"}]})
+    'fmriprep'
     """
     entries = list_pipelines(description)[:1]
     for name, pipeline in load_table("queries.json")["pipelines"].items():
@@ -146,6 +174,10 @@ def _title(pipeline: str) -> str:
 def require_folder(folder: Path) -> None:
     """Refuse a path that is not a folder.
 
+    Parameters
+    ----------
+    folder : Path
+
     Raises
     ------
     InputError
@@ -159,12 +191,34 @@ def require_folder(folder: Path) -> None:
 
 
 def is_participant_folder(folder_name: str) -> bool:
-    """Return whether a folder name is that of a participant: ``sub-01`` is, ``sub-01_old`` is not."""
+    """Return whether a folder name is that of a participant: ``sub-01`` is, ``sub-01_old`` is not.
+
+    Parameters
+    ----------
+    folder_name : str
+        Name without its path; the folder need not exist.
+
+    Examples
+    --------
+    >>> is_participant_folder("sub-01"), is_participant_folder("sub-01_old")
+    (True, False)
+    """
     return _PARTICIPANT.fullmatch(folder_name) is not None
 
 
 def list_participant_folders(folder: Path) -> list[str]:
-    """List the names of participants' folders, ``sub-`` and a label, sorted; empty if unreadable."""
+    """List the names of participants' folders, ``sub-`` and a label, sorted; empty if unreadable.
+
+    Parameters
+    ----------
+    folder : Path
+        Root of a dataset.
+
+    Returns
+    -------
+    list of str
+        Names with ``sub-``, without their path.
+    """
     try:
         with os.scandir(folder) as entries:
             return sorted(

@@ -120,5 +120,19 @@ def _suggest_series(names: list[BidsName], query: Query) -> str:
 
 
 def format_values(values: Iterable[str | None]) -> str:
-    """Join the distinct values that are not empty, sorted; ``none`` if there are none."""
+    """Join the distinct values that are not empty, sorted; ``none`` if there are none.
+
+    Parameters
+    ----------
+    values : iterable of (str or None)
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> format_values(["rest", None, "faces", "rest"])
+    'faces, rest'
+    """
     return ", ".join(sorted({value for value in values if value})) or "none"

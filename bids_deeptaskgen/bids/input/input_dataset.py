@@ -45,17 +45,48 @@ class InputDataset:
         return {self.link: self.root, **dict(self.extra_roots)}
 
     def extra_root(self, name: str) -> Path | None:
-        """Return the root of an extra dataset, None if there is none of that name."""
+        """Return the root of an extra dataset, None if there is none of that name.
+
+        Parameters
+        ----------
+        name : str
+            Name in `extra_roots`, e.g. ``fmriprep``.
+
+        Returns
+        -------
+        Path or None
+        """
         return dict(self.extra_roots).get(name)
 
     def with_custom(self, folder: Path | None) -> "InputDataset":
-        """Return a copy that has the folder of custom regressors among its datasets."""
+        """Return a copy that has the folder of custom regressors among its datasets.
+
+        Parameters
+        ----------
+        folder : Path or None
+            Folder of custom regressors; None if there are none.
+
+        Returns
+        -------
+        InputDataset
+            The dataset itself if `folder` is None or the user named each file.
+        """
         if folder is None or self.session is not None:
             return self
         return replace(self, extra_roots=(*self.extra_roots, (CUSTOM_LINK, folder)))
 
     def uri(self, path: Path) -> str:
-        """Return the URI of a file for ``Sources``: ``bids:`` if a dataset holds the file, else ``file:``."""
+        """Return the URI of a file for ``Sources``: ``bids:`` if a dataset holds the file, else ``file:``.
+
+        Parameters
+        ----------
+        path : Path
+            File of the input.
+
+        Returns
+        -------
+        str
+        """
         for name, root in self.links.items():
             if path.is_relative_to(root):
                 return f"bids:{name}:{path.relative_to(root).as_posix()}"

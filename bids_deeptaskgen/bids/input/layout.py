@@ -41,6 +41,16 @@ class File:
         """Return the entities that identify the measurement within a session, in the order of BIDS.
 
         Participant, session, ``desc``, grid and `ignored_keys` are left out.
+
+        Parameters
+        ----------
+        *ignored_keys : str
+            Keys of further entities to leave out, e.g. ``run``.
+
+        Returns
+        -------
+        tuple of (str, str)
+            Keys and values.
         """
         return sort_entities(
             self.name.entities_without(
@@ -143,6 +153,15 @@ def list_files(layout: "BIDSLayout", root: Path, kind: str) -> list[File]:
 
 def require_target(path: Path) -> Path:
     """Return the path itself; refuse a link whose target does not exist.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder, which may be a link.
+
+    Returns
+    -------
+    Path
 
     Raises
     ------

@@ -50,7 +50,18 @@ class Preflight:
         return f"sub-{self.subject}" + (f" ses-{self.session}" if self.session else "")
 
     def series(self, *, combine_runs: bool) -> set[Entities]:
-        """Return the entities of the results to write, as in `SessionInputs`: pooled, or one for each run."""
+        """Return the entities of the results to write, as in `SessionInputs`: pooled, or one for each run.
+
+        Parameters
+        ----------
+        combine_runs : bool
+            Whether the runs of a session are pooled into one result.
+
+        Returns
+        -------
+        set of tuple of (str, str)
+            Keys and values of the entities of each result.
+        """
         dropped_keys = ("sub", "ses", "desc", *load_table("queries.json")["grid"])
         entity_lists = self.entities or (
             parse_name(name).entities_without(dropped_keys) for name in self.bold_names

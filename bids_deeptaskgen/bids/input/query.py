@@ -47,20 +47,49 @@ class Query:
     fallback: str = ""
 
     def wants_run(self, run: str | None) -> bool:
-        """Return whether the query selects a run; series without ``run-`` match only if `runs` is empty."""
+        """Return whether the query selects a run; series without ``run-`` match only if `runs` is empty.
+
+        Parameters
+        ----------
+        run : str or None
+            Label of the run; None for a series without ``run-``.
+        """
         return not self.runs or (run is not None and any(same_label(run, label) for label in self.runs))
 
     def wants_session(self, session: str | None) -> bool:
-        """Return whether the query selects a session; None matches only if `sessions` is empty."""
+        """Return whether the query selects a session; None matches only if `sessions` is empty.
+
+        Parameters
+        ----------
+        session : str or None
+            Label of the session; None for a participant without sessions.
+        """
         return not self.sessions or session in self.sessions
 
     def allows(self, entities: Entities) -> bool:
-        """Return whether entities of a name pass the filters of `allowed`."""
+        """Return whether entities of a name pass the filters of `allowed`.
+
+        Parameters
+        ----------
+        entities : tuple of (str, str)
+            Keys and values of a file name.
+        """
         values = dict(entities)
         return all(_is_among(values.get(key), accepted_values) for key, accepted_values in self.filters)
 
     def resolve_space(self, names: Iterable[BidsName]) -> "Query":
-        """Return the query with the space to use for a session with these file names."""
+        """Return the query with the space to use for a session with these file names.
+
+        Parameters
+        ----------
+        names : iterable of BidsName
+            File names of the session.
+
+        Returns
+        -------
+        Query
+            With `fallback` as its space if no name fits the query, else the query itself.
+        """
         if self.fallback and not any(fits(name, self) for name in names):
             return replace(self, space=self.fallback, fallback="")
         return self
@@ -76,7 +105,12 @@ def _is_among(value: str | None, accepted_values: tuple[str | None, ...]) -> boo
 
 
 def is_series(name: BidsName) -> bool:
-    """Return whether a name is that of a usable BOLD image: neither a single echo nor a phase image."""
+    """Return whether a name is that of a usable BOLD image: neither a single echo nor a phase image.
+
+    Parameters
+    ----------
+    name : BidsName
+    """
     table = load_table("queries.json")
     if name.suffix != table["files"]["bold"]["suffix"] or name.extension not in VOLUME:
         return False
@@ -152,7 +186,16 @@ def describe_misplaced(file_names: Iterable[str], subject: str, session: str | N
 
 
 def query_of(settings: ParticipantSettings) -> Query:
-    """Build the query that the settings describe."""
+    """Build the query that the settings describe.
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+
+    Returns
+    -------
+    Query
+    """
     return Query(
         task=settings.task_id,
         desc=settings.desc,

@@ -112,14 +112,34 @@ class Maps(NamedTuple):
     connectome: bool = False
 
     def cover(self, required_maps: "Maps") -> bool:
-        """Return whether these maps include all required maps in the same layout."""
+        """Return whether these maps include all required maps in the same layout.
+
+        Parameters
+        ----------
+        required_maps : Maps
+
+        Examples
+        --------
+        >>> Maps("3d", ("faces", "shapes")).cover(Maps("3d", ("faces",)))
+        True
+        """
         same_layout = self.layout == required_maps.layout
         has_connectome = self.connectome or not required_maps.connectome
         return same_layout and has_connectome and set(required_maps.contrasts) <= set(self.contrasts)
 
 
 def parse_maps(record: Mapping[str, Any]) -> Maps:
-    """Parse the maps of the ``DeepTaskGen`` part of a completion record."""
+    """Parse the maps of the ``DeepTaskGen`` part of a completion record.
+
+    Parameters
+    ----------
+    record : mapping
+        The ``DeepTaskGen`` part, see `write_completion`.
+
+    Returns
+    -------
+    Maps
+    """
     names = [parse_name(file.rpartition("/")[2]) for file in record["Files"]]
     connectome = any(name.get("desc") == "connectome" and name.extension == ".npy" for name in names)
     if "Contrasts" in record:

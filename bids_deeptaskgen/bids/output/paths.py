@@ -57,7 +57,23 @@ def output_path(
 
 
 def sidecar_path(path: Path) -> Path:
-    """Return the path of the JSON sidecar of an image or table."""
+    """Return the path of the JSON sidecar of an image or table.
+
+    Parameters
+    ----------
+    path : Path
+        Image or table; need not exist.
+
+    Returns
+    -------
+    Path
+        In the same folder, with ``.json`` instead of all extensions.
+
+    Examples
+    --------
+    >>> sidecar_path(Path("sub-01_task-rest_bold.nii.gz")).name
+    'sub-01_task-rest_bold.json'
+    """
     return path.with_name(path.name.partition(".")[0] + ".json")
 
 

@@ -122,7 +122,17 @@ def group_sidecar(
 
 
 def describe_model(card: Card) -> dict[str, Any]:
-    """Describe the model in JSON values; the hash of the weights is its version."""
+    """Describe the model in JSON values; the hash of the weights is its version.
+
+    Parameters
+    ----------
+    card : Card
+
+    Returns
+    -------
+    dict
+        Values by name in a JSON sidecar.
+    """
     return {
         "Name": card.name,
         "WeightsSha256": card.sha256.get("weights.safetensors"),

@@ -62,6 +62,15 @@ def run(settings: ModelsFetchSettings) -> int:
 def find_published(name: str) -> PublishedModel:
     """Find a published model in the registry.
 
+    Parameters
+    ----------
+    name : str
+        Name in the registry.
+
+    Returns
+    -------
+    PublishedModel
+
     Raises
     ------
     UserError

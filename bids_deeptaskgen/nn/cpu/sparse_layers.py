@@ -108,7 +108,13 @@ class Convolution:
         return self.neighbourhood[1:-1, 1:-1, 1:-1]
 
     def select_rows(self, mask: Tensor) -> Tensor:
-        """Return the row numbers of a mask's voxels: boolean (x, y, z) to integer (n_voxels,)."""
+        """Return the row numbers of a mask's voxels: boolean (x, y, z) to integer (n_voxels,).
+
+        Parameters
+        ----------
+        mask : boolean tensor of shape (x, y, z)
+            Voxels of the box; of these, only target voxels and their neighbours have a row.
+        """
         return pad_mask(mask)[self.neighbourhood].nonzero()[:, 0]
 
     def __call__(self, rows: Tensor) -> Tensor:

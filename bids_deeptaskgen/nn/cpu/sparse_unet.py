@@ -25,6 +25,10 @@ def is_supported(network: UNet) -> bool:
     """Return whether `SparseUNet` supports a network.
 
     It requires attention gates, one convolution per block and no batch normalisation.
+
+    Parameters
+    ----------
+    network : UNet
     """
     gates = all(isinstance(gate, AttentionGate) for gate in network.attention_gates)
     transposed_convolutions = all(isinstance(layer, nn.ConvTranspose3d) for layer in network.upscale)

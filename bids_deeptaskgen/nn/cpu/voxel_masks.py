@@ -8,12 +8,34 @@ Size = tuple[int, int, int]
 
 
 def pad_mask(mask: Tensor) -> Tensor:
-    """Add a rim of False to a mask, from (x, y, z) to (x + 2, y + 2, z + 2)."""
+    """Add a rim of False to a mask, from (x, y, z) to (x + 2, y + 2, z + 2).
+
+    Parameters
+    ----------
+    mask : boolean tensor of shape (x, y, z)
+    """
     return F.pad(mask, (1, 1) * 3)
 
 
 def dilate(mask: Tensor) -> Tensor:
-    """Add the 26 neighbours of each voxel to a mask of shape (x, y, z)."""
+    """Add the 26 neighbours of each voxel to a mask of shape (x, y, z).
+
+    Parameters
+    ----------
+    mask : boolean tensor of shape (x, y, z)
+        Is not changed.
+
+    Returns
+    -------
+    boolean tensor of shape (x, y, z)
+
+    Examples
+    --------
+    >>> mask = torch.zeros((5, 5, 5), dtype=torch.bool)
+    >>> mask[2, 2, 2] = True
+    >>> int(dilate(mask).sum())
+    27
+    """
     for axis, n in enumerate(mask.shape):
         result = mask.clone()
         result.narrow(axis, 0, n - 1).logical_or_(mask.narrow(axis, 1, n - 1))
@@ -23,7 +45,22 @@ def dilate(mask: Tensor) -> Tensor:
 
 
 def max_pool(x: Tensor) -> Tensor:
-    """Return the maxima of 2x2x2 voxels of (x, y, z, n); an odd last voxel of an axis is dropped."""
+    """Return the maxima of 2x2x2 voxels of (x, y, z, n); an odd last voxel of an axis is dropped.
+
+    Parameters
+    ----------
+    x : tensor of shape (x, y, z, n)
+        Values of n channels at each voxel.
+
+    Returns
+    -------
+    tensor of shape (x // 2, y // 2, z // 2, n)
+
+    Examples
+    --------
+    >>> max_pool(torch.arange(8.0).reshape(2, 2, 2, 1)).flatten()
+    tensor([7.])
+    """
     size = [n // 2 * 2 for n in x.shape[:3]]
     for axis, n in enumerate(size):
         # Axis by axis: two reads per write.

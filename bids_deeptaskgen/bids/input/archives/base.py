@@ -44,7 +44,17 @@ class Archive:
 
 
 def list_names(folder: Path) -> list[str]:
-    """List the names in a folder, sorted; empty if the folder does not exist."""
+    """List the names in a folder, sorted; empty if the folder does not exist.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    list of str
+        Names of files and folders, without their path.
+    """
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries)

@@ -26,7 +26,18 @@ ARCHIVES = {"hcp": HCP, "ukb": UKB}
 
 
 def detect_archive(folder: Path) -> str | None:
-    """Detect the archive that a folder holds from its first subfolders; None if it holds none."""
+    """Detect the archive that a folder holds from its first subfolders; None if it holds none.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder with one subfolder for each participant.
+
+    Returns
+    -------
+    str or None
+        A key of `ARCHIVES`.
+    """
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in islice(entries, N_PEEKED))

@@ -50,7 +50,13 @@ def _ukb_inputs(bold: Path, entities: Entities) -> RunInputs:
 
 
 def is_in_standard_space(image: Path) -> bool:
-    """Return whether an image is in MNI space by its header: FSL's 2 mm grid, or the code of its sform."""
+    """Return whether an image is in MNI space by its header: FSL's 2 mm grid, or the code of its sform.
+
+    Parameters
+    ----------
+    image : Path
+        NIfTI image, of which only the header is read.
+    """
     nifti = load_image(image)
     grid = Grid.from_image(nifti.shape, nifti.affine)
     if grid.fits(FULL_MODEL_GRID) or grid.fits(OUTPUT_GRID):
