@@ -49,7 +49,7 @@ def test_a_table_without_families_is_warned_about_if_it_was_requested(data, tmp_
     (tmp_path / "families.tsv").write_text("participant_id\tage\nsub-00\t30\n")
     evaluate.run(settings_of(data, tmp_path / "out", participants_tsv=tmp_path / "families.tsv"))
     assert "families.tsv: there is no column family_id (--family-column)" in caplog.text
-    assert facts(tmp_path / "out")["Families"].startswith("not known")
+    assert facts(tmp_path / "out")["Families"].startswith("unknown")
     caplog.clear()
     evaluate.run(settings_of(data, tmp_path / "other"))
     assert "family" not in caplog.text

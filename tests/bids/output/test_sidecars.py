@@ -19,7 +19,7 @@ def provenance(**changes):
         "runs": ({"sources": SOURCES, "n_volumes": 200, "regressors": ["csf"]}, {"sources": SOURCES[:1]}),
         "settings": {"high_pass": "auto"},
         "settings_hash": "cd" * 32,
-        "computed": {"n_windows": 1, "device": "cpu"},
+        "processing": {"n_windows": 1, "device": "cpu"},
     }
     return Provenance(**(values | changes))
 
