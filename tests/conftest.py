@@ -36,7 +36,7 @@ def simulated(tmp_path_factory):
 @pytest.fixture(scope="session")
 def participants(tmp_path_factory):
     """Simulate four participants with few volumes, for runs of seconds; see `tests.processes.SMALL`."""
-    folder = tmp_path_factory.mktemp("people") / "fmriprep"
+    folder = tmp_path_factory.mktemp("participants") / "fmriprep"
     return small_dataset(folder, n_participants=4, n_volumes=30)
 
 

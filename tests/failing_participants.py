@@ -1,4 +1,4 @@
-"""Ways in which the files of a person can be unusable, and what is to be said of each."""
+"""Ways in which the files of a participant can be unusable, and what is to be said of each."""
 
 import shutil
 
@@ -214,7 +214,7 @@ def has_a_broken_json(func):
     only(func, "_bold.json").write_text("{")
 
 
-# What is wrong with a person: the file that is named, what was found, and what to do. A run has n volumes.
+# The fault of a participant: the file that is named, the finding, and the advice. A run has n volumes.
 FAULTS = {
     has_no_folder: ("func", "no folder", "fMRIPrep wrote no functional data here; see its report"),
     is_empty: ("func", "tasks found: none", "see fMRIPrep's report of this participant"),

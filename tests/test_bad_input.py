@@ -69,7 +69,7 @@ def test_each_failure_names_its_file_and_its_remedy(cohort, fault):
     # Of two that contradict each other, both.
     assert len(set(named)) == 1 + (fault is has_two_files_of_one_run), "a path is more than enough once"
     assert named[0].endswith(place)
-    # It is a sentence for people: short, and without the words of the libraries below.
+    # It is a sentence for users: short, and without the words of the libraries below.
     assert len(reason.split()) < 60
     assert not {"Traceback", "Error:", "Errno", "codec", "object"} & set(reason.split())
     # The table at the end says the same.
@@ -83,7 +83,7 @@ def test_other_participants_are_processed_and_the_exit_code_reports_the_failure(
     assert done == {"0first", "zlast", "zodd"}
     first, last = maps_of(output, "0first"), maps_of(output, "zlast")
     assert len(first) == 3
-    # The one before all faults and the one after them, who are the same person.
+    # The one before all faults and the one after them, who are the same participant.
     assert first == last
 
 

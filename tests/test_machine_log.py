@@ -8,7 +8,7 @@ import pytest
 from bids_deeptaskgen.machine import log_duration
 
 
-def test_the_seconds_of_a_block_are_told_to_those_who_ask_for_details(caplog):
+def test_the_duration_of_a_block_is_logged_at_debug_level(caplog):
     with caplog.at_level(logging.DEBUG, "bids_deeptaskgen"), log_duration("sub-01: nap"):
         time.sleep(0.05)
     (record,) = caplog.records
@@ -20,7 +20,7 @@ def test_the_seconds_of_a_block_are_told_to_those_who_ask_for_details(caplog):
     assert unit == "s"
 
 
-def test_a_block_that_fails_is_not_said_to_be_over(caplog):
+def test_a_failing_block_logs_no_duration(caplog):
     with (
         caplog.at_level(logging.DEBUG, "bids_deeptaskgen"),
         pytest.raises(ZeroDivisionError),

@@ -149,7 +149,7 @@ def write_full_size(func, label):
 
 
 @pytest.mark.parametrize("axes", ["las", "pir"])
-def test_on_fmripreps_own_grid_the_order_of_the_voxels_does_not_matter(full, axes):
+def test_on_the_grid_of_fmriprep_the_order_of_voxels_does_not_matter(full, axes):
     one, other = maps_of(full, "ras"), maps_of(full, axes)
     assert len(one) == 3
     assert one == other
@@ -177,9 +177,7 @@ def test_an_injury_on_the_left_changes_the_left_of_the_map(grid, request):
         assert changed[here < LESION_RADIUS_MM].mean() > 5 * changed[there < LESION_RADIUS_MM].mean()
 
 
-def test_values_are_copied_on_fmripreps_own_grid_and_interpolated_on_others_and_the_sidecar_says_so(
-    small, full
-):
+def test_values_are_copied_on_the_grid_of_fmriprep_and_interpolated_on_others(small, full):
     for output, resampled in ((small, True), (full, False)):
         sidecars = list(output.glob("sub-*/func/*_statmap.json"))
         assert sidecars

@@ -104,7 +104,7 @@ def test_image_of_undeclared_space_is_refused_on_other_grids(tmp_path, grid):
         read_statmap(save_statmap(tmp_path / "zstat1.nii.gz", grid), MASK)
 
 
-def test_sidecar_tells_space_if_the_name_does_not(tmp_path):
+def test_space_is_read_from_the_sidecar_if_the_name_lacks_it(tmp_path):
     path = tmp_path / "zstat1.nii.gz"
     file = save_statmap(path, isotropic(3))
     touch(sidecar_path(path), json.dumps({"SpatialReference": "tpl-MNI152NLin6Asym_res-03_T1w.nii.gz"}))

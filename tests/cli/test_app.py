@@ -60,7 +60,7 @@ def test_the_exit_code_is_the_commands(fake_command, outcome):
 
 
 @pytest.mark.parametrize(("error", "code"), [(UserError, 2), (InputError, 3)])
-def test_what_a_user_can_mend_is_told_in_plain_words(fake_command, capsys, error, code):
+def test_user_errors_are_explained_in_plain_words(fake_command, capsys, error, code):
     fake_command("participant", outcome=error("No BOLD in /data.\nRun fMRIPrep first."))
     assert app.main([*FOLDERS, "participant"]) == code
     output_text = capsys.readouterr()
@@ -126,7 +126,7 @@ def test_wrong_usage_ends_with_exit_code_2_and_shows_the_usage(capsys, words):
     )
 
 
-def test_the_version_is_told_in_one_line(capsys):
+def test_the_version_is_printed_on_one_line(capsys):
     assert app.main(["--version"]) == 0
     assert re.fullmatch(r"bids-deeptaskgen \S.*\n", capsys.readouterr().out)
 
@@ -139,7 +139,7 @@ def test_help_names_every_option_of_both_levels_and_the_exit_codes(capsys):
     assert "Exit codes" in text
 
 
-def test_conventions_without_effect_are_accepted_and_said_to_be_so(fake_command, capsys):
+def test_options_without_effect_are_accepted_and_logged(fake_command, capsys):
     calls = fake_command("participant")
     assert app.main([*FOLDERS, "participant", "--skip_bids_validation", "--notrack"]) == 0
     assert calls == [ParticipantSettings(*FOLDERS)]

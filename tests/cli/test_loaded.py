@@ -36,7 +36,7 @@ def loaded(program, words):
         ("app", ["in", "out", "participant", "--min-minutes", "none"], "--min-minutes"),
     ],
 )
-def test_what_is_said_of_the_command_line_needs_none_of_the_libraries(program, words, said):
+def test_help_and_usage_errors_load_no_heavy_library(program, words, said):
     modules, words_said = loaded(program, words)
     assert said in words_said
     assert modules & LIGHT == set()

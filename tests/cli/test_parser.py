@@ -74,7 +74,7 @@ def test_help_has_every_spelling_with_its_default_and_unit(settings_class):
         assert "".join(spec.default_text.split()) in text
 
 
-def test_help_is_ordered_by_what_one_must_do():
+def test_help_lists_required_options_first():
     text = parser_of(ParticipantSettings).format_help()
     headings = ["choose data:", "choose model:", "clean:", "run:", "conventions:"]
     places = [text.index(f"\n{heading}\n") for heading in headings]
@@ -93,7 +93,7 @@ def test_short_names_and_other_names_mean_the_same():
     assert participant("-tx", "-da=/b", "-w/w", "--session_id=1", "--n_cpus=2", "-v") == long
 
 
-def test_lists_may_be_given_at_once_or_one_by_one():
+def test_lists_are_given_at_once_or_by_repeated_options():
     at_once = participant("--participant-label", "sub-01", "02", "-d", "a=/a", "b=/b")
     one_by_one = participant("--participant-label=01", "-d=a=/a", "--participant_label", "02", "-d", "b=/b")
     assert at_once == one_by_one
@@ -123,7 +123,7 @@ def test_what_must_be_given_is_asked_for(capsys):
 
 
 @pytest.mark.parametrize("settings_class", CLASSES)
-def test_each_option_without_a_default_is_asked_for_whether_it_takes_one_value_or_several(settings_class):
+def test_missing_required_options_are_reported_whatever_their_number_of_values(settings_class):
     options = [spec for spec in option_specs(settings_class) if spec.is_required]
     words = to_argv(settings_class(**REQUIRED[settings_class]))
     for spec in options:

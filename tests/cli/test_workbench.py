@@ -117,7 +117,7 @@ def test_the_folder_of_files_brought_by_hand_has_its_short_spelling():
     assert from_namespace(ModelsFetchSettings, given_words) == ModelsFetchSettings("ukb", "/stick")
 
 
-def test_the_version_is_told(capsys):
+def test_the_version_is_printed(capsys):
     assert workbench.main(["--version"]) == 0
     assert workbench.main(["demo", "--version"]) == 0
     first, second = capsys.readouterr().out.splitlines()
@@ -138,7 +138,7 @@ def test_an_unknown_option_of_a_verb_is_refused_with_the_nearest_one(capsys):
     assert "(did you mean --n-sessions?)" in capsys.readouterr().err
 
 
-def test_errors_are_told_as_by_the_app(fake_command, capsys):
+def test_errors_are_reported_as_by_the_app(fake_command, capsys):
     fake_command("simulate", outcome=UserError("There is something in /out already."))
     assert workbench.main(["simulate", "/out"]) == 2
     assert capsys.readouterr().err.endswith("\ndeeptaskgen: There is something in /out already.\n")

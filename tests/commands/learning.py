@@ -1,4 +1,4 @@
-"""A small made-up world to learn from: people whose task maps follow from their connectomes."""
+"""Small simulated training data: participants whose task maps follow from their connectomes."""
 
 import csv
 import os
@@ -71,7 +71,7 @@ class World:
 
 
 def make_world(root):
-    """Write a model, connectomes and task maps of six people, and who is in which split.
+    """Write a model, connectomes and task maps of six participants, and who is in which split.
 
     sub-01 has two windows, sub-02 lacks a contrast, and of sub-03 some voxels were not measured.
     """

@@ -158,7 +158,7 @@ def test_many_participants_cause_a_warning_about_map_format(settings_of, caplog,
     ],
 )
 def test_a_table_of_participants_that_is_none_is_refused(settings_of, tmp_path, content, words):
-    path = tmp_path / "people.tsv"
+    path = tmp_path / "participants.tsv"
     if content is not None:
         path.write_text(content)
     with pytest.raises(UserError, match=words):

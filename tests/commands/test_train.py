@@ -318,7 +318,7 @@ def test_more_memory_than_there_is_is_refused_with_the_batch_that_would_fit(worl
     assert "Not even one participant" in refusal(world.settings(tmp_path / "out"))
 
 
-def test_used_up_memory_is_told_from_other_errors():
+def test_out_of_memory_is_distinguished_from_other_errors():
     with pytest.raises(RuntimeError) as caught:
         torch.empty(10**16)
     assert is_out_of_memory(caught.value)
@@ -373,7 +373,7 @@ def test_settings_that_contradict_each_other_are_refused(world, tmp_path, change
         world.settings(tmp_path / "out", **changes)
 
 
-def test_an_epoch_is_told_in_words_that_leave_out_what_there_is_not():
+def test_an_epoch_is_described_without_missing_scores():
     line = Epoch(2, 0.001, 1.5, 1.25, 0.5, 0.125, 61.4)
     words = epoch_words(line)
     assert words.startswith("loss 1.5000, validation 1.2500, r 0.500 (+0.125 above other participants')")

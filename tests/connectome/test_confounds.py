@@ -68,7 +68,7 @@ def test_names_of_today_stay():
     assert modern_names(make_table(), {"c_comp_cor_00": "CSF", "a_comp_cor_00": "combined"}) == {}
 
 
-def test_components_are_told_apart_by_the_json_and_counted_as_numbers(tmp_path):
+def test_components_are_distinguished_by_the_json_and_ordered_by_number(tmp_path):
     numbers = {"CSF": [9, 10, 11], "WM": [99, 100, 101], "combined": [0, 1]}
     columns = [f"a_comp_cor_{i:02d}" for mask in numbers.values() for i in mask]
     table = pd.DataFrame(np.arange(N * 8).reshape(N, 8), columns=columns)[sorted(columns)]

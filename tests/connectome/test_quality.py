@@ -38,7 +38,7 @@ def participant(*runs, **changes):
     return SessionConnectomes(**(values | changes))
 
 
-def test_counts_are_summed_over_runs_and_regressors_are_told_run_by_run():
+def test_counts_are_summed_over_runs_and_regressors_are_listed_per_run():
     runs = (
         plan(100, 90, n_columns=8, minutes=2.5, n_residual_dof=80),
         plan(50, 50, minutes=1.25, n_residual_dof=47),

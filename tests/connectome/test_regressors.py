@@ -160,7 +160,7 @@ def test_a_preset_has_as_many_columns_as_its_name_says(preset, n_columns):
 
 
 @pytest.mark.parametrize("preset", [name for name, preset in PRESETS.items() if preset.needs_table])
-def test_every_preset_removes_slow_drifts_unless_told_otherwise(preset):
+def test_every_preset_removes_slow_drifts_by_default(preset):
     table = make_table().assign(aroma_motion_01=np.arange(N) % 3)
     assert sum("cosine" in name for name in choose(table, Cleaning(preset))[0]) == 3
     bare = table.drop(columns=[name for name in table if "cosine" in name])
@@ -205,7 +205,7 @@ def test_components_of_both_tissues_together_are_not_taken_for_those_of_each():
     assert "before 1.4 made none" in str(refusal.value)
 
 
-def test_the_users_own_regressors_come_beside_any_preset():
+def test_custom_regressors_are_added_to_any_preset():
     table = make_table().assign(custom_breathing=np.sin(np.arange(N)))
     assert choose(table, Cleaning("none"))[0] == ["custom_breathing"]
     assert choose(table, Cleaning("gsr_only", high_pass=0))[0] == ["global_signal", "custom_breathing"]
@@ -213,7 +213,7 @@ def test_the_users_own_regressors_come_beside_any_preset():
         choose(table.assign(custom_breathing=[1.0, np.nan] * (N // 2)), Cleaning("none"))
 
 
-def test_what_would_be_made_of_a_missing_column_is_not_told_of():
+def test_derived_columns_of_a_missing_column_are_not_reported():
     table = make_table().drop(columns=[name for name in make_table() if "rot_x" in name])
     with pytest.raises(InputError, match="lack: rot_x[.]\n"):
         choose(table, Cleaning("24P"))

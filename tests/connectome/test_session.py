@@ -151,7 +151,7 @@ def test_a_file_that_ends_early_is_found_even_where_its_end_is_censored(tmp_path
     assert_refused(space, run, words="ends", cleaning=cleaning)
 
 
-def test_another_resolution_is_resampled_and_said(tmp_path, space):
+def test_another_resolution_is_resampled_and_logged(tmp_path, space):
     coarse = np.array([[4, 0, 0, -56.0], [0, 4, 0, -32], [0, 0, 4, 34], [0, 0, 0, 1]])
     ones = np.ones((7, 8, 7, N_VOLUMES), np.float32)
     smooth = ones * 100 + np.random.default_rng(2).standard_normal((7, 8, 7, N_VOLUMES)).astype(np.float32)

@@ -36,7 +36,9 @@ def disk(tmp_path):
 # Room for less than the dataset's files, for none of the connectomes, for some of them, for some of the maps.
 @pytest.mark.parametrize(("size_kb", "elsewhere"), [(8, False), (64, False), (12_000, False), (1_500, True)])
 @pytest.mark.parametrize("n_procs", ["1", "2"])
-def test_a_full_disk_is_said_and_room_mends_it(start, alone, disk, tmp_path, size_kb, elsewhere, n_procs):
+def test_a_full_disk_is_reported_and_the_next_run_succeeds(
+    start, alone, disk, tmp_path, size_kb, elsewhere, n_procs
+):
     output = disk(f"size={size_kb}k") / "out"
     options = ["--nprocs", n_procs, *(["--work-dir", str(tmp_path / "work")] if elsewhere else [])]
     app = start(*options, output=output)
@@ -57,7 +59,7 @@ def test_a_full_disk_is_said_and_room_mends_it(start, alone, disk, tmp_path, siz
 
 
 @pytest.mark.parametrize("n_procs", ["1", "2"])
-def test_a_limit_on_the_size_of_files_is_one_persons_fault_with_a_sentence(start, alone, n_procs):
+def test_a_file_size_limit_fails_one_participant_with_a_message(start, alone, n_procs):
     if not shutil.which("prlimit"):
         pytest.skip("there is no prlimit here")
     app = start("--nprocs", n_procs, prefix=("prlimit", "--fsize=100000", "--"))
@@ -114,7 +116,7 @@ def test_a_work_folder_that_cannot_be_written_is_a_matter_of_usage(start, sober,
     assert_refused_before_computing(app, locked / "work")
 
 
-def test_one_persons_folder_that_cannot_be_written_does_not_take_the_others_along(start, sober, alone):
+def test_an_unwritable_participant_folder_does_not_affect_other_participants(start, sober, alone):
     app = start("--nprocs", "1", "--dry-run")
     assert app.wait() == 0
     locked = app.output / "sub-02" / "func"

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("parts", [("01 02", "03 04"), ("01", "02", "03", "04")])
-def test_runs_of_other_people_at_once_make_the_bytes_of_one_run(start, alone, parts):
+def test_concurrent_runs_of_different_participants_equal_one_run(start, alone, parts):
     runs = [start("--nprocs", "1", "--participant-label", *part.split()) for part in parts]
     assert [app.wait() for app in runs] == [0] * len(parts), [app.words for app in runs]
     output = runs[0].output
@@ -17,7 +17,7 @@ def test_runs_of_other_people_at_once_make_the_bytes_of_one_run(start, alone, pa
     assert len(list(output.glob("logs/*_participants.tsv"))) == len(parts)
 
 
-def test_runs_of_the_same_people_at_once_make_the_bytes_of_one_run(start, alone):
+def test_concurrent_runs_of_the_same_participants_equal_one_run(start, alone):
     runs = [start("--nprocs", "1") for _ in range(2)]
     assert [app.wait() for app in runs] == [0, 0], [app.words for app in runs]
     assert results(runs[0].output) == alone

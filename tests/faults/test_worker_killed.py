@@ -37,7 +37,7 @@ def test_who_was_not_over_is_done_again(start, alone, sign):
 
 def test_who_kills_every_process_is_lost_alone_and_the_next_run_completes(start, alone):
     app = start("--nprocs", "2")
-    # Whoever has a file of the first person open is ended, each time, until nobody tries any more.
+    # Each process that has a file of the first participant open is ended, until no process tries again.
     while app.running():
         for pid, name in list(app.open_files()):
             if pid != app.pid and "sub-01_" in name:

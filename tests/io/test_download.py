@@ -123,14 +123,14 @@ def test_another_content_is_refused_with_both_hashes_and_what_it_is(server, plac
         (fileserver.hangs_up, "Remote end closed connection without response (3 tries)"),
     ],
 )
-def test_an_answer_that_breaks_off_is_asked_for_again_and_then_told(server, place, habit, words):
+def test_an_interrupted_response_is_retried_and_then_reported(server, place, habit, words):
     server.habits["a.ckpt"] = habit
     assert words in refusal(server, place)
     assert len(server.asked) == 3
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503])
-def test_a_server_at_its_limits_is_asked_again_and_then_told(server, place, code):
+def test_a_busy_server_is_retried_and_then_reported(server, place, code):
     server.habits["a.ckpt"] = status(code)
     assert f"answered {code} " in refusal(server, place)
     assert len(server.asked) == 3
@@ -141,7 +141,7 @@ def test_a_server_at_its_limits_is_asked_again_and_then_told(server, place, code
     [status(503), fileserver.truncated, fileserver.slow, fileserver.hangs_up],
     ids=["503", "truncated", "slow", "hangs up"],
 )
-def test_trouble_that_passes_is_not_told_as_an_error(server, place, habit):
+def test_a_transient_error_is_not_an_error(server, place, habit):
     server.habits["a.ckpt"] = at_first(habit, 2)
     fetch(server, place)
     assert place.read_bytes() == BODY
@@ -205,7 +205,7 @@ def test_an_answer_that_comes_slowly_but_steadily_is_waited_for(server, place):
     assert len(server.asked) == 1
 
 
-def test_nobody_at_the_address_is_told(place):
+def test_a_refused_connection_is_reported(place):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/x/a.ckpt"
@@ -225,7 +225,7 @@ def test_the_proxy_of_the_environment_is_asked(server, place, monkeypatch):
     assert server.asked == ["http://models.invalid/x/a.ckpt"]
 
 
-def test_the_proxy_of_secure_connections_is_asked_and_its_refusal_is_told(server, place, monkeypatch):
+def test_a_refusal_by_the_https_proxy_is_reported(server, place, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", server.url)
     message = refusal(server, place, url="https://models.invalid/x/a.ckpt")
     assert "proxy: Tunnel connection failed: 403" in message
@@ -239,7 +239,7 @@ def test_hosts_without_proxy_are_asked_directly(server, place, monkeypatch):
     assert place.read_bytes() == BODY
 
 
-def test_a_bundle_of_certificates_that_is_not_there_is_told(server, place, monkeypatch):
+def test_a_missing_certificate_file_is_reported(server, place, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
     message = refusal(server, place, url=server.url.replace("http", "https") + "/x/a.ckpt")
     assert "/nowhere/ca.pem" in message

@@ -208,7 +208,7 @@ def limit_memory(monkeypatch, n_max):
     monkeypatch.setattr(UNet, "features", limited)
 
 
-def test_a_batch_that_exceeds_the_memory_is_predicted_one_by_one(monkeypatch):
+def test_a_batch_that_exceeds_the_memory_is_predicted_in_single_steps(monkeypatch):
     connectomes = [make_connectome(seed) for seed in range(4)]
     expected = [predict(dense(), connectome) for connectome in connectomes]
     limit_memory(monkeypatch, 1)

@@ -96,7 +96,7 @@ def test_sigterm_leaves_neither_process_nor_temporary_file(start):
     assert leftovers(app.output) == []
 
 
-def test_after_the_death_of_a_worker_the_rest_is_done_again_and_it_is_told(start, assert_whole):
+def test_remaining_participants_are_rerun_after_the_death_of_a_worker(start, assert_whole):
     app = start("--nprocs", "2")
     worker = app.wait_for(reader_of_bold)
     assert worker != app.pid
@@ -122,7 +122,7 @@ def test_two_runs_at_once_without_home_and_network_make_the_bytes_of_one(start, 
     assert list(home.iterdir()) == []
 
 
-def test_a_refused_write_is_told_with_a_sentence(start):
+def test_a_refused_write_is_reported_with_a_message(start):
     if not shutil.which("prlimit"):
         pytest.skip("there is no prlimit here")
     app = start("--nprocs", "1", labels=("01",), prefix=("prlimit", "--fsize=100000", "--"))
@@ -143,7 +143,7 @@ def test_the_reason_of_a_lost_worker_is_the_disk_or_a_kill(tmp_path):
     assert leftovers(tmp_path) == []
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(start, tmp_path):
+def test_an_unwritable_folder_is_reported_before_computation(start, tmp_path):
     sober = without_root_powers()
     if sober is None:
         pytest.skip("root may write everywhere, and there is no setpriv to give that up")

@@ -199,7 +199,7 @@ def test_nilearn_finds_components_cosines_and_dummies(func):
     assert list(sample_mask) == list(range(2, 40))
 
 
-def test_components_are_orthonormal_and_ordered_by_the_variance_that_their_json_tells(func, table):
+def test_components_are_orthonormal_and_ordered_by_the_variance_in_their_json(func, table):
     about = json.loads((func / f"{STEM}_desc-confounds_timeseries.json").read_text())
     for letter, mask in (("c", "CSF"), ("w", "WM"), ("a", "combined")):
         names = [name for name in table if name.startswith(f"{letter}_comp_cor")]

@@ -67,7 +67,7 @@ def test_participants_differ_in_the_places_of_their_networks(participants):
         for other in (*participants[1:], others)
     ]
     assert max(r) < 0.95
-    assert min(r) > 0.4, "but all are people"
+    assert min(r) > 0.4, "but all are participants"
 
 
 def test_a_participant_is_the_same_in_las_and_ras(participants):

@@ -36,7 +36,7 @@ NOBODY_MEASURED = [RandomParticipant(name, lacks=(0, 1)) for name in ("x", "y")]
 
 @dataclass(frozen=True)
 class StoredParticipant:
-    """A person with one window, as arrays."""
+    """A participant with one window, as arrays."""
 
     name: str
     own_connectome: np.ndarray
@@ -61,7 +61,7 @@ def test_three_steps_are_the_published_ones():
         StoredParticipant(name, x.reshape(len(x), -1).astype(np.float64), maps[:, inside].astype(np.float64))
         for name, x, maps in zip(names, golden["input"], losses["target"], strict=True)
     ]
-    # The published steps have the people in one order; the contrast loss depends on it.
+    # The published steps have the participants in one order; the contrast loss depends on it.
     seed = next(
         one for one in range(10_000) if all(epoch_order(one, k, names) == [0, 1, 2] for k in range(3))
     )

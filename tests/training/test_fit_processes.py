@@ -58,19 +58,19 @@ def test_two_processes_write_the_log_of_one(processes):
 
 def test_two_processes_end_with_one_network(processes):
     (first, second), _ = processes
-    # Each has normalised its own people: the network is not that of one process, but one all the same.
+    # Each has normalised its own participants: the network is not that of one process, but one all the same.
     assert same_states(first["normed"], second["normed"])
     for line, other in zip(first["normed_log"], second["normed_log"], strict=True):
         assert {**line, "seconds": 0} == {**other, "seconds": 0}
 
 
 def measured_by(rank):
-    """Show a network the people of one of two processes; its state, with what it has measured of them."""
+    """Train a network on the participants of one of two processes; return its state and statistics."""
     module, participants = new_module().double().train(), in_float64(PARTICIPANTS)
     order = epoch_order(STILL.seed, 0, [participant.name for participant in participants])
     for start in range(0, len(order), STILL.batch_size):
         step = order[start : start + STILL.batch_size]
-        # Of two people, each process has one; the last one is shown to both.
+        # Of two participants, each process has one; the last one is shown to both.
         participant = participants[step[rank % len(step)]]
         window = window_of(STILL.seed, 0, participant.name, participant.n_windows)
         module(torch.from_numpy(participant.connectome(window))[None])

@@ -150,7 +150,7 @@ def participants(seed, n_participants, n_contrasts=3, n_voxels=7):
 
 
 def with_holes(measured, seed):
-    """Take away whole contrasts of people, and single voxels."""
+    """Take away whole contrasts of participants, and single voxels."""
     rng, holes = np.random.default_rng(seed), measured.clone()
     holes[torch.from_numpy(rng.random(measured.shape[:2]) < 0.3)] = torch.nan
     holes[torch.from_numpy(rng.random(measured.shape) < 0.1)] = torch.nan

@@ -165,7 +165,7 @@ def test_a_split_that_divides_a_family_is_refused(tmp_path):
 
 @pytest.fixture
 def pair(tmp_path):
-    """One person with two windows, a map of its own, and one that is a volume of another image."""
+    """One participant with two windows, a map of its own, and one that is a volume of another image."""
     windows = np.arange(2 * 3 * 7, dtype=np.float32).reshape(2, 3, 7)
     save_array(tmp_path / "c.npy", windows)
     values = np.ones(OUTPUT_GRID.shape, np.float32)

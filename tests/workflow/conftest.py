@@ -6,7 +6,7 @@ import pytest
 
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
-# What the simulated people meet.
+# What the simulated participants meet.
 DEMANDS = {"min_minutes": 1.0, "min_dof": 5}
 
 

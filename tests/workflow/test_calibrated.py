@@ -1,4 +1,4 @@
-"""Maps that are brought nearer to the mean map of measured people, on request."""
+"""Maps that are brought nearer to the mean map of measured participants, on request."""
 
 import json
 from dataclasses import replace

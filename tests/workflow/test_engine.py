@@ -75,7 +75,7 @@ def test_the_network_gets_the_threads_that_its_node_reserves(settings_of, tmp_pa
     assert (node.inputs.use_gpu, node.n_procs) == (True, 1)
 
 
-def test_connectomes_of_a_chunk_wait_for_the_predictions_of_the_one_before_the_last(tmp_path, settings_of):
+def test_connectomes_of_a_chunk_wait_for_the_predictions_two_chunks_earlier(tmp_path, settings_of):
     settings = settings_of(tmp_path, chunk_size=1)
     jobs = [Job(str(i), context_of(settings), tmp_path, tmp_path) for i in range(4)]
     graph = make_graph(jobs, tmp_path, n_threads=1)

@@ -59,7 +59,7 @@ def test_a_layout_of_images_can_be_changed(settings_of, simulated, labels):
     assert len(statmaps(settings)) == 1
 
 
-def test_the_spread_over_windows_is_in_one_image_too(settings_of, simulated, labels):
+def test_the_sd_over_windows_is_in_one_image_too(settings_of, simulated, labels):
     settings = one(settings_of, simulated, map_format="4d", n_windows=2)
     (path,) = settings.output_dir.glob("sub-01/func/*_stat-sd_desc-windowSD_statmap.nii.gz")
     assert nib.load(path).shape[3] == len(labels)

@@ -103,7 +103,7 @@ def test_no_option_of_the_science_is_forgotten_here():
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_an_option_of_the_science_changes_the_maps_and_is_told(maps_of, usual, name, tables, queries):
+def test_options_that_affect_maps_change_maps_and_sidecars(maps_of, usual, name, tables, queries):
     expected = CHANGES[name]
     files = {"custom_confounds": tables, "bids_filter_file": queries}
     maps, sidecar = maps_of(**{name: files.get(name, expected)})

@@ -235,7 +235,7 @@ def test_windows_in_a_shared_batch_return_to_their_participants(
     alone = settings_of(simulated, "alone", **request)
     assert participant.run(alone) == 0
     made = network.make_network
-    # The dense network, as a GPU has it: four windows of two people in batches of three.
+    # The dense network, as a GPU has it: four windows of two participants in batches of three.
     monkeypatch.setattr(
         network, "make_network", lambda *a, **b: replace(made(*a, **b), voxelwise=None, n_batch=3)
     )
@@ -261,7 +261,7 @@ def test_a_participant_finished_by_another_run_is_present(simulated, settings_of
     assert "sub-01       present  3" in capsys.readouterr().out
 
 
-def test_a_gpu_that_is_not_there_is_told_of_before_anything_is_computed(simulated, settings_of):
+def test_a_missing_gpu_is_reported_before_computation(simulated, settings_of):
     settings = settings_of(simulated, device="cuda:7")
     with pytest.raises(UserError, match="device cuda:7 is not available"):
         participant.run(settings)

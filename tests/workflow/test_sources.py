@@ -101,7 +101,7 @@ def test_ukb_in_the_scanners_space_is_warped_where_fsl_is(
     assert not list((tmp_path / "ukb").rglob("*bold*"))
 
 
-def test_what_fsl_says_when_it_fails_is_told(simulated, settings_of, tmp_path, capsys, monkeypatch):
+def test_the_error_of_fsl_is_reported(simulated, settings_of, tmp_path, capsys, monkeypatch):
     for name, value in arrangements.put_applywarp(tmp_path / "fsl").items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("APPLYWARP_FAILS", "1")
@@ -219,7 +219,7 @@ def test_cleaning_what_was_cleaned_is_warned_of(simulated, settings_of, tmp_path
     assert "on series that were denoised before" in caplog.text
 
 
-def test_a_table_of_ones_own_must_be_there_for_each_run(simulated, settings_of, tmp_path, capsys):
+def test_custom_confounds_must_exist_for_each_run(simulated, settings_of, tmp_path, capsys):
     (tmp_path / "mine").mkdir()
     settings = settings_of(simulated, custom_confounds=tmp_path / "mine", participant_label=("01",))
     assert participant.run(settings) == 3

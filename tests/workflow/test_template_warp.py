@@ -151,7 +151,7 @@ def test_a_transform_that_cannot_be_had_ends_the_run_first(shifted, model, tmp_p
     assert not list(tmp_path.glob("out/sub-*"))
 
 
-def test_a_transform_that_is_damaged_is_told_of(shifted, model, templates, tmp_path):
+def test_a_damaged_transform_is_reported(shifted, model, templates, tmp_path):
     (templates / f"tpl-{MODEL_SPACE}" / TRANSFORM).write_bytes(b"no HDF5")
     code, output_text = run(shifted, tmp_path / "out", model, templates, "--allow-template-warp")
     assert code == 3

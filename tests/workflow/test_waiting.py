@@ -60,7 +60,7 @@ def test_in_a_shared_work_folder_connectomes_of_other_settings_wait(
     assert len(pair) == 4
 
 
-def test_a_run_of_other_settings_that_came_between_is_told_of(simulated, settings_of, monkeypatch, caplog):
+def test_a_concurrent_run_with_other_settings_is_reported(simulated, settings_of, monkeypatch, caplog):
     settings = settings_of(simulated, participant_label=("01",))
     between = settings_of(simulated, participant_label=("02",), high_pass=0.02)
     compute = run.run_participants

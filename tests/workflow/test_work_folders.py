@@ -35,7 +35,7 @@ def test_a_work_folder_is_kept_while_another_run_or_a_connectome_is_in_it(tmp_pa
     assert not work.exists()
 
 
-def test_the_users_own_work_folder_stays_even_if_it_is_empty(simulated, settings_of, tmp_path):
+def test_a_work_folder_of_the_user_is_kept_even_if_it_is_empty(simulated, settings_of, tmp_path):
     work = tmp_path / "scratch"
     work.mkdir()
     assert participant.run(settings_of(simulated, participant_label=("01",), work_dir=work)) == 0

@@ -46,7 +46,7 @@ def test_without_any_model_the_published_ones_can_be_fetched_and_the_embedded_on
     assert "deeptaskgen models fetch NAME" in below
 
 
-def test_models_that_are_here_are_told_by_their_own_cards(home, tiny, capsys):
+def test_installed_models_are_described_by_their_cards(home, tiny, capsys):
     shutil.copytree(tiny, home / "ukb")
     shutil.copytree(tiny, home / "mine")
     rows, _ = table(capsys)
@@ -69,7 +69,7 @@ def test_what_another_process_is_just_making_is_no_model(home, tiny, capsys):
     assert list(rows) == ["hcp-ya", "hcp-d", "ukb", "embedded"]
 
 
-def test_every_model_has_one_line_of_bearable_width(home, tiny, capsys):
+def test_every_model_has_one_line_that_fits_the_terminal(home, tiny, capsys):
     shutil.copytree(tiny, home / "mine")
     run(ModelsListSettings())
     assert max(map(len, capsys.readouterr().out.splitlines()[:6])) < 250

@@ -64,7 +64,7 @@ def asked(out, rois, **more):
     return ModelsImportSettings(out=out, rois=rois, **values)
 
 
-def test_info_tells_what_a_user_must_know(bundle, capsys):
+def test_info_shows_contrasts_licence_and_notice(bundle, capsys):
     assert info(ModelsInfoSettings(bundle.folder)) == 0
     text = capsys.readouterr().out
     for words in (
@@ -184,7 +184,7 @@ def test_maps_on_another_grid_are_refused(tmp_path):
     refused(asked(tmp_path / "model", tmp_path / "maps.nii"), "not the model's grid")
 
 
-def test_maps_that_cannot_be_told_apart_are_refused(tmp_path, maps):
+def test_linearly_dependent_maps_are_refused(tmp_path, maps):
     same = on(MODEL_GRID, maps).copy()
     same[4] = same[3]
     refused(asked(tmp_path / "model", write(tmp_path / "maps.nii", same, MODEL_GRID)), "cannot be told apart")
@@ -232,7 +232,7 @@ def test_a_file_that_lists_no_contrasts_is_refused(tmp_path, text):
         name_channels(str(path), 2)
 
 
-@pytest.mark.parametrize("choice", ["nobody", "nowhere.json"])
+@pytest.mark.parametrize("choice", ["unknown", "nowhere.json"])
 def test_contrasts_that_are_not_there_are_refused(choice):
     with pytest.raises(UserError, match=choice):
         name_channels(choice, 2)

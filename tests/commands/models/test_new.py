@@ -183,7 +183,7 @@ def test_roi_maps_that_cannot_be_used_are_refused_and_nothing_is_written(
     assert sorted(tmp_path.iterdir()) == initial_state
 
 
-@pytest.mark.parametrize("choice", ["nobody", "nowhere.json", "numbered"])
+@pytest.mark.parametrize("choice", ["unknown", "nowhere.json", "numbered"])
 def test_contrasts_that_do_not_exist_are_refused(choice, rois, tmp_path, capsys):
     assert make(tmp_path / "model", rois, choice) == 2
     assert choice in capsys.readouterr().err
