@@ -31,7 +31,7 @@ def participants_table(table: Path | None, statmaps: Path) -> Path | None:
         If `table` does not exist.
     """
     if table and not table.is_file():
-        message = f"--participants-tsv {table}: no such file. Correct the path or remove the option."
+        message = f"`participants_tsv` {table}: no such file. Correct the path or remove the option."
         raise UserError(message)
     if table or statmaps.is_file():
         return table

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.input.preflight import Preflight
@@ -26,6 +27,7 @@ from bids_deeptaskgen.pipeline.summary import (
     write_logs,
 )
 from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.settings.flags import with_flags
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.toml_file import to_toml
 
@@ -81,7 +83,9 @@ def run_dataset(
     settings, dataset = context.settings, context.dataset
     check_folders(settings, dataset.root)
     with log_duration("preflight"):
-        rows = preflight_dataset(dataset, context.query)
+        rows = [
+            replace(row, reason=with_flags(row.reason)) for row in preflight_dataset(dataset, context.query)
+        ]
     subjects = sorted({row.subject for row in rows if not row.reason})
     _report_preflight(context, rows, len(subjects))
     if subjects:

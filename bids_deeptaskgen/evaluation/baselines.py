@@ -191,7 +191,7 @@ def _by_participant(sources: Sequence[Path], bundle: Bundle) -> dict[str, list[C
         for file in find_connectomes(source):
             if file.name in source_of:
                 message = (
-                    f"--connectomes: {file.name} is in both {source_of[file.name]} and {source}.\n"
+                    f"`connectomes`: {file.name} is in both {source_of[file.name]} and {source}.\n"
                     "Participants are identified by their labels. Name only one dataset with this "
                     "participant, or change one label if these are two participants."
                 )
@@ -219,8 +219,8 @@ def _fit_linear_model(
         logger.debug("Linear model: added sub-%s.", participant)
     if not model.n_participants.any():
         message = (
-            "--connectomes: no participant with connectomes has measured maps in --baseline-train.\n"
-            "Compute connectomes of those participants with --save-connectome, and add that dataset."
+            "`connectomes`: no participant with connectomes has measured maps in `baseline_train`.\n"
+            "Compute connectomes of those participants with `save_connectome`, and add that dataset."
         )
         raise InputError(message)
     return model

@@ -58,7 +58,7 @@ def allocate(shape: tuple[int, ...], scratch: Path) -> Floats:
             message = (
                 f"{scratch.parent}: not enough disk space for a work file of {n_bytes / 1e9:.0f} GB "
                 f"({error}).\n"
-                "Choose an output folder with more space, or evaluate fewer --contrasts at a time."
+                "Choose an output folder with more space, or evaluate fewer `contrasts` at a time."
             )
             raise UserError(message) from error
         array: Floats = np.memmap(file, np.float32, "r+", shape=shape)

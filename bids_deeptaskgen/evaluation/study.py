@@ -146,7 +146,7 @@ def gather(settings: EvaluateSettings) -> Study:
     missing_labels = [f"sub-{label}" for label in settings.participant_label if label not in participants]
     if missing_labels:
         logger.warning(
-            "--participant-label: %d participants do not have both measured and predicted maps: %s.",
+            "`participant_label`: %d participants do not have both measured and predicted maps: %s.",
             len(missing_labels), abbreviate(missing_labels),
         )  # fmt: skip
     baseline_train = find_files(settings.baseline_train)
@@ -184,7 +184,7 @@ def _common_contrasts(
         if contrast.label in measured and contrast.label in requested_labels
     )
     if not common:
-        selection = f" of --contrasts {' '.join(settings.contrasts)}" if settings.contrasts else ""
+        selection = f" of `contrasts` {' '.join(settings.contrasts)}" if settings.contrasts else ""
         message = (
             f"No contrast{selection} is both predicted and measured.\n"
             f"Predicted: {abbreviate(labels)}.\nMeasured: {abbreviate(sorted(measured)) or 'none of these'}."
@@ -224,7 +224,7 @@ def _families(settings: EvaluateSettings, participants: Sequence[str]) -> tuple[
     is_requested = settings.participants_tsv or settings.family_column != FAMILY_COLUMN
     if is_requested and not has_families:
         logger.warning(
-            "%s: there is no column %s (--family-column), so participants are treated as unrelated.",
+            "%s: there is no column %s (`family_column`), so participants are treated as unrelated.",
             table or settings.measured, settings.family_column,
         )  # fmt: skip
     return families, has_families
@@ -272,7 +272,7 @@ def _of_session(source: Path, files: Sequence[StatmapFile], session: str | None)
         sessions = sorted({f"ses-{file.session}" if file.session else "none" for file in files})
         message = (
             f"{source}: no task map is of session {session} (found: {abbreviate(sessions)}).\n"
-            "Change --measured-session or --retest-session, or choose another dataset."
+            "Change `measured_session` or `retest_session`, or choose another dataset."
         )
         raise InputError(message)
     return _by_contrast(selection)
@@ -335,7 +335,7 @@ def _participants(
         places, kind = list(settings.connectomes), "connectomes"
     else:
         message = (
-            f"None of the participants of --participant-label has measured maps in {settings.measured}.\n"
+            f"None of the participants of `participant_label` has measured maps in {settings.measured}.\n"
             f"Measured: {_summary(measured)}."
         )
         raise InputError(message)
@@ -361,7 +361,7 @@ def _exclude_tested(files: Files, participants: Sequence[str], source: Path) -> 
     tested_labels = sorted(candidates & {f"sub-{participant}" for participant in participants})
     if len(tested_labels) == len(candidates):
         message = (
-            f"--baseline-train {source}: all {len(candidates)} participants are tested "
+            f"`baseline_train` {source}: all {len(candidates)} participants are tested "
             f"({abbreviate(tested_labels)}), so no participant remains.\n"
             "Participants are identified by their labels. Choose maps of other participants. If these are "
             "other participants with the same labels, relabel them in a table of paths (TSV)."
@@ -369,7 +369,7 @@ def _exclude_tested(files: Files, participants: Sequence[str], source: Path) -> 
         raise InputError(message)
     if tested_labels:
         logger.warning(
-            "--baseline-train: %d of %d participants are tested, according to their labels, and were "
+            "`baseline_train`: %d of %d participants are tested, according to their labels, and were "
             "excluded from the baseline: %s.",
             len(tested_labels),
             len(candidates),

@@ -29,7 +29,7 @@ def check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
         dataset of other software.
     """
     output = settings.output_dir
-    for name, folder in (("OUTPUT_DIR", output), ("--work-dir", settings.work_dir)):
+    for name, folder in (("OUTPUT_DIR", output), ("`work_dir`", settings.work_dir)):
         place = next((path for path in (folder, *folder.parents) if path.exists()), None) if folder else None
         if place and not place.is_dir():
             message = f"{name} is {folder}, but {place} is a file.\nChoose another folder."
@@ -90,9 +90,9 @@ def refuse_mixture(settings: ParticipantSettings, current_hash: str, subjects: S
         message = (
             f"{output}: holds maps that were made with other settings or another model (see the sidecars "
             f"next to {mismatch.relative_to(output)}).\n"
-            "Choose another OUTPUT_DIR, or replace those maps with --overwrite."
+            "Choose another OUTPUT_DIR, or replace those maps with `overwrite`."
         )
         raise UserError(message)
     logger.warning(
-        "%s: maps of other settings are replaced, participant by participant (--overwrite).", output
+        "%s: maps of other settings are replaced, participant by participant (`overwrite`).", output
     )

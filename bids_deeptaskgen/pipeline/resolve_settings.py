@@ -38,15 +38,15 @@ def resolve_settings(
     """
     if settings.calibrated and bundle.card.calibration is None:
         message = (
-            f"--calibrated: {bundle.card.name} ({bundle.folder}) holds no calibration.\n"
-            "Omit --calibrated, or choose a model that deeptaskgen trained with validation participants."
+            f"`calibrated`: {bundle.card.name} ({bundle.folder}) holds no calibration.\n"
+            "Omit `calibrated`, or choose a model that deeptaskgen trained with validation participants."
         )
         raise UserError(message)
     if settings.input_mask == "card":
         settings = replace(settings, input_mask=bundle.card.input_mask)
     if settings.bids_filter_file and settings.bids_filter_file.ignored:
         logger.info(
-            "--bids-filter-file: the queries %s are for fMRIPrep; only the query bold is used.",
+            "`bids_filter_file`: the queries %s are for fMRIPrep; only the query bold is used.",
             ", ".join(settings.bids_filter_file.ignored),
         )
     is_denoised = is_cleaned(dataset, settings.desc)
@@ -55,21 +55,21 @@ def resolve_settings(
     preset = PRESETS[settings.nuisance_regressors]
     if preset.removes_global_signal:
         logger.warning(
-            "--nuisance-regressors %s removes the global signal, but every published model was trained "
+            "`nuisance_regressors` %s removes the global signal, but every published model was trained "
             "on data that include it: the accuracy of predictions is unknown.",
             settings.nuisance_regressors,
         )
     if is_denoised and preset.needs_table:
         logger.warning(
-            "--nuisance-regressors %s on series that were denoised before: a second regression or filter may "
+            "`nuisance_regressors` %s on series that were denoised before: a second regression or filter may "
             "reintroduce removed noise (Lindquist et al. 2019).",
             settings.nuisance_regressors,
         )
     if dataset.extra_root("aroma") and not preset.aroma:
         message = (
-            f"-d named aroma={dataset.extra_root('aroma')}, which --nuisance-regressors "
-            f"{settings.nuisance_regressors} does not use.\nAdd --nuisance-regressors aroma (its noise "
-            "components) or --desc nonaggrDenoised (its cleaned series), or omit -d aroma."
+            f"-d named aroma={dataset.extra_root('aroma')}, which `nuisance_regressors` "
+            f"{settings.nuisance_regressors} does not use.\nAdd `nuisance_regressors` aroma (its noise "
+            "components) or `desc` nonaggrDenoised (its cleaned series), or omit -d aroma."
         )
         raise UserError(message)
     return settings
@@ -93,7 +93,7 @@ def check_template_warp(rows: Sequence[Preflight]) -> None:
     ]
     if warped_names:
         logger.warning(
-            "--allow-template-warp: %d of %d have series in %s only (%s); they are warped with %s, which "
+            "`allow_template_warp`: %d of %d have series in %s only (%s); they are warped with %s, which "
             "blurs them. Better: re-run fMRIPrep with --output-spaces %s:res-2.",
             len(warped_names),
             len(rows),

@@ -126,7 +126,7 @@ def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contr
     group_labels = group_labels_of(pairs, keep_sites=settings.keep_sites)
     if settings.split:
         if not settings.split.is_file():
-            message = f"--split {settings.split}: no such file. Check the path."
+            message = f"`split` {settings.split}: no such file. Check the path."
             raise UserError(message)
         split = read_split(settings.split, group_labels)
     else:
@@ -151,9 +151,9 @@ def _check_splits(settings: TrainingSettings, data: TrainingData) -> None:
     if not data.pairs[TRAIN] or (settings.schedule == "plateau" and not data.pairs[VALIDATION]):
         counts = ", ".join(f"{data.n_participants(name)} {name}" for name in SPLITS)
         message = (
-            f"--split {settings.split}: has {counts} participants. Training needs at least one training "
-            "participant, and --schedule plateau at least one validation participant.\n"
-            "Correct the table, or choose --schedule cosine or constant."
+            f"`split` {settings.split}: has {counts} participants. Training needs at least one training "
+            "participant, and `schedule` plateau at least one validation participant.\n"
+            "Correct the table, or choose `schedule` cosine or constant."
         )
         raise InputError(message)
     missing_labels = [
@@ -163,6 +163,6 @@ def _check_splits(settings: TrainingSettings, data: TrainingData) -> None:
         message = (
             f"None of the {data.n_participants(TRAIN)} training participants has a measured map for "
             f"{abbreviate(missing_labels)}.\n"
-            "Exclude these contrasts (--contrasts), or change the split (--split, --seed)."
+            "Exclude these contrasts (`contrasts`), or change the split (`split`, `seed`)."
         )
         raise InputError(message)

@@ -39,8 +39,8 @@ def check_devices(device: str, n_devices: int = 1) -> torch.device:
     n_available = torch.cuda.device_count() if resolved.type == "cuda" else n_devices
     if n_devices > n_available:
         message = (
-            f"--n-devices {n_devices}: this machine has {n_available} GPUs. "
-            f"Choose --n-devices {n_available} or fewer."
+            f"`n_devices` {n_devices}: this machine has {n_available} GPUs. "
+            f"Choose `n_devices` {n_available} or fewer."
         )
         raise UserError(message)
     return resolved

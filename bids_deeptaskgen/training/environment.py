@@ -29,4 +29,4 @@ def require_libraries(settings: TrainingSettings) -> None:
     """
     require_library("lightning", "Training", "bids-deeptaskgen[train]")
     if settings.tensorboard:
-        require_library("tensorboard", "--tensorboard", "tensorboard")
+        require_library("tensorboard", "`tensorboard`", "tensorboard")

@@ -164,7 +164,7 @@ def _check_contrasts(pairing: Pairing, contrasts: Sequence[str]) -> None:
         message = (
             f"None of the {len(pairing.pairs)} sessions with connectomes has a measured map for "
             f"{abbreviate(missing_labels)}.\n"
-            "Exclude these contrasts (--contrasts), or give a dataset that has them (--statmaps). "
+            "Exclude these contrasts (`contrasts`), or give a dataset that has them (`statmaps`). "
             "A table of paths (TSV) can list maps with different labels."
         )
         raise InputError(message)

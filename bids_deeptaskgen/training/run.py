@@ -175,8 +175,8 @@ def _failures(settings: TrainingSettings, fabric: Fabric, module: MaskedUNet) ->
         yield
     except FloatingPointError as error:
         message = (
-            f"The training diverged: {error}.\nThe previous state remains. Start again (--overwrite) with a "
-            "lower --learning-rate or with --precision fp32, and check that the measured maps are z values."
+            f"The training diverged: {error}.\nThe previous state remains. Start again (`overwrite`) with a "
+            "lower `learning_rate` or with `precision` fp32, and check that the measured maps are z values."
         )
         raise UserError(message) from error
     except (RuntimeError, MemoryError) as error:
@@ -194,11 +194,11 @@ def _failures(settings: TrainingSettings, fabric: Fabric, module: MaskedUNet) ->
 
 def _memory_words(settings: TrainingSettings, max_batch: int, problem: str) -> str:
     advice = (
-        f"--batch-size {max_batch} would fit"
+        f"`batch_size` {max_batch} would fit"
         if max_batch
-        else "Not even one participant per device fits: choose a lower --fdim or a device with more memory"
+        else "Not even one participant per device fits: choose a lower `fdim` or a device with more memory"
     )
-    return f"--batch-size {settings.batch_size} {problem}.\n{advice}."
+    return f"`batch_size` {settings.batch_size} {problem}.\n{advice}."
 
 
 def _report(bundle: Bundle, folder: Path, training: FinishedTraining) -> None:

@@ -96,7 +96,7 @@ def read_split(path: Path, group_labels: Mapping[str, Iterable[str]]) -> dict[st
     if unassigned:
         message = (
             f"{path}: {len(unassigned)} participants are not in the table: {abbreviate(unassigned)}.\n"
-            "Add them to the table, or omit --split to draw a new split."
+            "Add them to the table, or omit `split` to draw a new split."
         )
         raise InputError(message)
     if without_pairs:

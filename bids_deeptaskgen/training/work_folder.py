@@ -67,8 +67,8 @@ def check_out(settings: TrainingSettings, out: Path, base: Path) -> None:
         raise UserError(message)
     if not settings.overwrite:
         message = (
-            f"{out}: is already a model.\nChoose another OUT (with --work-dir {work_folder(settings, out)} "
-            "and more --epochs its training continues), or replace model and training with --overwrite."
+            f"{out}: is already a model.\nChoose another OUT (with `work_dir` {work_folder(settings, out)} "
+            "and more `epochs` its training continues), or replace model and training with `overwrite`."
         )
         raise UserError(message)
 
@@ -116,7 +116,7 @@ def open_folder(settings: TrainingSettings, folder: Path, data: Mapping[str, str
     facts_file = folder / _FACTS
     if folder.exists() and any(folder.iterdir()):
         if not facts_file.is_file():
-            message = f"{folder}: is not empty and holds no training.\nChoose another --work-dir."
+            message = f"{folder}: is not empty and holds no training.\nChoose another `work_dir`."
             raise UserError(message)
         if settings.overwrite:
             shutil.rmtree(folder)
@@ -151,7 +151,7 @@ def _refuse_changes(folder: Path, stored_facts: Any, facts: Mapping[str, Any]) -
     if changes:
         message = (
             f"{folder}: holds a training that differs in {'; '.join(changes)}.\n"
-            "Use its settings and data, choose another OUT or --work-dir, or start again with --overwrite."
+            "Use its settings and data, choose another OUT or `work_dir`, or start again with `overwrite`."
         )
         raise UserError(message)
 

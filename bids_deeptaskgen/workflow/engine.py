@@ -235,7 +235,7 @@ def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
         name, arguments = str(content["plugin"]), dict(content.get("plugin_args") or {})
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         message = (
-            f"--use-plugin {path}: cannot be read ({type(error).__name__}: {error}).\n"
+            f"`use_plugin` {path}: cannot be read ({type(error).__name__}: {error}).\n"
             "It must be a YAML file with the keys plugin and plugin_args, as in nipype's documentation."
         )
         raise UserError(message) from error
@@ -245,7 +245,7 @@ def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
         plugins_text = ", ".join(
             sorted(n.removesuffix("Plugin") for n in vars(plugins) if n.endswith("Plugin"))
         )
-        message = f"--use-plugin {path}: nipype has no plugin {name}.\nAvailable: {plugins_text}."
+        message = f"`use_plugin` {path}: nipype has no plugin {name}.\nAvailable: {plugins_text}."
         raise UserError(message)
     return name, arguments
 

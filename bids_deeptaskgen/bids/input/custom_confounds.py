@@ -30,7 +30,7 @@ def find_custom(folder: Path, bold: Path, root: Path, names: tuple[str, ...]) ->
     """
     if folder.is_file():
         message = (
-            f"{folder}: is a file, but --custom-confounds expects a folder with one table for each run; one "
+            f"{folder}: is a file, but `custom_confounds` expects a folder with one table for each run; one "
             "file would clean all runs with the same regressors.\nName its folder, and name each table like "
             "the run's confounds."
         )
@@ -45,6 +45,6 @@ def find_custom(folder: Path, bold: Path, root: Path, names: tuple[str, ...]) ->
     accepted_names = ", ".join(dict.fromkeys(names))
     message = (
         f"{folder}: no table of custom regressors for {bold} (searched for {accepted_names} in "
-        f"{' and '.join(map(str, folders))}).\nAdd the table, or remove --custom-confounds."
+        f"{' and '.join(map(str, folders))}).\nAdd the table, or remove `custom_confounds`."
     )
     raise InputError(message)

@@ -36,7 +36,7 @@ def explain_missing(names: list[BidsName], query: Query) -> str:
         return f"no {requested_runs} of task-{query.task} (runs found: {run_labels})"
     candidates = [name for name in of_run if query.allows(name.entities)]
     if not candidates:
-        return f"nothing of task-{query.task} passes --bids-filter-file"
+        return f"nothing of task-{query.task} passes `bids_filter_file`"
     return _explain_no_series(candidates, query)
 
 
@@ -81,9 +81,9 @@ def suggest_fix(names: list[BidsName], query: Query) -> str:
         return "see fMRIPrep's report of this participant"
     of_task = [name for name in names if name.get("task") == query.task]
     if not of_task:
-        return "name the resting state's task with --task-id"
+        return "name the resting state's task with `task_id`"
     if not any(query.wants_run(name.get("run")) for name in of_task):
-        return "correct or remove --run-id"
+        return "correct or remove `run_id`"
     candidates = [name for name in of_task if query.allows(name.entities)]
     if not candidates:
         return "correct or remove this option"
@@ -100,14 +100,14 @@ def _suggest_series(names: list[BidsName], query: Query) -> str:
         level = "" if any(name.suffix == "bold" for name in names) else " --level full"
         can_warp = any((name.get("space"), name.get("desc")) == (WARPED_SPACE, query.desc) for name in series)
         warp_option = (
-            " (or accept less exact maps with --allow-template-warp)"
+            " (or accept less exact maps with `allow_template_warp`)"
             if can_warp and not query.fallback
             else ""
         )
         in_space = {name.get("desc") or "" for name in series if name.get("space") == query.space}
         denoised_descs = sorted(in_space & set(table["made_by"]))
         alternative = (
-            f"choose the cleaned series with --desc {denoised_descs[0]}, or " if denoised_descs else ""
+            f"choose the cleaned series with `desc` {denoised_descs[0]}, or " if denoised_descs else ""
         )
         return f"{alternative}{rerun}{level}{warp_option}"
     title = table["pipelines"][generator]["name"]
@@ -116,7 +116,7 @@ def _suggest_series(names: list[BidsName], query: Query) -> str:
         return f"re-run {title} with --file-format nifti"
     if of_desc:
         return f"{rerun}, then {title} again"
-    return "choose another --desc, or re-run the pipeline that wrote these derivatives"
+    return "choose another `desc`, or re-run the pipeline that wrote these derivatives"
 
 
 def format_values(values: Iterable[str | None]) -> str:

@@ -136,7 +136,7 @@ def explain_absent(root: Path, subject: str, labels: Set[str], *, suggest_labels
     """
     matches = get_close_matches(subject, sorted(labels), n=3, cutoff=0.5) if suggest_labels else []
     summary = f"{len(labels)} participants found" + (f"; nearest: {', '.join(matches)}" if matches else "")
-    return f"no folder sub-{subject} in {root} ({summary}); correct --participant-label"
+    return f"no folder sub-{subject} in {root} ({summary}); correct `participant_label`"
 
 
 def _participant_rows(root: Path, subject: str, query: Query) -> list[Preflight]:
@@ -163,7 +163,7 @@ def _explain_no_session(folder: Path, query: Query, sessions: list[str | None]) 
     requested_sessions = ", ".join(f"ses-{session}" for session in query.sessions)
     labels = format_values(session or "" for session in sessions)
     return (
-        f"no {requested_sessions} in {folder} (sessions found: {labels}); correct or remove --session-label"
+        f"no {requested_sessions} in {folder} (sessions found: {labels}); correct or remove `session_label`"
     )
 
 

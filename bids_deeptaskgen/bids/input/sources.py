@@ -219,6 +219,6 @@ def _refuse_unused(roots: Mapping[str, Path], kind: str) -> None:
         pipeline_names = ", ".join(load_table("queries.json")["pipelines"])
         message = (
             f"-d named {datasets}, which this run does not use (input: {kind}; supported names: "
-            f"{pipeline_names}).\nRemove this option, or choose the series of that dataset with --desc."
+            f"{pipeline_names}).\nRemove this option, or choose the series of that dataset with `desc`."
         )
         raise UserError(message)

@@ -174,12 +174,12 @@ def _read_participants(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as reason:
-        message = f"--participants-tsv {path}: can't be read ({reason.strerror}). Correct the path."
+        message = f"`participants_tsv` {path}: can't be read ({reason.strerror}). Correct the path."
         raise UserError(message) from reason
     columns = content.partition(b"\n")[0].decode("utf-8-sig", "replace").strip().split("\t")
     if "participant_id" not in columns:
         message = (
-            f"--participants-tsv {path}: has no column participant_id (columns: {', '.join(columns)[:200]}). "
+            f"`participants_tsv` {path}: has no column participant_id (columns: {', '.join(columns)[:200]}). "
             "Name a table with tabs between its columns."
         )
         raise UserError(message)

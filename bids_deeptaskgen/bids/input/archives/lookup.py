@@ -70,7 +70,7 @@ def refuse_wrong_folder(folder: Path, kind: str | None = None) -> None:
         if archive.participant.fullmatch(folder.name) and (folder / archive.marker).is_dir():
             message = (
                 f"{folder}: is the folder of one participant of the {archive.title}.\nName its parent "
-                f"folder, {folder.parent}, and select participants with --participant-label."
+                f"folder, {folder.parent}, and select participants with `participant_label`."
             )
             raise InputError(message)
     if kind is None or any(ARCHIVES[kind].participant.fullmatch(name) for name in list_names(folder)):
@@ -78,8 +78,8 @@ def refuse_wrong_folder(folder: Path, kind: str | None = None) -> None:
     names = list_names(folder)
     examples = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "") or "nothing"
     message = (
-        f"{folder}: --input-type {kind} expects folders named like {ARCHIVES[kind].example}, and there is "
-        f"none (found: {examples}).\nName the folder that contains them, or remove --input-type."
+        f"{folder}: `input_type` {kind} expects folders named like {ARCHIVES[kind].example}, and there is "
+        f"none (found: {examples}).\nName the folder that contains them, or remove `input_type`."
     )
     raise InputError(message)
 
@@ -130,7 +130,7 @@ def preflight_dataset(archive: Archive, root: Path, query: Query) -> list[Prefli
             ", ".join(sorted(f"ses-{ses}" for sub, ses in participants if sub == subject and ses)) or "none"
         )
         requested_sessions = ", ".join(f"ses-{session}" for session in query.sessions)
-        reason = f"no {requested_sessions} (visits found: {visits}); correct --session-label"
+        reason = f"no {requested_sessions} (visits found: {visits}); correct `session_label`"
         rows.append(Preflight(subject, None, reason=reason))
     return sorted(rows, key=lambda row: (row.subject, row.session or ""))
 
@@ -145,7 +145,7 @@ def _row(archive: Archive, participant: Participant, folders: Sequence[Path], qu
     if runs:
         labels = ", ".join(sorted({dict(entities).get("run") or "none" for _, entities in runs}))
         reason = f"no requested run in {paths} (runs found: {labels})"
-        return Preflight(*participant, reason=f"{reason}; correct --run-id or --bids-filter-file")
+        return Preflight(*participant, reason=f"{reason}; correct `run_id` or `bids_filter_file`")
     alternative = next(filter(None, map(archive.describe_alternative, folders)), "")
     details = f" ({alternative})" if alternative else ""
     reason = f"no {archive.pattern} in {paths}{details}; fetch that part of the archive for this participant"
