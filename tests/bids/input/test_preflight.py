@@ -61,7 +61,7 @@ def test_row_lists_matching_files_only(tmp_path):
                 "no desc-preproc BOLD",
                 "in space-MNI152NLin6Asym",
                 "spaces found: MNI152NLin2009cAsym)",
-                f"{RERUN} (or accept less exact maps with --allow-template-warp)",
+                f"{RERUN} (or accept less exact maps with `allow_template_warp`)",
             ],
         ),
         (
@@ -89,7 +89,7 @@ def test_row_lists_matching_files_only(tmp_path):
             ],
             [
                 "spaces found: MNI152NLin2009cAsym)",
-                f"choose the cleaned series with --desc smoothAROMAnonaggr, or {RERUN}",
+                f"choose the cleaned series with `desc` smoothAROMAnonaggr, or {RERUN}",
             ],
         ),
         (
@@ -104,7 +104,7 @@ def test_row_lists_matching_files_only(tmp_path):
             [f"task-rest_{SPACE}_desc-smoothAROMAnonaggr_bold.nii.gz"],
             [
                 "desc found in that space: smoothAROMAnonaggr",
-                f"choose the cleaned series with --desc smoothAROMAnonaggr, or {RERUN}",
+                f"choose the cleaned series with `desc` smoothAROMAnonaggr, or {RERUN}",
             ],
         ),
         (
@@ -269,7 +269,7 @@ def test_real_fmriprep_20_tree_is_read():
     assert len(reasons) == 4
     assert "spaces found: MNI152NLin2009cAsym" in reasons["16"]
     assert RERUN in reasons["16"]
-    assert "choose the cleaned series with --desc smoothAROMAnonaggr" in reasons["16"]
+    assert "choose the cleaned series with `desc` smoothAROMAnonaggr" in reasons["16"]
     for query in (Query(task=task, space="MNI152NLin2009cAsym"), Query(task=task, desc="smoothAROMAnonaggr")):
         assert {len(row.bold_names) for row in preflight(root, query)} == {3}
 
@@ -323,7 +323,7 @@ def test_filter_selects_by_entities(tmp_path):
     assert selected(run=["1"]) == [ap]
     assert selected(acq=["sb"], dir=["PA"]) == [pa]
     reason = only_row(tmp_path, query_with(acq=["none"])).reason
-    assert "nothing of task-rest passes --bids-filter-file" in reason
+    assert "nothing of task-rest passes `bids_filter_file`" in reason
     assert "correct or remove this option" in reason
 
 

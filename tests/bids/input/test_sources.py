@@ -74,7 +74,7 @@ def test_hcp_d_file_of_all_runs_is_ignored_if_single_runs_exist(tmp_path):
         (("task", "rest"), ("dir", direction), ("run", "1")) for direction in ("AP", "PA")
     ]
     assert [row.reason for row in preflight_dataset(dataset, Query(sessions=("V3",)))] == [
-        "no ses-V3 (visits found: ses-V1, ses-V2); correct --session-label"
+        "no ses-V3 (visits found: ses-V1, ses-V2); correct `session_label`"
     ]
 
 
@@ -86,7 +86,7 @@ def test_runs_and_directions_of_hcp_are_selected(tmp_path):
     assert rows_by_name(dataset, query)["sub-100307"] == ["rfMRI_REST2_RL_hp2000_clean.nii.gz"]
     (session,) = find_sessions(dataset, "100307", query, combine_runs=True)
     assert [run.name for run in session.runs] == ["dir-RL_run-2"]
-    assert "runs found: 1, 2); correct --run-id" in rows_by_name(dataset, Query(runs=("3",)))["sub-100307"]
+    assert "runs found: 1, 2); correct `run_id`" in rows_by_name(dataset, Query(runs=("3",)))["sub-100307"]
 
 
 def test_hcp_run_with_two_filters_counts_once(tmp_path):
@@ -218,7 +218,7 @@ def test_input_type_is_checked(tmp_path):
     run(describe(tmp_path / "fmriprep"), "01")
     assert locate(tmp_path / "fmriprep").kind == "fmriprep"
     with pytest.raises(
-        InputError, match="--input-type hcp expects folders named like 100307.*found: dataset_desc"
+        InputError, match="`input_type` hcp expects folders named like 100307.*found: dataset_desc"
     ):
         locate(tmp_path / "fmriprep", input_type="hcp")
     with pytest.raises(InputError, match="no such folder"):
