@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bids_deeptaskgen.bids.input.sessions import read_repetition_time
 from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.errors import InputError, UserError
@@ -73,11 +74,12 @@ def voxel_to_roi(
     bundle : Bundle
         Provides ROI maps and brain mask.
     mask : str or path, optional
-        Brain mask on the grid of `bold`. Without it, voxels that are constant over time are outside.
+        Brain mask on the grid of `bold`. Without it, voxels that are not exactly 0 are inside; they must
+        match the brain mask of the model (Dice of at least 0.8).
     confounds : str or path, optional
         Confounds table of fMRIPrep. Required by every cleaning with nuisance regressors or censoring.
     t_r : float, optional
-        Repetition time in s; default: the value in the header of `bold`.
+        Repetition time in s. Default: the value in the JSON sidecar of `bold`, else in its header.
     cleaning : Cleaning, optional
         Nuisance regressors, high-pass filter, censoring. Default: as `bids-deeptaskgen`, or, without
         `confounds`, no nuisance regressors and no censoring.
@@ -117,7 +119,7 @@ def voxel_to_roi(
         cleaning = Cleaning() if confounds else Cleaning(nuisance_regressors="none", fd_threshold=0)
     if requirements is None:
         requirements = DataRequirements(window_minutes=bundle.card.window_minutes)
-    run = RunInputs(bold=image, mask=paths["mask"], confounds=paths["confounds"], t_r=t_r)
+    run = RunInputs(image, paths["mask"], paths["confounds"], t_r or read_repetition_time(image))
     session = SessionInputs(subject=image.name.partition(".nii")[0], session=None, runs=(run,), entities=())
     from bids_deeptaskgen.connectome.session import compute_session_connectomes
 

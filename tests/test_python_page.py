@@ -5,8 +5,20 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 import bids_deeptaskgen
+from bids_deeptaskgen import (
+    DataRequirements,
+    InputError,
+    UserError,
+    load_bundle,
+    load_network,
+    predict,
+    run_participant,
+    save_statmaps,
+    voxel_to_roi,
+)
 from tests.conftest import small_dataset
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
@@ -35,15 +47,6 @@ def test_the_page_names_every_public_name():
 
 
 def test_the_notebook_path_is_the_command_line_path(tmp_path, participants):
-    from bids_deeptaskgen import (
-        DataRequirements,
-        load_bundle,
-        load_network,
-        predict,
-        run_participant,
-        voxel_to_roi,
-    )
-
     options = {"model": "embedded", "contrasts": ("wm2bk",), "min_minutes": 0.1, "min_dof": 2, "n_windows": 1}
     code = run_participant(
         participants,
@@ -64,6 +67,28 @@ def test_the_notebook_path_is_the_command_line_path(tmp_path, participants):
     few = DataRequirements(min_minutes=0.1, min_dof=2, n_windows=1)
     maps = predict(load_network(bundle, "cpu"), voxel_to_roi(bold, bundle, mask=mask, requirements=few))
     labels = [contrast.label for contrast in bundle.card.contrasts]
-    placed = np.zeros((91, 109, 91), np.float32)
-    placed[7:83, 9:102, :78] = maps[labels.index("wm2bk")]
-    np.testing.assert_allclose(nib.load(written).get_fdata(), placed[::-1], atol=1e-5)
+    image = nib.load(save_statmaps(tmp_path / "maps.nii.gz", maps))
+    expected = nib.load(written)
+    np.testing.assert_array_equal(image.affine, expected.affine)
+    actual = image.get_fdata()[..., labels.index("wm2bk")]
+    np.testing.assert_allclose(actual, expected.get_fdata(), atol=1e-5)
+    assert np.abs(actual).max() > 0.1
+
+
+def test_the_notebook_path_reads_the_sidecar_unless_a_repetition_time_is_given(tmp_path, participants):
+    (source,) = participants.glob("sub-01/func/*_desc-preproc_bold.nii.gz")
+    bold = tmp_path / "rest.nii.gz"
+    bold.symlink_to(source)
+    bold.with_name("rest.json").write_text('{"RepetitionTime": -2}')
+    bundle = load_bundle("embedded")
+    few = DataRequirements(min_minutes=0.1, min_dof=2, n_windows=1)
+    with pytest.raises(InputError, match="RepetitionTime -2"):
+        voxel_to_roi(bold, bundle, requirements=few)
+    assert voxel_to_roi(bold, bundle, t_r=2.0, requirements=few).any()
+
+
+def test_unknown_options_and_missing_files_are_named(tmp_path):
+    with pytest.raises(UserError, match="fd_treshold"):
+        run_participant(tmp_path, tmp_path / "out", fd_treshold=0.5)
+    with pytest.raises(InputError, match="bold: .*absent.nii.gz"):
+        voxel_to_roi(tmp_path / "absent.nii.gz", load_bundle("embedded"))

@@ -1,13 +1,12 @@
 """``deeptaskgen predict``: predict the maps of one image outside a BIDS dataset."""
 
-import json
 import re
 from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.bids.input.derivatives import read_description
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
-from bids_deeptaskgen.bids.input.sessions import repetition_time
+from bids_deeptaskgen.bids.input.sessions import read_repetition_time
 from bids_deeptaskgen.commands.participant import run_dataset
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.errors import InputError, UserError
@@ -64,7 +63,7 @@ def _run_inputs(settings: PredictSettings) -> RunInputs:
         bold=settings.bold,
         mask=settings.mask,
         confounds=settings.confounds,
-        t_r=settings.t_r or _repetition_time(settings.bold),
+        t_r=settings.t_r or read_repetition_time(settings.bold),
         custom=settings.custom_confounds,
     )
 
@@ -76,15 +75,3 @@ def _label_of(bold: Path) -> str:
         message = f"{bold}: has no letters or digits for a participant label. Use --label."
         raise UserError(message)
     return label
-
-
-def _repetition_time(bold: Path) -> float | None:
-    """Read the repetition time in s from the JSON sidecar of an image; None without sidecar."""
-    path = bold.with_name(bold.name.partition(".nii")[0] + ".json")
-    try:
-        return repetition_time(dict(json.loads(path.read_text("utf-8"))), bold)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError) as reason:
-        message = f"{path}: cannot be read as JSON ({reason}).\nCorrect the file, or use --t-r."
-        raise InputError(message) from reason

@@ -99,21 +99,28 @@ def sample_mask(n_volumes: int, confounds: Confounds | None, cleaning: Cleaning)
     n_dummies = int((~is_kept).sum())
     if confounds is not None and confounds.outliers is not None:
         is_kept &= ~confounds.outliers
+    n_outliers = int((~is_kept).sum()) - n_dummies
     if cleaning.fd_threshold > 0:
         is_kept &= _require_fd(confounds) <= cleaning.fd_threshold
     if not is_kept.any():
-        n_censored = n_volumes - n_dummies
-        advice = "Increase `fd_threshold`" if n_censored else "Lower `dummy_scans`"
-        # Where no threshold is set, XCP-D's outliers are the only censored volumes.
-        reason = (
-            f"with FD > {cleaning.fd_threshold:g} mm" if cleaning.fd_threshold > 0 else "marked as outliers"
-        )
-        message = (
-            f"No volumes remain: {n_dummies} dummy scans and {n_censored} volumes {reason} were removed.\n"
-            f"{advice} or exclude this run."
-        )
-        raise InputError(message)
+        raise InputError(_explain_no_volumes(n_volumes, n_dummies, n_outliers, cleaning))
     return np.flatnonzero(is_kept)
+
+
+def _explain_no_volumes(n_volumes: int, n_dummies: int, n_outliers: int, cleaning: Cleaning) -> str:
+    n_moving = n_volumes - n_dummies - n_outliers
+    removed_volumes = [f"{n_dummies} dummy scans"]
+    if n_outliers:
+        removed_volumes.append(f"{n_outliers} volumes marked as outliers by XCP-D")
+    if n_moving:
+        removed_volumes.append(f"{n_moving} volumes with FD > {cleaning.fd_threshold:g} mm")
+    if n_moving:
+        advice = "Increase `fd_threshold` or exclude this run."
+    elif n_dummies and cleaning.dummy_scans is not None:
+        advice = "Lower `dummy_scans` or exclude this run."
+    else:
+        advice = "Exclude this run."
+    return f"No volumes remain: {' and '.join(removed_volumes)} were removed.\n{advice}"
 
 
 def _require_fd(confounds: Confounds | None) -> Matrix:

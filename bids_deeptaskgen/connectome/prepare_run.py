@@ -170,12 +170,14 @@ def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequireme
         sum(len(plan.kept_volumes) for plan in plans),
         sum(plan.series.n_volumes for plan in plans),
     )
+    # No advice where nothing was removed: a short run keeps all its volumes at any threshold.
+    fewer_removed = "Remove fewer volumes (`fd_threshold`, `dummy_scans`). " if n_kept < n_volumes else ""
     if minutes < requirements.min_minutes:
         # Rounded down: otherwise 3.97 minutes would read as the required 4.
         message = (
             f"{place}: {n_kept} of {n_volumes} volumes are kept, {np.floor(10 * minutes) / 10:.1f} minutes; "
             f"at least {requirements.min_minutes:g} are required.\n"
-            "Lower `min_minutes` if you accept noisier maps, or increase `fd_threshold`."
+            f"{fewer_removed}Lower `min_minutes` if you accept noisier maps."
         )
         raise InputError(message)
     dof = sum(max(plan.n_residual_dof, 0) for plan in plans)
@@ -186,7 +188,7 @@ def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequireme
         message = (
             f"{place}: the cleaning leaves {dof} degrees of freedom ({counts}); at least "
             f"{requirements.min_dof} are required.\n"
-            "Use fewer regressors or censor less, or lower `min_dof` if you accept noisier maps."
+            f"{fewer_removed}Use fewer regressors, or lower `min_dof` if you accept noisier maps."
         )
         raise InputError(message)
     n_windows = requirements.n_windows
@@ -195,7 +197,7 @@ def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequireme
     shortest = min(len(plan.kept_volumes) for plan in plans) // n_windows
     if shortest < MIN_WINDOW_VOLUMES:
         finding = f"{n_windows} windows leave" if n_windows > 1 else "the cleaning keeps"
-        advice = "Lower `n_windows`." if n_windows > 1 else "Censor less, or exclude this run."
+        advice = "Lower `n_windows`." if n_windows > 1 else f"{fewer_removed}Exclude this run."
         message = (
             f"{place}: {finding} {shortest} volumes in the shortest run; at least {MIN_WINDOW_VOLUMES} are "
             f"required.\n{advice}"

@@ -60,6 +60,34 @@ def test_a_run_that_is_censored_whole_is_refused():
         sample_mask(N, confounds, Cleaning(fd_threshold=0.2))
 
 
+@pytest.mark.parametrize(
+    ("cleaning", "is_outlier", "counts", "advice"),
+    [
+        (
+            Cleaning(dummy_scans=2, fd_threshold=0.1),
+            False,
+            ["2 dummy", f"{N - 2} volumes with FD"],
+            "Increase `fd",
+        ),
+        (
+            Cleaning(dummy_scans=2),
+            True,
+            ["2 dummy", f"{N - 2} volumes marked as outliers"],
+            "Lower `dummy_scans`",
+        ),
+        (Cleaning(dummy_scans=0), True, ["0 dummy", f"{N} volumes marked as outliers"], "Exclude this run"),
+        (Cleaning(dummy_scans=N), False, [f"{N} dummy"], "Lower `dummy_scans`"),
+    ],
+)
+def test_a_run_without_volumes_is_explained_by_what_removed_them(cleaning, is_outlier, counts, advice):
+    confounds = make_confounds(outliers=np.full(N, is_outlier))
+    confounds.table["framewise_displacement"] = 5.0
+    with pytest.raises(InputError) as caught:
+        sample_mask(N, confounds, cleaning)
+    assert [count for count in counts if count not in str(caught.value)] == []
+    assert advice in str(caught.value)
+
+
 def test_censoring_without_displacement_is_refused():
     with pytest.raises(InputError, match="needs the column framewise_displacement"):
         sample_mask(N, None, Cleaning(fd_threshold=0.2))

@@ -242,6 +242,17 @@ def test_the_json_wins_over_the_header_and_a_difference_is_warned_of(tmp_path, s
     assert "0.8 s in the JSON and 2 s in the header" in caplog.text
 
 
+@pytest.mark.parametrize("requirements", [DataRequirements(), DataRequirements(min_minutes=0.1, min_dof=500)])
+@pytest.mark.parametrize(("dummy_scans", "is_advised"), [(0, False), (10, True)])
+def test_fewer_removed_volumes_are_advised_only_if_volumes_were_removed(
+    tmp_path, space, requirements, dummy_scans, is_advised
+):
+    run = write_run(tmp_path, *phantom())
+    with pytest.raises(InputError) as caught:
+        connect(space, run, requirements=requirements, cleaning=Cleaning("none", dummy_scans=dummy_scans))
+    assert ("`fd_threshold`" in str(caught.value)) == is_advised
+
+
 def test_too_little_data_is_refused_with_numbers(tmp_path, space):
     run = write_run(tmp_path, *phantom())
     assert_refused(

@@ -1,5 +1,6 @@
 """Runs of one participant with all their files, as immutable records."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -313,3 +314,30 @@ def repetition_time(metadata: Mapping[str, Any], bold: Path) -> float | None:
         )
         raise InputError(message)
     return t_r
+
+
+def read_repetition_time(bold: Path) -> float | None:
+    """Read the repetition time from the JSON sidecar in the folder of an image.
+
+    Parameters
+    ----------
+    bold : Path
+
+    Returns
+    -------
+    float or None
+        In s; None if there is no sidecar, or no ``RepetitionTime`` in it.
+
+    Raises
+    ------
+    InputError
+        If the sidecar is not JSON, or ``RepetitionTime`` is not a positive finite number.
+    """
+    path = bold.with_name(bold.name.partition(".nii")[0] + ".json")
+    try:
+        return repetition_time(dict(json.loads(path.read_text("utf-8"))), bold)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as reason:
+        message = f"{path}: cannot be read as JSON ({reason}).\nCorrect the file, or use `t_r`."
+        raise InputError(message) from reason
