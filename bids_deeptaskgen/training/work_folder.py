@@ -141,10 +141,10 @@ def _science(settings: TrainingSettings) -> dict[str, Any]:
 
 def _refuse_changes(folder: Path, stored_facts: Any, facts: Mapping[str, Any]) -> None:
     changes = []
-    for part, name in (("Settings", _flag), ("Data", str)):
+    for part, form in (("Settings", "`{}`"), ("Data", "{}")):
         old_values, new_values = stored_facts.get(part, {}), facts[part]
         changes += [
-            f"{name(key)} ({_short(old_values.get(key))} then, {_short(new_values.get(key))} now)"
+            f"{form.format(key)} ({_short(old_values.get(key))} then, {_short(new_values.get(key))} now)"
             for key in [*new_values, *(key for key in old_values if key not in new_values)]
             if old_values.get(key) != new_values.get(key)
         ]
@@ -154,10 +154,6 @@ def _refuse_changes(folder: Path, stored_facts: Any, facts: Mapping[str, Any]) -
             "Use its settings and data, choose another OUT or `work_dir`, or start again with `overwrite`."
         )
         raise UserError(message)
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def _short(value: object) -> str:

@@ -295,5 +295,5 @@ def test_a_predicted_dataset_must_not_have_the_name_of_a_baseline(data, tmp_path
 
 
 def test_a_training_baseline_of_tested_participants_alone_is_refused(data, tmp_path):
-    with pytest.raises(InputError, match="--baseline-train .*all 6 participants are tested"):
+    with pytest.raises(InputError, match="`baseline_train` .*all 6 participants are tested"):
         evaluate.run(settings_of(data, tmp_path / "out", baseline_train=data / "retest"))

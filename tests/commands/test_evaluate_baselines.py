@@ -136,5 +136,5 @@ def test_a_participant_without_measured_maps_is_refused(tmp_path):
         baseline_train=tmp_path / "measured",
         participant_label=("99",),
     )
-    with pytest.raises(InputError, match="None of the participants of --participant-label has measured maps"):
+    with pytest.raises(InputError, match="None of the participants of `participant_label` has measured maps"):
         evaluate.run(settings)

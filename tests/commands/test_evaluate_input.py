@@ -40,7 +40,7 @@ def test_measured_maps_are_accepted_as_a_table_of_paths(data, tmp_path):
 
 
 def test_a_missing_table_of_participants_is_refused(data, tmp_path):
-    with pytest.raises(UserError, match=r"--participants-tsv .*nowhere\.tsv: no such file"):
+    with pytest.raises(UserError, match=r"`participants_tsv` .*nowhere\.tsv: no such file"):
         evaluate.run(settings_of(data, tmp_path / "out", participants_tsv=tmp_path / "nowhere.tsv"))
     assert not (tmp_path / "out").exists()
 
@@ -81,7 +81,7 @@ def test_contrasts_that_are_not_both_measured_and_predicted_are_excluded_or_refu
     with pytest.raises(InputError) as caught:
         evaluate.run(settings)
     assert str(caught.value) == (
-        f"No contrast of --contrasts {CONTRASTS[1]} is both predicted and measured.\n"
+        f"No contrast of `contrasts` {CONTRASTS[1]} is both predicted and measured.\n"
         f"Predicted: {CONTRASTS[1]}, {CONTRASTS[0]}.\nMeasured: {CONTRASTS[0]}."
     )
     with pytest.raises(UserError, match=r"predicted maps are of no such contrast .* Predicted: "):

@@ -218,9 +218,9 @@ def test_a_folder_with_another_training_is_not_gone_on_with(world, trained, tmp_
     folder = work_folder(world.settings(trained), trained)
     counterpart = world.settings(tmp_path / "other", work_dir=folder, alpha=0.25, contrasts=("contrast0",))
     sentence = refusal(counterpart)
-    assert "--alpha (0.1 then, 0.25 now)" in sentence
-    assert "--contrasts (not set then, ['contrast0'] now)" in sentence
-    assert "--overwrite" in sentence
+    assert "`alpha` (0.1 then, 0.25 now)" in sentence
+    assert "`contrasts` (not set then, ['contrast0'] now)" in sentence
+    assert "`overwrite`" in sentence
     (tmp_path / "mine.txt").touch()
     foreign = world.settings(tmp_path / "other", work_dir=tmp_path, overwrite=True)
     assert "is not empty and holds no training" in refusal(foreign)
@@ -311,8 +311,8 @@ def test_voxels_without_a_value_are_counted_and_named(world, tmp_path, caplog):
 def test_more_memory_than_there_is_is_refused_with_the_batch_that_would_fit(world, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "available_gb", lambda: 0.8)
     sentence = refusal(world.settings(tmp_path / "out", batch_size=1000))
-    assert "--batch-size 1000 needs" in sentence
-    fitting = int(sentence.partition("\n--batch-size ")[2].split()[0])
+    assert "`batch_size` 1000 needs" in sentence
+    fitting = int(sentence.partition("\n`batch_size` ")[2].split()[0])
     assert 1 <= fitting < 1000
     monkeypatch.setattr(training, "available_gb", lambda: 0.001)
     assert "Not even one participant" in refusal(world.settings(tmp_path / "out"))
@@ -336,7 +336,7 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_read(world, tm
 def test_a_loss_that_is_no_number_ends_the_training_with_advice(world, tmp_path):
     sentence = refusal(world.settings(tmp_path / "out", learning_rate=1e30, epochs=1))
     assert "diverged" in sentence
-    assert "--learning-rate" in sentence
+    assert "`learning_rate`" in sentence
 
 
 def test_what_is_not_installed_is_named_with_the_command_that_installs_it():

@@ -202,7 +202,7 @@ def test_noise_components_of_fmripost_aroma_are_regressed_out(simulated, setting
 
 def test_noise_components_that_are_not_used_are_no_silent_gift(simulated, settings_of, tmp_path):
     arrangements.as_aroma(simulated, tmp_path / "aroma", "01")
-    with pytest.raises(UserError, match="does not use.\nAdd --nuisance-regressors aroma"):
+    with pytest.raises(UserError, match="does not use.\nAdd `nuisance_regressors` aroma"):
         participant.run(settings_of(simulated, derivatives=(("aroma", tmp_path / "aroma"),)))
 
 
