@@ -54,7 +54,7 @@ def test_who_kills_every_process_is_lost_alone_and_the_next_run_completes(start,
         row = next(line for line in table.splitlines() if line.startswith(participant))
         assert "its process ended before it was done" in row
         assert "--nprocs" in row
-    assert "to do them again: --participant-label @" in table
+    assert "--participant-label @" in table
     app = start("--nprocs", "2")
     assert app.wait() == 0, app.words
     assert results(app.output) == alone
