@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bids_deeptaskgen.connectome.findings import Finding
+
 
 @dataclass(frozen=True)
 class RunInputs:
@@ -31,6 +33,8 @@ class RunInputs:
         The user's own regressors.
     fsl_warp : Path or None
         FSL's warp field to standard space, for a series in native space.
+    findings : tuple of Finding
+        What the search of the files found to be suspicious.
     """
 
     bold: Path
@@ -43,6 +47,7 @@ class RunInputs:
     outliers: Path | None = None
     custom: Path | None = None
     fsl_warp: Path | None = None
+    findings: tuple[Finding, ...] = ()
 
     def with_fields(self, **changes: Any) -> "RunInputs":
         """Return a copy with some fields changed.
