@@ -226,7 +226,7 @@ FAULTS = {
     has_a_wrong_checksum: (BOLD, "the file is damaged", COPY),
     has_zero_bytes: (BOLD, "the file is empty", COPY),
     has_a_pointer_for_an_image: (BOLD, "its content is not NIfTI", "datalad get"),
-    has_a_link_to_nowhere: (BOLD, "is a link whose target does not exist", "datalad get"),
+    has_a_link_to_nowhere: (BOLD, "its content is not here (a link of git-annex)", "datalad get"),
     has_a_mask_of_another_shape: (MASK, "Mask: 22x28x23 voxels", "Put the brain mask"),
     has_a_mask_of_another_place: (MASK, "first voxel at (-88, -126, -72) mm", "Put the brain mask"),
     has_a_mask_of_another_brain: (MASK, "with Dice 0.5", "look at both in a viewer"),
@@ -262,7 +262,7 @@ FAULTS = {
     has_two_orientations: (BOLD, "(axes LAS and RAS)", "set both"),
     has_no_orientation: (BOLD, "(both codes are 0)", "original image with its header"),
     has_a_repetition_time_in_milliseconds: (BOLD, "is 2000 s by the JSON", "in seconds, not milliseconds"),
-    has_a_broken_json: ("_bold.json", "cannot be read as JSON", COPY),
+    has_a_broken_json: ("_bold.json", "is not valid JSON", COPY),
 }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.bids.input.derivatives import read_description
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
-from bids_deeptaskgen.bids.input.sessions import read_repetition_time
+from bids_deeptaskgen.bids.input.sidecars import read_repetition_time
 from bids_deeptaskgen.commands.participant import run_dataset
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.errors import InputError, UserError

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from bids_deeptaskgen.bids.input.derivatives import is_participant_folder
+from bids_deeptaskgen.bids.input.participant_folders import is_participant_folder
 from bids_deeptaskgen.bids.output.dataset_files import dataset_settings_hash
 from bids_deeptaskgen.bids.output.results import settings_hashes
 from bids_deeptaskgen.errors import UserError

@@ -35,13 +35,13 @@ def test_invalid_repetition_time_is_refused_with_its_file(tmp_path, value):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "the file is empty"),
+        (b"", "is empty"),
         (b'{"RepetitionTime": 2', "delimiter in line 1"),
-        (b'{"RepetitionTime": 2, "InstitutionName": "Universit\xe4t"}', "its text is not in UTF-8"),
-        (b"null", "it is not a JSON object"),
-        (b'[["RepetitionTime", 3]]', "it is not a JSON object"),
+        (b'{"RepetitionTime": 2, "InstitutionName": "Universit\xe4t"}', "is not UTF-8 text"),
+        (b"null", "is not a JSON object"),
+        (b'[["RepetitionTime", 3]]', "is not a JSON object"),
         (b'{"a":' * 9999 + b"1" + b"}" * 9999, "it is nested too deep"),
-        (None, "it is a link whose target does not exist"),
+        (None, "is a link whose target does not exist"),
     ],
     ids=["empty", "cut", "latin", "null", "pairs", "deep", "link"],
 )
@@ -60,7 +60,7 @@ def test_invalid_sidecar_excludes_its_session_only(tmp_path, content, words):
     damage(sidecar_path)
     fault, record = collect_sessions(tmp_path, "01", Query())
     assert (fault.session, record.session) == ("a", "b")
-    assert str(fault.error).startswith(f"{sidecar_path}: cannot be read as JSON: ")
+    assert str(fault.error).startswith(f"{sidecar_path}: ")
     assert words in str(fault.error)
 
 

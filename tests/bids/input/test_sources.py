@@ -51,7 +51,7 @@ def test_hcp_is_detected_by_folder_names(tmp_path):
         f"rfMRI_REST1_{direction}_hp2000_clean.nii.gz" for direction in ("LR", "RL")
     ]
     assert (
-        "no MNINonLinear/Results/rfMRI_REST*/*_hp2000_clean.nii.gz or *_hp0_clean.nii.gz in"
+        "no MNINonLinear/Results/rfMRI_REST*/*_hp2000_clean.nii.gz, *_hp0_clean.nii.gz or the same with "
         in rows["sub-100408"]
     )
     assert set(rows) == {"sub-100307", "sub-100408"}
