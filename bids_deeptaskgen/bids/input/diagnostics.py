@@ -96,7 +96,20 @@ def _explain_no_series(names: list[BidsName], query: Query) -> str:
         return f"{problem} (only phase images found)"
     if any(extension.endswith((".gii", ".dtseries.nii")) for extension in extensions):
         return f"{problem} (only surface or CIFTI series found)"
-    return f"{problem} (no series at all, only what fMRIPrep's --level minimal writes)"
+    if is_minimal(names):
+        return f"{problem} (no series at all, only what fMRIPrep's --level minimal writes)"
+    suffixes = format_values(name.suffix for name in names)
+    return f"{problem} (no series at all, only files that end in: {suffixes})"
+
+
+def is_minimal(names: Iterable[BidsName]) -> bool:
+    """Return whether a session has files that fMRIPrep writes before it resamples a series.
+
+    Parameters
+    ----------
+    names : iterable of BidsName
+    """
+    return any(name.suffix in ("bold", "boldref", "mask", "xfm") for name in names)
 
 
 def suggest_fix(names: list[BidsName], query: Query) -> str:
@@ -151,6 +164,8 @@ def _suggest_preprocessed(names: list[BidsName], series: list[BidsName], query: 
             "re-run fMRIPrep with all echoes of the run (without --echo-idx), so that it combines them; see "
             "its report of this participant"
         )
+    if not is_minimal(names):
+        return "name the folder that fMRIPrep wrote, or see its report of this participant"
     in_space = {name.get("desc") or "" for name in series if name.get("space") == query.space}
     denoised_descs = sorted(in_space & set(table["made_by"]))
     elsewhere = {name.get("desc") or "" for name in series} - in_space

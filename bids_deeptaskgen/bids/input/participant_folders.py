@@ -9,7 +9,7 @@ from bids_deeptaskgen.bids.input.layout import is_folder, is_label
 from bids_deeptaskgen.io.text import explain_unreadable
 
 # BABS and some archives keep each participant as one compressed file.
-_COMPRESSED = re.compile(r"sub-(?P<label>[0-9A-Za-z+]+)[^.]*\.(tar|tar\.gz|tgz|zip|7z)")
+_COMPRESSED = re.compile(r"sub-(?P<label>[0-9A-Za-z+]+)(_.*)?\.(tar|tar\.gz|tgz|zip|7z)")
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def _best_grid(candidates: Sequence[File]) -> tuple[File, tuple[Finding, ...]]:
     first_rank = ranked[0][0]
     matches = [file for rank, file in ranked if rank == first_rank]
     bold = require_single(matches, "fit equally well as the BOLD series of one run")
-    if not first_rank[0]:
+    if not first_rank[0] and max(_grid_of(bold).voxel_sizes_mm) <= max(OUTPUT_GRID.voxel_sizes_mm):
         return bold, ()
     names = ", ".join(file.path.name for file in candidates)
     message = (

@@ -248,17 +248,19 @@ def test_message_names_both_ambiguous_tables(tmp_path):
     assert CONFOUNDS in message
 
 
-def test_broken_link_is_refused_with_remedy(tmp_path):
-    func = run(tmp_path, "01")
-    for name in (f"sub-01_task-rest_{CONFOUNDS}", f"sub-01_task-rest_{MASK}", f"sub-01_task-rest_{BOLD}"):
-        (func / name).unlink()
-        (func / name).symlink_to(tmp_path / ".git" / "annex" / "objects" / "absent")
-        assert complaint(tmp_path) == (
-            f"{func / name}: its content is not here (a link of git-annex).\nRun: datalad get {func / name}"
-        )
-        (func / name).unlink()
-        (func / name).symlink_to(tmp_path / "absent")
-        assert "Mount the folder of the target" in complaint(tmp_path)
+@pytest.mark.parametrize(
+    "name", [BOLD, BOLD.replace(".nii.gz", ".json"), MASK, CONFOUNDS, "desc-aroma_timeseries.tsv"]
+)
+def test_broken_link_is_refused_with_remedy(tmp_path, name):
+    path = run(tmp_path, "01") / f"sub-01_task-rest_{name}"
+    path.unlink(missing_ok=True)
+    path.symlink_to(tmp_path / "absent")
+    assert complaint(tmp_path).startswith(f"{path}: is a link whose target does not exist")
+    path.unlink()
+    path.symlink_to("../../.git/annex/objects/x/MD5E-s9--0123.nii.gz")
+    assert complaint(tmp_path) == (
+        f"{path}: its content is not here (a link of git-annex).\nRun: datalad get {path}"
+    )
 
 
 def test_parent_folders_named_like_entities_are_ignored(tmp_path):
