@@ -90,10 +90,10 @@ def _names_series(table: File, bold: File) -> bool:
     """Return whether a table has the name of a series, but for leading zeros of indices."""
     if not bold.name.get("sub"):
         return table.path.name == bold.path.name.partition(".nii")[0] + ".tsv"
-    return table.name.suffix == bold.name.suffix and _plain(table) == _plain(bold)
+    return table.name.suffix == bold.name.suffix and _entities_of(table) == _entities_of(bold)
 
 
-def _plain(file: File) -> set[tuple[str, str]]:
+def _entities_of(file: File) -> set[tuple[str, str]]:
     return {(key, plain_value(key, value)) for key, value in file.name.entities}
 
 

@@ -11,7 +11,7 @@ from bids_deeptaskgen.data import load_table
 # Start of the advice that another fMRIPrep run would help, and its continuation if that run is in the input
 # of another pipeline: then its output folder is not the one that is read.
 RERUN = "re-run fMRIPrep with --output-spaces"
-THEN = ", then "
+CONTINUATION = ", then "
 # No space- entity, or the participant's anatomy: fMRIPrep ran without a template.
 _NATIVE_SPACES = (None, "T1w", "func", "boldref")
 
@@ -150,7 +150,7 @@ def _suggest_series(names: list[BidsName], query: Query) -> str:
     if of_desc and not any(name.extension in VOLUME for name in of_desc):
         return f"re-run {title} with --file-format nifti"
     if of_desc:
-        return f"{rerun}{THEN}{title} again"
+        return f"{rerun}{CONTINUATION}{title} again"
     return "choose another `desc`, or re-run the pipeline that wrote these derivatives"
 
 
@@ -176,7 +176,7 @@ def _suggest_preprocessed(names: list[BidsName], series: list[BidsName], query: 
         if denoised_descs:
             return f"choose the cleaned series with `desc` {denoised_descs[0]}"
         title = table["pipelines"][sorted(generators - {"fmriprep"})[0]]["name"]
-        return f"{rerun}{THEN}{title} again, and choose its series with `desc` {sorted(elsewhere)[0]}"
+        return f"{rerun}{CONTINUATION}{title} again, and choose its series with `desc` {sorted(elsewhere)[0]}"
     # After --level minimal, a run with the same working directory writes the remaining files.
     level = "" if any(name.suffix == "bold" for name in names) else " --level full"
     can_warp = any((name.get("space"), name.get("desc")) == (WARPED_SPACE, query.desc) for name in series)

@@ -136,7 +136,7 @@ def list_folders(folder: Path) -> list[str]:
 
 
 def list_sessions(folders: Iterable[str]) -> tuple[list[str | None], list[str]]:
-    """Separate the sessions of a participant from ``ses-*`` folders without a BIDS label.
+    """List the sessions of a participant, and ``ses-*`` folders without a BIDS label.
 
     Parameters
     ----------

@@ -100,11 +100,11 @@ def match_table(bold: File, tables: Iterable[File], series: Iterable[File], titl
         If two tables fit equally well.
     """
     of_task = [table for table in tables if _same_task(table, bold)]
-    best = _most_specific([table for table in of_task if fits_run(table.name, bold.name)])
-    if not best:
+    candidates = _most_specific([table for table in of_task if fits_run(table.name, bold.name)])
+    if not candidates:
         return TableMatch(None, _list_tables(of_task, "of that task"))
-    best = _same_processing(best, bold)
-    table = require_single(best, f"fit equally well as the {title} of {bold.path.name}")
+    candidates = _same_processing(candidates, bold)
+    table = require_single(candidates, f"fit equally well as the {title} of {bold.path.name}")
     siblings = _siblings(table, bold, of_task)
     if siblings:
         return TableMatch(None, _explain_open(table, bold, siblings))
@@ -131,12 +131,12 @@ def match_masks(bold: File, masks: Iterable[File]) -> list[File]:
     list of File
         Those that share the most entities with the series; several if there are several resolutions.
     """
-    candidates = [
+    in_space = [
         mask for mask in masks if _same_task(mask, bold) and mask.name.get("space") == bold.name.get("space")
     ]
-    best = _most_specific([mask for mask in candidates if fits_run(mask.name, bold.name)])
-    best = [mask for mask in best if not _siblings(mask, bold, candidates)]
-    return _same_processing(best, bold)
+    candidates = _most_specific([mask for mask in in_space if fits_run(mask.name, bold.name)])
+    matches = [mask for mask in candidates if not _siblings(mask, bold, in_space)]
+    return _same_processing(matches, bold)
 
 
 def require_single(files: Sequence[File], problem: str) -> File:
@@ -175,7 +175,7 @@ def _most_specific(files: Sequence[File]) -> list[File]:
 
 
 def _same_processing(files: Sequence[File], bold: File) -> list[File]:
-    """Prefer files with the ``part`` and ``hash`` of the series, then those without ``desc``.
+    """Select files with the ``part`` and ``hash`` of the series, else those without ``desc``, if there are any.
 
     Several settings of one pipeline share a folder by ``hash``, and XCP-D wrote ``desc-filtered_motion``
     beside the complete table.
@@ -191,10 +191,10 @@ def _siblings(file: File, bold: File, files: Iterable[File]) -> list[File]:
     values = dict(measurement(bold.name))
     open_keys = set(values) - {key for key, _ in measurement(file.name)}
     return [
-        other
-        for other in files
-        if open_keys & {key for key, _ in measurement(other.name)}
-        and all(key in open_keys or values.get(key) == value for key, value in measurement(other.name))
+        sibling
+        for sibling in files
+        if open_keys & {key for key, _ in measurement(sibling.name)}
+        and all(key in open_keys or values.get(key) == value for key, value in measurement(sibling.name))
     ]
 
 

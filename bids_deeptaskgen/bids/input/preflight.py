@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import Entities, parse_name, sort_entities
 from bids_deeptaskgen.bids.input.diagnostics import (
+    CONTINUATION,
     RERUN,
-    THEN,
     explain_missing,
     format_values,
     is_deselected,
@@ -59,7 +59,7 @@ class Preflight:
     @property
     def wants_rerun(self) -> bool:
         """Return whether another fMRIPrep run in this folder would provide usable files."""
-        return RERUN in self.reason and THEN not in self.reason
+        return RERUN in self.reason and CONTINUATION not in self.reason
 
     @property
     def failed(self) -> bool:
@@ -245,12 +245,10 @@ def _explain_no_folder(root: Path, subject: str, session: str | None) -> str:
         is_empty = not any(folder.iterdir())
     except OSError:
         is_empty = False
-    if is_empty:
-        return (
-            f"{folder} is empty; run fMRIPrep for it, or, if it is a DataLad dataset that is not installed, "
-            f"run: datalad get -n {folder}"
-        )
-    return f"no folder {func}: fMRIPrep wrote no functional data here; see its report"
+    reason = f"no folder {func}: fMRIPrep wrote no functional data here; see its report"
+    if not is_empty:
+        return reason
+    return f"{reason}. {folder} is empty: if it is a DataLad dataset, run: datalad get -n {folder}"
 
 
 def _one_line(error: InputError) -> str:

@@ -183,7 +183,7 @@ def group_runs(files: SessionFiles, query: Query, *, combine_runs: bool) -> dict
 
 
 def _without_concatenated(bolds: Sequence[File], query: Query) -> list[File]:
-    """Leave out series that XCP-D concatenated from the runs beside them: each volume counts once."""
+    """Exclude series that XCP-D concatenated from the runs beside them: each volume counts once."""
     if generator_of(query.desc) != "xcp_d":
         return list(bolds)
     single_runs = [set(file.series("run", "dir")) for file in bolds if file.name.get("run")]
@@ -212,7 +212,7 @@ def match_run(bolds: Sequence[File], files: SessionFiles, query: Query) -> RunFi
         If a required file is missing, or two files fit equally well.
     """
     for bold in bolds:
-        twins = [other for other in bolds if other.name.get("res") == bold.name.get("res")]
+        twins = [file for file in bolds if file.name.get("res") == bold.name.get("res")]
         require_single(twins, "fit equally well as the BOLD series of one run")
     bold = bolds[0]
     is_denoised = query.desc in load_table("queries.json")["made_by"]
@@ -265,7 +265,7 @@ def _explain_no_mask(bold: File, files: SessionFiles, *, is_required: bool) -> F
             for file in chain(files.main, *files.extra.values())
             if "mask" in file.path.name.lower()
             and file.name.extension in VOLUME
-            and set(measurement(file.name)) & _own(bold)
+            and set(measurement(file.name)) & _distinctive_entities(bold)
         }
     )
     search = f"no brain mask for {bold.path.name} (masks of that run: {abbreviate(similar) or 'none'})"
@@ -279,7 +279,7 @@ def _explain_no_mask(bold: File, files: SessionFiles, *, is_required: bool) -> F
     )
 
 
-def _own(bold: File) -> set[tuple[str, str]]:
+def _distinctive_entities(bold: File) -> set[tuple[str, str]]:
     """Return the entities that distinguish a run from others of the participant; the task if none does."""
     values = measurement(bold.name)
     return set(values[1:]) or set(values)

@@ -54,7 +54,7 @@ def find_sidecars(bold: Path, root: Path) -> list[Path]:
     list of Path
     """
     name = parse_name(bold.name)
-    entities = _plain(name)
+    entities = _entities_of(name)
     parents = [bold.parent, *bold.parent.parents]
     folders = parents[: parents.index(root) + 1] if root in parents else parents[:1]
     sidecars: list[Path] = []
@@ -62,13 +62,13 @@ def find_sidecars(bold: Path, root: Path) -> list[Path]:
         matches = [
             path
             for path in _list_json(folder)
-            if parse_name(path.name).suffix == name.suffix and _plain(parse_name(path.name)) <= entities
+            if parse_name(path.name).suffix == name.suffix and _entities_of(parse_name(path.name)) <= entities
         ]
         sidecars += sorted(matches, key=lambda path: (len(parse_name(path.name).entities), path.name))
     return sidecars
 
 
-def _plain(name: BidsName) -> set[tuple[str, str]]:
+def _entities_of(name: BidsName) -> set[tuple[str, str]]:
     return {(key, plain_value(key, value)) for key, value in name.entities}
 
 

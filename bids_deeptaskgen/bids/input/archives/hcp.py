@@ -18,7 +18,7 @@ _CHUNKS = {"a": "1", "b": "2"}
 # The same volumes after several cleanings: FIX, with later corrections of its classes (rclean) and temporal
 # ICA (tclean). The first existing file is used: without temporal ICA, as the series that the published models
 # were trained on, and hp2000 before hp0.
-_CLEANED = re.compile(
+_SERIES_NAME = re.compile(
     r"_hp(?P<filter>2000|0|\d+|pd\d)_clean(?P<rclean>_rclean)?(?P<tclean>_tclean)?\.nii\.gz"
 )
 _FILTERS = ("2000", "0")
@@ -33,7 +33,7 @@ def _preference(match: re.Match[str]) -> tuple[bool, bool, int, str]:
 
 def _cleaned_series(folder: Path) -> list[Path]:
     """List the cleaned series of a run, in order of preference."""
-    matches = [(_CLEANED.fullmatch(name.removeprefix(folder.name)), name) for name in list_names(folder)]
+    matches = [(_SERIES_NAME.fullmatch(name.removeprefix(folder.name)), name) for name in list_names(folder)]
     ranked = sorted((_preference(match), name) for match, name in matches if match)
     return [folder / name for _, name in ranked]
 
@@ -55,7 +55,7 @@ def describe_cleaning(bold: Path) -> str:
     >>> describe_cleaning(Path("rfMRI_REST1_LR_hp0_clean_rclean_tclean.nii.gz"))
     'hp0; ICA-FIX; reclassified components (rclean); temporal ICA (tclean)'
     """
-    match = _CLEANED.search(bold.name)
+    match = _SERIES_NAME.search(bold.name)
     if not match:
         return ""
     steps = [f"hp{match['filter']}", "ICA-FIX"]
@@ -80,7 +80,10 @@ def _hcp_runs(folder: Path) -> list[tuple[Path, Entities]]:
 
 def _has_single_runs(entities: Entities, runs: Sequence[tuple[Path, Entities]]) -> bool:
     acquisition = dict(entities).get("acq")
-    return any("run" in dict(other) and dict(other).get("acq") == acquisition for _, other in runs)
+    return any(
+        "run" in dict(run_entities) and dict(run_entities).get("acq") == acquisition
+        for _, run_entities in runs
+    )
 
 
 def _describe_alternative(folder: Path) -> str:
