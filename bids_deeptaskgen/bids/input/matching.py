@@ -175,7 +175,7 @@ def _most_specific(files: Sequence[File]) -> list[File]:
 
 
 def _same_processing(files: Sequence[File], bold: File) -> list[File]:
-    """Select files with the ``part`` and ``hash`` of the series, else those without ``desc``, if there are any.
+    """Select files with the ``part`` and ``hash`` of the series, else those without ``desc``, if any.
 
     Several settings of one pipeline share a folder by ``hash``, and XCP-D wrote ``desc-filtered_motion``
     beside the complete table.

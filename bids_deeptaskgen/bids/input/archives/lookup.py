@@ -13,7 +13,7 @@ from bids_deeptaskgen.bids.input.archives.base import Archive, list_names
 from bids_deeptaskgen.bids.input.archives.hcp import HCP
 from bids_deeptaskgen.bids.input.archives.ukb import UKB
 from bids_deeptaskgen.bids.input.custom_confounds import find_custom
-from bids_deeptaskgen.bids.input.layout import File
+from bids_deeptaskgen.bids.input.layout import File, require_target
 from bids_deeptaskgen.bids.input.preflight import Preflight, explain_absent, series_of
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import SessionFault
@@ -227,7 +227,7 @@ def _refuse_several(folders: Sequence[Path]) -> None:
 def _add_custom(run: RunInputs, root: Path, query: Query) -> RunInputs:
     if query.custom is None:
         return run
-    return run.with_fields(custom=find_custom(query.custom, _as_file(run.bold), root, ()))
+    return run.with_fields(custom=require_target(find_custom(query.custom, _as_file(run.bold), root, ())))
 
 
 def _as_file(path: Path) -> File:
