@@ -114,11 +114,26 @@ def test_a_release_that_is_recommended_has_no_known_fault(fault):
 
 @pytest.mark.parametrize(
     "version",
-    ["20.2.1", "v20.2.1", "V20.2.1", "20.2.1rc1", "20.2.1.dev3", "20.2.1+0.g123.dirty", "20.2.1.post1"],
+    [
+        "20.2.1",
+        "v20.2.1",
+        "V20.2.1",
+        "20.2.1rc1",
+        "20.2.1.dev3",
+        "20.2.1+0.g123.dirty",
+        "20.2.1.post1",
+        "20.2.0rc1",
+        "20.2.0a2.dev15+gabc",
+    ],
 )
 @pytest.mark.parametrize("name", ["fMRIPrep", "fmriprep", "FMRIPREP", "fMRI-Prep"])
 def test_pre_releases_builds_and_other_spellings_match_as_their_release(name, version):
     assert "fmriprep-standard-space-orientation" in ids_of(name, version)
+
+
+@pytest.mark.parametrize("version", ["23.2.0", "23.2.0rc1", "23.2.0.dev0", "23.2.0+0.gabc.dirty"])
+def test_a_range_of_one_release_holds_its_pre_releases_and_builds(version):
+    assert "fmriprep-inverted-template-masks" in ids_of("fMRIPrep", version)
 
 
 @pytest.mark.parametrize("version", ["20.2.2", "20.2.2rc1", "20.2.2+1.gabc", "v20.2.2"])
@@ -158,7 +173,7 @@ def test_the_warning_names_dataset_release_fault_consequence_and_action():
     assert describe_known_faults([item], ()).count("\n") == 0
 
 
-@given(st.from_regex(r"v?[0-9]{1,2}(\.[0-9]{1,2}){0,3}((a|b|rc)[0-9])?(\.dev[0-9])?", fullmatch=True))
+@given(st.from_regex(r"v?(19|20|21)(\.[0-3]){0,3}((a|b|rc)[0-9])?(\.dev[0-9])?", fullmatch=True))
 def test_a_version_matches_if_its_release_number_is_between_the_bounds(version):
     parsed = Version(version)
     expected = (20, 1) <= parsed.release < (20, 2, 2) and any(parsed.release)
