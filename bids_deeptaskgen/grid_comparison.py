@@ -37,7 +37,7 @@ def axis_codes(matrix: Matrix) -> str:
     'LAS'
     """
     directions = matrix[:3, :3] / np.linalg.norm(matrix[:3, :3], axis=0)
-    letters = {}
+    letters: dict[int, tuple[int, int]] = {}
     # The largest components first, so that each world axis is used once.
     for flat in np.argsort(-np.abs(directions), axis=None):
         world, voxel = divmod(int(flat), 3)
@@ -123,31 +123,33 @@ def describe_placement(
     >>> moved = affine.copy()
     >>> moved[0, 3] = 90
     >>> describe_placement(moved, affine, (5, 5, 5), (5, 5, 5))
-    'shifted by 90 mm (x +90, y 0, z 0)'
+    'is shifted by 90 mm (x +90, y 0, z 0)'
     >>> describe_placement(np.diag([-2.0, 2, 2, 1]), affine, (1, 5, 5), (1, 5, 5))
-    'mirrored along x (axes LAS, not RAS)'
+    'is mirrored along x (axes LAS, not RAS)'
     """
     placement = compare_placements(found, expected, found_shape, expected_shape)
     codes = axis_codes(found), axis_codes(expected)
     axes = f" (axes {codes[0]}, not {codes[1]})" if codes[0] != codes[1] else ""
     parts = []
     if placement.mirrored_axis:
-        parts.append(f"mirrored along {placement.mirrored_axis}{axes}")
+        parts.append(f"is mirrored along {placement.mirrored_axis}{axes}")
     if placement.degrees > _ANGLE_DEGREES:
-        parts.append(f"rotated by {placement.degrees:.1f} degrees{'' if placement.mirrored_axis else axes}")
+        parts.append(
+            f"is rotated by {placement.degrees:.1f} degrees{'' if placement.mirrored_axis else axes}"
+        )
     distance = float(np.linalg.norm(placement.shift_mm))
     if distance > _SHIFT_MM:
         directions = ", ".join(
             f"{axis} {value:+.3g}" if abs(value) > _SHIFT_MM else f"{axis} 0"
             for axis, value in zip("xyz", placement.shift_mm, strict=True)
         )
-        parts.append(f"shifted by {distance:.3g} mm ({directions})")
+        parts.append(f"is shifted by {distance:.3g} mm ({directions})")
     sizes = [" x ".join(f"{size:.4g}" for size in _sizes(matrix)) for matrix in (found, expected)]
     if sizes[0] != sizes[1]:
         parts.append(f"has voxels of {sizes[0]} mm, not {sizes[1]} mm")
     elif placement.scales:
-        parts.append("scaled or sheared")
-    return ", ".join(parts) or "moved by less than 0.01 mm at its centre"
+        parts.append("is scaled or sheared")
+    return ", ".join(parts) or "is moved by less than 0.01 mm at its centre"
 
 
 def _sizes(matrix: Matrix) -> Matrix:
@@ -174,7 +176,7 @@ def describe_difference(found: Grid, expected: Grid) -> str:
     'has 4x5x5 voxels, not 5x5x5'
     >>> mirrored = Grid.from_image((5, 5, 5), np.array([[-2.0, 0, 0, 9], *affine[1:]]))
     >>> describe_difference(mirrored, Grid.from_image((5, 5, 5), affine))
-    'has axes LAS, not RAS, shifted by 1 mm (x +1, y 0, z 0)'
+    'has axes LAS, not RAS, is shifted by 1 mm (x +1, y 0, z 0)'
     """
     codes = [axis_codes(grid.matrix) for grid in (found, expected)]
     shapes = ["x".join(map(str, grid.shape)) for grid in (found, expected)]
@@ -243,7 +245,8 @@ def reorder(values: NDArray[Any], source: Grid, target: Grid) -> NDArray[Any]:
 
     Examples
     --------
-    >>> las = Grid.from_image((2, 1, 1), np.array([[-2.0, 0, 0, 2], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]))
+    >>> left = np.array([[-2.0, 0, 0, 2], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]])
+    >>> las = Grid.from_image((2, 1, 1), left)
     >>> ras = Grid.from_image((2, 1, 1), np.diag([2.0, 2, 2, 1]))
     >>> reorder(np.array([5, 6]).reshape(2, 1, 1), las, ras).ravel()
     array([6, 5])
