@@ -138,7 +138,7 @@ def test_messages_on_unusable_images(tmp_path):
         read_statmap(save_statmap(tmp_path / NAME, partial_grid), MASK)
     path = save_statmap(tmp_path / NAME, OUTPUT_GRID).path
     path.write_bytes(path.read_bytes()[:10000])
-    with pytest.raises(InputError, match="the task map cannot be read"):
+    with pytest.raises(InputError, match="the file is truncated"):
         read_statmap(file, MASK)
     path.write_bytes(b"")
     with pytest.raises(InputError, match="the file is empty"):
