@@ -93,8 +93,8 @@ def _parse_column(cells: tuple[str, ...]) -> Numbers:
         # Of these characters, float accepts decimal numbers only.
         with contextlib.suppress(ValueError):
             return _finite(np.array(list(map(float, cells)), dtype=np.float64))
-    present = [cell.lower() for cell in cells if not is_missing(cell)]
-    if present and set(present) <= set(_TRUTH_VALUES):
+    words = {cell.lower() for cell in cells if not is_missing(cell)}
+    if words and words <= set(_TRUTH_VALUES):
         return np.array([_TRUTH_VALUES.get(cell.lower(), np.nan) for cell in cells])
     return _finite(np.array([float(cell) if is_number(cell) else np.nan for cell in cells]))
 

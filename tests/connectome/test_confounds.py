@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_deeptaskgen.connectome.confounds import modern_names, read_confounds
+from bids_deeptaskgen.connectome.confound_names import modern_names
+from bids_deeptaskgen.connectome.confounds import read_confounds
 from bids_deeptaskgen.connectome.inputs import RunInputs
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.nuisance_presets import MOTION
