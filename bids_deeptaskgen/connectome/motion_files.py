@@ -30,8 +30,8 @@ MAX_ROTATION_DEG, MAX_STEP_MM = 45.0, 50.0
 MAX_STEP_RATIO, RADIUS_MM = 20.0, 50.0
 _TABLE_ADVICE = (
     "Without column names, only HCP's Movement_Regressors.txt and MCFLIRT's .par are read. Write other "
-    "motion parameters (SPM's rp_*.txt, AFNI's .1D) as a TSV with the columns trans_x, trans_y, trans_z (mm), "
-    "rot_x, rot_y and rot_z (radians)."
+    "motion parameters (SPM's rp_*.txt, AFNI's .1D) as a TSV with the columns trans_x, trans_y, trans_z "
+    "(mm), rot_x, rot_y and rot_z (radians)."
 )
 
 
@@ -183,7 +183,7 @@ def find_implausible(path: Path, columns: Mapping[str, Numbers]) -> tuple[Findin
     if not problem:
         return ()
     advice = (
-        "Motion parameters must be in mm and radians. Correct the table; or look at the run, and exclude it or "
-        "censor these volumes with `fd_threshold`."
+        "Motion parameters must be in mm and radians. Correct the table; or look at the run, and exclude it "
+        "or censor these volumes with `fd_threshold`."
     )
     return (Finding("implausible_motion", f"{path}: {problem}.\n{advice}", value, limit),)

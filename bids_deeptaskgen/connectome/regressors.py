@@ -1,5 +1,6 @@
 """Nuisance regressors of a run: columns of its tables, slow drifts, and their orthonormal basis."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.connectome.cleaning import Cleaning
 from bids_deeptaskgen.connectome.confounds import CUSTOM, Confounds
 from bids_deeptaskgen.connectome.volume_tables import require_later_values, require_numbers
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.nuisance_presets import PRESETS, Preset
+
+logger = logging.getLogger(__name__)
 
 Matrix = NDArray[np.float64]
 
@@ -21,6 +24,9 @@ FMRIPREP_HIGH_PASS_HZ = 1 / 128
 N_COMPCOR = 5
 # Directions shorter than this share of the longest are rounding errors of the table.
 RANK_TOLERANCE = 1e-8
+# A column that deviates less from its mean is constant but for rounding: relative to its largest value, or in
+# its unit (mm, radians, image intensity), where it would be zero. Squares of small columns may be smaller.
+CONSTANT_SHARE, CONSTANT_SIZE = 1e-9, 1e-12
 # Suffixes of expansions of a column: its differences, its squares, the squares of its differences.
 DERIVATIVE, SQUARE, DERIVATIVE_SQUARE = "_derivative1", "_power2", "_derivative1_power2"
 
@@ -88,6 +94,10 @@ def choose_regressors(
     require_numbers(source_columns)
     require_later_values(source_columns)
     values = pd.DataFrame({name: _column(table, name) for name in selection}, index=table.index)
+    constants = [name for name in selection if _is_constant(table, name)]
+    if constants:
+        logger.warning("Constant regressors remove nothing and are not counted: %s.", abbreviate(constants))
+        values[constants] = 0.0
     high_pass_hz = cleaning.high_pass or 0.0
     if uses_preset_filter and not cosines:
         # nilearn would omit the filter silently.
@@ -138,11 +148,22 @@ def _column(table: pd.DataFrame, name: str) -> "pd.Series[float]":
     return steps if name == source + DERIVATIVE else steps**2
 
 
+def _is_constant(table: pd.DataFrame, name: str) -> bool:
+    """Return whether a column, or the one it expands, is constant but for rounding; then both are noise."""
+    base = _base_name(name)
+    values = table[base if base in table else name].to_numpy(np.float64)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return False
+    deviation = np.abs(values - values.mean()).max()
+    return bool(deviation <= max(CONSTANT_SHARE * np.abs(values).max(), CONSTANT_SIZE))
+
+
 def _require_columns(preset: str, names: Sequence[str], confounds: Confounds) -> None:
     """Require the columns of a preset, or those from which they derive."""
     table = confounds.table
-    sources = [_source(table, name) for name in names]
-    require_numbers(column for column in confounds.columns([name for name in sources if name in table]))
+    sources = list(dict.fromkeys(_source(table, name) for name in names))
+    require_numbers(confounds.columns([name for name in sources if name in table]))
     # An expansion is missing because its column is: report the column.
     missing_names = dict.fromkeys(_base_name(name) for name in sources if name not in table)
     if missing_names:
@@ -241,7 +262,7 @@ def make_basis(values: Matrix, kept_volumes: NDArray[np.intp]) -> Matrix:
     rows = rows - rows.mean(axis=0)
     scale = rows.std(axis=0)
     largest = np.abs(values[kept_volumes]).max(axis=0, initial=0)
-    varies = scale > 1e-12 * largest
+    varies = scale > CONSTANT_SHARE * largest
     constant = np.full((len(kept_volumes), 1), 1 / np.sqrt(len(kept_volumes)))
     if not varies.any():
         return constant

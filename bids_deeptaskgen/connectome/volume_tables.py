@@ -73,14 +73,15 @@ def read_columns(path: Path, advice: str) -> dict[str, Column]:
     """
     try:
         if is_motion_file(path):
-            return {
-                name: Column(name, values, path, advice) for name, values in read_motion_file(path).items()
-            }
+            motion = read_motion_file(path)
+            return {name: Column(name, values, path, advice) for name, values in motion.items()}
+    except InputError as error:
+        raise TableError(str(error)) from error
+    try:
         table = read_number_table(path)
     except InputError as error:
         # The content of a link is missing, not damaged.
-        has_other_remedy = "datalad get" in str(error)
-        message = str(error) if has_other_remedy else f"{error} {advice}"
+        message = str(error) if "datalad get" in str(error) else f"{error} {advice}"
         raise TableError(message) from error
     return {
         name: Column(name, values, path, advice, table.problems.get(name, ""))
