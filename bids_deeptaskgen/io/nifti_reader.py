@@ -1,5 +1,6 @@
 """Reader of NIfTI images: streaming of 4-D series with constant memory, and values of maps and masks."""
 
+import logging
 import queue
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from bids_deeptaskgen.grid_comparison import reorder
 from bids_deeptaskgen.io.file_content import COPY_AGAIN
 from bids_deeptaskgen.io.image_stream import ImageStream
 from bids_deeptaskgen.io.nifti_header import NiftiHeader, describe_truncation, read_header
+
+logger = logging.getLogger(__name__)
 
 # One block is being read, one is waiting, one is in use.
 _N_BUFFERS = 3
@@ -125,14 +128,16 @@ def _explain(path: Path, header: NiftiHeader, error: Exception) -> InputError:
 
 def _check_end(path: Path, header: NiftiHeader, stream: ImageStream) -> None:
     """Read past the last value, which verifies the checksum, and the offset if the header states none."""
-    rest = stream.read(1)
-    if rest and not header.is_offset_stated:
+    if not stream.read(1):
+        return
+    if not header.is_offset_stated:
         message = (
             f"{path}: the header does not state where its values begin (vox_offset is 0), and the file is "
             f"longer than values from byte {header.offset}.\n"
             "Replace it by the original image, or have it written again by the program that made it."
         )
         raise InputError(message)
+    logger.warning("%s: the file is longer than the %d volumes of its header.", path, header.n_volumes)
 
 
 @dataclass(frozen=True, eq=False)
