@@ -39,7 +39,9 @@ def cast(value, dtype):
         return str(value).encode()
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
-        return int(np.clip(value if np.isfinite(value) else limits.max, limits.min, limits.max))
+        return (
+            min(max(int(value), int(limits.min)), int(limits.max)) if np.isfinite(value) else int(limits.max)
+        )
     return value
 
 
