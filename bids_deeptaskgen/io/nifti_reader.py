@@ -191,28 +191,28 @@ class NiftiImage:
         header = self.header
         start, stop, _ = (volumes or slice(None)).indices(header.n_volumes)
         n_values = header.n_voxels * (stop - start)
-        stored = np.empty(n_values, header.dtype)
+        raw = np.empty(n_values, header.dtype)
         try:
             with ImageStream(self.path) as stream:
                 stream.skip(header.offset + start * header.n_voxels * header.dtype.itemsize)
-                n_read = stream.fill(_bytes_of(stored))
+                n_read = stream.fill(_bytes_of(raw))
                 stream.skip((header.n_volumes - stop) * header.n_voxels * header.dtype.itemsize)
-                if n_read == stored.nbytes:
+                if n_read == raw.nbytes:
                     _check_end(self.path, header, stream)
         except Exception as error:
             raise _explain(self.path, header, error) from error
-        if n_read < stored.nbytes:
+        if n_read < raw.nbytes:
             raise InputError(describe_truncation(self.path, header))
         shape = self.shape if volumes is None else (*self.shape[:3], stop - start)
-        return self._scale(stored, dtype).reshape(shape, order="F")
+        return self._scale(raw, dtype).reshape(shape, order="F")
 
-    def _scale(self, stored: NDArray[np.generic], dtype: DTypeLike) -> NDArray[np.floating]:
+    def _scale(self, raw: NDArray[np.generic], dtype: DTypeLike) -> NDArray[np.floating]:
         slope, inter = self.header.slope, self.header.inter
         # Values are counted as NaN or infinite later; numpy need not warn of them.
         with np.errstate(invalid="ignore", over="ignore"):
             if (slope, inter) == (1.0, 0.0):
-                return stored.astype(dtype)
-            scaled = stored.astype(np.float64)
+                return raw.astype(dtype, copy=False)
+            scaled = raw.astype(np.float64)
             scaled *= slope
             scaled += inter
             return scaled.astype(dtype, copy=False)

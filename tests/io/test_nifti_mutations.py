@@ -74,10 +74,11 @@ def read_or_refuse(path, read):
     try:
         return read(path)
     except InputError as error:
-        assert str(error).startswith(f"{path}: ")
-        assert "\n" in str(error), "no advice"
-        assert "Error" not in str(error)
-        return None
+        message = str(error)
+    assert message.startswith(f"{path}: ")
+    assert "\n" in message, "no advice"
+    assert "Error" not in message
+    return None
 
 
 def read_series(path):
@@ -87,7 +88,7 @@ def read_series(path):
 
 
 def read_with_nibabel(path):
-    """Read values and sform with nibabel; None for what it does not read, or reads from the header's bytes."""
+    """Read values and sform with nibabel; None for what it refuses or reads from the header."""
     try:
         image = nib.load(path)
         in_mm = image.header.get_xyzt_units()[0] in ("mm", "unknown")

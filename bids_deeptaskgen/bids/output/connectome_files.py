@@ -272,8 +272,7 @@ def check_connectomes(files: Sequence[ConnectomeFile], card: Card) -> None:
     Raises
     ------
     InputError
-        If the ROI maps, the brain mask or the grid are not those of the bundle, or the settings differ between
-        files.
+        If ROI maps, brain mask or grid are not those of the bundle, or the settings differ between files.
     """
     parts = {"ROI set": ("roi_set", ROIS), "brain mask": ("brain_mask", BRAIN_MASK)}
     for title, (attribute, file_name) in parts.items():
