@@ -163,8 +163,7 @@ def _explain_header_t_r(bold: File, t_r: float | None) -> tuple[Finding, ...]:
 
 
 def _grid_of(file: File) -> Grid:
-    image = load_image(require_target(file.path))
-    return Grid.from_image(image.shape, image.affine)
+    return load_image(require_target(file.path)).grid
 
 
 def _best_grid(candidates: Sequence[File]) -> tuple[File, tuple[Finding, ...]]:

@@ -6,6 +6,7 @@ import pytest
 
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sources import find_sessions, locate
+from bids_deeptaskgen.connectome.data_checks.measurement import flag_names
 from tests.bids.collecting import collect
 from tests.bids.trees import BOLD, CONFOUNDS, MASK, SPACE, describe, image, isotropic, run, touch
 
@@ -16,7 +17,9 @@ def findings(root, query=None, **options):
     """Return the messages of a run's findings by name."""
     (session,) = collect(root, query=query, **options)
     (inputs,) = session.runs
-    return {finding.name: finding.message for finding in inputs.findings}
+    messages = {finding.name: finding.message for finding in inputs.findings}
+    assert set(messages) <= set(flag_names())
+    return messages
 
 
 def xcp_d(root, *names):
