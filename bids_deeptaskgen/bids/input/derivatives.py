@@ -36,7 +36,7 @@ def read_description(folder: Path) -> dict[str, Any]:
         Empty if the file is missing or broken: derivatives are usable without a description.
     """
     path = folder / "dataset_description.json"
-    if not path.exists() and not path.is_symlink():
+    if not os.path.lexists(path):
         return {}
     try:
         return read_json(path)

@@ -1,5 +1,6 @@
 """JSON sidecars of BOLD series, with inheritance from parent folders (BIDS inheritance principle)."""
 
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -139,6 +140,6 @@ def read_repetition_time(bold: Path) -> float | None:
         If the sidecar cannot be read, or ``RepetitionTime`` is not a positive finite number.
     """
     path = bold.with_name(bold.name.partition(".nii")[0] + ".json")
-    if not path.exists() and not path.is_symlink():
+    if not os.path.lexists(path):
         return None
     return repetition_time(read_json(path), bold)

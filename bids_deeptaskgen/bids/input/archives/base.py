@@ -70,7 +70,7 @@ def has_entry(path: Path) -> bool:
     ----------
     path : Path
     """
-    return path.exists() or path.is_symlink()
+    return os.path.lexists(path)
 
 
 def explain_no_motion(bold: Path, motion: Path) -> tuple[Finding, ...]:
