@@ -149,7 +149,7 @@ def test_notice_of_the_model_is_in_readme_and_citation(tmp_path, derivatives):
     [
         (
             {"nuisance_regressors": "acompcor"},
-            ["aCompCor", "1/128 Hz", "non-steady-state", "No volumes were censored for motion"],
+            ["aCompCor", "1/128 Hz", "non-steady-state", "No threshold of framewise"],
         ),
         ({"nuisance_regressors": "36P"}, ["36 parameters", "1/128 Hz", "run by run"]),
         ({"nuisance_regressors": "aroma"}, ["Pruim et al. 2015"]),
