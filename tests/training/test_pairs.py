@@ -91,8 +91,8 @@ def test_a_contrast_without_any_map_is_refused():
 
 
 def test_a_dataset_without_any_pair_is_refused():
-    with pytest.raises(InputError, match=r"connectomes: sub-01\. .* maps: sub-1\."):
-        make_pairs([connectome("01")], [statmap("1")], ("faces",))
+    with pytest.raises(InputError, match=r"connectomes: sub-01\. .* maps: sub-11\."):
+        make_pairs([connectome("01")], [statmap("11")], ("faces",))
 
 
 def test_family_and_site_come_from_the_table_of_participants(tmp_path):
@@ -101,8 +101,8 @@ def test_family_and_site_come_from_the_table_of_participants(tmp_path):
         "participant_id\tsession_id\tFamily_ID\tsite\nsub-01\tses-1\tf1\tLeipzig\n02\tses-1\tn/a\t\n"
         "02\tses-2\tf1\tn/a\n",
     )
-    assert read_families(table) == {"01": ("f1", "Leipzig"), "02": ("f1", "")}
-    assert read_families(tmp_path / "none.tsv") == read_families(None) == {}
+    assert read_families(table, ["01", "2"], with_sites=True) == {"01": ("f1", "Leipzig"), "2": ("f1", "")}
+    assert read_families(tmp_path / "none.tsv", ["1"]) == read_families(None, ["1"]) == {"1": ("", "")}
     files = [connectome("01"), connectome("02"), connectome("03")]
     pairs = make_pairs(files, [statmap(one.subject) for one in files], ("faces",), table).pairs
     assert [(pair.family, pair.site) for pair in pairs] == [("f1", "Leipzig"), ("f1", ""), ("", "")]
