@@ -195,7 +195,8 @@ def columns_of_session(rows: Sequence[dict[str, str]], session: str | None, name
 
     Examples
     --------
-    >>> rows = [{"session_id": "ses-1", "age": "20", "sex": "F"}, {"session_id": "2", "age": "21", "sex": "F"}]
+    >>> rows = [{"session_id": "ses-1", "age": "20", "sex": "F"}]
+    >>> rows += [{"session_id": "ses-2", "age": "21", "sex": "F"}]
     >>> columns_of_session(rows, "01", "sub-01")["age"]
     '20'
     >>> columns_of_session(rows, None, "sub-01")
@@ -205,7 +206,10 @@ def columns_of_session(rows: Sequence[dict[str, str]], session: str | None, name
     of_session = [row for row, label in zip(rows, sessions, strict=True) if same_label(label, session or "")]
     of_all = [row for row, label in zip(rows, sessions, strict=True) if is_missing(label)]
     candidates = of_session or of_all or rows
-    values = {key: {row[key] for row in candidates} for key in (candidates[0] if candidates else ())}
+    values = {
+        key: {row[key] for row in candidates if not is_missing(row[key])}
+        for key in (candidates[0] if candidates else ())
+    }
     differing = [key for key, cells in values.items() if len(cells) > 1 and key != "session_id"]
     if differing:
         logger.warning(

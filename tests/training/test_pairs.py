@@ -203,3 +203,25 @@ def test_missing_values_are_counted_for_the_maps_that_are_there(pair, caplog):
 def test_a_participant_without_any_contrast_has_nan_targets(pair):
     targets = load_targets(replace(pair, statmaps={}), LABELS, MASK)
     assert np.isnan(targets).all()
+
+
+@pytest.mark.parametrize("ids", [("1", "2", "3", "4"), ("sub-001", "2", "sub-03", "004")])
+def test_ids_of_tables_and_maps_are_those_of_the_connectomes_in_any_spelling(tmp_path, ids):
+    families = "".join(f"{label}\t{family}\n" for label, family in zip(ids, "aabb", strict=True))
+    table = touch(tmp_path / "families.tsv", "participant_id\tfamily_id\n" + families)
+    files = [connectome(f"00{number}") for number in range(1, 5)]
+    maps = [statmap(label.removeprefix("sub-")) for label in ids]
+    pairs = make_pairs(files, maps, ("faces",), table).pairs
+    assert [(pair.subject, pair.family) for pair in pairs] == [
+        ("001", "a"), ("002", "a"), ("003", "b"), ("004", "b"),
+    ]  # fmt: skip
+    group_labels = group_labels_of(pairs)
+    for seed in range(20):
+        split = split_participants(group_labels, (0.5, 0.0, 0.5), seed)
+        assert split["001"] == split["002"]
+        assert split["003"] == split["004"]
+    rows = "".join(
+        f"{label}\t{name}\n" for label, name in zip(ids, ("train", "train", "test", "test"), strict=True)
+    )
+    split = read_split(touch(tmp_path / "split.tsv", "participant_id\tsplit\n" + rows), group_labels)
+    assert split == {"001": "train", "002": "train", "003": "test", "004": "test"}
