@@ -5,7 +5,15 @@ import gzip
 import nibabel as nib
 import numpy as np
 
-from tests.strategies.alteration import BOLD, MASK, NotApplicableError, damages, preserves, read_bytes, write_bytes
+from tests.strategies.alteration import (
+    BOLD,
+    MASK,
+    NotApplicableError,
+    damages,
+    preserves,
+    read_bytes,
+    write_bytes,
+)
 
 SIZE = 348
 
