@@ -192,7 +192,7 @@ def _contrast_of(output: Path, result: Result, label: str) -> tuple[Contrast, st
 def _rows(output: Path, results: Sequence[Result]) -> list[dict[str, Any]]:
     """Join quality metrics and columns of participants.tsv, one row per session."""
     by_participant: dict[str, list[dict[str, str]]] = {}
-    for row in read_tsv(output / "participants.tsv"):
+    for row in read_tsv(output / "participants.tsv", missing_ok=True):
         by_participant.setdefault(row.get("participant_id", ""), []).append(row)
     rows: list[dict[str, Any]] = []
     for result in results:
@@ -282,7 +282,7 @@ def find_missing(
         if reason and (name, session) not in with_maps and (session or name not in participants)
     }
     expected_participants = {f"sub-{label}" for label in labels} or {
-        row.get("participant_id", "") for row in read_tsv(output / "participants.tsv")
+        row.get("participant_id", "") for row in read_tsv(output / "participants.tsv", missing_ok=True)
     }
     for name in expected_participants - participants - {name for name, _ in reasons} - {""}:
         reasons[name, None] = "never processed"

@@ -92,21 +92,21 @@ def read_mask(path: Path, grid: Grid) -> NDArray[np.bool_]:
         If the mask is on another grid, is empty, or cannot be read.
     """
     image = load_image(path)
-    mask_grid = Grid.from_image(image.shape, image.affine)
-    if image.ndim != 3 or not mask_grid.fits(grid):
+    if image.header.n_volumes > 1:
         message = (
-            f"{path}: the mask is not on the BOLD's grid.\nMask: {mask_grid}.\nBOLD: {grid}.\n"
-            "Put the brain mask that fMRIPrep wrote for this run and space there."
+            f"{path}: the mask has {len(image.shape)} axes ({'x'.join(map(str, image.shape))}); a mask has "
+            "3.\nPut the brain mask that fMRIPrep wrote for this run and space there."
         )
         raise InputError(message)
     try:
-        mask = np.asarray(image.dataobj) > 0
-    except Exception as error:
+        values = image.values_on(grid, dtype=np.float64)
+    except ValueError as error:
         message = (
-            f"{path}: the mask cannot be read ({error}).\n"
-            "Copy it again from its source, or re-run the preprocessing of this run."
+            f"{path}: the mask is not on the BOLD's grid: it {error}.\n"
+            "Put the brain mask that fMRIPrep wrote for this run and space there."
         )
         raise InputError(message) from error
+    mask = values.reshape(grid.shape) > 0
     if not mask.any():
         message = (
             f"{path}: the mask is empty (0 voxels).\n"

@@ -239,6 +239,7 @@ def _provenance(context: RunContext, record: Record, device: str) -> Provenance:
         runs=tuple(facts["runs"]),
         settings=context.science,
         settings_hash=context.settings_hash,
+        known_faults=tuple(fault.to_json() for fault in context.known_faults),
         processing={
             "WindowsPerRun": facts["n_windows"],
             "Predictions": facts["n_connectomes"],

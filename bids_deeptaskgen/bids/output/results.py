@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from bids_deeptaskgen.bids.output.completion import Maps, parse_maps
 from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.io.nifti_reader import check_orientation, load_image
 
 # Entities of a participant's sessions and runs, over which maps are averaged.
 _REPEATED_KEYS = ("sub", "ses", "run", "dir", "desc")
@@ -110,20 +110,19 @@ class Result:
 
 
 def _read_map(path: Path, volumes: slice | None = None) -> NDArray[np.float32]:
-    """Read a map, or some volumes of a 4-D image along the last axis."""
-    try:
-        data = nib.load(path).dataobj
-        values = np.asarray(data if volumes is None else data[..., volumes], np.float32)
-    except Exception as error:
-        message = f"{path}: cannot be read ({error}).\nDelete it and re-run this participant."
-        raise InputError(message) from error
-    if values.shape[:3] != OUTPUT_GRID.shape or values.ndim != (3 if volumes is None else 4):
-        message = (
-            f"{path}: has shape {values.shape}, but maps have shape {OUTPUT_GRID.shape}.\n"
-            "Delete it and re-run this participant."
-        )
+    """Read a map, or some volumes of a 4-D image along the last axis, in the order of ``OUTPUT_GRID``."""
+    check_orientation(path)
+    image = load_image(path)
+    n_axes = 3 if volumes is None else 4
+    if len(image.shape) != n_axes or (volumes is not None and image.shape[3] < volumes.stop):
+        shape = "x".join(map(str, image.shape))
+        message = f"{path}: has shape {shape}, not that of the maps.\nDelete it and re-run this participant."
         raise InputError(message)
-    return values
+    try:
+        return image.values_on(OUTPUT_GRID, volumes)
+    except ValueError as error:
+        message = f"{path}: is not on the grid of the maps: {error}.\nDelete it and re-run this participant."
+        raise InputError(message) from error
 
 
 def _completion_records(output_dir: Path, subject: str = "*") -> Iterator[Path]:
