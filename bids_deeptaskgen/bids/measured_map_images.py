@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.filenames import parse_name
-from bids_deeptaskgen.bids.measured_maps import StatmapFile
+from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.connectome.template_warp import MODEL_SPACE
 from bids_deeptaskgen.errors import InputError

@@ -1,6 +1,7 @@
 """Brain voxels of a run: the model's voxels inside the participant's mask."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,25 @@ from bids_deeptaskgen.io.nifti_reader import load_image, open_series
 MIN_DICE = 0.8
 
 
-def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> Sampler:
+class MaskedSampler(NamedTuple):
+    """Sampler of the model's voxels inside a participant's mask.
+
+    Attributes
+    ----------
+    sampler : Sampler
+    mask : boolean array of the BOLD grid's shape
+        The participant's mask.
+    model_voxels : integer array
+        Flat indices, first axis fastest, of the voxels nearest to the model's brain voxels, inside the mask
+        or not.
+    """
+
+    sampler: Sampler
+    mask: NDArray[np.bool_]
+    model_voxels: NDArray[np.intp]
+
+
+def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> MaskedSampler:
     """Find the model's voxels inside the participant's mask, and build their sampler.
 
     Parameters
@@ -27,7 +46,7 @@ def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> S
 
     Returns
     -------
-    Sampler
+    MaskedSampler
 
     Raises
     ------
@@ -36,7 +55,8 @@ def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> S
     """
     mask = read_mask(run.mask, grid) if run.mask else nonzero_voxels(run.bold, grid)
     warp = to_warped_space if run.space == WARPED_SPACE else None
-    sampler = make_sampler(grid, MODEL_GRID, brain_mask, warp).restrict_to(mask)
+    brain_sampler = make_sampler(grid, MODEL_GRID, brain_mask, warp)
+    sampler = brain_sampler.restrict_to(mask)
     # In mm3, since the masks may differ in voxel size.
     volumes_mm3 = [
         float(np.prod(g.voxel_sizes_mm)) * n
@@ -49,7 +69,7 @@ def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> S
     dice = 2 * volumes_mm3[2] / max(volumes_mm3[0] + volumes_mm3[1], 1e-9)
     if dice < MIN_DICE:
         raise InputError(_no_overlap(run, int(mask.sum()), dice))
-    return sampler
+    return MaskedSampler(sampler, mask, brain_sampler.nearest_voxels)
 
 
 def read_mask(path: Path, grid: Grid) -> NDArray[np.bool_]:

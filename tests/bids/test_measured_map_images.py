@@ -12,7 +12,7 @@ from bids_deeptaskgen.bids.measured_map_images import (
     read_statmap,
     read_statmaps,
 )
-from bids_deeptaskgen.bids.measured_maps import StatmapFile
+from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.evaluation.map_reader import read_participant

@@ -34,6 +34,10 @@ class Result:
         Quality metrics, one number each; values of runs are summed.
     settings_hash : str
         Hash of the settings and the weights.
+    flags : tuple of str
+        Names of its quality flags.
+    series_hashes : tuple of str
+        Hash of the data of each run; empty in files of earlier versions.
     maps : Maps
         Labels of its predicted maps. Paths follow from the labels; they would take too much memory for tens
         of thousands of participants.
@@ -45,6 +49,8 @@ class Result:
     metrics: dict[str, Any]
     settings_hash: str
     maps: Maps
+    flags: tuple[str, ...] = ()
+    series_hashes: tuple[str, ...] = ()
 
     @property
     def series(self) -> Entities:
@@ -194,8 +200,12 @@ def _read_result(output_dir: Path, path: Path, shared_values: dict[Any, Any]) ->
     if not all((output_dir / file).is_file() for file in record["Files"]):
         return None
     content.pop("Description", None)
+    flags = tuple(dict.fromkeys(str(flag["Name"]) for flag in content.pop("Flags", ())))
+    hashes = tuple(map(str, content.pop("SeriesHashes", ())))
     name = parse_name(path.name)
     metrics = {key: sum(value) if isinstance(value, list) else value for key, value in content.items()}
     values = (name.entities_without(("sub", "ses", "desc")), record["SettingsHash"], parse_maps(record))
     entities, settings_hash, maps = (shared_values.setdefault(value, value) for value in values)
-    return Result(str(name.get("sub")), name.get("ses"), entities, metrics, settings_hash, maps)
+    flags = shared_values.setdefault(flags, flags)
+    subject, session = str(name.get("sub")), name.get("ses")
+    return Result(subject, session, entities, metrics, settings_hash, maps, flags, hashes)
