@@ -119,9 +119,9 @@ def run_app(data, custom):
     words = ["--custom-confounds", custom] if custom else []
     ended = call(
         f"{data.root}", output, "participant", "--model", "embedded", "--contrasts", CONTRAST, "--nprocs", 1,
-        "--min-minutes", MIN_MINUTES, "--min-dof", MIN_DOF, *words,
+        "--omp-nthreads", 1, "--min-minutes", MIN_MINUTES, "--min-dof", MIN_DOF, *words,
     )  # fmt: skip
-    outcome = Outcome(rows=ended.out + ended.err)
+    outcome = Outcome(rows=ended.out)
     text = ended.out + ended.err
     if ended.code not in (0, 1, 2, 3) or "Traceback" in text or "internal error" in text:
         outcome.crash = f"exit code {ended.code}\n{text}"

@@ -172,7 +172,7 @@ def read_bytes(path):
 
 def write_bytes(path, content):
     """Write the bytes of an image, compressed if its name says so."""
-    path.write_bytes(gzip.compress(content, 1, mtime=0) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content, 0, mtime=0) if path.suffix == ".gz" else content)
 
 
 def copy_base(pristine, root, labels=(LABEL,)):

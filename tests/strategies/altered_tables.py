@@ -13,7 +13,7 @@ USED = (*MOTION, "trans_x_derivative1", "rot_z_derivative1", "c_comp_cor_00", "w
 
 def table_file(data):
     """Choose a table of the run: the confounds, or custom regressors if there are any."""
-    customs = sorted((data.root.parent / "custom").glob("*.tsv"))
+    customs = sorted((data.root.parent / "custom").glob(f"sub-{LABEL}_*.tsv"))
     return data.random.choice((data.file(TABLE), *customs))
 
 
