@@ -231,7 +231,7 @@ FAULTS = {
     has_a_mask_of_another_place: (MASK, "first voxel at (-88, -126, -72) mm", "Put the brain mask"),
     has_a_mask_of_another_brain: (MASK, "with Dice 0.5", "look at both in a viewer"),
     has_an_empty_mask: (MASK, "the mask is empty", "Put the brain mask"),
-    has_a_mask_that_was_cut_off: (MASK, "the mask cannot be read", COPY),
+    has_a_mask_that_was_cut_off: (MASK, "the file is truncated", COPY),
     has_no_mask: ("func", "no brain mask for", f"{MASK} there, or re-run fMRIPrep"),
     has_no_confounds: (BOLD, "there is none beside the BOLD", "--nuisance-regressors none"),
     has_confounds_of_another_length: (
@@ -259,7 +259,7 @@ FAULTS = {
         "Copy the table",
     ),
     lasts_twenty_volumes: (BOLD, "the cleaning leaves 0 degrees of freedom (20 volumes", "lower --min-dof"),
-    has_two_orientations: (BOLD, "(axes LAS and RAS)", "set both"),
+    has_two_orientations: (BOLD, "(axes LAS, not RAS)", "set both"),
     has_no_orientation: (BOLD, "(both codes are 0)", "original image with its header"),
     has_a_repetition_time_in_milliseconds: (BOLD, "is 2000 s by the JSON", "in seconds, not milliseconds"),
     has_a_broken_json: ("_bold.json", "cannot be read as JSON", COPY),

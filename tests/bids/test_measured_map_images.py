@@ -12,7 +12,7 @@ from bids_deeptaskgen.bids.measured_map_images import (
     read_statmap,
     read_statmaps,
 )
-from bids_deeptaskgen.bids.measured_maps import StatmapFile
+from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import FULL_MODEL_GRID, MODEL_GRID, OUTPUT_GRID, Grid
@@ -138,7 +138,7 @@ def test_messages_on_unusable_images(tmp_path):
         read_statmap(save_statmap(tmp_path / NAME, partial_grid), MASK)
     path = save_statmap(tmp_path / NAME, OUTPUT_GRID).path
     path.write_bytes(path.read_bytes()[:10000])
-    with pytest.raises(InputError, match="the task map cannot be read"):
+    with pytest.raises(InputError, match="the file is truncated"):
         read_statmap(file, MASK)
     path.write_bytes(b"")
     with pytest.raises(InputError, match="the file is empty"):
