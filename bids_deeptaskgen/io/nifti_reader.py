@@ -124,9 +124,10 @@ def _explain(path: Path, header: NiftiHeader, error: Exception) -> InputError:
 
 
 def _check_end(path: Path, header: NiftiHeader, stream: ImageStream) -> None:
-    """Read past the last value, which verifies the checksum, and the offset if the header states none."""
-    rest = stream.read(1)
-    if rest and not header.is_offset_stated:
+    """Read to the end, which verifies the checksum, and the offset if the header states none."""
+    # Damaged bytes may decompress to more than the header states: the checksum follows the last of them.
+    n_more = stream.drain()
+    if n_more and not header.is_offset_stated:
         message = (
             f"{path}: the header does not state where its values begin (vox_offset is 0), and the file is "
             f"longer than values from byte {header.offset}.\n"

@@ -3,7 +3,8 @@
 from collections import Counter, defaultdict
 
 from tests.inputs.judging import REFUSED, SAME, VIOLATION, WARNED
-from tests.strategies.alteration import KINDS, VOCABULARY
+from tests.strategies.alteration import VOCABULARY
+from tests.strategies.recipes import names_of
 
 COLUMNS = (SAME, REFUSED, WARNED, VIOLATION)
 
@@ -24,13 +25,12 @@ class Tally:
         if verdict.outcome == VIOLATION:
             self.violations[recipe] = verdict.problem
 
-    def table(self, title):
+    def table(self, kinds, title):
         """Format the counts and the violations in Markdown."""
         n_examples = sum(self.total.values())
         lines = [f"## {title}: {n_examples} examples", "", f"| alteration | meaning | {' | '.join(COLUMNS)} |"]
         lines.append("|---|---|" + "---:|" * len(COLUMNS))
-        names = sorted(VOCABULARY, key=lambda name: (KINDS.index(VOCABULARY[name].kind), name))
-        for name in names:
+        for name in names_of(kinds):
             meaning = "preserved" if VOCABULARY[name].preserves else "damaged"
             numbers = " | ".join(str(self.counts[name][column]) for column in COLUMNS)
             lines.append(f"| {VOCABULARY[name].kind}: {name} | {meaning} | {numbers} |")

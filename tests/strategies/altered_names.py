@@ -351,7 +351,7 @@ def run_1_and_run_01(data):
     copy_run(data, "run-1", "run-01")
 
 
-@damages("duplicates", "identical", "same data", "copy", always=True)
+@damages("duplicates", "identical", "same data", "copy", always=True, volumes=True)
 def two_identical_runs(data):
     copy_run(data, "run-1", "run-2")
 

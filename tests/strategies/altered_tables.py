@@ -313,7 +313,7 @@ def zero_bytes_in_the_table(data):
     path.write_bytes(content[:2000] + bytes(500) + content[2500:])
 
 
-@damages("tables", "confounds", "motion", "global signal")
+@damages("tables", "confounds", "motion", "global signal", volumes=True)
 def rows_in_another_order(data):
     def change(rows):
         data_rows = rows[2:]
@@ -323,7 +323,7 @@ def rows_in_another_order(data):
     change_rows(data, change, data.file(TABLE))
 
 
-@damages("tables", "confounds", "motion", "global signal")
+@damages("tables", "confounds", "motion", "global signal", volumes=True)
 def rows_of_another_participant(data):
     data.file(TABLE).write_bytes(data.donor(TABLE).read_bytes())
 
