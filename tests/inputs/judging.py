@@ -1,7 +1,7 @@
 """The law of altered datasets, applied to an outcome.
 
-A change that preserves the meaning gives the same maps or a clear refusal. A change that damages the data gives a
-refusal or a warning that names the alteration. No change gives a traceback, or loses a participant.
+A change that preserves the meaning gives the same maps or a clear refusal. A change that damages the data
+gives a refusal or a warning that names the alteration. No change gives a traceback, or loses a participant.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,16 @@ import numpy as np
 
 SAME, REFUSED, WARNED, VIOLATION = "same maps", "refused", "warned", "violations"
 # Words of libraries, which no sentence for users contains.
-_LIBRARY_WORDS = ("Traceback", "Errno", "codec", "NoneType", "dtype", "Exception", "could not convert", "object at")
+_LIBRARY_WORDS = (
+    "Traceback",
+    "Errno",
+    "codec",
+    "NoneType",
+    "dtype",
+    "Exception",
+    "could not convert",
+    "object at",
+)
 
 
 @dataclass(frozen=True)

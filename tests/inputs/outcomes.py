@@ -13,10 +13,10 @@ from bids_deeptaskgen.bids.input.sources import find_sessions, locate, preflight
 from bids_deeptaskgen.connectome import brain_mask
 from bids_deeptaskgen.connectome.prepare_run import check_requirements, prepare_run
 from bids_deeptaskgen.errors import UserError, system_refusal
+from bids_deeptaskgen.io.tsv import read_tsv
 from bids_deeptaskgen.pipeline.context import make_context
 from bids_deeptaskgen.settings.flags import with_flags
 from bids_deeptaskgen.settings.participant import ParticipantSettings
-from bids_deeptaskgen.io.tsv import read_tsv
 from tests.inprocess import call
 from tests.strategies.alteration import LABEL
 
@@ -78,6 +78,8 @@ def read_inputs(data, custom):
     """Read an altered dataset as the app does, up to the first volume."""
     outcome, handler, logger = Outcome(), _Warnings(), logging.getLogger("bids_deeptaskgen")
     logger.addHandler(handler)
+    # Otherwise pytest would keep the messages of all examples.
+    logger.propagate = False
     try:
         _read(data, custom, outcome)
     except UserError as error:
@@ -88,6 +90,7 @@ def read_inputs(data, custom):
         else:
             outcome.crash = traceback.format_exc()
     finally:
+        logger.propagate = True
         logger.removeHandler(handler)
     outcome.warnings += handler.messages
     return outcome
@@ -113,7 +116,9 @@ def _read(data, custom, outcome):
     for session in sessions:
         if hasattr(session, "error"):
             raise session.error
-        runs = [prepare_run(run, context.bundle.roi_space.brain_mask, context.cleaning) for run in session.runs]
+        runs = [
+            prepare_run(run, context.bundle.roi_space.brain_mask, context.cleaning) for run in session.runs
+        ]
         outcome.warnings += [finding.message for run in session.runs for finding in run.findings]
         check_requirements(runs, context.requirements)
         plans += runs
@@ -151,7 +156,9 @@ def run_group(data, _custom):
     for path in sorted(data.root.glob("group/*_metrics.tsv")):
         for row in read_tsv(path):
             # Ages are what the participants table adds.
-            values[f"age of {row['participant_id']}"] = np.array([float(row.get("age", "nan").replace("n/a", "nan"))])
+            values[f"age of {row['participant_id']}"] = np.array(
+                [float(row.get("age", "nan").replace("n/a", "nan"))]
+            )
     # The averages are written before the tables are read.
     outcome = _outcome_of(ended, {} if ended.code in (2, 3) else values)
     outcome.rows += "".join(path.read_text("utf-8") for path in sorted(data.root.glob("group/*.tsv")))
@@ -194,5 +201,7 @@ def predict_maps(dataset, output):
 
 def _refusal(ended):
     """Return the reason in the table of participants, else the last message."""
-    rows = [line for line in ended.out.splitlines() if line.startswith(f"sub-{LABEL} ") and " failed " in line]
+    rows = [
+        line for line in ended.out.splitlines() if line.startswith(f"sub-{LABEL} ") and " failed " in line
+    ]
     return "\n".join(rows) or ended.sentence

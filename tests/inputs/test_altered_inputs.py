@@ -42,6 +42,7 @@ class Trial:
     labels : tuple of str
         Participants of the dataset; the first one is altered. Empty for all.
     n_examples : int
+    title : str
     reads_volumes : bool
     """
 
@@ -49,13 +50,16 @@ class Trial:
     kinds: tuple[str, ...]
     labels: tuple[str, ...]
     n_examples: int
+    title: str
     reads_volumes: bool = True
 
 
 TRIALS = {
-    "readers": Trial(read_inputs, KINDS, ("01", "02"), N_READER_EXAMPLES, reads_volumes=False),
-    "runs": Trial(run_app, KINDS, ("01",), N_RUN_EXAMPLES),
-    "group": Trial(run_group, OUTPUT_KINDS, (), N_GROUP_EXAMPLES),
+    "readers": Trial(
+        read_inputs, KINDS, ("01", "02"), N_READER_EXAMPLES, "Readers and preflight", reads_volumes=False
+    ),
+    "runs": Trial(run_app, KINDS, ("01",), N_RUN_EXAMPLES, "Runs to maps"),
+    "group": Trial(run_group, OUTPUT_KINDS, (), N_GROUP_EXAMPLES, "Group level"),
 }
 
 
@@ -71,7 +75,7 @@ class Laboratory:
     def __init__(self, pristine, folder, trial):
         self.pristine, self.folder, self.trial = pristine, folder, trial
         self.bases = {}
-        self.tally = Tally()
+        self.tally = Tally(trial.kinds, trial.title)
 
     def outcome(self, recipe):
         """Alter a copy of the dataset, and measure it."""
@@ -152,8 +156,6 @@ def test_altered_datasets_are_read_alike_refused_or_warned_about(pristine, tmp_p
     examine()
     violations = laboratory.shorten()
     if REPORT:
-        report = Path(f"{REPORT}-{kind}-{part + 1}.md")
-        report.parent.mkdir(parents=True, exist_ok=True)
         laboratory.tally.violations = violations
-        report.write_text(laboratory.tally.table(trial.kinds, f"{kind}, part {part + 1} of {N_PARTS}"), "utf-8")
-    assert violations == {}
+        laboratory.tally.save(Path(REPORT, f"{kind}-{part}.json"))
+    assert not violations, "\n".join(f"{recipe}: {problem}" for recipe, problem in violations.items())

@@ -11,7 +11,7 @@ LABEL = "01"
 SPACE = "space-MNI152NLin6Asym"
 BOLD, MASK, TABLE = "_desc-preproc_bold.nii", "_desc-brain_mask.nii", "_desc-confounds_timeseries.tsv"
 DESCRIPTION = "dataset_description.json"
-# In the order in which several alterations are applied: a file is renamed or linked after its content changed.
+# In the order in which alterations are applied: a file is renamed or linked after its content has changed.
 KINDS = (
     "image data",
     "tables",
@@ -142,8 +142,14 @@ def preserves(kind, *, readable=False, tolerance=0.0, words=()):
         name = function.__name__.replace("_", " ")
         _register(
             Alteration(
-                name, kind, preserves=True, apply=function, words=tuple(words), is_readable=readable,
-                is_always_told=bool(words), tolerance=tolerance,
+                name,
+                kind,
+                preserves=True,
+                apply=function,
+                words=tuple(words),
+                is_readable=readable,
+                is_always_told=bool(words),
+                tolerance=tolerance,
             )  # fmt: skip
         )
         return function
@@ -158,8 +164,14 @@ def damages(kind, *words, always=False, volumes=False, tolerance=0.0):
         name = function.__name__.replace("_", " ")
         _register(
             Alteration(
-                name, kind, preserves=False, apply=function, words=words, is_always_told=always,
-                needs_volumes=volumes or kind == "image data", tolerance=tolerance,
+                name,
+                kind,
+                preserves=False,
+                apply=function,
+                words=words,
+                is_always_told=always,
+                needs_volumes=volumes or kind == "image data",
+                tolerance=tolerance,
             )  # fmt: skip
         )
         return function

@@ -1,4 +1,4 @@
-"""Alterations of an output dataset, which the group level reads: maps, their sidecars, and the participants table."""
+"""Alterations of an output dataset that the group level reads: maps, sidecars, and the participants table."""
 
 import shutil
 
@@ -6,8 +6,8 @@ import nibabel as nib
 import numpy as np
 
 from tests.strategies.alteration import LABEL, NotApplicableError, damages, preserves, read_bytes, write_bytes
+from tests.strategies.altered_files import ANNEX
 from tests.strategies.altered_json import BROKEN, encode_as
-from tests.strategies.altered_names import ANNEX
 
 MAP, RECORD = "_statmap.nii", "_metrics.json"
 
@@ -141,7 +141,9 @@ def other_files_in_the_output(data):
 
 @preserves("output files")
 def participant_folder_of_no_label(data):
-    shutil.copytree(data.root / f"sub-{LABEL}", data.root / data.random.choice(("sub-01_old", "sub-01 copy", "sub-A_01")))
+    shutil.copytree(
+        data.root / f"sub-{LABEL}", data.root / data.random.choice(("sub-01_old", "sub-01 copy", "sub-A_01"))
+    )
 
 
 @preserves("output files")
@@ -197,7 +199,8 @@ def other_program_of_the_output_table(data):
         lambda text: text.replace("participant_id", "subject"),
         lambda text: text.replace("\nsub", "\t\nsub"),
         lambda text: "".join(
-            f"{number}\t{line}" if number else line for number, line in enumerate(text.splitlines(keepends=True))
+            f"{number}\t{line}" if number else line
+            for number, line in enumerate(text.splitlines(keepends=True))
         ),
         lambda text: text + text.splitlines(keepends=True)[-1],
     )
@@ -220,4 +223,3 @@ def row_of_the_participant_missing(data):
 def two_rows_that_differ(data):
     row = participants_text(data).splitlines()[1].split("\t")
     write_participants(data, participants_text(data) + "\t".join([row[0], "99", *row[2:]]) + "\n")
-

@@ -6,6 +6,7 @@ from random import Random
 from hypothesis import strategies as st
 
 from tests.strategies import (
+    altered_files,
     altered_headers,
     altered_images,
     altered_json,
@@ -18,7 +19,15 @@ from tests.strategies.alteration import KINDS, VOCABULARY, Dataset, copy_base
 __all__ = ["MODULES", "Recipe", "alter", "names_of", "recipes"]
 
 # Each registers its alterations when it is imported.
-MODULES = (altered_headers, altered_images, altered_json, altered_names, altered_outputs, altered_tables)
+MODULES = (
+    altered_files,
+    altered_headers,
+    altered_images,
+    altered_json,
+    altered_names,
+    altered_outputs,
+    altered_tables,
+)
 N_COMBINED = 3
 
 
