@@ -119,7 +119,7 @@ def _read(data, custom, outcome):
         runs = [
             prepare_run(run, context.bundle.roi_space.brain_mask, context.cleaning) for run in session.runs
         ]
-        outcome.warnings += [finding.message for run in session.runs for finding in run.findings]
+        outcome.warnings += [finding.message for run in runs for finding in run.inputs.findings]
         check_requirements(runs, context.requirements)
         plans += runs
     for number, plan in enumerate(plans):
