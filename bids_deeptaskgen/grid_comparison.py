@@ -69,28 +69,28 @@ class Placement:
 
 
 def compare_placements(
-    found: Matrix, expected: Matrix, found_shape: tuple[int, ...], expected_shape: tuple[int, ...]
+    affine: Matrix, expected: Matrix, shape: tuple[int, ...], expected_shape: tuple[int, ...]
 ) -> Placement:
     """Compare two affines of images with about the same content.
 
     Parameters
     ----------
-    found, expected : array of shape (4, 4)
+    affine, expected : array of shape (4, 4)
         From voxel indices to mm; not singular.
-    found_shape, expected_shape : tuple of int
+    shape, expected_shape : tuple of int
 
     Returns
     -------
     Placement
     """
     centres = [
-        matrix[:3, :3] @ ((np.array(shape[:3]) - 1) / 2) + matrix[:3, 3]
-        for matrix, shape in ((found, found_shape), (expected, expected_shape))
+        matrix[:3, :3] @ ((np.array(sizes[:3]) - 1) / 2) + matrix[:3, 3]
+        for matrix, sizes in ((affine, shape), (expected, expected_shape))
     ]
     x, y, z = (float(value) for value in centres[0] - centres[1])
-    movement = found[:3, :3] @ np.linalg.inv(expected[:3, :3])
-    left, sizes, right = np.linalg.svd(movement)
-    rotation = left @ right
+    movement = affine[:3, :3] @ np.linalg.inv(expected[:3, :3])
+    columns, scales, rows = np.linalg.svd(movement)
+    rotation = columns @ rows
     axis = ""
     if np.linalg.det(rotation) < 0:
         # The flip that leaves the smallest rotation.
@@ -98,24 +98,24 @@ def compare_placements(
         axis = max(flips, key=lambda name: float(np.trace(flips[name])))
         rotation = flips[axis]
     cosine = np.clip((np.trace(rotation) - 1) / 2, -1, 1)
-    return Placement((x, y, z), float(np.degrees(np.arccos(cosine))), axis, bool(np.ptp(sizes) > _SCALE))
+    return Placement((x, y, z), float(np.degrees(np.arccos(cosine))), axis, bool(np.ptp(scales) > _SCALE))
 
 
 def describe_placement(
-    found: Matrix, expected: Matrix, found_shape: tuple[int, ...], expected_shape: tuple[int, ...]
+    affine: Matrix, expected: Matrix, shape: tuple[int, ...], expected_shape: tuple[int, ...]
 ) -> str:
     """Describe how a placement in space differs from another: mirrored axis, rotation, shift, voxel size.
 
     Parameters
     ----------
-    found, expected : array of shape (4, 4)
+    affine, expected : array of shape (4, 4)
         From voxel indices to mm; not singular.
-    found_shape, expected_shape : tuple of int
+    shape, expected_shape : tuple of int
 
     Returns
     -------
     str
-        End of a sentence whose subject is what was found.
+        End of a sentence whose subject is the affine.
 
     Examples
     --------
@@ -127,8 +127,8 @@ def describe_placement(
     >>> describe_placement(np.diag([-2.0, 2, 2, 1]), affine, (1, 5, 5), (1, 5, 5))
     'is mirrored along x (axes LAS, not RAS)'
     """
-    placement = compare_placements(found, expected, found_shape, expected_shape)
-    codes = axis_codes(found), axis_codes(expected)
+    placement = compare_placements(affine, expected, shape, expected_shape)
+    codes = axis_codes(affine), axis_codes(expected)
     axes = f" (axes {codes[0]}, not {codes[1]})" if codes[0] != codes[1] else ""
     parts = []
     if placement.mirrored_axis:
@@ -144,7 +144,7 @@ def describe_placement(
             for axis, value in zip("xyz", placement.shift_mm, strict=True)
         )
         parts.append(f"is shifted by {distance:.3g} mm ({directions})")
-    sizes = [" x ".join(f"{size:.4g}" for size in _sizes(matrix)) for matrix in (found, expected)]
+    sizes = [" x ".join(f"{size:.4g}" for size in _sizes(matrix)) for matrix in (affine, expected)]
     if sizes[0] != sizes[1]:
         parts.append(f"has voxels of {sizes[0]} mm, not {sizes[1]} mm")
     elif placement.scales:
@@ -157,17 +157,17 @@ def _sizes(matrix: Matrix) -> Matrix:
     return sizes
 
 
-def describe_difference(found: Grid, expected: Grid) -> str:
+def describe_difference(grid: Grid, expected: Grid) -> str:
     """Describe how a grid differs from the expected one.
 
     Parameters
     ----------
-    found, expected : Grid
+    grid, expected : Grid
 
     Returns
     -------
     str
-        End of a sentence whose subject is the image with the grid `found`.
+        End of a sentence whose subject is the image on `grid`.
 
     Examples
     --------
@@ -178,15 +178,15 @@ def describe_difference(found: Grid, expected: Grid) -> str:
     >>> describe_difference(mirrored, Grid.from_image((5, 5, 5), affine))
     'has axes LAS, not RAS, is shifted by 1 mm (x +1, y 0, z 0)'
     """
-    codes = [axis_codes(grid.matrix) for grid in (found, expected)]
-    shapes = ["x".join(map(str, grid.shape)) for grid in (found, expected)]
-    parts = [f"has {shapes[0]} voxels, not {shapes[1]}"] if found.shape != expected.shape else []
+    codes = [axis_codes(item.matrix) for item in (grid, expected)]
+    shapes = ["x".join(map(str, item.shape)) for item in (grid, expected)]
+    parts = [f"has {shapes[0]} voxels, not {shapes[1]}"] if grid.shape != expected.shape else []
     if codes[0] != codes[1]:
         # Another order of the same points is no movement.
         parts.append(f"{'' if parts else 'has '}axes {codes[0]}, not {codes[1]}")
-        found = _order_towards(found, codes[1]).of_grid(found)
-    if not parts or not np.allclose(found.matrix, expected.matrix, rtol=0, atol=_SHIFT_MM):
-        parts.append(describe_placement(found.matrix, expected.matrix, found.shape, expected.shape))
+        grid = _order_towards(grid, codes[1]).of_grid(grid)
+    if not parts or not np.allclose(grid.matrix, expected.matrix, rtol=0, atol=_SHIFT_MM):
+        parts.append(describe_placement(grid.matrix, expected.matrix, grid.shape, expected.shape))
     return ", ".join(parts)
 
 
@@ -208,8 +208,8 @@ class _Order:
 
     def of_values(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return a view of volumes in this order."""
-        moved = values.transpose(*self.axes, *range(3, values.ndim))
-        return moved[tuple(slice(None, None, sign) for sign in self.signs)]
+        view = values.transpose(*self.axes, *range(3, values.ndim))
+        return view[tuple(slice(None, None, sign) for sign in self.signs)]
 
 
 def _order_towards(grid: Grid, codes: str) -> _Order:

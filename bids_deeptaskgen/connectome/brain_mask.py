@@ -102,7 +102,7 @@ def read_mask(path: Path, grid: Grid) -> NDArray[np.bool_]:
         values = image.values_on(grid, dtype=np.float64)
     except ValueError as error:
         message = (
-            f"{path}: the mask is not on the BOLD's grid: it {error}.\nMask: {image.grid}.\nBOLD: {grid}.\n"
+            f"{path}: the mask is not on the BOLD's grid: it {error}.\n"
             "Put the brain mask that fMRIPrep wrote for this run and space there."
         )
         raise InputError(message) from error

@@ -15,6 +15,7 @@ from bids_deeptaskgen.connectome.data_checks.confounds_checks import reference_s
 from bids_deeptaskgen.connectome.data_checks.observer import Places
 from bids_deeptaskgen.connectome.inputs import RunInputs
 from bids_deeptaskgen.connectome.regressors import Regressors, choose_regressors, make_basis
+from bids_deeptaskgen.connectome.volume_tables import TableError
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Sampler
 from bids_deeptaskgen.io.nifti_reader import NiftiSeries, check_orientation, open_series
@@ -149,10 +150,13 @@ def prepare_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleanin
         kept_volumes = sample_mask(series.n_volumes, confounds, cleaning)
         regressors = choose_regressors(confounds, series.n_volumes, t_r, cleaning)
         fd_mm = get_fd(confounds)
+    except TableError:
+        raise
     except InputError as error:
         message = f"{run.confounds or run.bold}: {error}"
         raise InputError(message) from error
     basis = make_basis(regressors.values, kept_volumes)
+    run = run.with_fields(findings=(*run.findings, *(confounds.findings if confounds else ())))
     reference = reference_signals(confounds.table if confounds else None)
     return PreparedRun(run, series, sampler, t_r, kept_volumes, regressors, basis, fd_mm, places, reference)
 

@@ -13,6 +13,8 @@ from bids_deeptaskgen.io.text import explain_unreadable
 # For larger reads, the decompressor allocates a new array, which takes as long as decompression.
 READ_BYTES = 1 << 20
 _COMPRESSED_BYTES = 1 << 18
+# Enough for a header, which is often all that is read.
+_FIRST_BYTES = 1 << 14
 # Header and trailer of gzip are read by zlib, which compares the checksum.
 _GZIP_WINDOW = 31
 
@@ -36,7 +38,7 @@ class ImageStream:
     def __init__(self, path: Path) -> None:
         try:
             self._file = path.open("rb")
-            self._input = self._file.read(_COMPRESSED_BYTES)
+            self._input = self._file.read(_FIRST_BYTES)
         except OSError as error:
             message = f"{path}: {explain_unreadable(path, error)}"
             raise InputError(message) from error

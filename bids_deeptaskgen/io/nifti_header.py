@@ -178,7 +178,7 @@ def describe_truncation(path: Path, header: NiftiHeader, n_volumes: int | None =
 
 
 def _parse(path: Path, start: bytes) -> NiftiHeader:
-    """Interpret the first bytes of an image; a ValueError describes what is wrong."""
+    """Parse the first bytes of an image; a ValueError describes what is wrong."""
     fields, version, first_byte = _read_fields(path, start)
     if version == 2 and 3000 <= int(fields["intent_code"]) < 3100:
         message = "is a CIFTI image.\nConvert it to a NIfTI-1 or NIfTI-2 volume image."

@@ -1,5 +1,6 @@
 """Reader of NIfTI images: streaming of 4-D series with constant memory, and values of maps and masks."""
 
+import logging
 import queue
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from bids_deeptaskgen.grid_comparison import reorder
 from bids_deeptaskgen.io.file_content import COPY_AGAIN
 from bids_deeptaskgen.io.image_stream import ImageStream
 from bids_deeptaskgen.io.nifti_header import NiftiHeader, describe_truncation, read_header
+
+logger = logging.getLogger(__name__)
 
 # One block is being read, one is waiting, one is in use.
 _N_BUFFERS = 3
@@ -126,14 +129,16 @@ def _explain(path: Path, header: NiftiHeader, error: Exception) -> InputError:
 def _check_end(path: Path, header: NiftiHeader, stream: ImageStream) -> None:
     """Read to the end, which verifies the checksum, and the offset if the header states none."""
     # Damaged bytes may decompress to more than the header states: the checksum follows the last of them.
-    n_more = stream.drain()
-    if n_more and not header.is_offset_stated:
+    if not stream.drain():
+        return
+    if not header.is_offset_stated:
         message = (
             f"{path}: the header does not state where its values begin (vox_offset is 0), and the file is "
             f"longer than values from byte {header.offset}.\n"
             "Replace it by the original image, or have it written again by the program that made it."
         )
         raise InputError(message)
+    logger.warning("%s: the file is longer than the %d volumes of its header.", path, header.n_volumes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,28 +192,28 @@ class NiftiImage:
         header = self.header
         start, stop, _ = (volumes or slice(None)).indices(header.n_volumes)
         n_values = header.n_voxels * (stop - start)
-        stored = np.empty(n_values, header.dtype)
+        raw = np.empty(n_values, header.dtype)
         try:
             with ImageStream(self.path) as stream:
                 stream.skip(header.offset + start * header.n_voxels * header.dtype.itemsize)
-                n_read = stream.fill(_bytes_of(stored))
+                n_read = stream.fill(_bytes_of(raw))
                 stream.skip((header.n_volumes - stop) * header.n_voxels * header.dtype.itemsize)
-                if n_read == stored.nbytes:
+                if n_read == raw.nbytes:
                     _check_end(self.path, header, stream)
         except Exception as error:
             raise _explain(self.path, header, error) from error
-        if n_read < stored.nbytes:
+        if n_read < raw.nbytes:
             raise InputError(describe_truncation(self.path, header))
         shape = self.shape if volumes is None else (*self.shape[:3], stop - start)
-        return self._scale(stored, dtype).reshape(shape, order="F")
+        return self._scale(raw, dtype).reshape(shape, order="F")
 
-    def _scale(self, stored: NDArray[np.generic], dtype: DTypeLike) -> NDArray[np.floating]:
+    def _scale(self, raw: NDArray[np.generic], dtype: DTypeLike) -> NDArray[np.floating]:
         slope, inter = self.header.slope, self.header.inter
         # Values are counted as NaN or infinite later; numpy need not warn of them.
         with np.errstate(invalid="ignore", over="ignore"):
             if (slope, inter) == (1.0, 0.0):
-                return stored.astype(dtype)
-            scaled = stored.astype(np.float64)
+                return raw.astype(dtype, copy=False)
+            scaled = raw.astype(np.float64)
             scaled *= slope
             scaled += inter
             return scaled.astype(dtype, copy=False)

@@ -20,7 +20,7 @@ _PLAIN_CHARACTERS = re.compile(r"[0-9.eE+\-]*", re.ASCII)
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}([,.' \u00a0\u202f\u2019]\d{3})+([.,]\d+)?", re.ASCII)
 _INFINITE = re.compile(r"[+-]?(inf|infinity|1\.#inf)", re.IGNORECASE)
-_TRUTH_VALUES = {"true": 1.0, "false": 0.0}
+_TRUTH_VALUES = ("true", "false")
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,6 @@ def _parse_column(cells: tuple[str, ...]) -> Numbers:
         # Of these characters, float accepts decimal numbers only.
         with contextlib.suppress(ValueError):
             return _finite(np.array(list(map(float, cells)), dtype=np.float64))
-    present = [cell.lower() for cell in cells if not is_missing(cell)]
-    if present and set(present) <= set(_TRUTH_VALUES):
-        return np.array([_TRUTH_VALUES.get(cell.lower(), np.nan) for cell in cells])
     return _finite(np.array([float(cell) if is_number(cell) else np.nan for cell in cells]))
 
 
@@ -138,6 +135,8 @@ def explain_cell(cell: str) -> str:
         return "thousands separators"
     if _INFINITE.fullmatch(cell) or is_number(cell):
         return "not a finite number"
+    if cell.lower() in _TRUTH_VALUES:
+        return "a truth value instead of a number (write 1 and 0)"
     return "the error of a spreadsheet" if cell.startswith("#") else "not a number"
 
 

@@ -36,7 +36,7 @@ def mask_without_signal(observed: ObservedSeries) -> Measurement | None:
 
 
 def signal_outside_mask(observed: ObservedSeries) -> Measurement | None:
-    """Compute the share of the model's brain that has a brain's signal outside the mask.
+    """Compute the share of the model's brain that the mask leaves out although it has a brain's signal.
 
     Parameters
     ----------
@@ -45,13 +45,14 @@ def signal_outside_mask(observed: ObservedSeries) -> Measurement | None:
     Returns
     -------
     Measurement or None
-        Relative to the number of voxels inside, 0 or more; None without a mask file.
+        Share of the voxels inside the mask or with signal, 0 to 1; None without a mask file.
     """
     _, image, level = _images(observed)
-    in_mask = observed.places.mask.ravel(order="F")[observed.places.model_voxels]
+    in_mask = observed.places.mask.ravel(order="F")[observed.model_voxels]
     if level <= 0 or not observed.places.has_mask_file or not in_mask.any():
         return None
-    return Measurement(float((image[~in_mask] >= BRAIN_SIGNAL * level).sum() / in_mask.sum()))
+    n_outside = int((image[~in_mask] >= BRAIN_SIGNAL * level).sum())
+    return Measurement(n_outside / (n_outside + int(in_mask.sum())))
 
 
 def mask_offset(observed: ObservedSeries) -> Measurement | None:

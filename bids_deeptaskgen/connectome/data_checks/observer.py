@@ -11,13 +11,15 @@ Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
 # Voxels whose values are read in each volume.
-N_PROBES = 16384
+N_PROBES = 8192
+# Of the model's brain voxels, at most about this number is read in the sampled volumes.
+N_MODEL_VOXELS = 32768
 # Volumes, spread evenly over the series, of which a coarse image is read.
 N_SAMPLED_VOLUMES = 16
 # Voxel size of the coarse images in mm, at least.
 COARSE_MM = 4.0
 # A slice counts if it has at least this number of probes.
-MIN_PROBES_PER_SLICE = 20
+MIN_PROBES_PER_SLICE = 10
 # A slice without change in more than this share of the volumes has no signal at all: that is missing
 # coverage, not a damaged part of the series.
 MAX_FROZEN_SHARE = 0.9
@@ -83,8 +85,10 @@ class ObservedSeries:
     places : Places
     mean, spread : float32 array of the coarse grid's shape
         Mean of the sampled volumes, and mean absolute deviation from the first of them.
+    model_voxels : integer array of shape (n_model_voxels,)
+        Some of the places' model voxels.
     model_mean, model_spread : float32 array of shape (n_model_voxels,)
-        The same at the places' model voxels.
+        Mean and spread there.
     samples : array of shape (n_sampled_volumes, n_probes)
         Values of the sampled volumes at probes inside the mask.
     probes : integer array of shape (3, n_probes)
@@ -106,6 +110,7 @@ class ObservedSeries:
     places: Places
     mean: Floats
     spread: Floats
+    model_voxels: Indices
     model_mean: Floats
     model_spread: Floats
     samples: NDArray[np.float64]
@@ -134,6 +139,7 @@ class SeriesObserver:
         inside = np.flatnonzero(places.mask.ravel(order="F"))
         self._flat = inside[:: max(1, len(inside) // N_PROBES)]
         self._probes = np.array(np.unravel_index(self._flat, places.shape, order="F"))
+        self._model_voxels = places.model_voxels[:: max(1, len(places.model_voxels) // N_MODEL_VOXELS)]
         self._steps = [_step(places.shape, axis) for axis in range(3)]
         self._is_last = self._probes == np.array(places.shape)[:, None] - 1
         self._copies = ~self._is_last
@@ -200,7 +206,7 @@ class SeriesObserver:
         coarse = _in_units(cube, places)
         self._hash.update(coarse.tobytes())
         self._coarse.add(coarse)
-        self._model.add(_in_units(volume.take(places.model_voxels), places))
+        self._model.add(_in_units(volume.take(self._model_voxels), places))
         self._rows.append(row)
         for axis, step in enumerate(self._steps):
             neighbours = volume.take(self._flat + step, mode="clip")
@@ -222,6 +228,7 @@ class SeriesObserver:
             places=places,
             mean=self._coarse.mean,
             spread=self._coarse.spread,
+            model_voxels=self._model_voxels,
             model_mean=self._model.mean,
             model_spread=self._model.spread,
             samples=rows * scale + places.inter,

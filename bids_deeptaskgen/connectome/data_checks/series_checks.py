@@ -9,6 +9,8 @@ from bids_deeptaskgen.connectome.data_checks.observer import MIN_PROBES_PER_SLIC
 N_VALUES = 65536
 # Share of a slice's voxels that equal their neighbours in the next slice.
 MIN_REPEATED_SHARE = 0.9
+# More repeated slices than both are copies of voxels, as in data with larger voxels.
+MAX_REPEATED_SLICES, MAX_REPEATED_SLICE_SHARE = 3, 0.1
 AXES = "ijk"
 
 
@@ -90,7 +92,8 @@ def repeated_slices(observed: ObservedSeries) -> Measurement | None:
     Returns
     -------
     Measurement
-        Number of slices; 0 if most slices do, as in data upsampled from larger voxels.
+        Number of slices; 0 if more than a tenth of the slices do, as in data upsampled from larger voxels, which
+        `copied_voxels` finds.
     """
     slices = [_repeated_slices(observed, axis) for axis in range(3)]
     axis = max(range(3), key=lambda axis: len(slices[axis]))
@@ -99,13 +102,14 @@ def repeated_slices(observed: ObservedSeries) -> Measurement | None:
 
 
 def _repeated_slices(observed: ObservedSeries, axis: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """Find the slices that repeat the next slice; none if that holds for every third slice or more."""
+    """Find the slices that repeat the next slice; none if too many do."""
     n_slices = observed.places.shape[axis]
     counts = np.bincount(observed.probes[axis], minlength=n_slices)
     n_copies = np.bincount(observed.probes[axis][observed.copies[axis]], minlength=n_slices)
     is_counted = counts >= MIN_PROBES_PER_SLICE
     slices = np.flatnonzero(is_counted & (n_copies >= MIN_REPEATED_SHARE * counts))
-    return slices if 3 * len(slices) < is_counted.sum() else slices[:0]
+    limit = max(MAX_REPEATED_SLICES, MAX_REPEATED_SLICE_SHARE * is_counted.sum())
+    return slices if len(slices) <= limit else slices[:0]
 
 
 def frozen_volumes(observed: ObservedSeries) -> Measurement | None:
