@@ -196,7 +196,7 @@ def volumes_missing(data):
     change_data(data.file(BOLD), lambda values: values[..., : -data.random.randint(1, 20)])
 
 
-@damages("image data", "slice")
+@damages("image data", "slice", "neighbouring voxel")
 def repeated_edge_slices(data):
     def change(values):
         values[:, :, :8] = values[:, :, 8:9]
