@@ -14,7 +14,6 @@ from bids_deeptaskgen.connectome.data_checks.checks import (
 )
 from bids_deeptaskgen.connectome.data_checks.measurement import Measurement, flag_names, judge, read_flag
 from bids_deeptaskgen.connectome.data_checks.run_pairs import RunSeries, most_alike_runs
-
 from tests.connectome.data_checks.series import N_VOLUMES, make_series, observe
 
 KEPT = np.arange(N_VOLUMES)
