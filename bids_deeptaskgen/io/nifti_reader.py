@@ -127,8 +127,9 @@ def _explain(path: Path, header: NiftiHeader, error: Exception) -> InputError:
 
 
 def _check_end(path: Path, header: NiftiHeader, stream: ImageStream) -> None:
-    """Read past the last value, which verifies the checksum, and the offset if the header states none."""
-    if not stream.read(1):
+    """Read to the end, which verifies the checksum, and the offset if the header states none."""
+    # Damaged bytes may decompress to more than the header states: the checksum follows the last of them.
+    if not stream.drain():
         return
     if not header.is_offset_stated:
         message = (
