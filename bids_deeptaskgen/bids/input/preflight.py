@@ -248,7 +248,7 @@ def _explain_no_folder(root: Path, subject: str, session: str | None) -> str:
     reason = f"no folder {func}: fMRIPrep wrote no functional data here; see its report"
     if not is_empty:
         return reason
-    return f"{reason}. {folder} is empty: if it is a DataLad dataset, run: datalad get -n {folder}"
+    return f"{reason} ({folder.name} is empty: if it is a DataLad dataset, run datalad get -n {folder.name})"
 
 
 def _one_line(error: InputError) -> str:

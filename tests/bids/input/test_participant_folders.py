@@ -87,8 +87,8 @@ def test_an_empty_participant_folder_may_be_a_dataset_that_is_not_installed(tmp_
     run(tmp_path, "01")
     (tmp_path / "sub-02").mkdir()
     reason = reasons(tmp_path)["sub-02"]
-    assert f"{tmp_path / 'sub-02'} is empty" in reason
-    assert f"datalad get -n {tmp_path / 'sub-02'}" in reason
+    assert f"no folder {tmp_path / 'sub-02' / 'func'}" in reason
+    assert "(sub-02 is empty: if it is a DataLad dataset, run datalad get -n sub-02)" in reason
 
 
 @pytest.mark.parametrize("depth", ["sub-02", "sub-02/func"])
