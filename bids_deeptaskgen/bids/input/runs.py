@@ -247,13 +247,19 @@ def _series(files: SessionFiles) -> list[File]:
 
 
 def _match_table(bold: File, files: SessionFiles, kind: str, title: str) -> TableMatch:
-    """Find a table of a run in the main dataset, else in the further derivatives."""
+    """Find a table of a run in the main dataset, else in the further derivatives.
+
+    Confounds are those of fMRIPrep first: fMRIPost-AROMA names the series of its components like them.
+    """
     extra = "aroma" if kind == "aroma" else FMRIPREP
-    match = match_table(bold, files.of_kind(kind), _series(files), title)
-    if match.file or extra not in files.extra:
-        return match
-    extra_match = match_table(bold, files.of_kind(kind, extra), _series(files), title)
-    return extra_match if extra_match.file or not match.reason else match
+    datasets = ["", extra] if extra in files.extra else [""]
+    matches = [
+        match_table(bold, files.of_kind(kind, dataset), _series(files), title)
+        for dataset in (reversed(datasets) if kind == "confounds" else datasets)
+    ]
+    with_file = [match for match in matches if match.file]
+    with_reason = [match for match in matches if match.reason]
+    return (with_file or with_reason or matches)[0]
 
 
 def _explain_no_mask(bold: File, files: SessionFiles, *, is_required: bool) -> Finding:

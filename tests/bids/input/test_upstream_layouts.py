@@ -11,6 +11,7 @@ import pytest
 
 from bids_deeptaskgen.bids.input.preflight import preflight
 from bids_deeptaskgen.bids.input.query import Query
+from bids_deeptaskgen.bids.input.runs import group_runs, list_session_files, match_run
 from bids_deeptaskgen.bids.input.sources import locate, preflight_dataset
 from bids_deeptaskgen.pipeline.dry_run import rerun_command
 from tests.bids.trees import touch
@@ -213,6 +214,12 @@ def test_fmripost_aroma_is_usable_with_fmriprep_beside_it(tmp_path):
     query = Query(desc="nonaggrDenoised")
     located = locate(folder, (("fmriprep", fmriprep),), desc=query.desc)
     assert [row.reason for row in preflight_dataset(located, query)] == [""]
+    # By its documentation, its components have the name of fMRIPrep's confounds.
+    func = folder / "sub-01" / "func"
+    touch(func / "sub-01_task-rest_run-01_desc-confounds_timeseries.tsv")
+    files = list_session_files(folder, "01", None, {"fmriprep": fmriprep})
+    ((bolds,),) = group_runs(files, query, combine_runs=True).values()
+    assert match_run(bolds, files, query).confounds.path.is_relative_to(fmriprep)
     assert only_row(folder).reason.endswith("choose the cleaned series with `desc` aggrDenoised")
 
 
