@@ -171,9 +171,10 @@ def test_a_description_without_content_here_is_named(tmp_path, caplog):
 def test_a_byte_order_mark_in_the_description_loses_no_pipeline(tmp_path, caplog):
     folder = derivatives_in(tmp_path / "out")
     path = folder / "dataset_description.json"
+    pipelines = list_pipelines(read_description(folder))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    dataset = locate(folder)
-    assert list_pipelines(dataset.description) == [{"Name": "fMRIPrep", "Version": "23.2.0"}]
+    assert pipelines
+    assert list_pipelines(locate(folder).description) == pipelines
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
