@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import Entities, generator_of, join_name
 from bids_deeptaskgen.bids.input.custom_confounds import find_custom
+from bids_deeptaskgen.bids.input.index import ListFiles
 from bids_deeptaskgen.bids.input.layout import File, list_files, of_kind
 from bids_deeptaskgen.bids.input.matching import (
     TableMatch,
@@ -91,7 +92,11 @@ class RunFiles:
 
 
 def list_session_files(
-    root: Path, subject: str, session: str | None, extra_roots: Mapping[str, Path]
+    root: Path,
+    subject: str,
+    session: str | None,
+    extra_roots: Mapping[str, Path],
+    list_folder: ListFiles = list_files,
 ) -> SessionFiles | None:
     """List the functional files of a session in all datasets.
 
@@ -105,6 +110,8 @@ def list_session_files(
         Label without ``ses-``.
     extra_roots : dict of str to Path
         Roots of further derivatives by name.
+    list_folder : callable
+        Lists the files of a session in a dataset; the default scans the folder.
 
     Returns
     -------
@@ -116,11 +123,11 @@ def list_session_files(
     InputError
         If a folder cannot be read.
     """
-    files = list_files(root, subject, session)
+    files = list_folder(root, subject, session)
     if files is None:
         return None
     extra = {
-        name: tuple(list_files(extra_root.absolute(), subject, session) or ())
+        name: tuple(list_folder(extra_root.absolute(), subject, session) or ())
         for name, extra_root in extra_roots.items()
         if name in (FMRIPREP, "aroma")
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bids_deeptaskgen.bids.filenames import Entities
+from bids_deeptaskgen.bids.input.index import make_index
 from bids_deeptaskgen.bids.input.layout import File, list_folders, list_sessions, require_target
 from bids_deeptaskgen.bids.input.matching import require_single
 from bids_deeptaskgen.bids.input.query import Query
@@ -91,12 +92,13 @@ def collect_sessions(
     if not folder.is_dir():
         return []
     sessions, _ = list_sessions(list_folders(folder))
+    list_folder = make_index(subject)
     records: list[SessionInputs | SessionFault] = []
     for session in sessions:
         if not query.wants_session(session):
             continue
         try:
-            files = list_session_files(root, subject, session, extra_roots or {})
+            files = list_session_files(root, subject, session, extra_roots or {}, list_folder)
             if files is None:
                 continue
             check_places(files, subject, session, query)
