@@ -39,6 +39,24 @@ def test_measured_maps_are_accepted_as_a_table_of_paths(data, tmp_path):
     assert table(tmp_path / "table", "scores") == table(tmp_path / "dataset", "scores")
 
 
+def test_ids_of_tables_are_labels_in_any_spelling(data, tmp_path):
+    ids = {"sub-00": "0", "sub-01": "sub-1", "sub-02": "002"}
+    paths = {
+        (participant, label): next((data / "measured" / participant).glob(f"func/*contrast-{label}_*"))
+        for participant in ids
+        for label in CONTRASTS
+    }
+    rows = [f"{ids[participant]}\t{label}\t{path}" for (participant, label), path in paths.items()]
+    paths_table, families = tmp_path / "maps.tsv", tmp_path / "families.tsv"
+    paths_table.write_text("\n".join(["Participant_ID\tcontrast\tpath", *rows]) + "\n")
+    families.write_text("participant\tfamily_id\n0\ta\n1\ta\n2\tb\n")
+    for name, measured in (("table", paths_table), ("dataset", data / "measured")):
+        evaluate.run(settings_of(data, tmp_path / name, measured=measured, participants_tsv=families))
+        assert facts(tmp_path / name)["Participants"] == ["00", "01", "02"]
+        assert facts(tmp_path / name)["Families"].startswith("2 ")
+    assert table(tmp_path / "table", "scores") == table(tmp_path / "dataset", "scores")
+
+
 def test_a_missing_table_of_participants_is_refused(data, tmp_path):
     with pytest.raises(UserError, match=r"`participants_tsv` .*nowhere\.tsv: no such file"):
         evaluate.run(settings_of(data, tmp_path / "out", participants_tsv=tmp_path / "nowhere.tsv"))
