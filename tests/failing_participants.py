@@ -239,10 +239,14 @@ FAULTS = {
         "has {rest} rows, but the BOLD run has {n}",
         "Put the confounds",
     ),
-    has_empty_confounds: (CONFOUNDS, "cannot be read", COPY),
-    has_words_for_numbers: (CONFOUNDS, "other than numbers and n/a in trans_x", "Copy the table again"),
+    has_empty_confounds: (CONFOUNDS, "is empty", "Copy the table again"),
+    has_words_for_numbers: (
+        CONFOUNDS,
+        "other than finite numbers and n/a in trans_x",
+        "Copy the table again",
+    ),
     lacks_compcor_columns: (CONFOUNDS, "lack: c_comp_cor_01, w_comp_cor_00.", "Re-run fMRIPrep 21 or later"),
-    has_compcor_columns_of_nothing: (CONFOUNDS, "lack: w_comp_cor_00.", "Re-run fMRIPrep 21 or later"),
+    has_compcor_columns_of_nothing: (CONFOUNDS, "w_comp_cor_00 holds only n/a", "re-run the preprocessing"),
     was_scanned_too_briefly: (BOLD, "12 of 12 volumes are kept, 0.4 minutes", "Lower --min-minutes"),
     is_dark: (BOLD, "0% of the voxels in the mask have a signal that varies", "Look at it in a viewer"),
     is_all_nan: (BOLD, "0% of the voxels in the mask have a signal that varies", "empty, constant or NaN"),
@@ -262,7 +266,7 @@ FAULTS = {
     has_two_orientations: (BOLD, "(axes LAS, not RAS)", "set both"),
     has_no_orientation: (BOLD, "(both codes are 0)", "original image with its header"),
     has_a_repetition_time_in_milliseconds: (BOLD, "is 2000 s by the JSON", "in seconds, not milliseconds"),
-    has_a_broken_json: ("_bold.json", "cannot be read as JSON", COPY),
+    has_a_broken_json: ("_bold.json", "is not valid JSON", COPY),
 }
 
 
