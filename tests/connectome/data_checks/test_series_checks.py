@@ -72,10 +72,10 @@ def test_slices_that_freeze_or_vanish_in_some_volumes_are_found_along_each_axis(
     assert found.detail == "slices 10 to 11, kept volumes 30 to 34"
 
 
-def test_slices_without_signal_in_the_whole_series_are_not_frozen():
+def test_slices_without_signal_in_the_whole_series_are_neither_frozen_nor_copies():
     data = DATA.copy()
     data[:, :, 12:] = 0
-    assert "frozen_slices" not in flags(observe(data))
+    assert not {"frozen_slices", "copied_voxels", "repeated_slices"} & flags(observe(data))
 
 
 def test_voxels_doubled_by_nearest_neighbour_are_copies():
