@@ -4,10 +4,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from bids_deeptaskgen.bids.input.derivatives import is_participant_folder
+from bids_deeptaskgen.bids.input.participant_folders import is_participant_folder
 from bids_deeptaskgen.bids.output.dataset_files import dataset_settings_hash
 from bids_deeptaskgen.bids.output.results import settings_hashes
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -37,12 +38,27 @@ def check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
         if folder:
             _refuse_inside_participant(name, folder, (settings.bids_dir, derivatives))
     description = output / "dataset_description.json"
+    if description.exists():
+        _refuse_broken(description)
     if description.exists() and dataset_settings_hash(output) is None:
         message = (
             f"OUTPUT_DIR is {output}, which holds another dataset: {description.name} names other software.\n"
             f"Choose a new folder, e.g. {derivatives.parent / 'deeptaskgen'}."
         )
         raise UserError(message)
+
+
+def _refuse_broken(description: Path) -> None:
+    """Refuse an output folder whose description cannot be read: its maps may be of other settings."""
+    try:
+        read_json(description)
+    except InputError as error:
+        problem = str(error).partition("\n")[0]
+        message = (
+            f"OUTPUT_DIR is {description.parent}, whose description cannot be read: {problem}\n"
+            "Choose a new folder, or delete that file if the maps in the folder are of these settings."
+        )
+        raise UserError(message) from error
 
 
 def _refuse_inside_participant(name: str, folder: Path, datasets: Sequence[Path]) -> None:
