@@ -73,7 +73,9 @@ def judge(recipe, data, outcome, base, *, sees_volumes):
     damage = [a for a in alterations if not a.preserves]
     if not damage:
         return Verdict(VIOLATION, f"other values: {_difference(outcome, base)}; warnings: {news}")
-    unnamed = [a.name for a in damage if a in sought and not _is_named(a, told)]
+    # Damage within a tolerance does not explain that values differ if there is other damage.
+    explaining = [a for a in damage if not a.tolerance] or damage
+    unnamed = [a.name for a in explaining if a in sought and not _is_named(a, told)]
     if unnamed:
         difference = _difference(outcome, base)
         return Verdict(VIOLATION, f"not named: {', '.join(unnamed)}; {difference}; warnings: {news}")

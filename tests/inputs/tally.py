@@ -27,6 +27,11 @@ class Tally:
         self.counts = defaultdict(Counter)
         self.violations = {}
 
+    @property
+    def n_examples(self):
+        """Return the number of all examples."""
+        return sum(self.counts[ALL].values())
+
     def add(self, recipe, verdict):
         """Count an outcome."""
         for name in (ALL, *recipe.names):
@@ -59,10 +64,9 @@ def report_of(paths):
 
 
 def _table(tally):
-    n_examples = sum(tally.counts[ALL].values())
     names = names_of(tally.kinds)
     lines = [
-        f"## {tally.title}: {n_examples} examples of {len(names)} alterations",
+        f"## {tally.title}: {tally.n_examples} examples of {len(names)} alterations",
         "",
         f"| alteration | meaning | {' | '.join(COLUMNS)} |",
         "|---|---|" + "---:|" * len(COLUMNS),

@@ -26,7 +26,8 @@ N_GROUP_EXAMPLES = int(os.environ.get("GROUP_EXAMPLES", "20"))
 REPORT = os.environ.get("INPUT_REPORT", "")
 # Parts that pytest may run side by side.
 N_PARTS = int(os.environ.get("INPUT_PARTS", "1"))
-IS_SHORT = not REPORT
+# Examples between two writes of the report, which a run that is interrupted leaves behind.
+N_UNSAVED = 10
 
 
 @dataclass(frozen=True)
@@ -139,23 +140,24 @@ def test_altered_datasets_are_read_alike_refused_or_warned_about(pristine, tmp_p
     reuse_samplers(monkeypatch)
     trial = TRIALS[kind]
     laboratory = Laboratory(pristine[kind == "group"], tmp_path / "altered", trial)
-    n_examples = -(-trial.n_examples // N_PARTS)
-    if not IS_SHORT:
-        for name in names_of(trial.kinds)[part::N_PARTS]:
-            laboratory.examine(Recipe((name,), part))
+    report = Path(REPORT, f"{kind}-{part}.json") if REPORT else None
+    singles = names_of(trial.kinds)[part::N_PARTS] if REPORT else []
+    for name in singles:
+        laboratory.examine(Recipe((name,), part))
 
     @seed(part)
     @settings(
-        max_examples=n_examples, database=None, deadline=None, phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
+        max_examples=max(1, -(-trial.n_examples // N_PARTS) - len(singles)), database=None, deadline=None,
+        phases=[Phase.generate], suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(recipe=recipes(trial.kinds))
     def examine(recipe):
         assume(laboratory.examine(recipe))
+        if report and laboratory.tally.n_examples % N_UNSAVED == 0:
+            laboratory.tally.save(report)
 
     examine()
-    violations = laboratory.shorten()
-    if REPORT:
-        laboratory.tally.violations = violations
-        laboratory.tally.save(Path(REPORT, f"{kind}-{part}.json"))
+    violations = laboratory.tally.violations = laboratory.shorten()
+    if report:
+        laboratory.tally.save(report)
     assert not violations, "\n".join(f"{recipe}: {problem}" for recipe, problem in violations.items())

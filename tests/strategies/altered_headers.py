@@ -52,6 +52,8 @@ def affine_of(header):
 
 def set_qform(header):
     """Write the sform as qform, so that either is enough."""
+    if header["sform_code"] == 0:
+        raise NotApplicableError
     image = nib.Nifti1Image(np.zeros((2, 2, 2), np.uint8), affine_of(header))
     image.set_qform(affine_of(header), code=4)
     for name in ("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"):
