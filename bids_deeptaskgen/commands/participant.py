@@ -145,6 +145,7 @@ def _write_dataset(context: RunContext, user_settings: Settings | None) -> None:
         versions=versions,
         bids_dir=settings.bids_dir,
         participants=settings.participants_tsv,
+        overwrite=settings.overwrite,
     )
     if settings.save_connectome:
         save_brain_mask(output, context.bundle.brain_mask)
