@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from bids_deeptaskgen.cli import log_setup as logs
 from bids_deeptaskgen.cli.parser import version
+from bids_deeptaskgen.cli.streams import safe_streams
 from bids_deeptaskgen.errors import UserError, system_refusal
 from bids_deeptaskgen.machine import log_duration
 from bids_deeptaskgen.settings.base import Settings
@@ -102,19 +103,31 @@ def run_with_exit_code(prog: str, work: Callable[[], int]) -> int:
         Value of `work`, or 1 (disk or memory full), 2 and 3 (`UserError`), 70 (internal error), 130 (Ctrl-C),
         143 (SIGTERM).
     """
-    try:
-        with _sigterm_raises():
-            return work()
-    except SystemExit as end:  # argparse has printed the message
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException as error:  # the only place that catches all exceptions
-        code, message = exit_code_and_message(error)
-        if code == INTERNAL:
-            log.error("Traceback of the internal error:", exc_info=error)
-        else:
-            log.debug("Traceback:", exc_info=error)
-        print(f"{prog}: {with_flags(message)}", file=sys.stderr, flush=True)
+    with safe_streams():
+        try:
+            with _sigterm_raises():
+                code = work()
+        except BaseException as error:  # the only place that catches all exceptions
+            code = _report(prog, error)
+        try:
+            if not code:
+                sys.stdout.flush()
+        except OSError as error:
+            code = _report(prog, error)
         return code
+
+
+def _report(prog: str, error: BaseException) -> int:
+    """Print the message of an exception that ended the command, and return the exit code."""
+    if isinstance(error, SystemExit):  # argparse has printed the message
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    code, message = exit_code_and_message(error)
+    if code == INTERNAL:
+        log.error("Traceback of the internal error:", exc_info=error)
+    else:
+        log.debug("Traceback:", exc_info=error)
+    print(f"{prog}: {with_flags(message)}", file=sys.stderr, flush=True)
+    return code
 
 
 def exit_code_and_message(error: BaseException) -> tuple[int, str]:

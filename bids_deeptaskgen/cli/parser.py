@@ -36,6 +36,62 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+class _Once(argparse.Action):
+    """Action of an option with one value, which refuses a second, different value.
+
+    argparse keeps the last value without a word.
+    """
+
+    def __init__(self, *arguments: Any, spec: OptionSpec | None = None, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._spec = spec
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,  # noqa: ANN401
+        option_string: str | None = None,
+    ) -> None:
+        """Store the value in the namespace."""
+        earlier = getattr(namespace, self.dest, values)
+        if earlier != values and self._converted(earlier) != self._converted(values):
+            parser.error(
+                f"argument {'/'.join(self.option_strings)}: given twice, as {_shown(earlier)} and as "
+                f"{_shown(values)}; it takes one value"
+            )
+        setattr(namespace, self.dest, values)
+
+    def _converted(self, value: object) -> object:
+        return self._spec.convert(value) if self._spec else value
+
+
+class _Switch(_Once):
+    """Action of an option without a value: ``--name``, and ``--no-name`` if the default is on."""
+
+    def __init__(self, option_strings: Sequence[str], *, has_negation: bool = False, **more: Any) -> None:
+        names = list(option_strings)
+        if has_negation:
+            names += [f"--no-{name.removeprefix('--')}" for name in option_strings if name.startswith("--")]
+        super().__init__(names, nargs=0, **more)
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        _values: Any,  # noqa: ANN401
+        option_string: str | None = None,
+    ) -> None:
+        """Store True, or False for the negation."""
+        value = not (option_string or "").startswith("--no-")
+        super().__call__(parser, namespace, value, option_string)
+
+
+def _shown(value: object) -> str:
+    """Format a value of the command line for a message."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else repr(value)
+
+
 class _Help(argparse.HelpFormatter):
     """Formatter that shows all spellings of an option, then its value; required options without brackets."""
 
@@ -106,7 +162,7 @@ class Parser(argparse.ArgumentParser):
             conventions.add_argument(
                 "--config-file",
                 metavar="FILE",
-                type=Path,
+                action=_Once,
                 default=argparse.SUPPRESS,
                 help="TOML file of settings, as in the logs of each run; the command line takes precedence",
             )
@@ -120,18 +176,20 @@ class Parser(argparse.ArgumentParser):
         # argparse formats help texts with %.
         text = (spec.option.help + default).replace("%", "%%")
         if spec.option.positional:
-            self.add_argument(spec.name, metavar=spec.flag, help=text)
+            # Without SUPPRESS, argparse would set the default of an omitted argument.
+            kind = {} if spec.is_required else {"nargs": "?", "default": argparse.SUPPRESS}
+            self.add_argument(spec.name, metavar=spec.flag, help=text, **kind)
             return
         # Short flags first.
         flags = sorted(spec.flags, key=lambda flag: flag.startswith("--"))
         if spec.option.count:
             kind: dict[str, Any] = {"action": "count"}
         elif spec.kind is bool:
-            kind = {"action": argparse.BooleanOptionalAction if spec.default is True else "store_true"}
+            kind = {"action": _Switch, "has_negation": spec.default is True}
         elif spec.is_tuple:
             kind = {"action": "extend", "nargs": "+", "metavar": _metavar(spec)}
         else:
-            kind = {"metavar": _metavar(spec)}
+            kind = {"action": _Once, "spec": spec, "metavar": _metavar(spec)}
         # SUPPRESS: the namespace holds only options of the command line; the dataclass has the defaults.
         action: Any = self.group(spec.option.group).add_argument(
             *flags, dest=spec.name, default=argparse.SUPPRESS, help=text, **kind
@@ -213,9 +271,8 @@ def from_namespace(settings_class: type[AnySettings], namespace: argparse.Namesp
     names = {spec.name for spec in option_specs(settings_class)}
     values = {name: value for name, value in vars(namespace).items() if name in names}
     path = getattr(namespace, "config_file", None)
-    return make_settings(
-        settings_class, {**(read_config_file(settings_class, path) if path else {}), **values}
-    )
+    of_file = {} if path is None else read_config_file(settings_class, path)
+    return make_settings(settings_class, of_file | values)
 
 
 def to_argv(settings: Settings, *level: str) -> list[str]:
@@ -232,7 +289,9 @@ def to_argv(settings: Settings, *level: str) -> list[str]:
     list of str
     """
     values = [(spec, getattr(settings, spec.name)) for spec in option_specs(settings)]
-    positional_words = [spec.format(value) for spec, value in values if spec.option.positional]
+    positional_words = [
+        spec.format(value) for spec, value in values if spec.option.positional and value is not None
+    ]
     option_words = [
         word
         for spec, value in values

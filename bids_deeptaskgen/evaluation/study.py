@@ -257,7 +257,8 @@ def read_families(path: Path | None, column: str, participants: Sequence[str]) -
         Whether the table has the column.
     """
     rows = [
-        {str(key).lower(): value for key, value in row.items()} for row in (read_tsv(path) if path else [])
+        {str(key).lower(): value for key, value in row.items()}
+        for row in (read_tsv(path, missing_ok=True) if path else [])
     ]
     column = column.lower()
     by_subject = {(row.get("participant_id") or "").removeprefix("sub-"): row.get(column) for row in rows}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.settings.paths import parse_path
 
 # Entity names of pybids to keys of file names.
 ENTITIES = {
@@ -80,9 +81,9 @@ def read_filter_file(value: object) -> FilterFile:
         return value
     if not isinstance(value, (str, Path)) or not str(value):
         raise ValueError(value)
-    path = Path(value).expanduser().absolute()
+    path = parse_path(value)
     try:
-        content = json.loads(path.read_text("utf-8-sig"))
+        content = json.loads(path.read_text("utf-8-sig"), object_pairs_hook=_without_duplicates)
     except (OSError, ValueError) as reason:
         message = f"--bids-filter-file {path}: cannot be read as JSON ({reason})."
         raise UserError(message) from reason
@@ -106,6 +107,16 @@ def read_filter_file(value: object) -> FilterFile:
     entities = {name: labels for name, labels in query.items() if not _is_implied(name, labels)}
     by_key = dict(_read_entity(path, name, labels) for name, labels in entities.items())
     return FilterFile(path, tuple(sorted(by_key.items())), tuple(sorted(set(content) - {"bold"})))
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build the dictionary of a JSON object; refuse a key that occurs twice, of which json keeps the last."""
+    keys = [key for key, _ in pairs]
+    duplicate = next((key for key in keys if keys.count(key) > 1), None)
+    if duplicate is not None:
+        message = f"{duplicate} is set twice; use a list of values"
+        raise ValueError(message)
+    return dict(pairs)
 
 
 def _is_implied(name: str, value: Any) -> bool:  # noqa: ANN401

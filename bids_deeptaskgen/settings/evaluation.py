@@ -24,7 +24,7 @@ class EvaluateSettings(Settings):
     out: Path = option(positional=True, help="folder for tables, figures and the report")
     predicted: tuple[NamedPath, ...] = option(
         (),
-        default_meaning="none: only the baselines of --baseline-train",
+        default_meaning="none: only the baselines of --baseline-train or --retest",
         metavar="[NAME=]DATASET",
         parse=parse_named_dataset,
         expected="a dataset of predicted maps, or NAME=DATASET",
@@ -108,10 +108,11 @@ class EvaluateSettings(Settings):
     overwrite: bool = option(default=False, help="replace the evaluation in OUT")
 
     def _check_together(self) -> None:
-        if not self.predicted and self.baseline_train is None:
+        if not self.predicted and not (self.baseline_train or self.retest or self.retest_session):
             message = (
-                "Neither --predicted nor --baseline-train was given. Add predicted maps to score, or "
-                "measured maps of other participants to score the baselines alone."
+                "Neither --predicted nor a baseline (--baseline-train, --retest, --retest-session) was given. "
+                "Add predicted maps to score, or measured maps of other participants or of a repeated "
+                "measurement to score the baselines alone."
             )
             raise UserError(message)
         names = [name for name, _ in self.predicted]

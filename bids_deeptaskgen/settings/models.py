@@ -72,9 +72,15 @@ class BundleSettings(Settings):
         help="length of the windows in the network's training, which --n-windows auto approximates",
     )
     licence: str = option("not stated", metavar="TEXT", help="licence of the model")
-    citation: str = option("", metavar="TEXT", default_meaning="none", help="publication to cite")
+    citation: str = option(
+        "", may_be_empty=True, metavar="TEXT", default_meaning="none", help="publication to cite"
+    )
     description: str = option(
-        "", metavar="TEXT", default_meaning="none", help="description of the model in one sentence"
+        "",
+        may_be_empty=True,
+        metavar="TEXT",
+        default_meaning="none",
+        help="description of the model in one sentence",
     )
 
 

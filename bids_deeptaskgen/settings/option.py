@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields
-from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.methods import Sentences
+from bids_deeptaskgen.settings.paths import UnsuitablePathError, parse_path
 from bids_deeptaskgen.settings.value_types import KINDS, Check, label_parser
 
 
@@ -49,6 +49,8 @@ class Option:
         The value is the number of repetitions (``-vv``).
     from_file : bool
         ``@FILE`` stands for the lines of a file.
+    may_be_empty : bool
+        Empty text is a legal value.
     affects_output : bool
         The value changes the maps, so it enters the settings hash.
     """
@@ -69,6 +71,7 @@ class Option:
     positional: bool = False
     count: bool = False
     from_file: bool = False
+    may_be_empty: bool = False
     affects_output: bool = False
 
 
@@ -224,9 +227,10 @@ class OptionSpec:
         try:
             value = (self.option.parse or KINDS[self.kind].parse)(item)
         except (TypeError, ValueError, OverflowError) as reason:
-            raise self._refusal(item) from reason
+            raise self._refusal(item, reason) from reason
         is_choice = not self.option.choices or value in self.option.choices
-        if not is_choice or (self.option.check and not self.option.check.accepts(value)):
+        is_blank = isinstance(value, str) and not value.strip() and not self.option.may_be_empty
+        if is_blank or not is_choice or (self.option.check and not self.option.check.accepts(value)):
             raise self._refusal(item)
         return value
 
@@ -237,8 +241,11 @@ class OptionSpec:
             return
         try:
             # Windows editors start a text with a byte-order mark.
-            lines = Path(text[1:]).expanduser().read_text("utf-8-sig").splitlines()
-        except (OSError, RuntimeError, UnicodeDecodeError) as reason:
+            lines = parse_path(text[1:]).read_text("utf-8-sig").splitlines()
+        except UnsuitablePathError as reason:
+            message = f"{self.flag} @FILE: {text[1:]} {reason}"
+            raise UserError(message) from reason
+        except (OSError, ValueError) as reason:
             message = (
                 f"{self.flag} {text}: the file cannot be read ({reason}). It must have one label per line."
             )
@@ -250,8 +257,10 @@ class OptionSpec:
             raise UserError(message)
         yield from labels
 
-    def _refusal(self, value: object) -> UserError:
-        text = value if isinstance(value, str) and value else repr(value)
+    def _refusal(self, value: object, reason: BaseException | None = None) -> UserError:
+        text = value if isinstance(value, str) and value.strip() else repr(value)
+        if isinstance(reason, UnsuitablePathError):
+            return UserError(f"{self.flag}: {text} {reason}")
         return UserError(f"{self.flag}: {text} was given; it must be {self.expected}.")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.base import AnySettings, Settings, make_settings
 from bids_deeptaskgen.settings.option import OptionSpec, option_specs
+from bids_deeptaskgen.settings.paths import UnsuitablePathError, parse_path
 
 
 def to_toml(settings: Settings) -> str:
@@ -94,7 +95,9 @@ def values_of(settings_class: type[Settings], text: str) -> dict[str, Any]:
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as reason:
-        message = f"The settings are not legal TOML: {reason}."
+        # tomllib says "Cannot overwrite a value" for a key that occurs twice.
+        advice = " A setting is set twice; remove one of the two lines." if "overwrite" in str(reason) else ""
+        message = f"The settings are not legal TOML: {reason}.{advice}"
         raise UserError(message) from reason
     specs = option_specs(settings_class)
     names = {key: spec.name for spec in specs for key in (spec.name, *spec.option.former_names)}
@@ -116,14 +119,14 @@ def values_of(settings_class: type[Settings], text: str) -> dict[str, Any]:
     return values
 
 
-def read_config_file(settings_class: type[Settings], path: Path) -> dict[str, Any]:
+def read_config_file(settings_class: type[Settings], path: str | Path) -> dict[str, Any]:
     """Read the settings file of ``--config-file``.
 
     Parameters
     ----------
     settings_class : type
         Subclass of `Settings`.
-    path : Path
+    path : str or Path
         File as `to_toml` writes it, or with some of its lines only.
 
     Returns
@@ -137,10 +140,13 @@ def read_config_file(settings_class: type[Settings], path: Path) -> dict[str, An
         If the file cannot be read or has an unknown key.
     """
     try:
-        return values_of(settings_class, path.expanduser().read_text("utf-8-sig"))
+        return values_of(settings_class, parse_path(path).read_text("utf-8-sig"))
+    except UnsuitablePathError as reason:
+        message = f"--config-file: {path} {reason}"
+        raise UserError(message) from reason
     except UserError as reason:
         message = f"--config-file {path}: {reason}"
         raise UserError(message) from reason
-    except (OSError, RuntimeError, UnicodeDecodeError) as reason:
+    except (OSError, ValueError) as reason:
         message = f"--config-file {path}: cannot be read ({reason})."
         raise UserError(message) from reason

@@ -125,7 +125,11 @@ class TrainingSettings(Settings):
         help="name of the model",
     )
     description: str = _model(
-        "", metavar="TEXT", default_meaning="none", help="description of the model in one sentence"
+        "",
+        may_be_empty=True,
+        metavar="TEXT",
+        default_meaning="none",
+        help="description of the model in one sentence",
     )
     licence: str | None = _model(
         None,

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, SupportsFloat, SupportsIndex
 
+from bids_deeptaskgen.settings.paths import parse_path
+
 AutoInt = int | Literal["auto"]
 AutoFloat = float | Literal["auto"]
 NamedPath = tuple[str, Path]
@@ -182,7 +184,7 @@ def parse_model(value: object) -> str:
     ('embedded', '/data/model')
     """
     text = _text(str(value) if isinstance(value, Path) else value)
-    return str(_path(text)) if not text or "/" in text or text[0] in "~." else text
+    return str(parse_path(text)) if not text or "/" in text or text[0] in "~." else text
 
 
 def parse_device(value: object) -> str:
@@ -273,17 +275,6 @@ def _number(value: object) -> float:
     return number
 
 
-def _path(value: object) -> Path:
-    text = _text(str(value) if isinstance(value, Path) else value)
-    if not text or "\0" in text:
-        raise ValueError(text)
-    try:
-        # Absolute, because every workflow node runs in another folder.
-        return Path(text).expanduser().absolute()
-    except RuntimeError as reason:  # no such user for ~user
-        raise ValueError(text) from reason
-
-
 def _auto_or_integer(value: object) -> AutoInt:
     return "auto" if value == "auto" else _integer(value)
 
@@ -296,7 +287,7 @@ def _named_path(value: object) -> NamedPath:
     parts = value.split("=", 1) if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)) or len(parts) != 2:
         raise ValueError(value)
-    return parse_name(parts[0]), _path(parts[1])
+    return parse_name(parts[0]), parse_path(parts[1])
 
 
 def parse_named_dataset(value: object) -> NamedPath:
@@ -314,17 +305,17 @@ def parse_named_dataset(value: object) -> NamedPath:
     if isinstance(value, (str, Path)):
         name, equals, _ = str(value).partition("=")
         if not equals or not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z_.-]*", name):
-            path = _path(value)
+            path = parse_path(value)
             return re.sub(r"[^0-9A-Za-z_.-]+|^[_.-]+", "", path.name) or "predicted", path
     return _named_path(value)
 
 
 KINDS: dict[Any, Kind] = {
-    str: Kind("text", _text),
+    str: Kind("text that is not empty", _text),
     bool: Kind("true or false", _boolean),
     int: Kind("a whole number", _integer),
     float: Kind("a number", _number),
-    Path: Kind("a path", _path),
+    Path: Kind("a path", parse_path),
     AutoInt: Kind("auto or a whole number", _auto_or_integer),
     AutoFloat: Kind("auto or a number", _auto_or_number),
     NamedPath: Kind("NAME=PATH", _named_path),

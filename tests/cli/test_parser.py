@@ -112,7 +112,6 @@ def test_verbosity_is_counted():
 def test_switches_go_both_ways_where_the_default_is_on():
     assert participant().combine_runs
     assert not participant("--no-combine-runs").combine_runs
-    assert participant("--no_combine_runs", "--combine_runs").combine_runs
     assert not parsed(SimulateSettings, "/out", "--no-statmaps").statmaps
 
 

@@ -92,7 +92,8 @@ def test_with_connectomes_only_participants_with_connectomes_are_tested(world, t
     assert not (tmp_path / "no").exists()
 
 
-def test_a_second_measurement_is_a_baseline(tmp_path):
+@pytest.mark.parametrize("has_others", [True, False])
+def test_a_second_measurement_is_a_baseline(tmp_path, has_others):
     maps = population()
     tested_rows, training_rows = range(N_PARTICIPANTS), range(N_PARTICIPANTS, 2 * N_PARTICIPANTS)
     for name, participants, seed in (
@@ -105,7 +106,7 @@ def test_a_second_measurement_is_a_baseline(tmp_path):
         out=tmp_path / "out",
         measured=tmp_path / "measured",
         retest=tmp_path / "retest",
-        baseline_train=tmp_path / "others",
+        baseline_train=tmp_path / "others" if has_others else None,
         n_permutations=9,
     )
     assert evaluate.run(settings) == 0
@@ -124,7 +125,7 @@ def test_without_predictions_and_training_baseline_the_command_is_refused(tmp_pa
     assert "--predicted" in stderr
     assert "--baseline-train" in stderr
     assert "internal error" not in stderr
-    with pytest.raises(UserError, match="Neither --predicted nor --baseline-train was given"):
+    with pytest.raises(UserError, match="Neither --predicted nor a baseline "):
         EvaluateSettings(out=tmp_path / "out", measured=tmp_path)
 
 

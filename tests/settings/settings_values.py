@@ -40,9 +40,12 @@ REQUIRED: dict[type[Settings], dict[str, object]] = {
 # an option or a home are what could go wrong.
 texts = st.text(st.one_of(st.sampled_from("\"'\\=-~%#\n\t\x7f "), st.characters(exclude_categories=["Cs"])))
 texts = texts.map(lambda text: text.replace("\0", ""))
+filled_texts = texts.filter(str.strip)
 paths = st.lists(texts.map(lambda text: text.replace("/", "")).filter(bool), min_size=1, max_size=3).map(
     lambda parts: Path("/", *parts)
 )
+# White space at an end is legal only in the name of an existing file.
+paths = paths.filter(lambda path: str(path) == str(path).strip())
 labels = st.text("0123456789abzABZ+", min_size=1, max_size=4)
 names = st.from_regex(r"[0-9A-Za-z][0-9A-Za-z_.\-]{0,8}", fullmatch=True)
 wholes = st.integers(0, 2**32 - 1)
@@ -79,7 +82,7 @@ _BY_NAME: dict[str, st.SearchStrategy] = {
     "derivatives": st.lists(st.tuples(names, paths), max_size=3, unique_by=lambda pair: pair[0]).map(tuple),
 }
 _BY_KIND: dict[object, st.SearchStrategy] = {
-    str: texts,
+    str: filled_texts,
     bool: st.booleans(),
     int: wholes,
     float: numbers,
@@ -92,7 +95,7 @@ _BY_KIND: dict[object, st.SearchStrategy] = {
 def values_of(spec: OptionSpec) -> st.SearchStrategy:
     """Return the strategy of legal values of a field."""
     if spec.name == "contrasts":
-        return st.lists(texts, max_size=3, unique=True).map(tuple) if spec.is_tuple else names
+        return st.lists(filled_texts, max_size=3, unique=True).map(tuple) if spec.is_tuple else names
     if spec.name in _BY_NAME:
         return _BY_NAME[spec.name]
     if spec.option.choices:
@@ -101,7 +104,7 @@ def values_of(spec: OptionSpec) -> st.SearchStrategy:
     if spec.is_tuple:
         assert spec.kind is not NamedPath
         return st.lists(paths if spec.kind is Path else labels, max_size=3, unique=True).map(tuple)
-    values = _BY_KIND[spec.kind]
+    values = texts if spec.option.may_be_empty else _BY_KIND[spec.kind]
     if spec.option.check:
         values = values.filter(spec.option.check.accepts)
     return st.one_of(st.none(), values) if spec.is_optional else values

@@ -1,6 +1,6 @@
 """Files of an output dataset as a whole, which many processes can write at the same time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -8,6 +8,7 @@ from typing import Any
 
 from bids_deeptaskgen.bids.input.derivatives import list_pipelines, read_description
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
+from bids_deeptaskgen.bids.input.known_faults import FaultOfInput, methods_sentence
 from bids_deeptaskgen.bids.output.edited_files import (
     dataset_link,
     merge_description,
@@ -40,6 +41,7 @@ def write_dataset_files(
     bids_dir: Path | None = None,
     participants: Path | None = None,
     overwrite: bool = False,
+    known_faults: Sequence[FaultOfInput] = (),
 ) -> None:
     """Write the files of a dataset as a whole: description, README, CITATION.md, .bidsignore, tables.
 
@@ -69,6 +71,8 @@ def write_dataset_files(
         Table of participants to use instead.
     overwrite : bool
         Whether to replace files and values that a user has changed.
+    known_faults : sequence of FaultOfInput
+        Known faults of the releases that wrote the input.
 
     Raises
     ------
@@ -77,6 +81,7 @@ def write_dataset_files(
     """
     table = load_table("outputs.json")
     facts = _facts(version, located.description, card, settings, versions)
+    facts["known_faults"] = methods_sentence(known_faults)
     texts = {
         "README": _template("dataset_readme.md").substitute(facts),
         "CITATION.md": _template("methods.md").substitute(facts),
@@ -89,6 +94,7 @@ def write_dataset_files(
     update_participants(output_dir, located.root, bids_dir, participants, overwrite=overwrite)
     links = {name: dataset_link(root, output_dir) for name, root in located.links.items()}
     description = _description(version, located, card, settings, settings_hash) | {"DatasetLinks": links}
+    description["DeepTaskGen"]["KnownFaultsOfInput"] = [fault.to_json() for fault in known_faults]
     # Written last, since it holds the hashes by which these texts are recognised later.
     merged = merge_description(output_dir, existing, description, texts)
     write_json(output_dir / "dataset_description.json", merged)
