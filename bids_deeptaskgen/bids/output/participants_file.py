@@ -7,10 +7,9 @@ from typing import Any
 
 from bids_deeptaskgen.bids.output.table_merge import Table, merge_tables, read_table, write_table
 from bids_deeptaskgen.errors import InputError, UserError, abbreviate
-from bids_deeptaskgen.io.atomic import write_json, write_text
+from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.io.lock import file_lock
-from bids_deeptaskgen.io.text import read_text
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -94,7 +93,7 @@ def _merge_rows(source: Path, target: Path, new: Table, *, overwrite: bool, may_
     """Merge a table into a file; return False if that requires writing and `may_write` is false."""
     if not os.path.lexists(target):
         if may_write:
-            write_text(target, read_text(source))
+            write_table(target, new)
             logger.info("%s is copied from %s.", TABLE, source.parent)
         return may_write
     try:
@@ -102,7 +101,11 @@ def _merge_rows(source: Path, target: Path, new: Table, *, overwrite: bool, may_
     except InputError as error:
         logger.warning("%s\nThe file is kept, and the participants of %s are not added.", error, source)
         return True
-    merge = merge_tables(existing, new, _KEY, overwrite=overwrite)
+    try:
+        merge = merge_tables(existing, new, _KEY, overwrite=overwrite)
+    except InputError as error:
+        logger.warning("%s and %s: %s\nThe participants are not added.", target, source, error)
+        return True
     if merge.table != existing:
         if not may_write:
             return False

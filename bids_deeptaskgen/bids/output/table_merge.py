@@ -1,18 +1,13 @@
 """Merging of tables that users may edit: rows, columns and values of the user are kept."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bids_deeptaskgen.bids.participant_ids import bare_label, match_labels
 from bids_deeptaskgen.errors import InputError
-from bids_deeptaskgen.io.atomic import write_text
-from bids_deeptaskgen.io.text import read_text
-from bids_deeptaskgen.settings.value_types import plain_label
-
-# Entities whose prefix tables may omit, by the column that holds them.
-_PREFIXES = {"participant_id": "sub-", "session_id": "ses-"}
-_EMPTY = ("", "n/a", "nan")
+from bids_deeptaskgen.io.text_table import is_missing, read_text_table
+from bids_deeptaskgen.io.tsv import write_tsv
 
 Row = Mapping[str, str]
 
@@ -50,49 +45,35 @@ class Merge:
 
 
 def read_table(path: Path, key: str) -> Table:
-    """Read a table without changing the text of its cells.
+    """Read a table of text cells.
 
     Parameters
     ----------
     path : Path
-        Tab-separated table, UTF-8.
+        Tab-separated table, see `read_text_table`.
     key : str
-        Column that the table must have.
+        Column that the table must have, in any letter case.
 
     Returns
     -------
     Table
+        The column is called `key`.
 
     Raises
     ------
     InputError
-        If the file cannot be read, lacks the column, or has rows of another length than its header.
+        If the file cannot be read, lacks the column, or a cell has no certain column.
     """
-    text = read_text(path)
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
-    columns = tuple(name.strip() for name in lines[0].split("\t"))
-    if key not in columns:
+    table = read_text_table(path)
+    names = [key if name.lower() == key.lower() else name for name in table.names]
+    if names.count(key) != 1:
+        problem = f"has no column {key}" if key not in names else f"has several columns {key}"
         message = (
-            f"{path}: has no column {key} (columns: {', '.join(columns)[:200]}).\n"
+            f"{path}: {problem} (columns: {', '.join(table.names)[:200]}).\n"
             "Name a table with tabs between its columns."
         )
         raise InputError(message)
-    if len(set(columns)) < len(columns) or "" in columns:
-        message = f"{path}: has columns without a name, or two of one name.\nCorrect the first line."
-        raise InputError(message)
-    rows = []
-    for number, line in enumerate(lines[1:], 2):
-        if not line.strip():
-            continue
-        cells = line.split("\t")
-        if len(cells) != len(columns):
-            message = (
-                f"{path}, line {number}: has {len(cells)} cells, but the header names {len(columns)} columns."
-                "\nCorrect this line."
-            )
-            raise InputError(message)
-        rows.append(dict(zip(columns, cells, strict=True)))
-    return Table(columns, tuple(rows))
+    return Table(tuple(names), tuple(dict(zip(names, row, strict=True)) for row in table.rows))
 
 
 def write_table(path: Path, table: Table) -> None:
@@ -104,15 +85,15 @@ def write_table(path: Path, table: Table) -> None:
         Path of the file; its folder is created.
     table : Table
     """
-    lines = [table.columns, *([row.get(name, "n/a") for name in table.columns] for row in table.rows)]
-    write_text(path, "\n".join("\t".join(cells) for cells in lines) + "\n")
+    columns = {name: [row.get(name, "n/a") for row in table.rows] for name in table.columns}
+    write_tsv(path, columns)
 
 
 def merge_tables(existing: Table, new: Table, key: str, *, overwrite: bool = False) -> Merge:
     """Add the rows, columns and values of a table that another table lacks.
 
-    Rows are matched by `key` and, if both tables have it, ``session_id``. Labels match with or without
-    prefix, and otherwise as equal numbers. Several rows of one label are matched in their order.
+    Rows are matched by `key` and, if both tables have it, ``session_id``. Participants match as in
+    `match_labels`. Several rows of one label are matched in their order.
 
     Parameters
     ----------
@@ -127,6 +108,11 @@ def merge_tables(existing: Table, new: Table, key: str, *, overwrite: bool = Fal
     Merge
         Rows and columns of `existing` come first, in their order.
 
+    Raises
+    ------
+    InputError
+        If a label may be several labels of the other table.
+
     Examples
     --------
     >>> existing = Table(("participant_id", "group"), ({"participant_id": "sub-01", "group": "b"},))
@@ -138,7 +124,10 @@ def merge_tables(existing: Table, new: Table, key: str, *, overwrite: bool = Fal
     if "session_id" in existing.columns and "session_id" in new.columns and key != "session_id":
         keys.append("session_id")
     rows: list[dict[str, str]] = [dict(row) for row in existing.rows]
-    matches = _match_rows([_labels(row, keys) for row in rows], [_labels(row, keys) for row in new.rows])
+    new_labels, labels = ([_labels(row, keys) for row in table.rows] for table in (new, existing))
+    spellings = match_labels([first for first, *_ in new_labels], [first for first, *_ in labels], key)
+    aligned = [(spellings.get(first, first), *rest) for first, *rest in new_labels]
+    matches = _match_rows(labels, aligned)
     conflicts = []
     for row, match in zip(new.rows, matches, strict=True):
         if match is None:
@@ -147,11 +136,11 @@ def merge_tables(existing: Table, new: Table, key: str, *, overwrite: bool = Fal
         target = rows[match]
         for column, value in row.items():
             current = target.get(column, "")
-            if column in keys or _is_empty(value) or _is_equal(current, value):
+            if column in keys or is_missing(value) or _is_equal(current, value):
                 continue
-            if not _is_empty(current):
+            if not is_missing(current):
                 conflicts.append(f"{target[key]} {column}: {current}, {value}")
-            if overwrite or _is_empty(current):
+            if overwrite or is_missing(current):
                 target[column] = value
     columns = tuple(dict.fromkeys([*existing.columns, *new.columns]))
     complete_rows = tuple({name: row.get(name, "n/a") for name in columns} for row in rows)
@@ -159,7 +148,8 @@ def merge_tables(existing: Table, new: Table, key: str, *, overwrite: bool = Fal
 
 
 def _labels(row: Row, keys: Sequence[str]) -> tuple[str, ...]:
-    return tuple(row.get(key, "").strip().removeprefix(_PREFIXES.get(key, "")) for key in keys)
+    first, *others = keys
+    return bare_label(row.get(first, "")), *(row.get(key, "").strip().removeprefix("ses-") for key in others)
 
 
 def _match_rows(existing: Sequence[tuple[str, ...]], new: Sequence[tuple[str, ...]]) -> list[int | None]:
@@ -167,28 +157,11 @@ def _match_rows(existing: Sequence[tuple[str, ...]], new: Sequence[tuple[str, ..
     remaining: dict[tuple[str, ...], list[int]] = {}
     for number, labels in enumerate(existing):
         remaining.setdefault(labels, []).append(number)
-    new_labels = set(new)
-    numbers_alike = Counter(_plain(labels) for labels in new_labels)
-    # Labels that are not in the new table, which a differently written number of the new table may match.
-    by_number: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
-    for labels in remaining:
-        if labels not in new_labels:
-            by_number.setdefault(_plain(labels), []).append(labels)
     matches: list[int | None] = []
     for labels in new:
-        alike = by_number.get(_plain(labels), [])
-        is_unambiguous = len(alike) == 1 and numbers_alike[_plain(labels)] == 1
-        rows = remaining.get(alike[0] if labels not in remaining and is_unambiguous else labels)
+        rows = remaining.get(labels)
         matches.append(rows.pop(0) if rows else None)
     return matches
-
-
-def _plain(labels: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(plain_label(label) for label in labels)
-
-
-def _is_empty(value: str) -> bool:
-    return value.strip().lower() in _EMPTY
 
 
 def _is_equal(first: str, second: str) -> bool:

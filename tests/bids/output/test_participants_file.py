@@ -68,10 +68,20 @@ def test_labels_without_prefix_or_zeros_are_the_same_participant(source, output,
     assert len(lines_of(output)) == 3
 
 
-def test_an_ambiguous_number_is_another_participant(source, output):
+def test_an_ambiguous_number_is_reported_and_nothing_is_added(source, output, caplog):
     write(output / "participants.tsv", "participant_id group", "sub-1 b", "sub-001 c")
+    lines = lines_of(output)
     update_participants(output, source)
-    assert [line.split()[0] for line in lines_of(output)[1:]] == ["sub-1", "sub-001", "sub-01", "sub-02"]
+    assert lines_of(output) == lines
+    assert "sub-01 may be 1 or 001" in caplog.text
+
+
+def test_a_column_in_other_letter_case_is_that_of_the_participants(source, output, tmp_path):
+    folder = write(tmp_path / "other" / "participants.tsv", "Participant_ID age", "01 30").parent
+    update_participants(output, folder)
+    assert lines_of(output) == ["participant_id age", "01 30"]
+    update_participants(output, source)
+    assert lines_of(output) == ["participant_id age sex", "01 30 F", "sub-02 40 M"]
 
 
 def test_rows_of_sessions_are_matched_by_session(tmp_path, output):
@@ -156,7 +166,7 @@ CELLS = st.text("ab1. ", min_size=1, max_size=3).filter(str.strip)
 @st.composite
 def tables(draw):
     columns = draw(st.lists(st.sampled_from("abc"), unique=True))
-    labels = draw(st.lists(st.sampled_from(["sub-01", "1", "02", "sub-x"]), max_size=4))
+    labels = draw(st.lists(st.sampled_from(["sub-01", "01", "02", "sub-x"]), max_size=4))
     rows = [{"participant_id": label} | {name: draw(CELLS) for name in columns} for label in labels]
     return Table(("participant_id", *columns), tuple(rows))
 
@@ -174,5 +184,5 @@ def test_merging_keeps_all_cells_of_the_existing_table_and_is_complete_after_one
 
 def test_a_row_of_another_length_is_refused_with_its_line(tmp_path):
     path = touch(tmp_path / "t.tsv", "participant_id\ta\nsub-01\t1\nsub-02\t1\t\n")
-    with pytest.raises(InputError, match=r"t\.tsv, line 3: has 3 cells, but the header names 2 columns"):
+    with pytest.raises(InputError, match=r"t\.tsv, line 3: has 3 cells, but line 2 has 2"):
         read_table(path, "participant_id")
