@@ -147,3 +147,17 @@ def test_an_evaluation_without_faults_has_no_warnings(data, tmp_path, caplog):
     caplog.set_level(logging.WARNING, "bids_deeptaskgen")
     assert evaluate.run(settings_of(data, tmp_path / "out")) == 0
     assert [record.getMessage() for record in caplog.records if "resampled" not in record.getMessage()] == []
+
+
+def test_maps_of_runs_and_sessions_do_not_change_the_scores(data, tmp_path):
+    fitlins = tmp_path / "fitlins"
+    shutil.copytree(data / "measured", fitlins / "node-subjectLevel")
+    for session in "12":
+        maps = population(seed=int(session))
+        write(fitlins / "node-sessionLevel", maps, range(4), session=session)
+        write(fitlins / "node-runLevel", maps, range(4), session=f"{session}_run-1", seed=7)
+    scores = []
+    for name, measured in (("levels", fitlins), ("subjects", data / "measured")):
+        assert evaluate.run(settings_of(data, tmp_path / name, measured=measured)) == 0
+        scores.append(table(tmp_path / name, "scores"))
+    assert scores[0] == scores[1]
