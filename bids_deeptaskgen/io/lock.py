@@ -16,7 +16,7 @@ _PAUSE_S = 0.02
 
 @contextmanager
 def file_lock(path: Path, *, max_held_s: float = MAX_HELD_S) -> Iterator[None]:
-    """Hold the lock of a file, so that reading, changing and replacing it loses no change of another process.
+    """Guard a file, so that reading, changing and replacing it loses no change of another process.
 
     Parameters
     ----------

@@ -269,7 +269,7 @@ def test_a_map_without_values_is_listed(output):
 def test_a_dataset_of_damaged_maps_is_refused(output):
     for path in output.glob("sub-*/**/*.nii.gz"):
         truncate(path)
-    with pytest.raises(InputError, match=r"none of the maps can be used.*cannot be read"):
+    with pytest.raises(InputError, match=r"none of the maps can be used.*is truncated"):
         run(output)
     for path in output.glob("sub-*/**/*.nii.gz"):
         drop_content(path)

@@ -14,7 +14,7 @@ from bids_deeptaskgen.io.text import explain_unreadable, read_text
 
 logger = logging.getLogger("bids_deeptaskgen")
 
-_OURS = "DeepTaskGen"
+_FIELD = "DeepTaskGen"
 _HASHES = "Files"
 # Fields of the description that a user may rewrite.
 _EDITABLE = ("Name", "HowToAcknowledge")
@@ -49,8 +49,8 @@ def update_file(
         except OSError as error:
             logger.warning("%s: %s The file is left as it is.", path, explain_unreadable(path, error))
             return
-        ours = description.get(_OURS)
-        hashes = ours.get(_HASHES) if isinstance(ours, dict) else None
+        record = description.get(_FIELD)
+        hashes = record.get(_HASHES) if isinstance(record, dict) else None
         is_ours = isinstance(hashes, dict) and hashes.get(name) == _hash(content)
         if content != text.encode() and not is_ours:
             if not overwrite:
@@ -91,7 +91,7 @@ def update_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def merge_description(
-    output_dir: Path, existing: Mapping[str, Any], new: Mapping[str, Any], texts: Mapping[str, str]
+    output_dir: Path, existing: Mapping[str, Any], description: Mapping[str, Any], texts: Mapping[str, str]
 ) -> dict[str, Any]:
     """Merge the description of a dataset with the existing one, to which users and other runs may have added.
 
@@ -101,7 +101,7 @@ def merge_description(
         Root of the dataset.
     existing : dict
         Content of the existing ``dataset_description.json``; empty if there is none.
-    new : dict
+    description : dict
         Description of the present run.
     texts : dict of str to str
         Content of the files of `update_file` by name; their hashes are recorded.
@@ -109,29 +109,29 @@ def merge_description(
     Returns
     -------
     dict
-        Fields of `new`, then other fields of `existing`. The existing name and acknowledgement are kept;
-        existing links and pipelines are added.
+        Fields of `description`, then other fields of `existing`. The existing name and acknowledgement are
+        kept; existing links and pipelines are added.
     """
-    merged = dict(new)
+    merged = dict(description)
     merged |= {name: existing[name] for name in _EDITABLE if isinstance(existing.get(name), str)}
     links = existing.get("DatasetLinks")
     if isinstance(links, dict):
-        merged["DatasetLinks"] = new["DatasetLinks"] | {
-            name: link for name, link in links.items() if name not in new["DatasetLinks"]
+        merged["DatasetLinks"] = description["DatasetLinks"] | {
+            name: link for name, link in links.items() if name not in description["DatasetLinks"]
         }
-        _warn_changed_links(output_dir, links, new["DatasetLinks"])
-    names = {entry.get("Name") for entry in new["GeneratedBy"]} | {_FORMER_NAME}
+        _warn_changed_links(output_dir, links, description["DatasetLinks"])
+    names = {entry.get("Name") for entry in description["GeneratedBy"]} | {_FORMER_NAME}
     pipelines = existing.get("GeneratedBy")
     for entry in pipelines if isinstance(pipelines, list) else ():
         if isinstance(entry, dict) and entry.get("Name") not in names:
             merged["GeneratedBy"] = [*merged["GeneratedBy"], entry]
     hashes = {name: _hash(text.encode()) for name, text in sorted(texts.items())}
-    merged[_OURS] = {**new[_OURS], _HASHES: hashes}
+    merged[_FIELD] = {**description[_FIELD], _HASHES: hashes}
     return merged | {name: value for name, value in existing.items() if name not in merged}
 
 
-def _warn_changed_links(output_dir: Path, existing: Mapping[str, Any], new: Mapping[str, str]) -> None:
-    for name, link in new.items():
+def _warn_changed_links(output_dir: Path, existing: Mapping[str, Any], links: Mapping[str, str]) -> None:
+    for name, link in links.items():
         former = existing.get(name)
         if isinstance(former, str) and _resolve_link(output_dir, former) != _resolve_link(output_dir, link):
             logger.warning(

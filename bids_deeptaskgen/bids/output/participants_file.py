@@ -82,18 +82,18 @@ def _merge_table(source: Path, target: Path, *, overwrite: bool) -> None:
     InputError
         If the source cannot be read.
     """
-    new = read_table(source, _KEY)
+    addition = read_table(source, _KEY)
     # Most runs of an array change nothing, and then do not wait for each other.
-    if not _merge_rows(source, target, new, overwrite=overwrite, may_write=False):
+    if not _merge_rows(source, target, addition, overwrite=overwrite, may_write=False):
         with file_lock(target):
-            _merge_rows(source, target, new, overwrite=overwrite, may_write=True)
+            _merge_rows(source, target, addition, overwrite=overwrite, may_write=True)
 
 
-def _merge_rows(source: Path, target: Path, new: Table, *, overwrite: bool, may_write: bool) -> bool:
+def _merge_rows(source: Path, target: Path, addition: Table, *, overwrite: bool, may_write: bool) -> bool:
     """Merge a table into a file; return False if that requires writing and `may_write` is false."""
     if not os.path.lexists(target):
         if may_write:
-            write_table(target, new)
+            write_table(target, addition)
             logger.info("%s is copied from %s.", TABLE, source.parent)
         return may_write
     try:
@@ -102,7 +102,7 @@ def _merge_rows(source: Path, target: Path, new: Table, *, overwrite: bool, may_
         logger.warning("%s\nThe file is kept, and the participants of %s are not added.", error, source)
         return True
     try:
-        merge = merge_tables(existing, new, _KEY, overwrite=overwrite)
+        merge = merge_tables(existing, addition, _KEY, overwrite=overwrite)
     except InputError as error:
         logger.warning("%s and %s: %s\nThe participants are not added.", target, source, error)
         return True
@@ -120,13 +120,15 @@ def _merge_sidecar(source: Path, target: Path, *, overwrite: bool) -> None:
     if not source.is_file():
         return
     try:
-        new = read_json(source)
+        addition = read_json(source)
         with file_lock(target):
             existing: dict[str, Any] = read_json(target) if os.path.lexists(target) else {}
-            conflicts = tuple(name for name in new if name in existing and existing[name] != new[name])
-            merged = existing | new if overwrite else new | existing
+            conflicts = tuple(
+                name for name in addition if name in existing and existing[name] != addition[name]
+            )
+            merged = existing | addition if overwrite else addition | existing
             # The order of the existing columns is kept.
-            merged = {name: merged[name] for name in dict.fromkeys([*existing, *new])}
+            merged = {name: merged[name] for name in dict.fromkeys([*existing, *addition])}
             if merged != existing:
                 write_json(target, merged)
     except InputError as error:

@@ -36,12 +36,12 @@ def list_faults(faults: Sequence[ResultFault]) -> list[dict[str, str | None]]:
 
 def _join_reasons(reasons: Mapping[str, Sequence[str]]) -> str:
     """Join the reasons of a session; the first is complete, the others are named by their contrasts."""
-    first, *others = reasons
+    first, *further_reasons = reasons
     labels = abbreviate(list(dict.fromkeys(reasons[first])))
     text = f"{labels}: {first}" if labels else first
-    other_labels = list(dict.fromkeys(label for reason in others for label in reasons[reason]))
-    if others:
-        text += f" The same holds for other maps ({abbreviate(other_labels) or len(others)})."
+    other_labels = list(dict.fromkeys(label for reason in further_reasons for label in reasons[reason]))
+    if further_reasons:
+        text += f" The same holds for other maps ({abbreviate(other_labels) or len(further_reasons)})."
     return text
 
 

@@ -268,7 +268,7 @@ def _read_result(
 def _without_empty_links(
     output_dir: Path, result: Result, links: Sequence[Path]
 ) -> tuple[Result | None, list[ResultFault]]:
-    """Leave out the contrasts whose image or sidecar is a link without content."""
+    """Exclude the contrasts whose image or sidecar is a link without content."""
     kept_labels, lost_labels = [], {}
     for label in result.maps.contrasts:
         image = result.statmap(output_dir, label)

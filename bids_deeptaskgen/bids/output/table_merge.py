@@ -89,7 +89,7 @@ def write_table(path: Path, table: Table) -> None:
     write_tsv(path, columns)
 
 
-def merge_tables(existing: Table, new: Table, key: str, *, overwrite: bool = False) -> Merge:
+def merge_tables(existing: Table, addition: Table, key: str, *, overwrite: bool = False) -> Merge:
     """Add the rows, columns and values of a table that another table lacks.
 
     Rows are matched by `key` and, if both tables have it, ``session_id``. Participants match as in
@@ -97,11 +97,11 @@ def merge_tables(existing: Table, new: Table, key: str, *, overwrite: bool = Fal
 
     Parameters
     ----------
-    existing, new : Table
+    existing, addition : Table
     key : str
         Column that identifies rows, e.g. ``participant_id``.
     overwrite : bool
-        Whether values of `new` replace different values of `existing`.
+        Whether values of `addition` replace different values of `existing`.
 
     Returns
     -------
@@ -116,20 +116,20 @@ def merge_tables(existing: Table, new: Table, key: str, *, overwrite: bool = Fal
     Examples
     --------
     >>> existing = Table(("participant_id", "group"), ({"participant_id": "sub-01", "group": "b"},))
-    >>> new = Table(("participant_id", "age"), ({"participant_id": "01", "age": "30"},))
-    >>> merge_tables(existing, new, "participant_id").table.rows
+    >>> addition = Table(("participant_id", "age"), ({"participant_id": "01", "age": "30"},))
+    >>> merge_tables(existing, addition, "participant_id").table.rows
     ({'participant_id': 'sub-01', 'group': 'b', 'age': '30'},)
     """
     keys = [key]
-    if "session_id" in existing.columns and "session_id" in new.columns and key != "session_id":
+    if "session_id" in existing.columns and "session_id" in addition.columns and key != "session_id":
         keys.append("session_id")
     rows: list[dict[str, str]] = [dict(row) for row in existing.rows]
-    new_labels, labels = ([_labels(row, keys) for row in table.rows] for table in (new, existing))
+    new_labels, labels = ([_labels(row, keys) for row in table.rows] for table in (addition, existing))
     spellings = match_labels([first for first, *_ in new_labels], [first for first, *_ in labels], key)
     aligned = [(spellings.get(first, first), *rest) for first, *rest in new_labels]
     matches = _match_rows(labels, aligned)
     conflicts = []
-    for row, match in zip(new.rows, matches, strict=True):
+    for row, match in zip(addition.rows, matches, strict=True):
         if match is None:
             rows.append(dict(row))
             continue
@@ -142,23 +142,25 @@ def merge_tables(existing: Table, new: Table, key: str, *, overwrite: bool = Fal
                 conflicts.append(f"{target[key]} {column}: {current}, {value}")
             if overwrite or is_missing(current):
                 target[column] = value
-    columns = tuple(dict.fromkeys([*existing.columns, *new.columns]))
+    columns = tuple(dict.fromkeys([*existing.columns, *addition.columns]))
     complete_rows = tuple({name: row.get(name, "n/a") for name in columns} for row in rows)
     return Merge(Table(columns, complete_rows), tuple(conflicts))
 
 
 def _labels(row: Row, keys: Sequence[str]) -> tuple[str, ...]:
-    first, *others = keys
-    return bare_label(row.get(first, "")), *(row.get(key, "").strip().removeprefix("ses-") for key in others)
+    first, *further_keys = keys
+    return bare_label(row.get(first, "")), *(
+        row.get(key, "").strip().removeprefix("ses-") for key in further_keys
+    )
 
 
-def _match_rows(existing: Sequence[tuple[str, ...]], new: Sequence[tuple[str, ...]]) -> list[int | None]:
+def _match_rows(existing: Sequence[tuple[str, ...]], addition: Sequence[tuple[str, ...]]) -> list[int | None]:
     """Find the existing row of each new row; None for a new label."""
     remaining: dict[tuple[str, ...], list[int]] = {}
     for number, labels in enumerate(existing):
         remaining.setdefault(labels, []).append(number)
     matches: list[int | None] = []
-    for labels in new:
+    for labels in addition:
         rows = remaining.get(labels)
         matches.append(rows.pop(0) if rows else None)
     return matches
