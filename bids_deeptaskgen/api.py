@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bids_deeptaskgen.bids.input.sessions import read_repetition_time
+from bids_deeptaskgen.bids.input.layout import require_target
+from bids_deeptaskgen.bids.input.sidecars import read_repetition_time
 from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.errors import InputError, UserError
@@ -114,6 +115,8 @@ def voxel_to_roi(
         for name, path in (("bold", bold), ("mask", mask), ("confounds", confounds))
     }
     for name, path in paths.items():
+        if path is not None and path.is_symlink():
+            require_target(path)
         if path is not None and not path.is_file():
             message = f"{name}: {path} is not a file."
             raise InputError(message)

@@ -62,7 +62,7 @@ def _limits(name: str, controller: str = "") -> Iterator[str]:
 
 
 # Libraries that affect the values of the maps.
-LIBRARIES = ("torch", "numpy", "scipy", "nibabel", "pybids", "nipype")
+LIBRARIES = ("torch", "numpy", "scipy", "nibabel", "nipype")
 
 
 @cache

@@ -266,7 +266,7 @@ FAULTS = {
     has_two_orientations: (BOLD, "(axes LAS, not RAS)", "set both"),
     has_no_orientation: (BOLD, "(both codes are 0)", "original image with its header"),
     has_a_repetition_time_in_milliseconds: (BOLD, "is 2000 s by the JSON", "in seconds, not milliseconds"),
-    has_a_broken_json: ("_bold.json", "cannot be read as JSON", COPY),
+    has_a_broken_json: ("_bold.json", "is not valid JSON", COPY),
 }
 
 

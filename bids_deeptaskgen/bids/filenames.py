@@ -168,3 +168,48 @@ def same_label(label: str, other_label: str) -> bool:
     (True, False)
     """
     return plain_label(label) == plain_label(other_label)
+
+
+def same_value(key: str, value: str, other_value: str) -> bool:
+    """Return whether two values of an entity are equal; indices are numbers, labels are text.
+
+    Parameters
+    ----------
+    key : str
+        Key of the entity. BIDS defines ``run``, ``echo`` and a few others as indices; ``acq-1`` and
+        ``acq-01`` are different acquisitions.
+    value, other_value : str
+        Values of the entity.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> same_value("run", "1", "01"), same_value("acq", "1", "01")
+    (True, False)
+    """
+    return plain_value(key, value) == plain_value(key, other_value)
+
+
+def plain_value(key: str, value: str) -> str:
+    """Return a value that is equal for equivalent values of an entity: an index without leading zeros.
+
+    Parameters
+    ----------
+    key : str
+        Key of the entity.
+    value : str
+        Value of the entity.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> plain_value("run", "01"), plain_value("acq", "01")
+    ('1', '01')
+    """
+    return plain_label(value) if key in load_table("queries.json")["indices"] else value

@@ -61,7 +61,7 @@ def match_labels(labels: Collection[str], candidates: Collection[str], source: o
     {'001': '1', '02': '02'}
     >>> match_labels(["1"], ["01", "001"], "participants.tsv")
     Traceback (most recent call last):
-    bids_deeptaskgen.errors.InputError: participants.tsv: sub-1 may be 01 or 001 ...
+    bids_deeptaskgen.errors.InputError: participants.tsv: sub-1 may be 01 or 001, ...
     """
     exact = set(labels) & set(candidates)
     by_number = _group_by_number(label for label in candidates if label not in exact)

@@ -17,7 +17,7 @@ from bids_deeptaskgen.pipeline.check_folders import check_folders, refuse_mixtur
 from bids_deeptaskgen.pipeline.check_model import check_model
 from bids_deeptaskgen.pipeline.context import RunContext, make_context
 from bids_deeptaskgen.pipeline.dry_run import describe_plan, rerun_command
-from bids_deeptaskgen.pipeline.records import FAILED, Record
+from bids_deeptaskgen.pipeline.records import FAILED, NOT_SELECTED, Record
 from bids_deeptaskgen.pipeline.resolve_settings import check_template_warp
 from bids_deeptaskgen.pipeline.summary import (
     closing_table,
@@ -164,7 +164,7 @@ def _report_outcome(settings: ParticipantSettings, records: Sequence[Record]) ->
     """Print the outcome of every session, write it to the logs, and return the exit code."""
     ordered = sorted(records, key=lambda record: record.name)
     failed = failed_subjects(ordered)
-    has_maps = any(not record.failed for record in ordered)
+    has_maps = any(not record.failed and record.status != NOT_SELECTED for record in ordered)
     _echo(closing_table(ordered))
     if has_maps:
         _echo(f"The maps are in {settings.output_dir}.")
@@ -176,7 +176,7 @@ def _report_outcome(settings: ParticipantSettings, records: Sequence[Record]) ->
                 f"{len(failed)} of {n_participants} participants failed; to repeat them: "
                 f"--participant-label @{failures}"
             )
-    if not has_maps and all(record.status == FAILED for record in ordered):
+    if not has_maps and all(record.status in (FAILED, NOT_SELECTED) for record in ordered):
         return 3
     return 1 if failed else 0
 

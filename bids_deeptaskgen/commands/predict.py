@@ -6,7 +6,8 @@ from pathlib import Path
 from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.bids.input.derivatives import read_description
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
-from bids_deeptaskgen.bids.input.sessions import read_repetition_time
+from bids_deeptaskgen.bids.input.layout import require_target
+from bids_deeptaskgen.bids.input.sidecars import read_repetition_time
 from bids_deeptaskgen.commands.participant import run_dataset
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.errors import InputError, UserError
@@ -36,8 +37,8 @@ def run(settings: PredictSettings) -> int:
     """
     for path in (settings.bold, settings.mask, settings.confounds, settings.custom_confounds):
         if path is not None and not path.is_file():
-            problem = "is a folder; it must be an image or a table" if path.is_dir() else "no such file"
-            message = f"{path}: {problem}."
+            require_target(path)
+            message = f"{path}: is a folder; it must be an image or a table."
             raise InputError(message)
     name = parse_name(settings.bold.name)
     session = SessionInputs(

@@ -35,6 +35,8 @@ class RunInputs:
         FSL's warp field to standard space, for a series in native space.
     findings : tuple of Finding
         What the search of the files found to be suspicious.
+    denoised_by : str
+        Steps with which an archive cleaned the series; empty if unknown.
     """
 
     bold: Path
@@ -48,6 +50,7 @@ class RunInputs:
     custom: Path | None = None
     fsl_warp: Path | None = None
     findings: tuple[Finding, ...] = ()
+    denoised_by: str = ""
 
     def with_fields(self, **changes: Any) -> "RunInputs":
         """Return a copy with some fields changed.

@@ -1,8 +1,8 @@
 """Data of an evaluation: participants, contrasts and map files of each dataset. Maps are read when needed."""
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.measured_maps import find_statmaps
 from bids_deeptaskgen.bids.output.connectome_files import find_connectomes
-from bids_deeptaskgen.bids.participant_ids import align_labels
 from bids_deeptaskgen.bids.participants_table import participants_table, read_values
 from bids_deeptaskgen.connectome.template_masks import grey_matter_mask
 from bids_deeptaskgen.errors import InputError, abbreviate
+from bids_deeptaskgen.evaluation.label_alignment import align_files
 from bids_deeptaskgen.evaluation.map_reader import Files, read_participants
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
 from bids_deeptaskgen.models.contrasts import (
@@ -242,26 +242,6 @@ def read_families(path: Path | None, column: str, participants: Sequence[str]) -
         for entry, participant in zip(entries, participants, strict=True)
     ]
     return np.array(families), values is not None
-
-
-def align_files(files: Sequence[StatmapFile], reference: Collection[str], source: Path) -> list[StatmapFile]:
-    """Write the labels of participants as the reference does, e.g. ``1`` as ``001``.
-
-    Parameters
-    ----------
-    files : sequence of StatmapFile
-    reference : collection of str
-        Labels without ``sub-``.
-    source : Path
-        Dataset or table of the files, for messages.
-
-    Returns
-    -------
-    list of StatmapFile
-        See `align_labels`.
-    """
-    labels = align_labels((file.subject for file in files), reference, source)
-    return [replace(file, subject=labels[file.subject]) for file in files]
 
 
 def _find_predicted(datasets: Sequence[tuple[str, Path]]) -> tuple[dict[str, Files], set[str]]:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from bids_deeptaskgen.bids.input.derivatives import is_participant_folder
+from bids_deeptaskgen.bids.input.participant_folders import is_participant_folder
 from bids_deeptaskgen.bids.output.dataset_files import NAME, dataset_settings_hash
 from bids_deeptaskgen.bids.output.results import settings_hashes
 from bids_deeptaskgen.errors import InputError, UserError
@@ -45,14 +45,10 @@ def check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
 def _check_description(output: Path, derivatives: Path) -> None:
     """Refuse an output folder whose description cannot be read, or is that of other software."""
     description = output / "dataset_description.json"
-    if not os.path.lexists(description) or dataset_settings_hash(output) is not None:
+    if not os.path.lexists(description):
         return
-    try:
-        read_json(description)
-    except InputError as error:
-        message = f"OUTPUT_DIR is {output}, but the description of that dataset is unusable.\n{error}"
-        raise UserError(message) from error
-    else:
+    _refuse_broken(description)
+    if dataset_settings_hash(output) is None:
         message = (
             f"OUTPUT_DIR is {output}, which holds another dataset: {description.name} names other software.\n"
             f"Choose a new folder, e.g. {derivatives.parent / 'deeptaskgen'}."
@@ -70,6 +66,20 @@ def _warn_folder_name(output: Path) -> None:
             "OUTPUT_DIR is %s. In BIDS, a folder in derivatives has the name of its software, e.g. %s.",
             output, output.with_name(NAME),
         )  # fmt: skip
+
+
+def _refuse_broken(description: Path) -> None:
+    """Refuse an output folder whose description cannot be read: its maps may be of other settings."""
+    try:
+        read_json(description)
+    except InputError as error:
+        problem, _, remedy = str(error).partition("\n")
+        if description.exists():
+            remedy = (
+                "Choose a new folder, or delete that file if the maps in the folder are of these settings."
+            )
+        message = f"OUTPUT_DIR is {description.parent}, whose description cannot be read: {problem}\n{remedy}"
+        raise UserError(message) from error
 
 
 def _refuse_inside_participant(name: str, folder: Path, datasets: Sequence[Path]) -> None:

@@ -94,6 +94,7 @@ def _describe_run(context: RunContext, run: RunInputs, plan: PreparedRun) -> dic
     regressors, series = plan.regressors, plan.series
     return {
         "sources": [context.dataset.uri(path) for path in run.files],
+        **({"denoised_by": run.denoised_by} if run.denoised_by else {}),
         "regressors": list(regressors.names),
         **({"regressor_sources": regressors.sources} if regressors.sources else {}),
         **_describe_warp(run),

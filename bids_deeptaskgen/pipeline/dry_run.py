@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import ceil
 
 from bids_deeptaskgen.bids.filenames import Entities
-from bids_deeptaskgen.bids.input.derivatives import raw_dataset
+from bids_deeptaskgen.bids.input.derivatives import find_pipeline, list_pipelines, raw_dataset
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.input.preflight import Preflight
 from bids_deeptaskgen.bids.output.dataset_files import methods_sentences
@@ -65,7 +65,9 @@ def rerun_command(dataset: InputDataset, task: str, rows: Sequence[Preflight]) -
     str
     """
     subjects = sorted({row.subject for row in rows if row.wants_rerun})
-    if not subjects:
+    # The command writes into the folder that is read, which must not be that of another pipeline.
+    is_other = list_pipelines(dataset.description) and find_pipeline(dataset.description) != "fmriprep"
+    if not subjects or is_other:
         return ""
     table, root = load_table("queries.json"), dataset.root
     participant_options = (

@@ -16,6 +16,7 @@ MAPS_WRITTEN = "done"
 MAPS_EXIST = "present"
 FAILED = "failed"
 CRASHED = "crashed"
+NOT_SELECTED = "not selected"
 # Hexadecimal digits of a hash in a filename; 48 bits are unique among the files of a participant.
 N_DIGITS = 12
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from bids_deeptaskgen.bids.input.participant_folders import is_participant_folder
 from bids_deeptaskgen.bids.input.preflight import Preflight
 from bids_deeptaskgen.io.atomic import process_namespace, write_text
 from bids_deeptaskgen.io.tsv import write_tsv
-from bids_deeptaskgen.pipeline.records import FAILED, Record
+from bids_deeptaskgen.pipeline.records import FAILED, NOT_SELECTED, Record
 
 
 def unusable_records(rows: Sequence[Preflight]) -> list[Record]:
@@ -23,9 +24,20 @@ def unusable_records(rows: Sequence[Preflight]) -> list[Record]:
     Returns
     -------
     list of Record
-        With status `FAILED` and the reason.
+        With the reason; with status `FAILED`, or `NOT_SELECTED` if the user's options exclude the session. If
+        they exclude every session, all are `FAILED`.
     """
-    return [Record(row.subject, row.session, status=FAILED, reason=row.reason) for row in rows if row.reason]
+    is_all_excluded = not any(row.is_selected for row in rows)
+    return [
+        Record(
+            row.subject,
+            row.session,
+            status=FAILED if row.failed or is_all_excluded else NOT_SELECTED,
+            reason=row.reason,
+        )
+        for row in rows
+        if row.reason
+    ]
 
 
 def preflight_table(rows: Sequence[Preflight]) -> str:
@@ -95,7 +107,9 @@ def write_logs(output: Path, records: Sequence[Record]) -> Path:
     """
     failures = log_path(output, "failed.txt")
     write_tsv(log_path(output, "participants.tsv"), _columns(records))
-    write_text(failures, "".join(f"sub-{subject}\n" for subject in failed_subjects(records)))
+    # Folders without a BIDS label cannot be named on the command line.
+    labels = [subject for subject in failed_subjects(records) if is_participant_folder(f"sub-{subject}")]
+    write_text(failures, "".join(f"sub-{subject}\n" for subject in labels))
     return failures
 
 

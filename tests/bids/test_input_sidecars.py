@@ -1,11 +1,16 @@
 """Sidecars from which a series inherits its repetition time."""
 
 import json
+import shutil
 
 import pytest
+from bids import BIDSLayout
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import collect_sessions
+from bids_deeptaskgen.bids.input.sidecars import read_metadata
 from tests.bids.collecting import collect, complaint, only_run
 from tests.bids.trees import BOLD, SPACE, describe, run, touch
 
@@ -35,13 +40,13 @@ def test_invalid_repetition_time_is_refused_with_its_file(tmp_path, value):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "the file is empty"),
+        (b"", "is empty"),
         (b'{"RepetitionTime": 2', "delimiter in line 1"),
-        (b'{"RepetitionTime": 2, "InstitutionName": "Universit\xe4t"}', "its text is not in UTF-8"),
-        (b"null", "it is not a JSON object"),
-        (b'[["RepetitionTime", 3]]', "it is not a JSON object"),
+        (b'{"RepetitionTime": 2, "InstitutionName": "Universit\xe4t"}', "is not UTF-8 text"),
+        (b"null", "is not a JSON object"),
+        (b'[["RepetitionTime", 3]]', "is not a JSON object"),
         (b'{"a":' * 9999 + b"1" + b"}" * 9999, "it is nested too deep"),
-        (None, "it is a link whose target does not exist"),
+        (None, "is a link whose target does not exist"),
     ],
     ids=["empty", "cut", "latin", "null", "pairs", "deep", "link"],
 )
@@ -60,7 +65,7 @@ def test_invalid_sidecar_excludes_its_session_only(tmp_path, content, words):
     damage(sidecar_path)
     fault, record = collect_sessions(tmp_path, "01", Query())
     assert (fault.session, record.session) == ("a", "b")
-    assert str(fault.error).startswith(f"{sidecar_path}: cannot be read as JSON: ")
+    assert str(fault.error).startswith(f"{sidecar_path}: ")
     assert words in str(fault.error)
 
 
@@ -71,3 +76,44 @@ def test_invalid_sidecar_in_root_concerns_series_that_inherit_it(tmp_path):
     assert only_run(tmp_path).t_r == 2.0
     touch(tmp_path / "task-rest_bold.json", "{")
     assert complaint(tmp_path).startswith(str(tmp_path / "task-rest_bold.json"))
+
+
+@pytest.mark.parametrize("level", ["root", "participant", "functional"])
+def test_a_byte_order_mark_in_a_sidecar_loses_no_repetition_time(tmp_path, level):
+    func = run(describe(tmp_path), "01", omitted_files=["json"])
+    path = {
+        "root": tmp_path / "task-rest_bold.json",
+        "participant": func.parent / "sub-01_task-rest_bold.json",
+        "functional": func / f"sub-01_task-rest_{BOLD}".replace(".nii.gz", ".json"),
+    }[level]
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps({"RepetitionTime": 0.72}).encode())
+    assert only_run(tmp_path).t_r == 0.72
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sidecars=st.lists(
+        st.tuples(
+            st.sampled_from(["", "sub-01", "sub-01/ses-a", "sub-01/ses-a/func"]),
+            st.sampled_from(["", "sub-01_", "sub-01_ses-a_"]),
+            st.sampled_from(
+                ["task-rest", "task-rest_run-1", "task-rest_run-01", "task-nback", "task-rest_acq-x"]
+            ),
+            st.sampled_from(["_bold", f"_{SPACE}_res-2_desc-preproc_bold", f"_{SPACE}_desc-preproc_bold"]),
+        ),
+        max_size=5,
+        unique_by=lambda parts: parts[0],
+    )
+)
+def test_metadata_are_those_that_pybids_inherits(tmp_path, sidecars):
+    """pybids is the oracle; two sidecars in one folder that both apply are against the standard."""
+    root = tmp_path / "data"
+    shutil.rmtree(root, ignore_errors=True)
+    func = describe(root) / "sub-01" / "ses-a" / "func"
+    bold = touch(func / f"sub-01_ses-a_task-rest_run-1_{BOLD}")
+    for number, (folder, *parts) in enumerate(sidecars):
+        touch(
+            root / folder / f"{''.join(parts)}.json", json.dumps({"RepetitionTime": number, str(number): 1})
+        )
+    layout = BIDSLayout(root, validate=False, config=["bids", "derivatives"])
+    assert read_metadata(bold, root) == layout.get_metadata(str(bold))

@@ -173,3 +173,13 @@ def test_the_fmriprep_run_that_would_help_names_those_who_lack_it(participants, 
     participant.run(settings_of())
     start = f"fmriprep /data/raw {participants} participant --participant-label 02 --task-id rest "
     assert start + "--output-spaces MNI152NLin6Asym:res-2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("content", "problem"), [("{", "is not valid JSON"), ("", "is empty")])
+def test_a_broken_description_of_the_output_is_named_as_broken(settings_of, content, problem):
+    settings = settings_of()
+    path = settings.output_dir / "dataset_description.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    with pytest.raises(UserError, match=f"whose description cannot be read: {path}: {problem}"):
+        participant.run(settings)

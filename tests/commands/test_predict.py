@@ -123,3 +123,17 @@ def test_what_cannot_be_used_is_refused_by_a_sentence(simulated, model, tmp_path
     assert predict(given[0], tmp_path / "out", *given[1:], "--model", model, *SMALL) in (2, 3)
     captured = capsys.readouterr()
     assert told in captured.out + captured.err
+
+
+@pytest.mark.parametrize("option", ["bold", "--mask", "--confounds"])
+def test_links_into_git_annex_without_content_are_refused_with_a_remedy(
+    simulated, model, tmp_path, capsys, option
+):
+    files = files_of(simulated, "01")
+    link = tmp_path / f"sub-01_{option.strip('-')}.nii.gz"
+    link.symlink_to(".git/annex/objects/x/MD5E-s9--0123.nii.gz")
+    words = [link] if option == "bold" else [files["bold"], option, link]
+    assert predict(words[0], tmp_path / "out", *words[1:], "--model", model, *SMALL) == 3
+    assert f"{link}: its content is not here (a link of git-annex).\nRun: datalad get {link}" in (
+        capsys.readouterr().err
+    )

@@ -26,6 +26,8 @@ def load(path):
         nib.filebasedimages.ImageFileError,
     ) as error:
         raise NotApplicableError(path.name) from error
+    if values.ndim != (4 if BOLD in path.name else 3):
+        raise NotApplicableError(path.name)
     return image.header.copy(), values.copy(), image.affine
 
 

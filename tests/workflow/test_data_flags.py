@@ -6,11 +6,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from bids_deeptaskgen import load_bundle, load_network, predict, voxel_to_roi
+from bids_deeptaskgen.connectome.cleaning import DataRequirements
+from bids_deeptaskgen.grid import model_to_output
 from bids_deeptaskgen.io.tsv import read_tsv
 from tests.inprocess import BOLD, CONFOUNDS, MASK, call, maps_of, only, outcomes
 
 WORDS = ("--min-minutes", "1", "--min-dof", "5", "--nprocs", "1", "--nuisance-regressors", "none")
-CONTRAST = "contrast0"
+CONTRAST = "contrast0"  # the first of the model
 
 
 @pytest.fixture
@@ -82,6 +85,19 @@ def test_without_its_upper_half_a_series_has_no_values_there_and_its_rois_are_na
     share = metrics_of(output)["share_without_values"]
     n_lost = (map_of(intact) != 0).sum() - (map_of(output) != 0).sum()
     assert n_lost / (map_of(intact) != 0).sum() == pytest.approx(share, abs=1e-5)
+
+
+def test_notebooks_get_the_same_zeros_and_a_warning(run, dataset, model, caplog):
+    func = func_of(dataset)
+    rewrite(only(func, BOLD), without_upper_half)
+    output, _ = run("out")
+    caplog.clear()
+    bundle = load_bundle(model)
+    requirements = DataRequirements(min_minutes=1, min_dof=5, n_windows=1)
+    connectomes = voxel_to_roi(only(func, BOLD), bundle, mask=only(func, MASK), requirements=requirements)
+    assert "has no signal" in caplog.text
+    maps = predict(load_network(bundle, "cpu"), connectomes)
+    np.testing.assert_array_equal(model_to_output(maps[0]) != 0, map_of(output) != 0)
 
 
 def test_the_required_coverage_is_an_option(run, dataset):

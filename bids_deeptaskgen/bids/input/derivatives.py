@@ -1,27 +1,29 @@
 """Folders of derivatives: their search, and messages on what a folder holds instead."""
 
-import json
 import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bids_deeptaskgen.bids.input.participant_folders import list_participant_folders, scan_participants
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, abbreviate
+from bids_deeptaskgen.io.json_file import read_json
 
 logger = logging.getLogger("bids_deeptaskgen")
 
 # Number of participants whose file names distinguish derivatives without a description from raw data.
 N_PEEKED = 5
-# BIDS allows + in labels since 1.10; sub-01_old and sub- are no participants.
-_PARTICIPANT = re.compile(r"sub-[0-9A-Za-z+]+")
+# Parts of file names that only derivatives have.
+_DERIVED = re.compile(r"_(space|desc|setting)-")
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """Read a dataset's ``dataset_description.json``.
+    """Read a dataset's ``dataset_description.json``; log a warning if it is broken.
 
     Parameters
     ----------
@@ -31,13 +33,22 @@ def read_description(folder: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        Empty if the file is missing or invalid: derivatives are usable without a description.
+        Empty if the file is missing or broken: derivatives are usable without a description.
     """
-    try:
-        content = json.loads((folder / "dataset_description.json").read_text("utf-8"))
-    except (OSError, ValueError):
+    path = folder / "dataset_description.json"
+    if not os.path.lexists(path):
         return {}
-    return content if isinstance(content, dict) else {}
+    try:
+        return read_json(path)
+    except InputError as error:
+        # Each line of a warning that begins with the path; a dataset is read several times.
+        _warn_once(" ".join(str(error).split("\n")))
+        return {}
+
+
+@cache
+def _warn_once(reason: str) -> None:
+    logger.warning("%s The dataset is read without its description.", reason)
 
 
 class Derivatives(NamedTuple):
@@ -79,7 +90,7 @@ def list_pipelines(description: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [entry for entry in entries if isinstance(entry, dict)]
 
 
-def locate_derivatives(base: Path, pipeline: str = "fmriprep") -> Derivatives:
+def locate_derivatives(base: Path, pipeline: str = "fmriprep", *, is_named: bool = False) -> Derivatives:
     """Find the only derivatives of a pipeline in a folder, and log their path.
 
     Parameters
@@ -88,6 +99,9 @@ def locate_derivatives(base: Path, pipeline: str = "fmriprep") -> Derivatives:
         The derivatives themselves, or a raw dataset that has them in ``derivatives``.
     pipeline : str
         Pipeline that wrote them: a key of ``pipelines`` in ``data/queries.json``.
+    is_named : bool
+        Whether the user named this folder as output of the pipeline. Then it is accepted unless its files
+        are raw data.
 
     Returns
     -------
@@ -109,8 +123,10 @@ def locate_derivatives(base: Path, pipeline: str = "fmriprep") -> Derivatives:
             f"Name one with -d {pipeline}=PATH."
         )
         raise InputError(message)
+    if not candidates and is_named and list_participant_folders(base) and not _has_raw_names(base):
+        candidates = [Derivatives(base, read_description(base))]
     if not candidates:
-        raise InputError(_explain_no_derivatives(base, pipeline))
+        raise InputError(_explain_no_derivatives(base, pipeline, is_named=is_named))
     logger.info(
         "Input: the derivatives in %s%s", candidates[0].root, _generated_by(candidates[0].description)
     )
@@ -190,54 +206,25 @@ def require_folder(folder: Path) -> None:
     raise InputError(message)
 
 
-def is_participant_folder(folder_name: str) -> bool:
-    """Return whether a folder name is that of a participant: ``sub-01`` is, ``sub-01_old`` is not.
-
-    Parameters
-    ----------
-    folder_name : str
-        Name without its path; the folder need not exist.
-
-    Examples
-    --------
-    >>> is_participant_folder("sub-01"), is_participant_folder("sub-01_old")
-    (True, False)
-    """
-    return _PARTICIPANT.fullmatch(folder_name) is not None
-
-
-def list_participant_folders(folder: Path) -> list[str]:
-    """List the names of participants' folders, ``sub-`` and a label, sorted; empty if unreadable.
-
-    Parameters
-    ----------
-    folder : Path
-        Root of a dataset.
-
-    Returns
-    -------
-    list of str
-        Names with ``sub-``, without their path.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(
-                entry.name for entry in entries if is_participant_folder(entry.name) and entry.is_dir()
-            )
-    except OSError:
-        return []
-
-
 def _is_derivative(candidate: Derivatives) -> bool:
-    """Return whether a folder holds derivatives, by its description or else by its file names."""
+    """Return whether a folder holds derivatives, by its description or its file names.
+
+    ``DatasetType`` alone does not decide against: it is often missing, misspelt or copied from raw data.
+    """
     root, description = candidate
     if not list_participant_folders(root):
         return False
-    if "DatasetType" in description:
-        return bool(description["DatasetType"] == "derivative")
-    if list_pipelines(description):
+    dataset_type = str(description.get("DatasetType") or "").strip().lower()
+    if dataset_type.removesuffix("s") == "derivative" or find_pipeline(description):
         return True
-    return any("_space-" in name or "_desc-preproc" in name for name in _peek(root))
+    if not dataset_type and list_pipelines(description) and not _has_raw_names(root):
+        return True
+    return any(_DERIVED.search(name) for name in _peek(root))
+
+
+def _has_raw_names(folder: Path) -> bool:
+    """Return whether BOLD images of the first participants are named as in raw data."""
+    return any("_bold.nii" in name and not _DERIVED.search(name) for name in _peek(folder))
 
 
 def _peek(folder: Path) -> Iterator[str]:
@@ -256,6 +243,11 @@ def _derivatives_below(folder: Path, pipeline: str) -> list[Derivatives]:
     usual_paths = [folder / parent / name for parent in ("derivatives", "") for name in names]
     matches = [path for path in usual_paths if list_participant_folders(path)]
     if matches:
+        if len(matches) > 1:
+            logger.warning(
+                "%d folders are named like derivatives of %s: %s is used, %s not. Name one with -d %s=PATH.",
+                len(matches), _title(pipeline), matches[0], ", ".join(map(str, matches[1:])), pipeline,
+            )  # fmt: skip
         return [Derivatives(matches[0], read_description(matches[0]))]
     candidates = [
         Derivatives(path, read_description(path))
@@ -281,17 +273,24 @@ def _folders(parent: Path) -> list[Path]:
         return []
 
 
-def _explain_no_derivatives(folder: Path, pipeline: str) -> str:
+def _explain_no_derivatives(folder: Path, pipeline: str, *, is_named: bool) -> str:
     """Describe the content of a folder without derivatives of a pipeline, and the remedy."""
-    subjects = list_participant_folders(folder)
-    if subjects:
+    scan = scan_participants(folder)
+    if scan.usable:
         title, output_spaces = _title(pipeline), load_table("queries.json")["output_spaces"]
         options = f" first, with --output-spaces {output_spaces}" if pipeline == "fmriprep" else ""
-        return (
-            f"{folder}: raw data of {len(subjects)} participants and no {title} derivatives "
-            f"(neither here nor in {folder / 'derivatives'}).\n"
-            f"Run {title}{options}, or name its output with -d {pipeline}=PATH."
+        problem = (
+            f"{folder}: raw data of {len(scan.usable)} participants and no {title} derivatives "
+            f"(neither here nor in {folder / 'derivatives'})."
         )
+        if is_named:
+            return (
+                f"{problem}\n-d {pipeline}={folder} must name the folder that {title} wrote, whose files "
+                f"have _space- or _desc- in their names. Run {title}{options}."
+            )
+        return f"{problem}\nRun {title}{options}, or name its output with -d {pipeline}=PATH."
+    if scan.unusable:
+        return f"{folder}: no usable sub-* folder: {abbreviate(list(scan.unusable.values()))}."
     with os.scandir(folder) as entries:
         names = sorted(islice((entry.name for entry in entries), 1000))
     examples = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -1,16 +1,30 @@
 """Preflight: the usable input of all participants, from folder and file names alone."""
 
-import os
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import Entities, parse_name, sort_entities
-from bids_deeptaskgen.bids.input.derivatives import list_participant_folders
-from bids_deeptaskgen.bids.input.diagnostics import RERUN, explain_missing, format_values, suggest_fix
-from bids_deeptaskgen.bids.input.query import Query, describe_misplaced, fits, is_misplaced
+from bids_deeptaskgen.bids.input.diagnostics import (
+    CONTINUATION,
+    RERUN,
+    explain_missing,
+    format_values,
+    is_deselected,
+    suggest_fix,
+)
+from bids_deeptaskgen.bids.input.layout import (
+    functional_folder,
+    list_folders,
+    list_sessions,
+    series_entities,
+)
+from bids_deeptaskgen.bids.input.participant_folders import explain_no_label, scan_participants
+from bids_deeptaskgen.bids.input.query import Query
+from bids_deeptaskgen.bids.input.runs import check_places, group_runs, list_session_files, match_run
 from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.errors import InputError
 
 # Number of absent labels for which similar ones are searched, since the search takes hours for thousands.
 MAX_SUGGESTIONS = 20
@@ -31,6 +45,8 @@ class Preflight:
         Why no file is usable, and the remedy; empty if there is a usable file.
     entities : tuple of tuple of (str, str)
         Of each file, in datasets outside BIDS; empty if file names tell the entities.
+    is_selected : bool
+        False if the user's options exclude the session or all its runs, which is no failure.
     """
 
     subject: str
@@ -38,11 +54,17 @@ class Preflight:
     bold_names: tuple[str, ...] = ()
     reason: str = ""
     entities: tuple[Entities, ...] = ()
+    is_selected: bool = True
 
     @property
     def wants_rerun(self) -> bool:
-        """Return whether another fMRIPrep run would provide usable files."""
-        return RERUN in self.reason
+        """Return whether another fMRIPrep run in this folder would provide usable files."""
+        return RERUN in self.reason and CONTINUATION not in self.reason
+
+    @property
+    def failed(self) -> bool:
+        """Return whether input is missing, which the user did not exclude."""
+        return bool(self.reason) and self.is_selected
 
     @property
     def name(self) -> str:
@@ -62,10 +84,7 @@ class Preflight:
         set of tuple of (str, str)
             Keys and values of the entities of each result.
         """
-        dropped_keys = ("sub", "ses", "desc", *load_table("queries.json")["grid"])
-        entity_lists = self.entities or (
-            parse_name(name).entities_without(dropped_keys) for name in self.bold_names
-        )
+        entity_lists = self.entities or (series_entities(parse_name(name)) for name in self.bold_names)
         return {series_of(entities, combine_runs=combine_runs) for entities in entity_lists}
 
 
@@ -88,7 +107,7 @@ def series_of(entities: Entities, *, combine_runs: bool) -> Entities:
     return sort_entities(pair for pair in entities if pair[0] not in pooled_keys)
 
 
-def preflight(root: Path, query: Query) -> list[Preflight]:
+def preflight(root: Path, query: Query, extra_roots: Mapping[str, Path] | None = None) -> list[Preflight]:
     """List the usable input of all participants, by folder and file names.
 
     Parameters
@@ -96,24 +115,35 @@ def preflight(root: Path, query: Query) -> list[Preflight]:
     root : Path
         fMRIPrep derivatives.
     query : Query
+    extra_roots : dict of str to Path, optional
+        Further derivatives; see `collect_sessions`.
 
     Returns
     -------
     list of Preflight
         One row for each participant and session, sorted. Requested participants without a folder have a row,
-        too.
+        too; without a request, so do folders that look like participants but are no BIDS labels. A session
+        has a second row if some of its results are unusable.
     """
-    labels = {name.removeprefix("sub-") for name in list_participant_folders(root)}
+    folders = scan_participants(root)
+    labels = {name.removeprefix("sub-") for name in folders.usable}
     rows: list[Preflight] = []
     n_absent = 0
     for subject in sorted(set(query.participants or labels)):
         if subject in labels:
-            rows += _participant_rows(root, subject, query)
+            rows += _participant_rows(root, subject, query, extra_roots or {})
+        elif f"sub-{subject}" in folders.unusable:
+            rows.append(Preflight(subject, None, reason=folders.unusable[f"sub-{subject}"]))
         else:
             n_absent += 1
             reason = explain_absent(root, subject, labels, suggest_labels=n_absent <= MAX_SUGGESTIONS)
             rows.append(Preflight(subject, None, reason=reason))
-    return rows
+    if not query.participants:
+        rows += [
+            Preflight(name.removeprefix("sub-"), None, reason=reason)
+            for name, reason in folders.unusable.items()
+        ]
+    return sorted(rows, key=lambda row: (row.subject, row.session or ""))
 
 
 def explain_absent(root: Path, subject: str, labels: Set[str], *, suggest_labels: bool = True) -> str:
@@ -139,51 +169,87 @@ def explain_absent(root: Path, subject: str, labels: Set[str], *, suggest_labels
     return f"no folder sub-{subject} in {root} ({summary}); correct `participant_label`"
 
 
-def _participant_rows(root: Path, subject: str, query: Query) -> list[Preflight]:
-    """List one row for each requested session of a participant."""
+def _participant_rows(
+    root: Path, subject: str, query: Query, extra_roots: Mapping[str, Path]
+) -> list[Preflight]:
+    """List the rows of each requested session of a participant."""
     folder = root / f"sub-{subject}"
     try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if entry.is_dir()]
-        sessions: list[str | None] = [
-            name.removeprefix("ses-") for name in sorted(names) if name.startswith("ses-")
-        ]
-        if "func" in names or not sessions:
-            sessions.insert(0, None)
-        requested_sessions = [session for session in sessions if query.wants_session(session)]
-        if not requested_sessions:
-            return [Preflight(subject, None, reason=_explain_no_session(folder, query, sessions))]
-        return [_session_row(folder, subject, session, query) for session in requested_sessions]
-    except PermissionError as error:
-        reason = f"{error.filename or folder} cannot be read ({error.strerror}); check its permissions"
-        return [Preflight(subject, None, reason=reason)]
+        names = list_folders(folder)
+    except InputError as error:
+        return [Preflight(subject, None, reason=_one_line(error))]
+    sessions, invalid_names = list_sessions(names)
+    invalid_rows = [
+        Preflight(subject, name.removeprefix("ses-"), reason=explain_no_label(folder / name, "ses-"))
+        for name in invalid_names
+        if query.wants_session(name.removeprefix("ses-"))
+    ]
+    requested_sessions = [session for session in sessions if query.wants_session(session)]
+    if not (requested_sessions or invalid_rows):
+        reason = _explain_no_session(folder, query, sessions)
+        return [Preflight(subject, None, reason=reason, is_selected=False)]
+    rows = [
+        row
+        for session in requested_sessions
+        for row in _session_rows(root, subject, session, query, extra_roots)
+    ]
+    return rows + invalid_rows
 
 
 def _explain_no_session(folder: Path, query: Query, sessions: list[str | None]) -> str:
-    requested_sessions = ", ".join(f"ses-{session}" for session in query.sessions)
     labels = format_values(session or "" for session in sessions)
+    if not query.sessions:
+        return f"no session in {folder} passes `bids_filter_file` (sessions found: {labels})"
+    requested_sessions = ", ".join(f"ses-{session}" for session in query.sessions)
     return (
         f"no {requested_sessions} in {folder} (sessions found: {labels}); correct or remove `session_label`"
     )
 
 
-def _session_row(folder: Path, subject: str, session: str | None, query: Query) -> Preflight:
-    func = (folder / f"ses-{session}" if session else folder) / "func"
+def _session_rows(
+    root: Path, subject: str, session: str | None, query: Query, extra_roots: Mapping[str, Path]
+) -> list[Preflight]:
+    """List a row for the usable results of a session, and one for each unusable result."""
     try:
-        with os.scandir(func) as entries:
-            files = sorted(entry.name for entry in entries if not entry.name.startswith("."))
-    except (FileNotFoundError, NotADirectoryError):
-        reason = f"no folder {func}: fMRIPrep wrote no functional data here; see its report"
-        return Preflight(subject, session, reason=reason)
-    names = [parse_name(file) for file in files]
-    misplaced_files = [
-        file for file, name in zip(files, names, strict=True) if is_misplaced(name, subject, session, query)
-    ]
-    if misplaced_files:
-        # One file of another participant makes the origin of all other files in the folder doubtful.
-        reason = f"{func}: {describe_misplaced(misplaced_files, subject, session)}"
-        return Preflight(subject, session, reason=reason)
+        files = list_session_files(root, subject, session, extra_roots)
+        if files is None:
+            return [Preflight(subject, session, reason=_explain_no_folder(root, subject, session))]
+        check_places(files, subject, session, query)
+    except InputError as error:
+        return [Preflight(subject, session, reason=_one_line(error))]
+    names = [file.name for file in files.main]
     query = query.resolve_space(names)
-    bold_names = tuple(file for file, name in zip(files, names, strict=True) if fits(name, query))
-    reason = "" if bold_names else f"{explain_missing(names, query)} in {func}; {suggest_fix(names, query)}"
-    return Preflight(subject, session, bold_names, reason)
+    results = group_runs(files, query, combine_runs=query.combine_runs)
+    if not results:
+        func = functional_folder(root, subject, session)
+        reason = f"{explain_missing(names, query)} in {func}; {suggest_fix(names, query)}"
+        return [Preflight(subject, session, reason=reason, is_selected=not is_deselected(names, query))]
+    bold_names: list[str] = []
+    faulty_rows: list[Preflight] = []
+    for runs in results.values():
+        try:
+            for bolds in runs:
+                match_run(bolds, files, query)
+        except InputError as error:
+            faulty_rows.append(Preflight(subject, session, reason=_one_line(error)))
+        else:
+            bold_names += [file.path.name for bolds in runs for file in bolds]
+    usable_rows = [Preflight(subject, session, tuple(sorted(bold_names)))] if bold_names else []
+    return usable_rows + faulty_rows
+
+
+def _explain_no_folder(root: Path, subject: str, session: str | None) -> str:
+    func = functional_folder(root, subject, session)
+    folder = func.parent
+    try:
+        is_empty = not any(folder.iterdir())
+    except OSError:
+        is_empty = False
+    reason = f"no folder {func}: fMRIPrep wrote no functional data here; see its report"
+    if not is_empty:
+        return reason
+    return f"{reason} ({folder.name} is empty: if it is a DataLad dataset, run datalad get -n {folder.name})"
+
+
+def _one_line(error: InputError) -> str:
+    return "; ".join(line.strip().rstrip(".") for line in str(error).splitlines())

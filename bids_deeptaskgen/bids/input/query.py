@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bids_deeptaskgen.bids.filenames import BidsName, Entities, same_label
+from bids_deeptaskgen.bids.filenames import BidsName, Entities, same_value
 from bids_deeptaskgen.connectome.template_warp import WARPED_SPACE
 from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.nuisance_presets import PRESETS
 from bids_deeptaskgen.settings.bids_filter_file import ANY_VALUE
 from bids_deeptaskgen.settings.fill import default_of
 from bids_deeptaskgen.settings.participant import ParticipantSettings
@@ -34,6 +35,10 @@ class Query:
         Values to use for keys of file names; None matches a name without that key, ``*`` any value.
     fallback : str
         Space to use in sessions that have no series in `space`; empty for none.
+    combine_runs : bool
+        Pool the runs of a session into one result.
+    needs_confounds : bool
+        Whether a run without confounds table is unusable.
     """
 
     task: str = default_of(ParticipantSettings, "task_id")
@@ -45,6 +50,8 @@ class Query:
     custom: Path | None = None
     filters: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
     fallback: str = ""
+    combine_runs: bool = True
+    needs_confounds: bool = False
 
     def wants_run(self, run: str | None) -> bool:
         """Return whether the query selects a run; series without ``run-`` match only if `runs` is empty.
@@ -54,20 +61,24 @@ class Query:
         run : str or None
             Label of the run; None for a series without ``run-``.
         """
-        return not self.runs or (run is not None and any(same_label(run, label) for label in self.runs))
+        return not self.runs or (
+            run is not None and any(same_value("run", run, label) for label in self.runs)
+        )
 
     def wants_session(self, session: str | None) -> bool:
-        """Return whether the query selects a session; None matches only if `sessions` is empty.
+        """Return whether `sessions` and `filters` select a session.
 
         Parameters
         ----------
         session : str or None
-            Label of the session; None for a participant without sessions.
+            Label of the session; None for a participant without sessions, which `sessions` never selects.
         """
-        return not self.sessions or session in self.sessions
+        if self.sessions and session not in self.sessions:
+            return False
+        return all(_is_among(key, session, labels) for key, labels in self.filters if key == "ses")
 
     def allows(self, entities: Entities) -> bool:
-        """Return whether entities of a name pass the filters of `allowed`.
+        """Return whether entities of a name pass the filters; `wants_session` applies those of sessions.
 
         Parameters
         ----------
@@ -75,7 +86,7 @@ class Query:
             Keys and values of a file name.
         """
         values = dict(entities)
-        return all(_is_among(values.get(key), accepted_values) for key, accepted_values in self.filters)
+        return all(_is_among(key, values.get(key), labels) for key, labels in self.filters if key != "ses")
 
     def resolve_space(self, names: Iterable[BidsName]) -> "Query":
         """Return the query with the space to use for a session with these file names.
@@ -95,11 +106,11 @@ class Query:
         return self
 
 
-def _is_among(value: str | None, accepted_values: tuple[str | None, ...]) -> bool:
+def _is_among(key: str, value: str | None, accepted_values: tuple[str | None, ...]) -> bool:
     if value is None:
         return None in accepted_values
     return any(
-        pattern is not None and (pattern == ANY_VALUE or same_label(value, pattern))
+        pattern is not None and (pattern == ANY_VALUE or same_value(key, value, pattern))
         for pattern in accepted_values
     )
 
@@ -112,7 +123,7 @@ def is_series(name: BidsName) -> bool:
     name : BidsName
     """
     table = load_table("queries.json")
-    if name.suffix != table["files"]["bold"]["suffix"] or name.extension not in VOLUME:
+    if name.suffix not in table["files"]["bold"]["suffix"] or name.extension not in VOLUME:
         return False
     # In the table, null excludes a key with any value.
     exclusions = ((name.get(key), values) for key, values in table["excluded"].items())
@@ -205,4 +216,7 @@ def query_of(settings: ParticipantSettings) -> Query:
         custom=settings.custom_confounds,
         filters=settings.bids_filter_file.labels if settings.bids_filter_file else (),
         fallback=WARPED_SPACE if settings.allow_template_warp else "",
+        combine_runs=settings.combine_runs,
+        needs_confounds=settings.fd_threshold > 0
+        or (settings.nuisance_regressors != "auto" and PRESETS[settings.nuisance_regressors].needs_table),
     )

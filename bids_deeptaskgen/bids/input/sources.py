@@ -68,7 +68,7 @@ def _archive(name: str) -> Source:
 
 SOURCES = {
     FMRIPREP: Source(
-        lambda dataset, query: preflight(dataset.root, query),
+        lambda dataset, query: preflight(dataset.root, query, dict(dataset.extra_roots)),
         lambda dataset, subject, query, combine_runs: collect_sessions(
             dataset.root, subject, query, extra_roots=dict(dataset.extra_roots), combine_runs=combine_runs
         ),
@@ -176,12 +176,19 @@ def locate(
         archives.refuse_wrong_folder(bids_dir.absolute())
     generator = generator_of(desc)
     roots = _roots_by_pipeline(derivatives)
-    root, description = locate_derivatives(roots.pop(generator, bids_dir), generator)
+    is_named = generator in roots
+    root, description = locate_derivatives(roots.pop(generator, bids_dir), generator, is_named=is_named)
     _refuse_unused({name: path for name, path in roots.items() if name not in (FMRIPREP, "aroma")}, generator)
     if generator != FMRIPREP and FMRIPREP not in roots:
         candidates = find_derivatives(bids_dir.absolute(), FMRIPREP)
         if len(candidates) == 1 and candidates[0].root != root:
             roots[FMRIPREP] = candidates[0].root
+        elif len(candidates) > 1:
+            logger.warning(
+                "%s: %d fMRIPrep derivatives were found (%s), so no masks and confounds are read from any. "
+                "Name one with -d fmriprep=PATH.",
+                bids_dir, len(candidates), ", ".join(str(candidate.root) for candidate in candidates),
+            )  # fmt: skip
     for name, path in roots.items():
         require_folder(path)
         logger.info("Input: files that the derivatives lack are read from %s (%s)", path, name)

@@ -3,12 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from bids_deeptaskgen.bids.input.derivatives import (
-    list_participant_folders,
-    list_pipelines,
-    locate_derivatives,
-    read_description,
-)
+from bids_deeptaskgen.bids.input.derivatives import list_pipelines, locate_derivatives, read_description
+from bids_deeptaskgen.bids.input.participant_folders import list_participant_folders
 from bids_deeptaskgen.bids.input.sources import locate
 from bids_deeptaskgen.errors import InputError, UserError
 from tests.bids.trees import describe, run, touch
@@ -109,6 +105,77 @@ def test_unused_derivatives_are_refused(tmp_path):
         assert error_info.value.exit_code == 2
         assert f"ciftify={unused_root}, which this run does not use" in str(error_info.value)
         assert "fmriprep=" not in str(error_info.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["derivatives", "Derivative", "DERIVATIVES ", "raw", None, "", 1, ["derivative"]]
+)
+@pytest.mark.parametrize("generated_by", [None, [{"Name": "fMRIPrep"}], [{"Name": "ciftify"}]])
+def test_content_and_pipeline_decide_whatever_the_dataset_type_says(tmp_path, value, generated_by):
+    fields = {"DatasetType": value} | ({"GeneratedBy": generated_by} if generated_by else {})
+    folder = derivatives_in(tmp_path / "out", **fields)
+    assert locate(folder).root == folder
+    assert locate(tmp_path / "x", (("fmriprep", folder),)).root == folder
+
+
+def test_a_raw_dataset_that_names_its_converter_is_raw(raw):
+    describe(raw, GeneratedBy=[{"Name": "heudiconv"}])
+    assert "raw data of 1 participants" in complaint(raw)
+
+
+@pytest.mark.parametrize("fields", [RAW, {"DatasetType": None}])
+def test_the_advice_to_name_a_refused_folder_works(tmp_path, fields):
+    """A folder whose first participants have no functional files cannot be told from raw data."""
+    folder = describe(tmp_path / "out", **fields)
+    for number in range(6):
+        touch(folder / f"sub-0{number}" / "anat" / f"sub-0{number}_T1w.nii.gz")
+    run(folder, "09")
+    assert "or name its output with -d fmriprep=PATH" in complaint(folder)
+    assert locate(folder, (("fmriprep", folder),)).root == folder
+
+
+def test_raw_data_named_as_derivatives_are_refused_with_another_remedy(raw):
+    with pytest.raises(
+        InputError, match="must name the folder that fMRIPrep wrote, whose files have _space-"
+    ):
+        locate(raw, (("fmriprep", raw),))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{", "is not valid JSON"),
+        (b"", "is empty"),
+        (b"[]", "is not a JSON object"),
+        ('{"Name": "Universität"}'.encode("latin-1"), "is not UTF-8 text"),
+    ],
+)
+def test_a_broken_description_is_named_in_a_warning(tmp_path, caplog, content, words):
+    folder = derivatives_in(tmp_path / "out")
+    (folder / "dataset_description.json").write_bytes(content)
+    assert locate(folder).root == folder
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.startswith(f"{folder / 'dataset_description.json'}: {words}")
+    assert "read without its description" in warning
+
+
+def test_a_description_without_content_here_is_named(tmp_path, caplog):
+    folder = derivatives_in(tmp_path / "out")
+    path = folder / "dataset_description.json"
+    path.unlink()
+    path.symlink_to(".git/annex/objects/x/MD5E-s9--0123.json")
+    assert locate(folder).root == folder
+    assert f"Run: datalad get {path}" in caplog.text
+
+
+def test_a_byte_order_mark_in_the_description_loses_no_pipeline(tmp_path, caplog):
+    folder = derivatives_in(tmp_path / "out")
+    path = folder / "dataset_description.json"
+    pipelines = list_pipelines(read_description(folder))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert pipelines
+    assert list_pipelines(locate(folder).description) == pipelines
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
 @pytest.mark.parametrize("name", ["sub-", "sub-01_old", "sub-01.bak", "sub-01 (copy)"])

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bids_deeptaskgen.bids.filenames import parse_name
+from bids_deeptaskgen.bids.input.participant_folders import ParticipantFolders
 from bids_deeptaskgen.bids.input.preflight import preflight
 from bids_deeptaskgen.bids.input.query import Query, fits
-from tests.bids.trees import BOLD, SPACE, run, touch
+from tests.bids.trees import BOLD, MASK, SPACE, run, touch
 from tests.strategies import labels
 
 SKELETONS = Path(__file__).parents[4] / "shared" / "data" / "skeletons"
@@ -18,8 +19,12 @@ SKELETON = pytest.mark.skipif(not SKELETONS.is_dir(), reason=f"{SKELETONS} is no
 
 
 def func_of(root, *names):
+    """Write files of a participant, and the mask of each fMRIPrep series among them."""
     for name in names:
         touch(root / "sub-01" / "func" / f"sub-01_{name}")
+        if name.endswith("desc-preproc_bold.nii.gz"):
+            mask = name.replace("desc-preproc_bold", "desc-brain_mask")
+            touch(root / "sub-01" / "func" / f"sub-01_{mask}")
 
 
 def only_row(root, query=None):
@@ -38,7 +43,10 @@ def test_single_echoes_and_phase_images_do_not_match(tmp_path, entity):
     func_of(tmp_path, f"task-rest_{entity}_{BOLD}")
     row = only_row(tmp_path)
     assert row.bold_names == ()
-    assert "only single echoes or phase images" in row.reason
+    reason = "single echoes only: no optimal combination" if "echo" in entity else "only phase images found"
+    assert reason in row.reason
+    assert ("re-run fMRIPrep with all echoes" in row.reason) == ("echo" in entity)
+    assert ("--output-spaces" in row.reason) == ("echo" not in entity)
     assert fits(parse_name(f"sub-01_task-rest_part-mag_{BOLD}"), Query())
 
 
@@ -94,7 +102,10 @@ def test_row_lists_matching_files_only(tmp_path):
         ),
         (
             ["task-rest_space-MNI152NLin2009cAsym_desc-denoised_bold.nii.gz"],
-            ["desc found in other spaces: denoised", f"func; {RERUN}"],
+            [
+                "desc found in other spaces: denoised",
+                f"func; {RERUN}, then XCP-D again, and choose its series with `desc` denoised",
+            ],
         ),
         (
             ["task-rest_desc-hmc_boldref.nii.gz", "task-rest_desc-brain_mask.nii.gz"],
@@ -236,28 +247,27 @@ def test_file_of_another_participant_or_session_is_a_reason(tmp_path, session):
 
 def test_preflight_of_twenty_thousand_labels_takes_seconds(tmp_path, monkeypatch):
     labels = [f"{number:05d}" for number in range(20_000)]
-    monkeypatch.setattr(
-        "bids_deeptaskgen.bids.input.preflight.list_participant_folders", lambda root: labels[:10_000]
-    )
+    folders = ParticipantFolders([f"sub-{label}" for label in labels[:10_000]], {})
+    monkeypatch.setattr("bids_deeptaskgen.bids.input.preflight.scan_participants", lambda root: folders)
     monkeypatch.setattr("bids_deeptaskgen.bids.input.preflight._participant_rows", lambda *arguments: [])
-    start = time.perf_counter()
+    start = time.process_time()
     rows = preflight(tmp_path, Query(participants=tuple(labels)))
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert len(rows) == 10_000
     assert "nearest" in rows[0].reason
     assert all("no folder sub-" in row.reason for row in rows)
 
 
 def test_preflight_of_a_thousand_participants_takes_seconds(tmp_path):
-    names = [f"task-rest_{BOLD}", "task-rest_desc-confounds_timeseries.tsv"]
+    names = [f"task-rest_{BOLD}", f"task-rest_{MASK}", "task-rest_desc-confounds_timeseries.tsv"]
     for number in range(1000):
         func = tmp_path / f"sub-{number:04d}" / "func"
         func.mkdir(parents=True)
         for name in names:
             (func / f"sub-{number:04d}_{name}").touch()
-    start = time.perf_counter()
+    start = time.process_time()
     rows = preflight(tmp_path, Query())
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert sum(len(row.bold_names) for row in rows) == 1000
 
 
@@ -327,11 +337,14 @@ def test_filter_selects_by_entities(tmp_path):
     assert "correct or remove this option" in reason
 
 
-def test_filter_by_session_makes_other_sessions_unusable(tmp_path):
+def test_filter_by_session_leaves_other_sessions_out_without_a_failure(tmp_path):
     for session in ("a", "b"):
         run(tmp_path, "01", session=session)
     rows = preflight(tmp_path, query_with(ses=["b"]))
-    assert [(row.session, bool(row.bold_names)) for row in rows] == [("a", False), ("b", True)]
+    assert [(row.session, bool(row.bold_names)) for row in rows] == [("b", True)]
+    row = only_row(tmp_path, query_with(ses=["c"]))
+    assert (row.bold_names, row.is_selected, row.failed) == ((), False, False)
+    assert "passes `bids_filter_file` (sessions found: a, b)" in row.reason
 
 
 def test_fallback_space_is_used_only_without_series_in_the_main_space(tmp_path):

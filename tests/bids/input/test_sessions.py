@@ -4,7 +4,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bids_deeptaskgen.bids.input.layout import participant_layout
 from bids_deeptaskgen.bids.input.preflight import preflight
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import collect_sessions
@@ -186,7 +185,7 @@ def test_message_names_missing_mask(tmp_path):
 def test_mask_with_another_resolution_label_is_used_if_on_the_grid(tmp_path):
     func = run(tmp_path, "01", omitted_files=["mask"])
     image(func / f"sub-01_task-rest_{SPACE}_res-3_desc-brain_mask.nii.gz", isotropic(3.0))
-    assert "masks of that run and space: sub-01_task-rest" in complaint(tmp_path)
+    assert "is on its grid (masks of that run and space: sub-01_task-rest" in complaint(tmp_path)
     expected_path = image(func / f"sub-01_task-rest_{SPACE}_desc-brain_mask.nii.gz")
     assert only_run(tmp_path).mask == expected_path
 
@@ -224,15 +223,6 @@ def test_message_names_both_ambiguous_masks(tmp_path):
     assert str(func / f"sub-01_task-rest_{MASK}") in complaint(tmp_path)
 
 
-def test_confounds_share_most_entities_and_contradict_none(tmp_path):
-    func = run(tmp_path, "01", "task-rest_run-1")
-    run(tmp_path, "01", "task-rest_run-2", omitted_files=["confounds"])
-    task_confounds = touch(func / f"sub-01_task-rest_{CONFOUNDS}")
-    first, second = (inputs.confounds for inputs in collect(tmp_path)[0].runs)
-    assert first == func / f"sub-01_task-rest_run-1_{CONFOUNDS}"
-    assert second == task_confounds
-
-
 def test_confounds_named_regressors_are_found(tmp_path):
     func = run(tmp_path, "01", omitted_files=["confounds"])
     expected_path = touch(func / "sub-01_task-rest_desc-confounds_regressors.tsv")
@@ -258,39 +248,19 @@ def test_message_names_both_ambiguous_tables(tmp_path):
     assert CONFOUNDS in message
 
 
-def test_broken_link_is_refused_with_remedy(tmp_path):
-    func = run(tmp_path, "01")
-    for name in (f"sub-01_task-rest_{CONFOUNDS}", f"sub-01_task-rest_{MASK}", f"sub-01_task-rest_{BOLD}"):
-        (func / name).unlink()
-        (func / name).symlink_to(tmp_path / ".git" / "annex" / "objects" / "absent")
-        message = complaint(tmp_path)
-        assert message.startswith(str(func / name))
-        assert "datalad get" in message
-
-
-def test_layout_indexes_functional_files_of_one_participant_only(tmp_path):
-    run(describe(tmp_path), "1")
-    run(tmp_path, "1", session="a")
-    run(tmp_path, "10")
-    root_sidecar = touch(tmp_path / "task-rest_bold.json", "{}")
-    for ignored_file in (
-        "sub-1.html",
-        "sub-1/figures/sub-1_task-rest_desc-carpetplot_bold.svg",
-        "sub-1/anat/sub-1_desc-preproc_T1w.nii.gz",
-        "sub-1/ses-a/anat/sub-1_ses-a_desc-preproc_T1w.nii.gz",
-        "sub-1/log/2020/fmriprep.toml",
-        "logs/CITATION.md",
-        "sourcedata/freesurfer/sub-1/func/sub-1_task-rest_desc-preproc_bold.nii.gz",
-        "sub-10.html",
-    ):
-        touch(tmp_path / ignored_file)
-    expected_paths = {
-        str(path) for path in (tmp_path / "sub-1").rglob("*/sub-1_*") if path.parent.name == "func"
-    }
-    expected_paths |= {str(root_sidecar), str(tmp_path / "dataset_description.json")}
-    with participant_layout(tmp_path, "1") as layout:
-        assert set(layout.files) == expected_paths
-    assert [session.session for session in collect(tmp_path, "1")] == [None, "a"]
+@pytest.mark.parametrize(
+    "name", [BOLD, BOLD.replace(".nii.gz", ".json"), MASK, CONFOUNDS, "desc-aroma_timeseries.tsv"]
+)
+def test_broken_link_is_refused_with_remedy(tmp_path, name):
+    path = run(tmp_path, "01") / f"sub-01_task-rest_{name}"
+    path.unlink(missing_ok=True)
+    path.symlink_to(tmp_path / "absent")
+    assert complaint(tmp_path).startswith(f"{path}: is a link whose target does not exist")
+    path.unlink()
+    path.symlink_to("../../.git/annex/objects/x/MD5E-s9--0123.nii.gz")
+    assert complaint(tmp_path) == (
+        f"{path}: its content is not here (a link of git-annex).\nRun: datalad get {path}"
+    )
 
 
 def test_parent_folders_named_like_entities_are_ignored(tmp_path):

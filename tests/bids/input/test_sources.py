@@ -51,7 +51,7 @@ def test_hcp_is_detected_by_folder_names(tmp_path):
         f"rfMRI_REST1_{direction}_hp2000_clean.nii.gz" for direction in ("LR", "RL")
     ]
     assert (
-        "no MNINonLinear/Results/rfMRI_REST*/*_hp2000_clean.nii.gz or *_hp0_clean.nii.gz in"
+        "no MNINonLinear/Results/rfMRI_REST*/*_hp2000_clean.nii.gz, *_hp0_clean.nii.gz or the same with "
         in rows["sub-100408"]
     )
     assert set(rows) == {"sub-100307", "sub-100408"}
@@ -96,6 +96,98 @@ def test_hcp_run_with_two_filters_counts_once(tmp_path):
     assert rows_by_name(locate(tmp_path))["sub-100307"] == expected_names
     (session,) = find_sessions(locate(tmp_path), "100307", Query(), combine_runs=True)
     assert [run.bold.name for run in session.runs] == expected_names
+
+
+CLEANINGS = (
+    "hp2000_clean",
+    "hp0_clean",
+    "hp2000_clean_rclean",
+    "hp0_clean_rclean",
+    "hp2000_clean_tclean",
+    "hp2000_clean_rclean_tclean",
+    "hp0_clean_rclean_tclean",
+    "hppd2_clean_tclean",
+)
+
+
+@pytest.mark.parametrize("run_name", ["rfMRI_REST1_LR", "rfMRI_REST", "rfMRI_REST1_7T_PA"])
+@pytest.mark.parametrize("cleaning", CLEANINGS)
+def test_each_cleaning_of_hcp_is_taken_and_named(tmp_path, cleaning, run_name):
+    folder = tmp_path / "100307" / "MNINonLinear" / "Results" / run_name
+    bold = touch(folder / f"{run_name}_{cleaning}.nii.gz")
+    touch(folder / f"{run_name}_Atlas_MSMAll_{cleaning}.dtseries.nii")
+    touch(folder / f"{run_name}_{cleaning}_vn.nii.gz")
+    assert rows_by_name(locate(tmp_path))["sub-100307"] == [bold.name]
+    (session,) = find_sessions(locate(tmp_path), "100307", Query(), combine_runs=True)
+    steps = session.runs[0].denoised_by.split("; ")
+    assert steps[:2] == [cleaning.partition("_")[0], "ICA-FIX"]
+    assert ("reclassified components (rclean)" in steps) == ("rclean" in cleaning)
+    assert ("temporal ICA (tclean)" in steps) == ("tclean" in cleaning)
+
+
+def test_cleanings_of_hcp_have_an_order(tmp_path):
+    folder = tmp_path / "100307" / "MNINonLinear" / "Results" / "rfMRI_REST1_LR"
+    order = (
+        "hp2000_clean",
+        "hp0_clean",
+        "hp2000_clean_rclean",
+        "hp0_clean_rclean",
+        "hp2000_clean_tclean",
+        "hp2000_clean_rclean_tclean",
+        "hp0_clean_rclean_tclean",
+    )
+    for cleaning in reversed(order):
+        touch(folder / f"rfMRI_REST1_LR_{cleaning}.nii.gz")
+        assert rows_by_name(locate(tmp_path))["sub-100307"] == [f"rfMRI_REST1_LR_{cleaning}.nii.gz"]
+
+
+def test_hcp_series_of_all_runs_of_7_t_does_not_count_beside_single_runs(tmp_path):
+    hcp(tmp_path, "100307", "rfMRI_REST1_7T_PA", "rfMRI_REST_7T", "rfMRI_REST", kind="hp2000")
+    assert rows_by_name(locate(tmp_path))["sub-100307"] == [
+        "rfMRI_REST_hp2000_clean.nii.gz",
+        "rfMRI_REST1_7T_PA_hp2000_clean.nii.gz",
+    ]
+
+
+@pytest.mark.parametrize("name", ["brainmask_fs.2.nii.gz", "Movement_Regressors.txt", "bold"])
+def test_links_into_git_annex_of_hcp_are_refused_with_a_remedy(tmp_path, name):
+    hcp(tmp_path, "100307", "rfMRI_REST1_LR")
+    folder = tmp_path / "100307" / "MNINonLinear" / "Results" / "rfMRI_REST1_LR"
+    path = folder / name.replace("bold", "rfMRI_REST1_LR_hp2000_clean.nii.gz")
+    path.unlink(missing_ok=True)
+    path.symlink_to("../../../.git/annex/objects/x/MD5E-s9--0123.nii.gz")
+    (fault,) = find_sessions(locate(tmp_path), "100307", Query(), combine_runs=True)
+    assert f"Run: datalad get {path}" in str(fault.error)
+
+
+def test_preflight_of_archives_reports_what_sessions_refuse(tmp_path):
+    for name in ("1000015_20227_2_0", "1000015_20228_2_0"):
+        ukb(tmp_path / "ukb", name)
+    hcp(tmp_path / "hcp", "100307", "rfMRI_REST1_LR")
+    (tmp_path / "mine").mkdir()
+    for kind, subject, words in (
+        ("ukb", "1000015", "hold runs of the same participant and visit"),
+        ("hcp", "100307", "no table of custom regressors"),
+    ):
+        query = Query(custom=tmp_path / "mine")
+        (fault,) = find_sessions(locate(tmp_path / kind), subject, query, combine_runs=True)
+        (row,) = preflight_dataset(locate(tmp_path / kind), query)
+        assert row.reason == "; ".join(str(fault.error).splitlines())
+        assert words in row.reason
+
+
+def test_sessions_of_archives_that_a_filter_excludes_are_no_failure(tmp_path):
+    for name in ("1000015_20227_2_0", "1000015_20227_3_0", "1000023_20227_2_0"):
+        ukb(tmp_path, name)
+    rows = preflight_dataset(locate(tmp_path), Query(filters=(("ses", ("3",)),)))
+    assert [(row.name, bool(row.bold_names), row.failed) for row in rows] == [
+        ("sub-1000015 ses-3", True, False),
+        ("sub-1000023", False, False),
+    ]
+    (session,) = find_sessions(
+        locate(tmp_path), "1000015", Query(filters=(("ses", ("3",)),)), combine_runs=True
+    )[:1]
+    assert session.session == "3"
 
 
 def test_split_runs_of_hcp_d_are_pooled_and_7_t_runs_are_separate(tmp_path):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import Entities
+from bids_deeptaskgen.connectome.findings import Finding
 from bids_deeptaskgen.connectome.inputs import RunInputs
 
 
@@ -60,3 +61,30 @@ def list_names(folder: Path) -> list[str]:
             return sorted(entry.name for entry in entries)
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def has_entry(path: Path) -> bool:
+    """Return whether a file exists, or a link to a file, whose target may be missing.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    return os.path.lexists(path)
+
+
+def explain_no_motion(bold: Path, motion: Path) -> tuple[Finding, ...]:
+    """Describe that the motion parameters of a series are missing.
+
+    Parameters
+    ----------
+    bold : Path
+    motion : Path
+        File that does not exist.
+
+    Returns
+    -------
+    tuple of Finding
+    """
+    message = f"{motion}: no such file: the motion during {bold.name} is unknown. Fetch it from the archive."
+    return (Finding("confounds_not_found", message),)

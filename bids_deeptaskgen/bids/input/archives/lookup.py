@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from bids_deeptaskgen.bids.filenames import Entities
+from bids_deeptaskgen.bids.filenames import Entities, parse_name
 from bids_deeptaskgen.bids.input.archives.base import Archive, list_names
 from bids_deeptaskgen.bids.input.archives.hcp import HCP
 from bids_deeptaskgen.bids.input.archives.ukb import UKB
 from bids_deeptaskgen.bids.input.custom_confounds import find_custom
+from bids_deeptaskgen.bids.input.layout import File, require_target
 from bids_deeptaskgen.bids.input.preflight import Preflight, explain_absent, series_of
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import SessionFault
@@ -123,21 +124,30 @@ def preflight_dataset(archive: Archive, root: Path, query: Query) -> list[Prefli
         if query.participants and subject not in query.participants:
             continue
         if query.wants_session(session):
-            rows.append(_row(archive, (subject, session), folders, query))
+            rows.append(_row(archive, root, (subject, session), folders, query))
     with_rows = {row.subject for row in rows}
     for subject in sorted((set(query.participants) or labels) & labels - with_rows):
         visits = (
             ", ".join(sorted(f"ses-{ses}" for sub, ses in participants if sub == subject and ses)) or "none"
         )
-        requested_sessions = ", ".join(f"ses-{session}" for session in query.sessions)
-        reason = f"no {requested_sessions} (visits found: {visits}); correct `session_label`"
-        rows.append(Preflight(subject, None, reason=reason))
+        requested_sessions = ", ".join(f"ses-{session}" for session in query.sessions) or "requested visit"
+        option = "`session_label`" if query.sessions else "`bids_filter_file`"
+        reason = f"no {requested_sessions} (visits found: {visits}); correct {option}"
+        rows.append(Preflight(subject, None, reason=reason, is_selected=False))
     return sorted(rows, key=lambda row: (row.subject, row.session or ""))
 
 
-def _row(archive: Archive, participant: Participant, folders: Sequence[Path], query: Query) -> Preflight:
-    runs = [run for folder in folders for run in archive.find(folder)]
-    matches = [run for run in runs if _selects(query, run[1])]
+def _row(
+    archive: Archive, root: Path, participant: Participant, folders: Sequence[Path], query: Query
+) -> Preflight:
+    try:
+        runs = _find_runs(archive, folders)
+        matches = [run for run in runs if _selects(query, run[1])]
+        for path, _ in matches:
+            if query.custom:
+                find_custom(query.custom, _as_file(path), root, ())
+    except InputError as error:
+        return Preflight(*participant, reason="; ".join(str(error).splitlines()))
     if matches:
         names = tuple(path.name for path, _ in matches)
         return Preflight(*participant, names, entities=tuple((*REST, *entities) for _, entities in matches))
@@ -145,11 +155,20 @@ def _row(archive: Archive, participant: Participant, folders: Sequence[Path], qu
     if runs:
         labels = ", ".join(sorted({dict(entities).get("run") or "none" for _, entities in runs}))
         reason = f"no requested run in {paths} (runs found: {labels})"
-        return Preflight(*participant, reason=f"{reason}; correct `run_id` or `bids_filter_file`")
+        reason = f"{reason}; correct `run_id` or `bids_filter_file`"
+        return Preflight(*participant, reason=reason, is_selected=False)
     alternative = next(filter(None, map(archive.describe_alternative, folders)), "")
     details = f" ({alternative})" if alternative else ""
     reason = f"no {archive.pattern} in {paths}{details}; fetch that part of the archive for this participant"
     return Preflight(*participant, reason=reason)
+
+
+def _find_runs(archive: Archive, folders: Sequence[Path]) -> list[tuple[Path, Entities]]:
+    """Find the runs of one participant and visit, which must be in one folder."""
+    runs_by_folder = {folder: runs for folder in folders if (runs := archive.find(folder))}
+    if len(runs_by_folder) > 1:
+        _refuse_several(list(runs_by_folder))
+    return next(iter(runs_by_folder.values()), [])
 
 
 def _selects(query: Query, entities: Entities) -> bool:
@@ -183,14 +202,10 @@ def find_sessions(
     for (label, session), folders in _participants(archive, root).items():
         if label != subject or not query.wants_session(session):
             continue
-        folder_contents = ((folder, archive.find(folder)) for folder in folders)
-        runs_by_folder = {folder: folder_runs for folder, folder_runs in folder_contents if folder_runs}
         try:
-            if len(runs_by_folder) > 1:
-                _refuse_several(list(runs_by_folder))
             runs = [
                 _add_custom(archive.read(path, entities), root, query)
-                for path, entities in next(iter(runs_by_folder.values()), [])
+                for path, entities in _find_runs(archive, folders)
                 if _selects(query, entities)
             ]
         except InputError as error:
@@ -212,4 +227,8 @@ def _refuse_several(folders: Sequence[Path]) -> None:
 def _add_custom(run: RunInputs, root: Path, query: Query) -> RunInputs:
     if query.custom is None:
         return run
-    return run.with_fields(custom=find_custom(query.custom, run.bold, root, ()))
+    return run.with_fields(custom=require_target(find_custom(query.custom, _as_file(run.bold), root, ())))
+
+
+def _as_file(path: Path) -> File:
+    return File(path, parse_name(path.name), None)

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import Entities
-from bids_deeptaskgen.bids.input.archives.base import Archive, list_names
+from bids_deeptaskgen.bids.input.archives.base import Archive, explain_no_motion, has_entry, list_names
+from bids_deeptaskgen.bids.input.layout import require_target
 from bids_deeptaskgen.connectome.inputs import RunInputs
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import FULL_MODEL_GRID, OUTPUT_GRID
@@ -30,9 +31,10 @@ def _ukb_inputs(bold: Path, entities: Entities) -> RunInputs:
         paths = "\n".join(f"  {path}" for path in in_space)
         message = f"These files are one run in standard space:\n{paths}\nKeep one of them."
         raise InputError(message)
-    confounds = motion if motion.exists() else None
+    confounds = require_target(motion) if has_entry(motion) else None
+    findings = () if confounds else explain_no_motion(bold, motion)
     if in_space:
-        return RunInputs(in_space[0], None, confounds, t_r=None, entities=entities)
+        return RunInputs(in_space[0], None, confounds, t_r=None, entities=entities, findings=findings)
     native_bold, mask = folder / "filtered_func_data_clean.nii.gz", folder / "mask.nii.gz"
     warp = folder / "reg" / "example_func2standard_warp.nii.gz"
     missing_files = [
@@ -46,7 +48,9 @@ def _ukb_inputs(bold: Path, entities: Entities) -> RunInputs:
             "filtered_func_data_clean_standard.nii.gz."
         )
         raise InputError(message)
-    return RunInputs(native_bold, mask, confounds, t_r=None, entities=entities, fsl_warp=warp)
+    return RunInputs(
+        native_bold, mask, confounds, t_r=None, entities=entities, fsl_warp=warp, findings=findings
+    )
 
 
 def is_in_standard_space(image: Path) -> bool:
