@@ -17,7 +17,7 @@ BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test test-cpus test-inputs lint faults benchmark benchmark-accuracy image sif container-test clean
+.PHONY: help demo test test-cpus test-inputs lint faults validate benchmark benchmark-accuracy image sif container-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -43,6 +43,10 @@ lint: $(VENV)/test.stamp ## check style, spelling, types and layers
 
 faults: $(VENV)/test.stamp ## run the slow tests, which kill, stop, overload and starve whole runs (10 minutes)
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests
+
+validate: $(VENV)/test.stamp ## check output datasets with the BIDS validator, which is installed if needed
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet bids-validator-deno==3.0.2
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest tests/workflow/test_bids.py $(PYTEST_ARGS)
 
 benchmark: $(VENV)/test.stamp ## measure speed and memory; writes docs/performance.md (half an hour)
 	$(BIN)/python -m benchmarks.speed $(BENCHMARKS)/speed

@@ -102,6 +102,36 @@ def read_statmaps(files: Sequence[StatmapFile], mask: NDArray[np.bool_]) -> Floa
     return maps
 
 
+def read_usable_statmaps(files: Sequence[StatmapFile], mask: NDArray[np.bool_]) -> dict[StatmapFile, Floats]:
+    """Read the maps that can be used; the others are reported in the log.
+
+    Parameters
+    ----------
+    files : sequence of StatmapFile
+        In any order; all volumes of an image are read together.
+    mask : boolean array of shape (76, 93, 78)
+        Output mask of a model bundle, on ``MODEL_GRID``.
+
+    Returns
+    -------
+    dict of StatmapFile to float32 array of shape (n_voxels,)
+        See `read_statmap`. Files that cannot be used are not among the keys.
+    """
+    values: dict[StatmapFile, Floats] = {}
+    for _, group in groupby(sorted(files, key=lambda file: str(file.path)), key=lambda file: file.path):
+        volumes = list(group)
+        try:
+            values |= dict(zip(volumes, read_statmaps(volumes, mask), strict=True))
+        except InputError:
+            # A volume that is 0 throughout must not exclude the other volumes of its image.
+            for volume in volumes:
+                try:
+                    values[volume] = read_statmap(volume, mask)
+                except InputError as error:
+                    logger.warning("%s", error)
+    return values
+
+
 def _volumes(image: NiftiImage, files: Sequence[StatmapFile]) -> list[NDArray[Any]]:
     """Read the requested volumes of one image."""
     path, shape = files[0].path, image.shape

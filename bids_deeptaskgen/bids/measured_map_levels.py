@@ -17,7 +17,7 @@ _BEGINNINGS = {"run": ("run",), "session": ("ses",), "subject": ("sub", "partici
 
 
 def level_of(entities: Mapping[str, str], session: str | None, folder: Path) -> str:
-    """Determine the level of a map.
+    """Return the level of a map.
 
     Parameters
     ----------

@@ -148,7 +148,8 @@ def _in_table(table: Path) -> Iterator[Candidate]:
             message = f"{table}, line {line}: participant_id, contrast or path is empty.\nAdd the value."
             raise InputError(message)
         path = table.parent / relative_path
-        if not path.is_file():
+        # A link without content is left out when the maps are read, with the command that fetches it.
+        if not path.is_file() and not path.is_symlink():
             message = f"{table}, line {line}: {path}: no such file.\nPaths must be relative to the table."
             raise InputError(message)
         session = row.get("session_id", "").removeprefix("ses-")

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,13 @@ from bids_deeptaskgen.evaluation.baselines import (
     choose_averages,
     linear_predictions,
     predictors,
+)
+from bids_deeptaskgen.evaluation.left_out import (
+    add_copies,
+    add_unusable,
+    report_copies,
+    report_predictions,
+    report_unpaired,
 )
 from bids_deeptaskgen.evaluation.map_reader import common_mask
 from bids_deeptaskgen.evaluation.report import Tables, matrix_path, write_page
@@ -50,6 +57,8 @@ class _Results:
     linear: str = ""
     n_voxels: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, set[str]] = field(default_factory=dict)
+    unusable: dict[str, set[str]] = field(default_factory=dict)
+    copies: dict[str, set[str]] = field(default_factory=dict)
 
 
 def run(settings: EvaluateSettings) -> int:
@@ -67,7 +76,7 @@ def run(settings: EvaluateSettings) -> int:
     Raises
     ------
     InputError
-        If no participant or contrast has all maps.
+        If no participant or contrast has all maps, or none of the maps can be used.
     UserError
         If OUT is not empty or cannot be written, or a predicted dataset has the name of a baseline.
     """
@@ -80,13 +89,18 @@ def run(settings: EvaluateSettings) -> int:
         message = f"{out}: is not empty.\nChoose another OUT, or replace its content with --overwrite."
         raise UserError(message)
     study = gather(settings)
+    unpaired = report_unpaired(study, settings.participant_label)
+    for files, source in ((study.measured, settings.measured), (study.retest or {}, settings.retest)):
+        report_predictions(files, source or settings.measured)
     out.mkdir(parents=True, exist_ok=True)
     # Matrices of a replaced evaluation may include other participants, in another order.
     for stale in matrix_path(out, "*", "*").parent.glob(matrix_path(out, "*", "*").name):
         stale.unlink()
     with TemporaryDirectory(prefix=".work_", dir=out) as folder:
         results = _score_all(settings, study, Path(folder))
-    facts, tables = _facts(settings, study, results), results.tables
+    retest = {RETEST: settings.retest or settings.measured}
+    report_copies(results.copies, dict(settings.predicted) | retest, settings.measured)
+    facts, tables = _facts(settings, study, results) | unpaired, results.tables
     for name, rows in tables.items():
         write_tsv(out / f"{name}.tsv", join_columns(rows))
     context = {"Participants": study.participants, "Seed": settings.seed, "Version": _version()}
@@ -94,7 +108,7 @@ def run(settings: EvaluateSettings) -> int:
     page = write_page(out, facts, study, tables)
     predictors_text = f"{len(settings.predicted)} models" if settings.predicted else "baselines alone"
     sys.stdout.write(
-        f"{len(study.participants)} participants, {len(study.contrasts)} contrasts, {predictors_text}.\n"
+        f"{len(study.participants)} participants, {len(results.n_voxels)} contrasts, {predictors_text}.\n"
         f"Tables: {out}\nReport: {page}\n"
     )
     return 0
@@ -114,14 +128,17 @@ def _score_all(settings: EvaluateSettings, study: Study, scratch: Path) -> _Resu
     read = {name: study.reader(files, scratch) for name, files in study.predicted.items()}
     if study.retest:
         read[RETEST] = study.reader(study.retest, scratch)
+    sources = study.predicted | ({RETEST: study.retest} if study.retest else {})
     for number, contrast in enumerate(study.contrasts):
         # Each contrast has its own random numbers, so its scores do not depend on the other contrasts.
         rng = np.random.default_rng([settings.seed, *contrast.label.encode()])
-        sources = study.predicted | ({RETEST: study.retest} if study.retest else {})
         maps = {"measured": read_measured(number)}
         maps |= {name: read[name](number) for name, files in sources.items() if contrast.label in files}
+        add_unusable(maps, {"measured": study.measured, **sources}, study, contrast.label, results.unusable)
         if linear is not None:
             maps[LINEAR] = linear[number]
+        if not _has_pairs(maps, [*study.predicted], contrast.label):
+            continue
         average, average_text = averages[number]
         voxels = common_mask(maps, average, study.participants, contrast.label, results.left_out)
         _check_voxels(contrast.label, voxels)
@@ -131,14 +148,36 @@ def _score_all(settings: EvaluateSettings, study: Study, scratch: Path) -> _Resu
         results.averages[contrast.label] = average_text
         results.n_voxels[contrast.label] = int(voxels.sum())
         scores = score(measured, predictors(study, contrast.label, maps, base, means, voxels), base, rng)
+        add_copies(scores, [*sources], study.participants, results.copies)
         _add_rows(results, settings, study, contrast, scores, rng)
         _write_matrices(settings.out, contrast.label, scores)
         logger.info("%s scored (%d of %d contrasts)", contrast.label, number + 1, len(study.contrasts))
+    if not results.n_voxels:
+        message = (
+            f"No contrast can be scored, since none of the maps can be used (see the log): measured maps of "
+            f"{settings.measured}"
+            + "".join(f", predicted maps of {path}" for _, path in settings.predicted)
+            + ".\nRepair these files, or choose other datasets."
+        )
+        raise InputError(message)
     for name in COMPARED_SCORES:
         rows = [row for row in results.tables["comparisons"] if row["score"] == name]
         for row, p_fdr in zip(rows, fdr([row["p"] for row in rows]), strict=True):
             row["p_fdr"] = float(p_fdr)
     return results
+
+
+def _has_pairs(maps: Mapping[str, NDArray[np.float32]], predicted: Sequence[str], contrast: str) -> bool:
+    """Return whether a participant has a usable measured map and, if there are models, a predicted one."""
+    is_measured = np.array([np.isfinite(row).any() for row in maps["measured"]])
+    is_predicted = [
+        np.array([np.isfinite(row).any() for row in maps[name]]) for name in predicted if name in maps
+    ]
+    is_pair = is_measured & np.any(is_predicted, axis=0) if is_predicted else is_measured
+    if not is_pair.any():
+        kind = "measured and predicted maps" if is_measured.any() else "measured maps"
+        logger.error("%s: is not scored, since no participant has usable %s.", contrast, kind)
+    return bool(is_pair.any())
 
 
 def _check_voxels(contrast: str, voxels: NDArray[np.bool_]) -> None:
@@ -214,15 +253,19 @@ def _facts(settings: EvaluateSettings, study: Study, results: _Results) -> dict[
             "; of these, voxels that all maps of a contrast have are scored: at least "
             f"{n_scored:,} ({n_scored / n_voxels:.0%}; {smallest})"
         )
+    unusable = [f"{abbreviate(sorted(names))} ({name})" for name, names in results.unusable.items()]
+    copies = [f"{abbreviate(sorted(names))} ({name})" for name, names in results.copies.items()]
     left_out = [f"{abbreviate(sorted(names))} ({name})" for name, names in results.left_out.items()]
     facts = {
         "Measured": f"{settings.measured}{_of_session(settings.measured_session)}",
         **{f"Predicted, {name}": str(path) for name, path in settings.predicted},
         "Number of participants": f"{len(study.participants)}",
         "Families": families,
-        "Contrasts": f"{len(study.contrasts)}",
+        "Contrasts": f"{len(results.n_voxels)}",
         "Voxels": voxels,
         "Left out of some contrasts, for lack of voxels": "; ".join(left_out),
+        "Left out of some contrasts: maps that cannot be used": "; ".join(unusable),
+        "Warning: maps that are the measured maps themselves": "; ".join(copies),
         "Group average": "; ".join(dict.fromkeys(results.averages.values())),
         "Linear model": results.linear,
         "Retest": f"{retest}{_of_session(settings.retest_session)}" if retest else "",

@@ -1,6 +1,5 @@
 """Group level: statistics over the participants of an output dataset, and a list of missing maps."""
 
-import json
 import logging
 import os
 import sys
@@ -10,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.filenames import Entities
+from bids_deeptaskgen.bids.output.group_maps import average_over_participants, contrast_of
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
-from bids_deeptaskgen.bids.output.results import Result, read_results
+from bids_deeptaskgen.bids.output.result_faults import join_missing, list_faults
+from bids_deeptaskgen.bids.output.results import Result, ResultFault, read_dataset
 from bids_deeptaskgen.bids.output.sidecars import group_sidecar
 from bids_deeptaskgen.bids.participant_ids import bare_label, match_labels, warn_unmatched
 from bids_deeptaskgen.bids.participants_table import columns_of_session, read_rows
@@ -24,9 +24,7 @@ from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.io.tsv import join_columns, read_tsv, write_tsv
-from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.settings.group import GroupSettings
-from bids_deeptaskgen.stats.map_statistics import MapStatistics, average
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -45,47 +43,66 @@ def run(settings: GroupSettings) -> int:
     Returns
     -------
     int
-        0; participants without maps are listed and are not an error.
+        1 if maps of a participant cannot be used: they are listed, and all others are averaged. 0 otherwise;
+        participants without maps are listed and are not an error.
 
     Raises
     ------
     InputError
-        If no participant has maps.
+        If no participant has maps that can be used.
     UserError
         If the maps have different settings, or existing group files include other participants than those of
         ``--participant-label``.
     """
     output = settings.output_dir
-    results = read_results(output, settings.participant_label)
+    results, faults = read_dataset(output, settings.participant_label)
     if not results:
-        labels = f" of {', '.join(settings.participant_label)}" if settings.participant_label else ""
-        message = (
-            f"{output}: no finished maps{labels} were found.\n"
-            "Run the participant level with this OUTPUT_DIR first."
-        )
-        raise InputError(message)
+        raise InputError(_explain_nothing(settings, faults))
     _refuse_mixture(output, results)
     if settings.participant_label and not settings.overwrite:
         _refuse_loss(output, results)
     by_series: dict[Entities, list[Result]] = {}
     for result in results:
         by_series.setdefault(result.series, []).append(result)
+    n_maps = 0
     for series, members in by_series.items():
-        _write_maps(output, series, members)
+        n_maps += _write_maps(output, series, members, faults)
         write_tsv(output_path(output, "group_metrics", entities=series), join_columns(_rows(output, members)))
+    if not n_maps:
+        raise InputError(_explain_nothing(settings, faults))
+    fault_rows = list_faults(faults)
     warn_of_equal_series(results)
     missing_rows = find_missing(output, results, settings.participant_label)
-    columns = {
-        name: [row[name] for row in missing_rows] for name in ("participant_id", "session_id", "reason")
-    }
+    _report_missing(output, results, join_missing(missing_rows, fault_rows))
+    return 1 if fault_rows else 0
+
+
+def _explain_nothing(settings: GroupSettings, faults: Sequence[ResultFault]) -> str:
+    """Explain why there is nothing to average."""
+    labels = f" of {', '.join(settings.participant_label)}" if settings.participant_label else ""
+    if not faults:
+        return (
+            f"{settings.output_dir}: no finished maps{labels} were found.\n"
+            "Run the participant level with this OUTPUT_DIR first."
+        )
+    return (
+        f"{settings.output_dir}: none of the maps{labels} can be used, in {len(faults)} sessions or images. "
+        f"The first reason: {faults[0].reason}"
+    )
+
+
+def _report_missing(output: Path, results: Sequence[Result], rows: Sequence[dict[str, str | None]]) -> None:
+    """Write and print the list of participants whose maps, or some of them, are not in the averages."""
+    columns = {name: [row[name] for row in rows] for name in ("participant_id", "session_id", "reason")}
     write_tsv(output_path(output, "group_missing"), columns)
     n_participants = len({result.subject for result in results})
     sys.stdout.write(
-        f"{n_participants} participants averaged in {output / 'group'}; {len(missing_rows)} without maps.\n"
+        f"{n_participants} participants averaged in {output / 'group'}; {len(rows)} without maps, or with "
+        "maps that cannot be used.\n"
     )
-    for row in missing_rows:
-        sys.stdout.write(f"  {row['participant_id']} {row['session_id'] or ''}: {row['reason']}\n")
-    return 0
+    for row in rows:
+        name = " ".join(filter(None, (row["participant_id"], row["session_id"])))
+        sys.stdout.write(f"  {name}: {' '.join((row['reason'] or '').split())}\n")
 
 
 def _refuse_mixture(output: Path, results: Sequence[Result]) -> None:
@@ -116,80 +133,31 @@ def _refuse_loss(output: Path, results: Sequence[Result]) -> None:
         raise UserError(message)
 
 
-def _write_maps(output: Path, series: Entities, results: Sequence[Result]) -> None:
-    """Write the group maps of all contrasts, some contrasts at a time."""
+def _write_maps(output: Path, series: Entities, results: Sequence[Result], faults: list[ResultFault]) -> int:
+    """Write the group maps of all contrasts, some at a time; return their number and add unusable maps."""
     labels = list(dict.fromkeys(label for result in results for label in result.maps.contrasts))
     task = dict(series).get("task", "rest")
+    n_written = 0
     for start in range(0, len(labels), N_CONTRASTS_PER_PASS):
         batch = labels[start : start + N_CONTRASTS_PER_PASS]
-        for number, (label, statistics) in enumerate(
-            average_over_participants(output, results, batch).items(), start + 1
-        ):
-            with_map = [result for result in results if label in result.maps.contrasts]
-            n_participants = len({result.subject for result in with_map})
-            contrast, units = _contrast_of(output, with_map[0], label)
+        averages, batch_faults = average_over_participants(output, results, batch)
+        faults += batch_faults
+        for number, (label, group_average) in enumerate(averages.items(), start + 1):
+            if not group_average.participants:
+                logger.error("%s: no map of this contrast can be used, so no average is written.", label)
+                continue
+            n_written += 1
+            contrast, units = contrast_of(output, results, label)
+            n_participants = len(group_average.participants)
             for stat in ("mean", "sd", "count"):
                 path = output_path(output, "group_statmap", entities=series, contrast=label, stat=stat)
                 dtype = np.int32 if stat == "count" else np.float32
-                save_nifti(path, getattr(statistics, stat), OUTPUT_GRID.matrix, dtype=dtype)
+                save_nifti(path, getattr(group_average.statistics, stat), OUTPUT_GRID.matrix, dtype=dtype)
                 write_json(sidecar_path(path), group_sidecar(contrast, stat, task, n_participants, units))
             logger.info(
                 "%s: %d participants (%d of %d contrasts)", label, n_participants, number, len(labels)
             )
-
-
-def average_over_participants(
-    output: Path, results: Sequence[Result], contrasts: Sequence[str]
-) -> dict[str, MapStatistics]:
-    """Compute the map statistics of some contrasts, one participant at a time.
-
-    Runs are averaged within sessions, then sessions within participants; otherwise a session with two runs
-    (``--no-combine-runs``) would count twice.
-
-    Parameters
-    ----------
-    output : Path
-        Root of the dataset.
-    results : sequence of Result
-    contrasts : sequence of str
-        Labels of the contrasts.
-
-    Returns
-    -------
-    dict of str to MapStatistics
-        By contrast.
-
-    Raises
-    ------
-    InputError
-        If a map cannot be read or is on another grid.
-    """
-    statistics = {label: MapStatistics(OUTPUT_GRID.shape) for label in contrasts}
-    participants: dict[str, dict[str | None, list[Result]]] = {}
-    for result in results:
-        participants.setdefault(result.subject, {}).setdefault(result.session, []).append(result)
-    for sessions in participants.values():
-        maps = [[_maps_of(output, run, contrasts) for run in runs] for runs in sessions.values()]
-        for label, map_statistics in statistics.items():
-            by_session = [[run[label] for run in runs if label in run] for runs in maps]
-            if any(by_session):
-                map_statistics.add(average(average(runs) for runs in by_session if runs))
-    return statistics
-
-
-def _maps_of(output: Path, result: Result, contrasts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-    """Read the maps of a session, for those contrasts that it has."""
-    labels = [label for label in contrasts if label in result.maps.contrasts]
-    return dict(zip(labels, result.read(output, labels), strict=True)) if labels else {}
-
-
-def _contrast_of(output: Path, result: Result, label: str) -> tuple[Contrast, str]:
-    """Read the contrast and the units of a map from its sidecar."""
-    fields = json.loads(sidecar_path(result.statmap(output, label)).read_text("utf-8"))["DeepTaskGen"]
-    entries = [fields["Contrast"]] if "Contrast" in fields else fields["Contrasts"]
-    entry = next(entry for entry in entries if entry["Label"] == label)
-    contrast = Contrast(entry["Label"], entry["SourceName"], entry["Task"], entry["TypicalRetestCorrelation"])
-    return contrast, entry["Units"]
+    return n_written
 
 
 def _rows(output: Path, results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -152,6 +152,7 @@ def _write_dataset(context: RunContext, user_settings: Settings | None) -> None:
         versions=versions,
         bids_dir=settings.bids_dir,
         participants=settings.participants_tsv,
+        overwrite=settings.overwrite,
         known_faults=context.known_faults,
     )
     if settings.save_connectome:

@@ -8,17 +8,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.output.connectome_files import (
     ConnectomeFile,
     check_connectomes,
     find_connectomes,
     read_window,
 )
+from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.participant_ids import align_labels
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.evaluation.map_reader import allocate, average_participants, read_participant
 from bids_deeptaskgen.evaluation.scoring import Predictor
-from bids_deeptaskgen.evaluation.study import Study, is_uncalibrated_output
+from bids_deeptaskgen.evaluation.study import Study
+from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.stats.calibration import apply_calibration
@@ -131,6 +134,30 @@ def _calibrate(
     for row in maps:
         row[:] = apply_calibration(row[None], means[None, number], weight)[0]
     return True
+
+
+def is_uncalibrated_output(bundle: Bundle, files: Mapping[str, Sequence[StatmapFile]]) -> bool:
+    """Return whether maps are uncalibrated predictions of a model, according to the first sidecar.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Model bundle.
+    files : dict of str to sequence of StatmapFile
+        Maps of one contrast, by participant.
+
+    Returns
+    -------
+    bool
+        False if there is no readable sidecar.
+    """
+    first = next(iter(files.values()))[0]
+    try:
+        sidecar = read_json(sidecar_path(first.path))["DeepTaskGen"]
+        is_same_model: bool = sidecar["Model"]["WeightsSha256"] == bundle.weights_sha256
+        return is_same_model and not sidecar["Settings"].get("calibrated")
+    except (InputError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def linear_predictions(

@@ -3,15 +3,14 @@
 import logging
 import os
 from collections.abc import Mapping, MutableMapping, Sequence
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.bids.measured_map_images import read_statmap, read_statmaps
+from bids_deeptaskgen.bids.measured_map_images import read_usable_statmaps
 from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
-from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.stats.common_voxels import MAX_MISSING, common_voxels
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -81,29 +80,12 @@ def read_participant(contrasts: Sequence[Sequence[StatmapFile]], mask: NDArray[n
         NaN in voxels that a session lacks. A contrast with an unusable file is NaN in all voxels, and the
         file is reported in the log.
     """
-    values = _read_files([file for files in contrasts for file in files], mask)
+    values = read_usable_statmaps([file for files in contrasts for file in files], mask)
     maps = np.full((len(contrasts), int(mask.sum())), np.nan, np.float32)
     for row, files in zip(maps, contrasts, strict=True):
         if files and all(file in values for file in files):
             row[:] = np.mean([values[file] for file in files], axis=0)
     return maps
-
-
-def _read_files(files: Sequence[StatmapFile], mask: NDArray[np.bool_]) -> dict[StatmapFile, Floats]:
-    """Read the usable files; all volumes of an image in one read."""
-    values: dict[StatmapFile, Floats] = {}
-    for _, group in groupby(sorted(files, key=lambda file: str(file.path)), key=lambda file: file.path):
-        volumes = list(group)
-        try:
-            values |= dict(zip(volumes, read_statmaps(volumes, mask), strict=True))
-        except InputError:
-            # A volume that is 0 throughout must not exclude the other volumes of its image.
-            for volume in volumes:
-                try:
-                    values[volume] = read_statmap(volume, mask)
-                except InputError as error:
-                    logger.warning("%s", error)
-    return values
 
 
 def read_participants(

@@ -1,6 +1,5 @@
 """Data of an evaluation: participants, contrasts and map files of each dataset. Maps are read when needed."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.measured_maps import find_statmaps
 from bids_deeptaskgen.bids.output.connectome_files import find_connectomes
-from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.participants_table import participants_table, read_values
 from bids_deeptaskgen.connectome.template_masks import grey_matter_mask
 from bids_deeptaskgen.errors import InputError, abbreviate
@@ -203,30 +201,6 @@ def _common_contrasts(
         )
         raise InputError(message)
     return common
-
-
-def is_uncalibrated_output(bundle: Bundle, files: Mapping[str, Sequence[StatmapFile]]) -> bool:
-    """Return whether maps are uncalibrated predictions of a model, according to the first sidecar.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        Model bundle.
-    files : dict of str to sequence of StatmapFile
-        Maps of one contrast, by participant.
-
-    Returns
-    -------
-    bool
-        False if there is no readable sidecar.
-    """
-    first = next(iter(files.values()))[0]
-    try:
-        sidecar = json.loads(sidecar_path(first.path).read_text("utf-8"))["DeepTaskGen"]
-        is_same_model: bool = sidecar["Model"]["WeightsSha256"] == bundle.weights_sha256
-        return is_same_model and not sidecar["Settings"].get("calibrated")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
 
 
 def _families(settings: EvaluateSettings, participants: Sequence[str]) -> tuple[NDArray[Any], bool]:

@@ -207,7 +207,11 @@ def make_network(
     torch_device = torch.device(device)
     fast = fold_batch_norm(module).to(torch_device)
     convert_conv3d_weight_memory_format(fast, torch.channels_last_3d)
-    check_precision(fast, torch_device, precision)
+    n_batch = 1
+    if torch_device.type == "cuda":
+        n_batch = max_batch_size(torch_device, fast.config.fdim * brain_mask.size)
+    n_x, n_y, n_z = brain_mask.shape
+    check_precision(fast, torch_device, precision, (n_x, n_y, n_z), n_batch)
     input_voxels = brain_mask.copy()
     input_voxels[brain_mask] = is_input
     # Integer indices avoid the synchronisation with the CPU that a boolean mask needs on a GPU.
@@ -217,9 +221,6 @@ def make_network(
     voxelwise = None
     if torch_device.type == "cpu" and precision == "fp32" and is_supported(fast):
         voxelwise = SparseUNet(fast, torch.from_numpy(input_voxels), torch.from_numpy(output_mask))
-    n_batch = 1
-    if torch_device.type == "cuda":
-        n_batch = max_batch_size(torch_device, fast.config.fdim * brain_mask.size)
     return Network(
         fast,
         torch_device,

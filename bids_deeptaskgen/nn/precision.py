@@ -9,8 +9,6 @@ from torch.nn import functional as F
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.nn.unet import UNet
 
-# Volume of the example, in voxels; large enough for all levels of the published networks.
-EXAMPLE_BOX = (24, 20, 16)
 # Largest accepted change of the maps, as a fraction of their SD.
 MAX_CHANGE = 0.02
 
@@ -41,10 +39,13 @@ def precision_context(device: torch.device, precision: str) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def check_precision(network: UNet, device: torch.device, precision: str) -> None:
-    """Check on a small example that an arithmetic agrees with full float32.
+def check_precision(
+    network: UNet, device: torch.device, precision: str, shape: tuple[int, int, int], n_batch: int = 1
+) -> None:
+    """Check on an example that an arithmetic agrees with full float32.
 
-    Some versions of some libraries silently compute wrong results in reduced precision.
+    Some versions of some libraries silently compute wrong results in reduced precision. They choose their
+    algorithm by the size of the data, so the example has the size of the data that will be computed.
 
     Parameters
     ----------
@@ -52,11 +53,16 @@ def check_precision(network: UNet, device: torch.device, precision: str) -> None
         Network on `device`, in evaluation mode.
     device : torch.device
     precision : {"fp32", "tf32", "bf16"}
+    shape : (int, int, int)
+        Voxels of a connectome along each axis.
+    n_batch : int
+        Number of connectomes that are computed together.
 
     Raises
     ------
     UserError
-        If the device does not support the precision, or the maps change by more than `MAX_CHANGE` SD.
+        If the device does not support the precision, or the maps of a connectome change by more than
+        `MAX_CHANGE` SD.
     """
     if precision == "fp32":
         return
@@ -65,17 +71,14 @@ def check_precision(network: UNet, device: torch.device, precision: str) -> None
             f"`precision` tf32: only NVIDIA GPUs support it, but the network runs on {device}. Choose fp32."
         )
         raise UserError(message)
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand((1, network.config.in_channels, 6, 5, 4), generator=generator).sub_(0.5)
-    # Smooth like a connectome: for white noise, the output of a network is nearly constant.
-    box = F.interpolate(coarse, size=EXAMPLE_BOX, mode="trilinear").to(device)
+    box = _example(network.config.in_channels, shape, n_batch).to(device)
     maps = {}
     for name in ("fp32", precision):
         with precision_context(device, name):
             maps[name] = network(box).float()
     # Exclude differences between the contrasts' spatial means, which would inflate the SD.
-    map_sd = (maps["fp32"] - maps["fp32"].mean((2, 3, 4), keepdim=True)).std()
-    change = float((maps[precision] - maps["fp32"]).std() / map_sd)
+    map_sd = (maps["fp32"] - maps["fp32"].mean((2, 3, 4), keepdim=True)).flatten(1).std(1)
+    change = float(((maps[precision] - maps["fp32"]).flatten(1).std(1) / map_sd).max())
     # Written as a negation so that NaN fails, too.
     if not change <= MAX_CHANGE:
         message = (
@@ -83,3 +86,12 @@ def check_precision(network: UNet, device: torch.device, precision: str) -> None
             f"SD; at most {MAX_CHANGE:.0%} are accepted. Choose `precision` fp32."
         )
         raise UserError(message)
+
+
+def _example(n_rois: int, shape: tuple[int, int, int], n_batch: int) -> torch.Tensor:
+    """Draw connectomes of shape (n_batch, n_rois, *shape), in the memory format of a prediction."""
+    generator = torch.Generator().manual_seed(0)
+    # Smooth like a connectome: for white noise, the output of a network is nearly constant.
+    coarse = torch.rand((n_batch, n_rois, 6, 5, 4), generator=generator).sub_(0.5)
+    box = F.interpolate(coarse, size=shape, mode="trilinear")
+    return box.contiguous(memory_format=torch.channels_last_3d)

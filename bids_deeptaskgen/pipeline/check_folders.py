@@ -1,11 +1,12 @@
 """Checks of the folders that a run writes to."""
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from bids_deeptaskgen.bids.input.participant_folders import is_participant_folder
-from bids_deeptaskgen.bids.output.dataset_files import dataset_settings_hash
+from bids_deeptaskgen.bids.output.dataset_files import NAME, dataset_settings_hash
 from bids_deeptaskgen.bids.output.results import settings_hashes
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.io.json_file import read_json
@@ -37,10 +38,17 @@ def check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
             raise UserError(message)
         if folder:
             _refuse_inside_participant(name, folder, (settings.bids_dir, derivatives))
+    _check_description(output, derivatives)
+    _warn_folder_name(output)
+
+
+def _check_description(output: Path, derivatives: Path) -> None:
+    """Refuse an output folder whose description cannot be read, or is that of other software."""
     description = output / "dataset_description.json"
-    if description.exists():
-        _refuse_broken(description)
-    if description.exists() and dataset_settings_hash(output) is None:
+    if not os.path.lexists(description):
+        return
+    _refuse_broken(description)
+    if dataset_settings_hash(output) is None:
         message = (
             f"OUTPUT_DIR is {output}, which holds another dataset: {description.name} names other software.\n"
             f"Choose a new folder, e.g. {derivatives.parent / 'deeptaskgen'}."
@@ -48,16 +56,29 @@ def check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
         raise UserError(message)
 
 
+def _warn_folder_name(output: Path) -> None:
+    """Warn about a folder name that BIDS does not allow below a raw dataset."""
+    is_in_dataset = (
+        output.parent.name == "derivatives" and (output.parent.parent / "dataset_description.json").is_file()
+    )
+    if is_in_dataset and NAME not in output.name:
+        logger.warning(
+            "OUTPUT_DIR is %s. In BIDS, a folder in derivatives has the name of its software, e.g. %s.",
+            output, output.with_name(NAME),
+        )  # fmt: skip
+
+
 def _refuse_broken(description: Path) -> None:
     """Refuse an output folder whose description cannot be read: its maps may be of other settings."""
     try:
         read_json(description)
     except InputError as error:
-        problem = str(error).partition("\n")[0]
-        message = (
-            f"OUTPUT_DIR is {description.parent}, whose description cannot be read: {problem}\n"
-            "Choose a new folder, or delete that file if the maps in the folder are of these settings."
-        )
+        problem, _, remedy = str(error).partition("\n")
+        if description.exists():
+            remedy = (
+                "Choose a new folder, or delete that file if the maps in the folder are of these settings."
+            )
+        message = f"OUTPUT_DIR is {description.parent}, whose description cannot be read: {problem}\n{remedy}"
         raise UserError(message) from error
 
 

@@ -90,7 +90,7 @@ class ParticipantSettings(PredictionSettings):
         group="choose data",
         metavar="FILE",
         default_meaning="the file of the dataset",
-        help="table of participants that is copied to OUTPUT_DIR, for the table of the group level",
+        help="table whose participants are added to participants.tsv of OUTPUT_DIR, for the group level",
     )
     allow_template_warp: bool = _clean(
         default=False,

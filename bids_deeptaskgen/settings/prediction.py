@@ -249,8 +249,8 @@ class PredictionSettings(Settings):
     )
     overwrite: bool = _run(
         default=False,
-        help="replace maps that were computed with other settings; at the group level, also replace group "
-        "files that include participants not in --participant-label",
+        help="replace maps that were computed with other settings, and edited files of OUTPUT_DIR; at the "
+        "group level, also replace group files that include participants not in --participant-label",
     )
 
     def _check_together(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bids_deeptaskgen.bids.measured_maps import measured_folder
+from bids_deeptaskgen.bids.output.paths import BIDS_VERSION
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID, Array, Grid
 from bids_deeptaskgen.io.atomic import remove_stale_files, write_json, write_text
@@ -141,6 +142,8 @@ def _write_descriptions(out: Path, cohort: Cohort) -> None:
     remove_stale_files(out)
     write_json(out / "dataset_description.json", description)
     write_text(out / "README", README)
+    # As fMRIPrep does: BIDS does not define names of confounds tables.
+    write_text(out / ".bidsignore", "*_timeseries.*\n")
     write_json(out / "participants.json", PARTICIPANTS)
     participants = [simulated_age_and_sex(cohort.seed, index) for index in range(cohort.n_participants)]
     rows = [f"sub-{_label(index)}\t{age}\t{sex}\n" for index, (age, sex) in enumerate(participants)]
@@ -149,6 +152,7 @@ def _write_descriptions(out: Path, cohort: Cohort) -> None:
         measured = measured_folder(out)
         measured_description = _description("Simulated measured task maps", cohort)
         write_json(measured / "dataset_description.json", measured_description)
+        write_text(measured / "README", README)
         write_text(measured / ".bidsignore", "*_statmap.*\n")
         res = _resolution(cohort.grid)
         # One sidecar for all maps: by BIDS inheritance it may lie above the participants' folders.
@@ -195,7 +199,7 @@ def _description(name: str, cohort: Cohort) -> dict[str, Any]:
     rest = cohort.rest
     return {
         "Name": name,
-        "BIDSVersion": "1.9.0",
+        "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "License": "CC0",
         "GeneratedBy": [

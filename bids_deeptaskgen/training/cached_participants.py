@@ -1,17 +1,23 @@
 """Training participants whose measured maps are cached in files that hold only the model's voxels."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.output.connectome_files import (
     read_window,
 )
+from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.io.npy import save_array
 from bids_deeptaskgen.training.data import Floats, TrainingData
 from bids_deeptaskgen.training.pairs import Pair, check_targets, load_targets
+from bids_deeptaskgen.training.sampling import TRAIN, VALIDATION
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 
 @dataclass(frozen=True)
@@ -56,17 +62,26 @@ class CachedParticipant:
 
     def statmaps(self) -> Floats:
         """Load the measured maps, shape (n_contrasts, n_output_voxels); NaN where there is no value."""
-        path = self.folder / f"{self.name.replace(' ', '_')}.npy"
-        if path.is_file():
-            cached: Floats = np.load(path)
+        if self._path.is_file():
+            cached: Floats = np.load(self._path)
             return cached
         maps = load_targets(self.pair, self.data.labels, self.data.output_mask)
-        save_array(path, maps)
+        save_array(self._path, maps)
         return maps
+
+    def has_map(self) -> NDArray[np.bool_]:
+        """Return for each contrast whether the measured map has a value, shape (n_contrasts,)."""
+        # Mapped, since the first values of a usable map suffice.
+        maps = np.load(self._path, mmap_mode="r") if self._path.is_file() else self.statmaps()
+        return np.array([np.isfinite(row[:1000]).any() or np.isfinite(row).any() for row in maps])
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / f"{self.name.replace(' ', '_')}.npy"
 
 
 def read_cached_participants(data: TrainingData, folder: Path) -> None:
-    """Read and cache all measured maps; the log lists maps with missing values.
+    """Read and cache all measured maps; the log lists maps with missing values and unusable maps.
 
     Parameters
     ----------
@@ -77,7 +92,7 @@ def read_cached_participants(data: TrainingData, folder: Path) -> None:
     Raises
     ------
     InputError
-        If a map cannot be used.
+        If a contrast has no usable map of a training participant.
     """
     check_targets(
         data.fit_pairs,
@@ -85,6 +100,50 @@ def read_cached_participants(data: TrainingData, folder: Path) -> None:
         data.output_mask,
         lambda pair: CachedParticipant(pair, data, folder).statmaps(),
     )
+    for name in (TRAIN, VALIDATION):
+        usable = usable_pairs(data, name, folder)
+        unusable_names = [pair.name for pair in data.pairs[name] if pair not in usable]
+        if unusable_names:
+            logger.warning(
+                "%d sessions (%s) are left out, since none of their measured maps can be used: %s.",
+                len(unusable_names), name, abbreviate(unusable_names),
+            )  # fmt: skip
+    _check_training_contrasts(data, folder)
+
+
+def usable_pairs(data: TrainingData, name: str, folder: Path) -> tuple[Pair, ...]:
+    """List the pairs of a split that have a usable measured map.
+
+    Parameters
+    ----------
+    data : TrainingData
+    name : str
+        Split: ``train`` or ``validation``.
+    folder : Path
+        Folder of the cached maps, see `read_cached_participants`.
+
+    Returns
+    -------
+    tuple of Pair
+    """
+    return tuple(pair for pair in data.pairs[name] if CachedParticipant(pair, data, folder).has_map().any())
+
+
+def _check_training_contrasts(data: TrainingData, folder: Path) -> None:
+    """Refuse contrasts whose measured maps of all training participants are unusable."""
+    is_measured = np.zeros(len(data.labels), bool)
+    for pair in data.pairs[TRAIN]:
+        is_measured |= CachedParticipant(pair, data, folder).has_map()
+    missing_labels = [
+        label for label, is_usable in zip(data.labels, is_measured, strict=True) if not is_usable
+    ]
+    if missing_labels:
+        message = (
+            f"None of the training participants has a usable measured map for {abbreviate(missing_labels)}; "
+            "the log names the files.\n"
+            "Repair these files, or exclude the contrasts (`contrasts`)."
+        )
+        raise InputError(message)
 
 
 def mean_maps(participants: Sequence[CachedParticipant]) -> Floats:

@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,13 +83,22 @@ class TrainingData:
         """Hash the contrasts, settings, split and files, to detect other data in a resumed training."""
         files = [pair.connectome.path for pair in self.fit_pairs]
         files += [file.path for pair in self.fit_pairs for file in pair.statmaps.values()]
-        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(set(files))]
+        stats = [_stat(path) for path in sorted(set(files))]
         return {
             "contrasts": ", ".join(self.labels),
             "connectomes' settings": self.fit_pairs[0].connectome.settings_hash,
             "participants": _digest(sorted(self.split.items())),
             "files": _digest(stats),
         }
+
+
+def _stat(path: Path) -> tuple[str, int, int]:
+    """Return name, size and modification time of a file; 0 for a link without content."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path.name, 0, 0
+    return path.name, status.st_size, status.st_mtime_ns
 
 
 def _digest(content: object) -> str:

@@ -241,7 +241,7 @@ def training_words(training: FinishedTraining, *, calibrated: bool) -> str:
     words = [
         f"{n_train} participants, epoch {training.epoch} of {len(training.result.log)}, loss {loss}, "
         f"Adam with learning rate {settings.learning_rate:g} ({settings.schedule}), batches of "
-        f"{settings.batch_size}, {settings.precision}, seed {settings.seed}"
+        f"{min(settings.batch_size, len(data.pairs[TRAIN]))}, {settings.precision}, seed {settings.seed}"
     ]
     if parent:
         words.insert(

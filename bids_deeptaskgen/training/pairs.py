@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.bids.measured_map_images import read_statmaps
+from bids_deeptaskgen.bids.measured_map_images import read_usable_statmaps
 from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.output.connectome_files import ConnectomeFile, read_window
 from bids_deeptaskgen.bids.participant_ids import align_labels
@@ -214,14 +214,15 @@ def load_targets(pair: Pair, contrasts: Sequence[str], output_mask: NDArray[np.b
     Returns
     -------
     float32 array of shape (n_contrasts, n_output_voxels)
-        NaN where there is no value or no map.
+        NaN where there is no value or no map. A map that cannot be used is NaN, and is reported in the log.
     """
     targets = np.full((len(contrasts), int(output_mask.sum())), np.nan, np.float32)
-    rows = [row for row, label in enumerate(contrasts) if label in pair.statmaps]
-    # Sorted by path, since volumes of one image are read together.
-    rows.sort(key=lambda row: str(pair.statmaps[contrasts[row]].path))
-    if rows:
-        targets[rows] = read_statmaps([pair.statmaps[contrasts[row]] for row in rows], output_mask)
+    values = read_usable_statmaps(
+        [pair.statmaps[label] for label in contrasts if label in pair.statmaps], output_mask
+    )
+    for row, label in zip(targets, contrasts, strict=True):
+        if label in pair.statmaps and pair.statmaps[label] in values:
+            row[:] = values[pair.statmaps[label]]
     return targets
 
 
@@ -238,10 +239,12 @@ def nan_counts(pair: Pair, contrasts: Sequence[str], targets: Floats) -> dict[st
     Returns
     -------
     dict of str to int
-        Counts by contrast; complete maps are not listed.
+        Counts by contrast; complete maps, and maps without any value, are not listed.
     """
     counts = zip(contrasts, np.isnan(targets).sum(axis=1).tolist(), strict=True)
-    return {label: count for label, count in counts if count and label in pair.statmaps}
+    return {
+        label: count for label, count in counts if 0 < count < targets.shape[1] and label in pair.statmaps
+    }
 
 
 def check_targets(
@@ -250,7 +253,7 @@ def check_targets(
     output_mask: NDArray[np.bool_],
     load: Callable[[Pair], Floats] | None = None,
 ) -> list[tuple[str, str, int]]:
-    """Read all measured maps once, so that unusable maps are detected before the training.
+    """Read all measured maps once, so that unusable maps are reported before the training.
 
     Parameters
     ----------
@@ -264,11 +267,6 @@ def check_targets(
     -------
     list of (str, str, int)
         Pair's name, contrast, and number of voxels without a value; the log summarises them.
-
-    Raises
-    ------
-    InputError
-        If a map cannot be used, see `read_statmaps`.
     """
     read = load or partial(load_targets, contrasts=contrasts, output_mask=output_mask)
     incomplete_maps = [

@@ -16,7 +16,11 @@ from bids_deeptaskgen.nn.inference import set_threads
 from bids_deeptaskgen.nn.unet import UNet
 from bids_deeptaskgen.settings.fill import fill
 from bids_deeptaskgen.settings.training import TrainingSettings
-from bids_deeptaskgen.training.cached_participants import CachedParticipant, read_cached_participants
+from bids_deeptaskgen.training.cached_participants import (
+    CachedParticipant,
+    read_cached_participants,
+    usable_pairs,
+)
 from bids_deeptaskgen.training.data import TrainingData
 from bids_deeptaskgen.training.devices import (
     Fabric,
@@ -117,7 +121,10 @@ def train(settings: TrainingSettings, out: Path, data: TrainingData, start: Star
     if not fabric.is_global_zero:
         return 0
     participants = {
-        name: [CachedParticipant(pair, data, folder / TARGETS) for pair in data.pairs[name]]
+        name: [
+            CachedParticipant(pair, data, folder / TARGETS)
+            for pair in usable_pairs(data, name, folder / TARGETS)
+        ]
         for name in (TRAIN, VALIDATION)
     }
     training = FinishedTraining(
@@ -139,8 +146,12 @@ def _fit(
 ) -> Fit:
     loss = fill(LossSettings, settings, name=settings.loss)
     fit_settings = fill(FitSettings, settings, loss=loss, strategy=start.strategy, n_epochs=settings.epochs)
-    n_steps = len(data.pairs[TRAIN]) + sum(pair.connectome.n_windows for pair in data.pairs[VALIDATION])
-    with progress_bar(settings.epochs, n_steps) as bar, _failures(settings, fabric, module):
+    pairs = {name: usable_pairs(data, name, folder / TARGETS) for name in (TRAIN, VALIDATION)}
+    n_steps = len(pairs[TRAIN]) + sum(pair.connectome.n_windows for pair in pairs[VALIDATION])
+    batch_size = effective_batch_size(settings.batch_size, len(pairs[TRAIN]), fabric.world_size)
+    if batch_size < settings.batch_size:
+        logger.info("A step uses %d participants, all that there are to train on.", len(pairs[TRAIN]))
+    with progress_bar(settings.epochs, n_steps) as bar, _failures(settings, fabric, module, batch_size):
         log_epoch = make_watch(folder, settings.epochs, tensorboard=settings.tensorboard)
 
         def watch(line: Epoch) -> None:
@@ -150,7 +161,7 @@ def _fit(
         participants, validation = (
             [
                 CachedParticipant(pair, data, folder / TARGETS, lambda: bar.step(fabric.world_size))
-                for pair in data.pairs[name]
+                for pair in pairs[name]
             ]
             for name in (TRAIN, VALIDATION)
         )
@@ -158,18 +169,45 @@ def _fit(
         return fit(fabric, module, participants, validation, fit_settings, folder, watch)
 
 
+def effective_batch_size(batch_size: int, n_participants: int, n_processes: int) -> int:
+    """Return the largest number of participants in a training step.
+
+    Parameters
+    ----------
+    batch_size : int
+        Requested number.
+    n_participants : int
+        Sessions to train on.
+    n_processes : int
+        Processes, which get equal shares.
+
+    Returns
+    -------
+    int
+        A multiple of the number of processes.
+
+    Examples
+    --------
+    >>> effective_batch_size(10, 2, 1), effective_batch_size(10, 3, 2), effective_batch_size(10, 50, 2)
+    (2, 4, 10)
+    """
+    return min(batch_size, -(-n_participants // n_processes) * n_processes)
+
+
 @contextmanager
-def _failures(settings: TrainingSettings, fabric: Fabric, module: MaskedUNet) -> Iterator[None]:
+def _failures(
+    settings: TrainingSettings, fabric: Fabric, module: MaskedUNet, batch_size: int
+) -> Iterator[None]:
     """Check that a step fits into memory, and explain failures of memory, loss and processes."""
     share = 0.5 if settings.precision == "bf16" else 1.0
-    n_per_process = settings.batch_size // fabric.world_size
+    n_per_process = batch_size // fabric.world_size
     is_gpu = fabric.device.type == "cuda"
     n_bytes = free_gpu_bytes(fabric.device) if is_gpu else available_gb() * 2**30 / settings.n_devices
     n_required = share * bytes_of_step(module, n_per_process)
     max_batch = min(largest_batch(module, n_bytes / share), n_per_process) * fabric.world_size
     if n_required > n_bytes:
         raise UserError(
-            _memory_words(settings, max_batch, f"needs {n_required / 2**30:.1f} GB on each device")
+            _memory_words(batch_size, max_batch, f"needs {n_required / 2**30:.1f} GB on each device")
         )
     try:
         yield
@@ -188,17 +226,17 @@ def _failures(settings: TrainingSettings, fabric: Fabric, module: MaskedUNet) ->
             raise UserError(message) from error
         if not is_out_of_memory(error):
             raise
-        smaller = min(max_batch, settings.batch_size // 2 // fabric.world_size * fabric.world_size)
-        raise UserError(_memory_words(settings, smaller, "exhausted the memory")) from error
+        smaller = min(max_batch, batch_size // 2 // fabric.world_size * fabric.world_size)
+        raise UserError(_memory_words(batch_size, smaller, "exhausted the memory")) from error
 
 
-def _memory_words(settings: TrainingSettings, max_batch: int, problem: str) -> str:
+def _memory_words(batch_size: int, max_batch: int, problem: str) -> str:
     advice = (
         f"`batch_size` {max_batch} would fit"
         if max_batch
         else "Not even one participant per device fits: choose a lower `fdim` or a device with more memory"
     )
-    return f"`batch_size` {settings.batch_size} {problem}.\n{advice}."
+    return f"`batch_size` {batch_size} {problem}.\n{advice}."
 
 
 def _report(bundle: Bundle, folder: Path, training: FinishedTraining) -> None:

@@ -198,11 +198,90 @@ def test_an_empty_dataset_is_refused(tmp_path):
         run(tmp_path)
 
 
-def test_a_damaged_map_is_named(output):
+def missing(output):
+    return [tuple(row.values()) for row in read_tsv(output_path(output, "group_missing"))]
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def drop_content(path):
+    """Replace a file by a link as git-annex leaves it after the content was dropped."""
+    path.unlink()
+    path.symlink_to("../../.git/annex/objects/Xx/Yy/MD5E-s9--0.nii.gz/MD5E-s9--0.nii.gz")
+
+
+@pytest.mark.parametrize("damage", [truncate, drop_content, lambda path: path.write_bytes(b"")])
+def test_a_damaged_map_is_listed_and_all_others_are_averaged(output, damage):
+    run(output)
+    complete_map, _ = read_map(output, "mean", "motorLh")
     path = next(output.glob("sub-02/**/*wm2bk*.nii.gz"))
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(InputError, match=path.name):
+    damage(path)
+    assert run(output) == 1
+    np.testing.assert_array_equal(read_map(output, "mean", "motorLh")[0], complete_map)
+    mean, sidecar = read_map(output, "mean", "wm2bk")
+    assert mean[VOXEL] == 2
+    assert sidecar["DeepTaskGen"]["NumberOfParticipants"] == 1
+    (reason,) = (reason for name, session, reason in missing(output) if session == "ses-a")
+    assert reason.startswith(f"wm2bk: {path}: ")
+    assert ("datalad get" in reason) == (damage is drop_content)
+    assert "never processed" not in {reason for name, _, reason in missing(output) if name == "sub-02"}
+
+
+def test_dropped_content_of_a_participant_is_not_called_unprocessed(output):
+    for path in output.glob("sub-02/**/*.nii.gz"):
+        drop_content(path)
+    assert run(output) == 1
+    rows = [row for row in missing(output) if row[0] == "sub-02"]
+    assert [row[1] for row in rows] == ["ses-a", "ses-b"]
+    assert "Run: datalad get" in rows[0][2]
+    assert read_map(output, "mean", "wm2bk")[0][VOXEL] == 2
+
+
+@pytest.mark.parametrize("damage", [truncate, drop_content])
+def test_a_damaged_record_is_listed(output, damage):
+    path = next(output.glob("sub-02/**/*_desc-qc_metrics.json"))
+    damage(path)
+    assert run(output) == 1
+    assert [reason for name, session, reason in missing(output) if session == "ses-a"][0].startswith(
+        f"{path}: "
+    )
+
+
+def test_a_missing_file_is_named(output):
+    path = next(output.glob("sub-02/**/*wm2bk*.nii.gz"))
+    path.unlink()
+    assert run(output) == 1
+    assert ("sub-02", "ses-a", f"{path}: the file does not exist. Re-run this participant.") in missing(
+        output
+    )
+
+
+def test_a_map_without_values_is_listed(output):
+    path = next(output.glob("sub-02/**/*wm2bk*.nii.gz"))
+    save_nifti(path, np.full(OUTPUT_GRID.shape, np.nan, np.float32), OUTPUT_GRID.matrix)
+    assert run(output) == 1
+    assert read_map(output, "mean", "wm2bk")[1]["DeepTaskGen"]["NumberOfParticipants"] == 1
+    assert any("is 0 or NaN everywhere" in reason for _, _, reason in missing(output))
+
+
+def test_a_dataset_of_damaged_maps_is_refused(output):
+    for path in output.glob("sub-*/**/*.nii.gz"):
+        truncate(path)
+    with pytest.raises(InputError, match=r"none of the maps can be used.*is truncated"):
         run(output)
+    for path in output.glob("sub-*/**/*.nii.gz"):
+        drop_content(path)
+    with pytest.raises(InputError, match="datalad get"):
+        run(output)
+
+
+def test_a_damaged_sidecar_of_a_map_does_not_stop_the_others(output):
+    path = next(output.glob("sub-01/ses-a/**/*wm2bk*.json"))
+    truncate(path)
+    assert run(output) == 0
+    assert read_map(output, "mean", "wm2bk")[1]["DeepTaskGen"]["Contrast"]["SourceName"] == "WM2BK"
 
 
 def test_equal_participants_give_equal_bytes(output):

@@ -152,9 +152,9 @@ def test_many_participants_cause_a_warning_about_map_format(settings_of, caplog,
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "can't be read"),
+        (None, "no such file"),
         ("age\n33\n", "has no column participant_id"),
-        ("participant_id,age\n", "with tabs"),
+        ("participant_id,age\n", "not tab-separated"),
     ],
 )
 def test_a_table_of_participants_that_is_none_is_refused(settings_of, tmp_path, content, words):

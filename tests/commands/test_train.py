@@ -8,7 +8,6 @@ import signal
 import time
 from dataclasses import replace
 
-import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -36,7 +35,15 @@ from bids_deeptaskgen.training.split_file import write_split
 from bids_deeptaskgen.training.target_contrasts import known_contrasts, measured_contrasts
 from bids_deeptaskgen.training.work_folder import work_folder
 from tests.bids.trees import touch
-from tests.commands.learning import LABELS, SPLIT, one_thread, read_log, start, statmap_path, write_connectome
+from tests.commands.learning import (
+    LABELS,
+    SPLIT,
+    one_thread,
+    read_log,
+    start,
+    statmap_path,
+    write_connectome,
+)
 
 PATIENCE_S = 300
 
@@ -287,15 +294,6 @@ def test_a_contrast_without_training_participants_is_refused(world, tmp_path):
     assert "contrast1" in sentence
 
 
-def test_a_map_of_nothing_is_refused_before_training(world, tmp_path):
-    shutil.copytree(world.root / "measured", tmp_path / "measured")
-    path = statmap_path(tmp_path / "measured", "04", "contrast0")
-    image = nib.load(path)
-    nib.save(nib.Nifti1Image(np.full(image.shape, np.nan, np.float32), image.affine), path)
-    sentence = refusal(world.settings(tmp_path / "out", statmaps=tmp_path / "measured"), InputError)
-    assert "sub-04 contrast0: the task map is 0 or NaN" in sentence
-
-
 def test_voxels_without_a_value_are_counted_and_named(world, tmp_path, caplog):
     contrasts = measured_contrasts(world.root / "measured", world.model.card.contrasts, ())
     data = gather(world.settings(tmp_path / "out"), world.model, contrasts)
@@ -306,16 +304,6 @@ def test_voxels_without_a_value_are_counted_and_named(world, tmp_path, caplog):
     kept_rows = np.load(tmp_path / "cache" / "sub-02.npy")
     assert np.isnan(kept_rows[1]).all()
     assert np.isfinite(kept_rows[0]).all()
-
-
-def test_more_memory_than_there_is_is_refused_with_the_batch_that_would_fit(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "available_gb", lambda: 0.8)
-    sentence = refusal(world.settings(tmp_path / "out", batch_size=1000))
-    assert "`batch_size` 1000 needs" in sentence
-    fitting = int(sentence.partition("\n`batch_size` ")[2].split()[0])
-    assert 1 <= fitting < 1000
-    monkeypatch.setattr(training, "available_gb", lambda: 0.001)
-    assert "Not even one participant" in refusal(world.settings(tmp_path / "out"))
 
 
 def test_out_of_memory_is_distinguished_from_other_errors():

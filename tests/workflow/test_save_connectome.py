@@ -214,8 +214,10 @@ def test_connectomes_are_found_in_a_copy_of_them_alone(saved, tmp_path):
 
 
 @pytest.mark.parametrize("spoil", ["truncated", "shape", "gone", "json"])
-def test_an_array_that_is_not_what_its_json_says_is_refused(saved, tmp_path, spoil):
-    file = copied(saved, tmp_path)[0]
+def test_an_array_that_is_not_what_its_json_says_is_left_out_or_refused_if_alone(
+    saved, tmp_path, caplog, spoil
+):
+    file, counterpart = copied(saved, tmp_path)
     if spoil == "truncated":
         os.truncate(file.path, file.path.stat().st_size - 1)
     elif spoil == "shape":
@@ -224,8 +226,10 @@ def test_an_array_that_is_not_what_its_json_says_is_refused(saved, tmp_path, spo
         file.path.unlink()
     else:
         sidecar_path(file.path).write_text("{}")
+    assert find_connectomes(tmp_path) == [counterpart]
+    assert "This session is left out." in caplog.text
     with pytest.raises(InputError, match="sub-01.*\n.*re-run this participant with --save-connectome"):
-        find_connectomes(tmp_path)
+        find_connectomes(tmp_path, ["01"])
     if spoil != "json":
         with pytest.raises(InputError):
             read_window(file, 0)

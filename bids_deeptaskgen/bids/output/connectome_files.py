@@ -6,6 +6,7 @@ alternatives.
 """
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.io.npy import save_array
 from bids_deeptaskgen.models.bundle import BRAIN_MASK, ROIS
 from bids_deeptaskgen.models.card import Card
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 Floats = NDArray[np.float32]
 
@@ -170,9 +173,18 @@ def find_connectomes(root: Path, participants: Sequence[str] = ()) -> list[Conne
     Raises
     ------
     InputError
-        If there are no connectomes, or an array contradicts its sidecar.
+        If there are no connectomes that can be used. If only some cannot, the log names them.
     """
-    files = [_read_sidecar(path) for subject in participants or ("*",) for path in _sidecars(root, subject)]
+    files, faults = [], []
+    for path in (path for subject in participants or ("*",) for path in _sidecars(root, subject)):
+        try:
+            files.append(_read_sidecar(path))
+        except InputError as error:
+            faults.append(error)
+    if faults and not files:
+        raise faults[0]
+    for fault in faults:
+        logger.warning("%s\nThis session is left out.", fault)
     if not files:
         message = (
             f"{root}: no connectomes were found (files sub-*/[ses-*/]func/*{_SUFFIX}).\n"

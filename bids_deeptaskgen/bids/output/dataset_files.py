@@ -1,6 +1,5 @@
 """Files of an output dataset as a whole, which many processes can write at the same time."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -10,20 +9,24 @@ from typing import Any
 from bids_deeptaskgen.bids.input.derivatives import list_pipelines, read_description
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.input.known_faults import FaultOfInput, methods_sentence
+from bids_deeptaskgen.bids.output.edited_files import (
+    dataset_link,
+    merge_description,
+    update_file,
+    update_lines,
+)
+from bids_deeptaskgen.bids.output.participants_file import update_participants
+from bids_deeptaskgen.bids.output.paths import BIDS_VERSION
 from bids_deeptaskgen.bids.output.sidecars import describe_model
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import write_bytes, write_json, write_text
-from bids_deeptaskgen.io.tsv import write_tsv
+from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.models.card import Card
 from bids_deeptaskgen.settings.methods import methods_text
 from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
-logger = logging.getLogger("bids_deeptaskgen")
-
-NAME = "bids_deeptaskgen"
-BIDS_VERSION = "1.10.0"
+# BIDS requires that this name is part of the folder's name below ``derivatives`` of a raw dataset.
+NAME = "deeptaskgen"
 
 
 def write_dataset_files(
@@ -37,11 +40,14 @@ def write_dataset_files(
     versions: Mapping[str, str],
     bids_dir: Path | None = None,
     participants: Path | None = None,
+    overwrite: bool = False,
     known_faults: Sequence[FaultOfInput] = (),
 ) -> None:
     """Write the files of a dataset as a whole: description, README, CITATION.md, .bidsignore, tables.
 
     Files with the same content are not written again, so that many processes can call this at the same time.
+    Files that a user has changed are kept, and tables are merged; see `update_file`, `update_participants`
+    and `merge_description`.
 
     Parameters
     ----------
@@ -60,9 +66,11 @@ def write_dataset_files(
     versions : dict of str to str
         Versions of the libraries that affect the numbers, by name.
     bids_dir : Path, optional
-        The raw dataset, whose ``participants.tsv`` is copied if the derivatives have none.
+        The raw dataset, whose ``participants.tsv`` is used if the derivatives have none.
     participants : Path, optional
-        Table of participants to copy instead.
+        Table of participants to use instead.
+    overwrite : bool
+        Whether to replace files and values that a user has changed.
     known_faults : sequence of FaultOfInput
         Known faults of the releases that wrote the input.
 
@@ -74,19 +82,22 @@ def write_dataset_files(
     table = load_table("outputs.json")
     facts = _facts(version, located.description, card, settings, versions)
     facts["known_faults"] = methods_sentence(known_faults)
-    description = _description(version, located, card, settings, settings_hash)
+    texts = {
+        "README": _template("dataset_readme.md").substitute(facts),
+        "CITATION.md": _template("methods.md").substitute(facts),
+        "descriptions.tsv": _descriptions_table(table["descriptions"]),
+    }
+    existing = read_description(output_dir)
+    for name, text in texts.items():
+        update_file(output_dir, name, text, existing, overwrite=overwrite)
+    update_lines(output_dir / ".bidsignore", table["bidsignore"])
+    update_participants(output_dir, located.root, bids_dir, participants, overwrite=overwrite)
+    links = {name: dataset_link(root, output_dir) for name, root in located.links.items()}
+    description = _description(version, located, card, settings, settings_hash) | {"DatasetLinks": links}
     description["DeepTaskGen"]["KnownFaultsOfInput"] = [fault.to_json() for fault in known_faults]
-    write_json(output_dir / "dataset_description.json", description)
-    write_text(output_dir / "README", _template("dataset_readme.md").substitute(facts))
-    write_text(output_dir / "CITATION.md", _template("methods.md").substitute(facts))
-    write_text(output_dir / ".bidsignore", "\n".join(table["bidsignore"]) + "\n")
-    descriptions: dict[str, str] = table["descriptions"]
-    columns = {"desc_id": [f"desc-{label}" for label in descriptions]}
-    write_tsv(output_dir / "descriptions.tsv", columns | {"description": list(descriptions.values())})
-    if participants:
-        write_bytes(output_dir / "participants.tsv", _read_participants(participants))
-    else:
-        _copy_participants(output_dir, located.root, bids_dir)
+    # Written last, since it holds the hashes by which these texts are recognised later.
+    merged = merge_description(output_dir, existing, description, texts)
+    write_json(output_dir / "dataset_description.json", merged)
 
 
 def dataset_settings_hash(output_dir: Path) -> str | None:
@@ -115,7 +126,7 @@ def _description(
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": NAME, "Version": version}, *list_pipelines(located.description)],
-        "DatasetLinks": {name: root.as_uri() for name, root in located.links.items()},
+        "DatasetLinks": {},
         "HowToAcknowledge": "See CITATION.md.",
         "DeepTaskGen": {
             "SettingsHash": settings_hash,
@@ -123,6 +134,11 @@ def _description(
             "Model": describe_model(card),
         },
     }
+
+
+def _descriptions_table(descriptions: Mapping[str, str]) -> str:
+    rows = [f"desc-{label}\t{text}" for label, text in descriptions.items()]
+    return "\n".join(["desc_id\tdescription", *rows]) + "\n"
 
 
 def _template(name: str) -> Template:
@@ -174,34 +190,3 @@ def methods_sentences(settings: Mapping[str, Any]) -> dict[str, str]:
     options = option_specs(ParticipantSettings)
     sentences = {spec.name: spec.option.methods for spec in options if spec.option.methods}
     return methods_text(sentences, settings)
-
-
-def _read_participants(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as reason:
-        message = f"`participants_tsv` {path}: can't be read ({reason.strerror}). Correct the path."
-        raise UserError(message) from reason
-    columns = content.partition(b"\n")[0].decode("utf-8-sig", "replace").strip().split("\t")
-    if "participant_id" not in columns:
-        message = (
-            f"`participants_tsv` {path}: has no column participant_id (columns: {', '.join(columns)[:200]}). "
-            "Name a table with tabs between its columns."
-        )
-        raise UserError(message)
-    return content
-
-
-def _copy_participants(output_dir: Path, derivatives: Path, bids_dir: Path | None) -> None:
-    """Copy ``participants.tsv`` and its sidecar, which the group level needs for its design."""
-    roots = [derivatives, *([bids_dir] if bids_dir else [])]
-    if derivatives.parent.name == "derivatives":
-        roots.append(derivatives.parent.parent)
-    for root in roots:
-        source = root / "participants.tsv"
-        if source.is_file():
-            for path in (source, source.with_suffix(".json")):
-                if path.is_file():
-                    write_bytes(output_dir / path.name, path.read_bytes())
-            logger.info("participants.tsv is copied from %s", root)
-            return

@@ -11,6 +11,7 @@ from bids_deeptaskgen.data import load_table
 if TYPE_CHECKING:
     from bids import BIDSLayout
 
+BIDS_VERSION = "1.11.1"
 _SIDECAR = "_sidecar"
 
 

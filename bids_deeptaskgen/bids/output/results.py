@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.filenames import Entities, parse_name
 from bids_deeptaskgen.bids.output.completion import Maps, parse_maps
-from bids_deeptaskgen.bids.output.paths import output_path
+from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.io.nifti_reader import check_orientation, load_image
+from bids_deeptaskgen.io.text import explain_unreadable
 
 # Entities of a participant's sessions and runs, over which maps are averaged.
 _REPEATED_KEYS = ("sub", "ses", "run", "dir", "desc")
@@ -109,6 +111,26 @@ class Result:
         return np.stack([volumes[..., index - min(indices)] for index in indices])
 
 
+@dataclass(frozen=True)
+class ResultFault:
+    """Maps of a session that cannot be used.
+
+    Attributes
+    ----------
+    subject : str
+    session : str or None
+    contrasts : tuple of str
+        Labels of these maps; empty for all maps of the session.
+    reason : str
+        Path, problem and solution.
+    """
+
+    subject: str
+    session: str | None
+    contrasts: tuple[str, ...]
+    reason: str
+
+
 def _read_map(path: Path, volumes: slice | None = None) -> NDArray[np.float32]:
     """Read a map, or some volumes of a 4-D image along the last axis, in the order of ``OUTPUT_GRID``."""
     check_orientation(path)
@@ -166,17 +188,41 @@ def read_results(output_dir: Path, participants: Sequence[str] = ()) -> list[Res
     Returns
     -------
     list of Result
-        Sorted by file name. Sessions with a missing file are left out.
+        Sorted by file name. Maps that cannot be used are left out; see `read_dataset`.
     """
-    results = []
+    return read_dataset(output_dir, participants)[0]
+
+
+def read_dataset(
+    output_dir: Path, participants: Sequence[str] = ()
+) -> tuple[list[Result], list[ResultFault]]:
+    """Read the completion records of a dataset, and list the maps that they promise but that cannot be used.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of a dataset that the participant level wrote.
+    participants : sequence of str
+        Labels of the participants to use; all if empty.
+
+    Returns
+    -------
+    list of Result
+        Sorted by file name. Contrasts without content and sessions with a missing file are left out.
+    list of ResultFault
+        The maps that are left out.
+    """
+    results: list[Result] = []
+    faults: list[ResultFault] = []
     # Participants share labels and settings: one copy of each saves memory.
     shared_values: dict[Any, Any] = {}
     subjects = sorted(set(participants)) or ["*"]
     for path in sorted(path for subject in subjects for path in _completion_records(output_dir, subject)):
-        result = _read_result(output_dir, path, shared_values)
+        result, session_faults = _read_result(output_dir, path, shared_values)
+        faults += session_faults
         if result is not None:
             results.append(result)
-    return results
+    return results, faults
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:
@@ -192,20 +238,59 @@ def _read_record(path: Path) -> dict[str, Any] | None:
     return content if is_valid else None
 
 
-def _read_result(output_dir: Path, path: Path, shared_values: dict[Any, Any]) -> Result | None:
+def _read_result(
+    output_dir: Path, path: Path, shared_values: dict[Any, Any]
+) -> tuple[Result | None, list[ResultFault]]:
+    name = parse_name(path.name)
+    subject, session = str(name.get("sub")), name.get("ses")
     content = _read_record(path)
     if content is None:
-        return None
+        return None, [ResultFault(subject, session, (), _explain_record(path))]
     record = content.pop("DeepTaskGen")
-    if not all((output_dir / file).is_file() for file in record["Files"]):
-        return None
+    missing_paths = [output_dir / file for file in record["Files"] if not (output_dir / file).is_file()]
+    absent_path = next((file for file in missing_paths if not file.is_symlink()), None)
+    if absent_path is not None:
+        reason = f"{absent_path}: the file does not exist. Re-run this participant."
+        return None, [ResultFault(subject, session, (), reason)]
     content.pop("Description", None)
     flags = tuple(dict.fromkeys(str(flag["Name"]) for flag in content.pop("Flags", ())))
     hashes = tuple(map(str, content.pop("SeriesHashes", ())))
-    name = parse_name(path.name)
     metrics = {key: sum(value) if isinstance(value, list) else value for key, value in content.items()}
     values = (name.entities_without(("sub", "ses", "desc")), record["SettingsHash"], parse_maps(record))
     entities, settings_hash, maps = (shared_values.setdefault(value, value) for value in values)
     flags = shared_values.setdefault(flags, flags)
-    subject, session = str(name.get("sub")), name.get("ses")
-    return Result(subject, session, entities, metrics, settings_hash, maps, flags, hashes)
+    result = Result(subject, session, entities, metrics, settings_hash, maps, flags, hashes)
+    if not missing_paths:
+        return result, []
+    return _without_empty_links(output_dir, result, missing_paths)
+
+
+def _without_empty_links(
+    output_dir: Path, result: Result, links: Sequence[Path]
+) -> tuple[Result | None, list[ResultFault]]:
+    """Exclude the contrasts whose image or sidecar is a link without content."""
+    kept_labels, lost_labels = [], {}
+    for label in result.maps.contrasts:
+        image = result.statmap(output_dir, label)
+        link = next((path for path in (image, sidecar_path(image)) if path in links), None)
+        if link is None:
+            kept_labels.append(label)
+        else:
+            lost_labels[label] = link
+    if not lost_labels:
+        return result, []
+    link = next(iter(lost_labels.values()))
+    reason = f"{link}: {explain_unreadable(link, FileNotFoundError())}"
+    fault = ResultFault(result.subject, result.session, tuple(lost_labels) if kept_labels else (), reason)
+    if not kept_labels:
+        return None, [fault]
+    maps = result.maps._replace(contrasts=tuple(kept_labels))
+    return replace(result, maps=maps), [fault]
+
+
+def _explain_record(path: Path) -> str:
+    try:
+        read_json(path)
+    except InputError as error:
+        return str(error)
+    return f"{path}: is not a record of finished maps. Re-run this participant."
