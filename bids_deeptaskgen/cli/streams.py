@@ -51,7 +51,7 @@ class SafeStream:
             raise self._error
 
     def _drop(self, error: OSError) -> None:
-        """Redirect the stream to the null device, where Python flushes its buffer at exit; raise if needed."""
+        """Redirect the stream to the null device, where Python flushes its buffer at exit; may raise."""
         with contextlib.suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self._stream.fileno())

@@ -110,7 +110,8 @@ class EvaluateSettings(Settings):
     def _check_together(self) -> None:
         if not self.predicted and not (self.baseline_train or self.retest or self.retest_session):
             message = (
-                "Neither --predicted nor a baseline (--baseline-train, --retest, --retest-session) was given. "
+                "Neither --predicted nor a baseline (--baseline-train, --retest or --retest-session) was "
+                "given.\n"
                 "Add predicted maps to score, or measured maps of other participants or of a repeated "
                 "measurement to score the baselines alone."
             )

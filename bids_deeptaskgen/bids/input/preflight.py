@@ -31,6 +31,8 @@ class Preflight:
         Why no file is usable, and the remedy; empty if there is a usable file.
     entities : tuple of tuple of (str, str)
         Of each file, in datasets outside BIDS; empty if file names tell the entities.
+    task : str
+        Task label of the maps, if several tasks were requested; else empty.
     """
 
     subject: str
@@ -38,6 +40,7 @@ class Preflight:
     bold_names: tuple[str, ...] = ()
     reason: str = ""
     entities: tuple[Entities, ...] = ()
+    task: str = ""
 
     @property
     def wants_rerun(self) -> bool:
@@ -47,7 +50,8 @@ class Preflight:
     @property
     def name(self) -> str:
         """Return a short name for messages, e.g. ``sub-01 ses-1``."""
-        return f"sub-{self.subject}" + (f" ses-{self.session}" if self.session else "")
+        name = f"sub-{self.subject}" + (f" ses-{self.session}" if self.session else "")
+        return name + (f" task-{self.task}" if self.task else "")
 
     def series(self, *, combine_runs: bool) -> set[Entities]:
         """Return the entities of the results to write, as in `SessionInputs`: pooled, or one for each run.
@@ -66,6 +70,11 @@ class Preflight:
         entity_lists = self.entities or (
             parse_name(name).entities_without(dropped_keys) for name in self.bold_names
         )
+        if self.task:
+            entity_lists = (
+                tuple((key, self.task if key == "task" else value) for key, value in entities)
+                for entities in entity_lists
+            )
         return {series_of(entities, combine_runs=combine_runs) for entities in entity_lists}
 
 
@@ -100,8 +109,8 @@ def preflight(root: Path, query: Query) -> list[Preflight]:
     Returns
     -------
     list of Preflight
-        One row for each participant and session, sorted. Requested participants without a folder have a row,
-        too.
+        One row for each participant and session, sorted, and for each task if several were requested.
+        Requested participants without a folder have a row, too.
     """
     labels = {name.removeprefix("sub-") for name in list_participant_folders(root)}
     rows: list[Preflight] = []
@@ -140,7 +149,7 @@ def explain_absent(root: Path, subject: str, labels: Set[str], *, suggest_labels
 
 
 def _participant_rows(root: Path, subject: str, query: Query) -> list[Preflight]:
-    """List one row for each requested session of a participant."""
+    """List the rows of the requested sessions of a participant."""
     folder = root / f"sub-{subject}"
     try:
         with os.scandir(folder) as entries:
@@ -153,7 +162,9 @@ def _participant_rows(root: Path, subject: str, query: Query) -> list[Preflight]
         requested_sessions = [session for session in sessions if query.wants_session(session)]
         if not requested_sessions:
             return [Preflight(subject, None, reason=_explain_no_session(folder, query, sessions))]
-        return [_session_row(folder, subject, session, query) for session in requested_sessions]
+        return [
+            row for session in requested_sessions for row in _session_rows(folder, subject, session, query)
+        ]
     except PermissionError as error:
         reason = f"{error.filename or folder} cannot be read ({error.strerror}); check its permissions"
         return [Preflight(subject, None, reason=reason)]
@@ -167,14 +178,15 @@ def _explain_no_session(folder: Path, query: Query, sessions: list[str | None]) 
     )
 
 
-def _session_row(folder: Path, subject: str, session: str | None, query: Query) -> Preflight:
+def _session_rows(folder: Path, subject: str, session: str | None, query: Query) -> list[Preflight]:
+    """List a row for each set of maps of a session, or a single one if the session is unusable."""
     func = (folder / f"ses-{session}" if session else folder) / "func"
     try:
         with os.scandir(func) as entries:
             files = sorted(entry.name for entry in entries if not entry.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
         reason = f"no folder {func}: fMRIPrep wrote no functional data here; see its report"
-        return Preflight(subject, session, reason=reason)
+        return [Preflight(subject, session, reason=reason)]
     names = [parse_name(file) for file in files]
     misplaced_files = [
         file for file, name in zip(files, names, strict=True) if is_misplaced(name, subject, session, query)
@@ -182,8 +194,20 @@ def _session_row(folder: Path, subject: str, session: str | None, query: Query) 
     if misplaced_files:
         # One file of another participant makes the origin of all other files in the folder doubtful.
         reason = f"{func}: {describe_misplaced(misplaced_files, subject, session)}"
-        return Preflight(subject, session, reason=reason)
-    query = query.resolve_space(names)
-    bold_names = tuple(file for file, name in zip(files, names, strict=True) if fits(name, query))
-    reason = "" if bold_names else f"{explain_missing(names, query)} in {func}; {suggest_fix(names, query)}"
-    return Preflight(subject, session, bold_names, reason)
+        return [Preflight(subject, session, reason=reason)]
+    rows = []
+    for task_query in query.by_task():
+        resolved_query = task_query.resolve_space(names)
+        named_files = [
+            (file, name) for file, name in zip(files, names, strict=True) if fits(name, resolved_query)
+        ]
+        tasks = {name.get("task") for _, name in named_files}
+        missing_task = next((task for task in task_query.tasks if task not in tasks), None)
+        reason = ""
+        if missing_task is not None:
+            single_query = resolved_query.of_task(missing_task)
+            reason = f"{explain_missing(names, single_query)} in {func}; {suggest_fix(names, single_query)}"
+        bold_names = () if reason else tuple(file for file, _ in named_files)
+        task = task_query.task if len(query.tasks) > 1 else ""
+        rows.append(Preflight(subject, session, bold_names, reason, task=task))
+    return rows

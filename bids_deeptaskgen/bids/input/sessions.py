@@ -85,30 +85,43 @@ def collect_sessions(
     """
     root = root.absolute()
     pooled_keys = load_table("queries.json")["pooled"] if combine_runs else ()
-    series: dict[tuple[str, Entities], list[list[File]]] = {}
+    series: dict[tuple[str, Entities], list[tuple[list[File], Query]]] = {}
     invalid_sidecars = find_invalid_sidecars(root, subject)
     with participant_layout(root, subject, (sidecar.path for sidecar in invalid_sidecars)) as layout:
         files = {kind: list_files(layout, root, kind) for kind in load_table("queries.json")["files"]}
         files |= _extra_files(files, subject, extra_roots or {})
         sessions: list[SessionInputs | SessionFault] = list(_misplaced_faults(files.values(), subject, query))
         faulty_sessions = {fault.session for fault in sessions}
-        queries = _queries(files["bold"], query)
-        for candidates in _runs(files["bold"], queries):
-            bold = candidates[0]
-            if bold.session not in faulty_sessions:
-                key = (bold.session or "", bold.series(*pooled_keys))
-                series.setdefault(key, []).append(candidates)
+        for task_query in query.by_task():
+            queries = _queries(files["bold"], task_query)
+            for candidates in _runs(files["bold"], queries):
+                bold = candidates[0]
+                if bold.session not in faulty_sessions:
+                    key = (bold.session or "", task_query.output_entities(bold.series(*pooled_keys)))
+                    series.setdefault(key, []).append((candidates, queries[bold.session]))
         for (label, entities), runs in series.items():
             session = label or None
             try:
+                _require_tasks([candidates[0] for candidates, _ in runs], runs[0][1])
                 inputs = tuple(
-                    _run_inputs(candidates, files, layout, invalid_sidecars, root, queries[session])
-                    for candidates in runs
+                    _run_inputs(candidates, files, layout, invalid_sidecars, root, run_query)
+                    for candidates, run_query in runs
                 )
                 sessions.append(SessionInputs(subject, session, inputs, entities))
             except InputError as error:
                 sessions.append(SessionFault(subject, session, entities, error))
     return sorted(sessions, key=lambda record: (record.session or "", record.entities))
+
+
+def _require_tasks(runs: Sequence[File], query: Query) -> None:
+    """Refuse to pool runs if one of the tasks to combine has none; the maps would have a wrong task label."""
+    missing_tasks = sorted(set(query.tasks) - {run.name.get("task") for run in runs})
+    if missing_tasks:
+        message = (
+            f"{runs[0].path.parent}: no run of task-{', task-'.join(missing_tasks)} to combine with "
+            f"{runs[0].path.name}.\nUse maps of single tasks for this session (omit `combine_tasks`)."
+        )
+        raise InputError(message)
 
 
 def _extra_files(
@@ -134,6 +147,8 @@ def _run_inputs(
     query: Query,
 ) -> RunInputs:
     """Collect the files of one run; see `collect_sessions` for the faults that they may have."""
+    # Runs of combined tasks may have equal numbers.
+    pooled_keys = (*load_table("queries.json")["pooled"], *(["task"] if len(query.tasks) > 1 else []))
     bold = _best_grid(candidates)
     check_sidecars(invalid_sidecars, bold.path)
     is_denoised = query.desc in load_table("queries.json")["made_by"]
@@ -147,7 +162,7 @@ def _run_inputs(
         mask=mask,
         confounds=confounds,
         t_r=repetition_time(layout.get_metadata(str(bold.path)), bold.path),
-        entities=tuple(pair for pair in bold.series() if pair[0] in load_table("queries.json")["pooled"]),
+        entities=tuple(pair for pair in bold.series() if pair[0] in pooled_keys),
         space=query.space,
         aroma=_table_of(bold, files["aroma"]),
         outliers=outliers,
