@@ -177,6 +177,13 @@ class Sampler:
         """Return whether values are interpolated rather than copied."""
         return self.weights is not None
 
+    @property
+    def nearest_voxels(self) -> NDArray[np.intp]:
+        """Return the flat index of the source voxel with the largest weight, for each sampled voxel."""
+        if self.weights is None:
+            return np.asarray(self.corners[0])
+        return np.asarray(np.take_along_axis(self.corners, self.weights.argmax(axis=0)[None], axis=0)[0])
+
     def select(self, is_kept: NDArray[np.bool_]) -> "Sampler":
         """Restrict the sampler to some of its voxels.
 

@@ -8,12 +8,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.filenames import parse_name
-from bids_deeptaskgen.bids.measured_maps import StatmapFile
+from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.connectome.template_warp import MODEL_SPACE
 from bids_deeptaskgen.errors import InputError
@@ -25,7 +24,7 @@ from bids_deeptaskgen.grid import (
     Sampler,
     make_sampler,
 )
-from bids_deeptaskgen.io.nifti_reader import check_orientation, load_image
+from bids_deeptaskgen.io.nifti_reader import NiftiImage, check_orientation, load_image
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -85,7 +84,7 @@ def read_statmaps(files: Sequence[StatmapFile], mask: NDArray[np.bool_]) -> Floa
     for path, group in groupby(files, key=lambda file: file.path):
         members = list(group)
         image = load_image(path)
-        check_space(path, Grid.from_image(image.shape, image.affine))
+        check_space(path, image.grid)
         check_orientation(path)
         sampler = _sampler_of(path, image, mask)
         for file, volume in zip(members, _volumes(image, members), strict=True):
@@ -103,7 +102,7 @@ def read_statmaps(files: Sequence[StatmapFile], mask: NDArray[np.bool_]) -> Floa
     return maps
 
 
-def _volumes(image: nib.Nifti1Image, files: Sequence[StatmapFile]) -> list[NDArray[Any]]:
+def _volumes(image: NiftiImage, files: Sequence[StatmapFile]) -> list[NDArray[Any]]:
     """Read the requested volumes of one image."""
     path, shape = files[0].path, image.shape
     n_volumes = shape[3] if len(shape) == 4 else 1
@@ -115,15 +114,11 @@ def _volumes(image: nib.Nifti1Image, files: Sequence[StatmapFile]) -> list[NDArr
             "Name a 3-D image of one contrast, or a 4-D image with a JSON sidecar that lists its contrasts."
         )
         raise InputError(message)
-    try:
-        if len(shape) == 3:
-            return [np.asarray(image.dataobj, np.float32)]
-        # One slice, since each read of a volume decompresses all volumes that precede it.
-        first = min(indices)
-        values = np.asarray(image.dataobj[..., first : max(indices) + 1], np.float32)
-    except Exception as error:
-        message = f"{path}: the task map cannot be read ({error}).\nCopy it again from its source."
-        raise InputError(message) from error
+    if len(shape) == 3:
+        return [image.values()]
+    # One slice, since each read of a volume decompresses all volumes that precede it.
+    first = min(indices)
+    values = image.values(slice(first, max(indices) + 1))
     return [values[..., index - first] for index in indices]
 
 
@@ -169,8 +164,8 @@ def _space_in_sidecar(sidecar: Path) -> str:
         return ""
 
 
-def _sampler_of(path: Path, image: nib.Nifti1Image, mask: NDArray[np.bool_]) -> Sampler:
-    grid = Grid.from_image(image.shape, image.affine)
+def _sampler_of(path: Path, image: NiftiImage, mask: NDArray[np.bool_]) -> Sampler:
+    grid = image.grid
     sampler = _cached_sampler(grid, np.packbits(mask).tobytes())
     fraction = float(sampler.is_covered.mean())
     if fraction < MIN_COVERED_FRACTION:

@@ -3,22 +3,21 @@
 File names identify the maps that ``simulate`` and ``participant`` write, those of FitLins (also in its
 ``node-*`` folders) and those of nilearn's ``save_glm_to_bids``. A table of paths may list files of any name.
 
-If a participant has several files of a session and contrast, maps with ``space-MNI152NLin6Asym`` take
-precedence over maps without ``space-``, then ``res-2`` over other resolutions, then maps over all runs over
-maps of single runs. Any ambiguity that remains is an error.
+`measured_map_selection` selects one file if a participant has several of a contrast.
 """
 
-import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import BidsName, parse_name, same_label
+from bids_deeptaskgen.bids.measured_map_levels import level_of
+from bids_deeptaskgen.bids.measured_map_selection import Candidate, StatmapFile, select
 from bids_deeptaskgen.bids.output.paths import sidecar_path
-from bids_deeptaskgen.connectome.template_warp import MODEL_SPACE
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, abbreviate
+from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.io.tsv import read_tsv
 from bids_deeptaskgen.models.contrasts import Contrast, contrast_spellings, find_contrast
 
@@ -29,47 +28,13 @@ _FOLDERS_WITHOUT_MAPS = ("figures", "anat", "fmap", "dwi")
 _COLUMNS = ("participant_id", "contrast", "path")
 
 
-@dataclass(frozen=True)
-class StatmapFile:
-    """Measured map of one contrast of a participant.
-
-    Attributes
-    ----------
-    subject : str
-    session : str or None
-    contrast : str
-        The model's label; the label of the file if no contrasts were requested.
-    path : Path
-    volume : int or None
-        Index of the volume in a 4-D image.
-    """
-
-    subject: str
-    session: str | None
-    contrast: str
-    path: Path
-    volume: int | None = None
-
-    @property
-    def name(self) -> str:
-        """Return a short name for messages, e.g. ``sub-01 ses-1 motorLf``."""
-        return f"sub-{self.subject}" + (f" ses-{self.session}" if self.session else "") + f" {self.contrast}"
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """File, or a volume of a 4-D file, and the entities of its name."""
-
-    file: StatmapFile
-    entities: Mapping[str, str] = field(default_factory=dict)
-
-
 def find_statmaps(
     source: Path,
     contrasts: Sequence[Contrast] | None = None,
     *,
     stat: str = "z",
     entities: Mapping[str, str] | None = None,
+    session: str | None = None,
 ) -> list[StatmapFile]:
     """List the measured maps of a dataset or a table, at most one for each participant, session and contrast.
 
@@ -86,19 +51,24 @@ def find_statmaps(
     entities : dict of str to str, optional
         Entities that names must have, e.g. ``{"desc": "measured"}``, to select one of several files of a
         contrast.
+    session : str, optional
+        Label of the session to use; maps over sessions are then left out.
 
     Returns
     -------
     list of StatmapFile
-        Sorted by subject, session and contrast.
+        Sorted by subject, session and contrast. Participants without a map in the model's space, or of this
+        statistic, are named in the log.
 
     Raises
     ------
     InputError
-        If there are no maps, or none of this statistic, space or contrast, or two files are ambiguous.
+        If there are no maps, or none of this statistic, space, session or contrast, or two files are
+        ambiguous.
     """
     if source.is_file():
         candidates = list(_in_table(source))
+        _refuse_shared_files(candidates, source)
     else:
         candidates = list(_in_dataset(source))
         if not candidates and measured_folder(source).is_dir():
@@ -114,24 +84,22 @@ def find_statmaps(
         candidates = _filter_by_entity(candidates, key, value, source)
     if contrasts is not None:
         candidates = _filter_by_contrasts(candidates, contrasts, source)
-    groups: dict[tuple[str, str, str], list[_Candidate]] = {}
-    for candidate in candidates:
-        file = candidate.file
-        groups.setdefault((file.subject, file.session or "", file.contrast), []).append(candidate)
-    return [_select(groups[key]) for key in sorted(groups)]
+    if session is not None:
+        candidates = _filter_by_session(candidates, session, source)
+    return select(candidates, source)
 
 
-def _in_dataset(root: Path) -> Iterator[_Candidate]:
+def _in_dataset(root: Path) -> Iterator[Candidate]:
     """Yield the maps in the folders of participants, and in those of FitLins' nodes."""
     for top in (root, *sorted(root.glob("node-*"))):
         for participant in sorted(top.glob("sub-*")):
             for folder, subfolders, files in os.walk(participant):
                 subfolders[:] = [name for name in sorted(subfolders) if name not in _FOLDERS_WITHOUT_MAPS]
                 for file in sorted(files):
-                    yield from _candidates(Path(folder, file), parse_name(file))
+                    yield from _candidates(Path(folder, file), parse_name(file), top)
 
 
-def _candidates(path: Path, name: BidsName) -> Iterator[_Candidate]:
+def _candidates(path: Path, name: BidsName, top: Path) -> Iterator[Candidate]:
     """Yield the map of a file by its name, or the maps of several contrasts that its sidecar lists."""
     entities = dict(name.entities)
     if name.suffix != "statmap" or name.extension not in _EXTENSIONS or "sub" not in entities:
@@ -142,19 +110,25 @@ def _candidates(path: Path, name: BidsName) -> Iterator[_Candidate]:
         labels = [(label, volume) for volume, label in enumerate(_volume_labels(sidecar_path(path)))]
     for label, volume in labels:
         file = StatmapFile(entities["sub"], entities.get("ses"), label, path, volume)
-        yield _Candidate(file, entities)
+        yield Candidate(file, entities, level_of(entities, file.session, top))
 
 
 def _volume_labels(sidecar: Path) -> list[str]:
     """Return the contrasts of the volumes of an image that ``--map-format 4d`` wrote; empty for others."""
+    if not os.path.lexists(sidecar):
+        return []
     try:
-        entries = json.loads(sidecar.read_text("utf-8"))["DeepTaskGen"]["Contrasts"]
-        return [str(entry["Label"]) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError):
+        content = read_json(sidecar)
+    except InputError as error:
+        logger.warning("%s\nThe maps of that image are left out, since this file lists them.", error)
+        return []
+    try:
+        return [str(entry["Label"]) for entry in content["DeepTaskGen"]["Contrasts"]]
+    except (KeyError, TypeError):
         return []
 
 
-def _in_table(table: Path) -> Iterator[_Candidate]:
+def _in_table(table: Path) -> Iterator[Candidate]:
     """Yield the maps of a table of paths; file names provide the entities that the table lacks."""
     rows = read_tsv(table)
     missing_columns = [name for name in _COLUMNS if rows and name not in rows[0]]
@@ -177,10 +151,26 @@ def _in_table(table: Path) -> Iterator[_Candidate]:
         file = StatmapFile(
             subject.removeprefix("sub-"), session if session not in ("", "n/a") else None, label, path
         )
-        yield _Candidate(file, dict(parse_name(path.name).entities))
+        entities = dict(parse_name(path.name).entities)
+        top = next((folder for folder in path.parents if folder.name.startswith("node-")), path.parent)
+        yield Candidate(file, entities, level_of(entities, file.session, top))
 
 
-def _filter_by_entity(candidates: list[_Candidate], key: str, value: str, source: Path) -> list[_Candidate]:
+def _refuse_shared_files(candidates: Sequence[Candidate], table: Path) -> None:
+    """Refuse a table that lists a file for two participants or two contrasts."""
+    by_path: dict[str, StatmapFile] = {}
+    for candidate in candidates:
+        file = candidate.file
+        first = by_path.setdefault(os.path.realpath(file.path), file)
+        if (first.subject, first.contrast) != (file.subject, file.contrast):
+            message = (
+                f"{table}: lists one file for {first.name} and for {file.name}: {file.path}.\n"
+                "Correct the path in one of the rows."
+            )
+            raise InputError(message)
+
+
+def _filter_by_entity(candidates: list[Candidate], key: str, value: str, source: Path) -> list[Candidate]:
     """Keep the candidates with an entity in their name.
 
     All files of a table must have the entity, or lack its key.
@@ -202,12 +192,58 @@ def _filter_by_entity(candidates: list[_Candidate], key: str, value: str, source
             f"{remedy}, or name a table of paths (TSV) that lists the files to use."
         )
         raise InputError(message)
+    _warn_unmatched(candidates, matches, f"{key}-{value}", source)
+    return matches
+
+
+def _warn_unmatched(
+    candidates: Sequence[Candidate], matches: Sequence[Candidate], selection: str, source: Path
+) -> None:
+    """Name the participants whose maps of a contrast lack an entity that those of others have."""
+    keys = {(candidate.file.subject, candidate.file.contrast) for candidate in matches}
+    contrasts = {contrast for _, contrast in keys}
+    unmatched = [
+        candidate.file
+        for candidate in candidates
+        if candidate.file.contrast in contrasts
+        and (candidate.file.subject, candidate.file.contrast) not in keys
+    ]
+    if unmatched:
+        logger.warning(
+            "%s: some participants have no task map with %s, so their maps are left out: %s. Found instead, "
+            "for example: %s.",
+            source,
+            selection,
+            abbreviate(sorted({f"sub-{file.subject}" for file in unmatched})),
+            unmatched[0].path,
+        )
+
+
+def _filter_by_session(candidates: list[Candidate], session: str, source: Path) -> list[Candidate]:
+    """Keep the candidates of a session."""
+    matches = [
+        candidate
+        for candidate in candidates
+        if candidate.file.session is not None and same_label(candidate.file.session, session)
+    ]
+    if not matches:
+        sessions = sorted(
+            {
+                f"ses-{candidate.file.session}" if candidate.file.session else "none"
+                for candidate in candidates
+            }
+        )
+        message = (
+            f"{source}: no task map is of session {session} (found: {abbreviate(sessions)}).\n"
+            "Choose one of these sessions, or another dataset."
+        )
+        raise InputError(message)
     return matches
 
 
 def _filter_by_contrasts(
-    candidates: list[_Candidate], contrasts: Sequence[Contrast], source: Path
-) -> list[_Candidate]:
+    candidates: list[Candidate], contrasts: Sequence[Contrast], source: Path
+) -> list[Candidate]:
     """Keep the candidates of the model's contrasts, under the model's labels."""
     spellings = contrast_spellings(contrasts)
     matches, other_contrasts = [], set()
@@ -218,7 +254,7 @@ def _filter_by_contrasts(
             other_contrasts.add(file.contrast)
             continue
         with_label = StatmapFile(file.subject, file.session, label, file.path, file.volume)
-        matches.append(_Candidate(with_label, candidate.entities))
+        matches.append(replace(candidate, file=with_label))
     examples = ", ".join(sorted(other_contrasts)[:10]) + (", ..." if len(other_contrasts) > 10 else "")
     if not matches:
         message = (
@@ -234,42 +270,6 @@ def _filter_by_contrasts(
             "%s: maps of %d other contrasts are left out (%s).", source, len(other_contrasts), examples
         )
     return matches
-
-
-def _select(candidates: list[_Candidate]) -> StatmapFile:
-    """Select one file of a participant, session and contrast by the precedence of the module docstring."""
-    first = candidates[0].file
-    spaces = sorted(
-        {candidate.entities["space"] for candidate in candidates if "space" in candidate.entities}
-    )
-    in_space = [
-        candidate for candidate in candidates if candidate.entities.get("space", MODEL_SPACE) == MODEL_SPACE
-    ]
-    if not in_space:
-        message = (
-            f"{first.name}: the task map is in space-{', space-'.join(spaces)} only ({first.path}), but must "
-            f"be in {MODEL_SPACE}.\nRe-run fMRIPrep with --output-spaces {MODEL_SPACE}:res-2, and the task "
-            "model on its output."
-        )
-        raise InputError(message)
-    criteria: tuple[Callable[[_Candidate], bool], ...] = (
-        lambda candidate: "space" in candidate.entities,
-        lambda candidate: candidate.entities.get("res", "").lstrip("0") == "2",
-        lambda candidate: "run" not in candidate.entities,
-    )
-    for meets_criterion in criteria:
-        in_space = [candidate for candidate in in_space if meets_criterion(candidate)] or in_space
-    if len(in_space) > 1:
-        first_entities, second_entities = (set(candidate.entities.items()) for candidate in in_space[:2])
-        differing_entities = sorted(first_entities ^ second_entities)
-        differences = ", ".join(f"{key}-{value}" for key, value in differing_entities) or "their folders"
-        message = (
-            f"{first.name}: {len(in_space)} task maps are ambiguous, e.g. {in_space[0].file.path} and "
-            f"{in_space[1].file.path}, which differ by {differences}.\nSelect one by an entity, combine runs "
-            "in the task model, or name a table of paths (TSV) with one file for each map."
-        )
-        raise InputError(message)
-    return in_space[0].file
 
 
 def measured_folder(out: Path) -> Path:

@@ -52,7 +52,7 @@ def read_families(table: Path | None) -> dict[str, tuple[str, str]]:
         Label without ``sub-`` to family and site; an empty string where the table has no value.
     """
     by_subject: dict[str, tuple[str, str]] = {}
-    for row in read_tsv(table) if table else []:
+    for row in read_tsv(table, missing_ok=True) if table else []:
         values = {str(key).lower(): (value or "").strip() for key, value in row.items() if key}
         subject = values.get("participant_id", "").removeprefix("sub-")
         family, site = by_subject.get(subject, ("", ""))

@@ -176,7 +176,9 @@ class Parser(argparse.ArgumentParser):
         # argparse formats help texts with %.
         text = (spec.option.help + default).replace("%", "%%")
         if spec.option.positional:
-            self.add_argument(spec.name, metavar=spec.flag, help=text)
+            # Without SUPPRESS, argparse would set the default of an omitted argument.
+            kind = {} if spec.is_required else {"nargs": "?", "default": argparse.SUPPRESS}
+            self.add_argument(spec.name, metavar=spec.flag, help=text, **kind)
             return
         # Short flags first.
         flags = sorted(spec.flags, key=lambda flag: flag.startswith("--"))
@@ -287,7 +289,9 @@ def to_argv(settings: Settings, *level: str) -> list[str]:
     list of str
     """
     values = [(spec, getattr(settings, spec.name)) for spec in option_specs(settings)]
-    positional_words = [spec.format(value) for spec, value in values if spec.option.positional]
+    positional_words = [
+        spec.format(value) for spec, value in values if spec.option.positional and value is not None
+    ]
     option_words = [
         word
         for spec, value in values

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bids_deeptaskgen.cli.main import Command, run_command, run_with_exit_code
 from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
-from bids_deeptaskgen.settings import evaluation, models, prediction, simulation, training
+from bids_deeptaskgen.settings import evaluation, known_faults, models, prediction, simulation, training
 
 PROG = "deeptaskgen"
 
@@ -34,6 +34,7 @@ TABLE: dict[str, Command | Group] = {
     "train": Command(f"{_HOME}.train", training.TrainSettings),
     "finetune": Command(f"{_HOME}.finetune", training.FinetuneSettings),
     "evaluate": Command(f"{_HOME}.evaluate", evaluation.EvaluateSettings),
+    "known-faults": Command(f"{_HOME}.known_faults", known_faults.KnownFaultsSettings),
     "models": Group(
         "List, download, inspect and create models.",
         {

@@ -15,6 +15,7 @@ from bids_deeptaskgen.bids.filenames import Entities
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.results import Result, read_results
 from bids_deeptaskgen.bids.output.sidecars import group_sidecar
+from bids_deeptaskgen.connectome.data_checks.measurement import read_flag
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.io.atomic import write_json
@@ -69,6 +70,7 @@ def run(settings: GroupSettings) -> int:
     for series, members in by_series.items():
         _write_maps(output, series, members)
         write_tsv(output_path(output, "group_metrics", entities=series), join_columns(_rows(output, members)))
+    warn_of_equal_series(results)
     missing_rows = find_missing(output, results, settings.participant_label)
     columns = {
         name: [row[name] for row in missing_rows] for name in ("participant_id", "session_id", "reason")
@@ -190,7 +192,7 @@ def _contrast_of(output: Path, result: Result, label: str) -> tuple[Contrast, st
 def _rows(output: Path, results: Sequence[Result]) -> list[dict[str, Any]]:
     """Join quality metrics and columns of participants.tsv, one row per session."""
     by_participant: dict[str, list[dict[str, str]]] = {}
-    for row in read_tsv(output / "participants.tsv"):
+    for row in read_tsv(output / "participants.tsv", missing_ok=True):
         by_participant.setdefault(row.get("participant_id", ""), []).append(row)
     rows: list[dict[str, Any]] = []
     for result in results:
@@ -198,13 +200,39 @@ def _rows(output: Path, results: Sequence[Result]) -> list[dict[str, Any]]:
         entities = {key: value for key, value in result.entities if key in ("run", "dir")}
         labels = {"participant_id": name, "session_id": f"ses-{result.session}" if result.session else None}
         columns = _participant_columns(by_participant.get(name, []), result.session)
-        reserved_names = {"session_id", "run", "dir", *result.metrics}
+        reserved_names = {"session_id", "run", "dir", "flags", *result.metrics}
         # Otherwise, the metrics would replace columns of the same name.
         columns = {
             f"participants_{key}" if key in reserved_names else key: value for key, value in columns.items()
         }
-        rows.append(labels | entities | columns | result.metrics)
+        flags = {"flags": ",".join(result.flags) or None}
+        rows.append(labels | entities | columns | result.metrics | flags)
     return rows
+
+
+def warn_of_equal_series(results: Sequence[Result]) -> list[list[str]]:
+    """Warn of sessions that contain the same data, in one participant or in several.
+
+    Parameters
+    ----------
+    results : sequence of Result
+
+    Returns
+    -------
+    list of list of str
+        Names of the sessions that share a series, sorted.
+    """
+    sessions: dict[str, set[str]] = {}
+    for result in results:
+        name = f"sub-{result.subject}" + (f" ses-{result.session}" if result.session else "")
+        runs = [f"{key}-{value}" for key, value in result.entities if key in ("run", "dir")]
+        for series_hash in result.series_hashes:
+            sessions.setdefault(series_hash, set()).add(" ".join([name, *runs]))
+    equal = sorted({tuple(sorted(names)) for names in sessions.values() if len(names) > 1})
+    flag = read_flag("equal_series")
+    for names in equal:
+        logger.warning("%s %s", flag.message.format(detail=" and ".join(names)), flag.action)
+    return [list(names) for names in equal]
 
 
 def _participant_columns(rows: Sequence[dict[str, str]], session: str | None) -> dict[str, str]:
@@ -254,7 +282,7 @@ def find_missing(
         if reason and (name, session) not in with_maps and (session or name not in participants)
     }
     expected_participants = {f"sub-{label}" for label in labels} or {
-        row.get("participant_id", "") for row in read_tsv(output / "participants.tsv")
+        row.get("participant_id", "") for row in read_tsv(output / "participants.tsv", missing_ok=True)
     }
     for name in expected_participants - participants - {name for name, _ in reasons} - {""}:
         reasons[name, None] = "never processed"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
+from bids_deeptaskgen.bids.input.known_faults import describe_known_faults, find_unknown_versions
 from bids_deeptaskgen.bids.input.preflight import Preflight
 from bids_deeptaskgen.bids.input.sources import locate, preflight_dataset
 from bids_deeptaskgen.bids.output.connectome_files import save_brain_mask
@@ -119,6 +120,12 @@ def _report_preflight(context: RunContext, rows: Sequence[Preflight], n_usable: 
     """Print the preflight table, and warnings before the computation starts."""
     settings = context.settings
     _echo(preflight_table(rows))
+    if known_faults := describe_known_faults(context.known_faults, find_unknown_versions(context.releases)):
+        _echo(known_faults)
+    for fault in context.known_faults:
+        logger.warning("%s", fault.warning)
+    if context.known_faults:
+        logger.info("`deeptaskgen known-faults %s` lists the sources.", context.dataset.root)
     if rerun := rerun_command(context.dataset, settings.task_id, rows):
         _echo(rerun)
     check_template_warp(rows)
@@ -143,6 +150,7 @@ def _write_dataset(context: RunContext, user_settings: Settings | None) -> None:
         versions=versions,
         bids_dir=settings.bids_dir,
         participants=settings.participants_tsv,
+        known_faults=context.known_faults,
     )
     if settings.save_connectome:
         save_brain_mask(output, context.bundle.brain_mask)

@@ -1,6 +1,7 @@
 """Brain voxels of a run: the model's voxels inside the participant's mask."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,25 @@ from bids_deeptaskgen.io.nifti_reader import load_image, open_series
 MIN_DICE = 0.8
 
 
-def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> Sampler:
+class MaskedSampler(NamedTuple):
+    """Sampler of the model's voxels inside a participant's mask.
+
+    Attributes
+    ----------
+    sampler : Sampler
+    mask : boolean array of the BOLD grid's shape
+        The participant's mask.
+    model_voxels : integer array
+        Flat indices, first axis fastest, of the voxels nearest to the model's brain voxels, inside the mask
+        or not.
+    """
+
+    sampler: Sampler
+    mask: NDArray[np.bool_]
+    model_voxels: NDArray[np.intp]
+
+
+def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> MaskedSampler:
     """Find the model's voxels inside the participant's mask, and build their sampler.
 
     Parameters
@@ -27,7 +46,7 @@ def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> S
 
     Returns
     -------
-    Sampler
+    MaskedSampler
 
     Raises
     ------
@@ -36,7 +55,8 @@ def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> S
     """
     mask = read_mask(run.mask, grid) if run.mask else nonzero_voxels(run.bold, grid)
     warp = to_warped_space if run.space == WARPED_SPACE else None
-    sampler = make_sampler(grid, MODEL_GRID, brain_mask, warp).restrict_to(mask)
+    brain_sampler = make_sampler(grid, MODEL_GRID, brain_mask, warp)
+    sampler = brain_sampler.restrict_to(mask)
     # In mm3, since the masks may differ in voxel size.
     volumes_mm3 = [
         float(np.prod(g.voxel_sizes_mm)) * n
@@ -49,7 +69,7 @@ def mask_sampler(run: RunInputs, grid: Grid, brain_mask: NDArray[np.bool_]) -> S
     dice = 2 * volumes_mm3[2] / max(volumes_mm3[0] + volumes_mm3[1], 1e-9)
     if dice < MIN_DICE:
         raise InputError(_no_overlap(run, int(mask.sum()), dice))
-    return sampler
+    return MaskedSampler(sampler, mask, brain_sampler.nearest_voxels)
 
 
 def read_mask(path: Path, grid: Grid) -> NDArray[np.bool_]:
@@ -72,21 +92,21 @@ def read_mask(path: Path, grid: Grid) -> NDArray[np.bool_]:
         If the mask is on another grid, is empty, or cannot be read.
     """
     image = load_image(path)
-    mask_grid = Grid.from_image(image.shape, image.affine)
-    if image.ndim != 3 or not mask_grid.fits(grid):
+    if image.header.n_volumes > 1:
         message = (
-            f"{path}: the mask is not on the BOLD's grid.\nMask: {mask_grid}.\nBOLD: {grid}.\n"
-            "Put the brain mask that fMRIPrep wrote for this run and space there."
+            f"{path}: the mask has {len(image.shape)} axes ({'x'.join(map(str, image.shape))}); a mask has "
+            "3.\nPut the brain mask that fMRIPrep wrote for this run and space there."
         )
         raise InputError(message)
     try:
-        mask = np.asarray(image.dataobj) > 0
-    except Exception as error:
+        values = image.values_on(grid, dtype=np.float64)
+    except ValueError as error:
         message = (
-            f"{path}: the mask cannot be read ({error}).\n"
-            "Copy it again from its source, or re-run the preprocessing of this run."
+            f"{path}: the mask is not on the BOLD's grid: it {error}.\n"
+            "Put the brain mask that fMRIPrep wrote for this run and space there."
         )
         raise InputError(message) from error
+    mask = values.reshape(grid.shape) > 0
     if not mask.any():
         message = (
             f"{path}: the mask is empty (0 voxels).\n"

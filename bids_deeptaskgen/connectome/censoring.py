@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.connectome.cleaning import Cleaning
-from bids_deeptaskgen.connectome.confounds import Confounds, numbers
+from bids_deeptaskgen.connectome.confounds import Confounds
+from bids_deeptaskgen.connectome.volume_tables import require_marks, require_numbers
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.nuisance_presets import MOTION
 
@@ -60,11 +61,15 @@ def get_fd(confounds: Confounds | None) -> Matrix | None:
     if confounds is None:
         return None
     table, column = confounds.table, "framewise_displacement"
+    problems = [item for item in confounds.columns([column] if column in table else []) if item.problem]
+    require_numbers(problems)
     # Only the first volume has no predecessor; a column with further n/a values is not used.
     if column in table and len(table) > 1 and table[column][1:].notna().all():
-        return numbers(table, [column])[column].fillna(0.0).to_numpy(np.float64)
-    if set(MOTION) <= set(table.columns) and table[list(MOTION)].notna().to_numpy().all():
-        return framewise_displacement(numbers(table, MOTION).to_numpy(np.float64))
+        return table[column].fillna(0.0).to_numpy(np.float64)
+    if set(MOTION) <= set(table.columns):
+        require_numbers(item for item in confounds.columns(MOTION) if item.problem)
+        if table[list(MOTION)].notna().to_numpy().all():
+            return framewise_displacement(table[list(MOTION)].to_numpy(np.float64))
     return None
 
 
@@ -95,6 +100,7 @@ def sample_mask(n_volumes: int, confounds: Confounds | None, cleaning: Cleaning)
         outlier_columns = [
             name for name in map(str, confounds.table) if name.startswith("non_steady_state_outlier")
         ]
+        require_marks(confounds.columns(outlier_columns))
         is_kept &= ~(confounds.table[outlier_columns] == 1).any(axis=1).to_numpy(dtype=bool)
     n_dummies = int((~is_kept).sum())
     if confounds is not None and confounds.outliers is not None:

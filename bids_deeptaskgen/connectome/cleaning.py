@@ -58,6 +58,10 @@ class DataRequirements:
         Windows of each run; None selects the number that comes nearest to ``window_minutes``.
     window_minutes : float or None
         Window length in minutes that the model was trained on.
+    min_coverage : float
+        Share of the brain voxels in the mask that have a signal.
+    max_mask_offset : float
+        Displacement (mm) of the brain mask from the mean image; 0 for no limit.
 
     Examples
     --------
@@ -70,3 +74,5 @@ class DataRequirements:
     min_dof: int = _default("min_dof")
     n_windows: int | None = _default("n_windows")
     window_minutes: float | None = None
+    min_coverage: float = _default("min_coverage")
+    max_mask_offset: float = _default("max_mask_offset")

@@ -1,8 +1,8 @@
 """Preparation of a run: headers, mask and confounds are read and checked before its volumes."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,11 @@ from bids_deeptaskgen.connectome.brain_mask import mask_sampler
 from bids_deeptaskgen.connectome.censoring import get_fd, sample_mask
 from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.connectome.confounds import read_confounds
+from bids_deeptaskgen.connectome.data_checks.confounds_checks import reference_signals
+from bids_deeptaskgen.connectome.data_checks.observer import Places
 from bids_deeptaskgen.connectome.inputs import RunInputs
 from bids_deeptaskgen.connectome.regressors import Regressors, choose_regressors, make_basis
+from bids_deeptaskgen.connectome.volume_tables import TableError
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Sampler
 from bids_deeptaskgen.io.nifti_reader import NiftiSeries, check_orientation, open_series
@@ -44,6 +47,10 @@ class PreparedRun:
         Orthonormal basis of the regressors and the intercept.
     fd_mm : array of shape (n_volumes,) or None
         Framewise displacement in mm; None if unavailable.
+    places : Places
+        Where the checks of the data observe the series.
+    reference : dict of str to array of shape (n_volumes,)
+        Columns of the confounds table that follow from the series itself.
     """
 
     inputs: RunInputs
@@ -54,6 +61,8 @@ class PreparedRun:
     regressors: Regressors
     basis: NDArray[np.float64]
     fd_mm: NDArray[np.float64] | None
+    places: Places
+    reference: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def minutes(self) -> float:
@@ -130,18 +139,26 @@ def prepare_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleanin
     """
     series = open_series(run.bold)
     check_orientation(run.bold)
-    sampler = mask_sampler(run, series.grid, brain_mask)
+    sampler, mask, model_voxels = mask_sampler(run, series.grid, brain_mask)
+    grid = series.grid
+    places = Places(
+        grid.shape, grid.voxel_sizes_mm, mask, model_voxels, series.slope, series.inter, run.mask is not None
+    )
     t_r = repetition_time(run, series)
     confounds = read_confounds(run, series.n_volumes)
     try:
         kept_volumes = sample_mask(series.n_volumes, confounds, cleaning)
         regressors = choose_regressors(confounds, series.n_volumes, t_r, cleaning)
         fd_mm = get_fd(confounds)
+    except TableError:
+        raise
     except InputError as error:
         message = f"{run.confounds or run.bold}: {error}"
         raise InputError(message) from error
     basis = make_basis(regressors.values, kept_volumes)
-    return PreparedRun(run, series, sampler, t_r, kept_volumes, regressors, basis, fd_mm)
+    run = run.with_fields(findings=(*run.findings, *(confounds.findings if confounds else ())))
+    reference = reference_signals(confounds.table if confounds else None)
+    return PreparedRun(run, series, sampler, t_r, kept_volumes, regressors, basis, fd_mm, places, reference)
 
 
 def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequirements) -> int:

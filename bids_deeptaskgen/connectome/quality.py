@@ -23,7 +23,7 @@ def quality_metrics(
     ----------
     participant : SessionConnectomes
     roi_coverage : array of shape (n_rois,)
-        From ``coverage_of_rois``.
+        From `connectome.coverage.coverage_of_rois`.
     grey_matter : boolean array of shape (n_voxels,)
         Voxels for which maps are predicted.
     mean_roi_connectome : tuple of float, optional
@@ -52,6 +52,7 @@ def quality_metrics(
         "coverage_rois_min": _rounded(roi_coverage.min()),
         "n_voxels_without_variance": participant.n_flat,
         "typicality": typicality(participant.roi_connectome, mean_roi_connectome),
+        **participant.checks.metrics,
     }
 
 
@@ -59,25 +60,6 @@ def _median_tsnr(tsnr: NDArray[np.float64]) -> float | None:
     """Return the median; None without voxels, or for demeaned series."""
     median = float(np.median(tsnr)) if len(tsnr) else 0.0
     return _rounded(median) if abs(median) >= MIN_TSNR else None
-
-
-def coverage_of_rois(weights: NDArray[np.float32], has_signal: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Compute the share of each ROI map's weight on voxels with signal.
-
-    Parameters
-    ----------
-    weights : array of shape (n_rois, n_voxels)
-        Absolute values of the model's ROI maps.
-    has_signal : boolean array of shape (n_voxels,)
-
-    Returns
-    -------
-    array of shape (n_rois,)
-        From 0 to 1.
-    """
-    total = weights.sum(axis=1, dtype=np.float64)
-    share: NDArray[np.float64] = weights[:, has_signal].sum(axis=1, dtype=np.float64) / total
-    return share
 
 
 def typicality(

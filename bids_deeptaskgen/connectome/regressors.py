@@ -1,5 +1,6 @@
 """Nuisance regressors of a run: columns of its tables, slow drifts, and their orthonormal basis."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,9 +10,12 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.connectome.cleaning import Cleaning
-from bids_deeptaskgen.connectome.confounds import CUSTOM, Confounds, numbers
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.connectome.confounds import CUSTOM, Confounds
+from bids_deeptaskgen.connectome.volume_tables import require_later_values, require_numbers
+from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.nuisance_presets import PRESETS, Preset
+
+logger = logging.getLogger(__name__)
 
 Matrix = NDArray[np.float64]
 
@@ -20,6 +24,9 @@ FMRIPREP_HIGH_PASS_HZ = 1 / 128
 N_COMPCOR = 5
 # Directions shorter than this share of the longest are rounding errors of the table.
 RANK_TOLERANCE = 1e-8
+# A column that deviates less from its mean is constant but for rounding: relative to its largest value, or in
+# its unit (mm, radians, image intensity), where it would be zero. Squares of small columns may be smaller.
+CONSTANT_SHARE, CONSTANT_SIZE = 1e-9, 1e-12
 # Suffixes of expansions of a column: its differences, its squares, the squares of its differences.
 DERIVATIVE, SQUARE, DERIVATIVE_SQUARE = "_derivative1", "_power2", "_derivative1_power2"
 
@@ -77,17 +84,20 @@ def choose_regressors(
         confounds = Confounds(pd.DataFrame(index=range(n_volumes)))
     table = confounds.table
     selection = _preset_columns(preset, confounds)
-    columns = {name: _column(table, name) for name in selection}
-    # An expansion is missing because its column is: report the column.
-    missing_names = dict.fromkeys(_base_name(name) for name, column in columns.items() if column is None)
-    if missing_names:
-        raise InputError(_explain_missing(cleaning.nuisance_regressors, list(missing_names), table))
+    _require_columns(cleaning.nuisance_regressors, selection, confounds)
     selection += [name for name in map(str, table) if name.startswith(CUSTOM)]
     cosines = [name for name in map(str, table) if name.startswith("cosine")]
     uses_preset_filter = cleaning.high_pass is None and preset.needs_table
     if uses_preset_filter:
         selection += cosines
+    source_columns = confounds.columns(list(dict.fromkeys(_source(table, name) for name in selection)))
+    require_numbers(source_columns)
+    require_later_values(source_columns)
     values = pd.DataFrame({name: _column(table, name) for name in selection}, index=table.index)
+    constants = [name for name in selection if _is_constant(table, name)]
+    if constants:
+        logger.warning("Constant regressors remove nothing and are not counted: %s.", abbreviate(constants))
+        values[constants] = 0.0
     high_pass_hz = cleaning.high_pass or 0.0
     if uses_preset_filter and not cosines:
         # nilearn would omit the filter silently.
@@ -120,18 +130,44 @@ def _preset_columns(preset: Preset, confounds: Confounds) -> list[str]:
     return names
 
 
-def _column(table: pd.DataFrame, name: str) -> "pd.Series[float] | None":
-    """Return a column, or derive it from the column in its name; None without both."""
+def _source(table: pd.DataFrame, name: str) -> str:
+    """Name the column from which a regressor is read or derived; its own name without such a column."""
     if name in table and not table[name].isna().all():
-        return numbers(table, [name])[name].astype(np.float64)
-    # The longest suffix first, since it ends with another one.
-    for suffix in (DERIVATIVE_SQUARE, DERIVATIVE, SQUARE):
-        base = name.removesuffix(suffix)
-        if base != name and base in table and not table[base].isna().all():
-            values = numbers(table, [base])[base].astype(np.float64)
-            steps = values if suffix == SQUARE else values.diff()
-            return steps if suffix == DERIVATIVE else steps**2
-    return None
+        return name
+    base = _base_name(name)
+    return base if base in table and not table[base].isna().all() else name
+
+
+def _column(table: pd.DataFrame, name: str) -> "pd.Series[float]":
+    """Return a column, or derive it from the column in its name."""
+    source = _source(table, name)
+    values = table[source].astype(np.float64)
+    if source == name:
+        return values
+    steps = values if name == source + SQUARE else values.diff()
+    return steps if name == source + DERIVATIVE else steps**2
+
+
+def _is_constant(table: pd.DataFrame, name: str) -> bool:
+    """Return whether a column, or the one it expands, is constant but for rounding; then both are noise."""
+    base = _base_name(name)
+    values = table[base if base in table else name].to_numpy(np.float64)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return False
+    deviation = np.abs(values - values.mean()).max()
+    return bool(deviation <= max(CONSTANT_SHARE * np.abs(values).max(), CONSTANT_SIZE))
+
+
+def _require_columns(preset: str, names: Sequence[str], confounds: Confounds) -> None:
+    """Require the columns of a preset, or those from which they derive."""
+    table = confounds.table
+    sources = list(dict.fromkeys(_source(table, name) for name in names))
+    require_numbers(confounds.columns([name for name in sources if name in table]))
+    # An expansion is missing because its column is: report the column.
+    missing_names = dict.fromkeys(_base_name(name) for name in sources if name not in table)
+    if missing_names:
+        raise InputError(_explain_missing(preset, list(missing_names), confounds))
 
 
 def _base_name(name: str) -> str:
@@ -139,8 +175,9 @@ def _base_name(name: str) -> str:
     return name.removesuffix(DERIVATIVE_SQUARE).removesuffix(DERIVATIVE).removesuffix(SQUARE)
 
 
-def _explain_missing(preset: str, missing_names: Sequence[str], table: pd.DataFrame) -> str:
+def _explain_missing(preset: str, missing_names: Sequence[str], confounds: Confounds) -> str:
     """Explain which columns are missing and what to do."""
+    table = confounds.table
     advice = "Re-run fMRIPrep 21 or later, or choose other `nuisance_regressors`."
     has_tissues = any(str(name).startswith(("c_comp_cor_", "w_comp_cor_")) for name in table)
     if any("comp_cor" in name for name in missing_names) and "a_comp_cor_00" in table and not has_tissues:
@@ -149,6 +186,11 @@ def _explain_missing(preset: str, missing_names: Sequence[str], table: pd.DataFr
             "before 1.4 made none; up to 20.2 the JSON identifies them. Put the JSON beside the table, use "
             "`nuisance_regressors` 24P, or re-run fMRIPrep 21 or later."
         )
+        if confounds.json_problem:
+            advice = (
+                "The JSON of this table tells components of white matter and cerebrospinal fluid apart, and "
+                f"cannot be used:\n{confounds.json_problem}"
+            )
     elif any("aroma" in name for name in missing_names):
         advice = (
             "fMRIPrep 23.1 and later leave ICA-AROMA to fMRIPost-AROMA: run it and name its output with "
@@ -174,15 +216,6 @@ def _fill_first_row(columns: pd.DataFrame) -> Matrix:
 
     As ``nilearn.interfaces.fmriprep.load_confounds`` does.
     """
-    holes = columns[1:].isna()
-    if holes.to_numpy().any():
-        rows = ", ".join(str(row) for row in holes.index[holes.any(axis=1)][:5])
-        message = (
-            f"the confounds {', '.join(holes.columns[holes.any()])} hold n/a after the first volume (volumes "
-            f"{rows}, counted from 0).\nCopy the table again from its source, or re-run the preprocessing of "
-            "this run."
-        )
-        raise InputError(message)
     return columns.bfill(limit=1).fillna(0.0).to_numpy(np.float64).reshape(columns.shape)
 
 
@@ -229,7 +262,7 @@ def make_basis(values: Matrix, kept_volumes: NDArray[np.intp]) -> Matrix:
     rows = rows - rows.mean(axis=0)
     scale = rows.std(axis=0)
     largest = np.abs(values[kept_volumes]).max(axis=0, initial=0)
-    varies = scale > 1e-12 * largest
+    varies = scale > CONSTANT_SHARE * largest
     constant = np.full((len(kept_volumes), 1), 1 / np.sqrt(len(kept_volumes)))
     if not varies.any():
         return constant

@@ -1,7 +1,7 @@
 """Connectomes of a session on the model's grid, with statistics of its voxels."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 
 import numpy as np
@@ -15,6 +15,9 @@ from bids_deeptaskgen.connectome.accumulator import (
     product_sizes,
 )
 from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
+from bids_deeptaskgen.connectome.data_checks.checks import DataChecks, RunEvidence, check_session
+from bids_deeptaskgen.connectome.data_checks.observer import ObservedSeries, SeriesObserver
+from bids_deeptaskgen.connectome.findings import Finding
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.connectome.prepare_run import PreparedRun, check_requirements, prepare_run
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace
@@ -26,8 +29,6 @@ from bids_deeptaskgen.io.prefetch import prefetch
 # Volumes per read. Larger blocks take more memory and are no faster. At 1 mm the second limit applies.
 N_PER_BLOCK = 4
 BLOCK_BYTES = 100e6
-# With less of the brain, maps are meaningless. The quality metrics report the coverage.
-MIN_SIGNAL_SHARE = 0.5
 
 # Interpolation produces some negative values at the edge of the brain, never in half of it.
 MAX_NEGATIVE_SHARE = 0.5
@@ -53,6 +54,8 @@ class SessionConnectomes:
         Voxels inside both masks that are constant, not finite or wholly explained by the regressors.
     roi_connectome : array of shape (n_rois, n_rois)
         Correlations of the cleaned ROI series, volume-weighted over the runs.
+    checks : DataChecks
+        What the data themselves show to be suspicious.
     """
 
     connectomes: NDArray[np.float32]
@@ -63,10 +66,20 @@ class SessionConnectomes:
     has_signal: NDArray[np.bool_]
     n_flat: int
     roi_connectome: NDArray[np.float64]
+    checks: DataChecks = field(default_factory=DataChecks)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the findings of the search for files and of the checks of the data."""
+        return (*(finding for run in self.runs for finding in run.inputs.findings), *self.checks.findings)
 
 
 def run_statistics(
-    plan: PreparedRun, projection: NDArray[np.float64], n_windows: int, smoothing_mm: float = 0.0
+    plan: PreparedRun,
+    projection: NDArray[np.float64],
+    n_windows: int,
+    smoothing_mm: float = 0.0,
+    observer: SeriesObserver | None = None,
 ) -> RunStatistics:
     """Read the volumes of a run and compute its connectomes.
 
@@ -77,6 +90,8 @@ def run_statistics(
     n_windows : int
     smoothing_mm : float
         Full width at half maximum of the kernel for each volume; 0 for none.
+    observer : SeriesObserver, optional
+        Observes the kept volumes as they are stored.
 
     Returns
     -------
@@ -92,7 +107,9 @@ def run_statistics(
     is_float32 = not sampler.resamples and (smoother or np.can_cast(series.dtype, np.float32))
     sizes = product_sizes(len(plan.kept_volumes), n_windows)
     dtype = np.float32 if is_float32 else np.float64
-    volumes = map(smoother, _kept_volumes(plan)) if smoother else _kept_volumes(plan)
+    kept_volumes = _kept_volumes(plan)
+    stored_volumes = observer.watch(kept_volumes) if observer else kept_volumes
+    volumes = map(smoother, stored_volumes) if smoother else stored_volumes
     # A thread samples the volumes, so that reading continues while products are computed.
     for rows in prefetch(_sample_blocks(volumes, sampler, sizes, dtype)):
         accumulator.add(rows)
@@ -138,13 +155,14 @@ def _in_units(
     return replace(statistics, rois=slope * statistics.rois, mean=mean, sd=abs(slope) * statistics.sd)
 
 
-def _check_signal(session: SessionInputs, share: float) -> None:
+def _check_signal(session: SessionInputs, share: float, min_coverage: float) -> None:
     """Refuse a session in which too few voxels have signal."""
-    if share < MIN_SIGNAL_SHARE:
+    if share == 0 or share < min_coverage:
+        advice = " Lower `min_coverage` to accept maps of a part of the brain." if share else ""
         message = (
             f"{session.runs[0].bold}: {share:.0%} of the voxels in the mask have a signal that varies; at "
-            f"least {MIN_SIGNAL_SHARE:.0%} are required.\n"
-            "Look at it in a viewer: it may be empty, constant or NaN."
+            f"least {min_coverage:.0%} are required.\n"
+            f"Look at it in a viewer: it may be empty, constant or NaN.{advice}"
         )
         raise InputError(message)
 
@@ -160,6 +178,30 @@ def _check_sign(run: RunInputs, statistics: RunStatistics) -> None:
             "slope in the header. Re-run what wrote it."
         )
         raise InputError(message)
+
+
+def _check_data(
+    session: SessionInputs,
+    plans: Sequence[PreparedRun],
+    observed: Sequence[ObservedSeries],
+    runs: Sequence[RunStatistics],
+    max_mask_offset: float,
+) -> DataChecks:
+    """Check the data of a session, and refuse a mask that is far from the brain of its series."""
+    evidence = [
+        RunEvidence(str(run.bold), series, plan.reference, plan.kept_volumes, statistics.rois)
+        for run, plan, series, statistics in zip(session.runs, plans, observed, runs, strict=True)
+    ]
+    checks = check_session(evidence, session.name)
+    offset_mm = checks.value("displaced_mask")
+    if max_mask_offset and offset_mm is not None and offset_mm > max_mask_offset:
+        finding = next(item for item in checks.findings if item.name == "displaced_mask")
+        message = (
+            f"{finding.message} Masks that are displaced by more than {max_mask_offset:g} mm are refused "
+            "(`max_mask_offset`)."
+        )
+        raise InputError(message)
+    return checks
 
 
 def compute_session_connectomes(
@@ -186,18 +228,24 @@ def compute_session_connectomes(
     plans = tuple(prepare_run(run, space.brain_mask, cleaning) for run in session.runs)
     n_windows = check_requirements(plans, requirements)
     # One BLAS thread, so that results do not depend on the number of threads.
+    observers = [SeriesObserver(plan.places, len(plan.kept_volumes)) for plan in plans]
     with threadpool_limits(limits=1, user_api="blas"):
         connectomes, runs = pool_runs(
-            (run_statistics(plan, space.projection, n_windows, cleaning.smoothing) for plan in plans),
+            (
+                run_statistics(plan, space.projection, n_windows, cleaning.smoothing, observer)
+                for plan, observer in zip(plans, observers, strict=True)
+            ),
             len(plans),
         )
     weights = np.array([len(run.rois) for run in runs], np.float64)
     signal = np.stack([run.has_signal for run in runs])
     has_signal = np.asarray(signal.any(axis=0))
     sampled = np.asarray(np.any([plan.sampler.is_covered for plan in plans], axis=0))
-    _check_signal(session, float(has_signal[sampled].mean()))
+    _check_signal(session, float(has_signal[sampled].mean()), requirements.min_coverage)
     for run, statistics in zip(session.runs, runs, strict=True):
         _check_sign(run, statistics)
+    observed = [observer.finish() for observer in observers]
+    checks = _check_data(session, plans, observed, runs, requirements.max_mask_offset)
     per_voxel = weights[:, None] * signal
     per_voxel /= np.maximum(per_voxel.sum(axis=0), 1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -211,4 +259,5 @@ def compute_session_connectomes(
         has_signal=has_signal,
         n_flat=int((sampled & ~has_signal).sum()),
         roi_connectome=np.average([np.corrcoef(run.rois.T) for run in runs], axis=0, weights=weights),
+        checks=checks,
     )

@@ -8,14 +8,15 @@ from nilearn import datasets
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.grid import MODEL_GRID, Grid, make_sampler
+from bids_deeptaskgen.io.nifti_reader import NiftiImage
 
 
-def on_grid(image: nib.Nifti1Image, grid: Grid) -> NDArray[np.float32]:
+def on_grid(image: nib.Nifti1Image | NiftiImage, grid: Grid) -> NDArray[np.float32]:
     """Extract the voxels of a grid from an image, without interpolation.
 
     Parameters
     ----------
-    image : Nifti1Image
+    image : nibabel.Nifti1Image or NiftiImage
         3-D, sampled at the points of `grid` and more, in any orientation.
     grid : Grid
         Grid of the result.
@@ -37,7 +38,7 @@ def on_grid(image: nib.Nifti1Image, grid: Grid) -> NDArray[np.float32]:
         msg = f"The image's grid ({source}) and the required grid ({grid}) have different points in space."
         raise ValueError(msg)
     values = np.zeros(is_needed.size, np.float32)
-    volume = np.asarray(image.dataobj, np.float32)
+    volume = image.values() if isinstance(image, NiftiImage) else np.asarray(image.dataobj, np.float32)
     values[sampler.is_covered] = volume.ravel(order="F")[sampler.corners[0]]
     return values.reshape(grid.shape)
 

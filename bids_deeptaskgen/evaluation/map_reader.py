@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.measured_map_images import read_statmap, read_statmaps
-from bids_deeptaskgen.bids.measured_maps import StatmapFile
+from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.stats.common_voxels import MAX_MISSING, common_voxels
 

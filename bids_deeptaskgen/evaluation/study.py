@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.bids.filenames import same_label
-from bids_deeptaskgen.bids.measured_maps import StatmapFile, find_statmaps
+from bids_deeptaskgen.bids.filenames import parse_name
+from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
+from bids_deeptaskgen.bids.measured_maps import find_statmaps
 from bids_deeptaskgen.bids.output.connectome_files import find_connectomes
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.participants_table import participants_table
@@ -20,7 +21,13 @@ from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.evaluation.map_reader import Files, read_participants
 from bids_deeptaskgen.io.tsv import read_tsv
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
-from bids_deeptaskgen.models.contrasts import Contrast, choose_contrasts, load_contrasts
+from bids_deeptaskgen.models.contrasts import (
+    Contrast,
+    choose_contrasts,
+    contrast_spellings,
+    find_contrast,
+    load_contrasts,
+)
 from bids_deeptaskgen.models.store import find_model
 from bids_deeptaskgen.settings.evaluation import FAMILY_COLUMN, EvaluateSettings
 
@@ -136,7 +143,7 @@ def gather(settings: EvaluateSettings) -> Study:
     contrasts += [Contrast(label, label, "") for label in labels if label not in catalogue]
 
     def find_files(source: Path | None, session: str | None = None) -> Files | None:
-        return _of_session(source, find_statmaps(source, contrasts), session) if source else None
+        return _by_contrast(find_statmaps(source, contrasts, session=session)) if source else None
 
     measured = find_files(settings.measured, settings.measured_session) or {}
     retest = settings.retest or (settings.measured if settings.retest_session else None)
@@ -250,7 +257,8 @@ def read_families(path: Path | None, column: str, participants: Sequence[str]) -
         Whether the table has the column.
     """
     rows = [
-        {str(key).lower(): value for key, value in row.items()} for row in (read_tsv(path) if path else [])
+        {str(key).lower(): value for key, value in row.items()}
+        for row in (read_tsv(path, missing_ok=True) if path else [])
     ]
     column = column.lower()
     by_subject = {(row.get("participant_id") or "").removeprefix("sub-"): row.get(column) for row in rows}
@@ -263,21 +271,6 @@ def read_families(path: Path | None, column: str, participants: Sequence[str]) -
     return np.array(families), has_families
 
 
-def _of_session(source: Path, files: Sequence[StatmapFile], session: str | None) -> Files:
-    """Select the maps of a session, and refuse a requested session without maps."""
-    if session is None:
-        return _by_contrast(files)
-    selection = [file for file in files if file.session is not None and same_label(file.session, session)]
-    if not selection:
-        sessions = sorted({f"ses-{file.session}" if file.session else "none" for file in files})
-        message = (
-            f"{source}: no task map is of session {session} (found: {abbreviate(sessions)}).\n"
-            "Change `measured_session` or `retest_session`, or choose another dataset."
-        )
-        raise InputError(message)
-    return _by_contrast(selection)
-
-
 def _by_contrast(files: Sequence[StatmapFile]) -> Files:
     """Group files by contrast and participant."""
     groups: dict[str, dict[str, list[StatmapFile]]] = {}
@@ -288,13 +281,16 @@ def _by_contrast(files: Sequence[StatmapFile]) -> Files:
 
 def _measured_labels(source: Path, catalogue: Sequence[Contrast]) -> list[str]:
     """List the contrasts of measured maps: labels of the catalogue first, then other labels of the files."""
-    try:
-        in_catalogue = find_statmaps(source, catalogue)
-    except InputError:  # No contrast is in the catalogue, or there are no maps (refused by the next call).
-        in_catalogue = []
-    places = {(file.path, file.volume) for file in in_catalogue}
-    other_files = [file for file in find_statmaps(source) if (file.path, file.volume) not in places]
-    return list(dict.fromkeys(file.contrast for file in (*in_catalogue, *other_files)))
+    spellings = contrast_spellings(catalogue)
+    in_catalogue, other_labels = [], []
+    for file in find_statmaps(source):
+        task = parse_name(file.path.name).get("task") or ""
+        label = find_contrast(spellings, file.contrast, task)
+        if label is None:
+            other_labels.append(file.contrast)
+        else:
+            in_catalogue.append(label)
+    return list(dict.fromkeys([*in_catalogue, *other_labels]))
 
 
 def _predictable(

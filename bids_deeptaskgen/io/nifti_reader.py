@@ -1,25 +1,26 @@
-"""Streaming reader of 4-D NIfTI images with constant memory, and header checks."""
+"""Reader of NIfTI images: streaming of 4-D series with constant memory, and values of maps and masks."""
 
+import logging
 import queue
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
 
-import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Grid
+from bids_deeptaskgen.grid_comparison import reorder
+from bids_deeptaskgen.io.file_content import COPY_AGAIN
+from bids_deeptaskgen.io.image_stream import ImageStream
+from bids_deeptaskgen.io.nifti_header import NiftiHeader, describe_truncation, read_header
 
-# For larger reads, the decompressor allocates a new array, which takes as long as decompression.
-_READ_BYTES = 1 << 20
+logger = logging.getLogger(__name__)
+
 # One block is being read, one is waiting, one is in use.
 _N_BUFFERS = 3
-_SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6, "unknown": 1.0}
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ class NiftiSeries:
         Type of the stored values, including the byte order.
     slope, inter : float
         Data are stored values times ``slope`` plus ``inter``.
-    offset : int
-        Number of bytes before the first value.
+    header : NiftiHeader
     """
 
     path: Path
@@ -48,7 +48,7 @@ class NiftiSeries:
     dtype: np.dtype[np.generic]
     slope: float
     inter: float
-    offset: int
+    header: NiftiHeader = field(repr=False)
 
     def blocks(self, n_per_block: int = 20) -> Iterator[tuple[int, NDArray[np.generic]]]:
         """Iterate over blocks of volumes while a thread reads the next blocks.
@@ -95,63 +95,160 @@ class NiftiSeries:
     ) -> None:
         """Fill empty buffers until the file ends or a None arrives; errors are passed on as values."""
         try:
-            with _open(self.path) as file:
-                file.seek(self.offset)
+            with ImageStream(self.path) as stream:
+                stream.skip(self.header.offset)
                 start = 0
                 while start < self.n_volumes:
                     buffer = empty.get()
                     if buffer is None:
                         return
                     volumes = buffer[: self.n_volumes - start]
-                    if _fill(file, volumes) < volumes.nbytes:
-                        full.put(self._truncated(start))
+                    if stream.fill(_bytes_of(volumes)) < volumes.nbytes:
+                        full.put(InputError(describe_truncation(self.path, self.header, start)))
                         return
                     full.put((start, buffer))
                     start += len(buffer)
-                # Reads past the last value, so that the checksum is verified.
-                file.read(1)
+                _check_end(self.path, self.header, stream)
             full.put(None)
-        except EOFError:
-            full.put(self._truncated(None))
         except Exception as error:  # noqa: BLE001 - passed to the consumer, which raises it
-            full.put(
-                InputError(
-                    f"{self.path}: the file is damaged ({error}).\n"
-                    "Copy it again from its source, or re-run the preprocessing of this run."
-                )
-            )
+            full.put(_explain(self.path, self.header, error))
 
-    def _truncated(self, start: int | None) -> InputError:
-        end = "early" if start is None else f"after volume {start}"
-        return InputError(
-            f"{self.path}: the file is truncated: the header states {self.n_volumes} volumes, "
-            f"but it ends {end}.\n"
-            "Copy it again from its source, or re-run the preprocessing of this run."
+
+def _bytes_of(array: NDArray[np.generic]) -> memoryview:
+    return memoryview(array.reshape(-1).view(np.uint8).data)
+
+
+def _explain(path: Path, header: NiftiHeader, error: Exception) -> InputError:
+    if isinstance(error, InputError):
+        return error
+    if isinstance(error, EOFError):
+        return InputError(describe_truncation(path, header))
+    return InputError(f"{path}: the file is damaged ({error}).\n{COPY_AGAIN}")
+
+
+def _check_end(path: Path, header: NiftiHeader, stream: ImageStream) -> None:
+    """Read past the last value, which verifies the checksum, and the offset if the header states none."""
+    if not stream.read(1):
+        return
+    if not header.is_offset_stated:
+        message = (
+            f"{path}: the header does not state where its values begin (vox_offset is 0), and the file is "
+            f"longer than values from byte {header.offset}.\n"
+            "Replace it by the original image, or have it written again by the program that made it."
         )
+        raise InputError(message)
+    logger.warning("%s: the file is longer than the %d volumes of its header.", path, header.n_volumes)
 
 
-def _open(path: Path) -> IO[bytes]:
-    if path.suffix == ".gz":
-        from zlib_ng import gzip_ng
+@dataclass(frozen=True, eq=False)
+class NiftiImage:
+    """NIfTI image whose values are read on request.
 
-        return cast(IO[bytes], gzip_ng.open(path, "rb"))  # type: ignore[no-untyped-call]
-    return path.open("rb")
+    Attributes
+    ----------
+    path : Path
+    header : NiftiHeader
+    """
+
+    path: Path
+    header: NiftiHeader = field(repr=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the lengths of the axes, at least three."""
+        return self.header.shape
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """Return the affine from voxel indices to mm, (4, 4)."""
+        return self.header.affine
+
+    @property
+    def grid(self) -> Grid:
+        """Return the grid of the volumes."""
+        return self.header.grid
+
+    def values(self, volumes: slice | None = None, dtype: DTypeLike = np.float32) -> NDArray[np.floating]:
+        """Read values, scaled by slope and intercept.
+
+        Parameters
+        ----------
+        volumes : slice, optional
+            Consecutive volumes of a 4-D image; all by default.
+        dtype : dtype
+            Type of the result.
+
+        Returns
+        -------
+        array of the image's shape
+            Of the volumes requested.
+
+        Raises
+        ------
+        InputError
+            If the file is truncated or damaged.
+        """
+        header = self.header
+        start, stop, _ = (volumes or slice(None)).indices(header.n_volumes)
+        n_values = header.n_voxels * (stop - start)
+        raw = np.empty(n_values, header.dtype)
+        try:
+            with ImageStream(self.path) as stream:
+                stream.skip(header.offset + start * header.n_voxels * header.dtype.itemsize)
+                n_read = stream.fill(_bytes_of(raw))
+                stream.skip((header.n_volumes - stop) * header.n_voxels * header.dtype.itemsize)
+                if n_read == raw.nbytes:
+                    _check_end(self.path, header, stream)
+        except Exception as error:
+            raise _explain(self.path, header, error) from error
+        if n_read < raw.nbytes:
+            raise InputError(describe_truncation(self.path, header))
+        shape = self.shape if volumes is None else (*self.shape[:3], stop - start)
+        return self._scale(raw, dtype).reshape(shape, order="F")
+
+    def _scale(self, raw: NDArray[np.generic], dtype: DTypeLike) -> NDArray[np.floating]:
+        slope, inter = self.header.slope, self.header.inter
+        # Values are counted as NaN or infinite later; numpy need not warn of them.
+        with np.errstate(invalid="ignore", over="ignore"):
+            if (slope, inter) == (1.0, 0.0):
+                return raw.astype(dtype, copy=False)
+            scaled = raw.astype(np.float64)
+            scaled *= slope
+            scaled += inter
+            return scaled.astype(dtype, copy=False)
+
+    def values_on(
+        self, grid: Grid, volumes: slice | None = None, dtype: DTypeLike = np.float32
+    ) -> NDArray[np.floating]:
+        """Read values in the order of a grid with the same points of space.
+
+        Parameters
+        ----------
+        grid : Grid
+        volumes : slice, optional
+            As in `values`.
+        dtype : dtype
+            Type of the result.
+
+        Returns
+        -------
+        array of shape (*grid.shape, ...)
+            Every value is at its point of space.
+
+        Raises
+        ------
+        ValueError
+            If the image has other points; the message says what differs.
+        InputError
+            If the file is truncated or damaged.
+        """
+        # Compared first, since a mismatch needs no values.
+        reorder(np.broadcast_to(np.float32(0), self.shape), self.grid, grid)
+        return reorder(self.values(volumes, dtype), self.grid, grid)
 
 
-def _fill(file: IO[bytes], array: NDArray[np.generic]) -> int:
-    """Read bytes until an array is full or the file ends; return their number."""
-    view = array.view(np.uint8).reshape(-1).data
-    position = 0
-    while position < len(view):
-        n_read = file.readinto(view[position : position + _READ_BYTES])  # type: ignore[attr-defined]
-        if not n_read:
-            break
-        position += n_read
-    return position
-
-
-def load_image(path: Path) -> nib.Nifti1Image:
-    """Open a NIfTI image; the data are read on access.
+def load_image(path: Path) -> NiftiImage:
+    """Open a NIfTI image; its values are read on request.
 
     Parameters
     ----------
@@ -160,37 +257,14 @@ def load_image(path: Path) -> nib.Nifti1Image:
 
     Returns
     -------
-    nibabel.Nifti1Image
-        A `Nifti2Image`, which is a subclass, for NIfTI-2.
+    NiftiImage
 
     Raises
     ------
     InputError
-        If the file does not exist, is empty or not a NIfTI image.
+        As in `read_header`.
     """
-    try:
-        image = nib.load(path)
-    except FileNotFoundError:
-        message = f"{path}: no such file."
-        raise InputError(message) from None
-    except Exception as error:
-        message = (
-            f"{path}: cannot be read as a NIfTI image: {_explain_unreadable(path, error)}.\n"
-            "Copy it again from its source (DataLad: datalad get), or re-run the preprocessing of this run."
-        )
-        raise InputError(message) from error
-    if not isinstance(image, nib.Nifti1Image):
-        message = f"{path}: is a {type(image).__name__}; convert it to a NIfTI-1 or NIfTI-2 volume image."
-        raise InputError(message)
-    return image
-
-
-def _explain_unreadable(path: Path, error: Exception) -> str:
-    if path.stat().st_size == 0:
-        return "the file is empty"
-    if isinstance(error, ImageFileError):
-        return "its content is not NIfTI (perhaps an error page or a git-annex or git-lfs pointer)"
-    return str(error)
+    return NiftiImage(path, read_header(path))
 
 
 def open_series(path: Path) -> NiftiSeries:
@@ -210,33 +284,16 @@ def open_series(path: Path) -> NiftiSeries:
     InputError
         If the file is not a real-valued 4-D NIfTI image with at least two volumes.
     """
-    image = load_image(path)
-    if len(image.shape) != 4 or image.shape[3] < 2:
-        extent = "a single volume" if np.prod(image.shape[3:]) == 1 else f"{len(image.shape)} axes"
+    header = read_header(path)
+    if len(header.shape) != 4 or header.n_volumes < 2:
+        extent = "a single volume" if header.n_volumes == 1 else f"{len(header.shape)} axes"
         message = (
-            f"{path}: has {extent} ({'x'.join(map(str, image.shape))}); expected a 4-D image of several "
+            f"{path}: has {extent} ({'x'.join(map(str, header.shape))}); expected a 4-D image of several "
             "volumes.\nReplace it by the preprocessed BOLD series, not by a mean or reference image."
         )
         raise InputError(message)
-    proxy: Any = image.dataobj
-    dtype = np.dtype(proxy.dtype)
-    if dtype.kind not in "iuf":
-        message = (
-            f"{path}: contains values of type {dtype}; expected real numbers.\n"
-            "Replace it by the magnitude series."
-        )
-        raise InputError(message)
-    space_unit, time_unit = image.header.get_xyzt_units()
-    t_r = float(image.header.get_zooms()[3]) * _SECONDS.get(time_unit, 1.0)
     return NiftiSeries(
-        path=path,
-        grid=Grid.from_image(image.shape, image.affine),
-        n_volumes=int(image.shape[3]),
-        t_r=t_r if t_r > 0 else None,
-        dtype=dtype,
-        slope=float(proxy.slope),
-        inter=float(proxy.inter),
-        offset=int(proxy.offset),
+        path, header.grid, header.n_volumes, header.t_r, header.dtype, header.slope, header.inter, header
     )
 
 
@@ -251,25 +308,13 @@ def check_orientation(path: Path) -> None:
     Raises
     ------
     InputError
-        If qform and sform differ by more than 1 mm, or neither is set.
+        If qform and sform differ by more than 1 mm, or none is usable.
     """
-    header = load_image(path).header
-    qform, qcode = header.get_qform(coded=True)
-    sform, scode = header.get_sform(coded=True)
-    if not (qcode or scode):
+    header = read_header(path)
+    difference = header.orientation.describe_disagreement(header.shape)
+    if difference:
         message = (
-            f"{path}: neither qform nor sform is set (both codes are 0), so left and right cannot be "
-            "distinguished.\nReplace it by the original image with its header."
-        )
-        raise InputError(message)
-    if not (qcode and scode):
-        return
-    last = np.array(header.get_data_shape()[:3]) - 1
-    corners = np.array([[*(last * corner), 1] for corner in np.ndindex(2, 2, 2)])
-    if np.abs(corners @ (qform - sform).T).max() > 1.0:
-        message = (
-            f"{path}: qform and sform disagree (axes {''.join(nib.aff2axcodes(qform))} and "
-            f"{''.join(nib.aff2axcodes(sform))}), so left and right cannot be distinguished.\n"
+            f"{path}: qform and sform disagree: relative to the sform, the qform {difference}.\n"
             "Find out which one is correct and set both."
         )
         raise InputError(message)

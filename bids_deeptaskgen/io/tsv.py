@@ -1,11 +1,11 @@
 """Reader and writer of TSV files."""
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bids_deeptaskgen.io.atomic import write_text
+from bids_deeptaskgen.io.text_table import read_text_table
 
 
 def write_tsv(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
@@ -27,27 +27,44 @@ def _cell(value: object) -> str:
     if value is None or value != value:
         return "n/a"
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return " ".join(text.split()) or "n/a"
+    text = " ".join(text.split()) or "n/a"
+    # A reader would take the first quote for that of a quoted cell.
+    return '"' + text.replace('"', '""') + '"' if text.startswith('"') else text
 
 
-def read_tsv(path: Path) -> list[dict[str, str]]:
-    """Read a BIDS TSV file as one dictionary per row; return an empty list if it does not exist.
+def read_tsv(path: Path, *, missing_ok: bool = False) -> list[dict[str, str]]:
+    r"""Read a BIDS TSV file as one dictionary per row, without guessing: see `text_table.read_text_table`.
 
     Parameters
     ----------
     path : Path
         Tab-separated table whose first row has the names of the columns.
+    missing_ok : bool
+        Return an empty list if there is no such file; a link without content is refused even then.
 
     Returns
     -------
     list of dict of str to str
-        Cells by name of the column; ``n/a`` is not converted.
+        Cells by name of the column; ``n/a`` is not converted. Row ``i`` is line ``i + 2`` of the file.
+
+    Raises
+    ------
+    InputError
+        If the file does not exist (unless `missing_ok`), cannot be read, or a cell has no certain column.
+
+    Examples
+    --------
+    >>> path = folder / "participants.tsv"
+    >>> _ = path.write_text("participant_id\tage\nsub-01\tn/a\n")
+    >>> read_tsv(path)
+    [{'participant_id': 'sub-01', 'age': 'n/a'}]
+    >>> read_tsv(folder / "none.tsv", missing_ok=True)
+    []
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(csv.DictReader(file, delimiter="\t"))
-    except FileNotFoundError:
+    if missing_ok and not path.exists() and not path.is_symlink():
         return []
+    table = read_text_table(path)
+    return [dict(zip(table.names, row, strict=True)) for row in table.rows]
 
 
 def join_columns(rows: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace, read_roi_maps, roi_projection
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import MODEL_GRID, Array, Grid
+from bids_deeptaskgen.grid_comparison import describe_difference
 from bids_deeptaskgen.io.checksum import file_sha256
 from bids_deeptaskgen.io.nifti_reader import load_image
 from bids_deeptaskgen.models.architecture import Shapes, read_architecture
@@ -146,7 +147,7 @@ class Bundle:
         if MEAN_STATMAPS not in self.card.sha256:
             return None
         image = load_image(self.folder / MEAN_STATMAPS)
-        maps = np.asarray(image.dataobj, np.float32)[self.output_mask]
+        maps = image.values_on(MODEL_GRID)[self.output_mask]
         return np.ascontiguousarray(maps.T)
 
     def shapes(self) -> Shapes:
@@ -211,8 +212,8 @@ def load_bundle(folder: Path) -> Bundle:
         raise _misfit(
             folder, f"{ROIS} contains {n_maps} ROI maps for {architecture.in_channels} input channels"
         )
-    if not MODEL_GRID.fits(Grid.from_image(rois.shape, rois.affine)):
-        raise _misfit(folder, f"{ROIS} is on {Grid.from_image(rois.shape, rois.affine)}, not on {MODEL_GRID}")
+    if not MODEL_GRID.fits(rois.grid):
+        raise _misfit(folder, _describe_misplaced(ROIS, rois.grid))
     if MEAN_STATMAPS in card.sha256:
         _check_mean_statmaps(folder, len(card.contrasts))
     return Bundle(folder, card, _read_mask(folder, BRAIN_MASK), _read_mask(folder, OUTPUT_MASK))
@@ -269,10 +270,10 @@ def _check_calibration(card: Card, folder: Path) -> None:
 
 def _check_mean_statmaps(folder: Path, n_contrasts: int) -> None:
     image = load_image(folder / MEAN_STATMAPS)
-    grid = Grid.from_image(image.shape, image.affine)
-    if image.shape[3:] != (n_contrasts,) or not MODEL_GRID.fits(grid):
-        expected = f"expected {n_contrasts} maps on {MODEL_GRID}"
-        raise _misfit(folder, f"{MEAN_STATMAPS} has shape {image.shape} on {grid}; {expected}")
+    if image.shape[3:] != (n_contrasts,):
+        raise _misfit(folder, f"{MEAN_STATMAPS} has shape {image.shape}; expected {n_contrasts} maps")
+    if not MODEL_GRID.fits(image.grid):
+        raise _misfit(folder, _describe_misplaced(MEAN_STATMAPS, image.grid))
 
 
 def _check_hashes(folder: Path, card: Card) -> None:
@@ -301,14 +302,18 @@ def _weight_shapes(path: Path) -> Shapes:
 
 def _read_mask(folder: Path, name: str) -> NDArray[np.bool_]:
     image = load_image(folder / name)
-    if len(image.shape) != 3 or not MODEL_GRID.fits(Grid.from_image(image.shape, image.affine)):
-        raise _misfit(
-            folder, f"{name} is on {Grid.from_image(image.shape, image.affine)}, not on {MODEL_GRID}"
-        )
-    mask: NDArray[np.bool_] = np.asarray(image.dataobj) != 0
+    if len(image.shape) != 3:
+        raise _misfit(folder, f"{name} has {len(image.shape)} axes; a mask has 3")
+    if not MODEL_GRID.fits(image.grid):
+        raise _misfit(folder, _describe_misplaced(name, image.grid))
+    mask: NDArray[np.bool_] = image.values(dtype=np.float64) != 0
     if not mask.any():
         raise _misfit(folder, f"{name} is empty")
     return mask
+
+
+def _describe_misplaced(name: str, grid: Grid) -> str:
+    return f"{name} is on {grid}, not on {MODEL_GRID}: it {describe_difference(grid, MODEL_GRID)}"
 
 
 def _misfit(folder: Path, problem: str) -> UserError:

@@ -53,7 +53,7 @@ def read_output_mask(path: Path) -> NDArray[np.bool_]:
     """
     image = load_image(path)
     try:
-        if len(image.shape) != 3:
+        if image.header.n_volumes > 1:
             message = f"The image has shape {image.shape}; it must have three axes."
             raise ValueError(message)
         mask: NDArray[np.bool_] = on_grid(image, MODEL_GRID) != 0

@@ -1,14 +1,20 @@
 """Description of the connectome of a session: input, cleaning and quality."""
 
+import logging
+from collections.abc import Iterable
 from typing import Any
 
+from bids_deeptaskgen.connectome.coverage import check_coverage, coverage_of_rois, region_without_signal
+from bids_deeptaskgen.connectome.findings import Finding
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.connectome.prepare_run import PreparedRun
-from bids_deeptaskgen.connectome.quality import coverage_of_rois, quality_metrics
+from bids_deeptaskgen.connectome.quality import quality_metrics
 from bids_deeptaskgen.connectome.session import SessionConnectomes
 from bids_deeptaskgen.connectome.template_warp import TRANSFORM, WARPED_SPACE
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.fsl_warp import TOOL
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 
 def describe_session(
@@ -31,15 +37,57 @@ def describe_session(
     bundle = context.bundle
     grey_matter = bundle.output_mask[bundle.brain_mask]
     coverage = coverage_of_rois(bundle.roi_weights, result.has_signal)
+    region = region_without_signal(result.has_signal, bundle.brain_mask)[grey_matter]
+    findings = [
+        *result.findings,
+        *check_coverage(session.name, coverage, bundle.roi_weights, bundle.brain_mask, region.mean()),
+    ]
+    metrics = quality_metrics(result, coverage, grey_matter, bundle.card.mean_roi_connectome)
     return {
         "runs": [
             _describe_run(context, run, plan) for run, plan in zip(session.runs, result.runs, strict=True)
         ],
         "n_windows": result.n_windows,
         "n_connectomes": len(result.connectomes),
-        "metrics": quality_metrics(result, coverage, grey_matter, bundle.card.mean_roi_connectome),
+        "metrics": {**metrics, "share_without_values": float(f"{region.mean():.6g}")},
         "roi_coverage": [float(f"{share:.6g}") for share in coverage],
+        "flags": [describe_flag(finding) for finding in findings],
+        "series_hashes": list(result.checks.fingerprints),
     }
+
+
+def describe_flag(finding: Finding) -> dict[str, Any]:
+    """Describe a finding as an entry of ``Flags`` in the quality file.
+
+    Parameters
+    ----------
+    finding : Finding
+
+    Returns
+    -------
+    dict
+        JSON values.
+    """
+    return {
+        "Name": finding.name,
+        "Value": finding.value,
+        "Threshold": finding.threshold,
+        "Message": finding.message,
+    }
+
+
+def log_flags(name: str, flags: Iterable[dict[str, Any]]) -> None:
+    """Log a warning for each flag of a session.
+
+    Parameters
+    ----------
+    name : str
+        Of the session.
+    flags : iterable of dict
+        From `describe_flag`.
+    """
+    for flag in flags:
+        logger.warning("%s: %s: %s", name, flag["Name"], " ".join(flag["Message"].split()))
 
 
 def _describe_run(context: RunContext, run: RunInputs, plan: PreparedRun) -> dict[str, Any]:

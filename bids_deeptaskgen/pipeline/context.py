@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bids_deeptaskgen.bids.input.generators import Release, input_releases
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
+from bids_deeptaskgen.bids.input.known_faults import FaultOfInput, find_known_faults
 from bids_deeptaskgen.bids.input.query import Query, query_of
 from bids_deeptaskgen.bids.output.completion import Maps
 from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
@@ -48,6 +50,11 @@ class RunContext:
         Minimum data of a session, and its number of windows.
     required_maps : Maps
         Maps that each session must have.
+    releases : tuple of Release
+        Releases of the pipelines that wrote the input.
+    known_faults : tuple of FaultOfInput
+        Known faults of these releases. They do not enter the settings hash: a longer list of faults leaves
+        finished maps finished.
     """
 
     settings: ParticipantSettings
@@ -60,6 +67,8 @@ class RunContext:
     cleaning: Cleaning
     requirements: DataRequirements
     required_maps: Maps
+    releases: tuple[Release, ...] = ()
+    known_faults: tuple[FaultOfInput, ...] = ()
 
 
 def make_context(settings: ParticipantSettings, dataset: InputDataset) -> RunContext:
@@ -90,6 +99,7 @@ def make_context(settings: ParticipantSettings, dataset: InputDataset) -> RunCon
     settings = resolve_settings(settings, bundle, dataset)
     if settings.contrasts:
         settings = replace(settings, contrasts=labels)
+    releases = input_releases(dataset)
     return RunContext(
         settings=settings,
         dataset=dataset.with_custom(settings.custom_confounds),
@@ -101,4 +111,6 @@ def make_context(settings: ParticipantSettings, dataset: InputDataset) -> RunCon
         cleaning=fill(Cleaning, settings),
         requirements=fill(DataRequirements, settings, window_minutes=card.window_minutes),
         required_maps=Maps(settings.map_format, labels, settings.save_connectome),
+        releases=releases,
+        known_faults=find_known_faults(releases),
     )

@@ -22,7 +22,7 @@ from bids_deeptaskgen.connectome.session import compute_session_connectomes
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.npy import save_array
 from bids_deeptaskgen.machine import log_duration
-from bids_deeptaskgen.pipeline.connectome_step import describe_session
+from bids_deeptaskgen.pipeline.connectome_step import describe_session, log_flags
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.failures import run_as_record, save_or_stop
 from bids_deeptaskgen.pipeline.fsl_warp import in_standard_space
@@ -107,6 +107,7 @@ def _compute_session(job: Job, session: SessionInputs | SessionFault, record: Re
         facts = describe_session(context, session, result)
         save_array(connectome, result.connectomes)
     facts["input_fingerprint"] = fingerprint
+    log_flags(record.name, facts["flags"])
     record = record.replace(status=CONNECTED, connectome=str(connectome), facts=facts)
     write_json(description, record.as_json())
     return record

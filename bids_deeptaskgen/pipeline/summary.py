@@ -103,10 +103,7 @@ def closing_table(records: Sequence[Record]) -> str:
     str
     """
     lines = [("participant", "status", "maps", "reason")]
-    lines += [
-        (record.name, record.status, str(record.n_maps), " ".join(record.reason.split()))
-        for record in records
-    ]
+    lines += [(record.name, record.status, str(record.n_maps), _remark(record)) for record in records]
     return _table(lines)
 
 
@@ -175,8 +172,37 @@ def _columns(records: Sequence[Record]) -> dict[str, list[object]]:
         "task_id": [f"task-{record.task}" if record.task else None for record in records],
         "status": [record.status for record in records],
         "n_maps": [record.n_maps for record in records],
+        "flags": [",".join(flag_names(record)) for record in records],
         "reason": [record.reason for record in records],
     }
+
+
+def flag_names(record: Record) -> list[str]:
+    """List the quality flags of a session, each once.
+
+    Parameters
+    ----------
+    record : Record
+
+    Returns
+    -------
+    list of str
+        Keys of ``data/qc_flags.json``.
+
+    Examples
+    --------
+    >>> flag_names(Record("01", facts={"flags": [{"Name": "copied_voxels"}]}))
+    ['copied_voxels']
+    """
+    return list(dict.fromkeys(flag["Name"] for flag in record.facts.get("flags", ())))
+
+
+def _remark(record: Record) -> str:
+    """Return the reason of a failure, or the flags of a finished session."""
+    names = flag_names(record)
+    if record.failed or not names:
+        return " ".join(record.reason.split())
+    return f"flagged: {', '.join(names)}"
 
 
 @cache

@@ -12,6 +12,7 @@ from bids_deeptaskgen.bids.output.completion import finished_maps, write_complet
 from bids_deeptaskgen.bids.output.connectome_files import connectome_sidecar, save_connectomes
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.sidecars import Provenance, statmap_sidecar
+from bids_deeptaskgen.connectome.coverage import region_without_signal, signal_of_connectomes
 from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_maps, save_nifti
@@ -61,6 +62,8 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
     bundle, output, required_maps = context.bundle, context.settings.output_dir, context.required_maps
     if context.settings.calibrated:
         maps = calibrate(bundle, maps)
+    if record.facts["metrics"]["share_without_values"]:
+        maps = without_missing_regions(bundle, maps, np.load(record.connectome, mmap_mode="r"))
     completion = _path(context, record, "qc_metrics")
     fingerprint = record.facts["input_fingerprint"]
     # Contrasts of an earlier run stay in the dataset: they are written again.
@@ -89,7 +92,11 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
     write_completion(
         output,
         record,
-        record.facts["metrics"],
+        {
+            **record.facts["metrics"],
+            "Flags": record.facts["flags"],
+            "SeriesHashes": record.facts["series_hashes"],
+        },
         files=files,
         settings_hash=context.settings_hash,
         fingerprint=fingerprint,
@@ -124,6 +131,31 @@ def calibrate(bundle: Bundle, maps: PredictedMaps) -> PredictedMaps:
     weights = np.array(bundle.card.calibration)
     sd = None if maps.sd is None else maps.sd * np.float32(weights)[:, None]
     return PredictedMaps(apply_calibration(maps.mean, average, weights), sd)
+
+
+def without_missing_regions(
+    bundle: Bundle, maps: PredictedMaps, connectomes: NDArray[np.float32]
+) -> PredictedMaps:
+    """Set maps to 0 in large regions without signal, which the network would fill from elsewhere.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    maps : PredictedMaps
+    connectomes : array of shape (n_connectomes, n_rois, n_voxels)
+        From which the maps were predicted.
+
+    Returns
+    -------
+    PredictedMaps
+        Copies; see `connectome.coverage.region_without_signal`.
+    """
+    has_signal = signal_of_connectomes(connectomes)
+    in_map = bundle.output_mask[bundle.brain_mask]
+    region = region_without_signal(has_signal, bundle.brain_mask)[in_map]
+    zero = np.zeros(1, np.float32)
+    sd = None if maps.sd is None else np.where(region, zero, maps.sd)
+    return PredictedMaps(np.where(region, zero, maps.mean), sd)
 
 
 class _Image(NamedTuple):
@@ -207,6 +239,7 @@ def _provenance(context: RunContext, record: Record, device: str) -> Provenance:
         runs=tuple(facts["runs"]),
         settings=context.science,
         settings_hash=context.settings_hash,
+        known_faults=tuple(fault.to_json() for fault in context.known_faults),
         processing={
             "WindowsPerRun": facts["n_windows"],
             "Predictions": facts["n_connectomes"],

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bids_deeptaskgen.io.atomic import atomic_path
+from bids_deeptaskgen.io.nifti_reader import load_image
 
 # Axial slices in mm that show the hand area, the visual and the auditory cortex, and the cerebellum.
 SLICES_MM = (-30, -14, 0, 12, 26, 42, 58)
@@ -35,8 +36,9 @@ def draw_statmaps(path: Path, rows: Sequence[tuple[str, Path]], *, heading: str 
     import numpy as np
     from nilearn.plotting import plot_stat_map
 
-    images = [nib.load(image) for _, image in rows]
-    values = np.abs(np.concatenate([image.get_fdata(dtype=np.float32).ravel() for image in images]))
+    maps = [(image.values(), image.affine) for image in (load_image(path) for _, path in rows)]
+    images = [nib.Nifti1Image(values, affine) for values, affine in maps]
+    values = np.abs(np.concatenate([values.ravel() for values, _ in maps]))
     limit = float(np.quantile(values[values > 0], 0.995)) if values.any() else 1.0
     height = ROW_INCHES * len(rows) + HEADING_INCHES
     figure = plt.figure(figsize=(13, height))

@@ -7,7 +7,16 @@ from importlib import import_module
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.option import option_specs
 
-_MODULES = ("evaluation", "group", "models", "participant", "prediction", "simulation", "training")
+_MODULES = (
+    "evaluation",
+    "group",
+    "known_faults",
+    "models",
+    "participant",
+    "prediction",
+    "simulation",
+    "training",
+)
 _NAME = re.compile(r"`([a-z][a-z0-9_]*)`")
 
 

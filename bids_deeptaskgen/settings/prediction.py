@@ -166,6 +166,21 @@ class PredictionSettings(Settings):
         check=at_least(1),
         help="exclude sessions with fewer residual degrees of freedom than this after cleaning",
     )
+    min_coverage: float = _clean(
+        0.5,
+        affects_output=False,
+        check=in_range(0, 1),
+        help="exclude sessions in which less than this share of the brain voxels in the mask has a signal; "
+        "maps are 0 in large regions without signal",
+    )
+    max_mask_offset: float = _clean(
+        15.0,
+        unit="mm",
+        affects_output=False,
+        check=at_least(0),
+        help="exclude sessions whose brain mask is displaced from the mean image by more than this, 0 = no "
+        "limit; smaller displacements are flagged",
+    )
     input_mask: str = _clean(
         "card",
         choices=("card", "brain", "gm"),

@@ -1,4 +1,4 @@
-"""The table of confounds of a simulated run, computed from its volumes as in fMRIPrep 23."""
+"""The table of confounds of a simulated run, computed from its volumes as in fMRIPrep 25."""
 
 from typing import Any
 
@@ -77,7 +77,7 @@ def confounds_table(
     Returns
     -------
     table : DataFrame of shape (n_volumes, n_columns)
-        fMRIPrep 23's columns; NaN where a volume has no predecessor.
+        fMRIPrep 25's columns; NaN where a volume has no predecessor.
     metadata : dict
         Method and explained variance of the columns, as fMRIPrep writes them.
     """

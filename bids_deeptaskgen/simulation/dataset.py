@@ -1,4 +1,4 @@
-"""Simulated participants as a dataset in the layout of fMRIPrep 23, with measured maps."""
+"""Simulated participants as a dataset in the layout of fMRIPrep 25, with measured maps."""
 
 import json
 import logging
@@ -35,7 +35,7 @@ README = """Simulated data
 ==============
 
 No participant was measured. `deeptaskgen simulate` wrote these files to try and test software: resting-state
-runs in the layout of fMRIPrep 23.2, and in `derivatives/measured` the task maps of the same simulated
+runs in the layout of fMRIPrep 25.2, and in `derivatives/measured` the task maps of the same simulated
 participants. They contain no information about brains.
 """
 PARTICIPANTS = {
@@ -82,7 +82,7 @@ class Cohort:
 
 
 def simulate_dataset(out: Path, *, grid: Grid = OUTPUT_GRID, **options: object) -> Path:
-    """Write simulated resting-state runs in the layout of fMRIPrep 23, and measured maps.
+    """Write simulated resting-state runs in the layout of fMRIPrep 25, and measured maps.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def _description(name: str, cohort: Cohort) -> dict[str, Any]:
                 "Version": release,
                 "Description": "Simulated data: no participant was measured.",
             },
-            {"Name": "fMRIPrep", "Version": "23.2.0", "Description": "layout only: simulated data"},
+            {"Name": "fMRIPrep", "Version": "25.2.5", "Description": "layout only: simulated data"},
         ],
         "Simulation": {
             "NumberOfParticipants": cohort.n_participants,

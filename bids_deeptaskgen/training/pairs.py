@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.measured_map_images import read_statmaps
-from bids_deeptaskgen.bids.measured_maps import StatmapFile
+from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.output.connectome_files import ConnectomeFile, read_window
 from bids_deeptaskgen.bids.participants_table import read_families
 from bids_deeptaskgen.errors import InputError, abbreviate

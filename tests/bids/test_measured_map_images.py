@@ -12,13 +12,15 @@ from bids_deeptaskgen.bids.measured_map_images import (
     read_statmap,
     read_statmaps,
 )
-from bids_deeptaskgen.bids.measured_maps import StatmapFile
+from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.evaluation.map_reader import read_participant
 from bids_deeptaskgen.grid import FULL_MODEL_GRID, MODEL_GRID, OUTPUT_GRID, Grid
 from bids_deeptaskgen.io.nifti_writer import save_maps, save_nifti
 from tests.bids.trees import isotropic, touch
 from tests.bundles import ellipsoid
+from tests.io.headers import alter
 
 NAME = "sub-01_space-MNI152NLin6Asym_contrast-a_stat-z_statmap.nii.gz"
 MASK = ellipsoid(0.8)
@@ -138,7 +140,7 @@ def test_messages_on_unusable_images(tmp_path):
         read_statmap(save_statmap(tmp_path / NAME, partial_grid), MASK)
     path = save_statmap(tmp_path / NAME, OUTPUT_GRID).path
     path.write_bytes(path.read_bytes()[:10000])
-    with pytest.raises(InputError, match="the task map cannot be read"):
+    with pytest.raises(InputError, match="the file is truncated"):
         read_statmap(file, MASK)
     path.write_bytes(b"")
     with pytest.raises(InputError, match="the file is empty"):
@@ -146,3 +148,33 @@ def test_messages_on_unusable_images(tmp_path):
     path.unlink()
     with pytest.raises(InputError, match="no such file"):
         read_statmap(file, MASK)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"vox_offset": 0},
+        {"quatern_c": 1.0002},
+        {"quatern_b": 1.5},
+        {"srow_x": 0, "srow_y": 0, "srow_z": 0},
+        {"srow_y": np.nan},
+    ],
+    ids=str,
+)
+def test_header_fields_that_other_readers_refuse_do_not_change_values(tmp_path, fields):
+    file = save_statmap(tmp_path / NAME, FULL_MODEL_GRID)
+    alter(file.path, **fields)
+    np.testing.assert_array_equal(read_statmap(file, MASK), ramp(MODEL_GRID, MASK))
+
+
+def test_a_map_with_an_unusable_header_leaves_the_other_maps(tmp_path, caplog):
+    files = []
+    for label, fields in (("a", {}), ("b", {"srow_x": 0, "qform_code": 0}), ("c", {"datatype": 77})):
+        path = tmp_path / NAME.replace("contrast-a", f"contrast-{label}")
+        files.append([StatmapFile("01", None, label, save_statmap(path, OUTPUT_GRID).path)])
+        alter(path, **fields)
+    maps = read_participant(files, MASK)
+    np.testing.assert_array_equal(maps[0], ramp(MODEL_GRID, MASK))
+    assert np.isnan(maps[1:]).all()
+    assert "the sform (code 4) is singular" in caplog.text
+    assert "values of type code 77" in caplog.text

@@ -117,7 +117,7 @@ def test_fitlins_map_over_runs_takes_precedence_over_single_runs(tmp_path):
 def test_maps_of_two_runs_are_refused_unless_one_is_selected(tmp_path):
     for run in (1, 2):
         fitlins(tmp_path, "node-runLevel", "01", f"task-emotion_run-{run}_{SPACE}")
-    with pytest.raises(InputError, match=r"sub-01 emotion.*2 task maps are ambiguous.*run-1, run-2"):
+    with pytest.raises(InputError, match=r"sub-01 emotion.*two files for one map.*run-1, run-2"):
         find_statmaps(tmp_path, HCP)
     (statmap,) = find_statmaps(tmp_path, HCP, entities={"run": "2"})
     assert "_run-2_" in statmap.path.name
@@ -179,7 +179,14 @@ def test_incomplete_table_is_refused_with_the_line(tmp_path):
     for rows, words in [
         ([("sub-01", "n/a", FACES, "gone.nii")], r"line 2: .*gone.nii: no such file"),
         ([("sub-01", "n/a", FACES, "a.nii"), ("sub-02", "n/a", "", "a.nii")], "line 3: .* is empty"),
-        ([("sub-01", "n/a", FACES, "a.nii")] * 2, "2 task maps are ambiguous"),
+        (
+            [("sub-01", "n/a", FACES, "a.nii")] * 2,
+            r"two files for one map: .*a\.nii and .*a\.nii\.\nThe table",
+        ),
+        (
+            [("sub-01", "n/a", FACES, "a.nii"), ("sub-02", "n/a", FACES, "./a.nii")],
+            "for sub-01 .*and for sub-02",
+        ),
         ([], "no task maps were found"),
     ]:
         with pytest.raises(InputError, match=words):
@@ -223,7 +230,7 @@ def test_model_space_takes_precedence_and_other_spaces_are_refused(tmp_path):
 def test_files_that_differ_by_desc_are_refused_unless_one_is_selected(tmp_path):
     for desc in ("measured", "smoothed"):
         touch(tmp_path / "sub-01" / f"sub-01_contrast-{FACES}_stat-z_desc-{desc}_statmap.nii.gz")
-    with pytest.raises(InputError, match=r"which differ by desc-measured, desc-smoothed.\nSelect one"):
+    with pytest.raises(InputError, match=r"which differ by desc-measured, desc-smoothed.\nKeep only one"):
         find_statmaps(tmp_path, HCP)
     assert labels_of(tmp_path, HCP, entities={"desc": "measured"}) == [("01", None, FACES)]
     with pytest.raises(InputError, match=r"none has desc-raw \(found: desc-measured, desc-smoothed\)"):

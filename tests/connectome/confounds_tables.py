@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from bids_deeptaskgen.connectome.confounds import Confounds
+from bids_deeptaskgen.connectome.inputs import RunInputs
 from bids_deeptaskgen.connectome.regressors import cosine_basis
 from bids_deeptaskgen.nuisance_presets import MOTION, SIGNALS
 
@@ -25,3 +26,14 @@ def make_table(cosines=3, dummies=2):
 
 def make_confounds(outliers=None, **options):
     return Confounds(make_table(**options), outliers=outliers)
+
+
+def write_table(path, table):
+    table.to_csv(path, sep="\t", na_rep="n/a", index=False)
+    return path
+
+
+def tables_of(folder, **tables):
+    """Write the tables of a run under the names of the fields of RunInputs."""
+    paths = {kind: write_table(folder / f"{kind}.tsv", table) for kind, table in tables.items()}
+    return RunInputs(folder / "bold.nii.gz", None, paths.pop("confounds", None), 2.0, **paths)

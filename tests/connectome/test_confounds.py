@@ -6,29 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_deeptaskgen.connectome.confounds import modern_names, read_confounds
-from bids_deeptaskgen.connectome.inputs import RunInputs
+from bids_deeptaskgen.connectome.confound_names import modern_names
+from bids_deeptaskgen.connectome.confounds import read_confounds
 from bids_deeptaskgen.errors import InputError
-from bids_deeptaskgen.nuisance_presets import MOTION
-from tests.connectome.confounds_tables import N, make_table
-
-
-def write(path, table):
-    table.to_csv(path, sep="\t", na_rep="n/a", index=False)
-    return path
-
-
-def run(tmp_path, **tables):
-    paths = {kind: write(tmp_path / f"{kind}.tsv", table) for kind, table in tables.items()}
-    return RunInputs(tmp_path / "bold.nii.gz", None, paths.pop("confounds", None), 2.0, **paths)
+from tests.connectome.confounds_tables import N, make_table, tables_of
 
 
 def test_a_run_without_tables_has_no_confounds(tmp_path):
-    assert read_confounds(run(tmp_path), N) is None
+    assert read_confounds(tables_of(tmp_path), N) is None
 
 
 def test_a_table_of_another_length_is_refused(tmp_path):
-    inputs = run(tmp_path, confounds=make_table())
+    inputs = tables_of(tmp_path, confounds=make_table())
     assert len(read_confounds(inputs, N).table) == N
     with pytest.raises(InputError, match=r"confounds.tsv: has 100 rows, but the BOLD run has 99 volumes"):
         read_confounds(inputs, N - 1)
@@ -36,7 +25,7 @@ def test_a_table_of_another_length_is_refused(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"a\tb\n1\t2\t3\t4\n1\n"])
 def test_what_is_no_table_is_refused(tmp_path, content):
-    inputs = run(tmp_path, confounds=make_table())
+    inputs = tables_of(tmp_path, confounds=make_table())
     inputs.confounds.write_bytes(content)
     with pytest.raises(InputError, match=r"confounds.tsv"):
         read_confounds(inputs, N)
@@ -72,7 +61,7 @@ def test_components_are_distinguished_by_the_json_and_ordered_by_number(tmp_path
     numbers = {"CSF": [9, 10, 11], "WM": [99, 100, 101], "combined": [0, 1]}
     columns = [f"a_comp_cor_{i:02d}" for mask in numbers.values() for i in mask]
     table = pd.DataFrame(np.arange(N * 8).reshape(N, 8), columns=columns)[sorted(columns)]
-    inputs = run(tmp_path, confounds=table)
+    inputs = tables_of(tmp_path, confounds=table)
     masks = {
         f"a_comp_cor_{i:02d}": {"Mask": mask} for mask, kept_volumes in numbers.items() for i in kept_volumes
     }
@@ -85,7 +74,7 @@ def test_components_are_distinguished_by_the_json_and_ordered_by_number(tmp_path
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a_comp_cor_00": 3}', None])
 def test_a_json_that_says_nothing_renames_nothing(tmp_path, content):
-    inputs = run(tmp_path, confounds=make_table())
+    inputs = tables_of(tmp_path, confounds=make_table())
     if content is not None:
         inputs.confounds.with_suffix(".json").write_text(content)
     assert read_confounds(inputs, N).sources == {}
@@ -95,40 +84,29 @@ def test_the_tables_of_others_stand_beside_fmripreps(tmp_path):
     aroma = pd.DataFrame({"aroma_motion_01": np.arange(N), "aroma_orth_motion_01": np.arange(N), "note": 1})
     custom = pd.DataFrame({"csf": np.arange(N), "breathing": np.arange(N)})
     table = make_table().assign(aroma_motion_01=-1.0)
-    confounds = read_confounds(run(tmp_path, confounds=table, aroma=aroma, custom=custom), N)
+    confounds = read_confounds(tables_of(tmp_path, confounds=table, aroma=aroma, custom=custom), N)
     assert {"aroma_orth_motion_01", "custom_csf", "custom_breathing", "csf"} <= set(confounds.table)
     assert "note" not in confounds.table
     np.testing.assert_array_equal(confounds.table["aroma_motion_01"], np.arange(N))
     np.testing.assert_allclose(confounds.table["csf"], table["csf"])
     assert confounds.aroma
     with pytest.raises(InputError, match=r"custom.tsv: has 100 rows, but the BOLD run has 99 volumes"):
-        read_confounds(run(tmp_path, custom=custom), N - 1)
+        read_confounds(tables_of(tmp_path, custom=custom), N - 1)
 
 
 def test_volumes_that_xcpd_interpolated_are_marked(tmp_path):
     is_outlier = (np.arange(N) % 9 == 0).astype(int)
     outliers = pd.DataFrame({"framewise_displacement": is_outlier})
-    confounds = read_confounds(run(tmp_path, confounds=make_table(), outliers=outliers), N)
+    confounds = read_confounds(tables_of(tmp_path, confounds=make_table(), outliers=outliers), N)
     np.testing.assert_array_equal(confounds.outliers, is_outlier == 1)
 
 
 def test_volumes_that_xcpd_took_out_are_out_of_its_table_of_motion_too(tmp_path):
     is_outlier = np.arange(N) % 9 == 0
     outliers = pd.DataFrame({"framewise_displacement": is_outlier.astype(int)})
-    inputs = run(tmp_path, confounds=make_table(), outliers=outliers)
+    inputs = tables_of(tmp_path, confounds=make_table(), outliers=outliers)
     confounds = read_confounds(inputs, int((~is_outlier).sum()))
     assert confounds.outliers is None
     np.testing.assert_allclose(confounds.table["trans_x"], make_table()["trans_x"][~is_outlier])
     with pytest.raises(InputError, match=r"outliers.tsv: has 100 rows, but the BOLD run has 50 volumes"):
         read_confounds(inputs, 50)
-
-
-@pytest.mark.parametrize("suffix", [".txt", ".par"])
-def test_motion_of_hcp_and_of_fsl_comes_in_mm_and_radians(tmp_path, suffix):
-    motion = np.random.default_rng(0).standard_normal((N, 6))
-    path = tmp_path / f"motion{suffix}"
-    hcp = np.hstack([motion[:, :3], np.rad2deg(motion[:, 3:]), np.zeros((N, 6))])
-    fsl = np.hstack([motion[:, 3:], motion[:, :3]])
-    np.savetxt(path, hcp if suffix == ".txt" else fsl)
-    confounds = read_confounds(RunInputs(tmp_path / "bold.nii.gz", None, path, 2.0), N)
-    np.testing.assert_allclose(confounds.table[list(MOTION)], motion, atol=1e-12)

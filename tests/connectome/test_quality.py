@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.connectome.quality import coverage_of_rois, quality_metrics, typicality
+from bids_deeptaskgen.connectome.quality import quality_metrics, typicality
 from bids_deeptaskgen.connectome.session import SessionConnectomes
 
 N_ROIS = 4
@@ -74,12 +74,6 @@ def test_tsnr_and_coverage_are_of_grey_matter_with_signal():
     assert metrics["tsnr_median"] == 20
     assert metrics["coverage_grey_matter"] == pytest.approx(2 / 3, abs=1e-6)
     assert metrics["coverage_rois_min"] == 0.25
-
-
-def test_coverage_of_an_roi_is_the_share_of_its_weight():
-    weights = np.array([[1, 1, 2, 0, 0], [0, 0, 0, 1, 0]], np.float32)
-    covered = coverage_of_rois(weights, np.array([True, False, True, False, True]))
-    np.testing.assert_array_equal(covered, [0.75, 0])
 
 
 def test_typicality_is_the_correlation_of_the_pairs():

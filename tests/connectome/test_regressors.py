@@ -219,11 +219,34 @@ def test_derived_columns_of_a_missing_column_are_not_reported():
         choose(table, Cleaning("24P"))
 
 
-def test_text_among_the_numbers_is_refused():
-    table = make_table().astype({"rot_x": object})
-    table.loc[3, "rot_x"] = "oops"
-    with pytest.raises(InputError, match="other than numbers and n/a in rot_x"):
-        choose(table, Cleaning("24P"))
+@pytest.mark.parametrize(
+    "values", [5 + 1e-13 * np.arange(N), 0.02 + 1e-13 * np.arange(N), 1e-16 * np.arange(N), np.zeros(N)]
+)
+def test_a_column_that_is_constant_but_for_rounding_does_not_count(values):
+    noise = values * (1 + 1e-16 * np.random.default_rng(5).standard_normal(N))
+    table = make_table().assign(custom_offset=noise)
+    names, regressors = choose(table, Cleaning("24P"))
+    assert "custom_offset" in names
+    without = choose(make_table(), Cleaning("24P"))[1]
+    assert make_basis(regressors, np.arange(N)).shape == make_basis(without, np.arange(N)).shape
+
+
+def test_expansions_of_a_constant_column_do_not_count_either():
+    rng = np.random.default_rng(4)
+    noise = {"rot_z": 1e-17 * rng.standard_normal(N)}
+    noise["rot_z_derivative1"] = np.r_[np.nan, np.diff(noise["rot_z"])]
+    _, regressors = choose(make_table().assign(**noise), Cleaning("24P", high_pass=0))
+    assert make_basis(regressors, np.arange(N)).shape == (N, 21)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-6, 1e-9])
+def test_small_columns_count_as_large_ones_do(size):
+    table = make_table()
+    _, expected = choose(table, Cleaning("24P"))
+    small = table.assign(**{name: table[name] * size for name in table if name.startswith(("trans", "rot"))})
+    _, regressors = choose(small, Cleaning("24P"))
+    bases = [make_basis(values, np.arange(N)) for values in (expected, regressors)]
+    np.testing.assert_allclose(bases[0] @ bases[0].T, bases[1] @ bases[1].T, atol=1e-6)
 
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name != "none"])

@@ -231,7 +231,7 @@ def test_orientations_that_disagree_are_refused(tmp_path, space):
     image.set_qform(RAS @ np.diag([-1, 1, 1, 1]), code=1)
     image.set_sform(RAS, code=4)
     image.to_filename(tmp_path / "two_bold.nii.gz")
-    assert_refused(space, replace(run, bold=tmp_path / "two_bold.nii.gz"), words="axes LAS and RAS")
+    assert_refused(space, replace(run, bold=tmp_path / "two_bold.nii.gz"), words="axes LAS, not RAS")
 
 
 def test_the_json_wins_over_the_header_and_a_difference_is_warned_of(tmp_path, space, caplog):

@@ -210,7 +210,7 @@ HALF = np.ones(BOX, np.uint8)
             image(np.ones(FULL_MODEL_GRID.shape, np.uint8), FULL_MODEL_GRID.affine),
             "is on 91x",
         ),
-        ("output_mask.nii.gz", image(HALF[..., None], MODEL_GRID.affine), "output_mask.nii.gz is on"),
+        ("output_mask.nii.gz", image(HALF[..., None], MODEL_GRID.affine), "output_mask.nii.gz has 4 axes"),
         ("brain_mask.nii.gz", image(HALF * 0, MODEL_GRID.affine), "brain_mask.nii.gz is empty"),
         ("output_mask.nii.gz", lambda path: path.write_bytes(b"no image"), "cannot be read as a NIfTI image"),
         (
@@ -313,7 +313,7 @@ def test_a_calibration_changes_the_science_hash(tmp_path, folder):
         ({"calibration": (0.5,)}, "2 weights from 0 to 1"),
         ({"calibration": (0.5, 1.5)}, "2 weights from 0 to 1"),
         ({"n_maps": 0}, "mean_statmaps.nii.gz is missing"),
-        ({"n_maps": 3}, "2 maps on"),
+        ({"n_maps": 3}, "expected 2 maps"),
     ],
 )
 def test_an_invalid_calibration_is_refused(tmp_path, options, words):

@@ -100,7 +100,7 @@ def test_the_dataset_says_that_it_is_simulated(dataset):
         assert about["GeneratedBy"][0]["Name"] == "bids-deeptaskgen simulate"
         assert about["GeneratedBy"][1] == {
             "Name": "fMRIPrep",
-            "Version": "23.2.0",
+            "Version": "25.2.5",
             "Description": "layout only: simulated data",
         }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.bids.measured_maps import StatmapFile
+from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.output.connectome_files import ConnectomeFile
 from bids_deeptaskgen.bids.participants_table import read_families
 from bids_deeptaskgen.errors import InputError

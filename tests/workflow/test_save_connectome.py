@@ -20,7 +20,7 @@ from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace
 from bids_deeptaskgen.connectome.session import compute_session_connectomes
 from bids_deeptaskgen.errors import InputError
-from bids_deeptaskgen.grid import MODEL_GRID, unmask
+from bids_deeptaskgen.grid import MODEL_GRID, Grid, unmask
 from bids_deeptaskgen.models.bundle import load_bundle
 from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict_windows
@@ -250,6 +250,9 @@ def test_connectomes_of_another_roi_set_or_of_mixed_settings_are_refused(saved, 
     counterpart = replace(card, sha256=card.sha256 | {"brain_mask.nii.gz": "0" * 64})
     with pytest.raises(InputError, match="another brain mask"):
         check_connectomes(files, counterpart)
+    grid = Grid.from_image(MODEL_GRID.shape, MODEL_GRID.matrix @ np.diag([-1, 1, 1, 1]))
+    with pytest.raises(InputError, match="by its JSON: it has axes RAS, not LAS, is shifted by 150 mm"):
+        check_connectomes([files[0], replace(files[1], grid=grid)], card)
     with pytest.raises(InputError, match="2 different settings"):
         check_connectomes([files[0], replace(files[1], settings_hash="x")], card)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from bids_deeptaskgen.bids.filenames import BidsName, Entities, parse_name, sort_entities
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.io.text import explain_unreadable
 
 if TYPE_CHECKING:
     from bids import BIDSLayout
@@ -170,8 +171,5 @@ def require_target(path: Path) -> Path:
     """
     if path.exists():
         return path
-    message = (
-        f"{path}: is a link whose target does not exist.\n"
-        "Fetch its content (for DataLad: datalad get), or mount the folder of the target."
-    )
+    message = f"{path}: {explain_unreadable(path, FileNotFoundError())}"
     raise InputError(message)

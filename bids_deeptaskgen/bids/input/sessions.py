@@ -205,8 +205,7 @@ def _runs(bolds: Sequence[File], queries: Mapping[str | None, Query]) -> list[li
 
 
 def _grid_of(file: File) -> Grid:
-    image = load_image(require_target(file.path))
-    return Grid.from_image(image.shape, image.affine)
+    return load_image(require_target(file.path)).grid
 
 
 def _best_grid(candidates: Sequence[File]) -> File:

@@ -20,6 +20,7 @@ from bids_deeptaskgen.bids.output.sidecars import Provenance, statmap_sidecar
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import MODEL_GRID, Grid
+from bids_deeptaskgen.grid_comparison import describe_difference
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.io.npy import save_array
@@ -271,7 +272,7 @@ def check_connectomes(files: Sequence[ConnectomeFile], card: Card) -> None:
     Raises
     ------
     InputError
-        If the ROI maps or the brain mask are not those of the bundle, or the settings differ between files.
+        If ROI maps, brain mask or grid are not those of the bundle, or the settings differ between files.
     """
     parts = {"ROI set": ("roi_set", ROIS), "brain mask": ("brain_mask", BRAIN_MASK)}
     for title, (attribute, file_name) in parts.items():
@@ -285,6 +286,14 @@ def check_connectomes(files: Sequence[ConnectomeFile], card: Card) -> None:
                 "set."
             )
             raise InputError(message)
+    misplaced = next((file for file in files if not file.grid.fits(MODEL_GRID)), None)
+    if misplaced is not None:
+        difference = describe_difference(misplaced.grid, MODEL_GRID)
+        message = (
+            f"{misplaced.path}: is not on the model's grid by its JSON: it {difference}.\n"
+            "Compute it with this version and --save-connectome."
+        )
+        raise InputError(message)
     hashes = sorted({file.settings_hash for file in files})
     if len(hashes) > 1:
         examples = [next(file for file in files if file.settings_hash == value) for value in hashes[:2]]

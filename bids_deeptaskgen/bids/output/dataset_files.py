@@ -1,7 +1,7 @@
 """Files of an output dataset as a whole, which many processes can write at the same time."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -9,6 +9,7 @@ from typing import Any
 
 from bids_deeptaskgen.bids.input.derivatives import list_pipelines, read_description
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
+from bids_deeptaskgen.bids.input.known_faults import FaultOfInput, methods_sentence
 from bids_deeptaskgen.bids.output.sidecars import describe_model
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import UserError
@@ -36,6 +37,7 @@ def write_dataset_files(
     versions: Mapping[str, str],
     bids_dir: Path | None = None,
     participants: Path | None = None,
+    known_faults: Sequence[FaultOfInput] = (),
 ) -> None:
     """Write the files of a dataset as a whole: description, README, CITATION.md, .bidsignore, tables.
 
@@ -61,6 +63,8 @@ def write_dataset_files(
         The raw dataset, whose ``participants.tsv`` is copied if the derivatives have none.
     participants : Path, optional
         Table of participants to copy instead.
+    known_faults : sequence of FaultOfInput
+        Known faults of the releases that wrote the input.
 
     Raises
     ------
@@ -69,7 +73,9 @@ def write_dataset_files(
     """
     table = load_table("outputs.json")
     facts = _facts(version, located.description, card, settings, versions)
+    facts["known_faults"] = methods_sentence(known_faults)
     description = _description(version, located, card, settings, settings_hash)
+    description["DeepTaskGen"]["KnownFaultsOfInput"] = [fault.to_json() for fault in known_faults]
     write_json(output_dir / "dataset_description.json", description)
     write_text(output_dir / "README", _template("dataset_readme.md").substitute(facts))
     write_text(output_dir / "CITATION.md", _template("methods.md").substitute(facts))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from bids_deeptaskgen.bids.output.completion import Maps, parse_maps
 from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.io.nifti_reader import check_orientation, load_image
 
 # Entities of a participant's sessions and runs, over which maps are averaged.
 _REPEATED_KEYS = ("sub", "ses", "run", "dir", "desc")
@@ -34,6 +34,10 @@ class Result:
         Quality metrics, one number each; values of runs are summed.
     settings_hash : str
         Hash of the settings and the weights.
+    flags : tuple of str
+        Names of its quality flags.
+    series_hashes : tuple of str
+        Hash of the data of each run; empty in files of earlier versions.
     maps : Maps
         Labels of its predicted maps. Paths follow from the labels; they would take too much memory for tens
         of thousands of participants.
@@ -45,6 +49,8 @@ class Result:
     metrics: dict[str, Any]
     settings_hash: str
     maps: Maps
+    flags: tuple[str, ...] = ()
+    series_hashes: tuple[str, ...] = ()
 
     @property
     def series(self) -> Entities:
@@ -104,20 +110,19 @@ class Result:
 
 
 def _read_map(path: Path, volumes: slice | None = None) -> NDArray[np.float32]:
-    """Read a map, or some volumes of a 4-D image along the last axis."""
-    try:
-        data = nib.load(path).dataobj
-        values = np.asarray(data if volumes is None else data[..., volumes], np.float32)
-    except Exception as error:
-        message = f"{path}: cannot be read ({error}).\nDelete it and re-run this participant."
-        raise InputError(message) from error
-    if values.shape[:3] != OUTPUT_GRID.shape or values.ndim != (3 if volumes is None else 4):
-        message = (
-            f"{path}: has shape {values.shape}, but maps have shape {OUTPUT_GRID.shape}.\n"
-            "Delete it and re-run this participant."
-        )
+    """Read a map, or some volumes of a 4-D image along the last axis, in the order of ``OUTPUT_GRID``."""
+    check_orientation(path)
+    image = load_image(path)
+    n_axes = 3 if volumes is None else 4
+    if len(image.shape) != n_axes or (volumes is not None and image.shape[3] < volumes.stop):
+        shape = "x".join(map(str, image.shape))
+        message = f"{path}: has shape {shape}, not that of the maps.\nDelete it and re-run this participant."
         raise InputError(message)
-    return values
+    try:
+        return image.values_on(OUTPUT_GRID, volumes)
+    except ValueError as error:
+        message = f"{path}: is not on the grid of the maps: {error}.\nDelete it and re-run this participant."
+        raise InputError(message) from error
 
 
 def _completion_records(output_dir: Path, subject: str = "*") -> Iterator[Path]:
@@ -195,8 +200,12 @@ def _read_result(output_dir: Path, path: Path, shared_values: dict[Any, Any]) ->
     if not all((output_dir / file).is_file() for file in record["Files"]):
         return None
     content.pop("Description", None)
+    flags = tuple(dict.fromkeys(str(flag["Name"]) for flag in content.pop("Flags", ())))
+    hashes = tuple(map(str, content.pop("SeriesHashes", ())))
     name = parse_name(path.name)
     metrics = {key: sum(value) if isinstance(value, list) else value for key, value in content.items()}
     values = (name.entities_without(("sub", "ses", "desc")), record["SettingsHash"], parse_maps(record))
     entities, settings_hash, maps = (shared_values.setdefault(value, value) for value in values)
-    return Result(str(name.get("sub")), name.get("ses"), entities, metrics, settings_hash, maps)
+    flags = shared_values.setdefault(flags, flags)
+    subject, session = str(name.get("sub")), name.get("ses")
+    return Result(subject, session, entities, metrics, settings_hash, maps, flags, hashes)

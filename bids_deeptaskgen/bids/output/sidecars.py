@@ -28,6 +28,8 @@ class Provenance:
     processing : dict
         Further facts, e.g. number of windows, device, precision, versions of software; JSON values. It must
         not contain facts that differ between two runs on the same data, such as times and folders.
+    known_faults : tuple of dict
+        Known faults of the releases that wrote the input; see `FaultOfInput.to_json`.
     """
 
     card: Card
@@ -36,6 +38,7 @@ class Provenance:
     settings: Mapping[str, Any]
     settings_hash: str
     processing: Mapping[str, Any] = field(default_factory=dict)
+    known_faults: tuple[Mapping[str, Any], ...] = ()
 
 
 def statmap_sidecar(
@@ -78,6 +81,7 @@ def statmap_sidecar(
     content["Runs"] = [
         {key: value for key, value in run.items() if key != "sources"} for run in provenance.runs
     ]
+    content["KnownFaultsOfInput"] = [dict(fault) for fault in provenance.known_faults]
     content["Computed"] = dict(provenance.processing)
     return {
         "Description": description if card.for_science else f"{description} {card.notice}".strip(),

@@ -262,7 +262,7 @@ def test_broken_link_is_refused_with_remedy(tmp_path):
     func = run(tmp_path, "01")
     for name in (f"sub-01_task-rest_{CONFOUNDS}", f"sub-01_task-rest_{MASK}", f"sub-01_task-rest_{BOLD}"):
         (func / name).unlink()
-        (func / name).symlink_to(tmp_path / ".git" / "annex" / "absent")
+        (func / name).symlink_to(tmp_path / ".git" / "annex" / "objects" / "absent")
         message = complaint(tmp_path)
         assert message.startswith(str(func / name))
         assert "datalad get" in message

@@ -7,7 +7,7 @@ from bids_deeptaskgen.bids.filenames import Entities
 from bids_deeptaskgen.bids.input.archives.base import Archive, list_names
 from bids_deeptaskgen.connectome.inputs import RunInputs
 from bids_deeptaskgen.errors import InputError
-from bids_deeptaskgen.grid import FULL_MODEL_GRID, OUTPUT_GRID, Grid
+from bids_deeptaskgen.grid import FULL_MODEL_GRID, OUTPUT_GRID
 from bids_deeptaskgen.io.nifti_reader import load_image
 
 # NIfTI code of an sform that maps to MNI152 space.
@@ -58,10 +58,9 @@ def is_in_standard_space(image: Path) -> bool:
         NIfTI image, of which only the header is read.
     """
     nifti = load_image(image)
-    grid = Grid.from_image(nifti.shape, nifti.affine)
-    if grid.fits(FULL_MODEL_GRID) or grid.fits(OUTPUT_GRID):
+    if nifti.grid.fits(FULL_MODEL_GRID) or nifti.grid.fits(OUTPUT_GRID):
         return True
-    return int(nifti.header["sform_code"]) == MNI152_CODE
+    return nifti.header.orientation.sform_code == MNI152_CODE
 
 
 UKB = Archive(
