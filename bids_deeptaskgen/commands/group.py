@@ -15,6 +15,7 @@ from bids_deeptaskgen.bids.filenames import Entities
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.results import Result, read_results
 from bids_deeptaskgen.bids.output.sidecars import group_sidecar
+from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.connectome.data_checks.measurement import read_flag
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
@@ -54,6 +55,8 @@ def run(settings: GroupSettings) -> int:
     """
     output = settings.output_dir
     results = read_results(output, settings.participant_label)
+    labels_left = remaining_labels((result.subject for result in results), settings.exclude_participant_label)
+    results = [result for result in results if result.subject in labels_left]
     if not results:
         labels = f" of {', '.join(settings.participant_label)}" if settings.participant_label else ""
         message = (
@@ -62,7 +65,7 @@ def run(settings: GroupSettings) -> int:
         )
         raise InputError(message)
     _refuse_mixture(output, results)
-    if settings.participant_label and not settings.overwrite:
+    if (settings.participant_label or settings.exclude_participant_label) and not settings.overwrite:
         _refuse_loss(output, results)
     by_series: dict[Entities, list[Result]] = {}
     for result in results:
@@ -71,7 +74,11 @@ def run(settings: GroupSettings) -> int:
         _write_maps(output, series, members)
         write_tsv(output_path(output, "group_metrics", entities=series), join_columns(_rows(output, members)))
     warn_of_equal_series(results)
-    missing_rows = find_missing(output, results, settings.participant_label)
+    missing_rows = [
+        row
+        for row in find_missing(output, results, settings.participant_label)
+        if str(row["participant_id"]).removeprefix("sub-") not in settings.exclude_participant_label
+    ]
     columns = {
         name: [row[name] for row in missing_rows] for name in ("participant_id", "session_id", "reason")
     }

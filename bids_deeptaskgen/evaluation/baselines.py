@@ -166,7 +166,7 @@ def linear_predictions(
     if bundle is None:
         message = "The linear model needs the ROI maps of a model, but `study.bundle` is None."
         raise ValueError(message)
-    by_subject = _by_participant(sources, bundle)
+    by_subject = _by_participant(sources, bundle, study.task)
     model = _fit_linear_model(study, bundle, by_subject, rng)
     voxels = bundle.brain_mask[study.mask]
     predictions = allocate((len(study.contrasts), len(study.participants), len(voxels)), scratch)
@@ -183,12 +183,14 @@ def linear_predictions(
     return predictions, int(model.n_participants.max())
 
 
-def _by_participant(sources: Sequence[Path], bundle: Bundle) -> dict[str, list[ConnectomeFile]]:
+def _by_participant(
+    sources: Sequence[Path], bundle: Bundle, task: str | None
+) -> dict[str, list[ConnectomeFile]]:
     """Find the connectomes of each participant, and refuse sessions that are in two datasets."""
     by_subject: dict[str, list[ConnectomeFile]] = {}
     source_of: dict[str, Path] = {}
     for source in sources:
-        for file in find_connectomes(source):
+        for file in find_connectomes(source, task=task):
             if file.name in source_of:
                 message = (
                     f"`connectomes`: {file.name} is in both {source_of[file.name]} and {source}.\n"

@@ -14,6 +14,7 @@ from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.measured_maps import find_statmaps
 from bids_deeptaskgen.bids.output.connectome_files import find_connectomes
+from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.participants_table import participants_table
 from bids_deeptaskgen.connectome.template_masks import grey_matter_mask
@@ -62,6 +63,8 @@ class Study:
         Measured maps of participants who are not tested.
     bundle : Bundle or None
         Model bundle.
+    task : str or None
+        Task of the resting-state runs, if the datasets have several.
     """
 
     participants: tuple[str, ...]
@@ -74,6 +77,7 @@ class Study:
     retest: Files | None
     baseline_train: Files | None
     bundle: Bundle | None
+    task: str | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -131,7 +135,10 @@ def gather(settings: EvaluateSettings) -> Study:
         If the model bundle is inconsistent.
     """
     bundle = load_bundle(find_model(settings.model)) if settings.model else None
-    predicted = {name: _by_contrast(find_statmaps(path)) for name, path in settings.predicted}
+    entities = {"task": settings.task_id} if settings.task_id else None
+    predicted = {
+        name: _by_contrast(find_statmaps(path, entities=entities)) for name, path in settings.predicted
+    }
     catalogue = {
         contrast.label: contrast
         for contrast in (*load_contrasts(), *(bundle.card.contrasts if bundle else ()))
@@ -171,6 +178,7 @@ def gather(settings: EvaluateSettings) -> Study:
         retest=find_files(retest, settings.retest_session),
         baseline_train=baseline_train or None,
         bundle=bundle,
+        task=settings.task_id,
     )
 
 
@@ -307,7 +315,8 @@ def _predictable(
             for label in labels
         }
     if settings.connectomes:
-        subjects = {file.subject for source in settings.connectomes for file in find_connectomes(source)}
+        found = (find_connectomes(source, task=settings.task_id) for source in settings.connectomes)
+        subjects = {file.subject for files in found for file in files}
         return dict.fromkeys(labels, subjects)
     return {label: set(measured[label]) for label in labels}
 
@@ -322,7 +331,8 @@ def _participants(
         for label, subjects in predictable.items()
         for participant in subjects & set(measured[label])
     }
-    participants = tuple(sorted(label for label in candidates if not selection or label in selection))
+    selected_labels = {label for label in candidates if not selection or label in selection}
+    participants = tuple(sorted(remaining_labels(selected_labels, settings.exclude_participant_label)))
     if participants:
         return participants
     if settings.predicted:

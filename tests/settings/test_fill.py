@@ -32,7 +32,12 @@ FILLED = {
     DataRequirements: (ParticipantSettings, {}),
     Query: (
         ParticipantSettings,
-        {"tasks": "task_id", "excluded": "exclude_participant_label", "participants": "participant_label", "sessions": "session_label"},
+        {
+            "tasks": "task_id",
+            "excluded": "exclude_participant_label",
+            "participants": "participant_label",
+            "sessions": "session_label",
+        },
     ),
     LossSettings: (TrainSettings, {"name": "loss"}),
     FitSettings: (TrainSettings, {"n_epochs": "epochs", "loss": "loss"}),

@@ -1,7 +1,7 @@
 """Kinds of input: detection of the kind, the preflight, and the sessions of a participant."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +18,10 @@ from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.input.preflight import Preflight, preflight
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import SessionFault, collect_sessions
+from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.connectome.inputs import SessionInputs
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.errors import UserError, abbreviate
+from bids_deeptaskgen.errors import UserError
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -92,38 +93,8 @@ def preflight_dataset(dataset: InputDataset, query: Query) -> list[Preflight]:
         See `preflight`.
     """
     rows = SOURCES[dataset.kind].preflight_dataset(dataset, query)
-    return exclude_participants(rows, query.excluded)
-
-
-def exclude_participants(rows: Sequence[Preflight], excluded: Sequence[str]) -> list[Preflight]:
-    """Leave out the rows of excluded participants; warn about labels without a row.
-
-    Parameters
-    ----------
-    rows : sequence of Preflight
-    excluded : sequence of str
-        Labels without ``sub-``.
-
-    Returns
-    -------
-    list of Preflight
-
-    Raises
-    ------
-    UserError
-        If no row remains.
-    """
-    labels = {row.subject for row in rows}
-    if unknown_labels := [f"sub-{label}" for label in excluded if label not in labels]:
-        logger.warning(
-            "`exclude_participant_label`: there is no %s among the %d participants; check the spelling.",
-            abbreviate(unknown_labels), len(labels),
-        )  # fmt: skip
-    remaining = [row for row in rows if row.subject not in excluded]
-    if rows and not remaining:
-        message = f"`exclude_participant_label` leaves none of the {len(labels)} participants."
-        raise UserError(message)
-    return remaining
+    labels = remaining_labels((row.subject for row in rows), query.excluded)
+    return [row for row in rows if row.subject in labels]
 
 
 def find_sessions(
