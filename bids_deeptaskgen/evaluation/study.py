@@ -14,9 +14,9 @@ from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.measured_maps import find_statmaps
 from bids_deeptaskgen.bids.output.connectome_files import find_connectomes
-from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.participants_table import participants_table
+from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.connectome.template_masks import grey_matter_mask
 from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.evaluation.map_reader import Files, read_participants

@@ -10,16 +10,7 @@ import numpy as np
 
 SAME, REFUSED, WARNED, VIOLATION = "same maps", "refused", "warned", "violations"
 # Words of libraries, which no sentence for users contains.
-_LIBRARY_WORDS = (
-    "Traceback",
-    "Errno",
-    "codec",
-    "NoneType",
-    "dtype",
-    "Exception",
-    "could not convert",
-    "object at",
-)
+_LIBRARY_WORDS = ("Traceback", "Errno", "codec", "NoneType", "dtype", "Exception", "could not convert", "object at")
 
 
 @dataclass(frozen=True)

@@ -93,9 +93,7 @@ def _read(data, custom, outcome):
     for session in sessions:
         if hasattr(session, "error"):
             raise session.error
-        runs = [
-            prepare_run(run, context.bundle.roi_space.brain_mask, context.cleaning) for run in session.runs
-        ]
+        runs = [prepare_run(run, context.bundle.roi_space.brain_mask, context.cleaning) for run in session.runs]
         outcome.warnings += [finding.message for run in runs for finding in run.inputs.findings]
         check_requirements(runs, context.requirements)
         plans += runs
@@ -151,7 +149,5 @@ def _read_maps(output):
 
 def _refusal(ended):
     """Return the reason in the table of participants, else the last message."""
-    rows = [
-        line for line in ended.out.splitlines() if line.startswith(f"sub-{LABEL} ") and " failed " in line
-    ]
+    rows = [line for line in ended.out.splitlines() if line.startswith(f"sub-{LABEL} ") and " failed " in line]
     return "\n".join(rows) or ended.sentence

@@ -27,11 +27,7 @@ class Tally:
     def table(self, title):
         """Format the counts and the violations in Markdown."""
         n_examples = sum(self.total.values())
-        lines = [
-            f"## {title}: {n_examples} examples",
-            "",
-            f"| alteration | meaning | {' | '.join(COLUMNS)} |",
-        ]
+        lines = [f"## {title}: {n_examples} examples", "", f"| alteration | meaning | {' | '.join(COLUMNS)} |"]
         lines.append("|---|---|" + "---:|" * len(COLUMNS))
         names = sorted(VOCABULARY, key=lambda name: (KINDS.index(VOCABULARY[name].kind), name))
         for name in names:

@@ -24,10 +24,7 @@ REPORT = os.environ.get("INPUT_REPORT", "")
 # Parts that pytest may run side by side.
 N_PARTS = int(os.environ.get("INPUT_PARTS", "1"))
 IS_SHORT = not REPORT
-MEASURES = {
-    "readers": (read_inputs, ("01", "02"), N_READER_EXAMPLES),
-    "runs": (run_app, ("01",), N_RUN_EXAMPLES),
-}
+MEASURES = {"readers": (read_inputs, ("01", "02"), N_READER_EXAMPLES), "runs": (run_app, ("01",), N_RUN_EXAMPLES)}
 
 
 class Laboratory:

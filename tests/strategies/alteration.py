@@ -137,14 +137,8 @@ def preserves(kind, *, readable=False, tolerance=0.0, words=()):
         name = function.__name__.replace("_", " ")
         _register(
             Alteration(
-                name,
-                kind,
-                preserves=True,
-                apply=function,
-                words=tuple(words),
-                is_readable=readable,
-                is_always_told=bool(words),
-                tolerance=tolerance,
+                name, kind, preserves=True, apply=function, words=tuple(words), is_readable=readable,
+                is_always_told=bool(words), tolerance=tolerance,
             )  # fmt: skip
         )
         return function
@@ -159,13 +153,7 @@ def damages(kind, *words, always=False, tolerance=0.0):
         name = function.__name__.replace("_", " ")
         _register(
             Alteration(
-                name,
-                kind,
-                preserves=False,
-                apply=function,
-                words=words,
-                is_always_told=always,
-                tolerance=tolerance,
+                name, kind, preserves=False, apply=function, words=words, is_always_told=always, tolerance=tolerance
             )
         )
         return function

@@ -37,18 +37,7 @@ def encode_as(data, path):
     path.write_bytes(text.encode(encoding))
 
 
-BROKEN = (
-    "{",
-    "",
-    "null",
-    "[]",
-    "3",
-    '{"RepetitionTime": 2.0,}',
-    "{'RepetitionTime': 2.0}",
-    "\0" * 20,
-    "<html>",
-    '"x"',
-)
+BROKEN = ("{", "", "null", "[]", "3", '{"RepetitionTime": 2.0,}', "{'RepetitionTime': 2.0}", "\0" * 20, "<html>", '"x"')
 
 
 # Sidecars of the run
@@ -131,9 +120,7 @@ def broken_json_of_table_or_mask(data):
 
 @preserves("JSON")
 def broken_json_of_the_dataset(data):
-    name = data.random.choice(
-        ("task-rest_bold.json", "participants.json", "task-nback_bold.json", "bold.json")
-    )
+    name = data.random.choice(("task-rest_bold.json", "participants.json", "task-nback_bold.json", "bold.json"))
     (data.root / name).write_text(data.random.choice(BROKEN), "utf-8")
 
 
@@ -144,9 +131,7 @@ def broken_json_of_the_series(data):
 
 @damages("JSON", "repetitiontime", "repetition time")
 def repetition_time_of_another_value(data):
-    change_fields(
-        data.sidecar(BOLD), RepetitionTime=data.random.choice((3.0, 0.72, 2000, -2, 0, float("nan")))
-    )
+    change_fields(data.sidecar(BOLD), RepetitionTime=data.random.choice((3.0, 0.72, 2000, -2, 0, float("nan"))))
 
 
 # The dataset's description
@@ -161,8 +146,7 @@ def byte_order_mark_in_the_description(data):
 @preserves("dataset", readable=True)
 def other_spelling_of_derivative(data):
     change_fields(
-        description_of(data),
-        DatasetType=data.random.choice(("derivatives", "Derivative", "DERIVATIVES", " derivative")),
+        description_of(data), DatasetType=data.random.choice(("derivatives", "Derivative", "DERIVATIVES", " derivative"))
     )
 
 

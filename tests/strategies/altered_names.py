@@ -22,9 +22,7 @@ ANNEX = "../../.git/annex/objects/Qx/7z/MD5E-s4--0123{}/MD5E-s4--0123{}"
 
 def entity(text, before="_space-"):
     """Insert an entity before another one, or before ``desc-``."""
-    return lambda name: name.replace(
-        before if before in name else "_desc-", f"_{text}" + (before if before in name else "_desc-"), 1
-    )
+    return lambda name: name.replace(before if before in name else "_desc-", f"_{text}" + (before if before in name else "_desc-"), 1)
 
 
 # Names and entities
@@ -395,9 +393,7 @@ def no_mask(data):
 @damages("missing pieces", "mask")
 def mask_under_a_similar_name(data):
     path = data.file(MASK)
-    change = data.random.choice(
-        (("brain_mask", "brainmask"), ("brain_mask", "brain-mask"), ("task-rest_", "task-rst_"))
-    )
+    change = data.random.choice((("brain_mask", "brainmask"), ("brain_mask", "brain-mask"), ("task-rest_", "task-rst_")))
     path.rename(path.with_name(path.name.replace(*change)))
 
 
@@ -409,9 +405,7 @@ def no_table(data):
 @damages("missing pieces", "confounds")
 def table_under_a_similar_name(data):
     path = data.file(TABLE)
-    change = data.random.choice(
-        (("confounds", "confound"), ("task-rest", "task-rst"), (".tsv", ".txt"), (".tsv", ".csv"))
-    )
+    change = data.random.choice((("confounds", "confound"), ("task-rest", "task-rst"), (".tsv", ".txt"), (".tsv", ".csv")))
     path.rename(path.with_name(path.name.replace(*change)))
 
 

@@ -86,9 +86,7 @@ def columns_in_another_order(data):
 
 @preserves("tables", readable=True)
 def further_columns(data):
-    cells = data.random.choice(
-        (("extra", "1.5"), ("note", "still"), ("unused", "n/a"), ("größe", "2"), ("x y", "inf"))
-    )
+    cells = data.random.choice((("extra", "1.5"), ("note", "still"), ("unused", "n/a"), ("größe", "2"), ("x y", "inf")))
     path = data.file(TABLE)
     change_rows(data, lambda rows: [[*rows[0], cells[0]], *([*row, cells[1]] for row in rows[1:])], path)
 
@@ -305,9 +303,7 @@ def a_column_missing(data):
 @damages("tables", "empty", "no rows", "cannot be read", "rows")
 def empty_table(data):
     path = table_file(data)
-    path.write_text(
-        data.random.choice(("", "\n", path.read_text("utf-8", "replace").partition("\n")[0] + "\n")), "utf-8"
-    )
+    path.write_text(data.random.choice(("", "\n", path.read_text("utf-8", "replace").partition("\n")[0] + "\n")), "utf-8")
 
 
 @damages("tables", "nul", "cannot be read", "not text", "utf-8", "byte")
