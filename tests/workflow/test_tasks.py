@@ -46,7 +46,11 @@ def runs(simulated, tmp_path_factory):
 def separate(tasks, model, tmp_path_factory):
     """Run both tasks; return the output, the exit code and the printed tables."""
     settings = ParticipantSettings(
-        tasks, tmp_path_factory.mktemp("separate") / "out", model=str(model), task_id=("rest1", "rest2"), **ONE
+        tasks,
+        tmp_path_factory.mktemp("separate") / "out",
+        model=str(model),
+        task_id=("rest1", "rest2"),
+        **ONE,
     )
     return settings, participant.run(settings)
 
