@@ -30,6 +30,13 @@ def check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
     """
     output = settings.output_dir
     for name, folder in (("OUTPUT_DIR", output), ("`work_dir`", settings.work_dir)):
+        inputs = [settings.bids_dir, derivatives, *([output] if folder is not output else [])]
+        if folder and any(folder.resolve() == other.resolve() for other in inputs):
+            message = (
+                f"{name} is {folder}, a folder of data{_real_path(folder)}.\nChoose another folder, e.g. "
+                f"{derivatives.parent / 'deeptaskgen'}."
+            )
+            raise UserError(message)
         place = next((path for path in (folder, *folder.parents) if path.exists()), None) if folder else None
         if place and not place.is_dir():
             message = f"{name} is {folder}, but {place} is a file.\nChoose another folder."
@@ -43,6 +50,11 @@ def check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
             f"Choose a new folder, e.g. {derivatives.parent / 'deeptaskgen'}."
         )
         raise UserError(message)
+
+
+def _real_path(folder: Path) -> str:
+    """Return the path without links and ``..`` in brackets, if it differs."""
+    return f" ({folder.resolve()})" if folder.resolve() != folder else ""
 
 
 def _refuse_inside_participant(name: str, folder: Path, datasets: Sequence[Path]) -> None:

@@ -43,7 +43,7 @@ class Query:
     """
 
     tasks: tuple[str, ...] = default_of(ParticipantSettings, "task_id")
-    combine_tasks: bool = False
+    combine_tasks: bool = default_of(ParticipantSettings, "combine_tasks")
     other_tasks: tuple[str, ...] = ()
     space: str = "MNI152NLin6Asym"
     desc: str = default_of(ParticipantSettings, "desc")
