@@ -1,5 +1,6 @@
 """The public interface for notebooks and scripts; import these names from `bids_deeptaskgen`."""
 
+import logging
 from dataclasses import fields
 from os import PathLike
 from pathlib import Path
@@ -19,6 +20,8 @@ from bids_deeptaskgen.models.store import find_model
 from bids_deeptaskgen.settings.base import AnySettings, make_settings
 
 StrPath = str | PathLike[str]
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 
 def load_bundle(name_or_folder: StrPath = "embedded") -> Bundle:
@@ -123,7 +126,10 @@ def voxel_to_roi(
     session = SessionInputs(subject=image.name.partition(".nii")[0], session=None, runs=(run,), entities=())
     from bids_deeptaskgen.connectome.session import compute_session_connectomes
 
-    return compute_session_connectomes(session, bundle.roi_space, cleaning, requirements).connectomes
+    result = compute_session_connectomes(session, bundle.roi_space, cleaning, requirements)
+    for finding in result.findings:
+        logger.warning("%s", finding.message)
+    return result.connectomes
 
 
 def save_statmaps(path: StrPath, maps: ArrayLike) -> Path:

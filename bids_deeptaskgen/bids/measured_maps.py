@@ -16,8 +16,11 @@ from bids_deeptaskgen.bids.filenames import BidsName, parse_name, same_label
 from bids_deeptaskgen.bids.measured_map_levels import level_of
 from bids_deeptaskgen.bids.measured_map_selection import Candidate, StatmapFile, select
 from bids_deeptaskgen.bids.output.paths import sidecar_path
+from bids_deeptaskgen.bids.participant_ids import bare_label
+from bids_deeptaskgen.bids.participants_table import require_id_column
 from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.io.json_file import read_json
+from bids_deeptaskgen.io.text_table import is_missing
 from bids_deeptaskgen.io.tsv import read_tsv
 from bids_deeptaskgen.models.contrasts import Contrast, contrast_spellings, find_contrast
 
@@ -131,7 +134,8 @@ def _volume_labels(sidecar: Path) -> list[str]:
 def _in_table(table: Path) -> Iterator[Candidate]:
     """Yield the maps of a table of paths; file names provide the entities that the table lacks."""
     rows = read_tsv(table)
-    missing_columns = [name for name in _COLUMNS if rows and name not in rows[0]]
+    id_column = require_id_column(table, tuple(rows[0])) if rows else ""
+    missing_columns = [name for name in _COLUMNS[1:] if rows and name not in rows[0]]
     if missing_columns:
         message = (
             f"{table}: has no column {', '.join(missing_columns)} (found: {', '.join(map(str, rows[0]))}).\n"
@@ -139,18 +143,16 @@ def _in_table(table: Path) -> Iterator[Candidate]:
         )
         raise InputError(message)
     for line, row in enumerate(rows, 2):
-        subject, label, relative_path = ((row[name] or "").strip() for name in _COLUMNS)
-        if not subject or not label or not relative_path:
+        subject, label, relative_path = (row[name] for name in (id_column, *_COLUMNS[1:]))
+        if any(map(is_missing, (subject, label, relative_path))):
             message = f"{table}, line {line}: participant_id, contrast or path is empty.\nAdd the value."
             raise InputError(message)
         path = table.parent / relative_path
         if not path.is_file():
             message = f"{table}, line {line}: {path}: no such file.\nPaths must be relative to the table."
             raise InputError(message)
-        session = (row.get("session_id") or "").strip().removeprefix("ses-")
-        file = StatmapFile(
-            subject.removeprefix("sub-"), session if session not in ("", "n/a") else None, label, path
-        )
+        session = row.get("session_id", "").removeprefix("ses-")
+        file = StatmapFile(bare_label(subject), None if is_missing(session) else session, label, path)
         entities = dict(parse_name(path.name).entities)
         top = next((folder for folder in path.parents if folder.name.startswith("node-")), path.parent)
         yield Candidate(file, entities, level_of(entities, file.session, top))

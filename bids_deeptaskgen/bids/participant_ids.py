@@ -7,7 +7,7 @@ participant the family, the age or the map of another.
 
 import logging
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from bids_deeptaskgen.errors import InputError, abbreviate
 
@@ -143,29 +143,33 @@ def align_labels(labels: Iterable[str], reference: Collection[str], source: obje
     return {label: spellings.get(label, label) for label in labels}
 
 
-def warn_unmatched(matches: Mapping[str, str], labels: Collection[str], source: object, loss: str) -> None:
+def warn_unmatched(
+    matches: Collection[str], labels: Collection[str], source: object, loss: str, *, may_be_all: bool = False
+) -> None:
     """Log the participants for whom a table has no row; refuse a table that has a row for none of them.
 
     Parameters
     ----------
-    matches : dict of str to str
-        From `match_labels`.
+    matches : collection of str
+        Labels with a row.
     labels : collection of str
-        Labels without ``sub-``.
+        All labels, without ``sub-``.
     source : object
         Path of the table.
     loss : str
         What these participants lack, e.g. ``they are treated as unrelated``.
+    may_be_all : bool
+        Whether it is acceptable that no participant has a row.
 
     Raises
     ------
     InputError
-        If no participant has a row.
+        If no participant has a row, unless `may_be_all`.
     """
     unmatched = [f"sub-{label}" for label in sorted(labels) if label not in matches]
     if not unmatched:
         return
-    if not matches:
+    if not matches and not may_be_all:
         message = (
             f"{source}: has no row of any of the {len(unmatched)} participants ({abbreviate(unmatched)}).\n"
             "Write the labels in its column participant_id as in the names of the folders."

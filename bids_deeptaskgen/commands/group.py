@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from bids_deeptaskgen.bids.filenames import Entities
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.results import Result, read_results
 from bids_deeptaskgen.bids.output.sidecars import group_sidecar
+from bids_deeptaskgen.bids.participant_ids import bare_label, match_labels, warn_unmatched
+from bids_deeptaskgen.bids.participants_table import columns_of_session, read_rows
 from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.connectome.data_checks.measurement import read_flag
 from bids_deeptaskgen.errors import InputError, UserError
@@ -198,15 +201,13 @@ def _contrast_of(output: Path, result: Result, label: str) -> tuple[Contrast, st
 
 def _rows(output: Path, results: Sequence[Result]) -> list[dict[str, Any]]:
     """Join quality metrics and columns of participants.tsv, one row per session."""
-    by_participant: dict[str, list[dict[str, str]]] = {}
-    for row in read_tsv(output / "participants.tsv", missing_ok=True):
-        by_participant.setdefault(row.get("participant_id", ""), []).append(row)
+    by_participant = _participant_rows(output, results)
     rows: list[dict[str, Any]] = []
     for result in results:
         name = f"sub-{result.subject}"
         entities = {key: value for key, value in result.entities if key in ("run", "dir")}
         labels = {"participant_id": name, "session_id": f"ses-{result.session}" if result.session else None}
-        columns = _participant_columns(by_participant.get(name, []), result.session)
+        columns = columns_of_session(by_participant.get(result.subject, []), result.session, name)
         reserved_names = {"session_id", "run", "dir", "flags", *result.metrics}
         # Otherwise, the metrics would replace columns of the same name.
         columns = {
@@ -242,15 +243,15 @@ def warn_of_equal_series(results: Sequence[Result]) -> list[list[str]]:
     return [list(names) for names in equal]
 
 
-def _participant_columns(rows: Sequence[dict[str, str]], session: str | None) -> dict[str, str]:
-    """Select the row of participants.tsv for a session if it has one, else for the participant."""
-    of_session = [
-        row for row in rows if (row.get("session_id") or "").removeprefix("ses-") == (session or "")
-    ]
-    last_row = (of_session or list(rows))[-1:]
-    return {
-        key: value for row in last_row for key, value in row.items() if key not in (None, "participant_id")
-    }
+def _participant_rows(output: Path, results: Sequence[Result]) -> dict[str, list[dict[str, str]]]:
+    """Read the rows of participants.tsv by participant; the log lists participants without a row."""
+    table = output / "participants.tsv"
+    if not os.path.lexists(table):
+        return {}
+    subjects = {result.subject for result in results}
+    rows = read_rows(table).match(subjects)
+    warn_unmatched(rows, subjects, table, "the group metrics lack its columns for them", may_be_all=True)
+    return rows
 
 
 def find_missing(
@@ -288,14 +289,15 @@ def find_missing(
         for (name, session), reason in failed.items()
         if reason and (name, session) not in with_maps and (session or name not in participants)
     }
-    expected_participants = {f"sub-{label}" for label in labels} or {
-        row.get("participant_id", "") for row in read_tsv(output / "participants.tsv", missing_ok=True)
-    }
-    for name in expected_participants - participants - {name for name, _ in reasons} - {""}:
-        reasons[name, None] = "never processed"
+    table = output / "participants.tsv"
+    expected_labels = list(labels) or (list(read_rows(table).rows) if os.path.lexists(table) else [])
+    listed_labels = {bare_label(name) for name in participants | {name for name, _ in reasons}}
+    matches = match_labels(listed_labels, expected_labels, table)
+    for label in set(expected_labels) - set(matches.values()):
+        reasons[f"sub-{label}", None] = "never processed"
     ordered = sorted(reasons, key=lambda key: (key[0], key[1] or ""))
     return [
         {"participant_id": name, "session_id": session, "reason": reasons[name, session]}
         for name, session in ordered
-        if not labels or name.removeprefix("sub-") in labels
+        if not labels or matches.get(bare_label(name), bare_label(name)) in labels
     ]

@@ -113,7 +113,7 @@ def check_coverage(
     brain_mask: NDArray[np.bool_],
     share_without_values: float,
 ) -> list[Finding]:
-    """Flag ROIs without enough signal, and maps without values in a large region.
+    """Find ROIs without enough signal, and maps without values in a large region.
 
     Parameters
     ----------

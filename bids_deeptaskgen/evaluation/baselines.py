@@ -1,7 +1,8 @@
 """Predictors of a contrast: the models and the baselines, with the group average and the linear model."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from bids_deeptaskgen.bids.output.connectome_files import (
     find_connectomes,
     read_window,
 )
+from bids_deeptaskgen.bids.participant_ids import align_labels
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.evaluation.map_reader import allocate, average_participants, read_participant
 from bids_deeptaskgen.evaluation.scoring import Predictor
@@ -166,7 +168,9 @@ def linear_predictions(
     if bundle is None:
         message = "The linear model needs the ROI maps of a model, but `study.bundle` is None."
         raise ValueError(message)
-    by_subject = _by_participant(sources, bundle, study.task)
+    baseline_files = (study.baseline_train or {}).values()
+    labels = {*study.participants, *(subject for files in baseline_files for subject in files)}
+    by_subject = _by_participant(sources, bundle, labels, study.task)
     model = _fit_linear_model(study, bundle, by_subject, rng)
     voxels = bundle.brain_mask[study.mask]
     predictions = allocate((len(study.contrasts), len(study.participants), len(voxels)), scratch)
@@ -184,13 +188,18 @@ def linear_predictions(
 
 
 def _by_participant(
-    sources: Sequence[Path], bundle: Bundle, task: str | None
+    sources: Sequence[Path], bundle: Bundle, labels: Collection[str], task: str | None
 ) -> dict[str, list[ConnectomeFile]]:
-    """Find the connectomes of each participant, and refuse sessions that are in two datasets."""
+    """Find the connectomes of each participant, and refuse sessions that are in two datasets.
+
+    Labels of participants are written as in `labels`.
+    """
     by_subject: dict[str, list[ConnectomeFile]] = {}
     source_of: dict[str, Path] = {}
     for source in sources:
-        for file in find_connectomes(source, task=task):
+        files = find_connectomes(source, task=task)
+        aligned_labels = align_labels((file.subject for file in files), labels, source)
+        for file in (replace(file, subject=aligned_labels[file.subject]) for file in files):
             if file.name in source_of:
                 message = (
                     f"`connectomes`: {file.name} is in both {source_of[file.name]} and {source}.\n"

@@ -2,8 +2,8 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.measured_maps import find_statmaps
 from bids_deeptaskgen.bids.output.connectome_files import find_connectomes
 from bids_deeptaskgen.bids.output.paths import sidecar_path
-from bids_deeptaskgen.bids.participants_table import participants_table
+from bids_deeptaskgen.bids.participant_ids import align_labels
+from bids_deeptaskgen.bids.participants_table import participants_table, read_values
 from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.connectome.template_masks import grey_matter_mask
 from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.evaluation.map_reader import Files, read_participants
-from bids_deeptaskgen.io.tsv import read_tsv
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
 from bids_deeptaskgen.models.contrasts import (
     Contrast,
@@ -135,10 +135,10 @@ def gather(settings: EvaluateSettings) -> Study:
         If the model bundle is inconsistent.
     """
     bundle = load_bundle(find_model(settings.model)) if settings.model else None
-    entities = {"task": settings.task_id} if settings.task_id else None
-    predicted = {
-        name: _by_contrast(find_statmaps(path, entities=entities)) for name, path in settings.predicted
-    }
+    predicted, subjects = _find_predicted(settings)
+    if not predicted:
+        datasets = [find_connectomes(source, task=settings.task_id) for source in settings.connectomes]
+        subjects = {file.subject for files in datasets for file in files}
     catalogue = {
         contrast.label: contrast
         for contrast in (*load_contrasts(), *(bundle.card.contrasts if bundle else ()))
@@ -150,9 +150,12 @@ def gather(settings: EvaluateSettings) -> Study:
     contrasts += [Contrast(label, label, "") for label in labels if label not in catalogue]
 
     def find_files(source: Path | None, session: str | None = None) -> Files | None:
-        return _by_contrast(find_statmaps(source, contrasts, session=session)) if source else None
+        if source is None:
+            return None
+        return _by_contrast(align_files(find_statmaps(source, contrasts, session=session), subjects, source))
 
     measured = find_files(settings.measured, settings.measured_session) or {}
+    subjects |= {subject for by_subject in measured.values() for subject in by_subject}
     retest = settings.retest or (settings.measured if settings.retest_session else None)
     common = _common_contrasts(settings, contrasts, labels, measured)
     predictable = _predictable(settings, predicted, measured, [contrast.label for contrast in common])
@@ -264,19 +267,45 @@ def read_families(path: Path | None, column: str, participants: Sequence[str]) -
     bool
         Whether the table has the column.
     """
-    rows = [
-        {str(key).lower(): value for key, value in row.items()}
-        for row in (read_tsv(path, missing_ok=True) if path else [])
-    ]
-    column = column.lower()
-    by_subject = {(row.get("participant_id") or "").removeprefix("sub-"): row.get(column) for row in rows}
-    has_families = any(column in row for row in rows)
-    entries = [by_subject.get(participant) or "" for participant in participants]
+    values = read_values(path, [column.lower()], participants, "they are treated as unrelated")
+    entries = [(values or {}).get(participant, "") for participant in participants]
     families = [
-        f"family {entry}" if entry.strip().lower() not in ("", "n/a", "nan") else f"sub-{participant}"
+        f"family {entry}" if entry else f"sub-{participant}"
         for entry, participant in zip(entries, participants, strict=True)
     ]
-    return np.array(families), has_families
+    return np.array(families), values is not None
+
+
+def align_files(files: Sequence[StatmapFile], reference: Collection[str], source: Path) -> list[StatmapFile]:
+    """Write the labels of participants as the reference does, e.g. ``1`` as ``001``.
+
+    Parameters
+    ----------
+    files : sequence of StatmapFile
+    reference : collection of str
+        Labels without ``sub-``.
+    source : Path
+        Dataset or table of the files, for messages.
+
+    Returns
+    -------
+    list of StatmapFile
+        See `align_labels`.
+    """
+    labels = align_labels((file.subject for file in files), reference, source)
+    return [replace(file, subject=labels[file.subject]) for file in files]
+
+
+def _find_predicted(settings: EvaluateSettings) -> tuple[dict[str, Files], set[str]]:
+    """Find the predicted maps of all datasets and their participants, with the labels of the first ones."""
+    entities = {"task": settings.task_id} if settings.task_id else None
+    labels: set[str] = set()
+    predicted = {}
+    for name, path in settings.predicted:
+        files = align_files(find_statmaps(path, entities=entities), labels, path)
+        labels |= {file.subject for file in files}
+        predicted[name] = _by_contrast(files)
+    return predicted, labels
 
 
 def _by_contrast(files: Sequence[StatmapFile]) -> Files:

@@ -165,3 +165,22 @@ class ImageStream:
                 message = "the data end early"
                 raise EOFError(message)
             n_bytes -= n_read
+
+    def drain(self) -> int:
+        """Read to the end of the stream, which verifies the checksum of its last gzip member.
+
+        Returns
+        -------
+        int
+            Number of bytes that were left.
+
+        Raises
+        ------
+        EOFError, gzip.BadGzipFile
+            As in `readinto`.
+        """
+        buffer = memoryview(bytearray(READ_BYTES))
+        n_bytes = 0
+        while n_read := self.readinto(buffer):
+            n_bytes += n_read
+        return n_bytes

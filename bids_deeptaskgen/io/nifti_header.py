@@ -122,7 +122,6 @@ def read_header(path: Path) -> NiftiHeader:
         message = f"{path}: {error}"
         raise InputError(message) from error
     _check_name(path, is_gzipped=is_gzipped)
-    _check_size(path, header, is_gzipped=is_gzipped)
     return header
 
 
@@ -140,9 +139,21 @@ def _check_name(path: Path, *, is_gzipped: bool) -> None:
         raise InputError(message)
 
 
-def _check_size(path: Path, header: NiftiHeader, *, is_gzipped: bool) -> None:
-    """Refuse files that are too small for their values, before memory is allocated for these."""
-    size = path.stat().st_size * (_MAX_COMPRESSION if is_gzipped else 1)
+def check_size(path: Path, header: NiftiHeader) -> None:
+    """Check that a file is large enough for its values, before memory is allocated for these.
+
+    Parameters
+    ----------
+    path : Path
+    header : NiftiHeader
+        Result of `read_header`.
+
+    Raises
+    ------
+    InputError
+        If the file is too small, even if its values were compressed as much as possible.
+    """
+    size = path.stat().st_size * (_MAX_COMPRESSION if path.name.lower().endswith(".gz") else 1)
     if size < header.offset + header.n_bytes:
         shape = "x".join(map(str, header.shape))
         message = (

@@ -15,7 +15,7 @@ from bids_deeptaskgen.grid import Grid
 from bids_deeptaskgen.grid_comparison import reorder
 from bids_deeptaskgen.io.file_content import COPY_AGAIN
 from bids_deeptaskgen.io.image_stream import ImageStream
-from bids_deeptaskgen.io.nifti_header import NiftiHeader, describe_truncation, read_header
+from bids_deeptaskgen.io.nifti_header import NiftiHeader, check_size, describe_truncation, read_header
 
 logger = logging.getLogger(__name__)
 
@@ -127,8 +127,9 @@ def _explain(path: Path, header: NiftiHeader, error: Exception) -> InputError:
 
 
 def _check_end(path: Path, header: NiftiHeader, stream: ImageStream) -> None:
-    """Read past the last value, which verifies the checksum, and the offset if the header states none."""
-    if not stream.read(1):
+    """Read to the end, which verifies the checksum, and the offset if the header states none."""
+    # Damaged bytes may decompress to more than the header states: the checksum follows the last of them.
+    if not stream.drain():
         return
     if not header.is_offset_stated:
         message = (
@@ -189,6 +190,7 @@ class NiftiImage:
             If the file is truncated or damaged.
         """
         header = self.header
+        check_size(self.path, header)
         start, stop, _ = (volumes or slice(None)).indices(header.n_volumes)
         n_values = header.n_voxels * (stop - start)
         raw = np.empty(n_values, header.dtype)
@@ -285,6 +287,7 @@ def open_series(path: Path) -> NiftiSeries:
         If the file is not a real-valued 4-D NIfTI image with at least two volumes.
     """
     header = read_header(path)
+    check_size(path, header)
     if len(header.shape) != 4 or header.n_volumes < 2:
         extent = "a single volume" if header.n_volumes == 1 else f"{len(header.shape)} axes"
         message = (

@@ -13,6 +13,8 @@ _MARKS = (
 )
 # git-annex keeps the content of a file below this folder, and the file is a link to it.
 _ANNEX = "annex/objects"
+# Content of an unlocked file that git-annex has not fetched.
+_POINTER = b"/annex/objects/"
 
 
 def read_text(path: Path) -> str:
@@ -31,8 +33,8 @@ def read_text(path: Path) -> str:
     Raises
     ------
     InputError
-        If the file does not exist, is a link without content, or has another encoding. The message names the
-        encoding and the line of the first byte that is not UTF-8.
+        If the file does not exist, is a link or a git-annex pointer without content, or has another encoding.
+        The message names the encoding and the line of the first byte that is not UTF-8.
 
     Examples
     --------
@@ -46,6 +48,9 @@ def read_text(path: Path) -> str:
     except OSError as error:
         message = f"{path}: {explain_unreadable(path, error)}"
         raise InputError(message) from error
+    if content.startswith(_POINTER):
+        message = f"{path}: its content is not here (a pointer of git-annex).\nRun: datalad get {path}"
+        raise InputError(message)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -139,8 +139,9 @@ def _check_separator(path: Path, lines: Sequence[str]) -> None:
     if "\t" in header:
         return
     row = lines[1] if len(lines) > 1 else header
+    # One column needs no separator; its name may have one, its cells then lack it.
     separators = [name for name, character in _SEPARATORS.items() if character in header and character in row]
-    if not separators and len(lines) > 1 and len(header.split()) == len(row.split()) > 1:
+    if not separators and min(len(header.split()), len(row.split())) > 1:
         separators = ["spaces"]
     if separators:
         problem = f"is not tab-separated: its columns are separated by {separators[0]}"
@@ -206,6 +207,10 @@ def _are_counts(cells: Sequence[str]) -> bool:
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
+    # pandas counts columns without names from 0.
+    if all(map(is_number, names)) and list(names) != [str(number) for number in range(len(names))]:
+        problem = f"has no column names: its first line holds numbers ({abbreviate(names)})"
+        raise InputError(_refusal(str(path), problem, _SAVE_ADVICE))
     unnamed = [str(number) for number, name in enumerate(names, 1) if _UNNAMED.fullmatch(name)]
     if unnamed:
         problem = (
@@ -216,7 +221,3 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
     if duplicates:
         problem = f"several columns have the same name ({abbreviate(duplicates)})"
         raise InputError(_refusal(str(path), problem, "Rename or remove all but one of them."))
-    # pandas counts columns without names from 0.
-    if all(map(is_number, names)) and list(names) != [str(number) for number in range(len(names))]:
-        problem = f"has no column names: its first line holds numbers ({abbreviate(names)})"
-        raise InputError(_refusal(str(path), problem, _SAVE_ADVICE))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from bids_deeptaskgen.connectome.coverage import region_without_signal, signal_of_connectomes
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import unmask
 from bids_deeptaskgen.nn.inference import Network
@@ -34,7 +35,8 @@ def predict(network: Network, connectome: ArrayLike) -> Floats:
     Returns
     -------
     array of shape (n_contrasts, x, y, z), float32
-        Zero outside the output mask.
+        Zero outside the output mask, and in large regions in which the connectome is zero
+        (`connectome.coverage.region_without_signal`).
 
     Raises
     ------
@@ -52,7 +54,12 @@ def predict(network: Network, connectome: ArrayLike) -> Floats:
     box = network.brain_mask.shape
     if windows.shape[-3:] == box and windows.ndim in (4, 5):
         windows = windows[..., network.brain_mask]
-    mean, _ = predict_windows(network, windows if windows.ndim == 3 else [windows])
+    windows = windows if windows.ndim == 3 else windows[None]
+    mean, _ = predict_windows(network, windows)
+    region = region_without_signal(signal_of_connectomes(windows), network.brain_mask)
+    if region.any():
+        in_map = network.output_mask[network.brain_mask]
+        mean = np.where(region[in_map], np.float32(0), mean)
     return unmask(mean, network.output_mask)
 
 

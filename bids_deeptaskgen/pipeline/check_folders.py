@@ -30,13 +30,6 @@ def check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
     """
     output = settings.output_dir
     for name, folder in (("OUTPUT_DIR", output), ("`work_dir`", settings.work_dir)):
-        inputs = [settings.bids_dir, derivatives, *([output] if folder is not output else [])]
-        if folder and any(folder.resolve() == other.resolve() for other in inputs):
-            message = (
-                f"{name} is {folder}, a folder of data{_real_path(folder)}.\nChoose another folder, e.g. "
-                f"{derivatives.parent / 'deeptaskgen'}."
-            )
-            raise UserError(message)
         place = next((path for path in (folder, *folder.parents) if path.exists()), None) if folder else None
         if place and not place.is_dir():
             message = f"{name} is {folder}, but {place} is a file.\nChoose another folder."
@@ -50,6 +43,22 @@ def check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
             f"Choose a new folder, e.g. {derivatives.parent / 'deeptaskgen'}."
         )
         raise UserError(message)
+    _refuse_data_folders(settings, derivatives)
+
+
+def _refuse_data_folders(settings: ParticipantSettings, derivatives: Path) -> None:
+    """Refuse output and work folders that are the input or each other, through links or ``..``."""
+    inputs = [settings.bids_dir, derivatives]
+    for name, folder, others in (
+        ("OUTPUT_DIR", settings.output_dir, inputs),
+        ("`work_dir`", settings.work_dir, [*inputs, settings.output_dir]),
+    ):
+        if folder and any(folder.resolve() == other.resolve() for other in others):
+            message = (
+                f"{name} is {folder}, a folder of data{_real_path(folder)}.\nChoose another folder, e.g. "
+                f"{derivatives.parent / 'deeptaskgen'}."
+            )
+            raise UserError(message)
 
 
 def _real_path(folder: Path) -> str:

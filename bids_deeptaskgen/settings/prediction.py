@@ -138,7 +138,7 @@ class PredictionSettings(Settings):
         methods=Sentences(
             "cleaning",
             sentence="The first $dummy_scans volumes of each run were removed.",
-            auto_sentence="Volumes that fMRIPrep marked as non-steady-state were removed.",
+            auto_sentence="If fMRIPrep marked volumes as non-steady-state, these were removed.",
         ),
     )
     fd_threshold: float = _clean(
@@ -150,7 +150,7 @@ class PredictionSettings(Settings):
             "cleaning",
             sentence="Volumes with a framewise displacement (Power et al. 2012) above $fd_threshold mm were "
             "censored: they entered neither the regression nor the correlations.",
-            off_sentence="No volumes were censored for motion.",
+            off_sentence="No threshold of framewise displacement was applied.",
         ),
     )
     min_minutes: float = _clean(

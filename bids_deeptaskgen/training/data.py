@@ -122,7 +122,7 @@ def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contr
     statmaps = find_statmaps(settings.statmaps, contrasts)
     labels = [contrast.label for contrast in contrasts]
     table = participants_table(settings.participants_tsv, settings.statmaps)
-    pairs = make_pairs(files, statmaps, labels, table).pairs
+    pairs = make_pairs(files, statmaps, labels, table, with_sites=settings.keep_sites).pairs
     group_labels = group_labels_of(pairs, keep_sites=settings.keep_sites)
     if settings.split:
         if not settings.split.is_file():

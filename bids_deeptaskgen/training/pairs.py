@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.bids.measured_map_images import read_statmaps
 from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.output.connectome_files import ConnectomeFile, read_window
+from bids_deeptaskgen.bids.participant_ids import align_labels
 from bids_deeptaskgen.bids.participants_table import read_families
 from bids_deeptaskgen.errors import InputError, abbreviate
 
@@ -69,6 +70,8 @@ def make_pairs(
     statmaps: Sequence[StatmapFile],
     contrasts: Sequence[str],
     participants: Path | None = None,
+    *,
+    with_sites: bool = True,
 ) -> Pairing:
     """Match connectomes and measured maps; the log lists participants with only one of them.
 
@@ -85,6 +88,8 @@ def make_pairs(
     participants : Path, optional
         Table with ``participant_id`` and optionally ``family_id`` (or ``family``) and ``site`` (or
         ``site_id``), in any letter case.
+    with_sites : bool
+        Read the sites, too.
 
     Returns
     -------
@@ -96,10 +101,13 @@ def make_pairs(
         If no participant has both, or a contrast is measured in none of those who have.
     """
     measured: dict[tuple[str, str], dict[str, StatmapFile]] = {}
+    subjects = list(dict.fromkeys(file.subject for file in connectomes))
+    aligned_labels = align_labels((file.subject for file in statmaps), subjects, "measured maps")
     for file in statmaps:
         if file.contrast in contrasts:
-            measured.setdefault((file.subject, file.session or ""), {})[file.contrast] = file
-    by_subject = read_families(participants)
+            key = (aligned_labels[file.subject], file.session or "")
+            measured.setdefault(key, {})[file.contrast] = file
+    by_subject = read_families(participants, subjects, with_sites=with_sites)
     scanned, sessions = defaultdict(set), defaultdict(list)
     for file in connectomes:
         scanned[file.subject].add(file.session)
@@ -112,7 +120,7 @@ def make_pairs(
             without_maps.append(file.name)
             continue
         matched_sessions.add((file.subject, session))
-        family, site = by_subject.get(file.subject, ("", ""))
+        family, site = by_subject[file.subject]
         pairs.append(Pair(file.subject, family, site, file, measured[file.subject, session]))
     without_connectomes = [
         f"sub-{subject}" + (f" ses-{session}" if session else "")

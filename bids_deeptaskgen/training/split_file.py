@@ -4,6 +4,8 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from bids_deeptaskgen.bids.participant_ids import align_labels, bare_label
+from bids_deeptaskgen.bids.participants_table import require_id_column
 from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.io.tsv import read_tsv, write_tsv
 from bids_deeptaskgen.training.pairs import Pair
@@ -76,7 +78,7 @@ def read_split(path: Path, group_labels: Mapping[str, Iterable[str]]) -> dict[st
     """
     split: dict[str, str] = {}
     for number, row in enumerate(read_tsv(path), 2):
-        participant, name = (row.get("participant_id") or "").removeprefix("sub-"), row.get("split") or ""
+        participant, name = bare_label(row[require_id_column(path, tuple(row))]), row.get("split", "")
         if not participant or name not in SPLITS:
             message = (
                 f"{path}, line {number}: participant_id is {participant or 'empty'}, split is "
@@ -89,6 +91,8 @@ def read_split(path: Path, group_labels: Mapping[str, Iterable[str]]) -> dict[st
                 f"{name}.\nRemove one of the lines: training and test participants must be separate."
             )
             raise InputError(message)
+    aligned_labels = align_labels(split, group_labels, path)
+    split = {aligned_labels[participant]: name for participant, name in split.items()}
     unassigned, without_pairs = (
         [f"sub-{label}" for label in sorted(participants)]
         for participants in (set(group_labels) - set(split), set(split) - set(group_labels))

@@ -42,7 +42,7 @@ def image(path: Path, grid: Grid = OUTPUT_GRID, n_volumes: int | None = None) ->
 
 def describe(folder: Path, **fields: object) -> Path:
     """Write a dataset_description.json of fMRIPrep, or with the given fields."""
-    fmriprep = {"DatasetType": "derivative", "GeneratedBy": [{"Name": "fMRIPrep", "Version": "23.2.0"}]}
+    fmriprep = {"DatasetType": "derivative", "GeneratedBy": [{"Name": "fMRIPrep", "Version": "25.2.5"}]}
     base = {"Name": "x", "BIDSVersion": "1.9.0"}
     touch(folder / "dataset_description.json", json.dumps(base | (fields or fmriprep)))
     return folder

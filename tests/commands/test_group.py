@@ -210,3 +210,34 @@ def test_equal_participants_give_equal_bytes(output):
     initial_state = {path.name: path.read_bytes() for path in (output / "group").iterdir()}
     run(output)
     assert initial_state == {path.name: path.read_bytes() for path in (output / "group").iterdir()}
+
+
+@pytest.mark.parametrize("ids", [("1", "2", "3"), ("sub-1", "02", "sub-003"), ("sub-01", "sub-02", "sub-03")])
+def test_participants_of_a_table_are_those_of_the_maps_in_any_spelling(output, ids, caplog):
+    write_tsv(output / "participants.tsv", {"Participant_ID": ids, "age": [30, 40, 50]})
+    assert run(output) == 0
+    rows = read_tsv(output_path(output, "group_metrics", entities=[("task", "rest")]))
+    assert [row["age"] for row in rows] == ["30", "30", "40"]
+    missing = {row["participant_id"]: row["reason"] for row in read_tsv(output_path(output, "group_missing"))}
+    label = ids[2].removeprefix("sub-")
+    assert missing == {"sub-02": "too short", f"sub-{label}": "never processed", "sub-04": "surprise"}
+    assert "participants.tsv" not in caplog.text
+
+
+def test_participants_without_a_row_are_named(output, caplog):
+    write_tsv(output / "participants.tsv", {"participant_id": ["sub-01"], "age": [30]})
+    run(output)
+    assert "the group metrics lack its columns for them: sub-02." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("participant_id\tsite\nsub-01\tGenève\n".encode("latin-1"), "is not UTF-8 text"),
+        (b"participant_id,age\nsub-01,30\n", "is not tab-separated: its columns are separated by commas"),
+    ],
+)
+def test_a_table_of_participants_that_cannot_be_read_is_named(output, content, message):
+    (output / "participants.tsv").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        run(output)

@@ -66,7 +66,7 @@ def test_signal_is_read_from_saved_connectomes():
 def test_rois_without_signal_are_named_with_number_place_and_share():
     weights = np.zeros((3, BRAIN.sum()), np.float32)
     for roi, point in enumerate([(-38, -22, 60), (40, 20, 0), (0, -60, 30)]):
-        weights[roi, (POINTS_MM == point).all(axis=1)] = 1
+        weights[roi, (point == POINTS_MM).all(axis=1)] = 1
     findings = check_coverage("sub-01", np.array([0.25, 1.0, 0.0]), weights, BRAIN, 0.3)
     assert [finding.name for finding in findings] == ["low_roi_coverage", "partial_coverage"]
     assert "ROI 3 (0, -60, 30 mm): 0%, ROI 1 (-38, -22, 60 mm): 25%" in findings[0].message

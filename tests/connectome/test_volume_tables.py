@@ -11,6 +11,7 @@ from bids_deeptaskgen.connectome.regressors import choose_regressors
 from bids_deeptaskgen.connectome.volume_tables import TableError
 from bids_deeptaskgen.errors import InputError
 from tests.connectome.confounds_tables import N, make_table, tables_of
+from tests.io.table_writers import WRITERS
 
 DEFAULT = Cleaning("24P")
 
@@ -121,3 +122,33 @@ def test_one_quantity_under_two_names_is_refused(tmp_path):
     inputs = tables_of(tmp_path, confounds=make_table().assign(CSF=1.0))
     with pytest.raises(TableError, match=r"one quantity under two names \(CSF and csf\)"):
         read_confounds(inputs, N)
+
+
+@pytest.mark.parametrize("program", [name for name, writer in WRITERS.items() if writer.is_readable])
+@pytest.mark.parametrize("kind", ["confounds", "custom"])
+def test_regressors_are_the_same_whoever_wrote_the_table(tmp_path, program, kind):
+    tables = {"confounds": make_table(), "custom": make_table()[["csf", "rot_x"]]}
+    expected = prepare(tables_of(tmp_path, **tables), DEFAULT)
+    inputs = tables_of(tmp_path, **tables)
+    table, writer = tables[kind], WRITERS[program]
+    getattr(inputs, kind).write_bytes(writer.write(list(table), table.to_numpy()))
+    regressors = prepare(inputs, DEFAULT)
+    assert regressors.names == expected.names
+    tolerance = 0 if writer.has_exact_values else 1e-8
+    np.testing.assert_allclose(regressors.values, expected.values, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("program", [name for name, writer in WRITERS.items() if not writer.is_readable])
+@pytest.mark.parametrize("kind", ["confounds", "custom", "aroma", "outliers"])
+def test_tables_whose_columns_are_uncertain_are_refused_whatever_they_hold(tmp_path, program, kind):
+    table = make_table()
+    names = ["aroma_motion_01", "framewise_displacement", "breathing"]
+    values = np.column_stack([table["csf"] / 1000, np.arange(N) % 2, table["rot_x"]])
+    if kind == "confounds":
+        names, values = list(table), table.fillna(0.5).to_numpy()
+    content = WRITERS[program].write(names, values)
+    inputs = tables_of(tmp_path, **dict.fromkeys(("confounds", kind), table))
+    getattr(inputs, kind).write_bytes(content)
+    with pytest.raises(TableError) as error:
+        prepare(inputs, Cleaning("aroma" if kind == "aroma" else "24P"))
+    assert str(error.value).startswith(f"{getattr(inputs, kind)}")

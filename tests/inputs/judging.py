@@ -1,7 +1,7 @@
 """The law of altered datasets, applied to an outcome.
 
-A change that preserves the meaning gives the same maps or a clear refusal. A change that damages the data gives a
-refusal or a warning that names the alteration. No change gives a traceback, or loses a participant.
+A change that preserves the meaning gives the same maps or a clear refusal. A change that damages the data
+gives a refusal or a warning that names the alteration. No change gives a traceback, or loses a participant.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,16 @@ import numpy as np
 
 SAME, REFUSED, WARNED, VIOLATION = "same maps", "refused", "warned", "violations"
 # Words of libraries, which no sentence for users contains.
-_LIBRARY_WORDS = ("Traceback", "Errno", "codec", "NoneType", "dtype", "Exception", "could not convert", "object at")
+_LIBRARY_WORDS = (
+    "Traceback",
+    "Errno",
+    "codec",
+    "NoneType",
+    "dtype",
+    "Exception",
+    "could not convert",
+    "object at",
+)
 
 
 @dataclass(frozen=True)
@@ -53,18 +62,21 @@ def judge(recipe, data, outcome, base, *, sees_volumes):
         return Verdict(VIOLATION, unclear)
     if outcome.refusal:
         return _judge_refusal(recipe, outcome, told)
-    unnamed = [a.name for a in alterations if a.is_always_told and not _is_named(a, told)]
-    if is_same(outcome, base, max((a.tolerance for a in alterations), default=0)):
-        if unnamed and (sees_volumes or len(alterations) == 1):
+    sought = [a for a in alterations if sees_volumes or not a.needs_volumes]
+    unnamed = [a.name for a in sought if a.is_always_told and not _is_named(a, told)]
+    # Maps are compared exactly; sums of the readers' values may differ in their last digits.
+    tolerance = max((a.tolerance for a in alterations), default=0)
+    if is_same(outcome, base, max(tolerance, 0 if sees_volumes else 1e-6)):
+        if unnamed:
             return Verdict(VIOLATION, f"not named: {', '.join(unnamed)}; warnings: {news}")
         return Verdict(SAME)
     damage = [a for a in alterations if not a.preserves]
     if not damage:
         return Verdict(VIOLATION, f"other values: {_difference(outcome, base)}; warnings: {news}")
-    named = [a for a in damage if _is_named(a, told)]
-    if not named or (sees_volumes and len(named) < len(damage)):
-        missing = ", ".join(a.name for a in damage if a not in named)
-        return Verdict(VIOLATION, f"not named: {missing}; {_difference(outcome, base)}; warnings: {news}")
+    unnamed = [a.name for a in damage if a in sought and not _is_named(a, told)]
+    if unnamed:
+        difference = _difference(outcome, base)
+        return Verdict(VIOLATION, f"not named: {', '.join(unnamed)}; {difference}; warnings: {news}")
     return Verdict(WARNED)
 
 
@@ -106,7 +118,7 @@ def _unclear(outcome, news, folder):
 
 def is_same(outcome, base, tolerance):
     """Return whether all values are those of the unaltered dataset."""
-    return outcome.values.keys() == base.values.keys() and _distance(outcome, base) <= max(tolerance, 1e-9)
+    return outcome.values.keys() == base.values.keys() and _distance(outcome, base) <= tolerance
 
 
 def _distance(outcome, base):
@@ -115,8 +127,11 @@ def _distance(outcome, base):
         other = outcome.values[name]
         if other.shape != values.shape:
             return float("inf")
-        difference = np.abs(other.astype(float) - values.astype(float))
-        distances.append(float(np.nanmax(difference)) / _scale(values))
+        other, values = other.astype(float), values.astype(float)
+        if not np.array_equal(np.isfinite(other), np.isfinite(values)):
+            return float("inf")
+        difference = np.abs(other - values)[np.isfinite(values)]
+        distances.append(float(difference.max(initial=0)) / _scale(values))
     return max(distances)
 
 

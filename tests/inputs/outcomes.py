@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 import nibabel as nib
 import numpy as np
 
+from bids_deeptaskgen.bids.input.known_faults import describe_known_faults
 from bids_deeptaskgen.bids.input.sources import find_sessions, locate, preflight_dataset
+from bids_deeptaskgen.connectome import brain_mask
 from bids_deeptaskgen.connectome.prepare_run import check_requirements, prepare_run
 from bids_deeptaskgen.errors import UserError, system_refusal
+from bids_deeptaskgen.io.tsv import read_tsv
 from bids_deeptaskgen.pipeline.context import make_context
 from bids_deeptaskgen.settings.flags import with_flags
 from bids_deeptaskgen.settings.participant import ParticipantSettings
@@ -46,6 +49,22 @@ class Outcome:
     crash: str = ""
 
 
+def reuse_samplers(monkeypatch):
+    """Build the sampler of each grid once, which takes half of the time of the readers."""
+    samplers = {}
+    make_sampler = brain_mask.make_sampler
+
+    def make_once(grid, target, mask, warp=None):
+        key = (grid.shape, grid.matrix.tobytes(), target.shape, mask.tobytes())
+        if warp is not None:
+            return make_sampler(grid, target, mask, warp)
+        if key not in samplers:
+            samplers[key] = make_sampler(grid, target, mask)
+        return samplers[key]
+
+    monkeypatch.setattr(brain_mask, "make_sampler", make_once)
+
+
 class _Warnings(logging.Handler):
     def __init__(self):
         super().__init__(logging.WARNING)
@@ -59,6 +78,8 @@ def read_inputs(data, custom):
     """Read an altered dataset as the app does, up to the first volume."""
     outcome, handler, logger = Outcome(), _Warnings(), logging.getLogger("bids_deeptaskgen")
     logger.addHandler(handler)
+    # Otherwise pytest would keep the messages of all examples.
+    logger.propagate = False
     try:
         _read(data, custom, outcome)
     except UserError as error:
@@ -69,6 +90,7 @@ def read_inputs(data, custom):
         else:
             outcome.crash = traceback.format_exc()
     finally:
+        logger.propagate = True
         logger.removeHandler(handler)
     outcome.warnings += handler.messages
     return outcome
@@ -80,6 +102,7 @@ def _read(data, custom, outcome):
         min_dof=MIN_DOF, custom_confounds=custom,
     )  # fmt: skip
     context = make_context(settings, locate(settings.bids_dir))
+    outcome.warnings += [describe_known_faults(context.known_faults, ())] if context.known_faults else []
     rows = preflight_dataset(context.dataset, context.query)
     outcome.rows = "\n".join(f"sub-{row.subject} {row.reason}" for row in rows)
     reasons = [row.reason for row in rows if row.subject == LABEL]
@@ -93,7 +116,9 @@ def _read(data, custom, outcome):
     for session in sessions:
         if hasattr(session, "error"):
             raise session.error
-        runs = [prepare_run(run, context.bundle.roi_space.brain_mask, context.cleaning) for run in session.runs]
+        runs = [
+            prepare_run(run, context.bundle.roi_space.brain_mask, context.cleaning) for run in session.runs
+        ]
         outcome.warnings += [finding.message for run in runs for finding in run.inputs.findings]
         check_requirements(runs, context.requirements)
         plans += runs
@@ -119,35 +144,64 @@ def run_app(data, custom):
     words = ["--custom-confounds", custom] if custom else []
     ended = call(
         f"{data.root}", output, "participant", "--model", "embedded", "--contrasts", CONTRAST, "--nprocs", 1,
-        "--min-minutes", MIN_MINUTES, "--min-dof", MIN_DOF, *words,
+        "--omp-nthreads", 1, "--min-minutes", MIN_MINUTES, "--min-dof", MIN_DOF, *words,
     )  # fmt: skip
-    outcome = Outcome(rows=ended.out + ended.err)
+    return _outcome_of(ended, _read_maps(output, f"sub-{LABEL}/**/*_statmap.nii.gz"))
+
+
+def run_group(data, _custom):
+    """Average the maps of an altered output dataset, and read the averages."""
+    ended = call(data.root, data.root, "group", "--overwrite")
+    values = _read_maps(data.root, "group/*_statmap.nii.gz")
+    for path in sorted(data.root.glob("group/*_metrics.tsv")):
+        for row in read_tsv(path):
+            # Ages are what the participants table adds.
+            values[f"age of {row['participant_id']}"] = np.array(
+                [float(row.get("age", "nan").replace("n/a", "nan"))]
+            )
+    # The averages are written before the tables are read.
+    outcome = _outcome_of(ended, {} if ended.code in (2, 3) else values)
+    outcome.rows += "".join(path.read_text("utf-8") for path in sorted(data.root.glob("group/*.tsv")))
+    return outcome
+
+
+def _outcome_of(ended, values):
     text = ended.out + ended.err
+    outcome = Outcome(values, rows=ended.out)
     if ended.code not in (0, 1, 2, 3) or "Traceback" in text or "internal error" in text:
         outcome.crash = f"exit code {ended.code}\n{text}"
+    elif bool(values) == (ended.code in (2, 3)):
+        outcome.crash = f"exit code {ended.code} with {len(values)} maps\n{text}"
     parts = _LOG_LINE.split(ended.err)
     outcome.warnings = [
         message.strip() for level, message in zip(parts[1::2], parts[2::2], strict=True) if level != "INFO"
     ]
-    outcome.values = _read_maps(output)
-    if not outcome.values:
+    if not values:
         outcome.refusal = _refusal(ended)
-    elif ended.code == 1:
-        # Another session or a copy of the participant failed.
-        outcome.warnings.append(ended.out)
-    if bool(outcome.values) == (ended.code in (2, 3)):
-        outcome.crash = outcome.crash or f"exit code {ended.code} with {len(outcome.values)} maps\n{text}"
+    else:
+        # Other sessions or participants may have failed.
+        outcome.warnings += ended.out.splitlines()
     return outcome
 
 
-def _read_maps(output):
+def _read_maps(output, pattern):
     return {
         path.name.partition("_contrast-")[2]: np.asanyarray(nib.load(path).dataobj)
-        for path in sorted(output.glob(f"sub-{LABEL}/**/*_statmap.nii.gz"))
+        for path in sorted(output.glob(pattern))
     }
+
+
+def predict_maps(dataset, output):
+    """Predict the maps of all participants of the unaltered dataset."""
+    return call(
+        dataset, output, "participant", "--model", "embedded", "--contrasts", CONTRAST, "--nprocs", 1,
+        "--min-minutes", MIN_MINUTES, "--min-dof", MIN_DOF,
+    )  # fmt: skip
 
 
 def _refusal(ended):
     """Return the reason in the table of participants, else the last message."""
-    rows = [line for line in ended.out.splitlines() if line.startswith(f"sub-{LABEL} ") and " failed " in line]
+    rows = [
+        line for line in ended.out.splitlines() if line.startswith(f"sub-{LABEL} ") and " failed " in line
+    ]
     return "\n".join(rows) or ended.sentence

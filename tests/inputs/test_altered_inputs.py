@@ -5,6 +5,8 @@
 
 import os
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -13,18 +15,52 @@ from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 
 from tests.conftest import small_dataset
 from tests.inputs.judging import VIOLATION, judge
-from tests.inputs.outcomes import read_inputs, run_app
+from tests.inputs.outcomes import predict_maps, read_inputs, reuse_samplers, run_app, run_group
 from tests.inputs.tally import Tally
-from tests.strategies.alteration import VOCABULARY, NotApplicableError
-from tests.strategies.recipes import Recipe, alter, recipes
+from tests.strategies.alteration import KINDS, OUTPUT_KINDS, NotApplicableError
+from tests.strategies.recipes import Recipe, alter, names_of, recipes
 
 N_READER_EXAMPLES = int(os.environ.get("READER_EXAMPLES", "100"))
 N_RUN_EXAMPLES = int(os.environ.get("RUN_EXAMPLES", "8"))
+N_GROUP_EXAMPLES = int(os.environ.get("GROUP_EXAMPLES", "20"))
 REPORT = os.environ.get("INPUT_REPORT", "")
 # Parts that pytest may run side by side.
 N_PARTS = int(os.environ.get("INPUT_PARTS", "1"))
 IS_SHORT = not REPORT
-MEASURES = {"readers": (read_inputs, ("01", "02"), N_READER_EXAMPLES), "runs": (run_app, ("01",), N_RUN_EXAMPLES)}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Part of the program that reads altered datasets.
+
+    Attributes
+    ----------
+    measure : callable
+        Returns an `Outcome`.
+    kinds : tuple of str
+        Kinds of alterations.
+    labels : tuple of str
+        Participants of the dataset; the first one is altered. Empty for all.
+    n_examples : int
+    title : str
+    reads_volumes : bool
+    """
+
+    measure: Callable
+    kinds: tuple[str, ...]
+    labels: tuple[str, ...]
+    n_examples: int
+    title: str
+    reads_volumes: bool = True
+
+
+TRIALS = {
+    "readers": Trial(
+        read_inputs, KINDS, ("01", "02"), N_READER_EXAMPLES, "Readers and preflight", reads_volumes=False
+    ),
+    "runs": Trial(run_app, KINDS, ("01",), N_RUN_EXAMPLES, "Runs to maps"),
+    "group": Trial(run_group, OUTPUT_KINDS, (), N_GROUP_EXAMPLES, "Group level"),
+}
 
 
 class Laboratory:
@@ -33,22 +69,20 @@ class Laboratory:
     Parameters
     ----------
     pristine, folder : Path
-    kind : str
-        A key of ``MEASURES``.
+    trial : Trial
     """
 
-    def __init__(self, pristine, folder, kind):
-        self.pristine, self.folder, self.kind = pristine, folder, kind
-        self.measure, self.labels, _ = MEASURES[kind]
+    def __init__(self, pristine, folder, trial):
+        self.pristine, self.folder, self.trial = pristine, folder, trial
         self.bases = {}
-        self.tally = Tally()
+        self.tally = Tally(trial.kinds, trial.title)
 
     def outcome(self, recipe):
         """Alter a copy of the dataset, and measure it."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        data = alter(recipe, self.pristine, self.folder, self.labels)
+        data = alter(recipe, self.pristine, self.folder, self.trial.labels)
         custom = self.folder / "custom"
-        return data, self.measure(data, custom if custom.is_dir() else None)
+        return data, self.trial.measure(data, custom if custom.is_dir() else None)
 
     def verdict(self, recipe):
         """Judge the outcome of a recipe."""
@@ -58,7 +92,7 @@ class Laboratory:
             assert not self.bases[recipe.has_custom].crash
         base = self.bases[recipe.has_custom]
         data, outcome = self.outcome(recipe)
-        return judge(recipe, data, outcome, base, sees_volumes=self.kind == "runs")
+        return judge(recipe, data, outcome, base, sees_volumes=self.trial.reads_volumes)
 
     def examine(self, recipe):
         """Count the outcome of a recipe; return False if it cannot be applied."""
@@ -92,17 +126,22 @@ class Laboratory:
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory):
-    """Simulate a participant to alter, and another one."""
-    return small_dataset(tmp_path_factory.mktemp("pristine") / "fmriprep", n_participants=2, n_volumes=50)
+    """Simulate a participant to alter and another one, and predict their maps."""
+    folder = tmp_path_factory.mktemp("pristine")
+    dataset = small_dataset(folder / "fmriprep", n_participants=2, n_volumes=50)
+    assert predict_maps(dataset, folder / "maps").code == 0
+    return dataset, folder / "maps"
 
 
 @pytest.mark.parametrize("part", range(N_PARTS))
-@pytest.mark.parametrize("kind", MEASURES)
-def test_altered_datasets_are_read_alike_refused_or_warned_about(pristine, tmp_path, kind, part):
-    laboratory = Laboratory(pristine, tmp_path / "altered", kind)
-    n_examples = -(-MEASURES[kind][2] // N_PARTS)
+@pytest.mark.parametrize("kind", TRIALS)
+def test_altered_datasets_are_read_alike_refused_or_warned_about(pristine, tmp_path, monkeypatch, kind, part):
+    reuse_samplers(monkeypatch)
+    trial = TRIALS[kind]
+    laboratory = Laboratory(pristine[kind == "group"], tmp_path / "altered", trial)
+    n_examples = -(-trial.n_examples // N_PARTS)
     if not IS_SHORT:
-        for name in sorted(VOCABULARY)[part::N_PARTS]:
+        for name in names_of(trial.kinds)[part::N_PARTS]:
             laboratory.examine(Recipe((name,), part))
 
     @seed(part)
@@ -110,15 +149,13 @@ def test_altered_datasets_are_read_alike_refused_or_warned_about(pristine, tmp_p
         max_examples=n_examples, database=None, deadline=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
-    @given(recipe=recipes())
+    @given(recipe=recipes(trial.kinds))
     def examine(recipe):
         assume(laboratory.examine(recipe))
 
     examine()
     violations = laboratory.shorten()
     if REPORT:
-        report = Path(f"{REPORT}-{kind}-{part + 1}.md")
-        report.parent.mkdir(parents=True, exist_ok=True)
         laboratory.tally.violations = violations
-        report.write_text(laboratory.tally.table(f"{kind}, part {part + 1} of {N_PARTS}"), "utf-8")
-    assert violations == {}
+        laboratory.tally.save(Path(REPORT, f"{kind}-{part}.json"))
+    assert not violations, "\n".join(f"{recipe}: {problem}" for recipe, problem in violations.items())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bids_deeptaskgen.errors import InputError
-from bids_deeptaskgen.io.nifti_reader import open_series
+from bids_deeptaskgen.io.nifti_reader import load_image, open_series
 
 SHAPE = (5, 6, 4, 23)
 
@@ -150,3 +150,16 @@ def test_a_wrong_checksum_is_an_error_even_far_behind_the_last_value(tmp_path, n
     write(zlib.crc32(content) ^ 1)
     with pytest.raises(InputError, match="damaged"):
         read_all(path)
+
+
+@pytest.mark.parametrize("n_more", [0, 1, 3_000_000])
+def test_the_checksum_is_verified_however_many_bytes_follow_the_values(tmp_path, n_more):
+    path = save(tmp_path / "a.nii.gz")
+    content = bytearray(gzip.compress(gzip.decompress(path.read_bytes()) + bytes(n_more)))
+    path.write_bytes(content)
+    assert load_image(path).values().shape == SHAPE
+    content[-8] ^= 0xFF
+    path.write_bytes(content)
+    for read in (read_all, lambda path: load_image(path).values()):
+        with pytest.raises(InputError, match=r"(?s)the file is damaged.*Copy it again"):
+            read(path)

@@ -75,3 +75,10 @@ def test_json_with_a_byte_order_mark_is_read(tmp_path):
     path = tmp_path / "x.json"
     path.write_bytes(b'\xef\xbb\xbf{"Name": "fMRIPrep"}')
     assert read_json(path) == {"Name": "fMRIPrep"}
+
+
+def test_a_pointer_of_git_annex_is_content_that_was_not_fetched(tmp_path):
+    path = tmp_path / "confounds.tsv"
+    path.write_text("/annex/objects/MD5E-s4--0123.tsv\n")
+    with pytest.raises(InputError, match=f"a pointer of git-annex.*\\s*Run: datalad get {path}"):
+        read_text(path)

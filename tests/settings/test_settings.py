@@ -63,6 +63,8 @@ NO_SCIENCE = {
     "participants_tsv": "/participants.tsv",
     "contrasts": ("WM",),
     "map_format": "4d",
+    "min_coverage": 0.3,
+    "max_mask_offset": 0.0,
     "model": "/models/mine",
     "work_dir": "/scratch",
     "dry_run": True,

@@ -11,7 +11,7 @@ LABEL = "01"
 SPACE = "space-MNI152NLin6Asym"
 BOLD, MASK, TABLE = "_desc-preproc_bold.nii", "_desc-brain_mask.nii", "_desc-confounds_timeseries.tsv"
 DESCRIPTION = "dataset_description.json"
-# In the order in which several alterations are applied: a file is renamed or linked after its content changed.
+# In the order in which alterations are applied: a file is renamed or linked after its content has changed.
 KINDS = (
     "image data",
     "tables",
@@ -25,6 +25,8 @@ KINDS = (
     "missing pieces",
     "links",
 )
+# Of an output dataset, which the group level reads.
+OUTPUT_KINDS = ("output maps", "output files", "output tables")
 
 
 class NotApplicableError(Exception):
@@ -96,7 +98,7 @@ class Alteration:
     ----------
     name : str
     kind : str
-        Any of ``KINDS``.
+        Any of ``KINDS`` or ``OUTPUT_KINDS``.
     preserves : bool
         Whether the meaning of the data is preserved; otherwise the data are damaged.
     apply : callable
@@ -107,6 +109,8 @@ class Alteration:
         For a preserved meaning: whether a refusal is a fault, too.
     is_always_told : bool
         Whether the alteration must be named even if the maps are the same.
+    needs_volumes : bool
+        Whether only the volumes show the damage, so that the readers of headers and tables cannot name it.
     tolerance : float
         Largest difference of the maps that is due to rounding.
     """
@@ -118,6 +122,7 @@ class Alteration:
     words: tuple[str, ...] = ()
     is_readable: bool = False
     is_always_told: bool = False
+    needs_volumes: bool = False
     tolerance: float = 0.0
 
 
@@ -137,8 +142,14 @@ def preserves(kind, *, readable=False, tolerance=0.0, words=()):
         name = function.__name__.replace("_", " ")
         _register(
             Alteration(
-                name, kind, preserves=True, apply=function, words=tuple(words), is_readable=readable,
-                is_always_told=bool(words), tolerance=tolerance,
+                name,
+                kind,
+                preserves=True,
+                apply=function,
+                words=tuple(words),
+                is_readable=readable,
+                is_always_told=bool(words),
+                tolerance=tolerance,
             )  # fmt: skip
         )
         return function
@@ -146,15 +157,22 @@ def preserves(kind, *, readable=False, tolerance=0.0, words=()):
     return register
 
 
-def damages(kind, *words, always=False, tolerance=0.0):
+def damages(kind, *words, always=False, volumes=False, tolerance=0.0):
     """Register a function as an alteration that damages the data, with the words that must name it."""
 
     def register(function):
         name = function.__name__.replace("_", " ")
         _register(
             Alteration(
-                name, kind, preserves=False, apply=function, words=words, is_always_told=always, tolerance=tolerance
-            )
+                name,
+                kind,
+                preserves=False,
+                apply=function,
+                words=words,
+                is_always_told=always,
+                needs_volumes=volumes or kind == "image data",
+                tolerance=tolerance,
+            )  # fmt: skip
         )
         return function
 
@@ -172,11 +190,13 @@ def read_bytes(path):
 
 def write_bytes(path, content):
     """Write the bytes of an image, compressed if its name says so."""
-    path.write_bytes(gzip.compress(content, 1, mtime=0) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content, 0, mtime=0) if path.suffix == ".gz" else content)
 
 
-def copy_base(pristine, root, labels=(LABEL,)):
-    """Copy some participants of a dataset to a new folder."""
+def copy_base(pristine, root, labels):
+    """Copy some participants of a dataset to a new folder, or the whole dataset if `labels` is empty."""
+    if not labels:
+        return shutil.copytree(pristine, root)
     root.mkdir(parents=True)
     for path in pristine.iterdir():
         if path.is_file():

@@ -5,7 +5,15 @@ import gzip
 import nibabel as nib
 import numpy as np
 
-from tests.strategies.alteration import BOLD, MASK, NotApplicableError, damages, preserves, read_bytes, write_bytes
+from tests.strategies.alteration import (
+    BOLD,
+    MASK,
+    NotApplicableError,
+    damages,
+    preserves,
+    read_bytes,
+    write_bytes,
+)
 
 SIZE = 348
 
@@ -153,13 +161,18 @@ def slope_of_other_units(data):
 
 @preserves("headers", readable=True)
 def text_fields_of_any_bytes(data):
-    texts = setting(descrip=b"\xff\xfe caf\xe9" * 5, aux_file=b"\xe9" * 20, intent_name=b"\0\xff", db_name=b"\xe9")
+    texts = setting(
+        descrip=b"\xff\xfe caf\xe9" * 5, aux_file=b"\xe9" * 20, intent_name=b"\0\xff", db_name=b"\xe9"
+    )
     edit(data.image(), texts)
 
 
 @preserves("headers", readable=True)
 def fields_without_a_meaning_here(data):
-    edit(data.image(), setting(cal_max=-5, cal_min=np.nan, toffset=3, slice_code=77, intent_code=1001, glmax=-1))
+    edit(
+        data.image(),
+        setting(cal_max=-5, cal_min=np.nan, toffset=3, slice_code=77, intent_code=1001, glmax=-1),
+    )
 
 
 @preserves("headers", readable=True)

@@ -19,7 +19,12 @@ def load(path):
     try:
         image = nib.Nifti1Image.from_bytes(read_bytes(path))
         values = np.asanyarray(image.dataobj.get_unscaled())
-    except (ValueError, OSError, nib.spatialimages.HeaderDataError, nib.filebasedimages.ImageFileError) as error:
+    except (
+        ValueError,
+        OSError,
+        nib.spatialimages.HeaderDataError,
+        nib.filebasedimages.ImageFileError,
+    ) as error:
         raise NotApplicableError(path.name) from error
     return image.header.copy(), values.copy(), image.affine
 
@@ -55,7 +60,9 @@ def values_of_another_type(data):
 def mask_of_another_type(data):
     header, values, affine = load(data.file(MASK))
     values = values * data.random.choice((1, 1, 100))
-    save(data.file(MASK), values, affine, header, data.random.choice((np.float32, np.int16, ">i4", np.float64)))
+    save(
+        data.file(MASK), values, affine, header, data.random.choice((np.float32, np.int16, ">i4", np.float64))
+    )
 
 
 @preserves("image data")
@@ -189,7 +196,7 @@ def volumes_missing(data):
     change_data(data.file(BOLD), lambda values: values[..., : -data.random.randint(1, 20)])
 
 
-@damages("image data", "slice")
+@damages("image data", "slice", "neighbouring voxel")
 def repeated_edge_slices(data):
     def change(values):
         values[:, :, :8] = values[:, :, 8:9]

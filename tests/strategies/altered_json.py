@@ -37,7 +37,18 @@ def encode_as(data, path):
     path.write_bytes(text.encode(encoding))
 
 
-BROKEN = ("{", "", "null", "[]", "3", '{"RepetitionTime": 2.0,}', "{'RepetitionTime': 2.0}", "\0" * 20, "<html>", '"x"')
+BROKEN = (
+    "{",
+    "",
+    "null",
+    "[]",
+    "3",
+    '{"RepetitionTime": 2.0,}',
+    "{'RepetitionTime': 2.0}",
+    "\0" * 20,
+    "<html>",
+    '"x"',
+)
 
 
 # Sidecars of the run
@@ -120,7 +131,9 @@ def broken_json_of_table_or_mask(data):
 
 @preserves("JSON")
 def broken_json_of_the_dataset(data):
-    name = data.random.choice(("task-rest_bold.json", "participants.json", "task-nback_bold.json", "bold.json"))
+    name = data.random.choice(
+        ("task-rest_bold.json", "participants.json", "task-nback_bold.json", "bold.json")
+    )
     (data.root / name).write_text(data.random.choice(BROKEN), "utf-8")
 
 
@@ -131,7 +144,9 @@ def broken_json_of_the_series(data):
 
 @damages("JSON", "repetitiontime", "repetition time")
 def repetition_time_of_another_value(data):
-    change_fields(data.sidecar(BOLD), RepetitionTime=data.random.choice((3.0, 0.72, 2000, -2, 0, float("nan"))))
+    change_fields(
+        data.sidecar(BOLD), RepetitionTime=data.random.choice((3.0, 0.72, 2000, -2, 0, float("nan")))
+    )
 
 
 # The dataset's description
@@ -146,7 +161,8 @@ def byte_order_mark_in_the_description(data):
 @preserves("dataset", readable=True)
 def other_spelling_of_derivative(data):
     change_fields(
-        description_of(data), DatasetType=data.random.choice(("derivatives", "Derivative", "DERIVATIVES", " derivative"))
+        description_of(data),
+        DatasetType=data.random.choice(("derivatives", "Derivative", "DERIVATIVES", " derivative")),
     )
 
 
@@ -164,11 +180,25 @@ def raw_as_the_type_of_dataset(data):
 def other_forms_of_generated_by(data):
     fmriprep = {"Name": "fMRIPrep", "Version": "24.1.1"}
     value = data.random.choice(
-        ([fmriprep], fmriprep, [{"Name": "fmriprep"}], ["fMRIPrep"], "fMRIPrep", [], None, [{}], [{"Name": None}],
-         [{"Name": "fMRIPrep", "Version": None}], [{"Name": "fMRIPrep", "Version": 24}], [[fmriprep]], 7,
-         [{"Name": "fMRIPrep", "Version": "24.1.1.dev3+gabc.d20240101"}], [{"Name": "fMRIPrep", "Version": "latest"}],
-         [fmriprep, {"Name": "heudiconv", "Version": "1.1"}])
-    )  # fmt: skip
+        (
+            [fmriprep],
+            fmriprep,
+            [{"Name": "fmriprep"}],
+            ["fMRIPrep"],
+            "fMRIPrep",
+            [],
+            None,
+            [{}],
+            [{"Name": None}],
+            [{"Name": "fMRIPrep", "Version": None}],
+            [{"Name": "fMRIPrep", "Version": 24}],
+            [[fmriprep]],
+            7,
+            [{"Name": "fMRIPrep", "Version": "24.1.1.dev3+gabc.d20240101"}],
+            [{"Name": "fMRIPrep", "Version": "latest"}],
+            [fmriprep, {"Name": "heudiconv", "Version": "1.1"}],
+        )
+    )
     change_fields(description_of(data), GeneratedBy=value)
 
 
@@ -194,10 +224,21 @@ def broken_description(data):
 @preserves("dataset", readable=True)
 def other_fields_of_the_description(data):
     field = data.random.choice(
-        ({"BIDSVersion": "9.9"}, {"BIDSVersion": None}, {"Name": None}, {"DatasetLinks": {"raw": "/nowhere"}},
-         {"DatasetLinks": ["x"]}, {"DatasetLinks": {"raw": 3}}, {"DatasetLinks": None}, {"License": 3},
-         {"SourceDatasets": "x"}, {"Name": "x" * 5000}, {"Name": "ü\n\t\u2028"}, {"DatasetDOI": ["x"]})
-    )  # fmt: skip
+        (
+            {"BIDSVersion": "9.9"},
+            {"BIDSVersion": None},
+            {"Name": None},
+            {"DatasetLinks": {"raw": "/nowhere"}},
+            {"DatasetLinks": ["x"]},
+            {"DatasetLinks": {"raw": 3}},
+            {"DatasetLinks": None},
+            {"License": 3},
+            {"SourceDatasets": "x"},
+            {"Name": "x" * 5000},
+            {"Name": "ü\n\t\u2028"},
+            {"DatasetDOI": ["x"]},
+        )
+    )
     change_fields(description_of(data), **field)
 
 
@@ -236,11 +277,18 @@ def encoding_of_the_participants_table(data):
 def form_of_the_participants_table(data):
     path = participants_of(data)
     changes = (
-        lambda text: text.replace("\t", ","), lambda text: text.replace("\n", "\t\n"), lambda text: text + text,
-        lambda text: text.replace("\n", "\r\n"), lambda _: "", lambda text: text.partition("\n")[0] + "\n",
-        lambda text: text.replace("participant_id", "Participant_ID"), lambda text: text + "\n\n",
+        lambda text: text.replace("\t", ","),
+        lambda text: text.replace("\n", "\t\n"),
+        lambda text: text + text,
+        lambda text: text.replace("\n", "\r\n"),
+        lambda _: "",
+        lambda text: text.partition("\n")[0] + "\n",
+        lambda text: text.replace("participant_id", "Participant_ID"),
+        lambda text: text + "\n\n",
         lambda text: text.replace("participant_id\tage", "age\tparticipant_id"),
-        lambda text: text.replace("\nsub", "\t\nsub", 1), lambda _: "\0" * 10, lambda text: text.replace("sex", "age"),
-    )  # fmt: skip
+        lambda text: text.replace("\nsub", "\t\nsub", 1),
+        lambda _: "\0" * 10,
+        lambda text: text.replace("sex", "age"),
+    )
     text = path.read_bytes().decode("utf-8", "replace")
     path.write_text(data.random.choice(changes)(text), "utf-8", newline="")

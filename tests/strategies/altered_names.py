@@ -1,11 +1,9 @@
 """Alterations of file and folder names, sessions, links, duplicates, and missing files."""
 
-import os
 import shutil
 
 from tests.strategies.alteration import (
     BOLD,
-    DESCRIPTION,
     LABEL,
     MASK,
     SPACE,
@@ -16,13 +14,12 @@ from tests.strategies.alteration import (
     read_bytes,
 )
 
-RUN_FILES = ("_bold.", "_mask.", "_confounds", "desc-confounds")
-ANNEX = "../../.git/annex/objects/Qx/7z/MD5E-s4--0123{}/MD5E-s4--0123{}"
-
 
 def entity(text, before="_space-"):
     """Insert an entity before another one, or before ``desc-``."""
-    return lambda name: name.replace(before if before in name else "_desc-", f"_{text}" + (before if before in name else "_desc-"), 1)
+    return lambda name: name.replace(
+        before if before in name else "_desc-", f"_{text}" + (before if before in name else "_desc-"), 1
+    )
 
 
 # Names and entities
@@ -112,7 +109,9 @@ def task_in_capitals(data):
 @preserves("names", readable=True)
 def other_files_beside(data):
     choices = (
-        (".DS_Store", b"\0\0"), ("Thumbs.db", b"\xd0"), ("notes.txt", "café".encode("latin-1")),
+        (".DS_Store", b"\0\0"),
+        ("Thumbs.db", b"\xd0"),
+        ("notes.txt", "café".encode("latin-1")),
         (f"._sub-{LABEL}_task-rest_{SPACE}_res-8{BOLD}.gz", b"\0\5\x16\7"),
         (f"._sub-{LABEL}_task-rest{TABLE}", b"\0\5\x16\7"),
         (f"._sub-{LABEL}_task-rest_{SPACE}_res-8_desc-preproc_bold.json", b"\0\5\x16\7"),
@@ -122,7 +121,7 @@ def other_files_beside(data):
         (f"sub-{LABEL}_task-rest_{SPACE}_res-8_boldref.nii.gz", b"x"),
         (f"sub-{LABEL}_task-rest_desc-hmc_boldref.nii.gz", b"x"),
         (f"sub-{LABEL}_task-rest_from-boldref_to-T1w_mode-image_desc-coreg_xfm.txt", b"#"),
-    )  # fmt: skip
+    )
     for name, content in data.random.sample(choices, 3):
         (data.func / name).write_bytes(content)
 
@@ -131,12 +130,18 @@ def other_files_beside(data):
 def other_series_beside(data):
     stem = f"sub-{LABEL}_task-rest"
     names = (
-        f"{stem}_space-T1w{BOLD}.gz", f"{stem}{BOLD}.gz", f"{stem}_space-fsLR_den-91k_bold.dtseries.nii",
-        f"{stem}_hemi-L_space-fsaverage5_bold.func.gii", f"{stem}_{SPACE}_desc-smoothAROMAnonaggr_bold.nii.gz",
-        f"{stem}_space-MNI152NLin2009cAsym_res-2{BOLD}.gz", f"sub-{LABEL}_task-nback_{SPACE}_res-8{BOLD}.gz",
-        f"{stem}_space-T1w{MASK}.gz", f"{stem}{MASK}.gz", f"sub-{LABEL}_task-nback{TABLE}",
+        f"{stem}_space-T1w{BOLD}.gz",
+        f"{stem}{BOLD}.gz",
+        f"{stem}_space-fsLR_den-91k_bold.dtseries.nii",
+        f"{stem}_hemi-L_space-fsaverage5_bold.func.gii",
+        f"{stem}_{SPACE}_desc-smoothAROMAnonaggr_bold.nii.gz",
+        f"{stem}_space-MNI152NLin2009cAsym_res-2{BOLD}.gz",
+        f"sub-{LABEL}_task-nback_{SPACE}_res-8{BOLD}.gz",
+        f"{stem}_space-T1w{MASK}.gz",
+        f"{stem}{MASK}.gz",
+        f"sub-{LABEL}_task-nback{TABLE}",
         f"{stem}_echo-1_{SPACE}_res-8{BOLD}.gz",
-    )  # fmt: skip
+    )
     for name in data.random.sample(names, 3):
         (data.func / name).write_bytes(b"x")
 
@@ -144,9 +149,26 @@ def other_series_beside(data):
 @preserves("names", readable=True)
 def unusual_folder_of_the_dataset(data):
     name = data.random.choice(
-        ("100% done", "my data", "données", "a{b}c", "[x]", "run-2", "sub-99", "ses-3_task-motor", "it's", "#1",
-         "$HOME", "a&b;c", "derivatives", "日本", "e\u0301", "-x", "%s%d")
-    )  # fmt: skip
+        (
+            "100% done",
+            "my data",
+            "données",
+            "a{b}c",
+            "[x]",
+            "run-2",
+            "sub-99",
+            "ses-3_task-motor",
+            "it's",
+            "#1",
+            "$HOME",
+            "a&b;c",
+            "derivatives",
+            "日本",
+            "e\u0301",
+            "-x",
+            "%s%d",
+        )
+    )
     target = data.root.with_name(name)
     data.func = target / data.func.relative_to(data.root)
     data.root = data.root.rename(target)
@@ -224,225 +246,3 @@ def session_in_names_without_a_folder(data):
 def empty_session_beside(data):
     move_to_session(data, "ses-1", "1")
     (data.func.parent.parent / "ses-2" / data.random.choice(("func", "anat", "figures"))).mkdir(parents=True)
-
-
-# Links
-
-
-def replace_by_link(data, path, target_folder, name=None, *, relative=False):
-    target_folder.mkdir(parents=True, exist_ok=True)
-    target = target_folder / (name or path.name)
-    shutil.move(path, target)
-    path.symlink_to(os.path.relpath(target, path.parent) if relative else target)
-
-
-@preserves("links", readable=True)
-def links_to_all_files(data):
-    relative = data.random.random() < 0.5
-    for path in data.files():
-        replace_by_link(data, path, data.root.parent / "store", relative=relative)
-
-
-@preserves("links", readable=True)
-def links_into_an_annex(data):
-    for index, path in enumerate(data.files()):
-        extension = "".join(path.suffixes) if data.random.random() < 0.5 else ""
-        folder = data.root / ".git" / "annex" / "objects" / f"k{index}"
-        replace_by_link(data, path, folder, f"MD5E-s4--{index:04d}{extension}", relative=True)
-
-
-@preserves("links", readable=True)
-def links_to_links(data):
-    for path in data.files():
-        replace_by_link(data, path, data.root.parent / "store")
-        middle = data.root.parent / f"middle-{path.name}"
-        path.rename(middle)
-        path.symlink_to(middle)
-
-
-@preserves("links", readable=True)
-def hard_links(data):
-    store = data.root.parent / "hard"
-    store.mkdir()
-    for path in data.files():
-        os.link(path, store / path.name)
-
-
-@preserves("links", readable=True)
-def link_to_the_folder(data):
-    folder = data.random.choice((data.func, data.root / f"sub-{LABEL}"))
-    if folder.is_symlink() or not folder.is_dir():
-        raise NotApplicableError(folder.name)
-    replace_by_link(data, folder, data.root.parent / "folders")
-
-
-def any_file(data):
-    return data.random.choice((BOLD, MASK, TABLE, "_bold.json"))
-
-
-@damages("links", "target does not exist", "datalad get")
-def link_to_nowhere(data):
-    path = data.file(any_file(data))
-    path.unlink()
-    path.symlink_to(data.random.choice(("/nowhere/x.nii.gz", "../gone", "x y%")))
-
-
-@damages("links", "datalad get")
-def link_into_an_empty_annex(data):
-    path = data.file(any_file(data))
-    path.unlink()
-    extension = "".join(path.suffixes)
-    path.symlink_to(ANNEX.format(extension, extension))
-
-
-@damages("links", "datalad get")
-def unlocked_annex_pointer(data):
-    path = data.file(any_file(data))
-    path.write_text("/annex/objects/MD5E-s1045045--0f306a2bdd4ba3d2c7e8d7ba3a5d4bf1.nii.gz\n")
-
-
-@damages("links", "loop", "a link", "cannot be")
-def link_to_itself(data):
-    path = data.file(any_file(data))
-    path.unlink()
-    path.symlink_to(path.name)
-
-
-@damages("links", "a folder", "no brain mask", "is none beside", "cannot be")
-def folder_in_place_of_a_file(data):
-    path = data.file(any_file(data))
-    path.unlink()
-    path.mkdir()
-
-
-# Duplicates
-
-
-@preserves("duplicates")
-def series_with_and_without_compression(data):
-    path = data.file(data.random.choice((BOLD, MASK)))
-    if path.suffix != ".gz":
-        raise NotApplicableError(path.name)
-    path.with_suffix("").write_bytes(read_bytes(path))
-
-
-@preserves("duplicates")
-def two_masks(data):
-    path = data.file(MASK)
-    shutil.copy(path, path.with_name(path.name.replace("_res-8", data.random.choice(("", "_res-x")))))
-
-
-@preserves("duplicates")
-def two_tables(data):
-    path = data.file(TABLE)
-    shutil.copy(path, path.with_name(path.name.replace("_timeseries", "_regressors")))
-
-
-def copy_run(data, first, second, endings=RUN_FILES):
-    """Name the run as the first of two, and copy it as the second."""
-    copied = [path for path in data.files() if any(ending in path.name for ending in endings)]
-    for path in copied:
-        shutil.copy(path, path.with_name(entity(second)(path.name)))
-        path.rename(path.with_name(entity(first)(path.name)))
-
-
-@damages("duplicates", "identical", "same run", "fit equally well", "two files", "same number")
-def run_1_and_run_01(data):
-    copy_run(data, "run-1", "run-01")
-
-
-@damages("duplicates", "identical", "same data", "copy", always=True)
-def two_identical_runs(data):
-    copy_run(data, "run-1", "run-2")
-
-
-def add_second_run(data, *left_out):
-    """Add another participant's run as the second run."""
-    data.rename(entity("run-1"))
-    for ending in (BOLD, MASK, TABLE, "_bold.json", "_mask.json", "_timeseries.json"):
-        if ending not in left_out:
-            path = data.donor(ending)
-            name = entity("run-2")(path.name.replace("sub-02", f"sub-{LABEL}"))
-            shutil.copy(path, data.func / name)
-
-
-@damages("duplicates", "confounds", always=True)
-def second_run_without_a_table(data):
-    add_second_run(data, TABLE)
-
-
-@damages("duplicates", "confounds", always=True)
-def second_run_without_a_table_and_one_of_no_run(data):
-    add_second_run(data, TABLE)
-    shutil.copy(data.donor(TABLE), data.func / f"sub-{LABEL}_task-rest{TABLE}")
-
-
-@damages("duplicates", "mask", always=True)
-def second_run_without_a_mask(data):
-    add_second_run(data, MASK)
-
-
-# Missing pieces
-
-
-@damages("missing pieces", "mask")
-def no_mask(data):
-    data.file(MASK).unlink()
-
-
-@damages("missing pieces", "mask")
-def mask_under_a_similar_name(data):
-    path = data.file(MASK)
-    change = data.random.choice((("brain_mask", "brainmask"), ("brain_mask", "brain-mask"), ("task-rest_", "task-rst_")))
-    path.rename(path.with_name(path.name.replace(*change)))
-
-
-@damages("missing pieces", "confounds")
-def no_table(data):
-    data.file(TABLE).unlink()
-
-
-@damages("missing pieces", "confounds")
-def table_under_a_similar_name(data):
-    path = data.file(TABLE)
-    change = data.random.choice((("confounds", "confound"), ("task-rest", "task-rst"), (".tsv", ".txt"), (".tsv", ".csv")))
-    path.rename(path.with_name(path.name.replace(*change)))
-
-
-@preserves("missing pieces", readable=True)
-def no_json_of_the_series(data):
-    data.sidecar(BOLD).unlink()
-
-
-@preserves("missing pieces", readable=True)
-def no_json_of_table_and_mask(data):
-    data.sidecar(TABLE).unlink()
-    data.sidecar(MASK).unlink()
-
-
-@damages("missing pieces", "func")
-def no_folder(data):
-    shutil.rmtree(data.func)
-
-
-@damages("missing pieces", "func", "no series", "found: none")
-def empty_folder(data):
-    for path in data.files():
-        path.unlink()
-
-
-@damages("missing pieces", "bold", "series")
-def no_series(data):
-    data.file(BOLD).unlink()
-
-
-@preserves("missing pieces", readable=True)
-def no_files_of_the_dataset(data):
-    for path in data.root.iterdir():
-        if path.is_file() and path.name != DESCRIPTION:
-            path.unlink()
-
-
-@preserves("missing pieces", readable=True)
-def no_description(data):
-    (data.root / DESCRIPTION).unlink(missing_ok=True)

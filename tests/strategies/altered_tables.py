@@ -13,7 +13,7 @@ USED = (*MOTION, "trans_x_derivative1", "rot_z_derivative1", "c_comp_cor_00", "w
 
 def table_file(data):
     """Choose a table of the run: the confounds, or custom regressors if there are any."""
-    customs = sorted((data.root.parent / "custom").glob("*.tsv"))
+    customs = sorted((data.root.parent / "custom").glob(f"sub-{LABEL}_*.tsv"))
     return data.random.choice((data.file(TABLE), *customs))
 
 
@@ -86,7 +86,9 @@ def columns_in_another_order(data):
 
 @preserves("tables", readable=True)
 def further_columns(data):
-    cells = data.random.choice((("extra", "1.5"), ("note", "still"), ("unused", "n/a"), ("größe", "2"), ("x y", "inf")))
+    cells = data.random.choice(
+        (("extra", "1.5"), ("note", "still"), ("unused", "n/a"), ("größe", "2"), ("x y", "inf"))
+    )
     path = data.file(TABLE)
     change_rows(data, lambda rows: [[*rows[0], cells[0]], *([*row, cells[1]] for row in rows[1:])], path)
 
@@ -303,7 +305,9 @@ def a_column_missing(data):
 @damages("tables", "empty", "no rows", "cannot be read", "rows")
 def empty_table(data):
     path = table_file(data)
-    path.write_text(data.random.choice(("", "\n", path.read_text("utf-8", "replace").partition("\n")[0] + "\n")), "utf-8")
+    path.write_text(
+        data.random.choice(("", "\n", path.read_text("utf-8", "replace").partition("\n")[0] + "\n")), "utf-8"
+    )
 
 
 @damages("tables", "nul", "cannot be read", "not text", "utf-8", "byte")
@@ -313,7 +317,7 @@ def zero_bytes_in_the_table(data):
     path.write_bytes(content[:2000] + bytes(500) + content[2500:])
 
 
-@damages("tables", "confounds", "motion", "global signal")
+@damages("tables", "confounds", "motion", "global signal", volumes=True)
 def rows_in_another_order(data):
     def change(rows):
         data_rows = rows[2:]
@@ -323,7 +327,7 @@ def rows_in_another_order(data):
     change_rows(data, change, data.file(TABLE))
 
 
-@damages("tables", "confounds", "motion", "global signal")
+@damages("tables", "confounds", "motion", "global signal", volumes=True)
 def rows_of_another_participant(data):
     data.file(TABLE).write_bytes(data.donor(TABLE).read_bytes())
 

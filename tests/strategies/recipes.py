@@ -5,13 +5,29 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from tests.strategies import altered_headers, altered_images, altered_json, altered_names, altered_tables
+from tests.strategies import (
+    altered_files,
+    altered_headers,
+    altered_images,
+    altered_json,
+    altered_names,
+    altered_outputs,
+    altered_tables,
+)
 from tests.strategies.alteration import KINDS, VOCABULARY, Dataset, copy_base
 
-__all__ = ["MODULES", "Recipe", "alter", "recipes"]
+__all__ = ["MODULES", "Recipe", "alter", "names_of", "recipes"]
 
 # Each registers its alterations when it is imported.
-MODULES = (altered_headers, altered_images, altered_json, altered_names, altered_tables)
+MODULES = (
+    altered_files,
+    altered_headers,
+    altered_images,
+    altered_json,
+    altered_names,
+    altered_outputs,
+    altered_tables,
+)
 N_COMBINED = 3
 
 
@@ -43,19 +59,25 @@ class Recipe:
         return f"{' + '.join(self.names) or 'unaltered'} (seed {self.seed}{custom})"
 
 
-def recipes(names=None):
+def names_of(kinds):
+    """List the alterations of some kinds, in the order in which they are applied."""
+    names = [name for name, alteration in VOCABULARY.items() if alteration.kind in kinds]
+    return sorted(names, key=lambda name: (kinds.index(VOCABULARY[name].kind), name))
+
+
+def recipes(kinds=KINDS):
     """Generate recipes of one to three alterations."""
-    names = sorted(names or VOCABULARY, key=lambda name: (KINDS.index(VOCABULARY[name].kind), name))
+    names = names_of(kinds)
     chosen = st.lists(st.sampled_from(range(len(names))), min_size=1, max_size=N_COMBINED, unique=True)
     return st.builds(
         lambda indices, seed, has_custom: Recipe(tuple(names[i] for i in sorted(indices)), seed, has_custom),
         chosen,
         st.integers(0, 999),
-        st.booleans(),
+        st.booleans() if kinds is KINDS else st.just(False),  # noqa: FBT003
     )
 
 
-def alter(recipe, pristine, folder, labels):
+def alter(recipe, pristine, folder, labels=()):
     """Copy some participants of a dataset to a folder, and alter the first one.
 
     Returns

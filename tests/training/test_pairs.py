@@ -91,8 +91,8 @@ def test_a_contrast_without_any_map_is_refused():
 
 
 def test_a_dataset_without_any_pair_is_refused():
-    with pytest.raises(InputError, match=r"connectomes: sub-01\. .* maps: sub-1\."):
-        make_pairs([connectome("01")], [statmap("1")], ("faces",))
+    with pytest.raises(InputError, match=r"connectomes: sub-01\. .* maps: sub-11\."):
+        make_pairs([connectome("01")], [statmap("11")], ("faces",))
 
 
 def test_family_and_site_come_from_the_table_of_participants(tmp_path):
@@ -101,8 +101,8 @@ def test_family_and_site_come_from_the_table_of_participants(tmp_path):
         "participant_id\tsession_id\tFamily_ID\tsite\nsub-01\tses-1\tf1\tLeipzig\n02\tses-1\tn/a\t\n"
         "02\tses-2\tf1\tn/a\n",
     )
-    assert read_families(table) == {"01": ("f1", "Leipzig"), "02": ("f1", "")}
-    assert read_families(tmp_path / "none.tsv") == read_families(None) == {}
+    assert read_families(table, ["01", "2"], with_sites=True) == {"01": ("f1", "Leipzig"), "2": ("f1", "")}
+    assert read_families(tmp_path / "none.tsv", ["1"]) == read_families(None, ["1"]) == {"1": ("", "")}
     files = [connectome("01"), connectome("02"), connectome("03")]
     pairs = make_pairs(files, [statmap(one.subject) for one in files], ("faces",), table).pairs
     assert [(pair.family, pair.site) for pair in pairs] == [("f1", "Leipzig"), ("f1", ""), ("", "")]
@@ -203,3 +203,25 @@ def test_missing_values_are_counted_for_the_maps_that_are_there(pair, caplog):
 def test_a_participant_without_any_contrast_has_nan_targets(pair):
     targets = load_targets(replace(pair, statmaps={}), LABELS, MASK)
     assert np.isnan(targets).all()
+
+
+@pytest.mark.parametrize("ids", [("1", "2", "3", "4"), ("sub-001", "2", "sub-03", "004")])
+def test_ids_of_tables_and_maps_are_those_of_the_connectomes_in_any_spelling(tmp_path, ids):
+    families = "".join(f"{label}\t{family}\n" for label, family in zip(ids, "aabb", strict=True))
+    table = touch(tmp_path / "families.tsv", "participant_id\tfamily_id\n" + families)
+    files = [connectome(f"00{number}") for number in range(1, 5)]
+    maps = [statmap(label.removeprefix("sub-")) for label in ids]
+    pairs = make_pairs(files, maps, ("faces",), table).pairs
+    assert [(pair.subject, pair.family) for pair in pairs] == [
+        ("001", "a"), ("002", "a"), ("003", "b"), ("004", "b"),
+    ]  # fmt: skip
+    group_labels = group_labels_of(pairs)
+    for seed in range(20):
+        split = split_participants(group_labels, (0.5, 0.0, 0.5), seed)
+        assert split["001"] == split["002"]
+        assert split["003"] == split["004"]
+    rows = "".join(
+        f"{label}\t{name}\n" for label, name in zip(ids, ("train", "train", "test", "test"), strict=True)
+    )
+    split = read_split(touch(tmp_path / "split.tsv", "participant_id\tsplit\n" + rows), group_labels)
+    assert split == {"001": "train", "002": "train", "003": "test", "004": "test"}

@@ -1,4 +1,4 @@
-"""Damaged data in the app: flagged in the log, the quality file and the tables, and no values without signal."""
+"""Damaged data in the app: flags in log, quality file and tables, and no values without signal."""
 
 import json
 
@@ -119,7 +119,9 @@ def test_a_displaced_mask_is_flagged_and_far_away_refused(run, dataset, n_voxels
         pytest.skip("refused by its overlap")
     assert ended.code == code
     if code:
-        assert "displaced by more than 15 mm are refused (--max-mask-offset)" in outcomes(output)["01"]["reason"]
+        assert (
+            "displaced by more than 15 mm are refused (--max-mask-offset)" in outcomes(output)["01"]["reason"]
+        )
     else:
         flag = flags_of(output)["displaced_mask"]
         assert flag["Value"] == pytest.approx(8 * n_voxels)

@@ -128,7 +128,7 @@ def check_session(runs: Sequence[RunEvidence], name: str) -> DataChecks:
         findings.append(judge(IDENTICAL_RUNS, alike, name))
     return DataChecks(
         tuple(finding for finding in findings if finding),
-        {_metric(flag): _worst(flag, measured) for flag, measured in values.items()},
+        {_metric(flag): _extreme(flag, measured) for flag, measured in values.items()},
         tuple(run.observed.fingerprint for run in runs),
     )
 
@@ -137,5 +137,5 @@ def _metric(flag: str) -> str:
     return read_flag(flag).metric or flag
 
 
-def _worst(flag: str, values: Sequence[float]) -> float | None:
-    return float(f"{read_flag(flag).worst(*values):.6g}") if values else None
+def _extreme(flag: str, values: Sequence[float]) -> float | None:
+    return float(f"{read_flag(flag).extreme(*values):.6g}") if values else None

@@ -64,17 +64,17 @@ def confounds_agreement(
     """
     if _is_demeaned(observed) or not reference:
         return None
-    kept = np.asarray(kept_volumes)
-    is_pair = np.diff(kept) == 1
+    volumes = np.asarray(kept_volumes)
+    is_pair = np.diff(volumes) == 1
     correlations: dict[str, float] = {}
     if GLOBAL_SIGNAL in reference:
-        signal = reference[GLOBAL_SIGNAL][kept]
+        signal = reference[GLOBAL_SIGNAL][volumes]
         correlation = _correlate(np.diff(observed.global_signal)[is_pair], np.diff(signal)[is_pair])
         if correlation is not None:
             correlations[GLOBAL_SIGNAL] = correlation
     for name in DVARS:
         if name in reference:
-            correlation = _correlate(observed.change[1:][is_pair], reference[name][kept][1:][is_pair])
+            correlation = _correlate(observed.change[1:][is_pair], reference[name][volumes][1:][is_pair])
             if correlation is not None:
                 correlations["DVARS"] = correlation
             break

@@ -85,11 +85,11 @@ def mask_offset(observed: ObservedSeries) -> Measurement | None:
     shifts = [fft.fftfreq(n, 1 / n) for n in shape]
     reachable = [np.flatnonzero(np.abs(shift) <= limit) for shift, limit in zip(shifts, limits, strict=True)]
     overlap = overlap[np.ix_(*reachable)]
-    best = np.unravel_index(int(overlap.argmax()), overlap.shape)
-    gain = float(overlap[best] / max(overlap[0, 0, 0], 1e-9)) - 1
+    peak = np.unravel_index(int(overlap.argmax()), overlap.shape)
+    gain = float(overlap[peak] / max(overlap[0, 0, 0], 1e-9)) - 1
     shift_mm = [
         shift[places_of_axis][index] * size
-        for shift, places_of_axis, index, size in zip(shifts, reachable, best, sizes_mm, strict=True)
+        for shift, places_of_axis, index, size in zip(shifts, reachable, peak, sizes_mm, strict=True)
     ]
     offset_mm = float(np.linalg.norm(shift_mm)) if gain >= MIN_GAIN else 0.0
     return Measurement(offset_mm, f"{gain:.1%}")

@@ -70,7 +70,7 @@ class Flag:
             return False
         return value > self.threshold if self.flagged == "above" else value < self.threshold
 
-    def worst(self, *values: float) -> float:
+    def extreme(self, *values: float) -> float:
         """Return the value that is furthest on the flagged side.
 
         Parameters

@@ -136,8 +136,8 @@ class SeriesObserver:
     def __init__(self, places: Places, n_kept: int) -> None:
         self._places = places
         self._sampled = set(np.linspace(0, n_kept - 1, min(N_SAMPLED_VOLUMES, n_kept)).astype(int).tolist())
-        inside = np.flatnonzero(places.mask.ravel(order="F"))
-        self._flat = inside[:: max(1, len(inside) // N_PROBES)]
+        mask_voxels = np.flatnonzero(places.mask.ravel(order="F"))
+        self._flat = mask_voxels[:: max(1, len(mask_voxels) // N_PROBES)]
         self._probes = np.array(np.unravel_index(self._flat, places.shape, order="F"))
         self._model_voxels = places.model_voxels[:: max(1, len(places.model_voxels) // N_MODEL_VOXELS)]
         self._steps = [_step(places.shape, axis) for axis in range(3)]
@@ -156,7 +156,7 @@ class SeriesObserver:
         self._hash = hashlib.sha256()
 
     def watch(self, volumes: Iterable[NDArray[np.generic]]) -> Iterator[NDArray[np.generic]]:
-        """Pass volumes through and observe them.
+        """Yield volumes and observe them.
 
         Parameters
         ----------

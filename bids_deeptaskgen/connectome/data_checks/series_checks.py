@@ -11,6 +11,8 @@ N_VALUES = 65536
 MIN_REPEATED_SHARE = 0.9
 # More repeated slices than both are copies of voxels, as in data with larger voxels.
 MAX_REPEATED_SLICES, MAX_REPEATED_SLICE_SHARE = 3, 0.1
+# Share of voxels with a copy above which slices are no unit of their own.
+MAX_COPIES = 0.5
 AXES = "ijk"
 
 
@@ -92,8 +94,8 @@ def repeated_slices(observed: ObservedSeries) -> Measurement | None:
     Returns
     -------
     Measurement
-        Number of slices; 0 if more than a tenth of the slices do, as in data upsampled from larger voxels, which
-        `copied_voxels` finds.
+        Number of slices; 0 if more than a tenth of the slices do, or most voxels are copies, as in data
+        upsampled from larger voxels, which `copied_voxels` finds.
     """
     slices = [_repeated_slices(observed, axis) for axis in range(3)]
     axis = max(range(3), key=lambda axis: len(slices[axis]))
@@ -103,6 +105,8 @@ def repeated_slices(observed: ObservedSeries) -> Measurement | None:
 
 def _repeated_slices(observed: ObservedSeries, axis: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     """Find the slices that repeat the next slice; none if too many do."""
+    if observed.copies.any(axis=0).mean() > MAX_COPIES:
+        return np.empty(0, np.intp)
     n_slices = observed.places.shape[axis]
     counts = np.bincount(observed.probes[axis], minlength=n_slices)
     n_copies = np.bincount(observed.probes[axis][observed.copies[axis]], minlength=n_slices)

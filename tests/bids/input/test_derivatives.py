@@ -39,7 +39,7 @@ def test_derivatives_are_located_and_logged(tmp_path, caplog):
     folder = derivatives_in(tmp_path / "fmriprep")
     with caplog.at_level(logging.INFO, "bids_deeptaskgen"):
         assert locate_derivatives(folder).root == folder
-    assert f"{folder} (fMRIPrep 23.2.0)" in caplog.text
+    assert f"{folder} (fMRIPrep 25.2.5)" in caplog.text
 
 
 @pytest.mark.parametrize(

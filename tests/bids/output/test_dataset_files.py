@@ -58,7 +58,7 @@ def test_description_lists_this_software_before_the_pipelines_of_the_input(tmp_p
     description = json.loads((tmp_path / "out" / "dataset_description.json").read_text("utf-8"))
     assert description["DatasetType"] == "derivative"
     assert [entry["Name"] for entry in description["GeneratedBy"]] == ["bids_deeptaskgen", "fMRIPrep"]
-    assert [entry["Version"] for entry in description["GeneratedBy"]] == ["1.2.3", "23.2.0"]
+    assert [entry["Version"] for entry in description["GeneratedBy"]] == ["1.2.3", "25.2.5"]
     assert description["DatasetLinks"] == {"fmriprep": derivatives.as_uri()}
     assert {"Name", "BIDSVersion"} <= set(description)
 
@@ -122,7 +122,7 @@ def test_citation_names_method_model_and_versions(tmp_path, derivatives):
     text = (tmp_path / "out" / "CITATION.md").read_text("utf-8")
     for word in (
         "bids_deeptaskgen 1.2.3",
-        "fMRIPrep 23.2.0",
+        "fMRIPrep 25.2.5",
         "already cleaned",
         '"tiny"',
         "ab" * 32,
@@ -149,7 +149,7 @@ def test_notice_of_the_model_is_in_readme_and_citation(tmp_path, derivatives):
     [
         (
             {"nuisance_regressors": "acompcor"},
-            ["aCompCor", "1/128 Hz", "non-steady-state", "No volumes were censored for motion"],
+            ["aCompCor", "1/128 Hz", "non-steady-state", "No threshold of framewise"],
         ),
         ({"nuisance_regressors": "36P"}, ["36 parameters", "1/128 Hz", "run by run"]),
         ({"nuisance_regressors": "aroma"}, ["Pruim et al. 2015"]),

@@ -1,6 +1,8 @@
 """The table of flags, and the checks of a session."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +16,9 @@ from bids_deeptaskgen.connectome.data_checks.checks import (
 )
 from bids_deeptaskgen.connectome.data_checks.measurement import Measurement, flag_names, judge, read_flag
 from bids_deeptaskgen.connectome.data_checks.run_pairs import RunSeries, most_alike_runs
-
 from tests.connectome.data_checks.series import N_VOLUMES, make_series, observe
 
+PACKAGE = Path(__file__).parents[3] / "bids_deeptaskgen"
 KEPT = np.arange(N_VOLUMES)
 
 
@@ -38,6 +40,16 @@ def test_each_check_has_a_flag_with_a_threshold_and_a_metric():
 def test_each_flag_says_what_it_means_what_to_do_and_where_its_limit_comes_from(name):
     flag = read_flag(name)
     assert all(text.endswith(".") for text in (flag.meaning, flag.action, flag.source))
+
+
+def test_each_finding_of_the_package_has_a_flag():
+    names = {
+        name
+        for path in PACKAGE.rglob("*.py")
+        for name in re.findall(r'Finding\(\s*"(\w+)"', path.read_text("utf-8"))
+    }
+    assert names
+    assert names <= set(flag_names())
 
 
 def test_a_value_on_the_threshold_is_normal():

@@ -6,7 +6,6 @@ import pytest
 
 from bids_deeptaskgen.connectome.data_checks.confounds_checks import confounds_agreement, reference_signals
 from bids_deeptaskgen.connectome.data_checks.measurement import read_flag
-
 from tests.connectome.data_checks.series import N_VOLUMES, brain_mask, demeaned, make_series, observe
 
 LIMIT = read_flag("foreign_confounds").threshold

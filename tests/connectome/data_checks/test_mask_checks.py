@@ -8,7 +8,6 @@ from bids_deeptaskgen.connectome.data_checks.mask_checks import (
     mask_without_signal,
     signal_outside_mask,
 )
-
 from tests.connectome.data_checks.series import SIZE_MM, brain_mask, demeaned, make_series, observe
 
 DATA = make_series()

@@ -13,7 +13,6 @@ from bids_deeptaskgen.connectome.data_checks.series_checks import (
     repeated_slices,
     rounding_noise,
 )
-
 from tests.connectome.data_checks.series import N_VOLUMES, brain_mask, demeaned, make_series, observe
 
 DATA = make_series()
