@@ -9,7 +9,7 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 
 def remaining_labels(labels: Iterable[str], excluded: Sequence[str]) -> set[str]:
-    """Leave out the labels of excluded participants; warn about excluded labels that do not exist.
+    """Remove the labels of excluded participants; warn about excluded labels that do not exist.
 
     Parameters
     ----------

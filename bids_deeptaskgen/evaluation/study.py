@@ -344,8 +344,8 @@ def _predictable(
             for label in labels
         }
     if settings.connectomes:
-        found = (find_connectomes(source, task=settings.task_id) for source in settings.connectomes)
-        subjects = {file.subject for files in found for file in files}
+        datasets = [find_connectomes(source, task=settings.task_id) for source in settings.connectomes]
+        subjects = {file.subject for files in datasets for file in files}
         return dict.fromkeys(labels, subjects)
     return {label: set(measured[label]) for label in labels}
 

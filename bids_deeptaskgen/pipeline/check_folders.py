@@ -49,11 +49,11 @@ def check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
 def _refuse_data_folders(settings: ParticipantSettings, derivatives: Path) -> None:
     """Refuse output and work folders that are the input or each other, through links or ``..``."""
     inputs = [settings.bids_dir, derivatives]
-    for name, folder, others in (
+    for name, folder, data_folders in (
         ("OUTPUT_DIR", settings.output_dir, inputs),
         ("`work_dir`", settings.work_dir, [*inputs, settings.output_dir]),
     ):
-        if folder and any(folder.resolve() == other.resolve() for other in others):
+        if folder and any(folder.resolve() == data.resolve() for data in data_folders):
             message = (
                 f"{name} is {folder}, a folder of data{_real_path(folder)}.\nChoose another folder, e.g. "
                 f"{derivatives.parent / 'deeptaskgen'}."

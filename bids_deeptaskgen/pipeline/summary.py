@@ -40,7 +40,7 @@ def unusable_records(rows: Sequence[Preflight]) -> list[Record]:
 
 
 def records_without(unusable: Sequence[Record], processed: Sequence[Record]) -> list[Record]:
-    """Leave out the records of unusable sessions for which the run has a record.
+    """Remove the records of unusable sessions for which the run has a record.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Laws of several tasks: each has its own maps, equal to those of its runs alone, unless they are combined."""
+"""Laws of several tasks: each has its own maps, those of its runs alone, unless they are combined."""
 
 import json
 import shutil

@@ -88,8 +88,8 @@ class Query:
         -------
         Query
         """
-        others = tuple(label for label in self.tasks if label != task)
-        return replace(self, tasks=(task,), combine_tasks=False, other_tasks=(*self.other_tasks, *others))
+        siblings = tuple(label for label in self.tasks if label != task)
+        return replace(self, tasks=(task,), combine_tasks=False, other_tasks=(*self.other_tasks, *siblings))
 
     def output_entities(self, entities: Entities) -> Entities:
         """Return the entities of a run with the task label of the maps to which it contributes.
