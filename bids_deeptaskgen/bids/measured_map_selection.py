@@ -142,6 +142,11 @@ def _only_file(candidates: list[Candidate]) -> Candidate:
             "Compute a map over all runs in the task model (in FitLins a node that groups by subject), or "
             "name a table of paths (TSV) with one run of each participant."
         )
+    elif {key for key, _ in differing_entities} == {"task"}:
+        remedy = (
+            "Choose the task of the resting-state runs with `task_id`, or name a table of paths (TSV) with "
+            "one file for each map."
+        )
     elif first.file.path == second.file.path:
         remedy = (
             "The table lists this file twice. Remove one row, or correct it if it is for another "

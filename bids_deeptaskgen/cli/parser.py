@@ -36,7 +36,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-class _Once(argparse.Action):
+class _SingleValue(argparse.Action):
     """Action of an option with one value, which refuses a second, different value.
 
     argparse keeps the last value without a word.
@@ -54,11 +54,11 @@ class _Once(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         """Store the value in the namespace."""
-        earlier = getattr(namespace, self.dest, values)
-        if earlier != values and self._converted(earlier) != self._converted(values):
+        first_value = getattr(namespace, self.dest, values)
+        if first_value != values and self._converted(first_value) != self._converted(values):
             parser.error(
-                f"argument {'/'.join(self.option_strings)}: given twice, as {_shown(earlier)} and as "
-                f"{_shown(values)}; it takes one value"
+                f"argument {'/'.join(self.option_strings)}: given twice, as {_format_value(first_value)} "
+                f"and as {_format_value(values)}; it takes one value"
             )
         setattr(namespace, self.dest, values)
 
@@ -66,7 +66,7 @@ class _Once(argparse.Action):
         return self._spec.convert(value) if self._spec else value
 
 
-class _Switch(_Once):
+class _Switch(_SingleValue):
     """Action of an option without a value: ``--name``, and ``--no-name`` if the default is on."""
 
     def __init__(self, option_strings: Sequence[str], *, has_negation: bool = False, **more: Any) -> None:
@@ -87,7 +87,7 @@ class _Switch(_Once):
         super().__call__(parser, namespace, value, option_string)
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     """Format a value of the command line for a message."""
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else repr(value)
 
@@ -162,7 +162,7 @@ class Parser(argparse.ArgumentParser):
             conventions.add_argument(
                 "--config-file",
                 metavar="FILE",
-                action=_Once,
+                action=_SingleValue,
                 default=argparse.SUPPRESS,
                 help="TOML file of settings, as in the logs of each run; the command line takes precedence",
             )
@@ -189,7 +189,7 @@ class Parser(argparse.ArgumentParser):
         elif spec.is_tuple:
             kind = {"action": "extend", "nargs": "+", "metavar": _metavar(spec)}
         else:
-            kind = {"action": _Once, "spec": spec, "metavar": _metavar(spec)}
+            kind = {"action": _SingleValue, "spec": spec, "metavar": _metavar(spec)}
         # SUPPRESS: the namespace holds only options of the command line; the dataclass has the defaults.
         action: Any = self.group(spec.option.group).add_argument(
             *flags, dest=spec.name, default=argparse.SUPPRESS, help=text, **kind

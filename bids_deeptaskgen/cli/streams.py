@@ -42,7 +42,7 @@ class SafeStream:
         return len(text)
 
     def flush(self) -> None:
-        """Flush the stream; raise again the error of an earlier write, which argparse ignores."""
+        """Write the buffer; raise the error of an earlier write again, since argparse ignores it."""
         try:
             self._stream.flush()
         except OSError as error:
@@ -51,7 +51,7 @@ class SafeStream:
             raise self._error
 
     def _drop(self, error: OSError) -> None:
-        """Redirect the stream to the null device, where Python flushes its buffer at exit; raise if needed."""
+        """Replace the file of the stream by the null device, which takes the buffer at exit; may raise."""
         with contextlib.suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self._stream.fileno())
@@ -95,7 +95,7 @@ def safe_streams() -> Iterator[None]:
 
 
 def _open_closed_streams() -> None:
-    """Connect closed streams (``>&-``) to the null device.
+    """Open the null device for closed streams (``>&-``).
 
     Otherwise the next file that is opened gets the number of the stream, and receives its text.
     """

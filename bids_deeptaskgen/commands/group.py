@@ -18,6 +18,7 @@ from bids_deeptaskgen.bids.output.results import Result, ResultFault, read_datas
 from bids_deeptaskgen.bids.output.sidecars import group_sidecar
 from bids_deeptaskgen.bids.participant_ids import bare_label, match_labels, warn_unmatched
 from bids_deeptaskgen.bids.participants_table import columns_of_session, read_rows
+from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.connectome.data_checks.measurement import read_flag
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
@@ -56,10 +57,15 @@ def run(settings: GroupSettings) -> int:
     """
     output = settings.output_dir
     results, faults = read_dataset(output, settings.participant_label)
+    labels_left = remaining_labels(
+        {record.subject for record in (*results, *faults)}, settings.exclude_participant_label
+    )
+    results = [result for result in results if result.subject in labels_left]
+    faults = [fault for fault in faults if fault.subject in labels_left]
     if not results:
         raise InputError(_explain_nothing(settings, faults))
     _refuse_mixture(output, results)
-    if settings.participant_label and not settings.overwrite:
+    if (settings.participant_label or settings.exclude_participant_label) and not settings.overwrite:
         _refuse_loss(output, results)
     by_series: dict[Entities, list[Result]] = {}
     for result in results:
@@ -72,7 +78,11 @@ def run(settings: GroupSettings) -> int:
         raise InputError(_explain_nothing(settings, faults))
     fault_rows = list_faults(faults)
     warn_of_equal_series(results)
-    missing_rows = find_missing(output, results, settings.participant_label)
+    missing_rows = [
+        row
+        for row in find_missing(output, results, settings.participant_label)
+        if str(row["participant_id"]).removeprefix("sub-") not in settings.exclude_participant_label
+    ]
     _report_missing(output, results, join_missing(missing_rows, fault_rows))
     return 1 if fault_rows else 0
 

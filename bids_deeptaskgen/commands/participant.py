@@ -24,6 +24,7 @@ from bids_deeptaskgen.pipeline.summary import (
     failed_subjects,
     log_path,
     preflight_table,
+    records_without,
     unusable_records,
     write_logs,
 )
@@ -102,10 +103,7 @@ def run_dataset(
         from bids_deeptaskgen.workflow.run import run_participants
     _write_dataset(context, user_settings)
     records = run_participants(context, subjects)
-    sessions = {(record.subject, record.session) for record in records}
-    records += [
-        record for record in unusable_records(rows) if (record.subject, record.session) not in sessions
-    ]
+    records += records_without(unusable_records(rows), records)
     code = _report_outcome(settings, records)
     if dataset_settings_hash(settings.output_dir) == context.settings_hash:
         return code

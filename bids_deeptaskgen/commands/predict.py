@@ -54,7 +54,7 @@ def run(settings: PredictSettings) -> int:
         settings,
         bids_dir=root,
         output_dir=settings.out,
-        task_id=session.entities[0][1],
+        task_id=(session.entities[0][1],),
     )
     return run_dataset(participant_settings, dataset, settings)
 

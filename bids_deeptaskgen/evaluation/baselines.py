@@ -197,7 +197,7 @@ def linear_predictions(
         raise ValueError(message)
     baseline_files = (study.baseline_train or {}).values()
     labels = {*study.participants, *(subject for files in baseline_files for subject in files)}
-    by_subject = _by_participant(sources, bundle, labels)
+    by_subject = _by_participant(sources, bundle, labels, study.task)
     model = _fit_linear_model(study, bundle, by_subject, rng)
     voxels = bundle.brain_mask[study.mask]
     predictions = allocate((len(study.contrasts), len(study.participants), len(voxels)), scratch)
@@ -215,7 +215,7 @@ def linear_predictions(
 
 
 def _by_participant(
-    sources: Sequence[Path], bundle: Bundle, labels: Collection[str]
+    sources: Sequence[Path], bundle: Bundle, labels: Collection[str], task: str | None
 ) -> dict[str, list[ConnectomeFile]]:
     """Find the connectomes of each participant, and refuse sessions that are in two datasets.
 
@@ -224,7 +224,7 @@ def _by_participant(
     by_subject: dict[str, list[ConnectomeFile]] = {}
     source_of: dict[str, Path] = {}
     for source in sources:
-        files = find_connectomes(source)
+        files = find_connectomes(source, task=task)
         aligned_labels = align_labels((file.subject for file in files), labels, source)
         for file in (replace(file, subject=aligned_labels[file.subject]) for file in files):
             if file.name in source_of:

@@ -14,6 +14,7 @@ from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.measured_maps import find_statmaps
 from bids_deeptaskgen.bids.output.connectome_files import find_connectomes
 from bids_deeptaskgen.bids.participants_table import participants_table, read_values
+from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.connectome.template_masks import grey_matter_mask
 from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.evaluation.label_alignment import align_files
@@ -60,6 +61,8 @@ class Study:
         Measured maps of participants who are not tested.
     bundle : Bundle or None
         Model bundle.
+    task : str or None
+        Task of the resting-state runs, if the datasets have several.
     """
 
     participants: tuple[str, ...]
@@ -72,6 +75,7 @@ class Study:
     retest: Files | None
     baseline_train: Files | None
     bundle: Bundle | None
+    task: str | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -129,9 +133,10 @@ def gather(settings: EvaluateSettings) -> Study:
         If the model bundle is inconsistent.
     """
     bundle = load_bundle(find_model(settings.model)) if settings.model else None
-    predicted, subjects = _find_predicted(settings.predicted)
+    predicted, subjects = _find_predicted(settings)
     if not predicted:
-        subjects = {file.subject for source in settings.connectomes for file in find_connectomes(source)}
+        datasets = [find_connectomes(source, task=settings.task_id) for source in settings.connectomes]
+        subjects = {file.subject for files in datasets for file in files}
     catalogue = {
         contrast.label: contrast
         for contrast in (*load_contrasts(), *(bundle.card.contrasts if bundle else ()))
@@ -174,6 +179,7 @@ def gather(settings: EvaluateSettings) -> Study:
         retest=find_files(retest, settings.retest_session),
         baseline_train=baseline_train or None,
         bundle=bundle,
+        task=settings.task_id,
     )
 
 
@@ -244,12 +250,13 @@ def read_families(path: Path | None, column: str, participants: Sequence[str]) -
     return np.array(families), values is not None
 
 
-def _find_predicted(datasets: Sequence[tuple[str, Path]]) -> tuple[dict[str, Files], set[str]]:
+def _find_predicted(settings: EvaluateSettings) -> tuple[dict[str, Files], set[str]]:
     """Find the predicted maps of all datasets and their participants, with the labels of the first ones."""
+    entities = {"task": settings.task_id} if settings.task_id else None
     labels: set[str] = set()
     predicted = {}
-    for name, path in datasets:
-        files = align_files(find_statmaps(path), labels, path)
+    for name, path in settings.predicted:
+        files = align_files(find_statmaps(path, entities=entities), labels, path)
         labels |= {file.subject for file in files}
         predicted[name] = _by_contrast(files)
     return predicted, labels
@@ -291,7 +298,8 @@ def _predictable(
             for label in labels
         }
     if settings.connectomes:
-        subjects = {file.subject for source in settings.connectomes for file in find_connectomes(source)}
+        datasets = [find_connectomes(source, task=settings.task_id) for source in settings.connectomes]
+        subjects = {file.subject for files in datasets for file in files}
         return dict.fromkeys(labels, subjects)
     return {label: set(measured[label]) for label in labels}
 
@@ -306,7 +314,8 @@ def _participants(
         for label, subjects in predictable.items()
         for participant in subjects & set(measured[label])
     }
-    participants = tuple(sorted(label for label in candidates if not selection or label in selection))
+    selected_labels = {label for label in candidates if not selection or label in selection}
+    participants = tuple(sorted(remaining_labels(selected_labels, settings.exclude_participant_label)))
     if participants:
         return participants
     if settings.predicted:

@@ -39,6 +39,7 @@ def check_folders(settings: ParticipantSettings, derivatives: Path) -> None:
         if folder:
             _refuse_inside_participant(name, folder, (settings.bids_dir, derivatives))
     _check_description(output, derivatives)
+    _refuse_data_folders(settings, derivatives)
     _warn_folder_name(output)
 
 
@@ -54,6 +55,26 @@ def _check_description(output: Path, derivatives: Path) -> None:
             f"Choose a new folder, e.g. {derivatives.parent / 'deeptaskgen'}."
         )
         raise UserError(message)
+
+
+def _refuse_data_folders(settings: ParticipantSettings, derivatives: Path) -> None:
+    """Refuse output and work folders that are the input or each other, through links or ``..``."""
+    inputs = [settings.bids_dir, derivatives]
+    for name, folder, data_folders in (
+        ("OUTPUT_DIR", settings.output_dir, inputs),
+        ("`work_dir`", settings.work_dir, [*inputs, settings.output_dir]),
+    ):
+        if folder and any(folder.resolve() == data.resolve() for data in data_folders):
+            message = (
+                f"{name} is {folder}, a folder of data{_real_path(folder)}.\nChoose another folder, e.g. "
+                f"{derivatives.parent / 'deeptaskgen'}."
+            )
+            raise UserError(message)
+
+
+def _real_path(folder: Path) -> str:
+    """Return the path without links and ``..`` in brackets, if it differs."""
+    return f" ({folder.resolve()})" if folder.resolve() != folder else ""
 
 
 def _warn_folder_name(output: Path) -> None:

@@ -48,15 +48,15 @@ def describe_plan(context: RunContext, rows: Sequence[Preflight]) -> str:
     return "\n".join(lines)
 
 
-def rerun_command(dataset: InputDataset, task: str, rows: Sequence[Preflight]) -> str:
+def rerun_command(dataset: InputDataset, tasks: Sequence[str], rows: Sequence[Preflight]) -> str:
     """Write the fMRIPrep command that would create missing inputs; empty if it would help no participant.
 
     Parameters
     ----------
     dataset : InputDataset
         fMRIPrep derivatives.
-    task : str
-        Task label of the BOLD series.
+    tasks : sequence of str
+        Task labels of the BOLD series.
     rows : sequence of Preflight
         Sessions of all participants.
 
@@ -80,7 +80,10 @@ def rerun_command(dataset: InputDataset, task: str, rows: Sequence[Preflight]) -
         "participant",
         *participant_options,
     ]
-    words += ["--task-id", task, "--output-spaces", table["output_spaces"]]
+    # fMRIPrep takes one task, or preprocesses all.
+    tasks = sorted({row.task for row in rows if row.wants_rerun and row.task in tasks}) or tasks
+    words += ["--task-id", tasks[0]] if len(tasks) == 1 else []
+    words += ["--output-spaces", table["output_spaces"]]
     words += ["--level", "full"] if any(" --level full" in row.reason for row in rows) else []
     return (
         f"{len(subjects)} participants would become usable with this command (the -w of the first run "

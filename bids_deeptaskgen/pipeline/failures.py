@@ -49,7 +49,7 @@ def run_as_record(job: Job, record: Record, compute: Callable[[], Record]) -> Re
 def _reported(job: Job, record: Record, error: Exception) -> str:
     """Write the traceback to a crash file, and return the reason with its path."""
     # Text, not a pickle, so that users can read and send it.
-    crash = job.context.settings.output_dir / "logs" / f"crash-{record.name.replace(' ', '_')}.txt"
+    crash = job.context.settings.output_dir / "logs" / f"crash-{record.stem}.txt"
     try:
         write_text(crash, "".join(traceback.format_exception(error)))
     except OSError:

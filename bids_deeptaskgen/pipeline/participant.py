@@ -73,7 +73,12 @@ def compute_connectomes(job: Job) -> list[Record]:
 
 
 def _process_session(job: Job, session: SessionInputs | SessionFault) -> Record:
-    record = Record(session.subject, session.session, session.entities)
+    record = Record(
+        session.subject,
+        session.session,
+        session.entities,
+        names_task=len(job.context.settings.task_id) > 1,
+    )
     return save_or_stop(job, run_as_record(job, record, lambda: _compute_session(job, session, record)))
 
 

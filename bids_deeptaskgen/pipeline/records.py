@@ -63,6 +63,8 @@ class Record:
         File with the connectomes that wait for prediction, or empty.
     facts : dict
         Contents of sidecars and quality file; JSON values only.
+    names_task : bool
+        `name` contains the task, because the run has several.
     """
 
     subject: str
@@ -73,12 +75,27 @@ class Record:
     n_maps: int = 0
     connectome: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
+    names_task: bool = False
 
     @property
     def name(self) -> str:
         """Return a short name for messages, e.g. ``sub-01 ses-1``, with further entities."""
-        labels = [f"sub-{self.subject}", *([f"ses-{self.session}"] if self.session else [])]
-        return " ".join(labels + [f"{key}-{value}" for key, value in self.entities if key != "task"])
+        return " ".join(self._labels(with_task=self.names_task))
+
+    @property
+    def stem(self) -> str:
+        """Return the unique start of the names of temporary files, e.g. ``sub-01_ses-1_task-rest``."""
+        return "_".join(self._labels(with_task=True))
+
+    @property
+    def task(self) -> str | None:
+        """Return the task label of the maps; None if the record is about all tasks of a session."""
+        return dict(self.entities).get("task")
+
+    def _labels(self, *, with_task: bool) -> list[str]:
+        session = [("ses", self.session)] if self.session else []
+        pairs = [("sub", self.subject), *session, *self.entities]
+        return [f"{key}-{value}" for key, value in pairs if with_task or key != "task"]
 
     @property
     def failed(self) -> bool:
@@ -117,7 +134,7 @@ def save_record(job: Job, record: Record) -> Record:
     Record
         `record`, unchanged.
     """
-    write_json(job.records / f"{record.name.replace(' ', '_')}.json", record.as_json())
+    write_json(job.records / f"{record.stem}.json", record.as_json())
     return record
 
 
@@ -181,8 +198,7 @@ def waiting_path(job: Job, record: Record, fingerprint: str) -> Path:
     Path
         Without extension: ``.npy`` contains the connectomes, ``.json`` marks them as complete.
     """
-    name = record.name.replace(" ", "_")
-    return job.connectomes / f"{name}_{job.context.settings_hash[:N_DIGITS]}_{fingerprint[:N_DIGITS]}"
+    return job.connectomes / f"{record.stem}_{job.context.settings_hash[:N_DIGITS]}_{fingerprint[:N_DIGITS]}"
 
 
 def discard_outdated(current_path: Path) -> None:

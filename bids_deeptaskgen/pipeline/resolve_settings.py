@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bids_deeptaskgen.bids.input.archives.lookup import ARCHIVES
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.input.preflight import Preflight
 from bids_deeptaskgen.bids.input.sources import is_cleaned
@@ -40,6 +41,12 @@ def resolve_settings(
         message = (
             f"`calibrated`: {bundle.card.name} ({bundle.folder}) holds no calibration.\n"
             "Omit `calibrated`, or choose a model that deeptaskgen trained with validation participants."
+        )
+        raise UserError(message)
+    if dataset.kind in ARCHIVES and settings.task_id != ("rest",):
+        message = (
+            f"`task_id` {' '.join(settings.task_id)}: input of type {dataset.kind} has resting-state runs "
+            "only, which are named task-rest.\nOmit `task_id`."
         )
         raise UserError(message)
     if settings.input_mask == "card":

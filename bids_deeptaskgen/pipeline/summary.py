@@ -32,12 +32,48 @@ def unusable_records(rows: Sequence[Preflight]) -> list[Record]:
         Record(
             row.subject,
             row.session,
+            (("task", row.task),) if row.task else (),
             status=FAILED if row.failed or is_all_excluded else NOT_SELECTED,
             reason=row.reason,
+            names_task=bool(row.task),
         )
         for row in rows
         if row.reason
     ]
+
+
+def records_without(unusable: Sequence[Record], processed: Sequence[Record]) -> list[Record]:
+    """Remove the records of unusable sessions for which the run has a record.
+
+    Parameters
+    ----------
+    unusable : sequence of Record
+        Result of `unusable_records`.
+    processed : sequence of Record
+        Records of the run. A record without task is about all tasks of its session.
+
+    Returns
+    -------
+    list of Record
+
+    Examples
+    --------
+    >>> missing = [Record("01", entities=(("task", "rest2"),))]
+    >>> len(records_without(missing, [Record("01", entities=(("task", "rest1"),))]))
+    1
+    >>> len(records_without(missing, [Record("01")]))
+    0
+    """
+    tasks: dict[tuple[str, str | None], set[str | None]] = {}
+    for record in processed:
+        tasks.setdefault((record.subject, record.session), set()).add(record.task)
+    remaining = []
+    for record in unusable:
+        done_tasks = tasks.get((record.subject, record.session), set())
+        is_covered = bool(done_tasks) if record.task is None else bool({None, record.task} & done_tasks)
+        if not is_covered:
+            remaining.append(record)
+    return remaining
 
 
 def preflight_table(rows: Sequence[Preflight]) -> str:
@@ -138,6 +174,7 @@ def _columns(records: Sequence[Record]) -> dict[str, list[object]]:
     return {
         "participant_id": [f"sub-{record.subject}" for record in records],
         "session_id": [f"ses-{record.session}" if record.session else None for record in records],
+        "task_id": [f"task-{record.task}" if record.task else None for record in records],
         "status": [record.status for record in records],
         "n_maps": [record.n_maps for record in records],
         "flags": [",".join(flag_names(record)) for record in records],

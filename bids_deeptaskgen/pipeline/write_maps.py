@@ -235,7 +235,7 @@ def _provenance(context: RunContext, record: Record, device: str) -> Provenance:
     facts = record.facts
     return Provenance(
         card=context.bundle.card,
-        task=context.settings.task_id,
+        task=record.task or "rest",
         runs=tuple(facts["runs"]),
         settings=context.science,
         settings_hash=context.settings_hash,

@@ -89,6 +89,22 @@ class EvaluateSettings(Settings):
         default_meaning="all participants",
         help="participants to score, with or without sub-; @FILE reads one label per line from a file",
     )
+    exclude_participant_label: tuple[str, ...] = label_option(
+        (),
+        "sub",
+        from_file=True,
+        default_meaning="none",
+        help="participants to leave out, with or without sub-, also if --participant-label names them; @FILE "
+        "reads one label per line from a file",
+    )
+    task_id: str | None = label_option(
+        None,
+        "task",
+        flags=("-t",),
+        default_meaning="the only task",
+        help="task of the resting-state runs from which maps and connectomes were computed, if the datasets "
+        "have several",
+    )
     participants_tsv: Path | None = option(
         None,
         metavar="FILE",
@@ -110,7 +126,8 @@ class EvaluateSettings(Settings):
     def _check_together(self) -> None:
         if not self.predicted and not (self.baseline_train or self.retest or self.retest_session):
             message = (
-                "Neither --predicted nor a baseline (--baseline-train, --retest, --retest-session) was given. "
+                "Neither --predicted nor a baseline (--baseline-train, --retest or --retest-session) was "
+                "given.\n"
                 "Add predicted maps to score, or measured maps of other participants or of a repeated "
                 "measurement to score the baselines alone."
             )

@@ -22,6 +22,15 @@ class GroupSettings(Settings):
         default_meaning="all participants",
         help="participants to average, with or without sub-; @FILE reads one label per line from a file",
     )
+    exclude_participant_label: tuple[str, ...] = label_option(
+        (),
+        "sub",
+        group="choose data",
+        from_file=True,
+        default_meaning="none",
+        help="participants to leave out, with or without sub-, also if --participant-label names them; @FILE "
+        "reads one label per line from a file",
+    )
     overwrite: bool = option(
         default=False, group="run", help="also replace group files that include other participants"
     )

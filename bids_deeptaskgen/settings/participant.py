@@ -33,6 +33,14 @@ class ParticipantSettings(PredictionSettings):
         default_meaning="all participants",
         help="participants to process, with or without sub-; @FILE reads one label per line from a file",
     )
+    exclude_participant_label: tuple[str, ...] = _data(
+        (),
+        "sub",
+        from_file=True,
+        default_meaning="none",
+        help="participants to leave out, with or without sub-, also if --participant-label names them; @FILE "
+        "reads one label per line from a file",
+    )
     session_label: tuple[str, ...] = _data(
         (),
         "ses",
@@ -40,11 +48,17 @@ class ParticipantSettings(PredictionSettings):
         default_meaning="all",
         help="sessions to process, with or without ses-",
     )
-    task_id: str = _data(
-        "rest",
+    task_id: tuple[str, ...] = _data(
+        ("rest",),
         "task",
         flags=("-t",),
-        help="task label of the resting-state runs, with or without task-",
+        help="task labels of the resting-state runs, with or without task-; each task has its own maps",
+    )
+    combine_tasks: bool = option(
+        default=False,
+        group="choose data",
+        help="pool the runs of all tasks of --task-id within a session into one set of maps, whose task- "
+        "label joins theirs with + (task-rest1+rest2)",
     )
     run_id: tuple[str, ...] = _data(
         (),
@@ -125,6 +139,15 @@ class ParticipantSettings(PredictionSettings):
 
     def _check_together(self) -> None:
         super()._check_together()
+        if not self.task_id:
+            message = "--task-id: no task was given; it must be at least one label."
+            raise UserError(message)
+        if self.combine_tasks and not self.combine_runs:
+            message = (
+                "--combine-tasks was given with --no-combine-runs; runs cannot be pooled and kept apart. "
+                "Omit one of the two."
+            )
+            raise UserError(message)
         names = [name for name, _ in self.derivatives]
         duplicate = next((name for name in names if names.count(name) > 1), None)
         if duplicate:

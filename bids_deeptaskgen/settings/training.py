@@ -7,7 +7,7 @@ from pathlib import Path
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.network import NetworkSettings
-from bids_deeptaskgen.settings.option import option
+from bids_deeptaskgen.settings.option import label_option, option
 from bids_deeptaskgen.settings.value_types import (
     at_least,
     greater_than,
@@ -37,6 +37,15 @@ class TrainingSettings(Settings):
         metavar="DATASET",
         help="dataset of measured task maps of the same participants (of simulate, FitLins or nilearn), or "
         "a table (TSV) of their paths: participant_id, contrast, path, session_id",
+    )
+    task_id: str | None = label_option(
+        None,
+        "task",
+        group="choose data",
+        affects_output=True,
+        flags=("-t",),
+        default_meaning="all; each connectome is an example of its participant",
+        help="task of the resting-state runs of the connectomes",
     )
     participants_tsv: Path | None = _data(
         None,

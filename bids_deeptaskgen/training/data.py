@@ -127,7 +127,7 @@ def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contr
     UserError
         If the split file does not exist, or there are too few participants to split.
     """
-    files = find_connectomes(settings.connectomes)
+    files = find_connectomes(settings.connectomes, task=settings.task_id)
     check_connectomes(files, bundle.card)
     statmaps = find_statmaps(settings.statmaps, contrasts)
     labels = [contrast.label for contrast in contrasts]

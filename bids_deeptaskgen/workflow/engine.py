@@ -150,6 +150,8 @@ def _run_once(
     name, arguments = plugin
     folder.mkdir(exist_ok=True)
     graph = make_graph(jobs, folder, n_threads=threads_of(settings), use_gpu=uses_gpu(settings.device))
+    # Not in nipype's configuration, whose parser replaces % and white space in a path.
+    graph.config["execution"]["crashdump_dir"] = str(settings.output_dir / "logs")
     logger.debug("nipype plugin %s %s", name, arguments)
     multiproc = RobustMultiProc(arguments) if name == "MultiProc" else None
     try:
@@ -256,7 +258,6 @@ def _configure_nipype(folder: Path, settings: ParticipantSettings) -> None:
     level = "INFO" if settings.verbose > 1 else "CRITICAL"
     options = {
         "execution": {
-            "crashdump_dir": str(settings.output_dir / "logs"),
             "crashfile_format": "txt",
             "hash_method": "timestamp",
             "poll_sleep_duration": str(POLL_S),

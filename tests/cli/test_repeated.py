@@ -65,7 +65,11 @@ def two_values(spec):
 def positional_words(settings_class, **other):
     """Return legal positional arguments, some of them replaced."""
     values = {**REQUIRED[settings_class], **other}
-    return [str(values[spec.name]) for spec in option_specs(settings_class) if spec.option.positional]
+    return [
+        str(values[spec.name])
+        for spec in option_specs(settings_class)
+        if spec.option.positional and spec.name in values
+    ]
 
 
 def required_words(settings_class, *, without=""):

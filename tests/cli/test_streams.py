@@ -64,7 +64,8 @@ def test_the_work_goes_on_after_the_reader_of_its_output_has_gone(monkeypatch):
 
     def work():
         for step in range(3):
-            print(step, flush=True)
+            sys.stdout.write(f"{step}\n")
+            sys.stdout.flush()
             steps.append(step)
         return 1
 

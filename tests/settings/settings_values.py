@@ -53,7 +53,9 @@ numbers = st.floats(min_value=0, allow_infinity=False)
 
 _BY_NAME: dict[str, st.SearchStrategy] = {
     "verbose": st.integers(0, 3),
-    "task_id": labels,
+    "task_id": st.lists(labels, min_size=1, max_size=3, unique=True).map(tuple),
+    # Excludes --no-combine-runs; the tests of this option set it.
+    "combine_tasks": st.just(False),  # noqa: FBT003
     "desc": labels,
     "name": names,
     "model": st.one_of(names, paths.map(str)),

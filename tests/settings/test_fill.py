@@ -32,7 +32,12 @@ FILLED = {
     DataRequirements: (ParticipantSettings, {}),
     Query: (
         ParticipantSettings,
-        {"task": "task_id", "participants": "participant_label", "sessions": "session_label"},
+        {
+            "tasks": "task_id",
+            "excluded": "exclude_participant_label",
+            "participants": "participant_label",
+            "sessions": "session_label",
+        },
     ),
     LossSettings: (TrainSettings, {"name": "loss"}),
     FitSettings: (TrainSettings, {"n_epochs": "epochs", "loss": "loss"}),
@@ -43,7 +48,7 @@ FILLED = {
 # Fields that no option is for.
 FREE = {
     "DataRequirements": {"window_minutes"},
-    "Query": {"space", "runs", "custom", "filters", "fallback"},
+    "Query": {"space", "runs", "other_tasks", "custom", "filters", "fallback"},
     "LossSettings": {"within_margin", "within_min", "between_margin", "between_max", "anneal_epochs"},
     "FitSettings": {"strategy"},
     "Architecture": {"in_channels", "out_channels", "batch_norm"},

@@ -1,6 +1,5 @@
 """Laws of paths: each local path is legal, and texts that are none are refused before anything is created."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -56,7 +55,7 @@ def test_an_address_is_refused_as_every_path_of_every_command(text, folder):
         assert caught.value.exit_code == 2
         assert str(caught.value).startswith(spec.flag)
         assert text in str(caught.value)
-    assert os.listdir(folder) == []
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("flag", ["--config-file", "--participant-label"])
@@ -72,7 +71,7 @@ def test_the_programs_refuse_an_address_with_exit_code_2_and_create_nothing(word
         assert app.main([*words, level]) == 2
     assert workbench.main(["simulate", "s3://bucket/out"]) == 2
     assert capsys.readouterr().err.count("only local paths are supported") == 3
-    assert os.listdir(folder) == []
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -93,7 +92,7 @@ def test_the_programs_refuse_an_address_with_exit_code_2_and_create_nothing(word
 def test_a_text_that_is_no_local_path_is_refused_with_the_remedy(text, words, folder, capsys):
     assert app.main(["/data", text, "participant"]) == 2
     assert words in capsys.readouterr().err
-    assert os.listdir(folder) == []
+    assert list(folder.iterdir()) == []
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])).map("/x{}x".format))

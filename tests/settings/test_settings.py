@@ -54,7 +54,10 @@ NO_SCIENCE = {
     "output_dir": "/other",
     "participant_label": ("01",),
     "session_label": ("1",),
-    "task_id": "eyesopen",
+    "exclude_participant_label": ("02",),
+    "task_id": ("eyesopen", "movie"),
+    # The labels of files and sidecars contain the combined tasks.
+    "combine_tasks": True,
     "derivatives": (("fmriprep", Path("/derivatives")),),
     "input_type": "hcp",
     "participants_tsv": "/participants.tsv",
@@ -139,13 +142,13 @@ def test_settings_can_not_be_changed_and_can_be_sent_to_another_process():
 @given(labels)
 def test_labels_mean_the_same_with_and_without_their_prefix(label):
     bare = participant(
-        participant_label=[label], session_label=[label], run_id=[label], task_id=label, desc=label
+        participant_label=[label], session_label=[label], run_id=[label], task_id=[label], desc=label
     )
     prefixed = participant(
         participant_label=[f"sub-{label}"],
         session_label=[f"ses-{label}"],
         run_id=[f"run-{label}"],
-        task_id=f"task-{label}",
+        task_id=[f"task-{label}"],
         desc=f"desc-{label}",
     )
     assert bare == prefixed

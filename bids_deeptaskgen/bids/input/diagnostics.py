@@ -129,6 +129,8 @@ def suggest_fix(names: list[BidsName], query: Query) -> str:
     if not any(name.get("task") for name in names):
         return "see fMRIPrep's report of this participant"
     of_task = [name for name in names if name.get("task") == query.task]
+    if not of_task and any(name.get("task") in query.other_tasks for name in names):
+        return "exclude this participant, or omit that task from `task_id`"
     if not of_task:
         return "name the resting state's task with `task_id`"
     if not any(query.wants_run(name.get("run")) for name in of_task):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from bids_deeptaskgen.connectome.inputs import SessionInputs
 
@@ -89,5 +90,6 @@ class InputDataset:
         """
         for name, root in self.links.items():
             if path.is_relative_to(root):
-                return f"bids:{name}:{path.relative_to(root).as_posix()}"
+                # BIDS URIs follow RFC 3986; the + of BIDS labels is legal.
+                return f"bids:{name}:{quote(path.relative_to(root).as_posix(), safe='/+')}"
         return path.absolute().as_uri()

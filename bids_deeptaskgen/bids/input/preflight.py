@@ -22,7 +22,13 @@ from bids_deeptaskgen.bids.input.layout import (
 )
 from bids_deeptaskgen.bids.input.participant_folders import explain_no_label, scan_participants
 from bids_deeptaskgen.bids.input.query import Query
-from bids_deeptaskgen.bids.input.runs import check_places, group_runs, list_session_files, match_run
+from bids_deeptaskgen.bids.input.runs import (
+    SessionFiles,
+    check_places,
+    group_runs,
+    list_session_files,
+    match_run,
+)
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError
 
@@ -47,6 +53,8 @@ class Preflight:
         Of each file, in datasets outside BIDS; empty if file names tell the entities.
     is_selected : bool
         False if the user's options exclude the session or all its runs, which is no failure.
+    task : str
+        Task label of the maps, if several tasks were requested; else empty.
     """
 
     subject: str
@@ -55,6 +63,7 @@ class Preflight:
     reason: str = ""
     entities: tuple[Entities, ...] = ()
     is_selected: bool = True
+    task: str = ""
 
     @property
     def wants_rerun(self) -> bool:
@@ -69,7 +78,8 @@ class Preflight:
     @property
     def name(self) -> str:
         """Return a short name for messages, e.g. ``sub-01 ses-1``."""
-        return f"sub-{self.subject}" + (f" ses-{self.session}" if self.session else "")
+        name = f"sub-{self.subject}" + (f" ses-{self.session}" if self.session else "")
+        return name + (f" task-{self.task}" if self.task else "")
 
     def series(self, *, combine_runs: bool) -> set[Entities]:
         """Return the entities of the results to write, as in `SessionInputs`: pooled, or one for each run.
@@ -85,6 +95,11 @@ class Preflight:
             Keys and values of the entities of each result.
         """
         entity_lists = self.entities or (series_entities(parse_name(name)) for name in self.bold_names)
+        if self.task:
+            entity_lists = (
+                tuple((key, self.task if key == "task" else value) for key, value in entities)
+                for entities in entity_lists
+            )
         return {series_of(entities, combine_runs=combine_runs) for entities in entity_lists}
 
 
@@ -121,9 +136,10 @@ def preflight(root: Path, query: Query, extra_roots: Mapping[str, Path] | None =
     Returns
     -------
     list of Preflight
-        One row for each participant and session, sorted. Requested participants without a folder have a row,
-        too; without a request, so do folders that look like participants but are no BIDS labels. A session
-        has a second row if some of its results are unusable.
+        One row for each participant and session, sorted, and for each task if several were requested.
+        Requested participants without a folder have a row, too; without a request, so do folders that look
+        like participants but are no BIDS labels. A session has a second row if some of its results are
+        unusable.
     """
     folders = scan_participants(root)
     labels = {name.removeprefix("sub-") for name in folders.usable}
@@ -209,7 +225,7 @@ def _explain_no_session(folder: Path, query: Query, sessions: list[str | None]) 
 def _session_rows(
     root: Path, subject: str, session: str | None, query: Query, extra_roots: Mapping[str, Path]
 ) -> list[Preflight]:
-    """List a row for the usable results of a session, and one for each unusable result."""
+    """List the rows of a session, of each task if several were requested."""
     try:
         files = list_session_files(root, subject, session, extra_roots)
         if files is None:
@@ -217,13 +233,30 @@ def _session_rows(
         check_places(files, subject, session, query)
     except InputError as error:
         return [Preflight(subject, session, reason=_one_line(error))]
+    return [
+        row
+        for task_query in query.by_task()
+        for row in _task_rows(
+            subject, session, files, task_query, task=task_query.task if len(query.tasks) > 1 else ""
+        )
+    ]
+
+
+def _task_rows(
+    subject: str, session: str | None, files: SessionFiles, query: Query, *, task: str
+) -> list[Preflight]:
+    """List a row for the usable results of one query, and one for each unusable result."""
     names = [file.name for file in files.main]
     query = query.resolve_space(names)
     results = group_runs(files, query, combine_runs=query.combine_runs)
-    if not results:
-        func = functional_folder(root, subject, session)
-        reason = f"{explain_missing(names, query)} in {func}; {suggest_fix(names, query)}"
-        return [Preflight(subject, session, reason=reason, is_selected=not is_deselected(names, query))]
+    tasks = {bolds[0].name.get("task") for runs in results.values() for bolds in runs}
+    missing_task = next((label for label in query.tasks if label not in tasks), None)
+    if missing_task is not None:
+        single_query = query.of_task(missing_task)
+        func = functional_folder(files.root, subject, session)
+        reason = f"{explain_missing(names, single_query)} in {func}; {suggest_fix(names, single_query)}"
+        is_selected = not is_deselected(names, single_query)
+        return [Preflight(subject, session, reason=reason, is_selected=is_selected, task=task)]
     bold_names: list[str] = []
     faulty_rows: list[Preflight] = []
     for runs in results.values():
@@ -231,10 +264,10 @@ def _session_rows(
             for bolds in runs:
                 match_run(bolds, files, query)
         except InputError as error:
-            faulty_rows.append(Preflight(subject, session, reason=_one_line(error)))
+            faulty_rows.append(Preflight(subject, session, reason=_one_line(error), task=task))
         else:
             bold_names += [file.path.name for bolds in runs for file in bolds]
-    usable_rows = [Preflight(subject, session, tuple(sorted(bold_names)))] if bold_names else []
+    usable_rows = [Preflight(subject, session, tuple(sorted(bold_names)), task=task)] if bold_names else []
     return usable_rows + faulty_rows
 
 

@@ -21,14 +21,20 @@ class Query:
 
     Attributes
     ----------
-    task : str
-        Task of the BOLD series.
+    tasks : tuple of str
+        Tasks of the BOLD series.
+    combine_tasks : bool
+        Pool the runs of all tasks of a session; else each task has its own maps.
+    other_tasks : tuple of str
+        Further requested tasks, whose maps are separate.
     space : str
         Standard space of the BOLD series.
     desc : str
         ``desc-`` entity of the BOLD series.
     participants, sessions, runs : tuple of str
         Labels to use; all if empty. Runs are compared as numbers: ``1`` equals ``01``.
+    excluded : tuple of str
+        Labels of participants to leave out, even if `participants` has them.
     custom : Path or None
         Folder with custom regressors of each run.
     filters : tuple of (str, tuple of str or None)
@@ -41,10 +47,13 @@ class Query:
         Whether a run without confounds table is unusable.
     """
 
-    task: str = default_of(ParticipantSettings, "task_id")
+    tasks: tuple[str, ...] = default_of(ParticipantSettings, "task_id")
+    combine_tasks: bool = default_of(ParticipantSettings, "combine_tasks")
+    other_tasks: tuple[str, ...] = ()
     space: str = "MNI152NLin6Asym"
     desc: str = default_of(ParticipantSettings, "desc")
     participants: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     custom: Path | None = None
@@ -52,6 +61,61 @@ class Query:
     fallback: str = ""
     combine_runs: bool = True
     needs_confounds: bool = False
+
+    @property
+    def task(self) -> str:
+        """Return the task label of the maps; several combined tasks are joined with ``+``.
+
+        Examples
+        --------
+        >>> Query(tasks=("rest2", "rest1"), combine_tasks=True).task
+        'rest1+rest2'
+        """
+        return "+".join(sorted(self.tasks))
+
+    def by_task(self) -> tuple["Query", ...]:
+        """Return one query for each set of maps: of each task, or of all tasks if they are combined.
+
+        Examples
+        --------
+        >>> [query.tasks for query in Query(tasks=("rest1", "rest2")).by_task()]
+        [('rest1',), ('rest2',)]
+        """
+        return (self,) if self.combine_tasks else tuple(self.of_task(task) for task in self.tasks)
+
+    def of_task(self, task: str) -> "Query":
+        """Return the query for a single one of its tasks.
+
+        Parameters
+        ----------
+        task : str
+            One of `tasks`.
+
+        Returns
+        -------
+        Query
+        """
+        siblings = tuple(label for label in self.tasks if label != task)
+        return replace(self, tasks=(task,), combine_tasks=False, other_tasks=(*self.other_tasks, *siblings))
+
+    def output_entities(self, entities: Entities) -> Entities:
+        """Return the entities of a run with the task label of the maps to which it contributes.
+
+        Parameters
+        ----------
+        entities : tuple of (str, str)
+            Keys and values of a file name.
+
+        Returns
+        -------
+        tuple of (str, str)
+
+        Examples
+        --------
+        >>> Query(tasks=("rest1", "rest2"), combine_tasks=True).output_entities((("task", "rest1"),))
+        (('task', 'rest1+rest2'),)
+        """
+        return tuple((key, self.task if key == "task" else value) for key, value in entities)
 
     def wants_run(self, run: str | None) -> bool:
         """Return whether the query selects a run; series without ``run-`` match only if `runs` is empty.
@@ -145,7 +209,8 @@ def fits(name: BidsName, query: Query) -> bool:
     """
     return (
         is_series(name)
-        and (name.get("task"), name.get("space"), name.get("desc")) == (query.task, query.space, query.desc)
+        and name.get("task") in query.tasks
+        and (name.get("space"), name.get("desc")) == (query.space, query.desc)
         and query.wants_run(name.get("run"))
         and query.allows(name.entities)
     )
@@ -168,7 +233,7 @@ def is_misplaced(name: BidsName, subject: str, session: str | None, query: Query
     -------
     bool
     """
-    return name.get("task") == query.task and (name.get("sub"), name.get("ses")) != (subject, session)
+    return name.get("task") in query.tasks and (name.get("sub"), name.get("ses")) != (subject, session)
 
 
 def describe_misplaced(file_names: Iterable[str], subject: str, session: str | None) -> str:
@@ -208,9 +273,11 @@ def query_of(settings: ParticipantSettings) -> Query:
     Query
     """
     return Query(
-        task=settings.task_id,
+        tasks=settings.task_id,
+        combine_tasks=settings.combine_tasks,
         desc=settings.desc,
         participants=settings.participant_label,
+        excluded=settings.exclude_participant_label,
         sessions=settings.session_label,
         runs=settings.run_id,
         custom=settings.custom_confounds,

@@ -185,7 +185,8 @@ def group_runs(files: SessionFiles, query: Query, *, combine_runs: bool) -> dict
     pooled_keys = load_table("queries.json")["pooled"] if combine_runs else ()
     results: dict[Entities, list[list[File]]] = {}
     for key in sorted(runs):
-        results.setdefault(runs[key][0].series(*pooled_keys), []).append(runs[key])
+        entities = query.output_entities(runs[key][0].series(*pooled_keys))
+        results.setdefault(entities, []).append(runs[key])
     return dict(sorted(results.items()))
 
 

@@ -105,12 +105,13 @@ def collect_sessions(
         except InputError as error:
             records.append(SessionFault(subject, session, (), error))
             continue
-        session_query = query.resolve_space(file.name for file in files.main)
-        results = group_runs(files, session_query, combine_runs=combine_runs)
-        records += [
-            _collect_result(subject, session, entities, runs, files, session_query)
-            for entities, runs in results.items()
-        ]
+        for task_query in query.by_task():
+            session_query = task_query.resolve_space(file.name for file in files.main)
+            results = group_runs(files, session_query, combine_runs=combine_runs)
+            records += [
+                _collect_result(subject, session, entities, runs, files, session_query)
+                for entities, runs in results.items()
+            ]
     return sorted(records, key=lambda record: (record.session or "", record.entities))
 
 
@@ -123,10 +124,22 @@ def _collect_result(
     query: Query,
 ) -> SessionInputs | SessionFault:
     try:
+        _require_tasks([bolds[0] for bolds in runs], query)
         inputs = tuple(_run_inputs(match_run(bolds, files, query), files.root, query) for bolds in runs)
     except InputError as error:
         return SessionFault(subject, session, entities, error)
     return SessionInputs(subject, session, inputs, entities)
+
+
+def _require_tasks(runs: Sequence[File], query: Query) -> None:
+    """Refuse to pool runs if one of the tasks to combine has none; the maps would have a wrong task label."""
+    missing_tasks = sorted(set(query.tasks) - {run.name.get("task") for run in runs})
+    if missing_tasks:
+        message = (
+            f"{runs[0].path.parent}: no run of task-{', task-'.join(missing_tasks)} to combine with "
+            f"{runs[0].path.name}.\nUse maps of single tasks for this session (omit `combine_tasks`)."
+        )
+        raise InputError(message)
 
 
 def _run_inputs(run: RunFiles, root: Path, query: Query) -> RunInputs:
@@ -134,7 +147,8 @@ def _run_inputs(run: RunFiles, root: Path, query: Query) -> RunInputs:
     bold, bold_findings = _best_grid(run.bolds)
     t_r = repetition_time(read_metadata(bold.path, root), bold.path)
     mask, mask_findings = _mask_of(bold, run.masks, query)
-    pooled_keys = load_table("queries.json")["pooled"]
+    # Runs of combined tasks may have equal numbers.
+    pooled_keys = (*load_table("queries.json")["pooled"], *(["task"] if len(query.tasks) > 1 else []))
     return RunInputs(
         bold=require_target(bold.path),
         mask=mask,

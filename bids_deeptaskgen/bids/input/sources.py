@@ -18,6 +18,7 @@ from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.input.preflight import Preflight, preflight
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import SessionFault, collect_sessions
+from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.connectome.inputs import SessionInputs
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import UserError
@@ -91,7 +92,9 @@ def preflight_dataset(dataset: InputDataset, query: Query) -> list[Preflight]:
     list of Preflight
         See `preflight`.
     """
-    return SOURCES[dataset.kind].preflight_dataset(dataset, query)
+    rows = SOURCES[dataset.kind].preflight_dataset(dataset, query)
+    labels = remaining_labels((row.subject for row in rows), query.excluded)
+    return [row for row in rows if row.subject in labels]
 
 
 def find_sessions(

@@ -8,7 +8,7 @@ alternatives.
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,8 @@ class ConnectomeFile:
         Mean duration of the kept volumes in a window, in minutes.
     settings_hash : str
         Hash of the settings and the model; connectomes with the same hash are comparable.
+    names_task : bool
+        `name` contains the task, because the dataset has several.
     """
 
     path: Path
@@ -75,12 +77,14 @@ class ConnectomeFile:
     grid: Grid
     window_minutes: float
     settings_hash: str
+    names_task: bool = False
 
     @property
     def name(self) -> str:
         """Return a short name for messages and random draws, e.g. ``sub-01 ses-1``."""
         labels = [f"sub-{self.subject}", *([f"ses-{self.session}"] if self.session else [])]
-        return " ".join(labels + [f"{key}-{value}" for key, value in self.entities if key != "task"])
+        entities = [pair for pair in self.entities if self.names_task or pair[0] != "task"]
+        return " ".join(labels + [f"{key}-{value}" for key, value in entities])
 
 
 def save_connectomes(path: Path, connectomes: Floats, sidecar: Mapping[str, Any]) -> None:
@@ -155,7 +159,9 @@ def connectome_sidecar(
     return content
 
 
-def find_connectomes(root: Path, participants: Sequence[str] = ()) -> list[ConnectomeFile]:
+def find_connectomes(
+    root: Path, participants: Sequence[str] = (), *, task: str | None = None
+) -> list[ConnectomeFile]:
     """List the connectomes of a dataset that ``participant --save-connectome`` wrote.
 
     Parameters
@@ -164,6 +170,8 @@ def find_connectomes(root: Path, participants: Sequence[str] = ()) -> list[Conne
         Root of the dataset, or of a copy of its ``*_relmat.*`` files.
     participants : sequence of str
         Labels of the participants to use; all if empty.
+    task : str or None
+        Task of the resting-state runs; None for all.
 
     Returns
     -------
@@ -192,6 +200,17 @@ def find_connectomes(root: Path, participants: Sequence[str] = ()) -> list[Conne
             "that OUTPUT_DIR here."
         )
         raise InputError(message)
+    tasks = sorted({dict(file.entities).get("task", "none") for file in files})
+    if task is not None and task not in tasks:
+        message = (
+            f"{root}: no connectome is of task-{task} (tasks found: {', '.join(tasks)}).\nCorrect `task_id`."
+        )
+        raise InputError(message)
+    files = [
+        replace(file, names_task=task is None and len(tasks) > 1)
+        for file in files
+        if task in (None, dict(file.entities).get("task"))
+    ]
     return sorted(files, key=lambda file: (file.subject, file.session or "", file.path.name))
 
 

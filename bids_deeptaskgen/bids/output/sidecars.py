@@ -18,7 +18,7 @@ class Provenance:
     card : Card
         Card of the model.
     task : str
-        Task of the input, ``rest``.
+        Task of the input, ``rest``; combined tasks are joined with ``+``.
     runs : tuple of dict
         Facts of each run; ``sources`` lists the URIs of its files.
     settings : dict

@@ -275,12 +275,13 @@ def test_preflight_of_a_thousand_participants_takes_seconds(tmp_path):
 def test_real_fmriprep_20_tree_is_read():
     root = SKELETONS / "ds000001-fmriprep"
     task = "balloonanalogrisktask"
-    reasons = {row.subject: row.reason for row in preflight(root, Query(task=task))}
+    reasons = {row.subject: row.reason for row in preflight(root, Query(tasks=(task,)))}
     assert len(reasons) == 4
     assert "spaces found: MNI152NLin2009cAsym" in reasons["16"]
     assert RERUN in reasons["16"]
     assert "choose the cleaned series with `desc` smoothAROMAnonaggr" in reasons["16"]
-    for query in (Query(task=task, space="MNI152NLin2009cAsym"), Query(task=task, desc="smoothAROMAnonaggr")):
+    others = {"space": "MNI152NLin2009cAsym"}, {"desc": "smoothAROMAnonaggr"}
+    for query in (Query(tasks=(task,), **other) for other in others):
         assert {len(row.bold_names) for row in preflight(root, query)} == {3}
 
 
@@ -299,7 +300,7 @@ def test_published_file_lists_of_fmriprep_are_read(tmp_path, filelist, task, rea
     for line in (SKELETONS / "filelists" / f"{filelist}.txt").read_text("utf-8").split():
         if "." in Path(line).name:
             touch(tmp_path / line)
-    rows = preflight(tmp_path, Query(task=task))
+    rows = preflight(tmp_path, Query(tasks=(task,)))
     assert rows
     for row in rows:
         assert bool(row.bold_names) == (not reason)
