@@ -79,8 +79,8 @@ class NiftiHeader:
     @property
     def corrections(self) -> tuple[str, ...]:
         """Return which fields are invalid, and what is used in their place."""
-        used = "qform" if self.orientation.sform is None else "sform"
-        texts = [f"{problem}, so the {used} is used" for problem in self.orientation.problems]
+        form = "qform" if self.orientation.sform is None else "sform"
+        texts = [f"{problem}, so the {form} is used" for problem in self.orientation.problems]
         if not self.is_offset_stated:
             texts.append(f"vox_offset is 0, so values are read from byte {self.offset}")
         return tuple(texts)
