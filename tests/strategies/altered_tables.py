@@ -329,7 +329,10 @@ def rows_in_another_order(data):
 
 @damages("tables", "confounds", "motion", "global signal", volumes=True)
 def rows_of_another_participant(data):
-    data.file(TABLE).write_bytes(data.donor(TABLE).read_bytes())
+    path = data.file(TABLE)
+    if path.read_bytes() != data.donor(TABLE, LABEL).read_bytes():
+        raise NotApplicableError(path.name)
+    path.write_bytes(data.donor(TABLE).read_bytes())
 
 
 @damages("tables", "motion", "rotation", "degrees", "radians", "mm", tolerance=1e-3)
