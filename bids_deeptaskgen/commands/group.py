@@ -260,15 +260,12 @@ def find_missing(
     expected_labels = list(labels) or (list(read_rows(table).rows) if os.path.lexists(table) else [])
     listed_labels = {bare_label(name) for name in participants | {name for name, _ in reasons}}
     matches = match_labels(listed_labels, expected_labels, table)
+    folders = _folders_without_record(output)
     for label in set(expected_labels) - set(matches.values()):
-        reasons[f"sub-{label}", None] = "never processed"
+        reasons[f"sub-{label}", None] = folders.get(f"sub-{label}", "never processed")
     if not labels:
         listed_names = participants | {name for name, _ in reasons}
-        reasons |= {
-            (name, None): reason
-            for name, reason in _folders_without_record(output).items()
-            if name not in listed_names
-        }
+        reasons |= {(name, None): reason for name, reason in folders.items() if name not in listed_names}
     ordered = sorted(reasons, key=lambda key: (key[0], key[1] or ""))
     return [
         {"participant_id": name, "session_id": session, "reason": reasons[name, session]}

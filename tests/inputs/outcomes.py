@@ -164,9 +164,12 @@ def run_group(data, _custom):
             )
     # The averages are written before the tables are read.
     outcome = _outcome_of(ended, {} if ended.code in (2, 3) else values)
-    outcome.is_excluded = ended.code == 1 and any(
+    outcome.is_excluded = any(
         line.startswith(f"  sub-{LABEL}: ") and str(data.root) in line for line in ended.out.splitlines()
     )
+    if outcome.refusal:
+        outcome.rows = ""
+        return outcome
     outcome.rows += "".join(path.read_text("utf-8") for path in sorted(data.root.glob("group/*.tsv")))
     return outcome
 
