@@ -67,20 +67,19 @@ def index_paths(root: Path, subject: str) -> tuple[Path, ...]:
     from bids import BIDSLayout
     from bids.layout import BIDSLayoutIndexer
 
-    participant = re.escape(f"sub-{subject}")
+    # The participant's folder is the root: pybids stops at a dataset_description.json that is no object.
+    folder = root / f"sub-{subject}"
     ignore = [
-        # In the root: everything but this participant's folder.
-        re.compile(rf"^/(?!{participant}(/|$))"),
-        # In the participant's folder: figures and anatomy are many files without use here.
-        re.compile(rf"^/{participant}/(ses-[^/]+/)?(?!func|ses-)[^/.]+(/|$)"),
+        # Figures and anatomy are many files without use here.
+        re.compile(r"^/(ses-[^/]+/)?(?!func|ses-)[^/.]+(/|$)"),
         re.compile(r"/\."),
     ]
     indexer = BIDSLayoutIndexer(ignore=ignore, index_metadata=False)
     try:
-        layout = BIDSLayout(root, validate=False, config=["bids", "derivatives"], indexer=indexer)
+        layout = BIDSLayout(folder, validate=False, config=["bids", "derivatives"], indexer=indexer)
     except (OSError, ValueError, TypeError) as error:
         message = (
-            f"{root / f'sub-{subject}'}: its files cannot be indexed ({error}).\n"
+            f"{folder}: its files cannot be indexed ({error}).\n"
             "Copy the folder again from its source, or re-run the preprocessing of this participant."
         )
         raise InputError(message) from error
