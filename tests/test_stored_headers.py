@@ -1,6 +1,7 @@
 """Headers and compression that other readers misread or refuse give the same maps, or a sentence."""
 
 import gzip
+import json
 import shutil
 
 import numpy as np
@@ -72,6 +73,15 @@ SAME = (
 )
 
 
+REPLACED = {
+    has_an_offset_of_0: "vox_offset is 0, so values are read from byte 352",
+    has_an_offset_of_0_and_is_plain: "vox_offset is 0, so values are read from byte 352",
+    has_a_quaternion_that_is_too_long: "so the sform is used",
+    has_an_sform_of_zeros: "the sform (code 4) is all zeros, so the qform is used",
+    has_a_mask_with_an_sform_of_zeros: "the sform (code 4) is all zeros, so the qform is used",
+}
+
+
 def has_no_usable_orientation(func):
     alter(only(func, BOLD), qform_code=0, **NO_SFORM)
 
@@ -130,6 +140,15 @@ def test_the_header_does_not_change_the_maps(cohort, change):
     usual = maps_of(cohort, "usual")
     assert usual
     assert maps_of(cohort, label_of(change)) == usual
+
+
+@pytest.mark.parametrize("change", SAME, ids=lambda change: change.__name__)
+def test_a_header_field_that_another_one_replaces_is_flagged(cohort, change):
+    func = cohort / f"sub-{label_of(change)}" / "func"
+    flags = json.loads(only(func, "metrics.json").read_text())["Flags"]
+    messages = [flag["Message"] for flag in flags if flag["Name"] == "invalid_header_field"]
+    assert bool(messages) == (change in REPLACED)
+    assert all(REPLACED[change] in message for message in messages)
 
 
 @pytest.mark.parametrize("change", REFUSED, ids=lambda change: change.__name__)

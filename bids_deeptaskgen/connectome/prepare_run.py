@@ -13,11 +13,13 @@ from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.connectome.confounds import read_confounds
 from bids_deeptaskgen.connectome.data_checks.confounds_checks import reference_signals
 from bids_deeptaskgen.connectome.data_checks.observer import Places
+from bids_deeptaskgen.connectome.findings import Finding
 from bids_deeptaskgen.connectome.inputs import RunInputs
 from bids_deeptaskgen.connectome.regressors import Regressors, choose_regressors, make_basis
 from bids_deeptaskgen.connectome.volume_tables import TableError
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Sampler
+from bids_deeptaskgen.io.nifti_header import read_header
 from bids_deeptaskgen.io.nifti_reader import NiftiSeries, check_orientation, open_series
 
 logger = logging.getLogger(__name__)
@@ -156,9 +158,24 @@ def prepare_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleanin
         message = f"{run.confounds or run.bold}: {error}"
         raise InputError(message) from error
     basis = make_basis(regressors.values, kept_volumes)
-    run = run.with_fields(findings=(*run.findings, *(confounds.findings if confounds else ())))
+    table_findings = confounds.findings if confounds else ()
+    run = run.with_fields(findings=(*run.findings, *_header_findings(run), *table_findings))
     reference = reference_signals(confounds.table if confounds else None)
     return PreparedRun(run, series, sampler, t_r, kept_volumes, regressors, basis, fd_mm, places, reference)
+
+
+def _header_findings(run: RunInputs) -> list[Finding]:
+    """Describe the invalid fields in the headers of a run, whose values other fields provide."""
+    return [
+        Finding(
+            "invalid_header_field",
+            f"{path}: {text}. Compare its orientation with the original image, and have the header corrected "
+            "by the program that wrote it.",
+        )
+        for path in (run.bold, run.mask)
+        if path
+        for text in read_header(path).corrections
+    ]
 
 
 def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequirements) -> int:

@@ -77,6 +77,15 @@ class NiftiHeader:
         return Grid.from_image(self.shape, self.affine)
 
     @property
+    def corrections(self) -> tuple[str, ...]:
+        """Return which fields are invalid, and what is used in their place."""
+        form = "qform" if self.orientation.sform is None else "sform"
+        texts = [f"{problem}, so the {form} is used" for problem in self.orientation.problems]
+        if not self.is_offset_stated:
+            texts.append(f"vox_offset is 0, so values are read from byte {self.offset}")
+        return tuple(texts)
+
+    @property
     def n_volumes(self) -> int:
         """Return the number of volumes, over all axes after the third."""
         return prod(self.shape[3:])

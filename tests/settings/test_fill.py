@@ -48,7 +48,7 @@ FILLED = {
 # Fields that no option is for.
 FREE = {
     "DataRequirements": {"window_minutes"},
-    "Query": {"space", "runs", "other_tasks", "custom", "filters", "fallback"},
+    "Query": {"space", "runs", "other_tasks", "custom", "filters", "fallback", "needs_confounds"},
     "LossSettings": {"within_margin", "within_min", "between_margin", "between_max", "anneal_epochs"},
     "FitSettings": {"strategy"},
     "Architecture": {"in_channels", "out_channels", "batch_norm"},

@@ -45,7 +45,7 @@ def make_index(subject: str) -> ListFiles:
 
 
 def index_paths(root: Path, subject: str) -> tuple[Path, ...]:
-    """Index the functional files of a participant with pybids.
+    """List the functional files of a participant with pybids.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ class Query:
     custom: Path | None = None
     filters: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
     fallback: str = ""
-    combine_runs: bool = True
+    combine_runs: bool = default_of(ParticipantSettings, "combine_runs")
     needs_confounds: bool = False
 
     @property
