@@ -14,6 +14,7 @@ from tests.strategies.alteration import (
     preserves,
     read_bytes,
 )
+from tests.strategies.altered_json import require_time_in_header
 from tests.strategies.altered_names import entity
 
 RUN_FILES = ("_bold.", "_mask.", "_confounds", "desc-confounds")
@@ -209,6 +210,7 @@ def table_under_a_similar_name(data):
 
 @preserves("missing pieces", readable=True)
 def no_json_of_the_series(data):
+    require_time_in_header(data)
     data.sidecar(BOLD).unlink()
 
 

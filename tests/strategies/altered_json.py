@@ -1,8 +1,20 @@
 """Alterations of JSON files, of the dataset's description, and of the participants table."""
 
 import json
+import struct
 
-from tests.strategies.alteration import BOLD, DESCRIPTION, MASK, TABLE, NotApplicableError, damages, preserves
+import nibabel as nib
+
+from tests.strategies.alteration import (
+    BOLD,
+    DESCRIPTION,
+    MASK,
+    TABLE,
+    NotApplicableError,
+    damages,
+    preserves,
+    read_bytes,
+)
 
 
 def read(path):
@@ -21,6 +33,13 @@ def change_fields(path, **fields):
 
 def any_json(data):
     return data.random.choice((data.sidecar(BOLD), data.sidecar(MASK), data.sidecar(TABLE)))
+
+
+def require_time_in_header(data):
+    """Refuse a series whose header has no repetition time, which another alteration removed."""
+    time_at = nib.nifti1.header_dtype.fields["pixdim"][1] + 4 * 4
+    if struct.unpack("<f", read_bytes(data.file(BOLD))[time_at : time_at + 4])[0] == 0:
+        raise NotApplicableError(BOLD)
 
 
 def description_of(data):
@@ -95,6 +114,7 @@ def repetition_time_in_a_list(data):
 
 @preserves("JSON", readable=True)
 def repetition_time_only_in_the_header(data):
+    require_time_in_header(data)
     path = data.sidecar(BOLD)
     content = read(path)
     content.pop("RepetitionTime", None)

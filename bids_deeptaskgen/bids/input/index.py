@@ -11,8 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from bids_deeptaskgen.bids.filenames import parse_name
-from bids_deeptaskgen.bids.input.layout import File, functional_folder, list_files
+from bids_deeptaskgen.bids.input.layout import File, list_files
 from bids_deeptaskgen.errors import InputError
 
 ListFiles = Callable[[Path, str, str | None], list[File] | None]
@@ -35,11 +34,11 @@ def make_index(subject: str) -> ListFiles:
 
     def query_files(root: Path, _subject: str, session: str | None) -> list[File] | None:
         # Without the folder, or permission to read it, there is nothing to index.
-        if list_files(root, subject, session) is None:
+        files = list_files(root, subject, session)
+        if files is None:
             return None
-        folder = functional_folder(root, subject, session)
-        paths = [path for path in indexed_paths(root) if path.parent == folder]
-        return [File(path, parse_name(path.name), session) for path in paths]
+        # A folder with the name of a file is not indexed; whoever needs the file refuses it.
+        return [file for file in files if file.path in indexed_paths(root) or file.path.is_dir()]
 
     return query_files
 
