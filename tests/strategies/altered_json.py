@@ -13,7 +13,6 @@ from tests.strategies.alteration import (
     NotApplicableError,
     damages,
     preserves,
-    read_bytes,
 )
 
 
