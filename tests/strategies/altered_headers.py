@@ -164,7 +164,7 @@ def slope_of_other_units(data):
 @preserves("headers", readable=True)
 def text_fields_of_any_bytes(data):
     texts = setting(
-        descrip=b"\xff\xfe caf\xe9" * 5, aux_file=b"\xe9" * 20, intent_name=b"\0\xff", db_name=b"\xe9"
+        descrip=b"\xff\xfe \xe9t\xe9" * 5, aux_file=b"\xe9" * 20, intent_name=b"\0\xff", db_name=b"\xe9"
     )
     edit(data.image(), texts)
 

@@ -11,7 +11,7 @@ SPACE = "space-MNI152NLin6Asym_res-2"
 
 @pytest.fixture
 def root(tmp_path):
-    """Create empty BOLD files of two participants; the second one lacks a task in one session."""
+    """Create empty BOLD files and masks of two participants; the second one lacks a task in one session."""
     for subject, session, task in (
         ("01", "1", "rest1"),
         ("01", "1", "rest2"),
@@ -19,8 +19,9 @@ def root(tmp_path):
         ("02", "2", "rest1"),
         ("02", "2", "rest2"),
     ):
-        name = f"sub-{subject}_ses-{session}_task-{task}_{SPACE}_desc-preproc_bold.nii.gz"
-        touch(tmp_path / f"sub-{subject}" / f"ses-{session}" / "func" / name)
+        for file in ("desc-preproc_bold", "desc-brain_mask"):
+            name = f"sub-{subject}_ses-{session}_task-{task}_{SPACE}_{file}.nii.gz"
+            touch(tmp_path / f"sub-{subject}" / f"ses-{session}" / "func" / name)
     return describe(tmp_path)
 
 
