@@ -133,8 +133,15 @@ def two_tables(data):
     shutil.copy(path, path.with_name(path.name.replace("_timeseries", "_regressors")))
 
 
+def require_no_run(data):
+    """Refuse a participant whose names have a run already."""
+    if named := [path.name for path in data.files() if "_run-" in path.name]:
+        raise NotApplicableError(named[0])
+
+
 def copy_run(data, first, second, endings=RUN_FILES):
     """Name the run as the first of two, and copy it as the second."""
+    require_no_run(data)
     copied = [path for path in data.files() if any(ending in path.name for ending in endings)]
     for path in copied:
         shutil.copy(path, path.with_name(entity(second)(path.name)))
@@ -153,6 +160,7 @@ def two_identical_runs(data):
 
 def add_second_run(data, *left_out):
     """Add another participant's run as the second run."""
+    require_no_run(data)
     data.rename(entity("run-1"))
     for ending in (BOLD, MASK, TABLE, "_bold.json", "_mask.json", "_timeseries.json"):
         if ending not in left_out:
