@@ -225,7 +225,7 @@ def change_cells(data, change, columns, path=None):
     write_rows(path, rows)
 
 
-@damages("tables", "inf", "not finite", "infinite")
+@damages("tables", "inf", "finite")
 def infinite_value(data):
     word = data.random.choice(("inf", "-inf", "Inf", "Infinity", "1e999"))
     number = data.random.randrange(1, 40)
