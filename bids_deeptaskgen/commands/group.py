@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bids_deeptaskgen.bids.filenames import Entities
+from bids_deeptaskgen.bids.input.participant_folders import scan_participants
 from bids_deeptaskgen.bids.output.group_maps import average_over_participants, contrast_of
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.result_faults import join_missing, list_faults
@@ -32,6 +33,7 @@ logger = logging.getLogger("bids_deeptaskgen")
 # Contrasts per pass over the participants. This limits memory; and 4-D images, which can only be decompressed
 # from the start, are not read 47 times.
 N_CONTRASTS_PER_PASS = 8
+_LOG_COLUMNS = {"participant_id", "session_id", "status", "reason"}
 
 
 def run(settings: GroupSettings) -> int:
@@ -248,13 +250,7 @@ def find_missing(
         (f"sub-{result.subject}", f"ses-{result.session}" if result.session else None) for result in results
     }
     participants = {name for name, _ in with_maps}
-    failed: dict[tuple[str, str | None], str | None] = {}
-    # The logs' names start with their time, so the last entry of a session counts.
-    for path in sorted((output / "logs").glob("*_participants.tsv")):
-        for row in read_tsv(path):
-            session = None if row["session_id"] == "n/a" else row["session_id"]
-            reason = row["reason"] if row["status"] in ("failed", "crashed") else None
-            failed[row["participant_id"], session] = reason
+    failed = _failures_in_logs(output)
     reasons = {
         (name, session): reason
         for (name, session), reason in failed.items()
@@ -264,11 +260,37 @@ def find_missing(
     expected_labels = list(labels) or (list(read_rows(table).rows) if os.path.lexists(table) else [])
     listed_labels = {bare_label(name) for name in participants | {name for name, _ in reasons}}
     matches = match_labels(listed_labels, expected_labels, table)
+    folders = _folders_without_record(output)
     for label in set(expected_labels) - set(matches.values()):
-        reasons[f"sub-{label}", None] = "never processed"
+        reasons[f"sub-{label}", None] = folders.get(f"sub-{label}", "never processed")
+    if not labels:
+        listed_names = participants | {name for name, _ in reasons}
+        reasons |= {(name, None): reason for name, reason in folders.items() if name not in listed_names}
     ordered = sorted(reasons, key=lambda key: (key[0], key[1] or ""))
     return [
         {"participant_id": name, "session_id": session, "reason": reasons[name, session]}
         for name, session in ordered
         if not labels or matches.get(bare_label(name), bare_label(name)) in labels
     ]
+
+
+def _failures_in_logs(output: Path) -> dict[tuple[str, str | None], str | None]:
+    """Read the last outcome of each session from the logs: the reason of a failure, None for a success."""
+    failed: dict[tuple[str, str | None], str | None] = {}
+    # The logs' names start with their time, so the last entry of a session counts.
+    for path in sorted((output / "logs").glob("*_participants.tsv")):
+        for row in read_tsv(path):
+            if not row.keys() >= _LOG_COLUMNS:
+                logger.warning("%s: is not a table of participants, and is ignored.", path)
+                break
+            session = None if row["session_id"] == "n/a" else row["session_id"]
+            reason = row["reason"] if row["status"] in ("failed", "crashed") else None
+            failed[row["participant_id"], session] = reason
+    return failed
+
+
+def _folders_without_record(output: Path) -> dict[str, str]:
+    """Explain why the folders of an output dataset may be in no average, by name of the folder."""
+    folders = scan_participants(output)
+    reason = "no record of finished maps (*_desc-qc_metrics.json) is in {}; re-run this participant"
+    return {name: reason.format(output / name) for name in folders.usable} | folders.unusable

@@ -60,8 +60,8 @@ def judge(recipe, data, outcome, base, *, sees_volumes):
     told = "\n".join([outcome.refusal, *news]).replace(folder, "").lower()
     if unclear := _unclear(outcome, news, folder):
         return Verdict(VIOLATION, unclear)
-    if outcome.refusal:
-        return _judge_refusal(recipe, outcome, told)
+    if outcome.refusal or outcome.is_excluded:
+        return _judge_refusal(recipe, told)
     sought = [a for a in alterations if sees_volumes or not a.needs_volumes]
     unnamed = [a.name for a in sought if a.is_always_told and not _is_named(a, told)]
     # Maps are compared exactly; sums of the readers' values may differ in their last digits.
@@ -82,14 +82,14 @@ def judge(recipe, data, outcome, base, *, sees_volumes):
     return Verdict(WARNED)
 
 
-def _judge_refusal(recipe, outcome, told):
+def _judge_refusal(recipe, told):
     alterations = recipe.alterations
     if len(alterations) == 1 and alterations[0].is_readable and not recipe.has_custom:
-        return Verdict(VIOLATION, f"refused: {outcome.refusal}")
+        return Verdict(VIOLATION, f"refused: {told}")
     damage = [a for a in alterations if not a.preserves]
     is_due_to_damage = damage and all(a.is_readable or not a.preserves for a in alterations)
     if is_due_to_damage and not recipe.has_custom and not any(_is_named(a, told) for a in damage):
-        return Verdict(VIOLATION, f"refused, but not for the damage: {outcome.refusal}")
+        return Verdict(VIOLATION, f"refused, but not for the damage: {told}")
     return Verdict(REFUSED)
 
 

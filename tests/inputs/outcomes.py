@@ -36,6 +36,8 @@ class Outcome:
     refusal : str
         Why there is none.
     warnings : list of str
+    is_excluded : bool
+        Whether the averages were made without the altered participant, and a message says why.
     rows : str
         Names of all participants and folders that the tables mention, and the reasons.
     crash : str
@@ -45,6 +47,7 @@ class Outcome:
     values: dict[str, np.ndarray] = field(default_factory=dict)
     refusal: str = ""
     warnings: list[str] = field(default_factory=list)
+    is_excluded: bool = False
     rows: str = ""
     crash: str = ""
 
@@ -161,6 +164,12 @@ def run_group(data, _custom):
             )
     # The averages are written before the tables are read.
     outcome = _outcome_of(ended, {} if ended.code in (2, 3) else values)
+    outcome.is_excluded = any(
+        line.startswith(f"  sub-{LABEL}: ") and str(data.root) in line for line in ended.out.splitlines()
+    )
+    if outcome.refusal:
+        outcome.rows = ""
+        return outcome
     outcome.rows += "".join(path.read_text("utf-8") for path in sorted(data.root.glob("group/*.tsv")))
     return outcome
 

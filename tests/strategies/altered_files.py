@@ -14,6 +14,7 @@ from tests.strategies.alteration import (
     preserves,
     read_bytes,
 )
+from tests.strategies.altered_json import require_time_in_header
 from tests.strategies.altered_names import entity
 
 RUN_FILES = ("_bold.", "_mask.", "_confounds", "desc-confounds")
@@ -24,6 +25,9 @@ ANNEX = "../../.git/annex/objects/Qx/7z/MD5E-s4--0123{}/MD5E-s4--0123{}"
 
 
 def replace_by_link(data, path, target_folder, name=None, *, relative=False):
+    if path.is_symlink():
+        # A relative link breaks if it is moved.
+        raise NotApplicableError(path.name)
     target_folder.mkdir(parents=True, exist_ok=True)
     target = target_folder / (name or path.name)
     shutil.move(path, target)
@@ -132,8 +136,15 @@ def two_tables(data):
     shutil.copy(path, path.with_name(path.name.replace("_timeseries", "_regressors")))
 
 
+def require_no_run(data):
+    """Refuse a participant whose names have a run already."""
+    if named := [path.name for path in data.files() if "_run-" in path.name]:
+        raise NotApplicableError(named[0])
+
+
 def copy_run(data, first, second, endings=RUN_FILES):
     """Name the run as the first of two, and copy it as the second."""
+    require_no_run(data)
     copied = [path for path in data.files() if any(ending in path.name for ending in endings)]
     for path in copied:
         shutil.copy(path, path.with_name(entity(second)(path.name)))
@@ -152,6 +163,7 @@ def two_identical_runs(data):
 
 def add_second_run(data, *left_out):
     """Add another participant's run as the second run."""
+    require_no_run(data)
     data.rename(entity("run-1"))
     for ending in (BOLD, MASK, TABLE, "_bold.json", "_mask.json", "_timeseries.json"):
         if ending not in left_out:
@@ -209,6 +221,7 @@ def table_under_a_similar_name(data):
 
 @preserves("missing pieces", readable=True)
 def no_json_of_the_series(data):
+    require_time_in_header(data)
     data.sidecar(BOLD).unlink()
 
 

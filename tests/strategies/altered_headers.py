@@ -336,12 +336,12 @@ def both_images_shifted(data):
         edit(path, change)
 
 
-@damages("headers", "below zero", "negative")
+@damages("headers", "below zero", "negative", volumes=True)
 def slope_below_zero(data):
     edit(data.file(BOLD), setting(scl_slope=-1))
 
 
-@damages("headers", "infinite", "slope", "finite")
+@damages("headers", "infinite", "slope", "finite", volumes=True)
 def slope_that_is_infinite(data):
     edit(data.file(BOLD), setting(scl_slope=np.inf))
 

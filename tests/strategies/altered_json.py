@@ -2,7 +2,18 @@
 
 import json
 
-from tests.strategies.alteration import BOLD, DESCRIPTION, MASK, TABLE, NotApplicableError, damages, preserves
+import nibabel as nib
+from nibabel.filebasedimages import ImageFileError
+
+from tests.strategies.alteration import (
+    BOLD,
+    DESCRIPTION,
+    MASK,
+    TABLE,
+    NotApplicableError,
+    damages,
+    preserves,
+)
 
 
 def read(path):
@@ -21,6 +32,16 @@ def change_fields(path, **fields):
 
 def any_json(data):
     return data.random.choice((data.sidecar(BOLD), data.sidecar(MASK), data.sidecar(TABLE)))
+
+
+def require_time_in_header(data):
+    """Refuse a series whose header has no repetition time, which another alteration removed."""
+    try:
+        zooms = nib.load(data.file(BOLD)).header.get_zooms()
+    except (OSError, ValueError, nib.spatialimages.HeaderDataError, ImageFileError) as error:
+        raise NotApplicableError(BOLD) from error
+    if len(zooms) < 4 or not zooms[3] > 0:
+        raise NotApplicableError(BOLD)
 
 
 def description_of(data):
@@ -95,6 +116,7 @@ def repetition_time_in_a_list(data):
 
 @preserves("JSON", readable=True)
 def repetition_time_only_in_the_header(data):
+    require_time_in_header(data)
     path = data.sidecar(BOLD)
     content = read(path)
     content.pop("RepetitionTime", None)

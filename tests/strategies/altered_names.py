@@ -209,6 +209,8 @@ def single_echo_or_phase(data):
 
 
 def move_to_session(data, folder, label):
+    if data.func.parent.name.startswith("ses-"):
+        raise NotApplicableError(folder)
     target = data.func.parent / folder / "func"
     target.parent.mkdir()
     data.func = data.func.rename(target)

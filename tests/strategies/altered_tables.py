@@ -225,7 +225,7 @@ def change_cells(data, change, columns, path=None):
     write_rows(path, rows)
 
 
-@damages("tables", "inf", "not finite", "infinite")
+@damages("tables", "inf", "finite")
 def infinite_value(data):
     word = data.random.choice(("inf", "-inf", "Inf", "Infinity", "1e999"))
     number = data.random.randrange(1, 40)
@@ -238,8 +238,9 @@ def missing_value_in_the_middle(data):
     change_cells(data, lambda cells: [*cells[:number], "n/a", *cells[number + 1 :]], USED)
 
 
-@damages("tables", "n/a")
+@damages("tables", "n/a", tolerance=1e-4)
 def column_of_missing_values(data):
+    # Derivatives that are missing are computed, with other last digits than those of the table.
     change_cells(data, lambda cells: ["n/a"] * len(cells), USED)
 
 
@@ -329,7 +330,10 @@ def rows_in_another_order(data):
 
 @damages("tables", "confounds", "motion", "global signal", volumes=True)
 def rows_of_another_participant(data):
-    data.file(TABLE).write_bytes(data.donor(TABLE).read_bytes())
+    path = data.file(TABLE)
+    if path.read_bytes() != data.donor(TABLE, LABEL).read_bytes():
+        raise NotApplicableError(path.name)
+    path.write_bytes(data.donor(TABLE).read_bytes())
 
 
 @damages("tables", "motion", "rotation", "degrees", "radians", "mm", tolerance=1e-3)

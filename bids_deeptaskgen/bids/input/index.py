@@ -11,8 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from bids_deeptaskgen.bids.filenames import parse_name
-from bids_deeptaskgen.bids.input.layout import File, functional_folder, list_files
+from bids_deeptaskgen.bids.input.layout import File, list_files
 from bids_deeptaskgen.errors import InputError
 
 ListFiles = Callable[[Path, str, str | None], list[File] | None]
@@ -35,11 +34,11 @@ def make_index(subject: str) -> ListFiles:
 
     def query_files(root: Path, _subject: str, session: str | None) -> list[File] | None:
         # Without the folder, or permission to read it, there is nothing to index.
-        if list_files(root, subject, session) is None:
+        files = list_files(root, subject, session)
+        if files is None:
             return None
-        folder = functional_folder(root, subject, session)
-        paths = [path for path in indexed_paths(root) if path.parent == folder]
-        return [File(path, parse_name(path.name), session) for path in paths]
+        # A folder with the name of a file is not indexed; whoever needs the file refuses it.
+        return [file for file in files if file.path in indexed_paths(root) or file.path.is_dir()]
 
     return query_files
 
@@ -67,20 +66,19 @@ def index_paths(root: Path, subject: str) -> tuple[Path, ...]:
     from bids import BIDSLayout
     from bids.layout import BIDSLayoutIndexer
 
-    participant = re.escape(f"sub-{subject}")
+    # The participant's folder is the root: pybids stops at a dataset_description.json that is no object.
+    folder = root / f"sub-{subject}"
     ignore = [
-        # In the root: everything but this participant's folder.
-        re.compile(rf"^/(?!{participant}(/|$))"),
-        # In the participant's folder: figures and anatomy are many files without use here.
-        re.compile(rf"^/{participant}/(ses-[^/]+/)?(?!func|ses-)[^/.]+(/|$)"),
+        # Figures and anatomy are many files without use here.
+        re.compile(r"^/(ses-[^/]+/)?(?!func|ses-)[^/.]+(/|$)"),
         re.compile(r"/\."),
     ]
     indexer = BIDSLayoutIndexer(ignore=ignore, index_metadata=False)
     try:
-        layout = BIDSLayout(root, validate=False, config=["bids", "derivatives"], indexer=indexer)
+        layout = BIDSLayout(folder, validate=False, config=["bids", "derivatives"], indexer=indexer)
     except (OSError, ValueError, TypeError) as error:
         message = (
-            f"{root / f'sub-{subject}'}: its files cannot be indexed ({error}).\n"
+            f"{folder}: its files cannot be indexed ({error}).\n"
             "Copy the folder again from its source, or re-run the preprocessing of this participant."
         )
         raise InputError(message) from error

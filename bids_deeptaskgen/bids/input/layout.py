@@ -5,6 +5,7 @@ Preflight and sessions read the same lists, so that they agree on what exists.
 
 import os
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,12 +243,12 @@ def of_kind(files: Iterable[File], kind: str) -> list[File]:
 
 
 def require_target(path: Path) -> Path:
-    """Return the path itself; refuse a link whose target does not exist.
+    """Return the path itself; refuse a link whose target does not exist, and a folder.
 
     Parameters
     ----------
     path : Path
-        File or folder, which may be a link.
+        File, which may be a link.
 
     Returns
     -------
@@ -256,13 +257,16 @@ def require_target(path: Path) -> Path:
     Raises
     ------
     InputError
-        If the path is a broken link.
+        If the path is a broken link or a folder.
     """
     try:
-        path.stat()
+        is_directory = stat.S_ISDIR(path.stat().st_mode)
     except OSError as error:
         message = f"{path}: {explain_unreadable(path, error)}"
         raise InputError(message) from error
+    if is_directory:
+        message = f"{path}: is a folder, not a file.\nReplace it by the file of that name."
+        raise InputError(message)
     return path
 
 

@@ -1,6 +1,5 @@
 """Results in an output dataset, read from its completion records without an index."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -228,12 +227,12 @@ def read_dataset(
 def _read_record(path: Path) -> dict[str, Any] | None:
     """Read a completion record; None if its content is invalid."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        content = read_json(path)
         record = content["DeepTaskGen"]
         is_valid = isinstance(record["SettingsHash"], str) and all(
             isinstance(file, str) for file in record["Files"]
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (InputError, KeyError, TypeError):
         return None
     return content if is_valid else None
 

@@ -291,3 +291,18 @@ def test_paths_of_files_are_absolute(tmp_path, monkeypatch):
     run(tmp_path / "d", "01")
     monkeypatch.chdir(tmp_path)
     assert only_run(Path("d")).bold.is_absolute()
+
+
+@pytest.mark.parametrize("name", [BOLD, MASK, CONFOUNDS])
+def test_a_folder_with_the_name_of_a_file_is_refused(tmp_path, name):
+    path = run(tmp_path, "01") / f"sub-01_task-rest_{name}"
+    path.unlink()
+    path.mkdir()
+    assert f"{path}: is a folder, not a file" in complaint(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["3", '"x"', "[1]", "null", "{"])
+def test_any_content_of_the_description_leaves_the_runs_readable(tmp_path, content):
+    run(tmp_path, "01")
+    (tmp_path / "dataset_description.json").write_text(content)
+    assert only_run(tmp_path).bold.is_file()
