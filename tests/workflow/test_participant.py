@@ -193,11 +193,11 @@ def test_an_unexpected_error_is_a_crash_of_one_participant_with_a_readable_file(
 ):
     real = steps.compute_session_connectomes
 
-    def fragile(session, *arguments):
+    def fragile(session, *arguments, **options):
         if session.subject == "02":
             message = "surprise"
             raise ZeroDivisionError(message)
-        return real(session, *arguments)
+        return real(session, *arguments, **options)
 
     monkeypatch.setattr(steps, "compute_session_connectomes", fragile)
     settings = settings_of(simulated)
