@@ -109,7 +109,7 @@ def test_a_finished_session_is_done_again_for_its_connectome_and_for_that_alone(
     assert {name: after[name] for name in maps} == {name: initial_state[name] for name in maps}
     (file,) = find_connectomes(saving.output_dir)
 
-    def never(*arguments):
+    def never(*arguments, **options):
         raise AssertionError
 
     monkeypatch.setattr(steps, "compute_session_connectomes", never)
@@ -149,7 +149,7 @@ def test_a_run_that_dies_while_it_writes_leaves_no_json_beside_an_array_that_is_
     participant.run(one)
     (file,) = find_connectomes(one.output_dir)
 
-    def stop(*arguments):
+    def stop(*arguments, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -9,7 +9,7 @@ from bids_deeptaskgen.pipeline import participant as steps
 from bids_deeptaskgen.workflow import run
 
 
-def stop(*arguments):
+def stop(*arguments, **options):
     """Raise Ctrl-C, or replace a function that must not be called."""
     raise KeyboardInterrupt
 
