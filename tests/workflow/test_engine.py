@@ -21,10 +21,9 @@ def _die():
     os._exit(9)
 
 
-def test_a_worker_that_dies_ends_the_run_and_does_not_hang_it(tmp_path, monkeypatch):
-    # nipype leaves its crash file where it stands.
-    monkeypatch.chdir(tmp_path)
+def test_a_worker_that_dies_ends_the_run_and_does_not_hang_it(tmp_path):
     graph = Workflow("deadly", base_dir=str(tmp_path))
+    graph.config["execution"]["crashdump_dir"] = str(tmp_path)
     graph.add_nodes([Node(Function(function=_die), name="die")])
     arguments = {"n_procs": 1, "mp_context": "forkserver", "poll_sleep_duration": 0.05}
     with pytest.raises(Exception, match="terminated abruptly"):
