@@ -177,7 +177,8 @@ def unusual_folder_of_the_dataset(data):
 @preserves("names", readable=True)
 def participant_folder_that_is_no_label_beside(data):
     name = data.random.choice(("sub-A_01", "sub-01_old", "sub-01 copy", "sub-01.bak", "sub-é"))
-    shutil.copytree(data.root / f"sub-{LABEL}", data.root / name)
+    source, target = data.root / f"sub-{LABEL}", data.root / name
+    shutil.copytree(source, target, symlinks=True)
 
 
 @preserves("names")

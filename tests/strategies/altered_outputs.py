@@ -141,9 +141,8 @@ def other_files_in_the_output(data):
 
 @preserves("output files")
 def participant_folder_of_no_label(data):
-    shutil.copytree(
-        data.root / f"sub-{LABEL}", data.root / data.random.choice(("sub-01_old", "sub-01 copy", "sub-A_01"))
-    )
+    name = data.random.choice(("sub-01_old", "sub-01 copy", "sub-A_01"))
+    shutil.copytree(data.root / f"sub-{LABEL}", data.root / name, symlinks=True)
 
 
 @preserves("output files")

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from random import Random
 
 from hypothesis import strategies as st
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from tests.strategies import (
     altered_files,
@@ -14,7 +17,7 @@ from tests.strategies import (
     altered_outputs,
     altered_tables,
 )
-from tests.strategies.alteration import KINDS, VOCABULARY, Dataset, copy_base
+from tests.strategies.alteration import KINDS, VOCABULARY, Dataset, NotApplicableError, copy_base
 
 __all__ = ["MODULES", "Recipe", "alter", "names_of", "recipes"]
 
@@ -29,6 +32,8 @@ MODULES = (
     altered_tables,
 )
 N_COMBINED = 3
+# Errors of nibabel at a damaged image.
+UNREADABLE = (HeaderDataError, ImageFileError, WrapStructError)
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,11 @@ def alter(recipe, pristine, folder, labels=()):
     for name in recipe.names:
         # The same choices if other alterations are left out.
         data.random = Random(f"{recipe.seed} {name}")
-        VOCABULARY[name].apply(data)
+        try:
+            VOCABULARY[name].apply(data)
+        except UNREADABLE as error:
+            # Another alteration has damaged the file.
+            raise NotApplicableError(name) from error
     return data
 
 
