@@ -52,6 +52,10 @@ def shifted(simulated, tmp_path):
     folder = shutil.copytree(simulated, tmp_path / "fmriprep")
     for subject in ("02", "03"):
         shutil.rmtree(folder / f"sub-{subject}")
+    # The advice to run fMRIPrep is for data that fMRIPrep wrote.
+    description = json.loads((folder / "dataset_description.json").read_text("utf-8"))
+    description["GeneratedBy"] = [{"Name": "fMRIPrep", "Version": "25.2.5"}]
+    (folder / "dataset_description.json").write_text(json.dumps(description))
     for path in files_of(folder, "01").values():
         if MODEL_SPACE not in path.name:
             continue
