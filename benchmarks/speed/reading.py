@@ -161,7 +161,7 @@ def lengthen_run(work: Path, root: Path, n_times: int) -> Path:
         return target
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(root, target, ignore=shutil.ignore_patterns("*_bold.nii.gz"))
-    offset, values = open_series(source).offset, folder / "values.gz"
+    offset, values = open_series(source).header.offset, folder / "values.gz"
     with gzip_ng.open(source, "rb") as stream, igzip.open(values, "wb", 1) as packed:  # type: ignore[no-untyped-call]
         # Read the header itself: the header of a loaded nibabel image has no slope.
         header = nib.Nifti1Header(stream.read(offset)[: nib.Nifti1Header.sizeof_hdr])

@@ -72,19 +72,21 @@ def run(settings: GroupSettings) -> int:
     by_series: dict[Entities, list[Result]] = {}
     for result in results:
         by_series.setdefault(result.series, []).append(result)
-    n_maps = 0
-    for series, members in by_series.items():
-        n_maps += _write_maps(output, series, members, faults)
-        write_tsv(output_path(output, "group_metrics", entities=series), join_columns(_rows(output, members)))
-    if not n_maps:
-        raise InputError(_explain_nothing(settings, faults))
-    fault_rows = list_faults(faults)
-    warn_of_equal_series(results)
+    # All tables first: one that cannot be read must not leave new maps beside old tables.
+    tables = {series: join_columns(_rows(output, members)) for series, members in by_series.items()}
     missing_rows = [
         row
         for row in find_missing(output, results, settings.participant_label)
         if str(row["participant_id"]).removeprefix("sub-") not in settings.exclude_participant_label
     ]
+    n_maps = 0
+    for series, members in by_series.items():
+        n_maps += _write_maps(output, series, members, faults)
+        write_tsv(output_path(output, "group_metrics", entities=series), tables[series])
+    if not n_maps:
+        raise InputError(_explain_nothing(settings, faults))
+    fault_rows = list_faults(faults)
+    warn_of_equal_series(results)
     _report_missing(output, results, join_missing(missing_rows, fault_rows))
     return 1 if fault_rows else 0
 

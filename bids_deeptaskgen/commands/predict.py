@@ -38,7 +38,7 @@ def run(settings: PredictSettings) -> int:
     for path in (settings.bold, settings.mask, settings.confounds, settings.custom_confounds):
         if path is not None and not path.is_file():
             require_target(path)
-            message = f"{path}: is a folder; it must be an image or a table."
+            message = f"{path}: is neither a file nor a folder; it must be an image or a table."
             raise InputError(message)
     name = parse_name(settings.bold.name)
     session = SessionInputs(

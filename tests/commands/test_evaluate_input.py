@@ -8,6 +8,7 @@ import pytest
 from bids_deeptaskgen.commands import evaluate
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.evaluation.study import read_families
+from bids_deeptaskgen.settings.flags import with_flags
 from tests.commands.test_evaluate import CONTRASTS, population, settings_of, table, value, write
 
 
@@ -66,7 +67,7 @@ def test_a_missing_table_of_participants_is_refused(data, tmp_path):
 def test_a_table_without_families_is_warned_about_if_it_was_requested(data, tmp_path, caplog):
     (tmp_path / "families.tsv").write_text("participant_id\tage\nsub-00\t30\n")
     evaluate.run(settings_of(data, tmp_path / "out", participants_tsv=tmp_path / "families.tsv"))
-    assert "families.tsv: there is no column family_id (`family_column`)" in caplog.text
+    assert "families.tsv: there is no column family_id (--family-column)" in with_flags(caplog.text)
     assert facts(tmp_path / "out")["Families"].startswith("unknown")
     caplog.clear()
     evaluate.run(settings_of(data, tmp_path / "other"))
@@ -85,7 +86,7 @@ def test_participants_without_a_family_are_separate_families(tmp_path):
 
 def test_requested_participants_without_maps_are_warned_about(data, tmp_path, caplog):
     evaluate.run(settings_of(data, tmp_path / "out", participant_label=("00", "01", "99")))
-    assert "`participant_label`: 1 participants" in caplog.text
+    assert "--participant-label: 1 participants" in with_flags(caplog.text)
     assert "sub-99" in caplog.text
     assert facts(tmp_path / "out")["Participants"] == ["00", "01"]
 

@@ -103,7 +103,7 @@ def test_the_repetition_time_may_be_given(simulated, model, tmp_path, capsys):
     ("words", "told"),
     [
         (("{absent}",), "absent.nii.gz: no such file"),
-        (("{folder}",), "is a folder; it must be an image or a table"),
+        (("{folder}",), "is a folder, not a file"),
         (("{bold}", "--mask", "{absent}"), "absent.nii.gz: no such file"),
         (("{bold}", "--nuisance-regressors", "36P"), "36P needs fMRIPrep's confounds table"),
         (("{bold}", "--contrasts", "WMM"), "--contrasts: wmm: the model has no such contrast"),

@@ -202,7 +202,7 @@ def test_an_unexpected_error_is_a_crash_of_one_participant_with_a_readable_file(
     monkeypatch.setattr(steps, "compute_session_connectomes", fragile)
     settings = settings_of(simulated)
     assert participant.run(settings) == 1
-    crash = settings.output_dir / "logs" / "crash-sub-02.txt"
+    crash = settings.output_dir / "logs" / "crash-sub-02_task-rest.txt"
     assert "ZeroDivisionError: surprise" in crash.read_text()
     assert len(statmaps(settings)) == 6
 
