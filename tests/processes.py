@@ -1,5 +1,6 @@
 """Runs of the app in separate processes: start, observation, end and output."""
 
+import json
 import os
 import shutil
 import signal
@@ -159,11 +160,18 @@ def first_map(app):
 
 def results(output):
     """Read the bytes of every file of the dataset by name; only logs differ between runs."""
-    return {
+    contents = {
         path.relative_to(output).as_posix(): path.read_bytes()
         for path in output.rglob("*")
         if path.is_file() and path.relative_to(output).parts[0] != "logs"
     }
+    if "dataset_description.json" in contents:
+        description = json.loads(contents["dataset_description.json"])
+        # Links are relative: the same input has another link from another output folder.
+        for name, link in description["DatasetLinks"].items():
+            description["DatasetLinks"][name] = str((output / link).resolve())
+        contents["dataset_description.json"] = json.dumps(description).encode()
+    return contents
 
 
 def leftovers(output):
