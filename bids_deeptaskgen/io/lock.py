@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import is_stale, process_namespace
 
 # A lock is held for milliseconds. One that stays this long belongs to a process that was killed.
@@ -30,6 +31,11 @@ def file_lock(path: Path, *, max_held_s: float = MAX_HELD_S) -> Iterator[None]:
     ------
     None
         While the lock is held.
+
+    Raises
+    ------
+    UserError
+        If a lock that has not changed hands for `max_held_s` cannot be read or removed.
 
     Examples
     --------
@@ -66,9 +72,22 @@ def _acquire(lock: Path, owner: bytes, max_held_s: float) -> None:
         if current != previous:
             previous, start = current, time.monotonic()
         # Observed time is used, since the clocks of a file server and of this machine may differ.
-        if current is not None and (_has_ended(current) or time.monotonic() - start > max_held_s):
-            _remove(lock, current)
+        is_abandoned = time.monotonic() - start > max_held_s
+        can_remove = current is not None or not is_abandoned
+        if current is not None and (is_abandoned or _has_ended(current)):
+            can_remove = _remove(lock, current)
+        if is_abandoned and not can_remove:
+            raise UserError(_refusal(lock, max_held_s))
         time.sleep(_PAUSE_S * random.uniform(0.5, 1.5))
+
+
+def _refusal(lock: Path, max_held_s: float) -> str:
+    return (
+        f"{lock}: this lock has not changed for {max_held_s:g} s and cannot be read or removed; another user "
+        "may own it, or the folder.\n"
+        "If no other run writes to this folder, delete the lock, or ask its owner to delete it, then start "
+        "again."
+    )
 
 
 def _read_owner(lock: Path) -> bytes | None:
@@ -85,11 +104,17 @@ def _has_ended(owner: bytes) -> bool:
     return namespace == process_namespace() and pid.isdecimal() and is_stale(namespace, int(pid), time.time())
 
 
-def _remove(lock: Path, owner: bytes) -> None:
-    """Remove the lock of an ended process, but not the lock of a process that was faster."""
+def _remove(lock: Path, owner: bytes) -> bool:
+    """Remove the lock of an ended process, but not that of a faster one; return False if it is refused."""
     claim = lock.with_name(f"{lock.name}.{process_namespace()}.{os.getpid()}.tmp")
-    with suppress(OSError):
+    try:
         lock.rename(claim)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    with suppress(OSError):
         if _read_owner(claim) != owner:
             os.link(claim, lock)
     claim.unlink(missing_ok=True)
+    return True

@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import process_namespace
 from bids_deeptaskgen.io.lock import file_lock
 
@@ -58,3 +60,28 @@ def test_a_lock_that_does_not_change_hands_is_taken_over_later(tmp_path, owner):
         assert time.monotonic() - start > 0.3
         assert str(os.getpid()) in (tmp_path / ".table.lock").read_text()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_cannot_be_read_is_named_after_the_wait(tmp_path):
+    # As unreadable as the file of another user, whoever runs the test.
+    (tmp_path / ".table.lock").mkdir()
+    with (
+        pytest.raises(UserError, match=r"\.table\.lock: .* cannot be read or removed(?s:.*)delete the lock"),
+        file_lock(tmp_path / "table", max_held_s=0.2),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("owner", ["another-machine 1 1", f"{process_namespace()} 99999999 1"])
+def test_a_lock_that_cannot_be_removed_is_named_after_the_wait(tmp_path, monkeypatch, owner):
+    def refuse(*_):
+        raise PermissionError
+
+    (tmp_path / ".table.lock").write_text(owner)
+    monkeypatch.setattr(Path, "rename", refuse)
+    with (
+        pytest.raises(UserError, match=r"\.table\.lock: .* cannot be read or removed"),
+        file_lock(tmp_path / "table", max_held_s=0.2),
+    ):
+        pass
+    assert (tmp_path / ".table.lock").read_text() == owner

@@ -120,7 +120,8 @@ def merge_description(
             name: link for name, link in links.items() if name not in description["DatasetLinks"]
         }
         _warn_changed_links(output_dir, links, description["DatasetLinks"])
-    names = {entry.get("Name") for entry in description["GeneratedBy"]} | {_FORMER_NAME}
+    # A list, since a name that a user wrote may be of any type.
+    names = [*(entry.get("Name") for entry in description["GeneratedBy"]), _FORMER_NAME]
     pipelines = existing.get("GeneratedBy")
     for entry in pipelines if isinstance(pipelines, list) else ():
         if isinstance(entry, dict) and entry.get("Name") not in names:
@@ -142,9 +143,13 @@ def _warn_changed_links(output_dir: Path, existing: Mapping[str, Any], links: Ma
 
 
 def _resolve_link(output_dir: Path, link: str) -> str:
-    """Return the real path of a relative or ``file:`` link; other links as they are."""
-    parts = urlsplit(link)
-    return link if parts.scheme not in ("", "file") else os.path.realpath(output_dir / unquote(parts.path))
+    """Return the real path of a relative or ``file:`` link; other and invalid links as they are."""
+    try:
+        parts = urlsplit(link)
+        is_path = parts.scheme in ("", "file")
+        return os.path.realpath(output_dir / unquote(parts.path)) if is_path else link
+    except ValueError:
+        return link
 
 
 def dataset_link(root: Path, output_dir: Path) -> str:

@@ -98,6 +98,21 @@ def test_an_absolute_link_to_the_same_dataset_is_replaced_silently(output, deriv
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+@pytest.mark.parametrize("link", ["http://[x", "a%00b"])
+def test_an_invalid_link_is_replaced_and_reported(output, derivatives, caplog, link):
+    edit_description(output, DatasetLinks={"fmriprep": link})
+    write_files(output, derivatives)
+    assert read_description(output)["DatasetLinks"] == {"fmriprep": "../fmriprep"}
+    assert f"was {link} and is now ../fmriprep" in caplog.text
+
+
+def test_a_pipeline_whose_name_is_no_text_is_kept(output, derivatives):
+    edit_description(output, GeneratedBy=[{"Name": ["x"]}])
+    write_files(output, derivatives)
+    names = [entry["Name"] for entry in read_description(output)["GeneratedBy"]]
+    assert names == ["deeptaskgen", "fMRIPrep", ["x"]]
+
+
 def test_links_are_escaped(tmp_path):
     assert dataset_link(tmp_path / "my data%", tmp_path / "out") == "../my%20data%25"
 
