@@ -33,7 +33,9 @@ def bare_label(participant: str) -> str:
     return re.sub(r"(?i)^sub-", "", participant.strip())
 
 
-def match_labels(labels: Collection[str], candidates: Collection[str], source: object) -> dict[str, str]:
+def match_labels(
+    labels: Collection[str], candidates: Collection[str], source: object, *, distinct: Collection[str] = ()
+) -> dict[str, str]:
     """Match participants to the spellings of a table or of another dataset.
 
     Parameters
@@ -44,6 +46,9 @@ def match_labels(labels: Collection[str], candidates: Collection[str], source: o
         Labels of `source`, without ``sub-``.
     source : object
         Path of the table or dataset, for messages.
+    distinct : collection of str
+        Labels of different participants, such as those of the folders of one dataset. Two of them do not
+        match as equal numbers.
 
     Returns
     -------
@@ -72,8 +77,10 @@ def match_labels(labels: Collection[str], candidates: Collection[str], source: o
         if label in exact:
             matches[label] = label
         elif number is not None and number in by_number:
-            _refuse_ambiguity(twins[number], by_number[number], source)
-            matches[label] = by_number[number][0]
+            options = [name for name in by_number[number] if label not in distinct or name not in distinct]
+            if options:
+                _refuse_ambiguity(twins[number], options, source)
+                matches[label] = options[0]
     return matches
 
 

@@ -2,10 +2,11 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bids_deeptaskgen.bids.output.table_merge import Table, merge_tables, read_table, write_table
+from bids_deeptaskgen.bids.output.table_merge import Merge, Table, merge_tables, read_table, write_table
 from bids_deeptaskgen.errors import InputError, UserError, abbreviate
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.json_file import read_json
@@ -53,7 +54,9 @@ def update_participants(
     if source is None:
         return
     try:
-        _merge_table(source, output_dir / TABLE, overwrite=overwrite)
+        # Two folders, also of two inputs, are two participants.
+        folders = _folder_labels(derivatives) | _folder_labels(output_dir)
+        _merge_table(source, output_dir / TABLE, folders, overwrite=overwrite)
     except InputError as error:
         if table:
             message = f"`participants_tsv` {error}"
@@ -74,7 +77,7 @@ def _find_table(derivatives: Path, bids_dir: Path | None) -> Path | None:
     return next((path for path in tables if path.is_file() or path.is_symlink()), None)
 
 
-def _merge_table(source: Path, target: Path, *, overwrite: bool) -> None:
+def _merge_table(source: Path, target: Path, folders: set[str], *, overwrite: bool) -> None:
     """Merge a table into that of the output dataset, which is kept if it cannot be read.
 
     Raises
@@ -82,27 +85,29 @@ def _merge_table(source: Path, target: Path, *, overwrite: bool) -> None:
     InputError
         If the source cannot be read.
     """
-    addition = read_table(source, _KEY)
+    addition = read_table(source)
     # Most runs of an array change nothing, and then do not wait for each other.
-    if not _merge_rows(source, target, addition, overwrite=overwrite, may_write=False):
+    if not _merge_rows(source, target, addition, folders, overwrite=overwrite, may_write=False):
         with file_lock(target):
-            _merge_rows(source, target, addition, overwrite=overwrite, may_write=True)
+            _merge_rows(source, target, addition, folders, overwrite=overwrite, may_write=True)
 
 
-def _merge_rows(source: Path, target: Path, addition: Table, *, overwrite: bool, may_write: bool) -> bool:
+def _merge_rows(
+    source: Path, target: Path, addition: Table, folders: set[str], *, overwrite: bool, may_write: bool
+) -> bool:
     """Merge a table into a file; return False if that requires writing and `may_write` is false."""
     if not os.path.lexists(target):
         if may_write:
-            write_table(target, addition)
+            write_table(target, merge_tables(Table(addition.columns, ()), addition, _KEY).table)
             logger.info("%s is copied from %s.", TABLE, source.parent)
         return may_write
     try:
-        existing = read_table(target, _KEY)
+        existing = read_table(target)
     except InputError as error:
         logger.warning("%s\nThe file is kept, and the participants of %s are not added.", error, source)
         return True
     try:
-        merge = merge_tables(existing, addition, _KEY, overwrite=overwrite)
+        merge = merge_tables(existing, addition, _KEY, overwrite=overwrite, folders=folders)
     except InputError as error:
         logger.warning("%s and %s: %s\nThe participants are not added.", target, source, error)
         return True
@@ -111,8 +116,28 @@ def _merge_rows(source: Path, target: Path, addition: Table, *, overwrite: bool,
             return False
         write_table(target, merge.table)
         logger.info("%s: participants or columns of %s are added.", target, source)
+    _report_matches(target, source, merge)
     _report_conflicts(target, source, merge.conflicts, overwrite=overwrite)
     return True
+
+
+def _folder_labels(root: Path) -> set[str]:
+    """Return the labels of the folders of participants; none if there is no such dataset."""
+    return {path.name.removeprefix("sub-") for path in root.glob("sub-*") if path.is_dir()}
+
+
+def _report_matches(target: Path, source: Path, merge: Merge) -> None:
+    if merge.number_matches:
+        logger.info(
+            "%s: %d participants of %s are matched as equal numbers: %s.",
+            target, len(merge.number_matches), source, abbreviate(merge.number_matches),
+        )  # fmt: skip
+    if merge.unmatched:
+        logger.warning(
+            "%s: several rows of one participant cannot be told apart, or differ from those in %s; these "
+            "rows are left as they are: %s. Add a column session_id with the session of each row to both tables.",
+            target, source, abbreviate(merge.unmatched),
+        )  # fmt: skip
 
 
 def _merge_sidecar(source: Path, target: Path, *, overwrite: bool) -> None:
@@ -121,20 +146,32 @@ def _merge_sidecar(source: Path, target: Path, *, overwrite: bool) -> None:
         return
     try:
         addition = read_json(source)
-        with file_lock(target):
-            existing: dict[str, Any] = read_json(target) if os.path.lexists(target) else {}
-            conflicts = tuple(
-                name for name in addition if name in existing and existing[name] != addition[name]
-            )
-            merged = existing | addition if overwrite else addition | existing
-            # The order of the existing columns is kept.
-            merged = {name: merged[name] for name in dict.fromkeys([*existing, *addition])}
-            if merged != existing:
-                write_json(target, merged)
+        existing = _read_sidecar(target)
+        if _merge_descriptions(existing, addition, overwrite=overwrite) != existing:
+            with file_lock(target):
+                existing = _read_sidecar(target)
+                merged = _merge_descriptions(existing, addition, overwrite=overwrite)
+                if merged != existing:
+                    write_json(target, merged)
     except InputError as error:
         logger.warning("%s\n%s is left as it is.", error, target)
         return
+    conflicts = tuple(name for name in addition if name in existing and existing[name] != addition[name])
     _report_conflicts(target, source, conflicts, overwrite=overwrite)
+
+
+def _read_sidecar(path: Path) -> dict[str, Any]:
+    return read_json(path) if os.path.lexists(path) else {}
+
+
+def _merge_descriptions(
+    existing: Mapping[str, Any], addition: Mapping[str, Any], *, overwrite: bool
+) -> dict[str, Any]:
+    """Add the descriptions of columns; the order of the existing columns is kept."""
+    return {
+        name: addition[name] if name not in existing or (overwrite and name in addition) else existing[name]
+        for name in dict.fromkeys([*existing, *addition])
+    }
 
 
 def _report_conflicts(target: Path, source: Path, conflicts: tuple[str, ...], *, overwrite: bool) -> None:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from bids_deeptaskgen.bids.output.participants_file import update_participants
 from bids_deeptaskgen.bids.output.table_merge import Table, merge_tables, read_table
+from bids_deeptaskgen.bids.participant_ids import bare_label
+from bids_deeptaskgen.bids.participants_table import read_rows
 from bids_deeptaskgen.errors import InputError, UserError
 from tests.bids.trees import touch
 
@@ -96,7 +98,7 @@ def test_rows_of_sessions_are_matched_by_session(tmp_path, output):
     "content",
     [
         b"participant_id\tname\nsub-01\tJos\xe9\n",
-        b"Participant\tage\nsub-01\t3\n",
+        b"person\tage\nsub-01\t3\n",
         b"participant_id\ta\nsub-01\n",
     ],
 )
@@ -146,7 +148,7 @@ def test_parallel_runs_lose_no_row(tmp_path, output):
     context = multiprocessing.get_context("spawn")
     with context.Pool(3) as pool:
         pool.starmap(add_participant, [(output, tmp_path, number) for number in range(24)])
-    table = read_table(output / "participants.tsv", "participant_id")
+    table = read_table(output / "participants.tsv")
     assert sorted(row["participant_id"] for row in table.rows) == [f"sub-{n:02d}" for n in range(24)]
     assert all(row[f"column{int(row['participant_id'][4:]) % 3}"] != "n/a" for row in table.rows)
     assert [path.name for path in output.iterdir()] == ["participants.tsv"]
@@ -177,7 +179,8 @@ def test_merging_keeps_all_cells_of_the_existing_table_and_is_complete_after_one
     assert merge.table.columns[: len(existing.columns)] == existing.columns
     for row, merged_row in zip(existing.rows, merge.table.rows, strict=False):
         assert row.items() <= merged_row.items()
-    assert len(merge.table.rows) >= max(len(existing.rows), len(new.rows))
+    labels = {bare_label(row["participant_id"]) for row in merge.table.rows}
+    assert labels == {bare_label(row["participant_id"]) for row in [*existing.rows, *new.rows]}
     assert set(new.columns) <= set(merge.table.columns)
     assert merge_tables(merge.table, new, "participant_id").table == merge.table
 
@@ -185,4 +188,92 @@ def test_merging_keeps_all_cells_of_the_existing_table_and_is_complete_after_one
 def test_a_row_of_another_length_is_refused_with_its_line(tmp_path):
     path = touch(tmp_path / "t.tsv", "participant_id\ta\nsub-01\t1\nsub-02\t1\t\n")
     with pytest.raises(InputError, match=r"t\.tsv, line 3: has 3 cells, but line 2 has 2"):
-        read_table(path, "participant_id")
+        read_table(path)
+
+
+VISITS = "participant_id visit age"
+
+
+@pytest.mark.parametrize("rows", [("01 b 11", "01 a 9"), ("01 a 9", "01 b 11"), ("01 a 9",)])
+def test_values_of_visits_without_sessions_stay_with_their_visit(tmp_path, output, rows):
+    write(output / "participants.tsv", VISITS, "sub-01 a n/a", "sub-01 b 11")
+    folder = write(tmp_path / "in/participants.tsv", VISITS, *rows).parent
+    update_participants(output, folder)
+    assert lines_of(output)[1:] == ["sub-01 a 9", "sub-01 b 11"]
+
+
+@pytest.mark.parametrize("rows", [("01 9",), ("01 9", "01 11")])
+def test_rows_that_cannot_be_told_apart_are_left_alone_with_a_warning(tmp_path, output, caplog, rows):
+    write(output / "participants.tsv", "participant_id note", "sub-01 x", "sub-01 y")
+    folder = write(tmp_path / "in/participants.tsv", "participant_id age", *rows, "02 5").parent
+    update_participants(output, folder, overwrite=True)
+    assert lines_of(output)[1:] == ["sub-01 x n/a", "sub-01 y n/a", "02 n/a 5"]
+    assert "cannot be told apart" in caplog.text
+    assert "sub-01" in caplog.text
+
+
+def test_rows_of_visits_that_the_output_has_are_added_once_without_a_warning(tmp_path, output, caplog):
+    folder = write(tmp_path / "in/participants.tsv", VISITS, "01 a 9", "01 a 9", "01 b 11").parent
+    for _ in range(2):
+        update_participants(output, folder)
+    assert lines_of(output)[1:] == ["01 a 9", "01 a 9", "01 b 11"]
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("word", ["none", "NA", "null", "nan", "007"])
+def test_a_word_or_code_of_the_user_is_a_value(tmp_path, output, caplog, word):
+    write(output / "participants.tsv", "participant_id code", f"sub-01 {word}")
+    folder = write(tmp_path / "in/participants.tsv", "participant_id code", "sub-01 7").parent
+    update_participants(output, folder)
+    assert lines_of(output)[1] == f"sub-01 {word}"
+    assert f"sub-01 code: {word}, 7" in caplog.text
+
+
+def test_cells_that_are_not_merged_stay_as_they_are(source, output):
+    touch(output / "participants.tsv", 'participant_id\tnote\tx\nsub-01\ta   b\t\nsub-09\t"""q"" r"\t\n')
+    update_participants(output, source)
+    lines = (output / "participants.tsv").read_text().splitlines()
+    assert lines[1:3] == ["sub-01\ta   b\t\t30\tF", 'sub-09\t"""q"" r"\t\tn/a\tn/a']
+
+
+def test_folders_whose_labels_are_equal_numbers_are_different_participants(source, output, tmp_path):
+    write(output / "participants.tsv", "participant_id age", "sub-001 31")
+    (output / "sub-001").mkdir()
+    (source / "sub-01").mkdir()
+    for _ in range(2):
+        update_participants(output, source)
+    assert lines_of(output)[1:] == ["sub-001 31 n/a", "sub-01 30 F", "sub-02 40 M"]
+
+
+def test_participants_that_match_as_equal_numbers_are_listed(source, output, caplog):
+    write(output / "participants.tsv", "participant_id age", "sub-001 n/a")
+    (source / "sub-01").mkdir()
+    with caplog.at_level(logging.INFO):
+        update_participants(output, source)
+    assert lines_of(output)[1] == "sub-001 30 F"
+    assert "are matched as equal numbers: 01 = sub-001" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["Participant", "subject_id", "Participant ID"])
+def test_all_tables_have_the_same_names_of_the_column_of_participants(tmp_path, name):
+    path = touch(tmp_path / "t.tsv", f"{name}\tage\nsub-01\t3\n")
+    assert read_table(path).rows == ({"participant_id": "sub-01", "age": "3"},)
+    assert read_rows(path).rows == {"01": [{"age": "3"}]}
+
+
+def test_a_table_without_the_column_of_participants_is_refused_with_advice(tmp_path):
+    path = touch(tmp_path / "t.tsv", "person\tage\nsub-01\t3\n")
+    for read in (read_table, read_rows):
+        with pytest.raises(InputError, match="Name the column of the labels participant_id"):
+            read(path)
+
+
+def test_an_unchanged_table_needs_no_lock(source, output, monkeypatch):
+    touch(source / "participants.json", '{"age": {"Units": "year"}}')
+    update_participants(output, source)
+
+    def refuse(path):
+        raise AssertionError(path)
+
+    monkeypatch.setattr("bids_deeptaskgen.bids.output.participants_file.file_lock", refuse)
+    update_participants(output, source)
