@@ -136,10 +136,7 @@ def read_rows(table: Path) -> ParticipantRows:
     for line, cells in enumerate(read_tsv(table), 2):
         id_column = require_id_column(table, tuple(cells))
         columns = tuple(name for name in cells if name != id_column)
-        label = bare_label(cells.pop(id_column))
-        if is_missing(label):
-            message = f"{table}, line {line}: {id_column} is empty.\nAdd the label, or remove the row."
-            raise InputError(message)
+        label = require_label(table, line, id_column, cells.pop(id_column))
         rows.setdefault(label, []).append(cells)
     return ParticipantRows(table, columns, rows)
 
@@ -171,6 +168,34 @@ def require_id_column(table: Path, columns: Sequence[str]) -> str:
         )
         raise InputError(message)
     return column
+
+
+def require_label(table: Path, line: int, id_column: str, cell: str) -> str:
+    """Return the label of a row without ``sub-``.
+
+    Parameters
+    ----------
+    table : Path
+        For the message, as `line` and `id_column`.
+    line : int
+    id_column : str
+    cell : str
+        Cell of the column that identifies participants.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InputError
+        If it is missing.
+    """
+    label = bare_label(cell)
+    if is_missing(label):
+        message = f"{table}, line {line}: {id_column} is empty.\nAdd the label, or remove the row."
+        raise InputError(message)
+    return label
 
 
 def columns_of_session(rows: Sequence[dict[str, str]], session: str | None, name: str) -> dict[str, str]:

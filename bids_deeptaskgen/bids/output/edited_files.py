@@ -18,6 +18,10 @@ _FIELD = "DeepTaskGen"
 _HASHES = "Files"
 # Fields of the description that a user may rewrite.
 _EDITABLE = ("Name", "HowToAcknowledge")
+_EDITED = "was edited since it was written"
+_NO_HASH = (
+    "may have been edited, or be a file of another program (dataset_description.json has no hash of it)"
+)
 # Name in descriptions of early versions.
 _FORMER_NAME = "bids_deeptaskgen"
 
@@ -51,18 +55,21 @@ def update_file(
             return
         record = description.get(_FIELD)
         hashes = record.get(_HASHES) if isinstance(record, dict) else None
-        is_ours = isinstance(hashes, dict) and hashes.get(name) == _hash(content)
+        hash_of_file = hashes.get(name) if isinstance(hashes, dict) else None
+        is_ours = hash_of_file == _hash(content)
         if content != text.encode() and not is_ours:
             if not overwrite:
                 copy = output_dir / "logs" / name
                 write_text(copy, text)
                 logger.warning(
-                    "%s: was not written by this program, or was edited, and is kept. The text for the "
-                    "present maps is in %s. To replace the file, delete it or add `overwrite`.",
-                    path, copy,
+                    "%s: %s, and is kept. The text for the present maps is in %s. To replace the file, "
+                    "delete it or add `overwrite`.",
+                    path, _EDITED if hash_of_file else _NO_HASH, copy,
                 )  # fmt: skip
                 return
-            logger.warning("%s: is replaced, although it was edited (`overwrite`).", path)
+            logger.warning(
+                "%s: %s, and is replaced (`overwrite`).", path, _EDITED if hash_of_file else _NO_HASH
+            )
     write_text(path, text)
 
 

@@ -135,7 +135,7 @@ def _report_matches(target: Path, source: Path, merge: Merge) -> None:
     if merge.unmatched:
         logger.warning(
             "%s: several rows of one participant cannot be told apart, or differ from those in %s; these "
-            "rows are left as they are: %s. Add a column session_id with the session of each row to both tables.",
+            "rows are left as they are: %s. Add a column session_id with the session to both tables.",
             target, source, abbreviate(merge.unmatched),
         )  # fmt: skip
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from bids_deeptaskgen.bids.participant_ids import bare_label, match_labels
-from bids_deeptaskgen.bids.participants_table import ID_COLUMN, require_id_column
+from bids_deeptaskgen.bids.participants_table import ID_COLUMN, require_id_column, require_label
 from bids_deeptaskgen.io.atomic import write_text
 from bids_deeptaskgen.io.text_table import is_number, read_text_table
 
@@ -73,10 +73,13 @@ def read_table(path: Path) -> Table:
     Raises
     ------
     InputError
-        If the file cannot be read, lacks the column, or a cell has no certain column.
+        If the file cannot be read, lacks the column, a row has no label, or a cell has no certain column.
     """
     table = read_text_table(path)
     id_column = require_id_column(path, table.names)
+    column = table.names.index(id_column)
+    for line, row in enumerate(table.rows, 2):
+        require_label(path, line, id_column, row[column])
     names = [ID_COLUMN if name == id_column else name for name in table.names]
     return Table(tuple(names), tuple(dict(zip(names, row, strict=True)) for row in table.rows))
 
@@ -158,12 +161,12 @@ def merge_tables(
         _group(aligned, addition.rows),
         [name for name in columns if name not in keys],
     )
-    known = set(labels)
+    existing_labels = set(labels)
     for number, (label, row) in enumerate(zip(aligned, addition.rows, strict=True)):
         if number in matches:
             values = {name: value for name, value in row.items() if name not in keys}
             conflicts += _fill(rows[matches[number]], values, key, overwrite=overwrite)
-        elif label in known:
+        elif label in existing_labels:
             unmatched.append(" ".join((f"sub-{label[0]}", *label[1:])))
         else:
             rows.append({name: row.get(name) or "n/a" for name in columns})
@@ -222,22 +225,24 @@ def _match_agreeing_rows(
 ) -> dict[int, int]:
     """Match the rows of one label: those that add nothing, then those that agree with one row only."""
     matches: dict[int, int] = {}
-    for new, cells in new_rows.items():
+    for new_number, cells in new_rows.items():
         contained = next(
-            (old for old, row in rows.items() if _agree(row, cells, columns, is_part=True)), None
+            (number for number, row in rows.items() if _agree(row, cells, columns, is_part=True)), None
         )
         if contained is not None:
-            matches[new] = contained
-    taken = set(matches.values())
+            matches[new_number] = contained
+    used_rows = set(matches.values())
     candidates = {
-        new: [old for old, row in rows.items() if old not in taken and _agree(row, cells, columns)]
-        for new, cells in new_rows.items()
-        if new not in matches
+        new_number: [
+            number for number, row in rows.items() if number not in used_rows and _agree(row, cells, columns)
+        ]
+        for new_number, cells in new_rows.items()
+        if new_number not in matches
     }
-    choices = [old for options in candidates.values() for old in options]
-    for new, options in candidates.items():
+    choices = [number for options in candidates.values() for number in options]
+    for new_number, options in candidates.items():
         if len(options) == 1 and choices.count(options[0]) == 1:
-            matches[new] = options[0]
+            matches[new_number] = options[0]
     return matches
 
 

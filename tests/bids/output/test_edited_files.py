@@ -37,9 +37,22 @@ def test_an_edited_file_is_kept_and_the_new_text_is_in_the_logs(output, derivati
     write_files(output, derivatives)
     assert (output / name).read_text("utf-8") == "edited by the user\n"
     assert (output / "logs" / name).read_text("utf-8") == text
-    assert f"{output / name}: was not written by this program, or was edited, and is kept" in caplog.text
+    assert f"{output / name}: was edited since it was written, and is kept" in caplog.text
     write_files(output, derivatives, overwrite=True)
     assert (output / name).read_text("utf-8") == text
+
+
+@pytest.mark.parametrize(("overwrite", "outcome"), [(False, "is kept"), (True, "is replaced")])
+def test_without_a_hash_it_is_not_claimed_that_a_file_was_edited(
+    output, derivatives, caplog, overwrite, outcome
+):
+    content = read_description(output)
+    del content["DeepTaskGen"]["Files"]
+    touch(output / "dataset_description.json", json.dumps(content))
+    write_files(output, derivatives, version="1.2.4", overwrite=overwrite)
+    assert f"{output / 'README'}: may have been edited, or be a file of another program" in caplog.text
+    assert f"has no hash of it), and {outcome}" in caplog.text
+    assert ("1.2.4" in (output / "README").read_text("utf-8")) is overwrite
 
 
 def test_files_that_were_not_edited_follow_the_version(output, derivatives, caplog):

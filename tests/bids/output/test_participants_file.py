@@ -277,3 +277,10 @@ def test_an_unchanged_table_needs_no_lock(source, output, monkeypatch):
 
     monkeypatch.setattr("bids_deeptaskgen.bids.output.participants_file.file_lock", refuse)
     update_participants(output, source)
+
+
+def test_a_row_without_label_is_refused_in_all_tables(tmp_path):
+    path = touch(tmp_path / "t.tsv", "participant_id\tage\nsub-01\t3\nn/a\t4\n")
+    for read in (read_table, read_rows):
+        with pytest.raises(InputError, match=r"t\.tsv, line 3: participant_id is empty"):
+            read(path)
