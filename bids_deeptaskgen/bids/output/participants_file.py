@@ -48,7 +48,7 @@ def update_participants(
     Raises
     ------
     UserError
-        If `table` cannot be read or has no column ``participant_id``.
+        If `table` cannot be read or has no column ``participant_id``, or a file of the output stays locked.
     """
     source = table or _find_table(derivatives, bids_dir)
     if source is None:

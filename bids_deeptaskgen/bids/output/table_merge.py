@@ -231,11 +231,8 @@ def _match_agreeing_rows(
         )
         if contained is not None:
             matches[new_number] = contained
-    used_rows = set(matches.values())
     candidates = {
-        new_number: [
-            number for number, row in rows.items() if number not in used_rows and _agree(row, cells, columns)
-        ]
+        new_number: [number for number, row in rows.items() if _agree(row, cells, columns)]
         for new_number, cells in new_rows.items()
         if new_number not in matches
     }

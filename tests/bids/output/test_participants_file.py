@@ -212,6 +212,13 @@ def test_rows_that_cannot_be_told_apart_are_left_alone_with_a_warning(tmp_path, 
     assert "sub-01" in caplog.text
 
 
+def test_a_row_without_values_makes_no_other_row_certain(tmp_path, output):
+    write(output / "participants.tsv", "participant_id note", "sub-01 x", "sub-01 y")
+    folder = write(tmp_path / "in/participants.tsv", "participant_id age", "01 n/a", "01 9").parent
+    update_participants(output, folder)
+    assert lines_of(output)[1:] == ["sub-01 x n/a", "sub-01 y n/a"]
+
+
 def test_rows_of_visits_that_the_output_has_are_added_once_without_a_warning(tmp_path, output, caplog):
     folder = write(tmp_path / "in/participants.tsv", VISITS, "01 a 9", "01 a 9", "01 b 11").parent
     for _ in range(2):
