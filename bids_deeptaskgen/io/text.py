@@ -1,5 +1,6 @@
 """Reader of text files: UTF-8 with or without byte order mark; other encodings are named, never guessed."""
 
+import errno
 from pathlib import Path
 
 from bids_deeptaskgen.errors import InputError
@@ -15,6 +16,8 @@ _MARKS = (
 _ANNEX = "annex/objects"
 # Content of an unlocked file that git-annex has not fetched.
 _POINTER = b"/annex/objects/"
+# Errors of a disk or of a network drive, which say nothing of the file.
+_DISK_ERRORS = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN)
 
 
 def read_text(path: Path) -> str:
@@ -87,6 +90,8 @@ def explain_unreadable(path: Path, error: OSError) -> str:
         )
     if isinstance(error, FileNotFoundError):
         return "no such file.\nCorrect the path, or copy the file there."
+    if error.errno in _DISK_ERRORS:
+        return f"cannot be read ({error.strerror}).\nCheck the disk or the network drive, then start again."
     return f"cannot be read ({error.strerror}).\nCheck its permissions, or copy it again from its source."
 
 
