@@ -85,7 +85,7 @@ def read_columns(path: Path, advice: str) -> dict[str, Column]:
         table = read_number_table(path)
     except InputError as error:
         # The content of a link is missing, not damaged.
-        message = str(error) if "datalad get" in str(error) else f"{error} {advice}"
+        message = str(error) if "its content is not here" in str(error) else f"{error} {advice}"
         raise TableError(message) from error
     return {
         name: Column(name, values, path, advice, table.problems.get(name, ""), name in table.truth_values)

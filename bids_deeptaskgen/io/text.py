@@ -4,6 +4,7 @@ import errno
 from pathlib import Path
 
 from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.io.file_content import describe_pointer
 
 # Byte order marks, longest first, since that of UTF-16 begins that of UTF-32.
 _MARKS = (
@@ -14,8 +15,8 @@ _MARKS = (
 )
 # git-annex keeps the content of a file below this folder, and the file is a link to it.
 _ANNEX = "annex/objects"
-# Content of an unlocked file that git-annex has not fetched.
-_POINTER = b"/annex/objects/"
+# Enough for the beginning of a pointer.
+_START_BYTES = 512
 # Errors of a disk or of a network drive, which say nothing of the file.
 _DISK_ERRORS = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN)
 
@@ -36,7 +37,7 @@ def read_text(path: Path) -> str:
     Raises
     ------
     InputError
-        If the file does not exist, is a link or a git-annex pointer without content, or has another encoding.
+        If the file does not exist, is a link without target or a pointer, or has another encoding.
         The message names the encoding and the line of the first byte that is not UTF-8.
 
     Examples
@@ -51,8 +52,9 @@ def read_text(path: Path) -> str:
     except OSError as error:
         message = f"{path}: {explain_unreadable(path, error)}"
         raise InputError(message) from error
-    if content.startswith(_POINTER):
-        message = f"{path}: its content is not here (a pointer of git-annex).\nRun: datalad get {path}"
+    pointer = describe_pointer(path, content[:_START_BYTES])
+    if pointer:
+        message = f"{path}: {pointer}"
         raise InputError(message)
     try:
         text = content.decode("utf-8-sig")
