@@ -82,8 +82,8 @@ def read_split(path: Path, group_labels: Mapping[str, Iterable[str]]) -> dict[st
         participant, name = bare_label(row[require_id_column(path, tuple(row))]), row.get("split", "")
         if is_missing(participant) or name not in SPLITS:
             message = (
-                f"{path}, line {number}: participant_id is {_shown(participant)}, split is "
-                f"{_shown(name)}. Write a label and one of {', '.join(SPLITS)}."
+                f"{path}, line {number}: participant_id is {_format_cell(participant)}, split is "
+                f"{_format_cell(name)}. Write a label and one of {', '.join(SPLITS)}."
             )
             raise InputError(message)
         if split.setdefault(participant, name) != name:
@@ -114,7 +114,7 @@ def read_split(path: Path, group_labels: Mapping[str, Iterable[str]]) -> dict[st
     return paired_split
 
 
-def _shown(cell: str) -> str:
+def _format_cell(cell: str) -> str:
     return cell.strip() or "empty"
 
 
