@@ -305,20 +305,20 @@ def open_series(path: Path) -> NiftiSeries:
     )
 
 
-def check_orientation(path: Path) -> None:
+def check_orientation(path: Path, header: NiftiHeader) -> None:
     """Check that the header of an image defines the left-right orientation unambiguously.
 
     Parameters
     ----------
     path : Path
-        NIfTI image, of which only the header is read.
+        NIfTI image, for messages.
+    header : NiftiHeader
 
     Raises
     ------
     InputError
-        If qform and sform differ by more than 1 mm, or none is usable.
+        If qform and sform differ by more than 1 mm.
     """
-    header = read_header(path)
     difference = header.orientation.describe_disagreement(header.shape)
     if difference:
         message = (

@@ -167,12 +167,15 @@ def test_each_processing_has_its_own_tables(tmp_path):
     assert session.runs[0].outliers == func / f"sub-01_task-rest_hash-aaa_{OUTLIERS}"
 
 
-def test_a_series_of_all_runs_does_not_count_beside_single_runs(tmp_path):
-    for entities in ("task-rest_run-1", "task-rest_run-2", "task-rest", "task-rest_acq-mb"):
+@pytest.mark.parametrize(
+    "labels", [("run-1", "run-2"), ("dir-AP", "dir-PA"), ("dir-AP_run-1", "dir-PA_run-1")]
+)
+def test_a_series_of_all_runs_does_not_count_beside_single_runs(tmp_path, labels):
+    for entities in (*(f"task-rest_{label}" for label in labels), "task-rest", "task-rest_acq-mb"):
         denoised(tmp_path, entities)
     sessions = collect(tmp_path, query=DENOISED)
     names = [[inputs.bold.name.partition("_space")[0] for inputs in session.runs] for session in sessions]
-    assert names == [["sub-01_task-rest_run-1", "sub-01_task-rest_run-2"], ["sub-01_task-rest_acq-mb"]]
+    assert names == [[f"sub-01_task-rest_{label}" for label in labels], ["sub-01_task-rest_acq-mb"]]
 
 
 def test_magnitude_is_the_default_part(tmp_path):
