@@ -85,7 +85,7 @@ def read_statmaps(files: Sequence[StatmapFile], mask: NDArray[np.bool_]) -> Floa
         members = list(group)
         image = load_image(path)
         check_space(path, image.grid)
-        check_orientation(path)
+        check_orientation(path, image.header)
         sampler = _sampler_of(path, image, mask)
         for file, volume in zip(members, _volumes(image, members), strict=True):
             values = np.empty((1, int(sampler.is_covered.sum())))

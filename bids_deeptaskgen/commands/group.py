@@ -141,7 +141,7 @@ def _refuse_loss(output: Path, results: Sequence[Result]) -> None:
         labels = ", ".join(foreign_labels[:3]) + (", ..." if len(foreign_labels) > 3 else "")
         message = (
             f"{tables.parent}: the group files include {len(participants)} participants; "
-            f"{len(foreign_labels)} of them are not in --participant-label ({labels}).\n"
+            f"{len(foreign_labels)} of them are not selected now ({labels}).\n"
             "Move that folder to keep it, or replace its files with --overwrite."
         )
         raise UserError(message)

@@ -16,6 +16,8 @@ from bids_deeptaskgen.connectome.volume_tables import (
     AROMA_ADVICE,
     CONFOUNDS_ADVICE,
     CUSTOM_ADVICE,
+    LENGTH_ADVICE,
+    OUTLIERS_ADVICE,
     Column,
     TableError,
     n_rows_of,
@@ -135,7 +137,7 @@ def _read_fmriprep(
     columns = read_columns(path, CONFOUNDS_ADVICE)
     if removed_volumes is not None and n_rows_of(columns) == len(removed_volumes):
         columns = select_rows(columns, ~removed_volumes)
-    require_rows(path, n_rows_of(columns), n_volumes)
+    require_rows(path, n_rows_of(columns), n_volumes, LENGTH_ADVICE)
     masks, json_problem = _read_masks(path)
     new_names = modern_names(columns, masks)
     new_columns = {new_names.get(name, name): column for name, column in columns.items()}
@@ -173,11 +175,11 @@ def _match_outliers(
     is_outlier = read_outliers(path)
     if len(is_outlier) != n_volumes and int((~is_outlier).sum()) == n_volumes:
         return None, is_outlier
-    require_rows(path, len(is_outlier), n_volumes)
+    require_rows(path, len(is_outlier), n_volumes, OUTLIERS_ADVICE)
     return is_outlier, None
 
 
 def _read_table(path: Path, advice: str, n_volumes: int) -> dict[str, Column]:
     columns = read_columns(path, advice)
-    require_rows(path, n_rows_of(columns), n_volumes)
+    require_rows(path, n_rows_of(columns), n_volumes, advice)
     return columns

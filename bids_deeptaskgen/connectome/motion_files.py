@@ -26,8 +26,8 @@ _HCP_COLUMNS, _MCFLIRT_COLUMNS = (6, 12), (6,)
 # values in real tables of children are 12 degrees and 7 mm.
 MAX_ROTATION_DEG, MAX_STEP_MM = 45.0, 50.0
 # In real tables, rotations on a sphere of 50 mm are 0.4 to 0.9 of the translations; a wrong unit changes that
-# ratio by 57 (180 / pi).
-MAX_STEP_RATIO, RADIUS_MM = 20.0, 50.0
+# ratio by 57 (180 / pi). Fewer steps than the last number do not tell.
+MAX_STEP_RATIO, RADIUS_MM, MIN_STEPS = 20.0, 50.0, 10
 _TABLE_ADVICE = (
     "Without column names, only HCP's Movement_Regressors.txt and MCFLIRT's .par are read. Write other "
     "motion parameters (SPM's rp_*.txt, AFNI's .1D) as a TSV with the columns trans_x, trans_y, trans_z "
@@ -143,13 +143,25 @@ def _explain_rotations(rotations: Numbers, steps: Numbers) -> Explanation:
     angle = float(np.rad2deg(np.ptp(rotations, axis=0).max())) if len(rotations) else 0.0
     if angle > MAX_ROTATION_DEG:
         return f"rotations reach {angle:.0f} degrees (limit {MAX_ROTATION_DEG:.0f})", angle, MAX_ROTATION_DEG
-    shift, arc = (float(np.sqrt((part**2).sum())) for part in (steps[:, :3], RADIUS_MM * steps[:, 3:]))
+    shift, arc = _typical_steps(steps)
     if shift and arc and not 1 / MAX_STEP_RATIO <= arc / shift <= MAX_STEP_RATIO:
         ratio = max(arc / shift, shift / arc)
         size, cause = ("larger", "in degrees") if arc > shift else ("smaller", "radians read as degrees")
         problem = f"rotations are {ratio:.0f} times {size} than translations (limit {MAX_STEP_RATIO:.0f})"
         return f"{problem}: they may be {cause}", ratio, MAX_STEP_RATIO
     return PLAUSIBLE
+
+
+def _typical_steps(steps: Numbers) -> tuple[float, float]:
+    """Return the medians of translation and rotation in mm, over steps with both; 0 for few such steps.
+
+    A large step of either alone, such as a nod or a failed registration, says nothing about units.
+    """
+    shifts, arcs = (np.linalg.norm(part, axis=1) for part in (steps[:, :3], RADIUS_MM * steps[:, 3:]))
+    is_both = (shifts > 0) & (arcs > 0)
+    if is_both.sum() < MIN_STEPS:
+        return 0.0, 0.0
+    return float(np.median(shifts[is_both])), float(np.median(arcs[is_both]))
 
 
 def _explain_fd(fd: Numbers) -> Explanation:

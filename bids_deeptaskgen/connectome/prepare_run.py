@@ -19,7 +19,7 @@ from bids_deeptaskgen.connectome.regressors import Regressors, choose_regressors
 from bids_deeptaskgen.connectome.volume_tables import TableError
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Sampler
-from bids_deeptaskgen.io.nifti_header import read_header
+from bids_deeptaskgen.io.nifti_header import NiftiHeader, read_header
 from bids_deeptaskgen.io.nifti_reader import NiftiSeries, check_orientation, open_series
 
 logger = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ def prepare_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleanin
         If the files do not match each other, the model or the cleaning.
     """
     series = open_series(run.bold)
-    check_orientation(run.bold)
+    check_orientation(run.bold, series.header)
     sampler, mask, model_voxels = mask_sampler(run, series.grid, brain_mask)
     grid = series.grid
     places = Places(
@@ -159,22 +159,22 @@ def prepare_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleanin
         raise InputError(message) from error
     basis = make_basis(regressors.values, kept_volumes)
     table_findings = confounds.findings if confounds else ()
-    run = run.with_fields(findings=(*run.findings, *_header_findings(run), *table_findings))
+    run = run.with_fields(findings=(*run.findings, *_header_findings(run, series.header), *table_findings))
     reference = reference_signals(confounds.table if confounds else None)
     return PreparedRun(run, series, sampler, t_r, kept_volumes, regressors, basis, fd_mm, places, reference)
 
 
-def _header_findings(run: RunInputs) -> list[Finding]:
+def _header_findings(run: RunInputs, header: NiftiHeader) -> list[Finding]:
     """Describe the invalid fields in the headers of a run, whose values other fields provide."""
+    headers = {run.bold: header} | ({run.mask: read_header(run.mask)} if run.mask else {})
     return [
         Finding(
             "invalid_header_field",
             f"{path}: {text}. Compare its orientation with the original image, and have the header corrected "
             "by the program that wrote it.",
         )
-        for path in (run.bold, run.mask)
-        if path
-        for text in read_header(path).corrections
+        for path, item in headers.items()
+        for text in item.corrections
     ]
 
 

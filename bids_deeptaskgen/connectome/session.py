@@ -195,9 +195,15 @@ def _check_data(
     checks = check_session(evidence, session.name)
     offset_mm = checks.value("displaced_mask")
     if max_mask_offset and offset_mm is not None and offset_mm > max_mask_offset:
-        finding = next(item for item in checks.findings if item.name == "displaced_mask")
+        # A limit below the threshold of the flag refuses masks that are not flagged.
+        flagged = [item.message for item in checks.findings if item.name == "displaced_mask"]
+        problem = (
+            flagged[0]
+            if flagged
+            else f"{session.runs[0].bold}: the brain mask lies {offset_mm:.1f} mm beside the mean image."
+        )
         message = (
-            f"{finding.message} Masks that are displaced by more than {max_mask_offset:g} mm are refused "
+            f"{problem} Masks that are displaced by more than {max_mask_offset:g} mm are refused "
             "(`max_mask_offset`)."
         )
         raise InputError(message)

@@ -15,6 +15,7 @@ Numbers = NDArray[np.float64]
 
 # Advice on a damaged table, by its origin.
 CONFOUNDS_ADVICE = "Copy the table again from its source, or re-run the preprocessing of this run."
+LENGTH_ADVICE = "Put the confounds of this run there, or re-run the preprocessing of this run."
 CUSTOM_ADVICE = "Correct this table of your own regressors, or remove `custom_confounds`."
 AROMA_ADVICE = "Copy the table again from its source, or re-run fMRIPost-AROMA on this run."
 OUTLIERS_ADVICE = "Copy the table again from its source, or re-run XCP-D on this run."
@@ -42,6 +43,8 @@ class Column:
         What to do if the column cannot be used.
     problem : str
         First cell that is not a finite number; empty if all are.
+    holds_truth : bool
+        Whether the file holds True and False, which `values` has as 1 and 0.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Column:
     path: Path
     advice: str
     problem: str = ""
+    holds_truth: bool = False
 
 
 def read_columns(path: Path, advice: str) -> dict[str, Column]:
@@ -81,10 +85,10 @@ def read_columns(path: Path, advice: str) -> dict[str, Column]:
         table = read_number_table(path)
     except InputError as error:
         # The content of a link is missing, not damaged.
-        message = str(error) if "datalad get" in str(error) else f"{error} {advice}"
+        message = str(error) if "its content is not here" in str(error) else f"{error} {advice}"
         raise TableError(message) from error
     return {
-        name: Column(name, values, path, advice, table.problems.get(name, ""))
+        name: Column(name, values, path, advice, table.problems.get(name, ""), name in table.truth_values)
         for name, values in table.columns.items()
     }
 
@@ -119,23 +123,22 @@ def select_rows(columns: Mapping[str, Column], is_selected: NDArray[np.bool_]) -
     return {name: replace(column, values=column.values[is_selected]) for name, column in columns.items()}
 
 
-def require_rows(path: Path, n_rows: int, n_volumes: int) -> None:
+def require_rows(path: Path, n_rows: int, n_volumes: int, advice: str) -> None:
     """Refuse a table with another number of rows than volumes.
 
     Parameters
     ----------
     path : Path
     n_rows, n_volumes : int
+    advice : str
+        What to do with a table of this origin.
 
     Raises
     ------
     TableError
     """
     if n_rows != n_volumes:
-        message = (
-            f"{path}: has {n_rows} rows, but the BOLD run has {n_volumes} volumes.\n"
-            "Put the confounds of this run there, or re-run the preprocessing of this run."
-        )
+        message = f"{path}: has {n_rows} rows, but the BOLD run has {n_volumes} volumes.\n{advice}"
         raise TableError(message)
 
 
@@ -221,7 +224,7 @@ def read_outliers(path: Path) -> NDArray[np.bool_]:
 
 
 def require_marks(columns: Iterable[Column]) -> None:
-    """Refuse columns that mark volumes, if they contain values other than 0 and 1.
+    """Refuse columns that mark volumes, if they contain values other than 0 and 1, or False and True.
 
     Parameters
     ----------
@@ -231,7 +234,7 @@ def require_marks(columns: Iterable[Column]) -> None:
     ------
     TableError
     """
-    columns = list(columns)
+    columns = [replace(column, problem="") if column.holds_truth else column for column in columns]
     require_numbers(columns)
     for column in columns:
         if not np.isin(column.values, (0, 1)).all():

@@ -10,9 +10,12 @@ _DOWNLOAD = "Download it again, and look at the page in a browser: it may ask fo
 _CONVERT = "Convert it to a NIfTI-1 or NIfTI-2 volume image."
 _DECOMPRESS = "Decompress it, and compress it with gzip."
 # Beginning of a file as a regular expression, content, advice ({path} is the file).
-_CONTENTS = (
+_POINTERS = (
     (rb"[./\w]*/?annex/objects/|[./]*\.git/annex/", "a git-annex pointer", "Run: datalad get {path}"),
     (rb"version https://git-lfs", "a git-lfs pointer", "Run: git lfs pull"),
+)
+_CONTENTS = (
+    *_POINTERS,
     (rb"\s*(<!doctype html|<html|<head)", "a web page, perhaps an error page of a download", _DOWNLOAD),
     (rb"\s*<\?xml", "XML text, perhaps an error message of a download", _DOWNLOAD),
     (rb"\s*[{\[]", "JSON text", "Replace it by the image."),
@@ -28,6 +31,33 @@ _CONTENTS = (
     (rb"\x00\x00\x00\x01(\x00\x00..){3}", "an MGH image of FreeSurfer", _CONVERT),
     (rb"\x00*\Z", "zeros, perhaps a copy that was not completed", COPY_AGAIN),
 )
+
+
+def describe_pointer(path: Path, start: bytes) -> str:
+    """Describe that a file holds a pointer to its content, which was not fetched, and how to fetch it.
+
+    Parameters
+    ----------
+    path : Path
+        For the advice.
+    start : bytes
+        First bytes of the file.
+
+    Returns
+    -------
+    str
+        End of a message; empty if the file is no pointer.
+
+    Examples
+    --------
+    >>> print(describe_pointer(Path("confounds.tsv"), b"version https://git-lfs.github.com/spec/v1"))
+    its content is not here (a git-lfs pointer).
+    Run: git lfs pull
+    """
+    for pattern, content, advice in _POINTERS:
+        if re.match(pattern, start):
+            return f"its content is not here ({content}).\n{advice.format(path=path)}"
+    return ""
 
 
 def describe_content(path: Path, start: bytes) -> str:

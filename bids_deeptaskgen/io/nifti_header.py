@@ -1,5 +1,6 @@
 """Reader of NIfTI headers: the only place that interprets their fields."""
 
+import gzip
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -14,6 +15,7 @@ from bids_deeptaskgen.grid import Grid
 from bids_deeptaskgen.io.file_content import COPY_AGAIN, describe_content
 from bids_deeptaskgen.io.image_stream import ImageStream
 from bids_deeptaskgen.io.nifti_orientation import Orientation, read_orientation
+from bids_deeptaskgen.io.text import explain_unreadable
 
 # By the size of the header: version, numpy type of its fields, first byte after header and extension flag.
 _VERSIONS = {
@@ -124,8 +126,11 @@ def read_header(path: Path) -> NiftiHeader:
             start = stream.read(_START_BYTES)
             is_gzipped = stream.is_gzipped
         header = _parse(path, start)
-    except (EOFError, OSError) as error:
+    except (EOFError, gzip.BadGzipFile) as error:
         message = f"{path}: the file is truncated or damaged at its beginning ({error}).\n{COPY_AGAIN}"
+        raise InputError(message) from error
+    except OSError as error:
+        message = f"{path}: {explain_unreadable(path, error)}"
         raise InputError(message) from error
     except ValueError as error:
         message = f"{path}: {error}"

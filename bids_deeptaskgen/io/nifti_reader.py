@@ -1,5 +1,6 @@
 """Reader of NIfTI images: streaming of 4-D series with constant memory, and values of maps and masks."""
 
+import gzip
 import logging
 import queue
 import threading
@@ -16,6 +17,7 @@ from bids_deeptaskgen.grid_comparison import reorder
 from bids_deeptaskgen.io.file_content import COPY_AGAIN
 from bids_deeptaskgen.io.image_stream import ImageStream
 from bids_deeptaskgen.io.nifti_header import NiftiHeader, check_size, describe_truncation, read_header
+from bids_deeptaskgen.io.text import explain_unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -118,12 +120,15 @@ def _bytes_of(array: NDArray[np.generic]) -> memoryview:
     return memoryview(array.reshape(-1).view(np.uint8).data)
 
 
-def _explain(path: Path, header: NiftiHeader, error: Exception) -> InputError:
-    if isinstance(error, InputError):
-        return error
+def _explain(path: Path, header: NiftiHeader, error: Exception) -> Exception:
+    """Explain an error of the content or of the disk; others, such as lack of memory, stay as they are."""
     if isinstance(error, EOFError):
         return InputError(describe_truncation(path, header))
-    return InputError(f"{path}: the file is damaged ({error}).\n{COPY_AGAIN}")
+    if isinstance(error, gzip.BadGzipFile):
+        return InputError(f"{path}: the file is damaged ({error}).\n{COPY_AGAIN}")
+    if isinstance(error, OSError):
+        return InputError(f"{path}: {explain_unreadable(path, error)}")
+    return error
 
 
 def _check_end(path: Path, header: NiftiHeader, stream: ImageStream) -> None:
@@ -201,7 +206,7 @@ class NiftiImage:
                 stream.skip((header.n_volumes - stop) * header.n_voxels * header.dtype.itemsize)
                 if n_read == raw.nbytes:
                     _check_end(self.path, header, stream)
-        except Exception as error:
+        except (EOFError, OSError) as error:
             raise _explain(self.path, header, error) from error
         if n_read < raw.nbytes:
             raise InputError(describe_truncation(self.path, header))
@@ -300,20 +305,20 @@ def open_series(path: Path) -> NiftiSeries:
     )
 
 
-def check_orientation(path: Path) -> None:
+def check_orientation(path: Path, header: NiftiHeader) -> None:
     """Check that the header of an image defines the left-right orientation unambiguously.
 
     Parameters
     ----------
     path : Path
-        NIfTI image, of which only the header is read.
+        NIfTI image, for messages.
+    header : NiftiHeader
 
     Raises
     ------
     InputError
-        If qform and sform differ by more than 1 mm, or none is usable.
+        If qform and sform differ by more than 1 mm.
     """
-    header = read_header(path)
     difference = header.orientation.describe_disagreement(header.shape)
     if difference:
         message = (

@@ -31,15 +31,18 @@ class NumberTable:
     ----------
     path : Path
     columns : dict of str to array of shape (n_rows,)
-        NaN for missing values, and for cells that are not numbers.
+        NaN for missing values, and for cells that are not numbers; 1 and 0 for `truth_values`.
     problems : dict of str to str
         Name of a column to its first cell that is not a finite number, and why, e.g.
         ``row 3 (counted from 0) holds "0,5": a decimal comma``.
+    truth_values : set of str
+        Names of columns of True and False in any case, as pandas writes marks; they are in `problems`, too.
     """
 
     path: Path
     columns: Mapping[str, Numbers]
     problems: Mapping[str, str] = field(default_factory=dict)
+    truth_values: frozenset[str] = frozenset()
 
     @property
     def n_rows(self) -> int:
@@ -78,14 +81,18 @@ def read_number_table(path: Path) -> NumberTable:
     table = read_text_table(path)
     columns: dict[str, Numbers] = {}
     problems: dict[str, str] = {}
+    truth_values: set[str] = set()
     for name, cells in zip(table.names, zip(*table.rows, strict=True) if table.rows else (), strict=False):
         columns[name] = _parse_column(cells)
         row = _first_invalid(cells, columns[name])
         if row is not None:
             reason = explain_cell(cells[row])
             problems[name] = f'row {row} (counted from 0) holds "{cells[row]}": {reason}'
+            if {cell.lower() for cell in cells} <= set(_TRUTH_VALUES):
+                columns[name] = np.array([cell.lower() == "true" for cell in cells], dtype=np.float64)
+                truth_values.add(name)
     columns = columns or {name: np.zeros(0) for name in table.names}
-    return NumberTable(path, columns, problems)
+    return NumberTable(path, columns, problems, frozenset(truth_values))
 
 
 def _parse_column(cells: tuple[str, ...]) -> Numbers:

@@ -1,8 +1,10 @@
 """Reader of text files: UTF-8 with or without byte order mark; other encodings are named, never guessed."""
 
+import errno
 from pathlib import Path
 
 from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.io.file_content import describe_pointer
 
 # Byte order marks, longest first, since that of UTF-16 begins that of UTF-32.
 _MARKS = (
@@ -13,8 +15,10 @@ _MARKS = (
 )
 # git-annex keeps the content of a file below this folder, and the file is a link to it.
 _ANNEX = "annex/objects"
-# Content of an unlocked file that git-annex has not fetched.
-_POINTER = b"/annex/objects/"
+# Enough for the beginning of a pointer.
+_START_BYTES = 512
+# Errors of a disk or of a network drive, which say nothing of the file.
+_DISK_ERRORS = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN)
 
 
 def read_text(path: Path) -> str:
@@ -33,7 +37,7 @@ def read_text(path: Path) -> str:
     Raises
     ------
     InputError
-        If the file does not exist, is a link or a git-annex pointer without content, or has another encoding.
+        If the file does not exist, is a link without target or a pointer, or has another encoding.
         The message names the encoding and the line of the first byte that is not UTF-8.
 
     Examples
@@ -48,8 +52,9 @@ def read_text(path: Path) -> str:
     except OSError as error:
         message = f"{path}: {explain_unreadable(path, error)}"
         raise InputError(message) from error
-    if content.startswith(_POINTER):
-        message = f"{path}: its content is not here (a pointer of git-annex).\nRun: datalad get {path}"
+    pointer = describe_pointer(path, content[:_START_BYTES])
+    if pointer:
+        message = f"{path}: {pointer}"
         raise InputError(message)
     try:
         text = content.decode("utf-8-sig")
@@ -87,6 +92,8 @@ def explain_unreadable(path: Path, error: OSError) -> str:
         )
     if isinstance(error, FileNotFoundError):
         return "no such file.\nCorrect the path, or copy the file there."
+    if error.errno in _DISK_ERRORS:
+        return f"cannot be read ({error.strerror}).\nCheck the disk or the network drive, then start again."
     return f"cannot be read ({error.strerror}).\nCheck its permissions, or copy it again from its source."
 
 

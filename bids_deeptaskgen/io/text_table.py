@@ -20,8 +20,9 @@ from pathlib import Path
 from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.io.text import read_text
 
-# Spellings of a missing value: BIDS has n/a, R NA, pandas and MATLAB NaN or nothing, SQL null, Excel #N/A.
-MISSING_VALUES = frozenset(("", "n/a", "na", "nan", "null", "none", "#n/a", "<na>"))
+# Spellings of a missing value: BIDS has n/a, R NA, pandas and MATLAB NaN or nothing, SQL null, Excel #N/A, C
+# also NaN with a sign.
+MISSING_VALUES = frozenset(("", "n/a", "na", "nan", "-nan", "+nan", "null", "none", "#n/a", "<na>"))
 # The name that pandas gives to a column without a name.
 _UNNAMED = re.compile(r"(Unnamed: \d+(_level_\d+)*)?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)

@@ -7,6 +7,7 @@ from pathlib import Path
 from bids_deeptaskgen.bids.participant_ids import align_labels, bare_label
 from bids_deeptaskgen.bids.participants_table import require_id_column
 from bids_deeptaskgen.errors import InputError, abbreviate
+from bids_deeptaskgen.io.text_table import is_missing
 from bids_deeptaskgen.io.tsv import read_tsv, write_tsv
 from bids_deeptaskgen.training.pairs import Pair
 from bids_deeptaskgen.training.sampling import SPLITS
@@ -79,10 +80,10 @@ def read_split(path: Path, group_labels: Mapping[str, Iterable[str]]) -> dict[st
     split: dict[str, str] = {}
     for number, row in enumerate(read_tsv(path), 2):
         participant, name = bare_label(row[require_id_column(path, tuple(row))]), row.get("split", "")
-        if not participant or name not in SPLITS:
+        if is_missing(participant) or name not in SPLITS:
             message = (
-                f"{path}, line {number}: participant_id is {participant or 'empty'}, split is "
-                f"{name or 'empty'}. Write a label and one of {', '.join(SPLITS)}."
+                f"{path}, line {number}: participant_id is {_format_cell(participant)}, split is "
+                f"{_format_cell(name)}. Write a label and one of {', '.join(SPLITS)}."
             )
             raise InputError(message)
         if split.setdefault(participant, name) != name:
@@ -111,6 +112,10 @@ def read_split(path: Path, group_labels: Mapping[str, Iterable[str]]) -> dict[st
     paired_split = {participant: name for participant, name in split.items() if participant in group_labels}
     _check_groups(path, paired_split, group_labels)
     return paired_split
+
+
+def _format_cell(cell: str) -> str:
+    return cell.strip() or "empty"
 
 
 def _check_groups(path: Path, split: Mapping[str, str], group_labels: Mapping[str, Iterable[str]]) -> None:

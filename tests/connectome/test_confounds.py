@@ -23,6 +23,21 @@ def test_a_table_of_another_length_is_refused(tmp_path):
         read_confounds(inputs, N - 1)
 
 
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        ("confounds", "Put the confounds of this run there"),
+        ("custom", "Correct this table of your own regressors"),
+        ("aroma", "re-run fMRIPost-AROMA"),
+        ("outliers", "re-run XCP-D"),
+    ],
+)
+def test_the_advice_on_a_table_of_another_length_is_that_of_its_origin(tmp_path, kind, advice):
+    with pytest.raises(InputError, match=f"{kind}.tsv: has 100 rows[^\n]*\n.*{advice}") as error:
+        read_confounds(tables_of(tmp_path, **{kind: make_table()[["non_steady_state_outlier00"]]}), N - 2)
+    assert ("Put the confounds" in str(error.value)) == (kind == "confounds")
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"a\tb\n1\t2\t3\t4\n1\n"])
 def test_what_is_no_table_is_refused(tmp_path, content):
     inputs = tables_of(tmp_path, confounds=make_table())

@@ -5,6 +5,7 @@ import pytest
 
 from bids_deeptaskgen.connectome.confounds import read_confounds
 from bids_deeptaskgen.connectome.inputs import RunInputs
+from bids_deeptaskgen.connectome.motion_files import read_motion_file
 from bids_deeptaskgen.connectome.volume_tables import TableError
 from bids_deeptaskgen.nuisance_presets import MOTION
 from tests.connectome.confounds_tables import N, make_table, tables_of, write_table
@@ -69,6 +70,20 @@ def test_motion_in_other_units_or_another_order_is_refused(tmp_path):
     # SPM's order: mm, then radians.
     assert "larger than translations" in refusal(tmp_path, "rp.par", motion)
     assert "rotations reach" in refusal(tmp_path, "rp.par", 10 * motion)
+
+
+@pytest.mark.parametrize("noise_mm", [0.0, 0.005])
+@pytest.mark.parametrize("axis", range(6))
+def test_one_large_step_says_nothing_about_units(tmp_path, axis, noise_mm):
+    rng = np.random.default_rng(0)
+    n_volumes = 1200
+    drift = np.deg2rad(1) * np.sin(np.arange(n_volumes) / 200)[:, None] * [1, 1, -1]
+    motion = np.hstack([noise_mm * rng.standard_normal((n_volumes, 3)), drift])
+    motion[600:, axis] += 8 if axis < 3 else np.deg2rad(20)
+    path = tmp_path / "mcf.par"
+    np.savetxt(path, np.hstack([motion[:, 3:], motion[:, :3]]))
+    found = read_motion_file(path)
+    np.testing.assert_allclose(np.column_stack([found[name] for name in MOTION]), motion, atol=1e-12)
 
 
 @pytest.mark.parametrize(

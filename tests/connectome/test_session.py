@@ -2,6 +2,8 @@
 
 import gzip
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -361,3 +363,14 @@ def test_without_a_mask_the_brain_is_what_is_not_zero_in_units_of_the_data(tmp_p
         bytes(image.header.binaryblock).ljust(352, b"\0") + stored_values.astype("<i2").tobytes("F")
     )
     np.testing.assert_array_equal(nonzero_voxels(path, Grid.from_image(SHAPE, RAS)), brain)
+
+
+def test_a_mask_beyond_the_limit_is_refused_even_if_it_is_not_flagged(monkeypatch):
+    checks = SimpleNamespace(value=lambda _: 2.5, findings=())
+    monkeypatch.setattr(participant, "check_session", lambda *_: checks)
+    session = SessionInputs("01", None, (RunInputs(Path("a_bold.nii.gz"), None, None, 2.0),))
+    plans = [SimpleNamespace(reference=None, kept_volumes=None)]
+    with pytest.raises(
+        InputError, match=r"a_bold.nii.gz: the brain mask lies 2.5 mm beside .* more than 2 mm"
+    ):
+        participant._check_data(session, plans, [None], [SimpleNamespace(rois=None)], 2.0)

@@ -3,12 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from bids_deeptaskgen.connectome.censoring import sample_mask
 from bids_deeptaskgen.connectome.cleaning import Cleaning
 from bids_deeptaskgen.connectome.confounds import read_confounds
 from bids_deeptaskgen.connectome.regressors import choose_regressors
-from bids_deeptaskgen.connectome.volume_tables import TableError
+from bids_deeptaskgen.connectome.volume_tables import TableError, require_numbers
 from bids_deeptaskgen.errors import InputError
 from tests.connectome.confounds_tables import N, make_table, tables_of
 from tests.io.table_writers import WRITERS
@@ -93,6 +95,29 @@ def test_marks_are_zeros_and_ones(tmp_path):
     cells = ["0"] * (N - 1) + ["2"]
     message = refusal(tmp_path, "\n".join(["framewise_displacement", *cells]), "outliers")
     assert "marks volumes, but contains values other than 0 and 1" in message
+
+
+@pytest.mark.parametrize("change", [str, str.lower, str.upper])
+def test_marks_of_true_and_false_are_those_of_1_and_0(tmp_path, change):
+    mark = (np.arange(N) < 3).astype(int)
+    words = [change(str(bool(value))) for value in mark]
+    expected, found = (
+        read_confounds(
+            tables_of(
+                tmp_path,
+                confounds=make_table(dummies=0).assign(non_steady_state_outlier00=marks),
+                outliers=pd.DataFrame({"framewise_displacement": marks}),
+            ),
+            N,
+        )
+        for marks in (mark, words)
+    )
+    np.testing.assert_array_equal(found.outliers, expected.outliers)
+    kept = sample_mask(N, found, Cleaning("none", fd_threshold=0))
+    np.testing.assert_array_equal(kept, sample_mask(N, expected, Cleaning("none", fd_threshold=0)))
+    np.testing.assert_array_equal(kept, np.arange(3, N))
+    with pytest.raises(TableError, match="a truth value instead of a number"):
+        require_numbers(found.columns(["non_steady_state_outlier00"]))
 
 
 def test_a_broken_json_is_named_where_it_is_needed(tmp_path):

@@ -75,7 +75,9 @@ def judge(recipe, data, outcome, base, *, sees_volumes):
         return Verdict(VIOLATION, f"other values: {_difference(outcome, base)}; warnings: {news}")
     # Damage within a tolerance does not explain that values differ if there is other damage.
     explaining = [a for a in damage if not a.tolerance] or damage
-    unnamed = [a.name for a in explaining if a in sought and not _is_named(a, told)]
+    # Without the volumes, damage that only these show explains the values, and need not be named.
+    is_hidden = any(a not in sought for a in explaining)
+    unnamed = [] if is_hidden else [a.name for a in explaining if not _is_named(a, told)]
     if unnamed:
         difference = _difference(outcome, base)
         return Verdict(VIOLATION, f"not named: {', '.join(unnamed)}; {difference}; warnings: {news}")

@@ -1,6 +1,8 @@
 """The streaming reader agrees with nibabel and names damaged files."""
 
+import errno
 import gzip
+import os
 import struct
 import zlib
 
@@ -95,6 +97,43 @@ def test_a_damaged_file_is_named(tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.nii\.gz: the file is"):
         read_all(path)
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (errno.ESTALE, "Check the disk or the network drive"),
+        (errno.EIO, "Check the disk or the network drive"),
+        (errno.EACCES, "Check its permissions"),
+    ],
+)
+@pytest.mark.parametrize("read", [read_all, lambda path: load_image(path).values()])
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_an_error_of_the_disk_is_no_damage_of_the_file(tmp_path, monkeypatch, name, read, code, advice):
+    path = save(tmp_path / name)
+    place = "bids_deeptaskgen.io.image_stream.ImageStream"
+
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+
+    for method in ("skip", "read"):
+        monkeypatch.setattr(f"{place}.{method}", fail)
+        with pytest.raises(InputError) as error:
+            read(path)
+        assert str(error.value).startswith(f"{path}: cannot be read ({os.strerror(code)}).\n{advice}")
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize("read", [read_all, lambda path: load_image(path).values()])
+def test_a_lack_of_memory_is_no_damage_of_the_file(tmp_path, monkeypatch, read):
+    path = save(tmp_path / "a.nii.gz")
+
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("bids_deeptaskgen.io.image_stream.ImageStream.drain", fail)
+    with pytest.raises(MemoryError):
+        read(path)
 
 
 @pytest.mark.parametrize(

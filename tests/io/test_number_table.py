@@ -107,7 +107,7 @@ def test_a_cell_that_is_no_number_is_never_a_value(tmp_path, cell, reason):
 
 
 @pytest.mark.parametrize(
-    "cell", ["n/a", "N/A", "NA", "NaN", "nan", "", "null", "NULL", "None", "#N/A", "<NA>"]
+    "cell", ["n/a", "N/A", "NA", "NaN", "nan", "-nan", "+NaN", "", "null", "NULL", "None", "#N/A", "<NA>"]
 )
 def test_missing_values_are_no_values_in_any_spelling(tmp_path, cell):
     path = tmp_path / "table.tsv"

@@ -2,9 +2,11 @@
 
 import pytest
 
+from bids_deeptaskgen.connectome.volume_tables import read_columns
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.io.text import read_text
+from bids_deeptaskgen.io.tsv import read_tsv
 
 TABLE = "participant_id\tcité\nsub-01\tGenève\n"
 
@@ -77,8 +79,21 @@ def test_json_with_a_byte_order_mark_is_read(tmp_path):
     assert read_json(path) == {"Name": "fMRIPrep"}
 
 
-def test_a_pointer_of_git_annex_is_content_that_was_not_fetched(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("/annex/objects/MD5E-s4--0123.tsv\n", "a git-annex pointer).\nRun: datalad get {path}"),
+        ("../.git/annex/objects/Zk/MD5E-s4--0123.tsv", "a git-annex pointer).\nRun: datalad get {path}"),
+        (
+            "version https://git-lfs.github.com/spec/v1\noid sha256:46\n",
+            "a git-lfs pointer).\nRun: git lfs pull",
+        ),
+    ],
+)
+@pytest.mark.parametrize("read", [read_text, read_json, read_tsv, lambda path: read_columns(path, "Copy")])
+def test_a_pointer_is_content_that_was_not_fetched(tmp_path, content, words, read):
     path = tmp_path / "confounds.tsv"
-    path.write_text("/annex/objects/MD5E-s4--0123.tsv\n")
-    with pytest.raises(InputError, match=f"a pointer of git-annex.*\\s*Run: datalad get {path}"):
-        read_text(path)
+    path.write_text(content)
+    with pytest.raises(InputError) as error:
+        read(path)
+    assert str(error.value) == f"{path}: its content is not here ({words.format(path=path)}"

@@ -136,6 +136,8 @@ def test_a_split_is_read_back_as_it_was_written(tmp_path):
             r"line 3: participant_id is 02, split is val\. .* train, validation, test",
         ),
         ("sub-01\ttrain\n\ttrain\n", r"line 3: participant_id is empty"),
+        ("sub-01\ttrain\nn/a\ttrain\n", r"line 3: participant_id is n/a, split is train\. Write a label"),
+        ("sub-01\ttrain\nsub-NaN\ttrain\n", r"line 3: participant_id is NaN"),
     ],
 )
 def test_a_split_that_does_not_fit_the_participants_is_refused(tmp_path, rows, words):

@@ -9,6 +9,9 @@ from bids_deeptaskgen.bids.input.layout import File, of_kind
 from bids_deeptaskgen.bids.input.matching import match_table, require_single
 from bids_deeptaskgen.errors import InputError
 
+# Of the tables, for advice.
+_PLACE = "in the folder of `custom_confounds`"
+
 
 def find_custom(folder: Path, bold: File, root: Path, series: Sequence[File]) -> Path:
     """Find the table of custom regressors of a run, by the rules for all tables.
@@ -40,13 +43,14 @@ def find_custom(folder: Path, bold: File, root: Path, series: Sequence[File]) ->
     folders = [folder / bold.path.parent.relative_to(root), *([folder] if bold.name.get("sub") else [])]
     for place in dict.fromkeys(folders):
         tables = _tables_of(place, bold)
-        match = match_table(bold, of_kind(tables, "confounds"), series, "custom regressors")
+        match = match_table(bold, of_kind(tables, "confounds"), series, "custom regressors", _PLACE)
         if match.file:
             return match.file.path
         reason = reason or match.reason
         same_name = [table for table in tables if _names_series(table, bold)]
         if same_name:
-            return require_single(same_name, f"fit equally well as the custom regressors of {bold.path}").path
+            problem = f"fit equally well as the custom regressors of {bold.path}"
+            return require_single(same_name, problem, _PLACE).path
     names = f"{_like_confounds(bold)}, {bold.path.name.partition('.nii')[0]}.tsv"
     details = f"; {reason}" if reason else ""
     message = (

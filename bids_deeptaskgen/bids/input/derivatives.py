@@ -8,6 +8,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from bids_deeptaskgen.bids.input.participant_folders import list_participant_folders, scan_participants
 from bids_deeptaskgen.data import load_table
@@ -298,6 +299,36 @@ def _explain_no_derivatives(folder: Path, pipeline: str, *, is_named: bool) -> s
     return f"{folder}: {problem}.\nName the folder of fMRIPrep derivatives, which has the sub-* folders."
 
 
+def resolve_link(address: str, root: Path) -> Path | None:
+    """Return the local folder of a link to a dataset.
+
+    Parameters
+    ----------
+    address : str
+        Relative or absolute path, or ``file:`` URI, as in ``DatasetLinks``.
+    root : Path
+        Root of the dataset that has the link.
+
+    Returns
+    -------
+    Path or None
+        None for addresses of other machines, and for texts that are no address.
+
+    Examples
+    --------
+    >>> resolve_link("file:///my%20data/raw", Path("/d")), resolve_link("../raw", Path("/d/x"))
+    (PosixPath('/my data/raw'), PosixPath('/d/x/../raw'))
+    >>> resolve_link("https://example.org", Path("/d")), resolve_link("", Path("/d"))
+    (None, None)
+    """
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    folder = unquote(parts.path) if parts.scheme == "file" else "" if parts.scheme else address
+    return root / folder if folder and "\0" not in folder else None
+
+
 def raw_dataset(root: Path, description: Mapping[str, Any]) -> Path | None:
     """Return the raw dataset of derivatives.
 
@@ -315,8 +346,8 @@ def raw_dataset(root: Path, description: Mapping[str, Any]) -> Path | None:
     """
     links = description.get("DatasetLinks")
     link = str(links.get("raw") or "") if isinstance(links, dict) else ""
-    if link.startswith(("file://", "/")):
-        return Path(link.removeprefix("file://"))
+    if folder := resolve_link(link, root):
+        return Path(os.path.normpath(folder))
     return root.parent.parent if root.parent.name == "derivatives" else None
 
 

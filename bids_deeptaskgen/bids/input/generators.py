@@ -4,9 +4,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
 
-from bids_deeptaskgen.bids.input.derivatives import list_pipelines, read_description
+from bids_deeptaskgen.bids.input.derivatives import list_pipelines, read_description, resolve_link
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 
 # Levels of linked datasets: XCP-D links to fMRIPost-AROMA, which links to fMRIPrep, which links to raw data.
@@ -104,18 +103,8 @@ def _linked_roots(root: Path, description: Mapping[str, Any]) -> Iterator[Path]:
     entries = sources if isinstance(sources, list) else []
     addresses += [entry.get("URL") for entry in entries if isinstance(entry, Mapping)]
     for address in addresses:
-        if isinstance(address, str) and (folder := _local_folder(address)):
-            yield root / folder
-
-
-def _local_folder(address: str) -> str:
-    """Return the path of an address on this machine; empty if it is none."""
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return ""
-    folder = unquote(parts.path) if parts.scheme == "file" else "" if parts.scheme else address
-    return "" if "\0" in folder else folder
+        if isinstance(address, str) and (folder := resolve_link(address, root)):
+            yield folder
 
 
 def _dataset_root(folder: Path) -> Path:

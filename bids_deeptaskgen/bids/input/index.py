@@ -43,7 +43,7 @@ def make_index(subject: str) -> ListFiles:
     return query_files
 
 
-def index_paths(root: Path, subject: str) -> tuple[Path, ...]:
+def index_paths(root: Path, subject: str) -> frozenset[Path]:
     """List the functional files of a participant with pybids.
 
     Parameters
@@ -55,8 +55,7 @@ def index_paths(root: Path, subject: str) -> tuple[Path, ...]:
 
     Returns
     -------
-    tuple of Path
-        Sorted.
+    frozenset of Path
 
     Raises
     ------
@@ -83,7 +82,7 @@ def index_paths(root: Path, subject: str) -> tuple[Path, ...]:
         )
         raise InputError(message) from error
     try:
-        return tuple(sorted(Path(path) for path in layout.get(return_type="filename")))
+        return frozenset(Path(path) for path in layout.get(return_type="filename"))
     finally:
         layout.session.close()
         layout.connection_manager.engine.dispose()

@@ -9,9 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from bids_deeptaskgen.bids.filenames import BidsName, Entities, join_name, plain_value
-from bids_deeptaskgen.bids.input.layout import File, series_entities
+from bids_deeptaskgen.bids.filenames import BidsName, Entities, generator_of, join_name, plain_value
+from bids_deeptaskgen.bids.input.layout import File, of_kind, series_entities
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError
+
+# Pipelines by kind of file; series have that of their desc.
+_MAKERS = {"outliers": "xcp_d", "motion": "xcp_d", "aroma": "aroma"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,9 @@ def fits_run(name: BidsName, bold: BidsName) -> bool:
     return set(measurement(name)) <= set(measurement(bold))
 
 
-def match_table(bold: File, tables: Iterable[File], series: Iterable[File], title: str) -> TableMatch:
+def match_table(
+    bold: File, tables: Iterable[File], series: Iterable[File], title: str, place: str = ""
+) -> TableMatch:
     """Find the table of a run, with one row for each volume.
 
     Parameters
@@ -89,6 +95,8 @@ def match_table(bold: File, tables: Iterable[File], series: Iterable[File], titl
         All BOLD series of the dataset's participant, of any task, space and desc.
     title : str
         What the table is, for messages, e.g. ``confounds``.
+    place : str
+        As in `require_single`.
 
     Returns
     -------
@@ -104,7 +112,7 @@ def match_table(bold: File, tables: Iterable[File], series: Iterable[File], titl
     if not candidates:
         return TableMatch(None, _list_tables(of_task, "of that task"))
     candidates = _same_processing(candidates, bold)
-    table = require_single(candidates, f"fit equally well as the {title} of {bold.path.name}")
+    table = require_single(candidates, f"fit equally well as the {title} of {bold.path.name}", place)
     siblings = _siblings(table, bold, of_task)
     if siblings:
         return TableMatch(None, _explain_open(table, bold, siblings))
@@ -139,7 +147,7 @@ def match_masks(bold: File, masks: Iterable[File]) -> list[File]:
     return _same_processing(matches, bold)
 
 
-def require_single(files: Sequence[File], problem: str) -> File:
+def require_single(files: Sequence[File], problem: str, place: str = "") -> File:
     """Return the only file; refuse several.
 
     Parameters
@@ -148,6 +156,8 @@ def require_single(files: Sequence[File], problem: str) -> File:
         At least one.
     problem : str
         Predicate of the message, e.g. ``fit equally well as ...``.
+    place : str
+        Where to keep one of them, for the advice; by default, in the derivatives that the names tell.
 
     Returns
     -------
@@ -161,8 +171,29 @@ def require_single(files: Sequence[File], problem: str) -> File:
     if len(files) == 1:
         return files[0]
     paths = "\n".join(f"  {file.path}" for file in files)
-    message = f"These files {problem}:\n{paths}\nKeep one of them in fMRIPrep's derivatives."
+    message = f"These files {problem}:\n{paths}\n{_advise_choice(files, place)}"
     raise InputError(message)
+
+
+def _advise_choice(files: Sequence[File], place: str) -> str:
+    place = place or _place_of(files[0])
+    hashes = sorted({file.name.get("hash") or "" for file in files} - {""})
+    if len(hashes) > 1:
+        return (
+            "Their hash- stands for settings of the pipeline, which no option selects. "
+            f"Keep one of them {place}, or write each setting to a folder of its own."
+        )
+    return f"Keep one of them {place}."
+
+
+def _place_of(file: File) -> str:
+    """Name the derivatives that have a file, if its name tells."""
+    if not file.name.get("sub") or of_kind([file], "mask"):
+        return "there"
+    pipelines = load_table("queries.json")["pipelines"]
+    makers = [maker for kind, maker in _MAKERS.items() if of_kind([file], kind)]
+    maker = makers[0] if makers else generator_of(file.name.get("desc") or "")
+    return f"in {pipelines[maker]['name']}'s derivatives"
 
 
 def _same_task(file: File, bold: File) -> bool:

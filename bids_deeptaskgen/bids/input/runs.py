@@ -194,9 +194,15 @@ def _without_concatenated(bolds: Sequence[File], query: Query) -> list[File]:
     """Exclude series that XCP-D concatenated from the runs beside them: each volume counts once."""
     if generator_of(query.desc) != "xcp_d":
         return list(bolds)
-    single_runs = [set(file.series("run", "dir")) for file in bolds if file.name.get("run")]
+    # XCP-D drops both entities from the name of the concatenated series.
+    is_single = [bool(file.name.get("run") or file.name.get("dir")) for file in bolds]
+    single_runs = [
+        set(file.series("run", "dir")) for file, single in zip(bolds, is_single, strict=True) if single
+    ]
     return [
-        file for file in bolds if file.name.get("run") or set(file.series("run", "dir")) not in single_runs
+        file
+        for file, single in zip(bolds, is_single, strict=True)
+        if single or set(file.series("run", "dir")) not in single_runs
     ]
 
 

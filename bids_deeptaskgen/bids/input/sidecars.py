@@ -12,10 +12,12 @@ from bids_deeptaskgen.io.json_file import read_json
 
 
 def read_metadata(bold: Path, root: Path) -> dict[str, Any]:
-    """Read the metadata of a BOLD series from its sidecar and those that it inherits.
+    """Read the metadata of a BOLD series from its sidecar and those that it inherits, up to RepetitionTime.
 
     A sidecar applies if the series has all its entities, and if it is in the folder of the series or in a
-    parent folder up to `root`. Nearer folders take precedence, then sidecars with more entities.
+    parent folder up to `root`. Nearer folders take precedence, then sidecars with more entities. Once one has
+    ``RepetitionTime``, the more general ones are not opened: no other value is used, and they may be links
+    whose content is not here.
 
     Parameters
     ----------
@@ -27,16 +29,18 @@ def read_metadata(bold: Path, root: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        Empty if there is no sidecar.
+        Empty if there is no sidecar. Complete for ``RepetitionTime`` only.
 
     Raises
     ------
     InputError
-        If a sidecar that applies cannot be read; others are not opened.
+        If a sidecar cannot be read that applies and is not more general than one with ``RepetitionTime``.
     """
     metadata: dict[str, Any] = {}
-    for path in find_sidecars(bold, root):
-        metadata |= read_json(path)
+    for path in reversed(find_sidecars(bold, root)):
+        metadata = read_json(path) | metadata
+        if "RepetitionTime" in metadata:
+            break
     return metadata
 
 

@@ -132,8 +132,8 @@ class ResultFault:
 
 def _read_map(path: Path, volumes: slice | None = None) -> NDArray[np.float32]:
     """Read a map, or some volumes of a 4-D image along the last axis, in the order of ``OUTPUT_GRID``."""
-    check_orientation(path)
     image = load_image(path)
+    check_orientation(path, image.header)
     n_axes = 3 if volumes is None else 4
     if len(image.shape) != n_axes or (volumes is not None and image.shape[3] < volumes.stop):
         shape = "x".join(map(str, image.shape))

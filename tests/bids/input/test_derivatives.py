@@ -3,7 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from bids_deeptaskgen.bids.input.derivatives import list_pipelines, locate_derivatives, read_description
+from bids_deeptaskgen.bids.input.derivatives import (
+    list_pipelines,
+    locate_derivatives,
+    raw_dataset,
+    read_description,
+)
 from bids_deeptaskgen.bids.input.participant_folders import list_participant_folders
 from bids_deeptaskgen.bids.input.sources import locate
 from bids_deeptaskgen.errors import InputError, UserError
@@ -227,3 +232,8 @@ def test_malformed_generated_by_is_ignored(tmp_path):
     describe(folder, DatasetType="derivative", GeneratedBy=["fMRIPrep"])
     assert list_pipelines(read_description(folder)) == []
     assert locate_derivatives(folder).root == folder
+
+
+@pytest.mark.parametrize("link", ["file:///my%20data/raw", "/my data/raw", "../../my data/raw"])
+def test_the_raw_dataset_is_read_from_any_link(link):
+    assert raw_dataset(Path("/d/x"), {"DatasetLinks": {"raw": link}}) == Path("/my data/raw")

@@ -1,16 +1,18 @@
 """Files that belong to a run: entities that do not contradict, indices as numbers, labels as text."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.bids.input.custom_confounds import find_custom
 from bids_deeptaskgen.bids.input.layout import File
-from bids_deeptaskgen.bids.input.matching import fits_run
+from bids_deeptaskgen.bids.input.matching import fits_run, require_single
 from bids_deeptaskgen.bids.input.preflight import preflight
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import collect_sessions
+from bids_deeptaskgen.errors import InputError
 from tests.bids.collecting import collect, complaint
 from tests.bids.trees import BOLD, CONFOUNDS, MASK, SPACE, describe, image, run, touch
 
@@ -121,7 +123,40 @@ def test_a_hash_of_the_processing_distinguishes_no_runs(tmp_path):
 def test_two_processings_of_one_run_are_ambiguous(tmp_path):
     for value in ("aaa", "bbb"):
         denoised(tmp_path, f"task-rest_hash-{value}")
-    assert "fit equally well as the BOLD series of one run" in refusal(tmp_path, DENOISED)
+    message = refusal(tmp_path, DENOISED)
+    assert "fit equally well as the BOLD series of one run" in message
+    assert "hash- stands for settings of the pipeline" in message
+    assert "Keep one of them in XCP-D's derivatives, or write each setting to a folder of its own." in message
+
+
+@pytest.mark.parametrize(
+    ("names", "place"),
+    [
+        (("desc-preproc_bold.nii", "desc-preproc_bold.nii.gz"), "in fMRIPrep's derivatives"),
+        (("desc-confounds_timeseries.tsv", "desc-confounds_regressors.tsv"), "in fMRIPrep's derivatives"),
+        (("desc-denoised_bold.nii", "desc-denoised_bold.nii.gz"), "in XCP-D's derivatives"),
+        (("outliers.tsv", "run-1_outliers.tsv"), "in XCP-D's derivatives"),
+        (("desc-aroma_timeseries.tsv", "acq-a_desc-aroma_timeseries.tsv"), "in fMRIPost-AROMA's derivatives"),
+        (("desc-brain_mask.nii", "desc-brain_mask.nii.gz"), "there"),
+    ],
+)
+def test_of_equal_files_one_is_to_be_kept_where_their_kind_is(names, place):
+    files = [
+        File(Path("func") / f"sub-01_task-rest_{name}", parse_name(f"sub-01_task-rest_{name}"), None)
+        for name in names
+    ]
+    with pytest.raises(InputError, match=f"Keep one of them {place}\\.$"):
+        require_single(files, "fit equally well")
+
+
+def test_of_equal_custom_regressors_one_is_to_be_kept_in_their_folder(tmp_path):
+    func = run(describe(tmp_path / "data"), "01", "task-rest_run-1")
+    for label in ("run-1", "run-01"):
+        touch(tmp_path / "own" / f"sub-01_task-rest_{label}_{CONFOUNDS}")
+    name = f"sub-01_task-rest_run-1_{BOLD}"
+    bold = File(func / name, parse_name(name), None)
+    with pytest.raises(InputError, match="Keep one of them in the folder of `custom_confounds`"):
+        find_custom(tmp_path / "own", bold, tmp_path / "data", [bold])
 
 
 def test_each_processing_has_its_own_tables(tmp_path):
@@ -132,12 +167,15 @@ def test_each_processing_has_its_own_tables(tmp_path):
     assert session.runs[0].outliers == func / f"sub-01_task-rest_hash-aaa_{OUTLIERS}"
 
 
-def test_a_series_of_all_runs_does_not_count_beside_single_runs(tmp_path):
-    for entities in ("task-rest_run-1", "task-rest_run-2", "task-rest", "task-rest_acq-mb"):
+@pytest.mark.parametrize(
+    "labels", [("run-1", "run-2"), ("dir-AP", "dir-PA"), ("dir-AP_run-1", "dir-PA_run-1")]
+)
+def test_a_series_of_all_runs_does_not_count_beside_single_runs(tmp_path, labels):
+    for entities in (*(f"task-rest_{label}" for label in labels), "task-rest", "task-rest_acq-mb"):
         denoised(tmp_path, entities)
     sessions = collect(tmp_path, query=DENOISED)
     names = [[inputs.bold.name.partition("_space")[0] for inputs in session.runs] for session in sessions]
-    assert names == [["sub-01_task-rest_run-1", "sub-01_task-rest_run-2"], ["sub-01_task-rest_acq-mb"]]
+    assert names == [[f"sub-01_task-rest_{label}" for label in labels], ["sub-01_task-rest_acq-mb"]]
 
 
 def test_magnitude_is_the_default_part(tmp_path):
