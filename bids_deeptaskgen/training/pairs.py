@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.measured_map_images import read_usable_statmaps
 from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
-from bids_deeptaskgen.bids.output.connectome_files import ConnectomeFile, read_window
+from bids_deeptaskgen.bids.output.connectome_files import ConnectomeFile
 from bids_deeptaskgen.bids.participant_ids import align_labels
 from bids_deeptaskgen.bids.participants_table import read_families
 from bids_deeptaskgen.errors import InputError, abbreviate
@@ -178,31 +178,8 @@ def _check_contrasts(pairing: Pairing, contrasts: Sequence[str]) -> None:
         raise InputError(message)
 
 
-def load_pair(
-    pair: Pair, window: int, contrasts: Sequence[str], output_mask: NDArray[np.bool_]
-) -> tuple[Floats, Floats]:
-    """Load a connectome and the measured maps of a pair.
-
-    Parameters
-    ----------
-    pair : Pair
-    window : int
-        Index of the connectome.
-    contrasts : sequence of str
-        The model's labels, in channel order.
-    output_mask : boolean array of shape (76, 93, 78)
-
-    Returns
-    -------
-    connectome : float32 array of shape (n_rois, n_voxels)
-    targets : float32 array of shape (n_contrasts, n_output_voxels)
-        Measured maps, equal for all windows; NaN where there is no value or no map.
-    """
-    return read_window(pair.connectome, window), load_targets(pair, contrasts, output_mask)
-
-
 def load_targets(pair: Pair, contrasts: Sequence[str], output_mask: NDArray[np.bool_]) -> Floats:
-    """Load the measured maps of a pair.
+    """Load the measured maps of a pair, equal for all windows.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
-from bids_deeptaskgen.bids.output.connectome_files import ConnectomeFile
+from bids_deeptaskgen.bids.output.connectome_files import ConnectomeFile, read_window
 from bids_deeptaskgen.bids.participants_table import read_families
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import MODEL_GRID, OUTPUT_GRID
@@ -16,7 +16,6 @@ from bids_deeptaskgen.io.nifti_writer import save_maps, save_nifti
 from bids_deeptaskgen.io.npy import save_array
 from bids_deeptaskgen.training.pairs import (
     check_targets,
-    load_pair,
     load_targets,
     make_pairs,
     nan_counts,
@@ -184,7 +183,8 @@ def pair(tmp_path):
 
 
 def test_a_pair_is_a_window_and_the_maps_in_the_order_of_the_contrasts(pair):
-    shown, targets = load_pair(pair, 1, ("avg", "lacking", "faces", "shapes"), MASK)
+    shown = read_window(pair.connectome, 1)
+    targets = load_targets(pair, ("avg", "lacking", "faces", "shapes"), MASK)
     np.testing.assert_array_equal(shown, np.arange(21, 42).reshape(3, 7))
     assert shown.dtype == targets.dtype == np.float32
     assert targets.shape == (4, MASK.sum())
