@@ -121,6 +121,12 @@ class ParticipantSettings(PredictionSettings):
         ),
     )
 
+    reports_only: bool = option(
+        default=False,
+        group="report",
+        help="make the pages again from the files in OUTPUT_DIR, without reading series or predicting maps",
+    )
+
     dry_run: bool = _run(
         default=False, help="show which participants would be processed and how; write nothing"
     )

@@ -26,6 +26,7 @@ from bids_deeptaskgen.settings.value_types import (
 _model = partial(option, group="choose model")
 _clean = partial(option, group="clean", affects_output=True)
 _run = partial(option, group="run")
+_report = partial(option, group="report")
 
 _COSINES = (
     "Slow drifts were removed in the same regression, with fMRIPrep's cosine regressors (cut-off 1/128 Hz) "
@@ -241,6 +242,24 @@ class PredictionSettings(Settings):
         former_names=("output_layout",),
         help="3d writes one image per contrast; 4d writes one image per session with all contrasts, which "
         "means fewer files in large datasets",
+    )
+    reports: str = _report(
+        "full",
+        choices=("full", "qc", "none"),
+        help="page of each participant, sub-LABEL.html: full shows quality, connectome and maps; qc is a "
+        "small page without connectome and maps; none writes no page and no images for one",
+    )
+    n_bootstrap: int = _report(
+        0,
+        check=in_range(0, 1000),
+        help="estimate the uncertainty of the maps from this number of resamples of blocks of volumes, 0 = "
+        "off; the series is read twice, and each resample costs one prediction and temporarily 47 MB on the "
+        "disk; 20 or more are required for a standard deviation within 20%",
+    )
+    random_seed: int = _report(
+        0,
+        check=at_least(0),
+        help="seed of the random numbers of --n-bootstrap; the same seed gives the same resamples",
     )
     save_connectome: bool = _run(
         default=False,

@@ -76,6 +76,10 @@ NO_SCIENCE = {
     "stop_on_first_crash": True,
     "overwrite": True,
     "save_connectome": True,
+    "reports": "qc",
+    "reports_only": True,
+    "n_bootstrap": 20,
+    "random_seed": 3,
     "chunk_size": 5,
 }
 
