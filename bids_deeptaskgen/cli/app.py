@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from bids_deeptaskgen.cli.main import Command, run_command, run_with_exit_code
-from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
+from bids_deeptaskgen.cli.parser import Parser, from_namespace
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.settings.command_line import to_argv
 from bids_deeptaskgen.settings.group import GroupSettings
 from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from bids_deeptaskgen.cli.main import Command, run_command, run_with_exit_code
-from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
+from bids_deeptaskgen.cli.parser import Parser, from_namespace
 from bids_deeptaskgen.settings import evaluation, known_faults, models, prediction, simulation, training
+from bids_deeptaskgen.settings.command_line import to_argv
 
 PROG = "deeptaskgen"
 

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 
 from bids_deeptaskgen.cli import app
-from bids_deeptaskgen.cli.parser import from_namespace, to_argv, version
+from bids_deeptaskgen.cli.parser import from_namespace, version
 from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.settings.command_line import to_argv
 from bids_deeptaskgen.settings.group import GroupSettings
 from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from bids_deeptaskgen.cli import app, workbench
 from bids_deeptaskgen.cli.main import Command
-from bids_deeptaskgen.cli.parser import from_namespace, to_argv
+from bids_deeptaskgen.cli.parser import from_namespace
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.settings.command_line import to_argv
 from bids_deeptaskgen.settings.models import BundleSettings, ModelsFetchSettings
 from bids_deeptaskgen.settings.network import NetworkSettings
 from bids_deeptaskgen.settings.option import option
