@@ -11,6 +11,7 @@ from bids_deeptaskgen.bids.input.preflight import Preflight
 from bids_deeptaskgen.bids.input.sources import locate, preflight_dataset
 from bids_deeptaskgen.bids.output.connectome_files import save_brain_mask
 from bids_deeptaskgen.bids.output.dataset_files import dataset_settings_hash, write_dataset_files
+from bids_deeptaskgen.commands.pages import remake_pages, report_pages, warn_of_many_pages
 from bids_deeptaskgen.io.atomic import write_text
 from bids_deeptaskgen.machine import log_duration, software_versions
 from bids_deeptaskgen.pipeline.check_folders import check_folders, refuse_mixture
@@ -29,6 +30,7 @@ from bids_deeptaskgen.pipeline.summary import (
     write_logs,
 )
 from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.settings.command_line import describe_command
 from bids_deeptaskgen.settings.flags import with_flags
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.toml_file import to_toml
@@ -58,6 +60,8 @@ def run(settings: ParticipantSettings) -> int:
     InputError
         If there are no derivatives.
     """
+    if settings.reports_only:
+        return remake_pages(settings)
     dataset = locate(
         settings.bids_dir, settings.derivatives, desc=settings.desc, input_type=settings.input_type
     )
@@ -81,7 +85,8 @@ def run_dataset(
     int
         Exit code; see `run`.
     """
-    context = make_context(settings, dataset)
+    command_line = describe_command(user_settings or settings)
+    context = make_context(settings, dataset, command_line)
     settings, dataset = context.settings, context.dataset
     check_folders(settings, dataset.root)
     with log_duration("preflight"):
@@ -102,9 +107,10 @@ def run_dataset(
     with log_duration("nipype"):
         from bids_deeptaskgen.workflow.run import run_participants
     _write_dataset(context, user_settings)
-    records = run_participants(context, subjects)
+    records, pages = run_participants(context, subjects)
     records += records_without(unusable_records(rows), records)
     code = _report_outcome(settings, records)
+    report_pages(settings, pages)
     if dataset_settings_hash(settings.output_dir) == context.settings_hash:
         return code
     # The output folder was empty at the start of this run, so it was not refused.
@@ -135,6 +141,7 @@ def _report_preflight(context: RunContext, rows: Sequence[Preflight], n_usable: 
             "%d participants with %d files each: --map-format 4d writes one image and one JSON for each.",
             n_usable, n_files,
         )  # fmt: skip
+    warn_of_many_pages(settings, n_usable)
 
 
 def _write_dataset(context: RunContext, user_settings: Settings | None) -> None:

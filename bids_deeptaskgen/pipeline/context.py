@@ -55,6 +55,8 @@ class RunContext:
     known_faults : tuple of FaultOfInput
         Known faults of these releases. They do not enter the settings hash: a longer list of faults leaves
         finished maps finished.
+    command_line : str
+        Command line that is equivalent to the settings of the user, for the pages.
     """
 
     settings: ParticipantSettings
@@ -69,9 +71,10 @@ class RunContext:
     required_maps: Maps
     releases: tuple[Release, ...] = ()
     known_faults: tuple[FaultOfInput, ...] = ()
+    command_line: str = ""
 
 
-def make_context(settings: ParticipantSettings, dataset: InputDataset) -> RunContext:
+def make_context(settings: ParticipantSettings, dataset: InputDataset, command_line: str = "") -> RunContext:
     """Open the model and resolve the settings of a run.
 
     Parameters
@@ -80,6 +83,8 @@ def make_context(settings: ParticipantSettings, dataset: InputDataset) -> RunCon
         Settings of the user.
     dataset : InputDataset
         The input datasets.
+    command_line : str
+        Command line of the user.
 
     Returns
     -------
@@ -113,4 +118,5 @@ def make_context(settings: ParticipantSettings, dataset: InputDataset) -> RunCon
         required_maps=Maps(settings.map_format, labels, settings.save_connectome),
         releases=releases,
         known_faults=find_known_faults(releases),
+        command_line=command_line,
     )

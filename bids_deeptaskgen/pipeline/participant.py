@@ -12,6 +12,7 @@ also a record, not an exception that ends the run (`failures.run_as_record`).
 """
 
 import logging
+import time
 from pathlib import Path
 
 from bids_deeptaskgen.bids.input.sessions import SessionFault
@@ -99,6 +100,7 @@ def _compute_session(job: Job, session: SessionInputs | SessionFault, record: Re
     if description.exists() and connectome.exists():
         logger.info("%s: the connectome of an earlier, interrupted run is used", record.name)
         return read_record(description).replace(connectome=str(connectome))
+    started = time.monotonic()
     with log_duration(f"{record.name}: connectome"):
         with in_standard_space(session, job.records.parent) as standard:
             result = compute_session_connectomes(
@@ -107,6 +109,7 @@ def _compute_session(job: Job, session: SessionInputs | SessionFault, record: Re
         facts = describe_session(context, session, result)
         save_array(connectome, result.connectomes)
     facts["input_fingerprint"] = fingerprint
+    facts["seconds"] = {"connectome": round(time.monotonic() - started, 2)}
     log_flags(record.name, facts["flags"])
     record = record.replace(status=CONNECTED, connectome=str(connectome), facts=facts)
     write_json(description, record.as_json())

@@ -1,7 +1,10 @@
 """Format of settings as a command line."""
 
+import shlex
+
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.option import OptionSpec, option_specs
+from bids_deeptaskgen.settings.prediction import PredictSettings
 
 
 def to_argv(settings: Settings, *level: str) -> list[str]:
@@ -38,3 +41,21 @@ def _words(spec: OptionSpec, value: object) -> list[str]:
     items = value if spec.is_tuple and isinstance(value, tuple) else (value,)
     # One word per value, so that argparse cannot mistake a value for an option or a positional argument.
     return [f"{spec.flag}={spec.format(item)}" for item in items]
+
+
+def describe_command(settings: Settings) -> str:
+    """Return the command line that is equivalent to settings of maps.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the participant level, or of ``deeptaskgen predict``.
+
+    Returns
+    -------
+    str
+        With quotes where a shell needs them.
+    """
+    if isinstance(settings, PredictSettings):
+        return shlex.join(["deeptaskgen", "predict", *to_argv(settings)])
+    return shlex.join(["bids-deeptaskgen", *to_argv(settings, "participant")])

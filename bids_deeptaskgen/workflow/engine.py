@@ -16,6 +16,7 @@ from bids_deeptaskgen.io.atomic import is_stale, process_namespace
 from bids_deeptaskgen.machine import available_cpus, available_gb
 from bids_deeptaskgen.pipeline.progress import ProgressReporter
 from bids_deeptaskgen.pipeline.records import CONNECTED, Job, read_records
+from bids_deeptaskgen.pipeline.report_step import PageJob
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -140,16 +141,41 @@ def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) 
             )
 
 
+def run_page_graph(jobs: Sequence[PageJob], folder: Path, settings: ParticipantSettings) -> None:
+    """Make pages with nipype, without computing maps.
+
+    Parameters
+    ----------
+    jobs : sequence of PageJob
+        A page that is missing afterwards has no outcome; see `report_step.read_outcomes`.
+    folder : Path
+        Private work folder.
+    settings : ParticipantSettings
+        Uses nprocs, mem and use_plugin.
+    """
+    _configure_nipype(folder, settings)
+    from bids_deeptaskgen.workflow.graph import make_page_graph
+
+    graph = make_page_graph(jobs, folder / "graph", settings.chunk_size)
+    _run_plugin(graph, settings, choose_plugin(settings, len(jobs)))
+
+
 def _run_once(
     jobs: Sequence[Job], folder: Path, settings: ParticipantSettings, plugin: tuple[str, dict[str, Any]]
 ) -> bool:
     """Run the graph of some participants; return whether a worker of MultiProc was killed."""
     from bids_deeptaskgen.workflow.graph import make_graph
+
+    graph = make_graph(jobs, folder, n_threads=threads_of(settings), use_gpu=uses_gpu(settings.device))
+    return _run_plugin(graph, settings, plugin)
+
+
+def _run_plugin(graph: Any, settings: ParticipantSettings, plugin: tuple[str, dict[str, Any]]) -> bool:
+    """Run a graph; return whether a worker of MultiProc was killed."""
     from bids_deeptaskgen.workflow.multiproc import RobustMultiProc
 
     name, arguments = plugin
-    folder.mkdir(exist_ok=True)
-    graph = make_graph(jobs, folder, n_threads=threads_of(settings), use_gpu=uses_gpu(settings.device))
+    Path(graph.base_dir).mkdir(exist_ok=True)
     # Not in nipype's configuration, whose parser replaces % and white space in a path.
     graph.config["execution"]["crashdump_dir"] = str(settings.output_dir / "logs")
     logger.debug("nipype plugin %s %s", name, arguments)

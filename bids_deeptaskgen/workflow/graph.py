@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nipype import MapNode, Node, Workflow
 
 from bids_deeptaskgen.pipeline.records import Job
-from bids_deeptaskgen.workflow.interfaces import ConnectomesInterface, PredictionInterface
+from bids_deeptaskgen.pipeline.report_step import PageJob, page_job
+from bids_deeptaskgen.workflow.interfaces import ConnectomesInterface, PageInterface, PredictionInterface
+
+AnyJob = TypeVar("AnyJob")
 
 # Measured peak memory in GB of a process with the published network.
 PREDICT_GB = 2.0
+# Measured peak memory in GB of a process that makes pages.
+PAGE_GB = 1.0
 # Connectomes are computed this many chunks before their predictions; more would fill the disk.
 N_CHUNKS_AHEAD = 2
 
@@ -42,7 +47,7 @@ def connect_gb(n_windows: int | str, n_rois: int = 50, n_voxels: int = 235_375, 
 
 
 def make_graph(jobs: Sequence[Job], folder: Path, *, n_threads: int, use_gpu: bool = False) -> Workflow:
-    """Create the graph: for each chunk of participants, their connectomes, then their predictions.
+    """Create the graph: for each chunk of participants, their connectomes, then their predictions and pages.
 
     While one chunk is predicted, the connectomes of the next chunk are computed; those of later chunks wait.
 
@@ -76,9 +81,40 @@ def make_graph(jobs: Sequence[Job], folder: Path, *, n_threads: int, use_gpu: bo
         graph.connect(connect, "records", predict, "records")
         if number >= N_CHUNKS_AHEAD:
             graph.connect(predictions[number - N_CHUNKS_AHEAD], "records", connect, "predecessor")
+        if settings.reports != "none":
+            page = _page_node(f"pages{number}", [page_job(job) for job in chunk])
+            graph.connect(predict, "records", page, "records")
         predictions.append(predict)
     return graph
 
 
-def _chunks(jobs: Sequence[Job], size: int) -> list[list[Job]]:
+def make_page_graph(jobs: Sequence[PageJob], folder: Path, chunk_size: int) -> Workflow:
+    """Create a graph that makes pages only.
+
+    Parameters
+    ----------
+    jobs : sequence of PageJob
+    folder : Path
+        Work folder of nipype.
+    chunk_size : int
+        Participants per node.
+
+    Returns
+    -------
+    Workflow
+    """
+    graph = Workflow("pages", base_dir=str(folder))
+    graph.add_nodes(
+        [_page_node(f"pages{number}", chunk) for number, chunk in enumerate(_chunks(jobs, chunk_size))]
+    )
+    return graph
+
+
+def _page_node(name: str, jobs: Sequence[PageJob]) -> Any:
+    node = MapNode(PageInterface(), iterfield=["job"], name=name, mem_gb=PAGE_GB)
+    node.inputs.job = list(jobs)
+    return node
+
+
+def _chunks(jobs: Sequence[AnyJob], size: int) -> list[list[AnyJob]]:
     return [list(jobs[start : start + size]) for start in range(0, len(jobs), size)]

@@ -12,6 +12,7 @@ from nipype.interfaces.base import (
 from bids_deeptaskgen.pipeline.participant import compute_connectomes
 from bids_deeptaskgen.pipeline.prediction_step import predict_chunk
 from bids_deeptaskgen.pipeline.records import Record
+from bids_deeptaskgen.pipeline.report_step import PageOutcome, write_pages
 
 
 class _Records(TraitedSpec):
@@ -19,7 +20,7 @@ class _Records(TraitedSpec):
 
 
 class FunctionInterface(BaseInterface):
-    """Base class of both interfaces.
+    """Base class of all interfaces.
 
     The method ``_compute`` of a subclass calls the function and returns its records.
 
@@ -57,6 +58,9 @@ class FunctionInterface(BaseInterface):
             raise
         return runtime
 
+    def _compute(self) -> Any:
+        raise NotImplementedError
+
     def _list_outputs(self) -> dict[str, Any]:
         return {"records": self._records}
 
@@ -89,3 +93,18 @@ class PredictionInterface(FunctionInterface):
 
     def _compute(self) -> list[Record]:
         return predict_chunk(self.inputs.jobs, self.inputs.records, self.inputs.n_threads)
+
+
+class _PageInputs(BaseInterfaceInputSpec):
+    job = traits.Any(mandatory=True, desc="participant whose page is made")
+    records = traits.List(desc="records of the sessions of this and other participants")
+
+
+class PageInterface(FunctionInterface):
+    """Interface that writes the pages of one participant."""
+
+    input_spec = _PageInputs
+
+    def _compute(self) -> PageOutcome:
+        records = self.inputs.records
+        return write_pages(self.inputs.job, records if isinstance(records, list) else [])

@@ -1,6 +1,7 @@
 """Compute the maps of many participants with nipype, and collect the record of each session."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bids_deeptaskgen.io.atomic import remove_stale_files
@@ -14,11 +15,26 @@ from bids_deeptaskgen.pipeline.records import (
     discard_others,
     read_records,
 )
-from bids_deeptaskgen.workflow.engine import CONNECTOMES, private_folder, run_graph, show_progress
+from bids_deeptaskgen.pipeline.report_step import (
+    PAGES,
+    PageJob,
+    PageOutcome,
+    page_job,
+    read_outcomes,
+    write_pages,
+)
+from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.workflow.engine import (
+    CONNECTOMES,
+    private_folder,
+    run_graph,
+    run_page_graph,
+    show_progress,
+)
 
 
-def run_participants(context: RunContext, subjects: Sequence[str]) -> list[Record]:
-    """Compute and write the maps of participants.
+def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list[Record], list[PageOutcome]]:
+    """Compute and write the maps of participants, and their pages.
 
     Parameters
     ----------
@@ -30,6 +46,8 @@ def run_participants(context: RunContext, subjects: Sequence[str]) -> list[Recor
     -------
     list of Record
         At least one for each participant.
+    list of PageOutcome
+        Empty with ``--reports none``.
     """
     settings, output = context.settings, context.settings.output_dir
     work = settings.work_dir or output / "work"
@@ -47,7 +65,45 @@ def run_participants(context: RunContext, subjects: Sequence[str]) -> list[Recor
         finally:
             # Killed workers could not remove their temporary files.
             _remove_stale_files(output, subjects, connectomes)
-        return _add_lost(read_records(records), subjects, folder, stops=settings.stop_on_first_crash)
+        saved_records = read_records(records)
+        pages = _finish_pages(jobs, saved_records, folder / PAGES) if settings.reports != "none" else []
+        return _add_lost(saved_records, subjects, folder, stops=settings.stop_on_first_crash), pages
+
+
+def run_pages(jobs: Sequence[PageJob], settings: ParticipantSettings) -> list[PageOutcome]:
+    """Make the pages of participants again, from the files of the output dataset.
+
+    Parameters
+    ----------
+    jobs : sequence of PageJob
+        Their folder of outcomes is replaced by a private one.
+    settings : ParticipantSettings
+
+    Returns
+    -------
+    list of PageOutcome
+        One for each job.
+    """
+    work = settings.work_dir or settings.output_dir / "work"
+    with private_folder(work, keep=settings.work_dir is not None) as folder:
+        outcomes = folder / PAGES
+        run_page_graph([replace(job, outcomes=outcomes) for job in jobs], folder, settings)
+        finished = {outcome.subject: outcome for outcome in read_outcomes(outcomes)}
+    lost_process = "its process ended before it was done (lower --nprocs)."
+    return [finished.get(job.subject, PageOutcome(job.subject, error=lost_process)) for job in jobs]
+
+
+def _finish_pages(jobs: Sequence[Job], records: Sequence[Record], outcomes: Path) -> list[PageOutcome]:
+    """Make the pages whose process was killed, and return all outcomes.
+
+    A plugin that returns before its jobs are done has saved no record yet, so that this makes none.
+    """
+    subjects = {record.subject for record in records if record.status != CONNECTED}
+    subjects -= {outcome.subject for outcome in read_outcomes(outcomes)}
+    for job in jobs:
+        if job.subject in subjects:
+            write_pages(page_job(job), records)
+    return read_outcomes(outcomes)
 
 
 def _add_lost(

@@ -118,6 +118,26 @@ def dataset_settings_hash(output_dir: Path) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def dataset_model_hash(output_dir: Path) -> str | None:
+    """Return the sha256 of the weights of a dataset's maps.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the dataset.
+
+    Returns
+    -------
+    str or None
+        None if the folder holds no dataset of bids_deeptaskgen.
+    """
+    try:
+        value = read_description(output_dir)["DeepTaskGen"]["Model"]["WeightsSha256"]
+    except (KeyError, TypeError):
+        return None
+    return value if isinstance(value, str) else None
+
+
 def _description(
     version: str, located: InputDataset, card: Card, settings: Mapping[str, Any], settings_hash: str
 ) -> dict[str, Any]:

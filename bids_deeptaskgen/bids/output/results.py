@@ -58,7 +58,7 @@ class Result:
         """Return the entities that participants share: those that do not number sessions and runs."""
         return tuple(pair for pair in self.entities if pair[0] not in _REPEATED_KEYS)
 
-    def statmap(self, output_dir: Path, contrast: str) -> Path:
+    def statmap(self, output_dir: Path, contrast: str, kind: str = "statmap") -> Path:
         """Return the path of the image with the predicted map of a contrast.
 
         Parameters
@@ -67,6 +67,8 @@ class Result:
             Root of the dataset.
         contrast : str
             Label of the contrast; ignored for a 4-D image.
+        kind : {"statmap", "window_sd", "bootstrap_sd"}
+            The map, or its standard deviation over windows or resamples.
 
         Returns
         -------
@@ -75,14 +77,32 @@ class Result:
         is_3d = self.maps.layout == "3d"
         return output_path(
             output_dir,
-            "statmap" if is_3d else "statmaps",
+            kind if is_3d else f"{kind}s",
             subject=self.subject,
             session=self.session,
             entities=self.entities,
             **({"contrast": contrast} if is_3d else {}),
         )
 
-    def read(self, output_dir: Path, contrasts: Sequence[str]) -> NDArray[np.float32]:
+    def path(self, output_dir: Path, kind: str) -> Path:
+        """Return the path of a table or other file of the session.
+
+        Parameters
+        ----------
+        output_dir : Path
+            Root of the dataset.
+        kind : str
+            See `output_path`.
+
+        Returns
+        -------
+        Path
+        """
+        return output_path(
+            output_dir, kind, subject=self.subject, session=self.session, entities=self.entities
+        )
+
+    def read(self, output_dir: Path, contrasts: Sequence[str], kind: str = "statmap") -> NDArray[np.float32]:
         """Read predicted maps.
 
         Parameters
@@ -91,6 +111,8 @@ class Result:
             Root of the dataset.
         contrasts : sequence of str
             Labels among those of `maps`.
+        kind : str
+            See `statmap`.
 
         Returns
         -------
@@ -103,10 +125,10 @@ class Result:
             If an image cannot be read or is on another grid.
         """
         if self.maps.layout == "3d":
-            return np.stack([_read_map(self.statmap(output_dir, contrast)) for contrast in contrasts])
+            return np.stack([_read_map(self.statmap(output_dir, contrast, kind)) for contrast in contrasts])
         indices = [self.maps.contrasts.index(contrast) for contrast in contrasts]
         # One slice, since each read of a volume decompresses all volumes that precede it.
-        volumes = _read_map(self.statmap(output_dir, ""), slice(min(indices), max(indices) + 1))
+        volumes = _read_map(self.statmap(output_dir, "", kind), slice(min(indices), max(indices) + 1))
         return np.stack([volumes[..., index - min(indices)] for index in indices])
 
 
@@ -149,6 +171,28 @@ def _read_map(path: Path, volumes: slice | None = None) -> NDArray[np.float32]:
 def _completion_records(output_dir: Path, subject: str = "*") -> Iterator[Path]:
     for folder in (f"sub-{subject}", f"sub-{subject}/ses-*"):
         yield from output_dir.glob(f"{folder}/func/*_desc-qc_metrics.json")
+
+
+def result_subjects(output_dir: Path, participants: Sequence[str] = ()) -> set[str]:
+    """List the participants with a completion record.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of a dataset that the participant level wrote.
+    participants : sequence of str
+        Labels of the participants to use; all if empty.
+
+    Returns
+    -------
+    set of str
+        Labels without ``sub-``.
+    """
+    return {
+        str(parse_name(path.name).get("sub"))
+        for subject in participants or ("*",)
+        for path in _completion_records(output_dir, subject)
+    }
 
 
 def settings_hashes(output_dir: Path, participants: Sequence[str] = ()) -> Iterator[tuple[Path, str]]:

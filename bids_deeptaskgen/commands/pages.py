@@ -1,0 +1,116 @@
+"""Pages of participants: their announcement at the end of a run, and ``--reports-only``."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bids_deeptaskgen.bids.output.dataset_files import dataset_model_hash
+from bids_deeptaskgen.bids.output.results import result_subjects
+from bids_deeptaskgen.bids.selection import remaining_labels
+from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.models.bundle import Bundle, open_bundle
+from bids_deeptaskgen.models.store import find_model
+from bids_deeptaskgen.pipeline.report_step import PageJob, PageOutcome
+from bids_deeptaskgen.settings.participant import ParticipantSettings
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+# With more participants, pages with maps take hours and gigabytes, and each map is in its own file anyway.
+MANY_PARTICIPANTS = 1000
+
+
+def warn_of_many_pages(settings: ParticipantSettings, n_participants: int) -> None:
+    """Warn of the size of full pages of many participants.
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+    n_participants : int
+    """
+    if settings.reports == "full" and n_participants > MANY_PARTICIPANTS:
+        logger.warning(
+            "%d participants with a page of several MB each: --reports qc writes small pages without maps, "
+            "and --reports-only can make the full page of a participant later.",
+            n_participants,
+        )
+
+
+def remake_pages(settings: ParticipantSettings) -> int:
+    """Make pages from the files of an output dataset (``--reports-only``).
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+        Only OUTPUT_DIR is read.
+
+    Returns
+    -------
+    int
+        0, or 1 if a page could not be made.
+
+    Raises
+    ------
+    UserError
+        If the settings ask for no pages.
+    InputError
+        If no participant has maps.
+    """
+    if settings.reports == "none":
+        message = "--reports-only was given with --reports none; choose full or qc."
+        raise UserError(message)
+    output = settings.output_dir
+    labels = remaining_labels(
+        result_subjects(output, settings.participant_label), settings.exclude_participant_label
+    )
+    if not labels:
+        message = (
+            f"{output}: no finished maps of the selected participants were found.\n"
+            "Run the participant level with this OUTPUT_DIR first."
+        )
+        raise InputError(message)
+    warn_of_many_pages(settings, len(labels))
+    from bids_deeptaskgen.workflow.run import run_pages
+
+    bundle = _bundle_of_maps(settings, output)
+    jobs = [
+        PageJob(subject, output, settings.reports, output, bundle, is_forced=True)
+        for subject in sorted(labels)
+    ]
+    outcomes = run_pages(jobs, settings)
+    report_pages(settings, outcomes)
+    return 1 if any(outcome.error for outcome in outcomes) else 0
+
+
+def _bundle_of_maps(settings: ParticipantSettings, output: Path) -> Bundle | None:
+    """Open the model of the maps; None if it is not available, since pages can be made without it."""
+    try:
+        bundle = open_bundle(find_model(settings.model).absolute())
+    except UserError as error:
+        logger.info("The model of the maps is not available (%s).", " ".join(str(error).split()))
+        return None
+    if bundle.weights_sha256 != dataset_model_hash(output):
+        logger.info("%s is not the model of the maps in %s.", bundle.folder, output)
+        return None
+    return bundle
+
+
+def report_pages(settings: ParticipantSettings, outcomes: Sequence[PageOutcome]) -> None:
+    """Print where the pages are, and which could not be made.
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+    outcomes : sequence of PageOutcome
+    """
+    pages = [page for outcome in outcomes for page in outcome.pages]
+    if len(pages) == 1:
+        sys.stdout.write(f"The page is {settings.output_dir / pages[0]}\n")
+    elif pages:
+        sys.stdout.write(
+            f"{len(pages)} pages are in {settings.output_dir}, from {pages[0]} to {pages[-1]}.\n"
+        )
+    for outcome in outcomes:
+        if outcome.error:
+            sys.stdout.write(f"No page of sub-{outcome.subject}: {outcome.error}\n")
+    sys.stdout.flush()
