@@ -1,0 +1,1 @@
+"""Content of pages, read from the files of an output dataset."""

@@ -1,0 +1,110 @@
+"""Content of a participant's page, read from the output dataset."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bids_deeptaskgen.bids.output.results import Result
+from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.models.bundle import Bundle
+from bids_deeptaskgen.report.participant_content import ParticipantContent
+from bids_deeptaskgen.report.reading.session import read_session
+from bids_deeptaskgen.report.reading.session_agreement import compare_sessions
+from bids_deeptaskgen.report.reading.sources import SessionSources, read_sources
+from bids_deeptaskgen.report.reading.words import flatten_settings
+
+
+def read_participant(
+    output_dir: Path,
+    subject: str,
+    results: Sequence[Result],
+    failures: Mapping[str, str],
+    *,
+    bundle: Bundle | None = None,
+    has_maps: bool = True,
+) -> ParticipantContent:
+    """Read the content of a page.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the output dataset.
+    subject : str
+        Label without ``sub-``.
+    results : sequence of Result
+        Sets of maps on the page.
+    failures : dict of str to str
+        Reason by name of each session without maps.
+    bundle : Bundle or None
+        Model of the maps, for the comparison of sessions.
+    has_maps : bool
+        Whether the page shows connectome and maps.
+
+    Returns
+    -------
+    ParticipantContent
+
+    Raises
+    ------
+    InputError
+        If a file of the output dataset cannot be read.
+    """
+    sources = [read_sources(output_dir, result) for result in results]
+    agreement, by_contrast = compare_sessions(sources, bundle)
+    provenance = sources[0].provenance if sources else {}
+    return ParticipantContent(
+        title=f"sub-{subject}: task-contrast maps predicted from resting-state fMRI",
+        participant=f"sub-{subject}",
+        notice=str(provenance.get("Notice", "")),
+        facts=_facts(sources),
+        sessions=[read_session(item, has_maps=has_maps) for item in sources],
+        failures=failures,
+        session_agreement=agreement,
+        session_agreement_by_contrast=by_contrast,
+        methods=_methods(output_dir),
+        provenance=_provenance(sources),
+    )
+
+
+def _facts(sources: Sequence[SessionSources]) -> dict[str, str]:
+    """Describe the model and the input of the first session; all sessions share them."""
+    if not sources:
+        return {}
+    provenance = sources[0].provenance
+    model = provenance.get("Model", {})
+    facts = {
+        "Model": f"{model.get('Name', 'n/a')} (sha256 of the weights {str(model.get('WeightsSha256'))[:12]})",
+        "Licence of the model": str(model.get("Licence", "n/a")),
+        "Training data": str(model.get("TrainingData", "n/a")),
+        "ROI maps": str(model.get("RoiSet", "n/a")),
+        "Calibrated": "yes" if provenance.get("Settings", {}).get("calibrated") else "no",
+    }
+    for item in sources:
+        name = "Input files" if len(sources) == 1 else f"Input files of {item.name}"
+        facts[name] = "\n".join(item.inputs)
+    return facts
+
+
+def _methods(output_dir: Path) -> str:
+    """Read the methods text of the dataset."""
+    try:
+        return (output_dir / "CITATION.md").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return str(load_table("report/measures.json")["no_methods"])
+
+
+def _provenance(sources: Sequence[SessionSources]) -> dict[str, str]:
+    """Describe versions, settings, hashes and the command line."""
+    if not sources:
+        return {}
+    provenance = sources[0].provenance
+    run_facts = next((item.images.facts for item in sources if item.images), {})
+    model = provenance.get("Model", {})
+    rows = {
+        "Command line": str(run_facts.get("CommandLine", "not stored")),
+        "Settings hash": str(provenance.get("SettingsHash", "n/a")),
+        "sha256 of the weights": str(model.get("WeightsSha256", "n/a")),
+    }
+    versions = provenance.get("Computed", {}).get("Versions", {})
+    rows |= {f"Version of {name}": str(value) for name, value in versions.items()}
+    settings = flatten_settings(provenance.get("Settings", {}))
+    return rows | {f"Setting {name}": value for name, value in settings.items()}

@@ -1,0 +1,187 @@
+"""Part of a page about one session."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bids_deeptaskgen.connectome.data_checks.measurement import read_flag
+from bids_deeptaskgen.connectome.qc_verdicts import MetricVerdict, judge_metrics
+from bids_deeptaskgen.connectome.series_preview import RunPreview
+from bids_deeptaskgen.report.participant_content import (
+    ConnectomeContent,
+    PageWarning,
+    QcRow,
+    RunContent,
+    SessionContent,
+)
+from bids_deeptaskgen.report.reading.connectome import read_connectome, read_roi_coverage
+from bids_deeptaskgen.report.reading.maps import read_maps
+from bids_deeptaskgen.report.reading.measures import agreement_measures, typicality_measures
+from bids_deeptaskgen.report.reading.sources import SessionSources
+from bids_deeptaskgen.report.reading.words import duration, number
+
+# Keys of a completion record that are no metrics.
+_NO_METRICS = {"Description", "Flags", "SeriesHashes", "DeepTaskGen"}
+
+
+def read_session(sources: SessionSources, *, has_maps: bool) -> SessionContent:
+    """Read the part of a page about one session.
+
+    Parameters
+    ----------
+    sources : SessionSources
+    has_maps : bool
+        Whether the page shows connectome and maps.
+
+    Returns
+    -------
+    SessionContent
+    """
+    verdicts = judge_metrics(metrics_of(sources.record))
+    images = sources.images
+    connectome: ConnectomeContent | None = read_connectome(sources) if has_maps else None
+    return SessionContent(
+        name=sources.name,
+        facts=_facts(sources),
+        warnings=_warnings(sources, verdicts),
+        qc=[_qc_row(verdict) for verdict in verdicts],
+        runs=_runs(sources),
+        tsnr=None if images is None else images.tsnr,
+        tsnr_limit=0.0 if images is None else images.tsnr_limit,
+        roi_coverage=read_roi_coverage(sources),
+        connectome=connectome,
+        maps=read_maps(sources) if has_maps else (),
+        typicality=typicality_measures(sources),
+        agreement_measures=agreement_measures(sources),
+    )
+
+
+def metrics_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Select the metrics of a completion record.
+
+    Parameters
+    ----------
+    record : dict
+
+    Returns
+    -------
+    dict
+    """
+    return {
+        name: value
+        for name, value in record.items()
+        if name not in _NO_METRICS and not isinstance(value, (dict, str))
+    }
+
+
+def _facts(sources: SessionSources) -> dict[str, str]:
+    record, computed = sources.record, sources.provenance.get("Computed", {})
+    facts = {
+        "State": "finished: all maps are written",
+        "Maps": f"{len(sources.result.maps.contrasts)}",
+        "Volumes used": f"{number(record.get('n_volumes_kept'))} of {number(record.get('n_volumes'))}",
+        "Minutes used": number(record.get("minutes_kept")),
+        "Residual degrees of freedom": number(record.get("n_residual_dof")),
+        "Windows per run": number(computed.get("WindowsPerRun")),
+        "Predictions": number(computed.get("Predictions")),
+        "Device": f"{computed.get('Device', 'n/a')}, {computed.get('Precision', 'n/a')}",
+    }
+    run_facts = sources.images.facts if sources.images else {}
+    if seconds := run_facts.get("Seconds"):
+        parts = ", ".join(f"{name} {duration(value)}" for name, value in seconds.items())
+        facts["Duration"] = f"{duration(sum(seconds.values()))} ({parts})"
+    if finished := run_facts.get("Finished"):
+        facts["Finished"] = str(finished)
+    return facts
+
+
+def _warnings(sources: SessionSources, verdicts: Sequence[MetricVerdict]) -> list[PageWarning]:
+    """Collect the flags of the data, the verdicts and the known faults of the input, the worst first."""
+    verdict_of = {verdict.name: verdict.verdict for verdict in verdicts}
+    warnings: list[PageWarning] = []
+    flagged: set[str | None] = set()
+    for flag in sources.record.get("Flags", ()):
+        entry = read_flag(flag["Name"])
+        flagged.add(entry.metric)
+        level = "fail" if verdict_of.get(entry.metric or "") == "fail" else "warn"
+        warnings.append(PageWarning(level, str(flag["Message"]), entry.meaning, entry.action))
+    for verdict in verdicts:
+        if verdict.verdict in ("warn", "fail") and verdict.name not in flagged:
+            message = verdict.message or f"{verdict.title}: {number(verdict.value)} {verdict.unit}".strip()
+            warnings.append(PageWarning(verdict.verdict, message, action=verdict.action))
+    warnings += [_fault_warning(fault) for fault in sources.provenance.get("KnownFaultsOfInput", ())]
+    return sorted(warnings, key=lambda warning: warning.level != "fail")
+
+
+def _fault_warning(fault: Mapping[str, Any]) -> PageWarning:
+    """Describe a known fault of the release that wrote the input."""
+    release = " ".join(str(fault[key]) for key in ("Pipeline", "Version") if fault.get(key))
+    return PageWarning(
+        "warn",
+        f"The input was written by {release}, which has a known fault: {fault.get('Fault', '')}",
+        meaning=str(fault.get("Consequence", "")),
+    )
+
+
+def _qc_row(verdict: MetricVerdict) -> QcRow:
+    return QcRow(
+        name=verdict.name,
+        title=verdict.title,
+        value=verdict.value,
+        unit=verdict.unit,
+        verdict=verdict.verdict,
+        limits=verdict.limits,
+        description=verdict.description,
+        source=verdict.source,
+    )
+
+
+def _runs(sources: SessionSources) -> list[RunContent]:
+    """Join the facts of the runs in the sidecar with their previews."""
+    facts = sources.provenance.get("Runs", ())
+    previews = sources.images.runs if sources.images else ()
+    threshold = float(sources.provenance.get("Settings", {}).get("fd_threshold") or 0.0)
+    runs: list[RunContent] = []
+    for index, run in enumerate(facts):
+        preview = previews[index] if index < len(previews) else None
+        content = RunContent(
+            name=preview.name if preview else f"run {index + 1}",
+            sources=sources.inputs if len(facts) == 1 else (),
+            facts=_run_facts(run),
+            t_r=float(run["t_r"]),
+            fd_threshold_mm=threshold,
+        )
+        runs.append(content if preview is None else _with_preview(content, preview))
+    return runs
+
+
+def _with_preview(content: RunContent, preview: RunPreview) -> RunContent:
+    return replace(
+        content,
+        fd_mm=preview.fd_mm,
+        dvars=preview.dvars,
+        is_kept=preview.is_kept,
+        carpet=preview.carpet,
+        carpet_groups=preview.carpet_groups,
+        mean=preview.mean,
+        mask=preview.mask,
+    )
+
+
+def _run_facts(run: Mapping[str, Any]) -> dict[str, str]:
+    names = list(run.get("regressors", ()))
+    sizes = " x ".join(number(float(size)) for size in run.get("voxel_sizes_mm", ()))
+    facts = {
+        "Volumes": f"{run['n_volumes']}, of which {run['n_volumes_kept']} are used",
+        "Repetition time": f"{number(run['t_r'], 4)} s",
+        "Minutes used": number(run["n_volumes_kept"] * run["t_r"] / 60),
+        "Residual degrees of freedom": number(run.get("n_residual_dof")),
+        "Regressors": f"{len(names)}: {', '.join(names)}" if names else "none",
+        "Voxel size": f"{sizes} mm" if sizes else "n/a",
+        "Resampled": "yes, to the grid of the model" if run.get("resampled") else "no",
+    }
+    if run.get("denoised_by"):
+        facts["Denoised by"] = str(run["denoised_by"])
+    if run.get("warped_with"):
+        facts["Warped with"] = str(run["warped_with"])
+    return facts

@@ -1,0 +1,76 @@
+"""Words and numbers of a page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def number(value: object, digits: int = 3) -> str:
+    """Format a number; n/a for None and NaN.
+
+    Parameters
+    ----------
+    value : object
+    digits : int
+        Significant digits.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> number(0.123456), number(None), number(12345)
+    ('0.123', 'n/a', '12345')
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        return "n/a"
+    if isinstance(value, int) or float(value).is_integer():
+        return f"{int(value)}"
+    return f"{value:.{digits}g}"
+
+
+def duration(seconds: float) -> str:
+    """Format a duration.
+
+    Parameters
+    ----------
+    seconds : float
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> duration(9.26), duration(128)
+    ('9.3 s', '2 min 8 s')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
+
+
+def flatten_settings(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Format settings as words by name.
+
+    Parameters
+    ----------
+    settings : dict
+        JSON values.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    return {name.replace("_", "-"): _value(value) for name, value in settings.items()}
+
+
+def _value(value: object) -> str:
+    if value is None or value == [] or value == "":
+        return "default"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(str, value))
+    return str(value)
