@@ -1,4 +1,4 @@
-"""``deeptaskgen demo``: simulate a dataset, predict maps with the embedded model, and draw a contrast."""
+"""``deeptaskgen demo``: simulate a dataset, predict maps with the embedded model, and show them."""
 
 import logging
 import sys
@@ -6,8 +6,10 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.measured_maps import measured_folder
 from bids_deeptaskgen.bids.output.paths import output_path
+from bids_deeptaskgen.bids.output.results import result_subjects
 from bids_deeptaskgen.commands import participant, simulate
 from bids_deeptaskgen.report.map_figures import draw_statmaps
+from bids_deeptaskgen.report.pages import list_pages
 from bids_deeptaskgen.settings.fill import fill
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.simulation import DemoSettings, SimulateSettings
@@ -40,9 +42,26 @@ def run(settings: DemoSettings) -> int:
         picture = draw(settings)
         sys.stdout.write(
             f"\nSimulated fMRIPrep derivatives: {dataset}\nPredicted maps: {maps}\nFigure: {picture}\n"
+            f"Page of the first participant: {first_page(maps)}\n"
             "The embedded model is for testing the software, not for science.\n"
         )
     return code
+
+
+def first_page(maps: Path) -> Path:
+    """Return the page of the first participant.
+
+    Parameters
+    ----------
+    maps : Path
+        Root of the output dataset.
+
+    Returns
+    -------
+    Path
+    """
+    subject = min(result_subjects(maps))
+    return list_pages(maps, subject)[0]
 
 
 def draw(settings: DemoSettings) -> Path:
