@@ -15,7 +15,7 @@ LOOK_EVERY_S = 0.003
 # Far above what anything takes on a busy machine: a run that has not ended by then hangs.
 PATIENCE_S = 300
 # Options with which the small dataset can be used.
-SMALL = ("--min-minutes", "0.5", "--min-dof", "5", "--omp-nthreads", "1")
+SMALL = ("--min-minutes", "0.5", "--min-dof", "5", "--omp-nthreads", "1", "--reports", "none")
 
 
 class App:

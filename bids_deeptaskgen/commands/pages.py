@@ -112,5 +112,9 @@ def report_pages(settings: ParticipantSettings, outcomes: Sequence[PageOutcome])
         )
     for outcome in outcomes:
         if outcome.error:
-            sys.stdout.write(f"No page of sub-{outcome.subject}: {outcome.error}\n")
+            logger.error(
+                "sub-%s: the page could not be made; its maps are not affected. %s",
+                outcome.subject,
+                outcome.error,
+            )
     sys.stdout.flush()

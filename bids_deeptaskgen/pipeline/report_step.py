@@ -1,7 +1,6 @@
 """Third step: the page of a participant, made from the files of the output dataset only."""
 
 import json
-import logging
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,8 +12,6 @@ from bids_deeptaskgen.machine import log_duration
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.pipeline.records import MAPS_EXIST, Job, Record
 from bids_deeptaskgen.report.pages import is_current, list_pages, plan_pages
-
-logger = logging.getLogger("bids_deeptaskgen")
 
 # Subfolder of a run's private folder for the outcomes of pages.
 PAGES = "pages"
@@ -105,6 +102,8 @@ def write_pages(job: PageJob, records: Sequence[Record] = ()) -> PageOutcome:
     try:
         with log_duration(f"sub-{job.subject}: page"):
             outcome = PageOutcome(job.subject, tuple(_write_pages(job, records)))
+        # Of an earlier run.
+        _traceback_path(job).unlink(missing_ok=True)
     except Exception as error:  # the maps exist, with or without a page
         outcome = PageOutcome(job.subject, error=_report_error(job, error))
     write_json(job.outcomes / f"sub-{job.subject}.json", asdict(outcome))
@@ -160,13 +159,15 @@ def _render(job: PageJob, results: Sequence[Result], failures: Mapping[str, str]
 
 
 def _report_error(job: PageJob, error: Exception) -> str:
-    """Log an error with its traceback in a file of the logs, and return the reason."""
+    """Write the traceback of an error to the logs, and return the reason with its path."""
     reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    path = job.output_dir / "logs" / f"page-sub-{job.subject}.txt"
+    path = _traceback_path(job)
     try:
         write_text(path, "".join(traceback.format_exception(error)))
-        reason = f"{reason}. See {path}."
     except OSError:
-        logger.debug("The traceback cannot be written", exc_info=True)
-    logger.error("sub-%s: the page could not be made (%s) The maps are not affected.", job.subject, reason)
-    return reason
+        return reason
+    return f"{reason}\nSee {path}."
+
+
+def _traceback_path(job: PageJob) -> Path:
+    return job.output_dir / "logs" / f"page-sub-{job.subject}.txt"

@@ -6,8 +6,8 @@ import pytest
 
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
-# What the simulated participants meet.
-DEMANDS = {"min_minutes": 1.0, "min_dof": 5}
+# What the simulated participants meet. Pages take longer than the maps of these tests.
+DEMANDS = {"min_minutes": 1.0, "min_dof": 5, "reports": "none"}
 
 
 @pytest.fixture
