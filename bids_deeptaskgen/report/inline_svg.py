@@ -17,6 +17,8 @@ REFERENCE = re.compile(r"#([\w.-]+)")
 NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 # Older releases of matplotlib write the size and the family in one property.
 FONT = re.compile(r"font: ((?:\w+ )*?)([\d.]+px) [^;]+")
+# Browsers would omit columns of wider images; they average them if the image is not to be pixelated.
+MAX_PIXELATED = 400
 PNG_PREFIX = "data:image/png;base64,"
 FONT_FAMILY = re.compile("font-family: [^;]+;? ?")
 # Characters that XML does not allow.
@@ -96,6 +98,8 @@ def _clean_element(element: ElementTree.Element) -> None:
             attributes[name] = " ".join(rounded.split())
     if attributes.get("href", "").startswith(PNG_PREFIX):
         attributes["href"] = _small_png(attributes["href"])
+        if float(attributes["width"]) > MAX_PIXELATED:
+            attributes.pop("style", None)
     element.attrib.update(attributes)
     if element.tag not in ("text", "tspan"):
         element.text = None

@@ -142,7 +142,12 @@ def _panels(heights: Sequence[float], duration: float) -> tuple["Figure", list["
 
 def _draw_trace(axes: "Axes", values: NDArray[np.floating], t_r: float, label: str, colour: str) -> None:
     """Draw a value per volume at the middle of the volume."""
-    axes.plot((np.arange(len(values)) + 0.5) * t_r, values, color=colour, linewidth=1.0)
+    axes.plot(
+        (np.arange(len(values)) + 0.5) * t_r,
+        values,
+        color=colour,
+        linewidth=1.0 if len(values) < 600 else 0.7,
+    )
     finite = values[np.isfinite(values)]
     axes.set_ylim(0, 1.05 * finite.max() if finite.size and finite.max() > 0 else 1)
     axes.set_ylabel(label)
@@ -162,7 +167,7 @@ def _removed_volumes(
     name = "removed at the start" if n_dummies is None else "dummy scans"
     styles: list[dict[str, Any]] = [
         {"facecolor": "none", "edgecolor": INK, "hatch": "////", "linewidth": 0, "alpha": 0.7},
-        {"facecolor": VERMILION, "alpha": 0.3, "linewidth": 0},
+        {"facecolor": VERMILION, "alpha": 0.45, "linewidth": 0},
     ]
     kinds = ((name, is_first), ("censored", is_removed & ~is_first))
     return [
