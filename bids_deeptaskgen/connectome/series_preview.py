@@ -34,7 +34,7 @@ class RunPreview:
     Attributes
     ----------
     name : str
-        Of the run, for example ``run-1``.
+        Entities of the run, for example ``dir-AP_run-2``; ``run-1`` without any.
     mean : uint8 array of shape (n_slices, 109, 91)
         Mean of sampled volumes on the slices of `connectome.axial_slices`, also outside the mask; byte 255
         is the 99.5th percentile inside the mask. For demeaned series the mean absolute change over time.
@@ -158,7 +158,7 @@ class SeriesPreviewer:
             fd_mm[0] = np.nan
         level = float(np.mean(self._global_signal[~self._is_dummy]))
         return RunPreview(
-            name=plan.inputs.name,
+            name=plan.inputs.name if plan.inputs.entities else "run-1",
             mean=mean,
             mask=mask,
             carpet=draw_carpet(self._row_values, self._is_dummy),
