@@ -13,7 +13,9 @@ import numpy as np
 from bids_deeptaskgen.bids.filenames import Entities
 from bids_deeptaskgen.bids.input.participant_folders import scan_participants
 from bids_deeptaskgen.bids.output.group_maps import average_over_participants, contrast_of
+from bids_deeptaskgen.bids.output.idp_table import idp_table
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
+from bids_deeptaskgen.bids.output.quality_tables import describe_columns, verdict_cells
 from bids_deeptaskgen.bids.output.result_faults import join_missing, list_faults
 from bids_deeptaskgen.bids.output.results import Result, ResultFault, read_dataset
 from bids_deeptaskgen.bids.output.sidecars import group_sidecar
@@ -82,7 +84,7 @@ def run(settings: GroupSettings) -> int:
     n_maps = 0
     for series, members in by_series.items():
         n_maps += _write_maps(output, series, members, faults)
-        write_tsv(output_path(output, "group_metrics", entities=series), tables[series])
+        _write_tables(output, series, members, tables[series])
     if not n_maps:
         raise InputError(_explain_nothing(settings, faults))
     fault_rows = list_faults(faults)
@@ -174,6 +176,19 @@ def _write_maps(output: Path, series: Entities, results: Sequence[Result], fault
     return n_written
 
 
+def _write_tables(
+    output: Path, series: Entities, results: Sequence[Result], columns: dict[str, list[Any]]
+) -> None:
+    """Write the joined quality table and the table of imaging-derived phenotypes, with sidecars."""
+    path = output_path(output, "group_metrics", entities=series)
+    write_tsv(path, columns)
+    write_json(sidecar_path(path), describe_columns(columns))
+    phenotypes, sidecar = idp_table(results)
+    path = output_path(output, "group_idps", entities=series)
+    write_tsv(path, phenotypes)
+    write_json(sidecar_path(path), sidecar)
+
+
 def _rows(output: Path, results: Sequence[Result]) -> list[dict[str, Any]]:
     """Join quality metrics and columns of participants.tsv, one row per session."""
     by_participant = _participant_rows(output, results)
@@ -183,13 +198,13 @@ def _rows(output: Path, results: Sequence[Result]) -> list[dict[str, Any]]:
         entities = {key: value for key, value in result.entities if key in ("run", "dir")}
         labels = {"participant_id": name, "session_id": f"ses-{result.session}" if result.session else None}
         columns = columns_of_session(by_participant.get(result.subject, []), result.session, name)
-        reserved_names = {"session_id", "run", "dir", "flags", *result.metrics}
+        verdict = verdict_cells(result.metrics, result.flags)
+        reserved_names = {"session_id", "run", "dir", *verdict, *result.metrics}
         # Otherwise, the metrics would replace columns of the same name.
         columns = {
             f"participants_{key}" if key in reserved_names else key: value for key, value in columns.items()
         }
-        flags = {"flags": ",".join(result.flags) or None}
-        rows.append(labels | entities | columns | result.metrics | flags)
+        rows.append(labels | entities | columns | result.metrics | verdict)
     return rows
 
 

@@ -73,6 +73,32 @@ def get_fd(confounds: Confounds | None) -> Matrix | None:
     return None
 
 
+def find_dummies(n_volumes: int, confounds: Confounds | None, cleaning: Cleaning) -> NDArray[np.bool_]:
+    """Find the dummy scans: the first volumes, or those that fMRIPrep marked as not in steady state.
+
+    Parameters
+    ----------
+    n_volumes : int
+    confounds : Confounds or None
+        Confounds of the run.
+    cleaning : Cleaning
+
+    Returns
+    -------
+    boolean array of shape (n_volumes,)
+    """
+    is_dummy = np.zeros(n_volumes, dtype=bool)
+    if cleaning.dummy_scans is not None:
+        is_dummy[: cleaning.dummy_scans] = True
+    elif confounds is not None:
+        outlier_columns = [
+            name for name in map(str, confounds.table) if name.startswith("non_steady_state_outlier")
+        ]
+        require_marks(confounds.columns(outlier_columns))
+        is_dummy |= (confounds.table[outlier_columns] == 1).any(axis=1).to_numpy(dtype=bool)
+    return is_dummy
+
+
 def sample_mask(n_volumes: int, confounds: Confounds | None, cleaning: Cleaning) -> NDArray[np.intp]:
     """Choose the volumes that are kept.
 
@@ -93,15 +119,7 @@ def sample_mask(n_volumes: int, confounds: Confounds | None, cleaning: Cleaning)
     InputError
         If `cleaning` censors but displacement is unavailable, or if no volumes remain.
     """
-    is_kept = np.ones(n_volumes, dtype=bool)
-    if cleaning.dummy_scans is not None:
-        is_kept[: cleaning.dummy_scans] = False
-    elif confounds is not None:
-        outlier_columns = [
-            name for name in map(str, confounds.table) if name.startswith("non_steady_state_outlier")
-        ]
-        require_marks(confounds.columns(outlier_columns))
-        is_kept &= ~(confounds.table[outlier_columns] == 1).any(axis=1).to_numpy(dtype=bool)
+    is_kept = ~find_dummies(n_volumes, confounds, cleaning)
     n_dummies = int((~is_kept).sum())
     if confounds is not None and confounds.outliers is not None:
         is_kept &= ~confounds.outliers

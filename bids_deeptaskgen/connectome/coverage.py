@@ -1,7 +1,5 @@
 """Coverage: the share of ROIs and brain with signal, and regions in which maps have no values."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
@@ -163,6 +161,24 @@ def name_roi(roi: int, weights: NDArray[np.float32], brain_mask: NDArray[np.bool
     str
         For example ``ROI 3 (-40, -22, 54 mm)``.
     """
-    voxel = np.argwhere(brain_mask)[int(weights[roi].argmax())]
-    point: Sequence[float] = (MODEL_GRID.matrix[:3, :3] @ voxel + MODEL_GRID.matrix[:3, 3]).tolist()
+    (point,) = roi_peaks_mm(weights[roi : roi + 1], brain_mask)
     return f"ROI {roi + 1} ({', '.join(f'{value:.0f}' for value in point)} mm)"
+
+
+def roi_peaks_mm(weights: NDArray[np.float32], brain_mask: NDArray[np.bool_]) -> list[list[float]]:
+    """Find the position of the largest weight of each ROI.
+
+    Parameters
+    ----------
+    weights : array of shape (n_rois, n_voxels)
+        Absolute values of the model's ROI maps.
+    brain_mask : boolean array on ``MODEL_GRID``
+
+    Returns
+    -------
+    list of [float, float, float]
+        In mm.
+    """
+    voxels = np.argwhere(brain_mask)[weights.argmax(axis=1)]
+    points: list[list[float]] = (voxels @ MODEL_GRID.matrix[:3, :3].T + MODEL_GRID.matrix[:3, 3]).tolist()
+    return points

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.connectome.brain_mask import mask_sampler
-from bids_deeptaskgen.connectome.censoring import get_fd, sample_mask
+from bids_deeptaskgen.connectome.censoring import find_dummies, get_fd, sample_mask
 from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.connectome.confounds import read_confounds
 from bids_deeptaskgen.connectome.data_checks.confounds_checks import reference_signals
@@ -53,6 +53,10 @@ class PreparedRun:
         Where the checks of the data observe the series.
     reference : dict of str to array of shape (n_volumes,)
         Columns of the confounds table that follow from the series itself.
+    is_dummy : boolean array of shape (n_volumes,)
+        Dummy scans; empty if unknown.
+    censors : bool
+        Whether volumes are removed for their motion: by a threshold, or by XCP-D's table of outliers.
     """
 
     inputs: RunInputs
@@ -65,6 +69,8 @@ class PreparedRun:
     fd_mm: NDArray[np.float64] | None
     places: Places
     reference: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    is_dummy: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    censors: bool = False
 
     @property
     def minutes(self) -> float:
@@ -150,6 +156,7 @@ def prepare_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleanin
     confounds = read_confounds(run, series.n_volumes)
     try:
         kept_volumes = sample_mask(series.n_volumes, confounds, cleaning)
+        is_dummy = find_dummies(series.n_volumes, confounds, cleaning)
         regressors = choose_regressors(confounds, series.n_volumes, t_r, cleaning)
         fd_mm = get_fd(confounds)
     except TableError:
@@ -161,7 +168,21 @@ def prepare_run(run: RunInputs, brain_mask: NDArray[np.bool_], cleaning: Cleanin
     table_findings = confounds.findings if confounds else ()
     run = run.with_fields(findings=(*run.findings, *_header_findings(run, series.header), *table_findings))
     reference = reference_signals(confounds.table if confounds else None)
-    return PreparedRun(run, series, sampler, t_r, kept_volumes, regressors, basis, fd_mm, places, reference)
+    has_outliers = confounds is not None and confounds.outliers is not None
+    return PreparedRun(
+        inputs=run,
+        series=series,
+        sampler=sampler,
+        t_r=t_r,
+        kept_volumes=kept_volumes,
+        regressors=regressors,
+        basis=basis,
+        fd_mm=fd_mm,
+        places=places,
+        reference=reference,
+        is_dummy=is_dummy,
+        censors=cleaning.fd_threshold > 0 or has_outliers,
+    )
 
 
 def _header_findings(run: RunInputs, header: NiftiHeader) -> list[Finding]:

@@ -1,10 +1,12 @@
 """Quality metrics of the resting-state data of a session."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.connectome.prepare_run import PreparedRun
 from bids_deeptaskgen.connectome.session import SessionConnectomes
 
 # A series with its mean never varies by more than that mean.
@@ -45,6 +47,7 @@ def quality_metrics(
         "minutes_kept": _rounded(sum(run.minutes for run in runs)),
         "n_regressors": [len(run.regressors.names) for run in runs],
         "n_residual_dof": sum(run.n_residual_dof for run in runs),
+        **_shares_of_volumes(runs),
         "fd_mean_mm": None if fd_mm is None else _rounded(fd_mm.mean()),
         "fd_max_mm": None if fd_mm is None else _rounded(fd_mm.max()),
         "tsnr_median": _median_tsnr(participant.tsnr[usable_voxels]),
@@ -53,6 +56,19 @@ def quality_metrics(
         "n_voxels_without_variance": participant.n_flat,
         "typicality": typicality(participant.roi_connectome, mean_roi_connectome),
         **participant.checks.metrics,
+    }
+
+
+def _shares_of_volumes(runs: Sequence[PreparedRun]) -> dict[str, float | None]:
+    """Compute the share of removed volumes, and of those removed for motion among the non-dummy volumes."""
+    n_volumes = sum(run.series.n_volumes for run in runs)
+    n_kept = sum(len(run.kept_volumes) for run in runs)
+    n_dummies = sum(int(run.is_dummy.sum()) for run in runs)
+    is_censored = any(run.censors for run in runs)
+    motion = (n_volumes - n_dummies - n_kept) / max(n_volumes - n_dummies, 1)
+    return {
+        "removed_share": _rounded(1 - n_kept / n_volumes),
+        "motion_censored_share": _rounded(motion) if is_censored else None,
     }
 
 

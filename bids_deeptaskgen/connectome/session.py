@@ -21,6 +21,7 @@ from bids_deeptaskgen.connectome.findings import Finding
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.connectome.prepare_run import PreparedRun, check_requirements, prepare_run
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace
+from bids_deeptaskgen.connectome.series_preview import RunPreview, SeriesPreviewer
 from bids_deeptaskgen.connectome.smoothing import make_smoother
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Sampler
@@ -56,6 +57,8 @@ class SessionConnectomes:
         Correlations of the cleaned ROI series, volume-weighted over the runs.
     checks : DataChecks
         What the data themselves show to be suspicious.
+    previews : tuple of RunPreview
+        Of each run; empty if they were not requested.
     """
 
     connectomes: NDArray[np.float32]
@@ -67,6 +70,7 @@ class SessionConnectomes:
     n_flat: int
     roi_connectome: NDArray[np.float64]
     checks: DataChecks = field(default_factory=DataChecks)
+    previews: tuple[RunPreview, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -80,6 +84,7 @@ def run_statistics(
     n_windows: int,
     smoothing_mm: float = 0.0,
     observer: SeriesObserver | None = None,
+    previewer: SeriesPreviewer | None = None,
 ) -> RunStatistics:
     """Read the volumes of a run and compute its connectomes.
 
@@ -92,6 +97,8 @@ def run_statistics(
         Full width at half maximum of the kernel for each volume; 0 for none.
     observer : SeriesObserver, optional
         Observes the kept volumes as they are stored.
+    previewer : SeriesPreviewer, optional
+        Observes all volumes as they are stored.
 
     Returns
     -------
@@ -107,7 +114,7 @@ def run_statistics(
     is_float32 = not sampler.resamples and (smoother or np.can_cast(series.dtype, np.float32))
     sizes = product_sizes(len(plan.kept_volumes), n_windows)
     dtype = np.float32 if is_float32 else np.float64
-    kept_volumes = _kept_volumes(plan)
+    kept_volumes = _kept_volumes(plan, previewer)
     stored_volumes = observer.watch(kept_volumes) if observer else kept_volumes
     volumes = map(smoother, stored_volumes) if smoother else stored_volumes
     # A thread samples the volumes, so that reading continues while products are computed.
@@ -132,14 +139,17 @@ def _sample_blocks(
         yield rows
 
 
-def _kept_volumes(plan: PreparedRun) -> Iterator[NDArray[np.generic]]:
+def _kept_volumes(
+    plan: PreparedRun, previewer: SeriesPreviewer | None = None
+) -> Iterator[NDArray[np.generic]]:
     """Yield the kept volumes of a run as stored values; each is valid until the next."""
     series = plan.series
     volume_bytes = np.prod(series.grid.shape) * series.dtype.itemsize
     is_kept = np.zeros(series.n_volumes, bool)
     is_kept[plan.kept_volumes] = True
     for start, block in series.blocks(max(1, min(N_PER_BLOCK, int(BLOCK_BYTES / volume_bytes)))):
-        for volume, is_used in zip(block, is_kept[start:], strict=False):
+        volumes = previewer.watch(block) if previewer else block
+        for volume, is_used in zip(volumes, is_kept[start:], strict=False):
             if is_used:
                 yield volume
 
@@ -211,7 +221,11 @@ def _check_data(
 
 
 def compute_session_connectomes(
-    session: SessionInputs, space: RoiSpace, cleaning: Cleaning, requirements: DataRequirements
+    session: SessionInputs,
+    space: RoiSpace,
+    cleaning: Cleaning,
+    requirements: DataRequirements,
+    grey_matter: NDArray[np.bool_] | None = None,
 ) -> SessionConnectomes:
     """Compute the connectomes of a session.
 
@@ -221,6 +235,8 @@ def compute_session_connectomes(
     space : RoiSpace
     cleaning : Cleaning
     requirements : DataRequirements
+    grey_matter : boolean array of shape (n_voxels,), optional
+        Voxels for which maps are predicted. If given, the runs are previewed.
 
     Returns
     -------
@@ -235,11 +251,12 @@ def compute_session_connectomes(
     n_windows = check_requirements(plans, requirements)
     # One BLAS thread, so that results do not depend on the number of threads.
     observers = [SeriesObserver(plan.places, len(plan.kept_volumes)) for plan in plans]
+    previewers = [None if grey_matter is None else SeriesPreviewer(plan, grey_matter) for plan in plans]
     with threadpool_limits(limits=1, user_api="blas"):
         connectomes, runs = pool_runs(
             (
-                run_statistics(plan, space.projection, n_windows, cleaning.smoothing, observer)
-                for plan, observer in zip(plans, observers, strict=True)
+                run_statistics(plan, space.projection, n_windows, cleaning.smoothing, observer, previewer)
+                for plan, observer, previewer in zip(plans, observers, previewers, strict=True)
             ),
             len(plans),
         )
@@ -266,4 +283,5 @@ def compute_session_connectomes(
         n_flat=int((sampled & ~has_signal).sum()),
         roi_connectome=np.average([np.corrcoef(run.rois.T) for run in runs], axis=0, weights=weights),
         checks=checks,
+        previews=tuple(previewer.finish() for previewer in previewers if previewer),
     )

@@ -13,6 +13,7 @@ from bids_deeptaskgen.connectome.session import SessionConnectomes
 from bids_deeptaskgen.connectome.template_warp import TRANSFORM, WARPED_SPACE
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.fsl_warp import TOOL
+from bids_deeptaskgen.pipeline.write_tables import list_pairs
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -50,6 +51,7 @@ def describe_session(
         "n_windows": result.n_windows,
         "n_connectomes": len(result.connectomes),
         "metrics": {**metrics, "share_without_values": float(f"{region.mean():.6g}")},
+        "roi_connectome": list_pairs(result.roi_connectome),
         "roi_coverage": [float(f"{share:.6g}") for share in coverage],
         "flags": [describe_flag(finding) for finding in findings],
         "series_hashes": list(result.checks.fingerprints),

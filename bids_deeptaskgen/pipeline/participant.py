@@ -18,6 +18,7 @@ from pathlib import Path
 from bids_deeptaskgen.bids.input.sessions import SessionFault
 from bids_deeptaskgen.bids.input.sources import find_sessions
 from bids_deeptaskgen.bids.output.completion import finished, input_fingerprint
+from bids_deeptaskgen.bids.output.report_data import make_session_images, save_session_images
 from bids_deeptaskgen.connectome.inputs import SessionInputs
 from bids_deeptaskgen.connectome.session import compute_session_connectomes
 from bids_deeptaskgen.io.atomic import write_json
@@ -97,17 +98,22 @@ def _compute_session(job: Job, session: SessionInputs | SessionFault, record: Re
         # A run that was killed after writing the maps may have left it.
         discard(connectome)
         return record.replace(status=MAPS_EXIST, n_maps=len(required_maps.contrasts))
-    if description.exists() and connectome.exists():
+    images, makes_images = path_stem.with_suffix(".npz"), settings.reports != "none"
+    if description.exists() and connectome.exists() and (images.exists() or not makes_images):
         logger.info("%s: the connectome of an earlier, interrupted run is used", record.name)
         return read_record(description).replace(connectome=str(connectome))
     started = time.monotonic()
     with log_duration(f"{record.name}: connectome"):
         with in_standard_space(session, job.records.parent) as standard:
+            bundle = context.bundle
+            grey_matter = bundle.output_mask[bundle.brain_mask] if makes_images else None
             result = compute_session_connectomes(
-                standard, context.bundle.roi_space, context.cleaning, context.requirements
+                standard, bundle.roi_space, context.cleaning, context.requirements, grey_matter
             )
         facts = describe_session(context, session, result)
         save_array(connectome, result.connectomes)
+        if makes_images:
+            save_session_images(images, make_session_images(result, bundle.brain_mask))
     facts["input_fingerprint"] = fingerprint
     facts["seconds"] = {"connectome": round(time.monotonic() - started, 2)}
     log_flags(record.name, facts["flags"])

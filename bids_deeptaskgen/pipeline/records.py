@@ -172,14 +172,15 @@ def read_records(folder: Path) -> list[Record]:
 
 
 def discard(connectome: Path) -> None:
-    """Remove a connectome, and before it the file that marks it as complete.
+    """Remove a connectome with the images of its session, and first the file that marks it as complete.
 
     Parameters
     ----------
     connectome : Path
         File of the connectomes, ``.npy``; need not exist.
     """
-    for path in (connectome.with_suffix(".json"), connectome):
+    # The connectome last, since those that are outdated are found by it.
+    for path in (connectome.with_suffix(".json"), connectome.with_suffix(".npz"), connectome):
         path.unlink(missing_ok=True)
 
 
@@ -196,7 +197,8 @@ def waiting_path(job: Job, record: Record, fingerprint: str) -> Path:
     Returns
     -------
     Path
-        Without extension: ``.npy`` contains the connectomes, ``.json`` marks them as complete.
+        Without extension: ``.npy`` contains the connectomes, ``.npz`` the images of the page, if one is
+        requested; ``.json`` marks them as complete.
     """
     return job.connectomes / f"{record.stem}_{job.context.settings_hash[:N_DIGITS]}_{fingerprint[:N_DIGITS]}"
 

@@ -16,11 +16,11 @@ from bids_deeptaskgen.connectome.coverage import region_without_signal, signal_o
 from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_maps, save_nifti
-from bids_deeptaskgen.io.tsv import write_tsv
 from bids_deeptaskgen.machine import software_versions
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.records import MAPS_WRITTEN, Record
+from bids_deeptaskgen.pipeline.write_tables import table_files, write_tables
 from bids_deeptaskgen.stats.calibration import apply_calibration
 
 Floats = NDArray[np.float32]
@@ -72,11 +72,11 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
     channels = [channel for channel, contrast in enumerate(bundle.card.contrasts) if contrast.label in labels]
     provenance = _provenance(context, record, device)
     images = list(_images(context, record, provenance, channels, maps))
-    coverage = _path(context, record, "qc_rois")
+    tables = table_files(context, record, keeps_images=earlier_maps is not None)
     saves_connectome = required_maps.connectome or (earlier_maps is not None and earlier_maps.connectome)
     connectome = [_path(context, record, "connectome")] if saves_connectome else []
     described_paths = [*connectome, *(image.path for image in images)]
-    files = [coverage, *(file for path in described_paths for file in (path, sidecar_path(path)))]
+    files = [*tables, *(file for path in described_paths for file in (path, sidecar_path(path)))]
     # First, since only the completion record of an earlier run lists them.
     for stale in _files_of(completion, output) - set(files):
         stale.unlink(missing_ok=True)
@@ -86,14 +86,14 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
         _write_connectome(path, record, provenance)
     for image in images:
         _write_image(image, bundle)
-    rois = list(range(1, len(record.facts["roi_coverage"]) + 1))
-    write_tsv(coverage, {"roi": rois, "coverage": record.facts["roi_coverage"]})
+    metrics = record.facts["metrics"]
+    write_tables(context, record, provenance, metrics, facts={"device": device})
     labels_written = [bundle.card.contrasts[channel].label for channel in channels]
     write_completion(
         output,
         record,
         {
-            **record.facts["metrics"],
+            **metrics,
             "Flags": record.facts["flags"],
             "SeriesHashes": record.facts["series_hashes"],
         },
@@ -102,7 +102,9 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
         fingerprint=fingerprint,
         contrasts=labels_written if required_maps.layout == "4d" else (),
     )
-    return record.replace(status=MAPS_WRITTEN, n_maps=len(channels))
+    # Only the table of the session needs the pairs of ROIs; the records of all sessions stay in memory.
+    facts = {name: value for name, value in record.facts.items() if name != "roi_connectome"}
+    return record.replace(status=MAPS_WRITTEN, n_maps=len(channels), facts=facts)
 
 
 def calibrate(bundle: Bundle, maps: PredictedMaps) -> PredictedMaps:

@@ -12,7 +12,9 @@ N_ROIS = 4
 GREY = np.array([True, True, True, False, False])
 
 
-def plan(n_volumes, n_kept, *, n_columns=2, minutes=1.0, n_residual_dof=10, fd_mm=None):
+def plan(
+    n_volumes, n_kept, *, n_columns=2, minutes=1.0, n_residual_dof=10, fd_mm=None, n_dummies=0, censors=False
+):
     """Return the attributes of a run that the metrics read."""
     return SimpleNamespace(
         series=SimpleNamespace(n_volumes=n_volumes),
@@ -21,6 +23,8 @@ def plan(n_volumes, n_kept, *, n_columns=2, minutes=1.0, n_residual_dof=10, fd_m
         minutes=minutes,
         n_residual_dof=n_residual_dof,
         fd_mm=None if fd_mm is None else np.array(fd_mm),
+        is_dummy=np.arange(n_volumes) < n_dummies,
+        censors=censors,
     )
 
 

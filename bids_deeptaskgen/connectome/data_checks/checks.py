@@ -24,6 +24,7 @@ from bids_deeptaskgen.connectome.data_checks.series_checks import (
     repeated_slices,
     rounding_noise,
 )
+from bids_deeptaskgen.connectome.data_checks.signal_metrics import SIGNAL_METRICS
 from bids_deeptaskgen.connectome.findings import Finding
 
 # By the name of the flag.
@@ -128,9 +129,20 @@ def check_session(runs: Sequence[RunEvidence], name: str) -> DataChecks:
         findings.append(judge(IDENTICAL_RUNS, alike, name))
     return DataChecks(
         tuple(finding for finding in findings if finding),
-        {_metric(flag): _extreme(flag, measured) for flag, measured in values.items()},
+        {_metric(flag): _extreme(flag, measured) for flag, measured in values.items()}
+        | _signal_metrics(runs),
         tuple(run.observed.fingerprint for run in runs),
     )
+
+
+def _signal_metrics(runs: Sequence[RunEvidence]) -> dict[str, float | None]:
+    """Compute the metrics without a flag; each is the worst value over the runs."""
+    metrics: dict[str, float | None] = {}
+    for name, (function, worst_of) in SIGNAL_METRICS.items():
+        values = [function(run.observed, run.reference, run.kept_volumes) for run in runs]
+        defined = [value for value in values if value is not None]
+        metrics[name] = float(f"{worst_of(defined):.6g}") if defined else None
+    return metrics
 
 
 def _metric(flag: str) -> str:

@@ -62,19 +62,21 @@ def confounds_agreement(
         Correlation of the global signals, or, if it is larger and clearly positive, of DVARS. None if the
         table has neither, or the mean of the series was removed, as by cleaning.
     """
-    if _is_demeaned(observed) or not reference:
+    if is_demeaned(observed) or not reference:
         return None
     volumes = np.asarray(kept_volumes)
     is_pair = np.diff(volumes) == 1
     correlations: dict[str, float] = {}
     if GLOBAL_SIGNAL in reference:
         signal = reference[GLOBAL_SIGNAL][volumes]
-        correlation = _correlate(np.diff(observed.global_signal)[is_pair], np.diff(signal)[is_pair])
+        correlation = correlate_series(np.diff(observed.global_signal)[is_pair], np.diff(signal)[is_pair])
         if correlation is not None:
             correlations[GLOBAL_SIGNAL] = correlation
     for name in DVARS:
         if name in reference:
-            correlation = _correlate(observed.change[1:][is_pair], reference[name][volumes][1:][is_pair])
+            correlation = correlate_series(
+                observed.change[1:][is_pair], reference[name][volumes][1:][is_pair]
+            )
             if correlation is not None:
                 correlations["DVARS"] = correlation
             break
@@ -87,14 +89,35 @@ def confounds_agreement(
     return Measurement(value, detail)
 
 
-def _is_demeaned(observed: ObservedSeries) -> bool:
+def is_demeaned(observed: ObservedSeries) -> bool:
+    """Return whether the mean of a series was removed, as by cleaning.
+
+    Parameters
+    ----------
+    observed : ObservedSeries
+
+    Returns
+    -------
+    bool
+    """
     # The median of the probes' mean over time, against their variation.
     with np.errstate(invalid="ignore"):
         mean, deviation = observed.samples.mean(axis=0), observed.samples.std(axis=0)
     return bool(np.nanmedian(np.abs(mean)) <= 2 * np.nanmedian(deviation))
 
 
-def _correlate(a: Series, b: Series) -> float | None:
+def correlate_series(a: Series, b: Series) -> float | None:
+    """Correlate two series in the volumes in which both are finite.
+
+    Parameters
+    ----------
+    a, b : array of shape (n_volumes,)
+
+    Returns
+    -------
+    float or None
+        Pearson r; None with fewer than `MIN_PAIRS` volumes, or for a constant series.
+    """
     is_finite = np.isfinite(a) & np.isfinite(b)
     a, b = a[is_finite], b[is_finite]
     if len(a) < MIN_PAIRS or a.std() == 0 or b.std() == 0:
