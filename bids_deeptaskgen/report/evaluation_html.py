@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bids_deeptaskgen.data import read_data
+from bids_deeptaskgen.report.html import make_environment
 
 Row = Mapping[str, Any]
 
@@ -69,14 +70,8 @@ def render(evaluation: Evaluation) -> str:
     str
         HTML with embedded figures and without references to other files.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    template = read_data("evaluation.html.j2")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["figure"] = _format_number
-    return environment.from_string(template).render(
+    template = make_environment().from_string(read_data("evaluation.html.j2"))
+    return template.render(
         evaluation=evaluation,
         columns=COLUMNS,
         overview=list(average_over_contrasts(evaluation)),
@@ -183,12 +178,3 @@ def _by_contrast(scores: Sequence[Row]) -> dict[str, dict[str, Any]]:
 def _mean(values: Iterable[float]) -> float:
     finite_values = [value for value in values if np.isfinite(value)]
     return float(np.mean(finite_values)) if finite_values else float("nan")
-
-
-def _format_number(value: float, digits: int = 3) -> str:
-    """Format a number; n/a if it is not finite."""
-    if not np.isfinite(value):
-        return "n/a"
-    # A true minus sign, and no -0.000.
-    text = f"{value:.{digits}f}"
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "\u2212")

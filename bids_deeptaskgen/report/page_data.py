@@ -1,0 +1,218 @@
+"""Data of a participant's page that its script draws: images as PNG, numbers and words as JSON."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bids_deeptaskgen.connectome.axial_slices import SLICES_MM
+from bids_deeptaskgen.report.colours import diverging_table, sequential_table
+from bids_deeptaskgen.report.html import format_number
+from bids_deeptaskgen.report.participant_content import (
+    Bytes,
+    ConnectomeContent,
+    MapContent,
+    ParticipantContent,
+    SessionContent,
+)
+from bids_deeptaskgen.report.png import png_strip, png_uri
+from bids_deeptaskgen.report.surface import VIEWS, draw_surface
+from bids_deeptaskgen.report.underlay import glass_underlay, underlay_slices
+
+# Only every n-th byte of a map is kept, 31 on each side of zero: the page is a fifth smaller, and a step is
+# less than readers distinguish on a colour scale.
+BYTE_STEP = 4
+# The same for magnitudes.
+SD_STEP = 8
+# A page of several sessions has slices and projections at every second voxel.
+MAX_FULL_SESSIONS = 1
+# Values below this share of the colour range are hidden at first, as in `map_figures`.
+THRESHOLD_SHARE = 1 / 6
+RETEST_REMARK = (
+    "typical spatial correlation of measured maps of two visits of a participant; it includes the pattern that "
+    "all participants share, so it is no reliability of individual differences"
+)
+
+
+def page_data(content: ParticipantContent) -> dict[str, Any]:
+    """Convert the content that the page's script draws.
+
+    Parameters
+    ----------
+    content : ParticipantContent
+
+    Returns
+    -------
+    dict
+        JSON without NaN. Without maps and connectomes, only the sessions' names.
+    """
+    n_drawn = sum(bool(session.maps) for session in content.sessions)
+    step = 1 if n_drawn <= MAX_FULL_SESSIONS else 2
+    sessions = [_session_data(content, session, step) for session in content.sessions]
+    data: dict[str, Any] = {"sessions": sessions}
+    if any(session["maps"] or session["connectome"] for session in sessions):
+        data |= {"slicesMm": SLICES_MM, "underlay": png_strip(underlay_slices()), "colours": _colours()}
+    if n_drawn:
+        data |= {"thresholdShare": THRESHOLD_SHARE, "surface": _surface()}
+        data["glass"] = [_plane(image) for image in glass_underlay()]
+    return data
+
+
+def _colours() -> dict[str, list[int]]:
+    tables = {scheme: diverging_table(scheme) for scheme in ("light", "dark")}
+    return {name: table.ravel().tolist() for name, table in (tables | {"sd": sequential_table()}).items()}
+
+
+def _plane(image: Bytes) -> dict[str, Any]:
+    return {"width": image.shape[1], "height": image.shape[0], "png": png_uri(image)}
+
+
+def _surface() -> dict[str, Any]:
+    """Encode the pixels' vertices as red and green, plus 1 so that 0 is no vertex, and shading as blue."""
+    picture = draw_surface()
+    codes = picture.pixels + 1
+    image = np.stack([codes >> 8, codes & 255, picture.shading], axis=-1).astype(np.uint8)
+    return {
+        "png": png_uri(image),
+        "width": image.shape[1] // len(VIEWS),
+        "height": image.shape[0],
+        "views": [{"title": title, "hemisphere": side} for side, _, title in VIEWS],
+    }
+
+
+def _session_data(content: ParticipantContent, session: SessionContent, step: int) -> dict[str, Any]:
+    return {
+        "name": session.name,
+        "maps": [_map_data(content, session, image, step) for image in session.maps],
+        "connectome": _connectome_data(session.connectome) if session.connectome else None,
+    }
+
+
+def _map_data(content: ParticipantContent, session: SessionContent, image: MapContent, step: int) -> Any:
+    images = image.images
+    data: dict[str, Any] = {
+        "label": image.label,
+        "task": image.task,
+        "units": image.units,
+        "limit": _short(images.limit),
+        "step": step,
+        "slices": png_strip(coarsen(images.slices[:, ::step, ::step], BYTE_STEP)),
+        "glass": [png_uri(coarsen(plane[::step, ::step], BYTE_STEP)) for plane in images.glass],
+        "surface": png_uri(draw_surface().arrange(coarsen(images.surface, BYTE_STEP))),
+        "warning": image.warning,
+        "facts": list(map_facts(content, session, image)),
+    }
+    if image.sd_slices is not None:
+        data["sd"] = {
+            "png": png_strip(coarsen_magnitudes(image.sd_slices)),
+            "limit": _short(image.sd_limit),
+            "meaning": image.sd_meaning,
+        }
+    return data
+
+
+def map_facts(
+    content: ParticipantContent, session: SessionContent, image: MapContent
+) -> Iterator[tuple[str, str]]:
+    """List what is known of a map.
+
+    Parameters
+    ----------
+    content : ParticipantContent
+    session : SessionContent
+    image : MapContent
+        Of the session.
+
+    Yields
+    ------
+    tuple of (str, str)
+        Heading and words.
+    """
+    yield "Contrast", image.source_name
+    yield "Units", image.units
+    if image.retest_r is None:
+        yield "Retest reliability", "not known"
+    else:
+        yield "Retest reliability", f"r = {format_number(image.retest_r, 2)} ({RETEST_REMARK})"
+    if image.calibration_weight is None:
+        yield "Calibration", "not calibrated"
+    else:
+        weight = format_number(image.calibration_weight, 2)
+        yield "Calibration", f"calibrated; weight of the network's map: {weight}"
+    if image.sd_slices is not None:
+        yield "Standard deviation", image.sd_meaning
+    yield from _agreement_facts(session.agreement_measures, image.agreement)
+    for pair, value in content.session_agreement_by_contrast.get(image.label, {}).items():
+        yield f"Agreement between sessions: {pair}", format_number(value)
+
+
+def _agreement_facts(measures: Sequence[Any], values: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    titles = {measure.name: measure.title for measure in measures}
+    for name, value in values.items():
+        yield titles.get(name, name), format_number(value)
+
+
+def _connectome_data(connectome: ConnectomeContent) -> dict[str, Any]:
+    is_known = np.isfinite(connectome.matrix)
+    rounded = np.round(np.where(is_known, connectome.matrix, 0), 3)
+    maps = [] if connectome.maps is None else [png_strip(coarsen(m, BYTE_STEP)) for m in connectome.maps]
+    return {
+        "names": list(connectome.roi_names),
+        "matrix": np.where(is_known, rounded, None).tolist(),
+        "maps": maps,
+        "step": 2,
+    }
+
+
+def coarsen(encoded: Bytes, step: int) -> Bytes:
+    """Round the bytes of signed values to fewer values.
+
+    Parameters
+    ----------
+    encoded : uint8 array
+        128 is zero, 0 is no value; see `participant_content.MapImages`.
+    step : int
+        Distance of the values that are kept.
+
+    Returns
+    -------
+    uint8 array of the same shape
+        Zero, the sign of a value, and no value are kept.
+
+    Examples
+    --------
+    >>> coarsen(np.array([0, 1, 127, 128, 130, 255], np.uint8), 4).tolist()
+    [0, 4, 128, 128, 128, 252]
+    """
+    signed = encoded.astype(np.int16) - 128
+    rounded = np.rint(signed / step).astype(np.int16) * step + 128
+    # 127 is no multiple of the step, so rounding may leave the range.
+    rounded = np.where(rounded > 255, rounded - step, np.where(rounded < 1, rounded + step, rounded))
+    return np.where(encoded == 0, 0, rounded).astype(np.uint8)
+
+
+def coarsen_magnitudes(encoded: Bytes) -> Bytes:
+    """Round the bytes of magnitudes to fewer values.
+
+    Parameters
+    ----------
+    encoded : uint8 array
+        0 is no value.
+
+    Returns
+    -------
+    uint8 array of the same shape
+        No value is kept; the smallest value becomes the middle of its step.
+
+    Examples
+    --------
+    >>> coarsen_magnitudes(np.array([0, 1, 7, 8, 255], np.uint8)).tolist()
+    [0, 4, 4, 12, 252]
+    """
+    middle = encoded // SD_STEP * SD_STEP + SD_STEP // 2
+    return np.where(encoded == 0, 0, middle).astype(np.uint8)
+
+
+def _short(value: float) -> float:
+    """Round to 4 significant digits, which the page shows and computes with."""
+    return float(f"{value:.3e}")

@@ -1,0 +1,156 @@
+"""HTML page of a participant, in one self-contained file."""
+
+from base64 import b64encode
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bids_deeptaskgen.connectome.axial_slices import SLICES_MM
+from bids_deeptaskgen.data import read_data
+from bids_deeptaskgen.report.colours import sequential_table
+from bids_deeptaskgen.report.html import MINUS, make_environment
+from bids_deeptaskgen.report.page_data import page_data
+from bids_deeptaskgen.report.participant_content import (
+    ParticipantContent,
+    QcRow,
+    RunContent,
+    SessionContent,
+)
+from bids_deeptaskgen.report.png import outline_mask, outlined_palette, png_uri
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+# Verdicts are shown by word, symbol and colour, from the most to the least severe.
+SYMBOLS = {"fail": "\u2715", "warn": "\u25b2", "pass": "\u2713", "n/a": "\u2013", "info": "\u2022"}
+
+
+def render_participant(content: ParticipantContent) -> str:
+    """Render the page of a participant.
+
+    Parameters
+    ----------
+    content : ParticipantContent
+        Sessions without maps and connectome give a small page.
+
+    Returns
+    -------
+    str
+        HTML with embedded figures and without references to other files; equal content gives equal text.
+    """
+    from markupsafe import Markup
+
+    script = read_data("report/page.js")
+    sessions = [_session_figures(number, session) for number, session in enumerate(content.sessions)]
+    page = make_environment().from_string(read_data("report/participant.html.j2"))
+    return page.render(
+        content=content,
+        sessions=sessions,
+        sections=_sections(content),
+        has_maps=any(session.maps for session in content.sessions),
+        has_connectome=any(session.connectome for session in content.sessions),
+        data=page_data(content),
+        symbols=SYMBOLS,
+        n_verdicts=count_verdicts,
+        slices_mm=[f"{z}".replace("-", MINUS) for z in SLICES_MM],
+        # The page's own files, and no text of the content, are not escaped.
+        style=Markup(read_data("report/page.css")),
+        script=Markup(script),
+        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+    )
+
+
+def count_verdicts(rows: "list[QcRow] | Any") -> dict[str, int]:
+    """Count the verdicts of quality metrics, from the most to the least severe.
+
+    Parameters
+    ----------
+    rows : sequence of QcRow
+
+    Returns
+    -------
+    dict of str to int
+        Without verdicts that no metric has, and without ``info``.
+    """
+    counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in SYMBOLS if verdict != "info"}
+    return {verdict: count for verdict, count in counts.items() if count}
+
+
+def _sections(content: ParticipantContent) -> list[tuple[str, str]]:
+    """List identifiers and titles of the page's sections."""
+    sessions = content.sessions
+    is_present = {
+        ("summary", "Summary"): True,
+        ("quality", "Quality"): bool(sessions),
+        ("connectome", "Connectome"): any(session.connectome for session in sessions),
+        ("maps", "Maps"): any(session.maps for session in sessions),
+        ("typicality", "Typicality"): any(session.typicality for session in sessions),
+        ("agreement", "Agreement"): bool(content.session_agreement)
+        or any(session.agreement_measures for session in sessions),
+        ("methods", "Methods"): bool(content.methods),
+        ("about", "About"): True,
+        ("errors", "Errors"): True,
+    }
+    return [section for section, is_shown in is_present.items() if is_shown]
+
+
+def _session_figures(number: int, session: SessionContent) -> dict[str, Any]:
+    """Draw the figures of a session: dict of the template's variables."""
+    figures: dict[str, Any] = {"id": f"session-{number + 1}", "content": session, "tsnr": None, "coverage": None}
+    figures["runs"] = [(run, _quality_figure(run), _mask_images(run)) for run in session.runs]
+    if session.tsnr is not None:
+        figures["tsnr"] = [png_uri(image, sequential_table()) for image in session.tsnr]
+        figures["tsnr_bar"] = png_uri(np.arange(256, dtype=np.uint8)[None], sequential_table())
+    if session.roi_coverage is not None:
+        figures["coverage"] = _coverage_figure(session)
+    return figures
+
+
+def _mask_images(run: RunContent) -> list[str] | None:
+    if run.mean is None or run.mask is None:
+        return None
+    palette = outlined_palette()
+    return [
+        png_uri(outline_mask(image, mask), palette) for image, mask in zip(run.mean, run.mask, strict=True)
+    ]
+
+
+def _quality_figure(run: RunContent) -> "Markup | None":
+    from markupsafe import Markup
+
+    from bids_deeptaskgen.report.figures import plot_run_quality
+    from bids_deeptaskgen.report.inline_svg import inline_svg
+
+    if run.fd_mm is None and run.dvars is None and run.carpet is None:
+        return None
+    figure = plot_run_quality(
+        run.fd_mm, run.dvars, run.is_kept, run.t_r, run.fd_threshold_mm, run.carpet, run.carpet_groups
+    )
+    title = f"Quality of the series over time: {run.name}"
+    description = (
+        "Framewise displacement with its threshold, DVARS, and carpet plot of the signal by tissue, on one "
+        "axis of time. Volumes that were not used are shaded."
+    )
+    return Markup(inline_svg(figure, title, description))
+
+
+def _coverage_figure(session: SessionContent) -> "Markup":
+    from markupsafe import Markup
+
+    from bids_deeptaskgen.report.figures import plot_coverage
+    from bids_deeptaskgen.report.inline_svg import inline_svg
+
+    coverage = session.roi_coverage
+    assert coverage is not None
+    names = (
+        session.connectome.roi_names
+        if session.connectome
+        else [f"ROI {number + 1}" for number in range(len(coverage))]
+    )
+    lowest = int(np.argmin(coverage)) if len(coverage) else 0
+    description = (
+        f"Share of the weight of each of {len(coverage)} ROI maps on voxels with signal. "
+        f"Lowest: {names[lowest]}, {coverage[lowest]:.2f}."
+    )
+    return Markup(inline_svg(plot_coverage(coverage, names), f"Coverage of ROI maps: {session.name}", description))
