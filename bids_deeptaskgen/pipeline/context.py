@@ -110,7 +110,13 @@ def make_context(settings: ParticipantSettings, dataset: InputDataset) -> RunCon
         query=query_of(settings),
         cleaning=fill(Cleaning, settings),
         requirements=fill(DataRequirements, settings, window_minutes=card.window_minutes),
-        required_maps=Maps(settings.map_format, labels, settings.save_connectome),
+        required_maps=Maps(
+            settings.map_format,
+            labels,
+            settings.save_connectome,
+            settings.n_bootstrap,
+            settings.random_seed if settings.n_bootstrap else 0,
+        ),
         releases=releases,
         known_faults=find_known_faults(releases),
     )

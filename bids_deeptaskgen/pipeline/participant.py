@@ -16,16 +16,17 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.input.sessions import SessionFault
 from bids_deeptaskgen.bids.input.sources import find_sessions
-from bids_deeptaskgen.bids.output.completion import finished, input_fingerprint
+from bids_deeptaskgen.bids.output.completion import finished, finished_maps, input_fingerprint
 from bids_deeptaskgen.connectome.inputs import SessionInputs
 from bids_deeptaskgen.connectome.session import compute_session_connectomes
 from bids_deeptaskgen.io.atomic import write_json
-from bids_deeptaskgen.io.npy import save_array
 from bids_deeptaskgen.machine import log_duration
 from bids_deeptaskgen.pipeline.connectome_step import describe_session, log_flags
 from bids_deeptaskgen.pipeline.context import RunContext
+from bids_deeptaskgen.pipeline.extra_connectomes import request_extra, save_with_extra
 from bids_deeptaskgen.pipeline.failures import run_as_record, save_or_stop
 from bids_deeptaskgen.pipeline.fsl_warp import in_standard_space
+from bids_deeptaskgen.pipeline.map_collection import PredictedMaps
 from bids_deeptaskgen.pipeline.records import (
     CONNECTED,
     FAILED,
@@ -37,7 +38,7 @@ from bids_deeptaskgen.pipeline.records import (
     read_record,
     waiting_path,
 )
-from bids_deeptaskgen.pipeline.write_maps import PredictedMaps, write_session
+from bids_deeptaskgen.pipeline.write_maps import write_session
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -96,16 +97,26 @@ def _compute_session(job: Job, session: SessionInputs | SessionFault, record: Re
         # A run that was killed after writing the maps may have left it.
         discard(connectome)
         return record.replace(status=MAPS_EXIST, n_maps=len(required_maps.contrasts))
+    earlier_maps = finished_maps(settings.output_dir, session, context.settings_hash, fingerprint)
+    request = request_extra(context, earlier_maps)
     if description.exists() and connectome.exists():
-        logger.info("%s: the connectome of an earlier, interrupted run is used", record.name)
-        return read_record(description).replace(connectome=str(connectome))
+        waiting = read_record(description)
+        if request.is_met_by(waiting.facts):
+            logger.info("%s: the connectome of an earlier, interrupted run is used", record.name)
+            return waiting.replace(connectome=str(connectome))
+        discard(connectome)
     with log_duration(f"{record.name}: connectome"):
         with in_standard_space(session, job.records.parent) as standard:
             result = compute_session_connectomes(
-                standard, context.bundle.roi_space, context.cleaning, context.requirements
+                standard,
+                context.bundle.roi_space,
+                context.cleaning,
+                context.requirements,
+                keeps_runs=request.runs,
             )
-        facts = describe_session(context, session, result)
-        save_array(connectome, result.connectomes)
+            facts = describe_session(context, session, result)
+            facts |= save_with_extra(context, connectome, record, result, request)
+    facts["flags"] += facts.pop("extra_flags")
     facts["input_fingerprint"] = fingerprint
     log_flags(record.name, facts["flags"])
     record = record.replace(status=CONNECTED, connectome=str(connectome), facts=facts)
