@@ -7,11 +7,11 @@ Q (n_kept, rank) an orthonormal basis of the regressors and the intercept, the c
 Y - Q Q'Y and T - Q Q'T. Window w needs only Y_w'T_w, Q_w'Y_w and the sums of squares.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,21 @@ class RunStatistics:
     mean: Matrix
     sd: Matrix
     has_signal: NDArray[np.bool_]
+
+
+class _Voxels(NamedTuple):
+    """Mean, SD and signal of the added voxels, and their loadings on the basis for each part.
+
+    `correlations` is a buffer in the order of the added voxels, plus one zero column for voxels that were not
+    added; `origins` has the column of each place.
+    """
+
+    mean: Matrix
+    sd: Matrix
+    has_signal: NDArray[np.bool_]
+    loadings: dict[int, Matrix]
+    correlations: NDArray[np.float32]
+    origins: NDArray[np.intp]
 
 
 def window_bounds(n_kept: int, n_windows: int) -> list[int]:
@@ -217,13 +232,63 @@ class Accumulator:
         ValueError
             If fewer or more volumes were added than the design has rows.
         """
+        n_windows, n_rois = len(self._sums), len(self._projection)
+        connectome = np.empty((n_windows, n_rois, self._n_places), np.float32)
+        # The reader has ended, so each thread gets a core.
+        with ThreadPoolExecutor(N_FINISHERS) as pool:
+            voxels = self._finish_voxels(pool)
+            for window, rows in enumerate(map(slice, self._bounds[:-1], self._bounds[1:])):
+                algebra = WindowAlgebra.from_series(self._rois, self._basis, rows)
+                self._correlate(pool, algebra, voxels, partial(self._window_sums, window), connectome[window])
+                # With several windows, the sums are the largest arrays.
+                self._sums[window] = np.empty((0, 0, 0))
+        rois = self._rois - self._basis @ (self._basis.T @ self._rois)
+        expanded = (self._expand(values) for values in (voxels.mean, voxels.sd, voxels.has_signal))
+        return RunStatistics(connectome, rois, *expanded)
+
+    def resample(self, draws: Iterable[NDArray[np.intp]]) -> Iterator[NDArray[np.float32]]:
+        """Compute connectomes of resampled windows from the sums, which are kept.
+
+        The regressors were fitted to the whole run. Each connectome is that of the cleaned series whose
+        windows are concatenated as drawn.
+
+        Parameters
+        ----------
+        draws : iterable of integer array
+            Numbers of the windows of each resample, repeated as drawn.
+
+        Yields
+        ------
+        float32 array of shape (n_rois, n_places)
+            Pearson r; 0 for voxels without signal. The array is overwritten by the next.
+
+        Raises
+        ------
+        ValueError
+            If fewer or more volumes were added than the design has rows.
+        """
+        connectome = np.empty((len(self._projection), self._n_places), np.float32)
+        with ThreadPoolExecutor(N_FINISHERS) as pool:
+            voxels = self._finish_voxels(pool)
+            for draw in draws:
+                rows = np.concatenate([np.arange(*self._bounds[window : window + 2]) for window in draw])
+                algebra = WindowAlgebra.from_series(self._rois, self._basis, rows)
+                counts = np.bincount(draw, minlength=len(self._sums))
+                self._correlate(pool, algebra, voxels, partial(self._weighted_sums, counts), connectome)
+                yield connectome
+
+    def _finish_voxels(self, pool: ThreadPoolExecutor) -> _Voxels:
+        """Compute the statistics of the added voxels over the whole run."""
         if self._n_added != self.n_kept:
             message = f"{self._n_added} volumes were added; the design has {self.n_kept} rows."
             raise ValueError(message)
         n_windows, n_rois, n_voxels = len(self._sums), len(self._projection), len(self._places)
-        mean, sd = np.empty(n_voxels), np.empty(n_voxels)
-        has_signal = np.empty(n_voxels, bool)
-        loadings: dict[int, Matrix] = {}
+        origins = np.full(self._n_places, n_voxels)
+        origins[self._places] = np.arange(n_voxels)
+        buffer = np.zeros((n_rois, n_voxels + 1), np.float32)
+        voxels = _Voxels(
+            np.empty(n_voxels), np.empty(n_voxels), np.empty(n_voxels, bool), {}, buffer, origins
+        )
 
         def finish_run(part: int) -> None:
             span = self._parts[part]
@@ -236,36 +301,45 @@ class Accumulator:
             residual = total - np.einsum("qv,qv->v", loading, loading)
             rounding = self.n_kept * (VALUE_ROUNDING * self._reference[span]) ** 2
             floor = np.maximum(RESIDUAL_VARIANCE_FLOOR * deviation_squares, rounding)
-            has_signal[span] = self._is_finite[span] & (residual > floor)
-            mean[span] = self._reference[span] + mean_offset
-            sd[span] = np.sqrt(deviation_squares / max(self.n_kept - 1, 1))
-            loadings[part] = loading
+            voxels.has_signal[span] = self._is_finite[span] & (residual > floor)
+            voxels.mean[span] = self._reference[span] + mean_offset
+            voxels.sd[span] = np.sqrt(deviation_squares / max(self.n_kept - 1, 1))
+            voxels.loadings[part] = loading
 
-        # In the order of the added voxels, plus one zero column for voxels that were not added.
-        correlations = np.zeros((n_rois, n_voxels + 1), np.float32)
-        connectome = np.empty((n_windows, n_rois, self._n_places), np.float32)
-        origins = np.full(self._n_places, n_voxels)
-        origins[self._places] = np.arange(n_voxels)
+        list(pool.map(finish_run, range(len(self._parts))))
+        return voxels
 
-        def correlate(algebra: WindowAlgebra, window: int, part: int) -> None:
+    def _correlate(
+        self,
+        pool: ThreadPoolExecutor,
+        algebra: WindowAlgebra,
+        voxels: _Voxels,
+        sums_of: Callable[[int], tuple[Matrix, Matrix]],
+        connectome: NDArray[np.float32],
+    ) -> None:
+        """Fill a connectome from the sums and squares of each part."""
+
+        def correlate(part: int) -> None:
             span = self._parts[part]
-            window_sums = self._part_sums(window, part), self._squares[window, span]
-            correlations[:, span] = algebra.correlations(*window_sums, loadings[part], has_signal[span])
+            voxels.correlations[:, span] = algebra.correlations(
+                *sums_of(part), voxels.loadings[part], voxels.has_signal[span]
+            )
 
-        def place(window: int, roi: int) -> None:
-            correlations[roi].take(origins, out=connectome[window, roi], mode="clip")
+        def place(roi: int) -> None:
+            voxels.correlations[roi].take(voxels.origins, out=connectome[roi], mode="clip")
 
-        # The reader has ended, so each thread gets a core.
-        with ThreadPoolExecutor(N_FINISHERS) as pool:
-            list(pool.map(finish_run, range(len(self._parts))))
-            for window, rows in enumerate(map(slice, self._bounds[:-1], self._bounds[1:])):
-                algebra = WindowAlgebra.from_series(self._rois, self._basis, rows)
-                list(pool.map(partial(correlate, algebra, window), range(len(self._parts))))
-                # With several windows, the sums are the largest arrays.
-                self._sums[window] = np.empty((0, 0, 0))
-                list(pool.map(partial(place, window), range(n_rois)))
-        rois = self._rois - self._basis @ (self._basis.T @ self._rois)
-        return RunStatistics(connectome, rois, *(self._expand(values) for values in (mean, sd, has_signal)))
+        list(pool.map(correlate, range(len(self._parts))))
+        list(pool.map(place, range(len(connectome))))
+
+    def _window_sums(self, window: int, part: int) -> tuple[Matrix, Matrix]:
+        """Return sums and squares of some voxels in a window."""
+        return self._part_sums(window, part), self._squares[window, self._parts[part]]
+
+    def _weighted_sums(self, counts: NDArray[np.intp], part: int) -> tuple[Matrix, Matrix]:
+        """Compute sums and squares of some voxels over windows, each as often as it was drawn."""
+        drawn_windows = np.flatnonzero(counts)
+        total = sum(counts[window] * self._part_sums(window, part) for window in drawn_windows)
+        return np.asarray(total), counts.astype(np.float64) @ self._squares[:, self._parts[part]]
 
     def _expand(self, values: NDArray[Value]) -> NDArray[Value]:
         """Expand values of the added voxels to all voxels of the projection; 0 elsewhere."""
@@ -297,41 +371,3 @@ def correlate_windows(voxels: Matrix, projection: Matrix, basis: Matrix, n_windo
     accumulator = Accumulator(projection, basis, n_windows)
     accumulator.add(np.array(voxels, dtype=np.float64))
     return accumulator.finish()
-
-
-def pool_runs(runs: Iterable[RunStatistics], n_runs: int) -> tuple[NDArray[np.float32], list[RunStatistics]]:
-    """Pool the connectomes of several runs, with one run in memory at a time.
-
-    With one window per run: the mean over the runs in which a voxel has signal, weighted by the number of
-    kept volumes (gains differ between runs, so series are not concatenated). With more windows: the
-    connectomes of all windows, run after run.
-
-    Parameters
-    ----------
-    runs : iterable of RunStatistics
-        All with the same number of windows.
-    n_runs : int
-
-    Returns
-    -------
-    connectomes : float32 array of shape (n_connectomes, n_rois, n_voxels)
-    statistics : list of RunStatistics
-        The runs without their connectomes.
-    """
-    statistics: list[RunStatistics] = []
-    for run in runs:
-        n_windows = len(run.connectome)
-        if not statistics:
-            pools = n_windows == 1 and n_runs > 1
-            shape = (1 if pools else n_runs * n_windows, *run.connectome.shape[1:])
-            connectomes = np.zeros(shape, np.float64 if pools else np.float32)
-        if pools:
-            connectomes += len(run.rois) * run.connectome
-        else:
-            connectomes[len(statistics) * n_windows :][:n_windows] = run.connectome
-        # A copy: a view would keep the whole array in memory.
-        statistics.append(replace(run, connectome=np.empty((0, *shape[1:]), np.float32)))
-        del run  # free its memory before the next run's sums are allocated
-    if pools:
-        connectomes /= np.maximum(sum(len(run.rois) * run.has_signal for run in statistics), 1)
-    return connectomes.astype(np.float32, copy=False), statistics

@@ -11,7 +11,6 @@ from threadpoolctl import threadpool_limits
 from bids_deeptaskgen.connectome.accumulator import (
     Accumulator,
     RunStatistics,
-    pool_runs,
     product_sizes,
 )
 from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
@@ -21,6 +20,7 @@ from bids_deeptaskgen.connectome.findings import Finding
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.connectome.prepare_run import PreparedRun, check_requirements, prepare_run
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace
+from bids_deeptaskgen.connectome.run_pooling import pool_runs
 from bids_deeptaskgen.connectome.series_preview import RunPreview, SeriesPreviewer
 from bids_deeptaskgen.connectome.smoothing import make_smoother
 from bids_deeptaskgen.errors import InputError
@@ -59,6 +59,10 @@ class SessionConnectomes:
         What the data themselves show to be suspicious.
     previews : tuple of RunPreview
         Of each run; empty if they were not requested.
+    run_weights : array of shape (n_runs, n_voxels)
+        Weight of each run at each voxel; they add up to 1 where there is signal.
+    run_connectomes : tuple of float32 array of shape (n_rois, n_voxels)
+        Connectome of each run, if they were pooled and had to be kept.
     """
 
     connectomes: NDArray[np.float32]
@@ -71,6 +75,8 @@ class SessionConnectomes:
     roi_connectome: NDArray[np.float64]
     checks: DataChecks = field(default_factory=DataChecks)
     previews: tuple[RunPreview, ...] = ()
+    run_weights: NDArray[np.float64] = field(default_factory=lambda: np.ones((1, 1)))
+    run_connectomes: tuple[NDArray[np.float32], ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -105,6 +111,41 @@ def run_statistics(
     RunStatistics
         For all voxels of the model; 0 for voxels that are not sampled.
     """
+    accumulator = accumulate_run(plan, projection, n_windows, smoothing_mm, observer, previewer)
+    statistics = accumulator.finish()
+    if smoothing_mm:  # the smoother converts stored values
+        return statistics
+    _, places = plan.sampler.in_source_order()
+    return _in_units(statistics, plan.series.slope, plan.series.inter, places)
+
+
+def accumulate_run(
+    plan: PreparedRun,
+    projection: NDArray[np.float64],
+    n_windows: int,
+    smoothing_mm: float = 0.0,
+    observer: SeriesObserver | None = None,
+    previewer: SeriesPreviewer | None = None,
+) -> Accumulator:
+    """Read the volumes of a run and add up their sums, in stored values unless they are smoothed.
+
+    Parameters
+    ----------
+    plan : PreparedRun
+    projection : array of shape (n_rois, n_voxels)
+    n_windows : int
+    smoothing_mm : float
+        Full width at half maximum of the kernel for each volume; 0 for none.
+    observer : SeriesObserver, optional
+        Observes the kept volumes as they are stored.
+    previewer : SeriesPreviewer, optional
+        Observes all volumes as they are stored.
+
+    Returns
+    -------
+    Accumulator
+        With all kept volumes.
+    """
     # In the order of the file, which is read from its first voxel to its last.
     sampler, places = plan.sampler.in_source_order()
     accumulator = Accumulator(projection, plan.basis, n_windows, places)
@@ -124,8 +165,7 @@ def run_statistics(
     # Read to the last volume, to detect a damaged end.
     for _ in volumes:
         pass
-    statistics = accumulator.finish()
-    return statistics if smoother else _in_units(statistics, series.slope, series.inter, places)
+    return accumulator
 
 
 def _sample_blocks(
@@ -226,6 +266,8 @@ def compute_session_connectomes(
     cleaning: Cleaning,
     requirements: DataRequirements,
     grey_matter: NDArray[np.bool_] | None = None,
+    *,
+    keeps_runs: bool = False,
 ) -> SessionConnectomes:
     """Compute the connectomes of a session.
 
@@ -237,6 +279,8 @@ def compute_session_connectomes(
     requirements : DataRequirements
     grey_matter : boolean array of shape (n_voxels,), optional
         Voxels for which maps are predicted. If given, the runs are previewed.
+    keeps_runs : bool
+        Also keep the connectome of each run, if they are pooled.
 
     Returns
     -------
@@ -259,6 +303,7 @@ def compute_session_connectomes(
                 for plan, observer, previewer in zip(plans, observers, previewers, strict=True)
             ),
             len(plans),
+            keeps_runs=keeps_runs,
         )
     weights = np.array([len(run.rois) for run in runs], np.float64)
     signal = np.stack([run.has_signal for run in runs])
@@ -284,4 +329,6 @@ def compute_session_connectomes(
         roi_connectome=np.average([np.corrcoef(run.rois.T) for run in runs], axis=0, weights=weights),
         checks=checks,
         previews=tuple(previewer.finish() for previewer in previewers if previewer),
+        run_weights=per_voxel,
+        run_connectomes=tuple(connectome for run in runs for connectome in run.connectome),
     )

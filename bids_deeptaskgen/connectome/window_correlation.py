@@ -37,7 +37,7 @@ class WindowAlgebra:
     constant: float
 
     @classmethod
-    def from_series(cls, rois: Matrix, basis: Matrix, rows: slice) -> "WindowAlgebra":
+    def from_series(cls, rois: Matrix, basis: Matrix, rows: slice | NDArray[np.intp]) -> "WindowAlgebra":
         """Compute the terms of a window.
 
         Parameters
@@ -46,8 +46,8 @@ class WindowAlgebra:
             ROI series before cleaning.
         basis : array of shape (n_kept, rank)
             Orthonormal regressors; the first column is constant.
-        rows : slice
-            Rows of the window.
+        rows : slice or integer array
+            Rows of the window; rows of a resample can be repeated.
 
         Returns
         -------

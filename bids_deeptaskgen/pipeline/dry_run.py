@@ -40,6 +40,7 @@ def describe_plan(context: RunContext, rows: Sequence[Preflight]) -> str:
         f"Cleaning: --nuisance-regressors {settings.nuisance_regressors}. {_one_line(methods['cleaning'])}",
         f"Windows: {_windows(settings, context.bundle.card)}. "
         f"{_one_line(methods['pooling'])} {_one_line(methods['windows'])}",
+        *([_bootstrap(settings)] if settings.n_bootstrap else []),
         f"Chunks: {n_chunks} of up to {settings.chunk_size} participants.",
         f"Done already, unless their input has changed: {_participants(sorted(finished_subjects))}",
         f"To do: {_participants(to_do)}",
@@ -114,6 +115,13 @@ def _windows(settings: ParticipantSettings, card: Card) -> str:
     if card.window_minutes is None:
         return "1 of each run (the model card has no window_minutes)"
     return f"the number of each run whose length is nearest to {card.window_minutes:g} minutes"
+
+
+def _bootstrap(settings: ParticipantSettings) -> str:
+    return (
+        f"Bootstrap: {settings.n_bootstrap} resamples of blocks of volumes for each session (seed "
+        f"{settings.random_seed}); each run is read twice, and each resample is one more prediction."
+    )
 
 
 def _participants(subjects: Sequence[str]) -> str:

@@ -17,17 +17,18 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.input.sessions import SessionFault
 from bids_deeptaskgen.bids.input.sources import find_sessions
-from bids_deeptaskgen.bids.output.completion import finished, input_fingerprint
+from bids_deeptaskgen.bids.output.completion import finished, finished_maps, input_fingerprint
 from bids_deeptaskgen.bids.output.report_data import make_session_images, save_session_images
 from bids_deeptaskgen.connectome.inputs import SessionInputs
 from bids_deeptaskgen.connectome.session import compute_session_connectomes
 from bids_deeptaskgen.io.atomic import write_json
-from bids_deeptaskgen.io.npy import save_array
 from bids_deeptaskgen.machine import log_duration
 from bids_deeptaskgen.pipeline.connectome_step import describe_session, log_flags
 from bids_deeptaskgen.pipeline.context import RunContext
+from bids_deeptaskgen.pipeline.extra_connectomes import request_extra, save_with_extra
 from bids_deeptaskgen.pipeline.failures import run_as_record, save_or_stop
 from bids_deeptaskgen.pipeline.fsl_warp import in_standard_space
+from bids_deeptaskgen.pipeline.map_collection import PredictedMaps
 from bids_deeptaskgen.pipeline.records import (
     CONNECTED,
     FAILED,
@@ -39,7 +40,7 @@ from bids_deeptaskgen.pipeline.records import (
     read_record,
     waiting_path,
 )
-from bids_deeptaskgen.pipeline.write_maps import PredictedMaps, write_session
+from bids_deeptaskgen.pipeline.write_maps import write_session
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -99,21 +100,32 @@ def _compute_session(job: Job, session: SessionInputs | SessionFault, record: Re
         discard(connectome)
         return record.replace(status=MAPS_EXIST, n_maps=len(required_maps.contrasts))
     images, makes_images = path_stem.with_suffix(".npz"), settings.reports != "none"
-    if description.exists() and connectome.exists() and (images.exists() or not makes_images):
-        logger.info("%s: the connectome of an earlier, interrupted run is used", record.name)
-        return read_record(description).replace(connectome=str(connectome))
+    earlier_maps = finished_maps(settings.output_dir, session, context.settings_hash, fingerprint)
+    request = request_extra(context, earlier_maps)
+    if description.exists() and connectome.exists():
+        waiting = read_record(description)
+        if request.is_met_by(waiting.facts) and (images.exists() or not makes_images):
+            logger.info("%s: the connectome of an earlier, interrupted run is used", record.name)
+            return waiting.replace(connectome=str(connectome))
+        discard(connectome)
     started = time.monotonic()
     with log_duration(f"{record.name}: connectome"):
         with in_standard_space(session, job.records.parent) as standard:
             bundle = context.bundle
             grey_matter = bundle.output_mask[bundle.brain_mask] if makes_images else None
             result = compute_session_connectomes(
-                standard, bundle.roi_space, context.cleaning, context.requirements, grey_matter
+                standard,
+                bundle.roi_space,
+                context.cleaning,
+                context.requirements,
+                grey_matter,
+                keeps_runs=request.runs,
             )
-        facts = describe_session(context, session, result)
-        save_array(connectome, result.connectomes)
+            facts = describe_session(context, session, result)
+            facts |= save_with_extra(context, connectome, record, result, request)
         if makes_images:
             save_session_images(images, make_session_images(result, bundle.brain_mask))
+    facts["flags"] += facts.pop("extra_flags")
     facts["input_fingerprint"] = fingerprint
     facts["seconds"] = {"connectome": round(time.monotonic() - started, 2)}
     log_flags(record.name, facts["flags"])

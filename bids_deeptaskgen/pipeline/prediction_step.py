@@ -13,9 +13,9 @@ from bids_deeptaskgen.bids.output.completion import finished
 from bids_deeptaskgen.io.prefetch import prefetch
 from bids_deeptaskgen.machine import log_duration, log_each_duration
 from bids_deeptaskgen.pipeline.failures import run_as_record, save_or_stop
+from bids_deeptaskgen.pipeline.map_collection import PredictedMaps, collect_maps
 from bids_deeptaskgen.pipeline.participant import finish_session
 from bids_deeptaskgen.pipeline.records import CONNECTED, MAPS_EXIST, Job, Record, discard, flatten
-from bids_deeptaskgen.pipeline.write_maps import PredictedMaps
 
 Floats = NDArray[np.float32]
 
@@ -88,15 +88,13 @@ def _failed(job: Job, record: Record, error: Exception) -> Record:
 def _average(
     job: Job, record: Record, windows: Iterable[Floats | Exception]
 ) -> tuple[Record, PredictedMaps | None]:
-    """Average the maps of the windows of a session; the maps are None on failure."""
-    from bids_deeptaskgen.nn.predict import mean_and_sd
-
+    """Average and compare the maps of a session; the maps are None on failure."""
     maps: list[PredictedMaps] = []
     context = job.context
 
     def average() -> Record:
         try:
-            maps.append(PredictedMaps(*mean_and_sd(windows)))
+            maps.append(collect_maps(context.bundle, record, windows))
         except FileNotFoundError:
             # Another run may have finished this session and removed its connectome.
             fingerprint, required_maps = record.facts["input_fingerprint"], context.required_maps

@@ -149,7 +149,7 @@ def _write_pages(job: PageJob, records: Sequence[Record]) -> list[str]:
 
 
 def _render(job: PageJob, results: Sequence[Result], failures: Mapping[str, str]) -> str:
-    from bids_deeptaskgen.report.participant_page import render_participant
+    from bids_deeptaskgen.report.participant_html import render_participant
     from bids_deeptaskgen.report.reading.participant import read_participant
 
     content = read_participant(

@@ -12,33 +12,21 @@ from bids_deeptaskgen.bids.output.completion import finished_maps, write_complet
 from bids_deeptaskgen.bids.output.connectome_files import connectome_sidecar, save_connectomes
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.sidecars import Provenance, statmap_sidecar
-from bids_deeptaskgen.connectome.coverage import region_without_signal, signal_of_connectomes
 from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_maps, save_nifti
 from bids_deeptaskgen.machine import software_versions
 from bids_deeptaskgen.models.bundle import Bundle
+from bids_deeptaskgen.models.contrasts import Contrast
+from bids_deeptaskgen.pipeline.agreement_files import agreement_metrics, agreement_scores, write_agreement
 from bids_deeptaskgen.pipeline.context import RunContext
+from bids_deeptaskgen.pipeline.map_collection import PredictedMaps, map_connectomes, missing_region
 from bids_deeptaskgen.pipeline.records import MAPS_WRITTEN, Record
+from bids_deeptaskgen.pipeline.run_facts import describe_computation
 from bids_deeptaskgen.pipeline.write_tables import table_files, write_tables
 from bids_deeptaskgen.stats.calibration import apply_calibration
 
 Floats = NDArray[np.float32]
-
-
-class PredictedMaps(NamedTuple):
-    """Maps of one session, in the card's units, as arrays of shape (n_contrasts, n_output_voxels).
-
-    Attributes
-    ----------
-    mean : float32 array
-        Mean of the predictions from single windows.
-    sd : float32 array or None
-        Standard deviation over the windows; None for a single prediction.
-    """
-
-    mean: Floats
-    sd: Floats | None
 
 
 def write_session(context: RunContext, record: Record, maps: PredictedMaps, device: str) -> Record:
@@ -63,7 +51,7 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
     if context.settings.calibrated:
         maps = calibrate(bundle, maps)
     if record.facts["metrics"]["share_without_values"]:
-        maps = without_missing_regions(bundle, maps, np.load(record.connectome, mmap_mode="r"))
+        maps = without_missing_regions(bundle, maps, map_connectomes(record))
     completion = _path(context, record, "qc_metrics")
     fingerprint = record.facts["input_fingerprint"]
     # Contrasts of an earlier run stay in the dataset: they are written again.
@@ -75,7 +63,8 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
     tables = table_files(context, record, keeps_images=earlier_maps is not None)
     saves_connectome = required_maps.connectome or (earlier_maps is not None and earlier_maps.connectome)
     connectome = [_path(context, record, "connectome")] if saves_connectome else []
-    described_paths = [*connectome, *(image.path for image in images)]
+    agreement = [_path(context, record, "agreement")] if maps.agreement else []
+    described_paths = [*connectome, *agreement, *(image.path for image in images)]
     files = [*tables, *(file for path in described_paths for file in (path, sidecar_path(path)))]
     # First, since only the completion record of an earlier run lists them.
     for stale in _files_of(completion, output) - set(files):
@@ -86,8 +75,13 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
         _write_connectome(path, record, provenance)
     for image in images:
         _write_image(image, bundle)
-    metrics = record.facts["metrics"]
-    write_tables(context, record, provenance, metrics, facts={"device": device})
+    scores = agreement_scores(maps)
+    if maps.agreement:
+        contrasts = {channel: bundle.card.contrasts[channel] for channel in channels}
+        bootstrap = record.facts.get("bootstrap")
+        write_agreement(agreement[0], maps.agreement, scores, contrasts, bootstrap)
+    metrics = record.facts["metrics"] | agreement_metrics(scores)
+    write_tables(context, record, provenance, metrics, describe_computation(context, record, device))
     labels_written = [bundle.card.contrasts[channel].label for channel in channels]
     write_completion(
         output,
@@ -101,6 +95,8 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
         settings_hash=context.settings_hash,
         fingerprint=fingerprint,
         contrasts=labels_written if required_maps.layout == "4d" else (),
+        n_bootstrap=record.facts.get("n_bootstrap", 0),
+        random_seed=record.facts.get("random_seed", 0),
     )
     # Only the table of the session needs the pairs of ROIs; the records of all sessions stay in memory.
     facts = {name: value for name, value in record.facts.items() if name != "roi_connectome"}
@@ -119,7 +115,8 @@ def calibrate(bundle: Bundle, maps: PredictedMaps) -> PredictedMaps:
     Returns
     -------
     PredictedMaps
-        Calibrated maps; the standard deviation is multiplied by the same weights.
+        Calibrated maps; standard deviations are multiplied by the same weights. Correlations of maps minus
+        the mean maps do not change.
 
     Raises
     ------
@@ -131,8 +128,15 @@ def calibrate(bundle: Bundle, maps: PredictedMaps) -> PredictedMaps:
         message = f"{bundle.folder}: the model contains no mean maps."
         raise ValueError(message)
     weights = np.array(bundle.card.calibration)
-    sd = None if maps.sd is None else maps.sd * np.float32(weights)[:, None]
-    return PredictedMaps(apply_calibration(maps.mean, average, weights), sd)
+
+    def scale(sd: Floats | None) -> Floats | None:
+        return None if sd is None else sd * np.float32(weights)[:, None]
+
+    return maps._replace(
+        mean=apply_calibration(maps.mean, average, weights),
+        sd=scale(maps.sd),
+        bootstrap_sd=scale(maps.bootstrap_sd),
+    )
 
 
 def without_missing_regions(
@@ -152,12 +156,16 @@ def without_missing_regions(
     PredictedMaps
         Copies; see `connectome.coverage.region_without_signal`.
     """
-    has_signal = signal_of_connectomes(connectomes)
-    in_map = bundle.output_mask[bundle.brain_mask]
-    region = region_without_signal(has_signal, bundle.brain_mask)[in_map]
-    zero = np.zeros(1, np.float32)
-    sd = None if maps.sd is None else np.where(region, zero, maps.sd)
-    return PredictedMaps(np.where(region, zero, maps.mean), sd)
+    region = missing_region(bundle, connectomes)
+
+    def clear(values: Floats | None) -> Floats | None:
+        return None if values is None else np.where(region, np.float32(0), values)
+
+    return maps._replace(
+        mean=np.where(region, np.float32(0), maps.mean),
+        sd=clear(maps.sd),
+        bootstrap_sd=clear(maps.bootstrap_sd),
+    )
 
 
 class _Image(NamedTuple):
@@ -188,16 +196,24 @@ def _images(
 ) -> Iterator[_Image]:
     """Yield the maps of the selected channels as images: one each, or one 4-D image."""
     contrasts = [context.bundle.card.contrasts[channel] for channel in channels]
-    for kind, values in (("statmap", maps.mean), ("window_sd", maps.sd)):
+
+    def describe(contrast: Contrast | Sequence[Contrast], kind: str) -> dict[str, Any]:
+        sidecar = statmap_sidecar(provenance, contrast, kind)
+        if kind.startswith("bootstrap"):
+            sidecar["DeepTaskGen"]["Bootstrap"] = record.facts["bootstrap"]
+        return sidecar
+
+    kinds = (("statmap", maps.mean), ("window_sd", maps.sd), ("bootstrap_sd", maps.bootstrap_sd))
+    for kind, values in kinds:
         if values is None:
             continue
         if context.required_maps.layout == "4d":
             path = _path(context, record, f"{kind}s")
-            yield _Image(path, values[channels], statmap_sidecar(provenance, contrasts, f"{kind}s"))
+            yield _Image(path, values[channels], describe(contrasts, f"{kind}s"))
             continue
         for channel, contrast in zip(channels, contrasts, strict=True):
             path = _path(context, record, kind, contrast=contrast.label)
-            yield _Image(path, values[channel], statmap_sidecar(provenance, contrast, kind))
+            yield _Image(path, values[channel], describe(contrast, kind))
 
 
 def _write_image(image: _Image, bundle: Bundle) -> None:
@@ -211,7 +227,7 @@ def _write_image(image: _Image, bundle: Bundle) -> None:
 
 
 def _write_connectome(path: Path, record: Record, provenance: Provenance) -> None:
-    connectomes = np.load(record.connectome, mmap_mode="r")
+    connectomes = map_connectomes(record)
     sidecar = connectome_sidecar(provenance, connectomes.shape, _window_minutes(record.facts))
     save_connectomes(path, connectomes, sidecar)
 

@@ -244,6 +244,8 @@ class ParticipantContent:
     title : str
     participant : str
         For example ``sub-01``.
+    kind : {"full", "qc"}
+        ``qc`` without connectome and maps.
     notice : str
         Notice of the model, for example that it is not for science; may be empty.
     facts : dict of str to str
@@ -271,3 +273,4 @@ class ParticipantContent:
     session_agreement_by_contrast: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     methods: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "full"

@@ -11,6 +11,7 @@ from bids_deeptaskgen.data import read_data
 from bids_deeptaskgen.report.colours import sequential_table
 from bids_deeptaskgen.report.html import MINUS, make_environment
 from bids_deeptaskgen.report.page_data import page_data
+from bids_deeptaskgen.report.pages import kind_mark
 from bids_deeptaskgen.report.participant_content import (
     ParticipantContent,
     QcRow,
@@ -46,6 +47,7 @@ def render_participant(content: ParticipantContent) -> str:
     page = make_environment().from_string(read_data("report/participant.html.j2"))
     return page.render(
         content=content,
+        kind_mark=Markup(kind_mark(content.kind)),
         sessions=sessions,
         sections=_sections(content),
         has_maps=any(session.maps for session in content.sessions),
@@ -73,7 +75,9 @@ def count_verdicts(rows: "list[QcRow] | Any") -> dict[str, int]:
     dict of str to int
         Without verdicts that no metric has, and without ``info``.
     """
-    counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in SYMBOLS if verdict != "info"}
+    counts = {
+        verdict: sum(row.verdict == verdict for row in rows) for verdict in SYMBOLS if verdict != "info"
+    }
     return {verdict: count for verdict, count in counts.items() if count}
 
 
@@ -97,7 +101,12 @@ def _sections(content: ParticipantContent) -> list[tuple[str, str]]:
 
 def _session_figures(number: int, session: SessionContent) -> dict[str, Any]:
     """Draw the figures of a session: dict of the template's variables."""
-    figures: dict[str, Any] = {"id": f"session-{number + 1}", "content": session, "tsnr": None, "coverage": None}
+    figures: dict[str, Any] = {
+        "id": f"session-{number + 1}",
+        "content": session,
+        "tsnr": None,
+        "coverage": None,
+    }
     figures["runs"] = [(run, _quality_figure(run), _mask_images(run)) for run in session.runs]
     if session.tsnr is not None:
         figures["tsnr"] = [png_uri(image, sequential_table()) for image in session.tsnr]
@@ -153,4 +162,6 @@ def _coverage_figure(session: SessionContent) -> "Markup":
         f"Share of the weight of each of {len(coverage)} ROI maps on voxels with signal. "
         f"Lowest: {names[lowest]}, {coverage[lowest]:.2f}."
     )
-    return Markup(inline_svg(plot_coverage(coverage, names), f"Coverage of ROI maps: {session.name}", description))
+    return Markup(
+        inline_svg(plot_coverage(coverage, names), f"Coverage of ROI maps: {session.name}", description)
+    )

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from nipype import MapNode, Node, Workflow
 
+from bids_deeptaskgen.connectome.block_bootstrap import MAX_BLOCKS
 from bids_deeptaskgen.pipeline.records import Job
 from bids_deeptaskgen.pipeline.report_step import PageJob, page_job
 from bids_deeptaskgen.workflow.interfaces import ConnectomesInterface, PageInterface, PredictionInterface
@@ -20,7 +21,15 @@ PAGE_GB = 1.0
 N_CHUNKS_AHEAD = 2
 
 
-def connect_gb(n_windows: int | str, n_rois: int = 50, n_voxels: int = 235_375, rank: int = 32) -> float:
+def connect_gb(
+    n_windows: int | str,
+    n_rois: int = 50,
+    n_voxels: int = 235_375,
+    rank: int = 32,
+    *,
+    keeps_runs: bool = False,
+    has_bootstrap: bool = False,
+) -> float:
     """Estimate the peak memory of a process that computes a participant's connectomes.
 
     The constant part (0.8 GB) was measured. Products of voxels with ROIs and regressors are float64 for each
@@ -34,6 +43,10 @@ def connect_gb(n_windows: int | str, n_rois: int = 50, n_voxels: int = 235_375, 
         Shape of a connectome.
     rank : int
         Number of regressors.
+    keeps_runs : bool
+        The connectomes of single runs are kept, too.
+    has_bootstrap : bool
+        The series is read again for a bootstrap, while the connectomes are in memory.
 
     Returns
     -------
@@ -43,7 +56,10 @@ def connect_gb(n_windows: int | str, n_rois: int = 50, n_voxels: int = 235_375, 
     windows = 8 if n_windows == "auto" else int(n_windows)
     # More than four runs are rare, and with one window, runs are pooled.
     n_runs = 4 if windows > 1 else 1
-    return 0.8 + windows * n_voxels * (8 * (n_rois + rank) + 4 * n_rois * n_runs) / 1e9
+    n_connectomes = windows * n_runs + (4 if keeps_runs and windows == 1 else 0)
+    # A resample needs one more connectome, and its correlations before they are placed.
+    n_sums, n_buffers = (max(windows, MAX_BLOCKS), 2) if has_bootstrap else (windows, 0)
+    return 0.8 + n_voxels * (8 * (n_rois + rank) * n_sums + 4 * n_rois * (n_connectomes + n_buffers)) / 1e9
 
 
 def make_graph(jobs: Sequence[Job], folder: Path, *, n_threads: int, use_gpu: bool = False) -> Workflow:
@@ -69,7 +85,11 @@ def make_graph(jobs: Sequence[Job], folder: Path, *, n_threads: int, use_gpu: bo
     settings = jobs[0].context.settings
     predictions: list[Any] = []
     for number, chunk in enumerate(_chunks(jobs, settings.chunk_size)):
-        mem_gb = connect_gb(settings.n_windows)
+        mem_gb = connect_gb(
+            settings.n_windows,
+            keeps_runs=settings.reports == "full",
+            has_bootstrap=settings.n_bootstrap > 0,
+        )
         connect: Any = MapNode(
             ConnectomesInterface(), iterfield=["job"], name=f"connectomes{number}", mem_gb=mem_gb
         )

@@ -13,12 +13,12 @@ from bids_deeptaskgen.connectome import accumulator as connectome
 from bids_deeptaskgen.connectome.accumulator import (
     Accumulator,
     correlate_windows,
-    pool_runs,
     product_sizes,
     window_bounds,
 )
 from bids_deeptaskgen.connectome.regressors import make_basis
 from bids_deeptaskgen.connectome.roi_projection import roi_projection
+from bids_deeptaskgen.connectome.run_pooling import pool_runs
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

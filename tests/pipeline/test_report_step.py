@@ -57,7 +57,10 @@ def test_a_page_of_unchanged_maps_is_kept_and_any_other_is_made_again(tmp_path, 
 
 
 def test_failures_of_this_participant_are_on_the_page_even_without_maps(tmp_path, drawn, results):
-    records = [Record("01", status=FAILED, reason="all values are NaN"), Record("02", status=FAILED, reason="no")]
+    records = [
+        Record("01", status=FAILED, reason="all values are NaN"),
+        Record("02", status=FAILED, reason="no"),
+    ]
     outcome = write_pages(job(tmp_path), records)
     assert outcome.pages == ("sub-01.html",)
     assert drawn == [([], {"sub-01": "all values are NaN"})]

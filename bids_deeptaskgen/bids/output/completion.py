@@ -58,6 +58,8 @@ def write_completion(
     settings_hash: str,
     fingerprint: str,
     contrasts: Sequence[str] = (),
+    n_bootstrap: int = 0,
+    random_seed: int = 0,
 ) -> Path:
     """Write the completion record of a session; call this after all its other files are written.
 
@@ -76,6 +78,8 @@ def write_completion(
         Result of `input_fingerprint`.
     contrasts : sequence of str
         Labels of the volumes of a 4-D image, in order; empty if each map has a file.
+    n_bootstrap, random_seed : int
+        Requested resamples and their seed.
 
     Returns
     -------
@@ -88,6 +92,7 @@ def write_completion(
         "InputFingerprint": fingerprint,
         "Files": sorted(file.relative_to(output_dir).as_posix() for file in files),
         **({"Contrasts": list(contrasts)} if contrasts else {}),
+        **({"Bootstrap": {"Resamples": n_bootstrap, "RandomSeed": random_seed}} if n_bootstrap else {}),
     }
     description = load_table("outputs.json")["descriptions"]["qc"]
     write_json(path, {"Description": description, **metrics, "DeepTaskGen": record})
@@ -105,11 +110,15 @@ class Maps(NamedTuple):
         Labels of the predicted maps, in the order of a 4-D image.
     connectome : bool
         Whether the connectomes of the prediction are saved, too.
+    n_bootstrap, random_seed : int
+        Requested resamples, 0 without a bootstrap, and their seed.
     """
 
     layout: str
     contrasts: tuple[str, ...]
     connectome: bool = False
+    n_bootstrap: int = 0
+    random_seed: int = 0
 
     def cover(self, required_maps: "Maps") -> bool:
         """Return whether these maps include all required maps in the same layout.
@@ -122,10 +131,14 @@ class Maps(NamedTuple):
         --------
         >>> Maps("3d", ("faces", "shapes")).cover(Maps("3d", ("faces",)))
         True
+        >>> Maps("3d", ("faces",)).cover(Maps("3d", ("faces",), n_bootstrap=20))
+        False
         """
         same_layout = self.layout == required_maps.layout
         has_connectome = self.connectome or not required_maps.connectome
-        return same_layout and has_connectome and set(required_maps.contrasts) <= set(self.contrasts)
+        has_bootstrap = not required_maps.n_bootstrap or self[-2:] == required_maps[-2:]
+        has_contrasts = set(required_maps.contrasts) <= set(self.contrasts)
+        return same_layout and has_connectome and has_bootstrap and has_contrasts
 
 
 def parse_maps(record: Mapping[str, Any]) -> Maps:
@@ -142,9 +155,11 @@ def parse_maps(record: Mapping[str, Any]) -> Maps:
     """
     names = [parse_name(file.rpartition("/")[2]) for file in record["Files"]]
     connectome = any(name.get("desc") == "connectome" and name.extension == ".npy" for name in names)
+    bootstrap = record.get("Bootstrap", {"Resamples": 0, "RandomSeed": 0})
+    extra = connectome, bootstrap["Resamples"], bootstrap["RandomSeed"]
     if "Contrasts" in record:
-        return Maps("4d", tuple(record["Contrasts"]), connectome)
-    return Maps("3d", tuple(label for name in names if (label := _contrast_of(name))), connectome)
+        return Maps("4d", tuple(record["Contrasts"]), *extra)
+    return Maps("3d", tuple(label for name in names if (label := _contrast_of(name))), *extra)
 
 
 def _contrast_of(name: BidsName) -> str | None:

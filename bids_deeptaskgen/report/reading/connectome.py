@@ -3,9 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.bids.output.paths import sidecar_path
-from bids_deeptaskgen.bids.output.roi_connectome_files import read_roi_connectome
-from bids_deeptaskgen.io.json_file import read_json
+from bids_deeptaskgen.bids.output.roi_connectome import read_roi_connectome
 from bids_deeptaskgen.report.participant_content import ConnectomeContent
 from bids_deeptaskgen.report.reading.sources import SessionSources
 
@@ -25,11 +23,11 @@ def read_connectome(sources: SessionSources) -> ConnectomeContent | None:
     path = sources.path("roi_connectome")
     if not path.is_file():
         return None
-    matrix = read_roi_connectome(path)
-    images = sources.images
+    connectome, images = read_roi_connectome(path), sources.images
+    peaks = [", ".join(f"{value:.0f}" for value in peak) for peak in connectome.peaks_mm]
     return ConnectomeContent(
-        roi_names=_roi_names(sources, len(matrix)),
-        matrix=matrix,
+        roi_names=[f"{name} ({peak} mm)" for name, peak in zip(connectome.names, peaks, strict=True)],
+        matrix=connectome.matrix,
         maps=None if images is None else images.roi_maps,
     )
 
@@ -48,12 +46,3 @@ def read_roi_coverage(sources: SessionSources) -> NDArray[np.float64] | None:
     """
     rows = sources.rows("qc_rois")
     return np.array([float(row["coverage"]) for row in rows]) if rows else None
-
-
-def _roi_names(sources: SessionSources, n_rois: int) -> list[str]:
-    """Name ROIs by number and the position of their peak, from the sidecar of the connectome."""
-    path = sidecar_path(sources.path("roi_connectome"))
-    rois = read_json(path).get("Rois", []) if path.is_file() else []
-    if len(rois) != n_rois:
-        return [f"ROI {number}" for number in range(1, n_rois + 1)]
-    return [str(roi.get("Description", roi.get("Name", ""))) for roi in rois]

@@ -1,6 +1,7 @@
 """Maps of a session, as images for its page."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.report.map_images import map_images, sd_slices
 from bids_deeptaskgen.report.participant_content import MapContent
 from bids_deeptaskgen.report.reading.sources import SessionSources
+from bids_deeptaskgen.report.surface import SurfaceSampler, make_surface_sampler
 
 Floats = NDArray[np.float32]
 
@@ -81,11 +83,14 @@ def read_maps(sources: SessionSources) -> list[MapContent]:
     entries = contrast_entries(sources)
     agreement = {row["contrast"]: row for row in sources.rows("agreement")}
     kind, meaning = sd_kind(sources)
-    deviations = {label: sd_slices(values) for label, values in read_statmaps(sources, kind)} if kind else {}
+    deviations = read_statmaps(sources, kind) if kind else repeat(("", None))
     order = {label: number for number, label in enumerate(entries)}
+    sampler: SurfaceSampler | None = None
     contents = []
-    for label, values in read_statmaps(sources):
-        slices, limit = deviations.get(label, (None, 0.0))
+    for (label, values), (_, deviation) in zip(read_statmaps(sources), deviations, strict=False):
+        # All maps have the same mask, that of the model without regions that lack signal.
+        sampler = sampler or make_surface_sampler(values != 0)
+        slices, limit = (None, 0.0) if deviation is None else sd_slices(deviation, sampler.mask)
         entry = entries[label]
         contents.append(
             MapContent(
@@ -93,7 +98,7 @@ def read_maps(sources: SessionSources) -> list[MapContent]:
                 task=entry["Task"],
                 source_name=entry["SourceName"],
                 units=entry["Units"],
-                images=map_images(values),
+                images=map_images(values, sampler),
                 sd_slices=slices,
                 sd_limit=limit,
                 sd_meaning=meaning,

@@ -54,6 +54,7 @@ def read_participant(
     return ParticipantContent(
         title=f"sub-{subject}: task-contrast maps predicted from resting-state fMRI",
         participant=f"sub-{subject}",
+        kind="full" if has_maps else "qc",
         notice=str(provenance.get("Notice", "")),
         facts=_facts(sources),
         sessions=[read_session(item, has_maps=has_maps) for item in sources],
@@ -97,7 +98,7 @@ def _provenance(sources: Sequence[SessionSources]) -> dict[str, str]:
     if not sources:
         return {}
     provenance = sources[0].provenance
-    run_facts = next((item.images.facts for item in sources if item.images), {})
+    run_facts = next((item.run_facts for item in sources if item.run_facts), {})
     model = provenance.get("Model", {})
     rows = {
         "Command line": str(run_facts.get("CommandLine", "not stored")),

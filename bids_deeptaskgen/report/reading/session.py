@@ -86,11 +86,10 @@ def _facts(sources: SessionSources) -> dict[str, str]:
         "Predictions": number(computed.get("Predictions")),
         "Device": f"{computed.get('Device', 'n/a')}, {computed.get('Precision', 'n/a')}",
     }
-    run_facts = sources.images.facts if sources.images else {}
-    if seconds := run_facts.get("Seconds"):
+    if seconds := sources.run_facts.get("Seconds"):
         parts = ", ".join(f"{name} {duration(value)}" for name, value in seconds.items())
         facts["Duration"] = f"{duration(sum(seconds.values()))} ({parts})"
-    if finished := run_facts.get("Finished"):
+    if finished := sources.run_facts.get("Finished"):
         facts["Finished"] = str(finished)
     return facts
 

@@ -33,6 +33,8 @@ class SessionSources:
         URIs of the input files.
     images : SessionImages or None
         None if the maps were computed with ``--reports none`` or by an earlier version.
+    run_facts : dict
+        Command line, durations and device of the run; empty without `images`.
     """
 
     output_dir: Path
@@ -41,6 +43,7 @@ class SessionSources:
     provenance: Mapping[str, Any]
     inputs: tuple[str, ...]
     images: SessionImages | None
+    run_facts: Mapping[str, Any]
 
     @property
     def name(self) -> str:
@@ -96,9 +99,10 @@ def read_sources(output_dir: Path, result: Result) -> SessionSources:
     sidecar = read_json(sidecar_path(result.statmap(output_dir, label)))
     path = result.path(output_dir, "report_data")
     images: SessionImages | None = None
+    run_facts: dict[str, Any] = {}
     if path.is_file():
         try:
-            images = load_session_images(path)
+            images, run_facts = load_session_images(path)
         except InputError as error:
             # The other parts of the page do not depend on it.
             logger.warning("%s", error)
@@ -109,4 +113,5 @@ def read_sources(output_dir: Path, result: Result) -> SessionSources:
         provenance=sidecar.get("DeepTaskGen", {}),
         inputs=tuple(map(str, sidecar.get("Sources", ()))),
         images=images,
+        run_facts=run_facts,
     )
