@@ -1,5 +1,6 @@
 """Second step: prediction of maps from the connectomes of a chunk of participants."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
@@ -62,6 +63,7 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
         return finished_records + [_failed(job_of[record.subject], record, error) for record in waiting]
     pending: list[Future[Record]] = []
     predictions = log_each_duration("prediction", predict_each(network, prefetch(_windows(waiting))))
+    started = time.monotonic()
     with ThreadPoolExecutor(1) as writer:
         for number, windows in groupby(predictions, key=itemgetter(0)):
             record, job = waiting[number], job_of[waiting[number].subject]
@@ -69,11 +71,19 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
             if maps is None:
                 finished_records.append(record)
                 continue
+            record = _with_seconds(record, time.monotonic() - started)
             # At most one session waits to be written, so that memory stays bounded.
             if pending:
                 pending[-1].result()
             pending.append(writer.submit(finish_session, job, record, maps, str(network.device)))
+            started = time.monotonic()
     return finished_records + [future.result() for future in pending]
+
+
+def _with_seconds(record: Record, seconds: float) -> Record:
+    """Add the duration of the prediction to the facts of a session."""
+    durations = record.facts.get("seconds", {}) | {"prediction": round(seconds, 2)}
+    return record.replace(facts=record.facts | {"seconds": durations})
 
 
 def _failed(job: Job, record: Record, error: Exception) -> Record:
