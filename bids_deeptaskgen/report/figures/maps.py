@@ -266,8 +266,8 @@ def _vertex_values(values: Image, meshes: Any) -> dict[str, NDArray[np.floating]
     from nilearn.surface import vol_to_surf
 
     if getattr(values, "shape", None) == (2 * N_VERTICES,):
-        left, right = np.split(np.asarray(values, np.float64), 2)
-        return {"left": left, "right": right}
+        hemispheres = np.split(np.asarray(values, np.float64), 2)
+        return dict(zip(("left", "right"), hemispheres, strict=True))
     content = as_nibabel(values)
     return {
         side: vol_to_surf(content, meshes[f"pial_{side}"], inner_mesh=meshes[f"white_{side}"])
