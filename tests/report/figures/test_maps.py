@@ -124,3 +124,14 @@ def test_the_limit_ignores_zeros_and_missing_values():
     values = np.concatenate([np.zeros(1000), np.full(10, -4.0), [np.nan, np.inf]])
     assert robust_limit(values) == 4
     assert robust_limit(np.zeros(3)) == 1
+
+
+def test_maps_leave_the_settings_of_the_user_and_pyplot_alone():
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context({"font.size": 17, "backend": "svg"}):
+        before = dict(plt.rcParams)
+        plot_statmap(np.zeros(OUTPUT_GRID.shape), slices_mm=(12,))
+        plot_surface(np.zeros(20484))
+        assert {key for key in before if before[key] != plt.rcParams[key]} == set()
+    assert plt.get_fignums() == []
