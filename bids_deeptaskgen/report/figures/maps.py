@@ -88,7 +88,7 @@ def plot_statmap(
             symmetric_cbar=True,
             cmap=COLOUR_MAP,
         )
-        _label_colour_bar(display, units)
+        _label_display(display, units)
     return axes.get_figure()
 
 
@@ -182,7 +182,7 @@ def plot_glass_brain(
             black_bg=False,
             cmap=COLOUR_MAP,
         )
-        _label_colour_bar(display, units)
+        _label_display(display, units)
     return axes.get_figure()
 
 
@@ -286,8 +286,14 @@ def _thresholded_colours(limit: float, threshold: float) -> "ListedColormap":
     return ListedColormap(colours)
 
 
-def _label_colour_bar(display: Any, units: str) -> None:
-    """Write the units at the colour bar of a display of nilearn."""
+def _label_display(display: Any, units: str) -> None:
+    """Write the units at the colour bar of a display of nilearn, and remove the boxes behind its labels.
+
+    The boxes are white, and would hide text in the colour of a dark page.
+    """
+    for axes in display.axes.values():
+        for text in axes.ax.texts:
+            text.set_bbox(None)
     if units and getattr(display, "_cbar", None) is not None:
         display._cbar.set_label(f"value ({units})")
 

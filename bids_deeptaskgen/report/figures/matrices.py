@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SIDE_INCHES, LABEL_INCHES = 4.4, 1.85
+SIDE_INCHES, LABEL_INCHES = 4.4, 1.7
 MIN_POINTS, MAX_POINTS = 4.0, 9.0
 
 

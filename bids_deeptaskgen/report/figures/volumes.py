@@ -72,11 +72,11 @@ def plot_tsnr(
     """
     slices = as_slices(tsnr)
     with default_style():
-        figure, panels = _montage(title, right_inches=0.75)
+        figure, panels = _montage(title, right_inches=0.9)
         limits = (0.0, robust_limit(slices) if limit is None else limit)
         picture = _draw_slices(panels, slices, limits=limits, colour_map="inferno")
         height = figure.get_figheight()
-        bar = figure.add_axes((1 - 0.65 / WIDTH_INCHES, 0.3 / height, 0.12 / WIDTH_INCHES, 1 - 0.9 / height))
+        bar = figure.add_axes((1 - 0.8 / WIDTH_INCHES, 0.3 / height, 0.12 / WIDTH_INCHES, 1 - 0.9 / height))
         figure.colorbar(picture, cax=bar, label="tSNR (ratio)")
     return figure
 

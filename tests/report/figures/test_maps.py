@@ -135,3 +135,10 @@ def test_maps_leave_the_settings_of_the_user_and_pyplot_alone():
         plot_surface(np.zeros(20484))
         assert {key for key in before if before[key] != plt.rcParams[key]} == set()
     assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("draw", [plot_statmap, plot_glass_brain])
+def test_sides_are_marked_in_ink_without_boxes(draw):
+    texts = [text for axes in draw(blob(-45)).axes for text in axes.texts]
+    assert {"L", "R"} <= {text.get_text() for text in texts}
+    assert [text.get_bbox_patch() for text in texts if text.get_bbox_patch()] == []
