@@ -1,26 +1,35 @@
 """Figures of an evaluation as PNG bytes: scores of models and baselines, and correlation matrices."""
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from bids_deeptaskgen.report.figures.style import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    default_style,
+    hide_spines,
+    new_figure,
+    png_bytes,
+)
 
 Row = Mapping[str, Any]
 
-# Colours of Okabe and Ito, which are distinct for colour-blind readers; baselines are grey.
-MODEL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+# Models have colours and baselines are grey.
+MODEL_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
 BASELINE_COLOURS = ("#000000", "#7d7d7d", "#a08c5a", "#6b5b4b")
 MODEL_MARKERS, BASELINE_MARKERS = "ospDv", "|x+1"
 MATRICES_PER_ROW = 6
 CONTRAST_INCHES = 0.16
-DPI = 110
+FONT_POINTS = 10.0
 
 
+@default_style(FONT_POINTS)
 def draw_scores(rows: Sequence[Row], score: str, label: str) -> bytes:
     """Draw a score of each contrast for models and baselines, with intervals, chance level and ceiling.
 
@@ -38,14 +47,15 @@ def draw_scores(rows: Sequence[Row], score: str, label: str) -> bytes:
     bytes
         A PNG image.
     """
-    plt = _pyplot()
     finite_rows = [row for row in rows if row["score"] == score and np.isfinite(row["value"])]
     contrasts = list(dict.fromkeys(row["contrast"] for row in finite_rows))
     # Styles follow from the rows of all scores, so that a predictor looks the same in all figures.
     names = {row["predictor"] for row in finite_rows}
     styles = {name: style for name, style in _styles(rows).items() if name in names}
     height = 1.1 + CONTRAST_INCHES * len(contrasts) * max(1.0, 0.45 * len(styles))
-    figure, axes = plt.subplots(figsize=(9, height), layout="constrained")
+    figure = new_figure(9, height)
+    figure.set_layout_engine("constrained")
+    axes = figure.subplots()
     height_of: dict[tuple[str, str], float] = {}
     for number, (name, style) in enumerate(styles.items()):
         name_rows = [row for row in finite_rows if row["predictor"] == name]
@@ -71,12 +81,12 @@ def draw_scores(rows: Sequence[Row], score: str, label: str) -> bytes:
     axes.set_ylim(len(contrasts) - 0.4, -0.6)
     axes.set_xlabel(label)
     axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
-    for spine in ("top", "right", "left"):
-        axes.spines[spine].set_visible(False)
+    hide_spines(axes, "top", "right", "left")
     figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=8)
-    return _png(figure)
+    return png_bytes(figure, font_points=FONT_POINTS)
 
 
+@default_style(FONT_POINTS)
 def draw_matrices(matrices: Mapping[str, NDArray[np.floating]], heading: str) -> bytes:
     """Draw the correlations of all measured maps with all predictions, one matrix per contrast.
 
@@ -92,16 +102,11 @@ def draw_matrices(matrices: Mapping[str, NDArray[np.floating]], heading: str) ->
     bytes
         A PNG image.
     """
-    plt = _pyplot()
     n_columns = min(MATRICES_PER_ROW, len(matrices))
     n_rows = -(-len(matrices) // n_columns)
-    figure, panels = plt.subplots(
-        n_rows,
-        n_columns,
-        figsize=(max(1.9 * n_columns, 5), 2.1 * n_rows + 0.9),
-        squeeze=False,
-        layout="constrained",
-    )
+    figure = new_figure(max(1.9 * n_columns, 5), 2.1 * n_rows + 0.9)
+    figure.set_layout_engine("constrained")
+    panels = figure.subplots(n_rows, n_columns, squeeze=False)
     values = np.concatenate([matrix.ravel() for matrix in matrices.values()])
     vmin, vmax = np.nanquantile(values, [0.005, 0.995])
     for axes, (contrast, matrix) in zip(panels.flat, matrices.items(), strict=False):
@@ -115,7 +120,7 @@ def draw_matrices(matrices: Mapping[str, NDArray[np.floating]], heading: str) ->
     panels[0, 0].set_ylabel("measured", fontsize=7)
     figure.colorbar(picture, ax=panels, shrink=0.8 / n_rows**0.5, label="r")
     figure.suptitle(heading, fontsize=10)
-    return _png(figure)
+    return png_bytes(figure, font_points=FONT_POINTS)
 
 
 def _styles(rows: Sequence[Row]) -> dict[str, dict[str, str]]:
@@ -131,21 +136,3 @@ def _styles(rows: Sequence[Row]) -> dict[str, dict[str, str]]:
             n_cycles, place = divmod(number, len(colours))
             styles[name] = {"colour": colours[place], "marker": markers[(place + n_cycles) % len(markers)]}
     return styles
-
-
-def _pyplot() -> Any:
-    import matplotlib as mpl
-
-    # This backend needs no display, which a cluster lacks.
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    return plt
-
-
-def _png(figure: "Figure") -> bytes:
-    content = BytesIO()
-    # Without the version of matplotlib, the bytes depend on the numbers alone.
-    figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
-    _pyplot().close(figure)
-    return content.getvalue()

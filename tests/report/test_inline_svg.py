@@ -8,7 +8,6 @@ from io import BytesIO
 from xml.etree import ElementTree
 
 import matplotlib as mpl
-import matplotlib.style
 import numpy as np
 import pytest
 from PIL import Image
@@ -93,10 +92,10 @@ def test_a_long_series_remains_small():
     assert len(inline_svg(plot_run_quality(fd, t_r=0.8), "Run", "Motion")) < 60_000
 
 
-@pytest.mark.parametrize("style", ["default", "dark_background"])
-def test_settings_of_the_user_are_kept_and_have_no_effect(style):
+@pytest.mark.parametrize("settings", [{"savefig.bbox": "tight"}, {"font.size": 20, "text.color": "red"}])
+def test_settings_of_the_user_are_kept_and_have_no_effect(settings):
     expected = inline_svg(run_figure(), "Run", "Motion")
-    with mpl.style.context(style):
+    with mpl.rc_context(settings):
         before = dict(mpl.rcParams)
         assert inline_svg(run_figure(), "Run", "Motion") == expected
         assert dict(mpl.rcParams) == before

@@ -24,8 +24,13 @@ UNRELATED = ("backend", "docstring", "interactive", "timezone", "tk.", "toolbar"
 
 
 @contextmanager
-def default_style() -> Iterator[None]:
-    """Set matplotlib's defaults and the font size of the figures, and restore the user's settings.
+def default_style(font_points: float = FONT_POINTS) -> Iterator[None]:
+    """Set matplotlib's defaults and a font size, and restore the user's settings at the end.
+
+    Parameters
+    ----------
+    font_points : float
+        Size of text in points.
 
     Yields
     ------
@@ -34,7 +39,7 @@ def default_style() -> Iterator[None]:
     import matplotlib as mpl
 
     defaults = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith(UNRELATED)}
-    with mpl.rc_context(defaults | {"font.size": FONT_POINTS, "axes.titlesize": FONT_POINTS}):
+    with mpl.rc_context(defaults | {"font.size": font_points}):
         yield
 
 
@@ -72,7 +77,7 @@ def hide_spines(axes: "Axes", *sides: str) -> None:
         axes.spines[side].set_visible(False)
 
 
-def png_bytes(figure: "Figure", dpi: int = DPI) -> bytes:
+def png_bytes(figure: "Figure", dpi: int = DPI, font_points: float = FONT_POINTS) -> bytes:
     """Convert a figure to a PNG image.
 
     Parameters
@@ -80,6 +85,8 @@ def png_bytes(figure: "Figure", dpi: int = DPI) -> bytes:
     figure : Figure
     dpi : int
         Pixels per inch.
+    font_points : float
+        Size of the labels of ticks, which matplotlib makes while it draws.
 
     Returns
     -------
@@ -92,6 +99,6 @@ def png_bytes(figure: "Figure", dpi: int = DPI) -> bytes:
     b'PNG'
     """
     content = BytesIO()
-    with default_style():
+    with default_style(font_points):
         figure.savefig(content, format="png", dpi=dpi, metadata={"Software": None})
     return content.getvalue()
