@@ -17,7 +17,7 @@ BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test test-cpus test-inputs lint faults validate benchmark benchmark-accuracy image sif container-test clean
+.PHONY: help demo test test-cpus test-inputs lint faults test-browser validate benchmark benchmark-accuracy image sif container-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -42,7 +42,10 @@ lint: $(VENV)/test.stamp ## check style, spelling, types and layers
 	$(BIN)/lint-imports
 
 faults: $(VENV)/test.stamp ## run the slow tests, which kill, stop, overload and starve whole runs (10 minutes)
-	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests
+	$(BIN)/python -m pytest -m slow --ignore tests/browser $(PYTEST_ARGS) tests
+
+test-browser: $(VENV)/test.stamp ## try the pages in Chromium; fails without Chromium (CHROMIUM=path) or the extra "browser"
+	$(if $(CHROMIUM),CHROMIUM="$(CHROMIUM)" )$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/browser
 
 validate: $(VENV)/test.stamp ## check output datasets with the BIDS validator, which is installed if needed
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet bids-validator-deno==3.0.2

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from bids_deeptaskgen.connectome.axial_slices import SLICES_MM
+from bids_deeptaskgen.grid import CROP, OUTPUT_GRID
 from bids_deeptaskgen.report.colours import diverging_table, sequential_table
 from bids_deeptaskgen.report.html import format_number
 from bids_deeptaskgen.report.participant_content import (
@@ -28,6 +29,16 @@ SD_STEP = 8
 MAX_FULL_SESSIONS = 1
 # Values below this share of the colour range are hidden at first, as in `map_figures`.
 THRESHOLD_SHARE = 1 / 6
+# Part of the images that is drawn, the box of the models' grid: first column, first row, columns, rows. Of
+# projections along x and y, and along z, which is that of slices.
+_FIRST = [n - part.stop for n, part in zip(OUTPUT_GRID.shape, CROP, strict=True)]
+_X, _Y, _Z = (part.stop - part.start for part in CROP)
+BOXES = (
+    (CROP[1].start, _FIRST[2], _Y, _Z),
+    # The models' grid runs from right to left.
+    (_FIRST[0], _FIRST[2], _X, _Z),
+    (_FIRST[0], _FIRST[1], _X, _Y),
+)
 RETEST_REMARK = (
     "typical spatial correlation of measured maps of two visits of a participant; it includes the pattern that "
     "all participants share, so it is no reliability of individual differences"
@@ -51,20 +62,19 @@ def page_data(content: ParticipantContent) -> dict[str, Any]:
     sessions = [_session_data(content, session, step) for session in content.sessions]
     data: dict[str, Any] = {"sessions": sessions}
     if any(session["maps"] or session["connectome"] for session in sessions):
-        data |= {"slicesMm": SLICES_MM, "underlay": png_strip(underlay_slices()), "colours": _colours()}
+        data |= {"slicesMm": SLICES_MM, "sliceBox": BOXES[2], "colours": _colours()}
+        data["underlay"] = png_strip(underlay_slices())
     if n_drawn:
         data |= {"thresholdShare": THRESHOLD_SHARE, "surface": _surface()}
-        data["glass"] = [_plane(image) for image in glass_underlay()]
+        data["glass"] = [
+            {"box": box, "png": png_uri(image)} for box, image in zip(BOXES, glass_underlay(), strict=True)
+        ]
     return data
 
 
 def _colours() -> dict[str, list[int]]:
     tables = {scheme: diverging_table(scheme) for scheme in ("light", "dark")}
     return {name: table.ravel().tolist() for name, table in (tables | {"sd": sequential_table()}).items()}
-
-
-def _plane(image: Bytes) -> dict[str, Any]:
-    return {"width": image.shape[1], "height": image.shape[0], "png": png_uri(image)}
 
 
 def _surface() -> dict[str, Any]:

@@ -101,18 +101,17 @@ def _sections(content: ParticipantContent) -> list[tuple[str, str]]:
 
 def _session_figures(number: int, session: SessionContent) -> dict[str, Any]:
     """Draw the figures of a session: dict of the template's variables."""
-    figures: dict[str, Any] = {
-        "id": f"session-{number + 1}",
-        "content": session,
-        "tsnr": None,
-        "coverage": None,
-    }
-    figures["runs"] = [(run, _quality_figure(run), _mask_images(run)) for run in session.runs]
+    prefix = f"session-{number + 1}"
+    figures: dict[str, Any] = {"content": session, "tsnr": None, "coverage": None}
+    figures["runs"] = [
+        (run, _quality_figure(run, f"{prefix}-run-{index + 1}"), _mask_images(run))
+        for index, run in enumerate(session.runs)
+    ]
     if session.tsnr is not None:
         figures["tsnr"] = [png_uri(image, sequential_table()) for image in session.tsnr]
         figures["tsnr_bar"] = png_uri(np.arange(256, dtype=np.uint8)[None], sequential_table())
     if session.roi_coverage is not None:
-        figures["coverage"] = _coverage_figure(session)
+        figures["coverage"] = _coverage_figure(session, f"{prefix}-coverage")
     return figures
 
 
@@ -125,7 +124,7 @@ def _mask_images(run: RunContent) -> list[str] | None:
     ]
 
 
-def _quality_figure(run: RunContent) -> "Markup | None":
+def _quality_figure(run: RunContent, prefix: str) -> "Markup | None":
     from markupsafe import Markup
 
     from bids_deeptaskgen.report.figures import plot_run_quality
@@ -141,10 +140,10 @@ def _quality_figure(run: RunContent) -> "Markup | None":
         "Framewise displacement with its threshold, DVARS, and carpet plot of the signal by tissue, on one "
         "axis of time. Volumes that were not used are shaded."
     )
-    return Markup(inline_svg(figure, title, description))
+    return Markup(inline_svg(figure, title, description, prefix=prefix))
 
 
-def _coverage_figure(session: SessionContent) -> "Markup":
+def _coverage_figure(session: SessionContent, prefix: str) -> "Markup":
     from markupsafe import Markup
 
     from bids_deeptaskgen.report.figures import plot_coverage
@@ -162,6 +161,5 @@ def _coverage_figure(session: SessionContent) -> "Markup":
         f"Share of the weight of each of {len(coverage)} ROI maps on voxels with signal. "
         f"Lowest: {names[lowest]}, {coverage[lowest]:.2f}."
     )
-    return Markup(
-        inline_svg(plot_coverage(coverage, names), f"Coverage of ROI maps: {session.name}", description)
-    )
+    title = f"Coverage of ROI maps: {session.name}"
+    return Markup(inline_svg(plot_coverage(coverage, names), title, description, prefix=prefix))

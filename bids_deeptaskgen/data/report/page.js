@@ -94,17 +94,18 @@
   // Fills canvases: `colour(byte)` is an index into `colours.bytes`, or -1 where the underlay is seen.
   const drawPlane = (canvas, plane) => {
     const { under, underScale, over, overScale, colour, colours } = plane;
-    const width = Math.round(((under.width - 1) / underScale + 1) * SCALE);
-    const height = Math.round(((under.height - 1) / underScale + 1) * SCALE);
+    const [firstColumn, firstRow, nColumns, nRows] = plane.box;
+    const width = nColumns * SCALE;
+    const height = nRows * SCALE;
     canvas.width = width;
     canvas.height = height;
     const context = canvas.getContext("2d");
     const picture = context.createImageData(width, height);
     const pixels = picture.data;
     for (let row = 0; row < height; row += 1) {
-      const y = (row + 0.5) / SCALE - 0.5;
+      const y = firstRow + (row + 0.5) / SCALE - 0.5;
       for (let column = 0; column < width; column += 1) {
-        const x = (column + 0.5) / SCALE - 0.5;
+        const x = firstColumn + (column + 0.5) / SCALE - 0.5;
         const place = 4 * (row * width + column);
         const index = over ? colour(interpolate(over, x * overScale, y * overScale)) : -1;
         if (index >= 0) {
@@ -121,18 +122,16 @@
         }
       }
     }
-    if (plane.isGlass) outline(pixels, under, width, height);
+    if (plane.isGlass) outline(pixels, plane, width, height);
     context.putImageData(picture, 0, 0);
   };
 
   // The outline of the brain: pixels of it beside pixels outside.
-  const outline = (pixels, under, width, height) => {
+  const outline = (pixels, { under, box }, width, height) => {
     const isInside = new Uint8Array(width * height);
     for (let i = 0; i < isInside.length; i += 1) {
-      const x = Math.round(((i % width) + 0.5) / SCALE - 0.5);
-      const y = Math.round((Math.floor(i / width) + 0.5) / SCALE - 0.5);
-      const column = Math.min(Math.max(x, 0), under.width - 1);
-      const row = Math.min(Math.max(y, 0), under.height - 1);
+      const column = Math.floor((i % width) / SCALE) + box[0];
+      const row = Math.floor(Math.floor(i / width) / SCALE) + box[1];
       isInside[i] = under.bytes[row * under.width + column] ? 1 : 0;
     }
     const shade = scheme() === "dark" ? 150 : 110;
@@ -170,7 +169,7 @@
     const [under, over] = await Promise.all([load(data.underlay), load(uri)]);
     sliceCanvases(strip).forEach((canvas, number) => {
       const plane = { under: part(under, number, count), underScale: 2, over: part(over, number, count) };
-      drawPlane(canvas, { ...plane, overScale: 1 / step, colour, colours });
+      drawPlane(canvas, { ...plane, overScale: 1 / step, box: data.sliceBox, colour, colours });
     });
   };
 
@@ -182,7 +181,7 @@
     const glass = scheme() === "dark" ? 30 : 238;
     canvases(strip, titles, (number) => sides[number]).forEach((canvas, number) => {
       const plane = { under: unders[number], underScale: 1, over: overs[number], overScale: 1 / step };
-      drawPlane(canvas, { ...plane, colour, colours, isGlass: true, glass });
+      drawPlane(canvas, { ...plane, box: data.glass[number].box, colour, colours, isGlass: true, glass });
     });
   };
 
@@ -338,7 +337,7 @@
     const item = map();
     byId("contrast").value = state.contrast;
     byId("map-title").textContent = item.label;
-    byId("map-subtitle").textContent = `${item.task} · ${state.contrast + 1} of ${maps().length} · predicted, ${item.units}`;
+    byId("map-subtitle").textContent = `${item.task} · ${state.contrast + 1} of ${maps().length} · predicted · units: ${item.units}`;
     byId("map-warning").hidden = !item.warning;
     byId("map-warning-text").textContent = item.warning;
     const list = byId("map-facts");
@@ -466,8 +465,9 @@
     const item = map();
     const slice = part(await load(item.slices), number, data.slicesMm.length);
     const box = event.target.getBoundingClientRect();
-    const column = Math.floor(((event.clientX - box.left) / box.width) * 91);
-    const row = Math.floor(((event.clientY - box.top) / box.height) * 109);
+    const [firstColumn, firstRow, nColumns, nRows] = data.sliceBox;
+    const column = firstColumn + Math.floor(((event.clientX - box.left) / box.width) * nColumns);
+    const row = firstRow + Math.floor(((event.clientY - box.top) / box.height) * nRows);
     const byte = interpolate(slice, column / item.step, row / item.step);
     const value = byte ? `${format(((byte - 128) / 127) * item.limit, 2)} ${item.units}` : "no value";
     byId("map-readout").textContent = `x = ${mm(-90 + 2 * column)}, y = ${mm(90 - 2 * row)}, z = ${mm(data.slicesMm[number])} mm: ${value}`;
@@ -482,7 +482,10 @@
       numbers.forEach((number) => {
         const item = maps()[number];
         const button = make("button", "", { type: "button", "aria-pressed": "false" });
-        button.append(make("canvas", "", { "aria-hidden": "true" }), make("span", item.label));
+        const words = make("span");
+        // Lines may break before capitals.
+        item.label.split(/(?=[A-Z])/).forEach((word, place) => words.append(...(place ? [make("wbr")] : []), word));
+        button.append(make("canvas", "", { "aria-hidden": "true" }), words);
         button.addEventListener("click", async () => {
           await select(number);
           viewer.scrollIntoView({ block: "start" });

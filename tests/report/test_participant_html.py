@@ -1,0 +1,261 @@
+"""Structure of a participant's page, without a browser."""
+
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from bids_deeptaskgen.report.page_data import BYTE_STEP, coarsen, page_data
+from bids_deeptaskgen.report.participant_content import Measure, PageWarning, QcRow
+from bids_deeptaskgen.report.participant_html import render_participant
+from tests.report.page_content import (
+    image_content,
+    participant_content,
+    run_content,
+    session_content,
+)
+
+HOSTILE = "</script><img src=x onerror=\"alert('1')\"><!-- & \u2028 {{ 7 * 7 }}"
+VOID = {"meta", "img", "input", "br", "link", "hr", "path", "use"}
+
+
+class Page(HTMLParser):
+    """Elements of a page.
+
+    Attributes
+    ----------
+    elements : list of (str, dict)
+        Name and attributes.
+    scripts : dict of str to str
+        Text of scripts by their id or "".
+    """
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.scripts, self.open, self.texts = [], {}, [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "script":
+            self.scripts[self.elements[-1][1].get("id", "")] = data
+        elif self.open and self.open[-1] != "style":
+            self.texts.append(data)
+
+    def named(self, tag):
+        """List the attributes of elements with a name."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def text():
+    return render_participant(participant_content())
+
+
+@pytest.fixture(scope="module")
+def page(text):
+    return Page(text)
+
+
+def section_ids(page):
+    """List the sections of a page."""
+    return [attributes["id"] for attributes in page.named("section")]
+
+
+def test_all_elements_are_closed(page):
+    assert page.open == []
+
+
+def test_the_page_has_landmarks_and_a_link_to_the_content(page):
+    assert [len(page.named(tag)) for tag in ("main", "nav", "header", "h1")] == [1, 1, 1, 1]
+    assert page.named("a")[0]["href"] == "#content"
+    assert page.named("html")[0]["lang"] == "en"
+
+
+def test_the_navigation_lists_all_sections(page):
+    links = [link["href"][1:] for link in page.named("a")][1:]
+    assert links == section_ids(page)
+    assert links == [
+        "summary", "quality", "connectome", "maps", "typicality", "agreement", "methods", "about", "errors",
+    ]  # fmt: skip
+
+
+def test_identifiers_are_unique_and_references_have_targets(page):
+    ids = Counter(attributes["id"] for _, attributes in page.elements if "id" in attributes)
+    assert ids.most_common(1)[0][1] == 1
+    references = [
+        name
+        for _, attributes in page.elements
+        for key in ("for", "aria-labelledby", "aria-describedby")
+        for name in (attributes.get(key) or "").split()
+    ]
+    assert references
+    assert set(references) <= set(ids)
+
+
+def test_headings_skip_no_level(page):
+    levels = [int(name[1]) for name, _ in page.elements if re.fullmatch("h[1-6]", name)]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+
+
+def test_images_and_controls_have_names(page):
+    assert all("alt" in image for image in page.named("img"))
+    labels = {label["for"] for label in page.named("label")}
+    controls = page.named("select") + page.named("input")
+    assert all(control["id"] in labels or "aria-label" in control for control in controls)
+    strips = [attributes for _, attributes in page.elements if "strip" in attributes.get("class", "").split()]
+    assert all(strip["role"] == "img" and strip["aria-label"] for strip in strips)
+    assert all(column.get("scope") for column in page.named("th"))
+
+
+def test_nothing_is_loaded_from_elsewhere(page, text):
+    sources = [attributes.get(key) for _, attributes in page.elements for key in ("src", "href", "data")]
+    assert all(source.startswith(("data:image/png;base64,", "#")) for source in sources if source)
+    without_data = re.sub(r"data:[\w/;]+,[\w+/=]+", "", text)
+    assert set(re.findall(r"\w+://[^\s\"'<)]+", without_data)) <= {"http://www.w3.org/2000/svg"}
+    assert "@import" not in text
+    assert "url(" not in re.sub(r"url\(#[\w-]+\)", "", text)
+
+
+def test_scripts_are_allowed_by_their_hash_only(page):
+    policy = next(meta["content"] for meta in page.named("meta") if meta.get("http-equiv"))
+    assert "default-src 'none'" in policy
+    assert "script-src 'sha256-" in policy
+    assert not any(key.startswith("on") for _, attributes in page.elements for key in attributes)
+    assert "eval(" not in page.scripts[""]
+    assert "innerHTML" not in page.scripts[""]
+
+
+def test_the_data_are_json_without_nan(page):
+    data = json.loads(page.scripts["page-data"], parse_constant=pytest.fail)
+    (session,) = data["sessions"]
+    assert [image["label"] for image in session["maps"]] == [
+        "motorRh", "motorLf", "gamblingPunishMinusReward",
+    ]  # fmt: skip
+    assert session["connectome"]["matrix"][-1] == [None] * 6
+
+
+def test_equal_content_gives_equal_pages(text):
+    assert render_participant(participant_content()) == text
+
+
+def hostile_content():
+    """Create content whose every text is hostile."""
+    measure = Measure(HOSTILE, HOSTILE, 0.5, HOSTILE)
+    image = replace(
+        image_content("motorRh", "MOTOR", 1.0), label=HOSTILE, task=HOSTILE, source_name=HOSTILE, units=HOSTILE,
+        sd_meaning=HOSTILE, warning=HOSTILE, agreement={HOSTILE: 0.5},
+    )  # fmt: skip
+    run = replace(run_content(), name=HOSTILE, sources=[HOSTILE], facts={HOSTILE: HOSTILE})
+    run = replace(run, carpet_groups=[(HOSTILE, 40)])
+    session = session_content(HOSTILE, facts={HOSTILE: HOSTILE}, runs=[run], maps=[image])
+    session = replace(
+        session,
+        warnings=[PageWarning("warn", HOSTILE, HOSTILE, HOSTILE)],
+        qc=[QcRow(HOSTILE, HOSTILE, 1.0, HOSTILE, "warn", HOSTILE, HOSTILE, HOSTILE)],
+        connectome=replace(session.connectome, roi_names=[HOSTILE] * 6),
+        typicality=[measure],
+        agreement_measures=[measure],
+    )
+    return participant_content(
+        title=HOSTILE, participant=HOSTILE, notice=HOSTILE, facts={HOSTILE: HOSTILE}, sessions=[session],
+        failures={HOSTILE: HOSTILE}, session_agreement=[measure],
+        session_agreement_by_contrast={HOSTILE: {HOSTILE: 0.5}}, methods=HOSTILE,
+        provenance={HOSTILE: HOSTILE},
+    )  # fmt: skip
+
+
+def test_no_text_of_the_content_becomes_markup(text):
+    hostile = render_participant(hostile_content())
+    page = Page(hostile)
+    assert page.open == []
+    assert not any("onerror" in attributes for _, attributes in page.elements)
+    assert len(page.named("script")) == 2
+    assert HOSTILE in page.texts
+    assert "49" not in {word.strip() for word in page.texts}
+    assert "\u2028" not in page.scripts["page-data"]
+    assert json.loads(page.scripts["page-data"])["sessions"][0]["maps"][0]["label"] == HOSTILE
+    assert "<img src=x" not in hostile
+
+
+def test_warnings_and_failures_come_first_in_words(page):
+    texts = " ".join(" ".join(page.texts).split())
+    assert texts.index("Half of the brain has no signal.") < texts.index("Quality metrics")
+    assert "What to do: Check the mask." in texts
+    broken = Page(render_participant(participant_content(sessions=[], failures={"ses-2": "The file is cut."})))
+    assert section_ids(broken) == ["summary", "methods", "about", "errors"]
+    assert sum("The file is cut." in text for text in broken.texts) == 2
+
+
+def test_verdicts_have_words_and_symbols(page):
+    for symbol, word in (("\u2713", "pass"), ("\u25b2", "warn"), ("\u2715", "fail"), ("\u2013", "n/a")):
+        assert symbol in page.texts
+        assert any(text.strip() == word for text in page.texts)
+
+
+def test_maps_are_called_predicted_before_they_are_shown(text):
+    assert text.index("Predicted from resting-state fMRI, not measured.") < text.index('id="map-slices"')
+
+
+def test_facts_of_a_map_include_reliability_with_its_remark_and_calibration(page):
+    maps = json.loads(page.scripts["page-data"])["sessions"][0]["maps"]
+    facts = [dict(image["facts"]) for image in maps]
+    assert facts[0]["Retest reliability"].startswith("r = 0.40 (")
+    assert "pattern that all participants share" in facts[0]["Retest reliability"]
+    assert [words["Calibration"].split(";")[0] for words in facts] == ["calibrated", *["not calibrated"] * 2]
+    assert facts[0]["Agreement between windows"] == "0.700"
+    assert [bool(image["warning"]) for image in maps] == [False, False, True]
+
+
+def test_a_page_without_maps_is_small(text):
+    session = session_content(maps=[], connectome=None)
+    small = render_participant(participant_content(sessions=[session]))
+    page = Page(small)
+    assert not {"maps", "connectome"} & set(section_ids(page))
+    assert len(page.named("a")) == len(section_ids(page)) + 1
+    assert json.loads(page.scripts["page-data"]) == {
+        "sessions": [{"name": "task-rest", "maps": [], "connectome": None}]
+    }
+    assert len(small) < len(text) - 300_000
+
+
+def test_pages_of_several_sessions_have_maps_at_every_second_voxel():
+    data = page_data(participant_content(2))
+    assert [image["step"] for session in data["sessions"] for image in session["maps"]] == [2] * 6
+    page = Page(render_participant(participant_content(2)))
+    ids = Counter(attributes["id"] for _, attributes in page.elements if "id" in attributes)
+    assert ids.most_common(1)[0][1] == 1
+
+
+def test_values_that_are_missing_need_no_figure():
+    run = replace(
+        run_content(), fd_mm=None, dvars=None, is_kept=None, carpet=None, carpet_groups=(), mean=None, mask=None
+    )
+    session = session_content(runs=[run], tsnr=None, roi_coverage=None, qc=[], typicality=[])
+    page = Page(render_participant(participant_content(sessions=[session])))
+    assert "typicality" not in section_ids(page)
+    assert page.named("svg") == []
+
+
+def test_coarser_bytes_keep_zero_the_sign_and_missing_values():
+    codes = np.arange(256, dtype=np.uint8)
+    coarse = coarsen(codes, BYTE_STEP)
+    assert (coarse == 0).nonzero()[0].tolist() == [0]
+    assert coarse[128] == 128
+    assert (np.sign(coarse[1:].astype(int) - 128) * np.sign(codes[1:].astype(int) - 128) >= 0).all()
+    assert np.abs(coarse.astype(int) - codes).max() <= BYTE_STEP
