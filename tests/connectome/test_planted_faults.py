@@ -1,0 +1,154 @@
+"""Planted bad participants: a verdict or a flag catches each of them, and none of the intact ones."""
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.ndimage import affine_transform, gaussian_filter
+
+from bids_deeptaskgen import load_bundle
+from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
+from bids_deeptaskgen.connectome.coverage import coverage_of_rois
+from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
+from bids_deeptaskgen.connectome.qc_verdicts import judge_metrics
+from bids_deeptaskgen.connectome.quality import quality_metrics
+from bids_deeptaskgen.connectome.session import compute_session_connectomes
+from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.grid import Grid
+from bids_deeptaskgen.simulation.dataset import simulate_dataset
+from tests.inprocess import BOLD, CONFOUNDS, MASK, only
+
+N_VOLUMES = 130
+CORNER = np.array([[4, 0, 0, -90.0], [0, 4, 0, -126], [0, 0, 4, -72], [0, 0, 0, 1]])
+# Too little data is no fault of these participants.
+EXPECTED = {"minutes_kept", "n_residual_dof"}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("planted") / "fmriprep"
+    grid = Grid.from_image((46, 55, 46), CORNER)
+    return simulate_dataset(folder, statmaps=False, grid=grid, n_participants=2, n_volumes=N_VOLUMES)
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    return load_bundle("embedded")
+
+
+@pytest.fixture
+def verdicts(dataset, embedded, tmp_path):
+    """Return the names of the metrics beyond their thresholds, for changed files of a participant."""
+
+    def judge(series=None, mask=None, table=None, *, confounds_of="01", **cleaning):
+        func = dataset / "sub-01" / "func"
+        paths = [
+            only(func, BOLD),
+            only(func, MASK),
+            only(dataset / f"sub-{confounds_of}" / "func", CONFOUNDS),
+        ]
+        for number, change in enumerate((series, mask)):
+            if change:
+                image = nib.load(paths[number])
+                data = change(np.asarray(image.dataobj).copy())
+                paths[number] = tmp_path / f"{number}.nii"
+                header = image.header.copy()
+                header.set_data_dtype(data.dtype)
+                nib.Nifti1Image(data, image.affine, header).to_filename(paths[number])
+        if table:
+            columns = pd.read_csv(paths[2], sep="\t", na_values="n/a")
+            paths[2] = tmp_path / "confounds.tsv"
+            table(columns).to_csv(paths[2], sep="\t", index=False, na_rep="n/a")
+        requirements = DataRequirements(min_minutes=0, min_dof=2, n_windows=1)
+        session = SessionInputs("01", None, (RunInputs(*paths, t_r=2.0),))
+        options = Cleaning("none", **cleaning)
+        result = compute_session_connectomes(session, embedded.roi_space, options, requirements)
+        coverage = coverage_of_rois(embedded.roi_weights, result.has_signal)
+        grey_matter = embedded.output_mask[embedded.brain_mask]
+        metrics = quality_metrics(result, coverage, grey_matter, embedded.card.mean_roi_connectome)
+        return {item.name: item.verdict for item in judge_metrics(metrics) if item.message} | {
+            finding.name: "flag" for finding in result.findings
+        }
+
+    return judge
+
+
+def rotate(mask, axis, shift_mm=8, degrees=5):
+    """Shift a mask along an axis and rotate it about the first one."""
+    angle = np.deg2rad(degrees)
+    rotation = np.eye(3)
+    rotation[1:, 1:] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    centre, shift = (np.array(mask.shape) - 1) / 2, np.zeros(3)
+    shift[axis] = shift_mm / 4
+    offset = centre - rotation @ (centre + shift)
+    return (affine_transform((mask > 0).astype(np.float32), rotation, offset, order=1) > 0.5).astype(np.uint8)
+
+
+def noise_image(data, share, seed=0):
+    """Repeat the first volume with independent noise, as a share of the brain's level."""
+    volume = data[..., :1].astype(np.float32)
+    noise = np.random.default_rng(seed).standard_normal(data.shape, np.float32)
+    return volume + noise * np.float32(share * np.median(volume[volume > volume.mean()]))
+
+
+def test_an_intact_participant_is_not_caught(verdicts):
+    assert set(verdicts()) <= EXPECTED
+
+
+def test_half_of_the_brain_missing_fails(verdicts):
+    def upper_half_missing(data):
+        data[:, :, data.shape[2] // 2 :] = 0
+        return data
+
+    caught = verdicts(upper_half_missing)
+    assert caught["coverage_grey_matter"] == "fail"
+    assert caught["mask_without_signal"] in ("fail", "flag")
+    assert caught["n_voxels_without_variance"] == "warn"
+
+
+def test_nine_tenths_of_the_volumes_censored_fail(verdicts):
+    def moving(table):
+        return table.assign(framewise_displacement=np.where(np.arange(len(table)) % 10, 0.9, 0.1))
+
+    caught = verdicts(table=moving, fd_threshold=0.5)
+    assert caught["removed_share"] == caught["motion_censored_share"] == "fail"
+    assert caught["fd_mean_mm"] == "fail"
+
+
+def test_the_confounds_of_another_participant_fail(verdicts):
+    caught = verdicts(confounds_of="02")
+    assert caught["global_signal_r"] == "fail"
+    assert caught["foreign_confounds"] == "flag"
+
+
+def test_a_repeated_image_is_refused(verdicts):
+    with pytest.raises(InputError, match="have a signal that varies"):
+        verdicts(lambda data: np.repeat(data[..., :1], data.shape[3], axis=3))
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01])
+def test_a_repeated_image_with_noise_fails(verdicts, share):
+    caught = verdicts(lambda data: noise_image(data, share))
+    assert caught["global_signal_share"] == caught["global_signal_r"] == "fail"
+    assert ("tsnr_median" in caught) == (share < 0.003)
+
+
+def test_smooth_noise_is_caught_by_the_confounds(verdicts):
+    def smooth_noise(data):
+        noise = noise_image(np.zeros_like(data) + 1000, 0.01) - 1000
+        noise = np.stack([gaussian_filter(volume, 1) for volume in np.moveaxis(noise, 3, 0)], axis=3)
+        return (data[..., :1] + noise * (10 / noise.std())).astype(np.float32)
+
+    assert verdicts(smooth_noise)["global_signal_r"] == "fail"
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_shifted_and_rotated_mask_is_caught(verdicts, axis):
+    caught = verdicts(mask=lambda data: rotate(data, axis))
+    assert caught["mask_without_signal"] in ("warn", "flag")
+
+
+def test_mirrored_content_is_not_detectable(verdicts):
+    """A mirrored brain has the quality of the brain: metrics cannot tell left from right."""
+    caught = verdicts(lambda data: data[::-1].copy(), lambda data: data[::-1].copy())
+    assert set(caught) <= EXPECTED | {"global_signal_share"}
