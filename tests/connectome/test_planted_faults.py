@@ -7,18 +7,19 @@ import pytest
 from scipy.ndimage import affine_transform, gaussian_filter
 
 from bids_deeptaskgen import load_bundle
-from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
-from bids_deeptaskgen.connectome.coverage import coverage_of_rois
-from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
+from bids_deeptaskgen.connectome.cleaning import Cleaning
+from bids_deeptaskgen.connectome.data_checks.checks import RunEvidence, check_session
+from bids_deeptaskgen.connectome.data_checks.observer import SeriesObserver
+from bids_deeptaskgen.connectome.inputs import RunInputs
+from bids_deeptaskgen.connectome.prepare_run import prepare_run
 from bids_deeptaskgen.connectome.qc_verdicts import judge_metrics
-from bids_deeptaskgen.connectome.quality import quality_metrics
-from bids_deeptaskgen.connectome.session import compute_session_connectomes
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.connectome.quality import describe_volumes
+from bids_deeptaskgen.connectome.session import kept_volumes
 from bids_deeptaskgen.grid import Grid
 from bids_deeptaskgen.simulation.dataset import simulate_dataset
 from tests.inprocess import BOLD, CONFOUNDS, MASK, only
 
-N_VOLUMES = 130
+N_VOLUMES = 100
 CORNER = np.array([[4, 0, 0, -90.0], [0, 4, 0, -126], [0, 0, 4, -72], [0, 0, 0, 1]])
 # Too little data is no fault of these participants.
 EXPECTED = {"minutes_kept", "n_residual_dof"}
@@ -59,15 +60,17 @@ def verdicts(dataset, embedded, tmp_path):
             columns = pd.read_csv(paths[2], sep="\t", na_values="n/a")
             paths[2] = tmp_path / "confounds.tsv"
             table(columns).to_csv(paths[2], sep="\t", index=False, na_rep="n/a")
-        requirements = DataRequirements(min_minutes=0, min_dof=2, n_windows=1)
-        session = SessionInputs("01", None, (RunInputs(*paths, t_r=2.0),))
-        options = Cleaning("none", **cleaning)
-        result = compute_session_connectomes(session, embedded.roi_space, options, requirements)
-        coverage = coverage_of_rois(embedded.roi_weights, result.has_signal)
-        grey_matter = embedded.output_mask[embedded.brain_mask]
-        metrics = quality_metrics(result, coverage, grey_matter, embedded.card.mean_roi_connectome)
+        run = RunInputs(*paths, t_r=2.0)
+        plan = prepare_run(run, embedded.brain_mask, Cleaning("none", **cleaning))
+        observer = SeriesObserver(plan.places, len(plan.kept_volumes))
+        for _ in observer.watch(kept_volumes(plan)):
+            pass
+        rois = np.zeros((len(plan.kept_volumes), 1))
+        evidence = RunEvidence("01", observer.finish(), plan.reference, plan.kept_volumes, rois)
+        checks = check_session([evidence], "sub-01")
+        metrics = checks.metrics | describe_volumes([plan])
         return {item.name: item.verdict for item in judge_metrics(metrics) if item.message} | {
-            finding.name: "flag" for finding in result.findings
+            finding.name: "flag" for finding in checks.findings
         }
 
     return judge
@@ -101,9 +104,8 @@ def test_half_of_the_brain_missing_fails(verdicts):
         return data
 
     caught = verdicts(upper_half_missing)
-    assert caught["coverage_grey_matter"] == "fail"
+    # The flag has the name of the metric.
     assert caught["mask_without_signal"] in ("fail", "flag")
-    assert caught["n_voxels_without_variance"] == "warn"
 
 
 def test_nine_tenths_of_the_volumes_censored_fail(verdicts):
@@ -121,21 +123,22 @@ def test_the_confounds_of_another_participant_fail(verdicts):
     assert caught["foreign_confounds"] == "flag"
 
 
-def test_a_repeated_image_is_refused(verdicts):
-    with pytest.raises(InputError, match="have a signal that varies"):
-        verdicts(lambda data: np.repeat(data[..., :1], data.shape[3], axis=3))
+def test_a_repeated_image_has_frozen_volumes(verdicts):
+    """The app even refuses it: no voxel varies."""
+    caught = verdicts(lambda data: np.repeat(data[..., :1], data.shape[3], axis=3))
+    assert caught["frozen_volumes"] == "flag"
 
 
 @pytest.mark.parametrize("share", [0.001, 0.01])
 def test_a_repeated_image_with_noise_fails(verdicts, share):
     caught = verdicts(lambda data: noise_image(data, share))
     assert caught["global_signal_share"] == caught["global_signal_r"] == "fail"
-    assert ("tsnr_median" in caught) == (share < 0.003)
+    assert ("dvars_median_percent" in caught) == (share < 0.002)
 
 
 def test_smooth_noise_is_caught_by_the_confounds(verdicts):
     def smooth_noise(data):
-        noise = noise_image(np.zeros_like(data) + 1000, 0.01) - 1000
+        noise = np.random.default_rng(0).standard_normal(data.shape, np.float32)
         noise = np.stack([gaussian_filter(volume, 1) for volume in np.moveaxis(noise, 3, 0)], axis=3)
         return (data[..., :1] + noise * (10 / noise.std())).astype(np.float32)
 
