@@ -37,19 +37,9 @@ def quality_metrics(
         Metrics under names that include their unit; None where a metric is unavailable.
     """
     runs = participant.runs
-    fd_series = [run.fd_mm[1:] for run in runs if run.fd_mm is not None and len(run.fd_mm) > 1]
-    fd_mm = np.concatenate(fd_series) if fd_series else None
     usable_voxels = grey_matter & participant.has_signal
     return {
-        "n_runs": len(runs),
-        "n_volumes": sum(run.series.n_volumes for run in runs),
-        "n_volumes_kept": sum(len(run.kept_volumes) for run in runs),
-        "minutes_kept": _rounded(sum(run.minutes for run in runs)),
-        "n_regressors": [len(run.regressors.names) for run in runs],
-        "n_residual_dof": sum(run.n_residual_dof for run in runs),
-        **_shares_of_volumes(runs),
-        "fd_mean_mm": None if fd_mm is None else _rounded(fd_mm.mean()),
-        "fd_max_mm": None if fd_mm is None else _rounded(fd_mm.max()),
+        **describe_volumes(runs),
         "tsnr_median": _median_tsnr(participant.tsnr[usable_voxels]),
         "coverage_grey_matter": _rounded(usable_voxels.sum() / max(grey_matter.sum(), 1)),
         "coverage_rois_min": _rounded(roi_coverage.min()),
@@ -59,16 +49,35 @@ def quality_metrics(
     }
 
 
-def _shares_of_volumes(runs: Sequence[PreparedRun]) -> dict[str, float | None]:
-    """Compute the share of removed volumes, and of those removed for motion among the non-dummy volumes."""
+def describe_volumes(runs: Sequence[PreparedRun]) -> dict[str, Any]:
+    """Compute the metrics of a session that need no volume: amount of data, regressors and motion.
+
+    Parameters
+    ----------
+    runs : sequence of PreparedRun
+
+    Returns
+    -------
+    dict
+        None where a metric is unavailable.
+    """
     n_volumes = sum(run.series.n_volumes for run in runs)
     n_kept = sum(len(run.kept_volumes) for run in runs)
-    n_dummies = sum(int(run.is_dummy.sum()) for run in runs)
+    n_steady = n_volumes - sum(int(run.is_dummy.sum()) for run in runs)
     is_censored = any(run.censors for run in runs)
-    motion = (n_volumes - n_dummies - n_kept) / max(n_volumes - n_dummies, 1)
+    fd_series = [run.fd_mm[1:] for run in runs if run.fd_mm is not None and len(run.fd_mm) > 1]
+    fd_mm = np.concatenate(fd_series) if fd_series else None
     return {
+        "n_runs": len(runs),
+        "n_volumes": n_volumes,
+        "n_volumes_kept": n_kept,
+        "minutes_kept": _rounded(sum(run.minutes for run in runs)),
+        "n_regressors": [len(run.regressors.names) for run in runs],
+        "n_residual_dof": sum(run.n_residual_dof for run in runs),
         "removed_share": _rounded(1 - n_kept / n_volumes),
-        "motion_censored_share": _rounded(motion) if is_censored else None,
+        "motion_censored_share": _rounded(1 - n_kept / max(n_steady, 1)) if is_censored else None,
+        "fd_mean_mm": None if fd_mm is None else _rounded(fd_mm.mean()),
+        "fd_max_mm": None if fd_mm is None else _rounded(fd_mm.max()),
     }
 
 

@@ -82,10 +82,11 @@ class SeriesPreviewer:
         places, series = plan.places, plan.series
         self._plan = plan
         self._slices = slice_indices(series.grid)
-        mask_voxels = np.flatnonzero(places.mask.ravel(order="F"))
-        grey_voxels = np.unique(plan.sampler.nearest_voxels[grey_matter[plan.sampler.is_covered]])
-        other_voxels = np.setdiff1d(mask_voxels, grey_voxels, assume_unique=True)
-        self._rows, self._groups = _carpet_rows(grey_voxels, other_voxels)
+        in_mask = places.mask.ravel(order="F")
+        mask_voxels = np.flatnonzero(in_mask)
+        is_grey = np.zeros(len(in_mask), bool)
+        is_grey[plan.sampler.nearest_voxels[grey_matter[plan.sampler.is_covered]]] = True
+        self._rows, self._groups = _carpet_rows(np.flatnonzero(is_grey), np.flatnonzero(in_mask & ~is_grey))
         self._probes = mask_voxels[:: max(1, len(mask_voxels) // N_PROBES)]
         is_dummy = plan.is_dummy if plan.is_dummy.any() else np.zeros(series.n_volumes, bool)
         self._is_dummy = is_dummy

@@ -155,8 +155,9 @@ def accumulate_run(
     is_float32 = not sampler.resamples and (smoother or np.can_cast(series.dtype, np.float32))
     sizes = product_sizes(len(plan.kept_volumes), n_windows)
     dtype = np.float32 if is_float32 else np.float64
-    kept_volumes = _kept_volumes(plan, previewer)
-    stored_volumes = observer.watch(kept_volumes) if observer else kept_volumes
+    stored_volumes = kept_volumes(plan, previewer)
+    if observer:
+        stored_volumes = observer.watch(stored_volumes)
     volumes = map(smoother, stored_volumes) if smoother else stored_volumes
     # A thread samples the volumes, so that reading continues while products are computed.
     for rows in prefetch(_sample_blocks(volumes, sampler, sizes, dtype)):
@@ -179,10 +180,22 @@ def _sample_blocks(
         yield rows
 
 
-def _kept_volumes(
+def kept_volumes(
     plan: PreparedRun, previewer: SeriesPreviewer | None = None
 ) -> Iterator[NDArray[np.generic]]:
-    """Yield the kept volumes of a run as stored values; each is valid until the next."""
+    """Yield the kept volumes of a run.
+
+    Parameters
+    ----------
+    plan : PreparedRun
+    previewer : SeriesPreviewer, optional
+        Observes all volumes.
+
+    Yields
+    ------
+    array of shape (n_grid_voxels,)
+        Stored values; valid until the next volume.
+    """
     series = plan.series
     volume_bytes = np.prod(series.grid.shape) * series.dtype.itemsize
     is_kept = np.zeros(series.n_volumes, bool)

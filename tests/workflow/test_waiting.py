@@ -41,12 +41,12 @@ def test_useless_waiting_connectomes_are_removed(dataset, settings_of, monkeypat
     settings = settings_of(dataset, participant_label=("01",))
     first = broken_off(settings, monkeypatch)
     counterpart = broken_off(settings_of(dataset, participant_label=("01",), high_pass=0.02), monkeypatch)
-    assert len(first) == len(counterpart) == 2
+    assert len(first) == len(counterpart) == 3
     assert not first & counterpart
     (bold,) = dataset.glob("sub-01/**/*_bold.nii.gz")
     os.utime(bold, (1, 1))
     newer = broken_off(settings_of(dataset, participant_label=("01",), high_pass=0.02), monkeypatch)
-    assert len(newer) == 2
+    assert len(newer) == 3
     assert not counterpart & newer
 
 
@@ -57,7 +57,7 @@ def test_in_a_shared_work_folder_connectomes_of_other_settings_wait(
     first = broken_off(settings_of(dataset, "one", **where), monkeypatch)
     pair = broken_off(settings_of(dataset, "other", **where, high_pass=0.02), monkeypatch)
     assert first < pair
-    assert len(pair) == 4
+    assert len(pair) == 6
 
 
 def test_a_concurrent_run_with_other_settings_is_reported(simulated, settings_of, monkeypatch, caplog):
@@ -84,7 +84,7 @@ def test_a_connectome_that_a_killed_run_had_no_time_to_discard_goes(simulated, s
     with monkeypatch.context() as patch:
         patch.setattr("bids_deeptaskgen.pipeline.participant.discard", lambda connectome: None)
         participant.run(settings)
-    assert len(list((settings.output_dir / "work" / "connectomes").iterdir())) == 2
+    assert len(list((settings.output_dir / "work" / "connectomes").iterdir())) == 3
     assert participant.run(settings) == 0
     assert not (settings.output_dir / "work").exists()
 
