@@ -151,7 +151,7 @@ def missing_region(bundle: Bundle, connectomes: Floats) -> NDArray[np.bool_]:
         See `connectome.coverage.region_without_signal`.
     """
     in_map = bundle.output_mask[bundle.brain_mask]
-    region: NDArray[np.bool_] = region_without_signal(
-        signal_of_connectomes(connectomes), bundle.brain_mask
-    )[in_map]
+    region: NDArray[np.bool_] = region_without_signal(signal_of_connectomes(connectomes), bundle.brain_mask)[
+        in_map
+    ]
     return region

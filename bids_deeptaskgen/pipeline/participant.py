@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.input.sessions import SessionFault
 from bids_deeptaskgen.bids.input.sources import find_sessions
-from bids_deeptaskgen.bids.output.completion import finished, finished_maps, input_fingerprint
+from bids_deeptaskgen.bids.output.completion import finished_maps, input_fingerprint
 from bids_deeptaskgen.connectome.inputs import SessionInputs
 from bids_deeptaskgen.connectome.session import compute_session_connectomes
 from bids_deeptaskgen.io.atomic import write_json
@@ -93,11 +93,11 @@ def _compute_session(job: Job, session: SessionInputs | SessionFault, record: Re
     path_stem = waiting_path(job, record, fingerprint)
     discard_outdated(path_stem)
     connectome, description = path_stem.with_suffix(".npy"), path_stem.with_suffix(".json")
-    if finished(settings.output_dir, session, context.settings_hash, fingerprint, required_maps):
+    earlier_maps = finished_maps(settings.output_dir, session, context.settings_hash, fingerprint)
+    if earlier_maps and earlier_maps.cover(required_maps):
         # A run that was killed after writing the maps may have left it.
         discard(connectome)
         return record.replace(status=MAPS_EXIST, n_maps=len(required_maps.contrasts))
-    earlier_maps = finished_maps(settings.output_dir, session, context.settings_hash, fingerprint)
     request = request_extra(context, earlier_maps)
     if description.exists() and connectome.exists():
         waiting = read_record(description)
@@ -105,17 +105,19 @@ def _compute_session(job: Job, session: SessionInputs | SessionFault, record: Re
             logger.info("%s: the connectome of an earlier, interrupted run is used", record.name)
             return waiting.replace(connectome=str(connectome))
         discard(connectome)
-    with log_duration(f"{record.name}: connectome"):
-        with in_standard_space(session, job.records.parent) as standard:
-            result = compute_session_connectomes(
-                standard,
-                context.bundle.roi_space,
-                context.cleaning,
-                context.requirements,
-                keeps_runs=request.runs,
-            )
-            facts = describe_session(context, session, result)
-            facts |= save_with_extra(context, connectome, record, result, request)
+    with (
+        log_duration(f"{record.name}: connectome"),
+        in_standard_space(session, job.records.parent) as standard,
+    ):
+        result = compute_session_connectomes(
+            standard,
+            context.bundle.roi_space,
+            context.cleaning,
+            context.requirements,
+            keeps_runs=request.runs,
+        )
+        facts = describe_session(context, session, result)
+        facts |= save_with_extra(context, connectome, record, result, request)
     facts["flags"] += facts.pop("extra_flags")
     facts["input_fingerprint"] = fingerprint
     log_flags(record.name, facts["flags"])

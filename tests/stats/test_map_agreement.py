@@ -76,13 +76,9 @@ def test_windows_halves_and_runs_agree_as_if_all_maps_were_in_memory(n_runs, n_w
         agreement.add(maps)
     np.testing.assert_array_equal(sets, before)
     assert agreement.n_windows == n_runs * n_windows
-    np.testing.assert_allclose(
-        agreement.window_r(), mean_over_pairs(sets, mean_maps, voxels), atol=2e-6
-    )
+    np.testing.assert_allclose(agreement.window_r(), mean_over_pairs(sets, mean_maps, voxels), atol=2e-6)
     odd, even = sets[::2].mean(axis=0), sets[1::2].mean(axis=0)
-    np.testing.assert_allclose(
-        agreement.split_half_r(), correlate(odd, even, mean_maps, voxels), atol=1e-5
-    )
+    np.testing.assert_allclose(agreement.split_half_r(), correlate(odd, even, mean_maps, voxels), atol=1e-5)
     if n_runs == 1:
         assert agreement.run_r() is None
     else:
