@@ -243,8 +243,13 @@ class Accumulator:
                 # With several windows, the sums are the largest arrays.
                 self._sums[window] = np.empty((0, 0, 0))
         rois = self._rois - self._basis @ (self._basis.T @ self._rois)
-        expanded = (self._expand(values) for values in (voxels.mean, voxels.sd, voxels.has_signal))
-        return RunStatistics(connectome, rois, *expanded)
+        return RunStatistics(
+            connectome,
+            rois,
+            self._expand(voxels.mean),
+            self._expand(voxels.sd),
+            self._expand(voxels.has_signal),
+        )
 
     def resample(self, draws: Iterable[NDArray[np.intp]]) -> Iterator[NDArray[np.float32]]:
         """Compute connectomes of resampled windows from the sums, which are kept.
@@ -337,7 +342,7 @@ class Accumulator:
 
     def _weighted_sums(self, counts: NDArray[np.intp], part: int) -> tuple[Matrix, Matrix]:
         """Compute sums and squares of some voxels over windows, each as often as it was drawn."""
-        drawn_windows = np.flatnonzero(counts)
+        drawn_windows = np.flatnonzero(counts).tolist()
         total = sum(counts[window] * self._part_sums(window, part) for window in drawn_windows)
         return np.asarray(total), counts.astype(np.float64) @ self._squares[:, self._parts[part]]
 

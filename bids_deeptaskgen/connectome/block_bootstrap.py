@@ -1,9 +1,10 @@
 """Block bootstrap over the volumes of a session: connectomes of resampled series.
 
 Volumes that follow each other are dependent, so that contiguous blocks are drawn instead of volumes (Künsch
-1989, Annals of Statistics 17:1217). Bellec et al. (2008, 2010) resample resting-state series in blocks of about
-the square root of their number of volumes, for example 16 volumes (32 s) of 240 volumes of 2 s. Blocks here are
-non-overlapping windows of the kept volumes, whose sums `connectome.accumulator` adds up.
+1989, Annals of Statistics 17:1217). Bellec et al. (2008, Statistica Sinica 18:1253; 2010, NeuroImage 51:1126)
+resample series in blocks of about the square root of their number of volumes, for example 16 volumes (32 s)
+of 240 volumes of 2 s. Blocks here are non-overlapping windows of the kept volumes, whose sums
+`connectome.accumulator` adds up.
 """
 
 import hashlib
@@ -69,8 +70,8 @@ def check_blocks(plans: Sequence[PreparedRun], place: str) -> Finding | None:
     if n_blocks >= MIN_BLOCKS:
         return None
     message = (
-        f"{place}: no bootstrap, since the shortest run has {n_blocks} blocks of {MIN_BLOCK_S:g} s and of the "
-        f"square root of its number of volumes; at least {MIN_BLOCKS} are required.\n"
+        f"{place}: no bootstrap, since the shortest run has {n_blocks} blocks of {MIN_BLOCK_S:g} s and of "
+        f"the square root of its number of volumes; at least {MIN_BLOCKS} are required.\n"
         "The maps are not affected. Exclude short runs, or censor fewer volumes."
     )
     return Finding(FLAG, message, float(n_blocks), float(MIN_BLOCKS))

@@ -48,12 +48,8 @@ def save_stack(
     shape = (len(arrays) + n_sums, *example.shape)
     is_started = np.zeros(n_sums, bool)
     with atomic_path(path) as temporary, temporary.open("w+b") as file:
-        header = {
-            "descr": np.lib.format.dtype_to_descr(example.dtype),
-            "fortran_order": False,
-            "shape": shape,
-        }
-        np.lib.format.write_array_header_1_0(file, header)
+        descr = np.lib.format.dtype_to_descr(example.dtype)
+        np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
         for array in arrays:
             file.write(np.ascontiguousarray(array, example.dtype).data)
         start = file.tell()

@@ -24,11 +24,13 @@ _COLUMNS: dict[str, str] = {
     "n_windows": "Number of windows of all runs.",
     "split_half_r": "Spatial correlation {maps}, between the mean of odd and the mean of even windows.",
     "split_half_reliability": (
-        "Reliability of the mean over all windows: 2 r / (1 + r) of split_half_r (Spearman 1910, Brown 1910), "
-        "0 if that is negative. It assumes that windows are exchangeable and that the errors of the halves are "
-        "independent. Neighbouring windows share slow changes, so this is an upper bound."
+        "Reliability of the mean over all windows: 2 r / (1 + r) of split_half_r (Spearman 1910, Brown "
+        "1910), 0 if that is negative. It assumes that windows are exchangeable and that the errors of the "
+        "halves are independent. Neighbouring windows share slow changes, so this is an upper bound."
     ),
-    "run_r": "Mean over all pairs of runs of the spatial correlation {maps}, each predicted from its own data.",
+    "run_r": (
+        "Mean over all pairs of runs of the spatial correlation {maps}, each predicted from its own data."
+    ),
     "n_runs": "Number of runs.",
     "bootstrap_r": "Mean over resamples of the spatial correlation with the map, {maps}.",
     "bootstrap_relative_sd": (

@@ -14,10 +14,11 @@ also a record, not an exception that ends the run (`failures.run_as_record`).
 import logging
 import time
 from pathlib import Path
+from typing import Any
 
 from bids_deeptaskgen.bids.input.sessions import SessionFault
 from bids_deeptaskgen.bids.input.sources import find_sessions
-from bids_deeptaskgen.bids.output.completion import finished, finished_maps, input_fingerprint
+from bids_deeptaskgen.bids.output.completion import finished_maps, input_fingerprint
 from bids_deeptaskgen.bids.output.report_data import make_session_images, save_session_images
 from bids_deeptaskgen.connectome.inputs import SessionInputs
 from bids_deeptaskgen.connectome.session import compute_session_connectomes
@@ -25,7 +26,7 @@ from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.machine import log_duration
 from bids_deeptaskgen.pipeline.connectome_step import describe_session, log_flags
 from bids_deeptaskgen.pipeline.context import RunContext
-from bids_deeptaskgen.pipeline.extra_connectomes import request_extra, save_with_extra
+from bids_deeptaskgen.pipeline.extra_connectomes import ExtraRequest, request_extra, save_with_extra
 from bids_deeptaskgen.pipeline.failures import run_as_record, save_or_stop
 from bids_deeptaskgen.pipeline.fsl_warp import in_standard_space
 from bids_deeptaskgen.pipeline.map_collection import PredictedMaps
@@ -95,43 +96,51 @@ def _compute_session(job: Job, session: SessionInputs | SessionFault, record: Re
     path_stem = waiting_path(job, record, fingerprint)
     discard_outdated(path_stem)
     connectome, description = path_stem.with_suffix(".npy"), path_stem.with_suffix(".json")
-    if finished(settings.output_dir, session, context.settings_hash, fingerprint, required_maps):
+    earlier_maps = finished_maps(settings.output_dir, session, context.settings_hash, fingerprint)
+    if earlier_maps and earlier_maps.cover(required_maps):
         # A run that was killed after writing the maps may have left it.
         discard(connectome)
         return record.replace(status=MAPS_EXIST, n_maps=len(required_maps.contrasts))
-    images, makes_images = path_stem.with_suffix(".npz"), settings.reports != "none"
-    earlier_maps = finished_maps(settings.output_dir, session, context.settings_hash, fingerprint)
+    has_images = settings.reports == "none" or path_stem.with_suffix(".npz").exists()
     request = request_extra(context, earlier_maps)
     if description.exists() and connectome.exists():
         waiting = read_record(description)
-        if request.is_met_by(waiting.facts) and (images.exists() or not makes_images):
+        if request.is_met_by(waiting.facts) and has_images:
             logger.info("%s: the connectome of an earlier, interrupted run is used", record.name)
             return waiting.replace(connectome=str(connectome))
         discard(connectome)
-    started = time.monotonic()
     with log_duration(f"{record.name}: connectome"):
-        with in_standard_space(session, job.records.parent) as standard:
-            bundle = context.bundle
-            grey_matter = bundle.output_mask[bundle.brain_mask] if makes_images else None
-            result = compute_session_connectomes(
-                standard,
-                bundle.roi_space,
-                context.cleaning,
-                context.requirements,
-                grey_matter,
-                keeps_runs=request.runs,
-            )
-            facts = describe_session(context, session, result)
-            facts |= save_with_extra(context, connectome, record, result, request)
-        if makes_images:
-            save_session_images(images, make_session_images(result, bundle.brain_mask))
-    facts["flags"] += facts.pop("extra_flags")
+        facts = _measure_session(job, session, record, request, path_stem)
     facts["input_fingerprint"] = fingerprint
-    facts["seconds"] = {"connectome": round(time.monotonic() - started, 2)}
     log_flags(record.name, facts["flags"])
     record = record.replace(status=CONNECTED, connectome=str(connectome), facts=facts)
     write_json(description, record.as_json())
     return record
+
+
+def _measure_session(
+    job: Job, session: SessionInputs, record: Record, request: ExtraRequest, path_stem: Path
+) -> dict[str, Any]:
+    """Read the series of a session, save its connectomes and images, and return its facts."""
+    context, started = job.context, time.monotonic()
+    bundle, makes_images = context.bundle, context.settings.reports != "none"
+    with in_standard_space(session, job.records.parent) as standard:
+        result = compute_session_connectomes(
+            standard,
+            bundle.roi_space,
+            context.cleaning,
+            context.requirements,
+            bundle.output_mask[bundle.brain_mask] if makes_images else None,
+            keeps_runs=request.runs,
+        )
+        facts = describe_session(context, session, result)
+        facts |= save_with_extra(context, path_stem.with_suffix(".npy"), record, result, request)
+    if makes_images:
+        images = make_session_images(result, bundle.brain_mask)
+        save_session_images(path_stem.with_suffix(".npz"), images)
+    facts["flags"] += facts.pop("extra_flags")
+    facts["seconds"] = {"connectome": round(time.monotonic() - started, 2)}
+    return facts
 
 
 def finish_session(job: Job, record: Record, maps: PredictedMaps, device: str) -> Record:

@@ -54,9 +54,9 @@ class Reference:
             yield deviation
 
 
-def _dot(first: Maps, second: Maps) -> np.float64:
-    """Multiply two rows; the pairwise sum of numpy keeps seven digits in float32."""
-    return np.multiply(first, second).sum(dtype=np.float64)
+def _dot(first: Maps, second: Maps) -> float:
+    """Sum the products of two rows in float64."""
+    return float(np.multiply(first, second).sum(dtype=np.float64))
 
 
 def pairwise_r(
@@ -252,10 +252,8 @@ class WindowAgreement:
         if self.n_windows < 2:
             return None
         n_odd = (self.n_windows + 1) // 2
-        odd, even = (
-            half / np.float32(n)
-            for half, n in zip(self._halves, (n_odd, self.n_windows - n_odd), strict=True)
-        )
+        numbers = (n_odd, self.n_windows - n_odd)
+        odd, even = (half / np.float32(n) for half, n in zip(self._halves, numbers, strict=True))
         return pairwise_r(odd, even, self.reference.mean_maps, self.reference.voxels)
 
 

@@ -48,12 +48,12 @@ def test_pixels_of_a_view_belong_to_its_hemisphere():
         drawn = vertices[pixels[pixels >= 0]]
         assert (drawn >= 0).all()
         assert set(np.unique(drawn // N_VERTICES)) == {("left", "right").index(side)}
-        assert ((pixels >= 0) == (picture.shading[:, number * VIEW_WIDTH :][:, :VIEW_WIDTH] > 0)).mean() > 0.999
+        assert (
+            (pixels >= 0) == (picture.shading[:, number * VIEW_WIDTH :][:, :VIEW_WIDTH] > 0)
+        ).mean() > 0.999
 
 
-@pytest.mark.parametrize(
-    ("number", "anterior_is_left"), [(0, True), (1, False), (2, True), (3, False)]
-)
+@pytest.mark.parametrize(("number", "anterior_is_left"), [(0, True), (1, False), (2, True), (3, False)])
 def test_lateral_and_medial_views_are_seen_from_their_sides(number, anterior_is_left):
     picture = draw_surface()
     positions = np.zeros((picture.places.max() + 1, 3))

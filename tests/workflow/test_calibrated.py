@@ -77,7 +77,7 @@ def maps_of_mean(folder):
 def test_the_spread_over_windows_shrinks_with_the_maps(calibrated):
     folder, noise = calibrated
     mean, sd = np.ones_like(noise), np.full_like(noise, 2)
-    result, spread = calibrate(load_bundle(folder), PredictedMaps(mean, sd))
+    result, spread, *_ = calibrate(load_bundle(folder), PredictedMaps(mean, sd))
     np.testing.assert_array_equal(result[1], noise[1])
     np.testing.assert_array_equal(spread[:, 0], [0.5, 0, 2])
     assert calibrate(load_bundle(folder), PredictedMaps(mean, None)).sd is None
