@@ -96,6 +96,7 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
             **record.facts["metrics"],
             "Flags": record.facts["flags"],
             "SeriesHashes": record.facts["series_hashes"],
+            **_typicality_reference(record.facts),
         },
         files=files,
         settings_hash=context.settings_hash,
@@ -103,6 +104,12 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
         contrasts=labels_written if required_maps.layout == "4d" else (),
     )
     return record.replace(status=MAPS_WRITTEN, n_maps=len(channels))
+
+
+def _typicality_reference(facts: dict[str, Any]) -> dict[str, Any]:
+    # Facts of an earlier version, whose connectomes wait for prediction, lack it.
+    reference = facts.get("typicality_reference")
+    return {"TypicalityReference": reference} if reference else {}
 
 
 def calibrate(bundle: Bundle, maps: PredictedMaps) -> PredictedMaps:
