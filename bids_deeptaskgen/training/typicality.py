@@ -82,6 +82,11 @@ def training_distribution(pairs: Sequence[Pair], n_rois: int) -> ConnectomeDistr
             n_groups, MIN_PARTICIPANTS,
         )  # fmt: skip
         return None
+    if not np.ptp(connectomes.values, axis=0).any():
+        logger.warning(
+            "The model gets no distribution of ROI-by-ROI connectomes: those of all training participants are equal."
+        )
+        return None
     return fit_distribution(connectomes)
 
 
@@ -118,7 +123,7 @@ def read_roi_connectomes(pairs: Sequence[Pair], n_rois: int) -> RoiConnectomes:
     for fault in faults:
         logger.warning("%s\nThis session does not count for typicality.", fault)
     return RoiConnectomes(
-        np.array(rows).reshape(len(rows), -1),
+        np.reshape(rows, (len(rows), n_rois * (n_rois - 1) // 2)),
         tuple(pair.subject for pair in usable),
         tuple(f"family {pair.family}" if pair.family else pair.subject for pair in usable),
     )

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.connectome.quality import quality_metrics, typicality
+from bids_deeptaskgen.connectome.quality import quality_metrics
 from bids_deeptaskgen.connectome.session import SessionConnectomes
 
 N_ROIS = 4
@@ -64,8 +64,8 @@ def test_motion_is_over_all_volumes_of_all_runs_but_the_first_of_each_which_has_
 
 def test_what_cannot_be_had_is_none_and_not_zero():
     metrics = quality_metrics(participant(plan(3, 3), has_signal=np.zeros(5, bool)), np.zeros(N_ROIS), GREY)
-    names = ("fd_mean_mm", "fd_max_mm", "tsnr_median", "typicality")
-    assert [metrics[name] for name in names] == [None] * 4
+    names = ("fd_mean_mm", "fd_max_mm", "tsnr_median", "typicality", "mahalanobis_distance")
+    assert [metrics[name] for name in names] == [None] * 5
     assert metrics["coverage_grey_matter"] == 0
 
 
@@ -74,20 +74,3 @@ def test_tsnr_and_coverage_are_of_grey_matter_with_signal():
     assert metrics["tsnr_median"] == 20
     assert metrics["coverage_grey_matter"] == pytest.approx(2 / 3, abs=1e-6)
     assert metrics["coverage_rois_min"] == 0.25
-
-
-def test_typicality_is_the_correlation_of_the_pairs():
-    pairs = np.random.default_rng(0).standard_normal(6)
-    connectome = np.eye(N_ROIS)
-    connectome[np.triu_indices(N_ROIS, 1)] = pairs
-    # What is below the diagonal is not read.
-    assert typicality(connectome, tuple(2 * pairs + 1)) == 1
-    assert typicality(connectome, tuple(-pairs)) == -1
-    reversed_pairs = tuple(pairs[::-1])
-    assert typicality(connectome, reversed_pairs) == pytest.approx(
-        np.corrcoef(pairs, reversed_pairs)[0, 1], abs=1e-5
-    )
-    connectome[0, 1] = np.nan
-    assert typicality(connectome, reversed_pairs) is None
-    assert typicality(np.eye(N_ROIS), reversed_pairs) is None
-    assert typicality(connectome, None) is None
