@@ -84,7 +84,8 @@ def training_distribution(pairs: Sequence[Pair], n_rois: int) -> ConnectomeDistr
         return None
     if not np.ptp(connectomes.values, axis=0).any():
         logger.warning(
-            "The model gets no distribution of ROI-by-ROI connectomes: those of all training participants are equal."
+            "The model gets no distribution of ROI-by-ROI connectomes: those of the training participants "
+            "are equal."
         )
         return None
     return fit_distribution(connectomes)
