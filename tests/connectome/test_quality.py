@@ -7,6 +7,7 @@ import pytest
 
 from bids_deeptaskgen.connectome.quality import quality_metrics
 from bids_deeptaskgen.connectome.session import SessionConnectomes
+from bids_deeptaskgen.connectome.typicality import ConnectomeDistribution
 
 N_ROIS = 4
 GREY = np.array([True, True, True, False, False])
@@ -74,3 +75,18 @@ def test_tsnr_and_coverage_are_of_grey_matter_with_signal():
     assert metrics["tsnr_median"] == 20
     assert metrics["coverage_grey_matter"] == pytest.approx(2 / 3, abs=1e-6)
     assert metrics["coverage_rois_min"] == 0.25
+
+
+def test_typicality_and_distance_are_those_of_the_distribution():
+    mean = np.linspace(-0.3, 0.3, 6, dtype=np.float32)
+    distribution = ConnectomeDistribution(mean, np.eye(1, 6, dtype=np.float32), np.ones(1), 0.5, 1.0, 20)
+    connectome = np.corrcoef(np.random.default_rng(0).standard_normal((N_ROIS, 20)))
+    metrics = quality_metrics(
+        participant(plan(3, 3), roi_connectome=connectome),
+        np.ones(N_ROIS),
+        GREY,
+        distribution.mean_roi_connectome,
+        distribution,
+    )
+    assert metrics["mahalanobis_distance"] == distribution.mahalanobis_distance(connectome)
+    assert metrics["typicality"] == distribution.correlation_with_mean(connectome)
