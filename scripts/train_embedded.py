@@ -11,16 +11,9 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from bids_deeptaskgen.bids.input.query import Query
-from bids_deeptaskgen.bids.input.sessions import collect_sessions
 from bids_deeptaskgen.bids.measured_maps import measured_folder
 from bids_deeptaskgen.cli import log_setup as logs
 from bids_deeptaskgen.commands import participant, simulate, train
-from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
-from bids_deeptaskgen.connectome.roi_projection import RoiSpace
-from bids_deeptaskgen.connectome.session import compute_session_connectomes
 from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_bundle
 from bids_deeptaskgen.models.bundle_writer import save_bundle
 from bids_deeptaskgen.settings.participant import ParticipantSettings
@@ -32,37 +25,12 @@ SEED = 20_260_101  # for training; users choose small seeds, so no user simulate
 N_VOLUMES, N_DUMMIES, T_R = 200, 2, 2.0
 FDIM = 16
 VALIDATION_SHARE = 0.125
-N_TYPICAL = 8  # participants of the mean ROI connectome in the model card
 
 DESCRIPTION = "Small network of the published architecture, for trying the software and for its tests."
 NOTICE = (
     "This model was trained on simulated participants. Use it to try the software, not for science: its maps "
     "carry no information about any brain."
 )
-
-
-def mean_roi_connectome(base, dataset):
-    """Average the ROI connectomes of the first participants.
-
-    Parameters
-    ----------
-    base : Bundle
-        Bundle with ROI maps and masks.
-    dataset : Path
-        Simulated fMRIPrep dataset.
-
-    Returns
-    -------
-    tuple of float
-        Upper triangle, row by row.
-    """
-    space = RoiSpace(base.brain_mask, base.projection())
-    triangles = []
-    for folder in sorted(dataset.glob("sub-*"))[:N_TYPICAL]:
-        (session,) = collect_sessions(dataset, folder.name.removeprefix("sub-"), Query())
-        participant = compute_session_connectomes(session, space, Cleaning(), DataRequirements())
-        triangles.append(participant.roi_connectome[np.triu_indices_from(participant.roi_connectome, k=1)])
-    return tuple(float(f"{value:.4f}") for value in np.mean(triangles, axis=0))
 
 
 def main():
@@ -128,11 +96,17 @@ def main():
         licence=base.card.licence,
         for_science=False,
         notice=NOTICE,
-        mean_roi_connectome=mean_roi_connectome(base, participants),
     )
     # The mean maps are omitted, because they are much larger than all other files together.
     rois, brain, output = (bundle.folder / name for name in (ROIS, BRAIN_MASK, OUTPUT_MASK))
-    save_bundle(options.out, card, bundle.weights(), rois, (brain, output))
+    save_bundle(
+        options.out,
+        card,
+        bundle.weights(),
+        rois,
+        (brain, output),
+        roi_connectomes=bundle.connectome_distribution(),
+    )
 
 
 if __name__ == "__main__":

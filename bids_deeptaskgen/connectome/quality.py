@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.connectome.prepare_run import PreparedRun
 from bids_deeptaskgen.connectome.session import SessionConnectomes
+from bids_deeptaskgen.connectome.typicality import ConnectomeDistribution, typicality
 
 # A series with its mean never varies by more than that mean.
 MIN_TSNR = 1.0
@@ -18,6 +19,7 @@ def quality_metrics(
     roi_coverage: NDArray[np.float64],
     grey_matter: NDArray[np.bool_],
     mean_roi_connectome: tuple[float, ...] | None = None,
+    distribution: ConnectomeDistribution | None = None,
 ) -> dict[str, Any]:
     """Compute quality metrics of a session.
 
@@ -30,6 +32,8 @@ def quality_metrics(
         Voxels for which maps are predicted.
     mean_roi_connectome : tuple of float, optional
         Mean ROI-by-ROI correlations of the training participants, upper triangle row by row.
+    distribution : ConnectomeDistribution, optional
+        Of the ROI-by-ROI connectomes of the training participants.
 
     Returns
     -------
@@ -45,6 +49,8 @@ def quality_metrics(
         "coverage_rois_min": _rounded(roi_coverage.min()),
         "n_voxels_without_variance": participant.n_flat,
         "typicality": typicality(participant.roi_connectome, mean_roi_connectome),
+        "mahalanobis_distance": distribution
+        and distribution.mahalanobis_distance(participant.roi_connectome),
         **participant.checks.metrics,
     }
 
@@ -85,30 +91,6 @@ def _median_tsnr(tsnr: NDArray[np.float64]) -> float | None:
     """Return the median; None without voxels, or for demeaned series."""
     median = float(np.median(tsnr)) if len(tsnr) else 0.0
     return _rounded(median) if abs(median) >= MIN_TSNR else None
-
-
-def typicality(
-    roi_connectome: NDArray[np.float64], mean_roi_connectome: tuple[float, ...] | None
-) -> float | None:
-    """Correlate a participant's ROI-by-ROI correlations with the mean of the training participants.
-
-    Parameters
-    ----------
-    roi_connectome : array of shape (n_rois, n_rois)
-    mean_roi_connectome : tuple of float or None
-        Upper triangle, row by row.
-
-    Returns
-    -------
-    float or None
-        Pearson r over the pairs of ROIs; None if the model has no mean or an ROI is flat.
-    """
-    if mean_roi_connectome is None:
-        return None
-    correlations = roi_connectome[np.triu_indices_from(roi_connectome, k=1)]
-    if not np.isfinite(correlations).all() or correlations.std() == 0:
-        return None
-    return _rounded(np.corrcoef(correlations, mean_roi_connectome)[0, 1])
 
 
 def _rounded(value: float) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace, read_roi_maps, roi_projection
+from bids_deeptaskgen.connectome.typicality import ConnectomeDistribution
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import MODEL_GRID, Array, Grid
 from bids_deeptaskgen.grid_comparison import describe_difference
@@ -18,6 +19,7 @@ from bids_deeptaskgen.io.checksum import file_sha256
 from bids_deeptaskgen.io.nifti_reader import load_image
 from bids_deeptaskgen.models.architecture import Shapes, read_architecture
 from bids_deeptaskgen.models.card import INPUT_MASKS, Card, CardGrid, read_card
+from bids_deeptaskgen.models.roi_connectomes import ROI_CONNECTOMES, load_distribution
 
 WEIGHTS = "weights.safetensors"
 ROIS = "rois.nii.gz"
@@ -26,6 +28,7 @@ OUTPUT_MASK = "output_mask.nii.gz"
 FILES = (WEIGHTS, ROIS, BRAIN_MASK, OUTPUT_MASK)
 # Mean measured maps of the training participants: optional, but required for a calibrated model.
 MEAN_STATMAPS = "mean_statmaps.nii.gz"
+OPTIONAL_FILES = (MEAN_STATMAPS, ROI_CONNECTOMES)
 # Fields of the card that affect maps, their names or their quality measures.
 SCIENCE = (
     "architecture",
@@ -78,6 +81,8 @@ class Bundle:
         science = [content[name] for name in SCIENCE] + [self.card.sha256[name] for name in FILES]
         if self.card.calibration is not None:
             science += [content["calibration"], self.card.sha256[MEAN_STATMAPS]]
+        if ROI_CONNECTOMES in self.card.sha256:
+            science += [ROI_CONNECTOMES, self.card.sha256[ROI_CONNECTOMES]]
         return hashlib.sha256(json.dumps(science).encode()).hexdigest()
 
     def rois(self) -> NDArray[np.float64]:
@@ -150,6 +155,22 @@ class Bundle:
         maps = image.values_on(MODEL_GRID)[self.output_mask]
         return np.ascontiguousarray(maps.T)
 
+    def connectome_distribution(self) -> ConnectomeDistribution | None:
+        """Return the distribution of the training participants' ROI-by-ROI connectomes; read once.
+
+        Returns
+        -------
+        ConnectomeDistribution or None
+            None if the bundle has none.
+        """
+        return self._connectome_distribution
+
+    @cached_property
+    def _connectome_distribution(self) -> ConnectomeDistribution | None:
+        if ROI_CONNECTOMES not in self.card.sha256:
+            return None
+        return load_distribution(self.folder / ROI_CONNECTOMES, self.card.architecture.in_channels)
+
     def shapes(self) -> Shapes:
         """Read names and shapes of the network's state without its values."""
         return _weight_shapes(self.folder / WEIGHTS)
@@ -216,6 +237,8 @@ def load_bundle(folder: Path) -> Bundle:
         raise _misfit(folder, _describe_misplaced(ROIS, rois.grid))
     if MEAN_STATMAPS in card.sha256:
         _check_mean_statmaps(folder, len(card.contrasts))
+    if ROI_CONNECTOMES in card.sha256:
+        load_distribution(folder / ROI_CONNECTOMES, architecture.in_channels)
     return Bundle(folder, card, _read_mask(folder, BRAIN_MASK), _read_mask(folder, OUTPUT_MASK))
 
 
@@ -277,7 +300,7 @@ def _check_mean_statmaps(folder: Path, n_contrasts: int) -> None:
 
 
 def _check_hashes(folder: Path, card: Card) -> None:
-    if sorted(set(card.sha256) - {MEAN_STATMAPS}) != sorted(FILES):
+    if sorted(set(card.sha256) - set(OPTIONAL_FILES)) != sorted(FILES):
         raise _misfit(
             folder, f"the card has hashes of {sorted(card.sha256)}, but needs those of {sorted(FILES)}"
         )

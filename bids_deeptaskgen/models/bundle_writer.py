@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.connectome.typicality import ConnectomeDistribution
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import MODEL_GRID, Array
 from bids_deeptaskgen.io.atomic import process_namespace, replace_folder
@@ -26,6 +27,7 @@ from bids_deeptaskgen.models.bundle import (
     load_bundle,
 )
 from bids_deeptaskgen.models.card import Card, card_text
+from bids_deeptaskgen.models.roi_connectomes import ROI_CONNECTOMES, save_distribution
 
 
 def save_bundle(
@@ -36,6 +38,7 @@ def save_bundle(
     masks: tuple[NDArray[Any] | Path, NDArray[Any] | Path],
     *,
     mean_statmaps: Array | None = None,
+    roi_connectomes: ConnectomeDistribution | None = None,
     overwrite: bool = False,
 ) -> Bundle:
     """Write a bundle atomically and load it.
@@ -55,6 +58,8 @@ def save_bundle(
         Brain mask and output mask, or their files.
     mean_statmaps : array of shape (n_contrasts, 76, 93, 78), or None
         Mean measured maps of the training participants; required if the card has a calibration.
+    roi_connectomes : ConnectomeDistribution or None
+        Distribution of the training participants' ROI-by-ROI connectomes.
     overwrite : bool
         Whether to replace an existing bundle after the new one is complete.
 
@@ -93,6 +98,9 @@ def save_bundle(
         if mean_statmaps is not None:
             save_nifti(temporary / MEAN_STATMAPS, np.moveaxis(mean_statmaps, 0, 3), affine)
             names.append(MEAN_STATMAPS)
+        if roi_connectomes is not None:
+            save_distribution(temporary / ROI_CONNECTOMES, roi_connectomes)
+            names.append(ROI_CONNECTOMES)
         card = replace(card, sha256={name: file_sha256(temporary / name) for name in names})
         (temporary / "card.json").write_text(card_text(card), "utf-8")
         bundle = load_bundle(temporary)

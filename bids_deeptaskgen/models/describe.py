@@ -40,6 +40,7 @@ def describe(bundle: Bundle) -> str:
         "Calibration": "none"
         if card.calibration is None
         else f"weights of the network's maps from {min(card.calibration):g} to {max(card.calibration):g}",
+        "Typicality": _describe_typicality(bundle),
         "Training": card.training,
         "Parent": card.parent or "none",
         "Licence": card.licence,
@@ -53,3 +54,13 @@ def describe(bundle: Bundle) -> str:
         if text
     )
     return "\n".join(lines) + "\n"
+
+
+def _describe_typicality(bundle: Bundle) -> str:
+    distribution = bundle.connectome_distribution()
+    if distribution is not None:
+        return (
+            "mean and covariance of the ROI-by-ROI connectomes of "
+            f"{distribution.n_participants} training participants"
+        )
+    return "none" if bundle.card.mean_roi_connectome is None else "mean ROI-by-ROI connectome only"

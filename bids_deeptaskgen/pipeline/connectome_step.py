@@ -43,7 +43,8 @@ def describe_session(
         *result.findings,
         *check_coverage(session.name, coverage, bundle.roi_weights, bundle.brain_mask, region.mean()),
     ]
-    metrics = quality_metrics(result, coverage, grey_matter, bundle.card.mean_roi_connectome)
+    distribution = bundle.connectome_distribution()
+    metrics = quality_metrics(result, coverage, grey_matter, bundle.card.mean_roi_connectome, distribution)
     return {
         "runs": [
             _describe_run(context, run, plan) for run, plan in zip(session.runs, result.runs, strict=True)
@@ -55,6 +56,7 @@ def describe_session(
         "roi_coverage": [float(f"{share:.6g}") for share in coverage],
         "flags": [describe_flag(finding) for finding in findings],
         "series_hashes": list(result.checks.fingerprints),
+        "typicality_reference": distribution.reference if distribution else {},
     }
 
 

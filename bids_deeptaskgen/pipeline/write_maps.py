@@ -90,6 +90,7 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
             **metrics,
             "Flags": record.facts["flags"],
             "SeriesHashes": record.facts["series_hashes"],
+            **_typicality_reference(record.facts),
         },
         files=files,
         settings_hash=context.settings_hash,
@@ -101,6 +102,12 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
     # Only the table of the session needs the pairs of ROIs; the records of all sessions stay in memory.
     facts = {name: value for name, value in record.facts.items() if name != "roi_connectome"}
     return record.replace(status=MAPS_WRITTEN, n_maps=len(channels), facts=facts)
+
+
+def _typicality_reference(facts: dict[str, Any]) -> dict[str, Any]:
+    # Facts of an earlier version, whose connectomes wait for prediction, lack it.
+    reference = facts.get("typicality_reference")
+    return {"TypicalityReference": reference} if reference else {}
 
 
 def calibrate(bundle: Bundle, maps: PredictedMaps) -> PredictedMaps:

@@ -1,4 +1,4 @@
-"""Export of a trained network as a model bundle, with calibration, mean maps and a card."""
+"""Export of a trained network as a model bundle, with calibration, mean maps, typicality and a card."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.connectome.typicality import ConnectomeDistribution
 from bids_deeptaskgen.grid import unmask
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, Bundle
@@ -24,6 +25,7 @@ from bids_deeptaskgen.training.fit import predict_participant
 from bids_deeptaskgen.training.fit_records import Fit
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 from bids_deeptaskgen.training.sampling import TRAIN, VALIDATION
+from bids_deeptaskgen.training.typicality import training_distribution
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -111,7 +113,9 @@ def write_bundle(
         logger.info("calibrating on %d validation participants", training.data.n_participants(VALIDATION))
         calibration = calibrate(module.eval(), means, participants[VALIDATION])
     bundle_means, weights = _extend_to_bundle(training, means, calibration)
-    card = make_card(out, training, weights)
+    pairs = [participant.pair for participant in participants[TRAIN]]
+    distribution = training_distribution(pairs, base.card.architecture.in_channels)
+    card = make_card(out, training, weights, distribution)
     return save_bundle(
         out,
         card,
@@ -119,8 +123,17 @@ def write_bundle(
         base.folder / ROIS,
         (base.folder / BRAIN_MASK, base.folder / OUTPUT_MASK),
         mean_statmaps=None if bundle_means is None else unmask(bundle_means, base.output_mask),
+        roi_connectomes=distribution or _parents_distribution(training.parent),
         overwrite=True,
     )
+
+
+def _parents_distribution(parent: Bundle | None) -> ConnectomeDistribution | None:
+    """Return the distribution that a model inherits if its own participants are too few."""
+    distribution = parent.connectome_distribution() if parent else None
+    if parent and distribution:
+        logger.info("The distribution of ROI-by-ROI connectomes is that of %s.", parent.card.name)
+    return distribution
 
 
 def calibrate(
@@ -180,7 +193,12 @@ def _round(weights: NDArray[np.float64] | None) -> tuple[float, ...] | None:
     return None if weights is None else tuple(round(float(weight), 2) for weight in weights)
 
 
-def make_card(out: Path, training: FinishedTraining, calibration: tuple[float, ...] | None) -> Card:
+def make_card(
+    out: Path,
+    training: FinishedTraining,
+    calibration: tuple[float, ...] | None,
+    distribution: ConnectomeDistribution | None = None,
+) -> Card:
     """Create the card of a bundle.
 
     Parameters
@@ -190,12 +208,15 @@ def make_card(out: Path, training: FinishedTraining, calibration: tuple[float, .
     training : Trained
     calibration : tuple of float, or None
         Weight of each contrast.
+    distribution : ConnectomeDistribution, or None
+        Of the training participants' ROI-by-ROI connectomes; None leaves their mean to the parent.
 
     Returns
     -------
     Card
     """
     settings, base, parent = training.settings, training.base.card, training.parent
+    parents_mean = parent.card.mean_roi_connectome if parent else None
     inherited = parent.card.licence if parent else "not stated"
     return Card(
         name=settings.name or name_from_folder(out),
@@ -205,19 +226,23 @@ def make_card(out: Path, training: FinishedTraining, calibration: tuple[float, .
         roi_set=base.roi_set,
         input_mask=base.input_mask,
         window_minutes=round(training.data.window_minutes, 2),
-        training=training_words(training, calibrated=calibration is not None),
+        training=training_words(
+            training,
+            calibrated=calibration is not None,
+            n_typical=distribution.n_participants if distribution else 0,
+        ),
         licence=settings.licence or inherited,
         citation=base.citation,
         parent=parent.card.name if parent else None,
         # An untrained base provides only ROI maps and masks, which its notice does not concern.
         for_science=base.for_science or base.untrained,
         notice="" if base.untrained else base.notice,
-        mean_roi_connectome=parent.card.mean_roi_connectome if parent else None,
+        mean_roi_connectome=distribution.mean_roi_connectome if distribution else parents_mean,
         calibration=calibration,
     )
 
 
-def training_words(training: FinishedTraining, *, calibrated: bool) -> str:
+def training_words(training: FinishedTraining, *, calibrated: bool, n_typical: int = 0) -> str:
     """Describe for the card the participants, settings and validation of a training.
 
     Parameters
@@ -225,6 +250,8 @@ def training_words(training: FinishedTraining, *, calibrated: bool) -> str:
     training : Trained
     calibrated : bool
         Whether the maps are calibrated.
+    n_typical : int
+        Training participants of the distribution of ROI-by-ROI connectomes; 0 without one.
 
     Returns
     -------
@@ -262,5 +289,7 @@ def training_words(training: FinishedTraining, *, calibrated: bool) -> str:
         )
     if calibrated:
         words.append("calibrated on the same participants")
+    if n_typical:
+        words.append(f"typicality from {n_typical} of {n_train} training participants")
     releases = ", ".join(f"{name} {version(name)}" for name in ("bids-deeptaskgen", "lightning", "torch"))
     return "; ".join([*words, releases])

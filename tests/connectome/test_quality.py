@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.connectome.quality import quality_metrics, typicality
+from bids_deeptaskgen.connectome.quality import quality_metrics
 from bids_deeptaskgen.connectome.session import SessionConnectomes
+from bids_deeptaskgen.connectome.typicality import ConnectomeDistribution
 
 N_ROIS = 4
 GREY = np.array([True, True, True, False, False])
@@ -68,8 +69,8 @@ def test_motion_is_over_all_volumes_of_all_runs_but_the_first_of_each_which_has_
 
 def test_what_cannot_be_had_is_none_and_not_zero():
     metrics = quality_metrics(participant(plan(3, 3), has_signal=np.zeros(5, bool)), np.zeros(N_ROIS), GREY)
-    names = ("fd_mean_mm", "fd_max_mm", "tsnr_median", "typicality")
-    assert [metrics[name] for name in names] == [None] * 4
+    names = ("fd_mean_mm", "fd_max_mm", "tsnr_median", "typicality", "mahalanobis_distance")
+    assert [metrics[name] for name in names] == [None] * 5
     assert metrics["coverage_grey_matter"] == 0
 
 
@@ -80,18 +81,16 @@ def test_tsnr_and_coverage_are_of_grey_matter_with_signal():
     assert metrics["coverage_rois_min"] == 0.25
 
 
-def test_typicality_is_the_correlation_of_the_pairs():
-    pairs = np.random.default_rng(0).standard_normal(6)
-    connectome = np.eye(N_ROIS)
-    connectome[np.triu_indices(N_ROIS, 1)] = pairs
-    # What is below the diagonal is not read.
-    assert typicality(connectome, tuple(2 * pairs + 1)) == 1
-    assert typicality(connectome, tuple(-pairs)) == -1
-    reversed_pairs = tuple(pairs[::-1])
-    assert typicality(connectome, reversed_pairs) == pytest.approx(
-        np.corrcoef(pairs, reversed_pairs)[0, 1], abs=1e-5
+def test_typicality_and_distance_are_those_of_the_distribution():
+    mean = np.linspace(-0.3, 0.3, 6, dtype=np.float32)
+    distribution = ConnectomeDistribution(mean, np.eye(1, 6, dtype=np.float32), np.ones(1), 0.5, 1.0, 20)
+    connectome = np.corrcoef(np.random.default_rng(0).standard_normal((N_ROIS, 20)))
+    metrics = quality_metrics(
+        participant(plan(3, 3), roi_connectome=connectome),
+        np.ones(N_ROIS),
+        GREY,
+        distribution.mean_roi_connectome,
+        distribution,
     )
-    connectome[0, 1] = np.nan
-    assert typicality(connectome, reversed_pairs) is None
-    assert typicality(np.eye(N_ROIS), reversed_pairs) is None
-    assert typicality(connectome, None) is None
+    assert metrics["mahalanobis_distance"] == distribution.mahalanobis_distance(connectome)
+    assert metrics["typicality"] == distribution.correlation_with_mean(connectome)

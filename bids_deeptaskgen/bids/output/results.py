@@ -295,7 +295,8 @@ def _read_result(
     if absent_path is not None:
         reason = f"{absent_path}: the file does not exist. Re-run this participant."
         return None, [ResultFault(subject, session, (), reason)]
-    content.pop("Description", None)
+    for key in ("Description", "TypicalityReference"):
+        content.pop(key, None)
     flags = tuple(dict.fromkeys(str(flag["Name"]) for flag in content.pop("Flags", ())))
     hashes = tuple(map(str, content.pop("SeriesHashes", ())))
     metrics = {key: sum(value) if isinstance(value, list) else value for key, value in content.items()}
