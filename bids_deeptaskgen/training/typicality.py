@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.output.connectome_files import ConnectomeFile
 from bids_deeptaskgen.bids.output.paths import output_path
-from bids_deeptaskgen.bids.output.roi_connectome_files import read_roi_connectome
+from bids_deeptaskgen.bids.output.roi_connectome import read_roi_matrix
 from bids_deeptaskgen.connectome.typicality import (
     QUANTILES,
     ConnectomeDistribution,
@@ -150,7 +150,7 @@ def roi_connectome_path(file: ConnectomeFile) -> Path:
 
 def _read_pairs(path: Path, n_rois: int) -> Numbers:
     """Read Fisher's z of all pairs of ROIs."""
-    matrix = read_roi_connectome(path)
+    matrix = read_roi_matrix(path)
     if len(matrix) != n_rois:
         message = f"{path}: has {len(matrix)} ROIs, but the model has {n_rois}.\nRe-run this participant."
         raise InputError(message)

@@ -4,7 +4,6 @@ The table has the format of giga_connectome: names of the ROIs in the first line
 `group`, `biomarkers` and comparisons between participants read it with `read_roi_connectome`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,13 @@ from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.json_file import read_json
-from bids_deeptaskgen.io.tsv import read_tsv, write_tsv
+from bids_deeptaskgen.io.number_table import read_number_table
+from bids_deeptaskgen.io.tsv import write_tsv
 from bids_deeptaskgen.models.bundle import ROIS
 
 Matrix = NDArray[np.float64]
+
+_REMEDY = "Delete it and re-run this participant."
 
 
 @dataclass(frozen=True)
@@ -138,28 +140,71 @@ def read_roi_connectome(path: Path) -> RoiConnectome:
     InputError
         If the table or its sidecar is missing or damaged.
     """
-    rows = read_tsv(path)
+    matrix = read_roi_matrix(path)
     content = read_json(sidecar_path(path))
     try:
-        names = tuple(rows[0])
-        matrix = np.array([[_number(row[name]) for name in names] for row in rows])
         facts = content["DeepTaskGen"]["RoiConnectome"]
-        peaks_mm = np.array([roi["PeakMm"] for roi in facts["Rois"]], float).reshape(-1, 3)
         connectome = RoiConnectome(
-            names, matrix, peaks_mm, str(facts["RoiSet"]["Sha256"]),
-            str(content["DeepTaskGen"]["SettingsHash"]), int(facts["PooledRuns"]),
-        )  # fmt: skip
-    except (IndexError, KeyError, TypeError, ValueError, json.JSONDecodeError) as error:
-        message = f"{path}: is no ROI connectome ({type(error).__name__}: {error}).\nRe-run this participant."
-        raise InputError(message) from error
-    if matrix.shape != (len(names), len(names)) or len(peaks_mm) != len(names):
+            names=tuple(str(roi["Name"]) for roi in facts["Rois"]),
+            matrix=matrix,
+            peaks_mm=np.array([roi["PeakMm"] for roi in facts["Rois"]], float).reshape(-1, 3),
+            roi_set=str(facts["RoiSet"]["Sha256"]),
+            settings_hash=str(content["DeepTaskGen"]["SettingsHash"]),
+            n_runs=int(facts["PooledRuns"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
         message = (
-            f"{path}: has {len(rows)} rows and {len(names)} columns for {len(peaks_mm)} ROIs.\n"
-            "Re-run this participant."
+            f"{sidecar_path(path)}: does not describe an ROI connectome ({type(error).__name__}: {error}).\n"
+            f"{_REMEDY}"
+        )
+        raise InputError(message) from error
+    if len(matrix) != len(connectome.names):
+        message = (
+            f"{path}: has {len(matrix)} rows, but its JSON describes {len(connectome.names)} ROIs.\n{_REMEDY}"
         )
         raise InputError(message)
     return connectome
 
 
-def _number(cell: str) -> float:
-    return np.nan if cell == "n/a" else float(cell)
+def read_roi_matrix(path: Path) -> NDArray[np.float64]:
+    r"""Read the matrix of an ROI x ROI connectome, with or without its sidecar.
+
+    Parameters
+    ----------
+    path : Path
+        TSV with a row and a column for each ROI, under the names of the ROIs.
+
+    Returns
+    -------
+    array of shape (n_rois, n_rois)
+        Pearson r; NaN for ROIs without signal.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or is not a symmetric table of correlations.
+
+    Examples
+    --------
+    >>> path = folder / "sub-01_task-rest_meas-PearsonCorrelation_relmat.tsv"
+    >>> _ = path.write_text("roi1\troi2\n1\t0.5\n0.5\t1\n")
+    >>> read_roi_matrix(path)
+    array([[1. , 0.5],
+           [0.5, 1. ]])
+    """
+    table = read_number_table(path)
+    if table.problems:
+        name, problem = next(iter(table.problems.items()))
+        message = f"{path}, column {name}: {problem}.\n{_REMEDY}"
+        raise InputError(message)
+    if table.n_rows != len(table.columns):
+        message = (
+            f"{path}: has {table.n_rows} rows and {len(table.columns)} columns; it must be square.\n{_REMEDY}"
+        )
+        raise InputError(message)
+    matrix = np.column_stack(list(table.columns.values()))
+    is_symmetric = np.allclose(matrix, matrix.T, rtol=0, atol=1e-5, equal_nan=True)
+    if not is_symmetric or (np.abs(matrix) > 1 + 1e-5).any():
+        message = f"{path}: is not a symmetric table of correlations from -1 to 1.\n{_REMEDY}"
+        raise InputError(message)
+    return matrix
