@@ -14,7 +14,17 @@ from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.io.tsv import read_tsv
 from tests.inprocess import call, only
 
-WORDS = ("--min-minutes", "1", "--min-dof", "5", "--nprocs", "1", "--nuisance-regressors", "none")
+WORDS = (
+    "--min-minutes",
+    "1",
+    "--min-dof",
+    "5",
+    "--nprocs",
+    "1",
+    "--nuisance-regressors",
+    "none",
+    "--reports=qc",
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +80,7 @@ def test_the_table_of_volumes_agrees_with_the_images_of_the_page(output):
     rows = read_tsv(only(func_of(output), "desc-qc_timeseries.tsv"))
     images, facts = load_session_images(only(func_of(output), "desc-report_figures.npz"))
     (run,) = images.runs
-    assert facts["device"] == "cpu"
+    assert facts["Device"] == "cpu"
     assert [int(row["is_kept"]) for row in rows] == run.is_kept.astype(int).tolist()
     assert rows[0]["dvars"] == rows[0]["framewise_displacement"] == "n/a"
     np.testing.assert_allclose([float(row["dvars"]) for row in rows[1:]], run.dvars[1:], rtol=1e-5)
