@@ -1,7 +1,7 @@
 """Figure of the agreement of maps, contrast by contrast."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from bids_deeptaskgen.report.figures.style import (
     VERMILION,
     WIDTH_INCHES,
     default_style,
+    figure_of,
     hide_spines,
     new_figure,
 )
@@ -71,7 +72,10 @@ def plot_agreement(
             values = [agreement[contrast].get(name, np.nan) for contrast in contrasts]
             # Measures of a contrast are offset, so that none hides another.
             shift = 0.5 * ((number + 0.5) / len(names) - 0.5)
-            style = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+            style: dict[str, Any] = {
+                "color": COLOURS[number % len(COLOURS)],
+                "marker": MARKERS[number % len(MARKERS)],
+            }
             y = np.arange(len(contrasts)) + shift
             axes.plot(values, y, linestyle="none", markersize=5, label=titles.get(name, name), **style)
         axes.axvline(0, color=INK, linewidth=0.8)
@@ -84,6 +88,6 @@ def plot_agreement(
         hide_spines(axes, "top", "right", "left")
         axes.set_title(title, fontsize=10, loc="left", pad=24 if names else 6)
         if names:
-            place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 2}
+            place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 2}
             axes.legend(**place, frameon=False, fontsize=8)
-    return axes.get_figure()
+    return figure_of(axes)

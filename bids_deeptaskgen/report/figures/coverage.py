@@ -89,7 +89,7 @@ def _label_rois(
     for roi in np.argsort(coverage, kind="stable"):
         if is_low[roi] and all(abs(roi - number) >= distance for number in labelled):
             labelled.append(int(roi))
-    for roi in np.flatnonzero(np.isnan(coverage)):
+    for roi in np.flatnonzero(np.isnan(coverage)).tolist():
         axes.text(roi + 1, 0.02, "?", ha="center", va="bottom")
     for roi in sorted(labelled):
         place = (roi + 1, coverage[roi] + 0.02)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.report.figures.images import Image, as_nibabel, robust_limit
-from bids_deeptaskgen.report.figures.style import default_style, new_figure
+from bids_deeptaskgen.report.figures.style import default_style, figure_of, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,7 +78,7 @@ def plot_statmap(
             axes.set_title(title, fontsize=12)
         display = _nilearn().plot_stat_map(
             content,
-            figure=axes.get_figure(),
+            figure=figure_of(axes),
             axes=axes,
             display_mode="z",
             cut_coords=list(slices_mm),
@@ -89,7 +89,7 @@ def plot_statmap(
             cmap=COLOUR_MAP,
         )
         _label_display(display, units)
-    return axes.get_figure()
+    return figure_of(axes)
 
 
 def plot_statmaps(
@@ -168,10 +168,10 @@ def plot_glass_brain(
         if axes is None:
             axes = new_figure(*GLASS_INCHES).add_axes((0, 0, 0.96, 0.9))
         if title:
-            axes.get_figure().suptitle(title, fontsize=12)
+            figure_of(axes).suptitle(title, fontsize=12)
         display = _nilearn().plot_glass_brain(
             content,
-            figure=axes.get_figure(),
+            figure=figure_of(axes),
             axes=axes,
             display_mode="lyrz",
             vmax=limit,
@@ -183,7 +183,7 @@ def plot_glass_brain(
             cmap=COLOUR_MAP,
         )
         _label_display(display, units)
-    return axes.get_figure()
+    return figure_of(axes)
 
 
 def plot_surface(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.report.figures.style import WIDTH_INCHES, default_style, new_figure
+from bids_deeptaskgen.report.figures.style import WIDTH_INCHES, default_style, figure_of, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +67,7 @@ def plot_connectome_matrix(
             )
         picture = axes.imshow(matrix, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="none")
         axes.set_facecolor("#999999")
-        height = 72 * axes.get_position().height * axes.get_figure().get_figheight()
+        height = 72 * axes.get_position().height * figure_of(axes).get_figheight()
         step = int(np.ceil(n_rois * MIN_POINTS / height))
         points = min(MAX_POINTS, height / n_rois * step * 0.85)
         ticks = np.arange(0, n_rois, step)
@@ -75,5 +75,5 @@ def plot_connectome_matrix(
         axes.set_xticks([])
         axes.set_xlabel("ROIs in the same order")
         axes.set_title(title, fontsize=10)
-        axes.get_figure().colorbar(picture, cax=axes.inset_axes((1.03, 0.15, 0.035, 0.7)), label="Pearson r")
-    return axes.get_figure()
+        figure_of(axes).colorbar(picture, cax=axes.inset_axes((1.03, 0.15, 0.035, 0.7)), label="Pearson r")
+    return figure_of(axes)

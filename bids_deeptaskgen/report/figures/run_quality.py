@@ -16,6 +16,7 @@ from bids_deeptaskgen.report.figures.style import (
     VERMILION,
     WIDTH_INCHES,
     default_style,
+    figure_of,
     hide_spines,
     new_figure,
 )
@@ -219,7 +220,7 @@ def _draw_carpet(
     hide_spines(axes, "left", "bottom")
     box = axes.get_position()
     x = box.x0 - (STRIP_WIDTH + 0.03) / WIDTH_INCHES
-    strip = axes.get_figure().add_axes((x, box.y0, STRIP_WIDTH / WIDTH_INCHES, box.height))
+    strip = figure_of(axes).add_axes((x, box.y0, STRIP_WIDTH / WIDTH_INCHES, box.height))
     strip.set(xlim=(0, 1), ylim=(n_rows, 0), xticks=[], yticks=[])
     hide_spines(strip, "top", "right", "bottom", "left")
     ends = np.cumsum([0, *(rows for _, rows in groups)])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,6 +62,21 @@ def new_figure(width: float, height: float) -> "Figure":
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
+
+
+def figure_of(axes: "Axes") -> "Figure":
+    """Return the figure that contains axes.
+
+    Parameters
+    ----------
+    axes : Axes
+        Not removed from its figure.
+
+    Returns
+    -------
+    Figure
+    """
+    return cast("Figure", axes.get_figure())
 
 
 def hide_spines(axes: "Axes", *sides: str) -> None:
