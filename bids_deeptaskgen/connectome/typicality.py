@@ -52,7 +52,7 @@ class ConnectomeDistribution:
     >>> distribution = ConnectomeDistribution(np.zeros(3, np.float32), basis, np.array([3.0]), 0.5, 1.0, 20)
     >>> connectome = np.eye(3)
     >>> connectome[0, 1] = np.tanh(2)
-    >>> round(distribution.mahalanobis_distance(connectome) ** 2 * 3, 6)
+    >>> round(distribution.mahalanobis_distance(connectome) ** 2 * 3, 3)
     2.0
     """
 
