@@ -10,7 +10,7 @@ from bids_deeptaskgen.connectome.axial_slices import SLICES_MM
 from bids_deeptaskgen.data import read_data
 from bids_deeptaskgen.report.colours import sequential_table
 from bids_deeptaskgen.report.html import MINUS, make_environment
-from bids_deeptaskgen.report.page_data import page_data
+from bids_deeptaskgen.report.page_data import coarsen_magnitudes, page_data
 from bids_deeptaskgen.report.participant_content import (
     ParticipantContent,
     QcRow,
@@ -48,7 +48,7 @@ def render_participant(content: ParticipantContent) -> str:
         content=content,
         sessions=sessions,
         sections=_sections(content),
-        has_maps=any(session.maps for session in content.sessions),
+        n_drawn=sum(bool(session.maps) for session in content.sessions),
         has_connectome=any(session.connectome for session in content.sessions),
         data=page_data(content),
         symbols=SYMBOLS,
@@ -73,7 +73,9 @@ def count_verdicts(rows: "list[QcRow] | Any") -> dict[str, int]:
     dict of str to int
         Without verdicts that no metric has, and without ``info``.
     """
-    counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in SYMBOLS if verdict != "info"}
+    counts = {
+        verdict: sum(row.verdict == verdict for row in rows) for verdict in SYMBOLS if verdict != "info"
+    }
     return {verdict: count for verdict, count in counts.items() if count}
 
 
@@ -104,7 +106,7 @@ def _session_figures(number: int, session: SessionContent) -> dict[str, Any]:
         for index, run in enumerate(session.runs)
     ]
     if session.tsnr is not None:
-        figures["tsnr"] = [png_uri(image, sequential_table()) for image in session.tsnr]
+        figures["tsnr"] = [png_uri(image, sequential_table()) for image in coarsen_magnitudes(session.tsnr)]
         figures["tsnr_bar"] = png_uri(np.arange(256, dtype=np.uint8)[None], sequential_table())
     if session.roi_coverage is not None:
         figures["coverage"] = _coverage_figure(session, f"{prefix}-coverage")

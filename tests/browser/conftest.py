@@ -58,9 +58,11 @@ def visit(browser):
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on(
             "request",
-            lambda request: None
-            if request.url.startswith("data:image/png") or request.url == path.as_uri()
-            else faults.append(f"request of {request.url[:200]}"),
+            lambda request: (
+                None
+                if request.url.startswith("data:image/png") or request.url == path.as_uri()
+                else faults.append(f"request of {request.url[:200]}")
+            ),
         )
         page.goto(path.as_uri())
         page.wait_for_selector("html[data-ready]", timeout=60_000)

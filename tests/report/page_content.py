@@ -109,7 +109,11 @@ def session_content(name="task-rest", **changes):
     content = SessionContent(
         name,
         {"Volumes used": "56 of 60"},
-        [PageWarning("fail", "Half of the brain has no signal.", "Maps are extrapolated.", "Check the mask.")],
+        [
+            PageWarning(
+                "fail", "Half of the brain has no signal.", "Maps are extrapolated.", "Check the mask."
+            )
+        ],
         qc,
         [run_content()],
         (np.asarray(run_content().mean) // 2).astype(np.uint8),

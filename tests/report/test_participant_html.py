@@ -197,7 +197,9 @@ def test_warnings_and_failures_come_first_in_words(page):
     texts = " ".join(" ".join(page.texts).split())
     assert texts.index("Half of the brain has no signal.") < texts.index("Quality metrics")
     assert "What to do: Check the mask." in texts
-    broken = Page(render_participant(participant_content(sessions=[], failures={"ses-2": "The file is cut."})))
+    broken = Page(
+        render_participant(participant_content(sessions=[], failures={"ses-2": "The file is cut."}))
+    )
     assert section_ids(broken) == ["summary", "methods", "about", "errors"]
     assert sum("The file is cut." in text for text in broken.texts) == 2
 
@@ -244,7 +246,14 @@ def test_pages_of_several_sessions_have_maps_at_every_second_voxel():
 
 def test_values_that_are_missing_need_no_figure():
     run = replace(
-        run_content(), fd_mm=None, dvars=None, is_kept=None, carpet=None, carpet_groups=(), mean=None, mask=None
+        run_content(),
+        fd_mm=None,
+        dvars=None,
+        is_kept=None,
+        carpet=None,
+        carpet_groups=(),
+        mean=None,
+        mask=None,
     )
     session = session_content(runs=[run], tsnr=None, roi_coverage=None, qc=[], typicality=[])
     page = Page(render_participant(participant_content(sessions=[session])))
