@@ -42,8 +42,8 @@ BOXES = (
     (_FIRST[0], _FIRST[1], _X, _Y),
 )
 RETEST_REMARK = (
-    "typical spatial correlation of measured maps of two visits of a participant; it includes the pattern that "
-    "all participants share, so it is no reliability of individual differences"
+    "typical spatial correlation of measured maps of two visits of a participant; it includes the pattern "
+    "that all participants share, so it is no reliability of individual differences"
 )
 
 
@@ -170,12 +170,13 @@ def _agreement_facts(measures: Sequence[Any], values: Mapping[str, float]) -> It
 
 
 def _connectome_data(connectome: ConnectomeContent, step: int) -> dict[str, Any]:
-    is_known = np.isfinite(connectome.matrix)
-    rounded = np.round(np.where(is_known, connectome.matrix, 0), 3)
-    images = [] if connectome.maps is None else connectome.maps[:, :, ::step, ::step]
+    images = () if connectome.maps is None else tuple(connectome.maps[:, :, ::step, ::step])
     return {
         "names": list(connectome.roi_names),
-        "matrix": np.where(is_known, rounded, None).tolist(),
+        "matrix": [
+            [round(value, 3) if np.isfinite(value) else None for value in row]
+            for row in connectome.matrix.tolist()
+        ],
         "maps": [png_strip(coarsen(image, BYTE_STEP)) for image in images],
         "step": 2 * step,
     }

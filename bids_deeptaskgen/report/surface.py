@@ -133,11 +133,11 @@ def _load_surface(name: str) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
 
 
 def _load_gifti(name: str) -> Any:
-    import nibabel as nib
+    from nibabel.gifti.gifti import GiftiImage
     from nilearn.datasets import fetch_surf_fsaverage
 
     # nilearn contains this mesh, so nothing is downloaded.
-    return nib.load(fetch_surf_fsaverage("fsaverage5")[name]).darrays
+    return GiftiImage.from_filename(fetch_surf_fsaverage("fsaverage5")[name]).darrays
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,7 @@ def _vertex_normals(points: NDArray[np.float64], triangles: NDArray[np.intp]) ->
         np.add.at(normals, triangles[:, corner], np.cross(second - first, third - first))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     # Outward, whatever the order of the corners.
-    return normals * np.sign((normals * (points - points.mean(axis=0))).sum())
+    return np.asarray(normals * np.sign((normals * (points - points.mean(axis=0))).sum()))
 
 
 def _barycentric(n: int) -> NDArray[np.float64]:

@@ -158,8 +158,8 @@ def hostile_content():
     """Create content whose every text is hostile."""
     measure = Measure(HOSTILE, HOSTILE, 0.5, HOSTILE)
     image = replace(
-        image_content("motorRh", "MOTOR", 1.0), label=HOSTILE, task=HOSTILE, source_name=HOSTILE, units=HOSTILE,
-        sd_meaning=HOSTILE, warning=HOSTILE, agreement={HOSTILE: 0.5},
+        image_content("motorRh", "MOTOR", 1.0), label=HOSTILE, task=HOSTILE, source_name=HOSTILE,
+        units=HOSTILE, sd_meaning=HOSTILE, warning=HOSTILE, agreement={HOSTILE: 0.5},
     )  # fmt: skip
     run = replace(run_content(), name=HOSTILE, sources=[HOSTILE], facts={HOSTILE: HOSTILE})
     run = replace(run, carpet_groups=[(HOSTILE, 40)])

@@ -569,6 +569,7 @@
     const colours = table(scheme());
     const threshold = Math.min(Math.max(Number(byId("roi-threshold").value) || 0, 0), 1);
     byId("seed-slices").setAttribute("aria-label", `Correlation of ${names[roi]} with all voxels, on axial slices`);
+    byId("seed-caption").textContent = `Pearson correlation of ${names[roi]} with all voxels.`;
     drawScale(byId("seed-scale"), { low: -1, high: 1, threshold, units: "r", colours, isSigned: true });
     await drawSlices(byId("seed-slices"), seeds[roi], step, (byte) => signedColour(byte, 1, threshold, colours), colours);
     byId("seed-slices").dataset.shown = names[roi];
