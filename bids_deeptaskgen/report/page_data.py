@@ -84,7 +84,7 @@ def _picture(step: int) -> SurfacePicture:
 
 
 def _surface(step: int) -> dict[str, Any]:
-    """Encode the pixels' vertices as red and green, plus 1 so that 0 is no vertex, and shading as blue."""
+    """Store the pixels' vertices as red and green, plus 1 so that 0 is no vertex, and shading as blue."""
     picture = _picture(step)
     codes = picture.pixels + 1
     image = np.stack([codes >> 8, codes & 255, picture.shading], axis=-1).astype(np.uint8)

@@ -13,7 +13,7 @@ N_GREYS = 64
 
 
 def png_uri(image: Bytes, palette: Bytes | None = None) -> str:
-    """Encode an image as a data URI.
+    """Convert an image to a data URI.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def png_uri(image: Bytes, palette: Bytes | None = None) -> str:
 
 
 def png_strip(images: Bytes) -> str:
-    """Encode images of equal size, one below the other.
+    """Convert images of equal size to a data URI, one below the other.
 
     Parameters
     ----------
@@ -78,6 +78,6 @@ def outline_mask(image: Bytes, mask: NDArray[np.bool_]) -> Bytes:
         Colours of `outlined_palette`.
     """
     large = np.kron(image // (256 // N_GREYS), np.ones((2, 2), np.uint8))
-    inside = np.pad(np.kron(mask, np.ones((2, 2), bool)), 1)
-    is_surrounded = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
-    return np.where(inside[1:-1, 1:-1] & ~is_surrounded, np.uint8(N_GREYS), large)
+    is_inside = np.pad(np.kron(mask, np.ones((2, 2), bool)), 1)
+    is_surrounded = is_inside[:-2, 1:-1] & is_inside[2:, 1:-1] & is_inside[1:-1, :-2] & is_inside[1:-1, 2:]
+    return np.where(is_inside[1:-1, 1:-1] & ~is_surrounded, np.uint8(N_GREYS), large)

@@ -162,7 +162,7 @@ class SurfacePicture:
     places: NDArray[np.intp]
 
     def arrange(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Arrange the values of vertices so that neighbours on the surface are neighbours in the image.
+        """Order the values of vertices so that neighbours on the surface are neighbours in the image.
 
         An image of this order compresses by a seventh better than one in the order of the vertices.
 
@@ -207,8 +207,8 @@ def draw_surface(n_vertices: int = N_VERTICES) -> SurfacePicture:
         place = places[HEMISPHERES.index(side)][_nearest_vertices(side, n_vertices)]
         pixels.append(np.where(vertices < 0, -1, place[np.maximum(vertices, 0)]))
         shading.append(light)
-    joined = np.concatenate(pixels, axis=1).astype(np.int32)
-    return SurfacePicture(n_vertices, joined, np.concatenate(shading, axis=1), np.concatenate(places))
+    row = np.concatenate(pixels, axis=1).astype(np.int32)
+    return SurfacePicture(n_vertices, row, np.concatenate(shading, axis=1), np.concatenate(places))
 
 
 def _nearest_vertices(side: str, n_vertices: int) -> NDArray[np.intp]:
@@ -248,9 +248,9 @@ def _draw_view(side: str, direction: int) -> tuple[NDArray[np.intp], NDArray[np.
     (sulci,) = (array.data.astype(np.float64) for array in _load_gifti(f"sulc_{side}"))
     normals = _vertex_normals(points, triangles)
     # Seen from the left, anterior is on the left.
-    across, upward = direction * points[:, 1], points[:, 2]
-    scale = min((VIEW_WIDTH - 4) / np.ptp(across), (VIEW_HEIGHT - 4) / np.ptp(upward))
-    columns = (across - (across.max() + across.min()) / 2) * scale + (VIEW_WIDTH - 1) / 2
+    sideways, upward = direction * points[:, 1], points[:, 2]
+    scale = min((VIEW_WIDTH - 4) / np.ptp(sideways), (VIEW_HEIGHT - 4) / np.ptp(upward))
+    columns = (sideways - (sideways.max() + sideways.min()) / 2) * scale + (VIEW_WIDTH - 1) / 2
     rows = -(upward - (upward.max() + upward.min()) / 2) * scale + (VIEW_HEIGHT - 1) / 2
     depth = direction * points[:, 0]
     facing = triangles[(direction * normals[triangles, 0]).max(axis=1) > 0]
