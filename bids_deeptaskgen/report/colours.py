@@ -44,7 +44,7 @@ def diverging_table(scheme: str) -> NDArray[np.uint8]:
     """
     negative, positive = (_ramp(*ends) for ends in SCALES[scheme])
     table = np.concatenate([positive[:1], negative[:0:-1], positive])
-    return np.rint(table * 255).astype(np.uint8)
+    return np.asarray(np.rint(table * 255), np.uint8)
 
 
 def _ramp(start: tuple[float, float, float], end: tuple[float, float, float]) -> NDArray[np.float64]:
@@ -90,4 +90,4 @@ def sequential_table() -> NDArray[np.uint8]:
     """
     from matplotlib import colormaps
 
-    return np.rint(colormaps["viridis"](np.arange(256))[:, :3] * 255).astype(np.uint8)
+    return np.asarray(np.rint(colormaps["viridis"](np.arange(256))[:, :3] * 255), np.uint8)

@@ -95,12 +95,16 @@ def project(encoded: Bytes) -> tuple[Bytes, Bytes, Bytes]:
         Shapes (91, 109), (91, 91) and (109, 91); see `participant_content.MapImages`.
     """
     # The larger of the two ends of the range: a signed value costs two reductions and no index array.
-    highest = [encoded.max(axis=axis) for axis in range(3)]
+    maxima = [encoded.max(axis=axis) for axis in range(3)]
     # 0 - 1 = 255, so voxels without a value are never the minimum.
-    lowest = [(encoded - np.uint8(1)).min(axis=axis) + np.uint8(1) for axis in range(3)]
+    minima = [(encoded - np.uint8(1)).min(axis=axis) + np.uint8(1) for axis in range(3)]
     signed = [
-        np.where((high > 0) & (128 - low.astype(np.int16) > high.astype(np.int16) - 128), low, high)
-        for high, low in zip(highest, lowest, strict=True)
+        np.where(
+            (maximum > 0) & (128 - minimum.astype(np.int16) > maximum.astype(np.int16) - 128),
+            minimum,
+            maximum,
+        )
+        for maximum, minimum in zip(maxima, minima, strict=True)
     ]
     sagittal, coronal, axial = (image.astype(np.uint8) for image in signed)
     return sagittal.T[::-1].copy(), coronal.T[::-1].copy(), axial.T[::-1].copy()

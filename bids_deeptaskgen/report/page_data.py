@@ -17,7 +17,7 @@ from bids_deeptaskgen.report.participant_content import (
     SessionContent,
 )
 from bids_deeptaskgen.report.png import png_strip, png_uri
-from bids_deeptaskgen.report.surface import VIEWS, draw_surface
+from bids_deeptaskgen.report.surface import N_COARSE, N_VERTICES, VIEWS, SurfacePicture, draw_surface
 from bids_deeptaskgen.report.underlay import glass_underlay, underlay_slices
 
 # Only every n-th byte of a map is kept, 31 on each side of zero: the page is a fifth smaller, and a step is
@@ -25,8 +25,10 @@ from bids_deeptaskgen.report.underlay import glass_underlay, underlay_slices
 BYTE_STEP = 4
 # The same for magnitudes.
 SD_STEP = 8
-# A page of several sessions has slices and projections at every second voxel.
+# A page of more sessions has images at every second pixel and surfaces of fsaverage4, so that it stays small.
 MAX_FULL_SESSIONS = 1
+# Radius in pixels of the mean that smooths the surface between vertices, by vertices per hemisphere.
+SMOOTHING = {N_VERTICES: 1, N_COARSE: 3}
 # Values below this share of the colour range are hidden at first, as in `map_figures`.
 THRESHOLD_SHARE = 1 / 6
 # Part of the images that is drawn, the box of the models' grid: first column, first row, columns, rows. Of
@@ -40,8 +42,8 @@ BOXES = (
     (_FIRST[0], _FIRST[1], _X, _Y),
 )
 RETEST_REMARK = (
-    "typical spatial correlation of measured maps of two visits of a participant; it includes the pattern that "
-    "all participants share, so it is no reliability of individual differences"
+    "typical spatial correlation of measured maps of two visits of a participant; it includes the pattern "
+    "that all participants share, so it is no reliability of individual differences"
 )
 
 
@@ -65,7 +67,7 @@ def page_data(content: ParticipantContent) -> dict[str, Any]:
         data |= {"slicesMm": SLICES_MM, "sliceBox": BOXES[2], "colours": _colours()}
         data["underlay"] = png_strip(underlay_slices())
     if n_drawn:
-        data |= {"thresholdShare": THRESHOLD_SHARE, "surface": _surface()}
+        data |= {"thresholdShare": THRESHOLD_SHARE, "surface": _surface(step)}
         data["glass"] = [
             {"box": box, "png": png_uri(image)} for box, image in zip(BOXES, glass_underlay(), strict=True)
         ]
@@ -77,15 +79,20 @@ def _colours() -> dict[str, list[int]]:
     return {name: table.ravel().tolist() for name, table in (tables | {"sd": sequential_table()}).items()}
 
 
-def _surface() -> dict[str, Any]:
-    """Encode the pixels' vertices as red and green, plus 1 so that 0 is no vertex, and shading as blue."""
-    picture = draw_surface()
+def _picture(step: int) -> SurfacePicture:
+    return draw_surface(N_VERTICES if step == 1 else N_COARSE)
+
+
+def _surface(step: int) -> dict[str, Any]:
+    """Store the pixels' vertices as red and green, plus 1 so that 0 is no vertex, and shading as blue."""
+    picture = _picture(step)
     codes = picture.pixels + 1
     image = np.stack([codes >> 8, codes & 255, picture.shading], axis=-1).astype(np.uint8)
     return {
         "png": png_uri(image),
         "width": image.shape[1] // len(VIEWS),
         "height": image.shape[0],
+        "smoothing": SMOOTHING[picture.n_vertices],
         "views": [{"title": title, "hemisphere": side} for side, _, title in VIEWS],
     }
 
@@ -94,7 +101,7 @@ def _session_data(content: ParticipantContent, session: SessionContent, step: in
     return {
         "name": session.name,
         "maps": [_map_data(content, session, image, step) for image in session.maps],
-        "connectome": _connectome_data(session.connectome) if session.connectome else None,
+        "connectome": _connectome_data(session.connectome, step) if session.connectome else None,
     }
 
 
@@ -108,13 +115,13 @@ def _map_data(content: ParticipantContent, session: SessionContent, image: MapCo
         "step": step,
         "slices": png_strip(coarsen(images.slices[:, ::step, ::step], BYTE_STEP)),
         "glass": [png_uri(coarsen(plane[::step, ::step], BYTE_STEP)) for plane in images.glass],
-        "surface": png_uri(draw_surface().arrange(coarsen(images.surface, BYTE_STEP))),
+        "surface": png_uri(_picture(step).arrange(coarsen(images.surface, BYTE_STEP))),
         "warning": image.warning,
         "facts": list(map_facts(content, session, image)),
     }
     if image.sd_slices is not None:
         data["sd"] = {
-            "png": png_strip(coarsen_magnitudes(image.sd_slices)),
+            "png": png_strip(coarsen_magnitudes(image.sd_slices[:, ::step, ::step])),
             "limit": _short(image.sd_limit),
             "meaning": image.sd_meaning,
         }
@@ -162,15 +169,16 @@ def _agreement_facts(measures: Sequence[Any], values: Mapping[str, float]) -> It
         yield titles.get(name, name), format_number(value)
 
 
-def _connectome_data(connectome: ConnectomeContent) -> dict[str, Any]:
-    is_known = np.isfinite(connectome.matrix)
-    rounded = np.round(np.where(is_known, connectome.matrix, 0), 3)
-    maps = [] if connectome.maps is None else [png_strip(coarsen(m, BYTE_STEP)) for m in connectome.maps]
+def _connectome_data(connectome: ConnectomeContent, step: int) -> dict[str, Any]:
+    images = () if connectome.maps is None else tuple(connectome.maps[:, :, ::step, ::step])
     return {
         "names": list(connectome.roi_names),
-        "matrix": np.where(is_known, rounded, None).tolist(),
-        "maps": maps,
-        "step": 2,
+        "matrix": [
+            [round(value, 3) if np.isfinite(value) else None for value in row]
+            for row in connectome.matrix.tolist()
+        ],
+        "maps": [png_strip(coarsen(image, BYTE_STEP)) for image in images],
+        "step": 2 * step,
     }
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from bids_deeptaskgen.connectome.axial_slices import SLICES_MM
 from bids_deeptaskgen.data import read_data
 from bids_deeptaskgen.report.colours import sequential_table
-from bids_deeptaskgen.report.html import MINUS, make_environment
-from bids_deeptaskgen.report.page_data import page_data
+from bids_deeptaskgen.report.html import MINUS, format_number, make_environment
+from bids_deeptaskgen.report.page_data import coarsen_magnitudes, page_data
 from bids_deeptaskgen.report.pages import kind_mark
 from bids_deeptaskgen.report.participant_content import (
     ParticipantContent,
@@ -50,7 +50,7 @@ def render_participant(content: ParticipantContent) -> str:
         kind_mark=Markup(kind_mark(content.kind)),
         sessions=sessions,
         sections=_sections(content),
-        has_maps=any(session.maps for session in content.sessions),
+        n_drawn=sum(bool(session.maps) for session in content.sessions),
         has_connectome=any(session.connectome for session in content.sessions),
         data=page_data(content),
         symbols=SYMBOLS,
@@ -108,7 +108,7 @@ def _session_figures(number: int, session: SessionContent) -> dict[str, Any]:
         for index, run in enumerate(session.runs)
     ]
     if session.tsnr is not None:
-        figures["tsnr"] = [png_uri(image, sequential_table()) for image in session.tsnr]
+        figures["tsnr"] = [png_uri(image, sequential_table()) for image in coarsen_magnitudes(session.tsnr)]
         figures["tsnr_bar"] = png_uri(np.arange(256, dtype=np.uint8)[None], sequential_table())
     if session.roi_coverage is not None:
         figures["coverage"] = _coverage_figure(session, f"{prefix}-coverage")
@@ -149,17 +149,13 @@ def _coverage_figure(session: SessionContent, prefix: str) -> "Markup":
     from bids_deeptaskgen.report.figures import plot_coverage
     from bids_deeptaskgen.report.inline_svg import inline_svg
 
-    coverage = session.roi_coverage
-    assert coverage is not None
-    names = (
-        session.connectome.roi_names
-        if session.connectome
-        else [f"ROI {number + 1}" for number in range(len(coverage))]
-    )
-    lowest = int(np.argmin(coverage)) if len(coverage) else 0
-    description = (
-        f"Share of the weight of each of {len(coverage)} ROI maps on voxels with signal. "
-        f"Lowest: {names[lowest]}, {coverage[lowest]:.2f}."
-    )
+    coverage = np.asarray(session.roi_coverage, np.float64)
+    names = list(session.connectome.roi_names) if session.connectome else []
+    if len(names) != len(coverage):
+        names = [f"ROI {number + 1}" for number in range(len(coverage))]
+    description = f"Share of the weight of each of {len(coverage)} ROI maps on voxels with signal."
+    if np.isfinite(coverage).any():
+        lowest = int(np.nanargmin(coverage))
+        description += f" Lowest: {names[lowest]}, {format_number(coverage[lowest], 2)}."
     title = f"Coverage of ROI maps: {session.name}"
     return Markup(inline_svg(plot_coverage(coverage, names), title, description, prefix=prefix))

@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.report.participant_content import Bytes
 
+# Greys of images with an outline; more are not distinguished by eye and make the page larger.
+N_GREYS = 64
+
 
 def png_uri(image: Bytes, palette: Bytes | None = None) -> str:
-    """Encode an image as a data URI.
+    """Convert an image to a data URI.
 
     Parameters
     ----------
@@ -36,7 +39,7 @@ def png_uri(image: Bytes, palette: Bytes | None = None) -> str:
 
 
 def png_strip(images: Bytes) -> str:
-    """Encode images of equal size, one below the other.
+    """Convert images of equal size to a data URI, one below the other.
 
     Parameters
     ----------
@@ -51,13 +54,13 @@ def png_strip(images: Bytes) -> str:
 
 
 def outlined_palette() -> Bytes:
-    """Return grey values of 0 to 127 and the colour of an outline, for `outline_mask`.
+    """Return the grey values and the colour of an outline, for `outline_mask`.
 
     Returns
     -------
-    uint8 array of shape (129, 3)
+    uint8 array of shape (N_GREYS + 1, 3)
     """
-    grey = np.repeat((np.arange(128) * 2).astype(np.uint8)[:, None], 3, axis=1)
+    grey = np.repeat((np.arange(N_GREYS) * (255 // (N_GREYS - 1))).astype(np.uint8)[:, None], 3, axis=1)
     return np.concatenate([grey, np.array([[255, 176, 0]], np.uint8)])
 
 
@@ -74,7 +77,7 @@ def outline_mask(image: Bytes, mask: NDArray[np.bool_]) -> Bytes:
     uint8 array of shape (2 * n_rows, 2 * n_columns)
         Colours of `outlined_palette`.
     """
-    large = np.kron(image // 2, np.ones((2, 2), np.uint8))
-    inside = np.pad(np.kron(mask, np.ones((2, 2), bool)), 1)
-    is_surrounded = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
-    return np.where(inside[1:-1, 1:-1] & ~is_surrounded, np.uint8(128), large)
+    large = np.kron(image // (256 // N_GREYS), np.ones((2, 2), np.uint8))
+    is_inside = np.pad(np.kron(mask, np.ones((2, 2), bool)), 1)
+    is_surrounded = is_inside[:-2, 1:-1] & is_inside[2:, 1:-1] & is_inside[1:-1, :-2] & is_inside[1:-1, 2:]
+    return np.where(is_inside[1:-1, 1:-1] & ~is_surrounded, np.uint8(N_GREYS), large)

@@ -27,8 +27,10 @@ VIEWS = (
     ("right", 1, "right lateral"),
 )
 VIEW_WIDTH, VIEW_HEIGHT = 300, 204
-# Bands of latitude of a hemisphere and vertices in each; measured: other lengths compress less.
-N_BANDS, BAND_LENGTH = 57, 180
+# The first vertices of fsaverage5 are those of fsaverage4, with a quarter of the data.
+N_COARSE = 2562
+# Vertices of a hemisphere in each band of latitude; measured: other lengths compress less.
+BAND_LENGTHS = {N_VERTICES: 180, N_COARSE: 90}
 # Samples along the edge of a triangle; triangles are smaller than 10 pixels.
 EDGE_SAMPLES = 10
 
@@ -131,11 +133,11 @@ def _load_surface(name: str) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
 
 
 def _load_gifti(name: str) -> Any:
-    import nibabel as nib
+    from nibabel.gifti.gifti import GiftiImage
     from nilearn.datasets import fetch_surf_fsaverage
 
     # nilearn contains this mesh, so nothing is downloaded.
-    return nib.load(fetch_surf_fsaverage("fsaverage5")[name]).darrays
+    return GiftiImage.from_filename(fetch_surf_fsaverage("fsaverage5")[name]).darrays
 
 
 @dataclass(frozen=True)
@@ -144,20 +146,23 @@ class SurfacePicture:
 
     Attributes
     ----------
+    n_vertices : int
+        Vertices per hemisphere with a value: all, or those of fsaverage4.
     pixels : integer array of shape (VIEW_HEIGHT, 4 * VIEW_WIDTH)
         Place of the pixel's vertex in `arrange`'s result, counted row by row; -1 beside the surface.
     shading : uint8 array of the same shape
         Grey value: light from the front, gyri lighter than sulci.
-    places : integer array of shape (2 * 10242,)
+    places : integer array of shape (2 * n_vertices,)
         Place of each vertex.
     """
 
+    n_vertices: int
     pixels: NDArray[np.int32]
     shading: NDArray[np.uint8]
     places: NDArray[np.intp]
 
     def arrange(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Arrange the values of vertices so that neighbours on the surface are neighbours in the image.
+        """Order the values of vertices so that neighbours on the surface are neighbours in the image.
 
         An image of this order compresses by a seventh better than one in the order of the vertices.
 
@@ -167,47 +172,63 @@ class SurfacePicture:
 
         Returns
         -------
-        uint8 array of shape (2 * N_BANDS, BAND_LENGTH)
+        uint8 array of shape (2 * n_bands, band_length)
         """
-        image = np.zeros(2 * N_BANDS * BAND_LENGTH, np.uint8)
-        image[self.places] = values
-        return image.reshape(-1, BAND_LENGTH)
+        image = np.zeros(2 * _hemisphere_size(self.n_vertices), np.uint8)
+        image[self.places] = values.reshape(2, N_VERTICES)[:, : self.n_vertices].ravel()
+        return image.reshape(-1, BAND_LENGTHS[self.n_vertices])
 
 
-@lru_cache(maxsize=1)
-def draw_surface() -> SurfacePicture:
+def _hemisphere_size(n_vertices: int) -> int:
+    """Return the pixels of a hemisphere's bands, of which the last may be incomplete."""
+    length = BAND_LENGTHS[n_vertices]
+    return -(-n_vertices // length) * length
+
+
+@lru_cache(maxsize=2)
+def draw_surface(n_vertices: int = N_VERTICES) -> SurfacePicture:
     """Draw the inflated surface, once per process.
+
+    Parameters
+    ----------
+    n_vertices : {10242, 2562}
+        Vertices per hemisphere with a value.
 
     Returns
     -------
     SurfacePicture
     """
-    places = np.concatenate(
-        [
-            _rank_by_latitude(_load_surface(f"sphere_{side}")[0]) + number * N_BANDS * BAND_LENGTH
-            for number, side in enumerate(HEMISPHERES)
-        ]
-    )
-    pixels, shading = [], []
+    pixels, shading, places = [], [], []
+    for number, side in enumerate(HEMISPHERES):
+        ranks = _rank_by_latitude(_load_surface(f"sphere_{side}")[0][:n_vertices], BAND_LENGTHS[n_vertices])
+        places.append(ranks + number * _hemisphere_size(n_vertices))
     for side, direction, _ in VIEWS:
         vertices, light = _draw_view(side, direction)
-        of_side = places[HEMISPHERES.index(side) * N_VERTICES :]
-        pixels.append(np.where(vertices < 0, -1, of_side[np.maximum(vertices, 0)]))
+        place = places[HEMISPHERES.index(side)][_nearest_vertices(side, n_vertices)]
+        pixels.append(np.where(vertices < 0, -1, place[np.maximum(vertices, 0)]))
         shading.append(light)
-    return SurfacePicture(
-        np.concatenate(pixels, axis=1).astype(np.int32), np.concatenate(shading, axis=1), places
-    )
+    row = np.concatenate(pixels, axis=1).astype(np.int32)
+    return SurfacePicture(n_vertices, row, np.concatenate(shading, axis=1), np.concatenate(places))
 
 
-def _rank_by_latitude(sphere: NDArray[np.float64]) -> NDArray[np.intp]:
+def _nearest_vertices(side: str, n_vertices: int) -> NDArray[np.intp]:
+    """Find the nearest of the first vertices on the sphere for each vertex, shape (10242,)."""
+    from scipy.spatial import KDTree
+
+    sphere = _load_surface(f"sphere_{side}")[0]
+    return np.asarray(KDTree(sphere[:n_vertices]).query(sphere)[1])
+
+
+def _rank_by_latitude(sphere: NDArray[np.float64], length: int) -> NDArray[np.intp]:
     """Rank vertices by bands of latitude, each sorted by longitude; all bands have equal areas."""
-    bands = np.argsort(np.argsort(sphere[:, 2], kind="stable"), kind="stable") // BAND_LENGTH
+    bands = np.argsort(np.argsort(sphere[:, 2], kind="stable"), kind="stable") // length
     longitude = np.arctan2(sphere[:, 1], sphere[:, 0])
-    ranks = np.empty(N_VERTICES, np.intp)
-    ranks[np.lexsort((longitude, bands))] = np.arange(N_VERTICES)
+    ranks = np.empty(len(sphere), np.intp)
+    ranks[np.lexsort((longitude, bands))] = np.arange(len(sphere))
     return ranks
 
 
+@lru_cache(maxsize=len(VIEWS))
 def _draw_view(side: str, direction: int) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
     """Draw a hemisphere from one side with a depth buffer.
 
@@ -227,9 +248,9 @@ def _draw_view(side: str, direction: int) -> tuple[NDArray[np.intp], NDArray[np.
     (sulci,) = (array.data.astype(np.float64) for array in _load_gifti(f"sulc_{side}"))
     normals = _vertex_normals(points, triangles)
     # Seen from the left, anterior is on the left.
-    across, upward = direction * points[:, 1], points[:, 2]
-    scale = min((VIEW_WIDTH - 4) / np.ptp(across), (VIEW_HEIGHT - 4) / np.ptp(upward))
-    columns = (across - (across.max() + across.min()) / 2) * scale + (VIEW_WIDTH - 1) / 2
+    sideways, upward = direction * points[:, 1], points[:, 2]
+    scale = min((VIEW_WIDTH - 4) / np.ptp(sideways), (VIEW_HEIGHT - 4) / np.ptp(upward))
+    columns = (sideways - (sideways.max() + sideways.min()) / 2) * scale + (VIEW_WIDTH - 1) / 2
     rows = -(upward - (upward.max() + upward.min()) / 2) * scale + (VIEW_HEIGHT - 1) / 2
     depth = direction * points[:, 0]
     facing = triangles[(direction * normals[triangles, 0]).max(axis=1) > 0]
@@ -258,7 +279,7 @@ def _vertex_normals(points: NDArray[np.float64], triangles: NDArray[np.intp]) ->
         np.add.at(normals, triangles[:, corner], np.cross(second - first, third - first))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     # Outward, whatever the order of the corners.
-    return normals * np.sign((normals * (points - points.mean(axis=0))).sum())
+    return np.asarray(normals * np.sign((normals * (points - points.mean(axis=0))).sum()))
 
 
 def _barycentric(n: int) -> NDArray[np.float64]:

@@ -60,4 +60,4 @@ def _template() -> NDArray[np.uint8]:
     volume = affine_transform(values, to_source[:3, :3], to_source[:3, 3], shape, order=0)
     # The template's brightest voxels, vessels, are brighter than white matter.
     limit = np.quantile(volume[volume > 0], 0.995)
-    return np.rint(volume * (255 / limit)).clip(0, 255).astype(np.uint8)
+    return np.asarray(np.rint(volume * (255 / limit)).clip(0, 255), np.uint8)

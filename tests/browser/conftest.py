@@ -19,8 +19,8 @@ def browser():
     program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if program is None or shutil.which(program) is None:
         pytest.fail(
-            f"Chromium was not found ({program or 'no ' + ', '.join(names) + ' on the PATH'}). Install it, or "
-            "set the environment variable CHROMIUM to its path."
+            f"Chromium was not found ({program or ', '.join(names)}). Install it, or set the environment "
+            "variable CHROMIUM to its path."
         )
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program)

@@ -17,9 +17,11 @@ COLOURED = """selector => [...document.querySelectorAll(selector + " canvas")].m
   for (let i = 0; i < bytes.length; i += 4) {
     const [r, g, b, a] = bytes.slice(i, i + 4);
     if (!a || Math.max(r, g, b) - Math.min(r, g, b) < 30) continue;
-    count += 1; red += r; blue += b; column += (i / 4) % width / width; row += Math.floor(i / 4 / width) / height;
+    count += 1; red += r; blue += b;
+    column += (i / 4) % width / width; row += Math.floor(i / 4 / width) / height;
   }
-  return count ? {count, red: red / count, blue: blue / count, column: column / count, row: row / count} : {count};
+  const mean = sum => sum / count;
+  return count ? {count, red: mean(red), blue: mean(blue), column: mean(column), row: mean(row)} : {count};
 })"""
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from bids_deeptaskgen.connectome.axial_slices import SLICES_MM
 from bids_deeptaskgen.report.colours import diverging_table, sequential_table
-from bids_deeptaskgen.report.png import outline_mask, outlined_palette, png_strip, png_uri
+from bids_deeptaskgen.report.png import N_GREYS, outline_mask, outlined_palette, png_strip, png_uri
 from bids_deeptaskgen.report.underlay import glass_underlay, underlay_slices
 
 
@@ -57,7 +57,7 @@ def test_the_outline_is_the_border_of_the_mask():
     mask = np.zeros((10, 10), bool)
     mask[2:6, 3:8] = True
     large = outline_mask(np.full((10, 10), 100, np.uint8), mask)
-    is_outline = large == 128
+    is_outline = large == N_GREYS
     assert is_outline.sum() == 2 * (8 + 10) - 4
     assert is_outline[4:12, 6:16].sum() == is_outline.sum()
     assert not is_outline[5:11, 7:15].any()

@@ -8,12 +8,17 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
+from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.report.map_images import map_images, sd_slices
 from bids_deeptaskgen.report.page_data import BYTE_STEP, coarsen, page_data
-from bids_deeptaskgen.report.participant_content import Measure, PageWarning, QcRow
+from bids_deeptaskgen.report.participant_content import ConnectomeContent, Measure, PageWarning, QcRow
 from bids_deeptaskgen.report.participant_html import render_participant
+from bids_deeptaskgen.report.surface import make_surface_sampler
 from tests.report.page_content import (
     image_content,
+    mask,
     participant_content,
     run_content,
     session_content,
@@ -158,8 +163,8 @@ def hostile_content():
     """Create content whose every text is hostile."""
     measure = Measure(HOSTILE, HOSTILE, 0.5, HOSTILE)
     image = replace(
-        image_content("motorRh", "MOTOR", 1.0), label=HOSTILE, task=HOSTILE, source_name=HOSTILE, units=HOSTILE,
-        sd_meaning=HOSTILE, warning=HOSTILE, agreement={HOSTILE: 0.5},
+        image_content("motorRh", "MOTOR", 1.0), label=HOSTILE, task=HOSTILE, source_name=HOSTILE,
+        units=HOSTILE, sd_meaning=HOSTILE, warning=HOSTILE, agreement={HOSTILE: 0.5},
     )  # fmt: skip
     run = replace(run_content(), name=HOSTILE, sources=[HOSTILE], facts={HOSTILE: HOSTILE})
     run = replace(run, carpet_groups=[(HOSTILE, 40)])
@@ -268,3 +273,17 @@ def test_coarser_bytes_keep_zero_the_sign_and_missing_values():
     assert coarse[128] == 128
     assert (np.sign(coarse[1:].astype(int) - 128) * np.sign(codes[1:].astype(int) - 128) >= 0).all()
     assert np.abs(coarse.astype(int) - codes).max() <= BYTE_STEP
+
+
+def test_a_page_of_47_contrasts_with_deviations_is_below_5_megabytes():
+    noise = gaussian_filter(np.random.default_rng(0).standard_normal(OUTPUT_GRID.shape), 2.5)
+    images = map_images(np.where(mask(), noise, 0), make_surface_sampler(mask()))
+    sd, limit = sd_slices(np.abs(noise), mask())
+    image = replace(image_content("motorRh", "MOTOR", 1.0), images=images, sd_slices=sd, sd_limit=limit)
+    maps = [replace(image, label=f"contrast{number}") for number in range(47)]
+    seeds = np.broadcast_to(np.where(sd > 0, images.slices[:, ::2, ::2], 0), (50, *sd.shape))
+    connectome = ConnectomeContent([f"ROI {roi}" for roi in range(50)], np.eye(50), seeds)
+    page = render_participant(
+        participant_content(sessions=[session_content(maps=maps, connectome=connectome)])
+    )
+    assert 3e6 < len(page.encode()) < 5e6

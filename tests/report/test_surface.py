@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.report.map_images import encode_signed
 from bids_deeptaskgen.report.surface import (
+    N_COARSE,
     N_VERTICES,
     VIEW_WIDTH,
     VIEWS,
@@ -66,6 +68,16 @@ def test_lateral_and_medial_views_are_seen_from_their_sides(number, anterior_is_
     assert np.corrcoef(rows, points[:, 2])[0, 1] < -0.9
     is_lateral = "lateral" in VIEWS[number][2]
     assert (np.abs(points[:, 0]).mean() > 30) == is_lateral
+
+
+def test_coarse_pictures_have_the_vertices_of_fsaverage4_at_their_places():
+    fine, coarse = draw_surface(), draw_surface(N_COARSE)
+    assert ((fine.pixels < 0) == (coarse.pixels < 0)).all()
+    heights = encode_signed(depth_points().mean(axis=0)[:, 2], 100.0)
+    drawn = [picture.arrange(heights).ravel()[picture.pixels.clip(0)] for picture in (fine, coarse)]
+    difference = np.abs(drawn[0].astype(int) - drawn[1])[fine.pixels >= 0]
+    assert np.median(difference) < 5
+    assert coarse.arrange(heights).size < fine.arrange(heights).size / 3.8
 
 
 def test_the_order_of_the_image_loses_no_vertex():

@@ -50,12 +50,11 @@
     return { width: strip.width, height, bytes: strip.bytes.subarray(number * size, (number + 1) * size) };
   };
 
-  // Bilinear interpolation between pixels with a value; 0 where the nearest pixel has none.
+  // Bilinear interpolation between pixels with a value; 0 where most of the weight is on pixels without one.
   const interpolate = (image, x, y) => {
     const { width, height, bytes } = image;
     const column = Math.min(Math.max(x, 0), width - 1);
     const row = Math.min(Math.max(y, 0), height - 1);
-    if (!bytes[Math.round(row) * width + Math.round(column)]) return 0;
     const left = Math.floor(column);
     const top = Math.floor(row);
     const across = column - left;
@@ -72,7 +71,7 @@
         weights += weight;
       }
     }
-    return sum / weights;
+    return weights < 0.5 ? 0 : sum / weights;
   };
 
   // ---- Colours ----------------------------------------------------------------------------------------------
@@ -198,14 +197,15 @@
       }
     }
     const smooth = new Float32Array(raw.length);
-    for (let row = 1; row < height - 1; row += 1) {
-      for (let column = 1; column < width - 1; column += 1) {
+    const radius = data.surface.smoothing;
+    for (let row = radius; row < height - radius; row += 1) {
+      for (let column = radius; column < width - radius; column += 1) {
         const i = row * width + column;
         if (!raw[i]) continue;
         let sum = 0;
         let count = 0;
-        for (let j = i - width; j <= i + width; j += width) {
-          for (let k = j - 1; k <= j + 1; k += 1) {
+        for (let j = i - radius * width; j <= i + radius * width; j += width) {
+          for (let k = j - radius; k <= j + radius; k += 1) {
             if (raw[k]) {
               sum += raw[k];
               count += 1;
@@ -386,7 +386,7 @@
     byId("sd-meaning").textContent = item.sd.meaning;
     byId("sd-slices").setAttribute("aria-label", `Standard deviation ${item.sd.meaning}, on axial slices`);
     drawScale(byId("sd-scale"), { low: 0, high: item.sd.limit, threshold: 0, units: item.units, colours, isSigned: false });
-    return drawSlices(byId("sd-slices"), item.sd.png, 2, (byte) => (byte ? 3 * Math.round(byte) : -1), colours);
+    return drawSlices(byId("sd-slices"), item.sd.png, 2 * item.step, (byte) => (byte ? 3 * Math.round(byte) : -1), colours);
   };
 
   const announce = () => {
@@ -569,6 +569,7 @@
     const colours = table(scheme());
     const threshold = Math.min(Math.max(Number(byId("roi-threshold").value) || 0, 0), 1);
     byId("seed-slices").setAttribute("aria-label", `Correlation of ${names[roi]} with all voxels, on axial slices`);
+    byId("seed-caption").textContent = `Pearson correlation of ${names[roi]} with all voxels.`;
     drawScale(byId("seed-scale"), { low: -1, high: 1, threshold, units: "r", colours, isSigned: true });
     await drawSlices(byId("seed-slices"), seeds[roi], step, (byte) => signedColour(byte, 1, threshold, colours), colours);
     byId("seed-slices").dataset.shown = names[roi];
