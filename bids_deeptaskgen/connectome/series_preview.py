@@ -88,11 +88,10 @@ class SeriesPreviewer:
         is_grey[plan.sampler.nearest_voxels[grey_matter[plan.sampler.is_covered]]] = True
         self._rows, self._groups = _carpet_rows(np.flatnonzero(is_grey), np.flatnonzero(in_mask & ~is_grey))
         self._probes = mask_voxels[:: max(1, len(mask_voxels) // N_PROBES)]
-        is_dummy = plan.is_dummy if plan.is_dummy.any() else np.zeros(series.n_volumes, bool)
-        self._is_dummy = is_dummy
-        steady = np.flatnonzero(~is_dummy)
-        chosen = np.linspace(0, len(steady) - 1, min(N_SAMPLED_VOLUMES, len(steady))).astype(int)
-        self._sampled = set(steady[chosen].tolist())
+        self._is_dummy = plan.is_dummy
+        steady = np.flatnonzero(~plan.is_dummy)
+        numbers = np.linspace(0, len(steady) - 1, min(N_SAMPLED_VOLUMES, len(steady))).astype(int)
+        self._sampled = set(steady[numbers].tolist())
         self._row_values = np.zeros((series.n_volumes, len(self._rows)), np.float32)
         self._global_signal = np.full(series.n_volumes, np.nan)
         self._change = np.full(series.n_volumes, np.nan)
@@ -123,11 +122,11 @@ class SeriesPreviewer:
         if len(self._rows):
             values = volume.take(self._rows.ravel()).astype(np.float32).reshape(self._rows.shape)
             self._row_values[number] = values.mean(axis=1)
-        values_now = self._in_units(volume.take(self._probes))
-        self._global_signal[number] = values_now.mean()
+        probe_values = self._in_units(volume.take(self._probes))
+        self._global_signal[number] = probe_values.mean()
         if number:
-            self._change[number] = np.sqrt(np.mean((values_now - self._last_values) ** 2))
-        self._last_values = values_now
+            self._change[number] = np.sqrt(np.mean((probe_values - self._last_values) ** 2))
+        self._last_values = probe_values
         if number in self._sampled:
             slices = self._in_units(take_slices(volume, self._slices)).astype(np.float32)
             slices[self._slices < 0] = 0
@@ -191,10 +190,10 @@ def _mean_image(samples: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[
     """Return the mean of sampled volumes as bytes, or their change over time if the mean was removed."""
     mean = samples.mean(axis=0)
     spread = np.abs(samples - samples[0]).mean(axis=0)
-    inside = mask if mask.any() else np.ones(mask.shape, bool)
-    is_demeaned = bool(abs(np.median(mean[inside])) <= np.median(spread[inside]))
+    in_mask = mask if mask.any() else np.ones(mask.shape, bool)
+    is_demeaned = bool(abs(np.median(mean[in_mask])) <= np.median(spread[in_mask]))
     image = spread if is_demeaned else mean
-    limit = float(np.percentile(image[inside], BRIGHT_PERCENTILE))
+    limit = float(np.percentile(image[in_mask], BRIGHT_PERCENTILE))
     if limit <= 0:
         return np.zeros(mask.shape, np.uint8), is_demeaned
     return np.clip(np.rint(image * (255 / limit)), 0, 255).astype(np.uint8), is_demeaned

@@ -48,7 +48,7 @@ def test_all_maps_in_one_image_are_the_maps_of_single_images(settings_of, simula
     for number, label in enumerate(labels):
         path = next(single.output_dir.glob(f"sub-01/func/*_contrast-{label}_*_statmap.nii.gz"))
         np.testing.assert_array_equal(image.dataobj[..., number], nib.load(path).dataobj)
-    assert len(list(joined.output_dir.glob("sub-01/func/*"))) == 4
+    assert len(list(joined.output_dir.glob("sub-01/func/*_statmap.*"))) == 2
 
 
 def test_a_layout_of_images_can_be_changed(settings_of, simulated, labels):

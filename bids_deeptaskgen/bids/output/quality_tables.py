@@ -56,7 +56,7 @@ def quality_row(metrics: Mapping[str, Any], flags: Sequence[str]) -> dict[str, A
 
 
 def verdict_cells(metrics: Mapping[str, Any], flags: Sequence[str]) -> dict[str, str | None]:
-    """Summarise the verdicts on a session in cells of a table.
+    """Format the verdicts on a session as cells of a table.
 
     Parameters
     ----------
