@@ -31,6 +31,14 @@ def edit(path, change, *, insert=b""):
     write_bytes(path, header.tobytes() + content[SIZE:offset] + insert + content[offset:])
 
 
+def stored_values(image, path):
+    """Read the stored values of an image, which another alteration may have cut off."""
+    try:
+        return np.asanyarray(image.dataobj.get_unscaled())
+    except (ValueError, OSError) as error:
+        raise NotApplicableError(path.name) from error
+
+
 def setting(**fields):
     """Return a change that sets fields of a header."""
 
@@ -199,7 +207,7 @@ def forms_that_differ_by_rounding(data):
 def nifti_2(data):
     path = data.image()
     image = nib.Nifti1Image.from_bytes(read_bytes(path))
-    values = np.asanyarray(image.dataobj.get_unscaled())
+    values = stored_values(image, path)
     header = nib.Nifti2Header.from_header(image.header)
     copied = nib.Nifti2Image(values, image.affine, header)
     copied.header.set_slope_inter(1, 0)
@@ -210,7 +218,7 @@ def nifti_2(data):
 def big_endian(data):
     path = data.image()
     image = nib.Nifti1Image.from_bytes(read_bytes(path))
-    values = np.asanyarray(image.dataobj.get_unscaled())
+    values = stored_values(image, path)
     copied = nib.Nifti1Image(values, image.affine, image.header.as_byteswapped(">"))
     copied.header.set_slope_inter(1, 0)
     write_bytes(path, copied.to_bytes())
