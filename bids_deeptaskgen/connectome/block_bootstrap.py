@@ -93,9 +93,9 @@ def make_generator(seed: int, name: str) -> np.random.Generator:
 
     Examples
     --------
-    >>> first, again, second = (make_generator(0, name) for name in ("sub-01", "sub-01", "sub-02"))
-    >>> number = first.integers(2**32)
-    >>> number == again.integers(2**32), number == second.integers(2**32)
+    >>> generators = [make_generator(0, name) for name in ("sub-01", "sub-01", "sub-02")]
+    >>> numbers = [int(generator.integers(2**32)) for generator in generators]
+    >>> numbers[0] == numbers[1], numbers[0] == numbers[2]
     (True, False)
     """
     words = np.frombuffer(hashlib.sha256(name.encode()).digest(), "<u4")

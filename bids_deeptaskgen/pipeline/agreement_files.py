@@ -14,8 +14,11 @@ from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.pipeline.map_collection import PredictedMaps
 from bids_deeptaskgen.stats.map_agreement import Agreement, Scores, relative_sd
 
-_MINUS = "of the maps minus the mean measured maps of the model"
-_PLAIN = "of plain maps, which share the pattern of all participants, since the model has no mean maps"
+_RESIDUAL_MAPS = (
+    "of the maps minus the mean measured maps of the model (what the network adds to the maps of all "
+    "participants remains)"
+)
+_TOTAL_MAPS = "of plain maps, which share the pattern of all participants, since the model has no mean maps"
 
 # Description of each column; {maps} is the text above.
 _COLUMNS: dict[str, str] = {
@@ -132,7 +135,7 @@ def write_agreement(
         else:
             columns[name] = [float(values[channel]) for channel in channels]
     write_tsv(path, columns)
-    maps = _MINUS if agreement.minus_mean_maps else _PLAIN
+    maps = _RESIDUAL_MAPS if agreement.minus_mean_maps else _TOTAL_MAPS
     table = load_table("outputs.json")
     content: dict[str, Any] = {
         "Description": table["descriptions"]["agreement"],

@@ -89,6 +89,10 @@ def test_memory_of_connectomes_grows_with_windows():
     # Measured: 1.0 GB with one window, 2.07 with eight and 31 regressors, 3.06 with eight of four runs.
     assert 1.0 <= connect_gb(1) < 1.2
     assert connect_gb(8) == connect_gb("auto") >= 3.06
+    # Measured with a bootstrap of 12 blocks, one run and 30 regressors: 2.6 GB.
+    assert 2.6 <= connect_gb(1, has_bootstrap=True) < 3.0
+    # Four connectomes of 47 MB.
+    assert connect_gb(1, keeps_runs=True) - connect_gb(1) == pytest.approx(0.188, abs=1e-3)
 
 
 def test_a_plugin_that_nipype_lacks_is_a_fault_of_the_command(tmp_path, settings_of):
