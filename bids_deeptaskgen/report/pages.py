@@ -39,7 +39,7 @@ def page_name(subject: str, session: str | None = None, entities: Sequence[tuple
 
 
 def plan_pages(subject: str, results: Sequence[Result]) -> dict[str, list[Result]]:
-    """Distribute the sets of maps of a participant over pages.
+    """Plan the pages of a participant: the sets of maps on each.
 
     Parameters
     ----------

@@ -142,7 +142,7 @@ def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) 
 
 
 def run_page_graph(jobs: Sequence[PageJob], folder: Path, settings: ParticipantSettings) -> None:
-    """Make pages with nipype, without computing maps.
+    """Write pages with nipype, without computing maps.
 
     Parameters
     ----------

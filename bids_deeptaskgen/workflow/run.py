@@ -71,7 +71,7 @@ def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list
 
 
 def run_pages(jobs: Sequence[PageJob], settings: ParticipantSettings) -> list[PageOutcome]:
-    """Make the pages of participants again, from the files of the output dataset.
+    """Write the pages of participants again, from the files of the output dataset.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def run_pages(jobs: Sequence[PageJob], settings: ParticipantSettings) -> list[Pa
 
 
 def _finish_pages(jobs: Sequence[Job], records: Sequence[Record], outcomes: Path) -> list[PageOutcome]:
-    """Make the pages whose process was killed, and return all outcomes.
+    """Write the pages whose process was killed, and return all outcomes.
 
     A plugin that returns before its jobs are done has saved no record yet, so that this makes none.
     """
