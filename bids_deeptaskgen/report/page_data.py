@@ -98,9 +98,12 @@ def _surface(step: int) -> dict[str, Any]:
 
 
 def _session_data(content: ParticipantContent, session: SessionContent, step: int) -> dict[str, Any]:
+    # The maps of a task are neighbours in the selector, so the next map is the next entry.
+    tasks = list(dict.fromkeys(image.task for image in session.maps))
+    maps = sorted(session.maps, key=lambda image: tasks.index(image.task))
     return {
         "name": session.name,
-        "maps": [_map_data(content, session, image, step) for image in session.maps],
+        "maps": [_map_data(content, session, image, step) for image in maps],
         "connectome": _connectome_data(session.connectome, step) if session.connectome else None,
     }
 

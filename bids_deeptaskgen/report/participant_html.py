@@ -13,6 +13,7 @@ from bids_deeptaskgen.report.html import MINUS, format_number, make_environment
 from bids_deeptaskgen.report.page_data import coarsen_magnitudes, page_data
 from bids_deeptaskgen.report.pages import kind_mark
 from bids_deeptaskgen.report.participant_content import (
+    PageWarning,
     ParticipantContent,
     QcRow,
     RunContent,
@@ -50,6 +51,7 @@ def render_participant(content: ParticipantContent) -> str:
         kind_mark=Markup(kind_mark(content.kind)),
         sessions=sessions,
         sections=_sections(content),
+        warnings=_warnings(content),
         n_drawn=sum(bool(session.maps) for session in content.sessions),
         has_connectome=any(session.connectome for session in content.sessions),
         data=page_data(content),
@@ -97,6 +99,12 @@ def _sections(content: ParticipantContent) -> list[tuple[str, str]]:
         ("errors", "Errors"): True,
     }
     return [section for section, is_shown in is_present.items() if is_shown]
+
+
+def _warnings(content: ParticipantContent) -> list[tuple[str, PageWarning]]:
+    """List the name of the session and the warning, the most severe first."""
+    warnings = [(session.name, warning) for session in content.sessions for warning in session.warnings]
+    return sorted(warnings, key=lambda item: list(SYMBOLS).index(item[1].level))
 
 
 def _session_figures(number: int, session: SessionContent) -> dict[str, Any]:

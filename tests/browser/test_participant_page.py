@@ -199,7 +199,7 @@ def test_a_session_is_selected_with_the_same_contrast(visit, two_sessions):
     page.select_option("#session", label="ses-2 task-rest")
     wait_for_map(page, "motorLf")
     assert page.locator("#contrast option").count() == 2
-    assert "1 of 2" in page.locator("#map-subtitle").inner_text()
+    assert "2 of 2" in page.locator("#map-subtitle").inner_text()
     page.select_option("#connectome-session", label="ses-2 task-rest")
     assert page.locator("#roi option").count() == 6
 

@@ -27,8 +27,8 @@ N_ROIS = 6
 N_VOLUMES = 60
 CONTRASTS = (
     ("motorRh", "MOTOR", 1.0),
-    ("motorLf", "MOTOR", -1.0),
     ("gamblingPunishMinusReward", "GAMBLING", 2.0),
+    ("motorLf", "MOTOR", -1.0),
 )
 
 

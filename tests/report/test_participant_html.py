@@ -209,6 +209,16 @@ def test_warnings_and_failures_come_first_in_words(page):
     assert sum("The file is cut." in text for text in broken.texts) == 2
 
 
+def test_warnings_of_all_sessions_are_sorted_by_severity():
+    sessions = [
+        session_content(name, warnings=[PageWarning(level, f"{name} {level}.") for level in ("warn", "fail")])
+        for name in ("ses-1", "ses-2")
+    ]
+    text = render_participant(participant_content(sessions=sessions))
+    places = [text.index(f"{name} {level}.") for level in ("fail", "warn") for name in ("ses-1", "ses-2")]
+    assert places == sorted(places)
+
+
 def test_verdicts_have_words_and_symbols(page):
     for symbol, word in (("\u2713", "pass"), ("\u25b2", "warn"), ("\u2715", "fail"), ("\u2013", "n/a")):
         assert symbol in page.texts

@@ -350,8 +350,8 @@
     for (const [id, name] of [["map-slices", "Axial slices"], ["map-glass", "Glass brain"], ["map-surface", "Cortical surface"]]) {
       byId(id).setAttribute("aria-label", `${name} of the predicted map ${item.label}`);
     }
-    document.querySelectorAll("#overview button").forEach((button, number) => {
-      button.setAttribute("aria-pressed", String(number === state.contrast));
+    document.querySelectorAll("#overview button").forEach((button) => {
+      button.setAttribute("aria-pressed", String(Number(button.dataset.number) === state.contrast));
     });
   };
 
@@ -481,7 +481,7 @@
       const list = make("ul");
       numbers.forEach((number) => {
         const item = maps()[number];
-        const button = make("button", "", { type: "button", "aria-pressed": "false" });
+        const button = make("button", "", { type: "button", "aria-pressed": "false", "data-number": number });
         const words = make("span");
         // Lines may break before capitals.
         item.label.split(/(?=[A-Z])/).forEach((word, place) => words.append(...(place ? [make("wbr")] : []), word));
