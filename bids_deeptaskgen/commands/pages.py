@@ -37,7 +37,7 @@ def warn_of_many_pages(settings: ParticipantSettings, n_participants: int) -> No
 
 
 def remake_pages(settings: ParticipantSettings) -> int:
-    """Make pages from the files of an output dataset (``--reports-only``).
+    """Write pages from the files of an output dataset (``--reports-only``).
 
     Parameters
     ----------

@@ -120,9 +120,9 @@ def is_current(path: Path, output_dir: Path, results: Sequence[Result], kind: st
     """
     if read_mark(path) != kind:
         return False
-    written = path.stat().st_mtime_ns
+    page_time = path.stat().st_mtime_ns
     records = [result.path(output_dir, "qc_metrics") for result in results]
-    return all(written >= record.stat().st_mtime_ns for record in records)
+    return all(page_time >= record.stat().st_mtime_ns for record in records)
 
 
 def list_pages(output_dir: Path, subject: str) -> list[Path]:

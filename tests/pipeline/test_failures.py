@@ -33,7 +33,7 @@ def run_here(participants, model):
             "bids_dir": participants,
             "output_dir": output,
         }
-        return participant.run(ParticipantSettings(**participants_here, **options))
+        return participant.run(ParticipantSettings(**participants_here, reports="none", **options))
 
     return run
 

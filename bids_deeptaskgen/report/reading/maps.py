@@ -133,8 +133,8 @@ def contrast_entries(sources: SessionSources) -> dict[str, Mapping[str, Any]]:
     paths = dict.fromkeys(sidecar_path(result.statmap(output, label)) for label in result.maps.contrasts)
     for path in paths:
         fields = read_json(path).get("DeepTaskGen", {})
-        found: Sequence[Mapping[str, Any]] = fields.get("Contrasts") or [fields.get("Contrast", {})]
-        entries |= {str(entry.get("Label")): entry for entry in found}
+        contrasts: Sequence[Mapping[str, Any]] = fields.get("Contrasts") or [fields.get("Contrast", {})]
+        entries |= {str(entry.get("Label")): entry for entry in contrasts}
     missing_labels = [label for label in result.maps.contrasts if label not in entries]
     if missing_labels:
         message = f"{next(iter(paths))}: does not describe {missing_labels[0]}. Re-run this participant."

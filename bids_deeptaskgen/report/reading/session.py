@@ -75,16 +75,16 @@ def metrics_of(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _facts(sources: SessionSources) -> dict[str, str]:
-    record, computed = sources.record, sources.provenance.get("Computed", {})
+    record, computation = sources.record, sources.provenance.get("Computed", {})
     facts = {
         "State": "finished: all maps are written",
         "Maps": f"{len(sources.result.maps.contrasts)}",
         "Volumes used": f"{number(record.get('n_volumes_kept'))} of {number(record.get('n_volumes'))}",
         "Minutes used": number(record.get("minutes_kept")),
         "Residual degrees of freedom": number(record.get("n_residual_dof")),
-        "Windows per run": number(computed.get("WindowsPerRun")),
-        "Predictions": number(computed.get("Predictions")),
-        "Device": f"{computed.get('Device', 'n/a')}, {computed.get('Precision', 'n/a')}",
+        "Windows per run": number(computation.get("WindowsPerRun")),
+        "Predictions": number(computation.get("Predictions")),
+        "Device": f"{computation.get('Device', 'n/a')}, {computation.get('Precision', 'n/a')}",
     }
     if seconds := sources.run_facts.get("Seconds"):
         parts = ", ".join(f"{name} {duration(value)}" for name, value in seconds.items())
