@@ -3,6 +3,8 @@
 Rows run from anterior to posterior and columns from left to right, so the left hemisphere is on the left.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +41,7 @@ def slice_points(step: int = 1) -> NDArray[np.float64]:
     return np.stack([grids[2], grids[1], grids[0]], axis=-1)
 
 
+@lru_cache(maxsize=8)
 def slice_indices(grid: Grid, step: int = 1) -> NDArray[np.intp]:
     """Find the voxel of a grid that is nearest to each point of the slices.
 
@@ -51,7 +54,7 @@ def slice_indices(grid: Grid, step: int = 1) -> NDArray[np.intp]:
     Returns
     -------
     integer array of shape (n_slices, n_rows, n_columns)
-        Flat indices with the first axis fastest; -1 outside the grid.
+        Flat indices with the first axis fastest; -1 outside the grid. The array is shared and read-only.
     """
     points = slice_points(step)
     inverse = np.linalg.inv(grid.matrix)
@@ -59,7 +62,9 @@ def slice_indices(grid: Grid, step: int = 1) -> NDArray[np.intp]:
     is_inside = ((voxels >= 0) & (voxels < np.array(grid.shape))).all(axis=-1)
     n_x, n_y, _ = grid.shape
     flat: NDArray[np.intp] = voxels @ np.array([1, n_x, n_x * n_y], np.intp)
-    return np.where(is_inside, flat, -1)
+    indices = np.where(is_inside, flat, -1)
+    indices.flags.writeable = False
+    return indices
 
 
 def take_slices(volume: NDArray[np.generic], indices: NDArray[np.intp]) -> NDArray[np.generic]:
