@@ -1,10 +1,10 @@
 """Block bootstrap over the volumes of a session: connectomes of resampled series.
 
 Volumes that follow each other are dependent, so that contiguous blocks are drawn instead of volumes (Künsch
-1989, Annals of Statistics 17:1217). Bellec et al. (2008, Statistica Sinica 18:1253; 2010, NeuroImage 51:1126)
-resample series in blocks of about the square root of their number of volumes, for example 16 volumes (32 s)
-of 240 volumes of 2 s. Blocks here are non-overlapping windows of the kept volumes, whose sums
-`connectome.accumulator` adds up.
+1989, Annals of Statistics 17:1217), as Bellec et al. (2008, Statistica Sinica 18:1253) do for connectivity.
+Implementations for fMRI use blocks of the square root of the number of volumes (PyBASC, after Bellec et al.
+2010, NeuroImage 51:1126) or 2 to 3 times as many (``niak_bootstrap_tseries`` of NIAK). Blocks here are
+non-overlapping windows of the kept volumes, whose sums `connectome.accumulator` adds up.
 """
 
 import hashlib
@@ -23,7 +23,8 @@ from bids_deeptaskgen.connectome.session import accumulate_run
 MAX_BLOCKS = 12
 # The SD of a mean over n blocks is too small by the factor sqrt((n - 1) / n): by 5% for 10 blocks.
 MIN_BLOCKS = 10
-# Blocks shorter than the haemodynamic response (about 20 s, Glover 1999, NeuroImage 9:416) are dependent.
+# Shorter blocks are dependent: after 20 s, the haemodynamic response of Glover (1999, NeuroImage 9:416), as
+# `nilearn.glm.first_level.glover_hrf` computes it, is below 2.5% of its peak.
 MIN_BLOCK_S = 20.0
 FLAG = "too_short_for_bootstrap"
 
