@@ -74,6 +74,8 @@ class RunContent:
         Framewise displacement in mm; DVARS in percent of the mean signal. NaN where undefined.
     is_kept : boolean array of shape (n_volumes,) or None
         False for dummy scans and censored volumes.
+    n_dummies : int or None
+        Number of dummy scans at the start; None if unknown.
     fd_threshold_mm : float
         0 without censoring.
     carpet : uint8 array of shape (n_rows, n_columns) or None
@@ -96,6 +98,7 @@ class RunContent:
     carpet_groups: Sequence[tuple[str, int]] = ()
     mean: Bytes | None = None
     mask: NDArray[np.bool_] | None = None
+    n_dummies: int | None = None
 
 
 @dataclass(frozen=True)

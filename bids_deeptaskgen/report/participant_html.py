@@ -24,6 +24,8 @@ from bids_deeptaskgen.report.png import outline_mask, outlined_palette, png_uri
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+# Measures of agreement that have another scale than correlations, and are in the table only.
+NO_CORRELATIONS = {"bootstrap_relative_sd"}
 # Verdicts are shown by word, symbol and colour, from the most to the least severe.
 SYMBOLS = {"fail": "\u2715", "warn": "\u25b2", "pass": "\u2713", "n/a": "\u2013", "info": "\u2022"}
 
@@ -111,6 +113,7 @@ def _session_figures(number: int, session: SessionContent) -> dict[str, Any]:
     """Draw the figures of a session: dict of the template's variables."""
     prefix = f"session-{number + 1}"
     figures: dict[str, Any] = {"content": session, "tsnr": None, "coverage": None}
+    figures["agreement"] = _agreement_figure(session, f"{prefix}-agreement")
     figures["runs"] = [
         (run, _quality_figure(run, f"{prefix}-run-{index + 1}"), _mask_images(run))
         for index, run in enumerate(session.runs)
@@ -141,13 +144,44 @@ def _quality_figure(run: RunContent, prefix: str) -> "Markup | None":
     if run.fd_mm is None and run.dvars is None and run.carpet is None:
         return None
     figure = plot_run_quality(
-        run.fd_mm, run.dvars, run.is_kept, run.t_r, run.fd_threshold_mm, run.carpet, run.carpet_groups
+        run.fd_mm,
+        run.dvars,
+        run.is_kept,
+        run.t_r,
+        run.fd_threshold_mm,
+        run.carpet,
+        run.carpet_groups,
+        n_dummies=run.n_dummies,
     )
     title = f"Quality of the series over time: {run.name}"
     description = (
         "Framewise displacement with its threshold, DVARS, and carpet plot of the signal by tissue, on one "
         "axis of time. Volumes that were not used are shaded."
     )
+    return Markup(inline_svg(figure, title, description, prefix=prefix))
+
+
+def _agreement_figure(session: SessionContent, prefix: str) -> "Markup | None":
+    """Draw the agreement of each contrast; None without values."""
+    from markupsafe import Markup
+
+    from bids_deeptaskgen.report.figures import plot_agreement
+    from bids_deeptaskgen.report.inline_svg import inline_svg
+
+    measures = {
+        measure.name: measure.title
+        for measure in session.agreement_measures
+        if measure.name not in NO_CORRELATIONS
+    }
+    values = {
+        image.label: {name: image.agreement[name] for name in measures if name in image.agreement}
+        for image in session.maps
+    }
+    if not any(values.values()):
+        return None
+    figure = plot_agreement(values, measures=measures, label="spatial correlation, or reliability")
+    title = f"Agreement of the maps of each contrast: {session.name}"
+    description = f"A dot for each measure and each of {len(values)} contrasts. The table has the values."
     return Markup(inline_svg(figure, title, description, prefix=prefix))
 
 

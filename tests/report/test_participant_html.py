@@ -17,6 +17,7 @@ from bids_deeptaskgen.report.participant_content import ConnectomeContent, Measu
 from bids_deeptaskgen.report.participant_html import render_participant
 from bids_deeptaskgen.report.surface import make_surface_sampler
 from tests.report.page_content import (
+    CONTRASTS,
     image_content,
     mask,
     participant_content,
@@ -270,7 +271,9 @@ def test_values_that_are_missing_need_no_figure():
         mean=None,
         mask=None,
     )
-    session = session_content(runs=[run], tsnr=None, roi_coverage=None, qc=[], typicality=[])
+    session = session_content(
+        runs=[run], tsnr=None, roi_coverage=None, qc=[], typicality=[], agreement_measures=[]
+    )
     page = Page(render_participant(participant_content(sessions=[session])))
     assert "typicality" not in section_ids(page)
     assert page.named("svg") == []
@@ -297,3 +300,36 @@ def test_a_page_of_47_contrasts_with_deviations_is_below_5_megabytes():
         participant_content(sessions=[session_content(maps=maps, connectome=connectome)])
     )
     assert 3e6 < len(page.encode()) < 5e6
+
+
+def test_long_facts_are_below_the_others_and_as_wide_as_the_page():
+    facts = {"Input files": "bids:raw:sub-01/func/sub-01_bold.nii.gz\n" * 3, "Model": "embedded"}
+    text = render_participant(participant_content(facts=facts))
+    assert text.index("<div><dt>Model</dt>") < text.index('<div class="long"><dt>Input files</dt>')
+
+
+def test_a_page_of_failures_has_the_reason_and_no_empty_parts():
+    content = participant_content(
+        sessions=[], failures={"sub-01": "Only 2 minutes."}, facts={}, notice="", methods=""
+    )
+    text = render_participant(content)
+    page = Page(text)
+    assert section_ids(page) == ["summary", "about", "errors"]
+    assert text.count("Only 2 minutes.") == 2
+    assert "There are no maps of this participant" in text
+    assert not re.search(r"<dl[^>]*>\s*</dl>", text)
+
+
+def test_the_agreement_of_each_contrast_is_drawn_if_it_has_values(text):
+    assert "Agreement of the maps of each contrast: task-rest" in text
+    images = [replace(image_content(*contrast), agreement={}) for contrast in CONTRASTS]
+    without = render_participant(participant_content(sessions=[session_content(maps=images)]))
+    assert "Agreement of the maps of each contrast" not in without
+
+
+def test_dummy_scans_differ_from_censored_volumes(text):
+    assert "removed at the start: 4 of 60" in text
+    run = replace(run_content(), n_dummies=3)
+    known = render_participant(participant_content(sessions=[session_content(runs=[run])]))
+    assert "dummy scans: 3 of 60" in known
+    assert "censored: 1 of 60" in known

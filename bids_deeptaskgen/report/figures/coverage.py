@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-HEIGHT_INCHES = 2.7
+HEIGHT_INCHES = 3.0
 LABEL_POINTS = 7.0
+# Browsers draw text with fonts of other widths.
+LABEL_RESERVE = 1.15
 
 
 def plot_coverage(
@@ -72,8 +74,9 @@ def plot_coverage(
         axes.axhline(
             limit, color=INK, linestyle="--", linewidth=0.6, zorder=0.5, label=f"threshold {limit:g}"
         )
-        _label_rois(axes, coverage, names, is_low)
         axes.set(xlim=(0.4, len(coverage) + 0.6), ylim=(0, 1.02), xlabel="ROI", ylabel="share with signal")
+        axes.set_yticks(np.linspace(0, 1, 6))
+        _label_rois(axes, coverage, names, is_low)
         hide_spines(axes, "top", "right")
         figure.legend(loc="upper center", ncols=3, frameon=False, fontsize=8, borderpad=0.3)
     return figure
@@ -82,7 +85,7 @@ def plot_coverage(
 def _label_rois(
     axes: "Axes", coverage: NDArray[np.floating], names: Sequence[str], is_low: NDArray[np.bool_]
 ) -> None:
-    """Write names above low bars, the lowest first, where they do not overlap."""
+    """Write names above low bars, the lowest first, where they do not overlap, and make room for them."""
     points_per_roi = 0.9 * WIDTH_INCHES * 72 / len(coverage)
     distance = int(np.ceil(1.1 * LABEL_POINTS / points_per_roi))
     labelled: list[int] = []
@@ -91,6 +94,11 @@ def _label_rois(
             labelled.append(int(roi))
     for roi in np.flatnonzero(np.isnan(coverage)).tolist():
         axes.text(roi + 1, 0.02, "?", ha="center", va="bottom")
+    top = axes.get_ylim()[1]
     for roi in sorted(labelled):
         place = (roi + 1, coverage[roi] + 0.02)
-        axes.text(*place, names[roi], rotation=90, ha="center", va="bottom", fontsize=LABEL_POINTS)
+        text = axes.text(*place, names[roi], rotation=90, ha="center", va="bottom", fontsize=LABEL_POINTS)
+        # The text has a fixed length, the bar below it shrinks with the range of the axis.
+        share = min(0.9, LABEL_RESERVE * text.get_window_extent().height / axes.bbox.height)
+        top = max(top, place[1] / (1 - share))
+    axes.set_ylim(0, top)

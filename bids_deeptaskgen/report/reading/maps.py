@@ -12,6 +12,7 @@ from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.report.map_images import map_images, sd_slices
 from bids_deeptaskgen.report.participant_content import MapContent
+from bids_deeptaskgen.report.reading.measures import AGREEMENT
 from bids_deeptaskgen.report.reading.sources import SessionSources
 from bids_deeptaskgen.report.surface import SurfaceSampler, make_surface_sampler
 
@@ -105,7 +106,7 @@ def read_maps(sources: SessionSources) -> list[MapContent]:
                 retest_r=entry.get("TypicalRetestCorrelation"),
                 warning=entry.get("Warning", ""),
                 calibration_weight=entry.get("CalibrationWeight"),
-                agreement=_numbers(agreement.get(label, {})),
+                agreement=_measures(agreement.get(label, {})),
             )
         )
     return sorted(contents, key=lambda content: order[content.label])
@@ -142,14 +143,14 @@ def contrast_entries(sources: SessionSources) -> dict[str, Mapping[str, Any]]:
     return {label: entries[label] for label in result.maps.contrasts}
 
 
-def _numbers(row: Mapping[str, str]) -> dict[str, float]:
-    """Convert the cells of a row that are numbers."""
+def _measures(row: Mapping[str, str]) -> dict[str, float]:
+    """Convert the cells of a row that are measures and numbers."""
     numbers: dict[str, float] = {}
-    for name, text in row.items():
+    for name in AGREEMENT:
         try:
-            value = float(text)
+            value = float(row.get(name, "n/a"))
         except ValueError:
             continue
-        if name != "contrast" and np.isfinite(value):
+        if np.isfinite(value):
             numbers[name] = value
     return numbers

@@ -61,7 +61,7 @@ def read_participant(
         failures=failures,
         session_agreement=agreement,
         session_agreement_by_contrast=by_contrast,
-        methods=_methods(output_dir),
+        methods=_methods(output_dir) if sources else "",
         provenance=_provenance(sources),
     )
 
@@ -96,7 +96,7 @@ def _methods(output_dir: Path) -> str:
 def _provenance(sources: Sequence[SessionSources]) -> dict[str, str]:
     """Describe versions, settings, hashes and the command line."""
     if not sources:
-        return {}
+        return {"Settings and versions": "in the files of the run in the folder logs of the output"}
     provenance = sources[0].provenance
     run_facts = next((item.run_facts for item in sources if item.run_facts), {})
     model = provenance.get("Model", {})

@@ -18,7 +18,7 @@ from bids_deeptaskgen.report.reading.connectome import read_connectome, read_roi
 from bids_deeptaskgen.report.reading.maps import read_maps
 from bids_deeptaskgen.report.reading.measures import agreement_measures, typicality_measures
 from bids_deeptaskgen.report.reading.sources import SessionSources
-from bids_deeptaskgen.report.reading.words import duration, number
+from bids_deeptaskgen.report.reading.words import duration, number, unit_words
 
 # Keys of a completion record that are no metrics.
 _NO_METRICS = {"Description", "Flags", "SeriesHashes", "DeepTaskGen"}
@@ -106,7 +106,8 @@ def _warnings(sources: SessionSources, verdicts: Sequence[MetricVerdict]) -> lis
         warnings.append(PageWarning(level, str(flag["Message"]), entry.meaning, entry.action))
     for verdict in verdicts:
         if verdict.verdict in ("warn", "fail") and verdict.name not in flagged:
-            message = verdict.message or f"{verdict.title}: {number(verdict.value)} {verdict.unit}".strip()
+            unit = unit_words(verdict.value, verdict.unit)
+            message = verdict.message or f"{verdict.title}: {number(verdict.value)} {unit}".strip()
             warnings.append(PageWarning(verdict.verdict, message, action=verdict.action))
     warnings += [_fault_warning(fault) for fault in sources.provenance.get("KnownFaultsOfInput", ())]
     return sorted(warnings, key=lambda warning: warning.level != "fail")
@@ -127,7 +128,7 @@ def _qc_row(verdict: MetricVerdict) -> QcRow:
         name=verdict.name,
         title=verdict.title,
         value=verdict.value,
-        unit=verdict.unit,
+        unit=unit_words(verdict.value, verdict.unit),
         verdict=verdict.verdict,
         limits=verdict.limits,
         description=verdict.description,
@@ -160,6 +161,7 @@ def _with_preview(content: RunContent, preview: RunPreview) -> RunContent:
         fd_mm=preview.fd_mm,
         dvars=preview.dvars,
         is_kept=preview.is_kept,
+        n_dummies=int(preview.is_dummy.sum()),
         carpet=preview.carpet,
         carpet_groups=preview.carpet_groups,
         mean=preview.mean,

@@ -29,6 +29,33 @@ def number(value: object, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
+def unit_words(value: float | None, unit: str) -> str:
+    """Return the unit of a quality metric as words that follow its value.
+
+    Parameters
+    ----------
+    value : float or None
+    unit : str
+        As in ``data/qc_metrics.json``.
+
+    Returns
+    -------
+    str
+        Empty for shares, correlations and other numbers without dimension.
+
+    Examples
+    --------
+    >>> [unit_words(value, unit) for value, unit in ((0.4, "1"), (1, "runs"), (2, "runs"), (1.9, "percent"))]
+    ['', 'run', 'runs', '%']
+    """
+    if unit in ("1", "Pearson r") or unit.startswith("share "):
+        return ""
+    if unit == "percent":
+        return "%"
+    noun = unit.partition(",")[0]
+    return noun.removesuffix("s") if value == 1 else noun
+
+
 def duration(seconds: float) -> str:
     """Format a duration.
 

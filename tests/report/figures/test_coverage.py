@@ -39,3 +39,12 @@ def test_an_unknown_coverage_is_marked():
 def test_names_must_fit():
     with pytest.raises(ValueError, match="1 names for 2 ROIs"):
         plot_coverage(np.ones(2), ["a"])
+
+
+@pytest.mark.parametrize("coverage", [0.49, 0.2, 0.0])
+def test_long_names_end_below_the_legend(coverage):
+    figure = plot_coverage(np.array([0.9, coverage]), ["a", "ROI 42 (-100, -102, -104 mm)"], threshold=0.5)
+    figure.canvas.draw()
+    [text] = figure.axes[0].texts
+    assert text.get_window_extent().y1 <= figure.axes[0].bbox.y1
+    assert figure.axes[0].bbox.y1 <= figure.legends[0].get_window_extent().y0

@@ -118,6 +118,16 @@ def test_the_strip_has_the_rows_of_each_tissue(run):
     assert strip.get_position().x1 < panels(figure)[-1].get_position().x0
 
 
+def test_names_of_tissues_are_inside_the_figure(run):
+    groups = [("grey matter", len(run["carpet"]) - 1), ("rest of the brain", 1)]
+    figure = plot_run_quality(**{**run, "carpet_groups": groups})
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[-1].texts]
+    assert len(boxes) == 2
+    # Browsers draw text with fonts of other widths.
+    assert all(box.x0 >= 0.15 * box.width for box in boxes)
+
+
 def test_inputs_that_disagree_are_refused(run):
     with pytest.raises(ValueError, match=r"differ in their number of volumes: \[59, 60\]"):
         plot_run_quality(**run | {"dvars": run["dvars"][1:]})
