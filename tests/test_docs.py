@@ -50,7 +50,9 @@ def test_every_preset_is_explained():
     }
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/inputs.md", "docs/evaluation.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/inputs.md", "docs/evaluation.md", "docs/report.md", "docs/uncertainty.md"]
+)
 def test_every_option_that_is_mentioned_exists(name):
     kinds = (ParticipantSettings, EvaluateSettings, ModelsNewSettings, KnownFaultsSettings)
     specs = (spec for kind in kinds for spec in option_specs(kind))
@@ -64,3 +66,10 @@ def test_every_option_that_is_mentioned_exists(name):
     }  # fmt: skip
     text = (ROOT / name).read_text("utf-8")
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | further_flags
+
+
+def test_every_section_of_the_page_is_explained():
+    template = (ROOT / "bids_deeptaskgen" / "data" / "report" / "participant.html.j2").read_text("utf-8")
+    titles = re.findall(r"<h2 [^>]*>(\w+)</h2>", template)
+    table = (ROOT / "docs" / "report.md").read_text("utf-8").split("\n## Sections\n\n")[1].split("\n\n")[0]
+    assert re.findall(r"^\| (\w+) \|", table, re.M) == ["section", *titles]
