@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bids_deeptaskgen.bids.output.results import Result, read_dataset
 from bids_deeptaskgen.io.atomic import write_json, write_text
@@ -12,6 +13,9 @@ from bids_deeptaskgen.machine import log_duration
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.pipeline.records import MAPS_EXIST, Job, Record
 from bids_deeptaskgen.report.pages import is_current, list_pages, plan_pages
+
+if TYPE_CHECKING:
+    from bids_deeptaskgen.report.reading.session_agreement import SetAgreement
 
 # Subfolder of a run's private folder for the outcomes of pages.
 PAGES = "pages"
@@ -131,6 +135,8 @@ def read_outcomes(folder: Path) -> list[PageOutcome]:
 
 def _write_pages(job: PageJob, records: Sequence[Record]) -> list[str]:
     """Write the pages that are missing or out of date, remove those that no session has, and list all."""
+    from bids_deeptaskgen.report.reading.session_agreement import compare_results
+
     results, faults = read_dataset(job.output_dir, [job.subject])
     failures = {record.name: record.reason for record in records if record.failed}
     failures |= {fault.session or job.subject: fault.reason for fault in faults if not fault.contrasts}
@@ -138,22 +144,31 @@ def _write_pages(job: PageJob, records: Sequence[Record]) -> list[str]:
     if not results and not failures:
         return []
     is_unchanged = not failures and all(record.status == MAPS_EXIST for record in records)
-    for name, members in plan.items():
-        path = job.output_dir / name
-        if job.is_forced or not is_unchanged or not is_current(path, job.output_dir, members, job.reports):
-            write_text(path, _render(job, members, failures))
+    # Each page has the agreement with the maps on all others.
+    outdated = {
+        name: members
+        for name, members in plan.items()
+        if job.is_forced
+        or not is_unchanged
+        or not is_current(job.output_dir / name, job.output_dir, results, job.reports)
+    }
+    agreement = compare_results(job.output_dir, results, job.bundle) if outdated else None
+    for name, members in outdated.items():
+        write_text(job.output_dir / name, _render(job, members, failures, agreement))
     for path in list_pages(job.output_dir, job.subject):
         if path.name not in plan:
             path.unlink(missing_ok=True)
     return list(plan)
 
 
-def _render(job: PageJob, results: Sequence[Result], failures: Mapping[str, str]) -> str:
+def _render(
+    job: PageJob, results: Sequence[Result], failures: Mapping[str, str], agreement: "SetAgreement | None"
+) -> str:
     from bids_deeptaskgen.report.participant_html import render_participant
     from bids_deeptaskgen.report.reading.participant import read_participant
 
     content = read_participant(
-        job.output_dir, job.subject, results, failures, bundle=job.bundle, has_maps=job.reports == "full"
+        job.output_dir, job.subject, results, failures, agreement=agreement, has_maps=job.reports == "full"
     )
     return render_participant(content)
 
