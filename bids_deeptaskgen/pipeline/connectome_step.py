@@ -115,7 +115,7 @@ def _describe_run(context: RunContext, run: RunInputs, plan: PreparedRun) -> dic
 
 
 def _count_removed(plan: PreparedRun, fd_threshold: float) -> dict[str, int]:
-    """Count the removed volumes by cause; an outlier of the input with large displacement counts as motion."""
+    """Count the removed volumes by cause; an outlier of the input that moved counts as motion."""
     n_volumes = plan.series.n_volumes
     is_dummy = plan.is_dummy if len(plan.is_dummy) else np.zeros(n_volumes, bool)
     is_removed = ~is_dummy
