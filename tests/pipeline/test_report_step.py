@@ -1,5 +1,8 @@
 """Pages are made after the maps, and never affect them."""
 
+import os
+import time
+
 import pytest
 
 from bids_deeptaskgen.bids.output.completion import Maps
@@ -8,6 +11,7 @@ from bids_deeptaskgen.pipeline import report_step
 from bids_deeptaskgen.pipeline.records import FAILED, MAPS_EXIST, MAPS_WRITTEN, Record
 from bids_deeptaskgen.pipeline.report_step import PageJob, PageOutcome, read_outcomes, write_pages
 from bids_deeptaskgen.report.pages import kind_mark
+from bids_deeptaskgen.report.reading import session_agreement
 
 
 @pytest.fixture
@@ -15,11 +19,12 @@ def drawn(monkeypatch):
     """Replace the drawing of pages; return the calls: results and failures."""
     calls = []
 
-    def render(job, results, failures):
+    def render(job, results, failures, _agreement):
         calls.append((list(results), dict(failures)))
         return f"<html><head>{kind_mark(job.reports)}</head>{len(calls)}</html>"
 
     monkeypatch.setattr(report_step, "_render", render)
+    monkeypatch.setattr(session_agreement, "compare_results", lambda _output, members, _bundle: len(members))
     return calls
 
 
@@ -81,6 +86,34 @@ def test_pages_of_an_earlier_division_into_sessions_are_removed(tmp_path, drawn,
     pages = write_pages(job(tmp_path)).pages
     assert pages == tuple(f"sub-01_ses-{session}.html" for session in "1234")
     assert sorted(path.name for path in (tmp_path / "out").glob("*.html")) == [foreign.name, *pages]
+
+
+def test_all_sets_of_maps_are_compared_once_and_each_page_has_the_result(tmp_path, results, monkeypatch):
+    compared, drawn = [], []
+
+    def compare(_output, members, _bundle):
+        compared.append([result.session for result in members])
+        return "agreement"
+
+    def render(job, members, _failures, agreement):
+        drawn.append(([result.session for result in members], agreement))
+        return f"<html><head>{kind_mark(job.reports)}</head></html>"
+
+    monkeypatch.setattr(session_agreement, "compare_results", compare)
+    monkeypatch.setattr(report_step, "_render", render)
+    for session in "12345":
+        add_result(tmp_path, results, session)
+    write_pages(job(tmp_path))
+    assert compared == [list("12345")]
+    assert drawn == [([session], "agreement") for session in "12345"]
+    unchanged = [Record("01", session, status=MAPS_EXIST) for session in "12345"]
+    write_pages(job(tmp_path), unchanged)
+    assert len(drawn) == 5
+    # The maps of a session change the agreement on all pages.
+    record = results[2].path(tmp_path / "out", "qc_metrics")
+    os.utime(record, ns=(record.stat().st_atime_ns, time.time_ns() + 10**9))
+    write_pages(job(tmp_path), unchanged)
+    assert (len(compared), len(drawn)) == (2, 10)
 
 
 def test_an_error_becomes_the_outcome_with_a_traceback_until_the_page_is_made(
