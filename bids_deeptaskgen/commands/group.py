@@ -223,8 +223,8 @@ def _rows(
         entities = {key: value for key, value in result.entities if key in ("run", "dir")}
         labels = {"participant_id": name, "session_id": f"ses-{result.session}" if result.session else None}
         columns = columns_of_session(by_participant.get(result.subject, []), result.session, name)
-        verdict = verdict_cells(result.metrics, result.flags)
-        verdict = {"cohort_typicality": typicality.get(result.subject), **verdict}
+        verdict: dict[str, Any] = {"cohort_typicality": typicality.get(result.subject)}
+        verdict |= verdict_cells(result.metrics, result.flags)
         reserved_names = {"session_id", "run", "dir", *verdict, *result.metrics}
         # Otherwise, the metrics would replace columns of the same name.
         columns = {

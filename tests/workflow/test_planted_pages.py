@@ -13,7 +13,7 @@ from bids_deeptaskgen.simulation.dataset import simulate_dataset
 from tests.connectome.test_planted_faults import CORNER, noise_image, rotate
 from tests.inprocess import BOLD, CONFOUNDS, MASK, call, copy_participant, only
 
-N_VOLUMES = 60
+N_VOLUMES = 100
 # The data of all participants are short, on purpose; the rounding of the simulation is coarse.
 OPTIONS = (
     "--nprocs=1", "--min-minutes=0.1", "--min-dof=2", "--nuisance-regressors=none", "--fd-threshold=0.5",

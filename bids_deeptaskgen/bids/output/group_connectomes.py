@@ -115,10 +115,10 @@ def cohort_typicality(participants: Floats) -> list[float | None]:
     values: list[float | None] = []
     for row in participants:
         is_defined = np.isfinite(row) & (counts > 1)
-        others = (totals[is_defined] - row[is_defined]) / (counts[is_defined] - 1)
-        mine = np.tanh(row[is_defined])
-        is_flat = len(mine) < 2 or np.ptp(mine) == 0 or np.ptp(others) == 0
-        r = None if is_flat else float(np.corrcoef(mine, np.tanh(others))[0, 1])
+        mean_of_rest = (totals[is_defined] - row[is_defined]) / (counts[is_defined] - 1)
+        correlations = np.tanh(row[is_defined])
+        is_flat = is_defined.sum() < 2 or not np.ptp(correlations) or not np.ptp(mean_of_rest)
+        r = None if is_flat else float(np.corrcoef(correlations, np.tanh(mean_of_rest))[0, 1])
         values.append(None if r is None else float(f"{r:.6g}"))
     return values
 
