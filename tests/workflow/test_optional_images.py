@@ -38,7 +38,7 @@ def break_off(settings, monkeypatch):
 
 @pytest.fixture
 def statmaps(simulated, settings_of, contents):
-    """Return a function that reads the maps of a run, and checks that they are those of a run without pages."""
+    """Return a function that compares the maps of a run with those of a run without pages."""
     undisturbed = settings_of(simulated, "undisturbed", participant_label=("01",))
     assert participant.run(undisturbed) == 0
 

@@ -1,8 +1,9 @@
 """Content of a participant's page, read from the output dataset."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from bids_deeptaskgen.bids.output.recorded_failures import covers
 from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.models.bundle import Bundle
@@ -21,6 +22,8 @@ def read_participant(
     *,
     bundle: Bundle | None = None,
     has_maps: bool = True,
+    earlier: Collection[str] = (),
+    digest: str = "",
 ) -> ParticipantContent:
     """Read the content of a page.
 
@@ -33,11 +36,15 @@ def read_participant(
     results : sequence of Result
         Sets of maps on the page.
     failures : dict of str to str
-        Reason by name of each session without maps.
+        Reason by name of each session that failed.
     bundle : Bundle or None
         Model of the maps, for the comparison of sessions.
     has_maps : bool
         Whether the page shows connectome and maps.
+    earlier : collection of str
+        Names among `failures` of sessions whose maps of an earlier run exist.
+    digest : str
+        Hash of the content, see `report.pages.content_digest`.
 
     Returns
     -------
@@ -57,13 +64,24 @@ def read_participant(
         kind="full" if has_maps else "qc",
         notice=str(provenance.get("Notice", "")),
         facts=_facts(sources),
-        sessions=[read_session(item, has_maps=has_maps) for item in sources],
+        sessions=[
+            read_session(
+                item, has_maps=has_maps, is_earlier=_is_earlier(f"sub-{subject} {item.name}", earlier)
+            )
+            for item in sources
+        ],
         failures=failures,
+        earlier=earlier,
+        digest=digest,
         session_agreement=agreement,
         session_agreement_by_contrast=by_contrast,
         methods=_methods(output_dir) if sources else "",
         provenance=_provenance(sources),
     )
+
+
+def _is_earlier(session: str, failures: Collection[str]) -> bool:
+    return any(covers(failure, session) for failure in failures)
 
 
 def _facts(sources: Sequence[SessionSources]) -> dict[str, str]:
