@@ -149,7 +149,7 @@ class _State:
         Sets of maps by name of the page.
     failures : dict of str to str
         Reason by name of the session.
-    earlier : frozenset of str
+    failures_with_maps : frozenset of str
         Names among `failures` of sessions whose maps of an earlier run exist.
     digest : str
         Hash of all this.
@@ -157,7 +157,7 @@ class _State:
 
     plan: Mapping[str, Sequence[Result]]
     failures: Mapping[str, str]
-    earlier: frozenset[str]
+    failures_with_maps: frozenset[str]
     digest: str
 
 
@@ -189,7 +189,9 @@ def _read_state(job: PageJob, failures: Mapping[str, str]) -> _State:
     results, faults = read_dataset(job.output_dir, [job.subject])
     recorded = read_failures(job.output_dir, job.subject) | dict(failures)
     names = [_name_of(result.subject, result.session, *result.entities) for result in results]
-    earlier = frozenset(failure for failure in recorded if any(covers(failure, name) for name in names))
+    failures_with_maps = frozenset(
+        failure for failure in recorded if any(covers(failure, name) for name in names)
+    )
     all_failures = dict(recorded)
     for fault in faults:
         if not fault.contrasts:
@@ -198,7 +200,7 @@ def _read_state(job: PageJob, failures: Mapping[str, str]) -> _State:
     model = job.bundle.weights_sha256 if job.bundle else ""
     version = software_versions()["bids-deeptaskgen"]
     digest = content_digest(job.output_dir, results, all_failures, job.reports, version, model)
-    return _State(plan_pages(job.subject, results), all_failures, earlier, digest)
+    return _State(plan_pages(job.subject, results), all_failures, failures_with_maps, digest)
 
 
 def session_name(record: Record) -> str:
@@ -236,7 +238,7 @@ def _render(job: PageJob, members: Sequence[Result], state: _State) -> str:
         state.failures,
         bundle=job.bundle,
         has_maps=job.reports == "full",
-        earlier=state.earlier,
+        failures_with_maps=state.failures_with_maps,
         digest=state.digest,
     )
     return render_participant(content)

@@ -267,7 +267,7 @@ class ParticipantContent:
         Text in Markdown for a methods section, with references.
     provenance : dict of str to str
         Versions, settings, hashes, command line.
-    earlier : collection of str
+    failures_with_maps : collection of str
         Names among `failures` of sessions whose maps of an earlier run exist.
     digest : str
         Hash of the content, see `report.pages.content_digest`; may be empty.
@@ -284,5 +284,5 @@ class ParticipantContent:
     methods: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
     kind: str = "full"
-    earlier: Collection[str] = ()
+    failures_with_maps: Collection[str] = ()
     digest: str = ""

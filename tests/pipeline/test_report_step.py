@@ -130,7 +130,7 @@ def test_a_failure_after_maps_of_an_earlier_run_is_told_from_one_without_maps(tm
     failed = [Record("01", session, (("task", "rest"),), FAILED, "bad") for session in "12"]
     write_pages(job(tmp_path), failed)
     assert states[0].failures.keys() == {"sub-01 ses-1 task-rest", "sub-01 ses-2 task-rest"}
-    assert states[0].earlier == {"sub-01 ses-1 task-rest"}
+    assert states[0].failures_with_maps == {"sub-01 ses-1 task-rest"}
 
 
 def test_unusable_maps_are_named_by_participant_and_session(tmp_path, drawn, monkeypatch):

@@ -130,16 +130,16 @@ def update_failures(
     merged: dict[str, str] = dict(failures)
     try:
         with file_lock(path):
-            earlier = read_failures(output_dir, subject)
-            kept = {
+            content = read_failures(output_dir, subject)
+            other_failures = {
                 name: reason
-                for name, reason in earlier.items()
+                for name, reason in content.items()
                 if not any(covers(name, session) for session in names)
             }
-            merged = dict(sorted((kept | dict(failures)).items()))
+            merged = dict(sorted((other_failures | dict(failures)).items()))
             if not merged:
                 path.unlink(missing_ok=True)
-            elif merged != earlier:
+            elif merged != content:
                 write_json(path, merged)
     except (OSError, ValueError, UserError) as error:
         logger.warning("%s: the failures cannot be recorded (%s).", path, error)

@@ -22,7 +22,7 @@ def read_participant(
     *,
     bundle: Bundle | None = None,
     has_maps: bool = True,
-    earlier: Collection[str] = (),
+    failures_with_maps: Collection[str] = (),
     digest: str = "",
 ) -> ParticipantContent:
     """Read the content of a page.
@@ -41,7 +41,7 @@ def read_participant(
         Model of the maps, for the comparison of sessions.
     has_maps : bool
         Whether the page shows connectome and maps.
-    earlier : collection of str
+    failures_with_maps : collection of str
         Names among `failures` of sessions whose maps of an earlier run exist.
     digest : str
         Hash of the content, see `report.pages.content_digest`.
@@ -58,6 +58,7 @@ def read_participant(
     sources = [read_sources(output_dir, result) for result in results]
     agreement, by_contrast = compare_sessions(sources, bundle)
     provenance = sources[0].provenance if sources else {}
+    are_earlier = _are_earlier(subject, sources, failures_with_maps)
     return ParticipantContent(
         title=f"sub-{subject}: task-contrast maps predicted from resting-state fMRI",
         participant=f"sub-{subject}",
@@ -65,13 +66,11 @@ def read_participant(
         notice=str(provenance.get("Notice", "")),
         facts=_facts(sources),
         sessions=[
-            read_session(
-                item, has_maps=has_maps, is_earlier=_is_earlier(f"sub-{subject} {item.name}", earlier)
-            )
-            for item in sources
+            read_session(item, has_maps=has_maps, is_earlier=is_earlier)
+            for item, is_earlier in zip(sources, are_earlier, strict=True)
         ],
         failures=failures,
-        earlier=earlier,
+        failures_with_maps=failures_with_maps,
         digest=digest,
         session_agreement=agreement,
         session_agreement_by_contrast=by_contrast,
@@ -80,8 +79,10 @@ def read_participant(
     )
 
 
-def _is_earlier(session: str, failures: Collection[str]) -> bool:
-    return any(covers(failure, session) for failure in failures)
+def _are_earlier(subject: str, sources: Sequence[SessionSources], failures: Collection[str]) -> list[bool]:
+    """Return for each session whether the most recent run failed, so that its maps are of an earlier one."""
+    names = [f"sub-{subject} {item.name}" for item in sources]
+    return [any(covers(failure, name) for failure in failures) for name in names]
 
 
 def _facts(sources: Sequence[SessionSources]) -> dict[str, str]:
