@@ -203,6 +203,7 @@ def run_participant(bids_dir: StrPath, output_dir: StrPath, **options: Any) -> i
     participant  status  maps  reason
     sub-01       done    47
     The maps are in ...maps.
+    The page is ...sub-01.html
     0
     >>> len(list((folder / "maps").glob("sub-01/func/*_stat-z_*statmap.nii.gz")))
     47

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from benchmarks.speed.settings import BenchmarkSettings
 from bids_deeptaskgen.cli.main import Command, run_command, run_with_exit_code
-from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
+from bids_deeptaskgen.cli.parser import Parser, from_namespace
+from bids_deeptaskgen.settings.command_line import to_argv
 
 PROG = "benchmarks.speed"
 COMMAND = Command("benchmarks.speed.run", BenchmarkSettings)

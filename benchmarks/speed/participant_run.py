@@ -36,12 +36,13 @@ def measure(work: Path, n_repeats: int, *, n_volumes: int = N_VOLUMES, fdim: int
     Returns
     -------
     list of Comparison
-        One comparison. Its facts are the seconds of each part of the run.
+        One comparison of runs with and without page. Its facts are the seconds of each part of the run.
     """
     bundle = random_bundle(work / ("published-size" if fdim == 64 else f"fdim-{fdim}"), fdim)  # noqa: PLR2004
     participants = one_participant(work, "float32", n_volumes)
     out = work / "one-participant-maps"
-    ways = {"whole run": partial(participant, participants, out, bundle, "-v", *ANY_LENGTH)}
+    run = partial(participant, participants, out, bundle, "-v", *ANY_LENGTH)
+    ways = {"whole run": run, "whole run without page": partial(run, "--reports", "none")}
     timings = measure_alternately(ways, n_repeats)
     parts = [parts_of(timing) for timing in timings["whole run"]]
     facts: dict[str, str | float] = {

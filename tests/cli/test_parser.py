@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 
 from bids_deeptaskgen.cli import app, workbench
-from bids_deeptaskgen.cli.parser import Parser, from_namespace, to_argv
+from bids_deeptaskgen.cli.parser import Parser, from_namespace
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.settings.command_line import to_argv
 from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.simulation import SimulateSettings

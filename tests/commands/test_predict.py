@@ -12,7 +12,7 @@ from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from tests.workflow.arrangements import files_of, masked, save
 
-SMALL = ("--nprocs", "1", "--min-minutes", "1", "--min-dof", "5", "--dummy-scans", "2")
+SMALL = ("--nprocs=1", "--min-minutes=1", "--min-dof=5", "--dummy-scans=2", "--reports=none")
 
 
 def maps_of(output):

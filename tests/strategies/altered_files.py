@@ -25,8 +25,8 @@ ANNEX = "../../.git/annex/objects/Qx/7z/MD5E-s4--0123{}/MD5E-s4--0123{}"
 
 
 def replace_by_link(data, path, target_folder, name=None, *, relative=False):
-    if path.is_symlink():
-        # A relative link breaks if it is moved.
+    if path.is_symlink() or (relative and path.parent.resolve() != path.parent):
+        # A relative link breaks if it is moved, or if its folder is a link itself.
         raise NotApplicableError(path.name)
     target_folder.mkdir(parents=True, exist_ok=True)
     target = target_folder / (name or path.name)

@@ -28,6 +28,13 @@ def read_rows(path):
     return rows
 
 
+def column_index(rows, name, path):
+    """Find a column, if no other alteration has removed or renamed it."""
+    if name not in rows[0]:
+        raise NotApplicableError(path.name)
+    return rows[0].index(name)
+
+
 def write_rows(path, rows, separator="\t", end="\n"):
     path.write_text("".join(separator.join(row) + end for row in rows), "utf-8", newline="")
 
@@ -290,7 +297,8 @@ def a_cell_missing_in_one_row(data):
 def a_name_twice(data):
     path = data.file(TABLE)
     rows = read_rows(path)
-    first, second = (rows[0].index(name) for name in ("trans_x", data.random.choice(("trans_y", "csf"))))
+    names = ("trans_x", data.random.choice(("trans_y", "csf")))
+    first, second = (column_index(rows, name, path) for name in names)
     rows[0][second] = rows[0][first]
     write_rows(path, rows)
 
@@ -299,7 +307,7 @@ def a_name_twice(data):
 def a_column_missing(data):
     path = data.file(TABLE)
     rows = read_rows(path)
-    index = rows[0].index(data.random.choice(MOTION))
+    index = column_index(rows, data.random.choice(MOTION), path)
     write_rows(path, [row[:index] + row[index + 1 :] for row in rows])
 
 
@@ -341,7 +349,10 @@ def rotations_in_degrees(data):
     path = data.file(TABLE)
     rows = read_rows(path)
     for name in MOTION[3:]:
-        index = rows[0].index(name)
+        index = column_index(rows, name, path)
         for row in rows[1:]:
-            row[index] = f"{float(row[index]) * 57.29578:.6g}"
+            try:
+                row[index] = f"{float(row[index]) * 57.29578:.6g}"
+            except ValueError as error:
+                raise NotApplicableError(path.name) from error
     write_rows(path, rows)

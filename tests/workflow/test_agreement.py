@@ -67,7 +67,7 @@ def test_the_table_compares_windows_halves_and_runs(two_runs, settings_of, model
 
 
 def test_single_runs_are_compared_for_a_full_report_and_change_no_map(two_runs, settings_of, contents):
-    full = settings_of(two_runs, "full", save_connectome=True)
+    full = settings_of(two_runs, "full", save_connectome=True, reports="full")
     small = settings_of(two_runs, "small", save_connectome=True, reports="none")
     for settings in (full, small):
         assert participant.run(settings) == 0
@@ -80,7 +80,8 @@ def test_single_runs_are_compared_for_a_full_report_and_change_no_map(two_runs, 
     assert completion_of(full)["run_agreement"] == pytest.approx(median, abs=1e-5)
     listed = completion_of(full)["DeepTaskGen"]["Files"]
     assert any(name.endswith("_desc-agreement_contrasts.json") for name in listed)
-    extra = {name for name in contents(full) if "agreement" in name or "qc_metrics" in name}
+    kinds = ("agreement", "qc_metrics", "qc_table", "qc_timeseries", "report_figures")
+    extra = {name for name in contents(full) if any(kind in name for kind in kinds)}
     remaining = {name: content for name, content in contents(full).items() if name not in extra}
     assert remaining == {name: contents(small)[name] for name in remaining}
     (path,) = full.output_dir.glob("sub-01/func/*_relmat.npy")
@@ -128,7 +129,7 @@ def test_more_contrasts_keep_the_bootstrap_of_an_earlier_run(two_runs, settings_
 def test_the_sd_of_the_bootstrap_is_that_of_the_predicted_resamples(
     two_runs, settings_of, model, monkeypatch
 ):
-    settings = settings_of(two_runs, n_bootstrap=4, map_format="4d")
+    settings = settings_of(two_runs, n_bootstrap=4, map_format="4d", reports="full")
     kept = []
     with monkeypatch.context() as patch:
         discard = steps.discard

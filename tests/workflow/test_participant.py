@@ -69,8 +69,8 @@ def test_plugin_and_chunks_do_not_matter(simulated, settings_of, contents):
     assert (participant.run(item), participant.run(counterpart)) == (0, 0)
     assert choose_plugin(counterpart, 3)[0] == "MultiProc"
     assert contents(item) == contents(counterpart)
-    # 3 maps and sidecars, quality figures and their table
-    assert len(contents(item)) == 3 * (2 * 3 + 2)
+    # 3 maps, 2 tables of quality and an ROI connectome with sidecars, and the record
+    assert len(contents(item)) == 3 * (2 * 3 + 2 * 3 + 1)
 
 
 def test_nothing_is_left_in_the_work_folder(simulated, settings_of):

@@ -132,7 +132,7 @@ def test_without_pages_there_are_tables_and_no_images(simulated, settings_of, mo
 
 
 def test_the_images_of_an_earlier_run_stay(simulated, settings_of):
-    settings = settings_of(simulated, participant_label=("01",), contrasts=("contrast0",))
+    settings = settings_of(simulated, participant_label=("01",), contrasts=("contrast0",), reports="qc")
     assert participant.run(settings) == 0
     images = only(func_of(settings.output_dir), ".npz").read_bytes()
     settings = settings_of(simulated, participant_label=("01",), contrasts=("contrast1",), reports="none")

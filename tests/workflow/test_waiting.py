@@ -38,14 +38,14 @@ def test_the_connectome_of_a_run_that_was_broken_off_is_used(simulated, settings
 
 
 def test_useless_waiting_connectomes_are_removed(dataset, settings_of, monkeypatch):
-    settings = settings_of(dataset, participant_label=("01",))
-    first = broken_off(settings, monkeypatch)
-    counterpart = broken_off(settings_of(dataset, participant_label=("01",), high_pass=0.02), monkeypatch)
+    with_images = {"participant_label": ("01",), "reports": "qc"}
+    first = broken_off(settings_of(dataset, **with_images), monkeypatch)
+    counterpart = broken_off(settings_of(dataset, **with_images, high_pass=0.02), monkeypatch)
     assert len(first) == len(counterpart) == 3
     assert not first & counterpart
     (bold,) = dataset.glob("sub-01/**/*_bold.nii.gz")
     os.utime(bold, (1, 1))
-    newer = broken_off(settings_of(dataset, participant_label=("01",), high_pass=0.02), monkeypatch)
+    newer = broken_off(settings_of(dataset, **with_images, high_pass=0.02), monkeypatch)
     assert len(newer) == 3
     assert not counterpart & newer
 
@@ -53,7 +53,7 @@ def test_useless_waiting_connectomes_are_removed(dataset, settings_of, monkeypat
 def test_in_a_shared_work_folder_connectomes_of_other_settings_wait(
     dataset, settings_of, monkeypatch, tmp_path
 ):
-    where = {"participant_label": ("01",), "work_dir": tmp_path / "shared"}
+    where = {"participant_label": ("01",), "work_dir": tmp_path / "shared", "reports": "qc"}
     first = broken_off(settings_of(dataset, "one", **where), monkeypatch)
     pair = broken_off(settings_of(dataset, "other", **where, high_pass=0.02), monkeypatch)
     assert first < pair
@@ -80,7 +80,7 @@ def test_a_concurrent_run_with_other_settings_is_reported(simulated, settings_of
 
 
 def test_a_connectome_that_a_killed_run_had_no_time_to_discard_goes(simulated, settings_of, monkeypatch):
-    settings = settings_of(simulated, participant_label=("01",))
+    settings = settings_of(simulated, participant_label=("01",), reports="qc")
     with monkeypatch.context() as patch:
         patch.setattr("bids_deeptaskgen.pipeline.participant.discard", lambda connectome: None)
         participant.run(settings)

@@ -140,7 +140,8 @@ def _signal_metrics(runs: Sequence[RunEvidence]) -> dict[str, float | None]:
     metrics: dict[str, float | None] = {}
     for name, (function, worst_of) in SIGNAL_METRICS.items():
         values = [function(run.observed, run.reference, run.kept_volumes) for run in runs]
-        defined = [value for value in values if value is not None]
+        # Of a series without a single finite volume, NaN.
+        defined = [value for value in values if value is not None and np.isfinite(value)]
         metrics[name] = float(f"{worst_of(defined):.6g}") if defined else None
     return metrics
 

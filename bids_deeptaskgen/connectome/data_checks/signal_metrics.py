@@ -83,11 +83,10 @@ def global_signal_share(
     """
     if is_demeaned(observed):
         return None
-    with np.errstate(invalid="ignore"):
-        voxel_sd = float(np.nanmedian(observed.samples.std(axis=0)))
+    samples = observed.samples[:, np.isfinite(observed.samples).all(axis=0)]
+    voxel_sd = float(np.median(samples.std(axis=0))) if samples.size else 0.0
     # In the same volumes as the voxels.
-    sampled_mean = np.nanmean(observed.samples, axis=1)
-    return float(sampled_mean.std()) / voxel_sd if voxel_sd > 0 else None
+    return float(samples.mean(axis=1).std()) / voxel_sd if voxel_sd > 0 else None
 
 
 # Each with the choice of the worst value over the runs of a session.

@@ -27,6 +27,7 @@ def test_the_parts_of_a_run_add_up_to_its_wall_time(comparison):
             "network",
             "prediction",
             "maps written",
+            "page",
             "other",
             "end",
         )
