@@ -42,7 +42,7 @@ class App:
         variables = {key: value for key, value in (os.environ | changed).items() if value is not None}
         with self.said.open("wb") as file:
             self._process = subprocess.Popen(
-                [*prefix, *main, "--model", str(model), *SMALL, *options],
+                [*prefix, *main, "--model", str(model), *_with_small(options)],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env=variables,
@@ -141,6 +141,11 @@ class App:
             with suppress(OSError):
                 for link in Path(f"/proc/{pid}/fd").iterdir():
                     yield pid, os.readlink(link)  # noqa: PTH115
+
+
+def _with_small(options):
+    """Add `SMALL` to options, without its choice of pages if the options choose them."""
+    return (*SMALL[: -2 if "--reports" in options else None], *options)
 
 
 def reader_of_bold(app):

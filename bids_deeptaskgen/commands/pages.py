@@ -5,13 +5,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bids_deeptaskgen.bids.output.dataset_files import dataset_model_hash
-from bids_deeptaskgen.bids.output.results import result_subjects
+from bids_deeptaskgen.bids.output.dataset_files import dataset_model_hash, dataset_model_name
+from bids_deeptaskgen.bids.output.recorded_failures import failed_participants
+from bids_deeptaskgen.bids.output.results import read_dataset, result_subjects
 from bids_deeptaskgen.bids.selection import remaining_labels
-from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.errors import InputError, UserError, abbreviate
 from bids_deeptaskgen.models.bundle import Bundle, open_bundle
 from bids_deeptaskgen.models.store import find_model
 from bids_deeptaskgen.pipeline.report_step import PageJob, PageOutcome
+from bids_deeptaskgen.report.pages import plan_pages
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -47,7 +49,8 @@ def remake_pages(settings: ParticipantSettings) -> int:
     Returns
     -------
     int
-        0, or 1 if a page could not be made.
+        0, or 1 if a page could not be made, or a requested participant has neither maps nor a recorded
+        failure.
 
     Raises
     ------
@@ -60,16 +63,25 @@ def remake_pages(settings: ParticipantSettings) -> int:
         message = "--reports-only was given with --reports none; choose full or qc."
         raise UserError(message)
     output = settings.output_dir
-    labels = remaining_labels(
-        result_subjects(output, settings.participant_label), settings.exclude_participant_label
-    )
+    selected = settings.participant_label
+    labels = result_subjects(output, selected) | failed_participants(output, selected)
+    missing_labels = sorted(set(selected) - labels)
+    labels = remaining_labels(labels, settings.exclude_participant_label)
     if not labels:
         message = (
             f"{output}: no finished maps of the selected participants were found.\n"
             "Run the participant level with this OUTPUT_DIR first."
         )
         raise InputError(message)
+    if missing_labels:
+        logger.warning(
+            "`participant_label`: no maps and no recorded failure of %s were found in %s.",
+            abbreviate([f"sub-{label}" for label in missing_labels]), output,
+        )  # fmt: skip
     warn_of_many_pages(settings, len(labels))
+    if settings.dry_run:
+        _list_pages(output, sorted(labels))
+        return 1 if missing_labels else 0
     from bids_deeptaskgen.workflow.run import run_pages
 
     bundle = _bundle_of_maps(settings, output)
@@ -79,20 +91,42 @@ def remake_pages(settings: ParticipantSettings) -> int:
     ]
     outcomes = run_pages(jobs, settings)
     report_pages(settings, outcomes)
-    return 1 if any(outcome.error for outcome in outcomes) else 0
+    return 1 if missing_labels or any(outcome.error for outcome in outcomes) else 0
+
+
+def _list_pages(output: Path, labels: Sequence[str]) -> None:
+    """Print the paths of the pages that would be made."""
+    for label in labels:
+        results, _ = read_dataset(output, [label])
+        for name in plan_pages(label, results):
+            sys.stdout.write(f"{output / name}\n")
+    sys.stdout.flush()
 
 
 def _bundle_of_maps(settings: ParticipantSettings, output: Path) -> Bundle | None:
-    """Open the model of the maps; None if it is not available, since pages can be made without it."""
-    try:
-        bundle = open_bundle(find_model(settings.model).absolute())
-    except UserError as error:
-        logger.info("The model of the maps is not available (%s).", " ".join(str(error).split()))
-        return None
-    if bundle.weights_sha256 != dataset_model_hash(output):
-        logger.info("%s is not the model of the maps in %s.", bundle.folder, output)
-        return None
-    return bundle
+    """Open the model of the maps: that of the settings, or the one that the dataset names.
+
+    Returns
+    -------
+    Bundle or None
+        None if it is not available, since pages can be made without it.
+    """
+    name, weights = dataset_model_name(output), dataset_model_hash(output)
+    for model in dict.fromkeys((settings.model, name)):
+        try:
+            bundle = open_bundle(find_model(model).absolute()) if model else None
+        except UserError as error:
+            logger.debug("%s", " ".join(str(error).split()))
+            continue
+        if bundle is not None and bundle.weights_sha256 == weights:
+            return bundle
+    logger.warning(
+        "The model of the maps (%s) is not available, so that the pages compare sessions by plain maps, "
+        "which include the pattern that all participants share. To compare maps minus the mean maps, add "
+        "--model with the name or folder of that model.",
+        name or "unknown",
+    )
+    return None
 
 
 def report_pages(settings: ParticipantSettings, outcomes: Sequence[PageOutcome]) -> None:

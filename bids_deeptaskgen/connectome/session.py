@@ -1,5 +1,6 @@
 """Connectomes of a session on the model's grid, with statistics of its voxels."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
@@ -26,6 +27,8 @@ from bids_deeptaskgen.connectome.smoothing import make_smoother
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Sampler
 from bids_deeptaskgen.io.prefetch import prefetch
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 # Volumes per read. Larger blocks take more memory and are no faster. At 1 mm the second limit applies.
 N_PER_BLOCK = 4
@@ -273,6 +276,16 @@ def _check_data(
     return checks
 
 
+def _finish_previews(name: str, previewers: Sequence[SeriesPreviewer | None]) -> tuple[RunPreview, ...]:
+    """Finish the previews of all runs; none after an error, since connectomes do not depend on them."""
+    try:
+        return tuple(previewer.finish() for previewer in previewers if previewer)
+    except Exception as error:
+        logger.warning("%s: the series cannot be previewed (%s: %s).", name, type(error).__name__, error)
+        logger.debug("%s", name, exc_info=True)
+        return ()
+
+
 def compute_session_connectomes(
     session: SessionInputs,
     space: RoiSpace,
@@ -291,7 +304,7 @@ def compute_session_connectomes(
     cleaning : Cleaning
     requirements : DataRequirements
     grey_matter : boolean array of shape (n_voxels,), optional
-        Voxels for which maps are predicted. If given, the runs are previewed.
+        Voxels for which maps are predicted. If given, the runs are previewed, unless that fails.
     keeps_runs : bool
         Also keep the connectome of each run, if they are pooled.
 
@@ -341,7 +354,7 @@ def compute_session_connectomes(
         n_flat=int((sampled & ~has_signal).sum()),
         roi_connectome=np.average([np.corrcoef(run.rois.T) for run in runs], axis=0, weights=weights),
         checks=checks,
-        previews=tuple(previewer.finish() for previewer in previewers if previewer),
+        previews=_finish_previews(session.name, previewers),
         run_weights=per_voxel,
         run_connectomes=tuple(connectome for run in runs for connectome in run.connectome),
     )

@@ -21,7 +21,7 @@ from bids_deeptaskgen.bids.input.sources import find_sessions
 from bids_deeptaskgen.bids.output.completion import finished_maps, input_fingerprint
 from bids_deeptaskgen.bids.output.report_data import make_session_images, save_session_images
 from bids_deeptaskgen.connectome.inputs import SessionInputs
-from bids_deeptaskgen.connectome.session import compute_session_connectomes
+from bids_deeptaskgen.connectome.session import SessionConnectomes, compute_session_connectomes
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.machine import log_duration
 from bids_deeptaskgen.pipeline.connectome_step import describe_session, log_flags
@@ -38,7 +38,7 @@ from bids_deeptaskgen.pipeline.records import (
     Record,
     discard,
     discard_outdated,
-    read_record,
+    read_waiting,
     waiting_path,
 )
 from bids_deeptaskgen.pipeline.write_maps import write_session
@@ -104,8 +104,8 @@ def _compute_session(job: Job, session: SessionInputs | SessionFault, record: Re
     has_images = settings.reports == "none" or path_stem.with_suffix(".npz").exists()
     request = request_extra(context, earlier_maps)
     if description.exists() and connectome.exists():
-        waiting = read_record(description)
-        if request.is_met_by(waiting.facts) and has_images:
+        waiting = read_waiting(description)
+        if waiting and request.is_met_by(waiting.facts) and has_images:
             logger.info("%s: the connectome of an earlier, interrupted run is used", record.name)
             return waiting.replace(connectome=str(connectome))
         discard(connectome)
@@ -135,12 +135,25 @@ def _measure_session(
         )
         facts = describe_session(context, session, result)
         facts |= save_with_extra(context, path_stem.with_suffix(".npy"), record, result, request)
-    if makes_images:
-        images = make_session_images(result, bundle.brain_mask)
-        save_session_images(path_stem.with_suffix(".npz"), images)
+    if makes_images and result.previews:
+        _save_images(path_stem.with_suffix(".npz"), record, result, context)
     facts["flags"] += facts.pop("extra_flags")
     facts["seconds"] = {"connectome": round(time.monotonic() - started, 2)}
     return facts
+
+
+def _save_images(path: Path, record: Record, result: SessionConnectomes, context: RunContext) -> None:
+    """Save the images of the page; log an error, since the maps do not depend on them."""
+    try:
+        save_session_images(path, make_session_images(result, context.bundle.brain_mask))
+    except OSError:
+        # A full disk concerns the maps, too.
+        raise
+    except Exception as error:
+        logger.warning(
+            "%s: the images of the page cannot be made (%s: %s).", record.name, type(error).__name__, error
+        )
+        logger.debug("%s", record.name, exc_info=True)
 
 
 def finish_session(job: Job, record: Record, maps: PredictedMaps, device: str) -> Record:

@@ -20,6 +20,11 @@ NOT_SELECTED = "not selected"
 # Hexadecimal digits of a hash in a filename; 48 bits are unique among the files of a participant.
 N_DIGITS = 12
 
+# Facts of a session that the second step uses; see `connectome_step.describe_session`.
+REQUIRED_FACTS = frozenset(
+    ("runs", "n_windows", "n_connectomes", "metrics", "roi_connectome", "roi_coverage", "flags")
+) | {"series_hashes", "input_fingerprint"}
+
 
 @dataclass(frozen=True)
 class Job:
@@ -153,6 +158,29 @@ def read_record(path: Path) -> Record:
     content = json.loads(path.read_text("utf-8"))
     content["entities"] = tuple((key, value) for key, value in content["entities"])
     return Record(**content)
+
+
+def read_waiting(path: Path) -> Record | None:
+    """Read the record of connectomes that wait for prediction.
+
+    Parameters
+    ----------
+    path : Path
+        JSON file of the record.
+
+    Returns
+    -------
+    Record or None
+        None if it lacks facts of `REQUIRED_FACTS`, like those of earlier versions, or cannot be read.
+    """
+    try:
+        record = read_record(path)
+        is_complete = record.facts.keys() >= REQUIRED_FACTS and record.facts["metrics"].keys() >= {
+            "share_without_values"
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return record if is_complete else None
 
 
 def read_records(folder: Path) -> list[Record]:

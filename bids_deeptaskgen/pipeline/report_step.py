@@ -1,24 +1,30 @@
 """Third step: the page of a participant, made from the files of the output dataset only."""
 
 import json
+import logging
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bids_deeptaskgen.bids.output.recorded_failures import covers, read_failures, update_failures
 from bids_deeptaskgen.bids.output.results import Result, read_dataset
 from bids_deeptaskgen.io.atomic import write_json, write_text
-from bids_deeptaskgen.machine import log_duration
+from bids_deeptaskgen.machine import log_duration, software_versions
 from bids_deeptaskgen.models.bundle import Bundle
-from bids_deeptaskgen.pipeline.records import MAPS_EXIST, Job, Record
-from bids_deeptaskgen.report.pages import is_current, list_pages, plan_pages
+from bids_deeptaskgen.pipeline.records import MAPS_WRITTEN, Job, Record
+from bids_deeptaskgen.report.pages import content_digest, is_current, list_pages, plan_pages
 
 if TYPE_CHECKING:
     from bids_deeptaskgen.report.reading.session_agreement import SetAgreement
 
+logger = logging.getLogger("bids_deeptaskgen")
+
 # Subfolder of a run's private folder for the outcomes of pages.
 PAGES = "pages"
+# After this many rounds, pages that other runs change at the same time are left to them.
+MAX_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,11 @@ def write_pages(job: PageJob, records: Sequence[Record] = ()) -> PageOutcome:
         _traceback_path(job).unlink(missing_ok=True)
     except Exception as error:  # the maps exist, with or without a page
         outcome = PageOutcome(job.subject, error=_report_error(job, error))
-    write_json(job.outcomes / f"sub-{job.subject}.json", asdict(outcome))
+    try:
+        write_json(job.outcomes / f"sub-{job.subject}.json", asdict(outcome))
+    except OSError as error:
+        # The outcome is then missing, which the end of the run reports.
+        logger.error("sub-%s: the outcome of its page cannot be saved (%s).", job.subject, error)
     return outcome
 
 
@@ -133,55 +143,130 @@ def read_outcomes(folder: Path) -> list[PageOutcome]:
     ]
 
 
+@dataclass(frozen=True)
+class _State:
+    """What the pages of a participant show at a moment: other runs may change it.
+
+    Attributes
+    ----------
+    plan : dict of str to list of Result
+        Sets of maps by name of the page.
+    failures : dict of str to str
+        Reason by name of the session.
+    failures_with_maps : frozenset of str
+        Names among `failures` of sessions whose maps of an earlier run exist.
+    digest : str
+        Hash of all this.
+    """
+
+    plan: Mapping[str, Sequence[Result]]
+    failures: Mapping[str, str]
+    failures_with_maps: frozenset[str]
+    digest: str
+
+
 def _write_pages(job: PageJob, records: Sequence[Record]) -> list[str]:
     """Write the pages that are missing or out of date, remove those that no session has, and list all."""
     from bids_deeptaskgen.report.reading.session_agreement import compare_results
 
-    results, faults = read_dataset(job.output_dir, [job.subject])
-    failures = {record.name: record.reason for record in records if record.failed}
-    failures |= {fault.session or job.subject: fault.reason for fault in faults if not fault.contrasts}
-    plan = plan_pages(job.subject, results)
-    if not results and not failures:
+    failures = {session_name(record): record.reason for record in records if record.failed}
+    update_failures(job.output_dir, job.subject, failures, map(session_name, records))
+    must_write = job.is_forced or any(record.status == MAPS_WRITTEN for record in records)
+    state = _read_state(job, failures)
+    if not any(state.plan.values()) and not state.failures:
         return []
-    is_unchanged = not failures and all(record.status == MAPS_EXIST for record in records)
-    # Each page has the agreement with the maps on all others.
-    outdated = {
-        name: members
-        for name, members in plan.items()
-        if job.is_forced
-        or not is_unchanged
-        or not is_current(job.output_dir / name, job.output_dir, results, job.reports)
-    }
-    agreement = compare_results(job.output_dir, results, job.bundle) if outdated else None
-    for name, members in outdated.items():
-        write_text(job.output_dir / name, _render(job, members, failures, agreement))
+    # Another run that finishes a session at the same time may overwrite a page by an older one.
+    for _ in range(MAX_ROUNDS):
+        paths = {name: job.output_dir / name for name in state.plan}
+        outdated = [name for name, path in paths.items() if must_write or not is_current(path, state.digest)]
+        if not outdated:
+            break
+        # Each page has the agreement with the maps on all others.
+        results = [result for members in state.plan.values() for result in members]
+        agreement = compare_results(job.output_dir, results, job.bundle)
+        for name in outdated:
+            write_text(paths[name], _render(job, state.plan[name], state, agreement))
+        must_write, state = False, _read_state(job, failures)
     for path in list_pages(job.output_dir, job.subject):
-        if path.name not in plan:
+        if path.name not in state.plan:
             path.unlink(missing_ok=True)
-    return list(plan)
+    return list(state.plan)
 
 
-def _render(
-    job: PageJob, results: Sequence[Result], failures: Mapping[str, str], agreement: "SetAgreement | None"
-) -> str:
+def _read_state(job: PageJob, failures: Mapping[str, str]) -> _State:
+    """Read the sets of maps and the failures of a participant; `failures` are those of this run."""
+    results, faults = read_dataset(job.output_dir, [job.subject])
+    recorded = read_failures(job.output_dir, job.subject) | dict(failures)
+    names = [_name_of(result.subject, result.session, *result.entities) for result in results]
+    failures_with_maps = frozenset(
+        failure for failure in recorded if any(covers(failure, name) for name in names)
+    )
+    all_failures = dict(recorded)
+    for fault in faults:
+        if not fault.contrasts:
+            name = _name_of(fault.subject, fault.session)
+            all_failures[name] = "\n".join(filter(None, (all_failures.get(name), fault.reason)))
+    model = job.bundle.weights_sha256 if job.bundle else ""
+    version = software_versions()["bids-deeptaskgen"]
+    digest = content_digest(job.output_dir, results, all_failures, job.reports, version, model)
+    return _State(plan_pages(job.subject, results), all_failures, failures_with_maps, digest)
+
+
+def session_name(record: Record) -> str:
+    """Return the name of a session for pages, with all entities of its files.
+
+    Parameters
+    ----------
+    record : Record
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> session_name(Record("01", "1", (("task", "rest"),))), session_name(Record("01"))
+    ('sub-01 ses-1 task-rest', 'sub-01')
+    """
+    return _name_of(record.subject, record.session, *record.entities)
+
+
+def _name_of(subject: str, session: str | None, *entities: tuple[str, str]) -> str:
+    pairs = [("sub", subject), *([("ses", session)] if session else []), *entities]
+    return " ".join(f"{key}-{value}" for key, value in pairs)
+
+
+def _render(job: PageJob, members: Sequence[Result], state: _State, agreement: "SetAgreement | None") -> str:
     from bids_deeptaskgen.report.participant_html import render_participant
     from bids_deeptaskgen.report.reading.participant import read_participant
 
     content = read_participant(
-        job.output_dir, job.subject, results, failures, agreement=agreement, has_maps=job.reports == "full"
+        job.output_dir,
+        job.subject,
+        members,
+        state.failures,
+        agreement=agreement,
+        has_maps=job.reports == "full",
+        failures_with_maps=state.failures_with_maps,
+        digest=state.digest,
     )
     return render_participant(content)
 
 
 def _report_error(job: PageJob, error: Exception) -> str:
     """Write the traceback of an error to the logs, and return the reason with its path."""
-    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    reason = _encodable(f"{type(error).__name__}: {' '.join(str(error).split())}")
     path = _traceback_path(job)
     try:
-        write_text(path, "".join(traceback.format_exception(error)))
+        write_text(path, _encodable("".join(traceback.format_exception(error))))
     except OSError:
         return reason
     return f"{reason}\nSee {path}."
+
+
+def _encodable(text: str) -> str:
+    """Replace characters that UTF-8 cannot encode, such as those of damaged names of files."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _traceback_path(job: PageJob) -> Path:

@@ -23,7 +23,7 @@ from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.map_collection import PredictedMaps, map_connectomes, missing_region
 from bids_deeptaskgen.pipeline.records import MAPS_WRITTEN, Record
 from bids_deeptaskgen.pipeline.run_facts import describe_computation
-from bids_deeptaskgen.pipeline.write_tables import table_files, write_tables
+from bids_deeptaskgen.pipeline.write_tables import load_waiting_images, table_files, write_tables
 from bids_deeptaskgen.stats.calibration import apply_calibration
 
 Floats = NDArray[np.float32]
@@ -60,14 +60,17 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
     channels = [channel for channel, contrast in enumerate(bundle.card.contrasts) if contrast.label in labels]
     provenance = _provenance(context, record, device)
     images = list(_images(context, record, provenance, channels, maps))
-    tables = table_files(context, record, keeps_images=earlier_maps is not None)
+    page_images = load_waiting_images(record)
+    tables, report_files = table_files(
+        context, record, has_images=page_images is not None, keeps_earlier=earlier_maps is not None
+    )
     saves_connectome = required_maps.connectome or (earlier_maps is not None and earlier_maps.connectome)
     connectome = [_path(context, record, "connectome")] if saves_connectome else []
     agreement = [_path(context, record, "agreement")] if maps.agreement else []
     described_paths = [*connectome, *agreement, *(image.path for image in images)]
     files = [*tables, *(file for path in described_paths for file in (path, sidecar_path(path)))]
     # First, since only the completion record of an earlier run lists them.
-    for stale in _files_of(completion, output) - set(files):
+    for stale in _files_of(completion, output) - {*files, *report_files}:
         stale.unlink(missing_ok=True)
     # From here to the end, the session counts as incomplete.
     completion.unlink(missing_ok=True)
@@ -81,7 +84,8 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
         bootstrap = record.facts.get("bootstrap")
         write_agreement(agreement[0], maps.agreement, scores, contrasts, bootstrap)
     metrics = record.facts["metrics"] | agreement_metrics(scores)
-    write_tables(context, record, provenance, metrics, describe_computation(context, record, device))
+    computation = describe_computation(context, record, device)
+    write_tables(context, record, provenance, metrics, computation, page_images)
     labels_written = [bundle.card.contrasts[channel].label for channel in channels]
     write_completion(
         output,
@@ -93,6 +97,7 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
             **_typicality_reference(record.facts),
         },
         files=files,
+        report_files=report_files,
         settings_hash=context.settings_hash,
         fingerprint=fingerprint,
         contrasts=labels_written if required_maps.layout == "4d" else (),
@@ -250,10 +255,10 @@ def _window_minutes(facts: dict[str, Any]) -> list[float]:
 def _files_of(completion: Path, output: Path) -> set[Path]:
     """List the files that an earlier, complete run wrote for the session."""
     try:
-        filenames = json.loads(completion.read_text("utf-8"))["DeepTaskGen"]["Files"]
-    except (OSError, ValueError, KeyError, TypeError):
+        record = json.loads(completion.read_text("utf-8"))["DeepTaskGen"]
+        return {output / name for name in (*record["Files"], *record.get("ReportFiles", ()))}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return set()
-    return {output / name for name in filenames}
 
 
 def _provenance(context: RunContext, record: Record, device: str) -> Provenance:

@@ -1,5 +1,6 @@
 """Tables of a session: quality, volumes, ROIs and ROI x ROI connectome; and the images of its page."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,42 +15,56 @@ from bids_deeptaskgen.bids.output.quality_tables import (
     quality_row,
     volume_columns,
 )
-from bids_deeptaskgen.bids.output.report_data import load_session_images, save_session_images
+from bids_deeptaskgen.bids.output.report_data import (
+    SessionImages,
+    load_session_images,
+    save_session_images,
+)
 from bids_deeptaskgen.bids.output.roi_connectome import roi_connectome_sidecar, write_roi_connectome
 from bids_deeptaskgen.bids.output.sidecars import Provenance
 from bids_deeptaskgen.connectome.coverage import roi_peaks_mm
 from bids_deeptaskgen.connectome.series_preview import RunPreview
+from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.tsv import write_tsv
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.records import Record
 
+logger = logging.getLogger("bids_deeptaskgen")
+
 # Tables that need no images of the page.
 _ALWAYS = ("qc_table", "qc_rois", "roi_connectome")
 
 
-def table_files(context: RunContext, record: Record, *, keeps_images: bool = False) -> list[Path]:
-    """List the files that `write_tables` writes, with sidecars.
+def table_files(
+    context: RunContext, record: Record, *, has_images: bool, keeps_earlier: bool = False
+) -> tuple[list[Path], list[Path]]:
+    """List the files that `write_tables` writes, and those of an earlier run that are kept.
 
     Parameters
     ----------
     context : RunContext
     record : Record
-    keeps_images : bool
+    has_images : bool
+        Whether this run made images for the page.
+    keeps_earlier : bool
         Whether the images of an earlier run on the same input are kept, if this run made none.
 
     Returns
     -------
-    list of Path
+    tables : list of Path
+        With sidecars.
+    images : list of Path
+        File of the images of the page; empty without it.
     """
-    images = _path(context, record, "report_data")
-    has_images = waiting_images(record).is_file() or (keeps_images and images.is_file())
-    kinds = (*_ALWAYS, "qc_timeseries") if has_images else _ALWAYS
+
+    def exists(kind: str) -> bool:
+        return has_images or (keeps_earlier and _path(context, record, kind).is_file())
+
+    kinds = (*_ALWAYS, "qc_timeseries") if exists("qc_timeseries") else _ALWAYS
     tables = [_path(context, record, kind) for kind in kinds]
-    return [
-        *(file for path in tables for file in (path, sidecar_path(path))),
-        *([images] if has_images else []),
-    ]
+    images = [_path(context, record, "report_data")] if exists("report_data") else []
+    return [file for path in tables for file in (path, sidecar_path(path))], images
 
 
 def waiting_images(record: Record) -> Path:
@@ -68,12 +83,40 @@ def waiting_images(record: Record) -> Path:
     return Path(record.connectome).with_suffix(".npz")
 
 
+def load_waiting_images(record: Record) -> SessionImages | None:
+    """Load the images that wait with the connectome of a session.
+
+    Parameters
+    ----------
+    record : Record
+        Record of the first step.
+
+    Returns
+    -------
+    SessionImages or None
+        None if no page is requested, or if the file is damaged: the maps do not depend on it.
+    """
+    path = waiting_images(record)
+    if not path.is_file():
+        return None
+    try:
+        return load_session_images(path)[0]
+    except InputError as error:
+        logger.warning(
+            "%s: the page will lack the images of the series. %s To add them, re-run with `overwrite`.",
+            record.name,
+            str(error).partition("\n")[0],
+        )
+        return None
+
+
 def write_tables(
     context: RunContext,
     record: Record,
     provenance: Provenance,
     metrics: Mapping[str, Any],
     facts: Mapping[str, Any],
+    images: SessionImages | None,
 ) -> None:
     """Write the tables of a session, and the images of its page if there are any.
 
@@ -87,8 +130,10 @@ def write_tables(
         Quality metrics of the session, including those of its maps.
     facts : dict
         Facts of the run for the page, which stand in the file of its images; JSON values.
+    images : SessionImages or None
+        Images of the page.
     """
-    bundle, waiting = context.bundle, waiting_images(record)
+    bundle = context.bundle
     flags = [str(flag["Name"]) for flag in record.facts["flags"]]
     row = quality_row(metrics, flags)
     _write(
@@ -105,8 +150,7 @@ def write_tables(
         expand_pairs(record.facts["roi_connectome"], len(coverage)),
         roi_connectome_sidecar(provenance, peaks_mm),
     )
-    if waiting.is_file():
-        images, _ = load_session_images(waiting)
+    if images is not None:
         save_session_images(_path(context, record, "report_data"), images, facts)
         _write_volumes(_path(context, record, "qc_timeseries"), images.runs)
 

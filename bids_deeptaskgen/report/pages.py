@@ -1,6 +1,8 @@
 """Names of a participant's pages, and whether they show the current maps."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import join_name
@@ -8,9 +10,10 @@ from bids_deeptaskgen.bids.output.results import Result
 
 # More sets of maps than this are split into one page per session.
 MAX_PER_PAGE = 3
-# The start of a page, which contains `kind_mark`.
+# The start of a page, which contains `kind_mark` and the digest.
 _HEAD_CHARACTERS = 4096
 _MARK = '<meta name="deeptaskgen-report" content="'
+_DIGEST_MARK = '<meta name="deeptaskgen-content" content="'
 
 
 def page_name(subject: str, session: str | None = None, entities: Sequence[tuple[str, str]] = ()) -> str:
@@ -92,37 +95,68 @@ def read_mark(path: Path) -> str | None:
     str or None
         None if the file is missing or is not a page of bids_deeptaskgen.
     """
+    return _read_meta(path, _MARK)
+
+
+def _read_meta(path: Path, start: str) -> str | None:
     try:
         with path.open(encoding="utf-8") as file:
             head = file.read(_HEAD_CHARACTERS)
     except (OSError, UnicodeDecodeError):
         return None
-    _, mark, rest = head.partition(_MARK)
+    _, mark, rest = head.partition(start)
     return rest.partition('"')[0] if mark else None
 
 
-def is_current(path: Path, output_dir: Path, results: Sequence[Result], kind: str) -> bool:
-    """Return whether a page exists, is of this kind and is newer than the maps that it shows.
+def content_digest(
+    output_dir: Path, results: Sequence[Result], failures: Mapping[str, str], *facts: str
+) -> str:
+    """Hash what the pages of a participant show: the completion records, the failures and further facts.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the output dataset.
+    results : sequence of Result
+        All sets of maps of the participant.
+    failures : dict of str to str
+        Reason by name of the session.
+    *facts : str
+        Kind of the pages, version of the software, hash of the model.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        If a completion record cannot be read.
+    """
+    records = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (result.path(output_dir, "qc_metrics") for result in results)
+    }
+    content = json.dumps([facts, sorted(records.items()), sorted(failures.items())])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def is_current(path: Path, digest: str) -> bool:
+    """Return whether a page exists and shows the current content.
 
     Parameters
     ----------
     path : Path
         The page.
-    output_dir : Path
-        Root of the output dataset.
-    results : sequence of Result
-        Sets of maps on the page.
-    kind : {"full", "qc"}
+    digest : str
+        From `content_digest`.
 
     Returns
     -------
     bool
     """
-    if read_mark(path) != kind:
-        return False
-    page_time = path.stat().st_mtime_ns
-    records = [result.path(output_dir, "qc_metrics") for result in results]
-    return all(page_time >= record.stat().st_mtime_ns for record in records)
+    return _read_meta(path, _DIGEST_MARK) == digest
 
 
 def list_pages(output_dir: Path, subject: str) -> list[Path]:

@@ -1,6 +1,6 @@
 """Content of a participant's page: what the page shows, without its appearance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -246,6 +246,8 @@ class SessionContent:
     typicality : sequence of Measure
     agreement_measures : sequence of Measure
         Measures of the agreement between windows, runs or resamples, and of split-half reliability.
+    images_note : str
+        Why images of the series are not on the page, and what to do; empty if they are.
     """
 
     name: str
@@ -261,6 +263,7 @@ class SessionContent:
     typicality: Sequence[Measure] = ()
     agreement_measures: Sequence[Measure] = ()
     tsnr_remark: str = ""
+    images_note: str = ""
 
 
 @dataclass(frozen=True)
@@ -280,7 +283,7 @@ class ParticipantContent:
         Words by heading, for the summary: model, device, settings, ...
     sessions : sequence of SessionContent
     failures : dict of str to str
-        Reason by name of each session without maps.
+        Reason by name of each session that failed.
     session_agreement : sequence of Measure
         Agreement of the maps between sessions, or other sets of maps.
     session_agreement_by_contrast : dict of str to dict of str to float
@@ -291,6 +294,10 @@ class ParticipantContent:
         Text in Markdown for a methods section, with references.
     provenance : dict of str to str
         Versions, settings, hashes, command line.
+    failures_with_maps : collection of str
+        Names among `failures` of sessions whose maps of an earlier run exist.
+    digest : str
+        Hash of the content, see `report.pages.content_digest`; may be empty.
     """
 
     title: str
@@ -304,6 +311,8 @@ class ParticipantContent:
     methods: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
     kind: str = "full"
+    failures_with_maps: Collection[str] = ()
+    digest: str = ""
     set_kind: str = "session"
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bids_deeptaskgen.bids.output.recorded_failures import update_failures
 from bids_deeptaskgen.io.atomic import remove_stale_files
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.failures import explain_lost_worker
@@ -19,9 +20,8 @@ from bids_deeptaskgen.pipeline.report_step import (
     PAGES,
     PageJob,
     PageOutcome,
-    page_job,
     read_outcomes,
-    write_pages,
+    session_name,
 )
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.workflow.engine import (
@@ -66,8 +66,13 @@ def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list
             # Killed workers could not remove their temporary files.
             _remove_stale_files(output, subjects, connectomes)
         saved_records = read_records(records)
-        pages = _finish_pages(jobs, saved_records, folder / PAGES) if settings.reports != "none" else []
-        return _add_lost(saved_records, subjects, folder, stops=settings.stop_on_first_crash), pages
+        stops, pages = settings.stop_on_first_crash, list[PageOutcome]()
+        if settings.reports != "none":
+            pages = _read_pages(saved_records, subjects, folder / PAGES, stops=stops)
+        final_records = _add_lost(saved_records, subjects, folder, stops=stops)
+        # Without participants that were not processed because another one failed.
+        _record_failures(output, saved_records if stops else final_records)
+        return final_records, pages
 
 
 def run_pages(jobs: Sequence[PageJob], settings: ParticipantSettings) -> list[PageOutcome]:
@@ -88,22 +93,29 @@ def run_pages(jobs: Sequence[PageJob], settings: ParticipantSettings) -> list[Pa
     with private_folder(work, keep=settings.work_dir is not None) as folder:
         outcomes = folder / PAGES
         run_page_graph([replace(job, outcomes=outcomes) for job in jobs], folder, settings)
-        finished = {outcome.subject: outcome for outcome in read_outcomes(outcomes)}
-    lost_process = "its process ended before it was done (lower --nprocs)."
-    return [finished.get(job.subject, PageOutcome(job.subject, error=lost_process)) for job in jobs]
+        return _add_lost_pages([job.subject for job in jobs], outcomes)
 
 
-def _finish_pages(jobs: Sequence[Job], records: Sequence[Record], outcomes: Path) -> list[PageOutcome]:
-    """Write the pages whose process was killed, and return all outcomes.
+def _read_pages(
+    records: Sequence[Record], subjects: Sequence[str], outcomes: Path, *, stops: bool
+) -> list[PageOutcome]:
+    """Return the outcome of the page of each participant with a final record.
 
-    A plugin that returns before its jobs are done has saved no record yet, so that this makes none.
+    Missing pages are not made here: the memory that ended their process would end this one, too. A plugin
+    that returns before its jobs are done has saved no record yet, so that their pages are not missing.
     """
-    subjects = {record.subject for record in records if record.status != CONNECTED}
-    subjects -= {outcome.subject for outcome in read_outcomes(outcomes)}
-    for job in jobs:
-        if job.subject in subjects:
-            write_pages(page_job(job), records)
-    return read_outcomes(outcomes)
+    final_subjects = {record.subject for record in records if record.status != CONNECTED}
+    is_stopped = stops and any(record.failed for record in records)
+    reason = "not made: stopped at the first failure (--stop-on-first-crash)." if is_stopped else ""
+    return _add_lost_pages([subject for subject in subjects if subject in final_subjects], outcomes, reason)
+
+
+def _add_lost_pages(subjects: Sequence[str], outcomes: Path, reason: str = "") -> list[PageOutcome]:
+    """Return the outcome of each page, with an error for each that is missing."""
+    saved = {outcome.subject: outcome for outcome in read_outcomes(outcomes)}
+    if not saved.keys() >= set(subjects):
+        reason = f"{reason or explain_lost_worker(outcomes)}\nMake the page with --reports-only."
+    return [saved.get(subject, PageOutcome(subject, error=reason)) for subject in subjects]
 
 
 def _add_lost(
@@ -119,6 +131,16 @@ def _add_lost(
     if lost_records and not is_stopped:
         reason = explain_lost_worker(folder)
     return final_records + [record.replace(status=CRASHED, reason=reason) for record in lost_records]
+
+
+def _record_failures(output: Path, records: Sequence[Record]) -> None:
+    """Record the failures of all participants, also without pages and of those whose process ended."""
+    by_subject: dict[str, list[Record]] = {}
+    for record in records:
+        by_subject.setdefault(record.subject, []).append(record)
+    for subject, members in by_subject.items():
+        failures = {session_name(record): record.reason for record in members if record.failed}
+        update_failures(output, subject, failures, map(session_name, members))
 
 
 def _remove_stale_files(output: Path, subjects: Sequence[str], connectomes: Path) -> None:

@@ -1,12 +1,17 @@
 """Names of pages, their distribution over sessions, and whether they are up to date."""
 
-import os
-
 import pytest
 
 from bids_deeptaskgen.bids.output.completion import Maps
 from bids_deeptaskgen.bids.output.results import Result
-from bids_deeptaskgen.report.pages import is_current, kind_mark, list_pages, plan_pages, read_mark
+from bids_deeptaskgen.report.pages import (
+    content_digest,
+    is_current,
+    kind_mark,
+    list_pages,
+    plan_pages,
+    read_mark,
+)
 
 
 def result(session=None, **entities):
@@ -34,9 +39,10 @@ def test_more_than_three_sets_of_maps_are_split_into_pages_of_sessions(results, 
     assert [member for members in plan.values() for member in members] == results
 
 
-def write_page(folder, name="sub-01.html", kind="full"):
+def write_page(folder, name="sub-01.html", kind="full", digest=""):
     path = folder / name
-    path.write_text(f"<!DOCTYPE html><html><head>{kind_mark(kind)}</head></html>", "utf-8")
+    mark = f'<meta name="deeptaskgen-content" content="{digest}">'
+    path.write_text(f"<!DOCTYPE html><html><head>{kind_mark(kind)}{mark}</head></html>", "utf-8")
     return path
 
 
@@ -47,15 +53,23 @@ def write_record(folder, item):
     return path
 
 
-def test_a_page_is_current_if_it_is_of_the_kind_and_newer_than_the_maps(tmp_path):
-    item = result()
-    record, page = write_record(tmp_path, item), write_page(tmp_path)
-    assert is_current(page, tmp_path, [item], "full")
-    assert not is_current(page, tmp_path, [item], "qc")
-    later = page.stat().st_mtime + 1
-    os.utime(record, (later, later))
-    assert not is_current(page, tmp_path, [item], "full")
-    assert not is_current(tmp_path / "sub-02.html", tmp_path, [item], "full")
+def test_a_page_is_current_if_nothing_that_it_shows_has_changed(tmp_path):
+    items = [result("1"), result("2")]
+    records = [write_record(tmp_path, item) for item in items]
+    digest = content_digest(tmp_path, items, {}, "full", "0.1")
+    page = write_page(tmp_path, digest=digest)
+    assert is_current(page, content_digest(tmp_path, items, {}, "full", "0.1"))
+    assert not is_current(tmp_path / "sub-02.html", digest)
+    others = [
+        content_digest(tmp_path, items, {}, "qc", "0.1"),
+        content_digest(tmp_path, items, {}, "full", "0.2"),
+        content_digest(tmp_path, items[:1], {}, "full", "0.1"),
+        content_digest(tmp_path, items, {"sub-01 ses-3": "bad"}, "full", "0.1"),
+    ]
+    records[1].write_text('{"n_volumes": 1}', "utf-8")
+    others.append(content_digest(tmp_path, items, {}, "full", "0.1"))
+    assert len({digest, *others}) == 6
+    assert not any(is_current(page, other) for other in others)
 
 
 def test_pages_of_other_programs_and_participants_are_not_listed(tmp_path):

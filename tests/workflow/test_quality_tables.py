@@ -47,7 +47,8 @@ def sidecar_of(table):
 def test_all_files_of_a_session_are_in_its_completion_record(output):
     record = json.loads(only(func_of(output), "desc-qc_metrics.json").read_text())["DeepTaskGen"]
     files = {path.name for path in func_of(output).iterdir()} - {"sub-01_task-rest_desc-qc_metrics.json"}
-    assert {file.rpartition("/")[2] for file in record["Files"]} == files
+    listed = [*record["Files"], *record["ReportFiles"]]
+    assert {file.rpartition("/")[2] for file in listed} == files
     for ending in (
         "_desc-qc_table",
         "_desc-qc_timeseries",

@@ -60,7 +60,89 @@ def test_a_page_says_what_was_done_and_shows_every_map(reported):
 def test_a_participant_that_failed_has_a_page_with_the_reason(reported):
     page = (reported[1] / "sub-02.html").read_text("utf-8")
     assert "1 row" in page or "rows" in page
-    assert "sub-02" in page
+    assert "sub-02 task-rest: no maps." in page
+
+
+def test_a_failure_stays_on_pages_made_later(reported, model, output):
+    page = (output / "sub-02.html").read_bytes()
+    (output / "sub-02.html").unlink()
+    assert remake(model, reported[0], output).code == 0
+    assert (output / "sub-02.html").read_bytes() == page
+    assert b"No errors." not in page
+
+
+def test_a_failure_after_finished_maps_is_told_from_one_without_maps(reported, model, output):
+    (output / "logs" / "failed-sub-01.json").write_text('{"sub-01 task-rest": "the disk is full"}', "utf-8")
+    assert remake(model, reported[0], output, "--reports=qc").code == 0
+    page = (output / FIRST).read_text("utf-8")
+    assert "sub-01 task-rest: failed in the most recent run; its maps are of an earlier run." in page
+    assert "maps of an earlier run; the most recent run failed" in page
+    assert "no maps." not in page
+    assert "all maps are written" not in page
+
+
+def test_a_dry_run_lists_the_pages_and_writes_nothing(reported, model, output):
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
+    ended = remake(model, reported[0], output, "--dry-run", "--participant-label", "01", "99")
+    assert ended.out.splitlines() == [str(output / FIRST)]
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
+
+
+def test_labels_without_maps_are_named(reported, model, output):
+    ended = remake(model, reported[0], output, "--reports=qc", "--participant-label", "01", "99")
+    assert ended.code == 1
+    assert "no maps and no recorded failure of sub-99" in ended.err
+    assert read_mark(output / FIRST) == "qc"
+    assert remake(model, reported[0], output, "--participant-label", "99").code == 3
+
+
+def test_flags_of_other_versions_are_shown_without_their_meaning(reported, model, output):
+    record = only(output / "sub-01" / "func", "_desc-qc_metrics.json")
+    content = json.loads(record.read_text("utf-8"))
+    content["Flags"] = [{"Name": "flag_of_tomorrow", "Message": "The moon was full."}]
+    record.write_text(json.dumps(content), "utf-8")
+    assert remake(model, reported[0], output, "--reports=qc").code == 0
+    assert "The moon was full." in (output / FIRST).read_text("utf-8")
+
+
+def test_a_page_without_images_of_the_series_says_why(reported, model, output):
+    note = "Framewise displacement, carpet plot, mean image"
+    assert note not in (output / FIRST).read_text("utf-8")
+    next((output / "sub-01").rglob("*_figures.npz")).unlink()
+    assert remake(model, reported[0], output).code == 0
+    page = (output / FIRST).read_text("utf-8")
+    assert note in page
+    assert "--overwrite --reports full" in page
+    assert "contrast1" in page
+
+
+def test_the_model_of_the_maps_is_found_by_name(reported, model, output, tmp_path, monkeypatch):
+    name = json.loads((output / "dataset_description.json").read_text("utf-8"))["DeepTaskGen"]["Model"][
+        "Name"
+    ]
+    options = ("participant", "--model=embedded", "--nprocs=1", "--reports-only", "--reports=qc")
+    warning = f"The model of the maps ({name}) is not available"
+    monkeypatch.setenv("DEEPTASKGEN_HOME", str(tmp_path / "home"))
+    ended = call(reported[0], output, *options)
+    assert ended.code == 0
+    assert warning in ended.err
+    assert "add --model" in ended.err
+    shutil.copytree(model, tmp_path / "home" / "models" / name)
+    assert warning not in call(reported[0], output, *options).err
+
+
+def test_a_page_whose_process_ended_is_reported_and_not_made_in_the_main_process(
+    reported, model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("bids_deeptaskgen.workflow.interfaces.write_pages", lambda _job, _records: None)
+    words = (*options_of(model), "--participant-label=01", "--reports=full")
+    ended = call(reported[0], tmp_path / "out", *words)
+    assert ended.code == 0
+    assert "participant  status" in ended.out
+    assert "its process ended before it was done" in ended.err
+    assert "--reports-only" in ended.err
+    assert not list((tmp_path / "out").glob("*.html"))
+    assert remake(model, reported[0], tmp_path / "out").code == 1
 
 
 def test_pages_made_again_from_the_output_alone_are_equal(reported, model, output, tmp_path):

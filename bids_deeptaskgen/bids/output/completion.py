@@ -55,6 +55,7 @@ def write_completion(
     metrics: Mapping[str, Any],
     *,
     files: Iterable[Path],
+    report_files: Iterable[Path] = (),
     settings_hash: str,
     fingerprint: str,
     contrasts: Sequence[str] = (),
@@ -71,7 +72,9 @@ def write_completion(
     metrics : dict
         Quality metrics; JSON values.
     files : iterable of Path
-        Output files of the session.
+        Output files of the session, without which it counts as incomplete.
+    report_files : iterable of Path
+        Images of its page, on which its maps do not depend.
     settings_hash : str
         Hash of the settings and the weights.
     fingerprint : str
@@ -87,10 +90,14 @@ def write_completion(
         The completion record.
     """
     path = _completion_path(output_dir, session)
+    names, report_names = (
+        sorted(file.relative_to(output_dir).as_posix() for file in paths) for paths in (files, report_files)
+    )
     record = {
         "SettingsHash": settings_hash,
         "InputFingerprint": fingerprint,
-        "Files": sorted(file.relative_to(output_dir).as_posix() for file in files),
+        "Files": names,
+        **({"ReportFiles": report_names} if report_names else {}),
         **({"Contrasts": list(contrasts)} if contrasts else {}),
         **({"Bootstrap": {"Resamples": n_bootstrap, "RandomSeed": random_seed}} if n_bootstrap else {}),
     }

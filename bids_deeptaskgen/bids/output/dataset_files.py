@@ -131,8 +131,28 @@ def dataset_model_hash(output_dir: Path) -> str | None:
     str or None
         None if the folder holds no dataset of bids_deeptaskgen.
     """
+    return _model_field(output_dir, "WeightsSha256")
+
+
+def dataset_model_name(output_dir: Path) -> str | None:
+    """Return the name of the model of a dataset's maps.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the dataset.
+
+    Returns
+    -------
+    str or None
+        None if the folder holds no dataset of bids_deeptaskgen.
+    """
+    return _model_field(output_dir, "Name")
+
+
+def _model_field(output_dir: Path, field: str) -> str | None:
     try:
-        value = read_description(output_dir)["DeepTaskGen"]["Model"]["WeightsSha256"]
+        value = read_description(output_dir)["DeepTaskGen"]["Model"][field]
     except (KeyError, TypeError):
         return None
     return value if isinstance(value, str) else None

@@ -19,6 +19,8 @@ from bids_deeptaskgen.io.text import explain_unreadable
 
 # Entities of a participant's sessions and runs, over which maps are averaged.
 _REPEATED_KEYS = ("sub", "ses", "run", "dir", "desc")
+# Ends of the names of predicted maps and their sidecars; see ``data/outputs.json``.
+_MAP_ENDINGS = ("_desc-predicted_statmap.nii.gz", "_desc-predicted_statmap.json")
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,7 @@ def read_dataset(
     Returns
     -------
     list of Result
-        Sorted by file name. Contrasts without content and sessions with a missing file are left out.
+        Sorted by file name. Contrasts without content and sessions with a missing map are left out.
     list of ResultFault
         The maps that are left out.
     """
@@ -290,7 +292,9 @@ def _read_result(
     if content is None:
         return None, [ResultFault(subject, session, (), _explain_record(path))]
     record = content.pop("DeepTaskGen")
-    missing_paths = [output_dir / file for file in record["Files"] if not (output_dir / file).is_file()]
+    # Tables and images of the page may be absent: the maps do not depend on them.
+    map_files = [output_dir / file for file in record["Files"] if _is_map_file(file)]
+    missing_paths = [path for path in map_files if not path.is_file()]
     absent_path = next((file for file in missing_paths if not file.is_symlink()), None)
     if absent_path is not None:
         reason = f"{absent_path}: the file does not exist. Re-run this participant."
@@ -307,6 +311,11 @@ def _read_result(
     if not missing_paths:
         return result, []
     return _without_empty_links(output_dir, result, missing_paths)
+
+
+def _is_map_file(file: str) -> bool:
+    """Return whether a file is the image of a predicted map or its sidecar."""
+    return file.endswith(_MAP_ENDINGS)
 
 
 def _without_empty_links(

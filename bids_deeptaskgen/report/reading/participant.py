@@ -1,10 +1,11 @@
 """Content of a participant's page, read from the output dataset."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bids_deeptaskgen.bids.output.dataset_files import methods_sentences
+from bids_deeptaskgen.bids.output.recorded_failures import covers
 from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.report.participant_content import ParticipantContent
@@ -22,6 +23,8 @@ def read_participant(
     *,
     agreement: SetAgreement | None = None,
     has_maps: bool = True,
+    failures_with_maps: Collection[str] = (),
+    digest: str = "",
 ) -> ParticipantContent:
     """Read the content of a page.
 
@@ -34,11 +37,15 @@ def read_participant(
     results : sequence of Result
         Sets of maps on the page.
     failures : dict of str to str
-        Reason by name of each session without maps.
+        Reason by name of each session that failed.
     agreement : SetAgreement or None
         Of all sets of maps of the participant, also of those on other pages.
     has_maps : bool
         Whether the page shows connectome and maps.
+    failures_with_maps : collection of str
+        Names among `failures` of sessions whose maps of an earlier run exist.
+    digest : str
+        Hash of the content, see `report.pages.content_digest`.
 
     Returns
     -------
@@ -52,20 +59,32 @@ def read_participant(
     sources = [read_sources(output_dir, result) for result in results]
     measures, by_contrast = describe_agreement(agreement, [item.name for item in sources])
     provenance = sources[0].provenance if sources else {}
+    are_earlier = _are_earlier(subject, sources, failures_with_maps)
     return ParticipantContent(
         title=f"sub-{subject}: task-contrast maps predicted from resting-state fMRI",
         participant=f"sub-{subject}",
         kind="full" if has_maps else "qc",
         notice=str(provenance.get("Notice", "")),
         facts=_facts(sources),
-        sessions=[read_session(item, has_maps=has_maps) for item in sources],
+        sessions=[
+            read_session(item, has_maps=has_maps, is_earlier=is_earlier)
+            for item, is_earlier in zip(sources, are_earlier, strict=True)
+        ],
         failures=failures,
+        failures_with_maps=failures_with_maps,
+        digest=digest,
         session_agreement=measures,
         session_agreement_by_contrast=by_contrast,
         set_kind=agreement.kind if agreement else "session",
         methods=_methods(output_dir) if sources else "",
         provenance=_provenance(sources),
     )
+
+
+def _are_earlier(subject: str, sources: Sequence[SessionSources], failures: Collection[str]) -> list[bool]:
+    """Return for each session whether the most recent run failed, so that its maps are of an earlier one."""
+    names = [f"sub-{subject} {item.name}" for item in sources]
+    return [any(covers(failure, name) for failure in failures) for name in names]
 
 
 def _facts(sources: Sequence[SessionSources]) -> dict[str, str]:

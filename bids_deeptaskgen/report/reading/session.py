@@ -24,7 +24,7 @@ from bids_deeptaskgen.report.reading.words import dropped_volumes, duration, num
 _NO_METRICS = {"Description", "Flags", "SeriesHashes", "DeepTaskGen"}
 
 
-def read_session(sources: SessionSources, *, has_maps: bool) -> SessionContent:
+def read_session(sources: SessionSources, *, has_maps: bool, is_earlier: bool = False) -> SessionContent:
     """Read the part of a page about one session.
 
     Parameters
@@ -32,6 +32,8 @@ def read_session(sources: SessionSources, *, has_maps: bool) -> SessionContent:
     sources : SessionSources
     has_maps : bool
         Whether the page shows connectome and maps.
+    is_earlier : bool
+        Whether the maps are of an earlier run and the most recent one failed.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def read_session(sources: SessionSources, *, has_maps: bool) -> SessionContent:
     connectome: ConnectomeContent | None = read_connectome(sources) if has_maps else None
     return SessionContent(
         name=sources.name,
-        facts=_facts(sources),
+        facts=_facts(sources, is_earlier=is_earlier),
         warnings=_warnings(sources, verdicts),
         qc=[_qc_row(verdict) for verdict in verdicts],
         runs=_runs(sources),
@@ -54,6 +56,7 @@ def read_session(sources: SessionSources, *, has_maps: bool) -> SessionContent:
         maps=read_maps(sources) if has_maps else (),
         typicality=typicality_measures(sources),
         agreement_measures=agreement_measures(sources),
+        images_note=_images_note(sources),
     )
 
 
@@ -75,10 +78,24 @@ def metrics_of(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _facts(sources: SessionSources) -> dict[str, str]:
+def _images_note(sources: SessionSources) -> str:
+    """Explain why the images of the series are missing, and what to do; empty if they exist."""
+    if sources.images is not None:
+        return ""
+    path = sources.path("report_data")
+    name = path.relative_to(sources.output_dir).as_posix()
+    reason = "cannot be read" if path.is_file() else "does not exist, as after a run with --reports none"
+    return (
+        "Framewise displacement, carpet plot, mean image with the mask, temporal signal-to-noise ratio and "
+        f"the correlation maps of ROIs are not shown: {name} {reason}. To add them, run the participant "
+        "again with --overwrite --reports full."
+    )
+
+
+def _facts(sources: SessionSources, *, is_earlier: bool) -> dict[str, str]:
     record, computation = sources.record, sources.provenance.get("Computed", {})
     facts = {
-        "State": _state(record),
+        "State": "maps of an earlier run; the most recent run failed" if is_earlier else _state(record),
         "Maps": f"{len(sources.result.maps.contrasts)}",
         "Volumes used": f"{number(record.get('n_volumes_kept'))} of {number(record.get('n_volumes'))}",
         "Volumes dropped": _dropped(sources),
@@ -119,10 +136,15 @@ def _warnings(sources: SessionSources, verdicts: Sequence[MetricVerdict]) -> lis
     warnings: list[PageWarning] = []
     flagged: set[str | None] = set()
     for flag in sources.record.get("Flags", ()):
-        entry = read_flag(flag["Name"])
+        message = str(flag.get("Message") or flag.get("Name", "unknown flag"))
+        try:
+            entry = read_flag(str(flag.get("Name")))
+        except KeyError:  # written by another version
+            warnings.append(PageWarning("warn", message))
+            continue
         flagged.add(entry.metric)
         level = "fail" if verdict_of.get(entry.metric or "") == "fail" else "warn"
-        warnings.append(PageWarning(level, str(flag["Message"]), entry.meaning, entry.action))
+        warnings.append(PageWarning(level, message, entry.meaning, entry.action))
     for verdict in verdicts:
         if verdict.verdict in ("warn", "fail") and verdict.name not in flagged:
             unit = unit_words(verdict.value, verdict.unit)

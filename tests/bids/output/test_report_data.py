@@ -97,3 +97,23 @@ def test_maps_of_rois_are_means_of_connectomes_and_0_without_signal():
     shown = maps[1] > 0
     np.testing.assert_allclose((maps[1][shown].astype(float) - 128) / 127, volume[shown], atol=0.5 / 127)
     np.testing.assert_array_equal(shown, take_slices(unmask(has_signal, brain), indices))
+
+
+def test_damage_at_any_place_of_a_file_is_found(images, tmp_path):
+    path = tmp_path / "a.npz"
+    save_session_images(path, images)
+    content = path.read_bytes()
+    rng = np.random.default_rng(3)
+    # In the data, in the header of a member, and in the directory at the end.
+    places = [*rng.integers(0, len(content), 150), *range(60), *range(len(content) - 250, len(content))]
+    n_found = 0
+    for place in places:
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            load_session_images(path)
+        except InputError:
+            n_found += 1
+    # Bytes without effect on the arrays, such as times, remain.
+    assert n_found > len(places) // 2
