@@ -16,10 +16,10 @@ from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.pipeline.records import MAPS_WRITTEN, Job, Record
 from bids_deeptaskgen.report.pages import content_digest, is_current, list_pages, plan_pages
 
+logger = logging.getLogger("bids_deeptaskgen")
+
 if TYPE_CHECKING:
     from bids_deeptaskgen.report.reading.session_agreement import SetAgreement
-
-logger = logging.getLogger("bids_deeptaskgen")
 
 # Subfolder of a run's private folder for the outcomes of pages.
 PAGES = "pages"

@@ -262,8 +262,8 @@ class SessionContent:
     maps: Sequence[MapContent] = ()
     typicality: Sequence[Measure] = ()
     agreement_measures: Sequence[Measure] = ()
-    tsnr_remark: str = ""
     images_note: str = ""
+    tsnr_remark: str = ""
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def test_a_failure_after_maps_of_an_earlier_run_is_told_from_one_without_maps(tm
     monkeypatch.setattr(
         report_step,
         "_render",
-        lambda _job, _members, state, _: states.append(state) or "<html></html>",
+        lambda _job, _members, state, _agreement: states.append(state) or "<html></html>",
     )
     add_result(tmp_path, results, "1")
     failed = [Record("01", session, (("task", "rest"),), FAILED, "bad") for session in "12"]
@@ -219,7 +219,8 @@ def test_all_sets_of_maps_are_compared_once_and_each_page_has_the_result(tmp_pat
     write_pages(job(tmp_path), unchanged)
     assert len(drawn) == 5
     # The maps of a session change the agreement on all pages.
-    results[2].path(tmp_path / "out", "qc_metrics").write_text('{"minutes_kept": 3}', "utf-8")
+    record = results[2].path(tmp_path / "out", "qc_metrics")
+    record.write_text('{"minutes_kept": 2}', "utf-8")
     write_pages(job(tmp_path), unchanged)
     assert (len(compared), len(drawn)) == (2, 10)
 
