@@ -12,12 +12,18 @@ import numpy as np
 
 from bids_deeptaskgen.bids.filenames import Entities
 from bids_deeptaskgen.bids.input.participant_folders import scan_participants
+from bids_deeptaskgen.bids.output.group_connectomes import (
+    GroupConnectome,
+    average_connectomes,
+    group_connectome_sidecar,
+)
 from bids_deeptaskgen.bids.output.group_maps import average_over_participants, contrast_of
 from bids_deeptaskgen.bids.output.idp_table import idp_table
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.quality_tables import describe_columns, verdict_cells
 from bids_deeptaskgen.bids.output.result_faults import join_missing, list_faults
 from bids_deeptaskgen.bids.output.results import Result, ResultFault, read_dataset
+from bids_deeptaskgen.bids.output.roi_connectome import write_roi_connectome
 from bids_deeptaskgen.bids.output.sidecars import group_sidecar
 from bids_deeptaskgen.bids.participant_ids import bare_label, match_labels, warn_unmatched
 from bids_deeptaskgen.bids.participants_table import columns_of_session, read_rows
@@ -75,7 +81,11 @@ def run(settings: GroupSettings) -> int:
     for result in results:
         by_series.setdefault(result.series, []).append(result)
     # All tables first: one that cannot be read must not leave new maps beside old tables.
-    tables = {series: join_columns(_rows(output, members)) for series, members in by_series.items()}
+    connectomes = {series: average_connectomes(output, members) for series, members in by_series.items()}
+    tables = {
+        series: join_columns(_rows(output, members, connectomes[series]))
+        for series, members in by_series.items()
+    }
     missing_rows = [
         row
         for row in find_missing(output, results, settings.participant_label)
@@ -85,6 +95,7 @@ def run(settings: GroupSettings) -> int:
     for series, members in by_series.items():
         n_maps += _write_maps(output, series, members, faults)
         _write_tables(output, series, members, tables[series])
+        _write_connectome(output, series, connectomes[series])
     if not n_maps:
         raise InputError(_explain_nothing(settings, faults))
     fault_rows = list_faults(faults)
@@ -189,16 +200,31 @@ def _write_tables(
     write_json(sidecar_path(path), sidecar)
 
 
-def _rows(output: Path, results: Sequence[Result]) -> list[dict[str, Any]]:
+def _write_connectome(output: Path, series: Entities, connectome: GroupConnectome | None) -> None:
+    """Write the mean ROI x ROI connectome with its sidecar; remove those of an earlier run without one."""
+    path = output_path(output, "group_connectome", entities=series)
+    if connectome is None:
+        for stale in (path, sidecar_path(path)):
+            stale.unlink(missing_ok=True)
+        return
+    sidecar = group_connectome_sidecar(connectome, dict(series).get("task", "rest"))
+    write_roi_connectome(path, connectome.matrix, sidecar)
+
+
+def _rows(
+    output: Path, results: Sequence[Result], connectome: GroupConnectome | None
+) -> list[dict[str, Any]]:
     """Join quality metrics and columns of participants.tsv, one row per session."""
     by_participant = _participant_rows(output, results)
+    typicality = connectome.typicality if connectome else {}
     rows: list[dict[str, Any]] = []
     for result in results:
         name = f"sub-{result.subject}"
         entities = {key: value for key, value in result.entities if key in ("run", "dir")}
         labels = {"participant_id": name, "session_id": f"ses-{result.session}" if result.session else None}
         columns = columns_of_session(by_participant.get(result.subject, []), result.session, name)
-        verdict = verdict_cells(result.metrics, result.flags)
+        verdict: dict[str, Any] = {"cohort_typicality": typicality.get(result.subject)}
+        verdict |= verdict_cells(result.metrics, result.flags)
         reserved_names = {"session_id", "run", "dir", *verdict, *result.metrics}
         # Otherwise, the metrics would replace columns of the same name.
         columns = {

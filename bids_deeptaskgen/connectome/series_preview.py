@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 from bids_deeptaskgen.connectome.axial_slices import slice_indices, take_slices
 from bids_deeptaskgen.connectome.data_checks.observer import N_PROBES, N_SAMPLED_VOLUMES
@@ -24,6 +25,8 @@ N_PER_ROW = 8
 CARPET_RANGE_SD = 2.0
 # Percentile of the mean inside the mask at byte 255, so that bright vessels do not darken the brain.
 BRIGHT_PERCENTILE = 99.5
+# A grid is finer than the model's if a side of its voxels is shorter by this.
+MODEL_VOXEL_MM, FINER_BY_MM = 2.0, 0.05
 GREY_MATTER, OTHER_BRAIN = "grey matter", "rest of the brain"
 
 
@@ -54,6 +57,8 @@ class RunPreview:
         Mean over voxels of the mask, in units of the data.
     is_kept, is_dummy : boolean array of shape (n_volumes,)
         False and True for volumes that are removed, and removed as dummy scans.
+    is_demeaned : bool
+        Whether the mean was removed from the series, so that `mean` is a change over time.
     """
 
     name: str
@@ -66,6 +71,7 @@ class RunPreview:
     global_signal: Series
     is_kept: NDArray[np.bool_]
     is_dummy: NDArray[np.bool_]
+    is_demeaned: bool = False
 
 
 class SeriesPreviewer:
@@ -84,8 +90,7 @@ class SeriesPreviewer:
         self._slices = slice_indices(series.grid)
         in_mask = places.mask.ravel(order="F")
         mask_voxels = np.flatnonzero(in_mask)
-        is_grey = np.zeros(len(in_mask), bool)
-        is_grey[plan.sampler.nearest_voxels[grey_matter[plan.sampler.is_covered]]] = True
+        is_grey = _grey_voxels(plan, grey_matter) & in_mask
         self._rows, self._groups = _carpet_rows(np.flatnonzero(is_grey), np.flatnonzero(in_mask & ~is_grey))
         self._probes = mask_voxels[:: max(1, len(mask_voxels) // N_PROBES)]
         self._is_dummy = plan.is_dummy
@@ -168,7 +173,30 @@ class SeriesPreviewer:
             global_signal=self._global_signal,
             is_kept=is_kept,
             is_dummy=self._is_dummy,
+            is_demeaned=is_demeaned,
         )
+
+
+def _grey_voxels(plan: PreparedRun, grey_matter: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return whether the model voxels nearest to each voxel of the series are grey matter: (n_grid_voxels,).
+
+    On a grid finer than the model's, most voxels are nearest to no model voxel: they get the label of the
+    closest voxel that is, if it is no further than two neighbours in the model's grid are.
+    """
+    places, sampler = plan.places, plan.sampler
+    n_voxels = int(np.prod(places.shape))
+    votes = np.where(grey_matter[sampler.is_covered], 1.0, -1.0)
+    # Of several model voxels in a voxel, the majority counts.
+    majority = np.bincount(sampler.nearest_voxels, votes, n_voxels)
+    is_labelled = np.bincount(sampler.nearest_voxels, minlength=n_voxels) > 0
+    is_grey: NDArray[np.bool_] = is_labelled & (majority >= 0)
+    if min(places.voxel_sizes_mm) > MODEL_VOXEL_MM - FINER_BY_MM or not is_labelled.any():
+        return is_grey
+    distance_mm, nearest = distance_transform_edt(
+        ~is_labelled.reshape(places.shape, order="F"), places.voxel_sizes_mm, return_indices=True
+    )
+    labels = is_grey.reshape(places.shape, order="F")[tuple(nearest)]
+    return np.asarray((labels & (distance_mm < MODEL_VOXEL_MM)).ravel(order="F"))
 
 
 def _carpet_rows(grey_voxels: Indices, other_voxels: Indices) -> tuple[Indices, tuple[tuple[str, int], ...]]:

@@ -45,6 +45,7 @@ _METRICS = {
     "window_agreement": "window_r",
     "run_agreement": "run_r",
     "split_half_reliability": "split_half_reliability",
+    "bootstrap_agreement": "bootstrap_r",
     "bootstrap_relative_sd": "bootstrap_relative_sd",
 }
 

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from bids_deeptaskgen.connectome.coverage import check_coverage, coverage_of_rois, region_without_signal
 from bids_deeptaskgen.connectome.findings import Finding
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
@@ -105,9 +107,26 @@ def _describe_run(context: RunContext, run: RunInputs, plan: PreparedRun) -> dic
         "n_residual_dof": plan.n_residual_dof,
         "n_volumes": series.n_volumes,
         "n_volumes_kept": len(plan.kept_volumes),
+        **_count_removed(plan, context.cleaning.fd_threshold),
         "t_r": plan.t_r,
         "resampled": plan.sampler.resamples,
         "voxel_sizes_mm": [float(f"{size:.6g}") for size in series.grid.voxel_sizes_mm],
+    }
+
+
+def _count_removed(plan: PreparedRun, fd_threshold: float) -> dict[str, int]:
+    """Count the removed volumes by cause; an outlier of the input that moved counts as motion."""
+    n_volumes = plan.series.n_volumes
+    is_dummy = plan.is_dummy if len(plan.is_dummy) else np.zeros(n_volumes, bool)
+    is_removed = ~is_dummy
+    is_removed[plan.kept_volumes] = False
+    has_moved = np.zeros(n_volumes, bool)
+    if fd_threshold and plan.fd_mm is not None:
+        has_moved = is_removed & (plan.fd_mm > fd_threshold)
+    return {
+        "n_dummy_scans": int(is_dummy.sum()),
+        "n_outlier_volumes": int((is_removed & ~has_moved).sum()),
+        "n_motion_volumes": int(has_moved.sum()),
     }
 
 

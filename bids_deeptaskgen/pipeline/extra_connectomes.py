@@ -63,7 +63,8 @@ def request_extra(context: RunContext, earlier_maps: Maps | None) -> ExtraReques
     ----------
     context : RunContext
     earlier_maps : Maps or None
-        Maps of an earlier run: its bootstrap is repeated if this run has none, as its files stay.
+        Maps of an earlier run: its bootstrap and the agreement of its runs are repeated if this run has none,
+        as its files stay.
 
     Returns
     -------
@@ -73,7 +74,8 @@ def request_extra(context: RunContext, earlier_maps: Maps | None) -> ExtraReques
     bootstrap = (settings.n_bootstrap, settings.random_seed if settings.n_bootstrap else 0)
     if not settings.n_bootstrap and earlier_maps:
         bootstrap = (earlier_maps.n_bootstrap, earlier_maps.random_seed)
-    return ExtraRequest(settings.reports == "full", *bootstrap)
+    has_runs = earlier_maps is not None and earlier_maps.has_run_agreement
+    return ExtraRequest(settings.reports == "full" or has_runs, *bootstrap)
 
 
 def save_with_extra(

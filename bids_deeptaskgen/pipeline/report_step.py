@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bids_deeptaskgen.bids.output.recorded_failures import covers, read_failures, update_failures
 from bids_deeptaskgen.bids.output.results import Result, read_dataset
@@ -16,6 +17,9 @@ from bids_deeptaskgen.pipeline.records import MAPS_WRITTEN, Job, Record
 from bids_deeptaskgen.report.pages import content_digest, is_current, list_pages, plan_pages
 
 logger = logging.getLogger("bids_deeptaskgen")
+
+if TYPE_CHECKING:
+    from bids_deeptaskgen.report.reading.session_agreement import SetAgreement
 
 # Subfolder of a run's private folder for the outcomes of pages.
 PAGES = "pages"
@@ -163,6 +167,8 @@ class _State:
 
 def _write_pages(job: PageJob, records: Sequence[Record]) -> list[str]:
     """Write the pages that are missing or out of date, remove those that no session has, and list all."""
+    from bids_deeptaskgen.report.reading.session_agreement import compare_results
+
     failures = {session_name(record): record.reason for record in records if record.failed}
     update_failures(job.output_dir, job.subject, failures, map(session_name, records))
     must_write = job.is_forced or any(record.status == MAPS_WRITTEN for record in records)
@@ -175,8 +181,11 @@ def _write_pages(job: PageJob, records: Sequence[Record]) -> list[str]:
         outdated = [name for name, path in paths.items() if must_write or not is_current(path, state.digest)]
         if not outdated:
             break
+        # Each page has the agreement with the maps on all others.
+        results = [result for members in state.plan.values() for result in members]
+        agreement = compare_results(job.output_dir, results, job.bundle)
         for name in outdated:
-            write_text(paths[name], _render(job, state.plan[name], state))
+            write_text(paths[name], _render(job, state.plan[name], state, agreement))
         must_write, state = False, _read_state(job, failures)
     for path in list_pages(job.output_dir, job.subject):
         if path.name not in state.plan:
@@ -227,7 +236,7 @@ def _name_of(subject: str, session: str | None, *entities: tuple[str, str]) -> s
     return " ".join(f"{key}-{value}" for key, value in pairs)
 
 
-def _render(job: PageJob, members: Sequence[Result], state: _State) -> str:
+def _render(job: PageJob, members: Sequence[Result], state: _State, agreement: "SetAgreement | None") -> str:
     from bids_deeptaskgen.report.participant_html import render_participant
     from bids_deeptaskgen.report.reading.participant import read_participant
 
@@ -236,7 +245,7 @@ def _render(job: PageJob, members: Sequence[Result], state: _State) -> str:
         job.subject,
         members,
         state.failures,
-        bundle=job.bundle,
+        agreement=agreement,
         has_maps=job.reports == "full",
         failures_with_maps=state.failures_with_maps,
         digest=state.digest,

@@ -163,7 +163,7 @@ def map_facts(
         yield "Standard deviation", image.sd_meaning
     yield from _agreement_facts(session.agreement_measures, image.agreement)
     for pair, value in content.session_agreement_by_contrast.get(image.label, {}).items():
-        yield f"Agreement between sessions: {pair}", format_number(value)
+        yield f"Agreement between {content.set_kinds}: {pair}", format_number(value)
 
 
 def _agreement_facts(measures: Sequence[Any], values: Mapping[str, float]) -> Iterator[tuple[str, str]]:

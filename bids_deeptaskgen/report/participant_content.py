@@ -9,6 +9,25 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 
 
+def plural(kind: str) -> str:
+    """Return the plural of what sets of maps differ in.
+
+    Parameters
+    ----------
+    kind : {"session", "run", "task", "set of maps"}
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> plural("run"), plural("set of maps")
+    ('runs', 'sets of maps')
+    """
+    return kind.replace("set", "sets") if " " in kind else f"{kind}s"
+
+
 @dataclass(frozen=True)
 class PageWarning:
     """Warning in plain sentences.
@@ -84,6 +103,8 @@ class RunContent:
         Name and number of rows of each tissue, from top to bottom.
     mean, mask : uint8 and boolean arrays of shape (n_slices, 109, 91), or None
         Mean image and brain mask on the slices of `connectome.axial_slices`.
+    is_demeaned : bool
+        Whether `mean` is the mean change over time, since the mean was removed from the series.
     """
 
     name: str
@@ -99,6 +120,7 @@ class RunContent:
     mean: Bytes | None = None
     mask: NDArray[np.bool_] | None = None
     n_dummies: int | None = None
+    is_demeaned: bool = False
 
 
 @dataclass(frozen=True)
@@ -215,6 +237,8 @@ class SessionContent:
     tsnr : uint8 array of shape (n_slices, 109, 91) or None
         Byte 255 is `tsnr_limit`.
     tsnr_limit : float
+    tsnr_remark : str
+        Why there is no `tsnr`; may be empty.
     roi_coverage : array of shape (n_rois,) or None
         Share of the weight of each ROI map on voxels with signal.
     connectome : ConnectomeContent or None
@@ -239,6 +263,7 @@ class SessionContent:
     typicality: Sequence[Measure] = ()
     agreement_measures: Sequence[Measure] = ()
     images_note: str = ""
+    tsnr_remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -260,9 +285,11 @@ class ParticipantContent:
     failures : dict of str to str
         Reason by name of each session that failed.
     session_agreement : sequence of Measure
-        Agreement of the maps between sessions.
+        Agreement of the maps between sessions, or other sets of maps.
     session_agreement_by_contrast : dict of str to dict of str to float
-        Value by contrast and pair of sessions.
+        Value by contrast and pair of sets.
+    set_kind : {"session", "run", "task", "set of maps"}
+        What the sets of maps of the participant differ in.
     methods : str
         Text in Markdown for a methods section, with references.
     provenance : dict of str to str
@@ -286,3 +313,9 @@ class ParticipantContent:
     kind: str = "full"
     failures_with_maps: Collection[str] = ()
     digest: str = ""
+    set_kind: str = "session"
+
+    @property
+    def set_kinds(self) -> str:
+        """Return the plural of `set_kind`."""
+        return plural(self.set_kind)

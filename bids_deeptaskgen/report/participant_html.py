@@ -53,6 +53,7 @@ def render_participant(content: ParticipantContent) -> str:
         kind_mark=Markup(kind_mark(content.kind)),
         sessions=sessions,
         sections=_sections(content),
+        agreement_pairs=_pairs(content),
         warnings=_warnings(content),
         n_drawn=sum(bool(session.maps) for session in content.sessions),
         has_connectome=any(session.connectome for session in content.sessions),
@@ -101,6 +102,11 @@ def _sections(content: ParticipantContent) -> list[tuple[str, str]]:
         ("errors", "Errors"): True,
     }
     return [section for section, is_shown in is_present.items() if is_shown]
+
+
+def _pairs(content: ParticipantContent) -> list[str]:
+    """List the pairs of sets of maps that share any contrast."""
+    return list(dict.fromkeys(pair for row in content.session_agreement_by_contrast.values() for pair in row))
 
 
 def _warnings(content: ParticipantContent) -> list[tuple[str, PageWarning]]:

@@ -60,6 +60,29 @@ def test_each_threshold_has_a_source_a_sentence_and_an_action(name):
         assert (spec.fail[side] < spec.warn[side]) == (side == "below")
 
 
+@pytest.mark.parametrize(
+    ("name", "intact", "short", "noise"),
+    [
+        ("window_agreement", 0.865, 0.496, 0.427),
+        ("run_agreement", 0.865, 0.496, 0.427),
+        ("split_half_reliability", 0.928, 0.663, 0.598),
+        ("bootstrap_agreement", 0.965, 0.865, 0.834),
+        ("bootstrap_relative_sd", 0.214, 0.42, 0.504),
+    ],
+)
+def test_unstable_maps_of_the_experiment_have_a_verdict(name, intact, short, noise):
+    """Values of docs/uncertainty.md: 5 minutes; 1 minute with added noise; noise only."""
+    spec = metric_specs()[name]
+    verdicts = [judge_metric(spec, value).verdict for value in (intact, short, noise)]
+    assert verdicts == ["pass", "warn", "fail"]
+    assert "simulated data and the embedded model only" in spec.source
+
+
+def test_thresholds_without_a_failure_say_why():
+    specs = [spec for spec in metric_specs().values() if spec.warn and not spec.fail and not spec.flag]
+    assert all("There is no fail limit" in spec.source for spec in specs)
+
+
 def test_a_metric_with_a_flag_has_the_threshold_of_the_flag():
     specs = [spec for spec in metric_specs().values() if spec.flag]
     assert specs

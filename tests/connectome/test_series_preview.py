@@ -8,7 +8,7 @@ import pytest
 from bids_deeptaskgen.connectome.axial_slices import slice_indices, take_slices
 from bids_deeptaskgen.connectome.data_checks.observer import Places
 from bids_deeptaskgen.connectome.series_preview import SeriesPreviewer, draw_carpet
-from bids_deeptaskgen.grid import OUTPUT_GRID, Grid
+from bids_deeptaskgen.grid import OUTPUT_GRID, Grid, make_sampler
 
 GRID = Grid.from_image((23, 28, 23), np.diag([8.0, 8, 8, 1]) + np.outer([1, 1, 1, 0], [0, 0, 0, 1]) * -90)
 N_VOLUMES = 40
@@ -86,6 +86,8 @@ def test_a_demeaned_series_shows_its_change_and_has_no_dvars_in_percent(masks):
     assert result.fd_mm is None
     assert (result.mean[result.mask] > 40).mean() > 0.95
     assert not result.mean[~result.mask].any()
+    assert result.is_demeaned
+    assert not preview(series(), plan_of(*masks)).is_demeaned
 
 
 def test_values_that_are_not_finite_do_not_spread(masks):
@@ -109,6 +111,31 @@ def test_the_carpet_has_grey_matter_above_the_rest(masks):
     correlations = np.array([np.corrcoef(row, wave)[0, 1] for row in result.carpet])
     assert correlations[:n_grey].min() > 0.9
     assert np.abs(correlations[n_grey:]).max() < 0.7
+
+
+@pytest.mark.parametrize("size_mm", [1.0, 3.0])
+def test_the_tissues_of_the_carpet_do_not_depend_on_the_grid(size_mm):
+    def rows_of(size_mm):
+        n_voxels = round(48 / size_mm)
+        offset = np.outer([1, 1, 1, 0], [0, 0, 0, 1]) * (size_mm - 1) / 2
+        grid = Grid.from_image((n_voxels,) * 3, np.diag([size_mm] * 3 + [1]) + offset)
+        points = np.stack(np.indices(grid.shape), axis=-1) * size_mm + (size_mm - 1) / 2
+        is_brain = np.linalg.norm(points - 23.5, axis=-1) < 20
+        return grid, is_brain, np.linalg.norm(points - 23.5, axis=-1) > 14
+
+    model_grid, brain, outer = rows_of(2.0)
+    grid, mask, _ = rows_of(size_mm)
+    shares = []
+    for source, source_mask in ((model_grid, brain), (grid, mask)):
+        sampler = make_sampler(source, model_grid, brain).restrict_to(source_mask)
+        plan = plan_of(source_mask, source_mask)
+        plan.series.grid = source
+        plan.places = Places(source.shape, source.voxel_sizes_mm, source_mask, np.arange(0))
+        plan.sampler = sampler
+        previewer = SeriesPreviewer(plan, outer[brain])
+        groups = dict(previewer._groups)
+        shares.append(groups["grey matter"] / sum(groups.values()))
+    assert shares[1] == pytest.approx(shares[0], abs=0.05)
 
 
 def test_a_trend_and_a_constant_are_flat_in_the_carpet_and_dummies_are_ignored():

@@ -11,6 +11,7 @@ from bids_deeptaskgen.pipeline import report_step
 from bids_deeptaskgen.pipeline.records import FAILED, MAPS_EXIST, MAPS_WRITTEN, Record
 from bids_deeptaskgen.pipeline.report_step import PageJob, PageOutcome, read_outcomes, write_pages
 from bids_deeptaskgen.report.pages import kind_mark
+from bids_deeptaskgen.report.reading import session_agreement
 
 
 @pytest.fixture
@@ -18,12 +19,13 @@ def drawn(monkeypatch):
     """Replace the drawing of pages; return the calls: results and failures."""
     calls = []
 
-    def render(job, results, state):
+    def render(job, results, state, _agreement):
         calls.append((list(results), dict(state.failures)))
         digest = f'<meta name="deeptaskgen-content" content="{state.digest}">'
         return f"<html><head>{kind_mark(job.reports)}{digest}</head>{len(calls)}</html>"
 
     monkeypatch.setattr(report_step, "_render", render)
+    monkeypatch.setattr(session_agreement, "compare_results", lambda _output, members, _bundle: len(members))
     return calls
 
 
@@ -124,7 +126,9 @@ def test_failures_are_kept_until_the_session_is_finished(tmp_path, drawn, result
 def test_a_failure_after_maps_of_an_earlier_run_is_told_from_one_without_maps(tmp_path, results, monkeypatch):
     states = []
     monkeypatch.setattr(
-        report_step, "_render", lambda _job, _members, state: states.append(state) or "<html></html>"
+        report_step,
+        "_render",
+        lambda _job, _members, state, _agreement: states.append(state) or "<html></html>",
     )
     add_result(tmp_path, results, "1")
     failed = [Record("01", session, (("task", "rest"),), FAILED, "bad") for session in "12"]
@@ -190,6 +194,35 @@ def test_pages_of_an_earlier_division_into_sessions_are_removed(tmp_path, drawn,
     pages = write_pages(job(tmp_path)).pages
     assert pages == tuple(f"sub-01_ses-{session}.html" for session in "1234")
     assert sorted(path.name for path in (tmp_path / "out").glob("*.html")) == [foreign.name, *pages]
+
+
+def test_all_sets_of_maps_are_compared_once_and_each_page_has_the_result(tmp_path, results, monkeypatch):
+    compared, drawn = [], []
+
+    def compare(_output, members, _bundle):
+        compared.append([result.session for result in members])
+        return "agreement"
+
+    def render(job, members, state, agreement):
+        drawn.append(([result.session for result in members], agreement))
+        digest = f'<meta name="deeptaskgen-content" content="{state.digest}">'
+        return f"<html><head>{kind_mark(job.reports)}{digest}</head></html>"
+
+    monkeypatch.setattr(session_agreement, "compare_results", compare)
+    monkeypatch.setattr(report_step, "_render", render)
+    for session in "12345":
+        add_result(tmp_path, results, session)
+    write_pages(job(tmp_path))
+    assert compared == [list("12345")]
+    assert drawn == [([session], "agreement") for session in "12345"]
+    unchanged = [Record("01", session, status=MAPS_EXIST) for session in "12345"]
+    write_pages(job(tmp_path), unchanged)
+    assert len(drawn) == 5
+    # The maps of a session change the agreement on all pages.
+    record = results[2].path(tmp_path / "out", "qc_metrics")
+    record.write_text('{"minutes_kept": 2}', "utf-8")
+    write_pages(job(tmp_path), unchanged)
+    assert (len(compared), len(drawn)) == (2, 10)
 
 
 def test_an_error_becomes_the_outcome_with_a_traceback_until_the_page_is_made(

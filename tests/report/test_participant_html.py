@@ -260,6 +260,37 @@ def test_pages_of_several_sessions_have_maps_at_every_second_voxel():
     assert ids.most_common(1)[0][1] == 1
 
 
+def test_a_demeaned_series_has_no_ratio_and_its_mean_image_is_called_a_change():
+    run = replace(run_content(), is_demeaned=True)
+    remark = "n/a, because the mean was removed"
+    session = replace(session_content("task-rest", runs=[run]), tsnr=None, tsnr_limit=0.0, tsnr_remark=remark)
+    text = render_participant(participant_content(sessions=[session]))
+    assert remark in text
+    assert "Mean change over time" in text
+    assert "Mean over standard deviation" not in text
+    plain = render_participant(participant_content(sessions=[session_content("task-rest")]))
+    assert "Mean change over time" not in plain
+    assert remark not in plain
+
+
+def test_sets_of_maps_are_called_by_what_they_differ_in_and_all_pairs_are_listed():
+    sessions = [session_content("task-rest run-1"), session_content("task-rest run-2")]
+    by_contrast = {"a": {"one and two": 0.1}, "b": {"one and two": 0.2, "two and three": 0.3}}
+    measure = Measure("session_r", "one and two", 0.5, "")
+    text = render_participant(
+        participant_content(
+            sessions=sessions,
+            set_kind="run",
+            session_agreement=[measure],
+            session_agreement_by_contrast=by_contrast,
+        )
+    )
+    assert "Between runs" in text
+    assert 'for="session">Run<' in text
+    assert "sessions" not in text.partition('<section id="agreement"')[2].partition("</section>")[0]
+    assert "two and three" in text
+
+
 def test_values_that_are_missing_need_no_figure():
     run = replace(
         run_content(),

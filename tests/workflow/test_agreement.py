@@ -126,6 +126,17 @@ def test_more_contrasts_keep_the_bootstrap_of_an_earlier_run(two_runs, settings_
     assert completion_of(more)["DeepTaskGen"]["Bootstrap"] == {"Resamples": 2, "RandomSeed": 5}
 
 
+def test_more_contrasts_keep_the_agreement_of_runs_of_an_earlier_run(two_runs, settings_of):
+    participant.run(settings_of(two_runs, reports="full", contrasts=("contrast0",)))
+    before = completion_of(settings_of(two_runs))["run_agreement"]
+    more = settings_of(two_runs, reports="qc", contrasts=("contrast1",))
+    participant.run(more)
+    assert completion_of(more)["run_agreement"] == pytest.approx(before, abs=1e-5)
+    rows, _ = table_of(more)
+    assert {row["contrast"] for row in rows} == {"contrast0", "contrast1"}
+    assert all(row["run_r"] != "n/a" for row in rows)
+
+
 def test_the_sd_of_the_bootstrap_is_that_of_the_predicted_resamples(
     two_runs, settings_of, model, monkeypatch
 ):

@@ -119,6 +119,8 @@ class Maps(NamedTuple):
         Whether the connectomes of the prediction are saved, too.
     n_bootstrap, random_seed : int
         Requested resamples, 0 without a bootstrap, and their seed.
+    has_run_agreement : bool
+        Whether the maps of single runs were compared. Not required of maps: they do not depend on it.
     """
 
     layout: str
@@ -126,6 +128,7 @@ class Maps(NamedTuple):
     connectome: bool = False
     n_bootstrap: int = 0
     random_seed: int = 0
+    has_run_agreement: bool = False
 
     def cover(self, required_maps: "Maps") -> bool:
         """Return whether these maps include all required maps in the same layout.
@@ -143,7 +146,7 @@ class Maps(NamedTuple):
         """
         same_layout = self.layout == required_maps.layout
         has_connectome = self.connectome or not required_maps.connectome
-        has_bootstrap = not required_maps.n_bootstrap or self[-2:] == required_maps[-2:]
+        has_bootstrap = not required_maps.n_bootstrap or self[3:5] == required_maps[3:5]
         has_contrasts = set(required_maps.contrasts) <= set(self.contrasts)
         return same_layout and has_connectome and has_bootstrap and has_contrasts
 
@@ -198,7 +201,7 @@ def finished_maps(
         record = content["DeepTaskGen"]
         is_current = (record["SettingsHash"], record["InputFingerprint"]) == (settings_hash, fingerprint)
         if is_current and all((output_dir / file).is_file() for file in record["Files"]):
-            return parse_maps(record)
+            return parse_maps(record)._replace(has_run_agreement=content.get("run_agreement") is not None)
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None

@@ -29,6 +29,13 @@ _COLUMNS = {
     "warnings": {"Description": "Names of the metrics beyond their threshold of a warning."},
     "failures": {"Description": "Names of the metrics beyond their threshold of a failure."},
     "flags": {"Description": "Names of the flags of the data; docs/inputs.md describes them."},
+    "cohort_typicality": {
+        "LongName": "Correlation with the mean connectome of the other participants",
+        "Description": "Pearson r over all pairs of ROIs between the ROI x ROI connectome of the participant "
+        "(mean over sessions, by Fisher's z) and the mean of the other participants in this table. It has "
+        "no threshold. n/a under three participants, or without a connectome.",
+        "Units": "Pearson r",
+    },
     "participant_id": {"Description": "Label of the participant."},
     "session_id": {"Description": "Label of the session."},
     "run": {"Description": "Number of the run, where runs have their own maps."},

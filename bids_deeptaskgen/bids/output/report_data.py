@@ -129,6 +129,7 @@ def save_session_images(path: Path, images: SessionImages, facts: Mapping[str, A
     for number, run in enumerate(images.runs):
         prefix = f"run{number}_"
         arrays[f"{prefix}name"] = np.array(run.name)
+        arrays[f"{prefix}is_demeaned"] = np.array(run.is_demeaned)
         arrays[f"{prefix}carpet_groups"] = np.array(json.dumps(run.carpet_groups))
         for name in _PREVIEW_ARRAYS:
             if (values := getattr(run, name)) is not None:
@@ -182,5 +183,7 @@ def _load_run(arrays: Mapping[str, NDArray[Any]], prefix: str) -> RunPreview:
     return RunPreview(
         name=str(arrays[prefix + "name"]),
         carpet_groups=tuple((str(name), int(n_rows)) for name, n_rows in groups),
+        # Files of an earlier version lack it.
+        is_demeaned=bool(arrays.get(f"{prefix}is_demeaned", False)),
         **fields,  # type: ignore[arg-type]
     )

@@ -1,7 +1,8 @@
 """ROI x ROI connectome of a session: a table with one row and column for each ROI, and its sidecar.
 
 The table has the format of giga_connectome: names of the ROIs in the first line, then the full matrix.
-`group`, `biomarkers` and comparisons between participants read it with `read_roi_connectome`.
+`group` averages these tables and compares each participant with the others (`group_connectomes`); `train`
+reads them for the typicality of later participants.
 """
 
 from collections.abc import Mapping, Sequence

@@ -70,11 +70,9 @@ def statmap_sidecar(
     sources = [uri for run in provenance.runs for uri in run["sources"]]
     content: dict[str, Any] = {} if card.for_science else {"Notice": card.notice}
     if isinstance(contrast, Contrast):
-        content["Contrast"] = _contrast_entry(contrast, card.units) | _weight_entry(provenance, contrast)
+        content["Contrast"] = _model_entry(provenance, contrast)
     elif contrast is not None:
-        content["Contrasts"] = [
-            _contrast_entry(volume, card.units) | _weight_entry(provenance, volume) for volume in contrast
-        ]
+        content["Contrasts"] = [_model_entry(provenance, volume) for volume in contrast]
     content["Model"] = describe_model(card)
     content["SettingsHash"] = provenance.settings_hash
     content["Settings"] = dict(provenance.settings)
@@ -146,6 +144,13 @@ def describe_model(card: Card) -> dict[str, Any]:
         "TrainingData": card.training,
         "Parent": card.parent,
     }
+
+
+def _model_entry(provenance: Provenance, contrast: Contrast) -> dict[str, Any]:
+    """Describe a contrast with its channel, from 0, and its weight in a calibrated map."""
+    labels = [model_contrast.label for model_contrast in provenance.card.contrasts]
+    channel = {"Channel": labels.index(contrast.label)} if contrast.label in labels else {}
+    return _contrast_entry(contrast, provenance.card.units) | channel | _weight_entry(provenance, contrast)
 
 
 def _weight_entry(provenance: Provenance, contrast: Contrast) -> dict[str, float]:

@@ -77,7 +77,8 @@ def read_maps(sources: SessionSources) -> list[MapContent]:
     Returns
     -------
     list of MapContent
-        In the order of the network's channels.
+        In the order of the network's channels, as the sidecars state it; by task and label if they do not
+        (files of an earlier version).
     """
     if not sources.result.maps.contrasts:
         return []
@@ -85,7 +86,6 @@ def read_maps(sources: SessionSources) -> list[MapContent]:
     agreement = {row["contrast"]: row for row in sources.rows("agreement")}
     kind, meaning = sd_kind(sources)
     deviations = read_statmaps(sources, kind) if kind else repeat(("", None))
-    order = {label: number for number, label in enumerate(entries)}
     sampler: SurfaceSampler | None = None
     contents = []
     for (label, values), (_, deviation) in zip(read_statmaps(sources), deviations, strict=False):
@@ -109,7 +109,12 @@ def read_maps(sources: SessionSources) -> list[MapContent]:
                 agreement=_measures(agreement.get(label, {})),
             )
         )
-    return sorted(contents, key=lambda content: order[content.label])
+    return sorted(contents, key=lambda content: _place(entries[content.label]))
+
+
+def _place(entry: Mapping[str, Any]) -> tuple[float, str, str]:
+    """Return what the maps are sorted by: the channel, else task and label."""
+    return entry.get("Channel", np.inf), str(entry["Task"]), str(entry["Label"])
 
 
 def contrast_entries(sources: SessionSources) -> dict[str, Mapping[str, Any]]:

@@ -10,6 +10,8 @@ from bids_deeptaskgen.report.participant_content import Measure
 from bids_deeptaskgen.report.reading.sources import SessionSources
 from bids_deeptaskgen.report.reading.words import number
 
+# Columns of the table of agreement that are no correlation of maps.
+_NO_CORRELATIONS = {"bootstrap_relative_sd"}
 # Columns of the table of agreement, and the metric that summarises each.
 AGREEMENT = {
     "window_r": "window_agreement",
@@ -63,7 +65,12 @@ def agreement_measures(sources: SessionSources) -> list[Measure]:
     is_relative = bool(read_json(path).get("MeanMapsSubtracted")) if path.is_file() else False
     note = words["minus_mean" if is_relative else "plain"]["explanation"]
     return [
-        Measure(column, words[column]["title"], value, f"{words[column]['explanation']} {note}")
+        Measure(
+            column,
+            words[column]["title"],
+            value,
+            words[column]["explanation"] + ("" if column in _NO_CORRELATIONS else f" {note}"),
+        )
         for column, metric in AGREEMENT.items()
         if (value := _value(sources.record.get(metric))) is not None
     ]

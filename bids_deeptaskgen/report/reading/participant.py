@@ -2,14 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from bids_deeptaskgen.bids.output.dataset_files import methods_sentences
 from bids_deeptaskgen.bids.output.recorded_failures import covers
 from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.report.participant_content import ParticipantContent
 from bids_deeptaskgen.report.reading.session import read_session
-from bids_deeptaskgen.report.reading.session_agreement import compare_sessions
+from bids_deeptaskgen.report.reading.session_agreement import SetAgreement, describe_agreement
 from bids_deeptaskgen.report.reading.sources import SessionSources, read_sources
 from bids_deeptaskgen.report.reading.words import flatten_settings
 
@@ -20,7 +21,7 @@ def read_participant(
     results: Sequence[Result],
     failures: Mapping[str, str],
     *,
-    bundle: Bundle | None = None,
+    agreement: SetAgreement | None = None,
     has_maps: bool = True,
     failures_with_maps: Collection[str] = (),
     digest: str = "",
@@ -37,8 +38,8 @@ def read_participant(
         Sets of maps on the page.
     failures : dict of str to str
         Reason by name of each session that failed.
-    bundle : Bundle or None
-        Model of the maps, for the comparison of sessions.
+    agreement : SetAgreement or None
+        Of all sets of maps of the participant, also of those on other pages.
     has_maps : bool
         Whether the page shows connectome and maps.
     failures_with_maps : collection of str
@@ -56,7 +57,7 @@ def read_participant(
         If a file of the output dataset cannot be read.
     """
     sources = [read_sources(output_dir, result) for result in results]
-    agreement, by_contrast = compare_sessions(sources, bundle)
+    measures, by_contrast = describe_agreement(agreement, [item.name for item in sources])
     provenance = sources[0].provenance if sources else {}
     are_earlier = _are_earlier(subject, sources, failures_with_maps)
     return ParticipantContent(
@@ -72,8 +73,9 @@ def read_participant(
         failures=failures,
         failures_with_maps=failures_with_maps,
         digest=digest,
-        session_agreement=agreement,
+        session_agreement=measures,
         session_agreement_by_contrast=by_contrast,
+        set_kind=agreement.kind if agreement else "session",
         methods=_methods(output_dir) if sources else "",
         provenance=_provenance(sources),
     )
@@ -91,17 +93,40 @@ def _facts(sources: Sequence[SessionSources]) -> dict[str, str]:
         return {}
     provenance = sources[0].provenance
     model = provenance.get("Model", {})
+    settings = provenance.get("Settings", {})
     facts = {
-        "Model": f"{model.get('Name', 'n/a')} (sha256 of the weights {str(model.get('WeightsSha256'))[:12]})",
+        "Model": str(model.get("Name", "n/a")),
+        "Version of the model": f"{model.get('WeightsSha256', 'n/a')} (version = sha256 of the weights)",
         "Licence of the model": str(model.get("Licence", "n/a")),
         "Training data": str(model.get("TrainingData", "n/a")),
         "ROI maps": str(model.get("RoiSet", "n/a")),
-        "Calibrated": "yes" if provenance.get("Settings", {}).get("calibrated") else "no",
+        "Calibrated": "yes" if settings.get("calibrated") else "no",
+        "Cleaning": describe_cleaning(settings),
     }
     for item in sources:
         name = "Input files" if len(sources) == 1 else f"Input files of {item.name}"
         facts[name] = "\n".join(item.inputs)
     return facts
+
+
+def describe_cleaning(settings: Mapping[str, Any]) -> str:
+    """Describe the cleaning of the series in the sentences of the methods text.
+
+    Parameters
+    ----------
+    settings : dict
+        From a sidecar.
+
+    Returns
+    -------
+    str
+        ``n/a`` for settings of another version that lack an option.
+    """
+    try:
+        sentences = methods_sentences(settings)
+    except (KeyError, TypeError, ValueError):
+        return "n/a"
+    return " ".join(" ".join(text.split()) for text in sentences.values() if text)
 
 
 def _methods(output_dir: Path) -> str:

@@ -18,7 +18,7 @@ from bids_deeptaskgen.report.reading.connectome import read_connectome, read_roi
 from bids_deeptaskgen.report.reading.maps import read_maps
 from bids_deeptaskgen.report.reading.measures import agreement_measures, typicality_measures
 from bids_deeptaskgen.report.reading.sources import SessionSources
-from bids_deeptaskgen.report.reading.words import duration, number, unit_words
+from bids_deeptaskgen.report.reading.words import dropped_volumes, duration, number, unit_words
 
 # Keys of a completion record that are no metrics.
 _NO_METRICS = {"Description", "Flags", "SeriesHashes", "DeepTaskGen"}
@@ -48,8 +48,9 @@ def read_session(sources: SessionSources, *, has_maps: bool, is_earlier: bool = 
         warnings=_warnings(sources, verdicts),
         qc=[_qc_row(verdict) for verdict in verdicts],
         runs=_runs(sources),
-        tsnr=None if images is None else images.tsnr,
+        tsnr=images.tsnr if images and images.tsnr_limit else None,
         tsnr_limit=0.0 if images is None else images.tsnr_limit,
+        tsnr_remark="n/a, because the mean was removed" if images and not images.tsnr_limit else "",
         roi_coverage=read_roi_coverage(sources),
         connectome=connectome,
         maps=read_maps(sources) if has_maps else (),
@@ -93,11 +94,11 @@ def _images_note(sources: SessionSources) -> str:
 
 def _facts(sources: SessionSources, *, is_earlier: bool) -> dict[str, str]:
     record, computation = sources.record, sources.provenance.get("Computed", {})
-    state = "finished: all maps are written"
     facts = {
-        "State": "maps of an earlier run; the most recent run failed" if is_earlier else state,
+        "State": "maps of an earlier run; the most recent run failed" if is_earlier else _state(record),
         "Maps": f"{len(sources.result.maps.contrasts)}",
         "Volumes used": f"{number(record.get('n_volumes_kept'))} of {number(record.get('n_volumes'))}",
+        "Volumes dropped": _dropped(sources),
         "Minutes used": number(record.get("minutes_kept")),
         "Residual degrees of freedom": number(record.get("n_residual_dof")),
         "Windows per run": number(computation.get("WindowsPerRun")),
@@ -110,6 +111,23 @@ def _facts(sources: SessionSources, *, is_earlier: bool) -> dict[str, str]:
     if finished := sources.run_facts.get("Finished"):
         facts["Finished"] = str(finished)
     return facts
+
+
+def _state(record: Mapping[str, Any]) -> str:
+    """Describe how the run ended: a completion record exists only if all maps are written."""
+    names = [str(flag["Name"]) for flag in record.get("Flags", ())]
+    state = f"finished with flags ({', '.join(names)})" if names else "finished"
+    return f"{state}: all maps are written"
+
+
+def _dropped(sources: SessionSources) -> str:
+    """Describe the volumes that were not used, by cause; run by run if there are several."""
+    runs = sources.provenance.get("Runs", ())
+    names = [content.name for content in _runs(sources)]
+    texts = [dropped_volumes(run) for run in runs]
+    if len(texts) == 1:
+        return texts[0]
+    return "\n".join(f"{name}: {text}" for name, text in zip(names, texts, strict=True)) or "n/a"
 
 
 def _warnings(sources: SessionSources, verdicts: Sequence[MetricVerdict]) -> list[PageWarning]:
@@ -189,6 +207,7 @@ def _with_preview(content: RunContent, preview: RunPreview) -> RunContent:
         carpet_groups=preview.carpet_groups,
         mean=preview.mean,
         mask=preview.mask,
+        is_demeaned=preview.is_demeaned,
     )
 
 
@@ -197,6 +216,7 @@ def _run_facts(run: Mapping[str, Any]) -> dict[str, str]:
     sizes = " x ".join(number(float(size)) for size in run.get("voxel_sizes_mm", ()))
     facts = {
         "Volumes": f"{run['n_volumes']}, of which {run['n_volumes_kept']} are used",
+        "Volumes dropped": dropped_volumes(run),
         "Repetition time": f"{number(run['t_r'], 4)} s",
         "Minutes used": number(run["n_volumes_kept"] * run["t_r"] / 60),
         "Residual degrees of freedom": number(run.get("n_residual_dof")),

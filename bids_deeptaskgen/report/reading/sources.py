@@ -48,8 +48,7 @@ class SessionSources:
     @property
     def name(self) -> str:
         """Return a name for headings, e.g. ``ses-1 task-rest``."""
-        session = [("ses", self.result.session)] if self.result.session else []
-        return " ".join(f"{key}-{value}" for key, value in (*session, *self.result.entities))
+        return result_name(self.result)
 
     def path(self, kind: str) -> Path:
         """Return the path of a file of the session; see `output_path`.
@@ -75,6 +74,21 @@ class SessionSources:
         """
         path = self.path(kind)
         return list(read_tsv(path)) if path.is_file() else []
+
+
+def result_name(result: Result) -> str:
+    """Return the name of a set of maps for headings, e.g. ``ses-1 task-rest``.
+
+    Parameters
+    ----------
+    result : Result
+
+    Returns
+    -------
+    str
+    """
+    session = [("ses", result.session)] if result.session else []
+    return " ".join(f"{key}-{value}" for key, value in (*session, *result.entities))
 
 
 def read_sources(output_dir: Path, result: Result) -> SessionSources:

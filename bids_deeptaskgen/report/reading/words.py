@@ -101,3 +101,28 @@ def _value(value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(str, value))
     return str(value)
+
+
+def dropped_volumes(run: Mapping[str, Any]) -> str:
+    """Describe the volumes of a run that were not used, by cause.
+
+    Parameters
+    ----------
+    run : dict
+        Facts of the run in a sidecar.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> dropped_volumes({"n_dummy_scans": 4, "n_outlier_volumes": 0, "n_motion_volumes": 1})
+    '5: 4 dummy scans, 0 outliers of the input, 1 for motion'
+    """
+    names = ("n_dummy_scans", "n_outlier_volumes", "n_motion_volumes")
+    if not all(name in run for name in names):
+        return f"{run['n_volumes'] - run['n_volumes_kept']} (causes not stored)"
+    n_dummies, n_outliers, n_moving = (int(run[name]) for name in names)
+    total = n_dummies + n_outliers + n_moving
+    return f"{total}: {n_dummies} dummy scans, {n_outliers} outliers of the input, {n_moving} for motion"

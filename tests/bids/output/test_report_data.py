@@ -39,7 +39,8 @@ def images():
     rng = np.random.default_rng(1)
     tsnr = rng.integers(0, 256, (12, 109, 91), np.uint8)
     maps = rng.integers(0, 256, (3, 12, 55, 46), np.uint8)
-    return SessionImages((preview(), preview(2, 4)), tsnr, 81.5, maps)
+    runs = (preview(), replace(preview(2, 4), is_demeaned=True))
+    return SessionImages(runs, tsnr, 81.5, maps)
 
 
 def assert_equal(a, b):

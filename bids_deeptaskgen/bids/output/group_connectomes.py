@@ -1,0 +1,195 @@
+"""ROI x ROI connectomes of a group: their mean, and how typical each participant is of the others."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.bids.output.results import Result
+from bids_deeptaskgen.bids.output.roi_connectome import RoiConnectome, read_roi_connectome, roi_names
+from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.errors import InputError
+
+Floats = NDArray[np.float64]
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+# With fewer participants, the others are a single one.
+MIN_PARTICIPANTS = 3
+# A correlation of 1 has no finite Fisher z.
+_MAX_R = 1 - 1e-7
+
+
+@dataclass(frozen=True)
+class GroupConnectome:
+    """Mean ROI x ROI connectome of a group.
+
+    Attributes
+    ----------
+    matrix : array of shape (n_rois, n_rois)
+        Fisher's z, averaged over the sessions of each participant and then over participants, as Pearson r;
+        NaN for pairs of ROIs that no participant has.
+    typicality : dict of str to float or None
+        By label of the participant: Pearson r over pairs of ROIs with the mean of the other participants;
+        None under three participants.
+    n_sessions : int
+    peaks_mm : array of shape (n_rois, 3)
+        Position of the largest weight of each ROI.
+    roi_set : str
+        Hash of the ROI maps.
+    """
+
+    matrix: Floats
+    typicality: Mapping[str, float | None]
+    n_sessions: int
+    peaks_mm: Floats
+    roi_set: str
+
+
+def average_connectomes(output_dir: Path, results: Sequence[Result]) -> GroupConnectome | None:
+    """Average the ROI x ROI connectomes of a group; a warning names sessions without a usable file.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the output dataset.
+    results : sequence of Result
+        Sessions of one series.
+
+    Returns
+    -------
+    GroupConnectome or None
+        None if no session has a usable file.
+    """
+    connectomes = _with_equal_rois(_read(output_dir, results))
+    if not connectomes:
+        return None
+    example = connectomes[0][1]
+    pairs = np.triu_indices(len(example.matrix), 1)
+    sessions: dict[str, list[Floats]] = {}
+    for result, connectome in connectomes:
+        values = np.arctanh(np.clip(connectome.matrix[pairs], -_MAX_R, _MAX_R))
+        sessions.setdefault(result.subject, []).append(values)
+    participants = np.stack([_mean(np.stack(values)) for values in sessions.values()])
+    matrix = np.full(example.matrix.shape, np.nan)
+    matrix[pairs] = np.tanh(_mean(participants))
+    matrix.T[pairs] = matrix[pairs]
+    has_values = np.isfinite(matrix).any(axis=0)
+    matrix[has_values, has_values] = 1.0
+    return GroupConnectome(
+        matrix=matrix,
+        typicality=dict(zip(sessions, cohort_typicality(participants), strict=True)),
+        n_sessions=len(connectomes),
+        peaks_mm=example.peaks_mm,
+        roi_set=example.roi_set,
+    )
+
+
+def cohort_typicality(participants: Floats) -> list[float | None]:
+    """Correlate the connectome of each participant with the mean of the others.
+
+    Parameters
+    ----------
+    participants : array of shape (n_participants, n_pairs)
+        Fisher's z; NaN where undefined.
+
+    Returns
+    -------
+    list of float or None
+        Pearson r, of correlations and not of Fisher's z; None under three participants.
+
+    Examples
+    --------
+    >>> values = np.array([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3], [0.3, 0.2, 0.1]])
+    >>> [round(r) for r in cohort_typicality(values)][2]
+    -1
+    """
+    if len(participants) < MIN_PARTICIPANTS:
+        return [None] * len(participants)
+    counts, totals = np.isfinite(participants).sum(axis=0), np.nansum(participants, axis=0)
+    values: list[float | None] = []
+    for row in participants:
+        is_defined = np.isfinite(row) & (counts > 1)
+        mean_of_rest = (totals[is_defined] - row[is_defined]) / (counts[is_defined] - 1)
+        correlations = np.tanh(row[is_defined])
+        is_flat = is_defined.sum() < 2 or not np.ptp(correlations) or not np.ptp(mean_of_rest)
+        r = None if is_flat else float(np.corrcoef(correlations, np.tanh(mean_of_rest))[0, 1])
+        values.append(None if r is None else float(f"{r:.6g}"))
+    return values
+
+
+def group_connectome_sidecar(connectome: GroupConnectome, task: str) -> dict[str, Any]:
+    """Describe the mean ROI x ROI connectome.
+
+    Parameters
+    ----------
+    connectome : GroupConnectome
+    task : str
+        Task of the input, ``rest``.
+
+    Returns
+    -------
+    dict
+        JSON values.
+    """
+    table = load_table("outputs.json")
+    names = roi_names(len(connectome.peaks_mm))
+    peaks: list[list[float]] = connectome.peaks_mm.tolist()
+    return {
+        **table["roi_connectome"],
+        "Description": table["group_connectome"],
+        "TaskName": task,
+        "DeepTaskGen": {
+            "NumberOfParticipants": len(connectome.typicality),
+            "NumberOfSessions": connectome.n_sessions,
+            "RoiSet": {"Sha256": connectome.roi_set},
+            "Rois": [{"Name": name, "PeakMm": peak} for name, peak in zip(names, peaks, strict=True)],
+        },
+    }
+
+
+def _read(output_dir: Path, results: Sequence[Result]) -> list[tuple[Result, RoiConnectome]]:
+    connectomes = []
+    for result in results:
+        try:
+            connectomes.append((result, read_roi_connectome(result.path(output_dir, "roi_connectome"))))
+        except InputError as error:
+            _warn(result, str(error))
+        except OSError as error:
+            _warn(result, f"{type(error).__name__}: {error}")
+    return connectomes
+
+
+def _with_equal_rois(
+    connectomes: Sequence[tuple[Result, RoiConnectome]],
+) -> list[tuple[Result, RoiConnectome]]:
+    """Select the connectomes with the most frequent ROI maps."""
+    counts = Counter((item.roi_set, len(item.matrix)) for _, item in connectomes)
+    usable = []
+    for result, item in connectomes:
+        if (item.roi_set, len(item.matrix)) == counts.most_common(1)[0][0]:
+            usable.append((result, item))
+        else:
+            _warn(result, f"its ROI maps ({item.roi_set[:8]}) differ from those of most sessions.")
+    return usable
+
+
+def _warn(result: Result, reason: str) -> None:
+    session = f" ses-{result.session}" if result.session else ""
+    logger.warning(
+        "sub-%s%s: its ROI x ROI connectome is not in the mean: %s",
+        result.subject,
+        session,
+        " ".join(reason.split()),
+    )
+
+
+def _mean(rows: Floats) -> Floats:
+    """Average rows where they are defined: NaN where none is."""
+    counts = np.isfinite(rows).sum(axis=0)
+    return np.where(counts > 0, np.nansum(rows, axis=0) / np.maximum(counts, 1), np.nan)
