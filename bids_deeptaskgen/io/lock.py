@@ -65,6 +65,10 @@ def _acquire(lock: Path, owner: bytes, max_held_s: float) -> None:
             descriptor = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
             try:
                 os.write(descriptor, owner)
+            except OSError:
+                # Without an owner, others would wait for it.
+                lock.unlink(missing_ok=True)
+                raise
             finally:
                 os.close(descriptor)
             return

@@ -1,5 +1,6 @@
 """The lock of a file that several processes change."""
 
+import errno
 import multiprocessing
 import os
 import subprocess
@@ -85,3 +86,14 @@ def test_a_lock_that_cannot_be_removed_is_named_after_the_wait(tmp_path, monkeyp
     ):
         pass
     assert (tmp_path / ".table.lock").read_text() == owner
+
+
+def test_a_full_disk_leaves_no_lock_for_which_others_would_wait(tmp_path, monkeypatch):
+    def refuse(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", refuse)
+        with pytest.raises(OSError, match="No space"), file_lock(tmp_path / "table"):
+            pass
+    assert not list(tmp_path.iterdir())

@@ -125,8 +125,8 @@ def update_failures(
         All failures, sorted by name.
     """
     path, names = failures_path(output_dir, subject), list(processed)
-    if not failures and not path.is_file():
-        return {}
+    if not names or (not failures and not path.is_file()):
+        return read_failures(output_dir, subject)
     merged: dict[str, str] = dict(failures)
     try:
         with file_lock(path):
