@@ -1,5 +1,7 @@
 """A participant's page in a real browser."""
 
+import json
+
 import pytest
 
 from bids_deeptaskgen.report.participant_html import render_participant
@@ -7,6 +9,17 @@ from tests.report.page_content import participant_content, session_content
 from tests.report.test_participant_html import hostile_content
 
 pytestmark = pytest.mark.slow
+
+
+# Not wait_for_function: it evaluates text inside the page, which the page's policy refuses.
+def wait_until(page, expression):
+    """Wait until an expression is true in the page, for at most 20 s."""
+    for _ in range(200):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(100)
+    pytest.fail(f"not true within 20 s: {expression}")
+
 
 VIEWS = ("#map-slices", "#map-glass", "#map-surface")
 # Number of coloured pixels of each canvas, their mean colour, and their mean column and row, from 0 to 1.
@@ -43,9 +56,7 @@ def two_sessions(tmp_path_factory):
 
 def wait_for_map(page, label):
     """Wait until the map of a contrast is drawn."""
-    page.wait_for_function(
-        "label => document.getElementById('viewer').dataset.shown === label", arg=label, timeout=20_000
-    )
+    wait_until(page, f"document.getElementById('viewer').dataset.shown === {json.dumps(label)}")
 
 
 def pixels(page, selector="#viewer"):
@@ -170,7 +181,7 @@ def test_the_value_under_the_pointer_is_that_of_the_map(visit, path):
     # x = -46 and y = 26 mm in the box from -74 and 74 mm.
     position = {"x": (29 / 2 / 76) * box["width"], "y": (49 / 2 / 93) * box["height"]}
     canvas.hover(position=position)
-    page.wait_for_function("document.getElementById('map-readout').textContent")
+    wait_until(page, "document.getElementById('map-readout').textContent")
     words = page.locator("#map-readout").inner_text()
     assert "z = 14 mm" in words
     assert "no value" not in words
@@ -184,7 +195,7 @@ def test_the_matrix_is_read_by_keyboard_and_selects_maps(visit, path):
     page.keyboard.press("ArrowRight")
     assert page.locator("#matrix-readout").inner_text().startswith("ROI 2 and ROI 3: r = ")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.getElementById('seed-slices').dataset.shown === 'ROI 2'")
+    wait_until(page, "document.getElementById('seed-slices').dataset.shown === 'ROI 2'")
     assert pixels(page, "#seed-slices") != before
     page.keyboard.press("ArrowUp")
     for _ in range(9):
@@ -257,7 +268,7 @@ def test_the_page_is_printed_without_controls(visit, path):
 def test_the_methods_are_copied(visit, path):
     page = visit(path)
     page.click("#copy-methods")
-    page.wait_for_function("document.getElementById('copy-status').textContent")
+    wait_until(page, "document.getElementById('copy-status').textContent")
     assert page.locator("#copy-status").inner_text().startswith(("Copied", "The text is selected"))
 
 
