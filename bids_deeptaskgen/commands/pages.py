@@ -68,11 +68,7 @@ def remake_pages(settings: ParticipantSettings) -> int:
     missing_labels = sorted(set(selected) - labels)
     labels = remaining_labels(labels, settings.exclude_participant_label)
     if not labels:
-        message = (
-            f"{output}: no finished maps of the selected participants were found.\n"
-            "Run the participant level with this OUTPUT_DIR first."
-        )
-        raise InputError(message)
+        raise InputError(_explain_no_maps(output))
     if missing_labels:
         logger.warning(
             "`participant_label`: no maps and no recorded failure of %s were found in %s.",
@@ -101,6 +97,19 @@ def _list_pages(output: Path, labels: Sequence[str]) -> None:
         for name in plan_pages(label, results):
             sys.stdout.write(f"{output / name}\n")
     sys.stdout.flush()
+
+
+def _explain_no_maps(output: Path) -> str:
+    """Explain why there is no participant whose page could be made."""
+    others = [f"sub-{label}" for label in sorted(result_subjects(output))]
+    if not others:
+        return (
+            f"{output}: no finished maps were found.\nRun the participant level with this OUTPUT_DIR first."
+        )
+    return (
+        f"{output}: no finished maps of the selected participants were found, but of {len(others)} others "
+        f"({abbreviate(others)}).\nCorrect `participant_label`, or run the participant level for them first."
+    )
 
 
 def _bundle_of_maps(settings: ParticipantSettings, output: Path) -> Bundle | None:

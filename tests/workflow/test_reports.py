@@ -233,3 +233,10 @@ def test_sessions_of_a_participant_are_compared(simulated, model, tmp_path):
     assert call(data, tmp_path / "out", *options_of(model), "--reports=full").code == 0
     page = (tmp_path / "out" / FIRST).read_text("utf-8")
     assert "ses-a task-rest and ses-b task-rest" in page
+
+
+def test_a_label_without_maps_is_answered_with_those_that_have_maps(reported, model, output):
+    ended = remake(model, reported[0], output, "--participant-label=77")
+    assert ended.code == 3
+    assert "sub-01" in ended.sentence
+    assert "Correct --participant-label" in ended.sentence
