@@ -1,5 +1,6 @@
 """Fixtures and settings of all tests: a small dataset and a small model."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,15 @@ settings.load_profile("no_deadline")
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 # Volumes of each simulated participant; two thirds of a run's time are proportional to it.
 N_SIMULATED = 50
+
+
+@pytest.fixture(autouse=True)
+def _without_log_of_earlier_tests():
+    """Remove the handlers that a command called in a test has left: their stream is closed by then."""
+    yield
+    root = logging.getLogger()
+    for handler in [item for item in root.handlers if item.get_name() == "bids_deeptaskgen.cli"]:
+        root.removeHandler(handler)
 
 
 def small_dataset(folder, **options):

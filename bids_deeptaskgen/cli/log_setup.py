@@ -22,23 +22,26 @@ def set_up(verbose: int) -> None:
         root.removeHandler(handler)
     handler = _for_terminal() if sys.stderr.isatty() else _for_log()
     handler.set_name(_NAME)
-    handler.addFilter(_show_flags)
     root.addHandler(handler)
     root.setLevel({0: logging.WARNING, 1: logging.WARNING, 2: logging.INFO}.get(verbose, logging.DEBUG))
     logging.getLogger("bids_deeptaskgen").setLevel(logging.DEBUG if verbose else logging.INFO)
     logging.captureWarnings(capture=True)
 
 
-def _show_flags(record: logging.LogRecord) -> bool:
-    """Write the parameter names in a message as flags; keep every record."""
-    if "`" in record.getMessage():
-        record.msg, record.args = with_flags(record.getMessage()), None
-    return True
+class _FlagFormatter(logging.Formatter):
+    """Formatter that writes the parameter names in a message as flags.
+
+    The record itself stays as it is: handlers of other programs show it, too.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record."""
+        return with_flags(super().format(record))
 
 
 def _for_log() -> logging.Handler:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(_FlagFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     return handler
 
 
@@ -48,4 +51,6 @@ def _for_terminal() -> logging.Handler:
 
     # Progress bars use rich's global console; messages stay above them only on the same console.
     rich.reconfigure(stderr=True)
-    return RichHandler(show_path=False, log_time_format="%H:%M:%S", omit_repeated_times=False)
+    handler = RichHandler(show_path=False, log_time_format="%H:%M:%S", omit_repeated_times=False)
+    handler.setFormatter(_FlagFormatter())
+    return handler

@@ -101,14 +101,14 @@ def _list_pages(output: Path, labels: Sequence[str]) -> None:
 
 def _explain_no_maps(output: Path) -> str:
     """Explain why there is no participant whose page could be made."""
-    others = [f"sub-{label}" for label in sorted(result_subjects(output))]
-    if not others:
+    finished = [f"sub-{label}" for label in sorted(result_subjects(output))]
+    if not finished:
         return (
             f"{output}: no finished maps were found.\nRun the participant level with this OUTPUT_DIR first."
         )
     return (
-        f"{output}: no finished maps of the selected participants were found, but of {len(others)} others "
-        f"({abbreviate(others)}).\nCorrect `participant_label`, or run the participant level for them first."
+        f"{output}: no finished maps of the selected participants were found, but of {len(finished)} others "
+        f"({abbreviate(finished)}).\nCorrect `participant_label`, or run the participant level for them first."
     )
 
 

@@ -284,6 +284,13 @@ def test_setting_up_twice_says_things_once(capsys):
     assert capsys.readouterr().err.count("once") == 1
 
 
+def test_flags_are_shown_and_other_handlers_get_the_message_as_it_is(capsys, caplog):
+    logs.set_up(0)
+    log.info("lower `min_minutes`")
+    assert capsys.readouterr().err.endswith("INFO lower --min-minutes\n")
+    assert caplog.messages == ["lower `min_minutes`"]
+
+
 def test_warnings_of_libraries_become_messages(capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("always")
