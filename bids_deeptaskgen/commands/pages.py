@@ -108,7 +108,8 @@ def _explain_no_maps(output: Path) -> str:
         )
     return (
         f"{output}: no finished maps of the selected participants were found, but of {len(finished)} others "
-        f"({abbreviate(finished)}).\nCorrect `participant_label`, or run the participant level for them first."
+        f"({abbreviate(finished)}).\n"
+        "Correct `participant_label`, or run the participant level for them first."
     )
 
 
