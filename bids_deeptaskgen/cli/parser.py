@@ -14,7 +14,17 @@ from bids_deeptaskgen.settings.toml_file import read_config_file
 from bids_deeptaskgen.settings.value_types import AutoFloat, AutoInt
 
 # Headings, in the order of a user's decisions; conventions are common to all commands.
-_HEADINGS = ("options", "choose data", "choose model", "clean", "train", "run", "report", "conventions")
+_HEADINGS = (
+    "options",
+    "choose data",
+    "choose model",
+    "clean",
+    "train",
+    "differences between participants",
+    "run",
+    "report",
+    "conventions",
+)
 _METAVARS = {int: "N", AutoInt: "{auto,N}", AutoFloat: "{auto,X}", Path: "PATH", str: "NAME"}
 
 

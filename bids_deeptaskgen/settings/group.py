@@ -5,11 +5,15 @@ from pathlib import Path
 
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.option import label_option, option
+from bids_deeptaskgen.settings.value_types import at_least, parse_name
+
+# Quality metrics and column that may explain differences between participants, see METRICS_BY_COVARIATE.
+COVARIATES = ("mean_fd", "minutes", "tsnr", "site")
 
 
 @dataclass(frozen=True)
 class GroupSettings(Settings):
-    """Compute mean, SD and count maps over the participants of an output dataset, and a quality table."""
+    """Compute statistics over the participants of an output dataset: maps, tables, and a page."""
 
     bids_dir: Path = option(positional=True, help="any folder; the group level does not read it")
     output_dir: Path = option(positional=True, help="output dataset of the participant level")
@@ -33,4 +37,81 @@ class GroupSettings(Settings):
     )
     overwrite: bool = option(
         default=False, group="run", help="also replace group files that include other participants"
+    )
+    reports: str = option(
+        "full",
+        group="report",
+        choices=("full", "none"),
+        help="write the page group.html, or none",
+    )
+    contrasts: tuple[str, ...] = option(
+        (),
+        group="choose data",
+        parse=parse_name,
+        default_meaning="all contrasts of the maps",
+        help="labels of contrasts",
+    )
+    design: str | None = option(
+        None,
+        group="differences between participants",
+        metavar="FORMULA",
+        default_meaning="no tests",
+        help="formula over columns of participants.tsv and quality metrics, for example 'age + sex'; each "
+        "term is tested. C(NAME) makes a column categorical",
+    )
+    covariates: tuple[str, ...] = option(
+        (),
+        group="differences between participants",
+        parse=parse_name,
+        default_meaning=", ".join(COVARIATES),
+        help="nuisance columns of the design, which are not tested: mean_fd, minutes, tsnr, site, quality "
+        "metrics or columns of participants.tsv; none for no covariates",
+    )
+    missing_covariates: str = option(
+        "exclude",
+        group="differences between participants",
+        choices=("exclude", "drop"),
+        help="exclude participants without a value of a covariate (for example FD) from the tests, or drop "
+        "that covariate for all participants",
+    )
+    session_difference: str | None = option(
+        None,
+        group="differences between participants",
+        metavar="LATER-EARLIER",
+        default_meaning="the mean over sessions of each participant",
+        help="test the difference of two sessions of each participant, for example post-pre",
+    )
+    one_per_family: bool = option(
+        default=False,
+        group="differences between participants",
+        help="keep one participant, chosen at random, of each family (column family_id) in the tests; "
+        "required for permutations if participants are related",
+    )
+    n_permutations: int = option(
+        0,
+        group="differences between participants",
+        check=at_least(0),
+        help="permutations of participants for p values corrected over the voxels (max-T); 0 for none",
+    )
+    tfce: bool = option(
+        default=False,
+        group="differences between participants",
+        help="also correct with threshold-free cluster enhancement; needs --n-permutations, and takes long",
+    )
+    random_seed: int = option(
+        0, group="run", check=at_least(0), help="seed of permutations and random samples"
+    )
+    nprocs: int | None = option(
+        None,
+        group="run",
+        check=at_least(1),
+        default_meaning="the available CPU cores",
+        help="number of processes for permutations",
+    )
+    work_dir: Path | None = option(
+        None,
+        group="run",
+        flags=("-w",),
+        default_meaning="OUTPUT_DIR/work",
+        help="folder for temporary files; needs 1 MB for each map",
     )

@@ -1,0 +1,1 @@
+"""Group level: averages, tests of differences, relation to motion, individuality, quality."""
