@@ -91,10 +91,7 @@ def map_facts(
     """
     yield "Contrast", image.source_name
     yield "Units", image.units
-    if image.retest_r is None:
-        yield "Retest reliability", "not known"
-    else:
-        yield "Retest reliability", f"r = {format_number(image.retest_r, 2)} ({RETEST_REMARK})"
+    yield "Retest reliability", retest_words(image)
     if image.calibration_weight is None:
         yield "Calibration", "not calibrated"
     else:
@@ -105,6 +102,22 @@ def map_facts(
     yield from _agreement_facts(session.agreement_measures, image.agreement)
     for pair, value in content.session_agreement_by_contrast.get(image.label, {}).items():
         yield f"Agreement between {content.set_kinds}: {pair}", format_number(value)
+
+
+def retest_words(image: MapContent) -> str:
+    """Describe the retest reliability of measured maps of a contrast.
+
+    Parameters
+    ----------
+    image : MapContent
+
+    Returns
+    -------
+    str
+    """
+    if image.retest_r is None:
+        return "not known"
+    return f"r = {format_number(image.retest_r, 2)} ({RETEST_REMARK})"
 
 
 def _agreement_facts(measures: Sequence[Any], values: Mapping[str, float]) -> Iterator[tuple[str, str]]:
