@@ -101,6 +101,9 @@ class MapGroup:
     thresholds : dict of str to float
         By label of the contrast: magnitude below which values are hidden at first, for example that of a
         corrected test. Without one, a share of the colour range.
+    effect : str
+        `EffectRow.effect` of the test whose maps these are, so that the table of effects links to them; empty
+        for other maps.
     """
 
     title: str
@@ -109,6 +112,7 @@ class MapGroup:
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     is_predicted: bool = True
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    effect: str = ""
 
 
 @dataclass(frozen=True)
