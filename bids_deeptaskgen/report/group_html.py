@@ -48,6 +48,7 @@ def render_group(content: GroupContent) -> str:
         warnings=_warnings(content),
         n_participants=count_participants(content),
         n_missing=len(content.missing_sessions),
+        n_without=len({session.participant for session in content.missing_sessions}),
         listed=content.missing_sessions[:MAX_LISTED],
         n_first=N_FIRST,
         sentence=missing_sentence(content.missing_sessions),

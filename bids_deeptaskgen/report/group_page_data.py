@@ -106,7 +106,8 @@ def group_page_data(content: GroupContent) -> tuple[dict[str, Any], GroupImages]
             for group in part.map_groups
             if group.title not in images.titles_left_out
         ]
-    data |= slice_data()
+    if sets:
+        data |= slice_data()
     if any(entry["groups"] for entry in sets):
         data |= viewer_data(images.detail)
     return data, images
@@ -183,6 +184,7 @@ def _group_data(group: MapGroup, images: GroupImages) -> dict[str, Any]:
         "name": group.title,
         "explanation": group.explanation,
         "isPredicted": group.is_predicted,
+        "effect": group.effect,
         "maps": maps,
     }
 

@@ -33,8 +33,8 @@ COLUMNS = (
     Column("session", "Session", is_number=False),
     Column("site", "Site", is_number=False),
     Column(
-        "fd_mean", "Mean framewise displacement", "mm", "Mean over volumes.", "warn above 0.25, fail above 0.5",
-        is_metric=True, warn={"above": 0.25}, fail={"above": 0.5},
+        "fd_mean", "Mean framewise displacement", "mm", "Mean over volumes.",
+        "warn above 0.25, fail above 0.5", is_metric=True, warn={"above": 0.25}, fail={"above": 0.5},
     ),
     Column("minutes", "Usable minutes", "min", "", "warn below 5", is_metric=True, warn={"below": 5.0}),
     Column("tsnr", "Median tSNR", "", "Median over the brain.", is_metric=True),
@@ -177,6 +177,7 @@ def mean_groups():
             {"motorRh": {"Voxels with q < 0.05": "120"}},
             is_predicted=False,
             thresholds={"motorRh": 0.5},
+            effect="age",
         ),
     )
 
@@ -263,7 +264,7 @@ def large_set(n=1000, n_contrasts=47, name="task-rest"):
         name,
         map_groups=[
             MapGroup("Mean over participants", "Mean.", maps),
-            MapGroup("Effect of age (t)", "t of the slope with age.", tests, is_predicted=False),
+            MapGroup("Effect of age (t)", "t of the slope.", tests, is_predicted=False, effect="age"),
             MapGroup("Correlation with mean FD", "Pearson r.", tests, is_predicted=False),
         ],
         design=design_content(n, labels),

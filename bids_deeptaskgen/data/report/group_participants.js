@@ -147,7 +147,7 @@ const drawStrip = (number, outlierRows) => (context, width, height) => {
   context.fillRect(first, box.top, Math.max(third - first, 2), box.bottom - box.top);
   line(context, median, box.top, median, box.bottom, shade.soft, 2);
   line(context, box.left, box.bottom + 0.5, box.right, box.bottom + 0.5, shade.line);
-  for (const value of tickValues(low, high, Math.max(2, Math.floor(width / 90)))) {
+  for (const value of tickValues(low, high, Math.max(2, Math.floor(width / 55)))) {
     line(context, px(value), box.bottom, px(value), box.bottom + 4, shade.soft);
     const align = px(value) < 24 ? "left" : px(value) > width - 24 ? "right" : "center";
     write(context, format(value, 6), px(value), box.bottom + 7, shade.soft, align, "top");

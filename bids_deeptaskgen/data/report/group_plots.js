@@ -36,7 +36,7 @@ const showDesign = () => {
 
 // A button that shows the map of an effect in the viewer.
 const mapButton = (label, effect) => {
-  const group = groups.findIndex((entry) => !entry.isPredicted && entry.name.includes(effect) && entry.maps.some((item) => item.label === label));
+  const group = groups.findIndex((entry) => entry.effect === effect && entry.maps.some((item) => item.label === label));
   if (group < 0) return document.createTextNode(label);
   const button = make("button", label, { type: "button", class: "link", title: "show the map" });
   button.addEventListener("click", async () => {

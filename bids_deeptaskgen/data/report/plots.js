@@ -206,11 +206,11 @@ const drawAxes = (context, width, height, { x, y, xLabel, yLabel }) => {
   const box = { left: 58, right: width - 12, top: 10, bottom: height - 42 };
   const px = (value) => box.left + ((value - x[0]) / (x[1] - x[0])) * (box.right - box.left);
   const py = (value) => box.bottom - ((value - y[0]) / (y[1] - y[0])) * (box.bottom - box.top);
-  for (const value of tickValues(x[0], x[1], Math.max(2, Math.floor(width / 110)))) {
+  for (const value of tickValues(x[0], x[1], Math.max(2, Math.floor(width / 80)))) {
     line(context, px(value), box.top, px(value), box.bottom, grid);
     write(context, format(value, 6), px(value), box.bottom + 6, soft, "center", "top");
   }
-  for (const value of tickValues(y[0], y[1], Math.max(2, Math.floor(height / 70)))) {
+  for (const value of tickValues(y[0], y[1], Math.max(2, Math.floor(height / 55)))) {
     line(context, box.left, py(value), box.right, py(value), grid);
     write(context, format(value, 6), box.left - 7, py(value), soft, "right", "middle");
   }
