@@ -504,7 +504,9 @@ const drawEmbedding = () => {
     kinds.forEach((kind, place) => {
       const key = make("span", "", { class: "key dot", "aria-hidden": "true" });
       key.style.background = CATEGORIES[scheme()][place];
-      legend.append(key, make("span", kind));
+      const entry = make("span", "", { class: "entry" });
+      entry.append(key, kind);
+      legend.append(entry);
     });
   }
   const names = embedding.participants.map((number) => participants[number]);
