@@ -261,6 +261,7 @@ const showSimilarity = () => {
   if (!part) return;
   const kinds = set().similarity.filter((entry) => entry.participants.length > 1);
   part.hidden = !kinds.length;
+  ["similarity", "similarity-means"].forEach((id) => dropPlot(byId(id)));
   if (!kinds.length) return;
   byId("similarity-line").hidden = kinds.length < 2;
   fillSelect(byId("similarity-kind"), set().similarity.map((entry, number) => [number, entry.title]), 0);
@@ -388,6 +389,7 @@ const showIcc = () => {
   if (!part) return;
   const { icc } = set();
   part.hidden = !icc.rows.length;
+  dropPlot(byId("icc-plot"));
   if (!icc.rows.length) return;
   fillSelect(byId("icc-contrast"), icc.contrasts.map((name, number) => [number, name]), 0);
   makeTable(byId("icc-table"), {
