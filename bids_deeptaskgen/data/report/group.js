@@ -61,6 +61,7 @@ const start = async () => {
       if (byId("similarity-part") && !byId("similarity-part").hidden) paintSimilarityScale();
       if (byId("embedding-part") && !byId("embedding-part").hidden) drawEmbedding();
     });
+    for (const name of ["beforeprint", "afterprint"]) window.addEventListener(name, renderPlots);
     startResize();
     selectFromHash();
   }
