@@ -63,11 +63,11 @@ def icc_3_1(values: ArrayLike, level: float = 0.95) -> Reliability:
         message = "`values` has values that are not finite; exclude participants without all sessions."
         raise ValueError(message)
     n, k, _ = x.shape
-    between, error = _sums_of_squares(x)
+    participants, error = _sums_of_squares(x)
     freedom = n - 1, (n - 1) * (k - 1)
     quantile = (1 + level) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = (between / freedom[0]) / (error / freedom[1])
+        ratio = (participants / freedom[0]) / (error / freedom[1])
     lower = ratio / f_distribution.ppf(quantile, *freedom)
     upper = ratio * f_distribution.ppf(quantile, *reversed(freedom))
     return Reliability(_icc_of_f(ratio, k), _icc_of_f(lower, k), _icc_of_f(upper, k))
@@ -76,11 +76,11 @@ def icc_3_1(values: ArrayLike, level: float = 0.95) -> Reliability:
 def _sums_of_squares(x: Scores) -> tuple[Scores, Scores]:
     """Return the sums of squares between participants and of the error, (n_columns,)."""
     deviations = x - x.mean(axis=(0, 1))
-    participants = deviations.mean(axis=1, keepdims=True)
-    rest = deviations - participants - deviations.mean(axis=0)
-    between, error = x.shape[1] * (participants**2).sum(axis=(0, 1)), (rest**2).sum(axis=(0, 1))
+    means = deviations.mean(axis=1, keepdims=True)
+    rest = deviations - means - deviations.mean(axis=0)
+    participants, error = x.shape[1] * (means**2).sum(axis=(0, 1)), (rest**2).sum(axis=(0, 1))
     smallest = _ROUNDING * (x**2).sum(axis=(0, 1))
-    return np.where(between > smallest, between, 0), np.where(error > smallest, error, 0)
+    return np.where(participants > smallest, participants, 0), np.where(error > smallest, error, 0)
 
 
 def _icc_of_f(ratio: Scores, n_sessions: int) -> Scores:

@@ -99,7 +99,7 @@ class SimilarityAccumulator:
         self._power += np.einsum("rv,rv->r", values, values)
         if self._subtract_mean:
             values -= values.sum(axis=0) / np.maximum(n_values, 1)
-        self._subtract_shift(values, has_value)
+        self._remove_shift(values, has_value)
         # A slice does not copy the block, a boolean index does.
         complete = values if is_complete.all() else values[:, is_complete]
         self._n_complete += complete.shape[1]
@@ -117,8 +117,8 @@ class SimilarityAccumulator:
         self._pair_squares += np.square(values) @ has_value.T
         self._pair_count += has_value @ has_value.T
 
-    def _subtract_shift(self, values: Scores, has_value: Flags) -> None:
-        """Subtract the median of the first values of each row, which avoids cancellation in the variance."""
+    def _remove_shift(self, values: Scores, has_value: Flags) -> None:
+        """Remove the median of the first values of each row, which avoids cancellation in the variance."""
         for row in np.flatnonzero(np.isnan(self._shift) & has_value.any(axis=1)):
             self._shift[row] = np.median(values[row, has_value[row]])
         values -= np.nan_to_num(self._shift)[:, None]
