@@ -24,13 +24,14 @@ class RunningCorrelation:
 
     def __init__(self, shape: tuple[int, ...], *, is_zero_missing: bool = True) -> None:
         self._is_zero_missing = is_zero_missing
-        self._count = np.zeros(shape, np.int32)
-        self._mean_x, self._mean_y, self._xx, self._yy, self._xy = np.zeros((5, *shape))
+        self._shape, n_voxels = shape, int(np.prod(shape))
+        self._count = np.zeros(n_voxels, np.int32)
+        self._mean_x, self._mean_y, self._xx, self._yy, self._xy = np.zeros((5, n_voxels))
 
     @property
     def count(self) -> NDArray[np.int32]:
         """Return the number of participants with a value at each voxel."""
-        return self._count
+        return self._count.reshape(self._shape)
 
     @property
     def r(self) -> Scores:
@@ -41,7 +42,8 @@ class RunningCorrelation:
         r = np.full(self._count.shape, np.nan)
         scale = np.sqrt(self._xx) * np.sqrt(self._yy)
         np.divide(self._xy, scale, out=r, where=(scale > 0) & (self._count >= MIN_PARTICIPANTS))
-        return np.clip(r, -1, 1, out=r)
+        np.clip(r, -1, 1, out=r)
+        return r.reshape(self._shape)
 
     def add(self, number: float, values: NDArray[np.floating]) -> None:
         """Add a participant.
@@ -61,20 +63,22 @@ class RunningCorrelation:
         if not np.isfinite(number):
             message = f"`number` is {number}; participants without a finite number cannot be correlated."
             raise ValueError(message)
-        has_value = np.isfinite(values)
+        flat = np.asarray(values).ravel()
+        has_value = np.isfinite(flat)
         if self._is_zero_missing:
-            has_value &= values != 0
-        self._count += has_value
+            has_value &= flat != 0
+        # A slice does not copy the sums.
+        voxels = slice(None) if has_value.all() else np.flatnonzero(has_value)
+        self._count[voxels] += 1
         # Welford's recurrence avoids cancellation if values are alike.
-        weights = has_value / np.maximum(self._count, 1)
-        step_x = number - self._mean_x
-        step_y = np.where(has_value, values - self._mean_y, 0.0)
-        self._mean_x += step_x * weights
-        self._mean_y += step_y * weights
-        rest_x = np.where(has_value, number - self._mean_x, 0.0)
-        self._xx += step_x * rest_x
-        self._yy += step_y * np.where(has_value, values - self._mean_y, 0.0)
-        self._xy += step_y * rest_x
+        weight = 1 / self._count[voxels]
+        step_x, step_y = number - self._mean_x[voxels], flat[voxels] - self._mean_y[voxels]
+        self._mean_x[voxels] += weight * step_x
+        self._mean_y[voxels] += weight * step_y
+        rest_x, rest_y = (1 - weight) * step_x, (1 - weight) * step_y
+        self._xx[voxels] += step_x * rest_x
+        self._yy[voxels] += step_y * rest_y
+        self._xy[voxels] += step_x * rest_y
 
 
 def p_of_r(r: ArrayLike, count: ArrayLike) -> Scores:
