@@ -71,7 +71,7 @@ def test_deviations_of_unrelated_maps_correlate_by_minus_1_over_n_minus_1():
 
 
 def test_equal_maps_have_no_deviations_to_correlate():
-    maps = np.repeat(random_maps(np.random.default_rng(2), 1), 3, axis=0)
+    maps = np.repeat(np.random.default_rng(2).normal(size=(1, 200)), 7, axis=0)
     np.testing.assert_allclose(correlations_of(maps), 1)
     assert np.isnan(correlations_of(maps, subtract_mean=True)).all()
 
@@ -85,8 +85,16 @@ def test_rows_without_values_or_constant_have_no_correlation():
     np.testing.assert_allclose(r[np.ix_(is_valid, is_valid)], np.corrcoef(maps[is_valid]), atol=1e-6)
 
 
+def test_a_row_that_is_constant_over_the_common_voxels_has_no_correlation():
+    maps = np.random.default_rng(5).normal(size=(2, 50))
+    maps[0, :30], maps[1, 30:] = 0.3, np.nan
+    r = correlations_of(maps)
+    assert np.isnan([r[0, 1], r[1, 0]]).all()
+    assert r[0, 0] == r[1, 1] == 1
+
+
 def test_rows_that_start_to_have_values_in_a_later_chunk_are_correlated():
-    maps = random_maps(np.random.default_rng(4), 3, offset=1e4).astype(np.float64)
+    maps = random_maps(np.random.default_rng(4), 3, offset=0).astype(np.float64) + 1e5
     maps[1, :150] = np.nan
     np.testing.assert_allclose(correlations_of(maps, 4), pairwise(maps), atol=1e-8)
 
