@@ -118,6 +118,26 @@ def compute_statistics(rows: VoxelRows, request: Request) -> ContrastStatistics:
     return result
 
 
+def correlate_blocks(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """Correlate the maps of two sessions of the same participants over voxels.
+
+    Parameters
+    ----------
+    first, second : array of shape (n_participants, n_voxels)
+        Maps; 0 and NaN are no values.
+
+    Returns
+    -------
+    r, r_deviations : array of shape (n_participants, n_participants)
+        Rows are maps of the first, columns of the second session; of maps, and of maps minus the mean over
+        participants of their session.
+    """
+    similarities = _Similarities(2 * len(first))
+    similarities.add(first, second)
+    r, r_deviations = similarities.correlations()
+    return r[: len(first), len(first) :], r_deviations[: len(first), len(first) :]
+
+
 class _Similarities:
     """Similarity of maps, and of maps minus the mean over the rows of a block.
 
