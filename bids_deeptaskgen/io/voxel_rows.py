@@ -130,10 +130,10 @@ class VoxelRows:
             flat = np.asarray(values, np.float32).ravel()
         has_value = np.isfinite(flat) & (flat != 0)
         self._add_voxels(np.flatnonzero(has_value & ~self._is_known))
-        known = np.where(has_value[self._voxels], flat[self._voxels], np.float32(0))
+        flat = np.where(has_value[self._voxels], flat[self._voxels], np.float32(0))
         for chunk, start in enumerate(range(0, self.n_voxels, self._length)):
             self._file.seek(self._offset(chunk, row))
-            self._write_all(known[start : start + self._length].data.cast("B"))
+            self._write_all(flat[start : start + self._length].data.cast("B"))
 
     def row(self, row: int) -> Values:
         """Read a map.

@@ -132,9 +132,9 @@ def distance_dependence(r: ArrayLike, distances: ArrayLike) -> float:
     >>> distance_dependence([0.3, 0.1, -0.2], [10.0, 40.0, 80.0])
     -1.0
     """
-    r, distances = np.asarray(r, np.float64), np.asarray(distances, np.float64)
-    has_both = np.isfinite(r) & np.isfinite(distances)
-    r, distances = r[has_both], distances[has_both]
-    if len(r) < MIN_EDGES or np.ptp(r) == 0 or np.ptp(distances) == 0:
+    x, y = np.asarray(r, np.float64), np.asarray(distances, np.float64)
+    has_both = np.isfinite(x) & np.isfinite(y)
+    x, y = x[has_both], y[has_both]
+    if len(x) < MIN_EDGES or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
-    return float(spearmanr(r, distances).statistic)
+    return float(spearmanr(x, y).statistic)
