@@ -10,7 +10,7 @@ from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics
 from bids_deeptaskgen.group.map_rows import RowPlan
 from bids_deeptaskgen.group.pairs import MapPair
 from bids_deeptaskgen.report.group_content import Embedding, IccRow, IdentificationRow, Similarity
-from bids_deeptaskgen.stats.intraclass_correlation import intraclass_correlation
+from bids_deeptaskgen.stats.intraclass_correlation import icc_3_1
 from bids_deeptaskgen.stats.principal_coordinates import principal_coordinates
 from bids_deeptaskgen.stats.session_identification import identify_sessions
 
@@ -277,7 +277,7 @@ def compute_icc(
         participants = values[has_all[:, number], :, number]
         if len(participants) < MIN_ICC or not np.ptp(participants):
             continue
-        icc = intraclass_correlation(participants[:, :, None])
+        icc = icc_3_1(participants[:, :, None])
         result.append(
             IccRow(
                 contrast=contrast,

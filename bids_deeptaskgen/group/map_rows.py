@@ -7,6 +7,7 @@ at some voxels at a time; see `io.voxel_rows`. So the memory does not depend on 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -94,18 +95,18 @@ def plan_rows(results: Sequence[Result]) -> RowPlan:
     RowPlan
     """
     by_participant = group_by_session(results)
-    n_rows = len(by_participant)
+    numbers = count(len(by_participant))
     sessions: dict[tuple[str, str], int] = {}
     runs: dict[tuple[str, str], int] = {}
     run_sessions: dict[str, str] = {}
     for subject, by_session in by_participant.items():
         for session in by_session if len(by_session) > 1 else ():
-            sessions[subject, session or ""] = n_rows + len(sessions) + len(runs)
+            sessions[subject, session or ""] = next(numbers)
         for session, items in by_session.items():
             if len(items) > 1 and subject not in run_sessions:
                 run_sessions[subject] = session or ""
                 for result in items:
-                    runs[subject, run_name(result)] = n_rows + len(sessions) + len(runs)
+                    runs[subject, run_name(result)] = next(numbers)
     return RowPlan(tuple(by_participant), sessions, runs, run_sessions)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from bids_deeptaskgen.bids.output.quality_tables import describe_columns
 from bids_deeptaskgen.connectome.qc_verdicts import metric_specs, single_value
 from bids_deeptaskgen.report.group_content import Column, Outlier, SessionRow
-from bids_deeptaskgen.stats.robust_outliers import LIMIT, robust_z
+from bids_deeptaskgen.stats.robust_outliers import OUTLIER_LIMIT, robust_z
 
 # From this number of participants on, the typicality of each among the others has a stable distribution.
 MIN_TYPICALITY = 50
@@ -46,7 +46,7 @@ def find_outliers(rows: Sequence[Mapping[str, Any]]) -> list[Outlier]:
     Returns
     -------
     list of Outlier
-        Values with a robust z beyond ``robust_outliers.LIMIT``, the largest first. Metrics that fewer than
+        Values with a robust z beyond ``robust_outliers.OUTLIER_LIMIT``, the largest first. Metrics that fewer than
         ``MIN_SESSIONS`` sessions have are not judged, and the typicality in the cohort only from
         ``MIN_TYPICALITY`` participants on.
     """
@@ -62,7 +62,7 @@ def find_outliers(rows: Sequence[Mapping[str, Any]]) -> list[Outlier]:
         # Fisher's z is symmetric near r = 1.
         scale = np.arctanh(np.clip(values, -1 + 1e-9, 1 - 1e-9)) if name == TYPICALITY else values
         for row, value, z in zip(rows, values, robust_z(scale), strict=True):
-            if np.isfinite(z) and abs(z) > LIMIT:
+            if np.isfinite(z) and abs(z) > OUTLIER_LIMIT:
                 outliers.append(
                     Outlier(row["participant_id"], row_name(row), title, float(value), float(z))
                 )
