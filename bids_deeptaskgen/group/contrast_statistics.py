@@ -49,7 +49,7 @@ class ContrastStatistics:
     mean, sd, count : array of shape (91, 109, 91)
         Over participants; 0 where there are no values.
     fd_r, fd_n : array of shape (91, 109, 91)
-        Pearson correlation with mean FD (0 where undefined), and number of participants.
+        Pearson correlation with mean FD (NaN where undefined), and number of participants.
     similarity, similarity_deviations : array of shape (n_sample, n_sample)
         Pearson r over voxels, of maps and of maps minus the mean over participants.
     pair_r, pair_r_deviations : list of array of shape (n, n)
@@ -88,7 +88,7 @@ def compute_statistics(rows: VoxelRows, request: Request) -> ContrastStatistics:
         mean=np.zeros(shape),
         sd=np.zeros(shape),
         count=np.zeros(shape, np.int32),
-        fd_r=np.zeros(shape),
+        fd_r=np.full(shape, np.nan),
         fd_n=np.zeros(shape, np.int32),
     )
     similarity = _Similarities(len(request.sample))
@@ -101,7 +101,7 @@ def compute_statistics(rows: VoxelRows, request: Request) -> ContrastStatistics:
         result.count.ravel()[voxels] = count
         if request.fd_mm is not None:
             r, n = correlate_columns(request.fd_mm, _with_nan(participants))
-            result.fd_r.ravel()[voxels], result.fd_n.ravel()[voxels] = np.nan_to_num(r), n
+            result.fd_r.ravel()[voxels], result.fd_n.ravel()[voxels] = r, n
         similarity.add(participants[request.sample])
         for pair, accumulator in zip(request.pairs, pairs, strict=True):
             accumulator.add(values[pair.rows_a], values[pair.rows_b])

@@ -23,6 +23,8 @@ MAX_PAGE = 300
 # Intervals of ICC(3,1) from fewer participants are too wide to be of use.
 MIN_ICC = 20
 N_AXES = 4
+# Two participants differ along one axis only.
+MIN_EMBEDDING = 3
 MEAN_TITLE = "mean over {n} contrasts"
 
 
@@ -53,7 +55,13 @@ class MeanMatrix:
         self.n_contrasts = 0
 
     def add(self, matrix: Floats) -> None:
-        """Add the matrix of a contrast; NaN where undefined."""
+        """Add the matrix of a contrast.
+
+        Parameters
+        ----------
+        matrix : array
+            NaN where undefined.
+        """
         if self._total is None or self._count is None:
             self._total, self._count = np.zeros(matrix.shape), np.zeros(matrix.shape)
         is_defined = np.isfinite(matrix)
@@ -103,13 +111,13 @@ def describe_similarity(
     -------
     Similarity
     """
-    shown = np.arange(len(names))
+    sample = np.arange(len(names))
     if len(names) > MAX_PAGE:
-        shown = np.sort(rng.choice(len(names), MAX_PAGE, replace=False))
+        sample = np.sort(rng.choice(len(names), MAX_PAGE, replace=False))
     return Similarity(
         title=title,
-        participants=[names[i] for i in shown],
-        matrix=matrix[np.ix_(shown, shown)],
+        participants=[names[i] for i in sample],
+        matrix=matrix[np.ix_(sample, sample)],
         mean_r=mean_off_diagonal(matrix),
         n_participants=len(names),
     )
@@ -130,18 +138,16 @@ def embed_participants(names: Sequence[str], similarity: Floats, title: str) -> 
     Embedding or None
         None under three participants with maps.
     """
-    is_usable = np.isfinite(np.diagonal(similarity)) if len(similarity) else np.empty(0, bool)
-    if is_usable.sum() < 3:  # noqa: PLR2004
+    if len(names) < MIN_EMBEDDING:
         return None
-    usable = np.flatnonzero(is_usable)
-    gram = np.nan_to_num(similarity[np.ix_(usable, usable)])
-    axes, explained = principal_coordinates(gram, min(N_AXES, len(usable) - 1))
-    return Embedding([names[i] for i in usable], axes, explained.tolist(), title)
+    axes, explained = principal_coordinates(similarity, min(N_AXES, len(names) - 1))
+    usable = np.flatnonzero(np.isfinite(axes).all(axis=1))
+    if len(usable) < MIN_EMBEDDING:
+        return None
+    return Embedding([names[i] for i in usable], axes[usable], explained.tolist(), title)
 
 
-def identify_participants(
-    contrast: str, title: str, r: Floats, *, is_deviation: bool
-) -> IdentificationRow:
+def identify_participants(contrast: str, title: str, r: Floats, *, is_deviation: bool) -> IdentificationRow:
     """Score the identification of participants between two sessions, runs or halves of windows.
 
     Parameters
@@ -184,7 +190,13 @@ class Identification:
         self._rows: list[IdentificationRow] = []
 
     def add(self, contrast: str, statistics: ContrastStatistics) -> None:
-        """Add the matrices of a contrast."""
+        """Add the matrices of a contrast.
+
+        Parameters
+        ----------
+        contrast : str
+        statistics : ContrastStatistics
+        """
         for number, pair in enumerate(self._pairs):
             matrices = (statistics.pair_r[number], statistics.pair_r_deviations[number])
             for is_deviation, matrix in enumerate(matrices):
@@ -200,8 +212,8 @@ class Identification:
             identify_participants(
                 MEAN_TITLE.format(n=mean.n_contrasts), pair.title, mean.mean, is_deviation=bool(is_deviation)
             )
-            for pair, both in zip(self._pairs, self._means, strict=True)
-            for is_deviation, mean in enumerate(both)
+            for pair, matrices in zip(self._pairs, self._means, strict=True)
+            for is_deviation, mean in enumerate(matrices)
             if mean.n_contrasts > 1
         ]
         return [*means, *self._rows]

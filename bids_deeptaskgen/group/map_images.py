@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics
+from bids_deeptaskgen.group.differences import ALPHA
+from bids_deeptaskgen.group.second_level import EffectMaps
 from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.report.group_content import MapGroup
 from bids_deeptaskgen.report.map_images import map_images, sd_slices
@@ -21,6 +23,12 @@ _EXPLANATIONS = {
     FD_R: "Pearson correlation over participants of the map with mean framewise displacement (QC-FC). "
     "Large values mean that differences between participants reflect motion.",
 }
+
+_EFFECT = (
+    "t of a difference between participants (or of their sessions), in voxels with values of all "
+    "participants. Hide values below the smallest |t| with q < 0.05 to see what is significant (false "
+    "discovery rate within the map)."
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,27 @@ class MapPictures:
         self._append(MapWords(MEAN, _EXPLANATIONS[MEAN], units, is_predicted=True), content)
         if statistics.fd_n.any():
             words = MapWords(FD_R, _EXPLANATIONS[FD_R], "Pearson r")
-            self.add_map(words, contrast, statistics.fd_r, sampler)
+            self.add_map(words, contrast, np.nan_to_num(statistics.fd_r), sampler)
+
+    def add_effect(self, contrast: Contrast, title: str, maps: EffectMaps, tested: NDArray[np.bool_]) -> None:
+        """Add the t map of an effect.
+
+        Parameters
+        ----------
+        contrast : Contrast
+        title : str
+            Of the effect.
+        maps : EffectMaps
+        tested : boolean array of shape (91, 109, 91)
+        """
+        words = MapWords(f"Effect of {title} (t)", _EFFECT, "t")
+        is_significant = maps.q < ALPHA
+        threshold = np.abs(maps.t[is_significant]).min() if is_significant.any() else None
+        facts = {
+            "Voxels with q < 0.05": str(int(is_significant.sum())),
+            "Smallest |t| with q < 0.05": "none" if threshold is None else f"{threshold:.2f}",
+        }
+        self.add_map(words, contrast, maps.t, make_surface_sampler(tested), facts)
 
     def add_map(
         self,

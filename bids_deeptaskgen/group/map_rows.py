@@ -116,7 +116,7 @@ def fill_rows(
     plan: RowPlan,
     rows: Mapping[str, VoxelRows],
     faults: list[ResultFault],
-) -> dict[str, set[str]]:
+) -> dict[str, set[int]]:
     """Read the maps of some contrasts, one participant at a time, and write their rows.
 
     Runs are averaged within sessions, then sessions within participants; otherwise a session with two runs
@@ -136,10 +136,10 @@ def fill_rows(
 
     Returns
     -------
-    dict of str to set of str
-        Participants with a map, by contrast.
+    dict of str to set of int
+        Rows with a map, by contrast.
     """
-    usable: dict[str, set[str]] = {label: set() for label in rows}
+    written_rows: dict[str, set[int]] = {label: set() for label in rows}
     for number, (subject, by_session) in enumerate(group_by_session(results).items()):
         maps = {
             session or "": {run_name(run): read_usable_maps(output, run, list(rows), faults) for run in runs}
@@ -155,15 +155,17 @@ def fill_rows(
             }
             if not sessions:
                 continue
-            usable[label].add(subject)
-            contrast_rows.write(number, average(list(sessions.values())))
+            numbered_maps = {number: average(list(sessions.values()))}
             for session, values in sessions.items():
                 if (subject, session) in plan.sessions:
-                    contrast_rows.write(plan.sessions[subject, session], values)
+                    numbered_maps[plan.sessions[subject, session]] = values
             if subject in plan.run_sessions:
                 for name, values in of_contrast[plan.run_sessions[subject]].items():
-                    contrast_rows.write(plan.runs[subject, name], values)
-    return usable
+                    numbered_maps[plan.runs[subject, name]] = values
+            for row, values in numbered_maps.items():
+                contrast_rows.write(row, values)
+            written_rows[label] |= numbered_maps.keys()
+    return written_rows
 
 
 def read_usable_maps(
@@ -195,7 +197,9 @@ def read_usable_maps(
         if not np.any(np.isfinite(maps[label]) & (maps[label] != 0)):
             del maps[label]
             path = result.statmap(output, label)
-            _add_fault(faults, result, label, f"{path}: the map is 0 or NaN everywhere. Re-run this participant.")
+            _add_fault(
+                faults, result, label, f"{path}: the map is 0 or NaN everywhere. Re-run this participant."
+            )
     return maps
 
 

@@ -124,7 +124,9 @@ def _facts(prepared: PreparedSet, results: SetResults) -> dict[str, str]:
     group_set = prepared.group_set
     sessions = {(result.subject, result.session) for result in group_set.results}
     counts = sorted(set(results.n_participants.values()))
-    in_means = f"{counts[0]} to {counts[-1]}, depending on the contrast" if len(counts) > 1 else str(counts[0])
+    in_means = (
+        f"{counts[0]} to {counts[-1]}, depending on the contrast" if len(counts) > 1 else str(counts[0])
+    )
     return {
         "Participants": str(len(group_set.participants)),
         "Participants in the means": in_means,
@@ -185,9 +187,7 @@ def _individuality_remarks(parts: SetParts) -> list[str]:
             "(--no-combine-runs), or with several windows (--n-windows)."
         )
     if prepared.complete is None:
-        remarks.append(
-            f"ICC(3,1) needs at least {MIN_ICC} participants with the same two or more sessions."
-        )
+        remarks.append(f"ICC(3,1) needs at least {MIN_ICC} participants with the same two or more sessions.")
     elif prepared.parcels is None:
         remarks.append(
             "ICC(3,1) needs the image of the ROIs (*_dseg.nii.gz), which the participant level of this "

@@ -8,6 +8,8 @@ import numpy as np
 
 from bids_deeptaskgen.bids.output.roi_parcels import RoiParcels, read_roi_parcels
 from bids_deeptaskgen.group.contrast_statistics import Request
+from bids_deeptaskgen.group.design.plan import DesignPlan
+from bids_deeptaskgen.group.differences import plan_differences
 from bids_deeptaskgen.group.group_set import GroupSet
 from bids_deeptaskgen.group.individuality import (
     CompleteSessions,
@@ -47,6 +49,8 @@ class PreparedSet:
     complete : CompleteSessions or None
         Sessions for the reliability of ROIs.
     parcels : RoiParcels or None
+    design : DesignPlan or None
+        None if no tests are requested.
     """
 
     group_set: GroupSet
@@ -58,6 +62,7 @@ class PreparedSet:
     request: Request
     complete: CompleteSessions | None
     parcels: RoiParcels | None
+    design: DesignPlan | None
 
 
 def prepare_set(settings: GroupSettings, group_set: GroupSet, rng: np.random.Generator) -> PreparedSet:
@@ -78,6 +83,8 @@ def prepare_set(settings: GroupSettings, group_set: GroupSet, rng: np.random.Gen
     ------
     InputError
         If a table cannot be read.
+    UserError
+        If the design cannot be tested.
     """
     output, results = settings.output_dir, group_set.results
     connectome = average_connectomes(output, results)
@@ -105,4 +112,5 @@ def prepare_set(settings: GroupSettings, group_set: GroupSet, rng: np.random.Gen
         request=request,
         complete=complete,
         parcels=parcels,
+        design=plan_differences(settings, table, plan.participants),
     )

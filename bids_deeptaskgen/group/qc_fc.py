@@ -76,7 +76,7 @@ def select_fd(participants: Sequence[str], fd_mm: Mapping[str, float]) -> tuple[
 
 
 def relate_maps(label: str, statistics: ContrastStatistics) -> QcFcRow:
-    """Summarise the relation of the maps of a contrast to mean FD.
+    """Describe the relation of the maps of a contrast to mean FD.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def relate_maps(label: str, statistics: ContrastStatistics) -> QcFcRow:
     QcFcRow
         Over the voxels that at least ``MIN_PARTICIPANTS`` participants have.
     """
-    is_tested = statistics.fd_n >= MIN_PARTICIPANTS
+    is_tested = (statistics.fd_n >= MIN_PARTICIPANTS) & np.isfinite(statistics.fd_r)
     return _row(label, statistics.fd_r[is_tested], statistics.fd_n[is_tested])
 
 

@@ -63,9 +63,7 @@ def find_outliers(rows: Sequence[Mapping[str, Any]]) -> list[Outlier]:
         scale = np.arctanh(np.clip(values, -1 + 1e-9, 1 - 1e-9)) if name == TYPICALITY else values
         for row, value, z in zip(rows, values, robust_z(scale), strict=True):
             if np.isfinite(z) and abs(z) > OUTLIER_LIMIT:
-                outliers.append(
-                    Outlier(row["participant_id"], row_name(row), title, float(value), float(z))
-                )
+                outliers.append(Outlier(row["participant_id"], row_name(row), title, float(value), float(z)))
     return sorted(outliers, key=lambda outlier: -abs(outlier.robust_z))
 
 

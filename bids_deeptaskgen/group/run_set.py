@@ -1,12 +1,15 @@
 """One set of maps from its rows to its files and the content of its page."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bids_deeptaskgen.bids.output.results import ResultFault
 from bids_deeptaskgen.bids.output.roi_connectome import roi_names, write_roi_connectome
+from bids_deeptaskgen.group.differences import design_content
 from bids_deeptaskgen.group.page import SetParts, set_content
 from bids_deeptaskgen.group.participant_table import warn_of_equal_series
 from bids_deeptaskgen.group.prepared_set import PreparedSet
@@ -15,6 +18,7 @@ from bids_deeptaskgen.group.quality import find_outliers
 from bids_deeptaskgen.group.roi_connectomes import group_connectome_sidecar
 from bids_deeptaskgen.group.set_analysis import SetResults, analyse_set
 from bids_deeptaskgen.group.tables import write_group_table, write_matrix, write_quality_tables, write_rows
+from bids_deeptaskgen.group.window_halves import identify_by_halves
 from bids_deeptaskgen.io.tsv import join_columns
 from bids_deeptaskgen.report.group_content import GroupSetContent
 from bids_deeptaskgen.settings.group import GroupSettings
@@ -53,8 +57,10 @@ def run_set(
     edges = relate_connectome(prepared.connectome, prepared.fd_mm) if prepared.connectome else None
     _write_connectome(staging, prepared)
     _write_tables(staging, prepared, results, edges)
-    parts = SetParts(prepared, results, edges, (), None, equal_series)
-    content = set_content(output, parts, rng)
+    halves = identify_by_halves(output, group_set.results, list(results.n_participants), rng)
+    design = design_content(prepared.design, results.effects, results.notes) if prepared.design else None
+    _write_design(staging, prepared, results)
+    content = set_content(output, SetParts(prepared, results, edges, halves, design, equal_series), rng)
     _write_individuality(staging, prepared, results, content)
     return content
 
@@ -101,6 +107,23 @@ def _write_tables(
             "distance_mm": [None] * len(first) if distances is None else distances.tolist(),
         }
         write_group_table(group_set.path(staging, "group_qcfc_edges"), "group_qcfc_edges", table)
+
+
+def _write_design(staging: Path, prepared: PreparedSet, results: SetResults) -> None:
+    """Write the design matrix and the table of effects."""
+    plan, group_set = prepared.design, prepared.group_set
+    if plan is None:
+        return
+    table: dict[str, Sequence[Any]] = {"participant_id": [f"sub-{label}" for label in plan.participants]}
+    table |= dict(zip(plan.columns, plan.matrix.T.tolist(), strict=True))
+    write_group_table(group_set.path(staging, "group_design"), "group_design", table)
+    rows = []
+    for effect in results.effects:
+        cells = asdict(effect)
+        x, y, z = cells.pop("peak_mm")
+        rows.append(cells | {"peak_x_mm": x, "peak_y_mm": y, "peak_z_mm": z})
+    path = group_set.path(staging, "group_effects")
+    write_group_table(path, "group_effects", join_columns(rows))
 
 
 def _write_individuality(

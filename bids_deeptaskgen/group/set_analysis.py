@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
 from bids_deeptaskgen.bids.output.results import ResultFault
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics, compute_statistics
+from bids_deeptaskgen.group.differences import ContrastTest, effect_row
 from bids_deeptaskgen.group.individuality import (
     Identification,
     MeanMatrix,
@@ -23,16 +24,20 @@ from bids_deeptaskgen.group.map_images import MapPictures
 from bids_deeptaskgen.group.map_rows import fill_rows
 from bids_deeptaskgen.group.prepared_set import PreparedSet
 from bids_deeptaskgen.group.qc_fc import relate_maps
+from bids_deeptaskgen.group.second_level import SecondLevelFit
 from bids_deeptaskgen.group.selection import batch_contrasts, restrict_contrasts
-from bids_deeptaskgen.group.write_maps import write_statistics
+from bids_deeptaskgen.group.write_maps import write_effect, write_statistics
 from bids_deeptaskgen.io.voxel_rows import VoxelRows
-from bids_deeptaskgen.report.group_content import IccRow, QcFcRow
+from bids_deeptaskgen.models.contrasts import Contrast
+from bids_deeptaskgen.report.group_content import EffectRow, IccRow, QcFcRow
 
 logger = logging.getLogger("bids_deeptaskgen")
 
 # Contrasts of 4-D images that are read together, and share of the free disk space that their rows may take.
 MAX_CONTRASTS_PER_PASS = 8
 _DISK_SHARE = 0.5
+# Share of the voxels that a note names if one participant costs them.
+MAX_LOSS = 0.02
 # Voxels of a brain at 2 mm, of which a row has 4 bytes each.
 _ROW_BYTES = 240_000 * 4
 
@@ -68,8 +73,10 @@ class SetResults:
         Participants in the mean, by contrast.
     similarity, similarity_deviations : MeanMatrix
         Mean over contrasts.
-    similarity_rows, qc_fc, icc : list
+    similarity_rows, qc_fc, icc, effects : list
         Rows of tables.
+    notes : list of str
+        Notes on the tests.
     """
 
     pictures: MapPictures | None
@@ -80,9 +87,18 @@ class SetResults:
     similarity_rows: list[SimilarityRow] = field(default_factory=list)
     qc_fc: list[QcFcRow] = field(default_factory=list)
     icc: list[IccRow] = field(default_factory=list)
+    effects: list[EffectRow] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, label: str, statistics: ContrastStatistics, prepared: PreparedSet) -> None:
-        """Add the results of a contrast."""
+        """Add the results of a contrast.
+
+        Parameters
+        ----------
+        label : str
+        statistics : ContrastStatistics
+        prepared : PreparedSet
+        """
         self.similarity.add(statistics.similarity)
         self.similarity_deviations.add(statistics.similarity_deviations)
         self.similarity_rows.append(
@@ -132,9 +148,7 @@ def analyse_set(
     """
     group_set = prepared.group_set
     contrasts = restrict_contrasts(group_set, labels)
-    results = SetResults(
-        MapPictures() if has_page else None, Identification(prepared.request.pairs)
-    )
+    results = SetResults(MapPictures() if has_page else None, Identification(prepared.request.pairs))
     n_per_pass = contrasts_per_pass(staging, prepared.plan.n_rows)
     for batch in batch_contrasts(group_set.results[0].maps, contrasts, n_per_pass):
         with ExitStack() as files:
@@ -144,14 +158,18 @@ def analyse_set(
                 )
                 for label in batch
             }
-            usable = fill_rows(output, group_set.results, prepared.plan, rows, faults)
+            written_rows = fill_rows(output, group_set.results, prepared.plan, rows, faults)
             for label in batch:
-                if usable[label]:
-                    _finish_contrast(output, staging, prepared, label, rows[label], results)
-                    results.n_participants[label] = len(usable[label])
+                n_usable = sum(row < len(prepared.plan.participants) for row in written_rows[label])
+                if n_usable:
+                    results.n_participants[label] = n_usable
+                    contrast, units = contrast_of(output, group_set.results, label)
+                    finish = ContrastStep(staging, prepared, contrast, units, results)
+                    finish.describe(rows[label], n_usable)
+                    finish.test(rows[label], written_rows[label])
                     logger.info(
                         "%s: %d participants (%d of %d contrasts)",
-                        label, len(usable[label]), contrasts.index(label) + 1, len(contrasts),
+                        label, n_usable, contrasts.index(label) + 1, len(contrasts),
                     )  # fmt: skip
                 else:
                     logger.error("%s: no map of this contrast can be used, so no average is written.", label)
@@ -173,19 +191,102 @@ def contrasts_per_pass(folder: Path, n_rows: int) -> int:
     int
         From 1 to ``MAX_CONTRASTS_PER_PASS``.
     """
-    free = shutil.disk_usage(folder).free * _DISK_SHARE
-    return max(1, min(MAX_CONTRASTS_PER_PASS, int(free // (_ROW_BYTES * max(n_rows, 1)))))
+    n_bytes = shutil.disk_usage(folder).free * _DISK_SHARE
+    return max(1, min(MAX_CONTRASTS_PER_PASS, int(n_bytes // (_ROW_BYTES * max(n_rows, 1)))))
 
 
-def _finish_contrast(
-    output: Path, staging: Path, prepared: PreparedSet, label: str, rows: VoxelRows, results: SetResults
-) -> None:
-    """Compute and write the statistics of a contrast from its rows."""
-    group_set = prepared.group_set
-    statistics = compute_statistics(rows, prepared.request)
-    contrast, units = contrast_of(output, group_set.results, label)
-    n_participants = int(statistics.count.max())
-    write_statistics(staging, group_set, contrast, statistics, units, n_participants)
-    results.add(label, statistics, prepared)
-    if results.pictures:
-        results.pictures.add(contrast, units, statistics, n_participants)
+@dataclass(frozen=True)
+class ContrastStep:
+    """Statistics and tests of a contrast, from its rows to its files.
+
+    Attributes
+    ----------
+    staging : Path
+        Folder for the files.
+    prepared : PreparedSet
+    contrast : Contrast
+    units : str
+        Units of the predicted maps.
+    results : SetResults
+        Results are added.
+    """
+
+    staging: Path
+    prepared: PreparedSet
+    contrast: Contrast
+    units: str
+    results: SetResults
+
+    def describe(self, rows: VoxelRows, n_participants: int) -> None:
+        """Compute and write mean, SD, count and correlation with FD, and compute similarities.
+
+        Parameters
+        ----------
+        rows : VoxelRows
+        n_participants : int
+            Participants with a map.
+        """
+        statistics = compute_statistics(rows, self.prepared.request)
+        write_statistics(
+            self.staging, self.prepared.group_set, self.contrast, statistics, self.units, n_participants
+        )
+        self.results.add(self.contrast.label, statistics, self.prepared)
+        if self.results.pictures:
+            self.results.pictures.add(self.contrast, self.units, statistics, n_participants)
+
+    def test(self, rows: VoxelRows, written_rows: set[int]) -> None:
+        """Test the effects of the design, if there is one, and write their maps.
+
+        Parameters
+        ----------
+        rows : VoxelRows
+        written_rows : set of int
+            Rows with a map.
+        """
+        if self.prepared.design is None:
+            return
+        label = self.contrast.label
+        contrast_test = ContrastTest(self.prepared.design, self.prepared.plan, written_rows)
+        n_participants = len(contrast_test.plan.participants)
+        if not contrast_test.is_possible:
+            message = (
+                f"{label}: not tested, because only {n_participants} participants of the design have its map."
+            )
+            logger.error("%s", message)
+            self.results.notes.append(message)
+            return
+        fit, permuted = contrast_test.run(rows)
+        self._note_losses(fit, n_participants)
+        for effect in contrast_test.plan.effects:
+            maps, corrected = fit.effects[effect.label], permuted.get(effect.label)
+            self.results.effects.append(effect_row(label, effect.title, maps, fit.tested, corrected))
+            values = {stat: getattr(maps, stat) for stat in ("t", "effect", "r", "p", "q")}
+            if corrected is not None:
+                values["pMaxT"] = corrected.p_max_t
+                values |= {} if corrected.p_tfce is None else {"pTfce": corrected.p_tfce}
+            facts = {
+                "NumberOfParticipants": n_participants,
+                "DegreesOfFreedom": contrast_test.plan.dof,
+                "NumberOfTestedVoxels": fit.n_voxels,
+                "Permutations": contrast_test.plan.request.n_permutations,
+                "Columns": list(contrast_test.plan.columns),
+                "Formula": contrast_test.plan.formula,
+            }
+            write_effect(self.staging, self.prepared.group_set, self.contrast, effect, values, facts)
+            if self.results.pictures:
+                self.results.pictures.add_effect(self.contrast, effect.title, maps, fit.tested)
+
+    def _note_losses(self, fit: SecondLevelFit, n_participants: int) -> None:
+        """Note participants who lack the map, or without whom many more voxels could be tested."""
+        label = self.contrast.label
+        n_planned = len(self.prepared.design.participants) if self.prepared.design else n_participants
+        if n_participants < n_planned:
+            self.results.notes.append(
+                f"{label}: {n_planned - n_participants} participants of the design have no usable map."
+            )
+        for participant, n_voxels in list(fit.lost_voxels.items())[:1]:
+            if n_voxels > MAX_LOSS * fit.n_any:
+                self.results.notes.append(
+                    f"{label}: {n_voxels} of {fit.n_any} voxels are not tested because sub-{participant} alone has "
+                    "no value there. Exclude this participant to test them."
+                )

@@ -114,5 +114,5 @@ def write_matrix(
         NaN becomes ``n/a``.
     """
     columns: dict[str, Sequence[Any]] = {"participant_id": names}
-    columns |= {name: values for name, values in zip(names, matrix.T.round(N_DECIMALS).tolist(), strict=True)}
+    columns |= dict(zip(names, matrix.T.round(N_DECIMALS).tolist(), strict=True))
     write_group_table(group_set.path(root, kind), kind, columns)

@@ -3,8 +3,8 @@
 import shlex
 
 from bids_deeptaskgen.settings.base import Settings
-from bids_deeptaskgen.settings.option import OptionSpec, option_specs
 from bids_deeptaskgen.settings.group import GroupSettings
+from bids_deeptaskgen.settings.option import OptionSpec, option_specs
 from bids_deeptaskgen.settings.prediction import PredictSettings
 
 

@@ -190,7 +190,9 @@ def test_a_session_of_which_a_map_is_gone_does_not_count(output):
 def test_maps_of_two_settings_are_averaged_in_separate_folders(output):
     add_session(output, "05", "a", 9.0, settings_hash="b" * 64)
     assert run(output) == 0
-    name = output_path(output, "group_statmap", entities=[("task", "rest")], contrast="wm2bk", stat="mean").name
+    name = output_path(
+        output, "group_statmap", entities=[("task", "rest")], contrast="wm2bk", stat="mean"
+    ).name
     means = {
         folder: np.asarray(nib.load(output / "group" / folder / name).dataobj)[VOXEL]
         for folder in ("settings-aaaaaaaa", "settings-bbbbbbbb")

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.group.roi_connectomes import average_connectomes, cohort_typicality
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
+from bids_deeptaskgen.bids.output.results import read_dataset
 from bids_deeptaskgen.bids.output.roi_connectome import write_roi_connectome
-from bids_deeptaskgen.commands import group
+from bids_deeptaskgen.group.roi_connectomes import average_connectomes, cohort_typicality
 from bids_deeptaskgen.io.tsv import read_tsv
 from tests.commands.test_group import add_session, run
 
