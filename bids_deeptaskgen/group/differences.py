@@ -174,7 +174,7 @@ class ContrastTest:
 def effect_row(
     contrast: str, title: str, maps: EffectMaps, tested: NDArray[np.bool_], permuted: PermutationMaps | None
 ) -> EffectRow:
-    """Summarise the test of an effect on a contrast.
+    """Describe the test of an effect on a contrast.
 
     Parameters
     ----------

@@ -179,7 +179,8 @@ def _individuality_remarks(parts: SetParts) -> list[str]:
     n_participants = len(prepared.plan.participants)
     if n_participants > MAX_SIMILARITY:
         remarks.append(
-            f"Similarity is computed for {MAX_SIMILARITY} participants, drawn at random from {n_participants}."
+            f"Similarity is computed for {MAX_SIMILARITY} participants, drawn at random from "
+            f"{n_participants}."
         )
     if not prepared.request.pairs and not parts.halves:
         remarks.append(

@@ -46,8 +46,8 @@ def find_outliers(rows: Sequence[Mapping[str, Any]]) -> list[Outlier]:
     Returns
     -------
     list of Outlier
-        Values with a robust z beyond ``robust_outliers.OUTLIER_LIMIT``, the largest first. Metrics that fewer than
-        ``MIN_SESSIONS`` sessions have are not judged, and the typicality in the cohort only from
+        Values with a robust z beyond ``robust_outliers.OUTLIER_LIMIT``, the largest first. Metrics that fewer
+        than ``MIN_SESSIONS`` sessions have are not judged, and the typicality in the cohort only from
         ``MIN_TYPICALITY`` participants on.
     """
     titles = {name: spec.title for name, spec in metric_specs().items()}

@@ -277,7 +277,7 @@ class ContrastStep:
                 self.results.pictures.add_effect(self.contrast, effect.title, maps, fit.tested)
 
     def _note_losses(self, fit: SecondLevelFit, n_participants: int) -> None:
-        """Note participants who lack the map, or without whom many more voxels could be tested."""
+        """Add notes on participants who lack the map, or cost many voxels."""
         label = self.contrast.label
         n_planned = len(self.prepared.design.participants) if self.prepared.design else n_participants
         if n_participants < n_planned:
@@ -287,6 +287,6 @@ class ContrastStep:
         for participant, n_voxels in list(fit.lost_voxels.items())[:1]:
             if n_voxels > MAX_LOSS * fit.n_any:
                 self.results.notes.append(
-                    f"{label}: {n_voxels} of {fit.n_any} voxels are not tested because sub-{participant} alone has "
-                    "no value there. Exclude this participant to test them."
+                    f"{label}: {n_voxels} of {fit.n_any} voxels are not tested because sub-{participant} alone "
+                    "has no value there. Exclude this participant to test them."
                 )
