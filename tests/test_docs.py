@@ -71,7 +71,7 @@ def test_every_option_that_is_mentioned_exists(name):
         "--output-spaces", "--use-aroma", "--level", "--file-format", "--rm", "--read-only", "--network",
         "--containall", "--rois", "--name", "--from", "--mask", "--confounds", "--config-file", "--help",
         "--statmaps", "--parent", "--strategy", "--keep-sites", "--n-devices",
-        "--n-participants", "--n-sessions",
+        "--n-participants", "--n-sessions", "--no-combine-runs",
     }  # fmt: skip
     text = (ROOT / name).read_text("utf-8")
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | further_flags
