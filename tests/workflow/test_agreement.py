@@ -195,7 +195,8 @@ def test_coarse_maps_of_both_halves_are_block_means_of_the_mean_maps(two_runs, s
     assert participant.run(settings) == 0
     (path,) = settings.output_dir.glob("sub-01/func/*_relmat.npy")
     bundle = load_bundle(model)
-    windows = [predict_windows(load_network(bundle, "cpu"), [maps])[0] for maps in np.load(path)]
+    network = load_network(bundle, "cpu")
+    windows = [predict_windows(network, [maps])[0] for maps in np.load(path)]
     (file,) = settings.output_dir.glob("sub-01/func/*_desc-halves_maps.npz")
     halves = read_halves(file)
     assert (halves.contrasts, halves.n_windows) == (("contrast1",), (2, 2))

@@ -85,12 +85,15 @@ def save_roi_parcels(output_dir: Path, bundle: Bundle, *, overwrite: bool = Fals
     files = (path, _table_path(path), sidecar_path(path))
     if not overwrite and all(file.is_file() for file in files):
         return path
+    rois = bundle.rois()
     # Outside the brain mask, no ROI map has values: those voxels of the maps belong to no parcel.
     in_map = bundle.output_mask[bundle.brain_mask]
-    parcels = np.where(in_map, winner_take_all(bundle.rois()), 0).astype(np.int16)
+    parcels = np.where(in_map, winner_take_all(rois), 0).astype(np.int16)
     volume = model_to_output(unmask(parcels, bundle.brain_mask))
-    peaks = np.array(roi_peaks_mm(bundle.roi_weights, bundle.brain_mask)).reshape(-1, 3).T.tolist()
-    n_rois = len(bundle.roi_weights)
+    peaks = (
+        np.array(roi_peaks_mm(np.abs(rois).astype(np.float32), bundle.brain_mask)).reshape(-1, 3).T.tolist()
+    )
+    n_rois = len(rois)
     save_nifti(path, volume, OUTPUT_GRID.matrix, dtype=np.int16)
     columns = {"index": list(range(1, n_rois + 1)), "name": list(roi_names(n_rois))}
     write_tsv(_table_path(path), columns | dict(zip(("x", "y", "z"), peaks, strict=True)))

@@ -36,11 +36,12 @@ def test_each_voxel_of_the_maps_belongs_to_the_roi_with_the_largest_weight(tmp_p
     assert labels.shape == OUTPUT_GRID.shape
     assert names == tuple(f"ROI{i + 1}" for i in range(len(bundle.roi_weights)))
     assert not labels[~model_to_output(bundle.output_mask)].any()
-    for roi, values in enumerate(bundle.rois()):
+    rois = bundle.rois()
+    for roi, values in enumerate(rois):
         volume = np.full(bundle.brain_mask.shape, -np.inf)
         volume[bundle.brain_mask] = values
         others = np.full(bundle.brain_mask.shape, -np.inf)
-        others[bundle.brain_mask] = np.delete(bundle.rois(), roi, axis=0).max(axis=0)
+        others[bundle.brain_mask] = np.delete(rois, roi, axis=0).max(axis=0)
         wins = model_to_output(bundle.output_mask & (volume > np.maximum(others, 0)))
         assert (labels[wins] == roi + 1).all()
 
