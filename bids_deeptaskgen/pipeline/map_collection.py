@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.bids.output.halves import map_blocks
+from bids_deeptaskgen.bids.output.window_halves import map_blocks
 from bids_deeptaskgen.connectome.coverage import region_without_signal, signal_of_connectomes
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.pipeline.extra_connectomes import BOOTSTRAP, RUNS
@@ -25,13 +25,13 @@ Floats = NDArray[np.float32]
 Predictions = Iterator[Floats | Exception]
 
 
-class WindowHalves(NamedTuple):
+class CoarseHalves(NamedTuple):
     """Coarse mean maps of the first and the second half of the windows of a session.
 
     Attributes
     ----------
     values : float32 array of shape (2, n_contrasts, n_blocks)
-        See `bids.output.halves`; NaN for blocks without values.
+        See `bids.output.window_halves`; NaN for blocks without values.
     n_windows : tuple of (int, int)
         Windows in each half.
     """
@@ -53,7 +53,7 @@ class PredictedMaps(NamedTuple):
         Standard deviation over the resamples; None without a bootstrap.
     agreement : Agreement or None
         Between windows, runs and resamples; None if there is nothing to compare.
-    halves : WindowHalves or None
+    halves : CoarseHalves or None
         None for a single window.
     """
 
@@ -61,7 +61,7 @@ class PredictedMaps(NamedTuple):
     sd: Floats | None
     bootstrap_sd: Floats | None = None
     agreement: Agreement | None = None
-    halves: WindowHalves | None = None
+    halves: CoarseHalves | None = None
 
 
 def collect_maps(bundle: Bundle, record: Record, predictions: Iterable[Floats | Exception]) -> PredictedMaps:
@@ -138,9 +138,9 @@ class _HalfSums:
         self._sums[half] = self._sums[half] + self._blocks.apply(maps, self._voxels)
         self._n_added += 1
 
-    def means(self) -> WindowHalves:
+    def means(self) -> CoarseHalves:
         means = [total / np.float32(n) for total, n in zip(self._sums, self._numbers, strict=True)]
-        return WindowHalves(np.array(means, np.float32), self._numbers)
+        return CoarseHalves(np.array(means, np.float32), self._numbers)
 
 
 def _compare_runs(predictions: Predictions, reference: Reference) -> NDArray[np.float64] | None:

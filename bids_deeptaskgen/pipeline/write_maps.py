@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.output.completion import finished_maps, write_completion
 from bids_deeptaskgen.bids.output.connectome_files import connectome_sidecar, save_connectomes
-from bids_deeptaskgen.bids.output.halves import Halves, map_blocks, save_halves
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.sidecars import Provenance, statmap_sidecar
+from bids_deeptaskgen.bids.output.window_halves import WindowHalves, map_blocks, save_halves
 from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_maps, save_nifti
@@ -22,8 +22,8 @@ from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.pipeline.agreement_files import agreement_metrics, agreement_scores, write_agreement
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.map_collection import (
+    CoarseHalves,
     PredictedMaps,
-    WindowHalves,
     map_connectomes,
     missing_region,
 )
@@ -70,7 +70,7 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
     tables, report_files = table_files(
         context, record, has_images=page_images is not None, keeps_earlier=earlier_maps is not None
     )
-    halves = _path(context, record, "halves")
+    halves = _path(context, record, "window_halves")
     report_files += [halves] if maps.halves else []
     saves_connectome = required_maps.connectome or (earlier_maps is not None and earlier_maps.connectome)
     connectome = [_path(context, record, "connectome")] if saves_connectome else []
@@ -262,12 +262,12 @@ def _write_connectome(path: Path, record: Record, provenance: Provenance) -> Non
     save_connectomes(path, connectomes, sidecar)
 
 
-def _write_halves(path: Path, context: RunContext, halves: WindowHalves, channels: Sequence[int]) -> None:
+def _write_halves(path: Path, context: RunContext, halves: CoarseHalves, channels: Sequence[int]) -> None:
     bundle = context.bundle
     contrasts = tuple(bundle.card.contrasts[channel].label for channel in channels)
     blocks = map_blocks(bundle.output_mask)[1]
     values = halves.values[:, list(channels)]
-    save_halves(path, Halves(contrasts, values, blocks, halves.n_windows, context.settings_hash))
+    save_halves(path, WindowHalves(contrasts, values, blocks, halves.n_windows, context.settings_hash))
 
 
 def _window_minutes(facts: dict[str, Any]) -> list[float]:

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.bids.output.halves import map_blocks, read_halves
+from bids_deeptaskgen.bids.output.window_halves import map_blocks, read_halves
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.io.tsv import read_tsv
 from bids_deeptaskgen.models.bundle import load_bundle

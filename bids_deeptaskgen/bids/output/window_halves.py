@@ -27,7 +27,7 @@ _LARGEST = 32767
 
 
 @dataclass(frozen=True)
-class Halves:
+class WindowHalves:
     """Coarse mean maps of both halves of a session's windows.
 
     Attributes
@@ -63,7 +63,7 @@ def map_blocks(output_mask: NDArray[np.bool_]) -> tuple[BlockMeans, NDArray[np.i
     means : BlockMeans
         Of the voxels of the mask, in C order.
     blocks : integer array of shape (n_blocks, 3)
-        See `Halves`.
+        See `WindowHalves`.
     """
     numbers = np.arange(1, int(output_mask.sum()) + 1)
     volume = model_to_output(unmask(numbers, output_mask))
@@ -73,14 +73,14 @@ def map_blocks(output_mask: NDArray[np.bool_]) -> tuple[BlockMeans, NDArray[np.i
     return number_blocks(positions, BLOCK_SIZE)
 
 
-def save_halves(path: Path, halves: Halves) -> None:
+def save_halves(path: Path, halves: WindowHalves) -> None:
     """Save coarse maps of the halves, atomically; equal values give equal bytes.
 
     Parameters
     ----------
     path : Path
         Path of the ``.npz`` file; its folder is created.
-    halves : Halves
+    halves : WindowHalves
         Values are stored as int16 with a scale for each map: an error of at most 1/65534 of its maximum.
     """
     limits = np.nanmax(np.abs(halves.values), axis=2, initial=0, where=np.isfinite(halves.values))
@@ -109,7 +109,7 @@ def save_halves(path: Path, halves: Halves) -> None:
         np.savez_compressed(file, **arrays)
 
 
-def read_halves(path: Path) -> Halves:
+def read_halves(path: Path) -> WindowHalves:
     """Read coarse maps of the halves of a session's windows.
 
     Parameters
@@ -119,7 +119,7 @@ def read_halves(path: Path) -> Halves:
 
     Returns
     -------
-    Halves
+    WindowHalves
 
     Raises
     ------
@@ -145,13 +145,13 @@ def _remedy(path: Path) -> str:
     return f"Re-run this participant with --overwrite, or delete {path.name}: the maps do not depend on it."
 
 
-def _convert(arrays: dict[str, NDArray[Any]]) -> tuple[Halves, str]:
+def _convert(arrays: dict[str, NDArray[Any]]) -> tuple[WindowHalves, str]:
     """Convert the arrays of a file, and describe what makes them unusable."""
     facts = json.loads(str(arrays["facts"]))
     stored, scales = arrays["values"], arrays["scales"]
     values = np.where(stored == _MISSING, np.float32(np.nan), stored * scales[..., None])
     first, second = facts["WindowsPerHalf"]
-    halves = Halves(
+    halves = WindowHalves(
         contrasts=tuple(map(str, arrays["contrasts"])),
         values=values.astype(np.float32),
         blocks=arrays["blocks"].astype(np.intp),

@@ -5,7 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.bids.output.halves import BLOCK_SIZE, Halves, map_blocks, read_halves, save_halves
+from bids_deeptaskgen.bids.output.window_halves import (
+    BLOCK_SIZE,
+    WindowHalves,
+    map_blocks,
+    read_halves,
+    save_halves,
+)
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import model_to_output, unmask
 from tests.bundles import ellipsoid
@@ -19,7 +25,7 @@ def halves():
     values = np.random.default_rng(0).normal(0, 3, (2, 2, len(blocks))).astype(np.float32)
     values[:, :, 0] = np.nan
     values[1, 1, 1:] = 0
-    return Halves(("a", "b"), values, blocks, (3, 2), "hash")
+    return WindowHalves(("a", "b"), values, blocks, (3, 2), "hash")
 
 
 def test_blocks_are_cubes_of_the_maps_grid():
