@@ -1,0 +1,1 @@
+"""Design of the tests of differences between participants, without maps."""

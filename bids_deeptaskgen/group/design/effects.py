@@ -1,0 +1,190 @@
+"""Effects of a design: contrasts of its columns, with labels for files and titles for readers."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.group.design.formula import FormulaFactor, Term
+from bids_deeptaskgen.group.design.matrix import CodedColumn, CodedMatrix, ColumnPart
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Effect that is tested.
+
+    Attributes
+    ----------
+    label : str
+        Letters and digits, unique: ``age``, ``sexMMinusF``, ``ageBySexM``, ``postMinusPre``.
+    title : str
+        For readers: ``age``, ``sex: M - F``, ``age by sex: M - F``, ``change from pre to post``.
+    unit : str
+        What the effect size is: ``per unit of age``, ``difference M - F``.
+    contrast : array of shape (n_columns,)
+        Weights of the columns of the design matrix.
+    """
+
+    label: str
+    title: str
+    unit: str
+    contrast: Floats
+
+
+def effects_of_terms(
+    coded: CodedMatrix, tested: Sequence[Term], difference: tuple[str, str] | None
+) -> tuple[Effect, ...]:
+    """List the effects of the tested terms.
+
+    Parameters
+    ----------
+    coded : CodedMatrix
+    tested : sequence of terms
+    difference : (str, str) or None
+        Later and earlier session, whose difference is tested with the intercept.
+
+    Returns
+    -------
+    tuple of Effect
+        Categories without interaction have all pairwise differences.
+    """
+    effects = []
+    if difference:
+        after, first = difference
+        contrast = _unit_contrast(coded, 0)
+        title = f"change from {first} to {after}"
+        effects.append(Effect(f"{_camel(after)}Minus{_capital(first)}", title, "mean change", contrast))
+    in_interactions = {factor for term in tested if len(term) > 1 for factor in term}
+    for term in tested:
+        numbers = [number for number, column in enumerate(coded.columns) if _equal(column.term, term)]
+        (factor, *others) = term
+        if not others and factor not in in_interactions and coded.columns[numbers[0]].parts[0].level:
+            effects += _pairwise(coded, factor, numbers)
+        else:
+            effects += [_column_effect(coded, number) for number in numbers]
+    return _with_unique_labels(effects)
+
+
+def _equal(left: Term, right: Term) -> bool:
+    return frozenset(left) == frozenset(right)
+
+
+def _unit_contrast(coded: CodedMatrix, number: int) -> Floats:
+    return np.eye(len(coded.columns))[number]
+
+
+def _pairwise(coded: CodedMatrix, factor: FormulaFactor, numbers: Sequence[int]) -> list[Effect]:
+    """Return the differences of all pairs of categories."""
+    levels = coded.levels[factor.column]
+    weights = dict(zip(levels[1:], (_unit_contrast(coded, number) for number in numbers), strict=True))
+    weights[levels[0]] = np.zeros(len(coded.columns))
+    return [
+        Effect(
+            f"{_camel(factor.column)}{_capital(level)}Minus{_capital(reference)}",
+            f"{factor.column}: {level} - {reference}",
+            f"difference {level} - {reference}",
+            weights[level] - weights[reference],
+        )
+        for reference, level in combinations(levels, 2)
+    ]
+
+
+def _column_effect(coded: CodedMatrix, number: int) -> Effect:
+    """Return the effect of a column of the design matrix."""
+    column = coded.columns[number]
+    contrast = _unit_contrast(coded, number)
+    if len(column.parts) == 1:
+        (part,) = column.parts
+        if part.level is not None:
+            reference = coded.levels[part.factor.column][0]
+            label = f"{_part_label(part)}Minus{_capital(reference)}"
+            return Effect(label, _part_title(coded, part), f"difference {part.level} - {reference}", contrast)
+        return Effect(_part_label(part), _part_title(coded, part), _unit(part), contrast)
+    label, *labels = (_part_label(part) for part in column.parts)
+    return Effect(
+        label + "".join(f"By{_capital(other)}" for other in labels),
+        " by ".join(_part_title(coded, part) for part in column.parts),
+        _interaction_unit(coded, column),
+        contrast,
+    )
+
+
+def _part_label(part: ColumnPart) -> str:
+    """Label a part: ``age``, ``logAge``, ``agePoly2``, ``sexM``."""
+    name = _camel(part.factor.column)
+    if part.level is not None:
+        return f"{name}{_capital(part.level)}"
+    match part.factor.function:
+        case "log":
+            return f"log{_capital(name)}"
+        case "poly":
+            return f"{name}Poly{part.power}"
+        case "scale":
+            return f"{name}Scaled"
+    return name
+
+
+def _part_title(coded: CodedMatrix, part: ColumnPart) -> str:
+    if part.level is not None:
+        return f"{part.factor.column}: {part.level} - {coded.levels[part.factor.column][0]}"
+    if part.factor.function == "poly":
+        return f"{part.factor.column}, polynomial of degree {part.power}"
+    return f"{part.factor.column} (scaled)" if part.factor.function == "scale" else str(part.factor)
+
+
+def _unit(part: ColumnPart) -> str:
+    match part.factor.function:
+        case "scale":
+            return f"per standard deviation of {part.factor.column}"
+        case "poly":
+            return f"per unit of an orthonormal polynomial of {part.factor.column}"
+    return f"per unit of {part.factor}"
+
+
+def _interaction_unit(coded: CodedMatrix, column: CodedColumn) -> str:
+    numbers = [_unit(part) for part in column.parts if part.level is None]
+    categories = [_part_title(coded, part) for part in column.parts if part.level is not None]
+    words = " and ".join(numbers) or "difference"
+    return f"{words}, difference between {' and '.join(categories)}" if categories else words
+
+
+def _camel(words: str) -> str:
+    """Convert words to letters and digits in lowerCamelCase.
+
+    Examples
+    --------
+    >>> _camel("BMI (kg/m2)"), _camel("years_of_education"), _camel("M")
+    ('bmiKgM2', 'yearsOfEducation', 'm')
+    """
+    text = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode()
+    parts = re.findall(r"[A-Za-z0-9]+", text)
+    joined = "".join(part[0].upper() + part[1:] for part in parts)
+    head = re.match(r"[A-Z]+(?![a-z])|[A-Z]?", joined)
+    size = len(head[0]) if head else 0
+    return (joined[:size].lower() + joined[size:]) or "x"
+
+
+def _capital(words: str) -> str:
+    """Convert words to letters and digits that begin with a capital; other letters stay."""
+    text = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode()
+    parts = re.findall(r"[A-Za-z0-9]+", text)
+    return "".join(part[0].upper() + part[1:] for part in parts) or "X"
+
+
+def _with_unique_labels(effects: Sequence[Effect]) -> tuple[Effect, ...]:
+    """Number labels that occur twice; file systems may ignore case."""
+    taken: set[str] = set()
+    unique = []
+    for effect in effects:
+        label, number = effect.label, 2
+        while label.lower() in taken:
+            label, number = f"{effect.label}{number}", number + 1
+        taken.add(label.lower())
+        unique.append(replace(effect, label=label))
+    return tuple(unique)

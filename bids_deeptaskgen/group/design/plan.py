@@ -1,0 +1,288 @@
+"""Plan of the tests of differences between participants: rows, columns, effects, and what readers must know."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.group.design.checks import check_matrix
+from bids_deeptaskgen.group.design.covariates import (
+    CovariateChoice,
+    choose_covariates,
+    drop_constant_covariates,
+)
+from bids_deeptaskgen.group.design.effects import Effect, effects_of_terms
+from bids_deeptaskgen.group.design.formula import (
+    FormulaFactor,
+    Term,
+    check_marginality,
+    parse_formula,
+)
+from bids_deeptaskgen.group.design.matrix import CodedMatrix, build_matrix
+from bids_deeptaskgen.group.design.observations import DesignRequest, Observation, parse_number
+from bids_deeptaskgen.group.design.relatives import choose_one_per_family, families
+from bids_deeptaskgen.group.design.table import (
+    TableColumn,
+    find_column,
+    require_column,
+    sessions_by_participant,
+    split_difference,
+    table_column,
+)
+from bids_deeptaskgen.group.design.words import describe_facts, describe_notes
+
+Floats = NDArray[np.float64]
+
+# p = 1 / (n + 1) is the smallest p value of n permutations, so that fewer cannot reach p < 0.05.
+MIN_PERMUTATIONS = 20
+
+
+@dataclass(frozen=True)
+class DesignPlan:
+    """Design of the tests.
+
+    Attributes
+    ----------
+    formula : str
+        As the user wrote it, or words for a difference of sessions.
+    participants : tuple of str
+        Rows, without ``sub-``.
+    matrix : array of shape (n_participants, n_columns)
+        The first column is the intercept.
+    columns : tuple of str
+    effects : tuple of Effect
+    excluded : dict of str to str
+        Reason by participant.
+    notes : tuple of str
+        Sentences for readers.
+    facts : dict of str to str
+        Words by heading.
+    is_difference : bool
+        Whether rows are differences of sessions: the later minus the earlier map.
+    sessions : dict of str to tuple of (str or None)
+        Sessions of each participant, whose maps are averaged; the later and the earlier one for a difference.
+    request : DesignRequest
+    """
+
+    formula: str
+    participants: tuple[str, ...]
+    matrix: Floats
+    columns: tuple[str, ...]
+    effects: tuple[Effect, ...]
+    excluded: Mapping[str, str]
+    notes: tuple[str, ...]
+    facts: Mapping[str, str]
+    is_difference: bool
+    sessions: Mapping[str, tuple[str | None, ...]]
+    request: DesignRequest
+
+    @property
+    def dof(self) -> int:
+        """Return the residual degrees of freedom."""
+        return self.matrix.shape[0] - self.matrix.shape[1]
+
+
+def plan_design(
+    observations: Sequence[Observation], request: DesignRequest, levels: Collection[str] = ()
+) -> DesignPlan:
+    """Plan the tests of a design.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        Sessions with maps, of participants with maps.
+    request : DesignRequest
+    levels : collection of str
+        Columns that ``participants.json`` declares categorical (`Levels`).
+
+    Returns
+    -------
+    DesignPlan
+
+    Raises
+    ------
+    UserError
+        If the design cannot be tested; see `parse_formula`, `table_column`, `choose_covariates`,
+        `build_matrix` and `check_matrix`.
+    """
+    _check_permutations(request)
+    difference = split_difference(request.session_difference) if request.session_difference else None
+    tested = _tested_terms(request, is_difference=difference is not None)
+    sessions, excluded = sessions_by_participant(observations, difference)
+    reader = _ColumnReader(observations, sessions, levels, is_difference=difference is not None)
+    table = {factor: reader.read_factor(factor) for factor in dict.fromkeys(sum(tested, ()))}
+    _check_factors(table)
+    excluded |= _without_values(table.values(), [name for name in sessions if name not in excluded])
+    participants = [name for name in sessions if name not in excluded]
+    choice = choose_covariates(
+        request, reader.names, {reader.source(factor.column) for factor in table}, participants, reader.read
+    )
+    excluded |= _without_values(choice.columns, participants, kind="the covariate ")
+    participants = [name for name in participants if name not in excluded]
+    relatives = families(participants, {row.subject: row.family for row in observations})
+    if request.one_per_family:
+        excluded |= choose_one_per_family(relatives, request.random_seed)
+        participants = [name for name in participants if name not in excluded]
+    elif request.n_permutations:
+        _refuse_relatives(relatives)
+    choice = _checked_variation(table, choice, participants, request)
+    table |= {FormulaFactor(column.name): column for column in choice.columns}
+    nuisance = tuple((FormulaFactor(column.name),) for column in choice.columns)
+    check_marginality(tested, nuisance)
+    coded = build_matrix([*tested, *nuisance], table, participants, is_difference=difference is not None)
+    names = tuple(map(str, coded.columns))
+    check_matrix(coded.values, names, _hint(excluded))
+    return DesignPlan(
+        formula=request.design or "",
+        participants=tuple(participants),
+        matrix=coded.values,
+        columns=names,
+        effects=effects_of_terms(coded, tested, difference),
+        excluded=dict(sorted(excluded.items())),
+        notes=tuple(
+            [*choice.notes, *describe_notes(coded, table, participants, tested, relatives, request, difference)]
+        ),
+        facts=describe_facts(coded, choice.columns, participants, excluded, request),
+        is_difference=difference is not None,
+        sessions={name: tuple(row.session for row in sessions[name]) for name in participants},
+        request=request,
+    )
+
+
+class _ColumnReader:
+    """Reads columns of the observations by their names in formulas."""
+
+    def __init__(
+        self,
+        observations: Sequence[Observation],
+        sessions: Mapping[str, Sequence[Observation]],
+        levels: Collection[str],
+        *,
+        is_difference: bool,
+    ) -> None:
+        self.names = list(dict.fromkeys(name for row in observations for name in row.columns))
+        self._sessions, self._levels, self._is_difference = sessions, levels, is_difference
+
+    def source(self, name: str) -> str:
+        """Return the column of the observations for a name."""
+        return find_column(name, self.names) or name
+
+    def read(self, name: str, source: str, *, is_categorical: bool = False) -> TableColumn:
+        """Return a column by participant."""
+        return table_column(
+            name,
+            source,
+            self._sessions,
+            is_categorical=is_categorical or source in self._levels,
+            is_difference=self._is_difference,
+        )
+
+    def read_factor(self, factor: FormulaFactor) -> TableColumn:
+        """Return the column of a factor of the formula."""
+        source = require_column(factor.column, self.names, "design")
+        return self.read(factor.column, source, is_categorical=factor.function == "C")
+
+
+def _check_permutations(request: DesignRequest) -> None:
+    """Refuse numbers of permutations without use."""
+    if request.tfce and not request.n_permutations:
+        raise UserError(
+            "`tfce` needs permutations: set `n_permutations`, for example to 5000, or remove `tfce`."
+        )
+    if 0 < request.n_permutations < MIN_PERMUTATIONS:
+        raise UserError(
+            f"`n_permutations` is {request.n_permutations}, so that the smallest p value is "
+            f"1/{request.n_permutations + 1} and no effect can reach p < 0.05. Use at least "
+            f"{MIN_PERMUTATIONS}, better 1000 or more; 0 for none."
+        )
+
+
+def _tested_terms(request: DesignRequest, *, is_difference: bool) -> tuple[Term, ...]:
+    """Parse the formula; a difference of sessions needs none."""
+    words = (request.design or "").strip().removeprefix("~").strip()
+    if is_difference and words in ("", "1"):
+        return ()
+    if request.design is None:
+        raise UserError("There is nothing to test: set `design` or `session_difference`.")
+    return parse_formula(request.design)
+
+
+def _check_factors(table: Mapping[FormulaFactor, TableColumn]) -> None:
+    """Refuse functions of categories and of changes, and columns that are both numbers and categories."""
+    kinds: dict[str, bool] = {}
+    for factor, column in table.items():
+        if factor.function in ("log", "scale", "poly") and column.is_categorical:
+            raise UserError(
+                f"`design` has {factor}, but {factor.column} is categorical. Write {factor.column} alone."
+            )
+        if factor.function in ("log", "scale", "poly") and column.is_change:
+            raise UserError(
+                f"`design` has {factor}, but the rows are changes of {factor.column} between sessions. Write "
+                f"{factor.column} alone."
+            )
+        if kinds.setdefault(factor.column, column.is_categorical) != column.is_categorical:
+            raise UserError(
+                f"`design` uses {factor.column} both as a number and as C({factor.column}). Keep one of them."
+            )
+
+
+def _without_values(
+    columns: Collection[TableColumn], participants: Sequence[str], kind: str = ""
+) -> dict[str, str]:
+    """Return why participants without a value of a column are excluded."""
+    reasons = {}
+    for name in participants:
+        absent = [column.name for column in columns if column.values[name] is None]
+        if absent:
+            reasons[name] = f"no value of {kind}{' and '.join(dict.fromkeys(absent))}"
+    return reasons
+
+
+def _refuse_relatives(relatives: Mapping[str, Sequence[str]]) -> None:
+    if relatives:
+        n_relatives = sum(map(len, relatives.values()))
+        raise UserError(
+            f"{n_relatives} participants have relatives among the participants ({len(relatives)} families). "
+            "Permutations exchange participants freely, which is not valid for relatives. Set "
+            "`one_per_family` to keep one of each family, or `n_permutations` to 0."
+        )
+
+
+def _checked_variation(
+    table: Mapping[FormulaFactor, TableColumn],
+    choice: CovariateChoice,
+    participants: Sequence[str],
+    request: DesignRequest,
+) -> CovariateChoice:
+    """Refuse tested columns without values or variation, and drop default covariates without variation."""
+    for column in table.values():
+        if not participants:
+            break
+        values = {column.values[name] for name in participants}
+        if len(values) == 1:
+            (value,) = values
+            shown = f"{value:g}" if isinstance(value, float) else value
+            raise UserError(
+                f"The column {column.name} is constant: all {len(participants)} participants of the design "
+                f"have {shown}. Remove it from `design`, or include other participants."
+            )
+    if not participants:
+        words = ", ".join(dict.fromkeys([column.name for column in (*table.values(), *choice.columns)]))
+        raise UserError(
+            f"No participants remain for the design: all lack maps of a session or values ({words}). Check "
+            "that participants.tsv has these participants, and see `missing_covariates`."
+        )
+    return drop_constant_covariates(choice, participants, are_default=request.covariates_are_default)
+
+
+def _hint(excluded: Mapping[str, str]) -> str:
+    """Advise how to keep participants that lack covariates."""
+    n_lacking = sum("covariate" in reason for reason in excluded.values())
+    if not n_lacking:
+        return f" {len(excluded)} participants were excluded." if excluded else ""
+    return (
+        f" {n_lacking} participants were excluded because they have no value of a covariate; "
+        "`missing_covariates` drop removes such covariates instead."
+    )
