@@ -271,9 +271,7 @@ def _fit_chunk(plan: DesignPlan, values: Values) -> dict[str, tuple[Floats, Floa
     return results
 
 
-def _effect_maps(
-    t: Floats, effect: Floats, tested: Bools, dof: int, shape: tuple[int, ...]
-) -> EffectMaps:
+def _effect_maps(t: Floats, effect: Floats, tested: Bools, dof: int, shape: tuple[int, ...]) -> EffectMaps:
     """Derive p values and correlations from t, and shape all as maps."""
     from scipy import stats  # slow to import
 

@@ -162,19 +162,24 @@ def _camel(words: str) -> str:
     >>> _camel("BMI (kg/m2)"), _camel("years_of_education"), _camel("M")
     ('bmiKgM2', 'yearsOfEducation', 'm')
     """
-    text = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode()
-    parts = re.findall(r"[A-Za-z0-9]+", text)
-    joined = "".join(part[0].upper() + part[1:] for part in parts)
-    head = re.match(r"[A-Z]+(?![a-z])|[A-Z]?", joined)
-    size = len(head[0]) if head else 0
-    return (joined[:size].lower() + joined[size:]) or "x"
+    first, *others = _ascii_words(words)
+    head = first.lower() if first.isupper() else first[0].lower() + first[1:]
+    return head + "".join(map(_upper_first, others))
 
 
 def _capital(words: str) -> str:
     """Convert words to letters and digits that begin with a capital; other letters stay."""
+    return "".join(map(_upper_first, _ascii_words(words)))
+
+
+def _ascii_words(words: str) -> list[str]:
+    """Split words into parts of letters and digits without accents; ``x`` if there are none."""
     text = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode()
-    parts = re.findall(r"[A-Za-z0-9]+", text)
-    return "".join(part[0].upper() + part[1:] for part in parts) or "X"
+    return re.findall(r"[A-Za-z0-9]+", text) or ["x"]
+
+
+def _upper_first(word: str) -> str:
+    return word[0].upper() + word[1:]
 
 
 def _with_unique_labels(effects: Sequence[Effect]) -> tuple[Effect, ...]:

@@ -120,16 +120,12 @@ def build_matrix(
         for kind, values in _factor_data(factor, table[factor], participants, levels).items()
     }
     formula = " + ".join(["1", *(":".join(names[factor] for factor in term) for term in terms)])
-    coded = model_matrix(formula, _frame(data), context={"log": np.log}, na_action="raise")
+    coded = model_matrix(formula, _frame(data, len(participants)), context={"log": np.log}, na_action="raise")
     by_name = {name: factor for factor, name in names.items()}
     columns = tuple(_parse_column(str(name), by_name, table, levels) for name in coded.columns)
-    values = np.asarray(coded, np.float64)
+    values = np.array(coded, np.float64)
     if is_difference:
-        traits = [
-            bool(column.parts) and not any(table[part.factor].is_change for part in column.parts)
-            for column in columns
-        ]
-        values[:, traits] -= values[:, traits].mean(axis=0)
+        values = _centred_traits(values, columns, table)
     return CodedMatrix(values, columns, levels)
 
 
@@ -175,10 +171,21 @@ def _factor_data(
     return {"c": numbers if column.is_change else numbers - numbers.mean(), "r": numbers}
 
 
-def _frame(data: Mapping[str, object]) -> object:
+def _frame(data: Mapping[str, object], n_rows: int) -> object:
     import pandas as pd
 
-    return pd.DataFrame(data)
+    return pd.DataFrame(data, index=range(n_rows))
+
+
+def _centred_traits(
+    values: Floats, columns: Sequence[CodedColumn], table: Mapping[FormulaFactor, TableColumn]
+) -> Floats:
+    """Centre the columns of what does not change between sessions."""
+    centred = values.copy()
+    for number, column in enumerate(columns):
+        if column.parts and not any(table[part.factor].is_change for part in column.parts):
+            centred[:, number] -= values[:, number].mean()
+    return centred
 
 
 def _checked_levels(column: TableColumn, participants: Sequence[str]) -> list[str]:

@@ -142,7 +142,10 @@ def plan_design(
         effects=effects_of_terms(coded, tested, difference),
         excluded=dict(sorted(excluded.items())),
         notes=tuple(
-            [*choice.notes, *describe_notes(coded, table, participants, tested, relatives, request, difference)]
+            [
+                *choice.notes,
+                *describe_notes(coded, table, participants, tested, relatives, request, difference),
+            ]
         ),
         facts=describe_facts(coded, choice.columns, participants, excluded, request),
         is_difference=difference is not None,

@@ -128,9 +128,7 @@ def _category_notes(
 
 def _code_notes(table: Mapping[FormulaFactor, TableColumn], participants: Sequence[str]) -> list[str]:
     columns = {
-        column.name: column
-        for column in table.values()
-        if not column.is_categorical and not column.is_change
+        column.name: column for column in table.values() if not column.is_categorical and not column.is_change
     }
     notes = []
     for name, column in columns.items():
