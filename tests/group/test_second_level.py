@@ -126,16 +126,6 @@ def test_tiny_p_values_do_not_become_zero():
     assert maps.q.min() > 0
 
 
-def test_images_longer_than_nifti_allows_are_split(monkeypatch):
-    monkeypatch.setattr(second_level, "_MAX_AXIS", 13)
-    plan, values = plan_design(observations(), request("age")), noise()
-    parts = fit_effects(plan, chunks(values), SHAPE)
-    monkeypatch.undo()
-    np.testing.assert_allclose(
-        parts.effects["age"].t, fit_effects(plan, chunks(values), SHAPE).effects["age"].t
-    )
-
-
 def test_a_split_design_fits_the_same_effect():
     plan, values = plan_design(observations(60), request("age * sex + group", "tsnr")), noise(60)
     for effect in plan.effects:

@@ -39,25 +39,30 @@ def check_matrix(matrix: Floats, columns: Sequence[str], hint: str = "") -> None
         If participants are too few, or columns are constant or collinear.
     """
     n_rows, n_columns = matrix.shape
-    needed = max(MIN_PARTICIPANTS_PER_COLUMN * n_columns, n_columns + MIN_DOF)
-    if n_rows < needed:
-        raise UserError(
+    n_required = max(MIN_PARTICIPANTS_PER_COLUMN * n_columns, n_columns + MIN_DOF)
+    if n_rows < n_required:
+        message = (
             f"The design has {n_rows} participants for {n_columns} columns ({', '.join(columns)}); it needs "
-            f"{needed}: at least {MIN_PARTICIPANTS_PER_COLUMN} per column, and {MIN_DOF} more than columns. "
+            f"{n_required}: at least {MIN_PARTICIPANTS_PER_COLUMN} per column, and {MIN_DOF} more than "
+            "columns. "
             f"Remove terms from `design` or `covariates`, or add participants.{hint}"
         )
+        raise UserError(message)
     constant = [
         name for name, values in zip(columns[1:], matrix[:, 1:].T, strict=True) if is_constant(values)
     ]
     if constant:
-        raise UserError(
-            f"The design has constant columns: {', '.join(constant)}. Remove them from `design` or `covariates`."
+        message = (
+            f"The design has constant columns: {', '.join(constant)}. Remove them from `design` or "
+            "`covariates`."
         )
+        raise UserError(message)
     if dependent := dependent_columns(matrix, columns):
-        raise UserError(
+        message = (
             f"Columns of the design are collinear, so their effects cannot be separated: "
             f"{', '.join(dependent)}. Remove one of them from `design` or `covariates`."
         )
+        raise UserError(message)
 
 
 def is_constant(values: Floats) -> bool:

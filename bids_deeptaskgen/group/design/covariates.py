@@ -65,7 +65,8 @@ def choose_covariates(
         problem = _problem(column, participants)
         n_missing = _n_missing(column.values, participants)
         if problem and not request.covariates_are_default:
-            raise UserError(f"The covariate {name} {problem}. Remove it from `covariates`.")
+            message = f"The covariate {name} {problem}. Remove it from `covariates`."
+            raise UserError(message)
         if problem:
             notes.append(f"The covariate {name} was dropped: it {problem}.")
         elif n_missing and request.missing_covariates == "drop":
@@ -77,7 +78,8 @@ def choose_covariates(
             columns.append(column)
     if not request.covariates:
         notes.append(
-            "Covariates were switched off: effects may be due to motion, amount of data, image quality or site."
+            "Covariates were switched off: effects may be due to motion, amount of data, image quality or "
+            "site."
         )
     return CovariateChoice(tuple(columns), tuple(notes))
 
@@ -108,7 +110,8 @@ def drop_constant_covariates(
     for column in choice.columns:
         problem = _problem(column, participants)
         if problem and not are_default:
-            raise UserError(f"The covariate {column.name} {problem}. Remove it from `covariates`.")
+            message = f"The covariate {column.name} {problem}. Remove it from `covariates`."
+            raise UserError(message)
         if problem:
             notes.append(f"The covariate {column.name} was dropped: it {problem}.")
         else:
@@ -123,8 +126,8 @@ def _problem(column: TableColumn, participants: Sequence[str]) -> str:
     if not values:
         return f"has no {kind} of any participant"
     if len(values) == 1:
-        shown = next(iter(values))
-        words = f"{shown:g}" if isinstance(shown, float) else str(shown)
+        value = next(iter(values))
+        words = f"{value:g}" if isinstance(value, float) else str(value)
         return f"has the same {kind} ({words}) in all participants"
     return ""
 

@@ -148,7 +148,7 @@ def _factor_data(
     participants: Sequence[str],
     levels: Mapping[str, tuple[str, ...]],
 ) -> dict[str, object]:
-    """Return the values of a factor: ``c`` for categories or centred numbers, ``r`` for numbers as they are."""
+    """Return the values of a factor: ``c`` for categories or centred numbers, ``r`` for other numbers."""
     import pandas as pd
 
     cells = [column.values[name] for name in participants]
@@ -159,15 +159,17 @@ def _factor_data(
     numbers = np.array(cells, np.float64)
     if factor.function == "log" and (numbers <= 0).any():
         rows = [f"sub-{name}" for name, number in zip(participants, numbers, strict=True) if number <= 0]
-        raise UserError(
+        message = (
             f"`design` has log({column.name}), which needs positive numbers; these participants have 0 or "
             f"less: {abbreviate(rows)}."
         )
+        raise UserError(message)
     if factor.function == "poly" and len(np.unique(numbers)) <= factor.degree:
-        raise UserError(
+        message = (
             f"`design` has {factor}, which needs more than {factor.degree} different values; {column.name} "
             f"has {len(np.unique(numbers))}."
         )
+        raise UserError(message)
     return {"c": numbers if column.is_change else numbers - numbers.mean(), "r": numbers}
 
 
@@ -180,7 +182,7 @@ def _frame(data: Mapping[str, object], n_rows: int) -> object:
 def _centred_traits(
     values: Floats, columns: Sequence[CodedColumn], table: Mapping[FormulaFactor, TableColumn]
 ) -> Floats:
-    """Centre the columns of what does not change between sessions."""
+    """Remove the mean of columns of what does not change between sessions."""
     centred = values.copy()
     for number, column in enumerate(columns):
         if column.parts and not any(table[part.factor].is_change for part in column.parts):
@@ -194,12 +196,13 @@ def _checked_levels(column: TableColumn, participants: Sequence[str]) -> list[st
     levels = level_order(cells)
     rare = [level for level in levels if cells.count(level) == 1]
     if len(levels) > 1 and rare:
-        raise UserError(
-            f"The column {column.name} has categories with one participant: {abbreviate(rare)}. The effect of "
-            "such a category cannot be told from that participant. Exclude the participant, join the category "
-            f"with another, or remove {column.name} from `design` or `covariates`; if it is a number, correct "
-            "cells that are not numbers."
+        message = (
+            f"The column {column.name} has categories with one participant: {abbreviate(rare)}. The effect "
+            "of such a category cannot be told from that participant. Exclude the participant, join the "
+            f"category with another, or remove {column.name} from `design` or `covariates`; if it is a "
+            "number, correct cells that are not numbers."
         )
+        raise UserError(message)
     return levels
 
 

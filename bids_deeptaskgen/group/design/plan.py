@@ -1,4 +1,4 @@
-"""Plan of the tests of differences between participants: rows, columns, effects, and what readers must know."""
+"""Plan of the tests of differences between participants: rows, columns, effects, words for readers."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ from bids_deeptaskgen.group.design.formula import (
     check_marginality,
     parse_formula,
 )
-from bids_deeptaskgen.group.design.matrix import CodedMatrix, build_matrix
-from bids_deeptaskgen.group.design.observations import DesignRequest, Observation, parse_number
+from bids_deeptaskgen.group.design.matrix import build_matrix
+from bids_deeptaskgen.group.design.observations import DesignRequest, Observation
 from bids_deeptaskgen.group.design.relatives import choose_one_per_family, families
 from bids_deeptaskgen.group.design.table import (
     TableColumn,
@@ -81,7 +81,7 @@ class DesignPlan:
     @property
     def dof(self) -> int:
         """Return the residual degrees of freedom."""
-        return self.matrix.shape[0] - self.matrix.shape[1]
+        return len(self.participants) - len(self.columns)
 
 
 def plan_design(
@@ -141,11 +141,9 @@ def plan_design(
         columns=names,
         effects=effects_of_terms(coded, tested, difference),
         excluded=dict(sorted(excluded.items())),
-        notes=tuple(
-            [
-                *choice.notes,
-                *describe_notes(coded, table, participants, tested, relatives, request, difference),
-            ]
+        notes=(
+            *choice.notes,
+            *describe_notes(coded, table, participants, tested, relatives, request, difference),
         ),
         facts=describe_facts(coded, choice.columns, participants, excluded, request),
         is_difference=difference is not None,
@@ -191,15 +189,15 @@ class _ColumnReader:
 def _check_permutations(request: DesignRequest) -> None:
     """Refuse numbers of permutations without use."""
     if request.tfce and not request.n_permutations:
-        raise UserError(
-            "`tfce` needs permutations: set `n_permutations`, for example to 5000, or remove `tfce`."
-        )
+        message = "`tfce` needs permutations: set `n_permutations`, for example to 5000, or remove `tfce`."
+        raise UserError(message)
     if 0 < request.n_permutations < MIN_PERMUTATIONS:
-        raise UserError(
+        message = (
             f"`n_permutations` is {request.n_permutations}, so that the smallest p value is "
             f"1/{request.n_permutations + 1} and no effect can reach p < 0.05. Use at least "
             f"{MIN_PERMUTATIONS}, better 1000 or more; 0 for none."
         )
+        raise UserError(message)
 
 
 def _tested_terms(request: DesignRequest, *, is_difference: bool) -> tuple[Term, ...]:
@@ -208,7 +206,8 @@ def _tested_terms(request: DesignRequest, *, is_difference: bool) -> tuple[Term,
     if is_difference and words in ("", "1"):
         return ()
     if request.design is None:
-        raise UserError("There is nothing to test: set `design` or `session_difference`.")
+        message = "There is nothing to test: set `design` or `session_difference`."
+        raise UserError(message)
     return parse_formula(request.design)
 
 
@@ -217,18 +216,21 @@ def _check_factors(table: Mapping[FormulaFactor, TableColumn]) -> None:
     kinds: dict[str, bool] = {}
     for factor, column in table.items():
         if factor.function in ("log", "scale", "poly") and column.is_categorical:
-            raise UserError(
+            message = (
                 f"`design` has {factor}, but {factor.column} is categorical. Write {factor.column} alone."
             )
+            raise UserError(message)
         if factor.function in ("log", "scale", "poly") and column.is_change:
-            raise UserError(
+            message = (
                 f"`design` has {factor}, but the rows are changes of {factor.column} between sessions. Write "
                 f"{factor.column} alone."
             )
+            raise UserError(message)
         if kinds.setdefault(factor.column, column.is_categorical) != column.is_categorical:
-            raise UserError(
+            message = (
                 f"`design` uses {factor.column} both as a number and as C({factor.column}). Keep one of them."
             )
+            raise UserError(message)
 
 
 def _without_values(
@@ -237,20 +239,21 @@ def _without_values(
     """Return why participants without a value of a column are excluded."""
     reasons = {}
     for name in participants:
-        absent = [column.name for column in columns if column.values[name] is None]
-        if absent:
-            reasons[name] = f"no value of {kind}{' and '.join(dict.fromkeys(absent))}"
+        without_value = [column.name for column in columns if column.values[name] is None]
+        if without_value:
+            reasons[name] = f"no value of {kind}{' and '.join(dict.fromkeys(without_value))}"
     return reasons
 
 
 def _refuse_relatives(relatives: Mapping[str, Sequence[str]]) -> None:
     if relatives:
         n_relatives = sum(map(len, relatives.values()))
-        raise UserError(
+        message = (
             f"{n_relatives} participants have relatives among the participants ({len(relatives)} families). "
             "Permutations exchange participants freely, which is not valid for relatives. Set "
             "`one_per_family` to keep one of each family, or `n_permutations` to 0."
         )
+        raise UserError(message)
 
 
 def _checked_variation(
@@ -266,22 +269,24 @@ def _checked_variation(
         values = {column.values[name] for name in participants}
         if len(values) == 1:
             (value,) = values
-            shown = f"{value:g}" if isinstance(value, float) else value
-            raise UserError(
+            words = f"{value:g}" if isinstance(value, float) else value
+            message = (
                 f"The column {column.name} is constant: all {len(participants)} participants of the design "
-                f"have {shown}. Remove it from `design`, or include other participants."
+                f"have {words}. Remove it from `design`, or include other participants."
             )
+            raise UserError(message)
     if not participants:
         words = ", ".join(dict.fromkeys([column.name for column in (*table.values(), *choice.columns)]))
-        raise UserError(
+        message = (
             f"No participants remain for the design: all lack maps of a session or values ({words}). Check "
             "that participants.tsv has these participants, and see `missing_covariates`."
         )
+        raise UserError(message)
     return drop_constant_covariates(choice, participants, are_default=request.covariates_are_default)
 
 
 def _hint(excluded: Mapping[str, str]) -> str:
-    """Advise how to keep participants that lack covariates."""
+    """Suggest how to keep participants that lack covariates."""
     n_lacking = sum("covariate" in reason for reason in excluded.values())
     if not n_lacking:
         return f" {len(excluded)} participants were excluded." if excluded else ""

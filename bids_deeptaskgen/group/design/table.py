@@ -62,10 +62,11 @@ def split_difference(session_difference: str) -> tuple[str, str]:
     """
     match = _DIFFERENCE.fullmatch(session_difference.strip())
     if not match or match[1] == match[2]:
-        raise UserError(
+        message = (
             f"`session_difference` {session_difference!r} does not name two different sessions. Write the "
             "later and the earlier label, for example post-pre."
         )
+        raise UserError(message)
     return match[1], match[2]
 
 
@@ -82,7 +83,7 @@ def sessions_by_participant(
 
     Returns
     -------
-    used : dict of str to tuple of Observation
+    sessions_used : dict of str to tuple of Observation
         By participant, in order; the later session first for a difference.
     excluded : dict of str to str
         Reason by participant.
@@ -98,17 +99,20 @@ def sessions_by_participant(
     if difference is None:
         return {name: tuple(group) for name, group in sorted(sessions.items())}, {}
     labels = sorted({observation.session for observation in observations if observation.session})
-    if absent := [label for label in difference if label not in labels]:
-        there = f"Sessions with maps: {', '.join(labels)}" if labels else "The maps have no sessions"
-        raise UserError(f"`session_difference` names {' and '.join(absent)}, which has no maps. {there}.")
-    used, excluded = {}, {}
+    if lacking_sessions := [label for label in difference if label not in labels]:
+        existing = f"Sessions with maps: {', '.join(labels)}" if labels else "The maps have no sessions"
+        message = (
+            f"`session_difference` names {' and '.join(lacking_sessions)}, which has no maps. {existing}."
+        )
+        raise UserError(message)
+    sessions_used, excluded = {}, {}
     for name, group in sorted(sessions.items()):
         by_label = {observation.session: observation for observation in group}
-        if absent := [label for label in difference if label not in by_label]:
-            excluded[name] = f"no maps of session {' and '.join(absent)}"
+        if lacking_sessions := [label for label in difference if label not in by_label]:
+            excluded[name] = f"no maps of session {' and '.join(lacking_sessions)}"
         else:
-            used[name] = tuple(by_label[label] for label in difference)
-    return used, excluded
+            sessions_used[name] = tuple(by_label[label] for label in difference)
+    return sessions_used, excluded
 
 
 def find_column(name: str, names: Collection[str]) -> str | None:
@@ -166,10 +170,11 @@ def require_column(name: str, names: Collection[str], parameter: str) -> str:
     by_lower = {word.lower(): word for word in existing}
     close = [by_lower[word] for word in difflib.get_close_matches(name.lower(), by_lower)]
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
-    raise UserError(
+    message = (
         f"`{parameter}` names the column {name}, which neither participants.tsv nor the quality metrics "
         f"have.{hint} Columns: {', '.join(existing) or 'none'}."
     )
+    raise UserError(message)
 
 
 def table_column(
@@ -207,12 +212,14 @@ def table_column(
         participant: [session.columns.get(source) for session in group]
         for participant, group in sessions.items()
     }
-    present = {
+    by_participant = {
         participant: [cell for cell in row if not is_missing(cell)] for participant, row in cells.items()
     }
-    are_numbers = _check_mixture(name, present) and not is_categorical
+    are_numbers = _check_mixture(name, by_participant) and not is_categorical
     if not are_numbers:
-        values = {participant: _common_text(name, participant, row) for participant, row in present.items()}
+        values = {
+            participant: _common_text(name, participant, row) for participant, row in by_participant.items()
+        }
         _check_spelling(name, values.values())
         return TableColumn(name, values, is_categorical=True)
     numbers = {participant: [parse_number(cell) for cell in row] for participant, row in cells.items()}
@@ -247,22 +254,23 @@ def level_order(values: Iterable[Cell]) -> list[str]:
     return sorted(levels)
 
 
-def _check_mixture(name: str, present: Mapping[str, Sequence[Cell]]) -> bool:
+def _check_mixture(name: str, by_participant: Mapping[str, Sequence[Cell]]) -> bool:
     """Return whether all cells are numbers; refuse numbers with a few words among them."""
     words = {
         participant: str(cell)
-        for participant, row in present.items()
+        for participant, row in by_participant.items()
         for cell in row
         if parse_number(cell) is None
     }
-    n_cells = sum(map(len, present.values()))
-    n_numbers = sum(parse_number(cell) is not None for row in present.values() for cell in row)
+    n_cells = sum(map(len, by_participant.values()))
+    n_numbers = sum(parse_number(cell) is not None for row in by_participant.values() for cell in row)
     if words and n_numbers > n_cells / 2:
-        listed = abbreviate([f"{word!r} (sub-{participant})" for participant, word in words.items()])
-        raise UserError(
-            f"The column {name} has numbers and text: {listed}. Correct these cells, write n/a for missing "
+        examples = abbreviate([f"{word!r} (sub-{participant})" for participant, word in words.items()])
+        message = (
+            f"The column {name} has numbers and text: {examples}. Correct these cells, write n/a for missing "
             f"values, or exclude these participants."
         )
+        raise UserError(message)
     return not words
 
 
@@ -270,11 +278,12 @@ def _common_text(name: str, participant: str, row: Sequence[Cell]) -> str | None
     """Return the category of a participant, which must not differ between sessions."""
     texts = {f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in row}
     if len(texts) > 1:
-        raise UserError(
+        message = (
             f"The column {name} differs between the sessions of sub-{participant}: "
             f"{', '.join(sorted(texts))}. Categories must be equal in all sessions: correct the column, or "
             "remove it from `design` and `covariates`."
         )
+        raise UserError(message)
     return texts.pop() if texts else None
 
 
@@ -286,10 +295,11 @@ def _check_spelling(name: str, values: Iterable[Cell]) -> None:
             spellings.setdefault(str(value).strip().lower(), set()).add(str(value))
     for variants in spellings.values():
         if len(variants) > 1:
-            raise UserError(
+            message = (
                 f"The column {name} has categories that differ only in case or spaces: "
                 f"{', '.join(map(repr, sorted(variants)))}. Write them in the same way."
             )
+            raise UserError(message)
 
 
 def _changes(name: str, rows: Iterable[Sequence[float | None]]) -> bool:
@@ -300,8 +310,8 @@ def _changes(name: str, rows: Iterable[Sequence[float | None]]) -> bool:
 
 
 def _difference(row: Sequence[float | None]) -> float | None:
-    after, before_it = row
-    return None if after is None or before_it is None else after - before_it
+    later_value, earlier_value = row
+    return None if later_value is None or earlier_value is None else later_value - earlier_value
 
 
 def _mean(row: Sequence[float | None]) -> float | None:
