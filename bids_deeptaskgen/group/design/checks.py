@@ -1,5 +1,7 @@
 """Checks of a design matrix: constant and collinear columns, participants per column."""
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -125,3 +127,54 @@ def variance_inflation(matrix: Floats) -> Floats:
     if n_columns < 2:
         return np.ones(n_columns)
     return np.asarray(np.diag(np.linalg.inv(np.corrcoef(matrix[:, 1:], rowvar=False))))
+
+
+def count_rearrangements(matrix: Floats, *, is_sign_flip: bool) -> int:
+    """Count the results that permutations can have.
+
+    Parameters
+    ----------
+    matrix : array of shape (n_participants, n_columns)
+    is_sign_flip : bool
+        Whether signs are flipped, of which pairs of opposite signs give the same magnitude of t.
+
+    Returns
+    -------
+    int
+        For permutations, the orders of the rows that differ.
+
+    Examples
+    --------
+    Of two groups of three participants, 6! / (3! 3!) orders differ.
+
+    >>> groups = np.array([[1, 0]] * 3 + [[1, 1]] * 3)
+    >>> count_rearrangements(groups, is_sign_flip=False), count_rearrangements(groups, is_sign_flip=True)
+    (20, 32)
+    """
+    if is_sign_flip:
+        return int(2 ** (len(matrix) - 1))
+    equal_rows = Counter(map(tuple, matrix.tolist())).values()
+    return math.factorial(len(matrix)) // math.prod(map(math.factorial, equal_rows))
+
+
+def check_rearrangements(matrix: Floats, *, is_difference: bool) -> None:
+    """Refuse permutations of so few participants that none can reach p < 0.05.
+
+    Parameters
+    ----------
+    matrix : array of shape (n_participants, n_columns)
+    is_difference : bool
+        Whether the intercept is tested by sign flips.
+
+    Raises
+    ------
+    UserError
+        If 20 or fewer results are possible.
+    """
+    n_results = count_rearrangements(matrix, is_sign_flip=is_difference)
+    if n_results <= 1 / 0.05:
+        message = (
+            f"Permutations of {len(matrix)} participants have {n_results} different results, so that no "
+            "effect can reach p < 0.05. Add participants, or set `n_permutations` to 0."
+        )
+        raise UserError(message)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.group.design.checks import check_matrix
+from bids_deeptaskgen.group.design.checks import check_matrix, check_rearrangements
 from bids_deeptaskgen.group.design.covariates import (
     CovariateChoice,
     choose_covariates,
@@ -134,6 +134,8 @@ def plan_design(
     coded = build_matrix([*tested, *nuisance], table, participants, is_difference=difference is not None)
     names = tuple(map(str, coded.columns))
     check_matrix(coded.values, names, _hint(excluded))
+    if request.n_permutations:
+        check_rearrangements(coded.values, is_difference=difference is not None)
     return DesignPlan(
         formula=request.design or "",
         participants=tuple(participants),

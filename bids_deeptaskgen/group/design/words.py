@@ -46,7 +46,8 @@ def describe_notes(
         later_label, earlier_label = difference
         notes.append(
             f"Rows are maps of session {later_label} minus session {earlier_label}. The intercept is the "
-            "mean change: this test against zero is valid because what all maps share cancels in the difference."
+            "mean change: this test against zero is valid because what all maps share cancels in the "
+            "difference."
         )
         changes = list(dict.fromkeys(column.name for column in table.values() if column.is_change))
         if changes:

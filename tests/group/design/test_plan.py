@@ -222,3 +222,10 @@ def test_tfce_and_few_permutations_are_refused():
     with pytest.raises(UserError, match="`n_permutations` is 19.*1/20 and no effect can reach p < 0.05"):
         plan_design(observations(), request("age", n_permutations=19))
     plan_design(observations(), request("age", n_permutations=20))
+
+
+def test_permutations_of_few_participants_are_refused():
+    with pytest.raises(UserError, match="of 6 participants have 20 different results"):
+        plan_design(observations(6), request("sex", n_permutations=100))
+    plan_design(observations(7), request("sex", n_permutations=100))
+    plan_design(observations(6), request("age", n_permutations=100))

@@ -59,6 +59,16 @@ def test_participants_without_both_sessions_are_excluded():
     assert plan.excluded == {"00": "no maps of session pre"}
 
 
+def test_sign_flips_of_few_participants_are_refused():
+    def plan(n_participants):
+        rows = observations(n_participants, sessions=("pre", "post"))
+        return plan_design(rows, request(None, session_difference="post-pre", n_permutations=100))
+
+    with pytest.raises(UserError, match="of 5 participants have 16 different results"):
+        plan(5)
+    plan(6)
+
+
 @pytest.mark.parametrize(
     ("difference", "message"),
     [
