@@ -1,11 +1,11 @@
 """Nuisance columns of a design: which are used, and which are dropped and why."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.group.design.observations import Cell, DesignRequest
-from bids_deeptaskgen.group.design.table import TableColumn, find_column, require_column
+from bids_deeptaskgen.group.design.table import ColumnReader, TableColumn, find_column
 
 
 @dataclass(frozen=True)
@@ -25,24 +25,20 @@ class CovariateChoice:
 
 def choose_covariates(
     request: DesignRequest,
-    names: Collection[str],
+    reader: ColumnReader,
     tested: Collection[str],
     participants: Sequence[str],
-    read_column: Callable[[str, str], TableColumn],
 ) -> CovariateChoice:
     """Choose the covariates that have values and vary.
 
     Parameters
     ----------
     request : DesignRequest
-    names : collection of str
-        Columns that exist.
+    reader : ColumnReader
     tested : collection of str
-        Columns of the tested terms, which are no covariates.
+        Columns of the observations that are tested, which are no covariates.
     participants : sequence of str
         Participants with a value of all tested columns.
-    read_column : callable
-        Returns the column of a name and its source.
 
     Returns
     -------
@@ -55,13 +51,12 @@ def choose_covariates(
     """
     columns, notes = [], []
     for name in request.covariates:
-        if request.covariates_are_default and find_column(name, names) is None:
+        if request.covariates_are_default and find_column(name, reader.names) is None:
             notes.append(f"The covariate {name} was dropped: there is no such column.")
             continue
-        source = require_column(name, names, "covariates")
-        if source in tested:
+        if find_column(name, reader.names) in tested:
             continue
-        column = read_column(name, source)
+        column = reader.read(name, "covariates")
         problem = _problem(column, participants)
         n_missing = _n_missing(column.values, participants)
         if problem and not request.covariates_are_default:

@@ -1,6 +1,6 @@
 """Plan of the tests of differences between participants: rows, columns, effects, words for readers."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.group.design.checks import check_matrix, check_rearrangements
 from bids_deeptaskgen.group.design.covariates import (
-    CovariateChoice,
     choose_covariates,
     drop_constant_covariates,
 )
@@ -24,12 +23,10 @@ from bids_deeptaskgen.group.design.matrix import build_matrix
 from bids_deeptaskgen.group.design.observations import DesignRequest, Observation
 from bids_deeptaskgen.group.design.relatives import choose_one_per_family, families
 from bids_deeptaskgen.group.design.table import (
+    ColumnReader,
     TableColumn,
-    find_column,
-    require_column,
     sessions_by_participant,
     split_difference,
-    table_column,
 )
 from bids_deeptaskgen.group.design.words import describe_facts, describe_notes
 
@@ -111,23 +108,21 @@ def plan_design(
     difference = split_difference(request.session_difference) if request.session_difference else None
     tested = _tested_terms(request, is_difference=difference is not None)
     sessions, excluded = sessions_by_participant(observations, difference)
-    reader = _ColumnReader(observations, sessions, levels, is_difference=difference is not None)
-    table = {factor: reader.read_factor(factor) for factor in dict.fromkeys(sum(tested, ()))}
+    reader = ColumnReader(observations, sessions, levels, is_difference=difference is not None)
+    table = {factor: reader.read_factor(factor) for term in tested for factor in term}
     _check_factors(table)
-    excluded |= _without_values(table.values(), [name for name in sessions if name not in excluded])
-    participants = [name for name in sessions if name not in excluded]
-    choice = choose_covariates(
-        request, reader.names, {reader.source(factor.column) for factor in table}, participants, reader.read
-    )
+    excluded |= _without_values(table.values(), list(sessions))
+    participants = _remaining(sessions, excluded)
+    choice = choose_covariates(request, reader, {column.source for column in table.values()}, participants)
     excluded |= _without_values(choice.columns, participants, kind="the covariate ")
-    participants = [name for name in participants if name not in excluded]
-    relatives = families(participants, {row.subject: row.family for row in observations})
+    relatives = families(_remaining(sessions, excluded), {row.subject: row.family for row in observations})
     if request.one_per_family:
         excluded |= choose_one_per_family(relatives, request.random_seed)
-        participants = [name for name in participants if name not in excluded]
     elif request.n_permutations:
         _refuse_relatives(relatives)
-    choice = _checked_variation(table, choice, participants, request)
+    participants = _remaining(sessions, excluded)
+    _check_variation(table.values(), participants)
+    choice = drop_constant_covariates(choice, participants, are_default=request.covariates_are_default)
     table |= {FormulaFactor(column.name): column for column in choice.columns}
     nuisance = tuple((FormulaFactor(column.name),) for column in choice.columns)
     check_marginality(tested, nuisance)
@@ -152,40 +147,6 @@ def plan_design(
         sessions={name: tuple(row.session for row in sessions[name]) for name in participants},
         request=request,
     )
-
-
-class _ColumnReader:
-    """Reads columns of the observations by their names in formulas."""
-
-    def __init__(
-        self,
-        observations: Sequence[Observation],
-        sessions: Mapping[str, Sequence[Observation]],
-        levels: Collection[str],
-        *,
-        is_difference: bool,
-    ) -> None:
-        self.names = list(dict.fromkeys(name for row in observations for name in row.columns))
-        self._sessions, self._levels, self._is_difference = sessions, levels, is_difference
-
-    def source(self, name: str) -> str:
-        """Return the column of the observations for a name."""
-        return find_column(name, self.names) or name
-
-    def read(self, name: str, source: str, *, is_categorical: bool = False) -> TableColumn:
-        """Return a column by participant."""
-        return table_column(
-            name,
-            source,
-            self._sessions,
-            is_categorical=is_categorical or source in self._levels,
-            is_difference=self._is_difference,
-        )
-
-    def read_factor(self, factor: FormulaFactor) -> TableColumn:
-        """Return the column of a factor of the formula."""
-        source = require_column(factor.column, self.names, "design")
-        return self.read(factor.column, source, is_categorical=factor.function == "C")
 
 
 def _check_permutations(request: DesignRequest) -> None:
@@ -258,16 +219,22 @@ def _refuse_relatives(relatives: Mapping[str, Sequence[str]]) -> None:
         raise UserError(message)
 
 
-def _checked_variation(
-    table: Mapping[FormulaFactor, TableColumn],
-    choice: CovariateChoice,
-    participants: Sequence[str],
-    request: DesignRequest,
-) -> CovariateChoice:
-    """Refuse tested columns without values or variation, and drop default covariates without variation."""
-    for column in table.values():
-        if not participants:
-            break
+def _remaining(sessions: Collection[str], excluded: Collection[str]) -> list[str]:
+    """Return the participants that are not excluded; refuse an empty design."""
+    participants = [name for name in sessions if name not in excluded]
+    if not participants:
+        message = (
+            "No participants remain for the design: all lack maps of a session or a value of a column of "
+            "`design` or `covariates`. Check that participants.tsv has these participants, and see "
+            "`missing_covariates`."
+        )
+        raise UserError(message)
+    return participants
+
+
+def _check_variation(columns: Iterable[TableColumn], participants: Sequence[str]) -> None:
+    """Refuse tested columns that are constant."""
+    for column in columns:
         values = {column.values[name] for name in participants}
         if len(values) == 1:
             (value,) = values
@@ -277,14 +244,6 @@ def _checked_variation(
                 f"have {words}. Remove it from `design`, or include other participants."
             )
             raise UserError(message)
-    if not participants:
-        words = ", ".join(dict.fromkeys([column.name for column in (*table.values(), *choice.columns)]))
-        message = (
-            f"No participants remain for the design: all lack maps of a session or values ({words}). Check "
-            "that participants.tsv has these participants, and see `missing_covariates`."
-        )
-        raise UserError(message)
-    return drop_constant_covariates(choice, participants, are_default=request.covariates_are_default)
 
 
 def _hint(excluded: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bids_deeptaskgen.errors import UserError, abbreviate
+from bids_deeptaskgen.group.design.formula import FormulaFactor
 from bids_deeptaskgen.group.design.observations import (
     METRICS_BY_COVARIATE,
     SITE_COLUMNS,
@@ -25,6 +26,9 @@ class TableColumn:
     Attributes
     ----------
     name : str
+        As in the formula.
+    source : str
+        Name in the observations.
     values : dict of str to (str, float or None)
         By participant; text for categories, numbers otherwise, None for a missing value.
     is_categorical : bool
@@ -33,6 +37,7 @@ class TableColumn:
     """
 
     name: str
+    source: str
     values: Mapping[str, Cell]
     is_categorical: bool
     is_change: bool = False
@@ -177,6 +182,67 @@ def require_column(name: str, names: Collection[str], parameter: str) -> str:
     raise UserError(message)
 
 
+class ColumnReader:
+    """Reads columns of the observations by their names in formulas.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        All sessions, whose columns exist.
+    sessions : dict of str to sequence of Observation
+        Sessions of each participant in the design; the later and the earlier one of a difference.
+    levels : collection of str
+        Columns that are categorical even if their cells are numbers.
+    is_difference : bool
+        Whether rows are differences of sessions.
+    """
+
+    def __init__(
+        self,
+        observations: Sequence[Observation],
+        sessions: Mapping[str, Sequence[Observation]],
+        levels: Collection[str],
+        *,
+        is_difference: bool,
+    ) -> None:
+        self.names = list(dict.fromkeys(name for row in observations for name in row.columns))
+        self._sessions, self._levels, self._is_difference = sessions, levels, is_difference
+
+    def read(self, name: str, parameter: str, *, is_categorical: bool = False) -> TableColumn:
+        """Read a column, one value per participant.
+
+        Parameters
+        ----------
+        name : str
+            Name in the formula or among the covariates.
+        parameter : str
+            Parameter that has the name, for messages.
+        is_categorical : bool
+            Whether numbers are categories, too.
+
+        Returns
+        -------
+        TableColumn
+
+        Raises
+        ------
+        UserError
+            If there is no such column; see also `table_column`.
+        """
+        source = require_column(name, self.names, parameter)
+        return table_column(
+            name,
+            source,
+            self._sessions,
+            is_categorical=is_categorical or source in self._levels,
+            is_difference=self._is_difference,
+        )
+
+    def read_factor(self, factor: FormulaFactor) -> TableColumn:
+        """Read the column of a factor of the formula."""
+        return self.read(factor.column, "design", is_categorical=factor.function == "C")
+
+
 def table_column(
     name: str,
     source: str,
@@ -215,19 +281,18 @@ def table_column(
     by_participant = {
         participant: [cell for cell in row if not is_missing(cell)] for participant, row in cells.items()
     }
-    are_numbers = _check_mixture(name, by_participant) and not is_categorical
-    if not are_numbers:
+    if is_categorical or not _are_numbers(name, by_participant):
         values = {
             participant: _common_text(name, participant, row) for participant, row in by_participant.items()
         }
         _check_spelling(name, values.values())
-        return TableColumn(name, values, is_categorical=True)
+        return TableColumn(name, source, values, is_categorical=True)
     numbers = {participant: [parse_number(cell) for cell in row] for participant, row in cells.items()}
     if is_difference and _changes(name, numbers.values()):
         changes = {participant: _difference(row) for participant, row in numbers.items()}
-        return TableColumn(name, changes, is_categorical=False, is_change=True)
+        return TableColumn(name, source, changes, is_categorical=False, is_change=True)
     return TableColumn(
-        name, {participant: _mean(row) for participant, row in numbers.items()}, is_categorical=False
+        name, source, {participant: _mean(row) for participant, row in numbers.items()}, is_categorical=False
     )
 
 
@@ -254,7 +319,7 @@ def level_order(values: Iterable[Cell]) -> list[str]:
     return sorted(levels)
 
 
-def _check_mixture(name: str, by_participant: Mapping[str, Sequence[Cell]]) -> bool:
+def _are_numbers(name: str, by_participant: Mapping[str, Sequence[Cell]]) -> bool:
     """Return whether all cells are numbers; refuse numbers with a few words among them."""
     words = {
         participant: str(cell)
