@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.group.design.columns import ColumnReader, find_column
 from bids_deeptaskgen.group.design.observations import Cell, DesignRequest
-from bids_deeptaskgen.group.design.table import ColumnReader, TableColumn, find_column
+from bids_deeptaskgen.group.design.table import TableColumn
 
 
 @dataclass(frozen=True)

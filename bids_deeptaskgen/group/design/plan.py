@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.group.design.checks import check_matrix, check_rearrangements
+from bids_deeptaskgen.group.design.columns import ColumnReader
 from bids_deeptaskgen.group.design.covariates import (
     choose_covariates,
     drop_constant_covariates,
@@ -22,12 +23,8 @@ from bids_deeptaskgen.group.design.formula import (
 from bids_deeptaskgen.group.design.matrix import build_matrix
 from bids_deeptaskgen.group.design.observations import DesignRequest, Observation
 from bids_deeptaskgen.group.design.relatives import choose_one_per_family, families
-from bids_deeptaskgen.group.design.table import (
-    ColumnReader,
-    TableColumn,
-    sessions_by_participant,
-    split_difference,
-)
+from bids_deeptaskgen.group.design.sessions import sessions_by_participant, split_difference
+from bids_deeptaskgen.group.design.table import TableColumn
 from bids_deeptaskgen.group.design.words import describe_facts, describe_notes
 
 Floats = NDArray[np.float64]

@@ -163,6 +163,13 @@ def test_numbers_as_categories_are_ordered_by_value():
     assert labels(plan_design(rows, request("C(code)"))) == ["code10Minus9"]
 
 
+def test_codes_of_numbers_and_text_are_categories_on_request():
+    rows = observations(x=["1", "2", "3", "3b"] * 10)
+    assert plan_design(rows, request("C(x)")).columns == ("intercept", "x[2]", "x[3]", "x[3b]")
+    with pytest.raises(UserError, match="write C"):
+        plan_design(rows, request("x"))
+
+
 @pytest.mark.parametrize(
     ("values", "design", "message"),
     [
