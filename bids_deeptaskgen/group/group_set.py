@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bids_deeptaskgen.bids.filenames import Entities
 from bids_deeptaskgen.bids.output.paths import output_path
@@ -26,8 +27,8 @@ class GroupSet:
         Folder of its files in the output dataset: ``group``, or ``group/settings-1a2b3c4d``.
     results : sequence of Result
         Sessions and runs, sorted by file name.
-    settings : dict of str to str
-        Words on model and settings by heading.
+    provenance : dict
+        Model and settings, from a sidecar of its maps.
     """
 
     name: str
@@ -35,7 +36,7 @@ class GroupSet:
     settings_hash: str
     folder: str
     results: Sequence[Result]
-    settings: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def participants(self) -> list[str]:
@@ -46,6 +47,16 @@ class GroupSet:
     def contrasts(self) -> list[str]:
         """Return the labels of all contrasts of its maps, in order."""
         return list(dict.fromkeys(label for result in self.results for label in result.maps.contrasts))
+
+    @property
+    def task(self) -> str:
+        """Return the task of the input."""
+        return dict(self.series).get("task", "rest")
+
+    @property
+    def model_name(self) -> str:
+        """Return the name of the model; empty if unknown."""
+        return str(self.provenance.get("Model", {}).get("Name", ""))
 
     def path(self, root: Path, kind: str, **labels: str) -> Path:
         """Return the path of a file of the group.

@@ -3,6 +3,7 @@
 import shlex
 
 from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.settings.group import GroupSettings
 from bids_deeptaskgen.settings.option import OptionSpec, option_specs
 from bids_deeptaskgen.settings.prediction import PredictSettings
 
@@ -44,12 +45,12 @@ def _words(spec: OptionSpec, value: object) -> list[str]:
 
 
 def describe_command(settings: Settings) -> str:
-    """Return the command line that is equivalent to settings of maps.
+    """Return the command line that is equivalent to settings of the BIDS App or of one image.
 
     Parameters
     ----------
     settings : Settings
-        Of the participant level, or of ``deeptaskgen predict``.
+        Of the participant or group level, or of ``deeptaskgen predict``.
 
     Returns
     -------
@@ -58,4 +59,5 @@ def describe_command(settings: Settings) -> str:
     """
     if isinstance(settings, PredictSettings):
         return shlex.join(["deeptaskgen", "predict", *to_argv(settings)])
-    return shlex.join(["bids-deeptaskgen", *to_argv(settings, "participant")])
+    level = "group" if isinstance(settings, GroupSettings) else "participant"
+    return shlex.join(["bids-deeptaskgen", *to_argv(settings, level)])

@@ -119,7 +119,7 @@ def cross_match(measured: Maps, predicted: Maps, rng: np.random.Generator) -> Id
             others_r[block] = (units @ all_predicted - self_r[block]) / (len(participants) - 1)
             incoming_r[block] = (predicted_units @ all_measured - self_r[block]) / (len(participants) - 1)
         r = (units.astype(np.float32) @ candidates.T).astype(np.float64)
-        rank[block] = _ranks(r, self_r[block], rows, columns)
+        rank[block] = rank_self(r, self_r[block], rows, columns)
         if matrix is not None:
             matrix[np.ix_(block, participants)] = r
             matrix[block, block] = self_r[block]
@@ -189,8 +189,25 @@ def diagonality(self_r: ArrayLike, others_r: ArrayLike) -> dict[str, float]:
     }
 
 
-def _ranks(r: Scores, self_r: Scores, rows: slice, columns: NDArray[np.intp]) -> Scores:
-    """Compute ranks of self-predictions among the candidates; r has the shape (n_rows, n_candidates)."""
+def rank_self(r: Scores, self_r: Scores, rows: slice, columns: NDArray[np.intp]) -> Scores:
+    """Rank the map of the same participant among the candidates; 1 is the largest r.
+
+    Parameters
+    ----------
+    r : array of shape (n_rows, n_candidates)
+        r of participants with the maps of the candidates; NaN is below all others.
+    self_r : array of shape (n_rows,)
+        r of the participants with their own map.
+    rows : slice
+        Numbers of the participants.
+    columns : integer array of shape (n_candidates,)
+        Numbers of the participants whose maps are candidates, in ascending order.
+
+    Returns
+    -------
+    array of shape (n_rows,)
+        Ties share their mean rank.
+    """
     numbers = np.arange(rows.start, rows.stop)
     # The self-prediction is no competitor. A participant who is not a candidate skips the last one instead,
     # so that all participants have the same number of competitors.

@@ -1,72 +1,28 @@
-"""Mean, standard deviation and count over participants, from one map at a time."""
+"""Mean, standard deviation and count over maps; values that are 0 or not finite do not count.
 
-from collections.abc import Iterable
+Maps are 0 outside their mask.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-Volume = NDArray[np.float64]
+Floats = NDArray[np.floating]
 
 
-class MapStatistics:
-    """Running mean and standard deviation of maps at each voxel, in constant memory.
-
-    A value counts if it is finite and not 0, because maps are 0 outside their mask.
+def average(maps: Sequence[Floats]) -> Floats:
+    """Average the runs of a session, or the sessions of a participant.
 
     Parameters
     ----------
-    shape : tuple of int
-        Shape of each map.
-    """
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._count = np.zeros(shape, np.int32)
-        self._mean = np.zeros(shape)
-        self._squares = np.zeros(shape)
-
-    def add(self, values: NDArray[np.floating]) -> None:
-        """Add a map.
-
-        Parameters
-        ----------
-        values : array of the shape of `MapStatistics`
-            Values that are 0 or not finite do not count.
-        """
-        has_value = np.isfinite(values) & (values != 0)
-        self._count += has_value
-        # Welford's recurrence avoids cancellation if maps are alike.
-        step = np.where(has_value, values - self._mean, 0.0)
-        self._mean += step / np.maximum(self._count, 1)
-        self._squares += step * np.where(has_value, values - self._mean, 0.0)
-
-    @property
-    def count(self) -> NDArray[np.int32]:
-        """Return the number of maps with a value at each voxel."""
-        return self._count
-
-    @property
-    def mean(self) -> Volume:
-        """Return the mean over maps; 0 in voxels without values."""
-        return self._mean
-
-    @property
-    def sd(self) -> Volume:
-        """Return the standard deviation over maps (ddof 1); 0 in voxels with fewer than two values."""
-        spread: Volume = np.sqrt(self._squares / np.maximum(self._count - 1, 1))
-        return spread
-
-
-def average(maps: Iterable[NDArray[np.floating]]) -> Volume:
-    """Average the sessions of a participant, at each voxel over the sessions with a value.
-
-    Parameters
-    ----------
-    maps : iterable of arrays of one shape
+    maps : sequence of arrays of one shape
         At least one map.
 
     Returns
     -------
     array of the same shape
+        At each voxel the mean over the maps with a value; 0 where none has. Float64 for several maps.
 
     Raises
     ------
@@ -80,12 +36,43 @@ def average(maps: Iterable[NDArray[np.floating]]) -> Volume:
     >>> average([np.array([1.0, 2.0]), np.array([3.0, 0.0])])
     array([2., 2.])
     """
-    statistics: MapStatistics | None = None
-    for values in maps:
-        if statistics is None:
-            statistics = MapStatistics(values.shape)
-        statistics.add(values)
-    if statistics is None:
+    if not maps:
         message = "Cannot average 0 maps; `maps` must hold at least one map."
         raise ValueError(message)
-    return statistics.mean
+    if len(maps) == 1:
+        return np.where(np.isfinite(maps[0]), maps[0], 0)
+    total, count = np.zeros(maps[0].shape), np.zeros(maps[0].shape, np.intp)
+    for values in maps:
+        has_value = np.isfinite(values) & (values != 0)
+        total += np.where(has_value, values, 0)
+        count += has_value
+    return np.asarray(total / np.maximum(count, 1))
+
+
+def mean_sd_count(values: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
+    """Compute mean, standard deviation and count over participants.
+
+    Parameters
+    ----------
+    values : array of shape (n_participants, n_voxels)
+
+    Returns
+    -------
+    mean, sd : array of shape (n_voxels,)
+        0 in voxels without values; the standard deviation (ddof 1) is 0 with fewer than two values.
+    count : int32 array of shape (n_voxels,)
+        Participants with a value.
+
+    Examples
+    --------
+    >>> mean, sd, count = mean_sd_count(np.array([[1.0, 2.0], [3.0, 0.0]]))
+    >>> mean, sd.round(3), count
+    (array([2., 2.]), array([1.414, 0.   ]), array([2, 1], dtype=int32))
+    """
+    has_value = np.isfinite(values) & (values != 0)
+    count = has_value.sum(axis=0, dtype=np.int32)
+    mean = np.where(has_value, values, 0).sum(axis=0, dtype=np.float64) / np.maximum(count, 1)
+    # Two passes avoid cancellation if maps are alike.
+    deviations = np.where(has_value, values - mean, 0)
+    squares = np.einsum("pv,pv->v", deviations, deviations)
+    return mean, np.sqrt(squares / np.maximum(count - 1, 1)), count

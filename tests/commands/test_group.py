@@ -187,10 +187,35 @@ def test_a_session_of_which_a_map_is_gone_does_not_count(output):
     assert {result.subject for result in read_results(output)} == {"01"}
 
 
-def test_maps_of_two_settings_are_not_joined(output):
-    add_session(output, "05", "a", 1.0, settings_hash="b" * 64)
-    with pytest.raises(UserError, match=r"2 different settings or models \(3 sessions with aaaaaaaa, 1 "):
-        run(output)
+def test_maps_of_two_settings_are_averaged_in_separate_folders(output):
+    add_session(output, "05", "a", 9.0, settings_hash="b" * 64)
+    assert run(output) == 0
+    name = output_path(
+        output, "group_statmap", entities=[("task", "rest")], contrast="wm2bk", stat="mean"
+    ).name
+    means = {
+        folder: np.asarray(nib.load(output / "group" / folder / name).dataobj)[VOXEL]
+        for folder in ("settings-aaaaaaaa", "settings-bbbbbbbb")
+    }
+    assert means == {"settings-aaaaaaaa": 4, "settings-bbbbbbbb": 9}
+    assert not (output / "group" / name).exists()
+    rows = read_tsv(output_path(output, "group_sets"))
+    assert [(row["set"], row["n_participants"]) for row in rows] == [
+        ("task-rest settings-aaaaaaaa", "2"),
+        ("task-rest settings-bbbbbbbb", "1"),
+    ]
+
+
+def test_a_set_that_no_longer_exists_leaves_no_files(output):
+    add_session(output, "05", "a", 9.0, settings_hash="b" * 64)
+    run(output)
+    (output / "group" / "notes.txt").write_text("of the user")
+    for path in (output / "sub-05").rglob("*.*"):
+        path.unlink()
+    run(output)
+    names = {path.relative_to(output / "group").parts[0] for path in (output / "group").rglob("*.nii.gz")}
+    assert not any(name.startswith("settings") for name in names)
+    assert (output / "group" / "notes.txt").exists()
 
 
 def test_an_empty_dataset_is_refused(tmp_path):

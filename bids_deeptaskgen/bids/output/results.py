@@ -172,7 +172,10 @@ def _read_map(path: Path, volumes: slice | None = None) -> NDArray[np.float32]:
 
 def _completion_records(output_dir: Path, subject: str = "*") -> Iterator[Path]:
     for folder in (f"sub-{subject}", f"sub-{subject}/ses-*"):
-        yield from output_dir.glob(f"{folder}/func/*_desc-qc_metrics.json")
+        for path in output_dir.glob(f"{folder}/func/*_desc-qc_metrics.json"):
+            # The copy of a folder under another name holds the records, and paths, of the original.
+            if path.relative_to(output_dir).parts[0] == f"sub-{parse_name(path.name).get('sub')}":
+                yield path
 
 
 def result_subjects(output_dir: Path, participants: Sequence[str] = ()) -> set[str]:

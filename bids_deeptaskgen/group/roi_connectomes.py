@@ -42,6 +42,9 @@ class GroupConnectome:
         Position of the largest weight of each ROI.
     roi_set : str
         Hash of the ROI maps.
+    values : array of shape (n_participants, n_pairs)
+        Fisher's z of each participant in the order of `typicality`, for the pairs of ROIs in the upper
+        triangle; NaN where undefined.
     """
 
     matrix: Floats
@@ -49,6 +52,7 @@ class GroupConnectome:
     n_sessions: int
     peaks_mm: Floats
     roi_set: str
+    values: Floats
 
 
 def average_connectomes(output_dir: Path, results: Sequence[Result]) -> GroupConnectome | None:
@@ -71,11 +75,16 @@ def average_connectomes(output_dir: Path, results: Sequence[Result]) -> GroupCon
         return None
     example = connectomes[0][1]
     pairs = np.triu_indices(len(example.matrix), 1)
-    sessions: dict[str, list[Floats]] = {}
+    sessions: dict[str, dict[str | None, list[Floats]]] = {}
     for result, connectome in connectomes:
         values = np.arctanh(np.clip(connectome.matrix[pairs], -_MAX_R, _MAX_R))
-        sessions.setdefault(result.subject, []).append(values)
-    participants = np.stack([_mean(np.stack(values)) for values in sessions.values()])
+        sessions.setdefault(result.subject, {}).setdefault(result.session, []).append(values)
+    participants = np.stack(
+        [
+            _mean(np.stack([_mean(np.stack(runs)) for runs in by_session.values()]))
+            for by_session in sessions.values()
+        ]
+    )
     matrix = np.full(example.matrix.shape, np.nan)
     matrix[pairs] = np.tanh(_mean(participants))
     matrix.T[pairs] = matrix[pairs]
@@ -87,6 +96,7 @@ def average_connectomes(output_dir: Path, results: Sequence[Result]) -> GroupCon
         n_sessions=len(connectomes),
         peaks_mm=example.peaks_mm,
         roi_set=example.roi_set,
+        values=participants,
     )
 
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.bids.output.group_connectomes import average_connectomes, cohort_typicality
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
+from bids_deeptaskgen.bids.output.results import read_dataset
 from bids_deeptaskgen.bids.output.roi_connectome import write_roi_connectome
-from bids_deeptaskgen.commands import group
+from bids_deeptaskgen.group.roi_connectomes import average_connectomes, cohort_typicality
 from bids_deeptaskgen.io.tsv import read_tsv
 from tests.commands.test_group import add_session, run
 
@@ -103,7 +103,7 @@ def test_rois_without_signal_are_left_out_of_the_mean(output):
     matrix = matrix_of(3)
     matrix[1] = matrix[:, 1] = np.nan
     add(output, "02", "a", matrix)
-    results, _ = group.read_dataset(output, ())
+    results, _ = read_dataset(output)
     average = average_connectomes(output, results)
     assert np.isfinite(average.matrix).all()
     z = [np.arctanh(matrix_of(seed)[0, 1]) for seed in (1, 2, 4)]

@@ -1,0 +1,304 @@
+"""Individuality: similarity of participants, identification between sessions, reliability of ROIs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics
+from bids_deeptaskgen.group.map_rows import RowPlan
+from bids_deeptaskgen.group.pairs import MapPair
+from bids_deeptaskgen.report.group_content import Embedding, IccRow, IdentificationRow, Similarity
+from bids_deeptaskgen.stats.intraclass_correlation import icc_3_1
+from bids_deeptaskgen.stats.principal_coordinates import principal_coordinates
+from bids_deeptaskgen.stats.session_identification import identify_sessions
+
+Floats = NDArray[np.float64]
+
+# Similarity is computed for all participants up to this number, and for a random sample above.
+MAX_SIMILARITY = 2000
+# Participants in the matrix on the page.
+MAX_PAGE = 300
+# Intervals of ICC(3,1) from fewer participants are too wide to be of use.
+MIN_ICC = 20
+N_AXES = 4
+# Two participants differ along one axis only.
+MIN_EMBEDDING = 3
+MEAN_TITLE = "mean over {n} contrasts"
+
+
+def sample_participants(n_participants: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Select the participants whose similarity is computed.
+
+    Parameters
+    ----------
+    n_participants : int
+    rng : Generator
+
+    Returns
+    -------
+    integer array
+        All up to ``MAX_SIMILARITY``, and a sorted random sample above.
+    """
+    if n_participants <= MAX_SIMILARITY:
+        return np.arange(n_participants)
+    return np.sort(rng.choice(n_participants, MAX_SIMILARITY, replace=False))
+
+
+class MeanMatrix:
+    """Mean of matrices over contrasts, at each cell over those in which it is defined."""
+
+    def __init__(self) -> None:
+        self._total: Floats | None = None
+        self._count: Floats | None = None
+        self.n_contrasts = 0
+
+    def add(self, matrix: Floats) -> None:
+        """Add the matrix of a contrast.
+
+        Parameters
+        ----------
+        matrix : array
+            NaN where undefined.
+        """
+        if self._total is None or self._count is None:
+            self._total, self._count = np.zeros(matrix.shape), np.zeros(matrix.shape)
+        is_defined = np.isfinite(matrix)
+        self._total += np.where(is_defined, matrix, 0)
+        self._count += is_defined
+        self.n_contrasts += 1
+
+    @property
+    def mean(self) -> Floats:
+        """Return the mean; NaN where no matrix is defined."""
+        if self._total is None or self._count is None:
+            return np.empty((0, 0))
+        return np.where(self._count > 0, self._total / np.maximum(self._count, 1), np.nan)
+
+
+def mean_off_diagonal(matrix: Floats) -> float:
+    """Return the mean over pairs of different participants; NaN without any.
+
+    Parameters
+    ----------
+    matrix : array of shape (n, n)
+
+    Returns
+    -------
+    float
+    """
+    values = matrix[~np.eye(len(matrix), dtype=bool)]
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if values.size else float("nan")
+
+
+def describe_similarity(
+    title: str, names: Sequence[str], matrix: Floats, rng: np.random.Generator
+) -> Similarity:
+    """Describe the similarity of participants for the page.
+
+    Parameters
+    ----------
+    title : str
+    names : sequence of str
+        Name of each row.
+    matrix : array of shape (n, n)
+    rng : Generator
+        Source of the sample on the page.
+
+    Returns
+    -------
+    Similarity
+    """
+    sample = np.arange(len(names))
+    if len(names) > MAX_PAGE:
+        sample = np.sort(rng.choice(len(names), MAX_PAGE, replace=False))
+    return Similarity(
+        title=title,
+        participants=[names[i] for i in sample],
+        matrix=matrix[np.ix_(sample, sample)],
+        mean_r=mean_off_diagonal(matrix),
+        n_participants=len(names),
+    )
+
+
+def embed_participants(names: Sequence[str], similarity: Floats, title: str) -> Embedding | None:
+    """Compute the principal components of participants from their similarity.
+
+    Parameters
+    ----------
+    names : sequence of str
+    similarity : array of shape (n, n)
+        Pearson r over voxels, that is products of z-scored maps.
+    title : str
+
+    Returns
+    -------
+    Embedding or None
+        None under three participants with maps.
+    """
+    if len(names) < MIN_EMBEDDING:
+        return None
+    axes, explained = principal_coordinates(similarity, min(N_AXES, len(names) - 1))
+    usable = np.flatnonzero(np.isfinite(axes).all(axis=1))
+    if len(usable) < MIN_EMBEDDING:
+        return None
+    return Embedding([names[i] for i in usable], axes[usable], explained.tolist(), title)
+
+
+def identify_participants(contrast: str, title: str, r: Floats, *, is_deviation: bool) -> IdentificationRow:
+    """Score the identification of participants between two sessions, runs or halves of windows.
+
+    Parameters
+    ----------
+    contrast, title : str
+        Label of the contrast; title of the pair.
+    r : array of shape (n, n)
+        Correlation of the maps of the first (rows) with those of the second session (columns).
+    is_deviation : bool
+
+    Returns
+    -------
+    IdentificationRow
+    """
+    scores = identify_sessions(r)
+    return IdentificationRow(
+        contrast=contrast,
+        pair=title,
+        is_deviation=is_deviation,
+        n_participants=scores.n_participants,
+        rate=scores.rate,
+        mean_rank=scores.mean_rank,
+        idiff=scores.idiff,
+        own_r=scores.own_r,
+        others_r=scores.others_r,
+    )
+
+
+class Identification:
+    """Identification of participants in each contrast and in their mean.
+
+    Parameters
+    ----------
+    pairs : sequence of MapPair
+    """
+
+    def __init__(self, pairs: Sequence[MapPair]) -> None:
+        self._pairs = pairs
+        self._means = [(MeanMatrix(), MeanMatrix()) for _ in pairs]
+        self._rows: list[IdentificationRow] = []
+
+    def add(self, contrast: str, statistics: ContrastStatistics) -> None:
+        """Add the matrices of a contrast.
+
+        Parameters
+        ----------
+        contrast : str
+        statistics : ContrastStatistics
+        """
+        for number, pair in enumerate(self._pairs):
+            matrices = (statistics.pair_r[number], statistics.pair_r_deviations[number])
+            for is_deviation, matrix in enumerate(matrices):
+                self._means[number][is_deviation].add(matrix)
+                self._rows.append(
+                    identify_participants(contrast, pair.title, matrix, is_deviation=bool(is_deviation))
+                )
+
+    @property
+    def rows(self) -> list[IdentificationRow]:
+        """Return all rows; those of the mean over contrasts first, if there are several contrasts."""
+        means = [
+            identify_participants(
+                MEAN_TITLE.format(n=mean.n_contrasts), pair.title, mean.mean, is_deviation=bool(is_deviation)
+            )
+            for pair, matrices in zip(self._pairs, self._means, strict=True)
+            for is_deviation, mean in enumerate(matrices)
+            if mean.n_contrasts > 1
+        ]
+        return [*means, *self._rows]
+
+
+@dataclass(frozen=True)
+class CompleteSessions:
+    """Participants who have all of some sessions.
+
+    Attributes
+    ----------
+    sessions : tuple of str
+        Labels without ``ses-``.
+    rows : integer array of shape (n_participants, n_sessions)
+        Rows of the maps.
+    """
+
+    sessions: tuple[str, ...]
+    rows: NDArray[np.intp]
+
+
+def find_complete_sessions(plan: RowPlan) -> CompleteSessions | None:
+    """Select the sessions that the reliability is computed from.
+
+    Parameters
+    ----------
+    plan : RowPlan
+
+    Returns
+    -------
+    CompleteSessions or None
+        As many of the most frequent sessions as at least ``MIN_ICC`` participants have; None if fewer have
+        two.
+    """
+    by_session: dict[str, dict[str, int]] = {}
+    for (subject, session), row in plan.sessions.items():
+        by_session.setdefault(session, {})[subject] = row
+    ordered = sorted(by_session, key=lambda session: (-len(by_session[session]), session))
+    for n_sessions in range(len(ordered), 1, -1):
+        sessions = sorted(ordered[:n_sessions])
+        members = [
+            subject for subject in plan.participants if all(subject in by_session[name] for name in sessions)
+        ]
+        if len(members) >= MIN_ICC:
+            rows = [[by_session[name][subject] for name in sessions] for subject in members]
+            return CompleteSessions(tuple(sessions), np.array(rows))
+    return None
+
+
+def compute_icc(
+    contrast: str, roi_means: Floats, complete: CompleteSessions, names: Mapping[int, str]
+) -> list[IccRow]:
+    """Compute the reliability of the mean of a contrast's map in each ROI.
+
+    Parameters
+    ----------
+    contrast : str
+    roi_means : array of shape (n_rows, n_rois)
+        NaN without voxels.
+    complete : CompleteSessions
+    names : dict of int to str
+        Name of each ROI by number, from 1.
+
+    Returns
+    -------
+    list of IccRow
+        Without ROIs that fewer than ``MIN_ICC`` participants have in all sessions.
+    """
+    values = roi_means[complete.rows]
+    has_all = np.isfinite(values).all(axis=1)
+    result = []
+    for number in range(values.shape[2]):
+        participants = values[has_all[:, number], :, number]
+        if len(participants) < MIN_ICC or not np.ptp(participants):
+            continue
+        icc = icc_3_1(participants[:, :, None])
+        result.append(
+            IccRow(
+                contrast=contrast,
+                roi=names.get(number + 1, f"ROI{number + 1}"),
+                n_participants=len(participants),
+                n_sessions=len(complete.sessions),
+                icc=float(icc.icc[0]),
+                lower_bound=float(icc.lower_bound[0]),
+                upper_bound=float(icc.upper_bound[0]),
+            )
+        )
+    return result

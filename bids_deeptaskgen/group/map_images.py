@@ -1,0 +1,158 @@
+"""Images of the maps of a group for its page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics
+from bids_deeptaskgen.group.differences import ALPHA
+from bids_deeptaskgen.group.second_level import EffectMaps
+from bids_deeptaskgen.models.contrasts import Contrast
+from bids_deeptaskgen.report.group_content import MapGroup
+from bids_deeptaskgen.report.map_images import map_images, sd_slices
+from bids_deeptaskgen.report.participant_content import MapContent
+from bids_deeptaskgen.report.surface import SurfaceSampler, make_surface_sampler
+
+MEAN = "Mean over participants"
+FD_R = "Correlation with mean FD (r)"
+_EXPLANATIONS = {
+    MEAN: "Mean and standard deviation over participants of their predicted maps. A mean is no test: "
+    "predictions have no valid null hypothesis of no activation.",
+    FD_R: "Pearson correlation over participants of the map with mean framewise displacement (QC-FC). "
+    "Large values mean that differences between participants reflect motion.",
+}
+
+_EFFECT = (
+    "t of a difference between participants (or of their sessions), in voxels with values of all "
+    "participants. Hide values below the smallest |t| with q < 0.05 to see what is significant (false "
+    "discovery rate within the map)."
+)
+
+
+@dataclass(frozen=True)
+class MapWords:
+    """Words on the maps of a kind.
+
+    Attributes
+    ----------
+    title, explanation : str
+    units : str
+    is_predicted : bool
+        Whether values are in the units of predicted maps.
+    """
+
+    title: str
+    explanation: str
+    units: str
+    is_predicted: bool = False
+
+
+class MapPictures:
+    """Images of maps, by kind of map and contrast."""
+
+    def __init__(self) -> None:
+        self._maps: dict[str, list[MapContent]] = {}
+        self._words: dict[str, MapWords] = {}
+        self._facts: dict[str, dict[str, Mapping[str, str]]] = {}
+
+    def add(
+        self, contrast: Contrast, units: str, statistics: ContrastStatistics, n_participants: int
+    ) -> None:
+        """Add the mean map of a contrast with its SD, and its correlation with FD if there is one.
+
+        Parameters
+        ----------
+        contrast : Contrast
+        units : str
+            Units of the predicted maps.
+        statistics : ContrastStatistics
+        n_participants : int
+        """
+        sampler = make_surface_sampler(statistics.count > 0)
+        slices, limit = sd_slices(statistics.sd, sampler.mask)
+        content = MapContent(
+            **_contrast_fields(contrast, units),
+            images=map_images(statistics.mean, sampler),
+            sd_slices=slices,
+            sd_limit=limit,
+            sd_meaning=f"over {n_participants} participants",
+        )
+        self._append(MapWords(MEAN, _EXPLANATIONS[MEAN], units, is_predicted=True), content)
+        if statistics.fd_n.any():
+            words = MapWords(FD_R, _EXPLANATIONS[FD_R], "Pearson r")
+            self.add_map(words, contrast, np.nan_to_num(statistics.fd_r), sampler)
+
+    def add_effect(self, contrast: Contrast, title: str, maps: EffectMaps, tested: NDArray[np.bool_]) -> None:
+        """Add the t map of an effect.
+
+        Parameters
+        ----------
+        contrast : Contrast
+        title : str
+            Of the effect.
+        maps : EffectMaps
+        tested : boolean array of shape (91, 109, 91)
+        """
+        words = MapWords(f"Effect of {title} (t)", _EFFECT, "t")
+        is_significant = maps.q < ALPHA
+        threshold = np.abs(maps.t[is_significant]).min() if is_significant.any() else None
+        facts = {
+            "Voxels with q < 0.05": str(int(is_significant.sum())),
+            "Smallest |t| with q < 0.05": "none" if threshold is None else f"{threshold:.2f}",
+        }
+        self.add_map(words, contrast, maps.t, make_surface_sampler(tested), facts)
+
+    def add_map(
+        self,
+        words: MapWords,
+        contrast: Contrast,
+        values: NDArray[np.floating],
+        sampler: SurfaceSampler,
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
+        """Add a map of another kind, such as t of an effect.
+
+        Parameters
+        ----------
+        words : MapWords
+        contrast : Contrast
+        values : array of shape (91, 109, 91)
+        sampler : SurfaceSampler
+            Of the voxels with values.
+        facts : dict of str to str, optional
+            Further facts for the page.
+        """
+        content = MapContent(**_contrast_fields(contrast, words.units), images=map_images(values, sampler))
+        self._append(words, content)
+        if facts:
+            self._facts.setdefault(words.title, {})[contrast.label] = facts
+
+    def _append(self, words: MapWords, content: MapContent) -> None:
+        self._words[words.title] = words
+        self._maps.setdefault(words.title, []).append(content)
+
+    @property
+    def groups(self) -> list[MapGroup]:
+        """Return the maps of each kind, in the order in which the kinds were added."""
+        return [
+            MapGroup(
+                title=title,
+                explanation=words.explanation,
+                maps=self._maps[title],
+                facts=self._facts.get(title, {}),
+                is_predicted=words.is_predicted,
+            )
+            for title, words in self._words.items()
+        ]
+
+
+def _contrast_fields(contrast: Contrast, units: str) -> dict[str, object]:
+    return {
+        "label": contrast.label,
+        "task": contrast.task,
+        "source_name": contrast.source_name,
+        "units": units,
+        "retest_r": contrast.retest_r,
+    }

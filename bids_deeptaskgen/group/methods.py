@@ -1,0 +1,45 @@
+"""Text on the group level for a methods section."""
+
+from collections.abc import Sequence
+
+from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.report.group_content import GroupSetContent
+
+
+def methods_text(sets: Sequence[GroupSetContent], *, has_permutations: bool, has_tfce: bool) -> str:
+    """Write the methods text of a group, with references.
+
+    Parameters
+    ----------
+    sets : sequence of GroupSetContent
+    has_permutations, has_tfce : bool
+        Whether the tests have permutations, and threshold-free cluster enhancement.
+
+    Returns
+    -------
+    str
+        Markdown. Only what was computed for any set is in it.
+    """
+    pairs = dict.fromkeys(row.pair for item in sets for row in item.identification)
+    designs = [item.design for item in sets if item.design]
+    facts = "; ".join(f"{name}: {value}" for name, value in designs[0].facts.items()) if designs else ""
+    is_used = {
+        "maps": True,
+        "qc_fc": any(item.qc_fc and item.qc_fc.rows for item in sets),
+        "similarity": any(item.similarity for item in sets),
+        "identification": bool(pairs),
+        "icc": any(item.icc for item in sets),
+        "design": bool(designs),
+        "permutations": bool(designs) and has_permutations,
+        "tfce": bool(designs) and has_tfce,
+    }
+    words = {
+        "pairs": "; ".join(pairs),
+        "formula": designs[0].formula if designs else "",
+        "facts": f"{facts}." if facts else "",
+    }
+    parts = load_table("group_methods.json")["parts"]
+    used_parts = [parts[name] for name, is_part in is_used.items() if is_part]
+    references = [f"- {reference}" for part in used_parts for reference in part["references"]]
+    paragraphs = [part["text"].format(**words) for part in used_parts]
+    return "\n\n".join([*paragraphs, "### References", "\n".join(references)]) + "\n"

@@ -1,0 +1,116 @@
+"""What is read of a set before its maps: tables, connectomes, FD, and the rows of maps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bids_deeptaskgen.bids.output.roi_parcels import RoiParcels, read_roi_parcels
+from bids_deeptaskgen.group.contrast_statistics import Request
+from bids_deeptaskgen.group.design.plan import DesignPlan
+from bids_deeptaskgen.group.differences import plan_differences
+from bids_deeptaskgen.group.group_set import GroupSet
+from bids_deeptaskgen.group.individuality import (
+    CompleteSessions,
+    find_complete_sessions,
+    sample_participants,
+)
+from bids_deeptaskgen.group.map_rows import RowPlan, plan_rows
+from bids_deeptaskgen.group.pairs import list_pairs
+from bids_deeptaskgen.group.participant_table import (
+    FD,
+    average_metric,
+    join_session_rows,
+    read_participant_rows,
+)
+from bids_deeptaskgen.group.qc_fc import select_fd
+from bids_deeptaskgen.group.roi_connectomes import GroupConnectome, average_connectomes
+from bids_deeptaskgen.settings.group import GroupSettings
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """Set of maps with its tables.
+
+    Attributes
+    ----------
+    group_set : GroupSet
+    connectome : GroupConnectome or None
+        None if no session has a usable ROI x ROI connectome.
+    table : sequence of dict
+        Joined table of the sessions and runs.
+    fd_mm : dict of str to float
+        Mean FD by participant; NaN where unknown.
+    fd_remark : str
+        Why the relation to FD is not computed, or for whom FD is unknown; may be empty.
+    plan : RowPlan
+    request : Request
+    complete : CompleteSessions or None
+        Sessions for the reliability of ROIs.
+    parcels : RoiParcels or None
+    design : DesignPlan or None
+        None if no tests are requested.
+    """
+
+    group_set: GroupSet
+    connectome: GroupConnectome | None
+    table: Sequence[Mapping[str, Any]]
+    fd_mm: Mapping[str, float]
+    fd_remark: str
+    plan: RowPlan
+    request: Request
+    complete: CompleteSessions | None
+    parcels: RoiParcels | None
+    design: DesignPlan | None
+
+
+def prepare_set(settings: GroupSettings, group_set: GroupSet, rng: np.random.Generator) -> PreparedSet:
+    """Read the tables and connectomes of a set, and plan the rows of its maps.
+
+    Parameters
+    ----------
+    settings : GroupSettings
+    group_set : GroupSet
+    rng : Generator
+        Source of samples of many participants.
+
+    Returns
+    -------
+    PreparedSet
+
+    Raises
+    ------
+    InputError
+        If a table cannot be read.
+    UserError
+        If the design cannot be tested.
+    """
+    output, results = settings.output_dir, group_set.results
+    connectome = average_connectomes(output, results)
+    by_participant = read_participant_rows(output, set(group_set.participants))
+    table = join_session_rows(results, by_participant, connectome.typicality if connectome else {})
+    fd_mm = average_metric(results, FD)
+    plan = plan_rows(results)
+    fd, fd_remark = select_fd(plan.participants, fd_mm)
+    complete = find_complete_sessions(plan)
+    parcels = read_roi_parcels(output, connectome.roi_set) if complete and connectome else None
+    request = Request(
+        n_participants=len(plan.participants),
+        fd_mm=fd,
+        sample=sample_participants(len(plan.participants), rng),
+        pairs=list_pairs(plan, rng),
+        parcels=parcels.labels if parcels else None,
+    )
+    return PreparedSet(
+        group_set=group_set,
+        connectome=connectome,
+        table=table,
+        fd_mm=fd_mm,
+        fd_remark=fd_remark,
+        plan=plan,
+        request=request,
+        complete=complete,
+        parcels=parcels,
+        design=plan_differences(settings, table, plan.participants),
+    )

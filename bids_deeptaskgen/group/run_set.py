@@ -1,0 +1,147 @@
+"""One set of maps from its rows to its files and the content of its page."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bids_deeptaskgen.bids.output.results import ResultFault
+from bids_deeptaskgen.bids.output.roi_connectome import roi_names, write_roi_connectome
+from bids_deeptaskgen.group.differences import design_content
+from bids_deeptaskgen.group.page import SetParts, set_content
+from bids_deeptaskgen.group.participant_table import warn_of_equal_series
+from bids_deeptaskgen.group.prepared_set import PreparedSet
+from bids_deeptaskgen.group.qc_fc import EdgeRelation, relate_connectome
+from bids_deeptaskgen.group.quality import find_outliers
+from bids_deeptaskgen.group.roi_connectomes import group_connectome_sidecar
+from bids_deeptaskgen.group.set_analysis import SetResults, analyse_set
+from bids_deeptaskgen.group.tables import write_group_table, write_matrix, write_quality_tables, write_rows
+from bids_deeptaskgen.group.window_halves import identify_by_halves
+from bids_deeptaskgen.io.tsv import join_columns
+from bids_deeptaskgen.report.group_content import GroupSetContent
+from bids_deeptaskgen.settings.group import GroupSettings
+
+
+def run_set(
+    settings: GroupSettings,
+    staging: Path,
+    prepared: PreparedSet,
+    faults: list[ResultFault],
+    rng: np.random.Generator,
+) -> GroupSetContent | None:
+    """Compute and write everything of a set.
+
+    Parameters
+    ----------
+    settings : GroupSettings
+    staging : Path
+        Folder for the files, with the layout of the dataset.
+    prepared : PreparedSet
+    faults : list of ResultFault
+        Maps that cannot be used are added.
+    rng : Generator
+
+    Returns
+    -------
+    GroupSetContent or None
+        None if none of its maps can be used; then nothing is written.
+    """
+    output, group_set = settings.output_dir, prepared.group_set
+    has_page = settings.reports == "full"
+    results = analyse_set(output, staging, prepared, settings.contrasts, faults, has_page=has_page)
+    if not results.n_participants:
+        return None
+    equal_series = warn_of_equal_series(group_set.results)
+    edges = relate_connectome(prepared.connectome, prepared.fd_mm) if prepared.connectome else None
+    _write_connectome(staging, prepared)
+    _write_tables(staging, prepared, results, edges)
+    halves = identify_by_halves(output, group_set.results, list(results.n_participants), rng)
+    design = design_content(prepared.design, results.effects, results.notes) if prepared.design else None
+    _write_design(staging, prepared, results)
+    content = set_content(output, SetParts(prepared, results, edges, halves, design, equal_series), rng)
+    _write_individuality(staging, prepared, results, content)
+    return content
+
+
+def _write_connectome(staging: Path, prepared: PreparedSet) -> None:
+    """Write the mean ROI x ROI connectome."""
+    if prepared.connectome:
+        sidecar = group_connectome_sidecar(prepared.connectome, prepared.group_set.task)
+        path = prepared.group_set.path(staging, "group_connectome")
+        write_roi_connectome(path, prepared.connectome.matrix, sidecar)
+
+
+def _write_tables(
+    staging: Path, prepared: PreparedSet, results: SetResults, edges: EdgeRelation | None
+) -> None:
+    """Write the tables of quality and of the relation to motion."""
+    group_set = prepared.group_set
+    write_quality_tables(
+        staging, group_set, group_set.results, join_columns([dict(row) for row in prepared.table])
+    )
+    outliers = [
+        {
+            "participant_id": outlier.participant,
+            "session": outlier.name,
+            "measure": outlier.measure,
+            "value": outlier.value,
+            "robust_z": outlier.robust_z,
+        }
+        for outlier in find_outliers(prepared.table)
+    ]
+    names = ("participant_id", "session", "measure", "value", "robust_z")
+    columns = {name: [row[name] for row in outliers] for name in names}
+    write_group_table(group_set.path(staging, "group_outliers"), "group_outliers", columns)
+    rows = [*results.qc_fc, *([edges.row] if edges else [])]
+    write_rows(staging, group_set, "group_qcfc_contrasts", rows)
+    if edges and prepared.connectome:
+        rois = roi_names(len(prepared.connectome.peaks_mm))
+        first, second = np.triu_indices(len(rois), 1)
+        distances = edges.distances_mm
+        table = {
+            "roi_a": [rois[i] for i in first],
+            "roi_b": [rois[i] for i in second],
+            "r": edges.r.tolist(),
+            "distance_mm": [None] * len(first) if distances is None else distances.tolist(),
+        }
+        write_group_table(group_set.path(staging, "group_qcfc_edges"), "group_qcfc_edges", table)
+
+
+def _write_design(staging: Path, prepared: PreparedSet, results: SetResults) -> None:
+    """Write the design matrix and the table of effects."""
+    plan, group_set = prepared.design, prepared.group_set
+    if plan is None:
+        return
+    table: dict[str, Sequence[Any]] = {"participant_id": [f"sub-{label}" for label in plan.participants]}
+    table |= dict(zip(plan.columns, plan.matrix.T.tolist(), strict=True))
+    write_group_table(group_set.path(staging, "group_design"), "group_design", table)
+    rows = []
+    for effect in results.effects:
+        cells = asdict(effect)
+        x, y, z = cells.pop("peak_mm")
+        rows.append(cells | {"peak_x_mm": x, "peak_y_mm": y, "peak_z_mm": z})
+    path = group_set.path(staging, "group_effects")
+    write_group_table(path, "group_effects", join_columns(rows))
+
+
+def _write_individuality(
+    staging: Path, prepared: PreparedSet, results: SetResults, content: GroupSetContent
+) -> None:
+    """Write similarity, identification, reliability and principal components."""
+    group_set = prepared.group_set
+    names = [f"sub-{prepared.plan.participants[i]}" for i in prepared.request.sample]
+    for kind, matrix in (
+        ("group_similarity", results.similarity.mean),
+        ("group_similarity_deviations", results.similarity_deviations.mean),
+    ):
+        write_matrix(staging, group_set, kind, names, matrix)
+    write_rows(staging, group_set, "group_similarity_contrasts", results.similarity_rows)
+    write_rows(staging, group_set, "group_identification", content.identification)
+    write_rows(staging, group_set, "group_icc", results.icc)
+    if content.embedding:
+        axes: Sequence[Sequence[float]] = content.embedding.axes.T.tolist()
+        table = {"participant_id": content.embedding.participants}
+        table |= {f"component_{number}": values for number, values in enumerate(axes, 1)}
+        write_group_table(group_set.path(staging, "group_embedding"), "group_embedding", table)

@@ -1,0 +1,292 @@
+"""Analysis of a set: every contrast in turn, its files, and the content of the page."""
+
+import logging
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
+from bids_deeptaskgen.bids.output.results import ResultFault
+from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics, compute_statistics
+from bids_deeptaskgen.group.differences import ContrastTest, effect_row
+from bids_deeptaskgen.group.individuality import (
+    Identification,
+    MeanMatrix,
+    compute_icc,
+    mean_off_diagonal,
+)
+from bids_deeptaskgen.group.map_images import MapPictures
+from bids_deeptaskgen.group.map_rows import fill_rows
+from bids_deeptaskgen.group.prepared_set import PreparedSet
+from bids_deeptaskgen.group.qc_fc import relate_maps
+from bids_deeptaskgen.group.second_level import SecondLevelFit
+from bids_deeptaskgen.group.selection import batch_contrasts, restrict_contrasts
+from bids_deeptaskgen.group.write_maps import write_effect, write_statistics
+from bids_deeptaskgen.io.voxel_rows import VoxelRows
+from bids_deeptaskgen.models.contrasts import Contrast
+from bids_deeptaskgen.report.group_content import EffectRow, IccRow, QcFcRow
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+# Contrasts of 4-D images that are read together, and share of the free disk space that their rows may take.
+MAX_CONTRASTS_PER_PASS = 8
+_DISK_SHARE = 0.5
+# Share of the voxels that a note names if one participant costs them.
+MAX_LOSS = 0.02
+# Voxels of a brain at 2 mm, of which a row has 4 bytes each.
+_ROW_BYTES = 240_000 * 4
+
+
+@dataclass(frozen=True)
+class SimilarityRow:
+    """Mean similarity of different participants in a contrast.
+
+    Attributes
+    ----------
+    contrast : str
+    n_participants : int
+    mean_r, mean_r_deviations : float
+        Of maps, and of maps minus the mean over participants.
+    """
+
+    contrast: str
+    n_participants: int
+    mean_r: float
+    mean_r_deviations: float
+
+
+@dataclass
+class SetResults:
+    """Results of the contrasts of a set.
+
+    Attributes
+    ----------
+    pictures : MapPictures or None
+        Images for the page; None without a page.
+    identification : Identification
+    n_participants : dict of str to int
+        Participants in the mean, by contrast.
+    similarity, similarity_deviations : MeanMatrix
+        Mean over contrasts.
+    similarity_rows, qc_fc, icc, effects : list
+        Rows of tables.
+    notes : list of str
+        Notes on the tests.
+    """
+
+    pictures: MapPictures | None
+    identification: Identification
+    n_participants: dict[str, int] = field(default_factory=dict)
+    similarity: MeanMatrix = field(default_factory=MeanMatrix)
+    similarity_deviations: MeanMatrix = field(default_factory=MeanMatrix)
+    similarity_rows: list[SimilarityRow] = field(default_factory=list)
+    qc_fc: list[QcFcRow] = field(default_factory=list)
+    icc: list[IccRow] = field(default_factory=list)
+    effects: list[EffectRow] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, label: str, statistics: ContrastStatistics, prepared: PreparedSet) -> None:
+        """Add the results of a contrast.
+
+        Parameters
+        ----------
+        label : str
+        statistics : ContrastStatistics
+        prepared : PreparedSet
+        """
+        self.similarity.add(statistics.similarity)
+        self.similarity_deviations.add(statistics.similarity_deviations)
+        self.similarity_rows.append(
+            SimilarityRow(
+                label,
+                int(np.isfinite(np.diagonal(statistics.similarity)).sum()),
+                mean_off_diagonal(statistics.similarity),
+                mean_off_diagonal(statistics.similarity_deviations),
+            )
+        )
+        self.identification.add(label, statistics)
+        if prepared.request.fd_mm is not None:
+            self.qc_fc.append(relate_maps(label, statistics))
+        if prepared.complete and prepared.parcels and statistics.roi_means is not None:
+            names = dict(enumerate(prepared.parcels.names, 1))
+            self.icc += compute_icc(label, statistics.roi_means, prepared.complete, names)
+
+
+def analyse_set(
+    output: Path,
+    staging: Path,
+    prepared: PreparedSet,
+    labels: Sequence[str],
+    faults: list[ResultFault],
+    *,
+    has_page: bool,
+) -> SetResults:
+    """Compute the statistics of every contrast of a set, and write its maps.
+
+    Parameters
+    ----------
+    output : Path
+        Root of the dataset.
+    staging : Path
+        Folder for the files, with the layout of the dataset; also for temporary files.
+    prepared : PreparedSet
+    labels : sequence of str
+        Requested contrasts; empty for all.
+    faults : list of ResultFault
+        Maps that cannot be used are added.
+    has_page : bool
+        Whether images for the page are made.
+
+    Returns
+    -------
+    SetResults
+    """
+    group_set = prepared.group_set
+    contrasts = restrict_contrasts(group_set, labels)
+    results = SetResults(MapPictures() if has_page else None, Identification(prepared.request.pairs))
+    n_per_pass = contrasts_per_pass(staging, prepared.plan.n_rows)
+    for batch in batch_contrasts(group_set.results[0].maps, contrasts, n_per_pass):
+        with ExitStack() as files:
+            rows = {
+                label: files.enter_context(
+                    VoxelRows(staging / f".rows_{label}", prepared.plan.n_rows, OUTPUT_GRID.shape)
+                )
+                for label in batch
+            }
+            written_rows = fill_rows(output, group_set.results, prepared.plan, rows, faults)
+            for label in batch:
+                n_usable = sum(row < len(prepared.plan.participants) for row in written_rows[label])
+                if n_usable:
+                    results.n_participants[label] = n_usable
+                    contrast, units = contrast_of(output, group_set.results, label)
+                    finish = ContrastStep(staging, prepared, contrast, units, results)
+                    finish.describe(rows[label], n_usable)
+                    finish.test(rows[label], written_rows[label])
+                    logger.info(
+                        "%s: %d participants (%d of %d contrasts)",
+                        label, n_usable, contrasts.index(label) + 1, len(contrasts),
+                    )  # fmt: skip
+                else:
+                    logger.error("%s: no map of this contrast can be used, so no average is written.", label)
+    return results
+
+
+def contrasts_per_pass(folder: Path, n_rows: int) -> int:
+    """Return the number of contrasts whose rows fit into half of the free disk space.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the temporary files.
+    n_rows : int
+        Number of maps of a contrast.
+
+    Returns
+    -------
+    int
+        From 1 to ``MAX_CONTRASTS_PER_PASS``.
+    """
+    n_bytes = shutil.disk_usage(folder).free * _DISK_SHARE
+    return max(1, min(MAX_CONTRASTS_PER_PASS, int(n_bytes // (_ROW_BYTES * max(n_rows, 1)))))
+
+
+@dataclass(frozen=True)
+class ContrastStep:
+    """Statistics and tests of a contrast, from its rows to its files.
+
+    Attributes
+    ----------
+    staging : Path
+        Folder for the files.
+    prepared : PreparedSet
+    contrast : Contrast
+    units : str
+        Units of the predicted maps.
+    results : SetResults
+        Results are added.
+    """
+
+    staging: Path
+    prepared: PreparedSet
+    contrast: Contrast
+    units: str
+    results: SetResults
+
+    def describe(self, rows: VoxelRows, n_participants: int) -> None:
+        """Compute and write mean, SD, count and correlation with FD, and compute similarities.
+
+        Parameters
+        ----------
+        rows : VoxelRows
+        n_participants : int
+            Participants with a map.
+        """
+        statistics = compute_statistics(rows, self.prepared.request)
+        write_statistics(
+            self.staging, self.prepared.group_set, self.contrast, statistics, self.units, n_participants
+        )
+        self.results.add(self.contrast.label, statistics, self.prepared)
+        if self.results.pictures:
+            self.results.pictures.add(self.contrast, self.units, statistics, n_participants)
+
+    def test(self, rows: VoxelRows, written_rows: set[int]) -> None:
+        """Test the effects of the design, if there is one, and write their maps.
+
+        Parameters
+        ----------
+        rows : VoxelRows
+        written_rows : set of int
+            Rows with a map.
+        """
+        if self.prepared.design is None:
+            return
+        label = self.contrast.label
+        contrast_test = ContrastTest(self.prepared.design, self.prepared.plan, written_rows)
+        n_participants = len(contrast_test.plan.participants)
+        if not contrast_test.is_possible:
+            message = (
+                f"{label}: not tested, because only {n_participants} participants of the design have its map."
+            )
+            logger.error("%s", message)
+            self.results.notes.append(message)
+            return
+        fit, permuted = contrast_test.run(rows)
+        self._note_losses(fit, n_participants)
+        for effect in contrast_test.plan.effects:
+            maps, corrected = fit.effects[effect.label], permuted.get(effect.label)
+            self.results.effects.append(effect_row(label, effect.title, maps, fit.tested, corrected))
+            values = {stat: getattr(maps, stat) for stat in ("t", "effect", "r", "p", "q")}
+            if corrected is not None:
+                values["pMaxT"] = corrected.p_max_t
+                values |= {} if corrected.p_tfce is None else {"pTfce": corrected.p_tfce}
+            facts = {
+                "NumberOfParticipants": n_participants,
+                "DegreesOfFreedom": contrast_test.plan.dof,
+                "NumberOfTestedVoxels": fit.n_voxels,
+                "Permutations": contrast_test.plan.request.n_permutations,
+                "Columns": list(contrast_test.plan.columns),
+                "Formula": contrast_test.plan.formula,
+            }
+            write_effect(self.staging, self.prepared.group_set, self.contrast, effect, values, facts)
+            if self.results.pictures:
+                self.results.pictures.add_effect(self.contrast, effect.title, maps, fit.tested)
+
+    def _note_losses(self, fit: SecondLevelFit, n_participants: int) -> None:
+        """Add notes on participants who lack the map, or cost many voxels."""
+        label = self.contrast.label
+        n_planned = len(self.prepared.design.participants) if self.prepared.design else n_participants
+        if n_participants < n_planned:
+            self.results.notes.append(
+                f"{label}: {n_planned - n_participants} participants of the design have no usable map."
+            )
+        for participant, n_voxels in list(fit.lost_voxels.items())[:1]:
+            if n_voxels > MAX_LOSS * fit.n_any:
+                self.results.notes.append(
+                    f"{label}: {n_voxels} of {fit.n_any} voxels are not tested because "
+                    f"sub-{participant} alone has no value there. Exclude this participant to test them."
+                )
