@@ -26,8 +26,8 @@ _EXPLANATIONS = {
 
 _EFFECT = (
     "t of a difference between participants (or of their sessions), in voxels with values of all "
-    "participants. Hide values below the smallest |t| with q < 0.05 to see what is significant (false "
-    "discovery rate within the map)."
+    "participants. Values below the smallest |t| with q < 0.05 (false discovery rate within the map) are "
+    "hidden at first; if no voxel is significant, only small values are hidden."
 )
 
 
@@ -41,12 +41,15 @@ class MapWords:
     units : str
     is_predicted : bool
         Whether values are in the units of predicted maps.
+    effect : str
+        Title of the tested effect; empty for other maps.
     """
 
     title: str
     explanation: str
     units: str
     is_predicted: bool = False
+    effect: str = ""
 
 
 class MapPictures:
@@ -56,6 +59,7 @@ class MapPictures:
         self._maps: dict[str, list[MapContent]] = {}
         self._words: dict[str, MapWords] = {}
         self._facts: dict[str, dict[str, Mapping[str, str]]] = {}
+        self._thresholds: dict[str, dict[str, float]] = {}
 
     def add(
         self, contrast: Contrast, units: str, statistics: ContrastStatistics, n_participants: int
@@ -95,7 +99,7 @@ class MapPictures:
         maps : EffectMaps
         tested : boolean array of shape (91, 109, 91)
         """
-        words = MapWords(f"Effect of {title} (t)", _EFFECT, "t")
+        words = MapWords(f"Effect of {title} (t)", _EFFECT, "t", effect=title)
         is_significant = maps.q < ALPHA
         threshold = np.abs(maps.t[is_significant]).min() if is_significant.any() else None
         facts = {
@@ -103,6 +107,8 @@ class MapPictures:
             "Smallest |t| with q < 0.05": "none" if threshold is None else f"{threshold:.2f}",
         }
         self.add_map(words, contrast, maps.t, make_surface_sampler(tested), facts)
+        if threshold is not None:
+            self._thresholds.setdefault(words.title, {})[contrast.label] = float(threshold)
 
     def add_map(
         self,
@@ -143,6 +149,8 @@ class MapPictures:
                 maps=self._maps[title],
                 facts=self._facts.get(title, {}),
                 is_predicted=words.is_predicted,
+                thresholds=self._thresholds.get(title, {}),
+                effect=words.effect,
             )
             for title, words in self._words.items()
         ]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.report.group_content import (
     Cell,
+    Column,
     DesignContent,
     Embedding,
     GroupContent,
@@ -122,7 +123,7 @@ def _set_data(part: GroupSetContent, n_matrices: int) -> dict[str, Any]:
         "columns": [
             {
                 "title": column.title,
-                "unit": column.unit,
+                "unit": _unit(column),
                 "description": column.description,
                 "limits": column.limits,
                 "isNumber": column.is_number,
@@ -170,6 +171,11 @@ def _set_data(part: GroupSetContent, n_matrices: int) -> dict[str, Any]:
         "embedding": _embedding_data(part.embedding, index) if part.embedding else None,
     }
     return data | {"participants": index.names}
+
+
+def _unit(column: Column) -> str:
+    """Return the unit unless it is 1 or the title names it, as in ``Runs (runs)``."""
+    return "" if column.unit == "1" or column.unit.lower() in column.title.lower() else column.unit
 
 
 def _group_data(group: MapGroup, images: GroupImages) -> dict[str, Any]:
