@@ -21,6 +21,8 @@ class Column:
     name, title, unit, description : str
     limits : str
         Thresholds of a quality metric in words; may be empty.
+    warn, fail : dict of str to float
+        The same thresholds as numbers by side, ``below`` and ``above``, drawn in the distribution.
     is_number : bool
         Numbers are sorted by value, and a quality metric of numbers has a plot.
     is_metric : bool
@@ -34,6 +36,8 @@ class Column:
     limits: str = ""
     is_number: bool = True
     is_metric: bool = False
+    warn: Mapping[str, float] = field(default_factory=dict)
+    fail: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,12 @@ class MapGroup:
         Further facts of a map by label of the contrast, then by heading.
     is_predicted : bool
         Whether values are in the units of predicted maps (not for t and r).
+    thresholds : dict of str to float
+        By label of the contrast: magnitude below which values are hidden at first, for example that of a
+        corrected test. Without one, a share of the colour range.
+    effect : str
+        `EffectRow.effect` of the test whose maps these are, so that the table of effects links to them; empty
+        for other maps.
     """
 
     title: str
@@ -101,6 +111,8 @@ class MapGroup:
     maps: Sequence[MapContent]
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     is_predicted: bool = True
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    effect: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,52 @@
-"""HTML of pages: templates with escaping, and the format of numbers."""
+"""HTML of pages: templates with escaping, their parts, and the format of numbers."""
 
+from base64 import b64encode
+from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from bids_deeptaskgen.data import read_data
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 MINUS = "\u2212"
+# Verdicts are shown by word, symbol and colour, from the most to the least severe.
+SYMBOLS = {"fail": "\u2715", "warn": "\u25b2", "pass": "\u2713", "n/a": "\u2013", "info": "\u2022"}
+
+
+def render_page(template: str, *, scripts: Sequence[str], styles: Sequence[str], **context: Any) -> str:
+    """Render a self-contained page.
+
+    Parameters
+    ----------
+    template : str
+        Name of a template in ``data/report`` that extends ``base.html.j2``.
+    scripts, styles : sequence of str
+        Names of files there, in order. The scripts share one scope; the page's policy allows them by hash.
+    **context
+        Variables of the template.
+
+    Returns
+    -------
+    str
+    """
+    from markupsafe import Markup
+
+    lines = ['"use strict";', "(() => {", *(read_data(f"report/{name}") for name in scripts), "})();"]
+    script = "\n".join(lines)
+    page = make_environment().get_template(template)
+    return page.render(
+        symbols=SYMBOLS,
+        # The page's own files, and no text of the content, are not escaped.
+        style=Markup("\n".join(read_data(f"report/{name}") for name in styles)),
+        script=Markup(script),
+        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+        **context,
+    )
 
 
 @cache
@@ -20,10 +58,14 @@ def make_environment() -> "Environment":
     jinja2.Environment
         With the filters ``figure`` (`format_number`) and ``significant`` (`format_significant`).
     """
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(lambda name: read_data(f"report/{name}")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["figure"] = format_number
     environment.filters["significant"] = format_significant

@@ -1,16 +1,13 @@
 """HTML page of a participant, in one self-contained file."""
 
-from base64 import b64encode
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bids_deeptaskgen.connectome.axial_slices import SLICES_MM
-from bids_deeptaskgen.data import read_data
-from bids_deeptaskgen.report.colours import sequential_table
-from bids_deeptaskgen.report.html import MINUS, format_number, make_environment
-from bids_deeptaskgen.report.page_data import coarsen_magnitudes, page_data
+from bids_deeptaskgen.report.colours import N_SIDE, sequential_table
+from bids_deeptaskgen.report.html import MINUS, SYMBOLS, format_number, render_page
+from bids_deeptaskgen.report.page_data import map_step, page_data
 from bids_deeptaskgen.report.pages import kind_mark
 from bids_deeptaskgen.report.participant_content import (
     PageWarning,
@@ -20,14 +17,13 @@ from bids_deeptaskgen.report.participant_content import (
     SessionContent,
 )
 from bids_deeptaskgen.report.png import outline_mask, outlined_palette, png_uri
+from bids_deeptaskgen.report.viewer_data import BYTE_STEP, coarsen_magnitudes, surface_name
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 # Measures of agreement that have another scale than correlations, and are in the table only.
 NO_CORRELATIONS = {"bootstrap_relative_sd"}
-# Verdicts are shown by word, symbol and colour, from the most to the least severe.
-SYMBOLS = {"fail": "\u2715", "warn": "\u25b2", "pass": "\u2713", "n/a": "\u2013", "info": "\u2022"}
 
 
 def render_participant(content: ParticipantContent) -> str:
@@ -45,27 +41,33 @@ def render_participant(content: ParticipantContent) -> str:
     """
     from markupsafe import Markup
 
-    script = read_data("report/page.js")
     sessions = [_session_figures(number, session) for number, session in enumerate(content.sessions)]
-    page = make_environment().from_string(read_data("report/participant.html.j2"))
-    return page.render(
+    n_drawn = sum(bool(session.maps) for session in content.sessions)
+    return render_page(
+        "participant.html.j2",
+        scripts=["common.js", "viewer.js", "participant.js"],
+        styles=["common.css"],
         content=content,
         kind_mark=Markup(kind_mark(content.kind)),
         sessions=sessions,
         sections=_sections(content),
         agreement_pairs=_pairs(content),
         warnings=_warnings(content),
-        n_drawn=sum(bool(session.maps) for session in content.sessions),
+        n_drawn=n_drawn,
         has_connectome=any(session.connectome for session in content.sessions),
         data=page_data(content),
-        symbols=SYMBOLS,
         n_verdicts=count_verdicts,
         slices_mm=[f"{z}".replace("-", MINUS) for z in SLICES_MM],
-        # The page's own files, and no text of the content, are not escaped.
-        style=Markup(read_data("report/page.css")),
-        script=Markup(script),
-        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+        surface=surface_name(map_step(n_drawn)),
+        n_steps=N_SIDE // BYTE_STEP,
+        viewer_remark=_viewer_remark(content, n_drawn),
     )
+
+
+def _viewer_remark(content: ParticipantContent, n_drawn: int) -> str:
+    if map_step(n_drawn) == 1:
+        return ""
+    return f"Because this page shows several {content.set_kinds}, its images have every second voxel."
 
 
 def count_verdicts(rows: "list[QcRow] | Any") -> dict[str, int]:

@@ -12,10 +12,11 @@ from scipy.ndimage import gaussian_filter
 
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.report.map_images import map_images, sd_slices
-from bids_deeptaskgen.report.page_data import BYTE_STEP, coarsen, page_data
+from bids_deeptaskgen.report.page_data import page_data
 from bids_deeptaskgen.report.participant_content import ConnectomeContent, Measure, PageWarning, QcRow
 from bids_deeptaskgen.report.participant_html import render_participant
 from bids_deeptaskgen.report.surface import make_surface_sampler
+from bids_deeptaskgen.report.viewer_data import BYTE_STEP, coarsen
 from tests.report.page_content import (
     CONTRASTS,
     image_content,
