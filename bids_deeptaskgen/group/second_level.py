@@ -19,8 +19,8 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Chunks = Iterable[tuple[NDArray[np.intp], Values]]
 
-# NIfTI-1 stores the length of an axis as a 16-bit number.
-_MAX_AXIS = 32767
+# Voxels that are fitted together. The model holds several arrays of all participants in float64.
+_FIT_VOXELS = 2048
 # p values below the smallest normal float32 would be stored as 0.
 _SMALLEST_P = float(np.finfo(np.float32).tiny)
 
@@ -91,7 +91,7 @@ class PermutationMaps:
 
 
 def fit_effects(plan: DesignPlan, chunks: Chunks, shape: tuple[int, ...]) -> SecondLevelFit:
-    """Fit a design at every voxel with nilearn's second-level model.
+    """Fit a design at every voxel with the linear model of nilearn's second level.
 
     Parameters
     ----------
@@ -235,9 +235,9 @@ class _Coverage:
 
 
 def _parts(columns: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
-    """Split columns into images that NIfTI allows."""
-    for start in range(0, len(columns), _MAX_AXIS):
-        yield columns[start : start + _MAX_AXIS]
+    """Split columns into parts that are fitted together."""
+    for start in range(0, len(columns), _FIT_VOXELS):
+        yield columns[start : start + _FIT_VOXELS]
 
 
 def _line(n_voxels: int) -> Bools:
@@ -249,25 +249,19 @@ def _line(n_voxels: int) -> Bools:
 
 
 def _fit_chunk(plan: DesignPlan, values: Values) -> dict[str, tuple[Floats, Floats]]:
-    """Return t and effect size of each effect, arrays of shape (n_chunk,)."""
-    import nibabel as nib
-    import pandas as pd
-    from nilearn.glm.second_level import SecondLevelModel  # slow to import
+    """Return t and effect size of each effect, arrays of shape (n_chunk,).
 
-    n_voxels = values.shape[1]
-    affine = np.eye(4)
-    mask = nib.Nifti1Image(np.ones((n_voxels, 1, 1), np.uint8), affine)
-    # One image of four dimensions: a list of images is checked one by one, which is slow for many participants.
-    image = nib.Nifti1Image(np.ascontiguousarray(values.T)[:, np.newaxis, np.newaxis], affine)
-    model = SecondLevelModel(mask_img=mask)
-    model.fit(image, design_matrix=pd.DataFrame(plan.matrix, columns=[*plan.columns]))
+    These are the functions that nilearn's `SecondLevelModel` calls. The model itself would make an image of every
+    participant, and mask it again for every effect, which takes most of its time.
+    """
+    from nilearn.glm import compute_contrast  # slow to import
+    from nilearn.glm.first_level import run_glm
+
+    labels, models = run_glm(values, plan.matrix, noise_model="ols")
     results = {}
     for effect in plan.effects:
-        maps = model.compute_contrast(effect.contrast, second_level_stat_type="t", output_type="all")
-        results[effect.label] = (
-            maps["stat"].get_fdata().ravel(),
-            maps["effect_size"].get_fdata().ravel(),
-        )
+        contrast = compute_contrast(labels, models, effect.contrast, stat_type="t")
+        results[effect.label] = contrast.stat(), contrast.effect_size().ravel()
     return results
 
 
