@@ -5,6 +5,7 @@ deviations: x_i x_j = d_i d_j + d_i m + m d_j + m m. So the correlations of maps
 product of matrices. The reverse, products of deviations from those of maps, loses digits if maps are alike.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,13 +62,11 @@ class SimilarityAccumulator:
         self._row_origin.add(rows)
         if columns is not None:
             self._column_origin.add(columns)
-        is_complete = rows.is_complete & (True if columns is None else columns.is_complete)
-        for start in range(0, len(is_complete), _BLOCK_VOXELS):
-            block = slice(start, start + _BLOCK_VOXELS)
-            for voxels, add in ((is_complete, self._add_complete), (~is_complete, self._add_partial)):
-                if voxels[block].any():
-                    x = self._row_origin.part(rows, block, voxels[block])
-                    add(x, x if columns is None else self._column_origin.part(columns, block, voxels[block]))
+        is_complete = rows.is_complete if columns is None else rows.is_complete & columns.is_complete
+        for voxels, add in ((is_complete, self._add_complete), (~is_complete, self._add_partial)):
+            for block in _blocks(voxels):
+                x = self._row_origin.part(rows, block)
+                add(x, x if columns is None else self._column_origin.part(columns, block))
 
     @property
     def n_common(self) -> NDArray[np.intp]:
@@ -144,6 +143,15 @@ class SimilarityAccumulator:
         if self._is_square:
             np.fill_diagonal(r, np.where(np.isfinite(np.diagonal(r)), 1.0, np.nan))
         return r
+
+
+def _blocks(is_used: NDArray[np.bool_]) -> Iterator[slice | NDArray[np.intp]]:
+    """Split voxels into blocks for a product."""
+    voxels = np.flatnonzero(is_used)
+    for start in range(0, len(voxels), _BLOCK_VOXELS):
+        # A slice does not copy the chunk.
+        block = slice(start, start + _BLOCK_VOXELS)
+        yield block if len(voxels) == len(is_used) else voxels[block]
 
 
 def _sd(n: Scores, total: Scores, squares: Scores, rounding: Scores) -> Scores:
@@ -226,12 +234,9 @@ class _Origin:
         self._n_voxels += len(deviations.mean)
         self._power += float(np.square(deviations.mean).sum())
 
-    def part(self, deviations: Deviations, block: slice, voxels: NDArray[np.bool_]) -> _Part:
-        """Select voxels of a block of a chunk."""
-        has_value = deviations.has_value[:, block]
-        values = deviations.values[:, block]
-        mean = deviations.origin[block].astype(np.float64) - self._of_mean
-        if not voxels.all():
-            values, mean, has_value = values[:, voxels], mean[voxels], has_value[:, voxels]
+    def part(self, deviations: Deviations, voxels: slice | NDArray[np.intp]) -> _Part:
+        """Select voxels of a chunk."""
         rows = np.nan_to_num(self._of_rows).astype(np.float32)
-        return _Part(values.astype(np.float32) - rows[:, None], mean.astype(np.float32), has_value)
+        values = deviations.values[:, voxels].astype(np.float32, copy=False) - rows[:, None]
+        mean = deviations.origin[voxels].astype(np.float64) - self._of_mean
+        return _Part(values, mean.astype(np.float32), deviations.has_value[:, voxels])
