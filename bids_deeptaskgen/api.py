@@ -229,12 +229,12 @@ def run_group(bids_dir: StrPath, output_dir: StrPath, **options: Any) -> int:  #
     Returns
     -------
     int
-        Exit code, 0.
+        Exit code: 0, or 1 if maps of a participant cannot be used.
 
     Raises
     ------
     UserError
-        If an option is unknown, or the maps of the participants must not be averaged together.
+        If an option is unknown, or the design cannot be tested.
     InputError
         If `output_dir` holds no finished participant.
 

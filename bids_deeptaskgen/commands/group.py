@@ -49,7 +49,7 @@ def run(settings: GroupSettings) -> int:
     prepared_sets = [prepare_set(settings, group_set, rng) for group_set in selection.sets]
     missing_rows = _missing_rows(settings, selection)
     with staging_folder(settings.work_dir or output / "work") as staging:
-        contents = [run_set(settings, staging, prepared, selection.faults, rng) for prepared in prepared_sets]
+        contents = [run_set(settings, staging, prepared, selection, rng) for prepared in prepared_sets]
         contents = [content for content in contents if content is not None]
         if not contents:
             raise InputError(explain_nothing(settings, selection.faults))

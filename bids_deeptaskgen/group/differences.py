@@ -26,6 +26,7 @@ from bids_deeptaskgen.group.second_level import (
 from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.io.voxel_rows import VoxelRows
 from bids_deeptaskgen.report.group_content import DesignContent, EffectRow
+from bids_deeptaskgen.settings.flags import with_flags
 from bids_deeptaskgen.settings.group import GroupSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -62,7 +63,12 @@ def plan_differences(
     path = settings.output_dir / "participants.tsv"
     families = read_families(path, participants)
     observations = make_observations(table, {label: family for label, (family, _) in families.items()})
-    return plan_design(observations, request_from_settings(settings), _categories(settings.output_dir))
+    plan = plan_design(observations, request_from_settings(settings), _categories(settings.output_dir))
+    for note in plan.notes:
+        logger.info("%s", note)
+    for label, reason in plan.excluded.items():
+        logger.warning("sub-%s: not in the tests: %s", label, reason)
+    return plan
 
 
 def make_observations(table: Sequence[Mapping[str, Any]], families: Mapping[str, str]) -> list[Observation]:
@@ -221,8 +227,8 @@ def design_content(plan: DesignPlan, rows: Sequence[EffectRow], notes: Sequence[
     return DesignContent(
         formula=plan.formula or f"mean difference of sessions {plan.request.session_difference}",
         facts=plan.facts,
-        notes=[*plan.notes, *notes],
-        excluded={f"sub-{label}": reason for label, reason in plan.excluded.items()},
+        notes=[with_flags(note) for note in (*plan.notes, *notes)],
+        excluded={f"sub-{label}": with_flags(reason) for label, reason in plan.excluded.items()},
         columns=plan.columns,
         participants=[f"sub-{label}" for label in plan.participants],
         matrix=plan.matrix,

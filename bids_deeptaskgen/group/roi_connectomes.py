@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.bids.output.roi_connectome import RoiConnectome, read_roi_connectome, roi_names
+from bids_deeptaskgen.connectome.roi_geometry import RoiGeometry, is_compact
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError
 
@@ -45,6 +46,8 @@ class GroupConnectome:
     values : array of shape (n_participants, n_pairs)
         Fisher's z of each participant in the order of `typicality`, for the pairs of ROIs in the upper
         triangle; NaN where undefined.
+    geometry : RoiGeometry or None
+        Centroid and spread of each ROI; None in files of earlier versions.
     """
 
     matrix: Floats
@@ -53,6 +56,29 @@ class GroupConnectome:
     peaks_mm: Floats
     roi_set: str
     values: Floats
+    geometry: RoiGeometry | None = None
+
+    @property
+    def centres_mm(self) -> Floats | None:
+        """Return the centroid of each ROI, (n_rois, 3); None if distances between them have no meaning."""
+        is_usable = self.geometry is not None and is_compact(self.geometry.spreads_mm)
+        return self.geometry.centroids_mm if self.geometry is not None and is_usable else None
+
+    @property
+    def distance_remark(self) -> str:
+        """Return why distances between the ROIs have no meaning; empty if they have one."""
+        if self.geometry is None:
+            return (
+                "The ROI x ROI connectomes are of an earlier version, which did not store the centres of the "
+                "ROIs. Re-run the participants with --overwrite."
+            )
+        if self.centres_mm is not None:
+            return ""
+        spread = float(np.median(self.geometry.spreads_mm))
+        return (
+            f"The ROI maps spread over the brain (median distance from the centre {spread:.0f} mm), so "
+            "distances between them have no meaning."
+        )
 
 
 def average_connectomes(output_dir: Path, results: Sequence[Result]) -> GroupConnectome | None:
@@ -97,6 +123,7 @@ def average_connectomes(output_dir: Path, results: Sequence[Result]) -> GroupCon
         peaks_mm=example.peaks_mm,
         roi_set=example.roi_set,
         values=participants,
+        geometry=example.geometry,
     )
 
 

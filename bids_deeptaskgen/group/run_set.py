@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from bids_deeptaskgen.bids.output.results import ResultFault
 from bids_deeptaskgen.bids.output.roi_connectome import roi_names, write_roi_connectome
 from bids_deeptaskgen.group.differences import design_content
 from bids_deeptaskgen.group.page import SetParts, set_content
@@ -16,6 +15,7 @@ from bids_deeptaskgen.group.prepared_set import PreparedSet
 from bids_deeptaskgen.group.qc_fc import EdgeRelation, relate_connectome
 from bids_deeptaskgen.group.quality import find_outliers
 from bids_deeptaskgen.group.roi_connectomes import group_connectome_sidecar
+from bids_deeptaskgen.group.selection import Selection
 from bids_deeptaskgen.group.set_analysis import SetResults, analyse_set
 from bids_deeptaskgen.group.tables import write_group_table, write_matrix, write_quality_tables, write_rows
 from bids_deeptaskgen.group.window_halves import identify_by_halves
@@ -28,7 +28,7 @@ def run_set(
     settings: GroupSettings,
     staging: Path,
     prepared: PreparedSet,
-    faults: list[ResultFault],
+    selection: Selection,
     rng: np.random.Generator,
 ) -> GroupSetContent | None:
     """Compute and write everything of a set.
@@ -39,8 +39,8 @@ def run_set(
     staging : Path
         Folder for the files, with the layout of the dataset.
     prepared : PreparedSet
-    faults : list of ResultFault
-        Maps that cannot be used are added.
+    selection : Selection
+        Maps that cannot be used are added to its faults.
     rng : Generator
 
     Returns
@@ -50,7 +50,7 @@ def run_set(
     """
     output, group_set = settings.output_dir, prepared.group_set
     has_page = settings.reports == "full"
-    results = analyse_set(output, staging, prepared, settings.contrasts, faults, has_page=has_page)
+    results = analyse_set(output, staging, prepared, selection, has_page=has_page)
     if not results.n_participants:
         return None
     equal_series = warn_of_equal_series(group_set.results)

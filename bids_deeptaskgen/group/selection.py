@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from bids_deeptaskgen.bids.output.completion import Maps
+from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.results import Result, ResultFault, read_dataset
 from bids_deeptaskgen.bids.selection import remaining_labels
-from bids_deeptaskgen.errors import InputError, UserError, abbreviate
+from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.group.group_set import GROUP_FOLDER, GroupSet
 from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.io.tsv import read_tsv
+from bids_deeptaskgen.models.contrasts import choose_contrasts
 from bids_deeptaskgen.settings.group import GroupSettings
 
 # Digits of a settings hash in names; two of a dataset's few settings hardly share them.
@@ -27,11 +29,14 @@ class Selection:
     ----------
     sets : sequence of GroupSet
         Sorted by name.
+    contrasts : tuple of str
+        Labels of the requested contrasts; empty for all.
     faults : list of ResultFault
         Maps that cannot be used; later steps add maps that cannot be read.
     """
 
     sets: Sequence[GroupSet]
+    contrasts: tuple[str, ...] = ()
     faults: list[ResultFault] = field(default_factory=list)
 
     @property
@@ -71,8 +76,10 @@ def select_maps(settings: GroupSettings) -> Selection:
         raise InputError(explain_nothing(settings, faults))
     if (settings.participant_label or settings.exclude_participant_label) and not settings.overwrite:
         _refuse_loss(output, results)
-    results = _with_contrasts(results, settings.contrasts)
-    return Selection(divide_into_sets(output, results), faults)
+    contrasts = _requested_contrasts(output, results, settings.contrasts)
+    if contrasts:
+        results = [result for result in results if set(contrasts) & set(result.maps.contrasts)]
+    return Selection(divide_into_sets(output, results), contrasts, faults)
 
 
 def explain_nothing(settings: GroupSettings, faults: Sequence[ResultFault]) -> str:
@@ -99,19 +106,14 @@ def explain_nothing(settings: GroupSettings, faults: Sequence[ResultFault]) -> s
     )
 
 
-def _with_contrasts(results: Sequence[Result], labels: Sequence[str]) -> list[Result]:
-    """Keep only the maps of some contrasts; all if there are no labels."""
-    if not labels:
-        return list(results)
-    available_labels = dict.fromkeys(label for result in results for label in result.maps.contrasts)
-    unknown_labels = [label for label in labels if label not in available_labels]
-    if unknown_labels:
-        message = (
-            f"`contrasts`: there are no maps of {abbreviate(unknown_labels)}. The contrasts of this dataset "
-            f"are {', '.join(available_labels)}."
-        )
-        raise UserError(message)
-    return [result for result in results if set(labels) & set(result.maps.contrasts)]
+def _requested_contrasts(output: Path, results: Sequence[Result], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels of contrasts that are requested by label, published name or task; empty for all."""
+    if not names:
+        return ()
+    labels = dict.fromkeys(label for result in results for label in result.maps.contrasts)
+    available = [contrast_of(output, results, label)[0] for label in labels]
+    hint = f"The contrasts of this dataset are {', '.join(labels)}."
+    return choose_contrasts(available, names, source="the maps have", hint=hint)
 
 
 def divide_into_sets(output: Path, results: Sequence[Result]) -> list[GroupSet]:

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
-from bids_deeptaskgen.bids.output.results import ResultFault
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics, compute_statistics
 from bids_deeptaskgen.group.differences import ContrastTest, effect_row
@@ -25,7 +23,7 @@ from bids_deeptaskgen.group.map_rows import fill_rows
 from bids_deeptaskgen.group.prepared_set import PreparedSet
 from bids_deeptaskgen.group.qc_fc import relate_maps
 from bids_deeptaskgen.group.second_level import SecondLevelFit
-from bids_deeptaskgen.group.selection import batch_contrasts, restrict_contrasts
+from bids_deeptaskgen.group.selection import Selection, batch_contrasts, restrict_contrasts
 from bids_deeptaskgen.group.write_maps import write_effect, write_statistics
 from bids_deeptaskgen.io.voxel_rows import VoxelRows
 from bids_deeptaskgen.models.contrasts import Contrast
@@ -121,8 +119,7 @@ def analyse_set(
     output: Path,
     staging: Path,
     prepared: PreparedSet,
-    labels: Sequence[str],
-    faults: list[ResultFault],
+    selection: Selection,
     *,
     has_page: bool,
 ) -> SetResults:
@@ -135,10 +132,8 @@ def analyse_set(
     staging : Path
         Folder for the files, with the layout of the dataset; also for temporary files.
     prepared : PreparedSet
-    labels : sequence of str
-        Requested contrasts; empty for all.
-    faults : list of ResultFault
-        Maps that cannot be used are added.
+    selection : Selection
+        Requested contrasts. Maps that cannot be used are added to its faults.
     has_page : bool
         Whether images for the page are made.
 
@@ -147,7 +142,7 @@ def analyse_set(
     SetResults
     """
     group_set = prepared.group_set
-    contrasts = restrict_contrasts(group_set, labels)
+    contrasts = restrict_contrasts(group_set, selection.contrasts)
     results = SetResults(MapPictures() if has_page else None, Identification(prepared.request.pairs))
     n_per_pass = contrasts_per_pass(staging, prepared.plan.n_rows)
     for batch in batch_contrasts(group_set.results[0].maps, contrasts, n_per_pass):
@@ -158,7 +153,7 @@ def analyse_set(
                 )
                 for label in batch
             }
-            written_rows = fill_rows(output, group_set.results, prepared.plan, rows, faults)
+            written_rows = fill_rows(output, group_set.results, prepared.plan, rows, selection.faults)
             for label in batch:
                 n_usable = sum(row < len(prepared.plan.participants) for row in written_rows[label])
                 if n_usable:

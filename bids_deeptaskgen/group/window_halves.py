@@ -1,5 +1,7 @@
 """Identification of participants between the first and the second half of the windows."""
 
+import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -8,10 +10,13 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.bids.output.window_halves import WindowHalves, read_halves
+from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.group.contrast_statistics import correlate_blocks
 from bids_deeptaskgen.group.individuality import MEAN_TITLE, MeanMatrix, identify_participants
 from bids_deeptaskgen.group.pairs import MAX_PARTICIPANTS, MIN_PARTICIPANTS
 from bids_deeptaskgen.report.group_content import IdentificationRow
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 TITLE = "first and second half of the windows"
 # Bytes of the maps in memory.
@@ -36,14 +41,10 @@ def identify_by_halves(
     Returns
     -------
     list of IdentificationRow
-        For the mean over contrasts and each contrast; empty if fewer than three participants have the file.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be read.
+        For the mean over contrasts and each contrast; empty if fewer than three participants have a usable
+        file. The log names unusable ones.
     """
-    files = _first_files(output, results)
+    files = _usable_files(_first_files(output, results))
     if len(files) > MAX_PARTICIPANTS:
         files = [files[i] for i in np.sort(rng.choice(len(files), MAX_PARTICIPANTS, replace=False))]
     if len(files) < MIN_PARTICIPANTS:
@@ -77,6 +78,18 @@ def _first_files(output: Path, results: Sequence[Result]) -> list[Path]:
         if result.subject not in files and path.is_file():
             files[result.subject] = path
     return list(files.values())
+
+
+def _usable_files(files: Sequence[Path]) -> list[Path]:
+    """Select the files that can be read and have the most frequent blocks."""
+    shapes = {}
+    for path in files:
+        try:
+            shapes[path] = read_halves(path).values.shape[2]
+        except InputError as error:
+            logger.warning("%s It is not used for the identification between windows.", error)
+    n_blocks = Counter(shapes.values()).most_common(1)[0][0] if shapes else 0
+    return [path for path, shape in shapes.items() if shape == n_blocks]
 
 
 def _read_contrasts(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.connectome.roi_geometry import RoiGeometry, measure_rois
 from bids_deeptaskgen.connectome.roi_projection import RoiSpace, read_roi_maps, roi_projection
 from bids_deeptaskgen.connectome.typicality import ConnectomeDistribution
 from bids_deeptaskgen.errors import UserError
@@ -125,11 +126,20 @@ class Bundle:
         """Return the weight of each voxel in each ROI: absolute ROI maps of shape (n_rois, n_voxels)."""
         return self._roi_arrays[1]
 
+    @property
+    def roi_geometry(self) -> RoiGeometry:
+        """Return centroid and spread of each ROI; computed once."""
+        return self._roi_arrays[2]
+
     @cached_property
-    def _roi_arrays(self) -> tuple[RoiSpace, NDArray[np.float32]]:
-        """Read the ROI maps once for `roi_space` and `roi_weights`."""
+    def _roi_arrays(self) -> tuple[RoiSpace, NDArray[np.float32], RoiGeometry]:
+        """Read the ROI maps once for `roi_space`, `roi_weights` and `roi_geometry`."""
         rois = self.rois()
-        return RoiSpace(self.brain_mask, self.projection(rois)), np.abs(rois).astype(np.float32)
+        return (
+            RoiSpace(self.brain_mask, self.projection(rois)),
+            np.abs(rois).astype(np.float32),
+            measure_rois(rois, self.brain_mask),
+        )
 
     def weights(self) -> dict[str, Array]:
         """Read the network's state: name to array."""

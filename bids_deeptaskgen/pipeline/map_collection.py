@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.bids.output.window_halves import map_blocks
 from bids_deeptaskgen.connectome.coverage import region_without_signal, signal_of_connectomes
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.pipeline.extra_connectomes import BOOTSTRAP, RUNS
 from bids_deeptaskgen.pipeline.records import Record
+from bids_deeptaskgen.stats.block_means import BlockMeans
 from bids_deeptaskgen.stats.map_agreement import (
     Agreement,
     PairSum,
@@ -21,6 +23,21 @@ from bids_deeptaskgen.stats.map_agreement import (
 
 Floats = NDArray[np.float32]
 Predictions = Iterator[Floats | Exception]
+
+
+class CoarseHalves(NamedTuple):
+    """Coarse mean maps of the first and the second half of the windows of a session.
+
+    Attributes
+    ----------
+    values : float32 array of shape (2, n_contrasts, n_blocks)
+        See `bids.output.window_halves`; NaN for blocks without values.
+    n_windows : tuple of (int, int)
+        Windows in each half.
+    """
+
+    values: Floats
+    n_windows: tuple[int, int]
 
 
 class PredictedMaps(NamedTuple):
@@ -36,12 +53,15 @@ class PredictedMaps(NamedTuple):
         Standard deviation over the resamples; None without a bootstrap.
     agreement : Agreement or None
         Between windows, runs and resamples; None if there is nothing to compare.
+    halves : CoarseHalves or None
+        None for a single window.
     """
 
     mean: Floats
     sd: Floats | None
     bootstrap_sd: Floats | None = None
     agreement: Agreement | None = None
+    halves: CoarseHalves | None = None
 
 
 def collect_maps(bundle: Bundle, record: Record, predictions: Iterable[Floats | Exception]) -> PredictedMaps:
@@ -74,8 +94,14 @@ def collect_maps(bundle: Bundle, record: Record, predictions: Iterable[Floats | 
         return PredictedMaps(*mean_and_sd(remaining))
     reference = _reference(bundle, record)
     windows = WindowAgreement(reference, facts["n_windows"], len(facts["runs"]))
-    map_predictions = islice(remaining, n_maps)
-    mean, sd = mean_and_sd(_observed(map_predictions, windows.add) if n_maps > 1 else map_predictions)
+    map_predictions, halves = islice(remaining, n_maps), None
+    if n_maps > 1:
+        sums = _HalfSums(map_blocks(bundle.output_mask)[0], reference.voxels, n_maps)
+        map_predictions = _observed(_observed(map_predictions, windows.add), sums.add)
+        mean, sd = mean_and_sd(map_predictions)
+        halves = sums.means()
+    else:
+        mean, sd = mean_and_sd(map_predictions)
     run_r, bootstrap_r, bootstrap_sd = windows.run_r(), None, None
     if n_runs := extra.get(RUNS, 0):
         run_r = _compare_runs(islice(remaining, n_runs), reference)
@@ -94,7 +120,27 @@ def collect_maps(bundle: Bundle, record: Record, predictions: Iterable[Floats | 
         run_r=run_r,
         bootstrap_r=bootstrap_r,
     )
-    return PredictedMaps(mean, sd, bootstrap_sd, agreement)
+    return PredictedMaps(mean, sd, bootstrap_sd, agreement, halves)
+
+
+class _HalfSums:
+    """Sums of the block means of the windows, for each half of them: linear, so no full maps are kept."""
+
+    def __init__(self, blocks: BlockMeans, voxels: NDArray[np.bool_] | None, n_windows: int) -> None:
+        self._blocks, self._voxels = blocks, voxels
+        n_first = (n_windows + 1) // 2
+        self._numbers = (n_first, n_windows - n_first)
+        self._sums: list[Any] = [0, 0]
+        self._n_added = 0
+
+    def add(self, maps: Floats) -> None:
+        half = int(self._n_added >= self._numbers[0])
+        self._sums[half] = self._sums[half] + self._blocks.apply(maps, self._voxels)
+        self._n_added += 1
+
+    def means(self) -> CoarseHalves:
+        means = [total / np.float32(n) for total, n in zip(self._sums, self._numbers, strict=True)]
+        return CoarseHalves(np.array(means, np.float32), self._numbers)
 
 
 def _compare_runs(predictions: Predictions, reference: Reference) -> NDArray[np.float64] | None:
@@ -104,7 +150,9 @@ def _compare_runs(predictions: Predictions, reference: Reference) -> NDArray[np.
     return runs.mean_r()
 
 
-def _observed(predictions: Predictions, observe: Callable[[Floats], Any]) -> Iterator[Floats]:
+def _observed(
+    predictions: Iterator[Floats | Exception] | Iterator[Floats], observe: Callable[[Floats], Any]
+) -> Iterator[Floats]:
     """Yield the predictions after they were observed; raise exceptions among them."""
     for maps in predictions:
         if isinstance(maps, Exception):

@@ -12,6 +12,7 @@ from bids_deeptaskgen.bids.output.completion import finished_maps, write_complet
 from bids_deeptaskgen.bids.output.connectome_files import connectome_sidecar, save_connectomes
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.sidecars import Provenance, statmap_sidecar
+from bids_deeptaskgen.bids.output.window_halves import WindowHalves, map_blocks, save_halves
 from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_maps, save_nifti
@@ -20,7 +21,12 @@ from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.pipeline.agreement_files import agreement_metrics, agreement_scores, write_agreement
 from bids_deeptaskgen.pipeline.context import RunContext
-from bids_deeptaskgen.pipeline.map_collection import PredictedMaps, map_connectomes, missing_region
+from bids_deeptaskgen.pipeline.map_collection import (
+    CoarseHalves,
+    PredictedMaps,
+    map_connectomes,
+    missing_region,
+)
 from bids_deeptaskgen.pipeline.records import MAPS_WRITTEN, Record
 from bids_deeptaskgen.pipeline.run_facts import describe_computation
 from bids_deeptaskgen.pipeline.write_tables import load_waiting_images, table_files, write_tables
@@ -64,6 +70,8 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
     tables, report_files = table_files(
         context, record, has_images=page_images is not None, keeps_earlier=earlier_maps is not None
     )
+    halves = _path(context, record, "window_halves")
+    report_files += [halves] if maps.halves else []
     saves_connectome = required_maps.connectome or (earlier_maps is not None and earlier_maps.connectome)
     connectome = [_path(context, record, "connectome")] if saves_connectome else []
     agreement = [_path(context, record, "agreement")] if maps.agreement else []
@@ -78,6 +86,8 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
         _write_connectome(path, record, provenance)
     for image in images:
         _write_image(image, bundle)
+    if maps.halves:
+        _write_halves(halves, context, maps.halves, channels)
     scores = agreement_scores(maps)
     if maps.agreement:
         contrasts = {channel: bundle.card.contrasts[channel] for channel in channels}
@@ -144,7 +154,15 @@ def calibrate(bundle: Bundle, maps: PredictedMaps) -> PredictedMaps:
     def scale(sd: Floats | None) -> Floats | None:
         return None if sd is None else sd * np.float32(weights)[:, None]
 
+    halves = maps.halves
+    if halves:
+        # Over the same voxels, so that the calibrated means are the means of calibrated maps.
+        voxels = maps.agreement.voxels if maps.agreement else None
+        coarse = map_blocks(bundle.output_mask)[0].apply(average, voxels)
+        values = [apply_calibration(half, coarse, weights) for half in halves.values]
+        halves = halves._replace(values=np.array(values))
     return maps._replace(
+        halves=halves,
         mean=apply_calibration(maps.mean, average, weights),
         sd=scale(maps.sd),
         bootstrap_sd=scale(maps.bootstrap_sd),
@@ -242,6 +260,14 @@ def _write_connectome(path: Path, record: Record, provenance: Provenance) -> Non
     connectomes = map_connectomes(record)
     sidecar = connectome_sidecar(provenance, connectomes.shape, _window_minutes(record.facts))
     save_connectomes(path, connectomes, sidecar)
+
+
+def _write_halves(path: Path, context: RunContext, halves: CoarseHalves, channels: Sequence[int]) -> None:
+    bundle = context.bundle
+    contrasts = tuple(bundle.card.contrasts[channel].label for channel in channels)
+    blocks = map_blocks(bundle.output_mask)[1]
+    values = halves.values[:, list(channels)]
+    save_halves(path, WindowHalves(contrasts, values, blocks, halves.n_windows, context.settings_hash))
 
 
 def _window_minutes(facts: dict[str, Any]) -> list[float]:

@@ -148,7 +148,7 @@ def write_tables(
     write_roi_connectome(
         _path(context, record, "roi_connectome"),
         expand_pairs(record.facts["roi_connectome"], len(coverage)),
-        roi_connectome_sidecar(provenance, peaks_mm),
+        roi_connectome_sidecar(provenance, peaks_mm, bundle.roi_geometry),
     )
     if images is not None:
         save_session_images(_path(context, record, "report_data"), images, facts)

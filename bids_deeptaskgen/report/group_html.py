@@ -88,12 +88,12 @@ def _warnings(content: GroupContent) -> list[tuple[str, PageWarning]]:
     return sorted(warnings, key=lambda item: list(SYMBOLS).index(item[1].level))
 
 
-def missing_sentence(missing: Sequence[MissingSession]) -> str:
+def missing_sentence(sessions: Sequence[MissingSession]) -> str:
     """Describe how many sessions have no maps.
 
     Parameters
     ----------
-    missing : sequence of MissingSession
+    sessions : sequence of MissingSession
 
     Returns
     -------
@@ -104,7 +104,7 @@ def missing_sentence(missing: Sequence[MissingSession]) -> str:
     >>> missing_sentence([MissingSession("sub-01", "", "failed")])
     '1 participant has sessions without maps, or with maps that are not used.'
     """
-    n = len({session.participant for session in missing})
+    n = len({session.participant for session in sessions})
     subject = "1 participant has" if n == 1 else f"{n:,} participants have"
     return f"{subject} sessions without maps, or with maps that are not used."
 

@@ -229,12 +229,11 @@ def pack(values: NDArray[np.floating]) -> dict[str, Any]:
     """
     values = np.asarray(values, np.float64)
     is_finite = np.isfinite(values)
-    low, high = (
-        (float(values[is_finite].min()), float(values[is_finite].max())) if is_finite.any() else (0.0, 1.0)
-    )
-    share = (np.where(is_finite, values, low) - low) / (high - low or 1.0)
+    finite = values[is_finite] if is_finite.any() else np.array([0.0, 1.0])
+    minimum, maximum = float(finite.min()), float(finite.max())
+    share = (np.where(is_finite, values, minimum) - minimum) / (maximum - minimum or 1.0)
     codes = np.where(is_finite, 1 + np.rint(254 * share), 0).astype(np.uint8)
-    return {"low": low, "high": high, "bytes": b64encode(codes.tobytes()).decode("ascii")}
+    return {"low": minimum, "high": maximum, "bytes": b64encode(codes.tobytes()).decode("ascii")}
 
 
 def _similarity_data(entry: Similarity, index: Index, n_matrices: int) -> dict[str, Any]:

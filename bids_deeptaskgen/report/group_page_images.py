@@ -9,7 +9,7 @@ from bids_deeptaskgen.report.participant_content import MapContent
 from bids_deeptaskgen.report.viewer_data import Detail, map_data
 
 # From fine to coarse.
-DETAILS = (Detail(1, 4), Detail(2, 4), Detail(2, 8), Detail(3, 8), Detail(4, 16))
+DETAILS = (Detail(1, 4), Detail(1, 8), Detail(2, 4), Detail(2, 8), Detail(3, 8), Detail(4, 16))
 # Maps that are converted to estimate the size of all; the margin covers maps that compress less.
 N_SAMPLE = 8
 MARGIN = 1.08

@@ -49,7 +49,7 @@ class GroupSettings(Settings):
         group="choose data",
         parse=parse_name,
         default_meaning="all contrasts of the maps",
-        help="labels of contrasts",
+        help="contrasts by label, published name or task",
     )
     design: str | None = option(
         None,

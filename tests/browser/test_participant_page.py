@@ -5,20 +5,11 @@ import json
 import pytest
 
 from bids_deeptaskgen.report.participant_html import render_participant
+from tests.browser.waiting import wait_until
 from tests.report.page_content import participant_content, session_content
 from tests.report.test_participant_html import hostile_content
 
 pytestmark = pytest.mark.slow
-
-
-# Not wait_for_function: it evaluates text inside the page, which the page's policy refuses.
-def wait_until(page, expression):
-    """Wait until an expression is true in the page, for at most 20 s."""
-    for _ in range(200):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(100)
-    pytest.fail(f"not true within 20 s: {expression}")
 
 
 VIEWS = ("#map-slices", "#map-glass", "#map-surface")

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from bids_deeptaskgen.bids.output.window_halves import map_blocks, read_halves
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.io.tsv import read_tsv
 from bids_deeptaskgen.models.bundle import load_bundle
@@ -187,3 +188,32 @@ def test_a_plan_states_the_bootstrap(two_runs, settings_of, capsys):
     assert "Bootstrap: 20 resamples" in capsys.readouterr().out
     participant.run(settings_of(two_runs, dry_run=True))
     assert "Bootstrap" not in capsys.readouterr().out
+
+
+def test_coarse_maps_of_both_halves_are_block_means_of_the_mean_maps(two_runs, settings_of, model):
+    settings = settings_of(two_runs, n_windows=2, save_connectome=True, contrasts=("contrast1",))
+    assert participant.run(settings) == 0
+    (path,) = settings.output_dir.glob("sub-01/func/*_relmat.npy")
+    bundle = load_bundle(model)
+    network = load_network(bundle, "cpu")
+    windows = [predict_windows(network, [maps])[0] for maps in np.load(path)]
+    (file,) = settings.output_dir.glob("sub-01/func/*_desc-halves_maps.npz")
+    halves = read_halves(file)
+    assert (halves.contrasts, halves.n_windows) == (("contrast1",), (2, 2))
+    record = completion_of(settings)["DeepTaskGen"]
+    assert record["ReportFiles"] == [file.relative_to(settings.output_dir).as_posix()]
+    means, blocks = map_blocks(bundle.output_mask)
+    np.testing.assert_array_equal(halves.blocks, blocks)
+    for half, pair in zip(halves.values, (windows[:2], windows[2:]), strict=True):
+        expected = means.apply(np.mean(pair, axis=0))[1:]
+        has_value = np.isfinite(half)
+        assert has_value.mean() > 0.5
+        # Blocks at the border of a region without values average fewer voxels.
+        is_close = np.isclose(half, expected, atol=1e-4 * np.abs(expected).max())
+        assert is_close[has_value].mean() > 0.95
+
+
+def test_one_window_has_no_halves(two_runs, settings_of):
+    settings = settings_of(two_runs, contrasts=("contrast1",), combine_runs=False)
+    assert participant.run(settings) == 0
+    assert not list(settings.output_dir.rglob("*_desc-halves_maps.npz"))

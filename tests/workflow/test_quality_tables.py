@@ -8,6 +8,7 @@ import pytest
 from bids_deeptaskgen import load_bundle
 from bids_deeptaskgen.bids.output.report_data import load_session_images
 from bids_deeptaskgen.bids.output.roi_connectome import read_roi_connectome, write_roi_connectome
+from bids_deeptaskgen.bids.output.roi_parcels import read_roi_parcels, roi_parcels_path
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.connectome.qc_verdicts import metric_specs
 from bids_deeptaskgen.errors import InputError
@@ -100,9 +101,32 @@ def test_the_roi_connectome_is_read_with_its_rois(output, model):
     assert connectome.peaks_mm.shape == (n_rois, 3)
     assert connectome.roi_set == bundle.card.sha256["rois.nii.gz"]
     assert connectome.n_runs == 1
+    np.testing.assert_allclose(connectome.geometry.centroids_mm, bundle.roi_geometry.centroids_mm, atol=0.006)
+    np.testing.assert_allclose(connectome.geometry.spreads_mm, bundle.roi_geometry.spreads_mm, atol=0.006)
     sidecar = sidecar_of(only(func_of(output), "relmat.tsv"))
     assert sidecar["Weighted"] is True
     assert sidecar["Sources"]
+
+
+def test_the_roi_connectome_of_an_earlier_version_has_no_geometry(tmp_path, output):
+    source = only(func_of(output), "relmat.tsv")
+    sidecar = sidecar_of(source)
+    for roi in sidecar["DeepTaskGen"]["RoiConnectome"]["Rois"]:
+        del roi["SpreadMm"]
+    write_roi_connectome(tmp_path / "a.tsv", read_roi_connectome(source).matrix, sidecar)
+    assert read_roi_connectome(tmp_path / "a.tsv").geometry is None
+
+
+def test_the_parcels_of_the_rois_are_written_once_and_again_if_they_are_absent(output, simulated, model):
+    roi_set = load_bundle(model).card.sha256["rois.nii.gz"]
+    path = roi_parcels_path(output, roi_set)
+    content = path.read_bytes()
+    path.unlink()
+    words = ("--model", model, "--participant-label", "01", "--contrasts", "contrast0", *WORDS)
+    assert call(simulated, output, "participant", *words, "--dry-run").code == 0
+    assert read_roi_parcels(output, roi_set) is None
+    assert call(simulated, output, "participant", *words).code == 0
+    assert path.read_bytes() == content
 
 
 def test_an_roi_without_signal_is_not_a_number(tmp_path, output):

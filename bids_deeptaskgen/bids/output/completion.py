@@ -74,7 +74,7 @@ def write_completion(
     files : iterable of Path
         Output files of the session, without which it counts as incomplete.
     report_files : iterable of Path
-        Images of its page, on which its maps do not depend.
+        Images of its page and coarse maps of halves, on which its maps do not depend.
     settings_hash : str
         Hash of the settings and the weights.
     fingerprint : str

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.output.sidecars import Provenance, statmap_sidecar
+from bids_deeptaskgen.connectome.roi_geometry import RoiGeometry
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.io.atomic import write_json
@@ -26,6 +27,10 @@ from bids_deeptaskgen.models.bundle import ROIS
 Matrix = NDArray[np.float64]
 
 _REMEDY = "Delete it and re-run this participant."
+_SPREAD = (
+    "Root mean square of the distances, in mm, of the voxels above half of the ROI map's maximum from their "
+    "centroid, weighted by the map"
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class RoiConnectome:
         Hash of settings and model; matrices with equal hashes are comparable.
     n_runs : int
         Runs of which the matrix is the mean, weighted by their numbers of volumes.
+    geometry : RoiGeometry or None
+        Centroid and spread of each ROI; None for files of earlier versions.
     """
 
     names: tuple[str, ...]
@@ -54,6 +61,7 @@ class RoiConnectome:
     roi_set: str
     settings_hash: str
     n_runs: int
+    geometry: RoiGeometry | None = None
 
 
 def roi_names(n_rois: int) -> tuple[str, ...]:
@@ -75,7 +83,9 @@ def roi_names(n_rois: int) -> tuple[str, ...]:
     return tuple(f"ROI{number}" for number in range(1, n_rois + 1))
 
 
-def roi_connectome_sidecar(provenance: Provenance, peaks_mm: Sequence[Sequence[float]]) -> dict[str, Any]:
+def roi_connectome_sidecar(
+    provenance: Provenance, peaks_mm: Sequence[Sequence[float]], geometry: RoiGeometry
+) -> dict[str, Any]:
     """Build the sidecar of the ROI x ROI connectome of a session.
 
     Parameters
@@ -83,6 +93,8 @@ def roi_connectome_sidecar(provenance: Provenance, peaks_mm: Sequence[Sequence[f
     provenance : Provenance
     peaks_mm : sequence of (float, float, float)
         Position of the largest weight of each ROI.
+    geometry : RoiGeometry
+        Of the same ROIs.
 
     Returns
     -------
@@ -96,9 +108,21 @@ def roi_connectome_sidecar(provenance: Provenance, peaks_mm: Sequence[Sequence[f
     content["DeepTaskGen"]["RoiConnectome"] = {
         "RoiSet": {"Name": provenance.card.roi_set, "Sha256": provenance.card.sha256[ROIS]},
         "Rois": [
-            {"Name": name, "PeakMm": list(peak)}
-            for name, peak in zip(roi_names(len(peaks_mm)), peaks_mm, strict=True)
+            {
+                "Name": name,
+                "PeakMm": list(peak),
+                "CentroidMm": [round(value, 2) for value in centroid],
+                "SpreadMm": round(spread, 2),
+            }
+            for name, peak, centroid, spread in zip(
+                roi_names(len(peaks_mm)),
+                peaks_mm,
+                geometry.centroids_mm.tolist(),
+                geometry.spreads_mm.tolist(),
+                strict=True,
+            )
         ],
+        "SpreadDescription": _SPREAD,
         "PooledRuns": n_runs,
         "Pooling": "mean over runs, weighted by their numbers of volumes" if n_runs > 1 else "none",
     }
@@ -152,6 +176,7 @@ def read_roi_connectome(path: Path) -> RoiConnectome:
             roi_set=str(facts["RoiSet"]["Sha256"]),
             settings_hash=str(content["DeepTaskGen"]["SettingsHash"]),
             n_runs=int(facts["PooledRuns"]),
+            geometry=_read_geometry(facts["Rois"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         message = (
@@ -165,6 +190,13 @@ def read_roi_connectome(path: Path) -> RoiConnectome:
         )
         raise InputError(message)
     return connectome
+
+
+def _read_geometry(rois: Sequence[Mapping[str, Any]]) -> RoiGeometry | None:
+    if not all("CentroidMm" in roi and "SpreadMm" in roi for roi in rois):
+        return None
+    centroids = np.array([roi["CentroidMm"] for roi in rois], float).reshape(-1, 3)
+    return RoiGeometry(centroids, np.array([roi["SpreadMm"] for roi in rois], float))
 
 
 def read_roi_matrix(path: Path) -> NDArray[np.float64]:

@@ -9,7 +9,8 @@ const showSet = async (number) => {
   selection.number = selection.name ? numberOf(selection.name) : -1;
   indexRows();
   showTexts();
-  if (byId("maps")) await showGroups(set().groups);
+  // The plots of another set are never marked: all are replaced before the images are decoded.
+  const drawing = byId("maps") ? showGroups(set().groups) : null;
   showParticipants();
   showStrips();
   showDesign();
@@ -19,6 +20,7 @@ const showSet = async (number) => {
   showIcc();
   showEmbedding();
   if (selection.name) selectName(selection.name);
+  await drawing;
 };
 
 // The height of the search field, below which the navigation and the targets of links are.
@@ -52,13 +54,14 @@ const start = async () => {
     startParticipants();
     startPlots();
     indexRows();
-    if (byId("maps")) await startViewer(set().groups);
+    if (byId("maps")) startViewer();
     await showSet(0);
     onRepaint(() => {
       renderPlots();
       if (byId("similarity-part") && !byId("similarity-part").hidden) paintSimilarityScale();
       if (byId("embedding-part") && !byId("embedding-part").hidden) drawEmbedding();
     });
+    for (const name of ["beforeprint", "afterprint"]) window.addEventListener(name, renderPlots);
     startResize();
     selectFromHash();
   }

@@ -53,7 +53,7 @@ const drawDesign = (context, width, height, design, values) => {
   const shade = palette();
   const top = 92;
   const n = design.participants.length;
-  const cell = Math.min(56, (width - 40) / design.columns.length);
+  const cell = Math.min(56, (width - 84) / design.columns.length);
   const rowHeight = (height - top - 4) / n;
   const names = design.participants.map((number) => set().participants[number]);
   values.forEach((column, place) => {
@@ -261,6 +261,7 @@ const showSimilarity = () => {
   if (!part) return;
   const kinds = set().similarity.filter((entry) => entry.participants.length > 1);
   part.hidden = !kinds.length;
+  ["similarity", "similarity-means"].forEach((id) => dropPlot(byId(id)));
   if (!kinds.length) return;
   byId("similarity-line").hidden = kinds.length < 2;
   fillSelect(byId("similarity-kind"), set().similarity.map((entry, number) => [number, entry.title]), 0);
@@ -388,6 +389,7 @@ const showIcc = () => {
   if (!part) return;
   const { icc } = set();
   part.hidden = !icc.rows.length;
+  dropPlot(byId("icc-plot"));
   if (!icc.rows.length) return;
   fillSelect(byId("icc-contrast"), icc.contrasts.map((name, number) => [number, name]), 0);
   makeTable(byId("icc-table"), {
@@ -413,7 +415,9 @@ const showIccPlot = () => {
     label: `ICC of ${icc.contrasts[number]} in ${rows.length} ROIs with 95% intervals; median ${format(median, 2)}`,
     draw: (context, width, height) => {
       const shade = palette();
-      const left = step > 10 ? Math.min(220, 0.42 * width) : 12;
+      const roiName = (roi) => (icc.rois[roi].length > 30 ? `${icc.rois[roi].slice(0, 29)}…` : icc.rois[roi]);
+      const longest = Math.max(0, ...rows.map(([, roi]) => context.measureText(roiName(roi)).width));
+      const left = step > 10 ? Math.min(longest + 16, 0.5 * width) : 12;
       const low = Math.min(0, ...rows.map((row) => row[5] ?? row[4]));
       const px = (value) => left + ((value - low) / (1 - low)) * (width - left - 14);
       for (const value of tickValues(low, 1, Math.max(2, Math.floor((width - left) / 80)))) {
@@ -423,10 +427,7 @@ const showIccPlot = () => {
       write(context, "ICC(3,1)", (left + width) / 2, height - 4, shade.soft, "center", "bottom");
       rows.forEach(([, roi, , , value, lower, upper], place) => {
         const y = 8 + (place + 0.5) * step;
-        if (step > 10) {
-          const name = icc.rois[roi];
-          write(context, name.length > 30 ? `${name.slice(0, 29)}…` : name, left - 8, y, shade.ink, "right", "middle");
-        }
+        if (step > 10) write(context, roiName(roi), left - 8, y, shade.ink, "right", "middle");
         if (lower !== null && upper !== null) line(context, px(Math.max(lower, low)), y, px(upper), y, shade.point, 2);
         context.fillStyle = shade.point;
         circle(context, px(value), y, step > 10 ? 4 : 2.4);
@@ -504,7 +505,9 @@ const drawEmbedding = () => {
     kinds.forEach((kind, place) => {
       const key = make("span", "", { class: "key dot", "aria-hidden": "true" });
       key.style.background = CATEGORIES[scheme()][place];
-      legend.append(key, make("span", kind));
+      const entry = make("span", "", { class: "entry" });
+      entry.append(key, kind);
+      legend.append(entry);
     });
   }
   const names = embedding.participants.map((number) => participants[number]);

@@ -96,12 +96,18 @@ const startConnectome = async (numbers) => {
   await selectConnectome(numbers[0]);
 };
 
+const startMaps = async () => {
+  startViewer();
+  await showGroups(data.sessions);
+  byId("announcement").textContent = "";
+};
+
 const start = async () => {
   const withConnectome = data.sessions.map((session, number) => number).filter((number) => data.sessions[number].connectome);
   startNavigation();
   if (byId("methods-text")) startCopy();
   await Promise.all([
-    data.sessions.some((session) => session.maps.length) ? startViewer(data.sessions) : null,
+    data.sessions.some((session) => session.maps.length) ? startMaps() : null,
     withConnectome.length ? startConnectome(withConnectome) : null,
   ]);
   document.documentElement.dataset.ready = "true";

@@ -54,7 +54,10 @@ const makePlot = (frame, { height, label, draw }) => {
     const width = box.clientWidth;
     if (!width) return;
     size = [width, typeof height === "function" ? height(width) : height];
-    layer = draw(context(base), ...size);
+    const target = context(base);
+    layer = draw(target, ...size);
+    // On paper there is one canvas: browsers print the transparent one above as white.
+    if (isPrinting && layer.mark) layer.mark(target, ...size);
     mark();
   };
   const pick = (event) => {

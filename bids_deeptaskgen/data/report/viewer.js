@@ -461,10 +461,8 @@ const drawOverview = async () => {
   box.dataset.drawn = "true";
 };
 
-const startViewer = async (content) => {
+const startViewer = () => {
   connectControls();
-  await showGroups(content);
-  byId("announcement").textContent = "";
   onRepaint(() => {
     if (!groups.length) return;
     draw();

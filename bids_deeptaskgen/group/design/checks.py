@@ -1,5 +1,7 @@
 """Checks of a design matrix: constant and collinear columns, participants per column."""
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,25 +41,30 @@ def check_matrix(matrix: Floats, columns: Sequence[str], hint: str = "") -> None
         If participants are too few, or columns are constant or collinear.
     """
     n_rows, n_columns = matrix.shape
-    needed = max(MIN_PARTICIPANTS_PER_COLUMN * n_columns, n_columns + MIN_DOF)
-    if n_rows < needed:
-        raise UserError(
+    n_required = max(MIN_PARTICIPANTS_PER_COLUMN * n_columns, n_columns + MIN_DOF)
+    if n_rows < n_required:
+        message = (
             f"The design has {n_rows} participants for {n_columns} columns ({', '.join(columns)}); it needs "
-            f"{needed}: at least {MIN_PARTICIPANTS_PER_COLUMN} per column, and {MIN_DOF} more than columns. "
+            f"{n_required}: at least {MIN_PARTICIPANTS_PER_COLUMN} per column, and {MIN_DOF} more than "
+            "columns. "
             f"Remove terms from `design` or `covariates`, or add participants.{hint}"
         )
+        raise UserError(message)
     constant = [
         name for name, values in zip(columns[1:], matrix[:, 1:].T, strict=True) if is_constant(values)
     ]
     if constant:
-        raise UserError(
-            f"The design has constant columns: {', '.join(constant)}. Remove them from `design` or `covariates`."
+        message = (
+            f"The design has constant columns: {', '.join(constant)}. Remove them from `design` or "
+            "`covariates`."
         )
+        raise UserError(message)
     if dependent := dependent_columns(matrix, columns):
-        raise UserError(
+        message = (
             f"Columns of the design are collinear, so their effects cannot be separated: "
             f"{', '.join(dependent)}. Remove one of them from `design` or `covariates`."
         )
+        raise UserError(message)
 
 
 def is_constant(values: Floats) -> bool:
@@ -120,3 +127,54 @@ def variance_inflation(matrix: Floats) -> Floats:
     if n_columns < 2:
         return np.ones(n_columns)
     return np.asarray(np.diag(np.linalg.inv(np.corrcoef(matrix[:, 1:], rowvar=False))))
+
+
+def count_rearrangements(matrix: Floats, *, is_sign_flip: bool) -> int:
+    """Count the results that permutations can have.
+
+    Parameters
+    ----------
+    matrix : array of shape (n_participants, n_columns)
+    is_sign_flip : bool
+        Whether signs are flipped, of which pairs of opposite signs give the same magnitude of t.
+
+    Returns
+    -------
+    int
+        For permutations, the orders of the rows that differ.
+
+    Examples
+    --------
+    Of two groups of three participants, 6! / (3! 3!) orders differ.
+
+    >>> groups = np.array([[1, 0]] * 3 + [[1, 1]] * 3)
+    >>> count_rearrangements(groups, is_sign_flip=False), count_rearrangements(groups, is_sign_flip=True)
+    (20, 32)
+    """
+    if is_sign_flip:
+        return int(2 ** (len(matrix) - 1))
+    equal_rows = Counter(map(tuple, matrix.tolist())).values()
+    return math.factorial(len(matrix)) // math.prod(map(math.factorial, equal_rows))
+
+
+def check_rearrangements(matrix: Floats, *, is_difference: bool) -> None:
+    """Refuse permutations of so few participants that none can reach p < 0.05.
+
+    Parameters
+    ----------
+    matrix : array of shape (n_participants, n_columns)
+    is_difference : bool
+        Whether the intercept is tested by sign flips.
+
+    Raises
+    ------
+    UserError
+        If 20 or fewer results are possible.
+    """
+    n_results = count_rearrangements(matrix, is_sign_flip=is_difference)
+    if n_results <= 1 / 0.05:
+        message = (
+            f"Permutations of {len(matrix)} participants have {n_results} different results, so that no "
+            "effect can reach p < 0.05. Add participants, or set `n_permutations` to 0."
+        )
+        raise UserError(message)

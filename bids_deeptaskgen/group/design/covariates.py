@@ -1,11 +1,12 @@
 """Nuisance columns of a design: which are used, and which are dropped and why."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.group.design.columns import ColumnReader, find_column
 from bids_deeptaskgen.group.design.observations import Cell, DesignRequest
-from bids_deeptaskgen.group.design.table import TableColumn, find_column, require_column
+from bids_deeptaskgen.group.design.table import TableColumn
 
 
 @dataclass(frozen=True)
@@ -25,24 +26,20 @@ class CovariateChoice:
 
 def choose_covariates(
     request: DesignRequest,
-    names: Collection[str],
+    reader: ColumnReader,
     tested: Collection[str],
     participants: Sequence[str],
-    read_column: Callable[[str, str], TableColumn],
 ) -> CovariateChoice:
     """Choose the covariates that have values and vary.
 
     Parameters
     ----------
     request : DesignRequest
-    names : collection of str
-        Columns that exist.
+    reader : ColumnReader
     tested : collection of str
-        Columns of the tested terms, which are no covariates.
+        Columns of the observations that are tested, which are no covariates.
     participants : sequence of str
         Participants with a value of all tested columns.
-    read_column : callable
-        Returns the column of a name and its source.
 
     Returns
     -------
@@ -55,17 +52,17 @@ def choose_covariates(
     """
     columns, notes = [], []
     for name in request.covariates:
-        if request.covariates_are_default and find_column(name, names) is None:
+        if request.covariates_are_default and find_column(name, reader.names) is None:
             notes.append(f"The covariate {name} was dropped: there is no such column.")
             continue
-        source = require_column(name, names, "covariates")
-        if source in tested:
+        if find_column(name, reader.names) in tested:
             continue
-        column = read_column(name, source)
+        column = reader.read(name, "covariates")
         problem = _problem(column, participants)
         n_missing = _n_missing(column.values, participants)
         if problem and not request.covariates_are_default:
-            raise UserError(f"The covariate {name} {problem}. Remove it from `covariates`.")
+            message = f"The covariate {name} {problem}. Remove it from `covariates`."
+            raise UserError(message)
         if problem:
             notes.append(f"The covariate {name} was dropped: it {problem}.")
         elif n_missing and request.missing_covariates == "drop":
@@ -77,7 +74,8 @@ def choose_covariates(
             columns.append(column)
     if not request.covariates:
         notes.append(
-            "Covariates were switched off: effects may be due to motion, amount of data, image quality or site."
+            "Covariates were switched off: effects may be due to motion, amount of data, image quality or "
+            "site."
         )
     return CovariateChoice(tuple(columns), tuple(notes))
 
@@ -108,7 +106,8 @@ def drop_constant_covariates(
     for column in choice.columns:
         problem = _problem(column, participants)
         if problem and not are_default:
-            raise UserError(f"The covariate {column.name} {problem}. Remove it from `covariates`.")
+            message = f"The covariate {column.name} {problem}. Remove it from `covariates`."
+            raise UserError(message)
         if problem:
             notes.append(f"The covariate {column.name} was dropped: it {problem}.")
         else:
@@ -123,8 +122,8 @@ def _problem(column: TableColumn, participants: Sequence[str]) -> str:
     if not values:
         return f"has no {kind} of any participant"
     if len(values) == 1:
-        shown = next(iter(values))
-        words = f"{shown:g}" if isinstance(shown, float) else str(shown)
+        value = next(iter(values))
+        words = f"{value:g}" if isinstance(value, float) else str(value)
         return f"has the same {kind} ({words}) in all participants"
     return ""
 

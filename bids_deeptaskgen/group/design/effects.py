@@ -56,27 +56,26 @@ def effects_of_terms(
     """
     effects = []
     if difference:
-        after, first = difference
+        later_label, earlier_label = difference
         contrast = _unit_contrast(coded, 0)
-        title = f"change from {first} to {after}"
-        effects.append(Effect(f"{_camel(after)}Minus{_capital(first)}", title, "mean change", contrast))
+        title = f"change from {earlier_label} to {later_label}"
+        label = f"{_camel(later_label)}Minus{_capital(earlier_label)}"
+        effects.append(Effect(label, title, "mean change", contrast))
     in_interactions = {factor for term in tested if len(term) > 1 for factor in term}
     for term in tested:
-        numbers = [number for number, column in enumerate(coded.columns) if _equal(column.term, term)]
-        (factor, *others) = term
-        if not others and factor not in in_interactions and coded.columns[numbers[0]].parts[0].level:
+        numbers = [number for number, column in enumerate(coded.columns) if {*column.term} == {*term}]
+        (factor, *further) = term
+        if not further and factor not in in_interactions and coded.columns[numbers[0]].parts[0].level:
             effects += _pairwise(coded, factor, numbers)
         else:
             effects += [_column_effect(coded, number) for number in numbers]
     return _with_unique_labels(effects)
 
 
-def _equal(left: Term, right: Term) -> bool:
-    return frozenset(left) == frozenset(right)
-
-
 def _unit_contrast(coded: CodedMatrix, number: int) -> Floats:
-    return np.eye(len(coded.columns))[number]
+    contrast = np.zeros(len(coded.columns))
+    contrast[number] = 1
+    return contrast
 
 
 def _pairwise(coded: CodedMatrix, factor: FormulaFactor, numbers: Sequence[int]) -> list[Effect]:
@@ -108,7 +107,7 @@ def _column_effect(coded: CodedMatrix, number: int) -> Effect:
         return Effect(_part_label(part), _part_title(coded, part), _unit(part), contrast)
     label, *labels = (_part_label(part) for part in column.parts)
     return Effect(
-        label + "".join(f"By{_capital(other)}" for other in labels),
+        label + "".join(f"By{_capital(name)}" for name in labels),
         " by ".join(_part_title(coded, part) for part in column.parts),
         _interaction_unit(coded, column),
         contrast,
@@ -116,7 +115,7 @@ def _column_effect(coded: CodedMatrix, number: int) -> Effect:
 
 
 def _part_label(part: ColumnPart) -> str:
-    """Label a part: ``age``, ``logAge``, ``agePoly2``, ``sexM``."""
+    """Name a part for a file: ``age``, ``logAge``, ``agePoly2``, ``sexM``."""
     name = _camel(part.factor.column)
     if part.level is not None:
         return f"{name}{_capital(part.level)}"
@@ -162,29 +161,34 @@ def _camel(words: str) -> str:
     >>> _camel("BMI (kg/m2)"), _camel("years_of_education"), _camel("M")
     ('bmiKgM2', 'yearsOfEducation', 'm')
     """
-    text = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode()
-    parts = re.findall(r"[A-Za-z0-9]+", text)
-    joined = "".join(part[0].upper() + part[1:] for part in parts)
-    head = re.match(r"[A-Z]+(?![a-z])|[A-Z]?", joined)
-    size = len(head[0]) if head else 0
-    return (joined[:size].lower() + joined[size:]) or "x"
+    head, *tail = _ascii_words(words)
+    start = head.lower() if head.isupper() else head[0].lower() + head[1:]
+    return start + "".join(map(_upper_first, tail))
 
 
 def _capital(words: str) -> str:
     """Convert words to letters and digits that begin with a capital; other letters stay."""
+    return "".join(map(_upper_first, _ascii_words(words)))
+
+
+def _ascii_words(words: str) -> list[str]:
+    """Split words into parts of letters and digits without accents; ``x`` if there are none."""
     text = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode()
-    parts = re.findall(r"[A-Za-z0-9]+", text)
-    return "".join(part[0].upper() + part[1:] for part in parts) or "X"
+    return re.findall(r"[A-Za-z0-9]+", text) or ["x"]
+
+
+def _upper_first(word: str) -> str:
+    return word[0].upper() + word[1:]
 
 
 def _with_unique_labels(effects: Sequence[Effect]) -> tuple[Effect, ...]:
-    """Number labels that occur twice; file systems may ignore case."""
-    taken: set[str] = set()
+    """Add numbers to labels that occur twice; file systems may ignore case."""
+    labels: set[str] = set()
     unique = []
     for effect in effects:
         label, number = effect.label, 2
-        while label.lower() in taken:
+        while label.lower() in labels:
             label, number = f"{effect.label}{number}", number + 1
-        taken.add(label.lower())
+        labels.add(label.lower())
         unique.append(replace(effect, label=label))
     return tuple(unique)

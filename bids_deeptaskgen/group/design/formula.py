@@ -9,8 +9,8 @@ from bids_deeptaskgen.errors import UserError
 
 NO_NULL = (
     "Predicted maps have no null hypothesis for 'is there activation': a network that ignores its input "
-    "predicts the same map for all participants, and its t is infinite. Only differences between participants "
-    "are tested."
+    "predicts the same map for all participants, and its t is infinite. Only differences between "
+    "participants are tested."
 )
 SYNTAX = (
     "Allowed are names of columns (names with spaces or other characters in backquotes), the operators + * : "
@@ -94,13 +94,15 @@ def parse_formula(formula: str) -> tuple[Term, ...]:
     _check_characters(text)
     terms = [] if not text else list(_parsed_terms(text))
     if text and () not in terms:
-        raise UserError(
-            f"`design` {formula!r} leaves out the intercept (0 or - 1), so that means would be tested instead "
-            f"of differences. {NO_NULL} Remove the 0 or - 1."
+        message = (
+            f"`design` {formula!r} leaves out the intercept (0 or - 1), so that means would be tested "
+            f"instead of differences. {NO_NULL} Remove the 0 or - 1."
         )
+        raise UserError(message)
     terms = list(dict.fromkeys(term for term in terms if term))
     if not terms:
-        raise UserError(f"`design` {formula!r} has no term but the intercept. {NO_NULL} Name a column.")
+        message = f"`design` {formula!r} has no term but the intercept. {NO_NULL} Name a column."
+        raise UserError(message)
     return tuple(terms)
 
 
@@ -116,38 +118,43 @@ def check_marginality(tested: tuple[Term, ...], covariates: tuple[Term, ...]) ->
     UserError
         If a term is missing.
     """
-    present = {frozenset(term) for term in (*tested, *covariates)}
+    in_design = {frozenset(term) for term in (*tested, *covariates)}
     for term in tested:
         for size in range(1, len(term)):
             for part in combinations(term, size):
-                if frozenset(part) not in present:
-                    raise UserError(
+                if frozenset(part) not in in_design:
+                    message = (
                         f"`design` has the interaction {term_words(term)} without the term "
                         f"{term_words(part)}, so its effect would be mixed with that term. Add "
                         f"{term_words(part)}, or write {' * '.join(map(str, term))}."
                     )
+                    raise UserError(message)
 
 
 def _check_characters(text: str) -> None:
     """Refuse responses, code and operators that remove terms."""
     bare = _QUOTED.sub("x", text)
     if "~" in bare:
-        raise UserError(
+        message = (
             f"`design` {text!r} names a response before ~. The response is always the map: write the terms "
             "after ~ only."
         )
+        raise UserError(message)
     if bad := _FORBIDDEN.search(bare) or _LONG_NUMBER.search(bare):
-        raise UserError(f"`design` {text!r} has {bad[0]!r}. {SYNTAX}.")
+        message = f"`design` {text!r} has {bad[0]!r}. {SYNTAX}."
+        raise UserError(message)
     if _POWER.search(bare):
-        raise UserError(
+        message = (
             f"`design` {text!r} has a power of a column, which in formulas means the column alone. Write "
             "poly(x, 2) for a curve; (a + b)^2 stands for a + b + a:b."
         )
+        raise UserError(message)
     if "-" in bare and not re.search(r"-\s*1\s*($|[+)-])", bare):
-        raise UserError(
+        message = (
             f"`design` {text!r} has a minus, which would remove terms. Write the terms that you want; write "
             "names with - in backquotes, for example `age-at-scan`."
         )
+        raise UserError(message)
 
 
 def _parsed_terms(text: str) -> Iterator[Term]:
@@ -158,7 +165,8 @@ def _parsed_terms(text: str) -> Iterator[Term]:
         terms = list(Formula(text))
     except Exception as error:  # The parser raises errors of many classes.
         reason = " ".join(_ANSI.sub("", str(error)).split())
-        raise UserError(f"`design` {text!r} is not a formula: {reason} {SYNTAX}.") from error
+        message = f"`design` {text!r} is not a formula: {reason} {SYNTAX}."
+        raise UserError(message) from error
     for term in terms:
         expressions = [str(factor.expr) for factor in term.factors]
         if expressions == ["1"]:
@@ -181,4 +189,5 @@ def _parse_factor(text: str, expression: str) -> FormulaFactor:
             return FormulaFactor(
                 column, "" if function == "center" else function, int(parts.get("degree") or 0)
             )
-    raise UserError(f"`design` {text!r} has {expression!r}. {SYNTAX}.")
+    message = f"`design` {text!r} has {expression!r}. {SYNTAX}."
+    raise UserError(message)

@@ -120,16 +120,12 @@ def build_matrix(
         for kind, values in _factor_data(factor, table[factor], participants, levels).items()
     }
     formula = " + ".join(["1", *(":".join(names[factor] for factor in term) for term in terms)])
-    coded = model_matrix(formula, _frame(data), context={"log": np.log}, na_action="raise")
+    coded = model_matrix(formula, _frame(data, len(participants)), context={"log": np.log}, na_action="raise")
     by_name = {name: factor for factor, name in names.items()}
     columns = tuple(_parse_column(str(name), by_name, table, levels) for name in coded.columns)
-    values = np.asarray(coded, np.float64)
+    values = np.array(coded, np.float64)
     if is_difference:
-        traits = [
-            bool(column.parts) and not any(table[part.factor].is_change for part in column.parts)
-            for column in columns
-        ]
-        values[:, traits] -= values[:, traits].mean(axis=0)
+        values = _centred_traits(values, columns, table)
     return CodedMatrix(values, columns, levels)
 
 
@@ -152,7 +148,7 @@ def _factor_data(
     participants: Sequence[str],
     levels: Mapping[str, tuple[str, ...]],
 ) -> dict[str, object]:
-    """Return the values of a factor: ``c`` for categories or centred numbers, ``r`` for numbers as they are."""
+    """Return the values of a factor: ``c`` for categories or centred numbers, ``r`` for other numbers."""
     import pandas as pd
 
     cells = [column.values[name] for name in participants]
@@ -163,22 +159,35 @@ def _factor_data(
     numbers = np.array(cells, np.float64)
     if factor.function == "log" and (numbers <= 0).any():
         rows = [f"sub-{name}" for name, number in zip(participants, numbers, strict=True) if number <= 0]
-        raise UserError(
+        message = (
             f"`design` has log({column.name}), which needs positive numbers; these participants have 0 or "
             f"less: {abbreviate(rows)}."
         )
+        raise UserError(message)
     if factor.function == "poly" and len(np.unique(numbers)) <= factor.degree:
-        raise UserError(
+        message = (
             f"`design` has {factor}, which needs more than {factor.degree} different values; {column.name} "
             f"has {len(np.unique(numbers))}."
         )
+        raise UserError(message)
     return {"c": numbers if column.is_change else numbers - numbers.mean(), "r": numbers}
 
 
-def _frame(data: Mapping[str, object]) -> object:
+def _frame(data: Mapping[str, object], n_rows: int) -> object:
     import pandas as pd
 
-    return pd.DataFrame(data)
+    return pd.DataFrame(data, index=range(n_rows))
+
+
+def _centred_traits(
+    values: Floats, columns: Sequence[CodedColumn], table: Mapping[FormulaFactor, TableColumn]
+) -> Floats:
+    """Remove the mean of columns of what does not change between sessions."""
+    centred = values.copy()
+    for number, column in enumerate(columns):
+        if column.parts and not any(table[part.factor].is_change for part in column.parts):
+            centred[:, number] -= values[:, number].mean()
+    return centred
 
 
 def _checked_levels(column: TableColumn, participants: Sequence[str]) -> list[str]:
@@ -187,12 +196,13 @@ def _checked_levels(column: TableColumn, participants: Sequence[str]) -> list[st
     levels = level_order(cells)
     rare = [level for level in levels if cells.count(level) == 1]
     if len(levels) > 1 and rare:
-        raise UserError(
-            f"The column {column.name} has categories with one participant: {abbreviate(rare)}. The effect of "
-            "such a category cannot be told from that participant. Exclude the participant, join the category "
-            f"with another, or remove {column.name} from `design` or `covariates`; if it is a number, correct "
-            "cells that are not numbers."
+        message = (
+            f"The column {column.name} has categories with one participant: {abbreviate(rare)}. The effect "
+            "of such a category cannot be told from that participant. Exclude the participant, join the "
+            f"category with another, or remove {column.name} from `design` or `covariates`; if it is a "
+            "number, correct cells that are not numbers."
         )
+        raise UserError(message)
     return levels
 
 

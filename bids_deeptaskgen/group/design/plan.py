@@ -1,15 +1,15 @@
-"""Plan of the tests of differences between participants: rows, columns, effects, and what readers must know."""
+"""Plan of the tests of differences between participants: rows, columns, effects, words for readers."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.group.design.checks import check_matrix
+from bids_deeptaskgen.group.design.checks import check_matrix, check_rearrangements
+from bids_deeptaskgen.group.design.columns import ColumnReader
 from bids_deeptaskgen.group.design.covariates import (
-    CovariateChoice,
     choose_covariates,
     drop_constant_covariates,
 )
@@ -20,17 +20,11 @@ from bids_deeptaskgen.group.design.formula import (
     check_marginality,
     parse_formula,
 )
-from bids_deeptaskgen.group.design.matrix import CodedMatrix, build_matrix
-from bids_deeptaskgen.group.design.observations import DesignRequest, Observation, parse_number
+from bids_deeptaskgen.group.design.matrix import build_matrix
+from bids_deeptaskgen.group.design.observations import DesignRequest, Observation
 from bids_deeptaskgen.group.design.relatives import choose_one_per_family, families
-from bids_deeptaskgen.group.design.table import (
-    TableColumn,
-    find_column,
-    require_column,
-    sessions_by_participant,
-    split_difference,
-    table_column,
-)
+from bids_deeptaskgen.group.design.sessions import sessions_by_participant, split_difference
+from bids_deeptaskgen.group.design.table import TableColumn
 from bids_deeptaskgen.group.design.words import describe_facts, describe_notes
 
 Floats = NDArray[np.float64]
@@ -81,7 +75,7 @@ class DesignPlan:
     @property
     def dof(self) -> int:
         """Return the residual degrees of freedom."""
-        return self.matrix.shape[0] - self.matrix.shape[1]
+        return len(self.participants) - len(self.columns)
 
 
 def plan_design(
@@ -111,29 +105,29 @@ def plan_design(
     difference = split_difference(request.session_difference) if request.session_difference else None
     tested = _tested_terms(request, is_difference=difference is not None)
     sessions, excluded = sessions_by_participant(observations, difference)
-    reader = _ColumnReader(observations, sessions, levels, is_difference=difference is not None)
-    table = {factor: reader.read_factor(factor) for factor in dict.fromkeys(sum(tested, ()))}
+    reader = ColumnReader(observations, sessions, levels, is_difference=difference is not None)
+    table = {factor: reader.read_factor(factor) for term in tested for factor in term}
     _check_factors(table)
-    excluded |= _without_values(table.values(), [name for name in sessions if name not in excluded])
-    participants = [name for name in sessions if name not in excluded]
-    choice = choose_covariates(
-        request, reader.names, {reader.source(factor.column) for factor in table}, participants, reader.read
-    )
+    excluded |= _without_values(table.values(), list(sessions))
+    participants = _remaining(sessions, excluded)
+    choice = choose_covariates(request, reader, {column.source for column in table.values()}, participants)
     excluded |= _without_values(choice.columns, participants, kind="the covariate ")
-    participants = [name for name in participants if name not in excluded]
-    relatives = families(participants, {row.subject: row.family for row in observations})
+    relatives = families(_remaining(sessions, excluded), {row.subject: row.family for row in observations})
     if request.one_per_family:
         excluded |= choose_one_per_family(relatives, request.random_seed)
-        participants = [name for name in participants if name not in excluded]
     elif request.n_permutations:
         _refuse_relatives(relatives)
-    choice = _checked_variation(table, choice, participants, request)
+    participants = _remaining(sessions, excluded)
+    _check_variation(table.values(), participants)
+    choice = drop_constant_covariates(choice, participants, are_default=request.covariates_are_default)
     table |= {FormulaFactor(column.name): column for column in choice.columns}
     nuisance = tuple((FormulaFactor(column.name),) for column in choice.columns)
     check_marginality(tested, nuisance)
     coded = build_matrix([*tested, *nuisance], table, participants, is_difference=difference is not None)
     names = tuple(map(str, coded.columns))
     check_matrix(coded.values, names, _hint(excluded))
+    if request.n_permutations:
+        check_rearrangements(coded.values, is_difference=difference is not None)
     return DesignPlan(
         formula=request.design or "",
         participants=tuple(participants),
@@ -141,8 +135,9 @@ def plan_design(
         columns=names,
         effects=effects_of_terms(coded, tested, difference),
         excluded=dict(sorted(excluded.items())),
-        notes=tuple(
-            [*choice.notes, *describe_notes(coded, table, participants, tested, relatives, request, difference)]
+        notes=(
+            *choice.notes,
+            *describe_notes(coded, table, participants, tested, relatives, request, difference),
         ),
         facts=describe_facts(coded, choice.columns, participants, excluded, request),
         is_difference=difference is not None,
@@ -151,52 +146,18 @@ def plan_design(
     )
 
 
-class _ColumnReader:
-    """Reads columns of the observations by their names in formulas."""
-
-    def __init__(
-        self,
-        observations: Sequence[Observation],
-        sessions: Mapping[str, Sequence[Observation]],
-        levels: Collection[str],
-        *,
-        is_difference: bool,
-    ) -> None:
-        self.names = list(dict.fromkeys(name for row in observations for name in row.columns))
-        self._sessions, self._levels, self._is_difference = sessions, levels, is_difference
-
-    def source(self, name: str) -> str:
-        """Return the column of the observations for a name."""
-        return find_column(name, self.names) or name
-
-    def read(self, name: str, source: str, *, is_categorical: bool = False) -> TableColumn:
-        """Return a column by participant."""
-        return table_column(
-            name,
-            source,
-            self._sessions,
-            is_categorical=is_categorical or source in self._levels,
-            is_difference=self._is_difference,
-        )
-
-    def read_factor(self, factor: FormulaFactor) -> TableColumn:
-        """Return the column of a factor of the formula."""
-        source = require_column(factor.column, self.names, "design")
-        return self.read(factor.column, source, is_categorical=factor.function == "C")
-
-
 def _check_permutations(request: DesignRequest) -> None:
     """Refuse numbers of permutations without use."""
     if request.tfce and not request.n_permutations:
-        raise UserError(
-            "`tfce` needs permutations: set `n_permutations`, for example to 5000, or remove `tfce`."
-        )
+        message = "`tfce` needs permutations: set `n_permutations`, for example to 5000, or remove `tfce`."
+        raise UserError(message)
     if 0 < request.n_permutations < MIN_PERMUTATIONS:
-        raise UserError(
+        message = (
             f"`n_permutations` is {request.n_permutations}, so that the smallest p value is "
             f"1/{request.n_permutations + 1} and no effect can reach p < 0.05. Use at least "
             f"{MIN_PERMUTATIONS}, better 1000 or more; 0 for none."
         )
+        raise UserError(message)
 
 
 def _tested_terms(request: DesignRequest, *, is_difference: bool) -> tuple[Term, ...]:
@@ -205,7 +166,8 @@ def _tested_terms(request: DesignRequest, *, is_difference: bool) -> tuple[Term,
     if is_difference and words in ("", "1"):
         return ()
     if request.design is None:
-        raise UserError("There is nothing to test: set `design` or `session_difference`.")
+        message = "There is nothing to test: set `design` or `session_difference`."
+        raise UserError(message)
     return parse_formula(request.design)
 
 
@@ -214,18 +176,21 @@ def _check_factors(table: Mapping[FormulaFactor, TableColumn]) -> None:
     kinds: dict[str, bool] = {}
     for factor, column in table.items():
         if factor.function in ("log", "scale", "poly") and column.is_categorical:
-            raise UserError(
+            message = (
                 f"`design` has {factor}, but {factor.column} is categorical. Write {factor.column} alone."
             )
+            raise UserError(message)
         if factor.function in ("log", "scale", "poly") and column.is_change:
-            raise UserError(
+            message = (
                 f"`design` has {factor}, but the rows are changes of {factor.column} between sessions. Write "
                 f"{factor.column} alone."
             )
+            raise UserError(message)
         if kinds.setdefault(factor.column, column.is_categorical) != column.is_categorical:
-            raise UserError(
+            message = (
                 f"`design` uses {factor.column} both as a number and as C({factor.column}). Keep one of them."
             )
+            raise UserError(message)
 
 
 def _without_values(
@@ -234,51 +199,52 @@ def _without_values(
     """Return why participants without a value of a column are excluded."""
     reasons = {}
     for name in participants:
-        absent = [column.name for column in columns if column.values[name] is None]
-        if absent:
-            reasons[name] = f"no value of {kind}{' and '.join(dict.fromkeys(absent))}"
+        without_value = [column.name for column in columns if column.values[name] is None]
+        if without_value:
+            reasons[name] = f"no value of {kind}{' and '.join(dict.fromkeys(without_value))}"
     return reasons
 
 
 def _refuse_relatives(relatives: Mapping[str, Sequence[str]]) -> None:
     if relatives:
         n_relatives = sum(map(len, relatives.values()))
-        raise UserError(
+        message = (
             f"{n_relatives} participants have relatives among the participants ({len(relatives)} families). "
             "Permutations exchange participants freely, which is not valid for relatives. Set "
             "`one_per_family` to keep one of each family, or `n_permutations` to 0."
         )
+        raise UserError(message)
 
 
-def _checked_variation(
-    table: Mapping[FormulaFactor, TableColumn],
-    choice: CovariateChoice,
-    participants: Sequence[str],
-    request: DesignRequest,
-) -> CovariateChoice:
-    """Refuse tested columns without values or variation, and drop default covariates without variation."""
-    for column in table.values():
-        if not participants:
-            break
+def _remaining(sessions: Collection[str], excluded: Collection[str]) -> list[str]:
+    """Return the participants that are not excluded; refuse an empty design."""
+    participants = [name for name in sessions if name not in excluded]
+    if not participants:
+        message = (
+            "No participants remain for the design: all lack maps of a session or a value of a column of "
+            "`design` or `covariates`. Check that participants.tsv has these participants, and see "
+            "`missing_covariates`."
+        )
+        raise UserError(message)
+    return participants
+
+
+def _check_variation(columns: Iterable[TableColumn], participants: Sequence[str]) -> None:
+    """Refuse tested columns that are constant."""
+    for column in columns:
         values = {column.values[name] for name in participants}
         if len(values) == 1:
             (value,) = values
-            shown = f"{value:g}" if isinstance(value, float) else value
-            raise UserError(
+            words = f"{value:g}" if isinstance(value, float) else value
+            message = (
                 f"The column {column.name} is constant: all {len(participants)} participants of the design "
-                f"have {shown}. Remove it from `design`, or include other participants."
+                f"have {words}. Remove it from `design`, or include other participants."
             )
-    if not participants:
-        words = ", ".join(dict.fromkeys([column.name for column in (*table.values(), *choice.columns)]))
-        raise UserError(
-            f"No participants remain for the design: all lack maps of a session or values ({words}). Check "
-            "that participants.tsv has these participants, and see `missing_covariates`."
-        )
-    return drop_constant_covariates(choice, participants, are_default=request.covariates_are_default)
+            raise UserError(message)
 
 
 def _hint(excluded: Mapping[str, str]) -> str:
-    """Advise how to keep participants that lack covariates."""
+    """Suggest how to keep participants that lack covariates."""
     n_lacking = sum("covariate" in reason for reason in excluded.values())
     if not n_lacking:
         return f" {len(excluded)} participants were excluded." if excluded else ""

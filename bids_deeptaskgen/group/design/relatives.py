@@ -54,12 +54,12 @@ def choose_one_per_family(groups: Mapping[str, Sequence[str]], random_seed: int)
     ['relative of sub-3, who was drawn from the family']
     """
     random = np.random.default_rng(random_seed)
-    excluded = {}
+    excluded: dict[str, str] = {}
     for group in groups.values():
-        drawn = group[random.integers(len(group))]
+        representative = group[int(random.integers(len(group)))]
         excluded |= {
-            participant: f"relative of sub-{drawn}, who was drawn from the family"
+            participant: f"relative of sub-{representative}, who was drawn from the family"
             for participant in group
-            if participant != drawn
+            if participant != representative
         }
     return excluded

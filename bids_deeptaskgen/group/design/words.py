@@ -43,21 +43,22 @@ def describe_notes(
     """
     notes = [*_category_notes(table, participants, coded), *_code_notes(table, participants)]
     if difference:
-        after, first = difference
+        later_label, earlier_label = difference
         notes.append(
-            f"Rows are maps of session {after} minus session {first}. The intercept is the mean change: this "
-            "test against zero is valid because what all maps share cancels in the difference."
+            f"Rows are maps of session {later_label} minus session {earlier_label}. The intercept is the "
+            "mean change: this test against zero is valid because what all maps share cancels in the "
+            "difference."
         )
         changes = list(dict.fromkeys(column.name for column in table.values() if column.is_change))
         if changes:
             notes.append(
-                f"Changes between the sessions that are not centred: {', '.join(changes)}. The mean change is "
-                "that of participants in whom they do not change."
+                f"Changes between the sessions that are not centred: {', '.join(changes)}. The mean change "
+                "is that of participants in whom they do not change."
             )
     if any(len(term) > 1 for term in tested):
         notes.append(
-            "With an interaction, the effect of each of its columns is that at the mean of the numbers and at "
-            "the reference of the categories in that interaction."
+            "With an interaction, the effect of each of its columns is that at the mean of the numbers and "
+            "at the reference of the categories in that interaction."
         )
     if relatives:
         notes.append(_relatives_note(relatives, request))
@@ -128,18 +129,16 @@ def _category_notes(
 
 def _code_notes(table: Mapping[FormulaFactor, TableColumn], participants: Sequence[str]) -> list[str]:
     columns = {
-        column.name: column
-        for column in table.values()
-        if not column.is_categorical and not column.is_change
+        column.name: column for column in table.values() if not column.is_categorical and not column.is_change
     }
     notes = []
     for name, column in columns.items():
         values = {float(column.values[participant] or 0) for participant in participants}
         if len(values) in _CODE_COUNTS and all(value.is_integer() for value in values):
-            listed = ", ".join(f"{value:g}" for value in sorted(values))
+            examples = ", ".join(f"{value:g}" for value in sorted(values))
             notes.append(
-                f"{name} is treated as a number with the values {listed}. Write C({name}) if these are codes "
-                "of categories."
+                f"{name} is treated as a number with the values {examples}. Write C({name}) if these are "
+                "codes of categories."
             )
     return notes
 
