@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.pairs import MapPair
 from bids_deeptaskgen.io.voxel_rows import VoxelRows
+from bids_deeptaskgen.stats.deviations import Deviations, deviations_from_mean
 from bids_deeptaskgen.stats.map_similarity import SimilarityAccumulator
-from bids_deeptaskgen.stats.map_statistics import mean_sd_count
-from bids_deeptaskgen.stats.qc_fc import correlate_columns
+from bids_deeptaskgen.stats.qc_fc import correlate_deviations
 
 Floats = NDArray[np.float64]
 
@@ -91,31 +91,35 @@ def compute_statistics(rows: VoxelRows, request: Request) -> ContrastStatistics:
         fd_r=np.full(shape, np.nan),
         fd_n=np.zeros(shape, np.int32),
     )
-    similarity = _Similarities(len(request.sample))
-    pairs = [_Similarities(2 * len(pair.participants)) for pair in request.pairs]
+    similarity = SimilarityAccumulator(len(request.sample))
+    pairs = [SimilarityAccumulator(len(pair.participants), len(pair.participants)) for pair in request.pairs]
     rois = None if request.parcels is None else _RoiMeans(rows.n_rows, request.parcels.ravel())
     for voxels, values in rows.chunks():
-        participants = values[: request.n_participants]
-        mean, sd, count = mean_sd_count(participants)
-        result.mean.ravel()[voxels], result.sd.ravel()[voxels] = mean, sd
-        result.count.ravel()[voxels] = count
-        if request.fd_mm is not None:
-            r, n = correlate_columns(request.fd_mm, _with_nan(participants))
-            result.fd_r.ravel()[voxels], result.fd_n.ravel()[voxels] = r, n
-        similarity.add(participants[request.sample])
+        participants = deviations_from_mean(values[: request.n_participants])
+        _add_voxels(result, voxels, participants, request.fd_mm)
+        is_sample = len(request.sample) < request.n_participants
+        similarity.add(deviations_from_mean(values[request.sample]) if is_sample else participants)
         for pair, accumulator in zip(request.pairs, pairs, strict=True):
-            accumulator.add(values[pair.rows_a], values[pair.rows_b])
+            accumulator.add(deviations_from_mean(values[pair.rows_a]), deviations_from_mean(values[pair.rows_b]))
         if rois:
             rois.add(voxels, values)
-    result.similarity, result.similarity_deviations = similarity.correlations()
-    for accumulator in pairs:
-        n = accumulator.n_rows // 2
-        for target, matrix in zip(
-            (result.pair_r, result.pair_r_deviations), accumulator.correlations(), strict=True
-        ):
-            target.append(matrix[:n, n:])
+    result.similarity = similarity.correlations()
+    result.similarity_deviations = similarity.deviation_correlations()
+    result.pair_r = [accumulator.correlations() for accumulator in pairs]
+    result.pair_r_deviations = [accumulator.deviation_correlations() for accumulator in pairs]
     result.roi_means = rois.means if rois else None
     return result
+
+
+def _add_voxels(
+    result: ContrastStatistics, voxels: NDArray[np.intp], participants: Deviations, fd_mm: Floats | None
+) -> None:
+    """Add mean, SD, count and the correlation with FD at some voxels."""
+    result.mean.ravel()[voxels], result.sd.ravel()[voxels] = participants.mean, participants.sd
+    result.count.ravel()[voxels] = participants.count
+    if fd_mm is not None:
+        r, n = correlate_deviations(fd_mm, participants)
+        result.fd_r.ravel()[voxels], result.fd_n.ravel()[voxels] = r, n
 
 
 def correlate_blocks(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[Floats, Floats]:
@@ -132,34 +136,9 @@ def correlate_blocks(first: NDArray[np.float32], second: NDArray[np.float32]) ->
         Rows are maps of the first, columns of the second session; of maps, and of maps minus the mean over
         participants of their session.
     """
-    similarities = _Similarities(2 * len(first))
-    similarities.add(first, second)
-    r, r_deviations = similarities.correlations()
-    return r[: len(first), len(first) :], r_deviations[: len(first), len(first) :]
-
-
-class _Similarities:
-    """Similarity of maps, and of maps minus the mean over the rows of a block.
-
-    Parameters
-    ----------
-    n_rows : int
-        Rows of all blocks together.
-    """
-
-    def __init__(self, n_rows: int) -> None:
-        self.n_rows = n_rows
-        self._maps, self._deviations = SimilarityAccumulator(n_rows), SimilarityAccumulator(n_rows)
-
-    def add(self, *blocks: NDArray[np.float32]) -> None:
-        """Add some voxels of blocks of rows, such as one block per session."""
-        self._maps.add(np.concatenate(blocks))
-        deviations = [_with_nan(block) - mean_sd_count(block)[0].astype(np.float32) for block in blocks]
-        self._deviations.add(np.concatenate(deviations))
-
-    def correlations(self) -> tuple[Floats, Floats]:
-        """Return the similarity of maps and of deviations, (n_rows, n_rows) each."""
-        return self._maps.correlations(), self._deviations.correlations()
+    similarity = SimilarityAccumulator(len(first), len(second))
+    similarity.add(deviations_from_mean(first), deviations_from_mean(second))
+    return similarity.correlations(), similarity.deviation_correlations()
 
 
 class _RoiMeans:
@@ -189,8 +168,3 @@ class _RoiMeans:
     def means(self) -> Floats:
         """Return the mean of each row and ROI; NaN without values."""
         return np.where(self._counts > 0, self._totals / np.maximum(self._counts, 1), np.nan)
-
-
-def _with_nan(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Replace values that are 0, which are no values, by NaN."""
-    return np.where(values == 0, np.float32(np.nan), values)

@@ -4,7 +4,7 @@ Values come in chunks of voxels of all participants, so that memory stays flat f
 Permutations need the largest statistic over all voxels, and therefore all maps at once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Chunks = Iterable[tuple[NDArray[np.intp], Values]]
 
+# Voxels that are fitted together: nilearn holds several arrays of all participants in float64.
+_FIT_VOXELS = 2048
 # p values below the smallest normal float32 would be stored as 0.
 _SMALLEST_P = float(np.finfo(np.float32).tiny)
 
@@ -118,10 +120,10 @@ def fit_effects(plan: DesignPlan, chunks: Chunks, shape: tuple[int, ...]) -> Sec
     for voxels, values in chunks:
         is_tested = coverage.add(values)
         tested[voxels[is_tested]] = True
-        if is_tested.any():
-            for label, (t_chunk, sizes_chunk) in _fit_chunk(plan, values[:, is_tested]).items():
-                t[label][voxels[is_tested]] = t_chunk
-                sizes[label][voxels[is_tested]] = sizes_chunk
+        for part in _parts(np.flatnonzero(is_tested)):
+            for label, (t_part, sizes_part) in _fit_chunk(plan, values[:, part]).items():
+                t[label][voxels[part]] = t_part
+                sizes[label][voxels[part]] = sizes_part
     if not tested.any():
         raise InputError(coverage.refusal())
     effects = {label: _effect_maps(t[label], sizes[label], tested, plan.dof, shape) for label in t}
@@ -227,6 +229,12 @@ class _Coverage:
             f"different values, of {self.n_any} voxels with any value. sub-{self._participants[row]} lacks "
             f"most of them ({self._lacking[row]}): check its maps, or exclude this participant."
         )
+
+
+def _parts(columns: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    """Split columns into parts that are fitted together."""
+    for start in range(0, len(columns), _FIT_VOXELS):
+        yield columns[start : start + _FIT_VOXELS]
 
 
 def _slab(n_voxels: int) -> Bools:

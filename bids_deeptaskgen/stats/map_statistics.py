@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.stats.deviations import deviations_from_mean
+
 Floats = NDArray[np.floating]
 
 
@@ -69,10 +71,5 @@ def mean_sd_count(values: Floats) -> tuple[NDArray[np.float64], NDArray[np.float
     >>> mean, sd.round(3), count
     (array([2., 2.]), array([1.414, 0.   ]), array([2, 1], dtype=int32))
     """
-    has_value = np.isfinite(values) & (values != 0)
-    count = has_value.sum(axis=0, dtype=np.int32)
-    mean = np.where(has_value, values, 0).sum(axis=0, dtype=np.float64) / np.maximum(count, 1)
-    # Two passes avoid cancellation if maps are alike.
-    deviations = np.where(has_value, values - mean, 0)
-    squares = np.einsum("pv,pv->v", deviations, deviations)
-    return mean, np.sqrt(squares / np.maximum(count - 1, 1)), count
+    deviations = deviations_from_mean(values)
+    return deviations.mean, deviations.sd, deviations.count

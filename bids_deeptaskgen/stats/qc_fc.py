@@ -10,16 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtr
 from scipy.stats import spearmanr
 
+from bids_deeptaskgen.stats.deviations import Deviations, deviations_from_mean
 from bids_deeptaskgen.stats.paired_tests import fdr
-from bids_deeptaskgen.stats.running_correlation import RunningCorrelation, p_of_r
 
 Scores = NDArray[np.float64]
 
 ALPHA = 0.05
 # Ranks of two edges correlate by 1 or -1 by construction.
 MIN_EDGES = 3
+# r of two participants is 1 or -1 by construction.
+MIN_PARTICIPANTS = 3
+# Variances of less than this share of the squares are rounding: squares have 14 digits.
+_FLAT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -71,11 +76,58 @@ def correlate_columns(numbers: ArrayLike, values: NDArray[np.floating]) -> tuple
     >>> r.round(6), count
     (array([-1.]), array([3], dtype=int32))
     """
-    correlation = RunningCorrelation(values.shape[1:], is_zero_missing=False)
-    for number, row in zip(np.asarray(numbers, np.float64), values, strict=True):
-        if np.isfinite(number):
-            correlation.add(float(number), row)
-    return correlation.r, correlation.count
+    return correlate_deviations(numbers, deviations_from_mean(values, is_zero_missing=False))
+
+
+def correlate_deviations(numbers: ArrayLike, deviations: Deviations) -> tuple[Scores, NDArray[np.int32]]:
+    """Correlate a number per participant with each voxel, from deviations of maps from their mean.
+
+    Parameters
+    ----------
+    numbers : array of shape (n_participants,)
+        Participants whose number is not finite do not count.
+    deviations : Deviations
+        Of shape (n_participants, n_voxels).
+
+    Returns
+    -------
+    r, count : array of shape (n_voxels,)
+        As in `correlate_columns`.
+    """
+    x = np.asarray(numbers, np.float64)
+    is_known = np.isfinite(x)
+    if not is_known.any():
+        return np.full(deviations.mean.shape, np.nan), np.zeros(deviations.mean.shape, np.int32)
+    # The numbers are centred, so that sums over the participants with a value lose no digits.
+    x = np.where(is_known, x - x[is_known].mean(), 0)
+    x_values = np.stack([is_known, x])
+    y = deviations.values
+    count, sum_x, xx = _sums_of_numbers(x_values, deviations)
+    sum_y, sum_xy = x_values.astype(y.dtype) @ y
+    yy = deviations.squares if is_known.all() else is_known.astype(y.dtype) @ np.square(y)
+    n = np.maximum(count, 1)
+    xx, yy_centred = xx - sum_x**2 / n, yy - (0 if is_known.all() else sum_y**2 / n)
+    rounding = np.square(np.finfo(y.dtype).eps * deviations.mean)
+    is_usable = (count >= MIN_PARTICIPANTS) & (yy_centred > np.maximum(_FLAT * yy, n * rounding))
+    is_usable &= xx > _FLAT * np.square(x).sum()
+    r = np.full(len(n), np.nan)
+    np.divide(sum_xy - sum_x * sum_y / n, np.sqrt(xx * np.maximum(yy_centred, 0)), out=r, where=is_usable)
+    np.clip(r, -1, 1, out=r)
+    return r, count
+
+
+def _sums_of_numbers(
+    x_values: Scores, deviations: Deviations
+) -> tuple[NDArray[np.int32], Scores, Scores]:
+    """Count the participants with both, and sum their numbers and squared numbers, in each voxel."""
+    is_known, x = x_values
+    terms = np.stack([is_known, x, x**2])
+    sums = np.repeat(terms.sum(axis=1, keepdims=True), len(deviations.mean), axis=1)
+    is_partial = ~deviations.is_complete
+    if is_partial.any():
+        sums[:, is_partial] = terms @ deviations.has_value[:, is_partial].astype(np.float64)
+    count, sum_x, xx = sums
+    return np.rint(count).astype(np.int32), sum_x, xx
 
 
 def summarise_qc_fc(r: ArrayLike, count: ArrayLike) -> QcFcSummary:
@@ -138,3 +190,31 @@ def distance_dependence(r: ArrayLike, distances: ArrayLike) -> float:
     if len(x) < MIN_EDGES or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     return float(spearmanr(x, y).statistic)
+
+
+def p_of_r(r: ArrayLike, count: ArrayLike) -> Scores:
+    """Compute two-sided p values of Pearson correlations (t distribution with n - 2 degrees of freedom).
+
+    Parameters
+    ----------
+    r : array
+    count : array of a shape that fits
+        Number n of pairs of each r.
+
+    Returns
+    -------
+    array
+        NaN where r is NaN, or where there are fewer than three pairs.
+
+    Examples
+    --------
+    >>> p_of_r([0.5, 1.0, np.nan], 10).round(3)
+    array([0.141, 0.   ,   nan])
+    """
+    r, freedom = np.broadcast_arrays(np.asarray(r, np.float64), np.asarray(count, np.float64) - 2)
+    p = np.full(r.shape, np.nan)
+    is_test = np.isfinite(r) & (freedom >= 1)
+    with np.errstate(divide="ignore"):
+        t = np.abs(r[is_test]) * np.sqrt(freedom[is_test] / (1 - r[is_test] ** 2))
+    p[is_test] = 2 * stdtr(freedom[is_test], -t)
+    return p

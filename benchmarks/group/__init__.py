@@ -1,0 +1,1 @@
+"""Benchmarks of the group level: time and memory of ``group`` by number of participants."""
