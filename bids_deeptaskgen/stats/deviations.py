@@ -45,7 +45,7 @@ class Deviations:
 
 
 def deviations_from_mean(values: Floats, *, is_zero_missing: bool = True) -> Deviations:
-    """Subtract the mean over rows.
+    """Compute the deviations of maps from their mean over rows.
 
     Parameters
     ----------

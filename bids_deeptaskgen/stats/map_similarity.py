@@ -99,9 +99,9 @@ class SimilarityAccumulator:
         return self._correlate(self._deviations)
 
     def _check(self, rows: Deviations, columns: Deviations | None) -> None:
-        found = (len(rows.values), len(rows.values if columns is None else columns.values))
-        if found != self._count.shape or self._is_square != (columns is None):
-            message = f"The chunk has {found} maps instead of {self._count.shape}."
+        shape = (len(rows.values), len(rows.values if columns is None else columns.values))
+        if shape != self._count.shape or self._is_square != (columns is None):
+            message = f"The chunk has {shape} maps instead of {self._count.shape}."
             raise ValueError(message)
 
     def _add_complete(self, x: "_Part", y: "_Part") -> None:
