@@ -2,7 +2,7 @@
 
     python -m benchmarks.group WORK [--n-participants 100 1000] [--n-contrasts 2] [--layout 3d] ...
 
-Output datasets of smooth random maps are written to WORK (1 MB for each map) and removed after they are measured.
+Output datasets of smooth random maps are written to WORK (1 MB for each map), measured, and removed.
 """
 
 import argparse
@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="folder for datasets and results")
     parser.add_argument("--n-participants", type=int, nargs="+", default=[100, 1000], help="sizes to measure")
     parser.add_argument("--n-contrasts", type=int, default=2, help="contrasts of each participant")
-    parser.add_argument("--layout", choices=("3d", "4d"), default="3d", help="an image per contrast, or one of all")
+    parser.add_argument("--layout", choices=("3d", "4d"), default="3d", help="an image per contrast, or one")
     parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS), help="what to measure")
     parser.add_argument("--keep", action="store_true", help="keep the datasets for the next call")
     options = parser.parse_args()

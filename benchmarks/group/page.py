@@ -16,10 +16,10 @@ patterns in the brain mask (235,375 voxels). The masks of participants differ at
 voxels with a value, some 9 in 10 have a value of all participants of a small group. Each participant has one
 session, an ROI x ROI connectome, quality metrics, age, sex and site.
 
-Wall time is that of the whole command, from its start to its exit code. Peak memory is the resident memory of its
-largest process, including libraries. Temporary files are those in `OUTPUT_DIR/work` (`--work-dir`), which are
-removed at the end. "Reading the same maps alone" reads each map with the reader of the group level, and does
-nothing else.
+Wall time is that of the whole command, from its start to its exit code. Peak memory is the resident memory
+of its largest process, including libraries. Temporary files are those in `OUTPUT_DIR/work` (`--work-dir`),
+which are removed at the end. "Reading the same maps alone" reads each map with the reader of the group level,
+and does nothing else. On a machine with other work, CPU times are more reliable than wall times.
 """
 HANDWRITTEN = "## What bounds time and memory\n"
 _COLUMNS = "| participants | contrasts | | wall | CPU | peak memory | temporary files | command |"
@@ -84,8 +84,8 @@ def growth_table(rows: Sequence[Mapping[str, Any]]) -> str:
     Returns
     -------
     str
-        CPU time per participant of the largest divided by that of the smallest dataset, and difference of peak
-        memory; empty for a single size.
+        Time per participant of the largest divided by that of the smallest dataset, and difference of their
+        peak memory; empty for a single size.
     """
     sizes = sorted({row["n_participants"] for row in rows})
     if len(sizes) < 2:
@@ -101,7 +101,9 @@ def growth_table(rows: Sequence[Mapping[str, Any]]) -> str:
         if (way, small) in by_key and (way, large) in by_key:
             first, last = by_key[way, small], by_key[way, large]
             wall, cpu = (last[key] / large / (first[key] / small) for key in ("wall_s", "cpu_s"))
-            lines.append(f"| {way} | {wall:.2f} | {cpu:.2f} | {last['peak_gib'] - first['peak_gib']:+.2f} GiB |")
+            lines.append(
+                f"| {way} | {wall:.2f} | {cpu:.2f} | {last['peak_gib'] - first['peak_gib']:+.2f} GiB |"
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,7 @@
-"""Read all maps of an output dataset and do nothing else: ``python -m benchmarks.group.reading OUTPUT_DIR``."""
+"""Read all maps of an output dataset, and do nothing else.
+
+python -m benchmarks.group.reading OUTPUT_DIR
+"""
 
 import sys
 from pathlib import Path

@@ -58,7 +58,13 @@ class Measurement:
 
 
 def measure(
-    work: Path, sizes: Sequence[int], n_contrasts: int, layout: str, ways: Sequence[str], *, keep: bool = False
+    work: Path,
+    sizes: Sequence[int],
+    n_contrasts: int,
+    layout: str,
+    ways: Sequence[str],
+    *,
+    keep: bool = False,
 ) -> dict[str, Any]:
     """Write datasets, measure the commands, and write ``results.json`` after each.
 
@@ -80,7 +86,8 @@ def measure(
     dict
         ``machine`` and ``measurements``.
     """
-    results: dict[str, Any] = {"machine": machine(), "measurements": []}
+    threads = os.environ.get("OPENBLAS_NUM_THREADS", "default")
+    results: dict[str, Any] = {"machine": {**machine(), "OPENBLAS_NUM_THREADS": threads}, "measurements": []}
     labels = [contrast.label for contrast in load_contrasts()[:n_contrasts]]
     for n_participants in sizes:
         dataset = write_dataset(

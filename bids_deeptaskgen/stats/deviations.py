@@ -45,7 +45,7 @@ class Deviations:
 
 
 def deviations_from_mean(values: Floats, *, is_zero_missing: bool = True) -> Deviations:
-    """Subtract the mean over rows.
+    """Compute the deviations of maps from their mean over rows.
 
     Parameters
     ----------
@@ -69,17 +69,17 @@ def deviations_from_mean(values: Floats, *, is_zero_missing: bool = True) -> Dev
     has_value = np.isfinite(values)
     if is_zero_missing:
         has_value &= values != 0
-    is_complete = has_value.all(axis=0)
+    is_complete = np.asarray(has_value.all(axis=0))
     count = np.full(len(is_complete), len(values), np.int32)
     count[~is_complete] = np.count_nonzero(has_value[:, ~is_complete], axis=0)
     usable = values if is_complete.all() else np.where(has_value, values, values.dtype.type(0))
     n_values = np.maximum(count, 1)
     # Two passes avoid cancellation if maps are alike.
-    origin = (usable.sum(axis=0, dtype=np.float64) / n_values).astype(values.dtype)
+    mean = usable.sum(axis=0, dtype=np.float64) / n_values
+    origin = mean.astype(values.dtype)
     deviations = usable - origin
     if usable is not values:
         deviations *= has_value
     rest = deviations.sum(axis=0, dtype=np.float64)
     squares = np.square(deviations).sum(axis=0, dtype=np.float64) - rest**2 / n_values
-    mean = origin + rest / n_values
     return Deviations(deviations, origin, mean, np.maximum(squares, 0), count, has_value, is_complete)

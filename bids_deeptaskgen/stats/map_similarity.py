@@ -1,8 +1,9 @@
 """Similarity of maps: Pearson r over voxels of pairs of rows, from one chunk of voxels at a time.
 
 With d = x - m, the deviation of a map x from the mean m over rows, the products of maps follow from those of
-deviations: x_i x_j = d_i d_j + d_i m + m d_j + m m. So the correlations of maps and those of deviations need one
-product of matrices. The reverse, products of deviations from those of maps, loses digits if maps are alike.
+deviations: x_i x_j = d_i d_j + d_i m + m d_j + m m. So the correlations of maps and those of deviations need
+one product of matrices. The reverse, products of deviations from those of maps, loses digits if maps are
+alike.
 """
 
 from collections.abc import Iterator
@@ -25,8 +26,8 @@ _FLAT = 1e-12
 class SimilarityAccumulator:
     """Accumulator of sums of products, which gives r of each pair over the voxels that both maps have.
 
-    Voxels that all maps have are multiplied in float32. The others need, in float64, the number of common voxels
-    of each pair, and for each map the sum and the sum of squares over the voxels of each other map.
+    Voxels that all maps have are multiplied in float32. The others need, in float64, the number of common
+    voxels of each pair, and for each map the sum and the sum of squares over the voxels of each other map.
 
     Parameters
     ----------
@@ -79,16 +80,16 @@ class SimilarityAccumulator:
         Returns
         -------
         array of shape (n_rows, n_columns)
-            Pearson r; NaN for pairs with fewer than two common voxels, or if a map is constant over them. Of rows
-            with rows, the diagonal is 1 for rows that are not constant.
+            Pearson r; NaN for pairs with fewer than two common voxels, or if a map is constant over them. Of
+            rows with rows, the diagonal is 1 for rows that are not constant.
         """
         return self._correlate(self._maps)
 
     def deviation_correlations(self) -> Scores:
         """Compute r of deviations from the mean over rows, and from that over columns.
 
-        The deviations of n maps from their own mean correlate by -1 / (n - 1) on average if the maps have nothing
-        in common but the mean, because they sum to 0.
+        The deviations of n maps from their own mean correlate by -1 / (n - 1) on average if the maps have
+        nothing in common but the mean, because they sum to 0.
 
         Returns
         -------
@@ -98,9 +99,9 @@ class SimilarityAccumulator:
         return self._correlate(self._deviations)
 
     def _check(self, rows: Deviations, columns: Deviations | None) -> None:
-        found = (len(rows.values), len(rows.values if columns is None else columns.values))
-        if found != self._count.shape or self._is_square != (columns is None):
-            message = f"The chunk has {found} maps instead of {self._count.shape}."
+        shape = (len(rows.values), len(rows.values if columns is None else columns.values))
+        if shape != self._count.shape or self._is_square != (columns is None):
+            message = f"The chunk has {shape} maps instead of {self._count.shape}."
             raise ValueError(message)
 
     def _add_complete(self, x: "_Part", y: "_Part") -> None:

@@ -116,9 +116,7 @@ def correlate_deviations(numbers: ArrayLike, deviations: Deviations) -> tuple[Sc
     return r, count
 
 
-def _sums_of_numbers(
-    x_values: Scores, deviations: Deviations
-) -> tuple[NDArray[np.int32], Scores, Scores]:
+def _sums_of_numbers(x_values: Scores, deviations: Deviations) -> tuple[NDArray[np.int32], Scores, Scores]:
     """Count the participants with both, and sum their numbers and squared numbers, in each voxel."""
     is_known, x = x_values
     terms = np.stack([is_known, x, x**2])

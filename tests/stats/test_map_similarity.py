@@ -53,7 +53,10 @@ def test_complete_maps_have_the_correlations_of_numpy(offset, n_chunks):
 
 
 @given(
-    share=st.floats(0, 0.9), n_voxels=st.integers(30, 60), offset=st.sampled_from([0, 50]), seed=st.integers(0)
+    share=st.floats(0, 0.9),
+    n_voxels=st.integers(30, 60),
+    offset=st.sampled_from([0, 50]),
+    seed=st.integers(0),
 )
 def test_each_pair_is_correlated_over_its_common_voxels(share, n_voxels, offset, seed):
     rng = np.random.default_rng(seed)

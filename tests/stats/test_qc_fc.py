@@ -2,9 +2,18 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binomtest, pearsonr, spearmanr
 
-from bids_deeptaskgen.stats.qc_fc import correlate_columns, distance_dependence, summarise_qc_fc
+from bids_deeptaskgen.stats.deviations import deviations_from_mean
+from bids_deeptaskgen.stats.qc_fc import (
+    correlate_columns,
+    correlate_deviations,
+    distance_dependence,
+    p_of_r,
+    summarise_qc_fc,
+)
 
 
 def test_columns_are_correlated_over_the_participants_with_both_numbers():
@@ -73,3 +82,46 @@ def test_dependence_on_distance_is_spearmans_rho_of_edges_with_both():
 )
 def test_dependence_on_distance_is_nan_where_undefined(r, distances):
     assert np.isnan(distance_dependence(r, distances))
+
+
+@given(
+    n=st.integers(3, 30), missing=st.floats(0, 0.7), offset=st.sampled_from([0, 1000]), seed=st.integers(0)
+)
+def test_r_and_p_of_maps_are_those_of_scipy_for_the_participants_with_a_value(n, missing, offset, seed):
+    rng = np.random.default_rng(seed)
+    numbers, maps = rng.normal(offset, size=n), rng.normal(offset, size=(n, 12))
+    numbers[n // 2] = np.nan
+    is_missing = rng.random(maps.shape) < missing
+    maps[is_missing] = rng.choice([0, np.nan, np.inf], size=is_missing.sum())
+    is_missing |= np.isnan(numbers)[:, None]
+    r, count = correlate_deviations(numbers, deviations_from_mean(maps))
+    p = p_of_r(r, count)
+    for voxel, has_value in enumerate(~is_missing.T):
+        assert count[voxel] == has_value.sum()
+        if has_value.sum() < 3:
+            assert np.isnan(r[voxel])
+            assert np.isnan(p[voxel])
+            continue
+        expected = pearsonr(numbers[has_value], maps[has_value, voxel])
+        assert r[voxel] == pytest.approx(expected.statistic, abs=1e-8)
+        assert p[voxel] == pytest.approx(expected.pvalue, rel=1e-5, abs=1e-7)
+
+
+def test_equal_values_or_numbers_have_no_correlation():
+    values = np.array([[0.1, 0.7]], np.float32)
+    assert np.isnan(correlate_columns([1.0, 2.0, 4.0], np.repeat(values, 3, axis=0))[0]).all()
+    assert np.isnan(correlate_columns([0.3] * 3, values * np.array([[1], [2], [5]], np.float32))[0]).all()
+
+
+def test_without_numbers_there_is_no_correlation():
+    r, count = correlate_columns([np.nan] * 3, np.ones((3, 2)))
+    assert np.isnan(r).all()
+    np.testing.assert_array_equal(count, 0)
+
+
+def test_p_of_perfect_and_tiny_correlations():
+    np.testing.assert_allclose(p_of_r([1.0, -1.0, 0.0], 20), [0, 0, 1])
+    assert np.isnan(p_of_r(1.0, 2))
+    x, y = np.arange(100.0), np.arange(100.0) + np.tile([30, -30], 50)
+    expected = pearsonr(x, y)
+    np.testing.assert_allclose(p_of_r(expected.statistic, 100), expected.pvalue, rtol=1e-9)

@@ -1,4 +1,4 @@
-"""Tests of ``python -m benchmarks.group``: datasets are those of the app, and the page states what was measured."""
+"""Tests of ``python -m benchmarks.group``: datasets are complete, and the page states all."""
 
 import json
 
@@ -53,7 +53,10 @@ def test_the_page_states_the_command_next_to_each_number():
     row = {"n_contrasts": 2, "layout": "3d", "way": READING, "command": " ".join(command_of(READING, "OUT"))}
     row |= {"wall_s": 10.0, "cpu_s": 8.0, "peak_gib": 0.5, "scratch_gib": 0.25, "n_participants": 100}
     rows = [row, row | {"n_participants": 1000, "wall_s": 120.0, "cpu_s": 80.0, "peak_gib": 0.75}]
-    assert "| 1,000 | 2 (3d) | reading the same maps alone | 120.0 s | 80.0 s | 0.75 GiB | 0.25 GiB | `" in table(rows)
+    assert (
+        "| 1,000 | 2 (3d) | reading the same maps alone | 120.0 s | 80.0 s | 0.75 GiB | 0.25 GiB | `"
+        in table(rows)
+    )
     assert "| reading the same maps alone | 1.20 | 1.00 | +0.25 GiB |" in growth_table(rows)
     assert growth_table(rows[:1]) == ""
     text = page({"machine": {"cpus": 2}, "measurements": rows}, "It reads.")
