@@ -201,6 +201,18 @@ def test_a_test_hides_values_below_its_threshold(visit, path):
     assert "slope with age" in page.locator("#group-explanation").inner_text()
 
 
+def test_kept_values_are_dropped_for_maps_of_other_units(visit, path):
+    page = visit(path)
+    wait_until(page, "document.getElementById('viewer').dataset.shown === 'motorRh'")
+    page.check("#keep")
+    page.fill("#range-number", "0.2")
+    page.press("#range-number", "Tab")
+    page.select_option("#contrast", label="motorLf")
+    assert float(page.input_value("#range-number")) == 0.2
+    page.select_option("#map-group", label="Effect of age (t)")
+    assert float(page.input_value("#range-number")) > 0.5
+
+
 def test_the_selector_of_sets_switches_all_sections(visit, two_sets):
     page = visit(two_sets)
     find(page, UNUSUAL)
@@ -209,6 +221,7 @@ def test_the_selector_of_sets_switches_all_sections(visit, two_sets):
     page.select_option("#set", label="task-rest acq-multiband")
     wait_until(page, "document.querySelectorAll('#participants-table tbody tr').length === 12")
     assert page.evaluate(BASES, "#strips") != before
+    assert page.locator("#set-name").inner_text() == "task-rest acq-multiband"
     assert highlighted(page) == UNUSUAL
     assert page.locator("#participants-table tr.marked").count() == 1
     for hidden in ("#design-part", "#edges-part", "#similarity-part", "#icc-part", "#embedding-part"):

@@ -1,6 +1,10 @@
 // ---- Start ----
 // Parts that the template wrote for each set: only those of the current set are seen.
 const showTexts = () => {
+  if (byId("set-name")) {
+    byId("set-line").hidden = false;
+    byId("set-name").textContent = set().name;
+  }
   document.querySelectorAll("[data-set]").forEach((part) => { part.hidden = Number(part.dataset.set) !== current; });
 };
 

@@ -410,6 +410,7 @@ const showIccPlot = () => {
   const rows = icc.rows.filter(([contrast, , , , value]) => contrast === number && value !== null).sort((a, b) => b[4] - a[4]);
   const step = rows.length > 60 ? 6 : 18;
   const median = rows.length ? rows[Math.floor(rows.length / 2)][4] : NaN;
+  byId("icc-caption").textContent = `${icc.contrasts[number]}. Dot: ICC; line: 95% interval. ROIs from the highest to the lowest.`;
   makePlot(byId("icc-plot"), {
     height: Math.max(120, step * rows.length + 52),
     label: `ICC of ${icc.contrasts[number]} in ${rows.length} ROIs with 95% intervals; median ${format(median, 2)}`,

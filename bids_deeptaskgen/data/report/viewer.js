@@ -312,10 +312,10 @@ const announce = () => {
     `colours end at ${format(state.range)} ${item.units}.${warning}`;
 };
 
-const select = (number) => {
+const select = (number, canKeep = true) => {
   const count = maps().length;
   state.contrast = (number + count) % count;
-  if (!byId("keep").checked) setDefaults();
+  if (!canKeep || !byId("keep").checked) setDefaults();
   describe();
   announce();
   return draw();
@@ -323,14 +323,16 @@ const select = (number) => {
 
 const selectGroup = (number) => {
   const label = map() ? map().label : "";
+  const units = map() ? map().units : "";
   state.group = number;
   const { explanation } = groups[number];
   byId("group-explanation").hidden = !explanation;
   byId("group-explanation").textContent = explanation || "";
   fillContrasts();
   fillOverview();
-  const same = maps().findIndex((item) => item.label === label);
-  return select(Math.max(same, 0));
+  const same = Math.max(maps().findIndex((item) => item.label === label), 0);
+  // Values are kept between maps of equal units only.
+  return select(same, maps()[same].units === units);
 };
 
 // Shows other groups of maps, with the first group and, if there is one, the same contrast.
