@@ -100,7 +100,9 @@ def compute_statistics(rows: VoxelRows, request: Request) -> ContrastStatistics:
         is_sample = len(request.sample) < request.n_participants
         similarity.add(deviations_from_mean(values[request.sample]) if is_sample else participants)
         for pair, accumulator in zip(request.pairs, pairs, strict=True):
-            accumulator.add(deviations_from_mean(values[pair.rows_a]), deviations_from_mean(values[pair.rows_b]))
+            accumulator.add(
+                deviations_from_mean(values[pair.rows_a]), deviations_from_mean(values[pair.rows_b])
+            )
         if rois:
             rois.add(voxels, values)
     result.similarity = similarity.correlations()
