@@ -173,6 +173,8 @@ class DesignContent:
         Rows of the design matrix, for example ``sub-01``.
     matrix : array of shape (n_participants, n_columns)
     rows : sequence of EffectRow
+    untested : sequence of str
+        Contrasts that cannot be tested; `notes` has the reasons.
     """
 
     formula: str
@@ -183,6 +185,7 @@ class DesignContent:
     participants: Sequence[str]
     matrix: Floats
     rows: Sequence[EffectRow]
+    untested: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
