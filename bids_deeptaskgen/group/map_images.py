@@ -28,7 +28,7 @@ _EXPLANATIONS = {
 _EFFECT = (
     "t of a difference between participants (or of their sessions), in voxels with values of all "
     "participants. Values below the smallest |t| with q < 0.05 (false discovery rate within the map) are "
-    "hidden at first; if no voxel is significant, only small values are hidden."
+    "hidden at first."
 )
 
 
@@ -107,7 +107,9 @@ class MapPictures:
             "Voxels with q < 0.05": str(int(is_significant.sum())),
             "Smallest |t| with q < 0.05": "none" if threshold is None else f"{threshold:.2f}",
         }
-        self.add_map(words, contrast, maps.t, make_surface_sampler(tested), facts)
+        # Colours reach the largest |t|: the threshold may be beyond the usual end of the colours.
+        limit = None if threshold is None else float(np.nanmax(np.abs(maps.t)))
+        self.add_map(words, contrast, maps.t, make_surface_sampler(tested), facts, limit)
         if threshold is not None:
             self._thresholds.setdefault(words.title, {})[contrast.label] = float(threshold)
 
@@ -118,6 +120,7 @@ class MapPictures:
         values: NDArray[np.floating],
         sampler: SurfaceSampler,
         facts: Mapping[str, str] | None = None,
+        limit: float | None = None,
     ) -> None:
         """Add a map of another kind, such as t of an effect.
 
@@ -130,8 +133,11 @@ class MapPictures:
             Of the voxels with values.
         facts : dict of str to str, optional
             Further facts for the page.
+        limit : float, optional
+            Magnitude that has the end colour.
         """
-        content = MapContent(**_contrast_fields(contrast, words.units), images=map_images(values, sampler))
+        images = map_images(values, sampler, limit)
+        content = MapContent(**_contrast_fields(contrast, words.units), images=images)
         self._append(words, content)
         if facts:
             self._facts.setdefault(words.title, {})[contrast.label] = facts

@@ -105,7 +105,8 @@ class MapGroup:
         Whether values are in the units of predicted maps (not for t and r).
     thresholds : dict of str to float
         By label of the contrast: magnitude below which values are hidden at first, for example that of a
-        corrected test. Without one, a share of the colour range.
+        corrected test. Without one, a share of the colour range is hidden; the page states that a test
+        without one has no significant voxel.
     effect : str
         `EffectRow.effect` of the test whose maps these are, so that the table of effects links to them; empty
         for other maps.

@@ -36,6 +36,7 @@ MAX_POINTS = 2000
 N_BINS = 60
 N_DISTANCE_BINS = 12
 MAX_AXES = 5
+NOT_SIGNIFICANT = "No voxel of this test is significant after correction. The colours show t, and no finding."
 
 
 class Index:
@@ -185,6 +186,8 @@ def _group_data(group: MapGroup, images: GroupImages) -> dict[str, Any]:
         entry = map_data(image, _map_facts(group, image), images.detail)
         if image.label in group.thresholds and np.isfinite(group.thresholds[image.label]):
             entry["threshold"] = short(group.thresholds[image.label])
+        elif group.effect:
+            entry["warning"] = NOT_SIGNIFICANT
         maps.append(entry)
     return {
         "name": group.title,

@@ -85,14 +85,17 @@ const showCard = () => {
   const head = make("thead");
   head.append(top);
   const body = make("tbody");
-  columns.forEach((column, place) => {
+  const isUnusual = (place) => shown.some((row) => unusual.has(`${row} ${place}`));
+  const order = [...columns.keys()].sort((a, b) => isUnusual(b) - isUnusual(a));
+  order.forEach((place) => {
+    const column = columns[place];
     const line = make("tr");
     line.append(make("th", columnTitle(column), { scope: "row" }));
     shown.forEach((row) => {
       const value = cells[place][row];
-      const isUnusual = unusual.has(`${row} ${place}`);
-      const cell = make("td", value === null ? "n/a" : isNumeric(value) ? figure(value) : value, { class: isUnusual ? "number unusual" : "number" });
-      if (isUnusual) cell.prepend(make("span", "\u25b2 ", { "aria-hidden": "true" }), make("span", "outlier ", { class: "visually-hidden" }));
+      const isOutlier = unusual.has(`${row} ${place}`);
+      const cell = make("td", value === null ? "n/a" : isNumeric(value) ? figure(value) : value, { class: isOutlier ? "number unusual" : "number" });
+      if (isOutlier) cell.prepend(make("span", "\u25b2 ", { "aria-hidden": "true" }), make("span", "outlier ", { class: "visually-hidden" }));
       line.append(cell);
     });
     const sorted = sortedNumbers(cells[place]);
@@ -151,8 +154,9 @@ const drawStrip = (number, outlierRows) => (context, width, height) => {
   line(context, box.left, box.bottom + 0.5, box.right, box.bottom + 0.5, shade.line);
   for (const value of fittingTicks(context, low, high, width - 20)) {
     line(context, px(value), box.bottom, px(value), box.bottom + 4, shade.soft);
-    const align = px(value) < 24 ? "left" : px(value) > width - 24 ? "right" : "center";
-    write(context, format(value, 6), px(value), box.bottom + 7, shade.soft, align, "top");
+    const words = format(value, 6);
+    const half = context.measureText(words).width / 2;
+    if (px(value) >= half && px(value) <= width - half) write(context, words, px(value), box.bottom + 7, shade.soft, "center", "top");
   }
   for (const [level, sides, dash] of [["warn", column.warn, [5, 3]], ["fail", column.fail, []]]) {
     for (const value of Object.values(sides)) {

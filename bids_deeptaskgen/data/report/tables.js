@@ -48,7 +48,7 @@ const makeTable = (box, { title, columns, rows, participants = [], lead, isUnusu
     if (column.unit) button.append(make("span", ` (${column.unit})`, { class: "unit" }));
     button.append(make("span", "", { class: "arrow", "aria-hidden": "true" }));
     // Long titles have several lines.
-    button.style.minWidth = `${Math.min(10.5, Math.max(3.4, 0.34 * (column.title.length + 2)))}rem`;
+    button.style.minWidth = `${Math.min(14, Math.max(3.4, 0.25 * (column.title.length + (column.unit || "").length) + 2))}rem`;
     button.addEventListener("click", () => {
       state.isDescending = state.column === number ? !state.isDescending : Boolean(column.isNumber && number);
       state.column = number;
