@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,7 +163,7 @@ class MapPictures:
         ]
 
 
-def _contrast_fields(contrast: Contrast, units: str) -> dict[str, object]:
+def _contrast_fields(contrast: Contrast, units: str) -> dict[str, Any]:
     return {
         "label": contrast.label,
         "task": contrast.task,

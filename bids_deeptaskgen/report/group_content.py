@@ -174,6 +174,8 @@ class DesignContent:
         Rows of the design matrix, for example ``sub-01``.
     matrix : array of shape (n_participants, n_columns)
     rows : sequence of EffectRow
+    untested : sequence of str
+        Contrasts that cannot be tested; `notes` has the reasons.
     """
 
     formula: str
@@ -184,6 +186,7 @@ class DesignContent:
     participants: Sequence[str]
     matrix: Floats
     rows: Sequence[EffectRow]
+    untested: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
