@@ -1,7 +1,9 @@
 """Folder of a group run: files are written beside the dataset and moved into it when all are complete."""
 
+import errno
+import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -35,6 +37,8 @@ def check_writable(output: Path) -> None:
             temporary = temporary_sibling(folder / "group", "check")
             temporary.mkdir()
             temporary.rmdir()
+        elif os.path.lexists(folder):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
 
 @contextmanager
@@ -92,6 +96,7 @@ def publish(staging: Path, output: Path, check: Callable[[], None] = lambda: Non
         check()
         remove_stale_files(output, recursive=False)
         remove_stale_files(output / RECORD.parent)
+        _refuse_folders(output, files)
         earlier_files = _recorded_files(output)
         # If this process is killed between two files, the next run knows all of them.
         _write_record(output, earlier_files | set(files))
@@ -117,6 +122,13 @@ def _on_disk_of(output: Path, staging: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _refuse_folders(output: Path, files: Sequence[Path]) -> None:
+    """Refuse to replace a folder, before any file is replaced."""
+    for file in files:
+        if (output / file).is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(output / file))
 
 
 def _same_disk(first: Path, second: Path) -> bool:

@@ -62,7 +62,7 @@ def deviations_from_mean(values: Floats, *, is_zero_missing: bool = True) -> Dev
     Examples
     --------
     >>> deviations = deviations_from_mean(np.array([[1.0, 2.0], [3.0, 0.0]]))
-    >>> deviations.values, deviations.mean
+    >>> deviations.values + 0.0, deviations.mean
     (array([[-1.,  0.],
            [ 1.,  0.]]), array([2., 2.]))
     """

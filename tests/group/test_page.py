@@ -20,8 +20,8 @@ def captured(tmp_path_factory):
     contents, patch = [], pytest.MonkeyPatch()
     patch.setattr(group_html, "render_group", lambda content: contents.append(content) or "<html>")
     patch.setattr(map_images, "make_surface_sampler", lambda mask: type("Sampler", (), {"mask": mask}))
-    patch.setattr(map_images, "map_images", lambda values, sampler: values)
-    patch.setattr(map_images, "sd_slices", lambda values, mask: (values, 1.0))
+    patch.setattr(map_images, "map_images", lambda values, sampler, *_: values)
+    patch.setattr(map_images, "sd_slices", lambda values, mask, *_: (values, 1.0))
     folder = tmp_path_factory.mktemp("page") / "out"
     cohort = make_dataset(folder, n=12, age_slope=0.05, contrasts=("motorLh", "wm2bk"))
     (folder / "sub-03.html").write_text("")

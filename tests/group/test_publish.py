@@ -158,6 +158,25 @@ def test_an_error_leaves_the_dataset_unchanged(tmp_path):
     assert texts(tmp_path) == {"group/a": "1"}
 
 
+def test_a_folder_in_the_place_of_a_file_is_refused_before_a_file_is_replaced(tmp_path):
+    publish_files(tmp_path, a="1", z="1")
+    (tmp_path / "group" / "m").mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        publish_files(tmp_path, a="2", m="2", z="2")
+    assert caught.value.filename == str(tmp_path / "group" / "m")
+    assert texts(tmp_path) == {"group/a": "1", "group/z": "1"}
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(output):
+    (output / "group").write_text("of the user")
+    ended = call(output, output, "group", "--reports", "none")
+    assert ended.code == 2
+    assert f"({output / 'group'})" in ended.sentence
+    assert (output / "group").read_text() == "of the user"
+    assert not (output / "work").exists()
+
+
 def test_files_that_another_run_wrote_meanwhile_can_be_kept(tmp_path):
     publish_files(tmp_path, a="1")
 

@@ -69,11 +69,14 @@ def test_output_path_contains_all_arguments(subject, session, entities, kind):
 def test_kinds_have_unique_paths_and_described_descs():
     table = load_table("outputs.json")
     names = {
-        output_path(OUT, kind, subject="01", entities=REST, contrast="c", stat="mean")
+        output_path(OUT, kind, subject="01", entities=REST, contrast="c", stat="mean", seg="s", effect="e")
         for kind in table["patterns"]
     }
     assert len(names) == len(table["patterns"])
-    assert set(table["desc"]) == {kind for kind, pattern in table["patterns"].items() if "_desc-" in pattern}
+    # The sidecars of these are described in group_tables.json, effect_stats and group_stats.
+    of_group = {*load_table("group_tables.json"), "group_qcfc_statmap", "group_effect_statmap"}
+    kinds = {kind for kind, pattern in table["patterns"].items() if "_desc-" in pattern}
+    assert set(table["desc"]) == kinds - of_group
     for kind, desc in table["desc"].items():
         assert f"_desc-{desc}_" in table["patterns"][kind]
         assert desc in table["descriptions"]
