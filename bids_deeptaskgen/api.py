@@ -229,7 +229,7 @@ def run_group(bids_dir: StrPath, output_dir: StrPath, **options: Any) -> int:  #
     Returns
     -------
     int
-        Exit code: 0, or 1 if maps of a participant cannot be used.
+        Exit code: 0, or 1 if maps of a participant cannot be used, or a contrast cannot be tested.
 
     Raises
     ------

@@ -11,10 +11,16 @@ from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.group.missing_sessions import find_missing
 from bids_deeptaskgen.group.prepared_set import prepare_set
-from bids_deeptaskgen.group.publish import publish, staging_folder
+from bids_deeptaskgen.group.publish import check_writable, publish, staging_folder
 from bids_deeptaskgen.group.result_faults import join_missing, list_faults
 from bids_deeptaskgen.group.run_set import run_set
-from bids_deeptaskgen.group.selection import Selection, explain_nothing, select_maps, set_rows
+from bids_deeptaskgen.group.selection import (
+    Selection,
+    explain_nothing,
+    refuse_loss,
+    select_maps,
+    set_rows,
+)
 from bids_deeptaskgen.group.tables import write_group_table
 from bids_deeptaskgen.group.write_page import write_page
 from bids_deeptaskgen.io.tsv import join_columns
@@ -31,8 +37,8 @@ def run(settings: GroupSettings) -> int:
     Returns
     -------
     int
-        1 if maps of a participant cannot be used: they are listed, and all others are used. 0 otherwise;
-        participants without maps are listed and are not an error.
+        1 if maps of a participant cannot be used, or a contrast cannot be tested: they are listed, and all
+        others are used. 0 otherwise; participants without maps are listed and are not an error.
 
     Raises
     ------
@@ -45,12 +51,13 @@ def run(settings: GroupSettings) -> int:
     output = settings.output_dir
     rng = np.random.default_rng(settings.random_seed)
     selection = select_maps(settings)
+    check_writable(output)
     # All tables and designs first: one that is unusable must stop before anything is computed.
     prepared_sets = [prepare_set(settings, group_set, rng) for group_set in selection.sets]
     missing_rows = _missing_rows(settings, selection)
     with staging_folder(settings.work_dir or output / "work") as staging:
-        contents = [run_set(settings, staging, prepared, selection, rng) for prepared in prepared_sets]
-        contents = [content for content in contents if content is not None]
+        results = [run_set(settings, staging, prepared, selection, rng) for prepared in prepared_sets]
+        contents = [content for content in results if content is not None]
         if not contents:
             raise InputError(explain_nothing(settings, selection.faults))
         rows = join_missing(missing_rows, list_faults(selection.faults))
@@ -59,9 +66,10 @@ def run(settings: GroupSettings) -> int:
         write_group_table(path, "group_sets", join_columns(set_rows(selection.sets)))
         if settings.reports == "full":
             write_page(staging, settings, selection.sets, contents, rows)
-        publish(staging, output)
+        publish(staging, output, lambda: refuse_loss(settings, selection.results))
     _print_missing(output, len({result.subject for result in selection.results}), rows)
-    return 1 if selection.faults else 0
+    is_complete = not any(content.design and content.design.untested for content in contents)
+    return 0 if is_complete and not selection.faults else 1
 
 
 def _missing_rows(settings: GroupSettings, selection: Selection) -> list[dict[str, str | None]]:

@@ -146,15 +146,16 @@ def single_value(value: object) -> float | None:
     Returns
     -------
     float or None
-        None without a value.
+        None without a value, also if a run has none.
 
     Examples
     --------
-    >>> single_value([8, 2]), single_value(None)
-    (10, None)
+    >>> single_value([8, 2]), single_value(None), single_value([8, None])
+    (10, None, None)
     """
     if isinstance(value, list):
-        return sum(value) if value else None
+        is_complete = value and all(isinstance(item, int | float) for item in value)
+        return sum(value) if is_complete else None
     return value if isinstance(value, int | float) else None
 
 

@@ -14,7 +14,7 @@ CORE_SHARE = 0.5
 # brain have at most 15.2 mm (100 parcels; 18.2 mm with 50). Of mirrored pairs of parcels (25 to 200 pairs of
 # the whole brain or of its outer 8 mm), the median is 26 mm or more, and of the embedded ICA maps 25 mm.
 MAX_SPREAD_MM = 20.0
-# Share of compact ROIs in a compact set. Mirrored pairs at the midline are compact, too: up to 34% of the
+# Share of compact ROIs in a compact set. Mirrored pairs at the midline are compact, too: up to 38% of the
 # pairs measured; and 44% of the embedded ICA maps.
 MIN_COMPACT_SHARE = 0.9
 

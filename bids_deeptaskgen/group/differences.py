@@ -101,7 +101,8 @@ def _cell(name: str, rows: Sequence[Mapping[str, Any]]) -> str | float | None:
     """Return the mean of a metric over the runs of a session, or the text of its first row."""
     if name not in metric_specs() and isinstance(rows[0].get(name), str):
         return str(rows[0][name])
-    values = [value for row in rows if (value := single_value(row.get(name))) is not None]
+    numbers = [single_value(row.get(name)) for row in rows]
+    values = [number for number in numbers if number is not None and np.isfinite(number)]
     return float(np.mean(values)) if values else None
 
 
@@ -134,10 +135,10 @@ class ContrastTest:
             else [numbers[label]]
             for label in plan.participants
         ]
-        kept = [number for number, items in enumerate(rows) if set(items) <= set(written_rows)]
-        participants = tuple(plan.participants[number] for number in kept)
-        self.plan = replace(plan, participants=participants, matrix=plan.matrix[kept])
-        self._rows = np.array([rows[number] for number in kept])
+        with_maps = [number for number, items in enumerate(rows) if set(items) <= set(written_rows)]
+        participants = tuple(plan.participants[number] for number in with_maps)
+        self.plan = replace(plan, participants=participants, matrix=plan.matrix[with_maps])
+        self._rows = np.array([rows[number] for number in with_maps])
 
     @property
     def is_possible(self) -> bool:
@@ -170,10 +171,10 @@ class ContrastTest:
                 yield voxels, values[self._rows[:, 0]]
             return
         for voxels, values in rows.chunks():
-            later, earlier = values[self._rows[:, 0]], values[self._rows[:, 1]]
-            has_both = (later != 0) & (earlier != 0)
+            last, first = values[self._rows[:, 0]], values[self._rows[:, 1]]
+            has_both = (last != 0) & (first != 0)
             # A difference of exactly 0 is a value; 0 would mean none.
-            difference = np.where(later == earlier, np.finfo(np.float32).tiny, later - earlier)
+            difference = np.where(last == first, np.finfo(np.float32).tiny, last - first)
             yield voxels, np.where(has_both, difference, np.float32(0))
 
 
@@ -210,7 +211,9 @@ def effect_row(
     )
 
 
-def design_content(plan: DesignPlan, rows: Sequence[EffectRow], notes: Sequence[str] = ()) -> DesignContent:
+def design_content(
+    plan: DesignPlan, rows: Sequence[EffectRow], notes: Sequence[str] = (), untested: Sequence[str] = ()
+) -> DesignContent:
     """Describe the tests for the page.
 
     Parameters
@@ -219,6 +222,8 @@ def design_content(plan: DesignPlan, rows: Sequence[EffectRow], notes: Sequence[
     rows : sequence of EffectRow
     notes : sequence of str
         Further notes, for example on lost voxels.
+    untested : sequence of str
+        Contrasts that cannot be tested.
 
     Returns
     -------
@@ -233,4 +238,5 @@ def design_content(plan: DesignPlan, rows: Sequence[EffectRow], notes: Sequence[
         participants=[f"sub-{label}" for label in plan.participants],
         matrix=plan.matrix,
         rows=rows,
+        untested=untested,
     )

@@ -116,7 +116,7 @@ def describe_similarity(
         sample = np.sort(rng.choice(len(names), MAX_PAGE, replace=False))
     return Similarity(
         title=title,
-        participants=[names[i] for i in sample],
+        participants=[names[int(i)] for i in sample],
         matrix=matrix[np.ix_(sample, sample)],
         mean_r=mean_off_diagonal(matrix),
         n_participants=len(names),
@@ -144,7 +144,7 @@ def embed_participants(names: Sequence[str], similarity: Floats, title: str) -> 
     usable = np.flatnonzero(np.isfinite(axes).all(axis=1))
     if len(usable) < MIN_EMBEDDING:
         return None
-    return Embedding([names[i] for i in usable], axes[usable], explained.tolist(), title)
+    return Embedding([names[int(i)] for i in usable], axes[usable], explained.tolist(), title)
 
 
 def identify_participants(contrast: str, title: str, r: Floats, *, is_deviation: bool) -> IdentificationRow:
@@ -201,22 +201,23 @@ class Identification:
             matrices = (statistics.pair_r[number], statistics.pair_r_deviations[number])
             for is_deviation, matrix in enumerate(matrices):
                 self._means[number][is_deviation].add(matrix)
-                self._rows.append(
-                    identify_participants(contrast, pair.title, matrix, is_deviation=bool(is_deviation))
-                )
+                row = identify_participants(contrast, pair.title, matrix, is_deviation=bool(is_deviation))
+                # Maps without variation, or a contrast that these participants lack, identify no one.
+                if row.n_participants:
+                    self._rows.append(row)
 
     @property
     def rows(self) -> list[IdentificationRow]:
         """Return all rows; those of the mean over contrasts first, if there are several contrasts."""
-        means = [
+        means = (
             identify_participants(
                 MEAN_TITLE.format(n=mean.n_contrasts), pair.title, mean.mean, is_deviation=bool(is_deviation)
             )
             for pair, matrices in zip(self._pairs, self._means, strict=True)
             for is_deviation, mean in enumerate(matrices)
             if mean.n_contrasts > 1
-        ]
-        return [*means, *self._rows]
+        )
+        return [*(row for row in means if row.n_participants), *self._rows]
 
 
 @dataclass(frozen=True)
@@ -283,7 +284,7 @@ def compute_icc(
         Without ROIs that fewer than ``MIN_ICC`` participants have in all sessions.
     """
     values = roi_means[complete.rows]
-    has_all = np.isfinite(values).all(axis=1)
+    has_all: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
     result = []
     for number in range(values.shape[2]):
         participants = values[has_all[:, number], :, number]

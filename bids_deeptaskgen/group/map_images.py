@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,8 @@ _EXPLANATIONS = {
 
 _EFFECT = (
     "t of a difference between participants (or of their sessions), in voxels with values of all "
-    "participants. Hide values below the smallest |t| with q < 0.05 to see what is significant (false "
-    "discovery rate within the map)."
+    "participants. Values below the smallest |t| with q < 0.05 (false discovery rate within the map) are "
+    "hidden at first."
 )
 
 
@@ -41,12 +42,15 @@ class MapWords:
     units : str
     is_predicted : bool
         Whether values are in the units of predicted maps.
+    effect : str
+        Title of the tested effect; empty for other maps.
     """
 
     title: str
     explanation: str
     units: str
     is_predicted: bool = False
+    effect: str = ""
 
 
 class MapPictures:
@@ -56,6 +60,7 @@ class MapPictures:
         self._maps: dict[str, list[MapContent]] = {}
         self._words: dict[str, MapWords] = {}
         self._facts: dict[str, dict[str, Mapping[str, str]]] = {}
+        self._thresholds: dict[str, dict[str, float]] = {}
 
     def add(
         self, contrast: Contrast, units: str, statistics: ContrastStatistics, n_participants: int
@@ -95,14 +100,18 @@ class MapPictures:
         maps : EffectMaps
         tested : boolean array of shape (91, 109, 91)
         """
-        words = MapWords(f"Effect of {title} (t)", _EFFECT, "t")
+        words = MapWords(f"Effect of {title} (t)", _EFFECT, "t", effect=title)
         is_significant = maps.q < ALPHA
         threshold = np.abs(maps.t[is_significant]).min() if is_significant.any() else None
         facts = {
             "Voxels with q < 0.05": str(int(is_significant.sum())),
             "Smallest |t| with q < 0.05": "none" if threshold is None else f"{threshold:.2f}",
         }
-        self.add_map(words, contrast, maps.t, make_surface_sampler(tested), facts)
+        # Colours reach the largest |t|: the threshold may be beyond the usual end of the colours.
+        limit = None if threshold is None else float(np.nanmax(np.abs(maps.t)))
+        self.add_map(words, contrast, maps.t, make_surface_sampler(tested), facts, limit)
+        if threshold is not None:
+            self._thresholds.setdefault(words.title, {})[contrast.label] = float(threshold)
 
     def add_map(
         self,
@@ -111,6 +120,7 @@ class MapPictures:
         values: NDArray[np.floating],
         sampler: SurfaceSampler,
         facts: Mapping[str, str] | None = None,
+        limit: float | None = None,
     ) -> None:
         """Add a map of another kind, such as t of an effect.
 
@@ -123,8 +133,11 @@ class MapPictures:
             Of the voxels with values.
         facts : dict of str to str, optional
             Further facts for the page.
+        limit : float, optional
+            Magnitude that has the end colour.
         """
-        content = MapContent(**_contrast_fields(contrast, words.units), images=map_images(values, sampler))
+        images = map_images(values, sampler, limit)
+        content = MapContent(**_contrast_fields(contrast, words.units), images=images)
         self._append(words, content)
         if facts:
             self._facts.setdefault(words.title, {})[contrast.label] = facts
@@ -143,12 +156,14 @@ class MapPictures:
                 maps=self._maps[title],
                 facts=self._facts.get(title, {}),
                 is_predicted=words.is_predicted,
+                thresholds=self._thresholds.get(title, {}),
+                effect=words.effect,
             )
             for title, words in self._words.items()
         ]
 
 
-def _contrast_fields(contrast: Contrast, units: str) -> dict[str, object]:
+def _contrast_fields(contrast: Contrast, units: str) -> dict[str, Any]:
     return {
         "label": contrast.label,
         "task": contrast.task,

@@ -51,10 +51,15 @@ def list_pairs(plan: RowPlan, rng: np.random.Generator) -> list[MapPair]:
         At most ``MAX_PAIRS`` of sessions and of runs: those of most participants, each with at least
         ``MIN_PARTICIPANTS``.
     """
-    return [*_pairs(plan.sessions, "ses-", rng), *_pairs(plan.runs, "", rng)]
+    # A participant may have files in a folder of a session, and others in none.
+    sessions = {
+        (subject, f"ses-{label}" if label else "no session"): row
+        for (subject, label), row in plan.sessions.items()
+    }
+    return [*_pairs(sessions, rng), *_pairs(plan.runs, rng)]
 
 
-def _pairs(rows: Mapping[tuple[str, str], int], prefix: str, rng: np.random.Generator) -> list[MapPair]:
+def _pairs(rows: Mapping[tuple[str, str], int], rng: np.random.Generator) -> list[MapPair]:
     by_label: dict[str, dict[str, int]] = {}
     for (subject, label), row in rows.items():
         by_label.setdefault(label, {})[subject] = row
@@ -68,5 +73,5 @@ def _pairs(rows: Mapping[tuple[str, str], int], prefix: str, rng: np.random.Gene
         rows_a, rows_b = (
             np.array([by_label[label][subject] for subject in members]) for label in (first, second)
         )
-        pairs.append(MapPair(f"{prefix}{first} and {prefix}{second}", tuple(members), rows_a, rows_b))
+        pairs.append(MapPair(f"{first} and {second}", tuple(members), rows_a, rows_b))
     return sorted(pairs, key=lambda pair: -len(pair.participants))[:MAX_PAIRS]

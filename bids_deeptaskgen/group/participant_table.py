@@ -105,7 +105,7 @@ def average_metric(results: Sequence[Result], name: str) -> dict[str, float]:
     for result in results:
         value = single_value(result.metrics.get(name))
         values = sessions.setdefault(result.subject, {}).setdefault(result.session, [])
-        if value is not None:
+        if value is not None and np.isfinite(value):
             values.append(value)
     averages = {}
     for subject, by_session in sessions.items():

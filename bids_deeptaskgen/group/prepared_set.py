@@ -1,12 +1,15 @@
 """What is read of a set before its maps: tables, connectomes, FD, and the rows of maps."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bids_deeptaskgen.bids.output.roi_parcels import RoiParcels, read_roi_parcels
+from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.group.contrast_statistics import Request
 from bids_deeptaskgen.group.design.plan import DesignPlan
 from bids_deeptaskgen.group.differences import plan_differences
@@ -27,6 +30,8 @@ from bids_deeptaskgen.group.participant_table import (
 from bids_deeptaskgen.group.qc_fc import select_fd
 from bids_deeptaskgen.group.roi_connectomes import GroupConnectome, average_connectomes
 from bids_deeptaskgen.settings.group import GroupSettings
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def prepare_set(settings: GroupSettings, group_set: GroupSet, rng: np.random.Gen
     plan = plan_rows(results)
     fd, fd_remark = select_fd(plan.participants, fd_mm)
     complete = find_complete_sessions(plan)
-    parcels = read_roi_parcels(output, connectome.roi_set) if complete and connectome else None
+    parcels = _read_parcels(output, connectome.roi_set) if complete and connectome else None
     request = Request(
         n_participants=len(plan.participants),
         fd_mm=fd,
@@ -114,3 +119,12 @@ def prepare_set(settings: GroupSettings, group_set: GroupSet, rng: np.random.Gen
         parcels=parcels,
         design=plan_differences(settings, table, plan.participants),
     )
+
+
+def _read_parcels(output: Path, roi_set: str) -> RoiParcels | None:
+    """Read the parcels; only the reliability of ROIs depends on them."""
+    try:
+        return read_roi_parcels(output, roi_set)
+    except InputError as error:
+        logger.warning("%s ICC(3,1) is not computed.", error)
+        return None

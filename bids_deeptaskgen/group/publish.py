@@ -1,19 +1,40 @@
 """Folder of a group run: files are written beside the dataset and moved into it when all are complete."""
 
-import logging
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.io.atomic import atomic_path, remove_stale_files, temporary_sibling, write_json
 from bids_deeptaskgen.io.json_file import read_json
-
-logger = logging.getLogger("bids_deeptaskgen")
+from bids_deeptaskgen.io.lock import file_lock
 
 # Lists the files of the most recent run, so that the next one removes those that it does not replace.
 RECORD = Path("group/group.json")
+# A run renames its files within seconds; one on another machine that was killed meanwhile blocks the next for
+# this time.
+_MAX_HELD_S = 300.0
+
+
+def check_writable(output: Path) -> None:
+    """Check that files can be written into a dataset, before anything is computed.
+
+    Parameters
+    ----------
+    output : Path
+        Root of the dataset.
+
+    Raises
+    ------
+    OSError
+        If they cannot.
+    """
+    for folder in (output, output / RECORD.parent):
+        if folder.is_dir():
+            temporary = temporary_sibling(folder / "group", "check")
+            temporary.mkdir()
+            temporary.rmdir()
 
 
 @contextmanager
@@ -31,21 +52,25 @@ def staging_folder(work_dir: Path) -> Iterator[Path]:
         Empty folder, with the layout of the output dataset.
     """
     has_folder = work_dir.is_dir()
-    work_dir.mkdir(parents=True, exist_ok=True)
-    # Those of a run that was killed.
-    remove_stale_files(work_dir, recursive=False)
+    # A run that was killed leaves its files, and the folder that it created.
+    if remove_stale_files(work_dir, recursive=False) and not any(work_dir.iterdir()):
+        has_folder = False
     folder = temporary_sibling(work_dir / "group", "new")
-    folder.mkdir()
+    folder.mkdir(parents=True)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        if not has_folder and not any(work_dir.iterdir()):
-            work_dir.rmdir()
+        if not has_folder:
+            # Another run may use it.
+            with suppress(OSError):
+                work_dir.rmdir()
 
 
-def publish(staging: Path, output: Path) -> list[Path]:
+def publish(staging: Path, output: Path, check: Callable[[], None] = lambda: None) -> list[Path]:
     """Move the files of a run into the dataset, and remove those of the run before that it does not replace.
+
+    Two runs that end at the same time wait for each other: the files are those of the second.
 
     Parameters
     ----------
@@ -53,6 +78,8 @@ def publish(staging: Path, output: Path) -> list[Path]:
         Complete files, with the layout of the output dataset.
     output : Path
         Root of the dataset.
+    check : callable
+        Raises an error if the files of another run, which ended meanwhile, must be kept.
 
     Returns
     -------
@@ -60,15 +87,62 @@ def publish(staging: Path, output: Path) -> list[Path]:
         Files relative to `output`, sorted.
     """
     files = sorted(path.relative_to(staging) for path in staging.rglob("*") if path.is_file())
-    earlier_files = _recorded_files(output)
-    for file in files:
-        # The work folder may be on another file system.
-        with atomic_path(output / file) as temporary:
-            shutil.move(staging / file, temporary)
-    for file in earlier_files - set(files):
-        (output / file).unlink(missing_ok=True)
-    write_json(output / RECORD, {"Files": [file.as_posix() for file in files]})
+    (output / RECORD.parent).mkdir(parents=True, exist_ok=True)
+    with _on_disk_of(output, staging) as folder, file_lock(output / RECORD, max_held_s=_MAX_HELD_S):
+        check()
+        remove_stale_files(output, recursive=False)
+        remove_stale_files(output / RECORD.parent)
+        earlier_files = _recorded_files(output)
+        # If this process is killed between two files, the next run knows all of them.
+        _write_record(output, earlier_files | set(files))
+        for file in files:
+            _move(folder / file, output / file)
+        for file in earlier_files - set(files):
+            (output / file).unlink(missing_ok=True)
+        _remove_empty_folders(output, earlier_files - set(files))
+        _write_record(output, set(files))
     return files
+
+
+@contextmanager
+def _on_disk_of(output: Path, staging: Path) -> Iterator[Path]:
+    """Copy the files to the disk of the dataset, so that a full disk leaves the dataset unchanged."""
+    target = output / RECORD.parent
+    if _same_disk(staging, target):
+        yield staging
+        return
+    folder = temporary_sibling(target / "group", "new")
+    try:
+        shutil.copytree(staging, folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _same_disk(first: Path, second: Path) -> bool:
+    return first.stat().st_dev == second.stat().st_dev
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a file atomically; a folder of the dataset may be a link to another disk."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if _same_disk(source, target.parent):
+        source.replace(target)
+        return
+    with atomic_path(target) as temporary:
+        shutil.move(source, temporary)
+
+
+def _write_record(output: Path, files: set[Path]) -> None:
+    write_json(output / RECORD, {"Files": [file.as_posix() for file in sorted(files)]})
+
+
+def _remove_empty_folders(output: Path, removed_files: set[Path]) -> None:
+    """Remove the folders of sets that no longer exist."""
+    for parent in {file.parent for file in removed_files} - {RECORD.parent, Path()}:
+        folder = output / parent
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _recorded_files(output: Path) -> set[Path]:

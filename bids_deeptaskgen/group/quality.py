@@ -97,6 +97,8 @@ def table_columns(table: Mapping[str, Sequence[Any]]) -> list[Column]:
                 limits=spec.limits if spec else "",
                 is_number=all(_is_number(value) for value in values),
                 is_metric=spec is not None or name == TYPICALITY,
+                warn=spec.warn if spec else {},
+                fail=spec.fail if spec else {},
             )
         )
     return columns

@@ -1,6 +1,7 @@
 """ROI x ROI connectomes of a group: their mean, and how typical each participant is of the others."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -96,6 +97,10 @@ def average_connectomes(output_dir: Path, results: Sequence[Result]) -> GroupCon
     GroupConnectome or None
         None if no session has a usable file.
     """
+    if not any(os.path.lexists(result.path(output_dir, "roi_connectome")) for result in results):
+        # Datasets of earlier versions: a warning for each session would hide all others.
+        logger.warning("No session of %d has an ROI x ROI connectome.", len(results))
+        return None
     connectomes = _with_equal_rois(_read(output_dir, results))
     if not connectomes:
         return None

@@ -58,7 +58,9 @@ def run_set(
     _write_connectome(staging, prepared)
     _write_tables(staging, prepared, results, edges)
     halves = identify_by_halves(output, group_set.results, list(results.n_participants), rng)
-    design = design_content(prepared.design, results.effects, results.notes) if prepared.design else None
+    design = None
+    if prepared.design:
+        design = design_content(prepared.design, results.effects, results.notes, results.untested)
     _write_design(staging, prepared, results)
     content = set_content(output, SetParts(prepared, results, edges, halves, design, equal_series), rng)
     _write_individuality(staging, prepared, results, content)
@@ -122,6 +124,8 @@ def _write_design(staging: Path, prepared: PreparedSet, results: SetResults) -> 
         cells = asdict(effect)
         x, y, z = cells.pop("peak_mm")
         rows.append(cells | {"peak_x_mm": x, "peak_y_mm": y, "peak_z_mm": z})
+    if not rows:
+        return
     path = group_set.path(staging, "group_effects")
     write_group_table(path, "group_effects", join_columns(rows))
 
@@ -142,6 +146,6 @@ def _write_individuality(
     write_rows(staging, group_set, "group_icc", results.icc)
     if content.embedding:
         axes: Sequence[Sequence[float]] = content.embedding.axes.T.tolist()
-        table = {"participant_id": content.embedding.participants}
+        table: dict[str, Sequence[Any]] = {"participant_id": content.embedding.participants}
         table |= {f"component_{number}": values for number, values in enumerate(axes, 1)}
         write_group_table(group_set.path(staging, "group_embedding"), "group_embedding", table)

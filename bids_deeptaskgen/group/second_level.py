@@ -223,6 +223,11 @@ class _Coverage:
 
     def refusal(self) -> str:
         """Return the message if no voxel can be tested."""
+        if not self._lacking.any():
+            return (
+                f"The maps of all {len(self._participants)} participants are equal in all {self.n_any} "
+                "voxels: check that their input differs."
+            )
         row = int(np.argmax(self._lacking))
         return (
             f"There is no voxel in which the maps of all {len(self._participants)} participants have "

@@ -68,18 +68,27 @@ def select_maps(settings: GroupSettings) -> Selection:
     output = settings.output_dir
     results, faults = read_dataset(output, settings.participant_label)
     labels_left = remaining_labels(
-        {record.subject for record in (*results, *faults)}, settings.exclude_participant_label
+        {result.subject for result in results} | {fault.subject for fault in faults},
+        settings.exclude_participant_label,
     )
     results = [result for result in results if result.subject in labels_left]
     faults = [fault for fault in faults if fault.subject in labels_left]
+    faults += [_without_maps(output, result) for result in results if not result.maps.contrasts]
+    results = [result for result in results if result.maps.contrasts]
     if not results:
         raise InputError(explain_nothing(settings, faults))
-    if (settings.participant_label or settings.exclude_participant_label) and not settings.overwrite:
-        _refuse_loss(output, results)
     contrasts = _requested_contrasts(output, results, settings.contrasts)
     if contrasts:
         results = [result for result in results if set(contrasts) & set(result.maps.contrasts)]
+    refuse_loss(settings, results)
     return Selection(divide_into_sets(output, results), contrasts, faults)
+
+
+def _without_maps(output: Path, result: Result) -> ResultFault:
+    """Describe a record of completion that lists no maps."""
+    path = result.path(output, "qc_metrics")
+    reason = f"{path}: lists no predicted maps. Re-run this participant."
+    return ResultFault(result.subject, result.session, (), reason)
 
 
 def explain_nothing(settings: GroupSettings, faults: Sequence[ResultFault]) -> str:
@@ -209,9 +218,23 @@ def set_rows(sets: Sequence[GroupSet]) -> list[dict[str, Any]]:
     return rows
 
 
-def _refuse_loss(output: Path, results: Sequence[Result]) -> None:
-    """Refuse to replace group files that include participants other than the selected ones."""
-    pattern = output_path(output, "group_metrics", entities=[("task", "*")])
+def refuse_loss(settings: GroupSettings, results: Sequence[Result]) -> None:
+    """Refuse to replace group files that include participants other than the selected ones.
+
+    Parameters
+    ----------
+    settings : GroupSettings
+        Without choices of participants, or with ``overwrite``, nothing is refused.
+    results : sequence of Result
+        Maps of the selected participants.
+
+    Raises
+    ------
+    UserError
+    """
+    if settings.overwrite or not (settings.participant_label or settings.exclude_participant_label):
+        return
+    pattern = output_path(settings.output_dir, "group_metrics", entities=[("task", "*")])
     tables = [*pattern.parent.glob(pattern.name), *pattern.parent.glob(f"settings-*/{pattern.name}")]
     participants = {row.get("participant_id", "") for path in tables for row in read_tsv(path)}
     foreign_labels = sorted(participants - {f"sub-{result.subject}" for result in results})

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
+from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics, compute_statistics
 from bids_deeptaskgen.group.differences import ContrastTest, effect_row
@@ -22,7 +24,7 @@ from bids_deeptaskgen.group.map_images import MapPictures
 from bids_deeptaskgen.group.map_rows import fill_rows
 from bids_deeptaskgen.group.prepared_set import PreparedSet
 from bids_deeptaskgen.group.qc_fc import relate_maps
-from bids_deeptaskgen.group.second_level import SecondLevelFit
+from bids_deeptaskgen.group.second_level import PermutationMaps, SecondLevelFit
 from bids_deeptaskgen.group.selection import Selection, batch_contrasts, restrict_contrasts
 from bids_deeptaskgen.group.write_maps import write_effect, write_statistics
 from bids_deeptaskgen.io.voxel_rows import VoxelRows
@@ -75,6 +77,8 @@ class SetResults:
         Rows of tables.
     notes : list of str
         Notes on the tests.
+    untested : list of str
+        Contrasts that cannot be tested.
     """
 
     pictures: MapPictures | None
@@ -87,6 +91,7 @@ class SetResults:
     icc: list[IccRow] = field(default_factory=list)
     effects: list[EffectRow] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    untested: list[str] = field(default_factory=list)
 
     def add(self, label: str, statistics: ContrastStatistics, prepared: PreparedSet) -> None:
         """Add the results of a contrast.
@@ -240,18 +245,32 @@ class ContrastStep:
         """
         if self.prepared.design is None:
             return
-        label = self.contrast.label
         contrast_test = ContrastTest(self.prepared.design, self.prepared.plan, written_rows)
         n_participants = len(contrast_test.plan.participants)
         if not contrast_test.is_possible:
-            message = (
-                f"{label}: not tested, because only {n_participants} participants of the design have its map."
-            )
-            logger.error("%s", message)
-            self.results.notes.append(message)
+            self._note_no_test(f"Only {n_participants} participants of the design have its map.")
             return
-        fit, permuted = contrast_test.run(rows)
+        try:
+            fit, permuted = contrast_test.run(rows)
+        except InputError as error:
+            # Maps of a contrast that cannot be tested must not stop the tests of the others.
+            self._note_no_test(str(error))
+            return
         self._note_losses(fit, n_participants)
+        self._write_effects(contrast_test, fit, permuted)
+
+    def _note_no_test(self, reason: str) -> None:
+        """Record that the contrast cannot be tested."""
+        message = f"{self.contrast.label}: not tested: {' '.join(reason.split())}"
+        logger.error("%s", message)
+        self.results.notes.append(message)
+        self.results.untested.append(self.contrast.label)
+
+    def _write_effects(
+        self, contrast_test: ContrastTest, fit: SecondLevelFit, permuted: Mapping[str, PermutationMaps]
+    ) -> None:
+        """Write the maps of the effects, and describe them."""
+        label, n_participants = self.contrast.label, len(contrast_test.plan.participants)
         for effect in contrast_test.plan.effects:
             maps, corrected = fit.effects[effect.label], permuted.get(effect.label)
             self.results.effects.append(effect_row(label, effect.title, maps, fit.tested, corrected))

@@ -16,17 +16,19 @@ from bids_deeptaskgen.group.individuality import MEAN_TITLE, MeanMatrix, identif
 from bids_deeptaskgen.group.pairs import MAX_PARTICIPANTS, MIN_PARTICIPANTS
 from bids_deeptaskgen.report.group_content import IdentificationRow
 
-logger = logging.getLogger("bids_deeptaskgen")
-
 TITLE = "first and second half of the windows"
 # Bytes of the maps in memory.
 _MAX_BYTES = 200 * 2**20
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 
 def identify_by_halves(
     output: Path, results: Sequence[Result], contrasts: Sequence[str], rng: np.random.Generator
 ) -> list[IdentificationRow]:
     """Score the identification of participants between halves of the windows of one session.
+
+    Participants whose file cannot be used are left out, with a warning.
 
     Parameters
     ----------
@@ -41,15 +43,14 @@ def identify_by_halves(
     Returns
     -------
     list of IdentificationRow
-        For the mean over contrasts and each contrast; empty if fewer than three participants have a usable
-        file. The log names unusable ones.
+        For the mean over contrasts and each contrast; empty if fewer than three participants have the file.
     """
-    files = _usable_files(_first_files(output, results))
+    files = _first_files(output, results)
     if len(files) > MAX_PARTICIPANTS:
         files = [files[i] for i in np.sort(rng.choice(len(files), MAX_PARTICIPANTS, replace=False))]
+    files, n_blocks = _usable_files(files)
     if len(files) < MIN_PARTICIPANTS:
         return []
-    n_blocks = read_halves(files[0]).values.shape[2]
     n_per_pass = max(1, _MAX_BYTES // (2 * len(files) * n_blocks * 4))
     means, rows = (MeanMatrix(), MeanMatrix()), []
     for start in range(0, len(contrasts), n_per_pass):
@@ -80,16 +81,26 @@ def _first_files(output: Path, results: Sequence[Result]) -> list[Path]:
     return list(files.values())
 
 
-def _usable_files(files: Sequence[Path]) -> list[Path]:
-    """Select the files that can be read and have the most frequent blocks."""
-    shapes = {}
+def _usable_files(files: Sequence[Path]) -> tuple[list[Path], int]:
+    """Select the files with the most frequent settings and blocks, and count these blocks."""
+    keys: dict[Path, tuple[str, int, bytes]] = {}
     for path in files:
         try:
-            shapes[path] = read_halves(path).values.shape[2]
+            content = read_halves(path)
+            keys[path] = (content.settings_hash, len(content.blocks), content.blocks.tobytes())
         except InputError as error:
-            logger.warning("%s It is not used for the identification between windows.", error)
-    n_blocks = Counter(shapes.values()).most_common(1)[0][0] if shapes else 0
-    return [path for path, shape in shapes.items() if shape == n_blocks]
+            logger.warning("Left out of the identification between halves of the windows: %s", error)
+    if not keys:
+        return [], 0
+    frequent = Counter(keys.values()).most_common(1)[0][0]
+    for path, key in keys.items():
+        if key != frequent:
+            logger.warning(
+                "Left out of the identification between halves of the windows: %s: has other settings or "
+                "blocks than the files of most participants.\nRe-run this participant with --overwrite.",
+                path,
+            )
+    return [path for path, key in keys.items() if key == frequent], frequent[1]
 
 
 def _read_contrasts(
@@ -108,4 +119,4 @@ def _read_contrasts(
 def _of_contrast(content: WindowHalves, label: str) -> NDArray[np.float32]:
     if label not in content.contrasts:
         return np.full((2, content.values.shape[2]), np.nan, np.float32)
-    return np.asarray(content.values[:, list(content.contrasts).index(label)], np.float32)
+    return np.asarray(content.values[:, content.contrasts.index(label)], np.float32)

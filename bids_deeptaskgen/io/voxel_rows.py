@@ -185,11 +185,20 @@ class VoxelRows:
         if len(voxels):
             self._is_known[voxels] = True
             self._voxels = np.concatenate([self._voxels, voxels])
-            self._file.truncate(self._offset(-(-self.n_voxels // self._length), 0))
+            try:
+                self._file.truncate(self._offset(-(-self.n_voxels // self._length), 0))
+            except OSError as error:
+                # A failed write names no file, but users need its path to free disk space.
+                error.filename = str(self._path)
+                raise
 
     def _write_all(self, data: memoryview) -> None:
-        while data:
-            data = data[self._file.write(data) :]
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+        except OSError as error:
+            error.filename = str(self._path)
+            raise
 
     def _read(self, offset: int, n_values: int) -> Values:
         values = np.empty(n_values, np.float32)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.report.group_content import (
     Cell,
+    Column,
     DesignContent,
     Embedding,
     GroupContent,
@@ -35,6 +36,7 @@ MAX_POINTS = 2000
 N_BINS = 60
 N_DISTANCE_BINS = 12
 MAX_AXES = 5
+NOT_SIGNIFICANT = "No voxel of this test is significant after correction. The colours show t, and no finding."
 
 
 class Index:
@@ -122,7 +124,7 @@ def _set_data(part: GroupSetContent, n_matrices: int) -> dict[str, Any]:
         "columns": [
             {
                 "title": column.title,
-                "unit": column.unit,
+                "unit": _unit(column),
                 "description": column.description,
                 "limits": column.limits,
                 "isNumber": column.is_number,
@@ -172,6 +174,11 @@ def _set_data(part: GroupSetContent, n_matrices: int) -> dict[str, Any]:
     return data | {"participants": index.names}
 
 
+def _unit(column: Column) -> str:
+    """Return the unit unless it is 1 or the title names it, as in ``Runs (runs)``."""
+    return "" if column.unit == "1" or column.unit.lower() in column.title.lower() else column.unit
+
+
 def _group_data(group: MapGroup, images: GroupImages) -> dict[str, Any]:
     tasks = list(dict.fromkeys(image.task for image in group.maps))
     maps = []
@@ -179,6 +186,8 @@ def _group_data(group: MapGroup, images: GroupImages) -> dict[str, Any]:
         entry = map_data(image, _map_facts(group, image), images.detail)
         if image.label in group.thresholds and np.isfinite(group.thresholds[image.label]):
             entry["threshold"] = short(group.thresholds[image.label])
+        elif group.effect:
+            entry["warning"] = NOT_SIGNIFICANT
         maps.append(entry)
     return {
         "name": group.title,

@@ -12,7 +12,9 @@ from bids_deeptaskgen.report.surface import SurfaceSampler
 LIMIT_QUANTILE = 0.995
 
 
-def map_images(volume: NDArray[np.floating], sampler: SurfaceSampler) -> MapImages:
+def map_images(
+    volume: NDArray[np.floating], sampler: SurfaceSampler, limit: float | None = None
+) -> MapImages:
     """Create the images of a map.
 
     Parameters
@@ -21,13 +23,15 @@ def map_images(volume: NDArray[np.floating], sampler: SurfaceSampler) -> MapImag
         On ``OUTPUT_GRID``. Values outside the sampler's mask are ignored.
     sampler : SurfaceSampler
         See `surface.make_surface_sampler`.
+    limit : float, optional
+        Magnitude that has the end colour; by default that of `colour_limit`.
 
     Returns
     -------
     MapImages
         Values that are not finite have byte 0.
     """
-    limit = colour_limit(volume[sampler.mask])
+    limit = limit or colour_limit(volume[sampler.mask])
     encoded = np.where(sampler.mask, encode_signed(volume, limit), np.uint8(0))
     slices = take_slices(encoded, slice_indices(OUTPUT_GRID)).astype(np.uint8)
     return MapImages(limit, slices, project(encoded), encode_signed(sampler.sample(volume), limit))

@@ -83,5 +83,5 @@ def number_blocks(positions: NDArray[np.intp], size: int) -> tuple[BlockMeans, N
     >>> number_blocks(np.array([[0, 0, 0], [0, 0, 5], [1, 1, 1]]), 4)[1].tolist()
     [[0, 0, 0], [0, 0, 1]]
     """
-    found, blocks = np.unique(positions // size, axis=0, return_inverse=True)
-    return BlockMeans(blocks.reshape(-1), len(found)), found
+    block_positions, blocks = np.unique(positions // size, axis=0, return_inverse=True)
+    return BlockMeans(blocks.reshape(-1), len(block_positions)), block_positions

@@ -19,13 +19,15 @@ def matrix_of(seed):
     return np.corrcoef(np.random.default_rng(seed).standard_normal((N_ROIS, 20)))
 
 
-def add(output, subject, session, matrix, roi_set="r" * 64):
+def add(output, subject, session, matrix, roi_set="r" * 64, spread=None):
     """Write a finished session with an ROI x ROI connectome."""
     add_session(output, subject, session, 1.0)
     path = output_path(
         output, "roi_connectome", subject=subject, session=session, entities=[("task", "rest")]
     )
     rois = [{"Name": f"ROI{number + 1}", "PeakMm": [0.0, 0.0, number]} for number in range(len(matrix))]
+    if spread is not None:
+        rois = [roi | {"CentroidMm": [1.0, 2.0, roi["PeakMm"][2]], "SpreadMm": spread} for roi in rois]
     facts = {"RoiSet": {"Sha256": roi_set}, "Rois": rois, "PooledRuns": 1}
     write_roi_connectome(path, matrix, {"DeepTaskGen": {"SettingsHash": "a" * 64, "RoiConnectome": facts}})
     return path
@@ -118,3 +120,28 @@ def test_the_connectome_of_an_earlier_group_is_removed_if_no_session_has_any(out
         path.unlink()
     run(output)
     assert not mean_path(output).exists()
+
+
+def average_of(output, spread):
+    for label, seed in (("01", 1), ("02", 2), ("03", 3)):
+        add(output, label, None, matrix_of(seed), spread=spread)
+    return average_connectomes(output, read_dataset(output)[0])
+
+
+def test_compact_rois_have_centres(tmp_path):
+    average = average_of(tmp_path / "out", 10.0)
+    np.testing.assert_array_equal(average.centres_mm, [[1, 2, number] for number in range(N_ROIS)])
+    assert not average.distance_remark
+
+
+def test_spread_rois_have_no_centres_and_the_remark_says_why(tmp_path):
+    average = average_of(tmp_path / "out", 31.2)
+    assert average.centres_mm is None
+    assert "31 mm" in average.distance_remark
+    assert "spread over the brain" in average.distance_remark
+
+
+def test_connectomes_of_an_earlier_version_have_no_centres_and_the_remark_says_why(tmp_path):
+    average = average_of(tmp_path / "out", None)
+    assert average.centres_mm is None
+    assert "earlier version" in average.distance_remark

@@ -153,6 +153,7 @@ def test_facts_thresholds_and_effects_of_maps_are_kept(data):
     assert facts["Retest reliability"].startswith("r = 0.40")
     assert "Retest reliability" not in dict(tests["maps"][0]["facts"])
     assert [image.get("threshold") for image in tests["maps"]] == [0.5, None, None]
+    assert [bool(image["warning"]) for image in tests["maps"]] == [False, True, True]
     assert (means["effect"], tests["effect"]) == ("", "age")
     assert "sd" in means["maps"][0]
     assert "sd" not in tests["maps"][0]

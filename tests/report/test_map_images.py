@@ -69,3 +69,9 @@ def test_standard_deviations_of_0_differ_from_no_value():
     assert set(np.unique(slices)) == {0, 1}
     assert limit == 1.0
     assert slices.shape[1:] == (55, 46)
+
+
+def test_a_given_limit_has_the_end_colour():
+    images = map_images(2 * blob(), make_surface_sampler(mask()), limit=4.0)
+    assert images.limit == 4.0
+    assert images.slices.max() == pytest.approx(192, abs=1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.bids.filenames import Entities, parse_name
 from bids_deeptaskgen.bids.output.completion import Maps, parse_maps
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
+from bids_deeptaskgen.connectome.qc_verdicts import single_value
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.io.json_file import read_json
@@ -306,7 +307,9 @@ def _read_result(
         content.pop(key, None)
     flags = tuple(dict.fromkeys(str(flag["Name"]) for flag in content.pop("Flags", ())))
     hashes = tuple(map(str, content.pop("SeriesHashes", ())))
-    metrics = {key: sum(value) if isinstance(value, list) else value for key, value in content.items()}
+    metrics = {
+        key: single_value(value) if isinstance(value, list) else value for key, value in content.items()
+    }
     values = (name.entities_without(("sub", "ses", "desc")), record["SettingsHash"], parse_maps(record))
     entities, settings_hash, maps = (shared_values.setdefault(value, value) for value in values)
     flags = shared_values.setdefault(flags, flags)

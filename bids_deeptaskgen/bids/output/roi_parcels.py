@@ -4,6 +4,7 @@ The name of the files has the first digits of the hash of the ROI maps, so that 
 parcels of several models.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from bids_deeptaskgen.models.bundle import ROIS, Bundle
 from bids_deeptaskgen.stats.linear_model import winner_take_all
 
 _N_DIGITS = 8
-_REMEDY = "Delete it and repeat the participant level, which writes it again and keeps finished maps."
+_REMEDY = "Delete {} and repeat the participant level, which writes it again and keeps finished maps."
 
 
 class RoiParcels(NamedTuple):
@@ -95,7 +96,7 @@ def save_roi_parcels(output_dir: Path, bundle: Bundle, *, overwrite: bool = Fals
     )
     n_rois = len(rois)
     save_nifti(path, volume, OUTPUT_GRID.matrix, dtype=np.int16)
-    columns = {"index": list(range(1, n_rois + 1)), "name": list(roi_names(n_rois))}
+    columns: dict[str, Sequence[object]] = {"index": range(1, n_rois + 1), "name": roi_names(n_rois)}
     write_tsv(_table_path(path), columns | dict(zip(("x", "y", "z"), peaks, strict=True)))
     write_json(sidecar_path(path), _sidecar(bundle))
     return path
@@ -138,19 +139,27 @@ def read_roi_parcels(output_dir: Path, roi_set: str) -> RoiParcels | None:
     path = roi_parcels_path(output_dir, roi_set)
     if not path.exists() and not path.is_symlink():
         return None
+    try:
+        return _read_files(path, roi_set)
+    except InputError as error:
+        message = f"{error}\n{_REMEDY.format(path.name)}"
+        raise InputError(message) from error
+
+
+def _read_files(path: Path, roi_set: str) -> RoiParcels:
     facts = read_json(sidecar_path(path)).get("DeepTaskGen")
     try:
-        found = facts["RoiSet"]["Sha256"]  # type: ignore[index]
+        sha256 = facts["RoiSet"]["Sha256"]  # type: ignore[index]
     except (KeyError, TypeError) as error:
-        message = f"{sidecar_path(path)}: names no set of ROI maps.\n{_REMEDY}"
+        message = f"{sidecar_path(path)}: names no set of ROI maps."
         raise InputError(message) from error
-    if found != roi_set:
-        message = f"{sidecar_path(path)}: describes ROI maps of hash {found}, not {roi_set}.\n{_REMEDY}"
+    if sha256 != roi_set:
+        message = f"{sidecar_path(path)}: describes ROI maps of hash {sha256}, not {roi_set}."
         raise InputError(message)
     rows = read_tsv(_table_path(path))
     names = tuple(row.get("name", "") for row in rows)
     if [row.get("index") for row in rows] != [str(number) for number in range(1, len(rows) + 1)]:
-        message = f"{_table_path(path)}: does not number the ROIs 1, 2, 3 ... in column `index`.\n{_REMEDY}"
+        message = f"{_table_path(path)}: does not number the ROIs 1, 2, 3 ... in column `index`."
         raise InputError(message)
     return RoiParcels(_read_labels(path, len(names)), names)
 
@@ -158,15 +167,15 @@ def read_roi_parcels(output_dir: Path, roi_set: str) -> RoiParcels | None:
 def _read_labels(path: Path, n_rois: int) -> NDArray[np.intp]:
     image = load_image(path)
     if not image.grid.fits(OUTPUT_GRID):
-        message = f"{path}: has {image.grid}, not the grid of the maps ({OUTPUT_GRID}).\n{_REMEDY}"
+        message = f"{path}: has {image.grid}, not the grid of the maps ({OUTPUT_GRID})."
         raise InputError(message)
     values = image.values_on(OUTPUT_GRID)
-    labels = np.nan_to_num(values, nan=-1, posinf=-1, neginf=-1).astype(np.intp)
+    labels: NDArray[np.intp] = np.nan_to_num(values, nan=-1, posinf=-1, neginf=-1).astype(np.intp)
     if values.shape != OUTPUT_GRID.shape or (labels != values).any() or labels.min() < 0:
-        message = f"{path}: is not one volume of labels.\n{_REMEDY}"
+        message = f"{path}: is not one volume of labels."
         raise InputError(message)
     if labels.max() > n_rois:
-        message = f"{path}: has label {labels.max()}, but its table has {n_rois} ROIs.\n{_REMEDY}"
+        message = f"{path}: has label {labels.max()}, but its table has {n_rois} ROIs."
         raise InputError(message)
     return labels
 

@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 
 # Edge of a block in voxels of the maps' grid.
 BLOCK_SIZE = 4
-_MISSING = np.int16(-32768)
+_NO_VALUE = np.int16(-32768)
 _LARGEST = 32767
 
 
@@ -87,7 +87,7 @@ def save_halves(path: Path, halves: WindowHalves) -> None:
     scales = np.where(limits > 0, limits, 1).astype(np.float32) / np.float32(_LARGEST)
     scaled = np.rint(halves.values / scales[..., None])
     is_finite = np.isfinite(scaled)
-    values = np.where(is_finite, np.where(is_finite, scaled, 0).clip(-_LARGEST, _LARGEST), _MISSING)
+    values = np.where(is_finite, np.where(is_finite, scaled, 0).clip(-_LARGEST, _LARGEST), _NO_VALUE)
     facts = {
         "BlockSize": BLOCK_SIZE,
         "Grid": {
@@ -148,8 +148,8 @@ def _remedy(path: Path) -> str:
 def _convert(arrays: dict[str, NDArray[Any]]) -> tuple[WindowHalves, str]:
     """Convert the arrays of a file, and describe what makes them unusable."""
     facts = json.loads(str(arrays["facts"]))
-    stored, scales = arrays["values"], arrays["scales"]
-    values = np.where(stored == _MISSING, np.float32(np.nan), stored * scales[..., None])
+    integers, scales = arrays["values"], arrays["scales"]
+    values = np.where(integers == _NO_VALUE, np.float32(np.nan), integers * scales[..., None])
     first, second = facts["WindowsPerHalf"]
     halves = WindowHalves(
         contrasts=tuple(map(str, arrays["contrasts"])),

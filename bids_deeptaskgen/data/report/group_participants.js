@@ -1,5 +1,7 @@
 // ---- Participants: table, card, distributions, outliers ----
 const metricNumbers = () => set().columns.map((column, number) => number).filter((number) => set().columns[number].isMetric && set().cells[number].some(isNumeric));
+// Equal values need no plot.
+const isVaried = (number) => new Set(set().cells[number].filter((value) => value !== null)).size > 1;
 const columnTitle = ({ title, unit }) => (unit ? `${title} (${unit})` : title);
 
 // A button that highlights the participant of a row, and a link to the page.
@@ -83,14 +85,17 @@ const showCard = () => {
   const head = make("thead");
   head.append(top);
   const body = make("tbody");
-  columns.forEach((column, place) => {
+  const isUnusual = (place) => shown.some((row) => unusual.has(`${row} ${place}`));
+  const order = [...columns.keys()].sort((a, b) => isUnusual(b) - isUnusual(a));
+  order.forEach((place) => {
+    const column = columns[place];
     const line = make("tr");
     line.append(make("th", columnTitle(column), { scope: "row" }));
     shown.forEach((row) => {
       const value = cells[place][row];
-      const isUnusual = unusual.has(`${row} ${place}`);
-      const cell = make("td", value === null ? "n/a" : isNumeric(value) ? figure(value) : value, { class: isUnusual ? "number unusual" : "number" });
-      if (isUnusual) cell.prepend(make("span", "\u25b2 ", { "aria-hidden": "true" }), make("span", "outlier ", { class: "visually-hidden" }));
+      const isOutlier = unusual.has(`${row} ${place}`);
+      const cell = make("td", value === null ? "n/a" : isNumeric(value) ? figure(value) : value, { class: isOutlier ? "number unusual" : "number" });
+      if (isOutlier) cell.prepend(make("span", "\u25b2 ", { "aria-hidden": "true" }), make("span", "outlier ", { class: "visually-hidden" }));
       line.append(cell);
     });
     const sorted = sortedNumbers(cells[place]);
@@ -147,10 +152,11 @@ const drawStrip = (number, outlierRows) => (context, width, height) => {
   context.fillRect(first, box.top, Math.max(third - first, 2), box.bottom - box.top);
   line(context, median, box.top, median, box.bottom, shade.soft, 2);
   line(context, box.left, box.bottom + 0.5, box.right, box.bottom + 0.5, shade.line);
-  for (const value of tickValues(low, high, Math.max(2, Math.floor(width / 55)))) {
+  for (const value of fittingTicks(context, low, high, width - 20)) {
     line(context, px(value), box.bottom, px(value), box.bottom + 4, shade.soft);
-    const align = px(value) < 24 ? "left" : px(value) > width - 24 ? "right" : "center";
-    write(context, format(value, 6), px(value), box.bottom + 7, shade.soft, align, "top");
+    const words = format(value, 6);
+    const half = context.measureText(words).width / 2;
+    if (px(value) >= half && px(value) <= width - half) write(context, words, px(value), box.bottom + 7, shade.soft, "center", "top");
   }
   for (const [level, sides, dash] of [["warn", column.warn, [5, 3]], ["fail", column.fail, []]]) {
     for (const value of Object.values(sides)) {
@@ -206,7 +212,7 @@ const showStrips = () => {
   const unusual = unusualCells();
   byId("quality-legend").hidden = false;
   byId("quality-sample").textContent = sampleWords(set().rows.name.length);
-  for (const number of metricNumbers()) {
+  for (const number of metricNumbers().filter(isVaried)) {
     const column = columns[number];
     const rows = [...cells[number].keys()].filter((row) => unusual.has(`${row} ${number}`));
     const sorted = sortedNumbers(cells[number]);
@@ -225,7 +231,16 @@ const showStrips = () => {
     box.append(part);
     makePlot(frame, { height: STRIP_HEIGHT, label: stripLabel(column, sorted, nMissing, rows.length), draw: drawStrip(number, rows) });
   }
-  if (!box.children.length) box.append(make("p", "This set has no quality metrics."));
+  const equal = metricNumbers().filter((number) => !isVaried(number));
+  const list = byId("equal-values");
+  byId("equal-part").hidden = !equal.length;
+  list.replaceChildren(...equal.map((number) => {
+    const pair = make("div");
+    const { title, unit, limits } = columns[number];
+    const value = figure(cells[number].find(isNumeric));
+    pair.append(make("dt", title), make("dd", `${value}${unit ? ` ${unit}` : ""}${limits ? ` (${limits})` : ""}`));
+    return pair;
+  }));
   showMetrics();
 };
 
@@ -250,7 +265,7 @@ const fillSelect = (select, entries, value) => {
 };
 
 const showMetrics = () => {
-  const numbers = metricNumbers();
+  const numbers = metricNumbers().filter(isVaried);
   byId("metrics-part").hidden = numbers.length < 2;
   if (numbers.length < 2) {
     dropPlot(byId("metrics"));
@@ -261,7 +276,8 @@ const showMetrics = () => {
   const motion = numbers.find((number) => /framewise displacement|\bfd\b/i.test(columns[number].title)) ?? numbers[0];
   const entries = numbers.map((number) => [number, columnTitle(columns[number])]);
   fillSelect(byId("metric-x"), entries, motion);
-  fillSelect(byId("metric-y"), entries, numbers.find((number) => number !== motion));
+  const others = numbers.filter((number) => number !== motion);
+  fillSelect(byId("metric-y"), entries, others.find((number) => /tsnr/i.test(columns[number].title)) ?? others[0]);
   drawMetrics();
 };
 

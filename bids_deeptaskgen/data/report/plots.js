@@ -105,6 +105,16 @@ const tickValues = (low, high, count) => {
   return values;
 };
 
+// As many round values as have space for their words below an axis.
+const fittingTicks = (context, low, high, width) => {
+  for (let count = Math.max(2, Math.floor(width / 45)); count > 1; count -= 1) {
+    const values = tickValues(low, high, count);
+    const longest = Math.max(...values.map((value) => context.measureText(format(value, 6)).width));
+    if (values.length < 2 || (longest + 10) * (high - low) <= width * (values[1] - values[0])) return values;
+  }
+  return tickValues(low, high, 1);
+};
+
 // Range of numbers with a margin; [0, 1] without any.
 const rangeOf = (values, share = 0.04) => {
   let low = Infinity;
@@ -209,7 +219,7 @@ const drawAxes = (context, width, height, { x, y, xLabel, yLabel }) => {
   const box = { left: 58, right: width - 12, top: 10, bottom: height - 42 };
   const px = (value) => box.left + ((value - x[0]) / (x[1] - x[0])) * (box.right - box.left);
   const py = (value) => box.bottom - ((value - y[0]) / (y[1] - y[0])) * (box.bottom - box.top);
-  for (const value of tickValues(x[0], x[1], Math.max(2, Math.floor(width / 80)))) {
+  for (const value of fittingTicks(context, x[0], x[1], box.right - box.left)) {
     line(context, px(value), box.top, px(value), box.bottom, grid);
     write(context, format(value, 6), px(value), box.bottom + 6, soft, "center", "top");
   }

@@ -47,6 +47,8 @@ const makeTable = (box, { title, columns, rows, participants = [], lead, isUnusu
     const button = make("button", column.title, { type: "button", class: "sort" });
     if (column.unit) button.append(make("span", ` (${column.unit})`, { class: "unit" }));
     button.append(make("span", "", { class: "arrow", "aria-hidden": "true" }));
+    // Long titles have several lines.
+    button.style.minWidth = `${Math.min(14, Math.max(3.4, 0.25 * (column.title.length + (column.unit || "").length) + 2))}rem`;
     button.addEventListener("click", () => {
       state.isDescending = state.column === number ? !state.isDescending : Boolean(column.isNumber && number);
       state.column = number;

@@ -1,6 +1,7 @@
 """Parcels of the ROI maps at the root of a dataset."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,11 +71,29 @@ def test_sets_of_two_models_have_different_names(tmp_path, bundle, saved):
     assert read_roi_parcels(tmp_path, "f" * 64) is None
 
 
-@pytest.mark.parametrize("damage", ["truncated", "json", "hash", "table", "index", "grid", "negative"])
+def test_a_dataset_holds_the_parcels_of_two_models(tmp_path, bundle, saved):
+    first = read_roi_parcels(tmp_path, hash_of(bundle))
+    card = replace(bundle.card, sha256={**bundle.card.sha256, "rois.nii.gz": "f" * 64})
+    other = replace(bundle, card=card)
+    assert save_roi_parcels(tmp_path, other) != saved
+    assert len(list(tmp_path.glob("*_dseg.nii.gz"))) == 2
+    np.testing.assert_array_equal(read_roi_parcels(tmp_path, hash_of(bundle)).labels, first.labels)
+    assert read_roi_parcels(tmp_path, "f" * 64).names == first.names
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["truncated", "dropped", "json", "no json", "hash", "table", "no table", "index", "grid", "negative"],
+)
 def test_damaged_files_are_refused_with_a_remedy(tmp_path, bundle, saved, damage):
     sidecar = saved.with_name(saved.name[:-7] + ".json")
     if damage == "truncated":
         saved.write_bytes(saved.read_bytes()[:2000])
+    elif damage == "dropped":
+        saved.unlink()
+        saved.symlink_to(tmp_path / "absent")
+    elif damage.startswith("no "):
+        (sidecar if damage == "no json" else table_of(saved)).unlink()
     elif damage == "json":
         sidecar.write_text("{}")
     elif damage == "hash":
@@ -86,5 +105,10 @@ def test_damaged_files_are_refused_with_a_remedy(tmp_path, bundle, saved, damage
     else:
         shape = (5, 5, 5) if damage == "grid" else OUTPUT_GRID.shape
         save_nifti(saved, np.full(shape, -1), OUTPUT_GRID.matrix, dtype=np.int16)
-    with pytest.raises(InputError, match="dseg"):
+    with pytest.raises(InputError, match="dseg") as caught:
         read_roi_parcels(tmp_path, hash_of(bundle))
+    assert str(caught.value).count(f"Delete {saved.name}") == 1
+    saved.unlink()
+    assert read_roi_parcels(tmp_path, hash_of(bundle)) is None
+    save_roi_parcels(tmp_path, bundle)
+    assert read_roi_parcels(tmp_path, hash_of(bundle)) is not None

@@ -1,0 +1,165 @@
+"""Tests of differences between participants, from the options to the maps."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from bids_deeptaskgen.errors import UserError
+from tests.group.dataset import AGE_PART, make_dataset
+from tests.group.running import effect, group_path, run, sidecar, state, table
+from tests.inprocess import call
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    """Write sixteen participants with one session and a planted effect of age."""
+    folder = tmp_path_factory.mktemp("single") / "out"
+    return make_dataset(
+        folder, n=16, sessions=(None,), contrasts=("wm2bk",), age_slope=0.08, fd_slope=8.0, individual=0.5
+    )
+
+
+def facts(output, name="age"):
+    return sidecar(output, "t", kind="group_effect_statmap", effect=name)["DeepTaskGen"]
+
+
+def without_fd(output, labels):
+    for label in labels:
+        for path in output.glob(f"sub-{label}/**/*_desc-qc_metrics.json"):
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"fd_mean_mm": None}))
+
+
+def copy(single, tmp_path):
+    return shutil.copytree(single.folder, tmp_path / "out", ignore=shutil.ignore_patterns("group"))
+
+
+def test_covariates_are_motion_amount_of_data_quality_and_site(single):
+    assert run(single.folder, design="age") == 0
+    columns = facts(single.folder)["Columns"]
+    assert columns[:2] == ["intercept", "age"]
+    assert columns[2:5] == ["mean_fd", "minutes", "tsnr"]
+    assert len(columns) == 6
+    assert "site" in columns[5]
+    assert facts(single.folder)["DegreesOfFreedom"] == 16 - 6
+    assert effect(single.folder, "effect")[AGE_PART].mean() == pytest.approx(0.08, abs=0.03)
+
+
+def test_covariates_can_be_turned_off(single):
+    assert run(single.folder, design="age", covariates=("none",)) == 0
+    assert facts(single.folder)["Columns"] == ["intercept", "age"]
+    ended = call(single.folder, single.folder, "group", "--design=age", "--covariates=none", "--reports=none")
+    assert "Covariates were switched off" in ended.err
+
+
+def test_effects_of_two_terms_have_their_own_maps(single):
+    assert run(single.folder, design="age + sex", covariates=("none",)) == 0
+    rows = table(single.folder, "group_effects")
+    assert [row["effect"] for row in rows] == ["age", "sex: M - F"]
+    assert float(rows[0]["peak_t"]) > 3
+    sex = effect(single.folder, "effect", "sexMMinusF")
+    maps = single.participant_maps("wm2bk").reshape(16, -1)
+    design = np.column_stack([np.ones(16), single.age, [number % 2 for number in range(16)]])
+    expected = np.linalg.lstsq(design, maps, rcond=None)[0][2]
+    np.testing.assert_allclose(sex.ravel(), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_participants_without_fd_are_excluded_by_default_and_named(single, tmp_path):
+    output = copy(single, tmp_path)
+    without_fd(output, ("03", "04"))
+    ended = call(output, output, "group", "--design=age", "--covariates=mean_fd", "--reports=none")
+    assert ended.code == 0
+    assert facts(output)["NumberOfParticipants"] == 14
+    for label in ("03", "04"):
+        assert f"sub-{label}: not in the tests: no value of the covariate mean_fd" in ended.err
+
+
+def test_fd_can_be_dropped_for_all_if_some_lack_it(single, tmp_path):
+    output = copy(single, tmp_path)
+    without_fd(output, ("03", "04"))
+    assert run(output, design="age", covariates=("mean_fd",), missing_covariates="drop") == 0
+    assert facts(output)["NumberOfParticipants"] == 16
+    assert facts(output)["Columns"] == ["intercept", "age"]
+
+
+def test_relatives_are_reduced_to_one_per_family_or_not_permuted(single, tmp_path):
+    output = copy(single, tmp_path)
+    assert run(output) == 0
+    before = state(output)
+    words = ("--design=age", "--covariates=none", "--reports=none", "--nprocs=1", "--n-permutations=20")
+    ended = call(output, output, "group", *words)
+    assert ended.code == 2
+    assert "2 participants have relatives among the participants (1 families)" in ended.sentence
+    assert "--one-per-family" in ended.sentence
+    assert state(output) == before
+    assert call(output, output, "group", *words, "--one-per-family").code == 0
+    assert facts(output)["NumberOfParticipants"] == 15
+    names = {row["participant_id"] for row in table(output, "group_design")}
+    assert len(names & {"sub-01", "sub-02"}) == 1
+    p = effect(output, "pMaxT")
+    assert p.min() == pytest.approx(1 / 21, rel=1e-3)
+    assert p[AGE_PART].mean() < p[3:].mean()
+
+
+def test_a_change_between_sessions_is_tested_against_zero(tmp_path):
+    cohort = make_dataset(
+        tmp_path / "out", n=10, sessions=("pre", "post"), contrasts=("wm2bk",), session_change=0.5, noise=0.2
+    )
+    options = {"session_difference": "post-pre", "covariates": ("none",)}
+    assert run(cohort.folder, **options) == 0
+    (row,) = table(cohort.folder, "group_effects")
+    differences = np.array(
+        [
+            cohort.maps[label, "post", None, "wm2bk"] - cohort.maps[label, "pre", None, "wm2bk"]
+            for label in cohort.plan.labels
+        ]
+    )
+    path = next((cohort.folder / "group").glob("*_stat-effect_*statmap.nii.gz"))
+    name = path.name.partition("_desc-")[2].partition("_")[0]
+    np.testing.assert_allclose(effect(cohort.folder, "effect", name), differences.mean(axis=0), atol=1e-4)
+    t = differences.mean(axis=0) / differences.std(axis=0, ddof=1) * np.sqrt(10)
+    np.testing.assert_allclose(effect(cohort.folder, "t", name), t, rtol=1e-3)
+    assert int(row["n_fdr"]) > 0.9 * t.size
+    # The other direction has the other sign.
+    assert run(cohort.folder, **(options | {"session_difference": "pre-post"})) == 0
+    path = next((cohort.folder / "group").glob("*_stat-effect_*statmap.nii.gz"))
+    name = path.name.partition("_desc-")[2].partition("_")[0]
+    np.testing.assert_allclose(effect(cohort.folder, "effect", name), -differences.mean(axis=0), atol=1e-4)
+
+
+def test_a_session_that_no_one_has_is_refused(output):
+    with pytest.raises(UserError, match="3"):
+        run(output, session_difference="3-1")
+    assert not (output / "group").exists()
+
+
+@pytest.mark.parametrize(
+    ("design", "words"),
+    [
+        ("1", "intercept"),
+        ("age + agee", "agee"),
+        ("age +", "design"),
+        ("participant_id", ""),
+        ("constant", "constant"),
+    ],
+)
+def test_designs_that_cannot_be_tested_are_refused_before_maps_are_read(single, tmp_path, design, words):
+    output = copy(single, tmp_path)
+    path = output / "participants.tsv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(f"{line}\t{'constant' if not i else 1}" for i, line in enumerate(lines)) + "\n")
+    for image in output.glob("sub-*/**/*.nii.gz"):
+        image.write_bytes(b"unread")
+    ended = call(output, output, "group", f"--design={design}", "--covariates=none", "--reports=none")
+    assert ended.code == 2
+    assert words in ended.sentence
+    assert not (output / "group").exists()
+
+
+def test_a_design_that_is_no_longer_asked_for_leaves_no_maps(output):
+    run(output, design="age", covariates=("none",))
+    assert group_path(output, "group_design").exists()
+    run(output)
+    assert not list((output / "group").glob("*desc-age*"))
+    assert not group_path(output, "group_design").exists()
