@@ -1,7 +1,7 @@
 """Output of a session: maps, sidecars, quality metrics."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,26 +97,39 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
     computation = describe_computation(context, record, device)
     write_tables(context, record, provenance, metrics, computation, page_images)
     labels_written = [bundle.card.contrasts[channel].label for channel in channels]
+    _complete(context, record, metrics, files, report_files, labels_written)
+    # Only the table of the session needs the pairs of ROIs; the records of all sessions stay in memory.
+    facts = {name: value for name, value in record.facts.items() if name != "roi_connectome"}
+    return record.replace(status=MAPS_WRITTEN, n_maps=len(channels), facts=facts)
+
+
+def _complete(
+    context: RunContext,
+    record: Record,
+    metrics: Mapping[str, Any],
+    files: Sequence[Path],
+    report_files: Sequence[Path],
+    labels: Sequence[str],
+) -> None:
+    """Write the file that marks the maps of a session as complete."""
+    facts = record.facts
     write_completion(
-        output,
+        context.settings.output_dir,
         record,
         {
             **metrics,
-            "Flags": record.facts["flags"],
-            "SeriesHashes": record.facts["series_hashes"],
-            **_typicality_reference(record.facts),
+            "Flags": facts["flags"],
+            "SeriesHashes": facts["series_hashes"],
+            **_typicality_reference(facts),
         },
         files=files,
         report_files=report_files,
         settings_hash=context.settings_hash,
-        fingerprint=fingerprint,
-        contrasts=labels_written if required_maps.layout == "4d" else (),
-        n_bootstrap=record.facts.get("n_bootstrap", 0),
-        random_seed=record.facts.get("random_seed", 0),
+        fingerprint=facts["input_fingerprint"],
+        contrasts=labels if context.required_maps.layout == "4d" else (),
+        n_bootstrap=facts.get("n_bootstrap", 0),
+        random_seed=facts.get("random_seed", 0),
     )
-    # Only the table of the session needs the pairs of ROIs; the records of all sessions stay in memory.
-    facts = {name: value for name, value in record.facts.items() if name != "roi_connectome"}
-    return record.replace(status=MAPS_WRITTEN, n_maps=len(channels), facts=facts)
 
 
 def _typicality_reference(facts: dict[str, Any]) -> dict[str, Any]:
