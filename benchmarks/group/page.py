@@ -87,6 +87,9 @@ def growth_table(rows: Sequence[Mapping[str, Any]]) -> str:
         Time per participant of the largest divided by that of the smallest dataset, and difference of their
         peak memory; empty for a single size.
     """
+    # Rows of another kind of dataset cannot be compared.
+    kinds = [(row["n_contrasts"], row["layout"]) for row in rows]
+    rows = [row for row, kind in zip(rows, kinds, strict=True) if kind == kinds[0]]
     sizes = sorted({row["n_participants"] for row in rows})
     if len(sizes) < 2:
         return ""

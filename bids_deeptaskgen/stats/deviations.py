@@ -62,9 +62,10 @@ def deviations_from_mean(values: Floats, *, is_zero_missing: bool = True) -> Dev
     Examples
     --------
     >>> deviations = deviations_from_mean(np.array([[1.0, 2.0], [3.0, 0.0]]))
-    >>> deviations.values + 0.0, deviations.mean
-    (array([[-1.,  0.],
-           [ 1.,  0.]]), array([2., 2.]))
+    >>> deviations.mean, deviations.is_complete
+    (array([2., 2.]), array([ True, False]))
+    >>> deviations.values[:, 0]
+    array([-1.,  1.])
     """
     has_value = np.isfinite(values)
     if is_zero_missing:

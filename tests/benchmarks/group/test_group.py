@@ -59,5 +59,9 @@ def test_the_page_states_the_command_next_to_each_number():
     )
     assert "| reading the same maps alone | 1.20 | 1.00 | +0.25 GiB |" in growth_table(rows)
     assert growth_table(rows[:1]) == ""
+    # A dataset of another kind is not compared.
+    assert growth_table([*rows, row | {"n_contrasts": 8, "layout": "4d", "wall_s": 1.0}]) == growth_table(
+        rows
+    )
     text = page({"machine": {"cpus": 2}, "measurements": rows}, "It reads.")
     assert text.endswith(f"{HANDWRITTEN}\nIt reads.\n")
