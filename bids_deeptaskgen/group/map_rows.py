@@ -197,9 +197,8 @@ def read_usable_maps(
         if not np.any(np.isfinite(maps[label]) & (maps[label] != 0)):
             del maps[label]
             path = result.statmap(output, label)
-            _add_fault(
-                faults, result, label, f"{path}: the map is 0 or NaN everywhere. Re-run this participant."
-            )
+            reason = f"{path}: the map is 0 or NaN everywhere. Delete it and re-run this participant."
+            _add_fault(faults, result, label, reason)
     return maps
 
 

@@ -90,13 +90,27 @@ def test_a_participant_whose_map_cannot_be_used_is_named_and_all_others_are_used
     assert reasons(output).keys() == {("sub-02", "ses-1")}
     assert str(path) in reason
     assert any(
-        words in reason
-        for words in ("re-run", "Re-run", "datalad get", "Copy it again", "git lfs pull", "Replace it")
+        words in reason for words in ("re-run", "Re-run", "datalad get", "git lfs pull", "Replace it")
     )
     # The other session of this participant is used.
     maps = small.participant_maps("wm2bk").copy()
     maps[1] = small.maps["02", "2", None, "wm2bk"]
     np.testing.assert_allclose(block(output, "mean"), maps.mean(axis=0), atol=1e-5)
+
+
+def zero(path):
+    save_nifti(path, np.zeros(OUTPUT_GRID.shape, np.float32), OUTPUT_GRID.matrix)
+
+
+@pytest.mark.parametrize(
+    "damage", [truncate, empty, zero, resize, shift], ids=lambda function: function.__name__
+)
+def test_the_advice_for_a_damaged_map_is_to_delete_it_because_a_run_keeps_finished_maps(output, damage):
+    damage(map_of(output, "02"))
+    assert run(output) == 1
+    (reason,) = reasons(output).values()
+    assert reason.endswith("Delete it and re-run this participant.")
+    assert "preprocessing" not in reason
 
 
 @pytest.mark.parametrize("damage", [truncate, remove, drop_content], ids=lambda function: function.__name__)

@@ -14,12 +14,15 @@ from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.connectome.qc_verdicts import single_value
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.io.file_content import COPY_AGAIN
 from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.io.nifti_reader import check_orientation, load_image
 from bids_deeptaskgen.io.text import explain_unreadable
 
 # Entities of a participant's sessions and runs, over which maps are averaged.
 _REPEATED_KEYS = ("sub", "ses", "run", "dir", "desc")
+# A re-run keeps finished maps, so a damaged one must be deleted first.
+_REMEDY = "Delete it and re-run this participant."
 # Ends of the names of predicted maps and their sidecars; see ``data/outputs.json``.
 _MAP_ENDINGS = ("_desc-predicted_statmap.nii.gz", "_desc-predicted_statmap.json")
 
@@ -157,17 +160,20 @@ class ResultFault:
 
 def _read_map(path: Path, volumes: slice | None = None) -> NDArray[np.float32]:
     """Read a map, or some volumes of a 4-D image along the last axis, in the order of ``OUTPUT_GRID``."""
-    image = load_image(path)
-    check_orientation(path, image.header)
-    n_axes = 3 if volumes is None else 4
-    if len(image.shape) != n_axes or (volumes is not None and image.shape[3] < volumes.stop):
-        shape = "x".join(map(str, image.shape))
-        message = f"{path}: has shape {shape}, not that of the maps.\nDelete it and re-run this participant."
-        raise InputError(message)
     try:
+        image = load_image(path)
+        check_orientation(path, image.header)
+        n_axes = 3 if volumes is None else 4
+        if len(image.shape) != n_axes or (volumes is not None and image.shape[3] < volumes.stop):
+            shape = "x".join(map(str, image.shape))
+            message = f"{path}: has shape {shape}, not that of the maps.\n{_REMEDY}"
+            raise InputError(message)
         return image.values_on(OUTPUT_GRID, volumes)
+    except InputError as error:
+        # Maps have no source to copy them from.
+        raise InputError(str(error).replace(COPY_AGAIN, _REMEDY)) from error
     except ValueError as error:
-        message = f"{path}: is not on the grid of the maps: {error}.\nDelete it and re-run this participant."
+        message = f"{path}: is not on the grid of the maps: {error}.\n{_REMEDY}"
         raise InputError(message) from error
 
 
