@@ -1,6 +1,7 @@
 """Tests of differences between participants, or of a difference of sessions, on the maps of each contrast."""
 
 import logging
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.participants_table import read_families
 from bids_deeptaskgen.connectome.qc_verdicts import metric_specs, single_value
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.group.design.columns import AbsentColumnError
 from bids_deeptaskgen.group.design.observations import Observation, request_from_settings
 from bids_deeptaskgen.group.design.plan import DesignPlan, plan_design
 from bids_deeptaskgen.group.map_rows import RowPlan
@@ -63,7 +65,16 @@ def plan_differences(
     path = settings.output_dir / "participants.tsv"
     families = read_families(path, participants)
     observations = make_observations(table, {label: family for label, (family, _) in families.items()})
-    plan = plan_design(observations, request_from_settings(settings), _categories(settings.output_dir))
+    try:
+        plan = plan_design(observations, request_from_settings(settings), _categories(settings.output_dir))
+    except AbsentColumnError as error:
+        if os.path.lexists(path):
+            raise
+        message = (
+            f"{error}\n{path} does not exist: the participant level copies it from BIDS_DIR, or from "
+            "--participants-tsv."
+        )
+        raise UserError(message) from error
     for note in plan.notes:
         logger.info("%s", note)
     for label, reason in plan.excluded.items():

@@ -165,14 +165,18 @@ def test_an_absent_column_of_the_design_is_refused(dataset):
     assert "agee" in ended.sentence
     assert "age" in ended.sentence.replace("agee", "")
     assert "--design" in ended.sentence
+    assert "does not exist" not in ended.sentence
     assert state(dataset) == before
     assert not (dataset / "work").exists()
 
 
-def test_a_design_without_a_table_names_the_columns_that_exist(dataset):
-    (dataset / "participants.tsv").unlink()
-    with pytest.raises(UserError, match="fd_mean_mm|mean_fd"):
+def test_a_design_without_a_table_names_the_columns_that_exist_and_the_absent_table(dataset):
+    path = dataset / "participants.tsv"
+    path.unlink()
+    with pytest.raises(UserError, match="fd_mean_mm|mean_fd") as caught:
         run(dataset, design="age")
+    assert f"{path} does not exist" in str(caught.value)
+    assert "--participants-tsv" in str(caught.value)
 
 
 @pytest.mark.parametrize(

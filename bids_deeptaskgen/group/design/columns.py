@@ -9,6 +9,10 @@ from bids_deeptaskgen.group.design.observations import METRICS_BY_COVARIATE, SIT
 from bids_deeptaskgen.group.design.table import TableColumn, table_column
 
 
+class AbsentColumnError(UserError):
+    """Column that neither participants.tsv nor the quality metrics have."""
+
+
 def find_column(name: str, names: Collection[str]) -> str | None:
     """Find the column that a name of a formula or covariate stands for.
 
@@ -54,7 +58,7 @@ def require_column(name: str, names: Collection[str], parameter: str) -> str:
 
     Raises
     ------
-    UserError
+    AbsentColumnError
         If there is no such column.
     """
     if column := find_column(name, names):
@@ -68,7 +72,7 @@ def require_column(name: str, names: Collection[str], parameter: str) -> str:
         f"`{parameter}` names the column {name}, which neither participants.tsv nor the quality metrics "
         f"have.{hint} Columns: {', '.join(existing) or 'none'}."
     )
-    raise UserError(message)
+    raise AbsentColumnError(message)
 
 
 class ColumnReader:

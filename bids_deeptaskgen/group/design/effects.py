@@ -14,6 +14,9 @@ from bids_deeptaskgen.group.design.matrix import CodedColumn, CodedMatrix, Colum
 
 Floats = NDArray[np.float64]
 
+# Values of ``desc`` of other maps of a group; see ``group_*`` in ``data/outputs.json``.
+_OTHER_MAPS = ("predicted", "qcfc")
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -22,7 +25,8 @@ class Effect:
     Attributes
     ----------
     label : str
-        Letters and digits, unique: ``age``, ``sexMMinusF``, ``ageBySexM``, ``postMinusPre``.
+        Letters and digits, unique, not those of other maps: ``age``, ``sexMMinusF``, ``ageBySexM``,
+        ``postMinusPre``.
     title : str
         For readers: ``age``, ``sex: M - F``, ``age by sex: M - F``, ``change from pre to post``.
     unit : str
@@ -182,8 +186,8 @@ def _upper_first(word: str) -> str:
 
 
 def _with_unique_labels(effects: Sequence[Effect]) -> tuple[Effect, ...]:
-    """Add numbers to labels that occur twice; file systems may ignore case."""
-    labels: set[str] = set()
+    """Add numbers to labels that occur twice, or name other maps; file systems may ignore case."""
+    labels = set(_OTHER_MAPS)
     unique = []
     for effect in effects:
         label, number = effect.label, 2

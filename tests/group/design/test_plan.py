@@ -60,6 +60,12 @@ def test_labels_of_effects_are_letters_and_digits_and_differ():
     assert labels(plan_design(rows, request("poly(age, 2)"))) == ["agePoly1", "agePoly2"]
 
 
+@pytest.mark.parametrize("name", ["qcfc", "QCFC", "predicted"])
+def test_labels_of_effects_are_not_those_of_other_maps(name):
+    plan = plan_design(observations(**{name: [float(i % 37) for i in range(40)]}), request(name))
+    assert labels(plan) == [f"{name.lower()}2"]
+
+
 def test_default_covariates_are_quality_metrics_and_site():
     plan = plan_design(observations(), DesignRequest("age"))
     assert plan.columns == ("intercept", "age", "mean_fd", "minutes", "tsnr", "site[Y]")
