@@ -2,9 +2,9 @@
 
 import logging
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from bids_deeptaskgen.bids.output.roi_connectome import RoiConnectome, read_roi_
 from bids_deeptaskgen.connectome.roi_geometry import RoiGeometry, is_compact
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.group.map_rows import group_by_session
 
 Floats = NDArray[np.float64]
 
@@ -101,34 +102,31 @@ def average_connectomes(output_dir: Path, results: Sequence[Result]) -> GroupCon
         # Datasets of earlier versions: a warning for each session would hide all others.
         logger.warning("No session of %d has an ROI x ROI connectome.", len(results))
         return None
-    connectomes = _with_equal_rois(_read(output_dir, results))
-    if not connectomes:
+    roi_sets = _read(output_dir, results)
+    if not roi_sets:
         return None
-    example = connectomes[0][1]
-    pairs = np.triu_indices(len(example.matrix), 1)
-    sessions: dict[str, dict[str | None, list[Floats]]] = {}
-    for result, connectome in connectomes:
-        values = np.arctanh(np.clip(connectome.matrix[pairs], -_MAX_R, _MAX_R))
-        sessions.setdefault(result.subject, {}).setdefault(result.session, []).append(values)
-    participants = np.stack(
-        [
-            _mean(np.stack([_mean(np.stack(runs)) for runs in by_session.values()]))
-            for by_session in sessions.values()
-        ]
-    )
-    matrix = np.full(example.matrix.shape, np.nan)
-    matrix[pairs] = np.tanh(_mean(participants))
+    used = max(roi_sets, key=lambda roi_set: len(roi_set.results))
+    for roi_set in roi_sets:
+        for result in roi_set.results if roi_set is not used else ():
+            _warn(result, f"its ROI maps ({roi_set.sha256[:8]}) differ from those of most sessions.")
+    labels = tuple(used.participants)
+    # Both forms of all values would double the memory.
+    values = np.stack([used.participants.pop(label) for label in labels])
+    n_rois = len(used.peaks_mm)
+    pairs = np.triu_indices(n_rois, 1)
+    matrix = np.full((n_rois, n_rois), np.nan)
+    matrix[pairs] = np.tanh(_mean(values))
     matrix.T[pairs] = matrix[pairs]
     has_values = np.isfinite(matrix).any(axis=0)
     matrix[has_values, has_values] = 1.0
     return GroupConnectome(
         matrix=matrix,
-        typicality=dict(zip(sessions, cohort_typicality(participants), strict=True)),
-        n_sessions=len(connectomes),
-        peaks_mm=example.peaks_mm,
-        roi_set=example.roi_set,
-        values=participants,
-        geometry=example.geometry,
+        typicality=dict(zip(labels, cohort_typicality(values), strict=True)),
+        n_sessions=len(used.results),
+        peaks_mm=used.peaks_mm,
+        roi_set=used.sha256,
+        values=values,
+        geometry=used.geometry,
     )
 
 
@@ -195,30 +193,59 @@ def group_connectome_sidecar(connectome: GroupConnectome, task: str) -> dict[str
     }
 
 
-def _read(output_dir: Path, results: Sequence[Result]) -> list[tuple[Result, RoiConnectome]]:
-    connectomes = []
-    for result in results:
-        try:
-            connectomes.append((result, read_roi_connectome(result.path(output_dir, "roi_connectome"))))
-        except InputError as error:
-            _warn(result, str(error))
-        except OSError as error:
-            _warn(result, f"{type(error).__name__}: {error}")
-    return connectomes
+@dataclass(frozen=True)
+class _RoiSet:
+    """Connectomes with equal ROI maps.
+
+    Attributes
+    ----------
+    sha256 : str
+        Hash of the ROI maps.
+    peaks_mm : array of shape (n_rois, 3)
+    geometry : RoiGeometry or None
+    results : list of Result
+        Sessions and runs.
+    participants : dict of str to array of shape (n_pairs,)
+        Fisher's z of the upper triangle, averaged over the runs of each session, then over sessions.
+    """
+
+    sha256: str
+    peaks_mm: Floats
+    geometry: RoiGeometry | None
+    results: list[Result] = field(default_factory=list)
+    participants: dict[str, Floats] = field(default_factory=dict)
 
 
-def _with_equal_rois(
-    connectomes: Sequence[tuple[Result, RoiConnectome]],
-) -> list[tuple[Result, RoiConnectome]]:
-    """Select the connectomes with the most frequent ROI maps."""
-    counts = Counter((item.roi_set, len(item.matrix)) for _, item in connectomes)
-    usable = []
-    for result, item in connectomes:
-        if (item.roi_set, len(item.matrix)) == counts.most_common(1)[0][0]:
-            usable.append((result, item))
-        else:
-            _warn(result, f"its ROI maps ({item.roi_set[:8]}) differ from those of most sessions.")
-    return usable
+def _read(output_dir: Path, results: Sequence[Result]) -> list[_RoiSet]:
+    """Read the connectomes of one participant at a time; averages alone are kept."""
+    roi_sets: dict[tuple[str, int], _RoiSet] = {}
+    for subject, by_session in group_by_session(results).items():
+        values: dict[tuple[str, int], dict[str | None, list[Floats]]] = {}
+        for result in chain.from_iterable(by_session.values()):
+            connectome = _read_session(output_dir, result)
+            if connectome is None:
+                continue
+            key = (connectome.roi_set, len(connectome.matrix))
+            if key not in roi_sets:
+                roi_sets[key] = _RoiSet(connectome.roi_set, connectome.peaks_mm, connectome.geometry)
+            roi_sets[key].results.append(result)
+            upper_triangle = connectome.matrix[np.triu_indices(len(connectome.matrix), 1)]
+            z = np.arctanh(np.clip(upper_triangle, -_MAX_R, _MAX_R))
+            values.setdefault(key, {}).setdefault(result.session, []).append(z)
+        for key, sessions in values.items():
+            means = [_mean(np.stack(runs)) for runs in sessions.values()]
+            roi_sets[key].participants[subject] = _mean(np.stack(means))
+    return list(roi_sets.values())
+
+
+def _read_session(output_dir: Path, result: Result) -> RoiConnectome | None:
+    try:
+        return read_roi_connectome(result.path(output_dir, "roi_connectome"))
+    except InputError as error:
+        _warn(result, str(error))
+    except OSError as error:
+        _warn(result, f"{type(error).__name__}: {error}")
+    return None
 
 
 def _warn(result: Result, reason: str) -> None:

@@ -17,14 +17,14 @@ Voxels = NDArray[np.intp]
 
 _BYTES = 4
 # Bytes of a chunk of all rows in memory.
-_CHUNK_BYTES = 64 * 2**20
+_CHUNK_BYTES = 16 * 2**20
 _MAX_VOXELS = 16384
 # Parts of a row that fill whole blocks of the file system (4 KiB) waste no disk space.
 _ALIGNMENT = 1024
 
 
 def chunk_length(n_rows: int) -> int:
-    """Choose the number of voxels for which a chunk of all rows takes at most 64 MiB.
+    """Choose the number of voxels for which a chunk of all rows takes at most 16 MiB.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def chunk_length(n_rows: int) -> int:
     Examples
     --------
     >>> chunk_length(100), chunk_length(2000)
-    (16384, 8192)
+    (16384, 2048)
     """
     n_voxels = _CHUNK_BYTES // (_BYTES * max(n_rows, 1))
     if n_voxels >= _ALIGNMENT:

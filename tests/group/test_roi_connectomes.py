@@ -1,13 +1,15 @@
 """Mean ROI x ROI connectome of a group, and the typicality of each participant."""
 
 import json
+import weakref
 
 import numpy as np
 import pytest
 
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.results import read_dataset
-from bids_deeptaskgen.bids.output.roi_connectome import write_roi_connectome
+from bids_deeptaskgen.bids.output.roi_connectome import read_roi_connectome, write_roi_connectome
+from bids_deeptaskgen.group import roi_connectomes
 from bids_deeptaskgen.group.roi_connectomes import average_connectomes, cohort_typicality
 from bids_deeptaskgen.io.tsv import read_tsv
 from tests.commands.test_group import add_session, run
@@ -99,6 +101,21 @@ def test_sessions_without_a_usable_connectome_are_named_and_stop_nothing(output,
     column = column_of(output)
     assert column["sub-04", "ses-a"] == column["sub-05", "ses-a"] == column["sub-06", "ses-a"] == "n/a"
     assert column["sub-02", "ses-a"] != "n/a"
+
+
+def test_one_connectome_is_in_memory_at_a_time(output, monkeypatch):
+    alive = []
+
+    def read(path):
+        connectome = read_roi_connectome(path)
+        assert not [reference for reference in alive[:-1] if reference()]
+        alive.append(weakref.ref(connectome.matrix))
+        return connectome
+
+    monkeypatch.setattr(roi_connectomes, "read_roi_connectome", read)
+    average = average_connectomes(output, read_dataset(output)[0])
+    assert (len(alive), average.n_sessions, average.values.shape) == (4, 4, (3, 6))
+    assert not [reference for reference in alive[:-1] if reference()]
 
 
 def test_rois_without_signal_are_left_out_of_the_mean(output):
