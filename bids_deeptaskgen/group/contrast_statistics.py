@@ -1,6 +1,6 @@
 """Statistics of the maps of a contrast over participants, from some voxels of all participants at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -70,7 +70,9 @@ class ContrastStatistics:
     roi_means: Floats | None = None
 
 
-def compute_statistics(rows: VoxelRows, request: Request) -> ContrastStatistics:
+def compute_statistics(
+    rows: VoxelRows, request: Request, written_rows: Collection[int] | None = None
+) -> ContrastStatistics:
     """Compute the statistics of a contrast in one pass over its voxels.
 
     Parameters
@@ -78,10 +80,14 @@ def compute_statistics(rows: VoxelRows, request: Request) -> ContrastStatistics:
     rows : VoxelRows
         Maps of participants, sessions and runs; see `map_rows.RowPlan`.
     request : Request
+    written_rows : collection of int, optional
+        Rows with a map; all by default. The others are left out: a single row without values would make
+        every voxel one that some maps lack.
 
     Returns
     -------
     ContrastStatistics
+        Similarities with rows that are left out are NaN.
     """
     shape = OUTPUT_GRID.shape
     result = ContrastStatistics(
@@ -91,26 +97,68 @@ def compute_statistics(rows: VoxelRows, request: Request) -> ContrastStatistics:
         fd_r=np.full(shape, np.nan),
         fd_n=np.zeros(shape, np.int32),
     )
-    similarity = SimilarityAccumulator(len(request.sample))
-    pairs = [SimilarityAccumulator(len(pair.participants), len(pair.participants)) for pair in request.pairs]
+    has_map = np.isin(np.arange(rows.n_rows), range(rows.n_rows) if written_rows is None else [*written_rows])
+    members = np.flatnonzero(has_map[: request.n_participants])
+    fd_mm = None if request.fd_mm is None else request.fd_mm[members]
+    sample = request.sample[has_map[request.sample]]
+    similarity = _Similarity(request.sample, None, has_map)
+    pairs = [_Similarity(pair.rows_a, pair.rows_b, has_map) for pair in request.pairs]
     rois = None if request.parcels is None else _RoiMeans(rows.n_rows, request.parcels.ravel())
     for voxels, values in rows.chunks():
-        participants = deviations_from_mean(values[: request.n_participants])
-        _add_voxels(result, voxels, participants, request.fd_mm)
-        is_sample = len(request.sample) < request.n_participants
-        similarity.add(deviations_from_mean(values[request.sample]) if is_sample else participants)
-        for pair, accumulator in zip(request.pairs, pairs, strict=True):
-            accumulator.add(
-                deviations_from_mean(values[pair.rows_a]), deviations_from_mean(values[pair.rows_b])
-            )
+        participants = deviations_from_mean(_select(values, members))
+        _add_voxels(result, voxels, participants, fd_mm)
+        similarity.add(values, participants if len(sample) == len(members) else None)
+        for pair in pairs:
+            pair.add(values)
         if rois:
             rois.add(voxels, values)
-    result.similarity = similarity.correlations()
-    result.similarity_deviations = similarity.deviation_correlations()
-    result.pair_r = [accumulator.correlations() for accumulator in pairs]
-    result.pair_r_deviations = [accumulator.deviation_correlations() for accumulator in pairs]
+    result.similarity, result.similarity_deviations = similarity.correlations()
+    by_pair = [pair.correlations() for pair in pairs]
+    result.pair_r, result.pair_r_deviations = [r for r, _ in by_pair], [r for _, r in by_pair]
     result.roi_means = rois.means if rois else None
     return result
+
+
+def _select(values: NDArray[np.float32], rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Select rows; the first rows are not copied."""
+    n_rows = len(rows)
+    return values[:n_rows] if np.array_equal(rows, np.arange(n_rows)) else values[rows]
+
+
+class _Similarity:
+    """Similarity of rows with each other, or with those of another session, of those that have a map.
+
+    Parameters
+    ----------
+    rows, columns : integer array
+        Rows of the file; without columns, rows are correlated with each other.
+    has_map : boolean array
+        For each row of the file.
+    """
+
+    def __init__(
+        self, rows: NDArray[np.intp], columns: NDArray[np.intp] | None, has_map: NDArray[np.bool_]
+    ) -> None:
+        self._is_square = columns is None
+        columns = rows if columns is None else columns
+        self._shape = (len(rows), len(columns))
+        self._places = np.ix_(has_map[rows], has_map[columns])
+        self._rows, self._columns = rows[has_map[rows]], columns[has_map[columns]]
+        self._sums = SimilarityAccumulator(len(self._rows), None if self._is_square else len(self._columns))
+
+    def add(self, values: NDArray[np.float32], deviations: Deviations | None = None) -> None:
+        """Add all rows at some voxels; deviations of the rows if these are known."""
+        rows = deviations or deviations_from_mean(_select(values, self._rows))
+        self._sums.add(rows, None if self._is_square else deviations_from_mean(values[self._columns]))
+
+    def correlations(self) -> tuple[Floats, Floats]:
+        """Return r of maps and of deviations; NaN where there is no map."""
+        matrices = (self._sums.correlations(), self._sums.deviation_correlations())
+        if self._sums.n_common.shape == self._shape:
+            return matrices
+        r, r_deviations = np.full((2, *self._shape), np.nan)
+        r[self._places], r_deviations[self._places] = matrices
+        return r, r_deviations
 
 
 def _add_voxels(

@@ -165,7 +165,7 @@ def analyse_set(
                     results.n_participants[label] = n_usable
                     contrast, units = contrast_of(output, group_set.results, label)
                     finish = ContrastStep(staging, prepared, contrast, units, results)
-                    finish.describe(rows[label], n_usable)
+                    finish.describe(rows[label], written_rows[label], n_usable)
                     finish.test(rows[label], written_rows[label])
                     logger.info(
                         "%s: %d participants (%d of %d contrasts)",
@@ -217,16 +217,18 @@ class ContrastStep:
     units: str
     results: SetResults
 
-    def describe(self, rows: VoxelRows, n_participants: int) -> None:
+    def describe(self, rows: VoxelRows, written_rows: set[int], n_participants: int) -> None:
         """Compute and write mean, SD, count and correlation with FD, and compute similarities.
 
         Parameters
         ----------
         rows : VoxelRows
+        written_rows : set of int
+            Rows with a map.
         n_participants : int
             Participants with a map.
         """
-        statistics = compute_statistics(rows, self.prepared.request)
+        statistics = compute_statistics(rows, self.prepared.request, written_rows)
         write_statistics(
             self.staging, self.prepared.group_set, self.contrast, statistics, self.units, n_participants
         )

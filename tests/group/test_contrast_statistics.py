@@ -1,5 +1,7 @@
 """Statistics of a contrast from chunks of voxels equal those of whole maps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.contrast_statistics import Request, compute_statistics, correlate_blocks
 from bids_deeptaskgen.group.pairs import MapPair
 from bids_deeptaskgen.io.voxel_rows import VoxelRows
+from bids_deeptaskgen.stats.map_similarity import SimilarityAccumulator
 from tests.group.dataset import BLOCK, SHAPE
 
 N = 7
@@ -55,6 +58,41 @@ def test_statistics_do_not_depend_on_chunks(maps, rows):
     expected, deviations = correlate_blocks(maps[N : 2 * N].reshape(N, -1), maps[2 * N :].reshape(N, -1))
     np.testing.assert_allclose(result.pair_r[0], expected, atol=1e-5)
     np.testing.assert_allclose(result.pair_r_deviations[0], deviations, atol=1e-5)
+
+
+def test_rows_without_map_change_nothing_for_the_others(maps, tmp_path, monkeypatch):
+    maps[5] = maps[N + 5] = maps[2 * N + 3] = 0
+    written_rows = {*range(3 * N)} - {5, N + 5, 2 * N + 3}
+    pair = MapPair("a and b", tuple("abcdefg"), np.arange(N, 2 * N), np.arange(2 * N, 3 * N))
+    request = Request(N, np.arange(N) ** 1.5, np.arange(N), [pair])
+    n_partial = []
+    add_partial = SimilarityAccumulator._add_partial
+    monkeypatch.setattr(
+        SimilarityAccumulator,
+        "_add_partial",
+        lambda self, x, y: n_partial.append(x.values.shape[1]) or add_partial(self, x, y),
+    )
+    with VoxelRows(tmp_path / "rows", len(maps), OUTPUT_GRID.shape) as rows:
+        for number in written_rows:
+            volume = np.zeros(OUTPUT_GRID.shape, np.float32)
+            volume[BLOCK] = maps[number]
+            rows.write(number, volume)
+        everything = compute_statistics(rows, request)
+        n_partial.clear()
+        result = compute_statistics(rows, request, written_rows)
+        sample = compute_statistics(rows, replace(request, sample=np.array([1, 5, 6])), written_rows)
+    # Participant 2 lacks the first two planes of both sessions, others lack no voxel.
+    assert set(n_partial) == {2 * SHAPE[1] * SHAPE[2]}
+    for name in ("mean", "sd", "count", "fd_r", "fd_n", "similarity", "similarity_deviations"):
+        np.testing.assert_allclose(getattr(result, name), getattr(everything, name), rtol=1e-5, atol=1e-6)
+    for name in ("pair_r", "pair_r_deviations"):
+        np.testing.assert_allclose(getattr(result, name)[0], getattr(everything, name)[0], atol=1e-5)
+    assert np.isnan(result.similarity[5]).all()
+    assert np.isnan(result.pair_r[0][5]).all()
+    assert np.isnan(result.pair_r[0][:, 3]).all()
+    np.testing.assert_allclose(
+        sample.similarity, result.similarity[np.ix_([1, 5, 6], [1, 5, 6])], atol=1e-6
+    )
 
 
 def test_no_motion_gives_no_correlation(rows):
