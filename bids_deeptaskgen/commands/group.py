@@ -57,17 +57,18 @@ def run(settings: GroupSettings) -> int:
     missing_rows = _missing_rows(settings, selection)
     with staging_folder(settings.work_dir or output / "work") as staging:
         results = [run_set(settings, staging, prepared, selection, rng) for prepared in prepared_sets]
-        contents = [content for content in results if content is not None]
-        if not contents:
+        outputs = [result for result in results if result is not None]
+        if not outputs:
             raise InputError(explain_nothing(settings, selection.faults))
         rows = join_missing(missing_rows, list_faults(selection.faults))
         _write_missing(staging, rows)
+        sets, contents = [item.group_set for item in outputs], [item.content for item in outputs]
         path = output_path(staging, "group_sets")
-        write_group_table(path, "group_sets", join_columns(set_rows(selection.sets)))
+        write_group_table(path, "group_sets", join_columns(set_rows(sets)))
         if settings.reports == "full":
-            write_page(staging, settings, selection.sets, contents, rows)
+            write_page(staging, settings, sets, contents, rows)
         publish(staging, output, lambda: refuse_loss(settings, selection.results))
-    _print_missing(output, len({result.subject for result in selection.results}), rows)
+    _print_missing(output, len({label for item in sets for label in item.participants}), rows)
     is_complete = not any(content.design and content.design.untested for content in contents)
     return 0 if is_complete and not selection.faults else 1
 

@@ -5,7 +5,7 @@ at some voxels at a time; see `io.voxel_rows`. So the memory does not depend on 
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -166,6 +166,31 @@ def fill_rows(
                 contrast_rows.write(row, values)
             written_rows[label] |= numbered_maps.keys()
     return written_rows
+
+
+def with_usable_maps(
+    results: Sequence[Result], plan: RowPlan, written_rows: Collection[int]
+) -> list[Result]:
+    """Select the sessions whose maps are in an average.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        Sessions and runs of one set.
+    plan : RowPlan
+    written_rows : collection of int
+        Rows with a map of any contrast.
+
+    Returns
+    -------
+    list of Result
+    """
+    numbers = {label: number for number, label in enumerate(plan.participants)}
+    rows = [
+        plan.sessions.get((result.subject, result.session or ""), numbers[result.subject])
+        for result in results
+    ]
+    return [result for result, row in zip(results, rows, strict=True) if row in written_rows]
 
 
 def read_usable_maps(

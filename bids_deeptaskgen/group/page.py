@@ -16,6 +16,7 @@ from bids_deeptaskgen.group.individuality import (
     describe_similarity,
     embed_participants,
 )
+from bids_deeptaskgen.group.map_rows import with_usable_maps
 from bids_deeptaskgen.group.prepared_set import PreparedSet
 from bids_deeptaskgen.group.qc_fc import EdgeRelation
 from bids_deeptaskgen.group.quality import find_outliers, row_name, table_columns, table_rows
@@ -99,6 +100,9 @@ def set_content(output: Path, parts: SetParts, rng: np.random.Generator) -> Grou
         icc=results.icc,
         individuality_remarks=_individuality_remarks(parts),
         embedding=embed_participants(names, results.similarity.mean, title),
+        participants=[
+            f"sub-{label}" for row, label in enumerate(prepared.plan.participants) if row in results.written_rows
+        ],
     )
 
 
@@ -122,13 +126,14 @@ def _similarity(
 def _facts(prepared: PreparedSet, results: SetResults) -> dict[str, str]:
     """Describe a set in words."""
     group_set = prepared.group_set
-    sessions = {(result.subject, result.session) for result in group_set.results}
+    used = with_usable_maps(group_set.results, prepared.plan, results.written_rows)
+    sessions = {(result.subject, result.session) for result in used}
     counts = sorted(set(results.n_participants.values()))
     in_means = (
         f"{counts[0]} to {counts[-1]}, depending on the contrast" if len(counts) > 1 else str(counts[0])
     )
     return {
-        "Participants": str(len(group_set.participants)),
+        "Participants": str(len({result.subject for result in used})),
         "Participants in the means": in_means,
         "Sessions": str(len(sessions)),
         "Contrasts": str(len(results.n_participants)),

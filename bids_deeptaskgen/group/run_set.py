@@ -1,7 +1,7 @@
 """One set of maps from its rows to its files and the content of its page."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,8 @@ import numpy as np
 
 from bids_deeptaskgen.bids.output.roi_connectome import roi_names, write_roi_connectome
 from bids_deeptaskgen.group.differences import design_content
+from bids_deeptaskgen.group.group_set import GroupSet
+from bids_deeptaskgen.group.map_rows import with_usable_maps
 from bids_deeptaskgen.group.page import SetParts, set_content
 from bids_deeptaskgen.group.participant_table import warn_of_equal_series
 from bids_deeptaskgen.group.prepared_set import PreparedSet
@@ -24,13 +26,28 @@ from bids_deeptaskgen.report.group_content import GroupSetContent
 from bids_deeptaskgen.settings.group import GroupSettings
 
 
+@dataclass(frozen=True)
+class SetOutput:
+    """A set after its files were written.
+
+    Attributes
+    ----------
+    group_set : GroupSet
+        With the sessions whose maps are in an average.
+    content : GroupSetContent
+    """
+
+    group_set: GroupSet
+    content: GroupSetContent
+
+
 def run_set(
     settings: GroupSettings,
     staging: Path,
     prepared: PreparedSet,
     selection: Selection,
     rng: np.random.Generator,
-) -> GroupSetContent | None:
+) -> SetOutput | None:
     """Compute and write everything of a set.
 
     Parameters
@@ -45,7 +62,7 @@ def run_set(
 
     Returns
     -------
-    GroupSetContent or None
+    SetOutput or None
         None if none of its maps can be used; then nothing is written.
     """
     output, group_set = settings.output_dir, prepared.group_set
@@ -64,7 +81,8 @@ def run_set(
     _write_design(staging, prepared, results)
     content = set_content(output, SetParts(prepared, results, edges, halves, design, equal_series), rng)
     _write_individuality(staging, prepared, results, content)
-    return content
+    used = with_usable_maps(group_set.results, prepared.plan, results.written_rows)
+    return SetOutput(replace(group_set, results=tuple(used)), content)
 
 
 def _write_connectome(staging: Path, prepared: PreparedSet) -> None:

@@ -79,6 +79,8 @@ class SetResults:
         Notes on the tests.
     untested : list of str
         Contrasts that cannot be tested.
+    written_rows : set of int
+        Rows with a map of any contrast; see `map_rows.RowPlan`.
     """
 
     pictures: MapPictures | None
@@ -92,6 +94,7 @@ class SetResults:
     effects: list[EffectRow] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     untested: list[str] = field(default_factory=list)
+    written_rows: set[int] = field(default_factory=set)
 
     def add(self, label: str, statistics: ContrastStatistics, prepared: PreparedSet) -> None:
         """Add the results of a contrast.
@@ -160,6 +163,7 @@ def analyse_set(
             }
             written_rows = fill_rows(output, group_set.results, prepared.plan, rows, selection.faults)
             for label in batch:
+                results.written_rows |= written_rows[label]
                 n_usable = sum(row < len(prepared.plan.participants) for row in written_rows[label])
                 if n_usable:
                     results.n_participants[label] = n_usable

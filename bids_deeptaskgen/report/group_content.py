@@ -266,6 +266,8 @@ class GroupSetContent:
     individuality_remarks : sequence of str
         Why parts of individuality are not available.
     embedding : Embedding or None
+    participants : sequence of str
+        Participants with maps in any average, for example ``sub-01``.
     """
 
     name: str
@@ -282,6 +284,7 @@ class GroupSetContent:
     icc: Sequence[IccRow] = ()
     individuality_remarks: Sequence[str] = ()
     embedding: Embedding | None = None
+    participants: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

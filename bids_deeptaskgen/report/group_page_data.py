@@ -361,20 +361,6 @@ def _embedding_data(embedding: Embedding, index: Index) -> dict[str, Any]:
     }
 
 
-def set_participants(part: GroupSetContent) -> list[str]:
-    """List the participants with maps of a set.
-
-    Parameters
-    ----------
-    part : GroupSetContent
-
-    Returns
-    -------
-    list of str
-    """
-    return list(dict.fromkeys(row.participant for row in part.rows))
-
-
 def count_participants(content: GroupContent) -> int:
     """Count the participants with maps in any set.
 
@@ -386,4 +372,4 @@ def count_participants(content: GroupContent) -> int:
     -------
     int
     """
-    return len(set(chain.from_iterable(set_participants(part) for part in content.sets)))
+    return len(set(chain.from_iterable(part.participants for part in content.sets)))

@@ -7,7 +7,10 @@ import pytest
 from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.io.nifti_writer import save_nifti
-from tests.group.dataset import add_session, make_dataset
+from bids_deeptaskgen.io.tsv import read_tsv
+from bids_deeptaskgen.report import group_html
+from bids_deeptaskgen.report.group_page_data import count_participants
+from tests.group.dataset import Plan, add_session, make_dataset
 from tests.group.running import block, effect, group_path, reasons, run, sidecar, state, table
 from tests.inprocess import call
 
@@ -96,6 +99,40 @@ def test_a_participant_whose_map_cannot_be_used_is_named_and_all_others_are_used
     maps = small.participant_maps("wm2bk").copy()
     maps[1] = small.maps["02", "2", None, "wm2bk"]
     np.testing.assert_allclose(block(output, "mean"), maps.mean(axis=0), atol=1e-5)
+
+
+def test_participants_whose_maps_are_all_unusable_are_not_counted(tmp_path, monkeypatch):
+    contents = []
+    monkeypatch.setattr(group_html, "render_group", lambda content: contents.append(content) or "<html>")
+    monkeypatch.setattr("bids_deeptaskgen.group.set_analysis.MapPictures", lambda: None)
+    cohort = make_dataset(tmp_path / "out", n=4, contrasts=("wm2bk",))
+    for session in ("1", "2"):
+        truncate(map_of(cohort.folder, "02", session))
+    truncate(map_of(cohort.folder, "03"))
+    ended = call(tmp_path, cohort.folder, "group")
+    assert ended.code == 1
+    assert ended.out.startswith("3 participants averaged")
+    (row,) = read_tsv(output_path(cohort.folder, "group_sets"))
+    assert (row["n_participants"], row["n_sessions"]) == ("3", "5")
+    (content,) = contents
+    (part,) = content.sets
+    assert content.title == "Group of 3 participants"
+    assert content.facts["Participants with maps"] == "3"
+    assert content.facts["Sets of maps"] == "task-rest: 3 participants"
+    assert (part.facts["Participants"], part.facts["Sessions"]) == ("3", "5")
+    assert count_participants(content) == 3
+
+
+def test_a_set_without_usable_map_is_not_listed(tmp_path):
+    cohort = make_dataset(tmp_path / "out", n=4, sessions=("1",), contrasts=("wm2bk",))
+    plan = Plan(settings_hash="b" * 64)
+    add_session(cohort.folder, "09", "1", {"wm2bk": cohort.maps["01", "1", None, "wm2bk"]}, plan=plan)
+    truncate(map_of(cohort.folder, "09"))
+    ended = call(tmp_path, cohort.folder, "group", "--reports", "none")
+    assert ended.code == 1
+    assert ended.out.startswith("4 participants averaged")
+    (row,) = read_tsv(output_path(cohort.folder, "group_sets"))
+    assert row["n_participants"] == "4"
 
 
 def zero(path):

@@ -212,6 +212,7 @@ def set_content(n=30, name="task-rest", n_sessions=1, seed=0, **changes):
             [0.31, 0.12, 0.06],
             "mean over 47 contrasts",
         ),
+        participants=names(n),
     )
     return replace(content, **changes)
 
