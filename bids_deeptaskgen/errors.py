@@ -79,6 +79,30 @@ def system_refusal(error: BaseException) -> tuple[int, str] | None:
     return code, f"{problem}{file}. {solution}."
 
 
+def quantity(n: int, noun: str) -> str:
+    """Format a number of things.
+
+    Parameters
+    ----------
+    n : int
+    noun : str
+        Singular; the first word has the plural.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> quantity(1, "participant"), quantity(1200, "family"), quantity(2, "map of tests")
+    ('1 participant', '1,200 families', '2 maps of tests')
+    """
+    head, space, rest = noun.partition(" ")
+    if n != 1:
+        head = f"{head[:-1]}ies" if head.endswith("y") else f"{head}s"
+    return f"{n:,} {head}{space}{rest}"
+
+
 N_SHOWN = 5
 
 

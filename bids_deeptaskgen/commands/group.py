@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from bids_deeptaskgen.bids.output.paths import output_path
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, quantity
+from bids_deeptaskgen.group.earlier_files import permutation_files, refuse_lost_tests
 from bids_deeptaskgen.group.missing_sessions import find_missing
 from bids_deeptaskgen.group.prepared_set import prepare_set
 from bids_deeptaskgen.group.publish import check_writable, publish, staging_folder
@@ -45,8 +46,8 @@ def run(settings: GroupSettings) -> int:
     InputError
         If no participant has maps that can be used, or a table cannot be read.
     UserError
-        If the design cannot be tested, or existing group files include other participants than those of
-        ``--participant-label``.
+        If the design cannot be tested, existing group files include other participants than those of
+        ``--participant-label``, or tests with permutations would be removed.
     """
     output = settings.output_dir
     rng = np.random.default_rng(settings.random_seed)
@@ -55,6 +56,8 @@ def run(settings: GroupSettings) -> int:
     # All tables and designs first: one that is unusable must stop before anything is computed.
     prepared_sets = [prepare_set(settings, group_set, rng) for group_set in selection.sets]
     missing_rows = _missing_rows(settings, selection)
+    permutation_maps = permutation_files(prepared_sets, selection)
+    refuse_lost_tests(settings, permutation_maps)
     with staging_folder(settings.work_dir or output / "work") as staging:
         results = [run_set(settings, staging, prepared, selection, rng) for prepared in prepared_sets]
         outputs = [result for result in results if result is not None]
@@ -67,10 +70,17 @@ def run(settings: GroupSettings) -> int:
         write_group_table(path, "group_sets", join_columns(set_rows(sets)))
         if settings.reports == "full":
             write_page(staging, settings, sets, contents, rows)
-        publish(staging, output, lambda: refuse_loss(settings, selection.results))
+        # Another run may have ended meanwhile.
+        publish(staging, output, lambda: _refuse_losses(settings, selection, permutation_maps))
     _print_missing(output, len({label for item in sets for label in item.participants}), rows)
     is_complete = not any(content.design and content.design.untested for content in contents)
     return 0 if is_complete and not selection.faults else 1
+
+
+def _refuse_losses(settings: GroupSettings, selection: Selection, permutation_maps: set[Path]) -> None:
+    """Refuse to replace files of other participants, and to remove tests with permutations."""
+    refuse_loss(settings, selection.results)
+    refuse_lost_tests(settings, permutation_maps)
 
 
 def _missing_rows(settings: GroupSettings, selection: Selection) -> list[dict[str, str | None]]:
@@ -90,8 +100,8 @@ def _write_missing(staging: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 def _print_missing(output: Path, n_participants: int, rows: Sequence[dict[str, Any]]) -> None:
     sys.stdout.write(
-        f"{n_participants} participants averaged in {output / 'group'}; {len(rows)} without maps, or with "
-        "maps that cannot be used.\n"
+        f"{quantity(n_participants, 'participant')} averaged in {output / 'group'}; {len(rows)} without "
+        "maps, or with maps that cannot be used.\n"
     )
     for row in rows:
         name = " ".join(filter(None, (row["participant_id"], row["session_id"])))

@@ -168,9 +168,7 @@ def fill_rows(
     return written_rows
 
 
-def with_usable_maps(
-    results: Sequence[Result], plan: RowPlan, written_rows: Collection[int]
-) -> list[Result]:
+def with_usable_maps(results: Sequence[Result], plan: RowPlan, written_rows: Collection[int]) -> list[Result]:
     """Select the sessions whose maps are in an average.
 
     Parameters

@@ -101,7 +101,9 @@ def set_content(output: Path, parts: SetParts, rng: np.random.Generator) -> Grou
         individuality_remarks=_individuality_remarks(parts),
         embedding=embed_participants(names, results.similarity.mean, title),
         participants=[
-            f"sub-{label}" for row, label in enumerate(prepared.plan.participants) if row in results.written_rows
+            f"sub-{label}"
+            for row, label in enumerate(prepared.plan.participants)
+            if row in results.written_rows
         ],
     )
 

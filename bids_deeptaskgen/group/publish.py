@@ -1,19 +1,19 @@
 """Folder of a group run: files are written beside the dataset and moved into it when all are complete."""
 
 import errno
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.group.earlier_files import RECORD, describe_files, recorded_files
 from bids_deeptaskgen.io.atomic import atomic_path, remove_stale_files, temporary_sibling, write_json
-from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.io.lock import file_lock
 
-# Lists the files of the most recent run, so that the next one removes those that it does not replace.
-RECORD = Path("group/group.json")
+logger = logging.getLogger("bids_deeptaskgen")
+
 # A run renames its files within seconds; one on another machine that was killed meanwhile blocks the next for
 # this time.
 _MAX_HELD_S = 300.0
@@ -97,14 +97,12 @@ def publish(staging: Path, output: Path, check: Callable[[], None] = lambda: Non
         remove_stale_files(output, recursive=False)
         remove_stale_files(output / RECORD.parent)
         _refuse_folders(output, files)
-        earlier_files = _recorded_files(output)
+        earlier_files = recorded_files(output)
         # If this process is killed between two files, the next run knows all of them.
         _write_record(output, earlier_files | set(files))
         for file in files:
             _move(folder / file, output / file)
-        for file in earlier_files - set(files):
-            (output / file).unlink(missing_ok=True)
-        _remove_empty_folders(output, earlier_files - set(files))
+        _remove(output, earlier_files - set(files))
         _write_record(output, set(files))
     return files
 
@@ -149,20 +147,18 @@ def _write_record(output: Path, files: set[Path]) -> None:
     write_json(output / RECORD, {"Files": [file.as_posix() for file in sorted(files)]})
 
 
-def _remove_empty_folders(output: Path, removed_files: set[Path]) -> None:
-    """Remove the folders of sets that no longer exist."""
-    for parent in {file.parent for file in removed_files} - {RECORD.parent, Path()}:
+def _remove(output: Path, files: set[Path]) -> None:
+    """Remove files of the run before, and the folders of sets that no longer exist."""
+    removed_files = {file for file in files if os.path.lexists(output / file)}
+    for file in removed_files:
+        (output / file).unlink()
+    if removed_files:
+        logger.warning(
+            "Files of the run before that this run does not replace were removed: %s. To keep the results of "
+            "a run, move %s before the next.",
+            describe_files(removed_files), output / RECORD.parent,
+        )  # fmt: skip
+    for parent in {file.parent for file in files} - {RECORD.parent, Path()}:
         folder = output / parent
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-
-
-def _recorded_files(output: Path) -> set[Path]:
-    """List the files of the run before that are in the folder ``group`` or a page of it."""
-    try:
-        names = [str(name) for name in read_json(output / RECORD)["Files"]]
-    except (InputError, OSError, KeyError, TypeError):
-        return set()
-    paths = {Path(name) for name in names}
-    # An edited record must not delete other files.
-    return {path for path in paths if ".." not in path.parts and path.parts[0] in ("group", "group.html")}

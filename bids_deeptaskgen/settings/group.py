@@ -36,7 +36,10 @@ class GroupSettings(Settings):
         "reads one label per line from a file",
     )
     overwrite: bool = option(
-        default=False, group="run", help="also replace group files that include other participants"
+        default=False,
+        group="run",
+        help="also replace group files that include other participants, and remove tests with permutations "
+        "that this run does not repeat",
     )
     reports: str = option(
         "full",

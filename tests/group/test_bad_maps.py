@@ -92,9 +92,7 @@ def test_a_participant_whose_map_cannot_be_used_is_named_and_all_others_are_used
     (reason,) = reasons(output).values()
     assert reasons(output).keys() == {("sub-02", "ses-1")}
     assert str(path) in reason
-    assert any(
-        words in reason for words in ("re-run", "Re-run", "datalad get", "git lfs pull", "Replace it")
-    )
+    assert any(words in reason for words in ("re-run", "Re-run", "datalad get", "git lfs pull", "Replace it"))
     # The other session of this participant is used.
     maps = small.participant_maps("wm2bk").copy()
     maps[1] = small.maps["02", "2", None, "wm2bk"]

@@ -90,9 +90,7 @@ def test_rows_without_map_change_nothing_for_the_others(maps, tmp_path, monkeypa
     assert np.isnan(result.similarity[5]).all()
     assert np.isnan(result.pair_r[0][5]).all()
     assert np.isnan(result.pair_r[0][:, 3]).all()
-    np.testing.assert_allclose(
-        sample.similarity, result.similarity[np.ix_([1, 5, 6], [1, 5, 6])], atol=1e-6
-    )
+    np.testing.assert_allclose(sample.similarity, result.similarity[np.ix_([1, 5, 6], [1, 5, 6])], atol=1e-6)
 
 
 def test_no_motion_gives_no_correlation(rows):

@@ -361,3 +361,35 @@ def test_the_lock_of_another_machine_is_taken_over_after_a_while(tmp_path, monke
     (tmp_path / "group" / ".group.json.lock").write_text(f"elsewhere {os.getpid()} 1f")
     publish_files(tmp_path, a="1")
     assert texts(tmp_path) == {"group/a": "1"}
+
+
+def test_a_warning_counts_the_removed_files_by_kind(output, caplog):
+    options = {"covariates": ("none",), "design": "age"}
+    run(output, **options)
+    caplog.clear()
+    assert run(output, **options) == 0
+    assert "removed" not in caplog.text
+    assert run(output) == 0
+    assert "were removed: 5 maps of tests, 2 tables. " in caplog.text
+    assert f"move {output / 'group'} before the next" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "changes", [{"design": "mean_fd"}, {"n_permutations": 0}, {"design": None, "n_permutations": 0}]
+)
+def test_tests_with_permutations_are_kept_unless_they_are_replaced(output, monkeypatch, changes):
+    options = {"covariates": ("none",), "design": "age", "n_permutations": 100, "one_per_family": True}
+    (output / "participants.tsv").write_text(
+        (output / "participants.tsv").read_text().replace("f1", "n/a")
+    )
+    assert run(output, **options) == 0
+    before = state(output)
+    assert any("stat-pMaxT_desc-age" in name for name in before)
+    with monkeypatch.context() as context:
+        context.setattr("bids_deeptaskgen.commands.group.run_set", None)
+        with pytest.raises(UserError, match=r"1 test .*\(age in wm2bk\)[\s\S]*Move .*--overwrite"):
+            run(output, **options | changes)
+    assert state(output) == before
+    assert run(output, **options) == 0
+    assert run(output, **options | changes, overwrite=True) == 0
+    assert not any("stat-pMaxT_desc-age" in name for name in state(output))
