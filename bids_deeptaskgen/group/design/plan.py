@@ -12,6 +12,7 @@ from bids_deeptaskgen.group.design.columns import ColumnReader
 from bids_deeptaskgen.group.design.covariates import (
     choose_covariates,
     drop_constant_covariates,
+    pool_rare_sites,
 )
 from bids_deeptaskgen.group.design.effects import Effect, effects_of_terms
 from bids_deeptaskgen.group.design.formula import (
@@ -118,6 +119,10 @@ def plan_design(
     elif request.n_permutations:
         _refuse_relatives(relatives)
     participants = _remaining(sessions, excluded)
+    if request.covariates_are_default:
+        choice, of_rare_sites = pool_rare_sites(choice, participants)
+        excluded |= of_rare_sites
+        participants = _remaining(sessions, excluded)
     _check_variation(table.values(), participants)
     choice = drop_constant_covariates(choice, participants, are_default=request.covariates_are_default)
     table |= {FormulaFactor(column.name): column for column in choice.columns}
