@@ -13,7 +13,11 @@ from bids_deeptaskgen.bids.participants_table import read_families
 from bids_deeptaskgen.connectome.qc_verdicts import metric_specs, single_value
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import OUTPUT_GRID
-from bids_deeptaskgen.group.design.observations import Observation, request_from_settings
+from bids_deeptaskgen.group.design.observations import (
+    SUMMED_METRICS,
+    Observation,
+    request_from_settings,
+)
 from bids_deeptaskgen.group.design.plan import DesignPlan, plan_design
 from bids_deeptaskgen.group.map_rows import RowPlan
 from bids_deeptaskgen.group.second_level import (
@@ -72,7 +76,9 @@ def plan_differences(
 
 
 def make_observations(table: Sequence[Mapping[str, Any]], families: Mapping[str, str]) -> list[Observation]:
-    """Convert the joined table to one observation per session; quality metrics of runs are averaged.
+    """Convert the joined table to one observation per session.
+
+    Minutes of runs with their own maps are summed, other quality metrics averaged.
 
     Parameters
     ----------
@@ -98,11 +104,13 @@ def make_observations(table: Sequence[Mapping[str, Any]], families: Mapping[str,
 
 
 def _cell(name: str, rows: Sequence[Mapping[str, Any]]) -> str | float | None:
-    """Return the mean of a metric over the runs of a session, or the text of its first row."""
+    """Return the sum or mean of a metric over the runs of a session, or the text of its first row."""
     if name not in metric_specs() and isinstance(rows[0].get(name), str):
         return str(rows[0][name])
     numbers = [single_value(row.get(name)) for row in rows]
     values = [number for number in numbers if number is not None and np.isfinite(number)]
+    if name in SUMMED_METRICS:
+        return float(np.sum(values)) if values and len(values) == len(rows) else None
     return float(np.mean(values)) if values else None
 
 

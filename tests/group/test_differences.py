@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.group.differences import make_observations
 from tests.group.dataset import AGE_PART, make_dataset
 from tests.group.running import effect, group_path, run, sidecar, state, table
 from tests.inprocess import call
@@ -81,6 +82,15 @@ def test_fd_can_be_dropped_for_all_if_some_lack_it(single, tmp_path):
     assert run(output, design="age", covariates=("mean_fd",), missing_covariates="drop") == 0
     assert facts(output)["NumberOfParticipants"] == 16
     assert facts(output)["Columns"] == ["intercept", "age"]
+
+
+def test_minutes_of_runs_with_their_own_maps_are_summed():
+    metrics = [{"minutes_kept": 4.0, "tsnr_median": 40.0}, {"minutes_kept": 6.0, "tsnr_median": 60.0}]
+    rows = [{"participant_id": "sub-01", "session_id": "ses-1", "age": "30", **values} for values in metrics]
+    (observation,) = make_observations(rows, {})
+    assert observation.columns == {"minutes_kept": 10.0, "tsnr_median": 50.0, "age": "30"}
+    (observation,) = make_observations([*rows, rows[0] | {"minutes_kept": None}], {})
+    assert observation.columns["minutes_kept"] is None
 
 
 def test_relatives_are_reduced_to_one_per_family_or_not_permuted(single, tmp_path):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -118,6 +120,23 @@ def test_default_covariates_without_values_are_dropped_with_a_note():
     ]
     notes = plan_design(bare, DesignRequest("age")).notes
     assert "The covariate tsnr was dropped: there is no such column." in notes
+
+
+def test_minutes_are_summed_over_sessions_and_other_metrics_are_averaged():
+    rows = observations(sessions=("pre", "post"))[:-1]
+    plan = plan_design(rows, request("age", "minutes", "tsnr"))
+    for column, metric, reduce in ((2, "minutes_kept", sum), (3, "tsnr_median", np.mean)):
+        values = [
+            reduce([row.columns[metric] for row in rows if row.subject == name]) for name in plan.participants
+        ]
+        np.testing.assert_allclose(plan.matrix[:, column], np.array(values) - np.mean(values))
+
+
+def test_minutes_of_a_participant_with_a_session_of_unknown_minutes_are_unknown():
+    rows = observations(sessions=("pre", "post"))
+    rows[0] = replace(rows[0], columns=rows[0].columns | {"minutes_kept": None})
+    plan = plan_design(rows, request("age", "minutes"))
+    assert plan.excluded == {"00": "no value of the covariate minutes"}
 
 
 def test_switched_off_covariates_are_noted():
