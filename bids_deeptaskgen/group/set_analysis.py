@@ -112,7 +112,7 @@ class SetResults:
                 mean_off_diagonal(statistics.similarity_deviations),
             )
         )
-        self.identification.add(label, statistics)
+        self.identification.add(label, statistics.pair_r, statistics.pair_r_deviations)
         if prepared.request.fd_mm is not None:
             self.qc_fc.append(relate_maps(label, statistics))
         if prepared.complete and prepared.parcels and statistics.roi_means is not None:
@@ -148,7 +148,9 @@ def analyse_set(
     """
     group_set = prepared.group_set
     contrasts = restrict_contrasts(group_set, selection.contrasts)
-    results = SetResults(MapPictures() if has_page else None, Identification(prepared.request.pairs))
+    results = SetResults(
+        MapPictures() if has_page else None, Identification([pair.title for pair in prepared.request.pairs])
+    )
     n_per_pass = contrasts_per_pass(staging, prepared.plan.n_rows)
     for batch in batch_contrasts(group_set.results[0].maps, contrasts, n_per_pass):
         with ExitStack() as files:

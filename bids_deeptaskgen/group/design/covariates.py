@@ -9,7 +9,6 @@ from bids_deeptaskgen.group.design.columns import ColumnReader, find_column
 from bids_deeptaskgen.group.design.observations import SITE_COLUMNS, Cell, DesignRequest
 from bids_deeptaskgen.group.design.table import TableColumn
 
-
 # Name of the category of sites that have one participant each.
 _POOLED = "pooled"
 
@@ -151,8 +150,8 @@ def pool_rare_sites(
         members = [name for name in participants if str(column.values[name]) in rare]
         if len(rare) == 1 and len(counts) > 1:
             notes.append(
-                f"sub-{members[0]} is excluded: no other participant has the {column.name} {rare[0]}, so that "
-                "the effect of this site cannot be told from that of this participant."
+                f"sub-{members[0]} is excluded: no other participant has the {column.name} {rare[0]}, so "
+                "that the effect of this site cannot be told from that of this participant."
             )
             excluded[members[0]] = f"no other participant has the {column.name} {rare[0]}"
         elif len(rare) > 1:
