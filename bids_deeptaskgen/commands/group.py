@@ -10,7 +10,7 @@ import numpy as np
 from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.group.missing_sessions import find_missing
-from bids_deeptaskgen.group.prepared_set import prepare_set
+from bids_deeptaskgen.group.prepared_set import check_designs, prepare_set
 from bids_deeptaskgen.group.publish import check_writable, publish, staging_folder
 from bids_deeptaskgen.group.result_faults import join_missing, list_faults
 from bids_deeptaskgen.group.run_set import run_set
@@ -37,15 +37,15 @@ def run(settings: GroupSettings) -> int:
     Returns
     -------
     int
-        1 if maps of a participant cannot be used, or a contrast cannot be tested: they are listed, and all
-        others are used. 0 otherwise; participants without maps are listed and are not an error.
+        1 if maps of a participant cannot be used, or a contrast or set cannot be tested: they are listed, and
+        all others are used. 0 otherwise; participants without maps are listed and are not an error.
 
     Raises
     ------
     InputError
         If no participant has maps that can be used, or a table cannot be read.
     UserError
-        If the design cannot be tested, or existing group files include other participants than those of
+        If the design cannot be tested in any set, or existing group files include other participants than those of
         ``--participant-label``.
     """
     output = settings.output_dir
@@ -54,6 +54,7 @@ def run(settings: GroupSettings) -> int:
     check_writable(output)
     # All tables and designs first: one that is unusable must stop before anything is computed.
     prepared_sets = [prepare_set(settings, group_set, rng) for group_set in selection.sets]
+    check_designs(prepared_sets)
     missing_rows = _missing_rows(settings, selection)
     with staging_folder(settings.work_dir or output / "work") as staging:
         results = [run_set(settings, staging, prepared, selection, rng) for prepared in prepared_sets]
@@ -68,7 +69,9 @@ def run(settings: GroupSettings) -> int:
             write_page(staging, settings, selection.sets, contents, rows)
         publish(staging, output, lambda: refuse_loss(settings, selection.results))
     _print_missing(output, len({result.subject for result in selection.results}), rows)
-    is_complete = not any(content.design and content.design.untested for content in contents)
+    is_complete = not any(
+        content.design_refusal or (content.design and content.design.untested) for content in contents
+    )
     return 0 if is_complete and not selection.faults else 1
 
 

@@ -259,6 +259,8 @@ class GroupSetContent:
     outliers : sequence of Outlier
     map_groups : sequence of MapGroup
     design : DesignContent or None
+    design_refusal : str
+        Why a design that was given is not tested in this set; empty otherwise.
     qc_fc : QcFcContent or None
     similarity : sequence of Similarity
     identification : sequence of IdentificationRow
@@ -282,6 +284,7 @@ class GroupSetContent:
     icc: Sequence[IccRow] = ()
     individuality_remarks: Sequence[str] = ()
     embedding: Embedding | None = None
+    design_refusal: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.group.differences import make_observations
-from tests.group.dataset import AGE_PART, make_dataset
+from tests.group.dataset import AGE_PART, SHAPE, Plan, add_session, make_dataset
 from tests.group.running import effect, group_path, run, sidecar, state, table
 from tests.inprocess import call
 
@@ -136,6 +136,44 @@ def test_a_change_between_sessions_is_tested_against_zero(tmp_path):
     path = next((cohort.folder / "group").glob("*_stat-effect_*statmap.nii.gz"))
     name = path.name.partition("_desc-")[2].partition("_")[0]
     np.testing.assert_allclose(effect(cohort.folder, "effect", name), -differences.mean(axis=0), atol=1e-4)
+
+
+def add_small_set(output, *labels):
+    """Add maps of other settings."""
+    plan = Plan(settings_hash="b" * 64, contrasts=("wm2bk",))
+    for label in labels:
+        metrics = {"fd_mean_mm": 0.1}
+        add_session(
+            output, label, None, {"wm2bk": np.full(SHAPE, 1.0 + int(label))}, metrics=metrics, plan=plan
+        )
+
+
+def test_a_small_set_does_not_prevent_the_tests_of_another(single, tmp_path):
+    output = copy(single, tmp_path)
+    add_small_set(output, "21", "22")
+    ended = call(output, output, "group", "--design=age", "--covariates=none", "--nprocs=1")
+    assert ended.code == 1
+    assert "settings-bbbbbbbb: the design is not tested in this set: " in ended.err
+    folder = output / "group"
+    assert list((folder / "settings-aaaaaaaa").glob("*_desc-age_statmap.nii.gz"))
+    assert not list((folder / "settings-bbbbbbbb").glob("*_desc-age_statmap.nii.gz"))
+    assert list((folder / "settings-bbbbbbbb").glob("*_stat-mean_*"))
+    page = (output / "group.html").read_text()
+    assert "The design is not tested in this set of maps: " in page
+    assert "No design was given" not in page
+
+
+def test_a_design_that_no_set_can_test_is_refused_with_the_names_of_the_sets(single, tmp_path):
+    output = copy(single, tmp_path)
+    add_small_set(output, "21", "22")
+    words = ("--design=age", "--covariates=none", "--reports=none", "--exclude-participant-label")
+    ended = call(output, output, "group", *words, *(f"{number:02d}" for number in range(4, 17)))
+    assert ended.code == 2
+    assert "task-rest settings-aaaaaaaa: The design has 3 participants" in ended.sentence
+    assert "task-rest settings-bbbbbbbb: " in ended.sentence
+    assert not (output / "group").exists()
+    ended = call(output, output, "group", "--design=agee", "--reports=none")
+    assert ended.code == 2
 
 
 def test_a_session_that_no_one_has_is_refused(output):
