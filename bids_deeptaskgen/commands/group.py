@@ -45,8 +45,8 @@ def run(settings: GroupSettings) -> int:
     InputError
         If no participant has maps that can be used, or a table cannot be read.
     UserError
-        If the design cannot be tested in any set, or existing group files include other participants than those of
-        ``--participant-label``.
+        If the design cannot be tested in any set, or existing group files include other participants than
+        those of ``--participant-label``.
     """
     output = settings.output_dir
     rng = np.random.default_rng(settings.random_seed)

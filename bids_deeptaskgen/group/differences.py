@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from bids_deeptaskgen.group.design.observations import (
     Observation,
     request_from_settings,
 )
-from bids_deeptaskgen.group.design.plan import DesignPlan, plan_design
+from bids_deeptaskgen.group.design.plan import DesignPlan, plan_design, restrict_plan
 from bids_deeptaskgen.group.map_rows import RowPlan
 from bids_deeptaskgen.group.second_level import (
     EffectMaps,
@@ -132,27 +131,25 @@ class ContrastTest:
     row_plan : RowPlan
     written_rows : collection of int
         Rows with a map of the contrast; participants without one are left out of its tests.
+
+    Raises
+    ------
+    UserError
+        If the participants with a map cannot be tested; see `restrict_plan`.
     """
 
     def __init__(self, plan: DesignPlan, row_plan: RowPlan, written_rows: Collection[int]) -> None:
         numbers = {label: number for number, label in enumerate(row_plan.participants)}
         # The row of each participant; for a difference, those of the later and of the earlier session.
-        rows = [
-            [row_plan.sessions[label, session or ""] for session in plan.sessions[label]]
+        rows = {
+            label: [row_plan.sessions[label, session or ""] for session in plan.sessions[label]]
             if plan.is_difference
             else [numbers[label]]
             for label in plan.participants
-        ]
-        with_maps = [number for number, items in enumerate(rows) if set(items) <= set(written_rows)]
-        participants = tuple(plan.participants[number] for number in with_maps)
-        self.plan = replace(plan, participants=participants, matrix=plan.matrix[with_maps])
-        self._rows = np.array([rows[number] for number in with_maps])
-
-    @property
-    def is_possible(self) -> bool:
-        """Return whether enough participants have a map."""
-        matrix = self.plan.matrix
-        return self.plan.dof > 0 and np.linalg.matrix_rank(matrix) == matrix.shape[1]
+        }
+        with_maps = {label for label, items in rows.items() if set(items) <= set(written_rows)}
+        self.plan = restrict_plan(plan, with_maps)
+        self._rows = np.array([rows[label] for label in self.plan.participants])
 
     def run(self, rows: VoxelRows) -> tuple[SecondLevelFit, dict[str, PermutationMaps]]:
         """Fit the effects, and correct them by permutations if these are requested.
@@ -187,7 +184,12 @@ class ContrastTest:
 
 
 def effect_row(
-    contrast: str, title: str, maps: EffectMaps, tested: NDArray[np.bool_], permuted: PermutationMaps | None
+    contrast: str,
+    title: str,
+    maps: EffectMaps,
+    tested: NDArray[np.bool_],
+    permuted: PermutationMaps | None,
+    plan: DesignPlan,
 ) -> EffectRow:
     """Describe the test of an effect on a contrast.
 
@@ -197,6 +199,8 @@ def effect_row(
     maps : EffectMaps
     tested : boolean array of shape (91, 109, 91)
     permuted : PermutationMaps or None
+    plan : DesignPlan
+        Of the participants with a map of the contrast.
 
     Returns
     -------
@@ -207,6 +211,8 @@ def effect_row(
     return EffectRow(
         contrast=contrast,
         effect=title,
+        n_participants=len(plan.participants),
+        dof=plan.dof,
         n_voxels=int(tested.sum()),
         n_fdr=int((maps.q < ALPHA).sum()),
         n_max_t=None if permuted is None else int((permuted.p_max_t < ALPHA).sum()),

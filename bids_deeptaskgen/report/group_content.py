@@ -129,6 +129,8 @@ class EffectRow:
     ----------
     contrast, effect : str
         Label of the contrast; title of the effect, for example ``age`` or ``sex: M - F``.
+    n_participants, dof : int
+        Participants with a map of the contrast, and residual degrees of freedom.
     n_voxels : int
         Voxels with a value of all participants.
     n_fdr : int
@@ -145,6 +147,8 @@ class EffectRow:
 
     contrast: str
     effect: str
+    n_participants: int
+    dof: int
     n_voxels: int
     n_fdr: int
     n_max_t: int | None

@@ -268,6 +268,8 @@ def _design_data(design: DesignContent, index: Index) -> dict[str, Any]:
             [
                 row.contrast,
                 row.effect,
+                int(row.n_participants),
+                int(row.dof),
                 int(row.n_voxels),
                 int(row.n_fdr),
                 _cell(row.n_max_t),

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.group.differences import make_observations
+from bids_deeptaskgen.group.design.plan import plan_design, restrict_plan
+from bids_deeptaskgen.group.differences import ContrastTest, make_observations
+from bids_deeptaskgen.group.map_rows import RowPlan
 from tests.group.dataset import AGE_PART, SHAPE, Plan, add_session, make_dataset
+from tests.group.designs import observations, request
 from tests.group.running import effect, group_path, run, sidecar, state, table
 from tests.inprocess import call
 
@@ -174,6 +177,53 @@ def test_a_design_that_no_set_can_test_is_refused_with_the_names_of_the_sets(sin
     assert not (output / "group").exists()
     ended = call(output, output, "group", "--design=agee", "--reports=none")
     assert ended.code == 2
+
+
+def contrast_test(plan, participants):
+    """Test a contrast whose map these participants have."""
+    row_plan = RowPlan(plan.participants, {}, {}, {})
+    return ContrastTest(plan, row_plan, {plan.participants.index(label) for label in participants})
+
+
+def test_a_contrast_without_the_map_of_some_is_tested_in_the_others():
+    plan = plan_design(observations(), request("age + sex"))
+    restricted = contrast_test(plan, plan.participants[5:]).plan
+    assert restricted.participants == plan.participants[5:]
+    np.testing.assert_array_equal(restricted.matrix, plan.matrix[5:])
+    assert restricted.dof == plan.dof - 5
+
+
+@pytest.mark.parametrize(
+    ("design", "rows", "words"),
+    [
+        ("sex", [0, *range(1, 40, 2)], "one alone has the sex M"),
+        ("sex", range(0, 40, 2), "constant columns: sex"),
+        ("age + sex", range(4), "The design has 4 participants for 3 columns"),
+        ("group", [*range(0, 39, 3), *range(1, 39, 3)], "constant columns: group.C."),
+    ],
+)
+def test_a_contrast_is_not_tested_if_the_participants_with_maps_do_not_suffice(design, rows, words):
+    plan = plan_design(observations(), request(design))
+    with pytest.raises(UserError, match=words):
+        contrast_test(plan, [f"{row:02d}" for row in rows])
+
+
+def test_permutations_of_the_participants_with_maps_must_reach_significance():
+    rows = observations(sessions=("pre", "post"))
+    plan = plan_design(rows, request(None, session_difference="post-pre", n_permutations=100))
+    with pytest.raises(UserError, match="Permutations of 5 participants have 16 different results"):
+        restrict_plan(plan, plan.participants[:5])
+
+
+def test_the_table_of_effects_has_the_participants_of_each_contrast(tmp_path):
+    output = make_dataset(tmp_path / "out", n=10, sessions=(None,)).folder
+    for label in ("04", "06", "08", "10"):
+        (path,) = output.glob(f"sub-{label}/**/*_contrast-motorLh_*statmap.nii.gz")
+        path.write_bytes(path.read_bytes()[:500])
+    assert run(output, design="age", covariates=("none",)) == 1
+    rows = {row["contrast"]: row for row in table(output, "group_effects")}
+    assert (rows["wm2bk"]["n_participants"], rows["wm2bk"]["dof"]) == ("10", "8")
+    assert (rows["motorLh"]["n_participants"], rows["motorLh"]["dof"]) == ("6", "4")
 
 
 def test_a_session_that_no_one_has_is_refused(output):
