@@ -11,7 +11,7 @@ from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.errors import InputError, quantity
 from bids_deeptaskgen.group.earlier_files import permutation_files, refuse_lost_tests
 from bids_deeptaskgen.group.missing_sessions import find_missing
-from bids_deeptaskgen.group.prepared_set import prepare_set
+from bids_deeptaskgen.group.prepared_set import check_designs, prepare_set
 from bids_deeptaskgen.group.publish import check_writable, publish, staging_folder
 from bids_deeptaskgen.group.result_faults import join_missing, list_faults
 from bids_deeptaskgen.group.run_set import run_set
@@ -38,16 +38,16 @@ def run(settings: GroupSettings) -> int:
     Returns
     -------
     int
-        1 if maps of a participant cannot be used, or a contrast cannot be tested: they are listed, and all
-        others are used. 0 otherwise; participants without maps are listed and are not an error.
+        1 if maps of a participant cannot be used, or a contrast or set cannot be tested: they are listed, and
+        all others are used. 0 otherwise; participants without maps are listed and are not an error.
 
     Raises
     ------
     InputError
         If no participant has maps that can be used, or a table cannot be read.
     UserError
-        If the design cannot be tested, existing group files include other participants than those of
-        ``--participant-label``, or tests with permutations would be removed.
+        If the design cannot be tested in any set, existing group files include other participants than
+        those of ``--participant-label``, or tests with permutations would be removed.
     """
     output = settings.output_dir
     rng = np.random.default_rng(settings.random_seed)
@@ -55,6 +55,7 @@ def run(settings: GroupSettings) -> int:
     check_writable(output)
     # All tables and designs first: one that is unusable must stop before anything is computed.
     prepared_sets = [prepare_set(settings, group_set, rng) for group_set in selection.sets]
+    check_designs(prepared_sets)
     missing_rows = _missing_rows(settings, selection)
     permutation_maps = permutation_files(prepared_sets, selection)
     refuse_lost_tests(settings, permutation_maps)
@@ -73,7 +74,9 @@ def run(settings: GroupSettings) -> int:
         # Another run may have ended meanwhile.
         publish(staging, output, lambda: _refuse_losses(settings, selection, permutation_maps))
     _print_missing(output, len({label for item in sets for label in item.participants}), rows)
-    is_complete = not any(content.design and content.design.untested for content in contents)
+    is_complete = not any(
+        content.design_refusal or (content.design and content.design.untested) for content in contents
+    )
     return 0 if is_complete and not selection.faults else 1
 
 

@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,12 @@ from bids_deeptaskgen.connectome.qc_verdicts import metric_specs, single_value
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.design.columns import AbsentColumnError
-from bids_deeptaskgen.group.design.observations import Observation, request_from_settings
-from bids_deeptaskgen.group.design.plan import DesignPlan, plan_design
+from bids_deeptaskgen.group.design.observations import (
+    SUMMED_METRICS,
+    Observation,
+    request_from_settings,
+)
+from bids_deeptaskgen.group.design.plan import DesignPlan, plan_design, restrict_plan
 from bids_deeptaskgen.group.map_rows import RowPlan
 from bids_deeptaskgen.group.second_level import (
     EffectMaps,
@@ -83,7 +86,9 @@ def plan_differences(
 
 
 def make_observations(table: Sequence[Mapping[str, Any]], families: Mapping[str, str]) -> list[Observation]:
-    """Convert the joined table to one observation per session; quality metrics of runs are averaged.
+    """Convert the joined table to one observation per session.
+
+    Minutes of runs with their own maps are summed, other quality metrics averaged.
 
     Parameters
     ----------
@@ -109,11 +114,13 @@ def make_observations(table: Sequence[Mapping[str, Any]], families: Mapping[str,
 
 
 def _cell(name: str, rows: Sequence[Mapping[str, Any]]) -> str | float | None:
-    """Return the mean of a metric over the runs of a session, or the text of its first row."""
+    """Return the sum or mean of a metric over the runs of a session, or the text of its first row."""
     if name not in metric_specs() and isinstance(rows[0].get(name), str):
         return str(rows[0][name])
     numbers = [single_value(row.get(name)) for row in rows]
     values = [number for number in numbers if number is not None and np.isfinite(number)]
+    if name in SUMMED_METRICS:
+        return float(np.sum(values)) if values and len(values) == len(rows) else None
     return float(np.mean(values)) if values else None
 
 
@@ -135,27 +142,25 @@ class ContrastTest:
     row_plan : RowPlan
     written_rows : collection of int
         Rows with a map of the contrast; participants without one are left out of its tests.
+
+    Raises
+    ------
+    UserError
+        If the participants with a map cannot be tested; see `restrict_plan`.
     """
 
     def __init__(self, plan: DesignPlan, row_plan: RowPlan, written_rows: Collection[int]) -> None:
         numbers = {label: number for number, label in enumerate(row_plan.participants)}
         # The row of each participant; for a difference, those of the later and of the earlier session.
-        rows = [
-            [row_plan.sessions[label, session or ""] for session in plan.sessions[label]]
+        rows = {
+            label: [row_plan.sessions[label, session or ""] for session in plan.sessions[label]]
             if plan.is_difference
             else [numbers[label]]
             for label in plan.participants
-        ]
-        with_maps = [number for number, items in enumerate(rows) if set(items) <= set(written_rows)]
-        participants = tuple(plan.participants[number] for number in with_maps)
-        self.plan = replace(plan, participants=participants, matrix=plan.matrix[with_maps])
-        self._rows = np.array([rows[number] for number in with_maps])
-
-    @property
-    def is_possible(self) -> bool:
-        """Return whether enough participants have a map."""
-        matrix = self.plan.matrix
-        return self.plan.dof > 0 and np.linalg.matrix_rank(matrix) == matrix.shape[1]
+        }
+        with_maps = {label for label, items in rows.items() if set(items) <= set(written_rows)}
+        self.plan = restrict_plan(plan, with_maps)
+        self._rows = np.array([rows[label] for label in self.plan.participants])
 
     def run(self, rows: VoxelRows) -> tuple[SecondLevelFit, dict[str, PermutationMaps]]:
         """Fit the effects, and correct them by permutations if these are requested.
@@ -190,7 +195,12 @@ class ContrastTest:
 
 
 def effect_row(
-    contrast: str, title: str, maps: EffectMaps, tested: NDArray[np.bool_], permuted: PermutationMaps | None
+    contrast: str,
+    title: str,
+    maps: EffectMaps,
+    tested: NDArray[np.bool_],
+    permuted: PermutationMaps | None,
+    plan: DesignPlan,
 ) -> EffectRow:
     """Describe the test of an effect on a contrast.
 
@@ -200,6 +210,8 @@ def effect_row(
     maps : EffectMaps
     tested : boolean array of shape (91, 109, 91)
     permuted : PermutationMaps or None
+    plan : DesignPlan
+        Of the participants with a map of the contrast.
 
     Returns
     -------
@@ -210,6 +222,8 @@ def effect_row(
     return EffectRow(
         contrast=contrast,
         effect=title,
+        n_participants=len(plan.participants),
+        dof=plan.dof,
         n_voxels=int(tested.sum()),
         n_fdr=int((maps.q < ALPHA).sum()),
         n_max_t=None if permuted is None else int((permuted.p_max_t < ALPHA).sum()),

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics
 from bids_deeptaskgen.group.map_rows import RowPlan
-from bids_deeptaskgen.group.pairs import MapPair
 from bids_deeptaskgen.report.group_content import Embedding, IccRow, IdentificationRow, Similarity
 from bids_deeptaskgen.stats.intraclass_correlation import icc_3_1
 from bids_deeptaskgen.stats.principal_coordinates import principal_coordinates
@@ -67,7 +65,7 @@ class MeanMatrix:
         is_defined = np.isfinite(matrix)
         self._total += np.where(is_defined, matrix, 0)
         self._count += is_defined
-        self.n_contrasts += 1
+        self.n_contrasts += bool(is_defined.any())
 
     @property
     def mean(self) -> Floats:
@@ -181,43 +179,46 @@ class Identification:
 
     Parameters
     ----------
-    pairs : sequence of MapPair
+    titles : sequence of str
+        Of the pairs of sessions or runs, or of the halves of the windows.
     """
 
-    def __init__(self, pairs: Sequence[MapPair]) -> None:
-        self._pairs = pairs
-        self._means = [(MeanMatrix(), MeanMatrix()) for _ in pairs]
+    def __init__(self, titles: Sequence[str]) -> None:
+        self._titles = titles
+        self._means = [(MeanMatrix(), MeanMatrix()) for _ in titles]
         self._rows: list[IdentificationRow] = []
 
-    def add(self, contrast: str, statistics: ContrastStatistics) -> None:
+    def add(self, contrast: str, r: Sequence[Floats], r_deviations: Sequence[Floats]) -> None:
         """Add the matrices of a contrast.
 
         Parameters
         ----------
         contrast : str
-        statistics : ContrastStatistics
+        r, r_deviations : sequence of array of shape (n, n)
+            Correlations for each title, of the maps, and of the maps minus the mean over participants.
         """
-        for number, pair in enumerate(self._pairs):
-            matrices = (statistics.pair_r[number], statistics.pair_r_deviations[number])
-            for is_deviation, matrix in enumerate(matrices):
-                self._means[number][is_deviation].add(matrix)
-                row = identify_participants(contrast, pair.title, matrix, is_deviation=bool(is_deviation))
-                # Maps without variation, or a contrast that these participants lack, identify no one.
-                if row.n_participants:
-                    self._rows.append(row)
+        for title, means, matrices in zip(
+            self._titles, self._means, zip(r, r_deviations, strict=True), strict=True
+        ):
+            for is_deviation, (mean, matrix) in enumerate(zip(means, matrices, strict=True)):
+                mean.add(matrix)
+                self._rows.append(
+                    identify_participants(contrast, title, matrix, is_deviation=bool(is_deviation))
+                )
 
     @property
     def rows(self) -> list[IdentificationRow]:
-        """Return all rows; those of the mean over contrasts first, if there are several contrasts."""
-        means = (
+        """Return the rows with participants; those of the mean over several contrasts first."""
+        means = [
             identify_participants(
-                MEAN_TITLE.format(n=mean.n_contrasts), pair.title, mean.mean, is_deviation=bool(is_deviation)
+                MEAN_TITLE.format(n=mean.n_contrasts), title, mean.mean, is_deviation=bool(is_deviation)
             )
-            for pair, matrices in zip(self._pairs, self._means, strict=True)
+            for title, matrices in zip(self._titles, self._means, strict=True)
             for is_deviation, mean in enumerate(matrices)
             if mean.n_contrasts > 1
-        )
-        return [*(row for row in means if row.n_participants), *self._rows]
+        ]
+        # Maps without variation, or a contrast that these participants lack, identify no one.
+        return [row for row in (*means, *self._rows) if row.n_participants]
 
 
 @dataclass(frozen=True)

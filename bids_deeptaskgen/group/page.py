@@ -32,6 +32,7 @@ from bids_deeptaskgen.report.group_content import (
 )
 from bids_deeptaskgen.report.participant_content import PageWarning
 from bids_deeptaskgen.report.reading.participant import describe_cleaning
+from bids_deeptaskgen.settings.flags import with_flags
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def set_content(output: Path, parts: SetParts, rng: np.random.Generator) -> Grou
             for row, label in enumerate(prepared.plan.participants)
             if row in results.written_rows
         ],
+        design_refusal=with_flags(prepared.design_refusal),
     )
 
 
@@ -162,6 +164,9 @@ def _warnings(parts: SetParts) -> list[PageWarning]:
                 "trusted.",
             )
         )
+    if parts.prepared.design_refusal:
+        reason = with_flags(parts.prepared.design_refusal)
+        warnings.append(PageWarning("warn", "The design is not tested in this set of maps.", reason))
     warnings += [
         PageWarning(
             "warn",

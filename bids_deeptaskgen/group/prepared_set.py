@@ -1,7 +1,7 @@
 """What is read of a set before its maps: tables, connectomes, FD, and the rows of maps."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bids_deeptaskgen.bids.output.roi_parcels import RoiParcels, read_roi_parcels
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.group.contrast_statistics import Request
 from bids_deeptaskgen.group.design.plan import DesignPlan
 from bids_deeptaskgen.group.differences import plan_differences
@@ -29,6 +29,7 @@ from bids_deeptaskgen.group.participant_table import (
 )
 from bids_deeptaskgen.group.qc_fc import select_fd
 from bids_deeptaskgen.group.roi_connectomes import GroupConnectome, average_connectomes
+from bids_deeptaskgen.settings.flags import with_flags
 from bids_deeptaskgen.settings.group import GroupSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -55,7 +56,9 @@ class PreparedSet:
         Sessions for the reliability of ROIs.
     parcels : RoiParcels or None
     design : DesignPlan or None
-        None if no tests are requested.
+        None if no tests are requested or possible.
+    design_error : UserError or None
+        Why the requested tests are not possible in this set.
     """
 
     group_set: GroupSet
@@ -68,6 +71,12 @@ class PreparedSet:
     complete: CompleteSessions | None
     parcels: RoiParcels | None
     design: DesignPlan | None
+    design_error: UserError | None = None
+
+    @property
+    def design_refusal(self) -> str:
+        """Return why the requested tests are not possible; empty otherwise."""
+        return str(self.design_error or "")
 
 
 def prepare_set(settings: GroupSettings, group_set: GroupSet, rng: np.random.Generator) -> PreparedSet:
@@ -88,8 +97,6 @@ def prepare_set(settings: GroupSettings, group_set: GroupSet, rng: np.random.Gen
     ------
     InputError
         If a table cannot be read.
-    UserError
-        If the design cannot be tested.
     """
     output, results = settings.output_dir, group_set.results
     connectome = average_connectomes(output, results)
@@ -99,6 +106,7 @@ def prepare_set(settings: GroupSettings, group_set: GroupSet, rng: np.random.Gen
     plan = plan_rows(results)
     fd, fd_remark = select_fd(plan.participants, fd_mm)
     complete = find_complete_sessions(plan)
+    design, design_error = _plan_tests(settings, table, plan.participants)
     parcels = _read_parcels(output, connectome.roi_set) if complete and connectome else None
     request = Request(
         n_participants=len(plan.participants),
@@ -117,8 +125,40 @@ def prepare_set(settings: GroupSettings, group_set: GroupSet, rng: np.random.Gen
         request=request,
         complete=complete,
         parcels=parcels,
-        design=plan_differences(settings, table, plan.participants),
+        design=design,
+        design_error=design_error,
     )
+
+
+def check_designs(prepared_sets: Sequence[PreparedSet]) -> None:
+    """Refuse a design that no set can test, and warn of the sets that cannot test it.
+
+    Parameters
+    ----------
+    prepared_sets : sequence of PreparedSet
+
+    Raises
+    ------
+    UserError
+        If tests are requested and no set can be tested.
+    """
+    errors = {item.group_set.name: item.design_error for item in prepared_sets if item.design_error}
+    if errors and len(errors) == len(prepared_sets):
+        if len(set(map(str, errors.values()))) == 1:
+            raise next(iter(errors.values()))
+        raise UserError(" ".join(f"{name}: {error}" for name, error in errors.items()))
+    for name, error in errors.items():
+        logger.warning("%s: the design is not tested in this set: %s", name, with_flags(str(error)))
+
+
+def _plan_tests(
+    settings: GroupSettings, table: Sequence[Mapping[str, Any]], participants: Collection[str]
+) -> tuple[DesignPlan | None, UserError | None]:
+    """Plan the tests, or return why they are not possible: other sets may be large enough."""
+    try:
+        return plan_differences(settings, table, participants), None
+    except UserError as error:
+        return None, error
 
 
 def _read_parcels(output: Path, roi_set: str) -> RoiParcels | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics, compute_statistics
 from bids_deeptaskgen.group.differences import ContrastTest, effect_row
@@ -30,6 +30,7 @@ from bids_deeptaskgen.group.write_maps import write_effect, write_statistics
 from bids_deeptaskgen.io.voxel_rows import VoxelRows
 from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.report.group_content import EffectRow, IccRow, QcFcRow
+from bids_deeptaskgen.settings.flags import with_flags
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -115,7 +116,7 @@ class SetResults:
                 mean_off_diagonal(statistics.similarity_deviations),
             )
         )
-        self.identification.add(label, statistics)
+        self.identification.add(label, statistics.pair_r, statistics.pair_r_deviations)
         if prepared.request.fd_mm is not None:
             self.qc_fc.append(relate_maps(label, statistics))
         if prepared.complete and prepared.parcels and statistics.roi_means is not None:
@@ -151,7 +152,9 @@ def analyse_set(
     """
     group_set = prepared.group_set
     contrasts = restrict_contrasts(group_set, selection.contrasts)
-    results = SetResults(MapPictures() if has_page else None, Identification(prepared.request.pairs))
+    results = SetResults(
+        MapPictures() if has_page else None, Identification([pair.title for pair in prepared.request.pairs])
+    )
     n_per_pass = contrasts_per_pass(staging, prepared.plan.n_rows)
     for batch in batch_contrasts(group_set.results[0].maps, contrasts, n_per_pass):
         with ExitStack() as files:
@@ -251,24 +254,24 @@ class ContrastStep:
         """
         if self.prepared.design is None:
             return
-        contrast_test = ContrastTest(self.prepared.design, self.prepared.plan, written_rows)
-        n_participants = len(contrast_test.plan.participants)
-        if not contrast_test.is_possible:
-            self._note_no_test(f"Only {n_participants} participants of the design have its map.")
+        # Maps of a contrast that cannot be tested must not stop the tests of the others.
+        try:
+            contrast_test = ContrastTest(self.prepared.design, self.prepared.plan, written_rows)
+        except UserError as error:
+            self._note_no_test(f"participants of the design lack its map. {error}")
             return
         try:
             fit, permuted = contrast_test.run(rows)
         except InputError as error:
-            # Maps of a contrast that cannot be tested must not stop the tests of the others.
             self._note_no_test(str(error))
             return
-        self._note_losses(fit, n_participants)
+        self._note_losses(fit, len(contrast_test.plan.participants))
         self._write_effects(contrast_test, fit, permuted)
 
     def _note_no_test(self, reason: str) -> None:
         """Record that the contrast cannot be tested."""
         message = f"{self.contrast.label}: not tested: {' '.join(reason.split())}"
-        logger.error("%s", message)
+        logger.error("%s", with_flags(message))
         self.results.notes.append(message)
         self.results.untested.append(self.contrast.label)
 
@@ -279,7 +282,9 @@ class ContrastStep:
         label, n_participants = self.contrast.label, len(contrast_test.plan.participants)
         for effect in contrast_test.plan.effects:
             maps, corrected = fit.effects[effect.label], permuted.get(effect.label)
-            self.results.effects.append(effect_row(label, effect.title, maps, fit.tested, corrected))
+            self.results.effects.append(
+                effect_row(label, effect.title, maps, fit.tested, corrected, contrast_test.plan)
+            )
             values = {stat: getattr(maps, stat) for stat in ("t", "effect", "r", "p", "q")}
             if corrected is not None:
                 values["pMaxT"] = corrected.p_max_t

@@ -12,7 +12,7 @@ from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.bids.output.window_halves import WindowHalves, read_halves
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.group.contrast_statistics import correlate_blocks
-from bids_deeptaskgen.group.individuality import MEAN_TITLE, MeanMatrix, identify_participants
+from bids_deeptaskgen.group.individuality import Identification
 from bids_deeptaskgen.group.pairs import MAX_PARTICIPANTS, MIN_PARTICIPANTS
 from bids_deeptaskgen.report.group_content import IdentificationRow
 
@@ -43,7 +43,8 @@ def identify_by_halves(
     Returns
     -------
     list of IdentificationRow
-        For the mean over contrasts and each contrast; empty if fewer than three participants have the file.
+        For the mean over contrasts and each contrast that participants have and in which they differ; empty
+        if fewer than three participants have the file.
     """
     files = _first_files(output, results)
     if len(files) > MAX_PARTICIPANTS:
@@ -52,23 +53,13 @@ def identify_by_halves(
     if len(files) < MIN_PARTICIPANTS:
         return []
     n_per_pass = max(1, _MAX_BYTES // (2 * len(files) * n_blocks * 4))
-    means, rows = (MeanMatrix(), MeanMatrix()), []
+    identification = Identification([TITLE])
     for start in range(0, len(contrasts), n_per_pass):
         batch = contrasts[start : start + n_per_pass]
         for label, values in _read_contrasts(files, batch):
-            for is_deviation, r in enumerate(correlate_blocks(values[0], values[1])):
-                means[is_deviation].add(r)
-                rows.append(identify_participants(label, TITLE, r, is_deviation=bool(is_deviation)))
-    if len(contrasts) == 1:
-        return rows
-    title = MEAN_TITLE.format(n=means[0].n_contrasts)
-    return [
-        *(
-            identify_participants(title, TITLE, mean.mean, is_deviation=bool(is_deviation))
-            for is_deviation, mean in enumerate(means)
-        ),
-        *rows,
-    ]
+            r, r_deviations = correlate_blocks(values[0], values[1])
+            identification.add(label, [r], [r_deviations])
+    return identification.rows
 
 
 def _first_files(output: Path, results: Sequence[Result]) -> list[Path]:

@@ -129,6 +129,8 @@ class EffectRow:
     ----------
     contrast, effect : str
         Label of the contrast; title of the effect, for example ``age`` or ``sex: M - F``.
+    n_participants, dof : int
+        Participants with a map of the contrast, and residual degrees of freedom.
     n_voxels : int
         Voxels with a value of all participants.
     n_fdr : int
@@ -145,6 +147,8 @@ class EffectRow:
 
     contrast: str
     effect: str
+    n_participants: int
+    dof: int
     n_voxels: int
     n_fdr: int
     n_max_t: int | None
@@ -259,6 +263,8 @@ class GroupSetContent:
     outliers : sequence of Outlier
     map_groups : sequence of MapGroup
     design : DesignContent or None
+    design_refusal : str
+        Why a design that was given is not tested in this set; empty otherwise.
     qc_fc : QcFcContent or None
     similarity : sequence of Similarity
     identification : sequence of IdentificationRow
@@ -285,6 +291,7 @@ class GroupSetContent:
     individuality_remarks: Sequence[str] = ()
     embedding: Embedding | None = None
     participants: Sequence[str] = ()
+    design_refusal: str = ""
 
 
 @dataclass(frozen=True)

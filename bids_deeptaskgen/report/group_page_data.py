@@ -159,7 +159,7 @@ def _set_data(part: GroupSetContent, n_matrices: int) -> dict[str, Any]:
                 "yes" if row.is_deviation else "no",
                 row.n_participants,
                 _number(row.rate),
-                _number(1 / row.n_participants),
+                _number(1 / row.n_participants) if row.n_participants else None,
                 _number(row.mean_rank),
                 (row.n_participants + 1) / 2,
                 _number(row.idiff),
@@ -268,6 +268,8 @@ def _design_data(design: DesignContent, index: Index) -> dict[str, Any]:
             [
                 row.contrast,
                 row.effect,
+                int(row.n_participants),
+                int(row.dof),
                 int(row.n_voxels),
                 int(row.n_fdr),
                 _cell(row.n_max_t),

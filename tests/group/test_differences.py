@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from bids_deeptaskgen.errors import UserError
-from tests.group.dataset import AGE_PART, make_dataset
+from bids_deeptaskgen.group.design.plan import plan_design, restrict_plan
+from bids_deeptaskgen.group.differences import ContrastTest, make_observations
+from bids_deeptaskgen.group.map_rows import RowPlan
+from tests.group.dataset import AGE_PART, SHAPE, Plan, add_session, make_dataset
+from tests.group.designs import observations, request
 from tests.group.running import effect, group_path, run, sidecar, state, table
 from tests.inprocess import call
 
@@ -83,6 +87,15 @@ def test_fd_can_be_dropped_for_all_if_some_lack_it(single, tmp_path):
     assert facts(output)["Columns"] == ["intercept", "age"]
 
 
+def test_minutes_of_runs_with_their_own_maps_are_summed():
+    metrics = [{"minutes_kept": 4.0, "tsnr_median": 40.0}, {"minutes_kept": 6.0, "tsnr_median": 60.0}]
+    rows = [{"participant_id": "sub-01", "session_id": "ses-1", "age": "30", **values} for values in metrics]
+    (observation,) = make_observations(rows, {})
+    assert observation.columns == {"minutes_kept": 10.0, "tsnr_median": 50.0, "age": "30"}
+    (observation,) = make_observations([*rows, rows[0] | {"minutes_kept": None}], {})
+    assert observation.columns["minutes_kept"] is None
+
+
 def test_relatives_are_reduced_to_one_per_family_or_not_permuted(single, tmp_path):
     output = copy(single, tmp_path)
     assert run(output) == 0
@@ -126,6 +139,91 @@ def test_a_change_between_sessions_is_tested_against_zero(tmp_path):
     path = next((cohort.folder / "group").glob("*_stat-effect_*statmap.nii.gz"))
     name = path.name.partition("_desc-")[2].partition("_")[0]
     np.testing.assert_allclose(effect(cohort.folder, "effect", name), -differences.mean(axis=0), atol=1e-4)
+
+
+def add_small_set(output, *labels):
+    """Add maps of other settings."""
+    plan = Plan(settings_hash="b" * 64, contrasts=("wm2bk",))
+    for label in labels:
+        metrics = {"fd_mean_mm": 0.1}
+        add_session(
+            output, label, None, {"wm2bk": np.full(SHAPE, 1.0 + int(label))}, metrics=metrics, plan=plan
+        )
+
+
+def test_a_small_set_does_not_prevent_the_tests_of_another(single, tmp_path):
+    output = copy(single, tmp_path)
+    add_small_set(output, "21", "22")
+    ended = call(output, output, "group", "--design=age", "--covariates=none", "--nprocs=1")
+    assert ended.code == 1
+    assert "settings-bbbbbbbb: the design is not tested in this set: " in ended.err
+    folder = output / "group"
+    assert list((folder / "settings-aaaaaaaa").glob("*_desc-age_statmap.nii.gz"))
+    assert not list((folder / "settings-bbbbbbbb").glob("*_desc-age_statmap.nii.gz"))
+    assert list((folder / "settings-bbbbbbbb").glob("*_stat-mean_*"))
+    page = (output / "group.html").read_text()
+    assert "The design is not tested in this set of maps: " in page
+    assert "No design was given" not in page
+
+
+def test_a_design_that_no_set_can_test_is_refused_with_the_names_of_the_sets(single, tmp_path):
+    output = copy(single, tmp_path)
+    add_small_set(output, "21", "22")
+    words = ("--design=age", "--covariates=none", "--reports=none", "--exclude-participant-label")
+    ended = call(output, output, "group", *words, *(f"{number:02d}" for number in range(4, 17)))
+    assert ended.code == 2
+    assert "task-rest settings-aaaaaaaa: The design has 3 participants" in ended.sentence
+    assert "task-rest settings-bbbbbbbb: " in ended.sentence
+    assert not (output / "group").exists()
+    ended = call(output, output, "group", "--design=agee", "--reports=none")
+    assert ended.code == 2
+
+
+def contrast_test(plan, participants):
+    """Test a contrast whose map these participants have."""
+    row_plan = RowPlan(plan.participants, {}, {}, {})
+    return ContrastTest(plan, row_plan, {plan.participants.index(label) for label in participants})
+
+
+def test_a_contrast_without_the_map_of_some_is_tested_in_the_others():
+    plan = plan_design(observations(), request("age + sex"))
+    restricted = contrast_test(plan, plan.participants[5:]).plan
+    assert restricted.participants == plan.participants[5:]
+    np.testing.assert_array_equal(restricted.matrix, plan.matrix[5:])
+    assert restricted.dof == plan.dof - 5
+
+
+@pytest.mark.parametrize(
+    ("design", "rows", "words"),
+    [
+        ("sex", [0, *range(1, 40, 2)], "one alone has the sex M"),
+        ("sex", range(0, 40, 2), "constant columns: sex"),
+        ("age + sex", range(4), "The design has 4 participants for 3 columns"),
+        ("group", [*range(0, 39, 3), *range(1, 39, 3)], "constant columns: group.C."),
+    ],
+)
+def test_a_contrast_is_not_tested_if_the_participants_with_maps_do_not_suffice(design, rows, words):
+    plan = plan_design(observations(), request(design))
+    with pytest.raises(UserError, match=words):
+        contrast_test(plan, [f"{row:02d}" for row in rows])
+
+
+def test_permutations_of_the_participants_with_maps_must_reach_significance():
+    rows = observations(sessions=("pre", "post"))
+    plan = plan_design(rows, request(None, session_difference="post-pre", n_permutations=100))
+    with pytest.raises(UserError, match="Permutations of 5 participants have 16 different results"):
+        restrict_plan(plan, plan.participants[:5])
+
+
+def test_the_table_of_effects_has_the_participants_of_each_contrast(tmp_path):
+    output = make_dataset(tmp_path / "out", n=10, sessions=(None,)).folder
+    for label in ("04", "06", "08", "10"):
+        (path,) = output.glob(f"sub-{label}/**/*_contrast-motorLh_*statmap.nii.gz")
+        path.write_bytes(path.read_bytes()[:500])
+    assert run(output, design="age", covariates=("none",)) == 1
+    rows = {row["contrast"]: row for row in table(output, "group_effects")}
+    assert (rows["wm2bk"]["n_participants"], rows["wm2bk"]["dof"]) == ("10", "8")
+    assert (rows["motorLh"]["n_participants"], rows["motorLh"]["dof"]) == ("6", "4")
 
 
 def test_a_session_that_no_one_has_is_refused(output):

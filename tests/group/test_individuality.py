@@ -114,13 +114,9 @@ def test_two_participants_have_no_embedding_and_those_without_maps_are_left_out(
 
 
 def test_maps_that_identify_no_one_have_no_row():
-    class Statistics:
-        pair_r, pair_r_deviations = [np.eye(3)], [np.full((3, 3), np.nan)]
-
-    (pair,) = list_pairs(row_plan(everyone(3, "a", "b")), np.random.default_rng(0))
-    identification = Identification([pair])
-    identification.add("x", Statistics)
-    identification.add("y", Statistics)
+    identification = Identification(["a and b"])
+    identification.add("x", [np.eye(3)], [np.full((3, 3), np.nan)])
+    identification.add("y", [np.eye(3)], [np.full((3, 3), np.nan)])
     assert [(row.contrast, row.is_deviation) for row in identification.rows] == [
         ("mean over 2 contrasts", False), ("x", False), ("y", False),
     ]  # fmt: skip

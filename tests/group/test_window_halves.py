@@ -97,6 +97,17 @@ def test_participants_without_a_contrast_are_left_out_of_its_scores(tmp_path, re
     assert by_contrast == {"mean over 2 contrasts": 5, "a": 4, "b": 5}
 
 
+def test_equal_maps_and_contrasts_that_no_file_has_identify_no_one(tmp_path, results, paths):
+    contents = [replace(halves_of(seed), contrasts=("b", "c")) for seed in range(5)]
+    for path, content in zip(paths, contents, strict=True):
+        save_halves(path, content)
+    assert {row.contrast for row in identify(tmp_path, results)} == {"b"}
+    for path in paths:
+        save_halves(path, contents[0])
+    # Deviations from the mean of equal maps are 0.
+    assert {row.is_deviation for row in identify(tmp_path, results)} <= {False}
+
+
 def test_blocks_without_values_are_compared_in_other_pairs_alone(tmp_path, results, paths):
     content = read_halves(paths[0])
     values = content.values.copy()

@@ -86,8 +86,9 @@ def design_content(n, contrasts, seed=0):
     )
     rows = [
         EffectRow(
-            label, effect, 150_000 + place, int(rng.integers(0, 4000)), int(rng.integers(0, 400)), None,
-            float(rng.normal(0, 4)), (-46.0, 26.0, 16.0), float(rng.uniform(-0.6, 0.6)),
+            label, effect, n, n - 6, 150_000 + place, int(rng.integers(0, 4000)),
+            int(rng.integers(0, 400)), None, float(rng.normal(0, 4)),
+            (-46.0, 26.0, 16.0), float(rng.uniform(-0.6, 0.6)),
         )
         for place, label in enumerate(contrasts)
         for effect in ("age", "sex: M - F")

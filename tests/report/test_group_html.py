@@ -256,6 +256,13 @@ def hostile_content():
     )  # fmt: skip
 
 
+def test_an_identification_of_no_participants_has_no_chance_rate():
+    part = set_content(5)
+    row = replace(part.identification[0], n_participants=0, rate=float("nan"), mean_rank=float("nan"))
+    data, _ = group_page_data(GroupContent("", "", {}, [replace(part, identification=[row], map_groups=())]))
+    assert data["sets"][0]["identification"][0][3:7] == [0, None, None, None]
+
+
 def test_no_text_of_the_content_becomes_markup():
     hostile = render_group(hostile_content())
     page = Page(hostile)

@@ -6,9 +6,11 @@ const showDesign = () => {
   part.hidden = !design;
   dropPlot(byId("design-matrix"));
   if (!design) return;
-  const hasPermutations = design.rows.some((row) => row[4] !== null || row[5] !== null);
+  const hasPermutations = design.rows.some((row) => row[6] !== null || row[7] !== null);
   const columns = [
     { title: "Contrast" }, { title: "Effect" },
+    { title: "Participants", isNumber: true, description: "Participants of the design with a map of the contrast." },
+    { title: "df", isNumber: true, description: "Residual degrees of freedom." },
     { title: "Voxels", isNumber: true, description: "Voxels with a value of all participants." },
     { title: "q < 0.05", isNumber: true, description: "Voxels below a false discovery rate of 0.05." },
     { title: "Max-T", isNumber: true, description: "Voxels with p < 0.05, corrected for all voxels with the distribution of the largest |t| over permutations." },
@@ -17,7 +19,7 @@ const showDesign = () => {
     { title: "Peak x, y, z", unit: "mm" },
     { title: "Peak r", isNumber: true, description: "Partial correlation at the peak." },
   ];
-  const kept = [...columns.keys()].filter((column) => hasPermutations || ![4, 5].includes(column));
+  const kept = [...columns.keys()].filter((column) => hasPermutations || ![6, 7].includes(column));
   makeTable(byId("effects"), {
     title: "Effects",
     columns: kept.map((column) => columns[column]),

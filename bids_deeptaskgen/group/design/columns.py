@@ -85,7 +85,7 @@ class ColumnReader:
     sessions : dict of str to sequence of Observation
         Sessions of each participant in the design; the later and the earlier one of a difference.
     levels : collection of str
-        Columns that are categorical even if their cells are numbers.
+        Columns that are categorical even if their cells are numbers. Columns of sites always are.
     is_difference : bool
         Whether rows are differences of sessions.
     """
@@ -127,7 +127,7 @@ class ColumnReader:
             name,
             source,
             self._sessions,
-            is_categorical=is_categorical or source in self._levels,
+            is_categorical=is_categorical or source in self._levels or source.lower() in SITE_COLUMNS,
             is_difference=self._is_difference,
         )
 

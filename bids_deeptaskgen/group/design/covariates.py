@@ -1,12 +1,16 @@
 """Nuisance columns of a design: which are used, and which are dropped and why."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import UserError, abbreviate
 from bids_deeptaskgen.group.design.columns import ColumnReader, find_column
-from bids_deeptaskgen.group.design.observations import Cell, DesignRequest
+from bids_deeptaskgen.group.design.observations import SITE_COLUMNS, Cell, DesignRequest
 from bids_deeptaskgen.group.design.table import TableColumn
+
+# Name of the category of sites that have one participant each.
+_POOLED = "pooled"
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,50 @@ def drop_constant_covariates(
         else:
             columns.append(column)
     return CovariateChoice(tuple(columns), tuple(notes))
+
+
+def pool_rare_sites(
+    choice: CovariateChoice, participants: Sequence[str]
+) -> tuple[CovariateChoice, dict[str, str]]:
+    """Pool the sites with one participant; a single such site costs its participant.
+
+    The indicator of a site with one participant fits that participant's map exactly, so that the participant
+    does not contribute to any test.
+
+    Parameters
+    ----------
+    choice : CovariateChoice
+        Default covariates.
+    participants : sequence of str
+        Participants of the design.
+
+    Returns
+    -------
+    choice : CovariateChoice
+        Sites with one participant are one category if there are several.
+    excluded : dict of str to str
+        The participant of a single site with one participant, with the reason.
+    """
+    columns, notes, excluded = list(choice.columns), list(choice.notes), {}
+    for number, column in enumerate(columns):
+        if not column.is_categorical or column.source.lower() not in SITE_COLUMNS:
+            continue
+        counts = Counter(str(column.values[name]) for name in participants)
+        rare = sorted(site for site, n in counts.items() if n == 1)
+        members = [name for name in participants if str(column.values[name]) in rare]
+        if len(rare) == 1 and len(counts) > 1:
+            notes.append(
+                f"sub-{members[0]} is excluded: no other participant has the {column.name} {rare[0]}, so "
+                "that the effect of this site cannot be told from that of this participant."
+            )
+            excluded[members[0]] = f"no other participant has the {column.name} {rare[0]}"
+        elif len(rare) > 1:
+            notes.append(
+                f"{len(rare)} values of {column.name} with one participant each are one category, "
+                f"{_POOLED}: {abbreviate(rare)}."
+            )
+            columns[number] = replace(column, values={**column.values, **dict.fromkeys(members, _POOLED)})
+    return CovariateChoice(tuple(columns), tuple(notes)), excluded
 
 
 def _problem(column: TableColumn, participants: Sequence[str]) -> str:

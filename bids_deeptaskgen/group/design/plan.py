@@ -1,17 +1,19 @@
 """Plan of the tests of differences between participants: rows, columns, effects, words for readers."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import UserError, abbreviate
 from bids_deeptaskgen.group.design.checks import check_matrix, check_rearrangements
 from bids_deeptaskgen.group.design.columns import ColumnReader
 from bids_deeptaskgen.group.design.covariates import (
     choose_covariates,
     drop_constant_covariates,
+    pool_rare_sites,
 )
 from bids_deeptaskgen.group.design.effects import Effect, effects_of_terms
 from bids_deeptaskgen.group.design.formula import (
@@ -58,6 +60,8 @@ class DesignPlan:
     sessions : dict of str to tuple of (str or None)
         Sessions of each participant, whose maps are averaged; the later and the earlier one for a difference.
     request : DesignRequest
+    categories : dict of str to dict of str to str
+        Category of each participant by categorical column.
     """
 
     formula: str
@@ -71,6 +75,7 @@ class DesignPlan:
     is_difference: bool
     sessions: Mapping[str, tuple[str | None, ...]]
     request: DesignRequest
+    categories: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def dof(self) -> int:
@@ -118,6 +123,10 @@ def plan_design(
     elif request.n_permutations:
         _refuse_relatives(relatives)
     participants = _remaining(sessions, excluded)
+    if request.covariates_are_default:
+        choice, of_rare_sites = pool_rare_sites(choice, participants)
+        excluded |= of_rare_sites
+        participants = _remaining(sessions, excluded)
     _check_variation(table.values(), participants)
     choice = drop_constant_covariates(choice, participants, are_default=request.covariates_are_default)
     table |= {FormulaFactor(column.name): column for column in choice.columns}
@@ -143,7 +152,50 @@ def plan_design(
         is_difference=difference is not None,
         sessions={name: tuple(row.session for row in sessions[name]) for name in participants},
         request=request,
+        categories={
+            column.name: {name: str(column.values[name]) for name in participants}
+            for column in table.values()
+            if column.is_categorical
+        },
     )
+
+
+def restrict_plan(plan: DesignPlan, participants: Collection[str]) -> DesignPlan:
+    """Restrict a design to participants with maps of a contrast.
+
+    Parameters
+    ----------
+    plan : DesignPlan
+    participants : collection of str
+
+    Returns
+    -------
+    DesignPlan
+
+    Raises
+    ------
+    UserError
+        If participants are too few, a column is constant or a combination of others, a category has one
+        participant, or permutations cannot reach p < 0.05.
+    """
+    rows = [number for number, name in enumerate(plan.participants) if name in participants]
+    if len(rows) == len(plan.participants):
+        return plan
+    restricted = replace(
+        plan, participants=tuple(plan.participants[row] for row in rows), matrix=plan.matrix[rows]
+    )
+    check_matrix(restricted.matrix, plan.columns)
+    for name, values in plan.categories.items():
+        counts = Counter(values[participant] for participant in restricted.participants)
+        if rare := sorted(level for level, n in counts.items() if n == 1):
+            message = (
+                f"Of the participants with its map, one alone has the {name} {abbreviate(rare)}. Exclude "
+                f"this participant, or remove {name} from `design` or `covariates`."
+            )
+            raise UserError(message)
+    if plan.request.n_permutations:
+        check_rearrangements(restricted.matrix, is_difference=plan.is_difference)
+    return restricted
 
 
 def _check_permutations(request: DesignRequest) -> None:

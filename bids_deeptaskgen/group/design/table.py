@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bids_deeptaskgen.errors import UserError, abbreviate
 from bids_deeptaskgen.group.design.observations import (
     METRICS_BY_COVARIATE,
+    SUMMED_METRICS,
     Cell,
     Observation,
     is_missing,
@@ -45,7 +46,7 @@ def table_column(
     is_categorical: bool,
     is_difference: bool,
 ) -> TableColumn:
-    """Reduce a column of sessions to one value per participant.
+    """Reduce a column of sessions to one value per participant: minutes are summed, other numbers averaged.
 
     Parameters
     ----------
@@ -85,8 +86,9 @@ def table_column(
     if is_difference and _changes(source, numbers.values()):
         changes = {participant: _difference(row) for participant, row in numbers.items()}
         return TableColumn(name, source, changes, is_categorical=False, is_change=True)
+    reduce = _sum if source in SUMMED_METRICS else _mean
     return TableColumn(
-        name, source, {participant: _mean(row) for participant, row in numbers.items()}, is_categorical=False
+        name, source, {participant: reduce(row) for participant, row in numbers.items()}, is_categorical=False
     )
 
 
@@ -171,6 +173,12 @@ def _changes(source: str, rows: Iterable[Sequence[float | None]]) -> bool:
 def _difference(row: Sequence[float | None]) -> float | None:
     later_value, earlier_value = row
     return None if later_value is None or earlier_value is None else later_value - earlier_value
+
+
+def _sum(row: Sequence[float | None]) -> float | None:
+    values = [value for value in row if value is not None]
+    # The sum over some of the sessions would be too small.
+    return sum(values) if values and len(values) == len(row) else None
 
 
 def _mean(row: Sequence[float | None]) -> float | None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,35 @@ def test_default_covariates_are_quality_metrics_and_site():
     assert labels(plan) == ["age"]
 
 
+@pytest.mark.parametrize("name", ["site", "site_id", "SITE_ID", "Site"])
+def test_sites_are_categories_even_if_their_codes_are_numbers(name):
+    codes = [["2", "5", "9", "11"][number // 2 % 4] for number in range(40)]
+    if name == "site_id":
+        plan = plan_design(observations(site_id=codes), DesignRequest("age"))
+        assert plan.columns[-3:] == ("site[5]", "site[9]", "site[11]")
+        assert any("site is categorical: 2 (10), 5 (10)" in note for note in plan.notes)
+    plan = plan_design(observations(**{name: codes}), request("age", name))
+    assert plan.columns[-3:] == tuple(f"{name}[{code}]" for code in ("5", "9", "11"))
+
+
+def test_sites_with_one_participant_each_are_pooled_among_the_default_covariates():
+    plan = plan_design(observations(site_id=["1"] * 20 + ["2"] * 17 + ["3", "4", "5"]), DesignRequest("age"))
+    assert plan.columns[-2:] == ("site[2]", "site[pooled]")
+    assert plan.matrix[:, -1].sum() == 3
+    assert "3 values of site with one participant each are one category, pooled: 3, 4, 5." in plan.notes
+    assert plan.excluded == {}
+
+
+def test_the_only_participant_of_a_site_is_excluded_if_site_is_a_default_covariate():
+    rows = observations(site_id=["1"] * 20 + ["2"] * 19 + ["3"])
+    plan = plan_design(rows, DesignRequest("age"))
+    assert plan.columns[-1] == "site[2]"
+    assert plan.excluded == {"39": "no other participant has the site 3"}
+    assert any(note.startswith("sub-39 is excluded: no other participant has the") for note in plan.notes)
+    with pytest.raises(UserError, match="The column site has categories with one participant: 3"):
+        plan_design(rows, request("age", "site"))
+
+
 def test_a_tested_column_is_no_covariate_whatever_its_name():
     for name in ("mean_fd", "fd_mean_mm"):
         plan = plan_design(observations(), DesignRequest(name))
@@ -95,6 +126,23 @@ def test_default_covariates_without_values_are_dropped_with_a_note():
     ]
     notes = plan_design(bare, DesignRequest("age")).notes
     assert "The covariate tsnr was dropped: there is no such column." in notes
+
+
+def test_minutes_are_summed_over_sessions_and_other_metrics_are_averaged():
+    rows = observations(sessions=("pre", "post"))[:-1]
+    plan = plan_design(rows, request("age", "minutes", "tsnr"))
+    for column, metric, reduce in ((2, "minutes_kept", sum), (3, "tsnr_median", np.mean)):
+        values = [
+            reduce([row.columns[metric] for row in rows if row.subject == name]) for name in plan.participants
+        ]
+        np.testing.assert_allclose(plan.matrix[:, column], np.array(values) - np.mean(values))
+
+
+def test_minutes_of_a_participant_with_a_session_of_unknown_minutes_are_unknown():
+    rows = observations(sessions=("pre", "post"))
+    rows[0] = replace(rows[0], columns=rows[0].columns | {"minutes_kept": None})
+    plan = plan_design(rows, request("age", "minutes"))
+    assert plan.excluded == {"00": "no value of the covariate minutes"}
 
 
 def test_switched_off_covariates_are_noted():
