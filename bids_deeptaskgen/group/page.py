@@ -101,6 +101,7 @@ def set_content(output: Path, parts: SetParts, rng: np.random.Generator) -> Grou
         icc=results.icc,
         individuality_remarks=_individuality_remarks(parts),
         embedding=embed_participants(names, results.similarity.mean, title),
+        table=prepared.group_set.path(Path(), "group_metrics").as_posix(),
         participants=[
             f"sub-{label}"
             for row, label in enumerate(prepared.plan.participants)

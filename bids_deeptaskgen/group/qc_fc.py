@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics
 from bids_deeptaskgen.group.roi_connectomes import GroupConnectome
-from bids_deeptaskgen.report.group_content import QcFcRow
+from bids_deeptaskgen.report.group_content import CONNECTOME, QcFcRow
 from bids_deeptaskgen.stats.qc_fc import correlate_columns, distance_dependence, summarise_qc_fc
 
 Floats = NDArray[np.float64]
 
 # The 95% interval of r = 0 is (-0.63, 0.63) with 10 participants, and wider with fewer.
 MIN_PARTICIPANTS = 10
-CONNECTOME = "ROI x ROI connectome"
 NO_FD = "No session has a mean FD (the confounds table lacks motion), so its relation to the maps is unknown."
 
 

@@ -16,6 +16,9 @@ from bids_deeptaskgen.report.participant_content import MapContent, PageWarning
 Floats = NDArray[np.float64]
 Cell = float | int | str | None
 
+# `QcFcRow.name` of the connectome.
+CONNECTOME = "ROI x ROI connectome"
+
 
 @dataclass(frozen=True)
 class Column:
@@ -274,6 +277,10 @@ class GroupSetContent:
     embedding : Embedding or None
     participants : sequence of str
         Participants with maps in any average, for example ``sub-01``.
+    table : str
+        Path of the table with all rows, relative to the page.
+    rows_remark : str
+        Which rows are shown; empty for all.
     """
 
     name: str
@@ -291,6 +298,8 @@ class GroupSetContent:
     individuality_remarks: Sequence[str] = ()
     embedding: Embedding | None = None
     participants: Sequence[str] = ()
+    table: str = ""
+    rows_remark: str = ""
     design_refusal: str = ""
 
 

@@ -6,6 +6,7 @@ from bids_deeptaskgen.report.colours import N_SIDE
 from bids_deeptaskgen.report.group_content import GroupContent, GroupSetContent, MissingSession
 from bids_deeptaskgen.report.group_page_data import count_participants, group_page_data
 from bids_deeptaskgen.report.group_page_images import GroupImages
+from bids_deeptaskgen.report.group_page_rows import fit_rows
 from bids_deeptaskgen.report.html import SYMBOLS, render_page
 from bids_deeptaskgen.report.participant_content import PageWarning
 from bids_deeptaskgen.report.viewer_data import BYTE_STEP, surface_name
@@ -38,6 +39,7 @@ def render_group(content: GroupContent) -> str:
         HTML without references to other files, except links to the participants' pages; equal content gives
         equal text.
     """
+    content = fit_rows(content)
     data, images = group_page_data(content)
     return render_page(
         "group.html.j2",

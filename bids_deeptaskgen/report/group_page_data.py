@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.report.group_content import (
+    CONNECTOME,
     Cell,
     Column,
     DesignContent,
@@ -139,7 +140,8 @@ def _set_data(part: GroupSetContent, n_matrices: int) -> dict[str, Any]:
             "name": [row.name for row in part.rows],
             "page": [row.page for row in part.rows],
         },
-        "cells": [[_cell(row.cells[number]) for row in part.rows] for number in range(len(part.columns))],
+        "isSample": bool(part.rows_remark),
+        "cells": [[page_cell(row.cells[number]) for row in part.rows] for number in range(len(part.columns))],
         "outliers": [
             [
                 numbers.get(outlier.name, -1),
@@ -211,7 +213,18 @@ def _number(value: float | None) -> float | None:
     return None if value is None or not np.isfinite(value) else short(float(value))
 
 
-def _cell(value: Cell) -> Cell:
+def page_cell(value: Cell) -> Cell:
+    """Convert a value of a table; numbers are rounded to 4 significant digits.
+
+    Parameters
+    ----------
+    value : float, int, str or None
+
+    Returns
+    -------
+    float, int, str or None
+        None for numbers that are not finite.
+    """
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool | np.bool_):
@@ -272,8 +285,8 @@ def _design_data(design: DesignContent, index: Index) -> dict[str, Any]:
                 int(row.dof),
                 int(row.n_voxels),
                 int(row.n_fdr),
-                _cell(row.n_max_t),
-                _cell(row.n_tfce),
+                page_cell(row.n_max_t),
+                page_cell(row.n_tfce),
                 _number(row.peak_t),
                 ", ".join(f"{value:g}".replace("-", "\u2212") for value in row.peak_mm),
                 _number(row.peak_r),
@@ -305,7 +318,7 @@ def _qc_fc_data(qc_fc: QcFcContent) -> dict[str, Any]:
         return data
     limit = max(0.1, float(np.ceil(np.abs(edges[is_finite]).max() * 20) / 20))
     counts, _ = np.histogram(edges[is_finite], N_BINS, (-limit, limit))
-    numbers = [row.n_participants for row in qc_fc.rows if row.n_values == len(edges)]
+    numbers = [row.n_participants for row in qc_fc.rows if row.name == CONNECTOME]
     data["edges"] = {
         "counts": counts.tolist(),
         "limit": limit,

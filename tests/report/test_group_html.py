@@ -21,6 +21,7 @@ from bids_deeptaskgen.report.group_content import (
 from bids_deeptaskgen.report.group_html import MAX_LISTED, images_remark, render_group
 from bids_deeptaskgen.report.group_page_data import MAX_POINTS, group_page_data, pack
 from bids_deeptaskgen.report.group_page_images import DETAILS, GroupImages, choose_images
+from bids_deeptaskgen.report.group_page_rows import fit_rows
 from bids_deeptaskgen.report.participant_content import PageWarning
 from tests.report.group_page_content import (
     UNUSUAL,
@@ -298,6 +299,62 @@ def test_the_page_says_when_images_are_coarser():
 def test_a_page_of_a_large_study_is_below_8_megabytes(n):
     content = group_content(sets=[replace(large_set(n, 12), map_groups=four_times_as_many_maps())])
     assert 2e6 < len(render_group(content).encode()) < 8e6
+
+
+def test_the_participants_of_the_edges_are_those_of_the_connectome():
+    qc_fc = qc_fc_content(["motorRh"], 30)
+    n_pairs = len(qc_fc.edges)
+    contrast, connectome = qc_fc.rows[0], qc_fc.rows[-1]
+    rows = [
+        replace(connectome, n_values=n_pairs - 1),
+        replace(contrast, n_values=n_pairs, n_participants=11),
+    ]
+    content = group_content(sets=[set_content(qc_fc=replace(qc_fc, rows=rows))])
+    (part,) = group_page_data(content)[0]["sets"]
+    assert part["qcFc"]["edges"]["nParticipants"] == 30
+
+
+def many_rows(n, n_columns=37):
+    """Create a set of many participants, of whom two fail and one is an outlier."""
+    values = np.random.default_rng(0).uniform(0, 100, (n, n_columns)).round(6).tolist()
+    columns = [Column("verdict", "Verdict", is_number=False)]
+    columns += [Column(f"metric{k}", f"Metric {k}", is_metric=True) for k in range(n_columns)]
+    verdicts = {17: "fail", n - 1: "fail"}
+    rows = [
+        SessionRow(f"sub-{k:05d}", f"sub-{k:05d}", f"sub-{k:05d}.html", [verdicts.get(k, "pass"), *cells])
+        for k, cells in enumerate(values)
+    ]
+    outlier = Outlier("sub-00023", "sub-00023", "Metric 1", 0.9, 12.1)
+    return GroupSetContent(
+        "task-rest", {}, columns, rows, outliers=[outlier], table="group/task-rest_desc-qc_metrics.tsv"
+    )
+
+
+def test_a_page_of_many_rows_shows_failures_outliers_and_a_sample_and_says_so():
+    n = 40_000
+    text = render_group(group_content(sets=[replace(many_rows(n), map_groups=four_times_as_many_maps())]))
+    assert len(text.encode()) < 8e6
+    (data,) = json.loads(Page(text).scripts["page-data"])["sets"]
+    shown = data["rows"]["name"]
+    assert {"sub-00017", f"sub-{n - 1:05d}", "sub-00023"} < set(shown)
+    assert shown == sorted(shown)
+    assert 5000 < len(shown) < n / 2
+    assert all(len(column) == len(shown) for column in data["cells"])
+    assert data["outliers"][0][0] == shown.index("sub-00023")
+    remark = words(text)
+    assert f"space for {len(shown):,} of 40,000 rows" in remark
+    assert "All rows are in group/task-rest_desc-qc_metrics.tsv." in remark
+    # Participants are drawn from all, not from the first.
+    assert np.mean([int(name[4:]) for name in shown]) == pytest.approx(n / 2, rel=0.05)
+
+
+def test_sets_share_the_space_of_rows():
+    parts = [replace(many_rows(8000), name=name) for name in ("a", "b")]
+    one, two = fit_rows(group_content(sets=parts[:1])), fit_rows(group_content(sets=parts))
+    assert one.sets[0].rows_remark == ""
+    assert one.sets[0].rows == parts[0].rows
+    assert 0 < len(two.sets[0].rows) == len(two.sets[1].rows) < 8000
+    assert fit_rows(group_content(sets=parts)).sets[0].rows == two.sets[0].rows
 
 
 def four_times_as_many_maps():

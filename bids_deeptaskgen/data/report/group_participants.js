@@ -71,7 +71,7 @@ const showCard = () => {
   for (const reason of reasonsOf(name)) box.append(make("p", reason, { class: "small" }));
   const rows = number >= 0 ? rowsByNumber[number] : [];
   if (!rows.length) {
-    box.append(make("p", "No maps in this set."));
+    box.append(make("p", set().isSample ? "No row on this page." : "No maps in this set."));
     return;
   }
   const { columns, cells, rows: all } = set();

@@ -169,5 +169,5 @@ const showSelected = () => {
     if (value.isUnusual) entry.prepend(make("span", "\u25b2 ", { "aria-hidden": "true" }));
     values.append(entry);
   });
-  if (!rows.length) values.append(make("span", reasonsOf(name)[0] || "no maps in this set", { class: "value unusual" }));
+  if (!rows.length) values.append(make("span", reasonsOf(name)[0] || (set().isSample ? "no row on this page" : "no maps in this set"), { class: "value unusual" }));
 };
