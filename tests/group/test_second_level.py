@@ -102,6 +102,7 @@ def test_only_voxels_with_values_of_all_participants_are_tested():
     np.testing.assert_array_equal(fit.tested.ravel(), expected)
     assert (fit.n_voxels, fit.n_any) == (N_VOXELS - 22, N_VOXELS - 1)
     assert fit.lost_voxels == {"03": 15}
+    assert fit.lacking_voxels == {"03": 20, "07": 5}
     maps = fit.effects["age"]
     for array, outside in ((maps.t, 0), (maps.effect, 0), (maps.r, 0), (maps.p, 1), (maps.q, 1)):
         assert (array.ravel()[~expected] == outside).all()
