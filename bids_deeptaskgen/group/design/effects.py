@@ -14,6 +14,9 @@ from bids_deeptaskgen.group.design.matrix import CodedColumn, CodedMatrix, Colum
 
 Floats = NDArray[np.float64]
 
+# Labels (desc-) of the other maps of a group, see group_*statmap in data/outputs.json.
+_RESERVED_LABELS = frozenset({"predicted", "qcfc"})
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -22,7 +25,7 @@ class Effect:
     Attributes
     ----------
     label : str
-        Letters and digits, unique: ``age``, ``sexMMinusF``, ``ageBySexM``, ``postMinusPre``.
+        Letters and digits, unique, and not that of another map of the group: ``age``, ``sexMMinusF``, ``ageBySexM``, ``postMinusPre``.
     title : str
         For readers: ``age``, ``sex: M - F``, ``age by sex: M - F``, ``change from pre to post``.
     unit : str
@@ -182,8 +185,8 @@ def _upper_first(word: str) -> str:
 
 
 def _with_unique_labels(effects: Sequence[Effect]) -> tuple[Effect, ...]:
-    """Add numbers to labels that occur twice; file systems may ignore case."""
-    labels: set[str] = set()
+    """Add numbers to labels that occur twice or name other maps; file systems may ignore case."""
+    labels = set(_RESERVED_LABELS)
     unique = []
     for effect in effects:
         label, number = effect.label, 2

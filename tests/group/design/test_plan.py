@@ -3,7 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.group.design import effects
 from bids_deeptaskgen.group.design.observations import DesignRequest
 from bids_deeptaskgen.group.design.plan import plan_design
 from tests.group.designs import observations, request
@@ -60,6 +62,19 @@ def test_labels_of_effects_are_letters_and_digits_and_differ():
     plan = plan_design(rows, request("log(age) + scale(aB)"))
     assert labels(plan) == ["logAge", "aBScaled"]
     assert labels(plan_design(rows, request("poly(age, 2)"))) == ["agePoly1", "agePoly2"]
+
+
+def test_labels_of_effects_are_not_those_of_other_maps_of_the_group():
+    values = [float(number**2 % 37) for number in range(40)]
+    plan = plan_design(observations(QCFC=values, predicted=values[::-1]), request("QCFC + predicted"))
+    assert labels(plan) == ["qcfc2", "predicted2"]
+    patterns = load_table("outputs.json")["patterns"]
+    used_labels = {
+        pattern.partition("_desc-")[2].partition("_")[0]
+        for kind, pattern in patterns.items()
+        if kind.startswith("group_") and pattern.endswith("_statmap.nii.gz")
+    }
+    assert used_labels - {"{effect}"} == effects._RESERVED_LABELS
 
 
 def test_default_covariates_are_quality_metrics_and_site():
