@@ -115,6 +115,17 @@ def test_the_methods_text_has_what_was_computed_alone(captured):
     assert "{" not in full + text
 
 
+def test_the_methods_text_has_the_design_of_each_set(captured):
+    (part,) = captured[1].sets
+    other = replace(part, name="task-rest other", design=replace(part.design, facts={"Participants": "99"}))
+    untested = replace(part, name="task-rest small", design=None)
+    text = methods_text([part, other, untested], has_permutations=False, has_tfce=False)
+    assert "Maps of task-rest: age (Participants: 11 " in text
+    assert "Maps of task-rest other: age (Participants: 99)." in text
+    assert "small" not in text
+    assert "Design: age (Participants: 11 " in captured[1].methods
+
+
 def test_missing_participants_without_sets_are_described(tmp_path):
     rows = [{"participant_id": "sub-01", "session_id": None, "reason": "a\n b"}]
     (row,) = missing_sessions(rows, tmp_path)

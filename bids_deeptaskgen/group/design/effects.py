@@ -25,7 +25,8 @@ class Effect:
     Attributes
     ----------
     label : str
-        Letters and digits, unique, and not that of another map of the group: ``age``, ``sexMMinusF``, ``ageBySexM``, ``postMinusPre``.
+        Letters and digits, unique, not that of another map of the group: ``age``, ``sexMMinusF``,
+        ``ageBySexM``, ``postMinusPre``.
     title : str
         For readers: ``age``, ``sex: M - F``, ``age by sex: M - F``, ``change from pre to post``.
     unit : str
