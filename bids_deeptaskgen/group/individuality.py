@@ -1,6 +1,7 @@
 """Individuality: similarity of participants, identification between sessions, reliability of ROIs."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ MIN_ICC = 20
 N_AXES = 4
 # Two participants differ along one axis only.
 MIN_EMBEDDING = 3
+# Sets of sessions that are compared: studies plan few sessions, so that few sets occur.
+_MAX_SESSION_SETS = 4096
 MEAN_TITLE = "mean over {n} contrasts"
 
 
@@ -231,10 +234,13 @@ class CompleteSessions:
         Labels without ``ses-``.
     rows : integer array of shape (n_participants, n_sessions)
         Rows of the maps.
+    n_left_out : int
+        Further participants with several sessions, who lack one of these.
     """
 
     sessions: tuple[str, ...]
     rows: NDArray[np.intp]
+    n_left_out: int = 0
 
 
 def find_complete_sessions(plan: RowPlan) -> CompleteSessions | None:
@@ -247,22 +253,33 @@ def find_complete_sessions(plan: RowPlan) -> CompleteSessions | None:
     Returns
     -------
     CompleteSessions or None
-        As many of the most frequent sessions as at least ``MIN_ICC`` participants have; None if fewer have
-        two.
+        The sessions with the most maps in total, of at least ``MIN_ICC`` participants who have all of them;
+        of equal numbers, those of more participants. None if fewer participants have two sessions.
     """
-    by_session: dict[str, dict[str, int]] = {}
-    for (subject, session), row in plan.sessions.items():
-        by_session.setdefault(session, {})[subject] = row
-    ordered = sorted(by_session, key=lambda session: (-len(by_session[session]), session))
-    for n_sessions in range(len(ordered), 1, -1):
-        sessions = sorted(ordered[:n_sessions])
-        members = [
-            subject for subject in plan.participants if all(subject in by_session[name] for name in sessions)
-        ]
-        if len(members) >= MIN_ICC:
-            rows = [[by_session[name][subject] for name in sessions] for subject in members]
-            return CompleteSessions(tuple(sessions), np.array(rows))
-    return None
+    by_subject: dict[str, set[str]] = {}
+    for subject, session in plan.sessions:
+        by_subject.setdefault(subject, set()).add(session)
+    patterns = Counter(map(frozenset, by_subject.values()))
+    ranked = []
+    for sessions in _common_sessions([pattern for pattern, _ in patterns.most_common()]):
+        n_members = sum(n for pattern, n in patterns.items() if sessions <= pattern)
+        if n_members >= MIN_ICC:
+            ranked.append((-n_members * len(sessions), -n_members, sorted(sessions)))
+    if not ranked:
+        return None
+    labels = min(ranked)[2]
+    members = [subject for subject in plan.participants if by_subject.get(subject, set()).issuperset(labels)]
+    rows = [[plan.sessions[subject, label] for label in labels] for subject in members]
+    return CompleteSessions(tuple(labels), np.array(rows), len(by_subject) - len(members))
+
+
+def _common_sessions(patterns: Iterable[frozenset[str]]) -> set[frozenset[str]]:
+    """Return the sets of two or more sessions that are all that some participants have in common."""
+    common: set[frozenset[str]] = set()
+    for pattern in patterns:
+        if len(common) < _MAX_SESSION_SETS:
+            common |= {pattern} | {pattern & sessions for sessions in common}
+    return {sessions for sessions in common if len(sessions) > 1}
 
 
 def compute_icc(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics
 from bids_deeptaskgen.group.differences import ALPHA
+from bids_deeptaskgen.group.qc_fc import fd_map
 from bids_deeptaskgen.group.second_level import EffectMaps
 from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.report.group_content import MapGroup
@@ -22,7 +23,8 @@ _EXPLANATIONS = {
     MEAN: "Mean and standard deviation over participants of their predicted maps. A mean is no test: "
     "predictions have no valid null hypothesis of no activation.",
     FD_R: "Pearson correlation over participants of the map with mean framewise displacement (QC-FC). "
-    "Large values mean that differences between participants reflect motion.",
+    "Large values mean that differences between participants go with motion: motion itself, or what goes "
+    "with it, such as age, disease or site. 0 where fewer than 10 participants have a value.",
 }
 
 _EFFECT = (
@@ -85,9 +87,10 @@ class MapPictures:
             sd_meaning=f"over {n_participants} participants",
         )
         self._append(MapWords(MEAN, _EXPLANATIONS[MEAN], units, is_predicted=True), content)
-        if statistics.fd_n.any():
+        fd_r = fd_map(statistics)
+        if fd_r is not None:
             words = MapWords(FD_R, _EXPLANATIONS[FD_R], "Pearson r")
-            self.add_map(words, contrast, np.nan_to_num(statistics.fd_r), sampler)
+            self.add_map(words, contrast, fd_r, sampler)
 
     def add_effect(self, contrast: Contrast, title: str, maps: EffectMaps, tested: NDArray[np.bool_]) -> None:
         """Add the t map of an effect.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.report.group_content import GroupSetContent
+from bids_deeptaskgen.report.group_content import DesignContent, GroupSetContent
 
 
 def methods_text(sets: Sequence[GroupSetContent], *, has_permutations: bool, has_tfce: bool) -> str:
@@ -21,8 +21,7 @@ def methods_text(sets: Sequence[GroupSetContent], *, has_permutations: bool, has
         Markdown. Only what was computed for any set is in it.
     """
     pairs = dict.fromkeys(row.pair for item in sets for row in item.identification)
-    designs = [item.design for item in sets if item.design]
-    facts = "; ".join(f"{name}: {value}" for name, value in designs[0].facts.items()) if designs else ""
+    designs = {item.name: item.design for item in sets if item.design}
     is_used = {
         "maps": True,
         "qc_fc": any(item.qc_fc and item.qc_fc.rows for item in sets),
@@ -35,11 +34,19 @@ def methods_text(sets: Sequence[GroupSetContent], *, has_permutations: bool, has
     }
     words = {
         "pairs": "; ".join(pairs),
-        "formula": designs[0].formula if designs else "",
-        "facts": f"{facts}." if facts else "",
+        "designs": " ".join(
+            _describe_design(design, name if len(sets) > 1 else "") for name, design in designs.items()
+        ),
     }
     parts = load_table("group_methods.json")["parts"]
     used_parts = [parts[name] for name, is_part in is_used.items() if is_part]
     references = [f"- {reference}" for part in used_parts for reference in part["references"]]
     paragraphs = [part["text"].format(**words) for part in used_parts]
     return "\n\n".join([*paragraphs, "### References", "\n".join(references)]) + "\n"
+
+
+def _describe_design(design: DesignContent, set_name: str) -> str:
+    """Write a sentence on the design of a set."""
+    start = f"Maps of {set_name}: {design.formula}" if set_name else f"Design: {design.formula}"
+    facts = "; ".join(f"{name}: {value}" for name, value in design.facts.items())
+    return f"{start} ({facts})." if facts else f"{start}."

@@ -13,6 +13,7 @@ from bids_deeptaskgen.group.individuality import (
     MAX_SIMILARITY,
     MEAN_TITLE,
     MIN_ICC,
+    CompleteSessions,
     describe_similarity,
     embed_participants,
 )
@@ -202,6 +203,11 @@ def _individuality_remarks(parts: SetParts) -> list[str]:
         )
     if prepared.complete is None:
         remarks.append(f"ICC(3,1) needs at least {MIN_ICC} participants with the same two or more sessions.")
+    elif prepared.connectome is None:
+        remarks.append(
+            "ICC(3,1) needs the ROI x ROI connectomes of the participants, which are missing or cannot be "
+            "used."
+        )
     elif prepared.parcels is None:
         remarks.append(
             "ICC(3,1) needs the image of the ROIs (*_dseg.nii.gz), which the participant level of this "
@@ -209,7 +215,20 @@ def _individuality_remarks(parts: SetParts) -> list[str]:
         )
     elif not results.icc:
         remarks.append(f"ICC(3,1): no ROI has values of {MIN_ICC} participants in all sessions.")
+    else:
+        remarks.append(_icc_sessions(prepared.complete))
     return remarks
+
+
+def _icc_sessions(complete: CompleteSessions) -> str:
+    """Describe of whom the reliability is."""
+    labels = [f"ses-{label}" if label else "no session" for label in complete.sessions]
+    left_out = (
+        f" Further participants with several sessions who lack one of these: {complete.n_left_out}."
+        if complete.n_left_out
+        else ""
+    )
+    return f"ICC(3,1) is of the {len(complete.rows)} participants with {' and '.join(labels)}.{left_out}"
 
 
 def missing_sessions(rows: Sequence[Mapping[str, Any]], output: Path) -> list[MissingSession]:

@@ -74,6 +74,24 @@ def select_fd(participants: Sequence[str], fd_mm: Mapping[str, float]) -> tuple[
     return values, f"{n_unknown} participants without FD are not included." if n_unknown else ""
 
 
+def fd_map(statistics: ContrastStatistics) -> NDArray[np.float32] | None:
+    """Return the map of the correlation with mean FD.
+
+    Parameters
+    ----------
+    statistics : ContrastStatistics
+
+    Returns
+    -------
+    float32 array of the shape of a map, or None
+        0 in voxels that fewer than ``MIN_PARTICIPANTS`` participants have; None if all are.
+    """
+    has_enough = statistics.fd_n >= MIN_PARTICIPANTS
+    if not has_enough.any():
+        return None
+    return np.where(has_enough, np.nan_to_num(statistics.fd_r), 0).astype(np.float32)
+
+
 def relate_maps(label: str, statistics: ContrastStatistics) -> QcFcRow:
     """Describe the relation of the maps of a contrast to mean FD.
 

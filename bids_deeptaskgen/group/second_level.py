@@ -5,7 +5,7 @@ Permutations need the largest statistic over all voxels, and therefore all maps 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from nibabel import Nifti1Image
@@ -61,12 +61,15 @@ class SecondLevelFit:
         Voxels in which any participant has a value.
     lost_voxels : dict of str to int
         Voxels that were not tested because of a participant alone, for participants with any; most first.
+    lacking_voxels : dict of str to int
+        Of `n_any`, voxels in which a participant has no value, for participants with any; most first.
     """
 
     effects: Mapping[str, EffectMaps]
     tested: Bools
     n_any: int
     lost_voxels: Mapping[str, int]
+    lacking_voxels: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def n_voxels(self) -> int:
@@ -127,7 +130,9 @@ def fit_effects(plan: DesignPlan, chunks: Chunks, shape: tuple[int, ...]) -> Sec
     if not tested.any():
         raise InputError(coverage.refusal())
     effects = {label: _effect_maps(t[label], sizes[label], tested, plan.dof, shape) for label in t}
-    return SecondLevelFit(effects, tested.reshape(shape), coverage.n_any, coverage.lost_voxels())
+    return SecondLevelFit(
+        effects, tested.reshape(shape), coverage.n_any, coverage.lost_voxels(), coverage.lacking_voxels()
+    )
 
 
 def permute_effects(
@@ -218,8 +223,15 @@ class _Coverage:
 
     def lost_voxels(self) -> dict[str, int]:
         """Return the voxels that each participant costs alone, most first."""
-        order = np.argsort(-self._alone, kind="stable")
-        return {self._participants[row]: int(self._alone[row]) for row in order if self._alone[row]}
+        return self._ranked(self._alone)
+
+    def lacking_voxels(self) -> dict[str, int]:
+        """Return the voxels in which each participant has no value but another has, most first."""
+        return self._ranked(self._lacking)
+
+    def _ranked(self, counts: NDArray[np.int64]) -> dict[str, int]:
+        order = np.argsort(-counts, kind="stable")
+        return {self._participants[row]: int(counts[row]) for row in order if counts[row]}
 
     def refusal(self) -> str:
         """Return the message if no voxel can be tested."""

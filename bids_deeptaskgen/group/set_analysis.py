@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
-from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.errors import InputError, UserError, abbreviate
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics, compute_statistics
 from bids_deeptaskgen.group.differences import ContrastTest, effect_row
@@ -37,7 +38,7 @@ logger = logging.getLogger("bids_deeptaskgen")
 # Contrasts of 4-D images that are read together, and share of the free disk space that their rows may take.
 MAX_CONTRASTS_PER_PASS = 8
 _DISK_SHARE = 0.5
-# Share of the voxels that a note names if one participant costs them.
+# A note names the participants who lack voxels if more than this share of the voxels is not tested.
 MAX_LOSS = 0.02
 # Voxels of a brain at 2 mm, of which a row has 4 bytes each.
 _ROW_BYTES = 240_000 * 4
@@ -76,8 +77,8 @@ class SetResults:
         Mean over contrasts.
     similarity_rows, qc_fc, icc, effects : list
         Rows of tables.
-    notes : list of str
-        Notes on the tests.
+    contrasts_by_note : dict of str to list of str
+        Notes on the tests, with the labels of their contrasts.
     untested : list of str
         Contrasts that cannot be tested.
     written_rows : set of int
@@ -93,9 +94,23 @@ class SetResults:
     qc_fc: list[QcFcRow] = field(default_factory=list)
     icc: list[IccRow] = field(default_factory=list)
     effects: list[EffectRow] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    contrasts_by_note: dict[str, list[str]] = field(default_factory=dict)
     untested: list[str] = field(default_factory=list)
     written_rows: set[int] = field(default_factory=set)
+
+    @property
+    def notes(self) -> list[str]:
+        """Return the notes on the tests, each with its contrasts."""
+        return [f"{abbreviate(labels)}: {note}" for note, labels in self.contrasts_by_note.items()]
+
+    def add_note(self, label: str, note: str) -> None:
+        """Add a note on the test of a contrast; equal notes of several contrasts are one.
+
+        Parameters
+        ----------
+        label, note : str
+        """
+        self.contrasts_by_note.setdefault(note, []).append(label)
 
     def add(self, label: str, statistics: ContrastStatistics, prepared: PreparedSet) -> None:
         """Add the results of a contrast.
@@ -124,6 +139,8 @@ class SetResults:
             self.icc += compute_icc(label, statistics.roi_means, prepared.complete, names)
 
 
+# Threads of BLAS wait for each other on a busy machine, and gain little on an idle one.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def analyse_set(
     output: Path,
     staging: Path,
@@ -270,9 +287,9 @@ class ContrastStep:
 
     def _note_no_test(self, reason: str) -> None:
         """Record that the contrast cannot be tested."""
-        message = f"{self.contrast.label}: not tested: {' '.join(reason.split())}"
-        logger.error("%s", with_flags(message))
-        self.results.notes.append(message)
+        message = f"not tested: {' '.join(reason.split())}"
+        logger.error("%s: %s", self.contrast.label, with_flags(message))
+        self.results.add_note(self.contrast.label, message)
         self.results.untested.append(self.contrast.label)
 
     def _write_effects(
@@ -306,12 +323,38 @@ class ContrastStep:
         label = self.contrast.label
         n_planned = len(self.prepared.design.participants) if self.prepared.design else n_participants
         if n_participants < n_planned:
-            self.results.notes.append(
-                f"{label}: {n_planned - n_participants} participants of the design have no usable map."
+            self.results.add_note(
+                label, f"{n_planned - n_participants} participants of the design have no usable map."
             )
-        for participant, n_voxels in list(fit.lost_voxels.items())[:1]:
-            if n_voxels > MAX_LOSS * fit.n_any:
-                self.results.notes.append(
-                    f"{label}: {n_voxels} of {fit.n_any} voxels are not tested because "
-                    f"sub-{participant} alone has no value there. Exclude this participant to test them."
-                )
+        if note := describe_losses(fit):
+            self.results.add_note(label, note)
+
+
+def describe_losses(fit: SecondLevelFit) -> str:
+    """Describe the voxels that are not tested, and the participants who lack them.
+
+    Parameters
+    ----------
+    fit : SecondLevelFit
+
+    Returns
+    -------
+    str
+        Empty if at most ``MAX_LOSS`` of the voxels are lost.
+    """
+    if fit.n_voxels >= (1 - MAX_LOSS) * fit.n_any:
+        return ""
+    n_lost = fit.n_any - fit.n_voxels
+    sentences = [f"{n_lost} of {fit.n_any} voxels with any value are not tested."]
+    for participant, n_voxels in list(fit.lost_voxels.items())[:1]:
+        if n_voxels > MAX_LOSS * fit.n_any:
+            sentences.append(
+                f"sub-{participant} alone has no value in {n_voxels} of them. Exclude this participant to "
+                "test these."
+            )
+    if fit.lacking_voxels:
+        names = [f"sub-{name} ({n_voxels})" for name, n_voxels in fit.lacking_voxels.items()]
+        sentences.append(f"Voxels without a value by participant: {abbreviate(names)}.")
+    else:
+        sentences.append("The maps of all participants are equal there.")
+    return " ".join(sentences)

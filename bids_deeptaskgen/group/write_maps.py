@@ -14,6 +14,7 @@ from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics
 from bids_deeptaskgen.group.design.effects import Effect
 from bids_deeptaskgen.group.group_set import GroupSet
+from bids_deeptaskgen.group.qc_fc import fd_map
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.models.contrasts import Contrast
@@ -40,11 +41,12 @@ def write_statistics(
         path = group_set.path(root, "group_statmap", contrast=contrast.label, stat=stat)
         sidecar = group_sidecar(contrast, stat, group_set.task, n, units)
         save_map(path, getattr(statistics, stat), sidecar, dtype=np.int32 if stat == "count" else np.float32)
-    if statistics.fd_n.any():
+    fd_r = fd_map(statistics)
+    if fd_r is not None:
         path = group_set.path(root, "group_qcfc_statmap", contrast=contrast.label)
         n_known = int(statistics.fd_n.max())
         sidecar = group_sidecar(contrast, "fd_r", group_set.task, n_known, "Pearson r")
-        save_map(path, np.nan_to_num(statistics.fd_r), sidecar)
+        save_map(path, fd_r, sidecar)
 
 
 def write_effect(

@@ -9,7 +9,10 @@ import pytest
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.group.design.plan import plan_design, restrict_plan
 from bids_deeptaskgen.group.differences import ContrastTest, make_observations
+from bids_deeptaskgen.group.individuality import Identification
 from bids_deeptaskgen.group.map_rows import RowPlan
+from bids_deeptaskgen.group.second_level import SecondLevelFit
+from bids_deeptaskgen.group.set_analysis import SetResults, describe_losses
 from tests.group.dataset import AGE_PART, SHAPE, Plan, add_session, make_dataset
 from tests.group.designs import observations, request
 from tests.group.running import effect, group_path, run, sidecar, state, table
@@ -224,6 +227,41 @@ def test_the_table_of_effects_has_the_participants_of_each_contrast(tmp_path):
     rows = {row["contrast"]: row for row in table(output, "group_effects")}
     assert (rows["wm2bk"]["n_participants"], rows["wm2bk"]["dof"]) == ("10", "8")
     assert (rows["motorLh"]["n_participants"], rows["motorLh"]["dof"]) == ("6", "4")
+
+
+def loss(n_tested, alone, lacking):
+    tested = np.arange(1000) < n_tested
+    return describe_losses(SecondLevelFit({}, tested, 1000, alone, lacking))
+
+
+def test_lost_voxels_are_noted_whether_one_or_several_participants_lack_them():
+    assert loss(980, {"01": 20}, {"01": 20}) == ""
+    note = loss(950, {"01": 50}, {"01": 50})
+    assert note.startswith("50 of 1000 voxels with any value are not tested. sub-01 alone has no value in 50")
+    note = loss(600, {"02": 3}, {"01": 400, "03": 397, "02": 3})
+    assert "alone" not in note
+    assert note.startswith("400 of 1000 voxels with any value are not tested.")
+    assert "sub-01 (400), sub-03 (397), sub-02 (3)" in note
+    assert "equal" in loss(600, {}, {})
+
+
+def test_equal_notes_on_contrasts_are_one():
+    results = SetResults(None, Identification([]))
+    for label, note in (("a", "x"), ("b", "y"), ("c", "x")):
+        results.add_note(label, note)
+    assert results.notes == ["a, c: x", "b: y"]
+
+
+def test_voxels_that_two_participants_lack_are_noted_on_the_page(single, tmp_path):
+    output = copy(single, tmp_path)
+    for label in ("03", "04"):
+        block = single.maps[label, None, None, "wm2bk"].copy()
+        block[6:] = 0
+        add_session(output, label, None, {"wm2bk": block}, metrics={"fd_mean_mm": 0.1})
+    assert run(output, design="age", covariates=("none",), reports="full") == 0
+    page = (output / "group.html").read_text()
+    assert "wm2bk: 192 of 480 voxels with any value are not tested." in page
+    assert "sub-03 (192), sub-04 (192)" in page
 
 
 def test_a_session_that_no_one_has_is_refused(output):

@@ -139,6 +139,23 @@ def test_sessions_of_few_participants_do_not_reduce_those_of_the_reliability():
     assert find_complete_sessions(plan).rows.shape == (22, 3)
 
 
+def test_the_reliability_is_of_the_sessions_with_the_most_maps():
+    # 100 participants with two sessions have more maps than 20 with three.
+    plan = row_plan([*everyone(100, "a", "b"), *everyone(20, "c")])
+    complete = find_complete_sessions(plan)
+    assert complete.sessions == ("a", "b")
+    assert complete.rows.shape == (100, 2)
+    assert complete.n_left_out == 0
+    assert [plan.sessions["07", "a"], plan.sessions["07", "b"]] == complete.rows[7].tolist()
+
+
+def test_sessions_of_separate_participants_do_not_hide_complete_ones():
+    others = [(f"x{number}", label) for number in range(30) for label in ("c", "e")]
+    complete = find_complete_sessions(row_plan([*everyone(22, "a", "b", "d"), *others]))
+    assert complete.sessions == ("a", "b", "d")
+    assert complete.n_left_out == 30
+
+
 def test_reliability_is_that_of_planted_variances():
     rng = np.random.default_rng(0)
     complete = find_complete_sessions(row_plan(everyone(200, "a", "b")))

@@ -1,14 +1,16 @@
 """Content of the page of a group, and the text for a methods section."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from bids_deeptaskgen.group import map_images, write_page
+from bids_deeptaskgen.group.individuality import CompleteSessions
 from bids_deeptaskgen.group.map_images import FD_R, MEAN
 from bids_deeptaskgen.group.methods import methods_text
-from bids_deeptaskgen.group.page import missing_sessions, page_facts
+from bids_deeptaskgen.group.page import SetParts, _individuality_remarks, missing_sessions, page_facts
 from bids_deeptaskgen.report import group_html
 from tests.group.dataset import make_dataset
 from tests.group.running import run
@@ -75,6 +77,27 @@ def test_parts_that_are_not_available_are_explained(captured):
     assert part.embedding.axes.shape == (11, 4)
 
 
+def remarks(**fields):
+    complete = CompleteSessions(("1", "2"), np.zeros((25, 2), int), 3)
+    plan, request = SimpleNamespace(participants=["01"]), SimpleNamespace(pairs=[1])
+    prepared = {"plan": plan, "request": request, "complete": complete, "connectome": 1, "parcels": 1}
+    results = SimpleNamespace(icc=fields.pop("icc", []))
+    prepared = SimpleNamespace(**(prepared | fields))
+    return _individuality_remarks(SetParts(prepared, results, None, [], None, []))
+
+
+def test_remarks_on_the_reliability_name_what_is_missing():
+    (remark,) = remarks(connectome=None, parcels=None)
+    assert "needs the ROI x ROI connectomes" in remark
+    (remark,) = remarks(parcels=None)
+    assert "needs the image of the ROIs" in remark
+    (remark,) = remarks()
+    assert "no ROI has values" in remark
+    (remark,) = remarks(icc=[1])
+    assert "of the 25 participants with ses-1 and ses-2." in remark
+    assert remark.endswith("who lack one of these: 3.")
+
+
 def test_the_methods_text_has_what_was_computed_alone(captured):
     content = captured[1]
     assert "SecondLevelModel" in content.methods
@@ -90,6 +113,17 @@ def test_the_methods_text_has_what_was_computed_alone(captured):
     assert "SecondLevelModel" not in text
     assert "permut" not in text
     assert "{" not in full + text
+
+
+def test_the_methods_text_has_the_design_of_each_set(captured):
+    (part,) = captured[1].sets
+    other = replace(part, name="task-rest other", design=replace(part.design, facts={"Participants": "99"}))
+    untested = replace(part, name="task-rest small", design=None)
+    text = methods_text([part, other, untested], has_permutations=False, has_tfce=False)
+    assert "Maps of task-rest: age (Participants: 11 " in text
+    assert "Maps of task-rest other: age (Participants: 99)." in text
+    assert "small" not in text
+    assert "Design: age (Participants: 11 " in captured[1].methods
 
 
 def test_missing_participants_without_sets_are_described(tmp_path):

@@ -7,10 +7,11 @@ import pytest
 
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.output.results import read_dataset
-from bids_deeptaskgen.group.qc_fc import MIN_PARTICIPANTS, relate_connectome, select_fd
+from bids_deeptaskgen.group.qc_fc import MIN_PARTICIPANTS, fd_map, relate_connectome, select_fd
 from bids_deeptaskgen.group.roi_connectomes import average_connectomes
 from bids_deeptaskgen.io.tsv import read_tsv
-from tests.group.dataset import make_dataset
+from tests.group.dataset import add_session, make_dataset
+from tests.group.running import block as block_of
 from tests.group.running import group_path, run, table
 
 
@@ -25,6 +26,31 @@ def test_few_participants_with_fd_have_no_relation_to_it():
     values, remark = select_fd([*names, "99"], fd)
     assert remark == "1 participants without FD are not included."
     assert np.isnan(values[-1])
+
+
+def test_voxels_of_few_participants_are_0_in_the_map_of_r(tmp_path):
+    cohort = make_dataset(tmp_path / "out", n=12, sessions=(None,), contrasts=("wm2bk",), fd_slope=20.0)
+    for label in cohort.plan.labels[:6]:
+        block = cohort.maps[label, None, None, "wm2bk"].copy()
+        block[7:, :4] = 0
+        block[7:, 4:] *= label not in ("01", "02", "03")
+        metrics = {"fd_mean_mm": float(cohort.fd[int(label) - 1])}
+        add_session(cohort.folder, label, None, {"wm2bk": block}, metrics=metrics)
+    assert run(cohort.folder) == 0
+    r = block_of(cohort.folder, None, kind="group_qcfc_statmap")
+    assert (r[:7] != 0).all()
+    assert (r[7:] == 0).all()
+
+
+@pytest.mark.parametrize(("n", "is_used"), [(MIN_PARTICIPANTS - 1, False), (MIN_PARTICIPANTS, True)])
+def test_the_map_of_r_is_of_voxels_with_enough_participants(n, is_used):
+    class Statistics:
+        fd_r, fd_n = np.array([0.5, 0.9, np.nan]), np.array([n, 3, n])
+
+    values = fd_map(Statistics)
+    assert (values is not None) == is_used
+    if is_used:
+        np.testing.assert_array_equal(values, np.float32([0.5, 0, 0]))
 
 
 def set_geometry(folder, spread):

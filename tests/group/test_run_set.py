@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.group import set_analysis
+from bids_deeptaskgen.group.contrast_statistics import compute_statistics
 from tests.group.dataset import AGE_PART, BLOCK, FD_PART, add_session, make_dataset
 from tests.group.running import block, effect, group_path, run, sidecar, state, table
 
@@ -116,6 +119,19 @@ def test_an_image_of_all_contrasts_gives_the_files_of_one_image_per_contrast(tmp
     assert states[0].keys() == states[1].keys()
     differing = [name for name in states[0] if states[0][name] != states[1][name]]
     assert differing == []
+
+
+def test_blas_has_one_thread_while_maps_are_compared(output, monkeypatch):
+    n_threads = []
+
+    def compute(*args):
+        n_threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return compute_statistics(*args)
+
+    monkeypatch.setattr(set_analysis, "compute_statistics", compute)
+    with threadpool_limits(limits=2, user_api="blas"):
+        assert run(output) == 0
+    assert set(n_threads) == {1}
 
 
 def test_only_the_chosen_contrasts_are_used(tmp_path):

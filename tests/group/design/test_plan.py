@@ -3,7 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.group.design import effects
 from bids_deeptaskgen.group.design.observations import DesignRequest
 from bids_deeptaskgen.group.design.plan import plan_design
 from tests.group.designs import observations, request
@@ -62,10 +64,24 @@ def test_labels_of_effects_are_letters_and_digits_and_differ():
     assert labels(plan_design(rows, request("poly(age, 2)"))) == ["agePoly1", "agePoly2"]
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize("name", ["qcfc", "QCFC", "predicted"])
 def test_labels_of_effects_are_not_those_of_other_maps(name):
     plan = plan_design(observations(**{name: [float(i % 37) for i in range(40)]}), request(name))
     assert labels(plan) == [f"{name.lower()}2"]
+=======
+def test_labels_of_effects_are_not_those_of_other_maps_of_the_group():
+    values = [float(number**2 % 37) for number in range(40)]
+    plan = plan_design(observations(QCFC=values, predicted=values[::-1]), request("QCFC + predicted"))
+    assert labels(plan) == ["qcfc2", "predicted2"]
+    patterns = load_table("outputs.json")["patterns"]
+    used_labels = {
+        pattern.partition("_desc-")[2].partition("_")[0]
+        for kind, pattern in patterns.items()
+        if kind.startswith("group_") and pattern.endswith("_statmap.nii.gz")
+    }
+    assert used_labels - {"{effect}"} == effects._RESERVED_LABELS
+>>>>>>> r1
 
 
 def test_default_covariates_are_quality_metrics_and_site():
