@@ -14,13 +14,8 @@ from bids_deeptaskgen.group.design.matrix import CodedColumn, CodedMatrix, Colum
 
 Floats = NDArray[np.float64]
 
-<<<<<<< HEAD
-# Values of ``desc`` of other maps of a group; see ``group_*`` in ``data/outputs.json``.
-_OTHER_MAPS = ("predicted", "qcfc")
-=======
 # Labels (desc-) of the other maps of a group, see group_*statmap in data/outputs.json.
 _RESERVED_LABELS = frozenset({"predicted", "qcfc"})
->>>>>>> r1
 
 
 @dataclass(frozen=True)
@@ -30,13 +25,8 @@ class Effect:
     Attributes
     ----------
     label : str
-<<<<<<< HEAD
-        Letters and digits, unique, not those of other maps: ``age``, ``sexMMinusF``, ``ageBySexM``,
-        ``postMinusPre``.
-=======
         Letters and digits, unique, not that of another map of the group: ``age``, ``sexMMinusF``,
         ``ageBySexM``, ``postMinusPre``.
->>>>>>> r1
     title : str
         For readers: ``age``, ``sex: M - F``, ``age by sex: M - F``, ``change from pre to post``.
     unit : str
@@ -196,13 +186,8 @@ def _upper_first(word: str) -> str:
 
 
 def _with_unique_labels(effects: Sequence[Effect]) -> tuple[Effect, ...]:
-<<<<<<< HEAD
-    """Add numbers to labels that occur twice, or name other maps; file systems may ignore case."""
-    labels = set(_OTHER_MAPS)
-=======
     """Add numbers to labels that occur twice or name other maps; file systems may ignore case."""
     labels = set(_RESERVED_LABELS)
->>>>>>> r1
     unique = []
     for effect in effects:
         label, number = effect.label, 2

@@ -64,12 +64,6 @@ def test_labels_of_effects_are_letters_and_digits_and_differ():
     assert labels(plan_design(rows, request("poly(age, 2)"))) == ["agePoly1", "agePoly2"]
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize("name", ["qcfc", "QCFC", "predicted"])
-def test_labels_of_effects_are_not_those_of_other_maps(name):
-    plan = plan_design(observations(**{name: [float(i % 37) for i in range(40)]}), request(name))
-    assert labels(plan) == [f"{name.lower()}2"]
-=======
 def test_labels_of_effects_are_not_those_of_other_maps_of_the_group():
     values = [float(number**2 % 37) for number in range(40)]
     plan = plan_design(observations(QCFC=values, predicted=values[::-1]), request("QCFC + predicted"))
@@ -81,7 +75,6 @@ def test_labels_of_effects_are_not_those_of_other_maps_of_the_group():
         if kind.startswith("group_") and pattern.endswith("_statmap.nii.gz")
     }
     assert used_labels - {"{effect}"} == effects._RESERVED_LABELS
->>>>>>> r1
 
 
 def test_default_covariates_are_quality_metrics_and_site():
