@@ -17,7 +17,7 @@ BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test test-cpus test-inputs lint faults test-browser validate benchmark benchmark-accuracy benchmark-group image sif container-test clean
+.PHONY: help demo test test-cpus test-inputs lint faults test-browser validate benchmark benchmark-accuracy benchmark-group benchmark-false-positives image sif container-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -62,6 +62,9 @@ benchmark-accuracy: $(VENV)/test.stamp ## simulate, train, fine-tune and score t
 benchmark-group: $(VENV)/test.stamp ## measure the group level; writes docs/group_performance.md (half an hour, 3 GB of disk)
 	$(BIN)/python -m benchmarks.group $(BENCHMARKS)/group
 	$(BIN)/python -m benchmarks.group.page $(BENCHMARKS)/group/results.json docs/group_performance.md
+
+benchmark-false-positives: $(VENV)/test.stamp ## test noise with 200 seeds; writes docs/false_positives.md (10 minutes)
+	$(BIN)/python -m benchmarks.group.false_positives docs/false_positives.md
 
 image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, IMAGE=name:tag)
 	$(ENGINE) build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .

@@ -241,7 +241,8 @@ def test_p_values_of_a_null_design_are_uniform():
 
 def test_the_family_wise_error_of_the_largest_t_is_kept():
     # A quarter of null data sets has any voxel with a corrected p of 10/40 or less. The test rejects other
-    # rates at 1% on either side; it would find the 1 - 0.75^2 = 0.44 of a one-sided correction.
+    # rates at 1% on either side. With a power of 95%, it finds the rate 1 - 0.75^2 = 0.44 that results if the
+    # magnitudes of t are compared with the largest t instead of the largest magnitude.
     n, share = 100, 0.25
     low, high = stats.binom.ppf(0.01, n, share), stats.binom.isf(0.01, n, share)
     assert stats.binom.sf(high, n, 1 - (1 - share) ** 2) > 0.95

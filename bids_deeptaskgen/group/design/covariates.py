@@ -10,7 +10,7 @@ from bids_deeptaskgen.group.design.observations import SITE_COLUMNS, Cell, Desig
 from bids_deeptaskgen.group.design.table import TableColumn
 
 # Name of the category of sites that have one participant each.
-_POOLED = "pooled"
+_RARE_SITES = "pooled"
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,9 @@ def pool_rare_sites(
         elif len(rare) > 1:
             notes.append(
                 f"{len(rare)} values of {column.name} with one participant each are one category, "
-                f"{_POOLED}: {abbreviate(rare)}."
+                f"{_RARE_SITES}: {abbreviate(rare)}."
             )
-            columns[number] = replace(column, values={**column.values, **dict.fromkeys(members, _POOLED)})
+            columns[number] = replace(column, values={**column.values, **dict.fromkeys(members, _RARE_SITES)})
     return CovariateChoice(tuple(columns), tuple(notes)), excluded
 
 
