@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.errors import quantity
 from bids_deeptaskgen.group.map_rows import RowPlan
 from bids_deeptaskgen.report.group_content import Embedding, IccRow, IdentificationRow, Similarity
 from bids_deeptaskgen.stats.intraclass_correlation import icc_3_1
@@ -26,7 +27,25 @@ N_AXES = 4
 MIN_EMBEDDING = 3
 # Sets of sessions that are compared: studies plan few sessions, so that few sets occur.
 _MAX_SESSION_SETS = 4096
-MEAN_TITLE = "mean over {n} contrasts"
+
+
+def mean_title(n_contrasts: int) -> str:
+    """Return the name of the mean over contrasts.
+
+    Parameters
+    ----------
+    n_contrasts : int
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> mean_title(1), mean_title(47)
+    ('mean over 1 contrast', 'mean over 47 contrasts')
+    """
+    return f"mean over {quantity(n_contrasts, 'contrast')}"
 
 
 def sample_participants(n_participants: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -214,7 +233,7 @@ class Identification:
         """Return the rows with participants; those of the mean over several contrasts first."""
         means = [
             identify_participants(
-                MEAN_TITLE.format(n=mean.n_contrasts), title, mean.mean, is_deviation=bool(is_deviation)
+                mean_title(mean.n_contrasts), title, mean.mean, is_deviation=bool(is_deviation)
             )
             for title, matrices in zip(self._titles, self._means, strict=True)
             for is_deviation, mean in enumerate(matrices)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.errors import quantity
 from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics
 from bids_deeptaskgen.group.differences import ALPHA
 from bids_deeptaskgen.group.qc_fc import fd_map
@@ -84,7 +85,7 @@ class MapPictures:
             images=map_images(statistics.mean, sampler),
             sd_slices=slices,
             sd_limit=limit,
-            sd_meaning=f"over {n_participants} participants",
+            sd_meaning=f"over {quantity(n_participants, 'participant')}",
         )
         self._append(MapWords(MEAN, _EXPLANATIONS[MEAN], units, is_predicted=True), content)
         fd_r = fd_map(statistics)

@@ -8,26 +8,27 @@ from typing import Any
 import numpy as np
 
 from bids_deeptaskgen.connectome.qc_verdicts import FAIL
+from bids_deeptaskgen.errors import quantity
 from bids_deeptaskgen.group.group_set import GroupSet
 from bids_deeptaskgen.group.individuality import (
     MAX_SIMILARITY,
-    MEAN_TITLE,
     MIN_ICC,
     CompleteSessions,
     describe_similarity,
     embed_participants,
+    mean_title,
 )
 from bids_deeptaskgen.group.map_rows import with_usable_maps
 from bids_deeptaskgen.group.prepared_set import PreparedSet
 from bids_deeptaskgen.group.qc_fc import EdgeRelation
-from bids_deeptaskgen.group.quality import find_outliers, row_name, table_columns, table_rows
+from bids_deeptaskgen.group.quality import page_links, row_name, table_columns, table_rows
 from bids_deeptaskgen.group.set_analysis import SetResults
-from bids_deeptaskgen.io.tsv import join_columns
 from bids_deeptaskgen.report.group_content import (
     DesignContent,
     GroupSetContent,
     IdentificationRow,
     MissingSession,
+    Outlier,
     QcFcContent,
     Similarity,
 )
@@ -51,6 +52,9 @@ class SetParts:
     design : DesignContent or None
     equal_series : sequence of sequence of str
         Sessions that contain the same data.
+    table : dict of str to list
+        Columns of the joined table.
+    outliers : sequence of Outlier
     """
 
     prepared: PreparedSet
@@ -59,6 +63,8 @@ class SetParts:
     halves: Sequence[IdentificationRow]
     design: DesignContent | None
     equal_series: Sequence[Sequence[str]]
+    table: Mapping[str, Sequence[Any]]
+    outliers: Sequence[Outlier]
 
 
 def set_content(output: Path, parts: SetParts, rng: np.random.Generator) -> GroupSetContent:
@@ -77,16 +83,16 @@ def set_content(output: Path, parts: SetParts, rng: np.random.Generator) -> Grou
     GroupSetContent
     """
     prepared, results = parts.prepared, parts.results
-    columns = table_columns(join_columns([dict(row) for row in prepared.table]))
+    columns = table_columns(parts.table)
     names = [f"sub-{prepared.plan.participants[i]}" for i in prepared.request.sample]
-    title = MEAN_TITLE.format(n=results.similarity.n_contrasts)
+    title = mean_title(results.similarity.n_contrasts)
     return GroupSetContent(
         name=prepared.group_set.name,
         facts=_facts(prepared, results),
         warnings=_warnings(parts),
         columns=columns,
         rows=table_rows(prepared.table, columns, output),
-        outliers=find_outliers(prepared.table),
+        outliers=parts.outliers,
         map_groups=results.pictures.groups if results.pictures else (),
         design=parts.design,
         qc_fc=QcFcContent(
@@ -159,8 +165,8 @@ def _warnings(parts: SetParts) -> list[PageWarning]:
         warnings.append(
             PageWarning(
                 FAIL,
-                f"{len(failures)} of {len(rows)} sessions have a quality metric beyond its limit of a "
-                f"failure: {_abbreviate(failures)}.",
+                f"{len(failures)} of {quantity(len(rows), 'session')} have a quality metric beyond its limit "
+                f"of a failure: {_abbreviate(failures)}.",
                 "They are in all averages and tests.",
                 "Look at their pages. Exclude them with --exclude-participant-label if their maps cannot be "
                 "trusted.",
@@ -245,13 +251,13 @@ def missing_sessions(rows: Sequence[Mapping[str, Any]], output: Path) -> list[Mi
     -------
     list of MissingSession
     """
-    pages = {path.name for path in output.glob("sub-*.html")}
+    pages = page_links(output)
     return [
         MissingSession(
             participant=row["participant_id"],
             session=row["session_id"] or "",
             reason=" ".join((row["reason"] or "").split()),
-            page=f"{row['participant_id']}.html" if f"{row['participant_id']}.html" in pages else "",
+            page=pages.get(row["participant_id"], ""),
         )
         for row in rows
     ]
@@ -274,6 +280,6 @@ def page_facts(sets: Sequence[GroupSet], missing_rows: Sequence[Mapping[str, Any
         "Participants with maps": str(len(participants)),
         "Participants or sessions without maps": str(len(missing_rows)),
         "Sets of maps": "\n".join(
-            f"{group_set.name}: {len(group_set.participants)} participants" for group_set in sets
+            f"{group_set.name}: {quantity(len(group_set.participants), 'participant')}" for group_set in sets
         ),
     }

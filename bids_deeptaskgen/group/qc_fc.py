@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.errors import quantity
 from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics
 from bids_deeptaskgen.group.roi_connectomes import GroupConnectome
 from bids_deeptaskgen.report.group_content import CONNECTOME, QcFcRow
@@ -67,11 +68,14 @@ def select_fd(participants: Sequence[str], fd_mm: Mapping[str, float]) -> tuple[
     if not n_known:
         return None, NO_FD
     if n_known < MIN_PARTICIPANTS:
-        return None, f"{n_known} participants have a mean FD; at least {MIN_PARTICIPANTS} are needed."
+        return (
+            None,
+            f"{quantity(n_known, 'participant')} with a mean FD; at least {MIN_PARTICIPANTS} are needed.",
+        )
     if not np.ptp(values[np.isfinite(values)]):
         return None, "All participants have the same mean FD."
     n_unknown = len(values) - n_known
-    return values, f"{n_unknown} participants without FD are not included." if n_unknown else ""
+    return values, f"{quantity(n_unknown, 'participant')} without FD not included." if n_unknown else ""
 
 
 def fd_map(statistics: ContrastStatistics) -> NDArray[np.float32] | None:

@@ -121,16 +121,32 @@ def table_rows(
     -------
     list of SessionRow
     """
-    pages = {path.name for path in output.glob("sub-*.html")}
+    pages = page_links(output)
     return [
         SessionRow(
             participant=row["participant_id"],
             name=row_name(row),
-            page=f"{row['participant_id']}.html" if f"{row['participant_id']}.html" in pages else "",
+            page=pages.get(row["participant_id"], ""),
             cells=[_cell(row.get(column.name), is_number=column.is_number) for column in columns],
         )
         for row in rows
     ]
+
+
+def page_links(output: Path) -> dict[str, str]:
+    """List the pages of participants.
+
+    Parameters
+    ----------
+    output : Path
+        Root of the dataset.
+
+    Returns
+    -------
+    dict of str to str
+        Relative link by participant: ``sub-01.html`` of ``sub-01``.
+    """
+    return {path.stem: path.name for path in output.glob("sub-*.html")}
 
 
 def _is_number(value: object) -> bool:

@@ -22,7 +22,7 @@ from bids_deeptaskgen.group.set_analysis import SetResults, analyse_set
 from bids_deeptaskgen.group.tables import write_group_table, write_matrix, write_quality_tables, write_rows
 from bids_deeptaskgen.group.window_halves import identify_by_halves
 from bids_deeptaskgen.io.tsv import join_columns
-from bids_deeptaskgen.report.group_content import GroupSetContent
+from bids_deeptaskgen.report.group_content import GroupSetContent, Outlier
 from bids_deeptaskgen.settings.group import GroupSettings
 
 
@@ -73,13 +73,17 @@ def run_set(
     equal_series = warn_of_equal_series(group_set.results)
     edges = relate_connectome(prepared.connectome, prepared.fd_mm) if prepared.connectome else None
     _write_connectome(staging, prepared)
-    _write_tables(staging, prepared, results, edges)
+    table, outliers = join_columns([dict(row) for row in prepared.table]), find_outliers(prepared.table)
+    write_quality_tables(staging, group_set, group_set.results, table)
+    _write_outliers(staging, group_set, outliers)
+    _write_motion(staging, prepared, results, edges)
     halves = identify_by_halves(output, group_set.results, list(results.n_participants), rng)
     design = None
     if prepared.design:
         design = design_content(prepared.design, results.effects, results.notes, results.untested)
     _write_design(staging, prepared, results)
-    content = set_content(output, SetParts(prepared, results, edges, halves, design, equal_series), rng)
+    parts = SetParts(prepared, results, edges, halves, design, equal_series, table, outliers)
+    content = set_content(output, parts, rng)
     _write_individuality(staging, prepared, results, content)
     used = with_usable_maps(group_set.results, prepared.plan, results.written_rows)
     return SetOutput(replace(group_set, results=tuple(used)), content)
@@ -93,27 +97,23 @@ def _write_connectome(staging: Path, prepared: PreparedSet) -> None:
         write_roi_connectome(path, prepared.connectome.matrix, sidecar)
 
 
-def _write_tables(
+def _write_outliers(staging: Path, group_set: GroupSet, outliers: Sequence[Outlier]) -> None:
+    """Write the table of unusual values."""
+    table: dict[str, Sequence[Any]] = {
+        "participant_id": [outlier.participant for outlier in outliers],
+        "session": [outlier.name for outlier in outliers],
+        "measure": [outlier.measure for outlier in outliers],
+        "value": [outlier.value for outlier in outliers],
+        "robust_z": [outlier.robust_z for outlier in outliers],
+    }
+    write_group_table(group_set.path(staging, "group_outliers"), "group_outliers", table)
+
+
+def _write_motion(
     staging: Path, prepared: PreparedSet, results: SetResults, edges: EdgeRelation | None
 ) -> None:
-    """Write the tables of quality and of the relation to motion."""
+    """Write the tables of the relation to motion."""
     group_set = prepared.group_set
-    write_quality_tables(
-        staging, group_set, group_set.results, join_columns([dict(row) for row in prepared.table])
-    )
-    outliers = [
-        {
-            "participant_id": outlier.participant,
-            "session": outlier.name,
-            "measure": outlier.measure,
-            "value": outlier.value,
-            "robust_z": outlier.robust_z,
-        }
-        for outlier in find_outliers(prepared.table)
-    ]
-    names = ("participant_id", "session", "measure", "value", "robust_z")
-    columns = {name: [row[name] for row in outliers] for name in names}
-    write_group_table(group_set.path(staging, "group_outliers"), "group_outliers", columns)
     rows = [*results.qc_fc, *([edges.row] if edges else [])]
     write_rows(staging, group_set, "group_qcfc_contrasts", rows)
     if edges and prepared.connectome:

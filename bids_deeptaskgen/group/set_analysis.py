@@ -11,7 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
-from bids_deeptaskgen.errors import InputError, UserError, abbreviate
+from bids_deeptaskgen.errors import InputError, UserError, abbreviate, quantity
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.contrast_statistics import ContrastStatistics, compute_statistics
 from bids_deeptaskgen.group.differences import ContrastTest, effect_row
@@ -324,7 +324,8 @@ class ContrastStep:
         n_planned = len(self.prepared.design.participants) if self.prepared.design else n_participants
         if n_participants < n_planned:
             self.results.add_note(
-                label, f"{n_planned - n_participants} participants of the design have no usable map."
+                label,
+                f"No usable map of {quantity(n_planned - n_participants, 'participant')} of the design.",
             )
         if note := describe_losses(fit):
             self.results.add_note(label, note)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bids_deeptaskgen.errors import quantity
 from bids_deeptaskgen.group.group_set import GroupSet
 from bids_deeptaskgen.group.methods import methods_text
 from bids_deeptaskgen.group.page import missing_sessions, page_facts
@@ -40,8 +41,9 @@ def write_page(
     notices = dict.fromkeys(
         str(group_set.provenance["Notice"]) for group_set in sets if "Notice" in group_set.provenance
     )
+    n_participants = len({label for item in sets for label in item.participants})
     content = GroupContent(
-        title=f"Group of {len({label for item in sets for label in item.participants})} participants",
+        title=f"Group of {quantity(n_participants, 'participant')}",
         notice=" ".join(notices),
         facts=page_facts(sets, missing_rows),
         sets=contents,

@@ -40,9 +40,10 @@ def _fit_set(part: GroupSetContent, n_characters: int) -> GroupSetContent:
         return part
     places = _choose_places(part, n_space)
     remark = (
-        f"This page has space for {len(places):,} of {len(part.rows):,} rows: those with failures and outliers "
-        "as far as there is space, and a random sample of the others. The table, the distributions and their "
-        f"correlations are of these rows. All rows are in {part.table or 'the table of quality metrics'}."
+        f"This page has space for {len(places):,} of {len(part.rows):,} rows: those with failures and "
+        "outliers as far as there is space, and a random sample of the others. The table, the "
+        "distributions and their correlations are of these rows. All rows are in "
+        f"{part.table or 'the table of quality metrics'}."
     )
     return replace(part, rows=[part.rows[place] for place in places], rows_remark=remark)
 

@@ -224,7 +224,10 @@ def test_few_participants_get_maps_without_what_needs_more(tmp_path, n):
         assert state(cohort.folder) == before
         page = before["group.html"].decode()
         assert "at least 20 participants" in page
-        assert "1 participants have a mean FD; at least 10 are needed" in page
+        assert "Group of 1 participant<" in page
+        assert "1 participants" not in page
+        assert "1 contrasts" not in page
+        assert "1 participant with a mean FD; at least 10 are needed" in page
 
 
 def test_few_participants_cannot_be_tested(tmp_path):

@@ -106,7 +106,7 @@ def test_relatives_are_reduced_to_one_per_family_or_not_permuted(single, tmp_pat
     words = ("--design=age", "--covariates=none", "--reports=none", "--nprocs=1", "--n-permutations=20")
     ended = call(output, output, "group", *words)
     assert ended.code == 2
-    assert "2 participants have relatives among the participants (1 families)" in ended.sentence
+    assert "2 participants have relatives among the participants (1 family)" in ended.sentence
     assert "--one-per-family" in ended.sentence
     assert state(output) == before
     assert call(output, output, "group", *words, "--one-per-family").code == 0

@@ -83,7 +83,7 @@ def remarks(**fields):
     prepared = {"plan": plan, "request": request, "complete": complete, "connectome": 1, "parcels": 1}
     results = SimpleNamespace(icc=fields.pop("icc", []))
     prepared = SimpleNamespace(**(prepared | fields))
-    return _individuality_remarks(SetParts(prepared, results, None, [], None, []))
+    return _individuality_remarks(SetParts(prepared, results, None, [], None, [], {}, []))
 
 
 def test_remarks_on_the_reliability_name_what_is_missing():

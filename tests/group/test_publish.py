@@ -379,9 +379,7 @@ def test_a_warning_counts_the_removed_files_by_kind(output, caplog):
 )
 def test_tests_with_permutations_are_kept_unless_they_are_replaced(output, monkeypatch, changes):
     options = {"covariates": ("none",), "design": "age", "n_permutations": 100, "one_per_family": True}
-    (output / "participants.tsv").write_text(
-        (output / "participants.tsv").read_text().replace("f1", "n/a")
-    )
+    (output / "participants.tsv").write_text((output / "participants.tsv").read_text().replace("f1", "n/a"))
     assert run(output, **options) == 0
     before = state(output)
     assert any("stat-pMaxT_desc-age" in name for name in before)

@@ -24,7 +24,7 @@ def test_few_participants_with_fd_have_no_relation_to_it():
     assert "No session has a mean FD" in select_fd(names, {})[1]
     assert "the same mean FD" in select_fd(names, dict.fromkeys(names, 0.1))[1]
     values, remark = select_fd([*names, "99"], fd)
-    assert remark == "1 participants without FD are not included."
+    assert remark == "1 participant without FD not included."
     assert np.isnan(values[-1])
 
 

@@ -5,8 +5,15 @@ import json
 import numpy as np
 import pytest
 
+from bids_deeptaskgen.group import run_set
 from bids_deeptaskgen.group.participant_table import average_metric, warn_of_equal_series
-from bids_deeptaskgen.group.quality import find_outliers, row_name, table_columns, table_rows
+from bids_deeptaskgen.group.quality import (
+    find_outliers,
+    page_links,
+    row_name,
+    table_columns,
+    table_rows,
+)
 from tests.group.dataset import make_dataset
 from tests.group.running import run, table
 
@@ -100,6 +107,19 @@ def test_sessions_with_the_same_data_are_named(caplog):
     assert warn_of_equal_series(sessions) == [["sub-01 ses-a", "sub-02 run-2"]]
     assert "sub-01 ses-a and sub-02 run-2" in caplog.text
     assert warn_of_equal_series(sessions[2:]) == []
+
+
+def test_outliers_are_searched_once(output, monkeypatch):
+    tables = []
+    monkeypatch.setattr(run_set, "find_outliers", lambda table: tables.append(table) or find_outliers(table))
+    run(output)
+    assert len(tables) == 1
+
+
+def test_the_page_links_to_the_pages_of_participants(tmp_path):
+    for name in ("sub-01.html", "sub-02.svg", "group.html"):
+        (tmp_path / name).write_text("")
+    assert page_links(tmp_path) == {"sub-01": "sub-01.html"}
 
 
 def test_a_planted_outlier_is_in_the_table(tmp_path):

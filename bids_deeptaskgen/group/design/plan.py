@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.errors import UserError, abbreviate
+from bids_deeptaskgen.errors import UserError, abbreviate, quantity
 from bids_deeptaskgen.group.design.checks import check_matrix, check_rearrangements
 from bids_deeptaskgen.group.design.columns import ColumnReader
 from bids_deeptaskgen.group.design.covariates import (
@@ -260,8 +260,9 @@ def _without_values(
 def _refuse_relatives(relatives: Mapping[str, Sequence[str]]) -> None:
     if relatives:
         n_relatives = sum(map(len, relatives.values()))
+        n_families = quantity(len(relatives), "family")
         message = (
-            f"{n_relatives} participants have relatives among the participants ({len(relatives)} families). "
+            f"{n_relatives} participants have relatives among the participants ({n_families}). "
             "Permutations exchange participants freely, which is not valid for relatives. Set "
             "`one_per_family` to keep one of each family, or `n_permutations` to 0."
         )
@@ -295,12 +296,16 @@ def _check_variation(columns: Iterable[TableColumn], participants: Sequence[str]
             raise UserError(message)
 
 
+def _number(n: int) -> str:
+    return f"{quantity(n, 'participant')} {'was' if n == 1 else 'were'}"
+
+
 def _hint(excluded: Mapping[str, str]) -> str:
     """Suggest how to keep participants that lack covariates."""
     n_lacking = sum("covariate" in reason for reason in excluded.values())
     if not n_lacking:
-        return f" {len(excluded)} participants were excluded." if excluded else ""
+        return f" {_number(len(excluded))} excluded." if excluded else ""
     return (
-        f" {n_lacking} participants were excluded because they have no value of a covariate; "
+        f" {_number(n_lacking)} excluded for lack of a value of a covariate; "
         "`missing_covariates` drop removes such covariates instead."
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bids_deeptaskgen.errors import quantity
 from bids_deeptaskgen.group.design.checks import LARGE_VIF, variance_inflation
 from bids_deeptaskgen.group.design.formula import FormulaFactor, Term
 from bids_deeptaskgen.group.design.matrix import CodedMatrix
@@ -144,13 +145,13 @@ def _code_notes(table: Mapping[FormulaFactor, TableColumn], participants: Sequen
 
 
 def _relatives_note(relatives: Mapping[str, Sequence[str]], request: DesignRequest) -> str:
-    n_relatives = sum(map(len, relatives.values()))
+    n_relatives, n_families = sum(map(len, relatives.values())), quantity(len(relatives), "family")
     if request.one_per_family:
         return (
-            f"{n_relatives} participants of {len(relatives)} families are related; one of each family was "
+            f"{n_relatives} participants of {n_families} are related; one of each family was "
             f"drawn at random (seed {request.random_seed})."
         )
     return (
-        f"{n_relatives} participants of {len(relatives)} families are related. The tests treat them as "
+        f"{n_relatives} participants of {n_families} are related. The tests treat them as "
         "independent, so that p values may be too small; `one_per_family` keeps one of each family."
     )

@@ -188,7 +188,7 @@ def test_participants_without_a_covariate_are_excluded_or_the_covariate_is_dropp
 
 def test_too_many_missing_covariates_name_the_way_out():
     rows = observations(iq=[None] * 36 + [1.0, 2.0, 3.0, 5.0])
-    with pytest.raises(UserError, match="36 participants were excluded.*`missing_covariates` drop"):
+    with pytest.raises(UserError, match="36 participants were excluded for lack.*`missing_covariates` drop"):
         plan_design(rows, request("age", "iq"))
 
 
