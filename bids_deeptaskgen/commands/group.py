@@ -22,6 +22,7 @@ from bids_deeptaskgen.group.selection import (
     select_maps,
     set_rows,
 )
+from bids_deeptaskgen.group.set_analysis import check_disk_space
 from bids_deeptaskgen.group.tables import write_group_table
 from bids_deeptaskgen.group.write_page import write_page
 from bids_deeptaskgen.io.tsv import join_columns
@@ -47,7 +48,8 @@ def run(settings: GroupSettings) -> int:
         If no participant has maps that can be used, or a table cannot be read.
     UserError
         If the design cannot be tested in any set, existing group files include other participants than
-        those of ``--participant-label``, or tests with permutations would be removed.
+        those of ``--participant-label``, tests with permutations would be removed, or the disk is too
+        small.
     """
     output = settings.output_dir
     rng = np.random.default_rng(settings.random_seed)
@@ -60,6 +62,7 @@ def run(settings: GroupSettings) -> int:
     permutation_maps = permutation_files(prepared_sets, selection)
     refuse_lost_tests(settings, permutation_maps)
     with staging_folder(settings.work_dir or output / "work") as staging:
+        check_disk_space(staging, max(prepared.plan.n_rows for prepared in prepared_sets))
         results = [run_set(settings, staging, prepared, selection, rng) for prepared in prepared_sets]
         outputs = [result for result in results if result is not None]
         if not outputs:

@@ -89,7 +89,7 @@ def refuse_lost_tests(settings: GroupSettings, files: Collection[Path]) -> None:
         message = (
             f"{settings.output_dir / RECORD.parent}: this run does not repeat "
             f"{quantity(len(tests), 'test')} with permutations of the run before ({abbreviate([*tests])}).\n"
-            "Move that folder to keep it, or remove them with --overwrite."
+            "Move that folder to keep it, or set `overwrite` to remove them."
         )
         raise UserError(message)
 

@@ -200,6 +200,30 @@ def analyse_set(
     return results
 
 
+def check_disk_space(folder: Path, n_rows: int) -> None:
+    """Check that the rows of a contrast fit on the disk, before anything is computed.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the temporary files.
+    n_rows : int
+        Number of maps of a contrast, in the largest set.
+
+    Raises
+    ------
+    UserError
+        If they do not.
+    """
+    required, free = _ROW_BYTES * n_rows, shutil.disk_usage(folder).free
+    if required > free:
+        message = (
+            f"{folder.parent}: {n_rows} maps of a contrast need about {required / 1e9:.1f} GB for temporary "
+            f"files, and {free / 1e9:.1f} GB are free.\nFree some space, or choose another folder with `work_dir`."
+        )
+        raise UserError(message)
+
+
 def contrasts_per_pass(folder: Path, n_rows: int) -> int:
     """Return the number of contrasts whose rows fit into half of the free disk space.
 

@@ -116,5 +116,6 @@ class GroupSettings(Settings):
         group="run",
         flags=("-w",),
         default_meaning="OUTPUT_DIR/work",
-        help="folder for temporary files; needs 1 MB for each map",
+        help="folder for temporary files; needs 1 MB for each participant, session and run, and up to 8 "
+        "times as much for 4-D images",
     )

@@ -385,7 +385,7 @@ def test_tests_with_permutations_are_kept_unless_they_are_replaced(output, monke
     assert any("stat-pMaxT_desc-age" in name for name in before)
     with monkeypatch.context() as context:
         context.setattr("bids_deeptaskgen.commands.group.run_set", None)
-        with pytest.raises(UserError, match=r"1 test .*\(age in wm2bk\)[\s\S]*Move .*--overwrite"):
+        with pytest.raises(UserError, match=r"1 test .*\(age in wm2bk\)[\s\S]*Move .*`overwrite`"):
             run(output, **options | changes)
     assert state(output) == before
     assert run(output, **options) == 0

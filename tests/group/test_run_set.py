@@ -1,5 +1,7 @@
 """The statistics of a set of maps are those of the planted structure."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -9,6 +11,7 @@ from bids_deeptaskgen.group import set_analysis
 from bids_deeptaskgen.group.contrast_statistics import compute_statistics
 from tests.group.dataset import AGE_PART, BLOCK, FD_PART, add_session, make_dataset
 from tests.group.running import block, effect, group_path, run, sidecar, state, table
+from tests.inprocess import call
 
 
 @pytest.mark.parametrize("contrast", ["wm2bk", "motorLh"])
@@ -132,6 +135,20 @@ def test_blas_has_one_thread_while_maps_are_compared(output, monkeypatch):
     with threadpool_limits(limits=2, user_api="blas"):
         assert run(output) == 0
     assert set(n_threads) == {1}
+
+
+def test_a_disk_without_space_for_a_contrast_is_refused_before_maps_are_read(output, monkeypatch):
+    monkeypatch.setattr(set_analysis.shutil, "disk_usage", lambda folder: SimpleNamespace(free=15_000_000))
+    monkeypatch.setattr(set_analysis, "fill_rows", None)
+    ended = call(output.parent, output, "group", "--reports", "none")
+    # Six participants and twelve sessions of 240,000 voxels.
+    assert ended.code == 2
+    assert f"{output / 'work'}: 18 maps of a contrast need about 0.0 GB" in ended.sentence
+    assert "--work-dir" in ended.sentence
+    assert not (output / "work").exists()
+    set_analysis.check_disk_space(output, 15)
+    with pytest.raises(UserError, match="100000 maps of a contrast need about 96.0 GB"):
+        set_analysis.check_disk_space(output, 100_000)
 
 
 def test_only_the_chosen_contrasts_are_used(tmp_path):
