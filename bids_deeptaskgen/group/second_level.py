@@ -12,6 +12,7 @@ from nibabel import Nifti1Image
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.group.coverage import Coverage
 from bids_deeptaskgen.group.design.plan import DesignPlan
 from bids_deeptaskgen.machine import available_gb
 
@@ -119,7 +120,7 @@ def fit_effects(plan: DesignPlan, chunks: Chunks, shape: tuple[int, ...]) -> Sec
     t = {effect.label: np.zeros(n_voxels) for effect in plan.effects}
     sizes = {effect.label: np.zeros(n_voxels) for effect in plan.effects}
     tested = np.zeros(n_voxels, bool)
-    coverage = _Coverage(plan.participants)
+    coverage = Coverage(plan.participants)
     for voxels, values in chunks:
         is_tested = coverage.add(values)
         tested[voxels[is_tested]] = True
@@ -198,54 +199,6 @@ def required_gb(plan: DesignPlan, n_voxels: int) -> float:
     n_processes = plan.request.n_processes
     n_arrays = _ARRAYS + (_ARRAYS_PER_PROCESS * n_processes if n_processes > 1 else 0)
     return n_arrays * len(plan.participants) * n_voxels * 8 / 2**30
-
-
-class _Coverage:
-    """Counts in which voxels participants have values."""
-
-    def __init__(self, participants: tuple[str, ...]) -> None:
-        self._participants = participants
-        self._alone = np.zeros(len(participants), np.int64)
-        self._lacking = np.zeros(len(participants), np.int64)
-        self.n_any = 0
-
-    def add(self, values: Values) -> Bools:
-        """Return which voxels of a chunk can be tested: all participants have values, which vary."""
-        has_value = np.isfinite(values) & (values != 0)
-        self.n_any += int(np.count_nonzero(has_value.any(axis=0)))
-        n_lacking = (~has_value).sum(axis=0)
-        partly = has_value.any(axis=0)
-        self._alone += (~has_value[:, n_lacking == 1]).sum(axis=1)
-        self._lacking += (~has_value[:, partly]).sum(axis=1)
-        complete = n_lacking == 0
-        complete[complete] = np.ptp(values[:, complete], axis=0) > 0
-        return np.asarray(complete)
-
-    def lost_voxels(self) -> dict[str, int]:
-        """Return the voxels that each participant costs alone, most first."""
-        return self._ranked(self._alone)
-
-    def lacking_voxels(self) -> dict[str, int]:
-        """Return the voxels in which each participant has no value but another has, most first."""
-        return self._ranked(self._lacking)
-
-    def _ranked(self, counts: NDArray[np.int64]) -> dict[str, int]:
-        order = np.argsort(-counts, kind="stable")
-        return {self._participants[row]: int(counts[row]) for row in order if counts[row]}
-
-    def refusal(self) -> str:
-        """Return the message if no voxel can be tested."""
-        if not self._lacking.any():
-            return (
-                f"The maps of all {len(self._participants)} participants are equal in all {self.n_any} "
-                "voxels: check that their input differs."
-            )
-        row = int(np.argmax(self._lacking))
-        return (
-            f"There is no voxel in which the maps of all {len(self._participants)} participants have "
-            f"different values, of {self.n_any} voxels with any value. sub-{self._participants[row]} lacks "
-            f"most of them ({self._lacking[row]}): check its maps, or exclude this participant."
-        )
 
 
 def _parts(columns: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
