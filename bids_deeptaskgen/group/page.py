@@ -138,14 +138,14 @@ def _similarity(
 def _facts(prepared: PreparedSet, results: SetResults) -> dict[str, str]:
     """Describe a set in words."""
     group_set = prepared.group_set
-    used = with_usable_maps(group_set.results, prepared.plan, results.written_rows)
-    sessions = {(result.subject, result.session) for result in used}
+    usable_results = with_usable_maps(group_set.results, prepared.plan, results.written_rows)
+    sessions = {(result.subject, result.session) for result in usable_results}
     counts = sorted(set(results.n_participants.values()))
     in_means = (
         f"{counts[0]} to {counts[-1]}, depending on the contrast" if len(counts) > 1 else str(counts[0])
     )
     return {
-        "Participants": str(len({result.subject for result in used})),
+        "Participants": str(len({result.subject for result in usable_results})),
         "Participants in the means": in_means,
         "Sessions": str(len(sessions)),
         "Contrasts": str(len(results.n_participants)),

@@ -105,14 +105,14 @@ def average_connectomes(output_dir: Path, results: Sequence[Result]) -> GroupCon
     roi_sets = _read(output_dir, results)
     if not roi_sets:
         return None
-    used = max(roi_sets, key=lambda roi_set: len(roi_set.results))
+    main_set = max(roi_sets, key=lambda roi_set: len(roi_set.results))
     for roi_set in roi_sets:
-        for result in roi_set.results if roi_set is not used else ():
+        for result in roi_set.results if roi_set is not main_set else ():
             _warn(result, f"its ROI maps ({roi_set.sha256[:8]}) differ from those of most sessions.")
-    labels = tuple(used.participants)
+    labels = tuple(main_set.participants)
     # Both forms of all values would double the memory.
-    values = np.stack([used.participants.pop(label) for label in labels])
-    n_rois = len(used.peaks_mm)
+    values = np.stack([main_set.participants.pop(label) for label in labels])
+    n_rois = len(main_set.peaks_mm)
     pairs = np.triu_indices(n_rois, 1)
     matrix = np.full((n_rois, n_rois), np.nan)
     matrix[pairs] = np.tanh(_mean(values))
@@ -122,11 +122,11 @@ def average_connectomes(output_dir: Path, results: Sequence[Result]) -> GroupCon
     return GroupConnectome(
         matrix=matrix,
         typicality=dict(zip(labels, cohort_typicality(values), strict=True)),
-        n_sessions=len(used.results),
-        peaks_mm=used.peaks_mm,
-        roi_set=used.sha256,
+        n_sessions=len(main_set.results),
+        peaks_mm=main_set.peaks_mm,
+        roi_set=main_set.sha256,
         values=values,
-        geometry=used.geometry,
+        geometry=main_set.geometry,
     )
 
 

@@ -85,8 +85,8 @@ def run_set(
     parts = SetParts(prepared, results, edges, halves, design, equal_series, table, outliers)
     content = set_content(output, parts, rng)
     _write_individuality(staging, prepared, results, content)
-    used = with_usable_maps(group_set.results, prepared.plan, results.written_rows)
-    return SetOutput(replace(group_set, results=tuple(used)), content)
+    usable_results = with_usable_maps(group_set.results, prepared.plan, results.written_rows)
+    return SetOutput(replace(group_set, results=tuple(usable_results)), content)
 
 
 def _write_connectome(staging: Path, prepared: PreparedSet) -> None:

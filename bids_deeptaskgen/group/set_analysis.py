@@ -215,11 +215,12 @@ def check_disk_space(folder: Path, n_rows: int) -> None:
     UserError
         If they do not.
     """
-    required, free = _ROW_BYTES * n_rows, shutil.disk_usage(folder).free
-    if required > free:
+    n_required, n_free = _ROW_BYTES * n_rows, shutil.disk_usage(folder).free
+    if n_required > n_free:
         message = (
-            f"{folder.parent}: {n_rows} maps of a contrast need about {required / 1e9:.1f} GB for temporary "
-            f"files, and {free / 1e9:.1f} GB are free.\nFree some space, or choose another folder with `work_dir`."
+            f"{folder.parent}: {n_rows} maps of a contrast need about {n_required / 1e9:.1f} GB for "
+            f"temporary files, and {n_free / 1e9:.1f} GB are free.\n"
+            "Free some space, or choose another folder with `work_dir`."
         )
         raise UserError(message)
 

@@ -65,5 +65,5 @@ def _choose_places(part: GroupSetContent, n_space: int) -> Sequence[int]:
     ]
     places = {row.name: place for place, row in enumerate(part.rows)}
     outliers = [places[outlier.name] for outlier in part.outliers if outlier.name in places]
-    others = np.random.default_rng(0).permutation(len(part.rows)).tolist()
-    return sorted(list(dict.fromkeys([*failures, *outliers, *others]))[:n_space])
+    sample = np.random.default_rng(0).permutation(len(part.rows)).tolist()
+    return sorted(list(dict.fromkeys([*failures, *outliers, *sample]))[:n_space])
