@@ -37,7 +37,7 @@ def test_participants_with_completion_records_are_not_processed(participants, mo
     assert {row["status"] for row in outcomes(out).values()} == {"present"}
     assert len(outcomes(out)) == 4
     assert all(path.read_bytes() == content for path, content in contents.items())
-    assert list(out.rglob("*.nii.gz")) == []
+    assert list(out.glob("sub-*/**/*.nii.gz")) == []
 
 
 def test_the_cost_per_participant_is_the_slope_between_two_sizes(work):
