@@ -5,15 +5,18 @@ import json
 import numpy as np
 import pytest
 
+from bids_deeptaskgen.data import read_data
 from bids_deeptaskgen.group import quality
 from bids_deeptaskgen.group.participant_table import average_metric, warn_of_equal_series
 from bids_deeptaskgen.group.quality import (
+    MIN_SESSIONS,
     find_outliers,
     page_links,
     row_name,
     table_columns,
     table_rows,
 )
+from bids_deeptaskgen.stats.robust_outliers import OUTLIER_LIMIT
 from tests.group.dataset import make_dataset
 from tests.group.running import run, table
 
@@ -133,3 +136,8 @@ def test_a_planted_outlier_is_in_the_table(tmp_path):
     idps = table(folder, "group_idps")
     assert idps[4]["participant_id"] == "05"
     assert float(idps[4]["deeptaskgen_rest_fd_mean_mm"]) == 5.0
+
+
+def test_the_page_states_the_limits_where_there_are_no_outliers():
+    script = read_data("report/group_participants.js")
+    assert f"beyond {OUTLIER_LIMIT}. Metrics of fewer than {MIN_SESSIONS} sessions are not judged" in script

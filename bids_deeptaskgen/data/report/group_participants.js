@@ -34,7 +34,7 @@ const showParticipants = () => {
   const kept = outliers.filter(([row]) => row >= 0);
   byId("outliers").textContent = "";
   outliersTable = null;
-  if (!kept.length) byId("outliers").append(make("p", "No outliers."));
+  if (!kept.length) byId("outliers").append(make("p", "No value has a robust z beyond 3.5. Metrics of fewer than 10 sessions are not judged."));
   else {
     outliersTable = makeTable(byId("outliers"), {
       title: "Outliers",
