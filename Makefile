@@ -17,7 +17,7 @@ BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test test-cpus test-inputs lint faults test-browser validate benchmark benchmark-accuracy benchmark-group benchmark-false-positives image sif container-test clean
+.PHONY: help demo test test-cpus test-laws test-inputs lint faults test-browser validate benchmark benchmark-accuracy benchmark-group benchmark-false-positives image sif container-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ test: lint ## check style, types and layers, then run the tests (further argumen
 
 test-cpus: $(VENV)/test.stamp ## run the numerical tests as if on other processors (half an hour; PYTEST_ARGS)
 	$(BIN)/python scripts/test_cpus.py -n 2 $(PYTEST_ARGS)
+
+test-laws: $(VENV)/test.stamp ## search for examples that break a tested law, other ones each time (PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile search $(PYTEST_ARGS)
 
 test-inputs: $(VENV)/test.stamp ## try thousands of altered datasets; table in test-results (half an hour; PYTEST_ARGS)
 	$(BIN)/python scripts/test_inputs.py -n 2 --dist worksteal $(PYTEST_ARGS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.option import label_option, option
-from bids_deeptaskgen.settings.value_types import at_least, parse_name
+from bids_deeptaskgen.settings.value_types import at_least
 
 # Quality metrics and column that may explain differences between participants, see METRICS_BY_COVARIATE.
 COVARIATES = ("mean_fd", "minutes", "tsnr", "site")
@@ -50,7 +50,6 @@ class GroupSettings(Settings):
     contrasts: tuple[str, ...] = option(
         (),
         group="choose data",
-        parse=parse_name,
         default_meaning="all contrasts of the maps",
         help="contrasts by label, published name or task",
     )
@@ -65,7 +64,6 @@ class GroupSettings(Settings):
     covariates: tuple[str, ...] = option(
         (),
         group="differences between participants",
-        parse=parse_name,
         default_meaning=", ".join(COVARIATES),
         help="nuisance columns of the design, which are not tested: mean_fd, minutes, tsnr, site, quality "
         "metrics or columns of participants.tsv; none for no covariates",

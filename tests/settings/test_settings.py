@@ -110,6 +110,21 @@ def test_every_option_says_what_it_is_for_and_what_its_default_means(settings_cl
 
 
 @pytest.mark.parametrize("settings_class", CLASSES)
+def test_an_option_whose_text_has_a_form_says_which(settings_class):
+    for spec in option_specs(settings_class):
+        if spec.kind is str and spec.option.parse:
+            assert spec.option.expected, f"{spec.flag} would be described as any text"
+
+
+def test_a_contrast_and_a_covariate_of_a_group_can_have_any_name():
+    settings = GroupSettings(
+        "/data", "/out", contrasts=("FACES - SHAPES",), covariates=("Volume (ml)", "kg:m")
+    )
+    assert settings.contrasts == ("FACES - SHAPES",)
+    assert settings.covariates == ("Volume (ml)", "kg:m")
+
+
+@pytest.mark.parametrize("settings_class", CLASSES)
 def test_defaults_are_legal_and_stay_as_they_are_declared(settings_class):
     settings = settings_class(**REQUIRED[settings_class])
     for spec in option_specs(settings_class):
