@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A busy machine is no reason for a law to fail. `make test` draws the same examples each time, so that a change
-# is judged by what it changes; `make test-laws` searches with new examples.
+# A busy machine is no reason for a law to fail. `make test` draws the same examples each time, so that a
+# change is judged by what it changes; `make test-laws` searches with new examples.
 _PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("same_examples", **_PATIENT, derandomize=True)
 settings.register_profile("search", **_PATIENT, max_examples=1000)

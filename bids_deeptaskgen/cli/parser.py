@@ -21,6 +21,7 @@ _HEADINGS = (
     "clean",
     "train",
     "differences between participants",
+    "regions and cohort store",
     "run",
     "report",
     "conventions",

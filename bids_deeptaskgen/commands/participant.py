@@ -11,6 +11,7 @@ from bids_deeptaskgen.bids.input.preflight import Preflight
 from bids_deeptaskgen.bids.input.sources import locate, preflight_dataset
 from bids_deeptaskgen.bids.output.connectome_files import save_brain_mask
 from bids_deeptaskgen.bids.output.dataset_files import dataset_settings_hash, write_dataset_files
+from bids_deeptaskgen.bids.output.output_mask import save_output_mask
 from bids_deeptaskgen.bids.output.roi_parcels import save_roi_parcels
 from bids_deeptaskgen.commands.pages import remake_pages, report_pages, warn_of_many_pages
 from bids_deeptaskgen.io.atomic import write_text
@@ -162,6 +163,7 @@ def _write_dataset(context: RunContext, user_settings: Settings | None) -> None:
         known_faults=context.known_faults,
     )
     save_roi_parcels(output, context.bundle, overwrite=settings.overwrite)
+    save_output_mask(output, context.bundle, overwrite=settings.overwrite)
     if settings.save_connectome:
         save_brain_mask(output, context.bundle.brain_mask)
     write_text(log_path(output, "settings.toml"), to_toml(user_settings or settings))

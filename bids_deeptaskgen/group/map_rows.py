@@ -4,23 +4,15 @@ Participants are read one at a time. Their rows go to a temporary file, from whi
 at some voxels at a time; see `io.voxel_rows`. So the memory does not depend on the number of participants.
 """
 
-import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bids_deeptaskgen.bids.output.results import Result, ResultFault
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.bids.output.usable_maps import read_usable_maps
 from bids_deeptaskgen.io.voxel_rows import VoxelRows
 from bids_deeptaskgen.stats.map_statistics import average
-
-logger = logging.getLogger("bids_deeptaskgen")
-
-Maps = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -48,21 +40,6 @@ class RowPlan:
     def n_rows(self) -> int:
         """Return the number of rows."""
         return len(self.participants) + len(self.sessions) + len(self.runs)
-
-
-def run_name(result: Result) -> str:
-    """Return the name of a run with its own maps.
-
-    Parameters
-    ----------
-    result : Result
-
-    Returns
-    -------
-    str
-        For example ``dir-AP run-1``; empty if runs are combined.
-    """
-    return " ".join(f"{key}-{value}" for key, value in result.entities if key in ("run", "dir"))
 
 
 def group_by_session(results: Sequence[Result]) -> dict[str, dict[str | None, list[Result]]]:
@@ -106,7 +83,7 @@ def plan_rows(results: Sequence[Result]) -> RowPlan:
             if len(items) > 1 and subject not in run_sessions:
                 run_sessions[subject] = session or ""
                 for result in items:
-                    runs[subject, run_name(result)] = next(numbers)
+                    runs[subject, result.run_name] = next(numbers)
     return RowPlan(tuple(by_participant), sessions, runs, run_sessions)
 
 
@@ -142,7 +119,7 @@ def fill_rows(
     written_rows: dict[str, set[int]] = {label: set() for label in rows}
     for number, (subject, by_session) in enumerate(group_by_session(results).items()):
         maps = {
-            session or "": {run_name(run): read_usable_maps(output, run, list(rows), faults) for run in runs}
+            session or "": {run.run_name: read_usable_maps(output, run, list(rows), faults) for run in runs}
             for session, runs in by_session.items()
         }
         for label, contrast_rows in rows.items():
@@ -189,52 +166,3 @@ def with_usable_maps(results: Sequence[Result], plan: RowPlan, written_rows: Col
         for result in results
     ]
     return [result for result, row in zip(results, rows, strict=True) if row in written_rows]
-
-
-def read_usable_maps(
-    output: Path, result: Result, contrasts: Sequence[str], faults: list[ResultFault]
-) -> Maps:
-    """Read the maps of a session or run, for those contrasts that it has.
-
-    Parameters
-    ----------
-    output : Path
-        Root of the dataset.
-    result : Result
-    contrasts : sequence of str
-        Labels.
-    faults : list of ResultFault
-        Maps that cannot be read, or hold no values, are added.
-
-    Returns
-    -------
-    dict of str to float32 array of shape (91, 109, 91)
-    """
-    labels = [label for label in contrasts if label in result.maps.contrasts]
-    try:
-        maps = dict(zip(labels, result.read(output, labels), strict=True)) if labels else {}
-    except InputError:
-        # A damaged image must not exclude the images of other contrasts.
-        maps = dict(_read_each(output, result, labels, faults))
-    for label in list(maps):
-        if not np.any(np.isfinite(maps[label]) & (maps[label] != 0)):
-            del maps[label]
-            path = result.statmap(output, label)
-            reason = f"{path}: the map is 0 or NaN everywhere. Delete it and re-run this participant."
-            _add_fault(faults, result, label, reason)
-    return maps
-
-
-def _read_each(
-    output: Path, result: Result, labels: Sequence[str], faults: list[ResultFault]
-) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    for label in labels:
-        try:
-            yield label, result.read(output, [label])[0]
-        except InputError as error:
-            _add_fault(faults, result, label, str(error))
-
-
-def _add_fault(faults: list[ResultFault], result: Result, label: str, reason: str) -> None:
-    logger.error("%s", reason)
-    faults.append(ResultFault(result.subject, result.session, (label,), reason))

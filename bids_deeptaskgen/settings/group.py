@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.option import label_option, option
-from bids_deeptaskgen.settings.value_types import at_least
+from bids_deeptaskgen.settings.value_types import at_least, in_range
 
 # Quality metrics and column that may explain differences between participants, see METRICS_BY_COVARIATE.
 COVARIATES = ("mean_fd", "minutes", "tsnr", "site")
@@ -98,6 +98,50 @@ class GroupSettings(Settings):
         default=False,
         group="differences between participants",
         help="also correct with threshold-free cluster enhancement; needs --n-permutations, and takes long",
+    )
+    atlas: tuple[str, ...] = option(
+        (),
+        group="regions and cohort store",
+        metavar="NAME_OR_FILE",
+        default_meaning="no tables",
+        help="tables of the maps in the regions of atlases: a file of labels or probabilities in "
+        "MNI152NLin6Asym, or a name of TemplateFlow such as Schaefer2018_desc-100Parcels7Networks",
+    )
+    froi: str | None = option(
+        None,
+        group="regions and cohort store",
+        metavar="NAME_OR_FILE",
+        default_meaning="no functional ROIs",
+        help="functional ROIs of each participant in the regions of an atlas (as for --atlas) or in a mask",
+    )
+    froi_labels: tuple[str, ...] = option(
+        (),
+        group="regions and cohort store",
+        metavar="LABEL",
+        default_meaning="all regions",
+        help="regions of --froi by number or name",
+    )
+    froi_percent: float = option(
+        10.0,
+        group="regions and cohort store",
+        unit="percent",
+        check=in_range(0.1, 100),
+        help="share of the voxels of a region, those with the largest values, in a functional ROI",
+    )
+    measured: Path | None = option(
+        None,
+        group="regions and cohort store",
+        metavar="DATASET",
+        default_meaning="no comparison",
+        help="dataset of measured maps of the same participants, or a table (TSV) of their paths, whose "
+        "functional ROIs are compared with the predicted ones",
+    )
+    store: Path | None = option(
+        None,
+        group="regions and cohort store",
+        metavar="FOLDER",
+        default_meaning="no store",
+        help="cohort store (Zarr) to create, or to extend by the participants that it lacks",
     )
     random_seed: int = option(
         0, group="run", check=at_least(0), help="seed of permutations and random samples"

@@ -7,7 +7,7 @@ import pytest
 
 from bids_deeptaskgen.bids.output.results import read_dataset
 from bids_deeptaskgen.grid import OUTPUT_GRID
-from bids_deeptaskgen.group.map_rows import fill_rows, plan_rows, run_name
+from bids_deeptaskgen.group.map_rows import fill_rows, plan_rows
 from bids_deeptaskgen.io.voxel_rows import VoxelRows
 from tests.group.dataset import BLOCK, add_session, make_dataset
 
@@ -51,7 +51,7 @@ def test_single_sessions_and_combined_runs_have_the_row_of_their_participant_alo
     plan, *_ = filled(cohort.folder, tmp_path)
     assert plan.n_rows == 3
     results, _ = read_dataset(cohort.folder)
-    assert {run_name(result) for result in results} == {""}
+    assert {result.run_name for result in results} == {""}
 
 
 def test_a_session_that_lacks_a_contrast_is_not_in_its_mean(tmp_path):

@@ -64,6 +64,20 @@ class Result:
         """Return the entities that participants share: those that do not number sessions and runs."""
         return tuple(pair for pair in self.entities if pair[0] not in _REPEATED_KEYS)
 
+    @property
+    def run_name(self) -> str:
+        """Return the name of a run with its own maps, e.g. ``dir-AP run-1``; empty if runs are combined."""
+        return " ".join(f"{key}-{value}" for key, value in self.entities if key in ("run", "dir"))
+
+    @property
+    def row_labels(self) -> dict[str, str | None]:
+        """Return the labels that identify its row in a table; None for entities that it lacks."""
+        return {
+            "participant_id": f"sub-{self.subject}",
+            "session_id": f"ses-{self.session}" if self.session else None,
+            "run": self.run_name or None,
+        }
+
     def statmap(self, output_dir: Path, contrast: str, kind: str = "statmap") -> Path:
         """Return the path of the image with the predicted map of a contrast.
 

@@ -138,6 +138,7 @@ def describe_model(card: Card) -> dict[str, Any]:
     return {
         "Name": card.name,
         "WeightsSha256": card.sha256.get("weights.safetensors"),
+        "OutputMaskSha256": card.sha256.get("output_mask.nii.gz"),
         "Licence": card.licence,
         "ForScience": card.for_science,
         "RoiSet": card.roi_set,
