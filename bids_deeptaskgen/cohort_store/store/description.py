@@ -17,6 +17,8 @@ from bids_deeptaskgen.io.tsv import join_columns, read_tsv, write_tsv
 
 # Bytes of the values of a shard, at most, if it has several rows. A task holds one shard in memory.
 MAX_SHARD_BYTES = 256 * 2**20
+# Few contrasts are divided into several shards, too, so that several tasks can write.
+MAX_SHARD_ROWS = 256
 PRECISIONS = ("float32", "float16")
 _NO_SETTING = "not set"
 _ANOTHER_STORE = "Choose another folder for these maps"
@@ -46,7 +48,7 @@ class StoreDescription:
     n_rois : int
         Number of ROIs of the connectomes; 0 without.
     rows_per_shard : int
-        0 to choose the largest number of rows of at most ``MAX_SHARD_BYTES``.
+        0 for as many rows as ``MAX_SHARD_BYTES`` and ``MAX_SHARD_ROWS`` allow.
     """
 
     contrasts: tuple[Mapping[str, Any], ...]
@@ -62,7 +64,7 @@ class StoreDescription:
 
     def __post_init__(self) -> None:
         if not self.rows_per_shard:
-            n_rows = max(1, MAX_SHARD_BYTES // self.row_bytes)
+            n_rows = min(max(1, MAX_SHARD_BYTES // self.row_bytes), MAX_SHARD_ROWS)
             object.__setattr__(self, "rows_per_shard", n_rows)
 
     @property
@@ -257,7 +259,8 @@ def refuse_difference(store: Path, existing: StoreDescription, added: StoreDescr
     """
     difference = next(_differences(existing, added), None)
     if difference is not None:
-        raise UserError(f"{store}: {difference}")
+        message = f"{store}: {difference}"
+        raise UserError(message)
 
 
 def _differences(existing: StoreDescription, added: StoreDescription) -> Any:  # noqa: ANN401 - an iterator

@@ -1,14 +1,13 @@
 """Writing of shards: each is encoded in memory, written to a temporary file and renamed.
 
-Zarr itself would read a shard that it replaces in parts, which fails if that shard is damaged, and would leave
-temporary files whose process is unknown. Here, the encoded bytes are those of Zarr, and the file has a
+Zarr itself would read a shard that it replaces in parts, which fails if that shard is damaged, and would
+leave temporary files whose process is unknown. Here, the encoded bytes are those of Zarr, and the file has a
 temporary name of the project, so that a later run removes those of killed processes and no others.
 """
 
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,14 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.cohort_store.store.create import extend_arrays
 from bids_deeptaskgen.cohort_store.store.description import StoreDescription, read_description
 from bids_deeptaskgen.cohort_store.store.layout import MAPS, ROI_CONNECTOMES, ZARR_JSON, shard_path
-from bids_deeptaskgen.cohort_store.store.row_tables import read_rows, row_name
+from bids_deeptaskgen.cohort_store.store.row_tables import read_rows, row_name, row_table_paths
 from bids_deeptaskgen.cohort_store.store.shards import (
     RowRecord,
     ShardRecord,
     read_record,
     write_record,
 )
-from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import atomic_path
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -86,16 +85,24 @@ def pack_shards(store: Path, read_row: ReadRow, shards: Iterable[int]) -> dict[i
     UserError
         If a value exceeds the range of float16.
     """
-    rows = read_rows(store).rows
-    writer = _ShardWriter(store, read_description(store), len(rows), read_row, [row_name(row) for row in rows])
-    extend_arrays(store, len(rows))
+    writer = _open_writer(store, read_row)
     records = {}
     for shard in shards:
+        if len(row_table_paths(store)) != writer.n_tables:
+            # Another process has added rows; a shard without them would replace its shard.
+            writer = _open_writer(store, read_row)
         records[shard] = writer.write(shard)
         logger.info("%s: shard %d (%s)", store, shard, "written" if records[shard] else "left as it is")
     # A process with fewer rows may have written the metadata meanwhile.
     extend_arrays(store, len(read_rows(store)))
     return records
+
+
+def _open_writer(store: Path, read_row: ReadRow) -> "_ShardWriter":
+    n_tables = len(row_table_paths(store))
+    names = tuple(row_name(row) for row in read_rows(store).rows)
+    extend_arrays(store, len(names))
+    return _ShardWriter(store, read_description(store), n_tables, names, read_row)
 
 
 @dataclass(frozen=True)
@@ -106,21 +113,22 @@ class _ShardWriter:
     ----------
     store : Path
     description : StoreDescription
-    n_rows : int
+    n_tables : int
+        Number of tables of rows.
+    names : tuple of str
+        Names of the rows.
     read_row : callable
-    names : sequence of str
-        Names of the rows, for messages.
     """
 
     store: Path
     description: StoreDescription
-    n_rows: int
+    n_tables: int
+    names: tuple[str, ...]
     read_row: ReadRow
-    names: list[str]
 
     def write(self, shard: int) -> ShardRecord | None:
         """Write a shard and its record."""
-        rows = self.description.shard_rows(shard, self.n_rows)
+        rows = self.description.shard_rows(shard, len(self.names))
         labels, n_rois = self.description.labels, self.description.n_rois
         maps = np.full((len(rows), len(labels), self.description.n_voxels), np.nan, self.description.dtype)
         connectomes = np.full((len(rows), n_rois, n_rois), np.nan, np.float32)
@@ -188,7 +196,10 @@ class _ShardWriter:
         if maps is None or (connectome is None and row.has_roi_connectome):
             return None
         is_nan = np.isnan(maps).all(axis=1)
-        if any(nan and label not in row.missing for nan, label in zip(is_nan, self.description.labels, strict=True)):
+        if any(
+            nan and label not in row.missing
+            for nan, label in zip(is_nan, self.description.labels, strict=True)
+        ):
             return None
         return RowContent(maps, connectome, row.source, dict(row.faults), row.absent)
 

@@ -29,8 +29,8 @@ Values = NDArray[np.float32]
 class CohortStore:
     """Maps of all sessions of a cohort, read from a store; see `open_store`.
 
-    ``store[i]`` are the maps of row ``i``, an array of shape (n_contrasts, n_voxels), and ``len(store)`` is the
-    number of rows, so that a store is a data set of torch. It can be pickled.
+    ``store[i]`` are the maps of row ``i``, an array of shape (n_contrasts, n_voxels), and ``len(store)`` is
+    the number of rows, so that a store is a data set of torch. It can be pickled.
 
     Parameters
     ----------
@@ -54,7 +54,8 @@ class CohortStore:
         if self._states.incomplete:
             message = self._explain_incomplete()
             if not allow_incomplete:
-                raise InputError(f"{message} Or read it with `allow_incomplete`.")
+                message = f"{message} Or read it with `allow_incomplete`."
+                raise InputError(message)
             logger.warning("%s Their rows are NaN.", message)
         self._check_shape()
 
@@ -156,7 +157,9 @@ class CohortStore:
             record = self._states.records[shard]
             if problem or record is None:
                 continue
-            for row, row_record in zip(self.description.shard_rows(shard, len(self)), record.rows, strict=True):
+            for row, row_record in zip(
+                self.description.shard_rows(shard, len(self)), record.rows, strict=True
+            ):
                 labels = row_record.missing
                 missing[row] = [label in labels for label in self.contrasts] if labels else False
         return missing
@@ -220,7 +223,9 @@ class CohortStore:
 
         rows = np.nan_to_num(np.asarray(values, np.float32))
         if rows.shape[-1:] != (self.description.n_voxels,) or rows.ndim not in (1, 2):
-            message = f"`values` has the shape {rows.shape}; the maps have {self.description.n_voxels} voxels."
+            message = (
+                f"`values` has the shape {rows.shape}; the maps have {self.description.n_voxels} voxels."
+            )
             raise ValueError(message)
         volume = np.zeros((*self.mask.shape, *rows.shape[:-1]), np.float32)
         volume[self.mask] = rows.T
@@ -251,8 +256,8 @@ class CohortStore:
         # zarr and its codecs raise several types for damaged bytes.
         except (ValueError, RuntimeError) as error:
             message = (
-                f"{self.path}: some bytes of {name} are damaged ({error}).\nFind them with `deeptaskgen store "
-                f"check {self.path}`."
+                f"{self.path}: some bytes of {name} are damaged ({error}).\n"
+                f"Find them with `deeptaskgen store check {self.path}`."
             )
             raise InputError(message) from error
         if name == MAPS:

@@ -1,7 +1,7 @@
 """Shards of a cohort store: the record of each complete shard, and the state of all.
 
-The record is written after the shard. A shard counts as complete only if its record covers all of its rows and
-its files have the recorded sizes, so that a process can be killed at any moment.
+The record is written after the shard. A shard counts as complete only if its record covers all of its rows
+and its files have the recorded sizes, so that a process can be killed at any moment.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,7 +79,10 @@ def write_record(store: Path, shard: int, record: ShardRecord) -> None:
         {
             "Source": row.source,
             "Faults": [
-                {"Reason": reason, "Contrasts": [label for label in row.faults if row.faults[label] == reason]}
+                {
+                    "Reason": reason,
+                    "Contrasts": [label for label in row.faults if row.faults[label] == reason],
+                }
                 for reason in dict.fromkeys(row.faults.values())
             ],
             "Absent": list(row.absent),
