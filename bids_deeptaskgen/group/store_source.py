@@ -2,8 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from bids_deeptaskgen.bids.output.output_mask import read_output_mask
 from bids_deeptaskgen.bids.output.results import Result, ResultFault
 from bids_deeptaskgen.bids.output.roi_connectome import read_roi_matrix
 from bids_deeptaskgen.bids.output.usable_maps import read_session_maps
-from bids_deeptaskgen.cohort_store.store.create import create_store, refuse_other_content
+from bids_deeptaskgen.cohort_store.store.create import refuse_other_content
 from bids_deeptaskgen.cohort_store.store.description import (
     StoreDescription,
     is_store,
@@ -21,29 +21,23 @@ from bids_deeptaskgen.cohort_store.store.description import (
     refuse_difference,
 )
 from bids_deeptaskgen.cohort_store.store.layout import ROI_CONNECTOMES
-from bids_deeptaskgen.cohort_store.store.pack import RowContent, check_disk_space, pack_shards
+from bids_deeptaskgen.cohort_store.store.pack import RowContent, check_disk_space
 from bids_deeptaskgen.cohort_store.store.row_tables import (
     DATA_HASH,
     LABELS,
     RowTables,
-    add_rows,
     new_rows,
     read_rows,
-    row_labels,
-    row_name,
 )
-from bids_deeptaskgen.cohort_store.store.shards import ShardRecord, read_states, shards_of_task
+from bids_deeptaskgen.cohort_store.store.shards import read_states
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.group.group_set import GroupSet
-from bids_deeptaskgen.io.atomic import remove_stale_files
-from bids_deeptaskgen.machine import software_versions
 
 logger = logging.getLogger("bids_deeptaskgen")
 
 # Columns of the joined table that the labels replace, or that depend on the other participants.
 _OMITTED = ("run", "dir", "cohort_typicality")
 _HASH_DIGITS = 16
-ONLY_TASK = (1, 1)
 
 
 @dataclass(frozen=True)
@@ -256,122 +250,6 @@ def check_source(store: Path, source: StoreSource) -> None:
         for shard in states.incomplete
     )
     check_disk_space(store, n_bytes)
-
-
-@dataclass(frozen=True)
-class PackOutcome:
-    """Result of packing.
-
-    Attributes
-    ----------
-    records : dict of int to ShardRecord or None
-        Shards that were to be packed; None for those that need maps of participants who are not selected.
-    row_names : sequence of str
-        Names of all rows of the store.
-    n_shards : int
-        Number of shards of the store.
-    incomplete : sequence of int
-        Shards that are incomplete after packing, those of other tasks included.
-    reasons : dict of str to None
-        Why maps are missing, in order.
-    """
-
-    records: Mapping[int, ShardRecord | None]
-    row_names: Sequence[str]
-    n_shards: int
-    incomplete: Sequence[int]
-    reasons: Mapping[str, None]
-
-    @property
-    def is_successful(self) -> bool:
-        """Return whether all maps of the shards could be packed."""
-        return not self.reasons and None not in self.records.values()
-
-
-def pack_source(store: Path, source: StoreSource, task: tuple[int, int] = ONLY_TASK) -> PackOutcome:
-    """Pack maps: create the store or add rows, then write the shards that are incomplete or out of date.
-
-    Parameters
-    ----------
-    store : Path
-        Folder of the store.
-    source : StoreSource
-    task : (int, int)
-        Number of the task, from 1, and number of tasks among which the shards are divided.
-
-    Returns
-    -------
-    PackOutcome
-
-    Raises
-    ------
-    UserError
-        See `check_source`; also if another process has created a store of other maps.
-    """
-    check_source(store, source)
-    remove_stale_files(store)
-    remove_stale_files(store.parent, recursive=False)
-    if not create_store(store, source.description, software_versions()["bids-deeptaskgen"]):
-        existing = read_description(store)
-        refuse_difference(store, existing, source.description)
-        source = replace(source, description=existing)
-    tables = add_rows(store, source.rows, source.name)
-    numbers = tables.numbers()
-    results = {
-        numbers[row_labels(row)]: result for row, result in zip(source.rows, source.results, strict=True)
-    }
-    shards = _shards_to_pack(store, source, results, len(tables), task)
-    records = pack_shards(store, _row_reader(source, results), shards)
-    reasons = {
-        reason: None
-        for record in records.values()
-        if record is not None
-        for row in record.rows
-        for reason in row.faults.values()
-    }
-    states = read_states(store, source.description, len(tables))
-    names = [row_name(row) for row in tables.rows]
-    return PackOutcome(records, names, len(states.problems), states.incomplete, reasons)
-
-
-def _row_reader(source: StoreSource, results: Mapping[int, Result]) -> Callable[[int], RowContent | None]:
-    def read_row(row: int) -> RowContent | None:
-        return source.read(results[row]) if row in results else None
-
-    return read_row
-
-
-def _shards_to_pack(
-    store: Path, source: StoreSource, results: Mapping[int, Result], n_rows: int, task: tuple[int, int]
-) -> list[int]:
-    """List the shards of a task that are incomplete, have faults, or have other sources now."""
-    states = read_states(store, source.description, n_rows)
-    shards = []
-    for shard in shards_of_task(len(states.problems), task):
-        record = states.records[shard]
-        rows = source.description.shard_rows(shard, n_rows)
-        is_incomplete = bool(states.problems[shard]) or record is None
-        if is_incomplete or any(
-            row in results and (old.faults or old.source != source.source_hash(results[row]))
-            for row, old in zip(rows, record.rows, strict=True)
-        ):
-            shards.append(shard)
-    return shards
-
-
-def list_skipped(outcome: PackOutcome) -> str:
-    """List the shards that were not packed, for a message.
-
-    Parameters
-    ----------
-    outcome : PackOutcome
-
-    Returns
-    -------
-    str
-        Numbers; empty if there are none.
-    """
-    return ", ".join(str(shard) for shard, record in outcome.records.items() if record is None)
 
 
 def choose_set(sets: Sequence[GroupSet], name: str | None) -> GroupSet:

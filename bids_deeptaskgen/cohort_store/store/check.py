@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bids_deeptaskgen.cohort_store.store.description import StoreDescription, read_description
 from bids_deeptaskgen.cohort_store.store.layout import (
@@ -146,7 +147,7 @@ def _content_problems(
         array: Any = zarr.open_array(store / name, mode="r")
         try:
             # One row at a time needs little memory.
-            is_nan = np.array([_nan_parts(np.asarray(array[row])) for row in rows])
+            is_nan = np.stack([_nan_parts(np.asarray(array[row])) for row in rows])
         # zarr and its codecs raise several types for damaged bytes.
         except (ValueError, RuntimeError, OSError, IndexError) as error:
             yield StoreProblem(str(path), f"is damaged ({error})", remedy)
@@ -155,15 +156,16 @@ def _content_problems(
             expected = [[label in row.missing for label in description.labels] for row in record.rows]
         else:
             expected = [[not row.has_roi_connectome] for row in record.rows]
-            is_nan = is_nan.all(axis=1, keepdims=True)
-        if (is_nan != np.array(expected)).any():
-            n_maps = int((is_nan != np.array(expected)).sum())
-            yield StoreProblem(str(path), f"{n_maps} rows without values differ from the record", remedy)
+            is_nan = is_nan.all(axis=1)[:, np.newaxis]
+        n_different = int((is_nan != np.array(expected)).sum())
+        if n_different:
+            problem = f"{n_different} parts have values although their record has none, or the reverse"
+            yield StoreProblem(str(path), problem, remedy)
 
 
-def _nan_parts(values: np.ndarray) -> np.ndarray:
+def _nan_parts(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which contrasts, or rows of a connectome, are NaN as a whole."""
-    return np.isnan(values).all(axis=1)
+    return np.asarray(np.isnan(values).all(axis=1))
 
 
 def _foreign_files(store: Path, description: StoreDescription, n_rows: int) -> Iterator[StoreProblem]:

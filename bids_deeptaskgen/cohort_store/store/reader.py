@@ -110,7 +110,8 @@ class CohortStore:
             message = f"row {row} does not exist; the store has {quantity(len(self), 'row')}."
             raise IndexError(message)
         row %= len(self)
-        return self._read(MAPS, slice(row, row + 1), slice(None))[0]
+        values: Values = self._read(MAPS, slice(row, row + 1), slice(None))[0]
+        return values
 
     @cached_property
     def arrays(self) -> Any:  # noqa: ANN401 - a zarr.Group
