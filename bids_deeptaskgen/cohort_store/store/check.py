@@ -156,7 +156,7 @@ def _content_problems(
             expected = [[label in row.missing for label in description.labels] for row in record.rows]
         else:
             expected = [[not row.has_roi_connectome] for row in record.rows]
-            is_nan = is_nan.all(axis=1)[:, np.newaxis]
+            is_nan = np.asarray(is_nan.all(axis=1)).reshape(-1, 1)
         n_different = int((is_nan != np.array(expected)).sum())
         if n_different:
             problem = f"{n_different} parts have values although their record has none, or the reverse"

@@ -53,20 +53,20 @@ class CohortStore:
         self._states: ShardStates = read_states(self.path, self.description, len(self._rows))
         if self._states.incomplete:
             message = self._explain_incomplete()
+            remedy = f"Complete the store with `deeptaskgen store pack OUTPUT_DIR {self.path}`"
             if not allow_incomplete:
-                message = f"{message} Or read it with `allow_incomplete`."
+                message = f"{message}.\n{remedy}, or open it with `allow_incomplete`."
                 raise InputError(message)
-            logger.warning("%s Their rows are NaN.", message)
+            logger.warning("%s; they are NaN. %s.", message, remedy)
         self._check_shape()
 
     def _explain_incomplete(self) -> str:
-        shards = self._states.incomplete
-        rows = sum(len(self.description.shard_rows(shard, len(self))) for shard in shards)
+        shards, problems = self._states.incomplete, self._states.problems
+        n_rows = sum(len(self.description.shard_rows(shard, len(self))) for shard in shards)
+        further = f"; also {abbreviate(list(map(str, shards[1:])))}" if shards[1:] else ""
         return (
-            f"{self.path}: {quantity(len(shards), 'shard')} of {len(self._states.problems)} with "
-            f"{quantity(rows, 'row')} cannot be read: shard {shards[0]} {self._states.problems[shards[0]]}"
-            f"{'; also ' + abbreviate(list(map(str, shards[1:]))) if shards[1:] else ''}.\n"
-            f"Complete the store with `deeptaskgen store pack OUTPUT_DIR {self.path}`."
+            f"{self.path}: {quantity(len(shards), 'shard')} of {len(problems)} with "
+            f"{quantity(n_rows, 'row')} cannot be read: shard {shards[0]} {problems[shards[0]]}{further}"
         )
 
     def _check_shape(self) -> None:
