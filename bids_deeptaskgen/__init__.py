@@ -20,6 +20,7 @@ _MODULES = {
     "UserError": "errors",
     "framewise_displacement": "connectome.censoring",
     "load_bundle": "api",
+    "open_store": "cohort_store.store.reader",
     "load_network": "nn.inference",
     "predict": "nn.predict",
     "residual_correlations": "stats.scores",

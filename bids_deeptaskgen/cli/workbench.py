@@ -6,7 +6,15 @@ from typing import NamedTuple
 
 from bids_deeptaskgen.cli.main import Command, run_command, run_with_exit_code
 from bids_deeptaskgen.cli.parser import Parser, from_namespace
-from bids_deeptaskgen.settings import evaluation, known_faults, models, prediction, simulation, training
+from bids_deeptaskgen.settings import (
+    evaluation,
+    known_faults,
+    models,
+    prediction,
+    simulation,
+    store,
+    training,
+)
 from bids_deeptaskgen.settings.command_line import to_argv
 
 PROG = "deeptaskgen"
@@ -44,6 +52,14 @@ TABLE: dict[str, Command | Group] = {
             "info": Command(f"{_HOME}.models.info", models.ModelsInfoSettings),
             "new": Command(f"{_HOME}.models.new", models.ModelsNewSettings),
             "import": Command(f"{_HOME}.models.import_checkpoint", models.ModelsImportSettings),
+        },
+    ),
+    "store": Group(
+        "Write, check and describe cohort stores.",
+        {
+            "pack": Command(f"{_HOME}.store.pack", store.StorePackSettings),
+            "check": Command(f"{_HOME}.store.check", store.StoreCheckSettings),
+            "info": Command(f"{_HOME}.store.info", store.StoreInfoSettings),
         },
     ),
 }

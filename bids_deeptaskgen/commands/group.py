@@ -11,7 +11,8 @@ from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.errors import InputError, quantity
 from bids_deeptaskgen.group.earlier_files import permutation_files, refuse_lost_tests
 from bids_deeptaskgen.group.missing_sessions import find_missing
-from bids_deeptaskgen.group.prepared_set import check_designs, prepare_set
+from bids_deeptaskgen.group.pack_store import describe_outcome, pack_source
+from bids_deeptaskgen.group.prepared_set import PreparedSet, check_designs, prepare_set
 from bids_deeptaskgen.group.publish import check_writable, publish, staging_folder
 from bids_deeptaskgen.group.result_faults import join_missing, list_faults
 from bids_deeptaskgen.group.run_set import run_set
@@ -23,6 +24,7 @@ from bids_deeptaskgen.group.selection import (
     set_rows,
 )
 from bids_deeptaskgen.group.set_analysis import check_disk_space
+from bids_deeptaskgen.group.store_source import StoreSource, check_source, choose_set, describe_source
 from bids_deeptaskgen.group.tables import write_group_table
 from bids_deeptaskgen.group.write_page import write_page
 from bids_deeptaskgen.io.tsv import join_columns
@@ -61,6 +63,7 @@ def run(settings: GroupSettings) -> int:
     missing_rows = _missing_rows(settings, selection)
     permutation_maps = permutation_files(prepared_sets, selection)
     refuse_lost_tests(settings, permutation_maps)
+    store_source = _describe_store(settings, selection, prepared_sets)
     with staging_folder(settings.work_dir or output / "work") as staging:
         check_disk_space(staging, max(prepared.plan.n_rows for prepared in prepared_sets))
         results = [run_set(settings, staging, prepared, selection, rng) for prepared in prepared_sets]
@@ -76,11 +79,40 @@ def run(settings: GroupSettings) -> int:
             write_page(staging, settings, sets, contents, rows)
         # Another run may have ended meanwhile.
         publish(staging, output, lambda: _refuse_losses(settings, selection, permutation_maps))
+    is_packed = _pack_store(settings, store_source)
     _print_missing(output, len({label for item in sets for label in item.participants}), rows)
     is_complete = not any(
         content.design_refusal or (content.design and content.design.untested) for content in contents
     )
-    return 0 if is_complete and not selection.faults else 1
+    return 0 if is_complete and is_packed and not selection.faults else 1
+
+
+def _describe_store(
+    settings: GroupSettings, selection: Selection, prepared_sets: Sequence[PreparedSet]
+) -> StoreSource | None:
+    """Describe the maps of ``--store``, and refuse them before anything is computed if they do not fit."""
+    if settings.store is None:
+        return None
+    group_set = choose_set(selection.sets, None)
+    source = describe_source(
+        settings.output_dir,
+        group_set,
+        prepared_sets[0].table,
+        settings.store,
+        contrasts=selection.contrasts,
+        faults=selection.faults,
+    )
+    check_source(settings.store, source)
+    return source
+
+
+def _pack_store(settings: GroupSettings, source: StoreSource | None) -> bool:
+    """Pack the maps of ``--store``; return whether all of them could be packed."""
+    if settings.store is None or source is None:
+        return True
+    outcome = pack_source(settings.store, source)
+    sys.stdout.write(describe_outcome(outcome, outcome.reasons))
+    return outcome.is_successful
 
 
 def _refuse_losses(settings: GroupSettings, selection: Selection, permutation_maps: set[Path]) -> None:

@@ -219,6 +219,30 @@ def remove_stale_files(folder: Path, *, recursive: bool = True) -> list[Path]:
         Removed files and folders.
     """
     removed = []
+    for path in stale_files(folder, recursive=recursive):
+        with suppress(OSError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            removed.append(path)
+    return removed
+
+
+def stale_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
+    """Find the temporary files and folders of killed processes; see `remove_stale_files`.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder to search; may not exist. Other processes may remove its files at the same time.
+    recursive : bool
+        Whether to search subfolders, too.
+
+    Yields
+    ------
+    Path
+    """
     for parent, folders, names in os.walk(folder):
         entries = sorted([*folders, *names])
         if not recursive:
@@ -229,9 +253,4 @@ def remove_stale_files(folder: Path, *, recursive: bool = True) -> list[Path]:
                 continue
             with suppress(OSError):
                 if is_stale(match["namespace"], int(match["pid"]), path.stat().st_mtime):
-                    if path.is_dir() and not path.is_symlink():
-                        shutil.rmtree(path)
-                    else:
-                        path.unlink()
-                    removed.append(path)
-    return removed
+                    yield path

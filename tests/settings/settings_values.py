@@ -53,6 +53,7 @@ numbers = st.floats(min_value=0, allow_infinity=False)
 
 _BY_NAME: dict[str, st.SearchStrategy] = {
     "verbose": st.integers(0, 3),
+    "task": st.integers(1, 99).flatmap(lambda n: st.integers(1, n).map(lambda i: f"{i}/{n}")),
     "task_id": st.lists(labels, min_size=1, max_size=3, unique=True).map(tuple),
     # Excludes --no-combine-runs; the tests of this option set it.
     "combine_tasks": st.just(False),  # noqa: FBT003

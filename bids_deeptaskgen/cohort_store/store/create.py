@@ -1,0 +1,166 @@
+"""Creation of a cohort store without rows, and the growth of its arrays."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bids_deeptaskgen.cohort_store.store.description import StoreDescription, is_store, write_contrasts
+from bids_deeptaskgen.cohort_store.store.layout import (
+    ATTRIBUTES,
+    MAPS,
+    MASK,
+    ROI_CONNECTOMES,
+    TABLES,
+    ZARR_JSON,
+    create_folder,
+    record_path,
+    rows_folder,
+)
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.io.atomic import write_json
+from bids_deeptaskgen.io.json_file import read_json
+
+
+def create_store(store: Path, description: StoreDescription, software_version: str = "") -> bool:
+    """Create a store without rows, unless it exists.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    description : StoreDescription
+    software_version : str
+
+    Returns
+    -------
+    bool
+        Whether this process has created it; otherwise, it exists.
+
+    Raises
+    ------
+    UserError
+        If the folder exists and holds something else.
+    """
+    refuse_other_content(store)
+    if is_store(store):
+        return False
+    is_created = create_folder(store, lambda folder: _fill(folder, description, software_version))
+    refuse_other_content(store)
+    return is_created
+
+
+def refuse_other_content(store: Path) -> None:
+    """Refuse a folder with other files than those of a cohort store.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store; may not exist.
+
+    Raises
+    ------
+    UserError
+    """
+    if is_store(store) or not store.exists():
+        return
+    if not store.is_dir() or any(store.iterdir()):
+        message = f"{store}: exists and is not a cohort store. Choose another folder."
+        raise UserError(message)
+
+
+def _fill(folder: Path, description: StoreDescription, software_version: str) -> None:
+    import zarr
+
+    attributes: Any = {ATTRIBUTES: description.to_attributes(software_version)}
+    zarr.create_group(folder, attributes=attributes)
+    zarr.create_group(folder / TABLES)
+    n_contrasts, n_voxels, n_rois = len(description.contrasts), description.n_voxels, description.n_rois
+    _create_rows_array(
+        folder,
+        MAPS,
+        (n_contrasts, n_voxels),
+        chunk=(1, n_voxels),
+        description=description,
+        dtype=description.dtype,
+        names=("row", "contrast", "voxel"),
+    )
+    if n_rois:
+        _create_rows_array(
+            folder,
+            ROI_CONNECTOMES,
+            (n_rois, n_rois),
+            chunk=(n_rois, n_rois),
+            description=description,
+            dtype=np.dtype(np.float32),
+            # xarray refuses two dimensions of the same name.
+            names=("row", "roi", "roi_column"),
+        )
+    mask = zarr.create_array(
+        folder,
+        name=MASK,
+        shape=description.mask.shape,
+        chunks=description.mask.shape,
+        dtype=bool,
+        compressors=_compressors(),
+        dimension_names=("i", "j", "k"),
+    )
+    mask[...] = description.mask
+    rows_folder(folder).mkdir()
+    record_path(folder, 0).parent.mkdir()
+    write_contrasts(folder, description.contrasts)
+
+
+def _compressors() -> Any:  # noqa: ANN401 - zarr's codecs
+    """Return the codecs of a chunk: lz4 is the fastest, and the checksum lets every reader find damage."""
+    from zarr.codecs import BloscCodec, Crc32cCodec
+
+    return [BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle"), Crc32cCodec()]
+
+
+def _create_rows_array(
+    folder: Path,
+    name: str,
+    shape: tuple[int, int],
+    *,
+    chunk: tuple[int, int],
+    description: StoreDescription,
+    dtype: np.dtype[Any],
+    names: tuple[str, ...],
+) -> None:
+    """Create an array of no rows, a shard of which holds some rows as a whole."""
+    import zarr
+
+    zarr.create_array(
+        folder,
+        name=name,
+        shape=(0, *shape),
+        chunks=(1, *chunk),
+        shards=(description.rows_per_shard, *shape),
+        dtype=dtype,
+        fill_value=float("nan"),
+        compressors=_compressors(),
+        dimension_names=names,
+        chunk_key_encoding={"name": "default", "separator": "."},
+    )
+
+
+def extend_arrays(store: Path, n_rows: int) -> None:
+    """Set the number of rows in the metadata of the arrays; they never shrink.
+
+    Zarr's ``resize`` would delete shards if a process with an earlier table of rows called it.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    n_rows : int
+        Number of rows in the tables.
+    """
+    for name in (MAPS, ROI_CONNECTOMES):
+        path = store / name / ZARR_JSON
+        if path.is_file():
+            metadata = read_json(path)
+            if metadata["shape"][0] < n_rows:
+                metadata["shape"][0] = n_rows
+                write_json(path, metadata)

@@ -1,0 +1,329 @@
+"""Reader of cohort stores."""
+
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.cohort_store.store.description import StoreDescription, read_description
+from bids_deeptaskgen.cohort_store.store.layout import MAPS, ROI_CONNECTOMES
+from bids_deeptaskgen.cohort_store.store.row_tables import LABELS, RowTables, read_rows
+from bids_deeptaskgen.cohort_store.store.shards import ShardStates, read_states
+from bids_deeptaskgen.errors import InputError, UserError, abbreviate, quantity
+from bids_deeptaskgen.io.text_table import MISSING_VALUES
+from bids_deeptaskgen.io.tsv import join_columns
+
+if TYPE_CHECKING:
+    import pandas
+    from nibabel.nifti1 import Nifti1Image
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+Values = NDArray[np.float32]
+
+
+class CohortStore:
+    """Maps of all sessions of a cohort, read from a store; see `open_store`.
+
+    ``store[i]`` are the maps of row ``i``, an array of shape (n_contrasts, n_voxels), and ``len(store)`` is
+    the number of rows, so that a store is a data set of torch. It can be pickled.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of the store.
+    allow_incomplete : bool
+        Read NaN for the rows of incomplete shards, with a warning, instead of refusing the store.
+
+    Attributes
+    ----------
+    path : Path
+    description : StoreDescription
+        Model, settings, mask and grid.
+    """
+
+    def __init__(self, path: Path, *, allow_incomplete: bool = False) -> None:
+        self.path = Path(path)
+        self.description: StoreDescription = read_description(self.path)
+        self._rows: RowTables = read_rows(self.path)
+        self._states: ShardStates = read_states(self.path, self.description, len(self._rows))
+        if self._states.incomplete:
+            message = self._explain_incomplete()
+            remedy = f"Complete the store with `deeptaskgen store pack OUTPUT_DIR {self.path}`"
+            if not allow_incomplete:
+                message = f"{message}.\n{remedy}, or open it with `allow_incomplete`."
+                raise InputError(message)
+            logger.warning("%s; they are NaN. %s.", message, remedy)
+        self._check_shape()
+
+    def _explain_incomplete(self) -> str:
+        shards, problems = self._states.incomplete, self._states.problems
+        n_rows = sum(len(self.description.shard_rows(shard, len(self))) for shard in shards)
+        further = f"; also {abbreviate(list(map(str, shards[1:])))}" if shards[1:] else ""
+        return (
+            f"{self.path}: {quantity(len(shards), 'shard')} of {len(problems)} with "
+            f"{quantity(n_rows, 'row')} cannot be read: shard {shards[0]} {problems[shards[0]]}{further}"
+        )
+
+    def _check_shape(self) -> None:
+        n_rows = self.arrays[MAPS].shape[0]
+        if n_rows < len(self):
+            message = (
+                f"{self.path}: its array has {n_rows} rows, and its tables have {len(self)}.\n"
+                f"Complete the store with `deeptaskgen store pack OUTPUT_DIR {self.path}`."
+            )
+            raise InputError(message)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without open arrays, which another process opens itself."""
+        return {key: value for key, value in self.__dict__.items() if key != "arrays"}
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._rows)
+
+    def __repr__(self) -> str:
+        """Describe the store in one line."""
+        return (
+            f"CohortStore({str(self.path)!r}: {quantity(len(self), 'row')}, "
+            f"{quantity(len(self.contrasts), 'contrast')}, {quantity(self.description.n_voxels, 'voxel')})"
+        )
+
+    def __getitem__(self, row: int) -> Values:
+        """Read the maps of a row.
+
+        Parameters
+        ----------
+        row : int
+            Number of the row; negative numbers count from the end.
+
+        Returns
+        -------
+        float32 array of shape (n_contrasts, n_voxels)
+            NaN where a map has no value.
+        """
+        if not -len(self) <= row < len(self):
+            message = f"row {row} does not exist; the store has {quantity(len(self), 'row')}."
+            raise IndexError(message)
+        row %= len(self)
+        values: Values = self._read(MAPS, slice(row, row + 1), slice(None))[0]
+        return values
+
+    @cached_property
+    def arrays(self) -> Any:  # noqa: ANN401 - a zarr.Group
+        """Return the Zarr group with the arrays ``maps``, ``mask`` and ``roi_connectomes``."""
+        import zarr
+
+        return zarr.open_group(self.path, mode="r")
+
+    @cached_property
+    def participants(self) -> "pandas.DataFrame":
+        """Return the table of rows: labels, columns of participants.tsv and quality metrics."""
+        import io
+
+        import pandas as pd
+
+        columns = join_columns([dict(row) for row in self._rows.rows])
+        # A round trip through text lets pandas find the types of the columns.
+        text = pd.DataFrame(columns).to_csv(index=False)
+        dtype: Any = dict.fromkeys((*LABELS, "data_hash"), str)
+        return pd.read_csv(
+            io.StringIO(text), dtype=dtype, keep_default_na=False, na_values=sorted(MISSING_VALUES)
+        )
+
+    @property
+    def contrasts(self) -> tuple[str, ...]:
+        """Return the labels of the contrasts in order."""
+        return self.description.labels
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Return the voxels of the maps, of shape (91, 109, 91); maps have them in C order."""
+        return self.description.mask
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """Return the affine of the mask, of shape (4, 4), from voxel indices to mm."""
+        return self.description.grid.matrix
+
+    @cached_property
+    def is_missing(self) -> NDArray[np.bool_]:
+        """Return which maps have no values: a boolean array of shape (n_rows, n_contrasts)."""
+        missing = np.ones((len(self), len(self.contrasts)), bool)
+        for shard, problem in enumerate(self._states.problems):
+            record = self._states.records[shard]
+            if problem or record is None:
+                continue
+            for row, row_record in zip(
+                self.description.shard_rows(shard, len(self)), record.rows, strict=True
+            ):
+                labels = row_record.missing
+                missing[row] = [label in labels for label in self.contrasts] if labels else False
+        return missing
+
+    @cached_property
+    def lacks_roi_connectome(self) -> NDArray[np.bool_]:
+        """Return which rows have no ROI connectome: a boolean array of shape (n_rows,)."""
+        lacks = np.ones(len(self), bool)
+        for shard, problem in enumerate(self._states.problems):
+            record = self._states.records[shard]
+            if not problem and record is not None:
+                rows = self.description.shard_rows(shard, len(self))
+                lacks[rows.start : rows.stop] = [not row.has_roi_connectome for row in record.rows]
+        return lacks
+
+    def maps(self, contrast: str) -> Values:
+        """Read the maps of a contrast.
+
+        Parameters
+        ----------
+        contrast : str
+            Label.
+
+        Returns
+        -------
+        float32 array of shape (n_rows, n_voxels)
+            NaN where a map has no value; all of a row for those of `is_missing`.
+        """
+        if contrast not in self.contrasts:
+            message = f"{self.path}: has no contrast {contrast}. It has {', '.join(self.contrasts)}."
+            raise UserError(message)
+        index = self.contrasts.index(contrast)
+        return self._read(MAPS, slice(0, len(self)), slice(index, index + 1))[:, 0]
+
+    def roi_connectomes(self) -> Values:
+        """Read the ROI x ROI connectomes.
+
+        Returns
+        -------
+        float32 array of shape (n_rows, n_rois, n_rois)
+            Pearson r; NaN for rows of `lacks_roi_connectome` and ROIs without signal.
+        """
+        if not self.description.n_rois:
+            message = f"{self.path}: has no ROI connectomes; its maps were packed without."
+            raise UserError(message)
+        return self._read(ROI_CONNECTOMES, slice(0, len(self)), slice(None))
+
+    def to_image(self, values: NDArray[np.floating] | Sequence[float]) -> "Nifti1Image":
+        """Convert values of voxels to an image.
+
+        Parameters
+        ----------
+        values : array of shape (n_voxels,) or (n_maps, n_voxels)
+
+        Returns
+        -------
+        Nifti1Image
+            float32 image of shape (91, 109, 91) or (91, 109, 91, n_maps), 0 outside the mask and for NaN.
+        """
+        from nibabel.nifti1 import Nifti1Image
+
+        rows = np.nan_to_num(np.asarray(values, np.float32))
+        if rows.shape[-1:] != (self.description.n_voxels,) or rows.ndim not in (1, 2):
+            message = (
+                f"`values` has the shape {rows.shape}; the maps have {self.description.n_voxels} voxels."
+            )
+            raise ValueError(message)
+        volume = np.zeros((*self.mask.shape, *rows.shape[:-1]), np.float32)
+        volume[self.mask] = rows.T
+        image = Nifti1Image(volume, self.affine)
+        image.header.set_sform(self.affine, code="mni")
+        image.header.set_qform(self.affine, code="mni")
+        return image
+
+    def _read(self, name: str, rows: slice, columns: slice) -> Values:
+        """Read rows of an array; NaN for rows of incomplete shards, an error for damaged ones."""
+        if not self._states.incomplete:
+            values = self._read_complete(name, rows, columns)
+        else:
+            array = self.arrays[name]
+            n_columns = len(range(*columns.indices(array.shape[1])))
+            values = np.full((rows.stop - rows.start, n_columns, array.shape[2]), np.nan, np.float32)
+            for shard, problem in enumerate(self._states.problems):
+                shard_rows = self.description.shard_rows(shard, len(self))
+                start, stop = max(shard_rows.start, rows.start), min(shard_rows.stop, rows.stop)
+                if not problem and start < stop:
+                    part = self._read_complete(name, slice(start, stop), columns)
+                    values[start - rows.start : stop - rows.start] = part
+        return values
+
+    def _read_complete(self, name: str, rows: slice, columns: slice) -> Values:
+        try:
+            values = np.asarray(self.arrays[name][rows, columns], np.float32)
+        # zarr and its codecs raise several types for damaged bytes.
+        except (ValueError, RuntimeError) as error:
+            message = (
+                f"{self.path}: some bytes of {name} are damaged ({error}).\n"
+                f"Find them with `deeptaskgen store check {self.path}`."
+            )
+            raise InputError(message) from error
+        if name == MAPS:
+            expected = self.is_missing[rows, columns]
+            # A shard that was removed after the store was opened is read as NaN.
+            suspects = np.argwhere(np.isnan(values[:, :, 0]) & ~expected)
+            if any(np.isnan(values[row, column]).all() for row, column in suspects):
+                message = (
+                    f"{self.path}: maps that were packed are missing.\nFind them with `deeptaskgen store "
+                    f"check {self.path}`."
+                )
+                raise InputError(message)
+        return values
+
+
+def open_store(path: Path | str, *, allow_incomplete: bool = False) -> CohortStore:
+    """Open a cohort store for reading.
+
+    Parameters
+    ----------
+    path : Path or str
+        Folder of the store.
+    allow_incomplete : bool
+        Read NaN for the rows of incomplete shards, with a warning, instead of refusing the store.
+
+    Returns
+    -------
+    CohortStore
+
+    Raises
+    ------
+    UserError
+        If the folder is not a cohort store.
+    InputError
+        If the store is damaged or, without `allow_incomplete`, incomplete.
+
+    Examples
+    --------
+    A store of two participants, two contrasts and three voxels:
+
+    >>> from bids_deeptaskgen.cohort_store.store.create import create_store
+    >>> from bids_deeptaskgen.cohort_store.store.description import StoreDescription
+    >>> from bids_deeptaskgen.cohort_store.store.pack import RowContent, pack_shards
+    >>> from bids_deeptaskgen.cohort_store.store.row_tables import add_rows
+    >>> mask = np.zeros((91, 109, 91), bool)
+    >>> mask[45, 50, 40:43] = True
+    >>> contrasts = ({"label": "wm2bk"}, {"label": "motorLh"})
+    >>> _ = create_store(folder / "store", StoreDescription(contrasts, mask))
+    >>> rows = [{"participant_id": "sub-01", "age": 31}, {"participant_id": "sub-02", "age": 25}]
+    >>> _ = add_rows(folder / "store", rows, "OUTPUT_DIR")
+    >>> maps = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    >>> _ = pack_shards(folder / "store", lambda row: RowContent(maps[row]), [0])
+
+    All maps of a contrast, and all maps of a participant:
+
+    >>> store = open_store(folder / "store")
+    >>> store.maps("motorLh")
+    array([[ 3.,  4.,  5.],
+           [ 9., 10., 11.]], dtype=float32)
+    >>> store[1]
+    array([[ 6.,  7.,  8.],
+           [ 9., 10., 11.]], dtype=float32)
+    >>> len(store), store.contrasts, list(store.participants["age"])
+    (2, ('wm2bk', 'motorLh'), [31, 25])
+    >>> store.to_image(store.maps("wm2bk").mean(axis=0)).shape
+    (91, 109, 91)
+    """
+    return CohortStore(Path(path), allow_incomplete=allow_incomplete)

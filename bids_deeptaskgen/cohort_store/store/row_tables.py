@@ -1,0 +1,268 @@
+"""Rows of a cohort store: sessions and runs, in tables that are added and never change.
+
+Each `pack` that finds sessions without a row adds a table of them. Tables are created exclusively, so that
+several tasks agree on the order of the rows without a lock.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bids_deeptaskgen.cohort_store.store.layout import create_folder, rows_folder
+from bids_deeptaskgen.errors import InputError, UserError, abbreviate, quantity
+from bids_deeptaskgen.io.atomic import write_json
+from bids_deeptaskgen.io.json_file import read_json
+from bids_deeptaskgen.io.text_table import is_missing
+from bids_deeptaskgen.io.tsv import join_columns, read_tsv, write_tsv
+
+LABELS = ("participant_id", "session_id", "run")
+# Column with a hash of the BOLD series of a session or run.
+DATA_HASH = "data_hash"
+_TABLE, _FACTS = "rows.tsv", "source.json"
+
+Labels = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class RowTables:
+    """Rows of a store in order.
+
+    Attributes
+    ----------
+    rows : sequence of dict of str to str
+        Cells by column.
+    sources : sequence of str
+        Output dataset of each row.
+    """
+
+    rows: Sequence[Mapping[str, str]]
+    sources: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def numbers(self) -> dict[Labels, int]:
+        """Return the number of each row by its labels."""
+        return {row_labels(row): number for number, row in enumerate(self.rows)}
+
+
+def row_labels(row: Mapping[str, Any]) -> Labels:
+    """Return the labels that identify a row; empty for labels that it lacks.
+
+    Parameters
+    ----------
+    row : dict
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> row_labels({"participant_id": "sub-01", "session_id": None, "run": "n/a", "age": "31"})
+    ('sub-01', '', '')
+    """
+    participant, session, run = (str(row.get(name) or "") for name in LABELS)
+    return participant, "" if is_missing(session) else session, "" if is_missing(run) else run
+
+
+def row_name(row: Mapping[str, Any]) -> str:
+    """Return the name of a row in messages.
+
+    Parameters
+    ----------
+    row : dict
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> row_name({"participant_id": "sub-01", "session_id": "ses-2", "run": "run-1"})
+    'sub-01 ses-2 run-1'
+    """
+    return " ".join(filter(None, row_labels(row)))
+
+
+def row_table_paths(store: Path) -> list[Path]:
+    """List the folders of the tables of rows in order.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    InputError
+        If a table of the sequence does not exist.
+    """
+    paths = sorted(rows_folder(store).glob("[0-9]*"), key=lambda path: int(path.name))
+    for number, path in enumerate(paths, 1):
+        if path != _generation_path(store, number):
+            message = (
+                f"{_generation_path(store, number)}: the table of rows does not exist, but later ones do. "
+                "Restore it from a copy, or delete the store and pack it again."
+            )
+            raise InputError(message)
+    return paths
+
+
+def _generation_path(store: Path, number: int) -> Path:
+    return rows_folder(store) / f"{number:04d}"
+
+
+def read_rows(store: Path) -> RowTables:
+    """Read the rows of a store.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+
+    Returns
+    -------
+    RowTables
+
+    Raises
+    ------
+    InputError
+        If a table is missing or damaged, or a session has two rows.
+    """
+    rows: list[Mapping[str, str]] = []
+    sources: list[str] = []
+    for path in row_table_paths(store):
+        added_rows = read_tsv(path / _TABLE)
+        facts = read_json(path / _FACTS)
+        if facts.get("NumberOfRows") != len(added_rows):
+            message = (
+                f"{path / _TABLE}: has {len(added_rows)} rows, not {facts.get('NumberOfRows')}. Restore it "
+                "from a copy, or delete the store and pack it again."
+            )
+            raise InputError(message)
+        rows += added_rows
+        sources += [str(facts.get("SourceDataset", ""))] * len(added_rows)
+    if duplicates := repeated_rows(rows):
+        message = (
+            f"{rows_folder(store)}: several rows have the same labels ({abbreviate(duplicates)}). Delete the "
+            "store and pack it again."
+        )
+        raise InputError(message)
+    return RowTables(rows, sources)
+
+
+def repeated_rows(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """List the names that several rows share.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+
+    Returns
+    -------
+    list of str
+        In order.
+    """
+    names: dict[str, int] = {}
+    for row in rows:
+        names[row_name(row)] = names.get(row_name(row), 0) + 1
+    return [name for name, n_rows in names.items() if n_rows > 1]
+
+
+def new_rows(
+    store: Path, existing: RowTables, rows: Sequence[Mapping[str, Any]], source: str
+) -> list[Mapping[str, Any]]:
+    """List the rows that a store lacks.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store, for messages.
+    existing : RowTables
+        Rows of the store.
+    rows : sequence of dict
+        Rows of the maps to pack.
+    source : str
+        Output dataset of `rows`.
+
+    Returns
+    -------
+    list of dict
+
+    Raises
+    ------
+    UserError
+        If two of `rows` have the same labels, or the store holds other data under the labels of a row.
+    """
+    if duplicates := repeated_rows(rows):
+        message = f"{source}: several sessions have the same labels ({abbreviate(duplicates)}). Rename them."
+        raise UserError(message)
+    numbers = existing.numbers()
+    conflicts = [
+        (row, numbers[row_labels(row)])
+        for row in rows
+        if row_labels(row) in numbers and not _is_same_data(existing, numbers[row_labels(row)], row, source)
+    ]
+    if conflicts:
+        message = (
+            f"{store}: {quantity(len(conflicts), 'session')} of {source} would be in the store twice: it "
+            f"holds other data under the same labels ({abbreviate([row_name(row) for row, _ in conflicts])}"
+            f"), packed from {existing.sources[conflicts[0][1]]}.\nIf these are other participants, rename "
+            "them or choose another folder for the store. If the same participants were preprocessed again, "
+            "create a new store. `exclude_participant_label` leaves them out."
+        )
+        raise UserError(message)
+    return [row for row in rows if row_labels(row) not in numbers]
+
+
+def _is_same_data(existing: RowTables, number: int, row: Mapping[str, Any], source: str) -> bool:
+    """Compare the hash of the series; without one, compare the folders."""
+    stored_hash, added_hash = (str(item.get(DATA_HASH) or "") for item in (existing.rows[number], row))
+    if is_missing(stored_hash) or is_missing(added_hash):
+        return existing.sources[number] == source
+    return stored_hash == added_hash
+
+
+def add_rows(store: Path, rows: Sequence[Mapping[str, Any]], source: str) -> RowTables:
+    """Add the rows that a store lacks, at its end.
+
+    If another process adds rows at the same time, its rows come first.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    rows : sequence of dict
+        Rows of the maps to pack: labels, then further columns.
+    source : str
+        Output dataset of `rows`.
+
+    Returns
+    -------
+    RowTables
+        All rows of the store.
+
+    Raises
+    ------
+    UserError
+        See `new_rows`.
+    """
+    while True:
+        existing = read_rows(store)
+        added_rows = new_rows(store, existing, rows, source)
+        if not added_rows:
+            return existing
+        columns = join_columns([dict(row) for row in added_rows])
+
+        def fill(folder: Path, columns: Mapping[str, Sequence[object]] = columns) -> None:
+            n_rows = len(columns[LABELS[0]])
+            write_tsv(folder / _TABLE, columns)
+            write_json(folder / _FACTS, {"SourceDataset": source, "NumberOfRows": n_rows})
+
+        create_folder(_generation_path(store, len(row_table_paths(store)) + 1), fill)

@@ -1,0 +1,69 @@
+"""Description of a cohort store in text."""
+
+from pathlib import Path
+
+from bids_deeptaskgen.cohort_store.store.description import read_description
+from bids_deeptaskgen.cohort_store.store.row_tables import read_rows, row_labels
+from bids_deeptaskgen.cohort_store.store.shards import read_states
+from bids_deeptaskgen.errors import abbreviate, quantity
+
+
+def summarise(store: Path) -> str:
+    """Describe a store.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+
+    Returns
+    -------
+    str
+        Some lines.
+
+    Raises
+    ------
+    UserError
+        If the folder is not a cohort store.
+    InputError
+        If the description or the tables are damaged.
+    """
+    description = read_description(store)
+    tables = read_rows(store)
+    states = read_states(store, description, len(tables))
+    n_complete = len(states.problems) - len(states.incomplete)
+    records = [
+        row
+        for record, problem in zip(states.records, states.problems, strict=True)
+        if record is not None and not problem
+        for row in record.rows
+    ]
+    n_missing = sum(len(row.missing.intersection(description.labels)) for row in records)
+    n_bytes = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
+    participants = {row_labels(row)[0] for row in tables.rows}
+    model = description.model
+    shape = " x ".join(map(str, description.mask.shape))
+    name, weights = model.get("Name", "unknown"), str(model.get("WeightsSha256", "unknown"))
+    rows_per_shard = quantity(description.rows_per_shard, "row")
+    facts = {
+        "store": str(store),
+        "model": f"{name} (weights {weights[:12]})",
+        "settings": description.settings_hash[:12] or "unknown",
+        "maps of": " ".join(map("-".join, description.entities)) or "unknown",
+        "participants": f"{len(participants):,}, with {quantity(len(tables), 'row')} (sessions or runs)",
+        "contrasts": f"{len(description.labels)}: {abbreviate(description.labels)}",
+        "voxels": f"{description.n_voxels:,} of {shape} in MNI152NLin6Asym",
+        "values": description.precision,
+        "ROI connectomes": _describe_connectomes(
+            description.n_rois, sum(row.has_roi_connectome for row in records)
+        ),
+        "size": f"{n_bytes / 1e9:.3g} GB",
+        "complete shards": f"{n_complete} of {len(states.problems)}, {rows_per_shard} each",
+        "missing maps": f"{n_missing:,} of {len(records) * len(description.labels):,} in complete shards",
+    }
+    width = max(map(len, facts)) + 2
+    return "".join(f"{name + ':':{width}}{value}\n" for name, value in facts.items())
+
+
+def _describe_connectomes(n_rois: int, n_rows: int) -> str:
+    return f"{n_rois} ROIs, of {quantity(n_rows, 'row')}" if n_rois else "none"
