@@ -17,7 +17,7 @@ BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test test-cpus test-laws test-inputs lint faults test-browser validate benchmark benchmark-accuracy benchmark-group benchmark-false-positives image sif container-test clean
+.PHONY: help demo test test-cpus test-laws test-inputs lint faults test-browser validate benchmark benchmark-accuracy benchmark-group benchmark-false-positives benchmark-store image sif container-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -68,6 +68,10 @@ benchmark-group: $(VENV)/test.stamp ## measure the group level; writes docs/grou
 
 benchmark-false-positives: $(VENV)/test.stamp ## test noise with 200 seeds; writes docs/false_positives.md (10 minutes)
 	$(BIN)/python -m benchmarks.group.false_positives docs/false_positives.md
+
+benchmark-store: $(VENV)/test.stamp ## measure the cohort store beside NIfTI; writes docs/store_performance.md (half an hour, 9 GB of disk)
+	$(BIN)/python -m benchmarks.cohort_store $(BENCHMARKS)/store
+	$(BIN)/python -m benchmarks.cohort_store.page $(BENCHMARKS)/store/results.json docs/store_performance.md
 
 image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, IMAGE=name:tag)
 	$(ENGINE) build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .

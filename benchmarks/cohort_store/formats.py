@@ -1,18 +1,29 @@
 """Formats that are compared: how each is written and read."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
+import zarr  # noqa: F401 - its import is not part of the times
 from numpy.typing import NDArray
 
 from benchmarks.cohort_store.cohort import Cohort
+from bids_deeptaskgen.cohort_store.store.create import create_store
+from bids_deeptaskgen.cohort_store.store.description import StoreDescription
+from bids_deeptaskgen.cohort_store.store.pack import RowContent, pack_shards
+from bids_deeptaskgen.cohort_store.store.reader import open_store
+from bids_deeptaskgen.cohort_store.store.row_tables import add_rows
+from bids_deeptaskgen.cohort_store.store.shards import read_states
 from bids_deeptaskgen.grid import OUTPUT_GRID, unmask
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 
 Values = NDArray[np.floating]
 # Writes a cohort into a folder.
 Writer = Callable[[Path, Cohort], None]
+# Reads maps of it.
+Reader = Callable[[Path, Cohort], Values]
 
 
 def nifti_path(folder: Path, label: str, contrast: str) -> Path:
@@ -45,8 +56,6 @@ def write_nifti(folder: Path, cohort: Cohort) -> None:
 
 
 def _read_nifti(path: Path, mask: NDArray[np.bool_]) -> Values:
-    import nibabel as nib
-
     return np.asarray(nib.load(path).dataobj, np.float32)[mask]
 
 
@@ -82,3 +91,99 @@ def nifti_participant(folder: Path, cohort: Cohort) -> Values:
     label = cohort.labels[cohort.n_participants // 2]
     paths = [nifti_path(folder, label, contrast) for contrast in cohort.contrasts]
     return np.stack([_read_nifti(path, cohort.patterns.mask) for path in paths])
+
+
+def _write_store(folder: Path, cohort: Cohort, precision: str) -> None:
+    """Write a cohort store without reading images."""
+    contrasts = tuple({"label": label} for label in cohort.contrasts)
+    description = StoreDescription(contrasts, cohort.patterns.mask, precision=precision)
+    create_store(folder, description)
+    rows = [{"participant_id": f"sub-{label}", "session_id": None, "run": None} for label in cohort.labels]
+    add_rows(folder, rows, "simulated")
+
+    def read_row(row: int) -> RowContent:
+        maps = cohort.maps(row)
+        return RowContent(np.where(maps != 0, maps, np.float32(np.nan)))
+
+    n_shards = len(read_states(folder, description, cohort.n_participants).problems)
+    pack_shards(folder, read_row, range(n_shards))
+
+
+def write_store(folder: Path, cohort: Cohort) -> None:
+    """Write a cohort store in float32.
+
+    Parameters
+    ----------
+    folder : Path
+    cohort : Cohort
+    """
+    _write_store(folder, cohort, "float32")
+
+
+def write_half_store(folder: Path, cohort: Cohort) -> None:
+    """Write a cohort store in float16.
+
+    Parameters
+    ----------
+    folder : Path
+    cohort : Cohort
+    """
+    _write_store(folder, cohort, "float16")
+
+
+def store_contrast(folder: Path, cohort: Cohort) -> Values:
+    """Read a contrast of all participants from a store.
+
+    Parameters
+    ----------
+    folder : Path
+    cohort : Cohort
+
+    Returns
+    -------
+    array of shape (n_participants, n_voxels)
+    """
+    return open_store(folder).maps(cohort.contrasts[len(cohort.contrasts) // 2])
+
+
+def store_participant(folder: Path, cohort: Cohort) -> Values:
+    """Read all contrasts of a participant from a store.
+
+    Parameters
+    ----------
+    folder : Path
+    cohort : Cohort
+
+    Returns
+    -------
+    array of shape (n_contrasts, n_voxels)
+    """
+    return open_store(folder)[cohort.n_participants // 2]
+
+
+@dataclass(frozen=True)
+class Format:
+    """Format of maps on disk.
+
+    Attributes
+    ----------
+    name : str
+        Name in tables.
+    write : callable
+    read_contrast : callable
+        Reads one contrast of all participants.
+    read_participant : callable
+        Reads all contrasts of one participant.
+    """
+
+    name: str
+    write: Writer
+    read_contrast: Reader
+    read_participant: Reader
+
+
+FORMATS = {
+    "nifti": Format("NIfTI, an image per map", write_nifti, nifti_contrast, nifti_participant),
+    "float32": Format("store, float32", write_store, store_contrast, store_participant),
+    "float16": Format("store, float16", write_half_store, store_contrast, store_participant),
+}
