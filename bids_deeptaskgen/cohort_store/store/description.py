@@ -305,6 +305,8 @@ def _settings_difference(existing: StoreDescription, added: StoreDescription) ->
         (name, existing.settings.get(name, _NO_SETTING), added.settings.get(name, _NO_SETTING))
         for name in names
     ]
-    words = [f"{name}: {old} in the store, {new} here" for name, old, new in values if old != new]
+    words = [
+        f"{name}: {stored} in the store, {other} here" for name, stored, other in values if stored != other
+    ]
     hashes = f"hash {existing.settings_hash[:12]} in the store, {added.settings_hash[:12]} here"
     return "; ".join([*words, hashes])
