@@ -107,7 +107,7 @@ def _describe_store(
 
 
 def _pack_store(settings: GroupSettings, source: StoreSource | None) -> bool:
-    """Pack the maps of ``--store``; return whether all of them could be packed."""
+    """Write the maps to ``--store``; return whether all of them could be used."""
     if settings.store is None or source is None:
         return True
     outcome = pack_source(settings.store, source)

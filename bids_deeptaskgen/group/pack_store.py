@@ -52,7 +52,7 @@ class PackOutcome:
 
 
 def pack_source(store: Path, source: StoreSource, task: tuple[int, int] = ONLY_TASK) -> PackOutcome:
-    """Pack maps: create the store or add rows, then write the shards that are incomplete or out of date.
+    """Write maps to a store: create it or add rows, then write incomplete and outdated shards.
 
     Parameters
     ----------

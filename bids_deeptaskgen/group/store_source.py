@@ -105,9 +105,9 @@ class StoreSource:
         source = self.source_hash(result)
         maps = read_session_maps(self.output, result, labels, self.description.mask, faults)
         reasons = {label: fault.reason for fault in faults for label in fault.contrasts}
-        absent = [label for label in labels if label not in result.maps.contrasts]
+        absent_labels = [label for label in labels if label not in result.maps.contrasts]
         known_reasons = self._known_reasons.get((result.subject, result.session), {})
-        reasons |= {label: known_reasons[label] for label in absent if label in known_reasons}
+        reasons |= {label: known_reasons[label] for label in absent_labels if label in known_reasons}
         connectome = None
         path = result.path(self.output, "roi_connectome")
         if self.description.n_rois and path.is_file():
@@ -119,7 +119,7 @@ class StoreSource:
                 connectome = None
                 reasons[ROI_CONNECTOMES] = str(error)
         return RowContent(
-            maps, connectome, source, reasons, tuple(label for label in absent if label not in reasons)
+            maps, connectome, source, reasons, tuple(label for label in absent_labels if label not in reasons)
         )
 
     def _check_rois(self, path: Path, n_rois: int) -> None:

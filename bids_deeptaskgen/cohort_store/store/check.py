@@ -153,7 +153,7 @@ def _content_problems(
             yield StoreProblem(str(path), f"is damaged ({error})", remedy)
             continue
         if name == MAPS:
-            expected = [[label in row.missing for label in description.labels] for row in record.rows]
+            expected = [[label in row.missing_labels for label in description.labels] for row in record.rows]
         else:
             expected = [[not row.has_roi_connectome] for row in record.rows]
             is_nan = np.asarray(is_nan.all(axis=1)).reshape(-1, 1)

@@ -301,10 +301,11 @@ def _differences(existing: StoreDescription, added: StoreDescription) -> Any:  #
 
 def _settings_difference(existing: StoreDescription, added: StoreDescription) -> str:
     names = sorted({*existing.settings, *added.settings})
-    values = [
-        (name, existing.settings.get(name, _NO_SETTING), added.settings.get(name, _NO_SETTING))
-        for name in names
+    values = [[item.settings.get(name, _NO_SETTING) for item in (existing, added)] for name in names]
+    words = [
+        f"{name}: {pair[0]} in the store, {pair[1]} here"
+        for name, pair in zip(names, values, strict=True)
+        if pair[0] != pair[1]
     ]
-    words = [f"{name}: {old} in the store, {new} here" for name, old, new in values if old != new]
     hashes = f"hash {existing.settings_hash[:12]} in the store, {added.settings_hash[:12]} here"
     return "; ".join([*words, hashes])

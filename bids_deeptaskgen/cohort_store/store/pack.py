@@ -8,7 +8,7 @@ temporary name of the project, so that a later run removes those of killed proce
 import logging
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class RowContent:
         Hash that changes if the source of the maps changes.
     faults : dict of str to str
         Reasons by label of the contrasts whose map cannot be used.
-    absent : tuple of str
+    absent_labels : tuple of str
         Labels of the contrasts that the source does not have.
     """
 
@@ -54,7 +54,7 @@ class RowContent:
     roi_connectome: NDArray[np.floating] | None = None
     source: str = ""
     faults: dict[str, str] = field(default_factory=dict)
-    absent: tuple[str, ...] = ()
+    absent_labels: tuple[str, ...] = ()
 
 
 # Reads a row by its number, from 0; None if its source is not selected, which keeps the packed maps.
@@ -137,14 +137,9 @@ class _ShardWriter:
             content = self.read_row(row) or self._packed_row(shard, i)
             if content is None:
                 return None
-            record = self._add(maps[i], content, self.names[row])
-            if n_rois and content.roi_connectome is not None:
-                self._check_shape(content.roi_connectome, (n_rois, n_rois), f"ROI connectome of {row}")
-                connectomes[i] = content.roi_connectome
-                record = RowRecord(
-                    record.source, record.faults, record.absent, bool(np.isfinite(connectomes[i]).any())
-                )
-            records.append(record)
+            record = self._add_maps(maps[i], content, self.names[row])
+            has_connectome = self._add_connectome(connectomes[i], content, self.names[row])
+            records.append(replace(record, has_roi_connectome=has_connectome))
         n_bytes = {MAPS: write_array_shard(self.store, MAPS, shard, maps)}
         if n_rois:
             n_bytes[ROI_CONNECTOMES] = write_array_shard(self.store, ROI_CONNECTOMES, shard, connectomes)
@@ -152,20 +147,29 @@ class _ShardWriter:
         write_record(self.store, shard, shard_record)
         return shard_record
 
-    def _add(self, target: NDArray[Any], content: RowContent, name: str) -> RowRecord:
+    def _add_maps(self, target: NDArray[Any], content: RowContent, name: str) -> RowRecord:
         """Copy the maps of a row, and record those without values."""
         labels = self.description.labels
         self._check_shape(content.maps, target.shape, f"maps of {name}")
         with np.errstate(over="ignore"):
             target[...] = content.maps
         self._refuse_overflow(target, content.maps, name)
-        faults, absent = dict(content.faults), tuple(label for label in labels if label in content.absent)
+        faults = dict(content.faults)
+        absent_labels = tuple(label for label in labels if label in content.absent_labels)
         for label, values in zip(labels, target, strict=True):
-            if label in faults or label in absent:
+            if label in faults or label in absent_labels:
                 values[:] = np.nan
             elif np.isnan(values[0]) and np.isnan(values).all():
                 faults[label] = f"{name}, {label}: {NO_VALUES}. Delete the map and re-run this participant."
-        return RowRecord(content.source, faults, absent)
+        return RowRecord(content.source, faults, absent_labels)
+
+    def _add_connectome(self, target: NDArray[Any], content: RowContent, name: str) -> bool:
+        """Copy the ROI connectome of a row; return whether it has values."""
+        if content.roi_connectome is None or not self.description.n_rois:
+            return False
+        self._check_shape(content.roi_connectome, target.shape, f"ROI connectome of {name}")
+        target[...] = content.roi_connectome
+        return bool(np.isfinite(target).any())
 
     def _check_shape(self, values: NDArray[Any], shape: tuple[int, ...], name: str) -> None:
         if np.shape(values) != shape:
@@ -197,11 +201,11 @@ class _ShardWriter:
             return None
         is_nan = np.isnan(maps).all(axis=1)
         if any(
-            nan and label not in row.missing
+            nan and label not in row.missing_labels
             for nan, label in zip(is_nan, self.description.labels, strict=True)
         ):
             return None
-        return RowContent(maps, connectome, row.source, dict(row.faults), row.absent)
+        return RowContent(maps, connectome, row.source, dict(row.faults), row.absent_labels)
 
 
 def read_array_row(store: Path, name: str, row: int) -> NDArray[Any] | None:
@@ -260,7 +264,7 @@ def write_array_shard(store: Path, name: str, shard: int, values: NDArray[Any]) 
 
 
 def encode_shard(array_folder: Path, values: NDArray[Any]) -> memoryview | None:
-    """Encode a shard as Zarr does.
+    """Convert the rows of a shard to bytes, as Zarr does.
 
     Parameters
     ----------

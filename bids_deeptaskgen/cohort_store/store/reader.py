@@ -153,7 +153,7 @@ class CohortStore:
     @cached_property
     def is_missing(self) -> NDArray[np.bool_]:
         """Return which maps have no values: a boolean array of shape (n_rows, n_contrasts)."""
-        missing = np.ones((len(self), len(self.contrasts)), bool)
+        is_missing = np.ones((len(self), len(self.contrasts)), bool)
         for shard, problem in enumerate(self._states.problems):
             record = self._states.records[shard]
             if problem or record is None:
@@ -161,9 +161,9 @@ class CohortStore:
             for row, row_record in zip(
                 self.description.shard_rows(shard, len(self)), record.rows, strict=True
             ):
-                labels = row_record.missing
-                missing[row] = [label in labels for label in self.contrasts] if labels else False
-        return missing
+                labels = row_record.missing_labels
+                is_missing[row] = [label in labels for label in self.contrasts] if labels else False
+        return is_missing
 
     @cached_property
     def lacks_roi_connectome(self) -> NDArray[np.bool_]:

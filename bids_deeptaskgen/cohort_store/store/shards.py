@@ -28,20 +28,20 @@ class RowRecord:
         Hash of the source of its maps.
     faults : dict of str to str
         Reasons by label of the contrasts whose map cannot be used.
-    absent : tuple of str
+    absent_labels : tuple of str
         Labels of the contrasts that the source does not have.
     has_roi_connectome : bool
     """
 
     source: str = ""
     faults: Mapping[str, str] = field(default_factory=dict)
-    absent: tuple[str, ...] = ()
+    absent_labels: tuple[str, ...] = ()
     has_roi_connectome: bool = False
 
     @property
-    def missing(self) -> set[str]:
+    def missing_labels(self) -> set[str]:
         """Return the labels of the contrasts without values."""
-        return {*self.faults, *self.absent}
+        return {*self.faults, *self.absent_labels}
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def write_record(store: Path, shard: int, record: ShardRecord) -> None:
                 }
                 for reason in dict.fromkeys(row.faults.values())
             ],
-            "Absent": list(row.absent),
+            "Absent": list(row.absent_labels),
             "RoiConnectome": row.has_roi_connectome,
         }
         for row in record.rows
@@ -169,8 +169,8 @@ def shard_problem(
         path = shard_path(store, name, shard)
         n_bytes = path.stat().st_size if path.is_file() else 0
         if n_bytes != record.n_bytes.get(name):
-            found = f"has {n_bytes:,} bytes" if path.is_file() else "does not exist"
-            return f"the file {path} {found}, and its record has {record.n_bytes.get(name, 0):,} bytes"
+            size = f"has {n_bytes:,} bytes" if path.is_file() else "does not exist"
+            return f"the file {path} {size}, and its record has {record.n_bytes.get(name, 0):,} bytes"
     return ""
 
 

@@ -38,7 +38,7 @@ def summarise(store: Path) -> str:
         if record is not None and not problem
         for row in record.rows
     ]
-    n_missing = sum(len(row.missing.intersection(description.labels)) for row in records)
+    n_missing = sum(len(row.missing_labels.intersection(description.labels)) for row in records)
     n_bytes = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
     participants = {row_labels(row)[0] for row in tables.rows}
     model = description.model

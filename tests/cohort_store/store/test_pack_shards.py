@@ -135,7 +135,7 @@ def test_a_row_without_maps_is_listed_with_its_reason(tmp_path):
         if row == 2:
             maps = content.maps.copy()
             maps[1] = np.nan
-            return RowContent(maps, content.roi_connectome, absent=("motorLh",))
+            return RowContent(maps, content.roi_connectome, absent_labels=("motorLh",))
         return content
 
     folder = make_store(tmp_path / "store", read_row=read_row)
@@ -163,7 +163,7 @@ def test_a_map_without_a_value_in_the_mask_is_a_fault(tmp_path):
 def test_a_shard_without_any_value_needs_no_file(tmp_path):
     empty = np.full((len(CONTRASTS), N_VOXELS), np.nan)
     folder = make_store(
-        tmp_path / "store", n_rows=2, read_row=lambda _row: RowContent(empty, absent=CONTRASTS)
+        tmp_path / "store", n_rows=2, read_row=lambda _row: RowContent(empty, absent_labels=CONTRASTS)
     )
     assert not shard_path(folder, "maps", 0).exists()
     assert check_store(folder) == []
