@@ -108,7 +108,7 @@ def _read_labels(path: Path, header: NiftiHeader, sampler: Sampler, mask: NDArra
     return RegionWeights(tuple(numbers.tolist()), weights, totals, is_probabilistic=False)
 
 
-def _whole_numbers(path: Path, values: Values) -> NDArray[np.int64]:
+def _whole_numbers(path: Path, values: NDArray[np.floating]) -> NDArray[np.int64]:
     """Convert labels to integers; NaN is background."""
     values = np.where(np.isnan(values), 0, values)
     with np.errstate(invalid="ignore"):
@@ -164,9 +164,9 @@ def _sample(sampler: Sampler, volume: Values) -> Values:
     """Sample a volume on the grid of the maps."""
     if sampler.weights is None:
         return np.asarray(volume[sampler.corners[0]])
-    on_grid = np.zeros((1, sampler.corners.shape[1]))
+    on_grid: Values = np.zeros((1, sampler.corners.shape[1]))
     sampler.take([volume], on_grid)
-    return on_grid[0]
+    return np.asarray(on_grid[0])
 
 
 def _check_probabilities(path: Path, number: int, volume: Values) -> Values:

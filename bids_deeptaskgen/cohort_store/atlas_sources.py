@@ -278,7 +278,8 @@ def _explain_absence(
     """Explain what to bring for an atlas that TemplateFlow cannot fetch."""
     cause = f"{type(reason).__name__}: {reason}" if isinstance(reason, Exception) else str(reason)
     if path:
-        keywords, file, folder = _keywords(parse_name(path.name)), path.name, str(path.parent)
+        file, folder = path.name, str(path.parent)
+        keywords: dict[str, object] = dict(_keywords(parse_name(path.name)))
     else:
         keywords = {_KEYWORDS[key]: value for key, value in query.entities.items()}
         keywords |= {"suffix": query.suffix or list(_SUFFIXES), "extension": _EXTENSION}
