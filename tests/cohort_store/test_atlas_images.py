@@ -112,7 +112,7 @@ def test_other_values_are_refused_with_what_was_found(tmp_path, values, problem)
 
 def test_labels_of_several_volumes_are_refused(tmp_path):
     path = write_image(
-        tmp_path / f"atlas-A_{SPACE}_dseg.nii", np.stack([label_volume() > 0] * 2, -1), dtype=int
+        tmp_path / f"atlas-A_{SPACE}_dseg.nii", np.stack([label_volume() > 0] * 2, -1), dtype=np.uint8
     )
     with pytest.raises(InputError, match="has 2 volumes, but labels .dseg. are one volume"):
         load(path)
