@@ -118,8 +118,8 @@ def nilearn_values(labels_image, mask, maps, strategy):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("strategy", ["mean", "standard_deviation"])
 def test_values_are_those_of_nilearn(strategy, dtype):
-    # nilearn 0.14.1 rounds the values of float32 images to float32 and takes NaN for 0. nilearn 0.14.0 converts
-    # the values of integer images to integers (#6525), so the images here have floats.
+    # nilearn 0.14.1 rounds the values of float32 images to float32, and takes NaN for 0. nilearn 0.14.0
+    # converts the values of integer images to integers (#6525), so the images here have floats.
     rng = np.random.default_rng(1)
     labels, mask, atlas = make_labels(rng)
     maps = rng.normal(size=(4, mask.sum())).astype(dtype) * 3 - 1

@@ -152,7 +152,7 @@ def test_a_disk_that_the_tables_would_fill_is_refused(cohort, output, monkeypatc
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 20_000_000))
     monkeypatch.setattr("bids_deeptaskgen.commands.group.table_bytes", lambda *args: 10_000_000)
     atlas = cohort.folder.parent / "atlas-Parts_dseg.nii.gz"
-    refuse(output, atlas, match="of which 0.0 GB are ROI tables", error=UserError)
+    refuse(output, atlas, match="0.0 GB of them for ROI tables", error=UserError)
 
 
 def test_a_damaged_map_has_rows_without_values(cohort, output):
