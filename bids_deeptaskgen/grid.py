@@ -127,6 +127,28 @@ def model_to_output(volume: Array) -> Array:
     return full_volume[..., ::-1, :, :]
 
 
+def output_to_model(volume: Array) -> Array:
+    """Copy the part of a volume on TemplateFlow's res-02 grid that is in the model's box to the model's grid.
+
+    Parameters
+    ----------
+    volume : array of shape (..., 91, 109, 91)
+        On ``OUTPUT_GRID``.
+
+    Returns
+    -------
+    array of shape (..., 76, 93, 78)
+        On ``MODEL_GRID``, same dtype; every value keeps its point of space.
+
+    Examples
+    --------
+    >>> volume = np.arange(76 * 93 * 78).reshape(MODEL_GRID.shape)
+    >>> np.array_equal(output_to_model(model_to_output(volume)), volume)
+    True
+    """
+    return np.ascontiguousarray(volume[..., ::-1, :, :][(..., *CROP)])
+
+
 def voxel_positions(
     source: Grid, target: Grid, target_mask: NDArray[np.bool_], warp: Warp | None = None
 ) -> NDArray[np.float64]:

@@ -1,0 +1,171 @@
+"""Overlap of predicted with measured functional ROIs, beside the overlap of group averages.
+
+The averages are over all participants of a set but the one to whom they are compared. Their sums are
+complete after all sessions were read, so the sessions of participants with measured maps are read twice.
+Memory depends on the number of contrasts and voxels of the search space, not on the number of participants.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.bids.measured_sessions import MeasuredSessions, match_session
+from bids_deeptaskgen.bids.output.results import Result, ResultFault
+from bids_deeptaskgen.bids.output.usable_maps import read_session_maps
+from bids_deeptaskgen.cohort_store.froi_overlap import RoiOverlap, compare_rois
+from bids_deeptaskgen.cohort_store.tidy_table import TidyTable
+from bids_deeptaskgen.group.froi_plan import FroiPlan
+from bids_deeptaskgen.group.froi_summary import OverlapSummary
+from bids_deeptaskgen.group.map_rows import group_by_session
+from bids_deeptaskgen.stats.leave_one_out import LeaveOneOutMean, WeightedMean
+
+Floats = NDArray[np.floating]
+# Measured maps of a participant by contrast and session.
+Measured = Mapping[str, Mapping[str | None, Floats]]
+
+
+class FroiOverlap:
+    """Comparison of functional ROIs of predicted and measured maps.
+
+    Parameters
+    ----------
+    plan : FroiPlan
+    measured : MeasuredSessions
+    """
+
+    def __init__(self, plan: FroiPlan, measured: MeasuredSessions) -> None:
+        self._plan = plan
+        self._measured = measured
+        self._shape = len(plan.contrasts), len(plan.space.voxels)
+        self._others = LeaveOneOutMean(self._shape)
+        self._weights = _session_weights(plan.group_set.results)
+        self._subject = ""
+        self._mean = WeightedMean(self._shape)
+
+    def add(self, result: Result, values: Floats) -> None:
+        """Add the maps of a session or run; those of a participant must follow each other.
+
+        Parameters
+        ----------
+        result : Result
+        values : array of shape (n_contrasts, n_members)
+            NaN where a map has no value.
+        """
+        if result.subject != self._subject:
+            self._finish_participant()
+            self._subject = result.subject
+        self._mean.add(values, self._weights[result.subject, result.session])
+
+    def _finish_participant(self) -> None:
+        if self._subject:
+            self._others.add(self._mean.values)
+        self._mean = WeightedMean(self._shape)
+
+    def write(self, root: Path) -> None:
+        """Compare the functional ROIs of all participants with measured maps, and write the tables.
+
+        Parameters
+        ----------
+        root : Path
+            Folder for the files, with the layout of the dataset.
+        """
+        self._finish_participant()
+        plan = self._plan
+        measured_others = LeaveOneOutMean(self._shape)
+        for subject in self._measured.files:
+            measured_others.add(self._measured_means(self._read_measured(subject)))
+        summary = OverlapSummary(plan.contrasts, plan.space)
+        path = plan.group_set.path(root, "group_froi_overlap", seg=plan.space.label)
+        with TidyTable(path) as table:
+            for subject, results in groupby(plan.group_set.results, key=lambda result: result.subject):
+                if subject in self._measured.files:
+                    rows = list(self._compare(subject, list(results), measured_others, summary))
+                    table.add(rows)
+        summary.write(root, plan.group_set)
+
+    def _compare(
+        self,
+        subject: str,
+        results: Sequence[Result],
+        measured_others: LeaveOneOutMean,
+        summary: OverlapSummary,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a participant."""
+        plan = self._plan
+        measured = self._read_measured(subject)
+        measured_means = self._measured_means(measured)
+        known_faults: list[ResultFault] = []
+        sessions, mean = [], WeightedMean(self._shape)
+        for result in results:
+            maps = read_session_maps(plan.output, result, plan.contrasts, plan.mask, known_faults)
+            sessions.append(maps[:, plan.space.voxels])
+            mean.add(sessions[-1], self._weights[result.subject, result.session])
+        means = mean.values
+        for row, contrast in enumerate(plan.contrasts):
+            group_maps = {
+                "dice_mean_predicted": self._others.without(row, means[row]),
+                "dice_mean_measured": measured_others.without(row, measured_means[row]),
+            }
+            for result, predicted in zip(results, sessions, strict=True):
+                target = match_session(measured.get(contrast, {}), result.session)
+                if target is None or not np.isfinite(predicted[row]).any():
+                    continue
+                labels = result.row_labels | {"contrast": contrast}
+                maps_by_name = {"dice": predicted[row], **group_maps}
+                for place, region in enumerate(plan.space.regions):
+                    overlap = compare_rois(
+                        target[region],
+                        {name: values[region] for name, values in maps_by_name.items()},
+                        plan.percent,
+                    )
+                    if overlap is not None:
+                        summary.add(row, place, overlap)
+                        yield labels | self._region_labels(place) | overlap_cells(overlap)
+        summary.finish_participant()
+
+    def _region_labels(self, place: int) -> dict[str, Any]:
+        return {"region": self._plan.space.numbers[place], "name": self._plan.space.names[place]}
+
+    def _read_measured(self, subject: str) -> Measured:
+        """Read the measured maps of a participant at the members of the search space."""
+        voxels = self._plan.space.voxels
+        maps = self._measured.read(subject, self._plan.contrasts)
+        return {
+            contrast: {session: values[voxels] for session, values in sessions.items()}
+            for contrast, sessions in maps.items()
+        }
+
+    def _measured_means(self, measured: Measured) -> Floats:
+        """Average the measured sessions of a participant; shape (n_contrasts, n_members)."""
+        mean = WeightedMean(self._shape)
+        for row, contrast in enumerate(self._plan.contrasts):
+            for values in measured.get(contrast, {}).values():
+                mean.add_row(row, values)
+        return mean.values
+
+
+def overlap_cells(overlap: RoiOverlap) -> dict[str, Any]:
+    """Return the cells of a row.
+
+    Parameters
+    ----------
+    overlap : RoiOverlap
+
+    Returns
+    -------
+    dict
+        By name of the column.
+    """
+    sizes = {"n_available": overlap.n_available, "n_voxels": overlap.n_voxels}
+    return sizes | overlap.dice | {"dice_chance": overlap.chance}
+
+
+def _session_weights(results: Sequence[Result]) -> dict[tuple[str, str | None], float]:
+    """Return the weight of each run in the mean of its participant: sessions have equal weights."""
+    n_runs = Counter((result.subject, result.session) for result in results)
+    return {key: 1 / n for key, n in n_runs.items()}

@@ -1,0 +1,106 @@
+"""Functional ROIs to compute for a set: search space, share of voxels, measured maps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.bids.measured_sessions import MeasuredSessions, find_measured_sessions
+from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
+from bids_deeptaskgen.cohort_store.atlas_sources import load_atlas
+from bids_deeptaskgen.cohort_store.search_space import SearchSpace, make_search_space
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.group.group_set import GroupSet
+from bids_deeptaskgen.settings.group import GroupSettings
+
+
+@dataclass(frozen=True)
+class FroiPlan:
+    """Functional ROIs of a set.
+
+    Attributes
+    ----------
+    output : Path
+        Root of the dataset.
+    group_set : GroupSet
+    contrasts : sequence of str
+        Labels.
+    mask : boolean array of shape (91, 109, 91)
+        Voxels of the maps, on ``OUTPUT_GRID``.
+    space : SearchSpace
+    percent : float
+        Share of the voxels of a region in a functional ROI.
+    measured : MeasuredSessions or None
+        Measured maps to compare with.
+    """
+
+    output: Path
+    group_set: GroupSet
+    contrasts: Sequence[str]
+    mask: NDArray[np.bool_]
+    space: SearchSpace
+    percent: float
+    measured: MeasuredSessions | None = None
+
+
+def check_froi_settings(settings: GroupSettings) -> None:
+    """Refuse options of functional ROIs without a search space.
+
+    Parameters
+    ----------
+    settings : GroupSettings
+
+    Raises
+    ------
+    UserError
+    """
+    if settings.froi is not None:
+        return
+    options = {"froi_labels": settings.froi_labels, "measured": settings.measured}
+    names = [f"`{name}`" for name, value in options.items() if value]
+    if names:
+        message = (
+            f"{' and '.join(names)}: no search space of functional ROIs was given.\n"
+            "Name an atlas or a mask with `froi`."
+        )
+        raise UserError(message)
+
+
+def plan_frois(
+    settings: GroupSettings, group_set: GroupSet, contrasts: Sequence[str], mask: NDArray[np.bool_]
+) -> FroiPlan | None:
+    """Load the search space of a set, and find the measured maps of its participants.
+
+    Parameters
+    ----------
+    settings : GroupSettings
+    group_set : GroupSet
+    contrasts : sequence of str
+        Labels.
+    mask : boolean array of shape (91, 109, 91)
+        Voxels of the maps, on ``OUTPUT_GRID``.
+
+    Returns
+    -------
+    FroiPlan or None
+        None if no functional ROIs are requested.
+
+    Raises
+    ------
+    UserError
+        If the atlas or a region does not exist, or the atlas is in another space or has probabilities.
+    InputError
+        If no participant has measured maps, or they cannot be read or are in another space.
+    """
+    check_froi_settings(settings)
+    if settings.froi is None:
+        return None
+    output = settings.output_dir
+    space = make_search_space(load_atlas(settings.froi, mask, "froi"), mask, settings.froi_labels)
+    measured = None
+    if settings.measured is not None:
+        entries = [contrast_of(output, group_set.results, label)[0] for label in contrasts]
+        measured = find_measured_sessions(settings.measured, entries, group_set.participants, mask)
+    return FroiPlan(output, group_set, tuple(contrasts), mask, space, settings.froi_percent, measured)

@@ -1,0 +1,86 @@
+"""Functional ROIs of the sessions of a set: a table, label images, and the overlap with measured maps."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.bids.output.results import Result
+from bids_deeptaskgen.cohort_store.functional_rois import measure_roi, select_top
+from bids_deeptaskgen.cohort_store.tidy_table import TidyTable
+from bids_deeptaskgen.group.froi_images import froi_image_path, write_froi_image, write_region_names
+from bids_deeptaskgen.group.froi_overlap import FroiOverlap
+from bids_deeptaskgen.group.froi_plan import FroiPlan
+
+
+class FunctionalRois:
+    """Writer of the functional ROIs of a set, to which the maps of one session at a time are added.
+
+    Parameters
+    ----------
+    plan : FroiPlan
+    staging : Path
+        Folder for the files, with the layout of the dataset.
+    """
+
+    def __init__(self, plan: FroiPlan, staging: Path) -> None:
+        self._plan = plan
+        self._staging = staging
+        self._overlap = FroiOverlap(plan, plan.measured) if plan.measured else None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Open the table, and write the names of the regions."""
+        plan = self._plan
+        path = plan.group_set.path(self._staging, "group_frois", seg=plan.space.label)
+        self._table = self._stack.enter_context(TidyTable(path))
+        write_region_names(self._staging, plan)
+        return self
+
+    def add(self, result: Result, maps: NDArray[np.float32]) -> None:
+        """Add the functional ROIs of a session or run.
+
+        Parameters
+        ----------
+        result : Result
+        maps : float32 array of shape (n_contrasts, n_voxels)
+            Voxels of the mask of the maps in C order; NaN where a map has no value. A contrast without any
+            value has no functional ROIs.
+        """
+        plan = self._plan
+        values = maps[:, plan.space.voxels]
+        rows: list[dict[str, Any]] = []
+        for contrast, whole_map, members in zip(plan.contrasts, maps, values, strict=True):
+            if np.isfinite(whole_map).any():
+                selection = self._add_contrast(result.row_labels | {"contrast": contrast}, members, rows)
+                path = froi_image_path(self._staging, plan, result, contrast)
+                write_froi_image(path, plan, selection)
+        self._table.add(rows)
+        if self._overlap:
+            self._overlap.add(result, values)
+
+    def _add_contrast(
+        self, labels: dict[str, str | None], values: NDArray[np.float32], rows: list[dict[str, Any]]
+    ) -> NDArray[np.bool_]:
+        """Add a row for each region of a map, and return the members that are in a functional ROI."""
+        space = self._plan.space
+        selection = np.zeros(len(values), bool)
+        for number, name, region in zip(space.numbers, space.names, space.regions, strict=True):
+            selection[region] = select_top(values[region], self._plan.percent)
+            measures = measure_roi(values[region], selection[region], space.positions_mm[region])
+            rows.append(labels | {"region": number, "name": name} | measures._asdict())
+        return selection
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Complete the table, and compare with the measured maps."""
+        self._stack.__exit__(kind, error, traceback)
+        if self._overlap and error is None:
+            self._overlap.write(self._staging)
