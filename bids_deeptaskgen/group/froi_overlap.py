@@ -15,16 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.measured_sessions import MeasuredSessions, match_session
+from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.output.results import Result, ResultFault
 from bids_deeptaskgen.bids.output.usable_maps import read_session_maps
-from bids_deeptaskgen.cohort_store.froi_overlap import RoiOverlap, compare_rois
-from bids_deeptaskgen.cohort_store.tidy_table import TidyTable
+from bids_deeptaskgen.cohort_store.froi_overlap import compare_rois
+from bids_deeptaskgen.cohort_store.tables import ColumnKind, TidyTable
 from bids_deeptaskgen.group.froi_plan import FroiPlan
-from bids_deeptaskgen.group.froi_summary import OverlapSummary
-from bids_deeptaskgen.group.map_rows import group_by_session
+from bids_deeptaskgen.group.froi_summary import OVERLAPS, OverlapSummary, overlap_cells
+from bids_deeptaskgen.group.tables import describe_table
+from bids_deeptaskgen.io.atomic import write_json
+from bids_deeptaskgen.io.tsv import join_columns
 from bids_deeptaskgen.stats.leave_one_out import LeaveOneOutMean, WeightedMean
 
 Floats = NDArray[np.floating]
+COLUMNS: dict[str, ColumnKind] = {
+    **dict.fromkeys(("participant_id", "session_id", "run", "contrast"), "text"),
+    "region": "integer",
+    "name": "text",
+    **dict.fromkeys(("n_available", "n_voxels"), "integer"),
+    **dict.fromkeys(OVERLAPS, "number"),
+}
 # Measured maps of a participant by contrast and session.
 Measured = Mapping[str, Mapping[str | None, Floats]]
 
@@ -81,11 +91,13 @@ class FroiOverlap:
             measured_others.add(self._measured_means(self._read_measured(subject)))
         summary = OverlapSummary(plan.contrasts, plan.space)
         path = plan.group_set.path(root, "group_froi_overlap", seg=plan.space.label)
-        with TidyTable(path) as table:
+        write_json(sidecar_path(path), describe_table("group_froi_overlap", list(COLUMNS)))
+        with TidyTable(path, COLUMNS) as table:
             for subject, results in groupby(plan.group_set.results, key=lambda result: result.subject):
                 if subject in self._measured.files:
                     rows = list(self._compare(subject, list(results), measured_others, summary))
-                    table.add(rows)
+                    if rows:
+                        table.write(join_columns(rows))
         summary.write(root, plan.group_set)
 
     def _compare(
@@ -124,8 +136,9 @@ class FroiOverlap:
                         plan.percent,
                     )
                     if overlap is not None:
-                        summary.add(row, place, overlap)
-                        yield labels | self._region_labels(place) | overlap_cells(overlap)
+                        cells = overlap_cells(overlap)
+                        summary.add(row, place, cells)
+                        yield labels | self._region_labels(place) | cells
         summary.finish_participant()
 
     def _region_labels(self, place: int) -> dict[str, Any]:
@@ -142,27 +155,13 @@ class FroiOverlap:
 
     def _measured_means(self, measured: Measured) -> Floats:
         """Average the measured sessions of a participant; shape (n_contrasts, n_members)."""
-        mean = WeightedMean(self._shape)
+        means = np.full(self._shape, np.nan)
         for row, contrast in enumerate(self._plan.contrasts):
+            mean = WeightedMean(self._shape[1:])
             for values in measured.get(contrast, {}).values():
-                mean.add_row(row, values)
-        return mean.values
-
-
-def overlap_cells(overlap: RoiOverlap) -> dict[str, Any]:
-    """Return the cells of a row.
-
-    Parameters
-    ----------
-    overlap : RoiOverlap
-
-    Returns
-    -------
-    dict
-        By name of the column.
-    """
-    sizes = {"n_available": overlap.n_available, "n_voxels": overlap.n_voxels}
-    return sizes | overlap.dice | {"dice_chance": overlap.chance}
+                mean.add(values)
+            means[row] = mean.values
+        return means
 
 
 def _session_weights(results: Sequence[Result]) -> dict[tuple[str, str | None], float]:

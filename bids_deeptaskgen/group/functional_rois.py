@@ -8,12 +8,24 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.output.results import Result
-from bids_deeptaskgen.cohort_store.functional_rois import measure_roi, select_top
-from bids_deeptaskgen.cohort_store.tidy_table import TidyTable
+from bids_deeptaskgen.cohort_store.functional_rois import FunctionalRoi, measure_roi, select_top
+from bids_deeptaskgen.cohort_store.tables import ColumnKind, TidyTable
 from bids_deeptaskgen.group.froi_images import froi_image_path, write_froi_image, write_region_names
 from bids_deeptaskgen.group.froi_overlap import FroiOverlap
 from bids_deeptaskgen.group.froi_plan import FroiPlan
+from bids_deeptaskgen.group.tables import describe_table
+from bids_deeptaskgen.io.atomic import write_json
+from bids_deeptaskgen.io.tsv import join_columns
+
+COLUMNS: dict[str, ColumnKind] = {
+    **dict.fromkeys(("participant_id", "session_id", "run", "contrast"), "text"),
+    "region": "integer",
+    "name": "text",
+    **dict.fromkeys(FunctionalRoi._fields, "number"),
+    **dict.fromkeys(("n_available", "n_voxels"), "integer"),
+}
 
 
 class FunctionalRois:
@@ -36,7 +48,8 @@ class FunctionalRois:
         """Open the table, and write the names of the regions."""
         plan = self._plan
         path = plan.group_set.path(self._staging, "group_frois", seg=plan.space.label)
-        self._table = self._stack.enter_context(TidyTable(path))
+        self._table = self._stack.enter_context(TidyTable(path, COLUMNS))
+        write_json(sidecar_path(path), describe_table("group_frois", list(COLUMNS)))
         write_region_names(self._staging, plan)
         return self
 
@@ -58,7 +71,8 @@ class FunctionalRois:
                 selection = self._add_contrast(result.row_labels | {"contrast": contrast}, members, rows)
                 path = froi_image_path(self._staging, plan, result, contrast)
                 write_froi_image(path, plan, selection)
-        self._table.add(rows)
+        if rows:
+            self._table.write(join_columns(rows))
         if self._overlap:
             self._overlap.add(result, values)
 
