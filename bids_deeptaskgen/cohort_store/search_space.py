@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,10 @@ class SearchSpace:
         Indices among the voxels of the maps' mask, region by region, ascending within a region.
     bounds : integer array of shape (n_regions + 1,)
         Members ``bounds[i]`` to ``bounds[i + 1]`` belong to region i.
+    indices : integer array of shape (n_members, 3)
+        Indices i, j, k of the voxels in an image on ``OUTPUT_GRID``.
     positions_mm : array of shape (n_members, 3)
-        x, y, z of the centres of the voxels.
+        x, y, z of their centres.
     """
 
     label: str
@@ -41,14 +44,15 @@ class SearchSpace:
     names: tuple[str, ...]
     voxels: Ints
     bounds: Ints
+    indices: Ints
     positions_mm: NDArray[np.float64]
 
-    @property
+    @cached_property
     def regions(self) -> list[slice]:
         """Return the members of each region."""
         return [slice(*pair) for pair in zip(self.bounds[:-1], self.bounds[1:], strict=True)]
 
-    @property
+    @cached_property
     def member_numbers(self) -> NDArray[np.int32]:
         """Return the number of the region of each member, of shape (n_members,)."""
         return np.repeat(np.array(self.numbers, np.int32), np.diff(self.bounds))
@@ -92,7 +96,7 @@ def make_search_space(atlas: Atlas, mask: NDArray[np.bool_], labels: Sequence[st
             "Choose other regions with `froi_labels`, or another atlas."
         )
         raise UserError(message)
-    affine = OUTPUT_GRID.matrix
+    affine, indices = OUTPUT_GRID.matrix, np.argwhere(mask)[voxels]
     return SearchSpace(
         label=atlas.label,
         source=atlas.source,
@@ -101,7 +105,8 @@ def make_search_space(atlas: Atlas, mask: NDArray[np.bool_], labels: Sequence[st
         names=tuple(atlas.names[row] for row in rows),
         voxels=voxels,
         bounds=np.cumsum([0, *map(len, members)]),
-        positions_mm=np.argwhere(mask)[voxels] @ affine[:3, :3].T + affine[:3, 3],
+        indices=indices,
+        positions_mm=indices @ affine[:3, :3].T + affine[:3, 3],
     )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.grid import OUTPUT_GRID, unmask
+from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.froi_plan import FroiPlan
 from bids_deeptaskgen.group.group_set import GROUP_FOLDER
 from bids_deeptaskgen.io.atomic import write_json
@@ -69,11 +69,12 @@ def write_froi_image(path: Path, plan: FroiPlan, selection: NDArray[np.bool_]) -
     selection : boolean array of shape (n_members,)
         Members of the search space in a functional ROI.
     """
-    numbers = plan.space.member_numbers
+    numbers = plan.space.member_numbers[selection]
     dtype = np.int16 if max(plan.space.numbers) <= np.iinfo(np.int16).max else np.int32
-    labels = np.zeros(int(plan.mask.sum()), dtype)
-    labels[plan.space.voxels[selection]] = numbers[selection]
-    save_nifti(path, unmask(labels, plan.mask), OUTPUT_GRID.matrix, dtype=dtype)
+    # In the order of the file, which is several times as fast as in C order.
+    labels = np.zeros(OUTPUT_GRID.shape, dtype, order="F")
+    labels[tuple(plan.space.indices[selection].T)] = numbers
+    save_nifti(path, labels, OUTPUT_GRID.matrix, dtype=dtype)
 
 
 def _describe(plan: FroiPlan) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def _describe(plan: FroiPlan) -> dict[str, Any]:
         "DeepTaskGen": {
             "Model": provenance.get("Model", {}),
             "SettingsHash": plan.group_set.settings_hash,
-            "SearchSpace": {"Label": space.label, "Source": space.source, "Sha256": space.sha256},
+            "SearchSpace": {"Label": space.label, "Source": Path(space.source).name, "Sha256": space.sha256},
             "PercentOfRegion": plan.percent,
         },
         "index": {"Description": "Number of the region in the search space, the value in the images."},
