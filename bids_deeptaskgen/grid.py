@@ -104,7 +104,7 @@ MODEL_GRID = Grid.from_image((76, 93, 78), _diagonal((-2, 2, 2), (76, -108, -72)
 OUTPUT_GRID = Grid.from_image((91, 109, 91), _diagonal((2, 2, 2), (-90, -126, -72)))
 
 
-def model_to_output(volume: Array) -> Array:
+def model_to_output(volume: NDArray[Any]) -> NDArray[Any]:
     """Copy a volume from the model's grid to TemplateFlow's res-02 grid (RAS), zero elsewhere.
 
     Parameters
@@ -127,7 +127,7 @@ def model_to_output(volume: Array) -> Array:
     return full_volume[..., ::-1, :, :]
 
 
-def output_to_model(volume: Array) -> Array:
+def output_to_model(volume: NDArray[Any]) -> NDArray[Any]:
     """Copy the part of a volume on TemplateFlow's res-02 grid that is in the model's box to the model's grid.
 
     Parameters

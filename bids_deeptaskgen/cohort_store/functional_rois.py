@@ -136,16 +136,21 @@ def measure_roi(values: Floats, selection: Bools, positions_mm: NDArray[np.float
         return FunctionalRoi(n_available, 0, 0.0)
     roi_values, roi_positions = values[selection], positions_mm[selection]
     peak = int(np.argmax(roi_values))
+    peak_mm, centre_mm = roi_positions[peak].tolist(), roi_positions.mean(axis=0).tolist()
     return FunctionalRoi(
         n_available,
         n_voxels,
         n_voxels * VOXEL_MM3,
-        float(np.mean(roi_values, dtype=np.float64)),
-        float(roi_values.min()),
-        float(roi_values[peak]),
-        *map(float, roi_positions[peak]),
-        *map(float, roi_positions.mean(axis=0)),
-        lateralisation_index(selection, has_value, positions_mm[:, 0]),
+        mean=float(np.mean(roi_values, dtype=np.float64)),
+        minimum=float(roi_values.min()),
+        peak=float(roi_values[peak]),
+        peak_x_mm=peak_mm[0],
+        peak_y_mm=peak_mm[1],
+        peak_z_mm=peak_mm[2],
+        centre_x_mm=centre_mm[0],
+        centre_y_mm=centre_mm[1],
+        centre_z_mm=centre_mm[2],
+        lateralisation_index=lateralisation_index(selection, has_value, positions_mm[:, 0]),
     )
 
 
@@ -182,6 +187,7 @@ def lateralisation_index(selection: Bools, has_value: Bools, x_mm: NDArray[np.fl
     n_left, n_right = np.count_nonzero(has_value & is_left), np.count_nonzero(has_value & is_right)
     if min(n_left, n_right) < max(1, MIN_SIDE_SHARE * (n_left + n_right)):
         return _NAN
-    left = np.count_nonzero(selection & is_left) / n_left
-    right = np.count_nonzero(selection & is_right) / n_right
-    return float((left - right) / (left + right)) if left + right else _NAN
+    left_share = np.count_nonzero(selection & is_left) / n_left
+    right_share = np.count_nonzero(selection & is_right) / n_right
+    total = left_share + right_share
+    return float((left_share - right_share) / total) if total else _NAN

@@ -23,8 +23,6 @@ class SearchSpace:
     ----------
     label : str
         Label of the atlas in file names (``seg-``).
-    source, sha256 : str
-        File, or name in TemplateFlow, and its hash.
     numbers : tuple of int
     names : tuple of str
     voxels : integer array of shape (n_members,)
@@ -38,8 +36,6 @@ class SearchSpace:
     """
 
     label: str
-    source: str
-    sha256: str
     numbers: tuple[int, ...]
     names: tuple[str, ...]
     voxels: Ints
@@ -59,7 +55,7 @@ class SearchSpace:
 
 
 def make_search_space(atlas: Atlas, mask: NDArray[np.bool_], labels: Sequence[str] = ()) -> SearchSpace:
-    """Make the search space of regions of an atlas.
+    """Build the search space of regions of an atlas.
 
     Parameters
     ----------
@@ -82,8 +78,8 @@ def make_search_space(atlas: Atlas, mask: NDArray[np.bool_], labels: Sequence[st
     """
     if atlas.is_probabilistic:
         message = (
-            f"`froi`: {atlas.source} has probabilities, which overlap: a voxel could be in several functional "
-            "ROIs.\nUse an atlas of labels, or a mask of the voxels above a probability of your choice."
+            f"`froi`: {atlas.source} has probabilities, which overlap: a voxel could be in several "
+            "functional ROIs.\nUse an atlas of labels, or a mask of the voxels above a probability of your choice."
         )
         raise UserError(message)
     rows = choose_regions(atlas, labels)
@@ -99,8 +95,6 @@ def make_search_space(atlas: Atlas, mask: NDArray[np.bool_], labels: Sequence[st
     affine, indices = OUTPUT_GRID.matrix, np.argwhere(mask)[voxels]
     return SearchSpace(
         label=atlas.label,
-        source=atlas.source,
-        sha256=atlas.sha256,
         numbers=tuple(atlas.numbers[row] for row in rows),
         names=tuple(atlas.names[row] for row in rows),
         voxels=voxels,

@@ -20,7 +20,8 @@ from bids_deeptaskgen.bids.output.results import Result, ResultFault
 from bids_deeptaskgen.bids.output.usable_maps import read_session_maps
 from bids_deeptaskgen.cohort_store.froi_overlap import compare_rois
 from bids_deeptaskgen.cohort_store.tables import ColumnKind, TidyTable
-from bids_deeptaskgen.group.froi_plan import FroiPlan
+from bids_deeptaskgen.group.froi_images import describe_frois
+from bids_deeptaskgen.group.froi_plan import FroiPlan, SetMaps
 from bids_deeptaskgen.group.froi_summary import OVERLAPS, OverlapSummary, overlap_cells
 from bids_deeptaskgen.group.tables import describe_table
 from bids_deeptaskgen.io.atomic import write_json
@@ -30,7 +31,7 @@ from bids_deeptaskgen.stats.leave_one_out import LeaveOneOutMean, WeightedMean
 Floats = NDArray[np.floating]
 COLUMNS: dict[str, ColumnKind] = {
     **dict.fromkeys(("participant_id", "session_id", "run", "contrast"), "text"),
-    "region": "integer",
+    "index": "integer",
     "name": "text",
     **dict.fromkeys(("n_available", "n_voxels"), "integer"),
     **dict.fromkeys(OVERLAPS, "number"),
@@ -45,15 +46,15 @@ class FroiOverlap:
     Parameters
     ----------
     plan : FroiPlan
+    maps : SetMaps
     measured : MeasuredSessions
     """
 
-    def __init__(self, plan: FroiPlan, measured: MeasuredSessions) -> None:
-        self._plan = plan
-        self._measured = measured
-        self._shape = len(plan.contrasts), len(plan.space.voxels)
+    def __init__(self, plan: FroiPlan, maps: SetMaps, measured: MeasuredSessions) -> None:
+        self._plan, self._maps, self._measured = plan, maps, measured
+        self._shape = len(maps.contrasts), len(plan.space.voxels)
         self._others = LeaveOneOutMean(self._shape)
-        self._weights = _session_weights(plan.group_set.results)
+        self._weights = _session_weights(maps.group_set.results)
         self._subject = ""
         self._mean = WeightedMean(self._shape)
 
@@ -85,20 +86,21 @@ class FroiOverlap:
             Folder for the files, with the layout of the dataset.
         """
         self._finish_participant()
-        plan = self._plan
+        plan, maps = self._plan, self._maps
         measured_others = LeaveOneOutMean(self._shape)
         for subject in self._measured.files:
             measured_others.add(self._measured_means(self._read_measured(subject)))
-        summary = OverlapSummary(plan.contrasts, plan.space)
-        path = plan.group_set.path(root, "group_froi_overlap", seg=plan.space.label)
-        write_json(sidecar_path(path), describe_table("group_froi_overlap", list(COLUMNS)))
+        summary = OverlapSummary(maps.contrasts, plan.space)
+        path = maps.group_set.path(root, "group_froi_overlap", seg=plan.space.label)
+        words = describe_table("group_froi_overlap", list(COLUMNS))
+        write_json(sidecar_path(path), words | {"DeepTaskGen": describe_frois(plan, maps.group_set)})
         with TidyTable(path, COLUMNS) as table:
-            for subject, results in groupby(plan.group_set.results, key=lambda result: result.subject):
+            for subject, results in groupby(maps.group_set.results, key=lambda result: result.subject):
                 if subject in self._measured.files:
                     rows = list(self._compare(subject, list(results), measured_others, summary))
                     if rows:
                         table.write(join_columns(rows))
-        summary.write(root, plan.group_set)
+        summary.write(root, maps.group_set)
 
     def _compare(
         self,
@@ -108,46 +110,43 @@ class FroiOverlap:
         summary: OverlapSummary,
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows of a participant."""
-        plan = self._plan
+        plan, contrasts = self._plan, self._maps.contrasts
         measured = self._read_measured(subject)
         measured_means = self._measured_means(measured)
         known_faults: list[ResultFault] = []
         sessions, mean = [], WeightedMean(self._shape)
         for result in results:
-            maps = read_session_maps(plan.output, result, plan.contrasts, plan.mask, known_faults)
+            maps = read_session_maps(self._maps.output, result, contrasts, self._maps.mask, known_faults)
             sessions.append(maps[:, plan.space.voxels])
             mean.add(sessions[-1], self._weights[result.subject, result.session])
         means = mean.values
-        for row, contrast in enumerate(plan.contrasts):
+        for row, contrast in enumerate(contrasts):
             group_maps = {
-                "dice_mean_predicted": self._others.without(row, means[row]),
-                "dice_mean_measured": measured_others.without(row, measured_means[row]),
+                "dice_mean_predicted": self._others.exclude(row, means[row]),
+                "dice_mean_measured": measured_others.exclude(row, measured_means[row]),
             }
             for result, predicted in zip(results, sessions, strict=True):
                 target = match_session(measured.get(contrast, {}), result.session)
-                if target is None or not np.isfinite(predicted[row]).any():
-                    continue
-                labels = result.row_labels | {"contrast": contrast}
-                maps_by_name = {"dice": predicted[row], **group_maps}
-                for place, region in enumerate(plan.space.regions):
-                    overlap = compare_rois(
-                        target[region],
-                        {name: values[region] for name, values in maps_by_name.items()},
-                        plan.percent,
-                    )
-                    if overlap is not None:
-                        cells = overlap_cells(overlap)
+                if target is not None and np.isfinite(predicted[row]).any():
+                    for place, cells in self._overlaps(target, {"dice": predicted[row], **group_maps}):
                         summary.add(row, place, cells)
-                        yield labels | self._region_labels(place) | cells
+                        labels = result.row_labels | {"contrast": contrast}
+                        names = {"index": plan.space.numbers[place], "name": plan.space.names[place]}
+                        yield labels | names | cells
         summary.finish_participant()
 
-    def _region_labels(self, place: int) -> dict[str, Any]:
-        return {"region": self._plan.space.numbers[place], "name": self._plan.space.names[place]}
+    def _overlaps(self, target: Floats, maps: Mapping[str, Floats]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the place and the cells of each region in which all maps have values."""
+        for place, region in enumerate(self._plan.space.regions):
+            members = {name: values[region] for name, values in maps.items()}
+            overlap = compare_rois(target[region], members, self._plan.percent)
+            if overlap is not None:
+                yield place, overlap_cells(overlap)
 
     def _read_measured(self, subject: str) -> Measured:
         """Read the measured maps of a participant at the members of the search space."""
         voxels = self._plan.space.voxels
-        maps = self._measured.read(subject, self._plan.contrasts)
+        maps = self._measured.read(subject, self._maps.contrasts)
         return {
             contrast: {session: values[voxels] for session, values in sessions.items()}
             for contrast, sessions in maps.items()
@@ -156,7 +155,7 @@ class FroiOverlap:
     def _measured_means(self, measured: Measured) -> Floats:
         """Average the measured sessions of a participant; shape (n_contrasts, n_members)."""
         means = np.full(self._shape, np.nan)
-        for row, contrast in enumerate(self._plan.contrasts):
+        for row, contrast in enumerate(self._maps.contrasts):
             mean = WeightedMean(self._shape[1:])
             for values in measured.get(contrast, {}).values():
                 mean.add(values)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.measured_sessions import MeasuredSessions, find_measured_sessions
 from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
+from bids_deeptaskgen.cohort_store.atlas import Atlas
 from bids_deeptaskgen.cohort_store.atlas_sources import load_atlas
 from bids_deeptaskgen.cohort_store.search_space import SearchSpace, make_search_space
 from bids_deeptaskgen.errors import UserError
@@ -22,24 +23,16 @@ class FroiPlan:
 
     Attributes
     ----------
-    output : Path
-        Root of the dataset.
-    group_set : GroupSet
-    contrasts : sequence of str
-        Labels.
-    mask : boolean array of shape (91, 109, 91)
-        Voxels of the maps, on ``OUTPUT_GRID``.
+    atlas : Atlas
     space : SearchSpace
+        Chosen regions of the atlas.
     percent : float
         Share of the voxels of a region in a functional ROI.
     measured : MeasuredSessions or None
         Measured maps to compare with.
     """
 
-    output: Path
-    group_set: GroupSet
-    contrasts: Sequence[str]
-    mask: NDArray[np.bool_]
+    atlas: Atlas
     space: SearchSpace
     percent: float
     measured: MeasuredSessions | None = None
@@ -97,10 +90,32 @@ def plan_frois(
     check_froi_settings(settings)
     if settings.froi is None:
         return None
-    output = settings.output_dir
-    space = make_search_space(load_atlas(settings.froi, mask, "froi"), mask, settings.froi_labels)
+    output, atlas = settings.output_dir, load_atlas(settings.froi, mask, "froi")
+    space = make_search_space(atlas, mask, settings.froi_labels)
     measured = None
     if settings.measured is not None:
         entries = [contrast_of(output, group_set.results, label)[0] for label in contrasts]
         measured = find_measured_sessions(settings.measured, entries, group_set.participants, mask)
-    return FroiPlan(output, group_set, tuple(contrasts), mask, space, settings.froi_percent, measured)
+    return FroiPlan(atlas, space, settings.froi_percent, measured)
+
+
+@dataclass(frozen=True)
+class SetMaps:
+    """Maps of a set from which functional ROIs are computed.
+
+    Attributes
+    ----------
+    output : Path
+        Root of the dataset.
+    group_set : GroupSet
+        Its results are the sessions and runs with usable maps; those of a participant follow each other.
+    contrasts : sequence of str
+        Labels, in the order of the maps.
+    mask : boolean array of shape (91, 109, 91)
+        Voxels of the maps, on ``OUTPUT_GRID``.
+    """
+
+    output: Path
+    group_set: GroupSet
+    contrasts: Sequence[str]
+    mask: NDArray[np.bool_]

@@ -11,8 +11,8 @@ from bids_deeptaskgen.cohort_store.search_space import SearchSpace
 from bids_deeptaskgen.group.group_set import GroupSet
 from bids_deeptaskgen.group.tables import write_group_table
 
-# Dice coefficients with the measured functional ROI: of the participant's predicted map, of the mean predicted
-# and the mean measured map of all other participants, and the expected value of random voxels.
+# Dice coefficients with the measured functional ROI: of the participant's predicted map, of the mean
+# predicted and the mean measured map of all other participants, and the expected value of random voxels.
 BASELINES = ("dice_mean_predicted", "dice_mean_measured")
 OVERLAPS = ("dice", *BASELINES, "dice_chance")
 
@@ -101,10 +101,10 @@ class OverlapSummary:
         errors = np.full(self._squares.shape, np.nan)
         centred = np.maximum(self._squares - n * means[..., n_overlaps:] ** 2, 0)
         np.divide(centred, n * (n - 1), out=errors, where=n > 1)
-        rows, places = np.nonzero(self._counts[..., 0])
+        rows, places = (axis.tolist() for axis in np.nonzero(self._counts[..., 0]))
         columns: dict[str, list[Any]] = {
             "contrast": [self._contrasts[row] for row in rows],
-            "region": [self._space.numbers[place] for place in places],
+            "index": [self._space.numbers[place] for place in places],
             "name": [self._space.names[place] for place in places],
             "n_participants": self._counts[rows, places, 0].tolist(),
         }

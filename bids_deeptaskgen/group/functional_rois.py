@@ -12,16 +12,21 @@ from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.cohort_store.functional_rois import FunctionalRoi, measure_roi, select_top
 from bids_deeptaskgen.cohort_store.tables import ColumnKind, TidyTable
-from bids_deeptaskgen.group.froi_images import froi_image_path, write_froi_image, write_region_names
+from bids_deeptaskgen.group.froi_images import (
+    describe_frois,
+    froi_image_path,
+    write_froi_image,
+    write_region_names,
+)
 from bids_deeptaskgen.group.froi_overlap import FroiOverlap
-from bids_deeptaskgen.group.froi_plan import FroiPlan
+from bids_deeptaskgen.group.froi_plan import FroiPlan, SetMaps
 from bids_deeptaskgen.group.tables import describe_table
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.tsv import join_columns
 
 COLUMNS: dict[str, ColumnKind] = {
     **dict.fromkeys(("participant_id", "session_id", "run", "contrast"), "text"),
-    "region": "integer",
+    "index": "integer",
     "name": "text",
     **dict.fromkeys(FunctionalRoi._fields, "number"),
     **dict.fromkeys(("n_available", "n_voxels"), "integer"),
@@ -34,23 +39,24 @@ class FunctionalRois:
     Parameters
     ----------
     plan : FroiPlan
+    maps : SetMaps
     staging : Path
         Folder for the files, with the layout of the dataset.
     """
 
-    def __init__(self, plan: FroiPlan, staging: Path) -> None:
-        self._plan = plan
-        self._staging = staging
-        self._overlap = FroiOverlap(plan, plan.measured) if plan.measured else None
+    def __init__(self, plan: FroiPlan, maps: SetMaps, staging: Path) -> None:
+        self._plan, self._maps, self._staging = plan, maps, staging
+        self._overlap = FroiOverlap(plan, maps, plan.measured) if plan.measured else None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         """Open the table, and write the names of the regions."""
-        plan = self._plan
-        path = plan.group_set.path(self._staging, "group_frois", seg=plan.space.label)
+        plan, group_set = self._plan, self._maps.group_set
+        path = group_set.path(self._staging, "group_frois", seg=plan.space.label)
         self._table = self._stack.enter_context(TidyTable(path, COLUMNS))
-        write_json(sidecar_path(path), describe_table("group_frois", list(COLUMNS)))
-        write_region_names(self._staging, plan)
+        words = describe_table("group_frois", list(COLUMNS))
+        write_json(sidecar_path(path), words | {"DeepTaskGen": describe_frois(plan, group_set)})
+        write_region_names(self._staging, plan, group_set)
         return self
 
     def add(self, result: Result, maps: NDArray[np.float32]) -> None:
@@ -63,14 +69,14 @@ class FunctionalRois:
             Voxels of the mask of the maps in C order; NaN where a map has no value. A contrast without any
             value has no functional ROIs.
         """
-        plan = self._plan
-        values = maps[:, plan.space.voxels]
+        space, group_set = self._plan.space, self._maps.group_set
+        values = maps[:, space.voxels]
         rows: list[dict[str, Any]] = []
-        for contrast, whole_map, members in zip(plan.contrasts, maps, values, strict=True):
+        for contrast, whole_map, members in zip(self._maps.contrasts, maps, values, strict=True):
             if np.isfinite(whole_map).any():
                 selection = self._add_contrast(result.row_labels | {"contrast": contrast}, members, rows)
-                path = froi_image_path(self._staging, plan, result, contrast)
-                write_froi_image(path, plan, selection)
+                path = froi_image_path(self._staging, group_set, result, seg=space.label, contrast=contrast)
+                write_froi_image(path, space, selection)
         if rows:
             self._table.write(join_columns(rows))
         if self._overlap:
@@ -85,7 +91,7 @@ class FunctionalRois:
         for number, name, region in zip(space.numbers, space.names, space.regions, strict=True):
             selection[region] = select_top(values[region], self._plan.percent)
             measures = measure_roi(values[region], selection[region], space.positions_mm[region])
-            rows.append(labels | {"region": number, "name": name} | measures._asdict())
+            rows.append(labels | {"index": number, "name": name} | measures._asdict())
         return selection
 
     def __exit__(
@@ -94,7 +100,7 @@ class FunctionalRois:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Complete the table, and compare with the measured maps."""
+        """Finish the table, and compare with the measured maps."""
         self._stack.__exit__(kind, error, traceback)
         if self._overlap and error is None:
             self._overlap.write(self._staging)

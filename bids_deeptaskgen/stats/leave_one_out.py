@@ -43,7 +43,8 @@ class WeightedMean:
     def values(self) -> NDArray[np.float64]:
         """Return the mean; NaN where no map has a value."""
         mean = np.full(self._total.shape, np.nan)
-        return np.divide(self._total, self._weight, out=mean, where=self._weight > 0)
+        np.divide(self._total, self._weight, out=mean, where=self._weight > 0)
+        return mean
 
 
 class LeaveOneOutMean:
@@ -60,7 +61,7 @@ class LeaveOneOutMean:
     >>> mean = LeaveOneOutMean((1, 2))
     >>> for values in maps:
     ...     mean.add(values[None])
-    >>> mean.without(0, maps[0])
+    >>> mean.exclude(0, maps[0])
     array([4., 8.])
     """
 
@@ -82,8 +83,8 @@ class LeaveOneOutMean:
         self._count += has_value
         self._n_participants += has_value.any(axis=1)
 
-    def without(self, contrast: int, values: Floats) -> NDArray[np.float64]:
-        """Compute the mean of a contrast over all other participants.
+    def exclude(self, contrast: int, values: Floats) -> NDArray[np.float64]:
+        """Exclude a participant from the mean of a contrast.
 
         Parameters
         ----------
@@ -102,4 +103,5 @@ class LeaveOneOutMean:
         n_participants = self._n_participants[contrast] - has_value.any()
         total = self._total[contrast] - np.where(has_value, values, 0)
         mean = np.full(len(values), np.nan)
-        return np.divide(total, count, out=mean, where=count > n_participants / 2)
+        np.divide(total, count, out=mean, where=count > n_participants / 2)
+        return mean

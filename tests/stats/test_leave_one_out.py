@@ -24,14 +24,14 @@ def test_the_mean_of_the_others_is_that_of_their_maps():
                 warnings.simplefilter("ignore")
                 expected = np.nanmean(rows, axis=0)
             expected[np.isfinite(rows).sum(axis=0) <= len(rows) / 2] = np.nan
-            result = mean.without(contrast, maps[number, contrast])
+            result = mean.exclude(contrast, maps[number, contrast])
             np.testing.assert_allclose(result, expected, atol=1e-12)
 
 
 def test_a_single_participant_has_no_others():
     mean = LeaveOneOutMean((1, 2))
     mean.add(np.array([[1.0, 2.0]]))
-    assert np.isnan(mean.without(0, np.array([1.0, 2.0]))).all()
+    assert np.isnan(mean.exclude(0, np.array([1.0, 2.0]))).all()
 
 
 def test_weights_apply_to_the_maps_with_a_value():
