@@ -130,7 +130,7 @@ def _whole_numbers(path: Path, values: NDArray[np.floating]) -> NDArray[np.int64
             "Replace it by the image of an atlas, not by a statistical map."
         )
         raise InputError(message)
-    return rounded.astype(np.int64)
+    return np.asarray(rounded.astype(np.int64))
 
 
 def _read_probabilities(

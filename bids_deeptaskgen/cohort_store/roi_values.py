@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.cohort_store.atlas import Atlas
 
+# Of the mean square; the square of the relative resolution of float32.
+_MIN_VARIANCE = float(np.finfo(np.float32).eps) ** 2
+
 Values = NDArray[np.float64]
 
 
@@ -59,16 +62,22 @@ def region_values(maps: NDArray[np.floating], atlas: Atlas) -> RegionValues:
     array([[0.66666667, 0.        ]])
     """
     is_valid = ~np.isnan(maps)
-    weights, is_in_region = atlas.weights, atlas.weights.astype(bool).astype(np.float64)
-    totals = weights @ is_valid.T.astype(np.float64)
-    n_voxels = np.rint(is_in_region @ is_valid.T.astype(np.float64)).astype(np.int64)
-    # The centre of the maps is subtracted first, and that of each region below, against cancellation.
+    counted_voxels = is_valid.T.astype(np.float64)
+    membership = atlas.weights.astype(bool).astype(np.float64)
+    totals = atlas.weights @ counted_voxels
+    n_voxels = np.rint(membership @ counted_voxels).astype(np.int64)
+    # Sums of centred values lose no digits.
     values = np.where(is_valid, maps, 0).astype(np.float64)
     centres = values.sum(axis=1) / np.maximum(is_valid.sum(axis=1), 1)
     values = np.where(is_valid, values - centres[:, None], 0).T
     with np.errstate(invalid="ignore", divide="ignore"):
-        offsets = (weights @ values) / totals
-        variances = (weights @ values**2) / totals - offsets**2
-    mean, sd = offsets + centres, np.sqrt(variances.clip(min=0))
+        offsets = (atlas.weights @ values) / totals
+        if not atlas.is_probabilistic:
+            # A voxel has one label, so the mean of its region can be subtracted.
+            values = np.where(is_valid.T, values - membership.T @ np.nan_to_num(offsets), 0)
+        squares = (atlas.weights @ values**2) / totals
+    variances = squares - offsets**2 if atlas.is_probabilistic else squares
+    # Deviations below the resolution of float32 maps, as those of one voxel, are rounding.
+    sd = np.sqrt(np.where(variances < _MIN_VARIANCE * squares, 0, variances))
     coverage = totals / np.where(atlas.total_weights > 0, atlas.total_weights, 1)[:, None]
-    return RegionValues(mean.T, sd.T, n_voxels.T, coverage.T)
+    return RegionValues((offsets + centres).T, sd.T, n_voxels.T, coverage.T)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 ColumnKind = Literal["text", "integer", "number"]
 
-MISSING = "n/a"
+NO_VALUE = "n/a"
 # Rows of a row group of the Parquet file: a few MB, so that readers skip most of a large table.
 ROWS_PER_GROUP = 131_072
 
@@ -141,7 +141,7 @@ class TidyTable:
     def _write_text(self, batch: "pa.RecordBatch") -> None:
         from pyarrow import compute
 
-        cells = [compute.fill_null(_to_text(column), MISSING) for column in batch.columns]
+        cells = [compute.fill_null(_to_text(column), NO_VALUE) for column in batch.columns]
         for line in compute.binary_join_element_wise(*cells, "\t").to_pylist():
             self._text.write(line.encode() + b"\n")
 
