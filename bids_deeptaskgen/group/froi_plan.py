@@ -16,6 +16,12 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.group.group_set import GroupSet
 from bids_deeptaskgen.settings.group import GroupSettings
 
+# Bytes of an image without functional ROIs, and of a voxel in the functional ROIs of a map without any
+# smoothness (10% of the brain); bytes of a row of both tables, as TSV and Parquet.
+_IMAGE_BYTES = 2_000
+_VOXEL_BYTES = 3
+_ROW_BYTES = 250
+
 
 @dataclass(frozen=True)
 class FroiPlan:
@@ -97,6 +103,22 @@ def plan_frois(
         entries = [contrast_of(output, group_set.results, label)[0] for label in contrasts]
         measured = find_measured_sessions(settings.measured, entries, group_set.participants, mask)
     return FroiPlan(atlas, space, settings.froi_percent, measured)
+
+
+def froi_bytes(plan: FroiPlan) -> int:
+    """Estimate the size of the label image and of the rows in tables of a map.
+
+    Parameters
+    ----------
+    plan : FroiPlan
+
+    Returns
+    -------
+    int
+    """
+    n_voxels = plan.percent / 100 * len(plan.space.voxels)
+    name_bytes = sum(len(name.encode()) for name in plan.space.names)
+    return int(_IMAGE_BYTES + _VOXEL_BYTES * n_voxels + _ROW_BYTES * len(plan.space.names) + 2 * name_bytes)
 
 
 @dataclass(frozen=True)
