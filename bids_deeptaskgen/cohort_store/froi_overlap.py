@@ -13,7 +13,7 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class RoiOverlap:
-    """Overlap of functional ROIs of several maps with that of the measured map.
+    """Overlap of functional ROIs with that of the measured map.
 
     Attributes
     ----------
@@ -21,8 +21,10 @@ class RoiOverlap:
         Voxels of the region with a value in all maps.
     n_voxels : int
         Voxels of each functional ROI.
-    dice : dict of str to float
-        Dice coefficient by name of the map; NaN for maps that do not exist.
+    dice : float
+        Dice coefficient of the predicted map.
+    baselines : dict of str to float
+        Dice coefficient of each baseline; NaN for those that do not exist.
     chance : float
         Expected Dice coefficient of random voxels: a share k / n of n voxels, since a random selection of k
         voxels shares k^2 / n voxels with another.
@@ -30,21 +32,24 @@ class RoiOverlap:
 
     n_available: int
     n_voxels: int
-    dice: dict[str, float]
+    dice: float
+    baselines: dict[str, float]
     chance: float
 
 
-def compare_rois(measured: Floats, maps: Mapping[str, Floats], percent: float) -> RoiOverlap | None:
-    """Compare functional ROIs of several maps with that of the measured map.
+def compare_rois(
+    measured: Floats, predicted: Floats, baselines: Mapping[str, Floats], percent: float
+) -> RoiOverlap | None:
+    """Compare the functional ROIs of a predicted map and of baselines with that of the measured map.
 
     All of them are selected among the voxels with a value in all maps, so they have the same size.
 
     Parameters
     ----------
-    measured : array of shape (n_voxels,)
-        Measured map in the region; NaN where it has no value.
-    maps : dict of str to array of shape (n_voxels,)
-        Other maps by name. A map that is NaN in all voxels does not restrict the voxels of the others.
+    measured, predicted : array of shape (n_voxels,)
+        Maps in the region; NaN where they have no value.
+    baselines : dict of str to array of shape (n_voxels,)
+        Other predictions by name. One that is NaN in all voxels does not restrict the voxels.
     percent : float
         Share of the voxels, in percent.
 
@@ -56,11 +61,11 @@ def compare_rois(measured: Floats, maps: Mapping[str, Floats], percent: float) -
     Examples
     --------
     >>> measured = np.array([4.0, 3, 2, 1])
-    >>> compare_rois(measured, {"predicted": measured[[0, 2, 1, 3]]}, 50)
-    RoiOverlap(n_available=4, n_voxels=2, dice={'predicted': 0.5}, chance=0.5)
+    >>> compare_rois(measured, measured[[0, 2, 1, 3]], {"mean": measured}, 50)
+    RoiOverlap(n_available=4, n_voxels=2, dice=0.5, baselines={'mean': 1.0}, chance=0.5)
     """
-    usable_maps = {name: values for name, values in maps.items() if np.isfinite(values).any()}
-    is_common = np.isfinite(measured)
+    usable_maps = {name: values for name, values in baselines.items() if np.isfinite(values).any()}
+    is_common = np.isfinite(measured) & np.isfinite(predicted)
     for values in usable_maps.values():
         is_common &= np.isfinite(values)
     n_available = int(np.count_nonzero(is_common))
@@ -68,11 +73,11 @@ def compare_rois(measured: Floats, maps: Mapping[str, Floats], percent: float) -
     if not n_voxels:
         return None
     target = select_top(measured[is_common], percent)
-    dice = {
-        # Both have n_voxels voxels.
-        name: float(np.count_nonzero(target & select_top(usable_maps[name][is_common], percent)) / n_voxels)
-        if name in usable_maps
-        else float("nan")
-        for name in maps
-    }
-    return RoiOverlap(n_available, n_voxels, dice, n_voxels / n_available)
+
+    def dice(values: Floats) -> float:
+        # Both functional ROIs have n_voxels voxels.
+        return float(np.count_nonzero(target & select_top(values[is_common], percent)) / n_voxels)
+
+    dice_of_baselines = dict.fromkeys(baselines, float("nan"))
+    dice_of_baselines |= {name: dice(values) for name, values in usable_maps.items()}
+    return RoiOverlap(n_available, n_voxels, dice(predicted), dice_of_baselines, n_voxels / n_available)

@@ -79,7 +79,8 @@ def make_search_space(atlas: Atlas, mask: NDArray[np.bool_], labels: Sequence[st
     if atlas.is_probabilistic:
         message = (
             f"`froi`: {atlas.source} has probabilities, which overlap: a voxel could be in several "
-            "functional ROIs.\nUse an atlas of labels, or a mask of the voxels above a probability of your choice."
+            "functional ROIs.\n"
+            "Use an atlas of labels, or a mask of the voxels above a probability of your choice."
         )
         raise UserError(message)
     rows = choose_regions(atlas, labels)

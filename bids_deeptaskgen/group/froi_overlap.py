@@ -121,25 +121,27 @@ class FroiOverlap:
             mean.add(sessions[-1], self._weights[result.subject, result.session])
         means = mean.values
         for row, contrast in enumerate(contrasts):
-            group_maps = {
+            baselines = {
                 "dice_mean_predicted": self._others.exclude(row, means[row]),
                 "dice_mean_measured": measured_others.exclude(row, measured_means[row]),
             }
             for result, predicted in zip(results, sessions, strict=True):
                 target = match_session(measured.get(contrast, {}), result.session)
                 if target is not None and np.isfinite(predicted[row]).any():
-                    for place, cells in self._overlaps(target, {"dice": predicted[row], **group_maps}):
+                    for place, cells in self._overlaps(target, predicted[row], baselines):
                         summary.add(row, place, cells)
                         labels = result.row_labels | {"contrast": contrast}
                         names = {"index": plan.space.numbers[place], "name": plan.space.names[place]}
                         yield labels | names | cells
         summary.finish_participant()
 
-    def _overlaps(self, target: Floats, maps: Mapping[str, Floats]) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _overlaps(
+        self, target: Floats, predicted: Floats, baselines: Mapping[str, Floats]
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the place and the cells of each region in which all maps have values."""
         for place, region in enumerate(self._plan.space.regions):
-            members = {name: values[region] for name, values in maps.items()}
-            overlap = compare_rois(target[region], members, self._plan.percent)
+            means = {name: values[region] for name, values in baselines.items()}
+            overlap = compare_rois(target[region], predicted[region], means, self._plan.percent)
             if overlap is not None:
                 yield place, overlap_cells(overlap)
 

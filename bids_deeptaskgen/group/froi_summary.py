@@ -30,7 +30,7 @@ def overlap_cells(overlap: RoiOverlap) -> dict[str, Any]:
         By name of the column.
     """
     sizes = {"n_available": overlap.n_available, "n_voxels": overlap.n_voxels}
-    return sizes | overlap.dice | {"dice_chance": overlap.chance}
+    return sizes | {"dice": overlap.dice, **overlap.baselines, "dice_chance": overlap.chance}
 
 
 class OverlapSummary:

@@ -108,7 +108,7 @@ def _refuse_equal_labels(atlases: Sequence[Atlas]) -> None:
 
 
 def table_bytes(plan: RegionPlan | None, group_set: GroupSet, labels: Sequence[str]) -> int:
-    """Estimate the size of the ROI tables and functional ROIs of a set; it is rather too large than too small.
+    """Estimate the size of ROI tables and functional ROIs of a set; it is rather too large than too small.
 
     Parameters
     ----------
