@@ -1,6 +1,7 @@
 """Images of atlases: labels (3-D) or probabilities (4-D), sampled at the voxels of the maps."""
 
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.errors import InputError
-from bids_deeptaskgen.grid import OUTPUT_GRID, Sampler, make_sampler
+from bids_deeptaskgen.grid import OUTPUT_GRID, Grid, Sampler, make_sampler
+from bids_deeptaskgen.grid_comparison import reorder
 from bids_deeptaskgen.io.nifti_header import NiftiHeader
 from bids_deeptaskgen.io.nifti_reader import NiftiImage, NiftiSeries
 
@@ -26,9 +28,6 @@ _ROUNDING = 0.01
 _MAX_LABEL = 2**31 - 1
 # Rounding of resampled probabilities.
 _LARGEST_NEGATIVE = -1e-6
-# An atlas in percent has a voxel that belongs to a region with at least this probability; images of labels
-# or of other values with smaller numbers are refused.
-_MIN_PERCENT = 50.0
 _BLOCK_VOLUMES = 4
 
 
@@ -76,7 +75,7 @@ def read_regions(path: Path, header: NiftiHeader, mask: NDArray[np.bool_]) -> Re
         If the values are neither labels nor probabilities, or the image is damaged.
     """
     suffix = parse_name(path.name).suffix
-    sampler = make_sampler(header.grid, OUTPUT_GRID, np.ones_like(mask))
+    sampler = _make_sampler(header.grid)
     if header.n_volumes > 1 and suffix == "dseg":
         message = (
             f"{path}: has {header.n_volumes} volumes, but labels (dseg) are one volume.\n"
@@ -86,6 +85,16 @@ def read_regions(path: Path, header: NiftiHeader, mask: NDArray[np.bool_]) -> Re
     if header.n_volumes > 1 or suffix == "probseg":
         return _read_probabilities(path, header, sampler, mask)
     return _read_labels(path, header, sampler, mask)
+
+
+def _make_sampler(grid: Grid) -> Sampler:
+    """Create the sampler for all voxels of the maps; the same points in any order need no positions."""
+    n_voxels = math.prod(grid.shape)
+    try:
+        indices = reorder(np.arange(n_voxels).reshape(grid.shape, order="F"), grid, OUTPUT_GRID)
+    except ValueError:
+        return make_sampler(grid, OUTPUT_GRID, np.ones(OUTPUT_GRID.shape, bool))
+    return Sampler(np.ones(n_voxels, bool), indices.ravel()[None], None)
 
 
 def _read_labels(path: Path, header: NiftiHeader, sampler: Sampler, mask: NDArray[np.bool_]) -> RegionWeights:
@@ -177,8 +186,8 @@ def _check_probabilities(path: Path, number: int, volume: Values) -> Values:
         value = lowest if lowest < _LARGEST_NEGATIVE else highest
         message = (
             f"{path}: volume {number} has the value {value:.6g}, which is no probability.\n"
-            "Atlases of several volumes hold probabilities, from 0 to 1 or in percent. Threshold a map of "
-            "components or statistics first, or convert it to labels."
+            "Atlases of several volumes hold probabilities, from 0 to 1 or in percent. Threshold maps of "
+            "components or statistics first, or convert them to labels."
         )
         raise InputError(message)
     return np.asarray(volume.clip(min=0))
@@ -191,11 +200,12 @@ def _probability_unit(path: Path, highest: float) -> float:
         raise InputError(message)
     if highest <= 1 + _ROUNDING:
         return 1.0
-    if not _MIN_PERCENT <= highest <= 100 + _ROUNDING:
+    # Several volumes of labels have such values, too.
+    if highest > 100 + _ROUNDING or "prob" not in path.name.lower():
         message = (
-            f"{path}: has values up to {highest:.6g}, which are neither probabilities (0 to 1) nor percent "
-            f"(0 to 100, with at least {_MIN_PERCENT:g} in some voxel).\n"
-            "Labels must be one volume; several volumes must be probabilities."
+            f"{path}: has several volumes with values up to {highest:.6g}, which are not probabilities from "
+            "0 to 1.\nIf they are labels, choose one volume. If they are percent (0 to 100), name the file "
+            "..._probseg.nii.gz."
         )
         raise InputError(message)
     logger.info("%s: its values are up to %g, and are read as percent.", path, highest)

@@ -16,6 +16,7 @@ from bids_deeptaskgen.cohort_store.atlas_names import read_region_names
 from bids_deeptaskgen.cohort_store.atlas_space import MODEL_SPACE, check_space
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.io.checksum import file_sha256
+from bids_deeptaskgen.io.file_content import COPY_AGAIN
 from bids_deeptaskgen.io.nifti_reader import check_orientation, load_image
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -58,10 +59,14 @@ def load_atlas(source: str, mask: NDArray[np.bool_], parameter: str = "atlas") -
         of the maps.
     """
     path = _find_file(source, parameter)
-    image = load_image(path)
-    check_orientation(path, image.header)
-    check_space(path, image.grid, parameter)
-    regions = read_regions(path, image.header, mask)
+    try:
+        image = load_image(path)
+        check_orientation(path, image.header)
+        check_space(path, image.grid, parameter)
+        regions = read_regions(path, image.header, mask)
+    except InputError as error:
+        # An atlas is not the result of preprocessing.
+        raise InputError(str(error).replace(COPY_AGAIN, "Copy it again from its source.")) from error
     if not regions.weights.nnz:
         message = (
             f"{path}: no region of the atlas has a voxel of the maps.\n"

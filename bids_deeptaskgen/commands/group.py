@@ -68,7 +68,7 @@ def run(settings: GroupSettings) -> int:
         n_table_bytes = sum(
             table_bytes(item.regions, item.group_set, selection.contrasts) for item in prepared_sets
         )
-        check_disk_space(staging, max(item.plan.n_rows for item in prepared_sets), n_table_bytes)
+        check_disk_space(staging, max(item.plan.n_rows for item in prepared_sets), n_table_bytes, output)
         results = [run_set(settings, staging, prepared, selection, rng) for prepared in prepared_sets]
         outputs = [result for result in results if result is not None]
         if not outputs:

@@ -200,7 +200,7 @@ def analyse_set(
     return results
 
 
-def check_disk_space(folder: Path, n_rows: int, n_table_bytes: int = 0) -> None:
+def check_disk_space(folder: Path, n_rows: int, n_table_bytes: int = 0, output: Path | None = None) -> None:
     """Check that the rows of a contrast and the ROI tables fit on the disk, before anything is computed.
 
     Parameters
@@ -211,6 +211,8 @@ def check_disk_space(folder: Path, n_rows: int, n_table_bytes: int = 0) -> None:
         Number of maps of a contrast, in the largest set.
     n_table_bytes : int
         Size of the ROI tables of all sets.
+    output : Path, optional
+        Root of the dataset, to which the tables are copied if it is on another disk.
 
     Raises
     ------
@@ -219,11 +221,20 @@ def check_disk_space(folder: Path, n_rows: int, n_table_bytes: int = 0) -> None:
     """
     n_required, n_free = _ROW_BYTES * n_rows + n_table_bytes, shutil.disk_usage(folder).free
     if n_required > n_free:
-        tables = f", of which {n_table_bytes / 1e9:.1f} GB are ROI tables" if n_table_bytes else ""
+        tables = f", {n_table_bytes / 1e9:.1f} GB of them for ROI tables" if n_table_bytes else ""
         message = (
             f"{folder.parent}: {n_rows} maps of a contrast need about {n_required / 1e9:.1f} GB for "
             f"temporary files{tables}, and {n_free / 1e9:.1f} GB are free.\n"
             "Free some space, or choose another folder with `work_dir`."
+        )
+        raise UserError(message)
+    if output is None or output.stat().st_dev == folder.stat().st_dev:
+        return
+    n_free = shutil.disk_usage(output).free
+    if n_table_bytes > n_free:
+        message = (
+            f"{output}: the ROI tables need up to {n_table_bytes / 1e9:.1f} GB, and {n_free / 1e9:.1f} GB are "
+            "free.\nFree some space, or leave out atlases or contrasts."
         )
         raise UserError(message)
 
