@@ -58,6 +58,7 @@ def test_every_preset_is_explained():
         "docs/inputs.md",
         "docs/evaluation.md",
         "docs/group.md",
+        "docs/regions.md",
         "docs/report.md",
         "docs/uncertainty.md",
     ],
