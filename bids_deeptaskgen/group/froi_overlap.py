@@ -54,7 +54,7 @@ class FroiOverlap:
         self._plan, self._maps, self._measured = plan, maps, measured
         self._shape = len(maps.contrasts), len(plan.space.voxels)
         self._others = LeaveOneOutMean(self._shape)
-        self._weights = _session_weights(maps.group_set.results)
+        self._weights = session_weights(maps.group_set.results)
         self._subject = ""
         self._mean = WeightedMean(self._shape)
 
@@ -165,7 +165,17 @@ class FroiOverlap:
         return means
 
 
-def _session_weights(results: Sequence[Result]) -> dict[tuple[str, str | None], float]:
-    """Return the weight of each run in the mean of its participant: sessions have equal weights."""
+def session_weights(results: Sequence[Result]) -> dict[tuple[str, str | None], float]:
+    """Return the weight of each run in the mean of its participant: sessions have equal weights.
+
+    Parameters
+    ----------
+    results : sequence of Result
+
+    Returns
+    -------
+    dict of (str, str or None) to float
+        By participant and session.
+    """
     n_runs = Counter((result.subject, result.session) for result in results)
     return {key: 1 / n for key, n in n_runs.items()}

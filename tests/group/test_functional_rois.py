@@ -9,11 +9,13 @@ import pytest
 
 from bids_deeptaskgen.bids.output.output_mask import output_mask_path
 from bids_deeptaskgen.bids.output.paths import sidecar_path
+from bids_deeptaskgen.bids.output.results import read_results
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.group.froi_overlap import session_weights
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.io.tsv import write_tsv
-from tests.group.dataset import BLOCK, SHAPE, full_map, make_dataset
+from tests.group.dataset import BLOCK, SHAPE, add_session, full_map, make_dataset
 from tests.group.running import group_path, run, state, table
 
 SEG = "regions"
@@ -230,8 +232,16 @@ def check_overlaps(output, cohort, measured):
                 assert float(summary[f"difference_{name}_se"]) == pytest.approx(error, abs=1e-5)
 
 
+def test_sessions_have_equal_weights_whatever_their_number_of_runs(tmp_path):
+    plan = [("01", "1", "1"), ("01", "2", "1"), ("01", "2", "2"), ("02", "1", "1")]
+    for label, session, run_label in plan:
+        add_session(tmp_path, label, session, {"wm2bk": np.ones(SHAPE)}, run=run_label)
+    weights = session_weights(read_results(tmp_path))
+    assert weights == {("01", "1"): 1, ("01", "2"): 0.5, ("02", "1"): 1}
+
+
 def test_a_planted_individual_roi_is_found_and_beats_the_group_average(tmp_path, atlas):
-    cohort = cohort_with_mask(tmp_path / "out", individual=2.0, noise=0.1)
+    cohort = cohort_with_mask(tmp_path / "out", n=3, sessions=(None,), individual=2.0, noise=0.1)
     write_measured(tmp_path / "measured", cohort)
     options = {"froi": str(atlas), "froi_labels": ("both parts",), "measured": tmp_path / "measured"}
     assert run(cohort.folder, **options) == 0
@@ -243,7 +253,7 @@ def test_a_planted_individual_roi_is_found_and_beats_the_group_average(tmp_path,
 
 
 def test_without_others_there_are_no_baselines(tmp_path, atlas):
-    cohort = cohort_with_mask(tmp_path / "out", n=1)
+    cohort = cohort_with_mask(tmp_path / "out", n=1, sessions=(None,))
     write_measured(tmp_path / "measured", cohort)
     assert run(cohort.folder, froi=str(atlas), measured=tmp_path / "measured") == 0
     rows = table(cohort.folder, "group_froi_overlap", seg=SEG)
@@ -252,11 +262,11 @@ def test_without_others_there_are_no_baselines(tmp_path, atlas):
 
 
 def test_a_run_without_functional_rois_removes_them_and_their_folders(tmp_path, atlas, caplog):
-    cohort = cohort_with_mask(tmp_path / "out", n=2)
+    cohort = cohort_with_mask(tmp_path / "out", n=1, sessions=(None,))
     assert run(cohort.folder, froi=str(atlas)) == 0
     assert not group_path(cohort.folder, "group_froi_overlap", seg=SEG).exists()
     assert run(cohort.folder) == 0
-    assert "8 images of functional ROIs" in caplog.text
+    assert "2 images of functional ROIs" in caplog.text
     assert not (cohort.folder / "group" / "frois").exists()
 
 
@@ -279,7 +289,7 @@ def test_a_run_without_functional_rois_removes_them_and_their_folders(tmp_path, 
     ],
 )
 def test_bad_input_stops_before_anything_is_computed(tmp_path, atlas, options, error, message, monkeypatch):
-    cohort = cohort_with_mask(tmp_path / "out", n=2)
+    cohort = cohort_with_mask(tmp_path / "out", n=1, contrasts=CONTRASTS[:1], sessions=(None,))
     for name in ("measured", "foreign", "native", "small"):
         label, space = (
             ("77" if name == "foreign" else "01"),
