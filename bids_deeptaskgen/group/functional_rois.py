@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.cohort_store.functional_rois import FunctionalRoi, measure_roi, select_top
@@ -54,10 +55,24 @@ class FunctionalRois:
         plan, group_set = self._plan, self._maps.group_set
         path = group_set.path(self._staging, "group_frois", seg=plan.space.label)
         self._table = self._stack.enter_context(TidyTable(path, COLUMNS))
-        words = describe_table("group_frois", list(COLUMNS))
-        write_json(sidecar_path(path), words | {"DeepTaskGen": describe_frois(plan, group_set)})
+        write_json(sidecar_path(path), self._describe_table())
         write_region_names(self._staging, plan, group_set)
         return self
+
+    def _describe_table(self) -> dict[str, Any]:
+        """Describe the columns with their units, the maps and the search space."""
+        maps = self._maps
+        content = describe_table("group_frois", list(COLUMNS))
+        entries = [contrast_of(maps.output, maps.group_set.results, label) for label in maps.contrasts]
+        units = dict.fromkeys(unit for _, unit in entries)
+        for name in ("mean", "minimum", "peak"):
+            content[name]["Units"] = ", ".join(units)
+        for name in COLUMNS:
+            if name.endswith("_mm"):
+                content[name]["Units"] = "mm"
+        content["volume_mm3"]["Units"] = "mm3"
+        facts = describe_frois(self._plan, maps.group_set)
+        return content | {"TaskName": maps.group_set.task, "DeepTaskGen": facts}
 
     def add(self, result: Result, maps: NDArray[np.float32]) -> None:
         """Add the functional ROIs of a session or run.

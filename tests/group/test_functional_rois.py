@@ -13,6 +13,7 @@ from bids_deeptaskgen.bids.output.results import read_results
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.froi_overlap import session_weights
+from bids_deeptaskgen.group.methods import methods_text
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.io.tsv import write_tsv
 from tests.group.dataset import BLOCK, SHAPE, add_session, full_map, make_dataset
@@ -310,3 +311,9 @@ def test_bad_input_stops_before_anything_is_computed(tmp_path, atlas, options, e
     with pytest.raises(error, match=message):
         run(cohort.folder, **options)
     assert not state(cohort.folder)
+
+
+def test_the_methods_name_the_search_space_and_the_share():
+    text = methods_text([], has_permutations=False, has_tfce=False, froi="a/IFG.nii.gz", froi_percent=5.0)
+    assert "the 5% of the voxels of each region of a search space (IFG.nii.gz)" in text
+    assert "Functional ROIs" not in methods_text([], has_permutations=False, has_tfce=False)
