@@ -294,5 +294,6 @@ def _explain_absence(
         f"`{parameter}`: TemplateFlow cannot fetch {source}: {' '.join(cause.split())}\n"
         f'On a machine with a network, run: python -c "from templateflow import api; print(api.get('
         f"'{MODEL_SPACE}', {arguments}))\"\n"
-        f"Then copy {file} to {folder}/ here, or give `{parameter}` the path of the file."
+        f"Then copy {file} to {folder}/ here, or give `{parameter}` the path of the file (with its table of "
+        "names, .tsv, in the same folder)."
     )
