@@ -104,7 +104,7 @@ MODEL_GRID = Grid.from_image((76, 93, 78), _diagonal((-2, 2, 2), (76, -108, -72)
 OUTPUT_GRID = Grid.from_image((91, 109, 91), _diagonal((2, 2, 2), (-90, -126, -72)))
 
 
-def model_to_output(volume: Array) -> Array:
+def model_to_output(volume: NDArray[Any]) -> NDArray[Any]:
     """Copy a volume from the model's grid to TemplateFlow's res-02 grid (RAS), zero elsewhere.
 
     Parameters
@@ -125,6 +125,28 @@ def model_to_output(volume: Array) -> Array:
     full_volume = np.zeros(volume.shape[:-3] + FULL_MODEL_GRID.shape, volume.dtype)
     full_volume[(..., *CROP)] = volume
     return full_volume[..., ::-1, :, :]
+
+
+def output_to_model(volume: NDArray[Any]) -> NDArray[Any]:
+    """Copy the part of a volume on TemplateFlow's res-02 grid that is in the model's box to the model's grid.
+
+    Parameters
+    ----------
+    volume : array of shape (..., 91, 109, 91)
+        On ``OUTPUT_GRID``.
+
+    Returns
+    -------
+    array of shape (..., 76, 93, 78)
+        On ``MODEL_GRID``, same dtype; every value keeps its point of space.
+
+    Examples
+    --------
+    >>> volume = np.arange(76 * 93 * 78).reshape(MODEL_GRID.shape)
+    >>> np.array_equal(output_to_model(model_to_output(volume)), volume)
+    True
+    """
+    return np.ascontiguousarray(volume[..., ::-1, :, :][(..., *CROP)])
 
 
 def voxel_positions(

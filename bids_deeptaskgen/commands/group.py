@@ -59,7 +59,9 @@ def run(settings: GroupSettings) -> int:
     selection = select_maps(settings)
     check_writable(output)
     # All tables and designs first: one that is unusable must stop before anything is computed.
-    prepared_sets = [prepare_set(settings, group_set, rng) for group_set in selection.sets]
+    prepared_sets = [
+        prepare_set(settings, group_set, rng, selection.contrasts) for group_set in selection.sets
+    ]
     check_designs(prepared_sets)
     missing_rows = _missing_rows(settings, selection)
     permutation_maps = permutation_files(prepared_sets, selection)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.filenames import parse_name
+from bids_deeptaskgen.bids.label_alignment import align_files
 from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.measured_maps import find_statmaps
 from bids_deeptaskgen.bids.output.connectome_files import find_connectomes
@@ -17,7 +18,6 @@ from bids_deeptaskgen.bids.participants_table import participants_table, read_va
 from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.connectome.template_masks import grey_matter_mask
 from bids_deeptaskgen.errors import InputError, abbreviate
-from bids_deeptaskgen.evaluation.label_alignment import align_files
 from bids_deeptaskgen.evaluation.map_reader import Files, read_participants
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
 from bids_deeptaskgen.models.contrasts import (

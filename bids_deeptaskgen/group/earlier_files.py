@@ -139,4 +139,6 @@ def _kind(file: Path) -> str:
         return "page"
     if not file.name.endswith(".nii.gz"):
         return "table"
+    if file.name.endswith("_dseg.nii.gz"):
+        return "image of functional ROIs"
     return "map" if parse_name(file.name).get("desc") in ("predicted", "qcfc") else "map of tests"

@@ -1,12 +1,20 @@
 """Text on the group level for a methods section."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.report.group_content import DesignContent, GroupSetContent
 
 
-def methods_text(sets: Sequence[GroupSetContent], *, has_permutations: bool, has_tfce: bool) -> str:
+def methods_text(
+    sets: Sequence[GroupSetContent],
+    *,
+    has_permutations: bool,
+    has_tfce: bool,
+    froi: str | None = None,
+    froi_percent: float = 0.0,
+) -> str:
     """Write the methods text of a group, with references.
 
     Parameters
@@ -14,6 +22,10 @@ def methods_text(sets: Sequence[GroupSetContent], *, has_permutations: bool, has
     sets : sequence of GroupSetContent
     has_permutations, has_tfce : bool
         Whether the tests have permutations, and threshold-free cluster enhancement.
+    froi : str or None
+        Search space of functional ROIs: a file or a name in TemplateFlow; None without functional ROIs.
+    froi_percent : float
+        Share of the voxels of a region in a functional ROI.
 
     Returns
     -------
@@ -31,8 +43,11 @@ def methods_text(sets: Sequence[GroupSetContent], *, has_permutations: bool, has
         "design": bool(designs),
         "permutations": bool(designs) and has_permutations,
         "tfce": bool(designs) and has_tfce,
+        "frois": froi is not None,
     }
     words = {
+        "froi": Path(froi or "").name,
+        "froi_percent": f"{froi_percent:g}",
         "pairs": "; ".join(pairs),
         "designs": " ".join(
             _describe_design(design, name if len(sets) > 1 else "") for name, design in designs.items()

@@ -83,7 +83,9 @@ class PreparedSet:
         return str(self.design_error or "")
 
 
-def prepare_set(settings: GroupSettings, group_set: GroupSet, rng: np.random.Generator) -> PreparedSet:
+def prepare_set(
+    settings: GroupSettings, group_set: GroupSet, rng: np.random.Generator, labels: Sequence[str] = ()
+) -> PreparedSet:
     """Read the tables and connectomes of a set, and plan the rows of its maps.
 
     Parameters
@@ -92,6 +94,8 @@ def prepare_set(settings: GroupSettings, group_set: GroupSet, rng: np.random.Gen
     group_set : GroupSet
     rng : Generator
         Source of samples of many participants.
+    labels : sequence of str
+        Requested contrasts; empty for all.
 
     Returns
     -------
@@ -105,7 +109,7 @@ def prepare_set(settings: GroupSettings, group_set: GroupSet, rng: np.random.Gen
         If an atlas cannot be fetched.
     """
     output, results = settings.output_dir, group_set.results
-    regions = plan_regions(settings, group_set)
+    regions = plan_regions(settings, group_set, labels)
     connectome = average_connectomes(output, results)
     by_participant = read_participant_rows(output, set(group_set.participants))
     table = join_session_rows(results, by_participant, connectome.typicality if connectome else {})

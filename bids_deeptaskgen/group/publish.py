@@ -158,7 +158,9 @@ def _remove(output: Path, files: set[Path]) -> None:
             "a run, move %s before the next.",
             describe_files(removed_files), output / RECORD.parent,
         )  # fmt: skip
-    for parent in {file.parent for file in files} - {RECORD.parent, Path()}:
+    parents = {folder for file in files for folder in file.parents} - {RECORD.parent, Path()}
+    # Folders within others first.
+    for parent in sorted(parents, reverse=True):
         folder = output / parent
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

@@ -18,6 +18,7 @@ from bids_deeptaskgen.cohort_store.atlas_sources import load_atlas
 from bids_deeptaskgen.cohort_store.roi_values import region_values
 from bids_deeptaskgen.cohort_store.tables import ColumnKind, TidyTable
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.group.froi_plan import FroiPlan, check_froi_settings, froi_bytes, plan_frois
 from bids_deeptaskgen.group.group_set import GroupSet
 from bids_deeptaskgen.group.selection import restrict_contrasts
 from bids_deeptaskgen.group.tables import describe_table
@@ -52,19 +53,24 @@ class RegionPlan:
         Voxels of the maps, on ``OUTPUT_GRID``.
     atlases : tuple of Atlas
         Of the ROI tables.
+    frois : FroiPlan or None
+        Functional ROIs, if requested.
     """
 
     mask: NDArray[np.bool_]
     atlases: tuple[Atlas, ...] = ()
+    frois: FroiPlan | None = None
 
 
-def plan_regions(settings: GroupSettings, group_set: GroupSet) -> RegionPlan | None:
-    """Load the atlases of a set.
+def plan_regions(settings: GroupSettings, group_set: GroupSet, labels: Sequence[str]) -> RegionPlan | None:
+    """Load the atlases of a set, and find the measured maps of its participants.
 
     Parameters
     ----------
     settings : GroupSettings
     group_set : GroupSet
+    labels : sequence of str
+        Requested contrasts; empty for all.
 
     Returns
     -------
@@ -78,12 +84,14 @@ def plan_regions(settings: GroupSettings, group_set: GroupSet) -> RegionPlan | N
     InputError
         If the dataset has no mask of the maps, or an atlas cannot be used.
     """
-    if not settings.atlas:
+    check_froi_settings(settings)
+    if not settings.atlas and settings.froi is None:
         return None
     mask = read_output_mask(settings.output_dir, group_set.provenance)
     atlases = tuple(load_atlas(source, mask) for source in dict.fromkeys(settings.atlas))
     _refuse_equal_labels(atlases)
-    return RegionPlan(mask, atlases)
+    frois = plan_frois(settings, group_set, restrict_contrasts(group_set, labels), mask)
+    return RegionPlan(mask, atlases, frois)
 
 
 def _refuse_equal_labels(atlases: Sequence[Atlas]) -> None:
@@ -100,7 +108,7 @@ def _refuse_equal_labels(atlases: Sequence[Atlas]) -> None:
 
 
 def table_bytes(plan: RegionPlan | None, group_set: GroupSet, labels: Sequence[str]) -> int:
-    """Estimate the size of the ROI tables of a set; it is rather too large than too small.
+    """Estimate the size of ROI tables and functional ROIs of a set; it is rather too large than too small.
 
     Parameters
     ----------
@@ -113,15 +121,17 @@ def table_bytes(plan: RegionPlan | None, group_set: GroupSet, labels: Sequence[s
     -------
     int
     """
-    if plan is None or not plan.atlases:
+    if plan is None:
         return 0
     contrasts = restrict_contrasts(group_set, labels)
+    n_maps = len(group_set.results) * len(contrasts)
     label_bytes = sum(len(label) for label in contrasts) / max(len(contrasts), 1)
     row_labels = [value or "n/a" for value in group_set.results[0].row_labels.values()]
     row_bytes = label_bytes + sum(map(len, row_labels)) + _NUMBER_BYTES + _PARQUET_BYTES
     name_bytes = sum(len(name.encode()) for atlas in plan.atlases for name in atlas.names)
     n_regions = sum(len(atlas.names) for atlas in plan.atlases)
-    return int(len(group_set.results) * len(contrasts) * (n_regions * row_bytes + name_bytes))
+    n_froi_bytes = froi_bytes(plan.frois) if plan.frois else 0
+    return int(n_maps * (n_regions * row_bytes + name_bytes + n_froi_bytes))
 
 
 class RoiTable:

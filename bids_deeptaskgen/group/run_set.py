@@ -1,6 +1,7 @@
 """One set of maps from its rows to its files and the content of its page."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.bids.output.roi_connectome import roi_names, write_roi_connectome
 from bids_deeptaskgen.group.differences import design_content
+from bids_deeptaskgen.group.froi_plan import SetMaps
+from bids_deeptaskgen.group.functional_rois import FunctionalRois
 from bids_deeptaskgen.group.group_set import GroupSet
 from bids_deeptaskgen.group.map_rows import with_usable_maps
 from bids_deeptaskgen.group.page import SetParts, set_content
@@ -20,7 +23,7 @@ from bids_deeptaskgen.group.quality import find_outliers
 from bids_deeptaskgen.group.regions import roi_table
 from bids_deeptaskgen.group.roi_connectomes import group_connectome_sidecar
 from bids_deeptaskgen.group.selection import Selection
-from bids_deeptaskgen.group.session_outputs import write_session_outputs
+from bids_deeptaskgen.group.session_outputs import SessionOutput, write_session_outputs
 from bids_deeptaskgen.group.set_analysis import SetResults, analyse_set
 from bids_deeptaskgen.group.tables import write_group_table, write_matrix, write_quality_tables, write_rows
 from bids_deeptaskgen.group.window_halves import identify_by_halves
@@ -104,9 +107,13 @@ def _write_session_outputs(
     if prepared.regions is None:
         return
     group_set, contrasts = prepared.group_set, list(results.n_participants)
-    session_outputs = [
+    session_outputs: list[AbstractContextManager[SessionOutput]] = [
         roi_table(output, staging, group_set, atlas, contrasts) for atlas in prepared.regions.atlases
     ]
+    if prepared.regions.frois:
+        usable_set = replace(group_set, results=tuple(usable_results))
+        maps = SetMaps(output, usable_set, contrasts, prepared.regions.mask)
+        session_outputs.append(FunctionalRois(prepared.regions.frois, maps, staging))
     write_session_outputs(output, usable_results, contrasts, prepared.regions.mask, session_outputs)
 
 

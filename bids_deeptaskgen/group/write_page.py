@@ -48,7 +48,13 @@ def write_page(
         facts=page_facts(sets, missing_rows),
         sets=contents,
         missing_sessions=missing_sessions(missing_rows, settings.output_dir),
-        methods=methods_text(contents, has_permutations=settings.n_permutations > 0, has_tfce=settings.tfce),
+        methods=methods_text(
+            contents,
+            has_permutations=settings.n_permutations > 0,
+            has_tfce=settings.tfce,
+            froi=settings.froi,
+            froi_percent=settings.froi_percent,
+        ),
         provenance=_provenance(settings, sets),
     )
     write_text(staging / PAGE, render_group(content))
