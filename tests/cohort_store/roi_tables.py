@@ -50,7 +50,7 @@ def write_roi_table(path, columns):
 
 
 def make_cohort(folder, n=40, *, ending="parquet", sessions=(None,), runs=(None,), seed=0):
-    """Write an ROI table and participants.tsv with age, sex and site; return the table's path and the ages."""
+    """Write an ROI table and participants.tsv with age, sex and site; return the path and the ages."""
     rng = np.random.default_rng(seed)
     age = rng.uniform(20, 80, n).round(1)
     labels = [f"sub-{number:02d}" for number in range(1, n + 1)]

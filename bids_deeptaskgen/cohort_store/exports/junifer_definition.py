@@ -190,5 +190,10 @@ def pipeline_content(
             "replacements": values,
         },
         "markers": [marker],
-        "storage": {"kind": "HDF5FeatureStorage", "uri": f"{definition.name}.hdf5"},
+        # A file for each element, so that jobs may run at once; `junifer collect` joins them.
+        "storage": {
+            "kind": "HDF5FeatureStorage",
+            "uri": f"{definition.name}.hdf5",
+            "single_output": False,
+        },
     }

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -113,29 +113,15 @@ def _without_missing(
     *,
     drops_variables: bool,
 ) -> NormativeTable:
-    """Leave out observations and variables with missing values."""
-    reasons = dict(columns.reasons)
-    is_missing = np.isnan(values)
-    has_columns = np.array([number not in reasons for number in range(len(observations))])
-    n_missing = is_missing[has_columns].sum(axis=0)
-    limit = 1 if drops_variables else max(int(has_columns.sum()), 1)
-    is_kept = n_missing < limit
-    left_out = [
-        (variable, f"no value in {quantity(int(n), 'row')}")
-        for variable, n, keep in zip(roi_values.variables, n_missing, is_kept, strict=True)
-        if not keep
-    ]
-    for number in np.flatnonzero(has_columns & is_missing[:, is_kept].any(axis=1)).tolist():
-        lost = np.flatnonzero(is_missing[number] & is_kept)
-        variable = roi_values.variables[lost[0]]
-        reasons[number] = (
-            f"no value of {quantity(len(lost), 'variable')}, for example {variable.contrast} in "
-            f"{variable.region}"
-        )
+    """Leave out observations and variables with missing values, and constant variables."""
+    left_out = _incomplete_variables(values, columns.reasons, drops_variables=drops_variables)
+    reasons = columns.reasons | _incomplete_rows(values, roi_values.variables, columns.reasons, left_out)
     rows = np.array([number for number in range(len(observations)) if number not in reasons], int)
-    variables = tuple(roi_values.variables[number] for number in np.flatnonzero(is_kept))
+    left_out |= _constant_variables(values, rows, left_out)
+    kept = np.array([number for number in range(len(roi_values.variables)) if number not in left_out], int)
+    variables = tuple(roi_values.variables[number] for number in kept)
     reserved = (SUBJECT_COLUMN, SESSION_COLUMN, *columns.covariates, *columns.batch_effects)
-    is_complete = is_kept.all() and len(rows) == len(values)
+    is_complete = len(kept) == values.shape[1] and len(rows) == len(values)
     return NormativeTable(
         observations=tuple(observations[number] for number in rows),
         has_sessions=len({observation.participant_id for observation in observations}) < len(observations),
@@ -145,12 +131,67 @@ def _without_missing(
         },
         variables=variables,
         names=tuple(safe_names((f"{each.contrast}_{each.region}" for each in variables), reserved)),
-        values=values if is_complete else values[np.ix_(rows, np.flatnonzero(is_kept))],
+        # A copy of the whole array would double the memory.
+        values=values if is_complete else values[np.ix_(rows, kept)],
         exclusions=tuple(
             Exclusion(observations[number], reason) for number, reason in sorted(reasons.items())
         ),
-        variables_left_out=tuple(left_out),
+        variables_left_out=tuple(
+            (roi_values.variables[number], reason) for number, reason in sorted(left_out.items())
+        ),
     )
+
+
+def _incomplete_variables(
+    values: NDArray[np.float32], reasons: Mapping[int, str], *, drops_variables: bool
+) -> dict[int, str]:
+    """Return the variables without a value in all rows that have covariates, or in some of them."""
+    n_missing, n_rows = np.zeros(values.shape[1], int), 0
+    for number, row in enumerate(values):
+        if number not in reasons:
+            n_missing += np.isnan(row)
+            n_rows += 1
+    limit = 1 if drops_variables else max(n_rows, 1)
+    return {
+        number: f"no value in {quantity(int(n_missing[number]), 'row')}"
+        for number in np.flatnonzero(n_missing >= limit).tolist()
+    }
+
+
+def _incomplete_rows(
+    values: NDArray[np.float32],
+    variables: Sequence[Variable],
+    reasons: Mapping[int, str],
+    left_out: Collection[int],
+) -> dict[int, str]:
+    """Return the rows without a value of some variable that is kept."""
+    is_kept = np.array([number not in left_out for number in range(len(variables))])
+    rows = {}
+    for number, row in enumerate(values):
+        lost = np.flatnonzero(np.isnan(row) & is_kept)
+        if number not in reasons and len(lost):
+            variable = variables[lost[0]]
+            rows[number] = (
+                f"no value of {quantity(len(lost), 'variable')}, for example {variable.contrast} in "
+                f"{variable.region}"
+            )
+    return rows
+
+
+def _constant_variables(
+    values: NDArray[np.float32], rows: NDArray[np.intp], left_out: Collection[int]
+) -> dict[int, str]:
+    """Return the variables with one value in all rows, whose SD of 0 gives a model of NaN."""
+    if len(rows) < 2:
+        return {}
+    is_constant = np.ones(values.shape[1], bool)
+    for number in rows[1:]:
+        is_constant &= values[number] == values[rows[0]]
+    return {
+        number: "the same value in all rows"
+        for number in np.flatnonzero(is_constant).tolist()
+        if number not in left_out
+    }
 
 
 def _explain_nothing(path: Path, table: NormativeTable) -> str:
@@ -188,21 +229,16 @@ def warn_of_limits(table: NormativeTable) -> None:
             "combination.",
             "; ".join(single_groups[:3]),
         )
-    is_constant = np.ptp(table.values, axis=0) == 0
-    if is_constant.any():
-        names = [name for name, constant in zip(table.names, is_constant, strict=True) if constant]
-        logger.warning(
-            "%s the same value in all rows: %s.", quantity(len(names), "variable has"), abbreviate(names)
-        )
     if table.exclusions:
         labels = [exclusion.observation.participant_id for exclusion in table.exclusions]
         logger.warning(
-            "%s left out for missing values: %s.", quantity(len(labels), "row is"), abbreviate(labels)
+            "%s left out for missing values: %s.", quantity(len(labels), "row"), abbreviate(labels)
         )
     if table.variables_left_out:
-        pairs = [f"{variable.contrast} in {variable.region}" for variable, _ in table.variables_left_out]
-        logger.warning(
-            "%s left out for missing values: %s.", quantity(len(pairs), "variable is"), abbreviate(pairs)
-        )
+        texts = [
+            f"{variable.contrast} in {variable.region} ({reason})"
+            for variable, reason in table.variables_left_out
+        ]
+        logger.warning("%s left out: %s.", quantity(len(texts), "variable"), abbreviate(texts))
     if table.has_sessions:
         logger.warning("Some participants have several rows, which are not independent.")

@@ -166,7 +166,7 @@ def _check_columns(path: Path, names: Collection[str], columns: Sequence[str]) -
 
 
 def _keys(batch: pa.RecordBatch, names: Sequence[str]) -> tuple[list[tuple[Any, ...]], NDArray[np.intp]]:
-    """Return the different combinations of some columns, and the number of that of each row."""
+    """Return the different combinations of some columns in order, and the number of that of each row."""
     codes = np.zeros(batch.num_rows, np.int64)
     levels = []
     for name in names:
@@ -176,15 +176,16 @@ def _keys(batch: pa.RecordBatch, names: Sequence[str]) -> tuple[list[tuple[Any, 
         levels.append([*column.dictionary.to_pylist(), None])
         indices = pc.fill_null(column.indices.cast(pa.int64()), len(levels[-1]) - 1)
         codes = codes * len(levels[-1]) + indices.to_numpy(zero_copy_only=False)
-    unique_codes, inverse = np.unique(codes, return_inverse=True)
+    unique_codes, first_rows, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    order = np.argsort(first_rows)
     keys = []
-    for code in unique_codes.tolist():
+    for code in unique_codes[order].tolist():
         key = []
         for values in reversed(levels):
             code, position = divmod(code, len(values))
             key.append(values[position])
         keys.append(tuple(reversed(key)))
-    return keys, inverse
+    return keys, np.argsort(order)[inverse]
 
 
 def _row(path: Path, key: tuple[Any, ...]) -> Row:

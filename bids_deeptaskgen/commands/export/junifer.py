@@ -1,6 +1,7 @@
 """``deeptaskgen export junifer``: write a junifer pipeline for the predicted maps."""
 
 import logging
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,7 +58,8 @@ def run(settings: ExportJuniferSettings) -> int:
         n_maps = quantity(len(definition.elements), "element")
         sys.stdout.write(
             f"{pipeline}: {n_maps} ({', '.join(definition.keys)}); run it in an environment with junifer:\n"
-            f"  junifer run {pipeline} --element {elements}\n"
+            f"  junifer run {shlex.quote(str(pipeline))} --element {shlex.quote(str(elements))}\n"
+            f"  junifer collect {shlex.quote(str(pipeline))}\n"
         )
     return 0
 
