@@ -69,16 +69,16 @@ def make_definitions(results: Sequence[Result], contrasts: Sequence[str] = ()) -
     InputError
         If 4-D images differ in their contrasts, or contrasts of 4-D images are requested.
     """
-    shapes: dict[tuple[str, ...], list[Result]] = {}
+    shapes: dict[tuple[str, tuple[str, ...]], list[Result]] = {}
     for result in results:
         session = ("session",) if result.session else ()
         keys = ("subject", *session, *(key for key, _ in result.entities if key in _FREE_ENTITIES))
-        shapes.setdefault((result.maps.layout, *keys), []).append(result)
+        shapes.setdefault((result.maps.layout, keys), []).append(result)
     definitions = []
-    for (layout, *keys), members in sorted(shapes.items()):
+    for (layout, keys), members in sorted(shapes.items()):
         name = "pipeline" if len(shapes) == 1 else f"pipeline_{layout}_{'_'.join(keys)}"
         make = _define_3d if layout == "3d" else _define_4d
-        definitions.append(make(name, tuple(keys), members, contrasts))
+        definitions.append(make(name, keys, members, contrasts))
     return definitions
 
 

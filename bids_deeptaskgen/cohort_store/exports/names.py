@@ -33,17 +33,34 @@ def require_names(names: Sequence[str], available: Collection[str], problem: str
     Traceback (most recent call last):
     bids_deeptaskgen.errors.UserError: participants.tsv: has no column Age. The closest names are age...
     """
-    for name in names:
-        if name in available:
-            continue
-        spellings = {candidate.casefold(): candidate for candidate in sorted(available)}
-        matches = difflib.get_close_matches(name.casefold(), list(spellings), n=3, cutoff=0.5)
-        closest = [spellings[match] for match in matches]
-        hint = "The closest names are" if closest else "The names are"
-        message = (
-            f"{problem} {name}. {hint} {abbreviate(closest or sorted(available))}.\nCorrect `{parameter}`."
-        )
+    unknown_name = next((name for name in names if name not in available), None)
+    if unknown_name is not None:
+        message = f"{problem} {suggest_names(unknown_name, available)}\nCorrect `{parameter}`."
         raise UserError(message)
+
+
+def suggest_names(name: str, available: Collection[str]) -> str:
+    """Return the end of a message on a name that does not exist: the name, and the closest names.
+
+    Parameters
+    ----------
+    name : str
+    available : collection of str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> suggest_names("Age", ["age", "sex"])
+    'Age. The closest names are age.'
+    """
+    spellings = {candidate.casefold(): candidate for candidate in sorted(available)}
+    matches = difflib.get_close_matches(name.casefold(), list(spellings), n=3, cutoff=0.5)
+    closest = [spellings[match] for match in matches]
+    hint = "The closest names are" if closest else "The names are"
+    return f"{name}. {hint} {abbreviate(closest or sorted(available))}."
 
 
 def safe_names(names: Iterable[str], reserved: Collection[str] = ()) -> list[str]:

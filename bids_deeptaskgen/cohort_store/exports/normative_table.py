@@ -113,15 +113,15 @@ def _without_missing(
     *,
     drops_variables: bool,
 ) -> NormativeTable:
-    """Leave out observations and variables with missing values, and constant variables."""
+    """Drop observations and variables with missing values, and constant variables."""
     left_out = _incomplete_variables(values, columns.reasons, drops_variables=drops_variables)
     reasons = columns.reasons | _incomplete_rows(values, roi_values.variables, columns.reasons, left_out)
     rows = np.array([number for number in range(len(observations)) if number not in reasons], int)
     left_out |= _constant_variables(values, rows, left_out)
-    kept = np.array([number for number in range(len(roi_values.variables)) if number not in left_out], int)
-    variables = tuple(roi_values.variables[number] for number in kept)
+    numbers = np.array([number for number in range(len(roi_values.variables)) if number not in left_out], int)
+    variables = tuple(roi_values.variables[number] for number in numbers)
     reserved = (SUBJECT_COLUMN, SESSION_COLUMN, *columns.covariates, *columns.batch_effects)
-    is_complete = len(kept) == values.shape[1] and len(rows) == len(values)
+    is_complete = len(numbers) == values.shape[1] and len(rows) == len(values)
     return NormativeTable(
         observations=tuple(observations[number] for number in rows),
         has_sessions=len({observation.participant_id for observation in observations}) < len(observations),
@@ -130,9 +130,11 @@ def _without_missing(
             name: [cells[number] for number in rows] for name, cells in columns.batch_effects.items()
         },
         variables=variables,
-        names=tuple(safe_names((f"{each.contrast}_{each.region}" for each in variables), reserved)),
+        names=tuple(
+            safe_names((f"{variable.contrast}_{variable.region}" for variable in variables), reserved)
+        ),
         # A copy of the whole array would double the memory.
-        values=values if is_complete else values[np.ix_(rows, kept)],
+        values=values if is_complete else values[np.ix_(rows, numbers)],
         exclusions=tuple(
             Exclusion(observations[number], reason) for number, reason in sorted(reasons.items())
         ),
@@ -168,11 +170,11 @@ def _incomplete_rows(
     is_kept = np.array([number not in left_out for number in range(len(variables))])
     rows = {}
     for number, row in enumerate(values):
-        lost = np.flatnonzero(np.isnan(row) & is_kept)
-        if number not in reasons and len(lost):
-            variable = variables[lost[0]]
+        gaps = np.flatnonzero(np.isnan(row) & is_kept)
+        if number not in reasons and len(gaps):
+            variable = variables[gaps[0]]
             rows[number] = (
-                f"no value of {quantity(len(lost), 'variable')}, for example {variable.contrast} in "
+                f"no value of {quantity(len(gaps), 'variable')}, for example {variable.contrast} in "
                 f"{variable.region}"
             )
     return rows

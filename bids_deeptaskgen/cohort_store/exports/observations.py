@@ -55,8 +55,8 @@ def make_observations(
     if sessions == "first":
         labels = {name: [min(row, key=_session_order)] for name, row in labels.items()}
         numbers = {key: number for number, key in enumerate(by_session)}
-        chosen = [numbers[name, row[0]] for name, row in labels.items()]
-        values = values if len(chosen) == len(values) else values[chosen]
+        first_rows = [numbers[name, row[0]] for name, row in labels.items()]
+        values = values if len(first_rows) == len(values) else values[first_rows]
     else:
         values = _mean_by_group(values, [participant for participant, _ in by_session])
     return [Observation(name, tuple(row)) for name, row in labels.items()], values

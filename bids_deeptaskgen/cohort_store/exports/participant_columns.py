@@ -9,13 +9,15 @@ import numpy as np
 from bids_deeptaskgen.bids.filenames import same_label
 from bids_deeptaskgen.bids.participant_ids import bare_label
 from bids_deeptaskgen.bids.participants_table import ParticipantRows, columns_of_session, read_rows
-from bids_deeptaskgen.cohort_store.exports.names import require_names
+from bids_deeptaskgen.cohort_store.exports.names import suggest_names
 from bids_deeptaskgen.cohort_store.exports.observations import Observation
 from bids_deeptaskgen.errors import InputError, UserError, abbreviate
 from bids_deeptaskgen.io.text_table import is_missing, is_number
 
 # Folders above the ROI table in which participants.tsv may be: group/settings-X, group, and the dataset.
 _N_FOLDERS = 3
+
+_Rows = Mapping[str, list[dict[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -106,15 +108,12 @@ def read_columns(
     UserError
         If no table has a column.
     """
-    sources = [read_rows(table) for table in tables]
     labels = list(dict.fromkeys(bare_label(observation.participant_id) for observation in observations))
-    matches = [source.match(labels) for source in sources]
+    sources = [(source, source.match(labels)) for source in map(read_rows, tables)]
     columns = Columns()
     for name in (*covariates, *batch_effects):
-        number = next((i for i, source in enumerate(sources) if name in source.columns), None)
-        if number is None:
-            _refuse_name(sources, name, "covariates" if name in covariates else "batch_effects")
-        source, rows = sources[number], matches[number]
+        parameter = "covariates" if name in covariates else "batch_effects"
+        source, rows = _find_source(sources, name, parameter)
         if not rows:
             message = (
                 f"{source.path}: has no row of any participant of the ROI table ({abbreviate(labels)}).\n"
@@ -128,22 +127,29 @@ def read_columns(
     return columns
 
 
-def _refuse_name(sources: Sequence[ParticipantRows], name: str, parameter: str) -> None:
+def _find_source(
+    sources: Sequence[tuple[ParticipantRows, _Rows]], name: str, parameter: str
+) -> tuple[ParticipantRows, _Rows]:
+    """Return the first table with a column, and its rows by participant."""
+    for source, rows in sources:
+        if name in source.columns:
+            return source, rows
     if not sources:
         message = (
             "No participants.tsv was found in the folders above the ROI table. Name the table in "
             "`participants_tsv`."
         )
         raise UserError(message)
-    available = [column for source in sources for column in source.columns]
-    paths = " and ".join(str(source.path) for source in sources)
-    require_names([name], available, f"{paths}: no column", parameter)
+    paths = " and ".join(str(source.path) for source, _ in sources)
+    available = [column for source, _ in sources for column in source.columns]
+    message = f"{paths}: no column {suggest_names(name, available)}\nCorrect `{parameter}`."
+    raise UserError(message)
 
 
 def _numbers(
     observations: Sequence[Observation],
     source: ParticipantRows,
-    rows: Mapping[str, list[dict[str, str]]],
+    rows: _Rows,
     name: str,
     reasons: dict[int, str],
 ) -> list[float]:
@@ -174,7 +180,7 @@ def _number(path: Path, name: str, label: str, cell: str) -> float:
 def _texts(
     observations: Sequence[Observation],
     source: ParticipantRows,
-    rows: Mapping[str, list[dict[str, str]]],
+    rows: _Rows,
     name: str,
     reasons: dict[int, str],
 ) -> list[str]:
@@ -211,7 +217,7 @@ def _session_of(row: Mapping[str, str]) -> str:
     return "" if is_missing(session) else session.removeprefix("ses-")
 
 
-def _reason(source: ParticipantRows, rows: Mapping[str, list[dict[str, str]]], label: str, name: str) -> str:
+def _reason(source: ParticipantRows, rows: _Rows, label: str, name: str) -> str:
     return f"no value of {name}" if label in rows else f"no row in {source.path.name}"
 
 

@@ -30,8 +30,17 @@ class Row(NamedTuple):
     run: str | None
 
 
-class Variable(NamedTuple):
-    """Contrast in a region."""
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """Contrast in a region.
+
+    Attributes
+    ----------
+    contrast : str
+    index : int
+        Number of the region in the atlas.
+    region : str
+    """
 
     contrast: str
     index: int
@@ -223,13 +232,13 @@ def _select(
     names = {variable.region for variable in variables}
     names |= {str(variable.index) for variable in variables}
     require_names(regions, names, f"{path}: has no region", "regions")
-    chosen = [
+    selection = [
         variable
         for variable in variables
         if (not contrasts or variable.contrast in contrasts)
         and (not regions or variable.region in regions or str(variable.index) in regions)
     ]
-    return {variable: number for number, variable in enumerate(chosen)}
+    return {variable: number for number, variable in enumerate(selection)}
 
 
 def _fill(
