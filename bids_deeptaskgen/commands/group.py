@@ -13,6 +13,7 @@ from bids_deeptaskgen.group.earlier_files import permutation_files, refuse_lost_
 from bids_deeptaskgen.group.missing_sessions import find_missing
 from bids_deeptaskgen.group.prepared_set import check_designs, prepare_set
 from bids_deeptaskgen.group.publish import check_writable, publish, staging_folder
+from bids_deeptaskgen.group.regions import table_bytes
 from bids_deeptaskgen.group.result_faults import join_missing, list_faults
 from bids_deeptaskgen.group.run_set import run_set
 from bids_deeptaskgen.group.selection import (
@@ -62,7 +63,10 @@ def run(settings: GroupSettings) -> int:
     permutation_maps = permutation_files(prepared_sets, selection)
     refuse_lost_tests(settings, permutation_maps)
     with staging_folder(settings.work_dir or output / "work") as staging:
-        check_disk_space(staging, max(prepared.plan.n_rows for prepared in prepared_sets))
+        n_table_bytes = sum(
+            table_bytes(item.regions, item.group_set, selection.contrasts) for item in prepared_sets
+        )
+        check_disk_space(staging, max(item.plan.n_rows for item in prepared_sets), n_table_bytes, output)
         results = [run_set(settings, staging, prepared, selection, rng) for prepared in prepared_sets]
         outputs = [result for result in results if result is not None]
         if not outputs:

@@ -28,6 +28,7 @@ from bids_deeptaskgen.group.participant_table import (
     read_participant_rows,
 )
 from bids_deeptaskgen.group.qc_fc import select_fd
+from bids_deeptaskgen.group.regions import RegionPlan, plan_regions
 from bids_deeptaskgen.group.roi_connectomes import GroupConnectome, average_connectomes
 from bids_deeptaskgen.settings.flags import with_flags
 from bids_deeptaskgen.settings.group import GroupSettings
@@ -59,6 +60,8 @@ class PreparedSet:
         None if no tests are requested or possible.
     design_error : UserError or None
         Why the requested tests are not possible in this set.
+    regions : RegionPlan or None
+        Atlases of the ROI tables; None if no regions are requested.
     """
 
     group_set: GroupSet
@@ -72,6 +75,7 @@ class PreparedSet:
     parcels: RoiParcels | None
     design: DesignPlan | None
     design_error: UserError | None = None
+    regions: RegionPlan | None = None
 
     @property
     def design_refusal(self) -> str:
@@ -96,9 +100,12 @@ def prepare_set(settings: GroupSettings, group_set: GroupSet, rng: np.random.Gen
     Raises
     ------
     InputError
-        If a table cannot be read.
+        If a table or an atlas cannot be read.
+    UserError
+        If an atlas cannot be fetched.
     """
     output, results = settings.output_dir, group_set.results
+    regions = plan_regions(settings, group_set)
     connectome = average_connectomes(output, results)
     by_participant = read_participant_rows(output, set(group_set.participants))
     table = join_session_rows(results, by_participant, connectome.typicality if connectome else {})
@@ -127,6 +134,7 @@ def prepare_set(settings: GroupSettings, group_set: GroupSet, rng: np.random.Gen
         parcels=parcels,
         design=design,
         design_error=design_error,
+        regions=regions,
     )
 
 

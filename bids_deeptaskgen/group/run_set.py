@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.bids.output.roi_connectome import roi_names, write_roi_connectome
 from bids_deeptaskgen.group.differences import design_content
 from bids_deeptaskgen.group.group_set import GroupSet
@@ -16,8 +17,10 @@ from bids_deeptaskgen.group.participant_table import warn_of_equal_series
 from bids_deeptaskgen.group.prepared_set import PreparedSet
 from bids_deeptaskgen.group.qc_fc import EdgeRelation, relate_connectome
 from bids_deeptaskgen.group.quality import find_outliers
+from bids_deeptaskgen.group.regions import roi_table
 from bids_deeptaskgen.group.roi_connectomes import group_connectome_sidecar
 from bids_deeptaskgen.group.selection import Selection
+from bids_deeptaskgen.group.session_outputs import write_session_outputs
 from bids_deeptaskgen.group.set_analysis import SetResults, analyse_set
 from bids_deeptaskgen.group.tables import write_group_table, write_matrix, write_quality_tables, write_rows
 from bids_deeptaskgen.group.window_halves import identify_by_halves
@@ -86,7 +89,25 @@ def run_set(
     content = set_content(output, parts, rng)
     _write_individuality(staging, prepared, results, content)
     usable_results = with_usable_maps(group_set.results, prepared.plan, results.written_rows)
+    _write_session_outputs(output, staging, prepared, results, usable_results)
     return SetOutput(replace(group_set, results=tuple(usable_results)), content)
+
+
+def _write_session_outputs(
+    output: Path,
+    staging: Path,
+    prepared: PreparedSet,
+    results: SetResults,
+    usable_results: Sequence[Result],
+) -> None:
+    """Write what needs the maps of one session at a time, in one pass over all sessions."""
+    if prepared.regions is None:
+        return
+    group_set, contrasts = prepared.group_set, list(results.n_participants)
+    session_outputs = [
+        roi_table(output, staging, group_set, atlas, contrasts) for atlas in prepared.regions.atlases
+    ]
+    write_session_outputs(output, usable_results, contrasts, prepared.regions.mask, session_outputs)
 
 
 def _write_connectome(staging: Path, prepared: PreparedSet) -> None:

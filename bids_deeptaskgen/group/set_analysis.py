@@ -200,8 +200,8 @@ def analyse_set(
     return results
 
 
-def check_disk_space(folder: Path, n_rows: int) -> None:
-    """Check that the rows of a contrast fit on the disk, before anything is computed.
+def check_disk_space(folder: Path, n_rows: int, n_table_bytes: int = 0, output: Path | None = None) -> None:
+    """Check that the rows of a contrast and the ROI tables fit on the disk, before anything is computed.
 
     Parameters
     ----------
@@ -209,18 +209,32 @@ def check_disk_space(folder: Path, n_rows: int) -> None:
         Folder of the temporary files.
     n_rows : int
         Number of maps of a contrast, in the largest set.
+    n_table_bytes : int
+        Size of the ROI tables of all sets.
+    output : Path, optional
+        Root of the dataset, to which the tables are copied if it is on another disk.
 
     Raises
     ------
     UserError
         If they do not.
     """
-    n_required, n_free = _ROW_BYTES * n_rows, shutil.disk_usage(folder).free
+    n_required, n_free = _ROW_BYTES * n_rows + n_table_bytes, shutil.disk_usage(folder).free
     if n_required > n_free:
+        tables = f", {n_table_bytes / 1e9:.1f} GB of them for ROI tables" if n_table_bytes else ""
         message = (
             f"{folder.parent}: {n_rows} maps of a contrast need about {n_required / 1e9:.1f} GB for "
-            f"temporary files, and {n_free / 1e9:.1f} GB are free.\n"
+            f"temporary files{tables}, and {n_free / 1e9:.1f} GB are free.\n"
             "Free some space, or choose another folder with `work_dir`."
+        )
+        raise UserError(message)
+    if output is None or output.stat().st_dev == folder.stat().st_dev:
+        return
+    n_free = shutil.disk_usage(output).free
+    if n_table_bytes > n_free:
+        message = (
+            f"{output}: the ROI tables need up to {n_table_bytes / 1e9:.1f} GB, and {n_free / 1e9:.1f} GB are "
+            "free.\nFree some space, or leave out atlases or contrasts."
         )
         raise UserError(message)
 
