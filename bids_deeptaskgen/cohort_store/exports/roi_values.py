@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.cohort_store.exports.names import require_names
+from bids_deeptaskgen.cohort_store.tables import NO_VALUE
 from bids_deeptaskgen.errors import InputError, abbreviate
-from bids_deeptaskgen.io.text_table import MISSING_VALUES
 
 _TEXT_COLUMNS = ("participant_id", "session_id", "run", "contrast", "name")
 _N_ROWS_PER_BATCH = 1_000_000
@@ -160,7 +160,7 @@ def _tsv_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]
         convert_options=pa_csv.ConvertOptions(
             column_types=types | {"index": pa.int64()},
             include_columns=list(columns),
-            null_values=[*MISSING_VALUES, "NaN", "NA"],
+            null_values=[NO_VALUE],
             strings_can_be_null=True,
         ),
     )

@@ -5,7 +5,9 @@ import pytest
 
 from bids_deeptaskgen.cohort_store.exports import roi_values as module
 from bids_deeptaskgen.cohort_store.exports.roi_values import Row, read_roi_values
+from bids_deeptaskgen.cohort_store.tables import TidyTable
 from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.group.regions import COLUMNS
 from tests.cohort_store.roi_tables import REGIONS, tidy_columns, write_roi_table
 
 ROWS = (("sub-01", "ses-1", None), ("sub-01", "ses-2", None), ("sub-NA", None, "dir-AP run-1"))
@@ -34,6 +36,25 @@ def test_every_value_is_in_the_cell_of_its_row_and_variable(path):
         for row in table.rows
     ]
     np.testing.assert_array_equal(table.values, np.array(expected, np.float32))
+
+
+def test_the_tables_of_the_group_level_are_read(path, tmp_path):
+    columns = tidy_columns(ROWS, value=value)
+    with TidyTable(tmp_path / "group_rois.tsv", COLUMNS) as writer:
+        writer.write(columns)
+    expected = read_roi_values(path)
+    table = read_roi_values(tmp_path / f"group_rois{path.suffix}")
+    assert (table.rows, table.variables) == (expected.rows, expected.variables)
+    np.testing.assert_array_equal(table.values, expected.values)
+
+
+def test_names_that_look_like_missing_values_stay_names(tmp_path):
+    columns = tidy_columns(ROWS, value=value, regions={1: "NA", 2: "null", 7: '"x"'})
+    with TidyTable(tmp_path / "rois.tsv", COLUMNS) as writer:
+        writer.write(columns)
+    for ending in ("tsv", "parquet"):
+        table = read_roi_values(tmp_path / f"rois.{ending}")
+        assert [variable.region for variable in table.variables[:3]] == ["NA", "null", '"x"']
 
 
 def test_the_size_of_batches_does_not_matter(path, monkeypatch):
