@@ -37,8 +37,8 @@ def test_bayesian_linear_regression_finds_the_planted_slope_and_no_other(table):
     # PCNtoolkit has scaled and unscaled the covariates.
     np.testing.assert_allclose(columns["age"], result["age"], rtol=1e-12)
     slopes = [np.polyfit(columns["age"], columns[name], 1)[0] for name in result["response_vars"]]
-    # Least squares, up to the shrinkage of the prior.
-    np.testing.assert_allclose(result["slopes"], slopes, rtol=0.05, atol=5e-4)
+    # Least squares, up to the shrinkage of small slopes by the prior.
+    np.testing.assert_allclose(result["slopes"], slopes, rtol=0.05, atol=0.02 * AGE_SLOPE)
     assert result["slopes"][0] == pytest.approx(AGE_SLOPE, rel=0.05)
     assert np.abs(result["slopes"][1:]).max() < 0.1 * AGE_SLOPE
     np.testing.assert_allclose(result["z_sd"], 1, atol=0.05)

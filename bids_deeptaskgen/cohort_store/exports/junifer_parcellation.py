@@ -79,6 +79,9 @@ def _read_parcellation(path: Path) -> Parcellation:
     if values.ndim != 3 or (numbers != np.round(numbers)).any() or (numbers < 0).any() or len(numbers) < 2:
         message = f"{path}: is not one volume of labels (whole numbers, 0 for the background)."
         raise InputError(message)
+    if numbers[0] != 0:
+        message = f"{path}: has no background (label 0), which junifer requires.\nSet some voxels to 0."
+        raise InputError(message)
     present_numbers = [int(number) for number in numbers if number]
     stem = path.name.removesuffix(".gz").removesuffix(".nii")
     names = {int(float(row["index"])): row["name"] for row in _name_rows(path.with_name(f"{stem}.tsv"))}

@@ -138,6 +138,7 @@ def test_the_parcels_of_the_model_are_the_default_and_a_parcellation_of_junifer_
         ((0, 0.5), None, "not one volume of labels"),
         ((0, 0), None, "not one volume"),
         ((0, 3), {4: "x"}, "label 3"),
+        ([3] * 60 + [4] * 4, None, "has no background"),
     ],
 )
 def test_images_without_labels_or_with_nameless_labels_are_refused(tmp_path, values, names, problem):
