@@ -8,6 +8,9 @@ PYTHON ?= $(shell for p in python3.11 python3; do \
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --constraint constraints.txt
 REQUIREMENTS = setup.cfg pyproject.toml constraints.txt
 
+# Folder for the environments with PCNtoolkit and junifer, 2 GB, and the lists of their versions.
+EXPORTS ?= .venv-exports
+
 # Program that builds and runs images: docker or podman; apptainer only for container-test.
 ENGINE ?= docker
 IMAGE ?= bids_deeptaskgen:latest
@@ -17,7 +20,7 @@ BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test test-cpus test-laws test-inputs lint faults test-browser validate benchmark benchmark-accuracy benchmark-group benchmark-false-positives benchmark-store image sif container-test clean
+.PHONY: help demo test test-cpus test-laws test-inputs test-exports lint faults test-browser validate benchmark benchmark-accuracy benchmark-group benchmark-false-positives benchmark-store image sif container-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -36,6 +39,9 @@ test-laws: $(VENV)/test.stamp ## search for examples that break a tested law, ot
 
 test-inputs: $(VENV)/test.stamp ## try thousands of altered datasets; table in test-results (half an hour; PYTEST_ARGS)
 	$(BIN)/python scripts/test_inputs.py -n 2 --dist worksteal $(PYTEST_ARGS)
+
+test-exports: $(VENV)/test.stamp $(EXPORTS)/pcntoolkit.stamp $(EXPORTS)/junifer.stamp ## load exports with PCNtoolkit and junifer (2 GB of disk; PYTEST_ARGS)
+	EXPORT_ENVIRONMENTS="$(abspath $(EXPORTS))" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/exports
 
 lint: $(VENV)/test.stamp ## check style, spelling, types and layers
 	$(BIN)/ruff check
@@ -83,7 +89,7 @@ container-test: ## test an image as an unprivileged user (ENGINE=docker, podman 
 	ENGINE="$(ENGINE)" IMAGE="$(if $(filter %apptainer %singularity,$(ENGINE)),$(SIF),$(IMAGE))" tests/containers/try_image.sh
 
 clean: ## remove everything that these targets create here
-	rm -rf $(VENV) $(BENCHMARKS) demo build dist test-results *.egg-info .hypothesis .*_cache
+	rm -rf $(VENV) $(EXPORTS) $(BENCHMARKS) demo build dist test-results *.egg-info .hypothesis .*_cache
 
 # A stamp file marks a finished install, so that a second call installs nothing.
 # The installs are editable: commands run the source tree, and edits need no new install.
@@ -104,3 +110,8 @@ $(VENV)/runtime.stamp: $(VENV)/tools.stamp $(REQUIREMENTS)
 $(VENV)/test.stamp: $(VENV)/tools.stamp $(REQUIREMENTS)
 	$(INSTALL) --editable '.[test]'
 	@touch $@ $(VENV)/runtime.stamp
+
+$(EXPORTS)/%.stamp: tests/exports/%.txt
+	$(PYTHON) -m venv --clear $(EXPORTS)/$*
+	$(EXPORTS)/$*/bin/python -m pip install --disable-pip-version-check --no-deps --requirement $<
+	@touch $@

@@ -8,6 +8,7 @@ from bids_deeptaskgen.cli.main import Command, run_command, run_with_exit_code
 from bids_deeptaskgen.cli.parser import Parser, from_namespace
 from bids_deeptaskgen.settings import (
     evaluation,
+    export,
     known_faults,
     models,
     prediction,
@@ -44,6 +45,13 @@ TABLE: dict[str, Command | Group] = {
     "finetune": Command(f"{_HOME}.finetune", training.FinetuneSettings),
     "evaluate": Command(f"{_HOME}.evaluate", evaluation.EvaluateSettings),
     "known-faults": Command(f"{_HOME}.known_faults", known_faults.KnownFaultsSettings),
+    "export": Group(
+        "Export results for other programs.",
+        {
+            "pcntoolkit": Command(f"{_HOME}.export.pcntoolkit", export.ExportPcntoolkitSettings),
+            "junifer": Command(f"{_HOME}.export.junifer", export.ExportJuniferSettings),
+        },
+    ),
     "models": Group(
         "List, download, inspect and create models.",
         {

@@ -1,0 +1,1 @@
+"""Exports of an output dataset to other programs: PCNtoolkit and junifer."""

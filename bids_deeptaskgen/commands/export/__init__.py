@@ -1,0 +1,1 @@
+"""``deeptaskgen export``: write results for other programs."""

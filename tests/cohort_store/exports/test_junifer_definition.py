@@ -1,0 +1,155 @@
+"""Definitions for junifer: their patterns match the maps of the dataset and nothing else."""
+
+import ast
+import re
+
+import nibabel as nib
+import numpy as np
+import pytest
+import yaml
+
+from bids_deeptaskgen.bids.output.results import read_results
+from bids_deeptaskgen.cohort_store.exports.junifer_definition import make_definitions
+from bids_deeptaskgen.cohort_store.exports.junifer_files import check_folder, write_definitions
+from bids_deeptaskgen.cohort_store.exports.junifer_parcellation import (
+    Parcellation,
+    choose_parcellation,
+    module_text,
+)
+from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.io.tsv import read_tsv, write_tsv
+from tests.group.dataset import make_dataset
+
+
+def grabbed(folder, definition):
+    """List the elements whose files match the pattern of a definition."""
+    names = dict.fromkeys(definition.keys)
+    expression = re.escape(definition.pattern)
+    for name in names:
+        expression = expression.replace(re.escape(f"{{{name}}}"), f"(?P<{name}>.*)", 1)
+        expression = expression.replace(re.escape(f"{{{name}}}"), f"(?P={name})")
+    paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    matches = filter(None, (re.fullmatch(expression, path) for path in paths))
+    return sorted(tuple(match[name] for name in definition.keys) for match in matches)
+
+
+@pytest.mark.parametrize(
+    ("plan", "keys"),
+    [
+        ({}, ("subject", "session", "task", "contrast")),
+        ({"sessions": (None,)}, ("subject", "task", "contrast")),
+        ({"sessions": (None,), "runs": ("1", "2")}, ("subject", "task", "run", "contrast")),
+        ({"is_4d": True}, ("subject", "session", "task")),
+    ],
+)
+def test_the_pattern_matches_the_maps_of_the_elements(tmp_path, plan, keys):
+    make_dataset(tmp_path, n=2, has_connectomes=False, **plan)
+    (definition,) = make_definitions(read_results(tmp_path))
+    assert definition.name == "pipeline"
+    assert definition.keys == keys
+    assert grabbed(tmp_path, definition) == sorted(definition.elements)
+    assert all((tmp_path / definition.pattern.format(**dict(zip(keys, each, strict=True)))).is_file()
+               for each in definition.elements)  # fmt: skip
+
+
+def test_participants_with_and_without_sessions_have_definitions_of_their_own(tmp_path):
+    make_dataset(tmp_path, n=1, has_connectomes=False)
+    results = read_results(tmp_path)
+    make_dataset(tmp_path / "b", n=1, sessions=(None,), has_connectomes=False)
+    definitions = make_definitions([*results, *read_results(tmp_path / "b")])
+    assert [definition.name for definition in definitions] == [
+        "pipeline_3d_subject_session_task",
+        "pipeline_3d_subject_task",
+    ]
+
+
+def test_contrasts_are_chosen_for_3d_images_alone(tmp_path):
+    make_dataset(tmp_path / "a", n=1, has_connectomes=False)
+    (definition,) = make_definitions(read_results(tmp_path / "a"), ["motorLh"])
+    assert {element[-1] for element in definition.elements} == {"motorLh"}
+    make_dataset(tmp_path / "b", n=1, is_4d=True, has_connectomes=False)
+    with pytest.raises(InputError, match="--map-format 3d"):
+        make_definitions(read_results(tmp_path / "b"), ["motorLh"])
+
+
+def test_4d_images_of_different_contrasts_are_refused(tmp_path):
+    make_dataset(tmp_path / "a", n=1, is_4d=True, has_connectomes=False)
+    make_dataset(tmp_path / "b", n=1, is_4d=True, contrasts=("motorLh",), has_connectomes=False)
+    with pytest.raises(InputError, match="different contrasts"):
+        make_definitions([*read_results(tmp_path / "a"), *read_results(tmp_path / "b")])
+
+
+@pytest.mark.parametrize(("is_4d", "data_type"), [(False, "T1w"), (True, "BOLD")])
+def test_the_pipeline_has_space_mask_and_task(tmp_path, is_4d, data_type):
+    make_dataset(tmp_path / "data", n=2, is_4d=is_4d, has_connectomes=False)
+    definitions = make_definitions(read_results(tmp_path / "data"))
+    files = write_definitions(
+        tmp_path / "out", tmp_path / "data", definitions, "mask.nii.gz", Parcellation("Schaefer100x7")
+    )
+    (pipeline, elements) = files[0]
+    content = yaml.safe_load(pipeline.read_text("utf-8"))
+    image = content["datagrabber"]["patterns"][data_type]
+    assert image["space"] == image["mask"]["space"] == "MNI152NLin6Asym"
+    assert content["datagrabber"]["replacements"]["task"] == ["rest"]
+    assert content["markers"][0]["on"] == data_type
+    assert content["markers"][0]["masks"] == "inherit"
+    assert "with" not in content
+    lines = elements.read_text("utf-8").splitlines()
+    assert [tuple(line.split(",")) for line in lines] == list(definitions[0].elements)
+    if is_4d:
+        rows = read_tsv(tmp_path / "out" / "pipeline_volumes.tsv")
+        assert [row["contrast"] for row in rows] == ["wm2bk", "motorLh"]
+
+
+def write_labels(path, values=(0, 3, 12), names=None):
+    volume = np.zeros((4, 4, 4), np.float32)
+    volume.flat[: len(values)] = values
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(volume, np.eye(4)), path)
+    if names:
+        table = path.with_name(path.name.removesuffix(".nii.gz") + ".tsv")
+        write_tsv(table, {"index": list(names), "name": list(names.values())})
+    return path
+
+
+def test_the_module_registers_the_labels_of_the_image_in_the_order_of_their_values(tmp_path):
+    path = write_labels(tmp_path / "my atlas.nii.gz", names={12: "right 'B'", 3: "left", 40: "none"})
+    parcellation = choose_parcellation(tmp_path, str(path))
+    assert parcellation == Parcellation("my_atlas", path, ("left", "right 'B'"))
+    calls = [node for node in ast.walk(ast.parse(module_text(parcellation))) if isinstance(node, ast.List)]
+    assert ast.literal_eval(calls[0]) == ["left", "right 'B'"]
+    assert choose_parcellation(tmp_path, str(write_labels(tmp_path / "x.nii.gz"))).labels == (
+        "label3", "label12",
+    )  # fmt: skip
+
+
+def test_the_parcels_of_the_model_are_the_default_and_a_parcellation_of_junifer_the_fallback(tmp_path):
+    assert choose_parcellation(tmp_path, None) == Parcellation("Schaefer100x7")
+    assert choose_parcellation(tmp_path, "Tian1x3TxMNInonlinear2009cAsym").module is None
+    name = "space-MNI152NLin6Asym_seg-0a1b_res-2_desc-rois_dseg"
+    write_labels(tmp_path / f"{name}.nii.gz", names={3: "ROI3", 12: "ROI12"})
+    parcellation = choose_parcellation(tmp_path, None)
+    assert (parcellation.name, parcellation.labels) == ("ROIs0a1b", ("ROI3", "ROI12"))
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "problem"),
+    [
+        ((0, 0.5), None, "not one volume of labels"),
+        ((0, 0), None, "not one volume"),
+        ((0, 3), {4: "x"}, "label 3"),
+        ([3] * 60 + [4] * 4, None, "has no background"),
+    ],
+)
+def test_images_without_labels_or_with_nameless_labels_are_refused(tmp_path, values, names, problem):
+    path = write_labels(tmp_path / "x.nii.gz", values, names)
+    with pytest.raises(InputError, match=problem):
+        choose_parcellation(tmp_path, str(path))
+
+
+def test_a_pipeline_is_replaced_only_on_request(tmp_path):
+    check_folder(tmp_path, overwrite=False)
+    (tmp_path / "pipeline.yaml").touch()
+    check_folder(tmp_path, overwrite=True)
+    with pytest.raises(UserError, match="has a pipeline"):
+        check_folder(tmp_path, overwrite=False)
