@@ -13,7 +13,7 @@ from bids_deeptaskgen.cohort_store.store.description import read_description
 from bids_deeptaskgen.cohort_store.store.layout import create_folder, record_path, shard_path
 from bids_deeptaskgen.cohort_store.store.pack import RowContent, check_disk_space, pack_shards
 from bids_deeptaskgen.cohort_store.store.reader import open_store
-from bids_deeptaskgen.cohort_store.store.row_tables import add_rows, read_rows
+from bids_deeptaskgen.cohort_store.store.row_tables import add_rows
 from bids_deeptaskgen.cohort_store.store.shards import shards_of_task
 from bids_deeptaskgen.errors import UserError
 from tests.cohort_store.store.outputs import (
@@ -117,6 +117,19 @@ def test_arrays_never_shrink(tmp_path):
     folder = make_store(tmp_path / "store")
     extend_arrays(folder, 2)
     assert zarr.open_array(folder / "maps", mode="r").shape[0] == 5
+
+
+def test_a_number_of_rows_that_a_slow_process_has_written_is_corrected(tmp_path):
+    folder = make_store(tmp_path / "store", n_rows=1)
+    earlier = (folder / "maps" / "zarr.json").read_bytes()
+    add_rows(folder, row_table(2), "/out")
+
+    def read_row(row):
+        (folder / "maps" / "zarr.json").write_bytes(earlier)
+        return row_content(row)
+
+    pack_shards(folder, read_row, [0])
+    assert check_store(folder) == []
 
 
 def test_the_tasks_divide_the_shards():
