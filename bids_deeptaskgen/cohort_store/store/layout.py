@@ -123,6 +123,8 @@ def create_folder(folder: Path, fill: Callable[[Path], None]) -> bool:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_sibling(folder, "new")
+    # A process of a restarted container may have the number of a killed one.
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir()
         fill(temporary)

@@ -13,7 +13,7 @@ from bids_deeptaskgen.cohort_store.store.description import read_description
 from bids_deeptaskgen.cohort_store.store.layout import create_folder, record_path, shard_path
 from bids_deeptaskgen.cohort_store.store.pack import RowContent, check_disk_space, pack_shards
 from bids_deeptaskgen.cohort_store.store.reader import open_store
-from bids_deeptaskgen.cohort_store.store.row_tables import add_rows, read_rows
+from bids_deeptaskgen.cohort_store.store.row_tables import add_rows
 from bids_deeptaskgen.cohort_store.store.shards import shards_of_task
 from bids_deeptaskgen.errors import UserError
 from tests.cohort_store.store.outputs import (
@@ -98,24 +98,38 @@ def test_a_shard_without_the_maps_of_a_row_stays_as_it_is(tmp_path):
     assert not shard_path(folder, "maps", 0).exists()
 
 
-def test_rows_of_another_process_are_in_a_shard_that_is_written_later(tmp_path):
-    folder = make_store(tmp_path / "store", n_rows=1)
+def test_rows_that_another_process_adds_meanwhile_are_in_the_next_shards(tmp_path):
+    folder = tmp_path / "store"
+    create_store(folder, description())
+    add_rows(folder, row_table(3), "/out")
 
     def read_row(row):
-        if len(read_rows(folder)) == 1:
-            add_rows(folder, row_table(2), "/out")
+        if row == 0:
+            add_rows(folder, row_table(4), "/out")
         return row_content(row)
 
-    pack_shards(folder, read_row, [0])
-    assert "has 1 of 2 rows" in [problem.text for problem in check_store(folder)]
-    pack_shards(folder, read_row, [0])
-    assert np.array_equal(all_maps(open_store(folder)), expected_maps(2))
+    pack_shards(folder, read_row, [0, 1])
+    assert check_store(folder) == []
+    assert np.array_equal(all_maps(open_store(folder)), expected_maps(4))
 
 
 def test_arrays_never_shrink(tmp_path):
     folder = make_store(tmp_path / "store")
     extend_arrays(folder, 2)
     assert zarr.open_array(folder / "maps", mode="r").shape[0] == 5
+
+
+def test_a_number_of_rows_that_a_slow_process_has_written_is_corrected(tmp_path):
+    folder = make_store(tmp_path / "store", n_rows=1)
+    earlier = (folder / "maps" / "zarr.json").read_bytes()
+    add_rows(folder, row_table(2), "/out")
+
+    def read_row(row):
+        (folder / "maps" / "zarr.json").write_bytes(earlier)
+        return row_content(row)
+
+    pack_shards(folder, read_row, [0])
+    assert check_store(folder) == []
 
 
 def test_the_tasks_divide_the_shards():

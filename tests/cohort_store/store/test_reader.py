@@ -1,5 +1,6 @@
 """Laws of reading a cohort store: no damage is silent, and the rows keep their order and their types."""
 
+import json
 import pickle
 import shutil
 
@@ -136,6 +137,17 @@ def test_all_problems_are_listed(folder):
     assert "roi_connectomes/c.2.0.0: is damaged" in texts[2]
     assert "maps/c.7.0.0: belongs to no row" in texts[3]
     assert len(check_store(folder, task=(1, 3))) == 2
+
+
+def test_a_record_that_differs_from_the_maps_is_found(folder):
+    path = record_path(folder, 1)
+    content = json.loads(path.read_text())
+    content["Rows"][0] |= {"Absent": ["motorLh"], "RoiConnectome": False}
+    path.write_text(json.dumps(content))
+    assert [problem.place for problem in check_store(folder)] == [
+        str(shard_path(folder, "maps", 1)),
+        str(shard_path(folder, "roi_connectomes", 1)),
+    ]
 
 
 def test_a_table_of_rows_that_is_missing_or_altered_is_refused(folder):

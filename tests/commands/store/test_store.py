@@ -13,6 +13,7 @@ from bids_deeptaskgen.cohort_store.store.reader import open_store
 from bids_deeptaskgen.commands.store import check, info, pack
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.io.atomic import process_namespace
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.settings.store import StoreCheckSettings, StoreInfoSettings, StorePackSettings
 from tests.cohort_store.store.outputs import block_mask, describe_maps, make_output
@@ -100,6 +101,18 @@ def test_packing_again_writes_nothing(output, capsys):
     assert run_pack(output) == 0
     assert "0 shards written; 2 of 2 complete, 3 rows." in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in (output.parent / "store").rglob("*")} == times
+
+
+def test_packing_removes_the_temporary_files_of_killed_processes(output):
+    store = output.parent / "store"
+    assert run_pack(output) == 0
+    namespace = process_namespace()
+    (store / "maps" / f".c.0.0.0.{namespace}.999999999.tmp").touch()
+    (output.parent / f".store.new.{namespace}.999999999.tmp").mkdir()
+    assert run_check(store) == 1
+    assert run_pack(output) == 0
+    assert run_check(store) == 0
+    assert sorted(path.name for path in output.parent.iterdir()) == ["out", "store"]
 
 
 def test_participants_are_added_after_the_others(output):
