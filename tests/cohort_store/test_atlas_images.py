@@ -39,10 +39,11 @@ def check_labels(atlas):
     assert not atlas.is_probabilistic
 
 
-def test_labels_are_regions_also_outside_the_mask(tmp_path):
+def test_labels_are_regions_also_outside_the_mask(tmp_path, caplog):
     atlas = load(write_image(tmp_path / "boxes.nii", label_volume()))
     check_labels(atlas)
     assert np.asarray(atlas.weights.sum(axis=1)).ravel().tolist() == [64, 32, 0]
+    assert "1 of 3 regions have no voxel of the maps: label 7." in caplog.text
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, np.uint32])
