@@ -68,10 +68,8 @@ def test_output_path_contains_all_arguments(subject, session, entities, kind):
 
 def test_kinds_have_unique_paths_and_described_descs():
     table = load_table("outputs.json")
-    names = {
-        output_path(OUT, kind, subject="01", entities=REST, contrast="c", stat="mean", seg="s", effect="e")
-        for kind in table["patterns"]
-    }
+    labels = {"contrast": "c", "stat": "mean", "seg": "s", "effect": "e", "label": "l"}
+    names = {output_path(OUT, kind, subject="01", entities=REST, **labels) for kind in table["patterns"]}
     assert len(names) == len(table["patterns"])
     # The sidecars of these are described in group_tables.json, effect_stats and group_stats.
     of_group = {*load_table("group_tables.json"), "group_qcfc_statmap", "group_effect_statmap"}
