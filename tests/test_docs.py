@@ -9,6 +9,7 @@ import pytest
 
 from bids_deeptaskgen.nuisance_presets import PRESETS
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
+from bids_deeptaskgen.settings.export import ExportJuniferSettings, ExportPcntoolkitSettings
 from bids_deeptaskgen.settings.group import GroupSettings
 from bids_deeptaskgen.settings.known_faults import KnownFaultsSettings
 from bids_deeptaskgen.settings.models import ModelsNewSettings
@@ -57,6 +58,7 @@ def test_every_preset_is_explained():
         "README.md",
         "docs/inputs.md",
         "docs/evaluation.md",
+        "docs/exports.md",
         "docs/group.md",
         "docs/regions.md",
         "docs/report.md",
@@ -64,7 +66,15 @@ def test_every_preset_is_explained():
     ],
 )
 def test_every_option_that_is_mentioned_exists(name):
-    kinds = (ParticipantSettings, GroupSettings, EvaluateSettings, ModelsNewSettings, KnownFaultsSettings)
+    kinds = (
+        ParticipantSettings,
+        GroupSettings,
+        EvaluateSettings,
+        ModelsNewSettings,
+        KnownFaultsSettings,
+        ExportPcntoolkitSettings,
+        ExportJuniferSettings,
+    )
     specs = (spec for kind in kinds for spec in option_specs(kind))
     flags = {flag for spec in specs for flag in (spec.flag, *spec.option.flags)}
     further_flags = {
@@ -72,7 +82,7 @@ def test_every_option_that_is_mentioned_exists(name):
         "--output-spaces", "--use-aroma", "--level", "--file-format", "--rm", "--read-only", "--network",
         "--containall", "--rois", "--name", "--from", "--mask", "--confounds", "--config-file", "--help",
         "--statmaps", "--parent", "--strategy", "--keep-sites", "--n-devices",
-        "--n-participants", "--n-sessions", "--no-combine-runs",
+        "--n-participants", "--n-sessions", "--no-combine-runs", "--element",
     }  # fmt: skip
     text = (ROOT / name).read_text("utf-8")
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | further_flags

@@ -47,34 +47,42 @@ def test_a_row_holds_the_values_covariates_and_batch_effects_of_its_participant(
     assert [each.participant_id for each in table.observations] == list(LABELS)
     assert table.covariates["age"].tolist() == [20, 30, 50]
     assert table.batch_effects == {"site": ["A", "A", "B"]}
-    expected = [[n + each.index + len(each.contrast) for each in table.variables] for n in range(3)]
-    assert table.values.tolist() == expected
+    assert table.values.tolist() == expected_values(table)
     assert (table.exclusions, table.variables_left_out) == ((), ())
 
 
-def test_rows_without_a_covariate_or_value_are_left_out_and_listed(tmp_path):
-    def change(label, contrast, index):
-        return None if (label, contrast, index) == ("sub-3", "motorLh", 7) else 0.0
-
-    table = small_table(tmp_path, change, {"age": [20, None, 50]})
-    assert [each.participant_id for each in table.observations] == ["sub-1"]
-    assert [(each.observation.participant_id, each.reason) for each in table.exclusions] == [
-        ("sub-2", "no value of age"),
-        ("sub-3", "no value of 1 variable, for example motorLh in Left Amygdala"),
+def expected_values(table):
+    """Return the values that belong to the rows and variables of a table of `small_table`."""
+    labels = [observation.participant_id for observation in table.observations]
+    return [
+        [LABELS.index(label) + variable.index + len(variable.contrast) for variable in table.variables]
+        for label in labels
     ]
-    assert not np.isnan(table.values).any()
+
+
+def without_first_variable_of_the_second_participant(label, contrast, index):
+    return None if (label, contrast, index) == ("sub-2", "wm2bk", 1) else 0.0
+
+
+def test_rows_without_a_covariate_or_value_are_left_out_and_listed(tmp_path):
+    table = small_table(tmp_path, without_first_variable_of_the_second_participant, {"age": [None, 30, 50]})
+    assert [each.participant_id for each in table.observations] == ["sub-3"]
+    assert table.covariates["age"].tolist() == [50]
+    assert table.values.tolist() == expected_values(table)
+    assert [(each.observation.participant_id, each.reason) for each in table.exclusions] == [
+        ("sub-1", "no value of age"),
+        ("sub-2", f"no value of 1 variable, for example wm2bk in {REGIONS[1]}"),
+    ]
 
 
 def test_variables_are_left_out_instead_of_rows_on_request(tmp_path):
-    def change(label, contrast, index):
-        return None if (label, contrast, index) == ("sub-3", "motorLh", 7) else 0.0
-
-    table = small_table(tmp_path, change, missing_values="drop")
+    table = small_table(tmp_path, without_first_variable_of_the_second_participant, missing_values="drop")
     assert len(table.observations) == 3
     assert [(each.contrast, each.index, reason) for each, reason in table.variables_left_out] == [
-        ("motorLh", 7, "no value in 1 row")
+        ("wm2bk", 1, "no value in 1 row")
     ]
-    assert ("motorLh", 7) not in {(each.contrast, each.index) for each in table.variables}
+    assert len(table.variables) == 5
+    assert table.values.tolist() == expected_values(table)
 
 
 def test_a_region_that_no_participant_has_costs_no_participant(tmp_path):
