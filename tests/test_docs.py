@@ -15,6 +15,7 @@ from bids_deeptaskgen.settings.known_faults import KnownFaultsSettings
 from bids_deeptaskgen.settings.models import ModelsNewSettings
 from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.settings.store import StoreCheckSettings, StorePackSettings
 
 ROOT = Path(__file__).parents[1]
 INPUTS = (ROOT / "docs" / "inputs.md").read_text("utf-8")
@@ -62,6 +63,7 @@ def test_every_preset_is_explained():
         "docs/group.md",
         "docs/regions.md",
         "docs/report.md",
+        "docs/store.md",
         "docs/uncertainty.md",
     ],
 )
@@ -74,6 +76,8 @@ def test_every_option_that_is_mentioned_exists(name):
         KnownFaultsSettings,
         ExportPcntoolkitSettings,
         ExportJuniferSettings,
+        StorePackSettings,
+        StoreCheckSettings,
     )
     specs = (spec for kind in kinds for spec in option_specs(kind))
     flags = {flag for spec in specs for flag in (spec.flag, *spec.option.flags)}
