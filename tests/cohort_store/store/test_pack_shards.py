@@ -315,6 +315,13 @@ def test_a_participant_twice_is_refused(tmp_path):
         add_rows(folder, row_table(1), "/second")
 
 
+def test_the_same_data_under_other_labels_are_named(tmp_path, caplog):
+    create_store(tmp_path / "store", description())
+    add_rows(tmp_path / "store", [row | {"data_hash": "a"} for row in row_table(1)], "/first")
+    add_rows(tmp_path / "store", [row | {"data_hash": "a"} for row in row_table(1, first=9)], "/second")
+    assert "1 row has the data of another row: sub-09 = sub-01." in caplog.text
+
+
 def test_packing_again_gives_the_same_bytes(tmp_path):
     folder = make_store(tmp_path / "store")
     before = results(folder)
