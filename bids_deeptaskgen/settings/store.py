@@ -61,7 +61,7 @@ def task_numbers(task: str | None) -> tuple[int, int]:
     return int(number), int(n_tasks)
 
 
-def _task_option(help_text: str) -> Any:  # noqa: ANN401 - see `option`
+def _task_option(help_text: str) -> Any:
     return option(
         None,
         parse=parse_task,

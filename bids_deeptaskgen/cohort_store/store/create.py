@@ -111,7 +111,7 @@ def _fill(folder: Path, description: StoreDescription, software_version: str) ->
     write_contrasts(folder, description.contrasts)
 
 
-def _compressors() -> Any:  # noqa: ANN401 - zarr's codecs
+def _compressors() -> Any:
     """Return the codecs of a chunk: lz4 is the fastest, and the checksum lets every reader find damage."""
     from zarr.codecs import BloscCodec, Crc32cCodec
 

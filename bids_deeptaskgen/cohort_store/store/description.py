@@ -263,7 +263,7 @@ def refuse_difference(store: Path, existing: StoreDescription, added: StoreDescr
         raise UserError(message)
 
 
-def _differences(existing: StoreDescription, added: StoreDescription) -> Any:  # noqa: ANN401 - an iterator
+def _differences(existing: StoreDescription, added: StoreDescription) -> Any:
     weights = [str(item.model.get("WeightsSha256")) for item in (existing, added)]
     if weights[0] != weights[1]:
         models = [

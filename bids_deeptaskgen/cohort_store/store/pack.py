@@ -197,13 +197,11 @@ class _ShardWriter:
         start = shard * self.description.rows_per_shard + i
         maps = read_array_row(self.store, MAPS, start)
         connectome = read_array_row(self.store, ROI_CONNECTOMES, start) if row.has_roi_connectome else None
-        if maps is None or (connectome is None and row.has_roi_connectome):
+        if maps is None or (row.has_roi_connectome and (connectome is None or np.isnan(connectome).all())):
             return None
-        is_nan = np.isnan(maps).all(axis=1)
-        if any(
-            nan and label not in row.missing_labels
-            for nan, label in zip(is_nan, self.description.labels, strict=True)
-        ):
+        # A shard that does not exist is read as NaN.
+        labels = zip(self.description.labels, np.isnan(maps).all(axis=1), strict=True)
+        if any(is_nan and label not in row.missing_labels for label, is_nan in labels):
             return None
         return RowContent(maps, connectome, row.source, dict(row.faults), row.absent_labels)
 

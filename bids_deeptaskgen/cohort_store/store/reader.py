@@ -114,7 +114,7 @@ class CohortStore:
         return values
 
     @cached_property
-    def arrays(self) -> Any:  # noqa: ANN401 - a zarr.Group
+    def arrays(self) -> Any:
         """Return the Zarr group with the arrays ``maps``, ``mask`` and ``roi_connectomes``."""
         import zarr
 

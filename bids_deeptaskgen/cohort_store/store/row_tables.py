@@ -4,6 +4,7 @@ Each `pack` that finds sessions without a row adds a table of them. Tables are c
 several tasks agree on the order of the rows without a lock.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.io.text_table import is_missing
 from bids_deeptaskgen.io.tsv import join_columns, read_tsv, write_tsv
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 LABELS = ("participant_id", "session_id", "run")
 # Column with a hash of the BOLD series of a session or run.
@@ -229,6 +232,21 @@ def _is_same_data(existing: RowTables, number: int, row: Mapping[str, Any], sour
     return stored_hash == added_hash
 
 
+def _warn_of_equal_data(store: Path, existing: RowTables, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Warn of rows with the data of a row of the store that has other labels."""
+    names = {str(row.get(DATA_HASH) or ""): row_name(row) for row in existing.rows}
+    pairs = [
+        f"{row_name(row)} = {names[data_hash]}"
+        for row in rows
+        if not is_missing(data_hash := str(row.get(DATA_HASH) or "")) and data_hash in names
+    ]
+    if pairs:
+        logger.warning(
+            "%s: %s has the data of another row: %s. Check whether a participant is in the store twice.",
+            store, quantity(len(pairs), "row"), abbreviate(pairs),
+        )  # fmt: skip
+
+
 def add_rows(store: Path, rows: Sequence[Mapping[str, Any]], source: str) -> RowTables:
     """Add the rows that a store lacks, at its end.
 
@@ -258,6 +276,7 @@ def add_rows(store: Path, rows: Sequence[Mapping[str, Any]], source: str) -> Row
         added_rows = new_rows(store, existing, rows, source)
         if not added_rows:
             return existing
+        _warn_of_equal_data(store, existing, added_rows)
         columns = join_columns([dict(row) for row in added_rows])
 
         def fill(folder: Path, columns: Mapping[str, Sequence[object]] = columns) -> None:

@@ -98,6 +98,26 @@ def test_a_shard_without_the_maps_of_a_row_stays_as_it_is(tmp_path):
     assert not shard_path(folder, "maps", 0).exists()
 
 
+@pytest.mark.parametrize("array", ["maps", "roi_connectomes"])
+def test_a_shard_whose_packed_rows_are_lost_stays_as_it_is(tmp_path, array):
+    folder = make_store(tmp_path / "store", n_rows=1)
+    add_rows(folder, row_table(2), "/out")
+    assert pack_shards(folder, lambda _row: None, [0]) == {0: None}
+    path = shard_path(folder, array, 0)
+    for content in (path.read_bytes()[:-4], None):
+        path.unlink() if content is None else path.write_bytes(content)
+        assert pack_shards(folder, lambda row: row_content(row) if row else None, [0]) == {0: None}
+    assert not path.exists()
+
+
+def test_a_shard_that_loses_its_values_loses_its_file(tmp_path):
+    folder = make_store(tmp_path / "store", n_rows=2)
+    empty = np.full((len(CONTRASTS), N_VOXELS), np.nan)
+    pack_shards(folder, lambda _row: RowContent(empty, absent_labels=CONTRASTS), [0])
+    assert not shard_path(folder, "maps", 0).exists()
+    assert check_store(folder) == []
+
+
 def test_rows_that_another_process_adds_meanwhile_are_in_the_next_shards(tmp_path):
     folder = tmp_path / "store"
     create_store(folder, description())
@@ -313,6 +333,13 @@ def test_a_participant_twice_is_refused(tmp_path):
     # Maps of earlier versions have no hashes of their data.
     with pytest.raises(UserError, match="packed from /first"):
         add_rows(folder, row_table(1), "/second")
+
+
+def test_the_same_data_under_other_labels_are_named(tmp_path, caplog):
+    create_store(tmp_path / "store", description())
+    add_rows(tmp_path / "store", [row | {"data_hash": "a"} for row in row_table(1)], "/first")
+    add_rows(tmp_path / "store", [row | {"data_hash": "a"} for row in row_table(1, first=9)], "/second")
+    assert "1 row has the data of another row: sub-09 = sub-01." in caplog.text
 
 
 def test_packing_again_gives_the_same_bytes(tmp_path):

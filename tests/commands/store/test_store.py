@@ -329,6 +329,10 @@ def test_the_group_level_refuses_another_store_before_anything_is_computed(outpu
     assert run_pack(tmp_path / "other", tmp_path / "store") == 0
     with pytest.raises(UserError, match="holds maps of the model"):
         run_group(output, store=tmp_path / "store")
+    make_output(tmp_path / "second", n=1)
+    assert run_pack(tmp_path / "second", tmp_path / "another_store") == 0
+    with pytest.raises(UserError, match="would be in the store twice"):
+        run_group(output, store=tmp_path / "another_store")
     assert not (output / "group").exists()
 
 
