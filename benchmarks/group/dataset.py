@@ -58,7 +58,7 @@ class Patterns:
     depth: Values
 
     def draw(self, rng: np.random.Generator, n_maps: int) -> Values:
-        """Draw the maps of a participant, which are 0 outside the participant's mask.
+        """Draw the maps of a participant as volumes; see `draw_voxels`.
 
         Parameters
         ----------
@@ -69,13 +69,28 @@ class Patterns:
         -------
         float32 array of shape (n_maps, 91, 109, 91)
         """
+        return unmask(self.draw_voxels(rng, n_maps), self.mask)
+
+    def draw_voxels(self, rng: np.random.Generator, n_maps: int) -> Values:
+        """Draw the maps of a participant, which are 0 outside the participant's mask.
+
+        Parameters
+        ----------
+        rng : Generator
+        n_maps : int
+
+        Returns
+        -------
+        float32 array of shape (n_maps, n_voxels)
+            At the voxels of `mask`.
+        """
         weights = rng.normal(size=(n_maps + 1, len(self.values))).astype(np.float32)
         weights /= np.sqrt(len(self.values))
         maps = weights @ self.values
         # The patterns in turn are what the maps of all participants have in common.
         maps[:-1] += _COMMON * self.values[np.arange(n_maps) % len(self.values)]
         is_inside = self.depth > _EDGE * (1 + maps[-1]) / 2
-        return unmask(np.where(is_inside, maps[:-1], np.float32(0)), self.mask)
+        return np.where(is_inside, maps[:-1], np.float32(0))
 
 
 def make_patterns(rng: np.random.Generator) -> Patterns:
