@@ -60,6 +60,7 @@ def test_every_preset_is_explained():
         "docs/evaluation.md",
         "docs/exports.md",
         "docs/group.md",
+        "docs/regions.md",
         "docs/report.md",
         "docs/uncertainty.md",
     ],

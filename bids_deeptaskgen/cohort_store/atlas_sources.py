@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.filenames import BidsName, parse_name
 from bids_deeptaskgen.cohort_store.atlas import Atlas
-from bids_deeptaskgen.cohort_store.atlas_images import read_regions
+from bids_deeptaskgen.cohort_store.atlas_images import RegionWeights, read_regions
 from bids_deeptaskgen.cohort_store.atlas_names import read_region_names
 from bids_deeptaskgen.cohort_store.atlas_space import MODEL_SPACE, check_space
-from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.errors import InputError, UserError, abbreviate
 from bids_deeptaskgen.io.checksum import file_sha256
 from bids_deeptaskgen.io.file_content import COPY_AGAIN
 from bids_deeptaskgen.io.nifti_reader import check_orientation, load_image
@@ -67,22 +67,35 @@ def load_atlas(source: str, mask: NDArray[np.bool_], parameter: str = "atlas") -
     except InputError as error:
         # An atlas is not the result of preprocessing.
         raise InputError(str(error).replace(COPY_AGAIN, "Copy it again from its source.")) from error
-    if not regions.weights.nnz:
-        message = (
-            f"{path}: no region of the atlas has a voxel of the maps.\n"
-            f"Check that it is in {MODEL_SPACE}, and that it is an atlas of the brain."
-        )
-        raise InputError(message)
+    names = read_region_names(path, regions.numbers, is_probabilistic=regions.is_probabilistic)
+    _check_overlap(path, regions, names)
     return Atlas(
         label=atlas_label(path.name),
         source=source,
         sha256=file_sha256(path),
         numbers=regions.numbers,
-        names=read_region_names(path, regions.numbers, is_probabilistic=regions.is_probabilistic),
+        names=names,
         weights=regions.weights,
         total_weights=regions.total_weights,
         is_probabilistic=regions.is_probabilistic,
     )
+
+
+def _check_overlap(path: Path, regions: RegionWeights, names: Sequence[str]) -> None:
+    """Refuse an atlas without a voxel of the maps, and list the regions without one."""
+    has_voxels = np.diff(regions.weights.indptr) > 0
+    if not has_voxels.any():
+        message = (
+            f"{path}: no region of the atlas has a voxel of the maps.\n"
+            f"Check that it is in {MODEL_SPACE}, and that it is an atlas of the brain."
+        )
+        raise InputError(message)
+    if not has_voxels.all():
+        lost_names = [name for name, has_voxel in zip(names, has_voxels, strict=True) if not has_voxel]
+        logger.warning(
+            "%s: %d of %d regions have no voxel of the maps: %s.",
+            path, len(lost_names), len(names), abbreviate(lost_names),
+        )  # fmt: skip
 
 
 def atlas_label(file_name: str) -> str:
@@ -294,5 +307,6 @@ def _explain_absence(
         f"`{parameter}`: TemplateFlow cannot fetch {source}: {' '.join(cause.split())}\n"
         f'On a machine with a network, run: python -c "from templateflow import api; print(api.get('
         f"'{MODEL_SPACE}', {arguments}))\"\n"
-        f"Then copy {file} to {folder}/ here, or give `{parameter}` the path of the file."
+        f"Then copy {file} to {folder}/ here, or give `{parameter}` the path of the file (with its table of "
+        "names, .tsv, in the same folder)."
     )

@@ -61,21 +61,23 @@ def region_values(maps: NDArray[np.floating], atlas: Atlas) -> RegionValues:
     >>> values.coverage
     array([[0.66666667, 0.        ]])
     """
-    is_valid = ~np.isnan(maps)
-    counted_voxels = is_valid.T.astype(np.float64)
-    membership = atlas.weights.astype(bool).astype(np.float64)
-    totals = atlas.weights @ counted_voxels
-    n_voxels = np.rint(membership @ counted_voxels).astype(np.int64)
+    weights, membership = atlas.weights, atlas.weights.astype(bool).astype(np.float64)
+    is_valid = ~np.isnan(maps.T, order="C")
+    # Maps of a session usually have the same voxels, which are then counted once.
+    counted = (is_valid[:, :1] if (is_valid == is_valid[:, :1]).all() else is_valid).astype(np.float64)
+    totals = np.broadcast_to(weights @ counted, (len(atlas.numbers), len(maps)))
+    n_voxels = np.broadcast_to(np.rint(membership @ counted).astype(np.int64), totals.shape)
     # Sums of centred values lose no digits.
-    values = np.where(is_valid, maps, 0).astype(np.float64)
-    centres = values.sum(axis=1) / np.maximum(is_valid.sum(axis=1), 1)
-    values = np.where(is_valid, values - centres[:, None], 0).T
+    values = np.where(is_valid, maps.T, 0).astype(np.float64, order="C")
+    centres = values.sum(axis=0) / np.maximum(is_valid.sum(axis=0), 1)
+    np.subtract(values, centres, out=values, where=is_valid)
     with np.errstate(invalid="ignore", divide="ignore"):
-        offsets = (atlas.weights @ values) / totals
+        offsets = (weights @ values) / totals
         if not atlas.is_probabilistic:
             # A voxel has one label, so the mean of its region can be subtracted.
-            values = np.where(is_valid.T, values - membership.T @ np.nan_to_num(offsets), 0)
-        squares = (atlas.weights @ values**2) / totals
+            np.subtract(values, membership.T @ np.nan_to_num(offsets), out=values, where=is_valid)
+        values *= values
+        squares = (weights @ values) / totals
     variances = squares - offsets**2 if atlas.is_probabilistic else squares
     # Deviations below the resolution of float32 maps, as those of one voxel, are rounding.
     sd = np.sqrt(np.where(variances < _MIN_VARIANCE * squares, 0, variances))

@@ -233,8 +233,8 @@ def check_disk_space(folder: Path, n_rows: int, n_table_bytes: int = 0, output: 
     n_free = shutil.disk_usage(output).free
     if n_table_bytes > n_free:
         message = (
-            f"{output}: the ROI tables need up to {n_table_bytes / 1e9:.1f} GB, and {n_free / 1e9:.1f} GB are "
-            "free.\nFree some space, or leave out atlases or contrasts."
+            f"{output}: the ROI tables need up to {n_table_bytes / 1e9:.1f} GB, and {n_free / 1e9:.1f} GB "
+            "are free.\nFree some space, or leave out atlases or contrasts."
         )
         raise UserError(message)
 

@@ -16,6 +16,13 @@ def load(path):
     return load_atlas(str(path), output_mask())
 
 
+def affine_of(size_mm):
+    """Return the affine of a voxel size, from the first voxel of the maps on."""
+    affine = np.diag([size_mm, size_mm, size_mm, 1.0])
+    affine[:3, 3] = OUTPUT_GRID.matrix[:3, 3]
+    return affine
+
+
 def voxels_of(atlas, row):
     """Return the weights of a region on the grid of the maps."""
     volume = np.zeros(OUTPUT_GRID.shape)
@@ -32,10 +39,11 @@ def check_labels(atlas):
     assert not atlas.is_probabilistic
 
 
-def test_labels_are_regions_also_outside_the_mask(tmp_path):
+def test_labels_are_regions_also_outside_the_mask(tmp_path, caplog):
     atlas = load(write_image(tmp_path / "boxes.nii", label_volume()))
     check_labels(atlas)
     assert np.asarray(atlas.weights.sum(axis=1)).ravel().tolist() == [64, 32, 0]
+    assert "1 of 3 regions have no voxel of the maps: label 7." in caplog.text
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, np.uint32])
@@ -57,11 +65,19 @@ def test_labels_in_the_order_of_fsl_keep_their_place(tmp_path):
     check_labels(load(write_image(tmp_path / "fsl.nii", label_volume()[::-1], affine)))
 
 
-def test_labels_of_1_mm_are_read_at_the_nearest_voxels(tmp_path):
+def test_labels_of_1_mm_are_read_at_the_same_points(tmp_path):
     labels = np.kron(label_volume(), np.ones((2, 2, 2), np.int16))
-    affine = np.diag([1.0, 1, 1, 1])
-    affine[:3, 3] = [-90, -126, -72]
-    check_labels(load(write_image(tmp_path / "atlas-Boxes_res-1_dseg.nii", labels, affine)))
+    check_labels(load(write_image(tmp_path / "atlas-Boxes_res-1_dseg.nii", labels, affine_of(1))))
+
+
+def test_labels_of_3_mm_are_read_at_the_nearest_voxels(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 4, (61, 73, 61)).astype(np.uint8)
+    atlas = load(write_image(tmp_path / "atlas-Random_dseg.nii", labels, affine_of(3)))
+    nearest = [np.rint(np.arange(n) * 2 / 3).astype(int) for n in OUTPUT_GRID.shape]
+    expected = labels[np.ix_(*nearest)]
+    for row in range(3):
+        assert np.array_equal(voxels_of(atlas, row), (expected == row + 1) & output_mask())
+    assert atlas.total_weights.tolist() == np.bincount(expected.ravel())[1:].tolist()
 
 
 def test_probabilities_are_weights(tmp_path):
@@ -77,15 +93,15 @@ def test_percent_are_probabilities_if_the_name_says_so(tmp_path):
     values = np.stack([label_volume() == 1, label_volume() > 0], axis=-1).astype(np.uint8) * 50
     atlas = load(write_image(tmp_path / "Boxes-prob-2mm.nii.gz", values))
     assert atlas.total_weights == pytest.approx([32, 80])
+    assert np.array_equal(voxels_of(atlas, 0), 0.5 * (label_volume() == 1))
     with pytest.raises(InputError, match=r"values up to 50, .*\n.*If they are labels, choose one volume"):
         load(write_image(tmp_path / "boxes.nii", values))
 
 
 def test_probabilities_of_another_resolution_are_interpolated(tmp_path):
-    shape, affine = (46, 55, 46), np.diag([4.0, 4, 4, 1])
-    affine[:3, 3] = [-90, -126, -72]
+    shape = (46, 55, 46)
     planes = np.broadcast_to(np.linspace(0, 1, 46)[:, None, None, None], (*shape, 2))
-    atlas = load(write_image(tmp_path / "atlas-Ramp_probseg.nii", planes.astype(np.float32), affine))
+    atlas = load(write_image(tmp_path / "atlas-Ramp_probseg.nii", planes.astype(np.float32), affine_of(4)))
     expected = np.broadcast_to(np.linspace(0, 1, 91)[:, None, None], OUTPUT_GRID.shape)
     assert np.abs(voxels_of(atlas, 0) - expected * output_mask()).max() < 1e-6
 

@@ -15,7 +15,7 @@ from tests.cohort_store.atlases import label_volume, output_mask, write_image
 TEMPLATE = "tpl-MNI152NLin6Asym"
 SOURCES = (
     "Boxes_desc-th25", "atlas-Boxes_desc-th25_dseg", "tpl-MNI152NLin6Asym_atlas-Boxes_desc-th25",
-    "Boxes_desc-th25_res-1", "Boxes", "Boxes_desc-th0", "Boxs", "Soft", "Other_scale-7", "Boxes_hemi-L",
+    "Boxes_desc-th25_res-1", "Boxes", "Boxes_desc-th0", "Spheres", "Soft", "Other_scale-7", "Boxes_hemi-L",
 )  # fmt: skip
 CODE = """
 import json, sys
@@ -105,7 +105,7 @@ def test_an_ambiguous_name_lists_the_images_of_the_atlas(answers):
     assert "Choose one of its images: Boxes_desc-th0_dseg, Boxes_desc-th25_dseg.\n" in answers["Boxes"]
 
 
-@pytest.mark.parametrize("source", ["Boxs", "Other_scale-7"])
+@pytest.mark.parametrize("source", ["Spheres", "Other_scale-7"])
 def test_a_wrong_name_lists_the_atlases(answers, source):
     assert f"{source} fits no atlas of TemplateFlow" in answers[source]
     assert "Choose one of its atlases: Boxes, Soft.\n" in answers[source]
