@@ -34,33 +34,17 @@ def require_names(names: Sequence[str], available: Collection[str], problem: str
     bids_deeptaskgen.errors.UserError: participants.tsv: has no column Age. The closest names are age...
     """
     unknown_name = next((name for name in names if name not in available), None)
-    if unknown_name is not None:
-        message = f"{problem} {suggest_names(unknown_name, available)}\nCorrect `{parameter}`."
-        raise UserError(message)
-
-
-def suggest_names(name: str, available: Collection[str]) -> str:
-    """Return the end of a message on a name that does not exist: the name, and the closest names.
-
-    Parameters
-    ----------
-    name : str
-    available : collection of str
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> suggest_names("Age", ["age", "sex"])
-    'Age. The closest names are age.'
-    """
+    if unknown_name is None:
+        return
     spellings = {candidate.casefold(): candidate for candidate in sorted(available)}
-    matches = difflib.get_close_matches(name.casefold(), list(spellings), n=3, cutoff=0.5)
-    closest = [spellings[match] for match in matches]
-    hint = "The closest names are" if closest else "The names are"
-    return f"{name}. {hint} {abbreviate(closest or sorted(available))}."
+    matches = difflib.get_close_matches(unknown_name.casefold(), list(spellings), n=3, cutoff=0.5)
+    closest_names = [spellings[match] for match in matches]
+    hint = "The closest names are" if closest_names else "The names are"
+    message = (
+        f"{problem} {unknown_name}. {hint} {abbreviate(closest_names or sorted(available))}.\n"
+        f"Correct `{parameter}`."
+    )
+    raise UserError(message)
 
 
 def safe_names(names: Iterable[str], reserved: Collection[str] = ()) -> list[str]:

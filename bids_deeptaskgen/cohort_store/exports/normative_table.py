@@ -17,6 +17,7 @@ from bids_deeptaskgen.cohort_store.exports.participant_columns import (
     find_participants_table,
     find_quality_table,
     read_columns,
+    read_tables,
 )
 from bids_deeptaskgen.cohort_store.exports.roi_values import RoiValues, Variable, read_roi_values
 from bids_deeptaskgen.errors import InputError, abbreviate, quantity
@@ -88,6 +89,8 @@ def make_normative_table(settings: ExportPcntoolkitSettings) -> NormativeTable:
     quality = find_quality_table(settings.roi_table)
     tables = [table for table in (participants, quality) if table]
     covariates = settings.covariates or ("age",)
+    # Before the ROI table, which takes minutes for large cohorts.
+    sources = read_tables(tables, covariates, settings.batch_effects)
     roi_values = read_roi_values(
         settings.roi_table,
         settings.value,
@@ -96,7 +99,7 @@ def make_normative_table(settings: ExportPcntoolkitSettings) -> NormativeTable:
         min_coverage=settings.min_coverage,
     )
     observations, values = make_observations(roi_values.rows, roi_values.values, settings.sessions)
-    columns = read_columns(observations, tables, covariates, settings.batch_effects)
+    columns = read_columns(observations, sources, covariates, settings.batch_effects)
     table = _without_missing(
         observations, columns, roi_values, values, drops_variables=settings.missing_values == "drop"
     )

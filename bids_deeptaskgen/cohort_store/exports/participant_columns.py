@@ -9,7 +9,7 @@ import numpy as np
 from bids_deeptaskgen.bids.filenames import same_label
 from bids_deeptaskgen.bids.participant_ids import bare_label
 from bids_deeptaskgen.bids.participants_table import ParticipantRows, columns_of_session, read_rows
-from bids_deeptaskgen.cohort_store.exports.names import suggest_names
+from bids_deeptaskgen.cohort_store.exports.names import require_names
 from bids_deeptaskgen.cohort_store.exports.observations import Observation
 from bids_deeptaskgen.errors import InputError, UserError, abbreviate
 from bids_deeptaskgen.io.text_table import is_missing, is_number
@@ -78,13 +78,50 @@ def find_quality_table(roi_table: Path) -> Path | None:
     return path if path.is_file() else None
 
 
+def read_tables(
+    tables: Sequence[Path], covariates: Sequence[str], batch_effects: Sequence[str]
+) -> list[ParticipantRows]:
+    """Read tables of participants, and check that one of them has each column.
+
+    Parameters
+    ----------
+    tables : sequence of Path
+        ``participants.tsv`` and the table of quality metrics, in order of precedence.
+    covariates, batch_effects : sequence of str
+        Names of columns.
+
+    Returns
+    -------
+    list of ParticipantRows
+
+    Raises
+    ------
+    InputError
+        If a table cannot be read.
+    UserError
+        If there is no table, or no table has a column.
+    """
+    sources = [read_rows(table) for table in tables]
+    if not sources:
+        message = (
+            "No participants.tsv was found in the folders above the ROI table. Name the table in "
+            "`participants_tsv`."
+        )
+        raise UserError(message)
+    paths = " and ".join(str(table) for table in tables)
+    available = {column for source in sources for column in source.columns}
+    require_names(covariates, available, f"{paths}: no column", "covariates")
+    require_names(batch_effects, available, f"{paths}: no column", "batch_effects")
+    return sources
+
+
 def read_columns(
     observations: Sequence[Observation],
-    tables: Sequence[Path],
+    sources: Sequence[ParticipantRows],
     covariates: Sequence[str],
     batch_effects: Sequence[str],
 ) -> Columns:
-    """Read covariates and batch effects.
+    """Join covariates and batch effects to observations.
 
     A covariate is averaged over the runs of a session, then over the sessions of the observation. A batch
     effect must not differ between them.
@@ -92,8 +129,8 @@ def read_columns(
     Parameters
     ----------
     observations : sequence of Observation
-    tables : sequence of Path
-        ``participants.tsv`` and the table of quality metrics, in order of precedence.
+    sources : sequence of ParticipantRows
+        Tables in order of precedence, from `read_tables`.
     covariates, batch_effects : sequence of str
         Names of columns.
 
@@ -104,16 +141,13 @@ def read_columns(
     Raises
     ------
     InputError
-        If a table cannot be read or joined, or a covariate has text.
-    UserError
-        If no table has a column.
+        If a table cannot be joined, or a covariate has text.
     """
     labels = list(dict.fromkeys(bare_label(observation.participant_id) for observation in observations))
-    sources = [(source, source.match(labels)) for source in map(read_rows, tables)]
     columns = Columns()
     for name in (*covariates, *batch_effects):
-        parameter = "covariates" if name in covariates else "batch_effects"
-        source, rows = _find_source(sources, name, parameter)
+        source = next(source for source in sources if name in source.columns)
+        rows = source.match(labels)
         if not rows:
             message = (
                 f"{source.path}: has no row of any participant of the ROI table ({abbreviate(labels)}).\n"
@@ -125,25 +159,6 @@ def read_columns(
         else:
             columns.batch_effects[name] = _texts(observations, source, rows, name, columns.reasons)
     return columns
-
-
-def _find_source(
-    sources: Sequence[tuple[ParticipantRows, _Rows]], name: str, parameter: str
-) -> tuple[ParticipantRows, _Rows]:
-    """Return the first table with a column, and its rows by participant."""
-    for source, rows in sources:
-        if name in source.columns:
-            return source, rows
-    if not sources:
-        message = (
-            "No participants.tsv was found in the folders above the ROI table. Name the table in "
-            "`participants_tsv`."
-        )
-        raise UserError(message)
-    paths = " and ".join(str(source.path) for source, _ in sources)
-    available = [column for source, _ in sources for column in source.columns]
-    message = f"{paths}: no column {suggest_names(name, available)}\nCorrect `{parameter}`."
-    raise UserError(message)
 
 
 def _numbers(

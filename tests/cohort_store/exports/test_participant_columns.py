@@ -8,6 +8,7 @@ from bids_deeptaskgen.cohort_store.exports.participant_columns import (
     find_participants_table,
     find_quality_table,
     read_columns,
+    read_tables,
 )
 from bids_deeptaskgen.errors import InputError, UserError
 
@@ -23,7 +24,8 @@ def read(tmp_path):
             path.write_text("".join("\t".join(line.split()) + "\n" for line in lines), "utf-8")
             paths.append(path)
         rows = [Observation(name, tuple(sessions)) for name, *sessions in observations]
-        return read_columns(rows, paths, covariates, batch_effects)
+        sources = read_tables(paths, covariates, batch_effects)
+        return read_columns(rows, sources, covariates, batch_effects)
 
     return read_from
 
