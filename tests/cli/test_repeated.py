@@ -58,6 +58,8 @@ def two_values(spec):
         "2G",
         "cpu",
         "cuda",
+        "1/2",
+        "2/2",
     )
     return [text for text in texts if is_legal(spec, text)][:2]
 
