@@ -14,7 +14,7 @@ from bids_deeptaskgen.group.missing_sessions import find_missing
 from bids_deeptaskgen.group.pack_store import describe_outcome, pack_source
 from bids_deeptaskgen.group.prepared_set import PreparedSet, check_designs, prepare_set
 from bids_deeptaskgen.group.publish import check_writable, publish, staging_folder
-from bids_deeptaskgen.group.regions import table_bytes
+from bids_deeptaskgen.group.regions.plan import table_bytes
 from bids_deeptaskgen.group.result_faults import join_missing, list_faults
 from bids_deeptaskgen.group.run_set import run_set
 from bids_deeptaskgen.group.selection import (

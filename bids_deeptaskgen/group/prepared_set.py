@@ -28,7 +28,7 @@ from bids_deeptaskgen.group.participant_table import (
     read_participant_rows,
 )
 from bids_deeptaskgen.group.qc_fc import select_fd
-from bids_deeptaskgen.group.regions import RegionPlan, plan_regions
+from bids_deeptaskgen.group.regions.plan import RegionPlan, plan_regions
 from bids_deeptaskgen.group.roi_connectomes import GroupConnectome, average_connectomes
 from bids_deeptaskgen.settings.flags import with_flags
 from bids_deeptaskgen.settings.group import GroupSettings

@@ -11,8 +11,6 @@ import numpy as np
 from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.bids.output.roi_connectome import roi_names, write_roi_connectome
 from bids_deeptaskgen.group.differences import design_content
-from bids_deeptaskgen.group.froi_plan import SetMaps
-from bids_deeptaskgen.group.functional_rois import FunctionalRois
 from bids_deeptaskgen.group.group_set import GroupSet
 from bids_deeptaskgen.group.map_rows import with_usable_maps
 from bids_deeptaskgen.group.page import SetParts, set_content
@@ -20,10 +18,12 @@ from bids_deeptaskgen.group.participant_table import warn_of_equal_series
 from bids_deeptaskgen.group.prepared_set import PreparedSet
 from bids_deeptaskgen.group.qc_fc import EdgeRelation, relate_connectome
 from bids_deeptaskgen.group.quality import find_outliers
-from bids_deeptaskgen.group.regions import roi_table
+from bids_deeptaskgen.group.regions.froi_plan import SetMaps
+from bids_deeptaskgen.group.regions.functional_rois import FunctionalRois
+from bids_deeptaskgen.group.regions.roi_tables import roi_table
+from bids_deeptaskgen.group.regions.session_outputs import SessionOutput, write_session_outputs
 from bids_deeptaskgen.group.roi_connectomes import group_connectome_sidecar
 from bids_deeptaskgen.group.selection import Selection
-from bids_deeptaskgen.group.session_outputs import SessionOutput, write_session_outputs
 from bids_deeptaskgen.group.set_analysis import SetResults, analyse_set
 from bids_deeptaskgen.group.tables import write_group_table, write_matrix, write_quality_tables, write_rows
 from bids_deeptaskgen.group.window_halves import identify_by_halves

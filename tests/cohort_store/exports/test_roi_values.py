@@ -7,7 +7,7 @@ from bids_deeptaskgen.cohort_store.exports import roi_values as module
 from bids_deeptaskgen.cohort_store.exports.roi_values import Row, read_roi_values
 from bids_deeptaskgen.cohort_store.tables import TidyTable
 from bids_deeptaskgen.errors import InputError, UserError
-from bids_deeptaskgen.group.regions import COLUMNS
+from bids_deeptaskgen.group.regions.roi_tables import COLUMNS
 from tests.cohort_store.roi_tables import REGIONS, tidy_columns, write_roi_table
 
 ROWS = (("sub-01", "ses-1", None), ("sub-01", "ses-2", None), ("sub-NA", None, "dir-AP run-1"))

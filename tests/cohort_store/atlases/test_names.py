@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from bids_deeptaskgen.cohort_store.atlas_names import find_name_table, read_region_names
+from bids_deeptaskgen.cohort_store.atlases.names import find_name_table, read_region_names
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.io.tsv import write_tsv
 

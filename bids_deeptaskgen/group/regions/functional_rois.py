@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.output.results import Result
-from bids_deeptaskgen.cohort_store.functional_rois import FunctionalRoi, measure_roi, select_top
+from bids_deeptaskgen.cohort_store.regions.functional_rois import FunctionalRoi, measure_roi, select_top
 from bids_deeptaskgen.cohort_store.tables import ColumnKind, TidyTable
-from bids_deeptaskgen.group.froi_images import (
+from bids_deeptaskgen.group.regions.froi_images import (
     describe_frois,
     froi_image_path,
     write_froi_image,
     write_region_names,
 )
-from bids_deeptaskgen.group.froi_overlap import FroiOverlap
-from bids_deeptaskgen.group.froi_plan import FroiPlan, SetMaps
+from bids_deeptaskgen.group.regions.froi_overlap import FroiOverlap
+from bids_deeptaskgen.group.regions.froi_plan import FroiPlan, SetMaps
 from bids_deeptaskgen.group.tables import describe_table
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.tsv import join_columns

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bids_deeptaskgen.cohort_store.froi_overlap import RoiOverlap
-from bids_deeptaskgen.cohort_store.search_space import SearchSpace
+from bids_deeptaskgen.cohort_store.regions.froi_overlap import RoiOverlap
+from bids_deeptaskgen.cohort_store.regions.search_space import SearchSpace
 from bids_deeptaskgen.group.group_set import GroupSet
 from bids_deeptaskgen.group.tables import write_group_table
 

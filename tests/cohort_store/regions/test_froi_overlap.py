@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.cohort_store.froi_overlap import compare_rois
+from bids_deeptaskgen.cohort_store.regions.froi_overlap import compare_rois
 
 RNG = np.random.default_rng(0)
 

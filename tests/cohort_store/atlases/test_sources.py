@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from bids_deeptaskgen.cohort_store.atlas_sources import load_atlas
+from bids_deeptaskgen.cohort_store.atlases.sources import load_atlas
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.io.checksum import file_sha256
-from tests.cohort_store.atlases import label_volume, output_mask, write_image
+from tests.cohort_store.atlas_files import label_volume, output_mask, write_image
 
 TEMPLATE = "tpl-MNI152NLin6Asym"
 SOURCES = (
@@ -19,7 +19,7 @@ SOURCES = (
 )  # fmt: skip
 CODE = """
 import json, sys
-from bids_deeptaskgen.cohort_store.atlas_sources import fetch_atlas
+from bids_deeptaskgen.cohort_store.atlases.sources import fetch_atlas
 from bids_deeptaskgen.errors import UserError
 answers = {}
 for source in sys.argv[1:]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.cohort_store.atlas import Atlas
+from bids_deeptaskgen.cohort_store.atlases.atlas import Atlas
 
 # Of the mean square; the square of the relative resolution of float32.
 _MIN_VARIANCE = float(np.finfo(np.float32).eps) ** 2

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from bids_deeptaskgen.cohort_store.atlas import Atlas
-from bids_deeptaskgen.cohort_store.atlas_sources import load_atlas
-from bids_deeptaskgen.cohort_store.roi_values import region_values
+from bids_deeptaskgen.cohort_store.atlases.atlas import Atlas
+from bids_deeptaskgen.cohort_store.atlases.sources import load_atlas
+from bids_deeptaskgen.cohort_store.regions.roi_values import region_values
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.io.nifti_reader import load_image
 from tests.conftest import SHARED_DATA

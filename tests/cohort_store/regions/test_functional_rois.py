@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.cohort_store.functional_rois import (
+from bids_deeptaskgen.cohort_store.regions.functional_rois import (
     lateralisation_index,
     measure_roi,
     roi_size,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.cohort_store.functional_rois import roi_size, select_top
+from bids_deeptaskgen.cohort_store.regions.functional_rois import roi_size, select_top
 
 Floats = NDArray[np.floating]
 

@@ -18,11 +18,11 @@ from bids_deeptaskgen.bids.measured_sessions import MeasuredSessions, match_sess
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.output.results import Result, ResultFault
 from bids_deeptaskgen.bids.output.usable_maps import read_session_maps
-from bids_deeptaskgen.cohort_store.froi_overlap import compare_rois
+from bids_deeptaskgen.cohort_store.regions.froi_overlap import compare_rois
 from bids_deeptaskgen.cohort_store.tables import ColumnKind, TidyTable
-from bids_deeptaskgen.group.froi_images import describe_frois
-from bids_deeptaskgen.group.froi_plan import FroiPlan, SetMaps
-from bids_deeptaskgen.group.froi_summary import OVERLAPS, OverlapSummary, overlap_cells
+from bids_deeptaskgen.group.regions.froi_images import describe_frois
+from bids_deeptaskgen.group.regions.froi_plan import FroiPlan, SetMaps
+from bids_deeptaskgen.group.regions.froi_summary import OVERLAPS, OverlapSummary, overlap_cells
 from bids_deeptaskgen.group.tables import describe_table
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.tsv import join_columns

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.filenames import BidsName, parse_name
-from bids_deeptaskgen.cohort_store.atlas import Atlas
-from bids_deeptaskgen.cohort_store.atlas_images import RegionWeights, read_regions
-from bids_deeptaskgen.cohort_store.atlas_names import read_region_names
-from bids_deeptaskgen.cohort_store.atlas_space import MODEL_SPACE, check_space
+from bids_deeptaskgen.cohort_store.atlases.atlas import Atlas
+from bids_deeptaskgen.cohort_store.atlases.images import RegionWeights, read_regions
+from bids_deeptaskgen.cohort_store.atlases.names import read_region_names
+from bids_deeptaskgen.cohort_store.atlases.space import MODEL_SPACE, check_space
 from bids_deeptaskgen.errors import InputError, UserError, abbreviate
 from bids_deeptaskgen.io.checksum import file_sha256
 from bids_deeptaskgen.io.file_content import COPY_AGAIN

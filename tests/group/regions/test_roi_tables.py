@@ -13,7 +13,8 @@ from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.cohort_store.tables import parquet_path
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
-from bids_deeptaskgen.group.regions import COLUMNS, plan_regions, table_bytes
+from bids_deeptaskgen.group.regions.plan import plan_regions, table_bytes
+from bids_deeptaskgen.group.regions.roi_tables import COLUMNS
 from bids_deeptaskgen.group.selection import select_maps
 from bids_deeptaskgen.io.checksum import file_sha256
 from bids_deeptaskgen.io.nifti_writer import save_nifti
@@ -115,11 +116,11 @@ def test_the_estimate_of_the_size_is_an_upper_bound(cohort):
     atlas = cohort.folder.parent / "atlas-Parts_dseg.nii.gz"
     settings = GroupSettings(cohort.folder, cohort.folder, atlas=(str(atlas),))
     group_set = select_maps(settings).sets[0]
-    n_bytes = table_bytes(plan_regions(settings, group_set), group_set, ())
+    n_bytes = table_bytes(plan_regions(settings, group_set, ()), group_set, ())
     assert roi_path(cohort.folder).stat().st_size < n_bytes
     assert table_bytes(None, group_set, ()) == 0
     # Longer labels and twice as many contrasts need more.
-    assert table_bytes(plan_regions(settings, group_set), group_set, ("wm2bk",)) < 0.6 * n_bytes
+    assert table_bytes(plan_regions(settings, group_set, ()), group_set, ("wm2bk",)) < 0.6 * n_bytes
 
 
 @pytest.fixture

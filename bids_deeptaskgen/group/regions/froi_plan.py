@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.measured_sessions import MeasuredSessions, find_measured_sessions
 from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
-from bids_deeptaskgen.cohort_store.atlas import Atlas
-from bids_deeptaskgen.cohort_store.atlas_sources import load_atlas
-from bids_deeptaskgen.cohort_store.search_space import SearchSpace, make_search_space
+from bids_deeptaskgen.cohort_store.atlases.atlas import Atlas
+from bids_deeptaskgen.cohort_store.atlases.sources import load_atlas
+from bids_deeptaskgen.cohort_store.regions.search_space import SearchSpace, make_search_space
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.group.group_set import GroupSet
 from bids_deeptaskgen.settings.group import GroupSettings

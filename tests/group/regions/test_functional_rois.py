@@ -12,8 +12,8 @@ from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.output.results import read_results
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
-from bids_deeptaskgen.group.froi_overlap import session_weights
 from bids_deeptaskgen.group.methods import methods_text
+from bids_deeptaskgen.group.regions.froi_overlap import session_weights
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.io.tsv import write_tsv
 from tests.group.dataset import BLOCK, SHAPE, add_session, full_map, make_dataset

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.cohort_store.atlas_space import check_space
+from bids_deeptaskgen.cohort_store.atlases.space import check_space
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import FULL_MODEL_GRID, MODEL_GRID, OUTPUT_GRID, Grid
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from bids_deeptaskgen.cohort_store.atlas import Atlas
-from bids_deeptaskgen.cohort_store.search_space import make_search_space
+from bids_deeptaskgen.cohort_store.atlases.atlas import Atlas
+from bids_deeptaskgen.cohort_store.regions.search_space import make_search_space
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
 

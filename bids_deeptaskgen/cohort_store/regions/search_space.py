@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.cohort_store.atlas import Atlas
+from bids_deeptaskgen.cohort_store.atlases.atlas import Atlas
 from bids_deeptaskgen.errors import UserError, abbreviate
 from bids_deeptaskgen.grid import OUTPUT_GRID
 

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.results import Result
-from bids_deeptaskgen.cohort_store.search_space import SearchSpace
+from bids_deeptaskgen.cohort_store.regions.search_space import SearchSpace
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.grid import OUTPUT_GRID
-from bids_deeptaskgen.group.froi_plan import FroiPlan
 from bids_deeptaskgen.group.group_set import GROUP_FOLDER, GroupSet
-from bids_deeptaskgen.group.regions import describe_atlas, describe_maps
+from bids_deeptaskgen.group.regions.froi_plan import FroiPlan
+from bids_deeptaskgen.group.regions.roi_tables import describe_atlas, describe_maps
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.io.tsv import write_tsv

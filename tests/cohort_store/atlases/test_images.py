@@ -4,10 +4,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.cohort_store.atlas_sources import load_atlas
+from bids_deeptaskgen.cohort_store.atlases.sources import load_atlas
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import OUTPUT_GRID
-from tests.cohort_store.atlases import BOXES, SPACE, label_volume, output_mask, write_image
+from tests.cohort_store.atlas_files import BOXES, SPACE, label_volume, output_mask, write_image
 
 N_VOXELS = {1: 64, 2: 64, 7: 32}
 

@@ -1,0 +1,1 @@
+"""Maps in regions: values of ROIs, and functional ROIs of participants."""

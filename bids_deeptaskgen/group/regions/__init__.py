@@ -1,0 +1,1 @@
+"""ROI tables and functional ROIs of a group, one session at a time."""

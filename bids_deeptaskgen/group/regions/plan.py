@@ -1,0 +1,111 @@
+"""Regions of a set: atlases and search spaces, loaded before anything is computed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bids_deeptaskgen.bids.output.output_mask import read_output_mask
+from bids_deeptaskgen.cohort_store.atlases.atlas import Atlas
+from bids_deeptaskgen.cohort_store.atlases.sources import load_atlas
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.group.group_set import GroupSet
+from bids_deeptaskgen.group.regions.froi_plan import FroiPlan, check_froi_settings, froi_bytes, plan_frois
+from bids_deeptaskgen.group.selection import restrict_contrasts
+from bids_deeptaskgen.settings.group import GroupSettings
+
+# Bytes of a row: numbers and tabs of the TSV (at most), and the Parquet file; labels are added.
+_NUMBER_BYTES = 60
+_PARQUET_BYTES = 20
+
+
+@dataclass(frozen=True)
+class RegionPlan:
+    """Mask and atlases of the maps of a set.
+
+    Attributes
+    ----------
+    mask : boolean array of shape (91, 109, 91)
+        Voxels of the maps, on ``OUTPUT_GRID``.
+    atlases : tuple of Atlas
+        Of the ROI tables.
+    frois : FroiPlan or None
+        Functional ROIs, if requested.
+    """
+
+    mask: NDArray[np.bool_]
+    atlases: tuple[Atlas, ...] = ()
+    frois: FroiPlan | None = None
+
+
+def plan_regions(settings: GroupSettings, group_set: GroupSet, labels: Sequence[str]) -> RegionPlan | None:
+    """Load the atlases of a set, and find the measured maps of its participants.
+
+    Parameters
+    ----------
+    settings : GroupSettings
+    group_set : GroupSet
+    labels : sequence of str
+        Requested contrasts; empty for all.
+
+    Returns
+    -------
+    RegionPlan or None
+        None if no regions are requested.
+
+    Raises
+    ------
+    UserError
+        If an atlas cannot be fetched, or two have the same label.
+    InputError
+        If the dataset has no mask of the maps, or an atlas cannot be used.
+    """
+    check_froi_settings(settings)
+    if not settings.atlas and settings.froi is None:
+        return None
+    mask = read_output_mask(settings.output_dir, group_set.provenance)
+    atlases = tuple(load_atlas(source, mask) for source in dict.fromkeys(settings.atlas))
+    _refuse_equal_labels(atlases)
+    frois = plan_frois(settings, group_set, restrict_contrasts(group_set, labels), mask)
+    return RegionPlan(mask, atlases, frois)
+
+
+def _refuse_equal_labels(atlases: Sequence[Atlas]) -> None:
+    """Refuse atlases whose tables would have the same name, on any file system."""
+    sources: dict[str, str] = {}
+    for atlas in atlases:
+        earlier_source = sources.setdefault(atlas.label.lower(), atlas.source)
+        if earlier_source != atlas.source:
+            message = (
+                f"`atlas`: {earlier_source} and {atlas.source} have the same label, {atlas.label}, in the "
+                "names of their tables.\nLeave one out, or rename one of the files."
+            )
+            raise UserError(message)
+
+
+def table_bytes(plan: RegionPlan | None, group_set: GroupSet, labels: Sequence[str]) -> int:
+    """Estimate the size of ROI tables and functional ROIs of a set; it is rather too large than too small.
+
+    Parameters
+    ----------
+    plan : RegionPlan or None
+    group_set : GroupSet
+    labels : sequence of str
+        Requested contrasts; empty for all.
+
+    Returns
+    -------
+    int
+    """
+    if plan is None:
+        return 0
+    contrasts = restrict_contrasts(group_set, labels)
+    n_maps = len(group_set.results) * len(contrasts)
+    label_bytes = sum(len(label) for label in contrasts) / max(len(contrasts), 1)
+    row_labels = [value or "n/a" for value in group_set.results[0].row_labels.values()]
+    row_bytes = label_bytes + sum(map(len, row_labels)) + _NUMBER_BYTES + _PARQUET_BYTES
+    name_bytes = sum(len(name.encode()) for atlas in plan.atlases for name in atlas.names)
+    n_regions = sum(len(atlas.names) for atlas in plan.atlases)
+    n_froi_bytes = froi_bytes(plan.frois) if plan.frois else 0
+    return int(n_maps * (n_regions * row_bytes + name_bytes + n_froi_bytes))
