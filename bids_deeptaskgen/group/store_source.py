@@ -21,15 +21,17 @@ from bids_deeptaskgen.cohort_store.store.description import (
     refuse_difference,
 )
 from bids_deeptaskgen.cohort_store.store.layout import ROI_CONNECTOMES
-from bids_deeptaskgen.cohort_store.store.pack import RowContent, check_disk_space
+from bids_deeptaskgen.cohort_store.store.pack import RowContent
 from bids_deeptaskgen.cohort_store.store.row_tables import (
     DATA_HASH,
     LABELS,
     RowTables,
     new_rows,
     read_rows,
+    row_labels,
 )
-from bids_deeptaskgen.cohort_store.store.shards import read_states
+from bids_deeptaskgen.cohort_store.store.shard_files import check_disk_space
+from bids_deeptaskgen.cohort_store.store.shards import RowRecord, read_states
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.group.group_set import GroupSet
 
@@ -76,7 +78,26 @@ class StoreSource:
             reasons.setdefault((fault.subject, fault.session), {}).update(dict.fromkeys(labels, fault.reason))
         return reasons
 
-    def source_hash(self, result: Result) -> str:
+    def by_row(self, tables: RowTables) -> dict[int, Result]:
+        """Return the sessions and runs by the numbers of their rows.
+
+        Parameters
+        ----------
+        tables : RowTables
+            Rows of the store.
+
+        Returns
+        -------
+        dict of int to Result
+        """
+        numbers = tables.numbers()
+        pairs = [
+            (numbers.get(row_labels(row)), result)
+            for row, result in zip(self.rows, self.results, strict=True)
+        ]
+        return {number: result for number, result in pairs if number is not None}
+
+    def source_hash(self, result: Result) -> str | None:
         """Hash the completion record of a session, which lists its maps, settings and input.
 
         Parameters
@@ -85,24 +106,50 @@ class StoreSource:
 
         Returns
         -------
-        str
+        str or None
+            None without a record: the participant is being run again.
         """
-        content = result.path(self.output, "qc_metrics").read_bytes()
+        try:
+            content = result.path(self.output, "qc_metrics").read_bytes()
+        except FileNotFoundError:
+            return None
         return hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]
 
-    def read(self, result: Result) -> RowContent:
-        """Read the maps and the ROI connectome of a session or run.
+    def is_packed(self, result: Result, row: RowRecord) -> bool:
+        """Return whether a row of a store has the maps of a session or run.
 
         Parameters
         ----------
         result : Result
+        row : RowRecord
 
         Returns
         -------
-        RowContent
+        bool
         """
+        return row.is_packed and row.source == self.source_hash(result)
+
+    def read(self, result: Result | None) -> RowContent | None:
+        """Read the maps and the ROI connectome of a session or run.
+
+        Parameters
+        ----------
+        result : Result or None
+            None for a row of other maps than those to pack.
+
+        Returns
+        -------
+        RowContent or None
+            None if they are not available, since the participant is being run again.
+        """
+        source = None if result is None else self.source_hash(result)
+        if result is None or source is None:
+            return None
+        content = self._read_content(result, source)
+        return content if self.source_hash(result) == source else None
+
+    def _read_content(self, result: Result, source: str) -> RowContent:
         labels, faults = self.description.labels, list[ResultFault]()
-        source = self.source_hash(result)
         maps = read_session_maps(self.output, result, labels, self.description.mask, faults)
         reasons = {label: fault.reason for fault in faults for label in fault.contrasts}
         absent_labels = [label for label in labels if label not in result.maps.contrasts]
@@ -243,10 +290,11 @@ def check_source(store: Path, source: StoreSource) -> None:
         If the store has other data under the labels of a row, or the disk has too little space.
     """
     tables = read_rows(store) if is_store(store) else RowTables((), ())
-    n_rows = len(tables) + len(new_rows(store, tables, source.rows, source.name))
-    states = read_states(store, source.description, n_rows)
+    added_rows = new_rows(store, tables, source.rows, source.name)
+    tables = RowTables([*tables.rows, *added_rows], [*tables.sources, *(source.name for _ in added_rows)])
+    states = read_states(store, source.description, tables)
     n_bytes = sum(
-        len(source.description.shard_rows(shard, n_rows)) * source.description.row_bytes
+        len(source.description.shard_rows(shard, len(tables))) * source.description.row_bytes
         for shard in states.incomplete
     )
     check_disk_space(store, n_bytes)

@@ -4,9 +4,11 @@ Each `pack` that finds sessions without a row adds a table of them. Tables are c
 several tasks agree on the order of the rows without a lock.
 """
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +39,27 @@ class RowTables:
         Cells by column.
     sources : sequence of str
         Output dataset of each row.
+    n_tables : int
+    sha256 : str
+        Hash of the tables.
     """
 
     rows: Sequence[Mapping[str, str]]
     sources: Sequence[str]
+    n_tables: int = 0
+    sha256: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    @cached_property
+    def labels(self) -> tuple[Labels, ...]:
+        """Return the labels of each row."""
+        return tuple(map(row_labels, self.rows))
+
     def numbers(self) -> dict[Labels, int]:
         """Return the number of each row by its labels."""
-        return {row_labels(row): number for number, row in enumerate(self.rows)}
+        return {labels: number for number, labels in enumerate(self.labels)}
 
 
 def row_labels(row: Mapping[str, Any]) -> Labels:
@@ -87,6 +99,27 @@ def row_name(row: Mapping[str, Any]) -> str:
     'sub-01 ses-2 run-1'
     """
     return " ".join(filter(None, row_labels(row)))
+
+
+def hash_labels(labels: Sequence[Labels]) -> str:
+    """Hash the labels of rows in order.
+
+    Parameters
+    ----------
+    labels : sequence of (str, str, str)
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+
+    Examples
+    --------
+    >>> hash_labels([("sub-01", "", "")])
+    'c3da273f0aec996c'
+    """
+    text = "\n".join(map("\t".join, labels))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def row_table_paths(store: Path) -> list[Path]:
@@ -140,13 +173,17 @@ def read_rows(store: Path) -> RowTables:
     """
     rows: list[Mapping[str, str]] = []
     sources: list[str] = []
-    for path in row_table_paths(store):
+    sha256 = ""
+    paths = row_table_paths(store)
+    for path in paths:
         added_rows = read_tsv(path / _TABLE)
         facts = read_json(path / _FACTS)
-        if facts.get("NumberOfRows") != len(added_rows):
+        sha256 = _table_sha256(path, sha256)
+        if facts.get("Sha256") != sha256:
             message = (
-                f"{path / _TABLE}: has {len(added_rows)} rows, not {facts.get('NumberOfRows')}. Restore it "
-                "from a copy, or delete the store and pack it again."
+                f"{path / _TABLE}: this table or an earlier one was changed (hash {sha256[:12]}, not "
+                f"{str(facts.get('Sha256'))[:12]}). Restore it from a copy, or delete the store and pack it "
+                "again."
             )
             raise InputError(message)
         rows += added_rows
@@ -157,7 +194,28 @@ def read_rows(store: Path) -> RowTables:
             "store and pack it again."
         )
         raise InputError(message)
-    return RowTables(rows, sources)
+    return RowTables(rows, sources, len(paths), sha256)
+
+
+def _table_sha256(folder: Path, previous: str) -> str:
+    """Hash a table of rows and, by their hash, those before it."""
+    return hashlib.sha256(previous.encode() + (folder / _TABLE).read_bytes()).hexdigest()
+
+
+def last_sha256(store: Path) -> str:
+    """Return the hash of all tables of rows, as the last of them names it; empty without tables.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+
+    Returns
+    -------
+    str
+    """
+    paths = row_table_paths(store)
+    return str(read_json(paths[-1] / _FACTS).get("Sha256")) if paths else ""
 
 
 def repeated_rows(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -279,9 +337,11 @@ def add_rows(store: Path, rows: Sequence[Mapping[str, Any]], source: str) -> Row
         _warn_of_equal_data(store, existing, added_rows)
         columns = join_columns([dict(row) for row in added_rows])
 
-        def fill(folder: Path, columns: Mapping[str, Sequence[object]] = columns) -> None:
-            n_rows = len(columns[LABELS[0]])
+        def fill(
+            folder: Path, columns: Mapping[str, Sequence[object]] = columns, previous: str = existing.sha256
+        ) -> None:
             write_tsv(folder / _TABLE, columns)
-            write_json(folder / _FACTS, {"SourceDataset": source, "NumberOfRows": n_rows})
+            facts = {"SourceDataset": source, "Sha256": _table_sha256(folder, previous)}
+            write_json(folder / _FACTS, facts)
 
-        create_folder(_generation_path(store, len(row_table_paths(store)) + 1), fill)
+        create_folder(_generation_path(store, existing.n_tables + 1), fill)

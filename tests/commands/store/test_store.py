@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from bids_deeptaskgen.bids.output.roi_connectome import read_roi_matrix
-from bids_deeptaskgen.cohort_store.store import pack as shard_writer
-from bids_deeptaskgen.cohort_store.store.layout import shard_path
+from bids_deeptaskgen.cohort_store.store import shard_files
+from bids_deeptaskgen.cohort_store.store.layout import record_path, shard_path
 from bids_deeptaskgen.cohort_store.store.reader import open_store
 from bids_deeptaskgen.commands.store import check, info, pack
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.group.store_source import StoreSource
 from bids_deeptaskgen.io.atomic import process_namespace
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.settings.store import StoreCheckSettings, StoreInfoSettings, StorePackSettings
@@ -160,13 +161,63 @@ def test_participants_and_contrasts_are_chosen(output):
     assert "has float32 values, not float16" in refusal(output, precision="float16")
 
 
-def test_shards_that_need_participants_who_are_not_selected_are_listed(output, capsys):
+def test_rows_of_participants_who_are_not_selected_are_listed(output, capsys):
     store = output.parent / "store"
     assert run_pack(output) == 0
     shard_path(store, "maps", 0).unlink()
     assert run_pack(output, participant_label=("02", "03")) == 1
-    assert "Not written: shards 0, which need maps of participants" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert f"Without maps: 1 row (sub-01). Run `deeptaskgen store pack {output}" in text
     assert run_pack(output, participant_label=("01", "02")) == 0
+
+
+def test_two_datasets_complete_a_shard_that_they_share(output, tmp_path, capsys):
+    store, second = tmp_path / "store", tmp_path / "second"
+    second.mkdir()
+    add_participants(second, ["11", "12"])
+    assert run_pack(output) == 0
+    assert run_pack(second) == 0
+    # The shard of sub-03 and sub-11.
+    for path in (shard_path(store, "maps", 1), shard_path(store, "roi_connectomes", 1)):
+        path.unlink(missing_ok=True)
+    record_path(store, 1).unlink()
+    assert run_pack(output) == 1
+    command = f"deeptaskgen store pack {second} {store}"
+    assert f"Without maps: 1 row (sub-11). Run `{command}`" in capsys.readouterr().out
+    assert run_pack(second) == 0
+    assert run_check(store) == 0
+
+
+def test_a_participant_who_is_lost_does_not_block_the_others(output, tmp_path):
+    store = tmp_path / "store"
+    assert run_pack(output) == 0
+    shutil.rmtree(output / "sub-02")
+    shard_path(store, "maps", 0).unlink()
+    assert run_pack(output) == 1
+    opened = open_store(store, allow_incomplete=True)
+    assert list(opened.is_missing[:, 0]) == [False, True, False]
+
+
+def test_a_participant_who_is_being_run_again_keeps_the_packed_maps(output, monkeypatch, capsys):
+    store = output.parent / "store"
+    assert run_pack(output) == 0
+    (record,) = output.glob("sub-02/func/*_desc-qc_metrics.json")
+    content = record.read_text()
+    read = StoreSource.read
+
+    def start_again(source, result):
+        record.unlink(missing_ok=True)
+        return read(source, result)
+
+    monkeypatch.setattr(StoreSource, "read", start_again)
+    (other,) = output.glob("sub-01/func/*_desc-qc_metrics.json")
+    other.write_text(other.read_text() + "\n")
+    assert run_pack(output) == 1
+    assert "Changed meanwhile: 1 row (sub-02). Run this command again." in capsys.readouterr().out
+    assert not open_store(store).is_missing.any()
+    record.write_text(content)
+    monkeypatch.undo()
+    assert run_pack(output) == 0
 
 
 @pytest.mark.parametrize("damage", ["truncated", "grid", "empty"])
@@ -283,7 +334,7 @@ def test_a_small_disk_and_a_folder_of_other_files_are_refused_beforehand(output,
     class Usage:
         free = 10
 
-    monkeypatch.setattr(shard_writer.shutil, "disk_usage", lambda _folder: Usage)
+    monkeypatch.setattr(shard_files.shutil, "disk_usage", lambda _folder: Usage)
     assert "Free some space" in refusal(output)
     assert not (output.parent / "store").exists()
 
