@@ -26,7 +26,7 @@ from bids_deeptaskgen.cohort_store.store.row_tables import (
     DATA_HASH,
     LABELS,
     RowTables,
-    new_rows,
+    changed_rows,
     read_rows,
     row_labels,
 )
@@ -290,8 +290,7 @@ def check_source(store: Path, source: StoreSource) -> None:
         If the store has other data under the labels of a row, or the disk has too little space.
     """
     tables = read_rows(store) if is_store(store) else RowTables((), ())
-    added_rows = new_rows(store, tables, source.rows, source.name)
-    tables = RowTables([*tables.rows, *added_rows], [*tables.sources, *(source.name for _ in added_rows)])
+    tables = tables.extend(changed_rows(store, tables, source.rows, source.name), source.name)
     states = read_states(store, source.description, tables)
     n_bytes = sum(
         len(source.description.shard_rows(shard, len(tables))) * source.description.row_bytes

@@ -272,9 +272,33 @@ def test_a_participant_who_was_run_again_is_packed_again(output):
     add_session(output, "03", None, maps, metrics={"minutes_kept": 5.0})
     describe_maps(output)
     assert run_pack(output) == 0
+    table = open_store(store).participants
+    assert list(table["participant_id"]) == ["sub-01", "sub-02", "sub-03"]
+    assert table["minutes_kept"][2] == 5
     assert np.array_equal(open_store(store).maps("wm2bk")[2], maps["wm2bk"].ravel().astype(np.float32))
     assert shard_path(store, "maps", 0).stat().st_mtime_ns == times[0]
     assert shard_path(store, "maps", 1).stat().st_mtime_ns != times[1]
+
+
+def test_corrected_participants_replace_the_cells_of_their_rows(output, capsys):
+    store = output.parent / "store"
+    assert run_pack(output) == 0
+    before = open_store(store).participants
+    path = output / "participants.tsv"
+    lines = path.read_text().splitlines()
+    cells = lines[2].split("\t")
+    lines[2] = "\t".join([cells[0], "99", *cells[2:]])
+    path.write_text("\n".join(lines) + "\n")
+    capsys.readouterr()
+    assert run_pack(output) == 0
+    assert "0 shards written" in capsys.readouterr().out
+    after = open_store(store).participants
+    assert list(after["age"]) == [before["age"][0], 99, before["age"][2]]
+    assert after.drop(columns="age").equals(before.drop(columns="age"))
+    (table,) = store.glob("tables/rows/0002/rows.tsv")
+    assert len(table.read_text().splitlines()) == 2
+    assert run_pack(output) == 0
+    assert not (store / "tables" / "rows" / "0003").exists()
 
 
 @pytest.mark.parametrize(
