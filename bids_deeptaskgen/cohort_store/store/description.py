@@ -292,6 +292,12 @@ def _differences(existing: StoreDescription, added: StoreDescription) -> Any:
             f"{len(added.labels)} requested ones ({abbreviate(added.labels)}). Omit `contrasts`, or choose "
             "another folder."
         )
+    # Maps without ROI connectomes may be added to others.
+    if added.n_rois not in (0, existing.n_rois):
+        sizes = (
+            f"has ROI connectomes of {existing.n_rois} ROIs" if existing.n_rois else "has no ROI connectomes"
+        )
+        yield f"{sizes}, not of {added.n_rois}, as these maps have. {_ANOTHER_STORE}."
     if existing.precision != added.precision:
         yield (
             f"has {existing.precision} values, not {added.precision}. Omit `precision`, or choose another "

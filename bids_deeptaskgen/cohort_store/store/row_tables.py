@@ -24,7 +24,7 @@ from bids_deeptaskgen.io.tsv import join_columns, read_tsv, write_tsv
 logger = logging.getLogger("bids_deeptaskgen")
 
 LABELS = ("participant_id", "session_id", "run")
-# Column with a hash of the BOLD series of a session or run.
+# Column with a hash of the data of a session or run, which distinguishes participants.
 DATA_HASH = "data_hash"
 _TABLE, _FACTS = "rows.tsv", "source.json"
 
@@ -318,11 +318,11 @@ def _cells(row: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_same_data(existing: RowTables, number: int, row: Mapping[str, Any], source: str) -> bool:
-    """Compare the hash of the series; without one, compare the folders."""
-    stored_hash, added_hash = (str(item.get(DATA_HASH) or "") for item in (existing.rows[number], row))
-    if is_missing(stored_hash) or is_missing(added_hash):
+    """Compare the hash of the data; if neither has one, compare the folders."""
+    hashes = [str(item.get(DATA_HASH) or "") for item in (existing.rows[number], row)]
+    if all(map(is_missing, hashes)):
         return existing.sources[number] == source
-    return stored_hash == added_hash
+    return hashes[0] == hashes[1]
 
 
 def _warn_of_equal_data(store: Path, existing: RowTables, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -11,8 +11,8 @@ from bids_deeptaskgen.cohort_store.store.reader import open_store
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.store_source import StoreSource
 from bids_deeptaskgen.io.nifti_writer import save_nifti
-from tests.cohort_store.store.outputs import describe_maps
-from tests.commands.store.packing import add_participants, only_map, run_check, run_pack
+from tests.cohort_store.store.outputs import describe_maps, make_output
+from tests.commands.store.packing import add_participants, only_map, refusal, run_check, run_pack
 from tests.group.dataset import Plan, add_session
 
 
@@ -109,6 +109,39 @@ def test_a_damaged_roi_connectome_is_listed_and_tried_again(output, cohort):
     assert run_pack(output) == 0
     stored = open_store(store).roi_connectomes()[1]
     np.testing.assert_allclose(stored, read_roi_matrix(path), rtol=1e-6)
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_a_lost_roi_connectome_is_listed_and_tried_again(output, is_link, capsys):
+    (path,) = output.glob("sub-02/func/*_relmat.tsv")
+    content = path.read_text()
+    path.unlink()
+    if is_link:
+        path.symlink_to("/nonexistent/annex")
+    store = output.parent / "store"
+    assert run_pack(output) == 1
+    assert f"Missing map: {path}: " in capsys.readouterr().out
+    path.unlink(missing_ok=True)
+    path.write_text(content)
+    assert run_pack(output) == 0
+    assert not open_store(store).lacks_roi_connectome.any()
+
+
+def test_a_damaged_roi_connectome_does_not_decide_the_number_of_rois(output):
+    (path,) = output.glob("sub-01/func/*_relmat.tsv")
+    path.write_text("ROI1\tROI2\n1\t0\n0\t1\n")
+    assert run_pack(output) == 1
+    assert list(open_store(output.parent / "store").lacks_roi_connectome) == [True, False, False]
+
+
+def test_roi_connectomes_are_never_dropped(output, tmp_path):
+    bare = make_output(tmp_path / "bare", n=1, has_connectomes=False, seed=3).folder
+    assert run_pack(bare, tmp_path / "store") == 0
+    assert "has no ROI connectomes, not of 6" in refusal(output, store=tmp_path / "store")
+    # The reverse is a row without one.
+    assert run_pack(output, tmp_path / "another", exclude_participant_label=("01",)) == 0
+    assert run_pack(bare, tmp_path / "another") == 0
+    assert list(open_store(tmp_path / "another").lacks_roi_connectome) == [False, False, True]
 
 
 def test_sessions_without_maps_are_listed(output, capsys):

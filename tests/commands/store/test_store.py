@@ -140,15 +140,38 @@ def test_a_participant_of_another_dataset_is_refused(cohort, tmp_path):
 
 def test_equal_series_are_recognised_in_a_moved_dataset(tmp_path, cohort):
     moved = shutil.copytree(cohort.folder, tmp_path / "moved")
-    for folder in (cohort.folder, moved):
-        for number, path in enumerate(sorted(folder.glob("sub-*/func/*_desc-qc_metrics.json"))):
-            content = json.loads(path.read_text())
-            path.write_text(json.dumps({"SeriesHashes": [f"{number}"]} | content))
     assert run_pack(cohort.folder, tmp_path / "store") == 0
     assert run_pack(moved, tmp_path / "store") == 0
     path = next(iter(moved.glob("sub-02/func/*_desc-qc_metrics.json")))
-    path.write_text(path.read_text().replace('["1"]', '["9"]'))
+    content = path.read_text()
+    path.write_text(content.replace('"SeriesHashes": ["', '"SeriesHashes": ["9'))
     assert "(sub-02)" in refusal(moved, store=tmp_path / "store")
+
+
+def test_without_hashes_another_dataset_at_the_same_path_is_refused(output, tmp_path):
+    """The paths of containers are equal, and earlier versions wrote no hashes of the series."""
+
+    def remove_hashes():
+        for path in output.glob("sub-*/func/*_desc-qc_metrics.json"):
+            content = json.loads(path.read_text())
+            del content["SeriesHashes"]
+            path.write_text(json.dumps(content))
+
+    remove_hashes()
+    assert run_pack(output, tmp_path / "store") == 0
+    assert run_pack(output, tmp_path / "store") == 0
+    shutil.rmtree(output)
+    make_output(output, n=2, seed=99)
+    remove_hashes()
+    assert "2 sessions of" in refusal(output, store=tmp_path / "store")
+
+
+def test_a_column_of_participants_does_not_replace_the_hash_of_the_data(output, tmp_path):
+    path = output / "participants.tsv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([f"{lines[0]}\tdata_hash", *(f"{line}\tX" for line in lines[1:])]) + "\n")
+    assert run_pack(output, tmp_path / "store") == 0
+    assert open_store(tmp_path / "store").participants["data_hash"].nunique() == 3
 
 
 def test_one_of_several_sets_is_chosen_by_name(output):
@@ -213,7 +236,7 @@ def test_the_group_level_refuses_another_store_before_anything_is_computed(outpu
     assert run_pack(tmp_path / "other", tmp_path / "store") == 0
     with pytest.raises(UserError, match="holds maps of the model"):
         run_group(output, store=tmp_path / "store")
-    make_output(tmp_path / "second", n=1)
+    make_output(tmp_path / "second", n=1, seed=3)
     assert run_pack(tmp_path / "second", tmp_path / "another_store") == 0
     with pytest.raises(UserError, match="would be in the store twice"):
         run_group(output, store=tmp_path / "another_store")
