@@ -6,11 +6,11 @@ from pathlib import Path
 
 from bids_deeptaskgen.cohort_store.store.description import StoreDescription, read_description
 from bids_deeptaskgen.cohort_store.store.layout import (
-    ATTRIBUTES,
     MAPS,
     ROI_CONNECTOMES,
     ZARR_JSON,
     record_path,
+    rows_folder,
     shard_path,
 )
 from bids_deeptaskgen.cohort_store.store.pack import read_row_values
@@ -22,7 +22,7 @@ from bids_deeptaskgen.cohort_store.store.shards import (
     read_state,
     shards_of_task,
 )
-from bids_deeptaskgen.errors import InputError, abbreviate, quantity
+from bids_deeptaskgen.errors import abbreviate, quantity
 from bids_deeptaskgen.io.atomic import stale_files
 from bids_deeptaskgen.io.json_file import read_json
 
@@ -91,27 +91,15 @@ def _remedy(store: Path) -> str:
 
 
 def _metadata_problems(store: Path, description: StoreDescription, n_rows: int) -> Iterator[StoreProblem]:
-    stored_sha256 = read_json(store / ZARR_JSON)["attributes"][ATTRIBUTES].get("MaskSha256")
-    if stored_sha256 != description.mask_sha256:
-        yield StoreProblem(
-            str(store / "mask"),
-            f"the mask has the hash {description.mask_sha256[:12]}, not {str(stored_sha256)[:12]}",
-            "Delete the store and pack it again.",
-        )
-    n_rois = description.n_rois
-    shapes = {MAPS: [len(description.contrasts), description.n_voxels], ROI_CONNECTOMES: [n_rois, n_rois]}
+    if not n_rows:
+        yield StoreProblem(str(store), "has no rows", _remedy(store))
     for name in array_names(description):
         path = store / name / ZARR_JSON
-        try:
-            shape = read_json(path)["shape"]
-        except (InputError, KeyError) as error:
-            yield StoreProblem(str(path), f"is damaged ({error})", "Delete the store and pack it again.")
-            continue
-        if shape[1:] != shapes[name]:
-            problem = f"has the shape {shape}, not {[n_rows, *shapes[name]]}"
-            yield StoreProblem(str(path), problem, "Delete the store and pack it again.")
-        elif shape[0] != n_rows:
-            yield StoreProblem(str(path), f"has {shape[0]} rows; the tables have {n_rows}", _remedy(store))
+        n_array_rows = read_json(path)["shape"][0]
+        if n_array_rows != n_rows:
+            yield StoreProblem(
+                str(path), f"has {n_array_rows} rows; the tables have {n_rows}", _remedy(store)
+            )
 
 
 def _shard_problems(
@@ -153,6 +141,9 @@ def _foreign_files(store: Path, description: StoreDescription, n_rows: int) -> I
     """List temporary files of killed processes, and shards after the last row."""
     for path in stale_files(store):
         yield StoreProblem(str(path), "is the temporary file of a process that was killed", _remedy(store))
+    for path in sorted(rows_folder(store).iterdir()):
+        if not path.name.isdecimal() and not path.name.startswith("."):
+            yield StoreProblem(str(path), "is not a table of rows", "Delete it.")
     n_shards = description.n_shards(n_rows)
     names = [
         *_numbers(store / MAPS, "c.*.0.0", 1),

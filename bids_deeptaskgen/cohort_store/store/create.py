@@ -5,7 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from bids_deeptaskgen.cohort_store.store.description import StoreDescription, is_store, write_contrasts
+from bids_deeptaskgen.cohort_store.store.description import (
+    StoreDescription,
+    hash_contrasts,
+    is_store,
+    write_contrasts,
+)
 from bids_deeptaskgen.cohort_store.store.layout import (
     ATTRIBUTES,
     MAPS,
@@ -72,7 +77,9 @@ def refuse_other_content(store: Path) -> None:
 def _fill(folder: Path, description: StoreDescription, software_version: str) -> None:
     import zarr
 
-    attributes: Any = {ATTRIBUTES: description.to_attributes(software_version)}
+    write_contrasts(folder, description.contrasts)
+    facts = description.to_attributes(software_version) | {"ContrastsSha256": hash_contrasts(folder)}
+    attributes: Any = {ATTRIBUTES: facts}
     zarr.create_group(folder, attributes=attributes)
     zarr.create_group(folder / TABLES)
     n_contrasts, n_voxels, n_rois = len(description.contrasts), description.n_voxels, description.n_rois
@@ -108,7 +115,6 @@ def _fill(folder: Path, description: StoreDescription, software_version: str) ->
     mask[...] = description.mask
     rows_folder(folder).mkdir()
     record_path(folder, 0).parent.mkdir()
-    write_contrasts(folder, description.contrasts)
 
 
 def _compressors() -> Any:

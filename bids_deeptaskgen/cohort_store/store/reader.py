@@ -131,7 +131,8 @@ class CohortStore:
 
         import pandas as pd
 
-        columns = join_columns([dict(row) for row in self._rows.rows])
+        columns: dict[str, list[Any]] = {name: [] for name in LABELS}
+        columns |= join_columns([dict(row) for row in self._rows.rows])
         # A round trip through text lets pandas find the types of the columns.
         text = pd.DataFrame(columns).to_csv(index=False)
         dtype: Any = dict.fromkeys((*LABELS, "data_hash"), str)

@@ -160,7 +160,8 @@ def row_table_paths(store: Path) -> list[Path]:
     InputError
         If a table of the sequence does not exist.
     """
-    paths = sorted(rows_folder(store).glob("[0-9]*"), key=lambda path: int(path.name))
+    paths = [path for path in rows_folder(store).glob("[0-9]*") if path.name.isdecimal()]
+    paths.sort(key=lambda path: int(path.name))
     for number, path in enumerate(paths, 1):
         if path != _generation_path(store, number):
             message = (

@@ -9,6 +9,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from bids_deeptaskgen.cohort_store.store.check import check_store
+from bids_deeptaskgen.cohort_store.store.create import create_store
 from bids_deeptaskgen.cohort_store.store.layout import record_path, shard_path
 from bids_deeptaskgen.cohort_store.store.pack import pack_shards
 from bids_deeptaskgen.cohort_store.store.reader import open_store
@@ -101,6 +102,9 @@ def test_a_shard_that_is_removed_after_opening_is_not_read_as_nan(folder):
         store.maps("wm2bk")
     with pytest.raises(InputError, match="maps that were packed are missing"):
         store[3]
+    shard_path(folder, "roi_connectomes", 1).unlink()
+    with pytest.raises(InputError, match="roi_connectomes that were packed are missing"):
+        store.roi_connectomes()
 
 
 def test_an_incomplete_store_is_read_on_request_without_its_incomplete_rows(folder, caplog):
@@ -198,6 +202,59 @@ def test_a_damaged_mask_or_description_is_refused(folder):
     path.write_text(path.read_text().replace("RowsPerShard", "Rows"))
     with pytest.raises(InputError, match="its description is damaged"):
         open_store(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("mask/c/0/0/0", None),
+        ("tables/contrasts.tsv", lambda text: text.rpartition("motorLh")[0]),
+        ("tables/contrasts.tsv", lambda text: "".join(text.splitlines(keepends=True)[i] for i in (0, 2, 1))),
+        ("maps/zarr.json", None),
+        ("maps/zarr.json", lambda text: text[:200]),
+        ("maps/zarr.json", lambda _text: ""),
+        ("roi_connectomes/zarr.json", None),
+        ("roi_connectomes/zarr.json", lambda text: text.replace(" 3,", " 4,")),
+        ("zarr.json", lambda _text: "[]"),
+        ("zarr.json", lambda _text: "{}"),
+        ("zarr.json", lambda text: text.replace('"float32"', '"float64"')),
+        ("zarr.json", lambda text: text.replace('"RowsPerShard": 2', '"RowsPerShard": 3')),
+    ],
+)
+def test_a_damaged_part_is_refused_by_all(folder, file, change):
+    path = folder / file
+    if change is None:
+        path.unlink()
+    else:
+        content = path.read_text()
+        path.write_text(change(content))
+        assert path.read_text() != content
+    for function in (open_store, check_store, lambda store: pack_shards(store, row_content, [0])):
+        with pytest.raises(InputError):
+            function(folder)
+
+
+def test_an_array_with_fewer_rows_than_were_packed_is_refused(folder):
+    for name in ("maps", "roi_connectomes"):
+        path = folder / name / "zarr.json"
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(content | {"shape": [2, *content["shape"][1:]]}))
+        with pytest.raises(InputError, match=f"its array {name} has 2 rows, and its tables have 5"):
+            open_store(folder)
+        assert f"{name}/zarr.json: has 2 rows; the tables have 5" in str(check_store(folder)[0])
+        path.write_text(json.dumps(content))
+
+
+def test_a_store_without_rows_has_an_empty_table_and_a_problem(tmp_path):
+    create_store(tmp_path / "store", description())
+    assert list(open_store(tmp_path / "store").participants) == ["participant_id", "session_id", "run"]
+    assert [problem.text for problem in check_store(tmp_path / "store")] == ["has no rows"]
+
+
+def test_a_file_between_the_tables_of_rows_is_listed_alone(folder):
+    (folder / "tables" / "rows" / "0001.bak").mkdir()
+    assert open_store(folder).participants.shape[0] == 5
+    assert [problem.text for problem in check_store(folder)] == ["is not a table of rows"]
 
 
 def test_the_table_of_participants_has_types(complete):
