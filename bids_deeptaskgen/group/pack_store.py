@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bids_deeptaskgen.cohort_store.store.create import create_store
+from bids_deeptaskgen.cohort_store.store.create import create_store, remove_stale_creations
 from bids_deeptaskgen.cohort_store.store.description import read_description, refuse_difference
 from bids_deeptaskgen.cohort_store.store.pack import pack_shards
 from bids_deeptaskgen.cohort_store.store.row_tables import RowTables, add_rows, read_rows, row_name
@@ -78,7 +78,7 @@ def pack_source(store: Path, source: StoreSource, task: tuple[int, int] = ONLY_T
     """
     check_source(store, source)
     remove_stale_files(store)
-    remove_stale_files(store.parent, recursive=False)
+    remove_stale_creations(store)
     if not create_store(store, source.description, software_versions()["bids-deeptaskgen"]):
         existing = read_description(store)
         refuse_difference(store, existing, source.description)

@@ -18,7 +18,7 @@ from bids_deeptaskgen.cohort_store.store.layout import (
     ROI_CONNECTOMES,
     contrasts_path,
 )
-from bids_deeptaskgen.errors import InputError, UserError, abbreviate
+from bids_deeptaskgen.errors import InputError, UserError, abbreviate, quantity
 from bids_deeptaskgen.grid import OUTPUT_GRID, Grid
 from bids_deeptaskgen.io.tsv import join_columns, read_tsv, write_tsv
 
@@ -331,11 +331,12 @@ def _differences(existing: StoreDescription, added: StoreDescription) -> Any:
     if existing.entities != added.entities:
         names = [" ".join(map("-".join, item.entities)) for item in (existing, added)]
         yield f"holds maps of {names[0]}; these maps are of {names[1]}. {_ANOTHER_STORE}."
-    if existing.labels != added.labels:
+    # Another order is that of a process which has created the store at the same time.
+    if set(existing.labels) != set(added.labels):
         yield (
-            f"has {len(existing.labels)} contrasts ({abbreviate(existing.labels)}), not the "
-            f"{len(added.labels)} requested ones ({abbreviate(added.labels)}). Omit `contrasts`, or choose "
-            "another folder."
+            f"has {quantity(len(existing.labels), 'contrast')} ({abbreviate(existing.labels)}); "
+            f"those to pack are {abbreviate(added.labels)}. {_ANOTHER_STORE}, or pack all contrasts of the "
+            "store."
         )
     # Maps without ROI connectomes may be added to others.
     if added.n_rois not in (0, existing.n_rois):

@@ -2,15 +2,18 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from bids_deeptaskgen.cohort_store.store import shard_files
+from bids_deeptaskgen.cohort_store.store.create import create_store
 from bids_deeptaskgen.cohort_store.store.layout import shard_path
 from bids_deeptaskgen.cohort_store.store.reader import open_store
 from bids_deeptaskgen.commands.store import info
 from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.group import pack_store
 from bids_deeptaskgen.io.atomic import process_namespace
 from bids_deeptaskgen.settings.store import StoreInfoSettings
 from tests.cohort_store.store.outputs import block_mask, make_output
@@ -59,10 +62,12 @@ def test_packing_removes_the_temporary_files_of_killed_processes(output):
     namespace = process_namespace()
     (store / "maps" / f".c.0.0.0.{namespace}.999999999.tmp").touch()
     (output.parent / f".store.new.{namespace}.999999999.tmp").mkdir()
+    foreign = output.parent / f".other.new.{namespace}.999999999.tmp"
+    foreign.mkdir()
     assert run_check(store) == 1
     assert run_pack(output) == 0
     assert run_check(store) == 0
-    assert sorted(path.name for path in output.parent.iterdir()) == ["out", "store"]
+    assert sorted(path.name for path in output.parent.iterdir()) == [foreign.name, "out", "store"]
 
 
 def test_participants_are_added_after_the_others(output):
@@ -106,7 +111,7 @@ def test_participants_and_contrasts_are_chosen(output):
     # The contrasts of a store are kept.
     assert run_pack(output, exclude_participant_label=("01",)) == 0
     assert list(open_store(store).participants["participant_id"]) == ["sub-01", "sub-03", "sub-02"]
-    assert "has 1 contrasts (motorLh)" in refusal(output, contrasts=("wm2bk",))
+    assert "has 1 contrast (motorLh); those to pack are wm2bk." in refusal(output, contrasts=("wm2bk",))
     assert "has float32 values, not float16" in refusal(output, precision="float16")
 
 
@@ -117,7 +122,7 @@ def test_participants_and_contrasts_are_chosen(output):
         ({"settings_hash": HASH_OF_OTHER, "settings": {"smoothing": 4.0}}, "smoothing: 0.0 in the store"),
         ({"entities": (("task", "movie"),)}, "holds maps of task-rest; these maps are of task-movie"),
         ({"mask": block_mask() | (np.arange(91) < 3)}, "its mask has 480 voxels"),
-        ({"contrasts": ("wm2bk",)}, "has 2 contrasts (motorLh, wm2bk), not the 1 requested ones (wm2bk)"),
+        ({"contrasts": ("wm2bk",)}, "has 2 contrasts (motorLh, wm2bk); those to pack are wm2bk."),
     ],
 )  # fmt: skip
 def test_other_maps_are_refused(cohort, tmp_path, changes, pattern):
@@ -172,6 +177,35 @@ def test_a_column_of_participants_does_not_replace_the_hash_of_the_data(output, 
     path.write_text("\n".join([f"{lines[0]}\tdata_hash", *(f"{line}\tX" for line in lines[1:])]) + "\n")
     assert run_pack(output, tmp_path / "store") == 0
     assert open_store(tmp_path / "store").participants["data_hash"].nunique() == 3
+
+
+@pytest.fixture
+def other_creator(monkeypatch):
+    """Let another process create the store first, with the given changes of the description."""
+
+    def install(change):
+        def create_late(store, description, version):
+            create_store(store, change(description), version)
+            return create_store(store, description, version)
+
+        monkeypatch.setattr(pack_store, "create_store", create_late)
+
+    return install
+
+
+def test_a_store_that_is_created_meanwhile_keeps_its_order_of_contrasts(output, cohort, other_creator):
+    other_creator(lambda planned: replace(planned, contrasts=planned.contrasts[::-1]))
+    assert run_pack(output) == 0
+    store = open_store(output.parent / "store")
+    assert store.contrasts == ("wm2bk", "motorLh")
+    for contrast in store.contrasts:
+        values = cohort.maps["01", None, None, contrast].ravel().astype(np.float32)
+        assert np.array_equal(store.maps(contrast)[0], values)
+
+
+def test_a_store_of_other_maps_that_is_created_meanwhile_is_refused(output, other_creator):
+    other_creator(lambda planned: replace(planned, settings_hash=HASH_OF_OTHER))
+    assert "holds maps of other settings" in refusal(output)
 
 
 def test_one_of_several_sets_is_chosen_by_name(output):
