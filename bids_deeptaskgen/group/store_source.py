@@ -307,10 +307,12 @@ def check_source(store: Path, source: StoreSource) -> None:
     tables = read_rows(store) if is_store(store) else RowTables((), ())
     tables = tables.extend(changed_rows(store, tables, source.rows, source.name), source.name)
     states = read_states(store, source.description, tables)
-    n_bytes = sum(
+    shard_bytes = [
         len(source.description.shard_rows(shard, len(tables))) * source.description.row_bytes
-        for shard in states.incomplete
-    )
+        for shard in range(len(states.shards))
+    ]
+    # A shard that is written again needs its space twice.
+    n_bytes = sum(shard_bytes[shard] for shard in states.incomplete) + max(shard_bytes, default=0)
     check_disk_space(store, n_bytes)
 
 

@@ -276,6 +276,9 @@ def _check_parts(store: Path, description: StoreDescription, fields: Mapping[str
         message = f"{path} has the hash {sha256[:12]}, not {fields['ContrastsSha256'][:12]}"
         raise ValueError(message)
     n_rois, n_rows = description.n_rois, description.rows_per_shard
+    if bool(n_rois) != (ROI_CONNECTOMES in group):
+        message = f"the array {ROI_CONNECTOMES} of {n_rois} ROIs exists, or is missing"
+        raise ValueError(message)
     expected = {MAPS: ((len(description.contrasts), description.n_voxels), description.dtype)}
     if n_rois:
         expected[ROI_CONNECTOMES] = ((n_rois, n_rois), np.dtype(np.float32))

@@ -7,9 +7,10 @@ import pytest
 
 from bids_deeptaskgen.cohort_store.store import create
 from bids_deeptaskgen.cohort_store.store.create import create_store, refuse_other_content
-from bids_deeptaskgen.cohort_store.store.description import is_store, read_description
+from bids_deeptaskgen.cohort_store.store.description import is_store, read_description, refuse_difference
 from bids_deeptaskgen.cohort_store.store.reader import open_store
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.grid import OUTPUT_GRID, Grid
 from tests.cohort_store.store.outputs import description, make_store, row_content
 from tests.processes import PATIENCE_S
 
@@ -72,6 +73,25 @@ def test_a_store_that_appears_meanwhile_is_not_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(create, "is_store", look_late)
     assert not create_store(tmp_path / "store", description())
     assert is_store(tmp_path / "store")
+
+
+def test_a_folder_that_gets_other_files_meanwhile_is_refused(tmp_path, monkeypatch):
+    def fill_late(folder, _fill):
+        (folder / "file.txt").touch()
+        return False
+
+    (tmp_path / "store").mkdir()
+    monkeypatch.setattr(create, "fill_folder", fill_late)
+    with pytest.raises(UserError, match="exists and is not a cohort store"):
+        create_store(tmp_path / "store", description())
+
+
+def test_maps_on_another_grid_are_refused(tmp_path):
+    affine = OUTPUT_GRID.matrix.copy()
+    affine[0, 3] += 1
+    other = description(grid=Grid.from_image(OUTPUT_GRID.shape, affine))
+    with pytest.raises(UserError, match="its maps have"):
+        refuse_difference(tmp_path, description(), other)
 
 
 @pytest.mark.parametrize("name", ["maps", "file.txt", ".hidden"])

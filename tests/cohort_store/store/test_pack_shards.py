@@ -282,6 +282,8 @@ def test_a_shard_has_at_most_256_mib_and_at_least_a_row():
     assert description(contrasts=contrasts, mask=mask, rows_per_shard=0).rows_per_shard == 7
     assert description(contrasts=contrasts * 10, mask=mask, rows_per_shard=0).rows_per_shard == 1
     assert description(rows_per_shard=0).rows_per_shard == 256
+    # The ROI connectomes count, too: 47 x 201,600 values and 4,000 x 4,000.
+    assert description(contrasts=contrasts, mask=mask, rows_per_shard=0, n_rois=4000).rows_per_shard == 2
 
 
 def test_a_description_is_read_as_it_was_written(tmp_path):

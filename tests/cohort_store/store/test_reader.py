@@ -219,6 +219,7 @@ def test_a_damaged_mask_or_description_is_refused(folder):
         ("zarr.json", lambda _text: "{}"),
         ("zarr.json", lambda text: text.replace('"float32"', '"float64"')),
         ("zarr.json", lambda text: text.replace('"RowsPerShard": 2', '"RowsPerShard": 3')),
+        ("zarr.json", lambda text: text.replace('"NumberOfRois": 3', '"NumberOfRois": 0')),
     ],
 )
 def test_a_damaged_part_is_refused_by_all(folder, file, change):

@@ -111,6 +111,20 @@ def test_a_damaged_roi_connectome_is_listed_and_tried_again(output, cohort):
     np.testing.assert_allclose(stored, read_roi_matrix(path), rtol=1e-6)
 
 
+def test_a_map_that_is_a_link_without_content_is_listed_and_tried_again(output, cohort, capsys):
+    path, store = only_map(output, "02", "wm2bk"), output.parent / "store"
+    path.unlink()
+    path.symlink_to("/nonexistent/annex")
+    assert run_pack(output) == 1
+    capsys.readouterr()
+    assert run_check(store) == 1
+    assert f"sub-02: {path}: is a link whose target does not exist" in capsys.readouterr().out
+    path.unlink()
+    shutil.copy(only_map(cohort.folder, "02", "wm2bk"), path)
+    assert run_pack(output) == 0
+    assert not open_store(store).is_missing.any()
+
+
 @pytest.mark.parametrize("is_link", [True, False])
 def test_a_lost_roi_connectome_is_listed_and_tried_again(output, is_link, capsys):
     (path,) = output.glob("sub-02/func/*_relmat.tsv")
