@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.cohort_store.store.create import create_store, remove_stale_creations
 from bids_deeptaskgen.cohort_store.store.description import read_description, refuse_difference
-from bids_deeptaskgen.cohort_store.store.pack import pack_shards
+from bids_deeptaskgen.cohort_store.store.pack import pack_shards, read_row_values
 from bids_deeptaskgen.cohort_store.store.row_tables import RowTables, add_rows, read_rows, row_name
 from bids_deeptaskgen.cohort_store.store.shards import RowRecord, ShardStates, read_states, shards_of_task
 from bids_deeptaskgen.errors import abbreviate, quantity
@@ -56,7 +56,9 @@ class PackOutcome:
         return not (self.reasons or self.rows_without_maps or self.outdated)
 
 
-def pack_source(store: Path, source: StoreSource, task: tuple[int, int] = ONLY_TASK) -> PackOutcome:
+def pack_source(
+    store: Path, source: StoreSource, task: tuple[int, int] = ONLY_TASK, *, verify: bool = False
+) -> PackOutcome:
     """Write maps to a store: create it or add rows, then write incomplete and outdated shards.
 
     Parameters
@@ -66,6 +68,8 @@ def pack_source(store: Path, source: StoreSource, task: tuple[int, int] = ONLY_T
     source : StoreSource
     task : (int, int)
         Number of the task, from 1, and number of tasks among which the shards are divided.
+    verify : bool
+        Read the packed rows of the source, and write those that are damaged again.
 
     Returns
     -------
@@ -90,7 +94,9 @@ def pack_source(store: Path, source: StoreSource, task: tuple[int, int] = ONLY_T
         shard
         for shard in shards_of_task(len(states.shards), task)
         if any(
-            row.faults or not source.is_packed(results[number], row)
+            row.faults
+            or not source.is_packed(results[number], row)
+            or (verify and read_row_values(store, number, row) is None)
             for number, row in _rows_of_shard(source, tables, states, shard)
             if number in results
         )

@@ -134,7 +134,11 @@ def _content_problems(
         files = " and ".join(str(shard_path(store, name, shard)) for name in unreadable or names)
         row_names = abbreviate([row_name(tables.rows[number]) for number in numbers])
         problem = f"the values of {quantity(len(numbers), 'row')} are damaged ({row_names})"
-        yield StoreProblem(files, problem, f"Delete {files}. {_remedy(store)}")
+        datasets = dict.fromkeys(tables.sources[number] for number in numbers)
+        commands = " and ".join(
+            f"`deeptaskgen store pack --verify {dataset} {store}`" for dataset in datasets
+        )
+        yield StoreProblem(files, problem, f"Run {commands}.")
 
 
 def _foreign_files(store: Path, description: StoreDescription, n_rows: int) -> Iterator[StoreProblem]:

@@ -43,6 +43,20 @@ def test_two_datasets_complete_a_shard_that_they_share(output, tmp_path, capsys)
     assert run_check(store) == 0
 
 
+def test_damaged_rows_are_packed_again_and_the_others_are_kept(output, tmp_path):
+    store, path = tmp_path / "store", shard_path(tmp_path / "store", "maps", 0)
+    assert run_pack(output) == 0
+    expected = path.read_bytes()
+    # The first chunk belongs to sub-01.
+    path.write_bytes(expected[:20] + bytes([expected[20] ^ 1]) + expected[21:])
+    shutil.rmtree(output / "sub-02")
+    assert run_pack(output) == 0
+    assert run_check(store) == 1
+    assert run_pack(output, verify=True) == 0
+    assert path.read_bytes() == expected
+    assert run_check(store) == 0
+
+
 def test_a_participant_who_is_lost_does_not_block_the_others(output, tmp_path):
     store = tmp_path / "store"
     assert run_pack(output) == 0
