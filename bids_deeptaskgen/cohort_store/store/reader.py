@@ -132,7 +132,7 @@ class CohortStore:
         import pandas as pd
 
         columns: dict[str, list[Any]] = {name: [] for name in LABELS}
-        columns |= join_columns([dict(row) for row in self._rows.rows])
+        columns |= join_columns(dict.fromkeys(LABELS) | dict(row) for row in self._rows.rows)
         # A round trip through text lets pandas find the types of the columns.
         text = pd.DataFrame(columns).to_csv(index=False)
         dtype: Any = dict.fromkeys((*LABELS, "data_hash"), str)

@@ -4,6 +4,7 @@ import pytest
 
 from bids_deeptaskgen.cohort_store.store import row_tables
 from bids_deeptaskgen.cohort_store.store.create import create_store
+from bids_deeptaskgen.cohort_store.store.reader import open_store
 from bids_deeptaskgen.cohort_store.store.row_tables import add_rows, read_rows
 from tests.cohort_store.store.outputs import description, row_table
 
@@ -43,3 +44,10 @@ def test_a_table_that_another_process_adds_meanwhile_comes_first(folder, monkeyp
     tables = add_rows(folder, row_table(3), "/out")
     assert [row["participant_id"] for row in tables.rows] == ["sub-01", "sub-02", "sub-03"]
     assert (tables.n_tables, tables.sha256) == (2, read_rows(folder).sha256)
+
+
+def test_a_table_without_sessions_has_their_columns_all_the_same(folder):
+    add_rows(folder, [{"participant_id": "sub-01", "age": 30}], "/out")
+    table = open_store(folder, allow_incomplete=True).participants
+    assert list(table.columns) == ["participant_id", "session_id", "run", "age"]
+    assert table["session_id"].isna().all()
