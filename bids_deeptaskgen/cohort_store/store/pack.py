@@ -46,7 +46,7 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 NO_VALUES = "the map has no value in the mask of the maps"
 # Other processes that write a shard make this one write it again, at most so many times.
-MAX_ATTEMPTS = 5
+MAX_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
