@@ -9,6 +9,7 @@ from bids_deeptaskgen.bids.output.roi_connectome import read_roi_matrix
 from bids_deeptaskgen.cohort_store.store.layout import record_path, shard_path
 from bids_deeptaskgen.cohort_store.store.reader import open_store
 from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.group import store_source
 from bids_deeptaskgen.group.store_source import StoreSource
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from tests.cohort_store.store.outputs import describe_maps, make_output
@@ -87,6 +88,30 @@ def test_a_participant_who_is_being_run_again_keeps_the_packed_maps(output, monk
     record.write_text(content)
     monkeypatch.undo()
     assert run_pack(output) == 0
+
+
+def test_maps_whose_record_changes_while_they_are_read_are_not_packed(output, monkeypatch, capsys):
+    store = output.parent / "store"
+    assert run_pack(output) == 0
+    before = open_store(store).maps("wm2bk")
+    path = only_map(output, "02", "wm2bk")
+    shutil.copy(only_map(output, "01", "wm2bk"), path)
+    (record,) = output.glob("sub-02/func/*_desc-qc_metrics.json")
+    record.write_text(record.read_text() + "\n")
+    read_session_maps = store_source.read_session_maps
+
+    def read_late(*arguments):
+        maps = read_session_maps(*arguments)
+        record.write_text(record.read_text() + "\n")
+        return maps
+
+    monkeypatch.setattr(store_source, "read_session_maps", read_late)
+    assert run_pack(output) == 1
+    assert "Changed meanwhile: 1 row (sub-02)" in capsys.readouterr().out
+    assert np.array_equal(open_store(store).maps("wm2bk"), before)
+    monkeypatch.undo()
+    assert run_pack(output) == 0
+    assert np.array_equal(open_store(store).maps("wm2bk")[1], before[0])
 
 
 @pytest.mark.parametrize("damage", ["truncated", "grid", "empty"])
