@@ -55,8 +55,8 @@ def find_name_table(path: Path) -> Path | None:
     first_table, *further_tables = candidates[max(candidates)]
     if further_tables:
         message = (
-            f"{path}: {first_table.name} and {further_tables[0].name} fit it equally well as tables of the names of "
-            f"its regions.\nName the right one {image_stem(path.name)}.tsv."
+            f"{path}: {first_table.name} and {further_tables[0].name} fit it equally well as tables of its "
+            f"regions.\nName the right one {image_stem(path.name)}.tsv."
         )
         raise InputError(message)
     return first_table
