@@ -259,7 +259,8 @@ def _fill(
     numbers_read = _floats(batch, value)
     if min_coverage > 0:
         coverage = _floats(batch, "coverage")
-        numbers_read[~(coverage >= min_coverage)] = np.nan
+        # The group level stores float32: 0.9 in the Parquet file is less than the 0.9 of a TSV in 64 bits.
+        numbers_read[~(coverage.astype(np.float32) >= np.float32(min_coverage))] = np.nan
     is_selected = numbers >= 0
     positions = (row_numbers * len(variables) + numbers)[is_selected]
     is_repeated = is_read.flat[positions]

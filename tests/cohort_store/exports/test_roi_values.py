@@ -87,6 +87,16 @@ def test_values_of_regions_below_the_smallest_coverage_are_missing(tmp_path):
         assert np.isnan(table.values[0, number]) == (variable.index < 7)
 
 
+@pytest.mark.parametrize("limit", [0.1, 0.7, 0.9])
+def test_a_coverage_equal_to_the_smallest_is_enough_in_both_files(tmp_path, limit):
+    columns = tidy_columns(ROWS, value=lambda *_: 1.0, coverage=lambda *_: limit)
+    with TidyTable(tmp_path / "rois.tsv", COLUMNS) as writer:
+        writer.write(columns)
+    for ending in ("tsv", "parquet"):
+        table = read_roi_values(tmp_path / f"rois.{ending}", min_coverage=limit)
+        assert not np.isnan(table.values).any()
+
+
 def test_infinite_values_are_missing(tmp_path):
     columns = tidy_columns(ROWS[:1], value=lambda *_: float("inf"))
     assert np.isnan(read_roi_values(write_roi_table(tmp_path / "rois.parquet", columns)).values).all()
