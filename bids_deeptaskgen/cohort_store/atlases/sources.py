@@ -122,7 +122,7 @@ def atlas_label(file_name: str) -> str:
     parts = [value for key, value in name.entities if key in _KEYWORDS and key != "res"]
     if not parts:
         stem = file_name.partition(".")[0]
-        parts = [part for part in stem.split("_") if not re.match("(space|tpl|res)-", part)]
+        parts = [part for part in stem.split("_") if not re.match("(?i)(space|tpl|res)-", part)]
     words = [word for part in parts for word in re.split("[^A-Za-z0-9]+", part) if word]
     return "".join(word if number == 0 else word[0].upper() + word[1:] for number, word in enumerate(words))
 
