@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.filenames import BidsName, parse_name
 from bids_deeptaskgen.cohort_store.atlases.atlas import Atlas
+from bids_deeptaskgen.cohort_store.atlases.files import atlas_errors, open_atlas
 from bids_deeptaskgen.cohort_store.atlases.images import RegionWeights, read_regions
 from bids_deeptaskgen.cohort_store.atlases.names import read_region_names
-from bids_deeptaskgen.cohort_store.atlases.space import MODEL_SPACE, check_space
+from bids_deeptaskgen.cohort_store.atlases.space import MODEL_SPACE
 from bids_deeptaskgen.errors import InputError, UserError, abbreviate
 from bids_deeptaskgen.io.checksum import file_sha256
-from bids_deeptaskgen.io.file_content import COPY_AGAIN
-from bids_deeptaskgen.io.nifti_reader import check_orientation, load_image
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -59,14 +58,9 @@ def load_atlas(source: str, mask: NDArray[np.bool_], parameter: str = "atlas") -
         of the maps.
     """
     path = _find_file(source, parameter)
-    try:
-        image = load_image(path)
-        check_orientation(path, image.header)
-        check_space(path, image.grid, parameter)
+    image = open_atlas(path, parameter)
+    with atlas_errors():
         regions = read_regions(path, image.header, mask)
-    except InputError as error:
-        # An atlas is not the result of preprocessing.
-        raise InputError(str(error).replace(COPY_AGAIN, "Copy it again from its source.")) from error
     names = read_region_names(path, regions.numbers, is_probabilistic=regions.is_probabilistic)
     _check_overlap(path, regions, names)
     return Atlas(
@@ -131,12 +125,6 @@ def _find_file(source: str, parameter: str) -> Path:
     """Return the file of an atlas; TemplateFlow downloads it if necessary."""
     path = Path(source).expanduser()
     if path.is_symlink() or path.exists() or len(path.parts) != 1 or _IMAGE_NAME.fullmatch(source):
-        if path.is_dir():
-            message = f"{path}: is a folder.\nGive `{parameter}` the image of an atlas."
-            raise InputError(message)
-        if path.is_file() and path.stat().st_size == 0:
-            message = f"{path}: is empty (0 bytes), perhaps a download that failed.\nCopy it again."
-            raise InputError(message)
         return path
     return fetch_atlas(source, parameter)
 
