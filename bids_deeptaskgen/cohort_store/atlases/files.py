@@ -10,9 +10,10 @@ import numpy as np
 from bids_deeptaskgen.cohort_store.atlases.images import has_probabilities, read_labels
 from bids_deeptaskgen.cohort_store.atlases.names import read_region_names
 from bids_deeptaskgen.cohort_store.atlases.space import check_space
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.io.file_content import COPY_AGAIN
 from bids_deeptaskgen.io.nifti_reader import NiftiImage, check_orientation, load_image
+from bids_deeptaskgen.settings.paths import UnsuitablePathError, parse_path
 
 
 class LabelFile(NamedTuple):
@@ -40,6 +41,34 @@ def atlas_errors() -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(str(error).replace(COPY_AGAIN, "Copy it again from its source.")) from error
+
+
+def atlas_path(text: str, parameter: str) -> Path:
+    """Return the absolute path of an atlas.
+
+    Parameters
+    ----------
+    text : str
+        Path as users write it, such as ``~/atlas.nii.gz``.
+    parameter : str
+        Name of the option, for messages.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    UserError
+        If the text is no path on this machine.
+    """
+    try:
+        return parse_path(text)
+    except UnsuitablePathError as reason:
+        message = f"`{parameter}`: {text} {reason}"
+    except ValueError:
+        message = f"`{parameter}`: {text!r} is no path.\nGive the image of an atlas."
+    raise UserError(message)
 
 
 def open_atlas(path: Path, parameter: str) -> NiftiImage:

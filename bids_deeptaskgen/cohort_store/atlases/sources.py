@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.filenames import BidsName, parse_name
 from bids_deeptaskgen.cohort_store.atlases.atlas import Atlas
-from bids_deeptaskgen.cohort_store.atlases.files import atlas_errors, open_atlas
+from bids_deeptaskgen.cohort_store.atlases.files import atlas_errors, atlas_path, open_atlas
 from bids_deeptaskgen.cohort_store.atlases.images import RegionWeights, read_regions
 from bids_deeptaskgen.cohort_store.atlases.names import read_region_names
 from bids_deeptaskgen.cohort_store.atlases.space import MODEL_SPACE
@@ -123,8 +123,8 @@ def atlas_label(file_name: str) -> str:
 
 def _find_file(source: str, parameter: str) -> Path:
     """Return the file of an atlas; TemplateFlow downloads it if necessary."""
-    path = Path(source).expanduser()
-    if path.is_symlink() or path.exists() or len(path.parts) != 1 or _IMAGE_NAME.fullmatch(source):
+    path = atlas_path(source, parameter)
+    if path.is_symlink() or path.exists() or len(Path(source).parts) != 1 or _IMAGE_NAME.fullmatch(source):
         return path
     return fetch_atlas(source, parameter)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bids_deeptaskgen.bids.output.paths import output_path
-from bids_deeptaskgen.cohort_store.atlases.files import read_label_file
+from bids_deeptaskgen.cohort_store.atlases.files import atlas_path, read_label_file
 from bids_deeptaskgen.cohort_store.atlases.names import image_stem
 from bids_deeptaskgen.errors import InputError
 
@@ -55,6 +55,8 @@ def choose_parcellation(output_dir: Path, request: str | None) -> Parcellation:
 
     Raises
     ------
+    UserError
+        If the path is not one of this machine.
     InputError
         If the image is no image of labels in the space of the maps, or has no background.
     """
@@ -63,7 +65,7 @@ def choose_parcellation(output_dir: Path, request: str | None) -> Parcellation:
         images = sorted(pattern.parent.glob(pattern.name))
         return _read_parcellation(images[0]) if len(images) == 1 else Parcellation(DEFAULT)
     if request.endswith(_ENDINGS) or "/" in request:
-        return _read_parcellation(Path(request).expanduser().absolute())
+        return _read_parcellation(atlas_path(request, "parcellation"))
     return Parcellation(request)
 
 

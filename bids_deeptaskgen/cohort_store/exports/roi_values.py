@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.cohort_store.exports.names import require_names
 from bids_deeptaskgen.cohort_store.tables import NO_VALUE
 from bids_deeptaskgen.errors import InputError, abbreviate
+from bids_deeptaskgen.io.text import read_text
 
 _TEXT_COLUMNS = ("participant_id", "session_id", "run", "contrast", "name")
 _N_ROWS_PER_BATCH = 1_000_000
@@ -103,6 +104,19 @@ def read_roi_values(
     UserError
         If a contrast or region does not exist.
     """
+    try:
+        return _read_roi_values(path, value, contrasts, regions, min_coverage)
+    except UnicodeDecodeError as error:
+        if path.suffix != ".parquet":
+            # Names the encoding.
+            read_text(path)
+        message = f"{path}: has text that is not UTF-8.\n{_REMEDY}"
+        raise InputError(message) from error
+
+
+def _read_roi_values(
+    path: Path, value: str, contrasts: Sequence[str], regions: Sequence[str], min_coverage: float
+) -> RoiValues:
     rows: dict[Row, int] = {}
     variables: dict[Variable, int] = {}
     labels = (*_TEXT_COLUMNS, "index")
@@ -133,7 +147,8 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
             yield from _tsv_batches(path, columns)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and not path.is_file():
-            message = f"{path}: no such file.\n{_REMEDY}"
+            problem = "is a folder" if path.is_dir() else "no such file"
+            message = f"{path}: {problem}.\n{_REMEDY}"
             raise InputError(message) from error
         message = f"{path}: cannot be read as a table of regions: {error}.\n{_REMEDY}"
         raise InputError(message) from error

@@ -150,6 +150,11 @@ def test_images_that_are_refused_as_atlases_are_refused(tmp_path, name, values, 
         choose_parcellation(tmp_path, str(path))
 
 
+def test_the_home_folder_of_an_unknown_user_is_refused(tmp_path):
+    with pytest.raises(UserError, match="`parcellation`: ~no_such_user/x.nii.gz begins with the home folder"):
+        choose_parcellation(tmp_path, "~no_such_user/x.nii.gz")
+
+
 def test_a_file_that_is_no_image_is_no_result_of_preprocessing(tmp_path):
     path = tmp_path / "x.nii.gz"
     for content in (b"hello", b""):

@@ -129,3 +129,25 @@ def test_other_tables_are_refused(tmp_path, ending):
     path.write_bytes(b"PAR1 no table")
     with pytest.raises(InputError):
         read_roi_values(path)
+
+
+def test_a_folder_is_no_table(tmp_path):
+    with pytest.raises(InputError, match="is a folder"):
+        read_roi_values(tmp_path)
+
+
+@pytest.mark.parametrize(("encoding", "problem"), [("utf-16", "is UTF-16 text"), ("latin-1", "not UTF-8")])
+def test_text_that_is_not_utf_8_is_refused_with_its_encoding(tmp_path, encoding, problem):
+    path = write_roi_table(
+        tmp_path / "rois.tsv", tidy_columns((("sub-é", None, None),), value=lambda *_: 1.0)
+    )
+    path.write_bytes(path.read_text("utf-8").encode(encoding))
+    with pytest.raises(InputError, match=problem):
+        read_roi_values(path)
+
+
+def test_a_parquet_file_with_text_that_is_not_utf_8_is_refused(tmp_path):
+    path = write_roi_table(tmp_path / "rois.parquet", tidy_columns(ROWS, value=value))
+    path.write_bytes(path.read_bytes().replace(b"Left Amygdala", b"Left \xe9mygdala"))
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_roi_values(path)
