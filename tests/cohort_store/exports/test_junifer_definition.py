@@ -182,3 +182,20 @@ def test_a_pipeline_is_replaced_only_on_request(tmp_path):
     check_folder(tmp_path, overwrite=True)
     with pytest.raises(UserError, match="has a pipeline"):
         check_folder(tmp_path, overwrite=False)
+
+
+def test_no_file_of_an_earlier_export_stays(tmp_path):
+    make_dataset(tmp_path / "data", n=1, has_connectomes=False)
+    results, out = read_results(tmp_path / "data"), tmp_path / "out"
+    make_dataset(tmp_path / "b", n=1, sessions=(None,), is_4d=True, has_connectomes=False)
+    parcellation = Parcellation("x", tmp_path / "x.nii.gz", ("one",))
+    several_definitions = make_definitions([*results, *read_results(tmp_path / "b")])
+    write_definitions(out, tmp_path / "data", several_definitions, None, parcellation)
+    assert len(list(out.iterdir())) == 6
+    (out / "pipeline.hdf5").touch()
+    write_definitions(out, tmp_path / "data", make_definitions(results), None, Parcellation("Schaefer100x7"))
+    assert sorted(path.name for path in out.iterdir()) == [
+        "pipeline.hdf5",
+        "pipeline.yaml",
+        "pipeline_elements.csv",
+    ]
