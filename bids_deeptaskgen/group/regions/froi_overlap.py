@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.measured_sessions import MeasuredSessions, match_session
 from bids_deeptaskgen.bids.output.paths import sidecar_path
-from bids_deeptaskgen.bids.output.results import Result, ResultFault
-from bids_deeptaskgen.bids.output.usable_maps import read_session_maps
+from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.cohort_store.regions.froi_overlap import compare_rois
 from bids_deeptaskgen.cohort_store.tables import ColumnKind, TidyTable
 from bids_deeptaskgen.group.regions.froi_images import describe_frois
 from bids_deeptaskgen.group.regions.froi_plan import FroiPlan, SetMaps
 from bids_deeptaskgen.group.regions.froi_summary import OVERLAPS, OverlapSummary, overlap_cells
+from bids_deeptaskgen.group.regions.session_outputs import read_known_maps
 from bids_deeptaskgen.group.tables import describe_table
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.tsv import join_columns
@@ -113,10 +113,11 @@ class FroiOverlap:
         plan, contrasts = self._plan, self._maps.contrasts
         measured = self._read_measured(subject)
         measured_means = self._measured_means(measured)
-        known_faults: list[ResultFault] = []
         sessions, mean = [], WeightedMean(self._shape)
         for result in results:
-            maps = read_session_maps(self._maps.output, result, contrasts, self._maps.mask, known_faults)
+            maps = read_known_maps(
+                self._maps.output, result, contrasts, self._maps.mask, self._maps.known_faults
+            )
             sessions.append(maps[:, plan.space.voxels])
             mean.add(sessions[-1], self._weights[result.subject, result.session])
         means = mean.values

@@ -1,6 +1,6 @@
 """Functional ROIs to compute for a set: search space, share of voxels, measured maps."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.measured_sessions import MeasuredSessions, find_measured_sessions
 from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
+from bids_deeptaskgen.bids.output.results import ResultFault
 from bids_deeptaskgen.cohort_store.atlases.atlas import Atlas
 from bids_deeptaskgen.cohort_store.atlases.sources import load_atlas
 from bids_deeptaskgen.cohort_store.regions.search_space import SearchSpace, make_search_space
@@ -135,9 +136,12 @@ class SetMaps:
         Labels, in the order of the maps.
     mask : boolean array of shape (91, 109, 91)
         Voxels of the maps, on ``OUTPUT_GRID``.
+    known_faults : collection of ResultFault
+        Maps that the statistics could not use.
     """
 
     output: Path
     group_set: GroupSet
     contrasts: Sequence[str]
     mask: NDArray[np.bool_]
+    known_faults: Collection[ResultFault] = ()

@@ -13,6 +13,7 @@ from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.cohort_store.tables import parquet_path
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.group import run_set
 from bids_deeptaskgen.group.regions.plan import plan_regions, table_bytes
 from bids_deeptaskgen.group.regions.roi_tables import COLUMNS
 from bids_deeptaskgen.group.selection import select_maps
@@ -168,3 +169,18 @@ def test_a_damaged_map_has_rows_without_values(cohort, output):
     assert (table["n_voxels"][lost] == 0).all()
     assert table["mean"][lost].isna().all()
     assert table["mean"][~lost & (table["name"] != "outside")].notna().all()
+
+
+def test_a_map_that_is_damaged_after_the_statistics_stops_the_run(cohort, output, monkeypatch):
+    path = next(output.glob("sub-02/ses-1/func/*run-1*contrast-wm2bk*statmap.nii.gz"))
+    atlas = str(cohort.folder.parent / "atlas-Parts_dseg.nii.gz")
+    write = run_set.write_session_outputs
+
+    def damage(*args):
+        path.write_bytes(path.read_bytes()[:500])
+        write(*args)
+
+    monkeypatch.setattr(run_set, "write_session_outputs", damage)
+    with pytest.raises(InputError, match=r"A map changed during the run.*sub-02"):
+        run(output, atlas=(atlas,))
+    assert state(output) == {}
