@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -9,14 +10,14 @@ import pytest
 
 from bids_deeptaskgen.bids.output.output_mask import output_mask_path
 from bids_deeptaskgen.bids.output.paths import sidecar_path
-from bids_deeptaskgen.bids.output.results import read_results
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.methods import methods_text
-from bids_deeptaskgen.group.regions.froi_overlap import session_weights
+from bids_deeptaskgen.group.regions.froi_overlap import ParticipantMean
+from bids_deeptaskgen.group.regions.froi_summary import OVERLAPS, OverlapSummary
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.io.tsv import write_tsv
-from tests.group.dataset import BLOCK, SHAPE, add_session, full_map, make_dataset
+from tests.group.dataset import BLOCK, SHAPE, full_map, make_dataset
 from tests.group.running import group_path, run, state, table
 
 SEG = "regions"
@@ -233,12 +234,36 @@ def check_overlaps(output, cohort, measured):
                 assert float(summary[f"difference_{name}_se"]) == pytest.approx(error, abs=1e-5)
 
 
-def test_sessions_have_equal_weights_whatever_their_number_of_runs(tmp_path):
-    plan = [("01", "1", "1"), ("01", "2", "1"), ("01", "2", "2"), ("02", "1", "1")]
-    for label, session, run_label in plan:
-        add_session(tmp_path, label, session, {"wm2bk": np.ones(SHAPE)}, run=run_label)
-    weights = session_weights(read_results(tmp_path))
-    assert weights == {("01", "1"): 1, ("01", "2"): 0.5, ("02", "1"): 1}
+def test_sessions_have_equal_weights_whatever_their_number_of_runs():
+    rng = np.random.default_rng(0)
+    maps = rng.standard_normal((4, 2, 5))
+    # Of three runs, only one has the second contrast.
+    maps[1:3, 1] = np.nan
+    mean = ParticipantMean((2, 5))
+    for session, values in zip("1112", maps, strict=True):
+        mean.add(session, values)
+    expected = [(maps[:3, 0].mean(axis=0) + maps[3, 0]) / 2, (maps[0, 1] + maps[3, 1]) / 2]
+    np.testing.assert_allclose(mean.values, expected)
+
+
+def test_overlaps_of_sessions_have_equal_weights_whatever_their_number_of_runs():
+    space = SimpleNamespace(numbers=(1, 2), names=("one", "two"))
+    summary = OverlapSummary(("wm2bk", "motorLh"), space)
+    overlaps = [("1", 0.1), ("1", 0.2), ("1", 0.6), ("2", 0.5)]
+    for session, dice in overlaps:
+        cells = dict.fromkeys(OVERLAPS, 0.25) | {"dice": dice}
+        summary.add(0, 0, session, cells)
+        if dice < 0.3 or session == "2":
+            summary.add(1, 1, session, cells)
+    summary.finish_participant()
+    summary.add(0, 0, "1", dict.fromkeys(OVERLAPS, 0.8))
+    summary.finish_participant()
+    columns = summary.columns()
+    assert (columns["contrast"], columns["index"]) == (["wm2bk", "motorLh"], [1, 2])
+    # (0.3 + 0.5) / 2 of the first participant, and (0.15 + 0.5) / 2 in the other contrast.
+    np.testing.assert_allclose(columns["dice"], [(0.4 + 0.8) / 2, 0.325])
+    np.testing.assert_allclose(columns["difference_mean_predicted"], [(0.15 + 0) / 2, 0.075])
+    assert columns["n_participants"] == [2, 1]
 
 
 def test_a_planted_individual_roi_is_found_and_beats_the_group_average(tmp_path, atlas):
