@@ -52,19 +52,26 @@ def load_atlas(source: str, mask: NDArray[np.bool_], parameter: str = "atlas") -
     Raises
     ------
     UserError
-        If TemplateFlow has no such atlas, several, or cannot fetch it.
+        If TemplateFlow has no such atlas, several, or cannot fetch it, or the name of a file has no letter.
     InputError
         If the file cannot be used: another space, values that are neither labels nor probabilities, no voxel
         of the maps.
     """
     path = _find_file(source, parameter)
+    label = atlas_label(path.name)
+    if not label:
+        message = (
+            f"`{parameter}`: {path} has no letter or digit (A-Z, a-z, 0-9) in its name for the label of the "
+            "atlas in file names.\nRename the file, with the table of its regions."
+        )
+        raise UserError(message)
     image = open_atlas(path, parameter)
     with atlas_errors():
         regions = read_regions(path, image.header, mask)
     names = read_region_names(path, regions.numbers, is_probabilistic=regions.is_probabilistic)
     _check_overlap(path, regions, names)
     return Atlas(
-        label=atlas_label(path.name),
+        label=label,
         source=source,
         sha256=file_sha256(path),
         numbers=regions.numbers,

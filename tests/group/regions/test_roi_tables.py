@@ -148,6 +148,25 @@ def test_atlases_are_refused_before_anything_is_computed(cohort, output, tmp_pat
     refuse(output, atlas, match="the mask of the maps does not exist")
 
 
+@pytest.mark.parametrize("option", ["atlas", "froi"])
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("---", "has no letter or digit"),
+        ("图", "has no letter or digit"),
+        ("A" * 160, "makes names of files too long, by [0-9]+ characters"),
+    ],
+)
+def test_labels_that_no_file_name_can_have_are_refused(
+    cohort, output, tmp_path, monkeypatch, option, name, problem
+):
+    atlas = shutil.copy(cohort.folder.parent / "atlas-Parts_dseg.nii.gz", tmp_path / f"{name}.nii.gz")
+    monkeypatch.setattr("bids_deeptaskgen.commands.group.run_set", pytest.fail)
+    with pytest.raises(UserError, match=problem):
+        run(output, **{option: str(atlas) if option == "froi" else (str(atlas),)})
+    assert state(output) == {}
+
+
 def test_a_disk_that_the_tables_would_fill_is_refused(cohort, output, monkeypatch):
     usage = namedtuple("usage", "total used free")
     # The maps of a contrast need 12 MB.
