@@ -1,6 +1,7 @@
 """Regions of a set: atlases and search spaces, loaded before anything is computed."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +11,15 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.bids.output.output_mask import read_output_mask
 from bids_deeptaskgen.cohort_store.atlases.atlas import Atlas
 from bids_deeptaskgen.cohort_store.atlases.sources import load_atlas
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.group.group_set import GroupSet
 from bids_deeptaskgen.group.regions.froi_images import froi_image_path
 from bids_deeptaskgen.group.regions.froi_plan import FroiPlan, check_froi_settings, froi_bytes, plan_frois
 from bids_deeptaskgen.group.selection import restrict_contrasts
+from bids_deeptaskgen.settings.flags import with_flags
 from bids_deeptaskgen.settings.group import GroupSettings
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 # Bytes of a row: numbers and tabs of the TSV (at most), and the Parquet file; labels are added.
 _NUMBER_BYTES = 60
@@ -113,6 +117,38 @@ def _refuse_long_labels(
                 "characters.\nGive the image of the atlas a shorter name, or link to it."
             )
             raise UserError(message)
+
+
+def check_measured(plans: Mapping[str, RegionPlan | None]) -> bool:
+    """Refuse measured maps that fit no set, and warn of the sets that cannot be compared with them.
+
+    Parameters
+    ----------
+    plans : dict of str to RegionPlan or None
+        By name of the set.
+
+    Returns
+    -------
+    bool
+        Whether all sets can be compared, or none is requested to be.
+
+    Raises
+    ------
+    InputError
+        If measured maps are requested and no set can be compared with them.
+    """
+    frois = {name: plan.frois for name, plan in plans.items() if plan and plan.frois}
+    errors = {name: plan.measured_error for name, plan in frois.items() if plan.measured_error}
+    if errors and len(errors) == len(plans):
+        if len(set(map(str, errors.values()))) == 1:
+            raise next(iter(errors.values()))
+        raise InputError(" ".join(f"{name}: {error}" for name, error in errors.items()))
+    for name, error in errors.items():
+        logger.warning(
+            "%s: the functional ROIs of this set are not compared with measured maps: %s",
+            name, with_flags(str(error)),
+        )  # fmt: skip
+    return not errors
 
 
 def table_bytes(plan: RegionPlan | None, group_set: GroupSet, labels: Sequence[str]) -> int:

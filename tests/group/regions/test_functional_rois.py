@@ -17,7 +17,7 @@ from bids_deeptaskgen.group.regions.froi_overlap import ParticipantMean
 from bids_deeptaskgen.group.regions.froi_summary import OVERLAPS, OverlapSummary
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.io.tsv import write_tsv
-from tests.group.dataset import BLOCK, SHAPE, full_map, make_dataset
+from tests.group.dataset import BLOCK, SHAPE, Plan, add_session, full_map, make_dataset
 from tests.group.running import group_path, run, state, table
 
 SEG = "regions"
@@ -285,6 +285,19 @@ def test_without_others_there_are_no_baselines(tmp_path, atlas):
     rows = table(cohort.folder, "group_froi_overlap", seg=SEG)
     assert {row["dice_mean_predicted"] for row in rows} == {"n/a"}
     assert all(0 <= float(row["dice"]) <= 1 for row in rows)
+
+
+def test_a_set_without_measured_maps_does_not_prevent_the_comparison_of_others(tmp_path, atlas, caplog):
+    cohort = cohort_with_mask(tmp_path / "out", n=2, sessions=(None,))
+    write_measured(tmp_path / "measured", cohort)
+    maps = {"wm2bk": np.ones(SHAPE)}
+    add_session(cohort.folder, "77", None, maps, metrics={}, plan=Plan(settings_hash="b" * 64))
+    assert run(cohort.folder, froi=str(atlas), measured=tmp_path / "measured") == 1
+    assert "are not compared with measured maps" in caplog.text
+    tables = list((cohort.folder / "group").rglob("*"))
+    assert sum(path.name.endswith("_desc-froi_rois.tsv") for path in tables) == 2
+    (overlap,) = (path for path in tables if path.name.endswith("_desc-froiOverlap_rois.tsv"))
+    assert "sub-77" not in overlap.read_text("utf-8")
 
 
 def test_a_run_without_functional_rois_removes_them_and_their_folders(tmp_path, atlas, caplog):
