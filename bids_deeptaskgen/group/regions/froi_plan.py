@@ -61,7 +61,12 @@ def check_froi_settings(settings: GroupSettings) -> None:
     """
     if settings.froi is not None:
         return
-    options = {"froi_labels": settings.froi_labels, "measured": settings.measured}
+    is_default = settings.froi_percent == GroupSettings.froi_percent
+    options = {
+        "froi_labels": settings.froi_labels,
+        "froi_percent": not is_default,
+        "measured": settings.measured,
+    }
     names = [f"`{name}`" for name, value in options.items() if value]
     if names:
         message = (

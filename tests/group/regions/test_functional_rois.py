@@ -320,6 +320,7 @@ def test_a_run_without_functional_rois_removes_them_and_their_folders(tmp_path, 
             UserError,
             "`froi_labels`: no search space",
         ),
+        ({"froi": None, "froi_percent": 5.0, "measured": None}, UserError, "`froi_percent`: no search space"),
         ({"froi": "absent.nii.gz"}, InputError, "absent.nii.gz"),
         ({"measured": "absent"}, InputError, "no task maps were found"),
         ({"measured": "foreign"}, InputError, r"of none of the participants .*sub-01"),
@@ -354,4 +355,15 @@ def test_bad_input_stops_before_anything_is_computed(tmp_path, atlas, options, e
 def test_the_methods_name_the_search_space_and_the_share():
     text = methods_text([], has_permutations=False, has_tfce=False, froi="a/IFG.nii.gz", froi_percent=5.0)
     assert "the 5% of the voxels of each region of a search space (IFG.nii.gz)" in text
+    assert "Dice" not in text
     assert "Functional ROIs" not in methods_text([], has_permutations=False, has_tfce=False)
+
+
+def test_the_methods_name_atlases_and_the_comparison_with_measured_maps():
+    words = {"has_permutations": False, "has_tfce": False, "atlases": ("a/HO.nii.gz", "DiFuMo")}
+    text = methods_text([], **words, froi="IFG.nii.gz", has_measured=True)
+    assert "each region of HO.nii.gz and of DiFuMo that have a value" in text
+    assert "by the Dice coefficient" in text
+    text = methods_text([], has_permutations=False, has_tfce=False, has_measured=True)
+    assert "Dice" not in text
+    assert "each region" not in text
