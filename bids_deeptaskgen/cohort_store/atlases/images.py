@@ -26,6 +26,8 @@ Values = NDArray[np.float64]
 # Rounding of labels that are stored as float, or with a slope.
 _ROUNDING = 0.01
 _MAX_LABEL = 2**31 - 1
+# The largest of TemplateFlow (Schaefer's) has 1,000; images of intensities have thousands of values.
+_MANY_LABELS = 2_000
 # Rounding of resampled probabilities.
 _LARGEST_NEGATIVE = -1e-6
 _BLOCK_VOLUMES = 4
@@ -129,6 +131,12 @@ def read_labels(path: Path, header: NiftiHeader) -> NDArray[np.int64]:
     if not labels.any():
         message = f"{path}: has no labels: all values are 0 or NaN.\nReplace it by the image of an atlas."
         raise InputError(message)
+    if labels.max() > _MANY_LABELS and (n_labels := len(np.unique(labels[labels > 0]))) > _MANY_LABELS:
+        logger.warning(
+            "%s: has %d different labels, which is unusual for an atlas. Check that it is none of the "
+            "images of whole numbers that are no atlas, such as a T1w image.",
+            path, n_labels,
+        )  # fmt: skip
     return labels
 
 
