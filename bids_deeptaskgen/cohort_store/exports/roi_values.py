@@ -224,7 +224,7 @@ def _variable(path: Path, key: tuple[Any, ...]) -> Variable:
     if contrast is None or index is None:
         message = f"{path}: a row has no contrast or no index.\n{_REMEDY}"
         raise InputError(message)
-    return Variable(contrast, int(index), str(index) if name is None else name)
+    return Variable(contrast, int(index), str(index) if name in (None, "", NO_VALUE) else name)
 
 
 def _check_regions(path: Path, variables: Collection[Variable]) -> None:

@@ -131,6 +131,13 @@ def test_other_tables_are_refused(tmp_path, ending):
         read_roi_values(path)
 
 
+@pytest.mark.parametrize("ending", ["parquet", "tsv"])
+def test_a_region_without_a_name_is_named_by_its_number(tmp_path, ending):
+    columns = tidy_columns(ROWS, value=value, regions={1: "", 2: "n/a", 7: "seven"})
+    table = read_roi_values(write_roi_table(tmp_path / f"rois.{ending}", columns))
+    assert [variable.region for variable in table.variables[:3]] == ["1", "2", "seven"]
+
+
 def test_a_folder_is_no_table(tmp_path):
     with pytest.raises(InputError, match="is a folder"):
         read_roi_values(tmp_path)
