@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from bids_deeptaskgen.bids.output.completion import write_completion
+from bids_deeptaskgen.bids.output.output_mask import save_output_mask
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.roi_connectome import roi_names, write_roi_connectome
+from bids_deeptaskgen.bids.output.sidecars import describe_model
 from bids_deeptaskgen.grid import CROP, OUTPUT_GRID, unmask
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_maps, save_nifti
@@ -142,6 +144,7 @@ def write_dataset(
         return folder
     rng = np.random.default_rng(seed)
     patterns = make_patterns(rng)
+    save_output_mask(folder, open_bundle(embedded_bundle()))
     labels = [f"{number:05d}" for number in range(1, n_participants + 1)]
     for label in labels:
         session = Session(label)
@@ -214,7 +217,9 @@ def _write_connectome(folder: Path, session: Session, rng: np.random.Generator) 
 
 
 def _write_sidecar(path: Path, fields: Mapping[str, Any]) -> Path:
-    write_json(sidecar_path(path), {"DeepTaskGen": {**fields, "SettingsHash": _SETTINGS_HASH}})
+    model = describe_model(open_bundle(embedded_bundle()).card)
+    content = {**fields, "Model": model, "SettingsHash": _SETTINGS_HASH}
+    write_json(sidecar_path(path), {"DeepTaskGen": content})
     return sidecar_path(path)
 
 

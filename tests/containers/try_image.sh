@@ -70,6 +70,10 @@ inside ro "" /data /out group >"$work/log" 2>&1 || fail "group: $(cat "$work/log
 [ "$(n_maps group)" -eq $((3 * maps_each)) ] || fail "the group has $(n_maps group) maps, not 3 x $maps_each"
 passed "group level done"
 
+inside ro deeptaskgen store pack /out /out/cohort.zarr >"$work/log" 2>&1 || fail "store pack: $(cat "$work/log")"
+inside ro deeptaskgen store check /out/cohort.zarr >"$work/log" 2>&1 || fail "store check: $(cat "$work/log")"
+passed "cohort store packed and checked"
+
 code=0
 inside ro "" /data/derivatives /out participant --model embedded >"$work/log" 2>&1 || code=$?
 [ "$code" -eq 3 ] || fail "a folder without usable data must end with exit code 3, not $code: $(cat "$work/log")"
