@@ -65,6 +65,23 @@ class RoiValues:
     values: NDArray[np.float32]
 
 
+def require_roi_table(path: Path) -> None:
+    """Require that an ROI table exists.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    InputError
+    """
+    if not path.is_file():
+        problem = "is a folder" if path.is_dir() else "no such file"
+        message = f"{path}: {problem}.\n{_REMEDY}"
+        raise InputError(message)
+
+
 def read_roi_values(
     path: Path,
     value: str = "mean",
@@ -104,6 +121,7 @@ def read_roi_values(
     UserError
         If a contrast or region does not exist.
     """
+    require_roi_table(path)
     try:
         return _read_roi_values(path, value, contrasts, regions, min_coverage)
     except UnicodeDecodeError as error:
@@ -146,11 +164,7 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         else:
             yield from _tsv_batches(path, columns)
     except (pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and not path.is_file():
-            problem = "is a folder" if path.is_dir() else "no such file"
-            message = f"{path}: {problem}.\n{_REMEDY}"
-            raise InputError(message) from error
-        message = f"{path}: cannot be read as a table of regions: {error}.\n{_REMEDY}"
+        message = f"{path}: cannot be read as a table of regions: {str(error).rstrip('.')}.\n{_REMEDY}"
         raise InputError(message) from error
 
 
