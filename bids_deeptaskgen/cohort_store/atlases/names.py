@@ -145,7 +145,9 @@ def _read_table(table: Path) -> dict[int, str]:
     for line, row in enumerate(rows, 2):
         cell = row[index].removesuffix(".0")
         if not cell.isascii() or not cell.isdigit() or int(cell) in names:
-            problem = "occurs twice" if cell.isascii() and cell.isdigit() else "is not a whole number"
+            problem = (
+                "occurs twice" if cell.isascii() and cell.isdigit() else "is not a whole number from 0 on"
+            )
             message = f"{table}, line {line}: the index {row[index]} {problem}.\nCorrect the table."
             raise InputError(message)
         names[int(cell)] = row[title]

@@ -13,7 +13,7 @@ from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.methods import methods_text
-from bids_deeptaskgen.group.regions.froi_overlap import ParticipantMean
+from bids_deeptaskgen.group.regions.froi_overlap import FroiOverlap, ParticipantMean
 from bids_deeptaskgen.group.regions.froi_summary import OVERLAPS, OverlapSummary
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.io.tsv import write_tsv
@@ -276,6 +276,27 @@ def test_a_planted_individual_roi_is_found_and_beats_the_group_average(tmp_path,
     for row in rows:
         assert float(row["difference_mean_predicted"]) > 0.1
         assert float(row["difference_mean_measured"]) > 0.1
+
+
+def test_a_map_that_was_damaged_before_lacks_functional_rois_and_overlaps(tmp_path, atlas, monkeypatch):
+    cohort = cohort_with_mask(tmp_path / "out", n=2, sessions=(None,))
+    write_measured(tmp_path / "measured", cohort)
+    options = {"froi": str(atlas), "measured": tmp_path / "measured"}
+    paths = {label: next(cohort.folder.glob(f"sub-{label}/func/*wm2bk*.nii.gz")) for label in ("01", "02")}
+    paths["01"].write_bytes(paths["01"].read_bytes()[:500])
+    assert run(cohort.folder, **options) == 1
+    for kind in ("group_frois", "group_froi_overlap"):
+        keys = {(row["participant_id"], row["contrast"]) for row in table(cohort.folder, kind, seg=SEG)}
+        assert keys == {("sub-01", "motorLh"), ("sub-02", "motorLh"), ("sub-02", "wm2bk")}
+    write = FroiOverlap.write
+
+    def damage(*args):
+        paths["02"].write_bytes(paths["02"].read_bytes()[:500])
+        write(*args)
+
+    monkeypatch.setattr(FroiOverlap, "write", damage)
+    with pytest.raises(InputError, match=r"A map changed during the run.*sub-02"):
+        run(cohort.folder, **options)
 
 
 def test_without_others_there_are_no_baselines(tmp_path, atlas):
