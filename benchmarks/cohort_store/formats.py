@@ -99,14 +99,13 @@ def _write_store(folder: Path, cohort: Cohort, precision: str) -> None:
     description = StoreDescription(contrasts, cohort.patterns.mask, precision=precision)
     create_store(folder, description)
     rows = [{"participant_id": f"sub-{label}", "session_id": None, "run": None} for label in cohort.labels]
-    add_rows(folder, rows, "simulated")
+    tables = add_rows(folder, rows, "simulated")
 
     def read_row(row: int) -> RowContent:
         maps = cohort.maps(row)
         return RowContent(np.where(maps != 0, maps, np.float32(np.nan)))
 
-    n_shards = len(read_states(folder, description, cohort.n_participants).problems)
-    pack_shards(folder, read_row, range(n_shards))
+    pack_shards(folder, read_row, read_states(folder, description, tables).incomplete)
 
 
 def write_store(folder: Path, cohort: Cohort) -> None:

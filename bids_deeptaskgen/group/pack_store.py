@@ -1,15 +1,14 @@
 """Packing of the maps of a set into a cohort store."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bids_deeptaskgen.bids.output.results import Result
-from bids_deeptaskgen.cohort_store.store.create import create_store
+from bids_deeptaskgen.cohort_store.store.create import create_store, remove_stale_creations
 from bids_deeptaskgen.cohort_store.store.description import read_description, refuse_difference
-from bids_deeptaskgen.cohort_store.store.pack import RowContent, pack_shards
-from bids_deeptaskgen.cohort_store.store.row_tables import add_rows, row_labels
-from bids_deeptaskgen.cohort_store.store.shards import ShardRecord, read_states, shards_of_task
+from bids_deeptaskgen.cohort_store.store.pack import pack_shards, read_row_values
+from bids_deeptaskgen.cohort_store.store.row_tables import RowTables, add_rows, read_rows, row_name
+from bids_deeptaskgen.cohort_store.store.shards import RowRecord, ShardStates, read_states, shards_of_task
 from bids_deeptaskgen.errors import abbreviate, quantity
 from bids_deeptaskgen.group.store_source import StoreSource, check_source
 from bids_deeptaskgen.io.atomic import remove_stale_files
@@ -26,32 +25,40 @@ class PackOutcome:
     ----------
     store : Path
         Folder of the store.
-    records : dict of int to ShardRecord or None
-        Shards that were to be packed; None for those that need maps of participants who are not selected.
+    n_written : int
+        Number of shards that were written.
     n_rows : int
         Number of rows of the store.
     n_shards : int
         Number of shards of the store.
     incomplete : sequence of int
         Shards that are incomplete after packing, those of other tasks included.
+    rows_without_maps : dict of str to list of str
+        Names of the rows without maps in the shards of the task, by the dataset that they come from.
+    outdated : sequence of str
+        Names of the rows whose maps are not those of the dataset.
     reasons : dict of str to None
         Why maps are missing, in order.
     """
 
     store: Path
-    records: Mapping[int, ShardRecord | None]
+    n_written: int
     n_rows: int
     n_shards: int
     incomplete: Sequence[int]
+    rows_without_maps: Mapping[str, Sequence[str]]
+    outdated: Sequence[str]
     reasons: Mapping[str, None]
 
     @property
     def is_successful(self) -> bool:
-        """Return whether all maps of the shards could be packed."""
-        return not self.reasons and None not in self.records.values()
+        """Return whether the shards of the task have all maps, and those of the dataset as it is now."""
+        return not (self.reasons or self.rows_without_maps or self.outdated)
 
 
-def pack_source(store: Path, source: StoreSource, task: tuple[int, int] = ONLY_TASK) -> PackOutcome:
+def pack_source(
+    store: Path, source: StoreSource, task: tuple[int, int] = ONLY_TASK, *, verify: bool = False
+) -> PackOutcome:
     """Write maps to a store: create it or add rows, then write incomplete and outdated shards.
 
     Parameters
@@ -61,6 +68,8 @@ def pack_source(store: Path, source: StoreSource, task: tuple[int, int] = ONLY_T
     source : StoreSource
     task : (int, int)
         Number of the task, from 1, and number of tasks among which the shards are divided.
+    verify : bool
+        Read the packed rows of the source, and write those that are damaged again.
 
     Returns
     -------
@@ -73,52 +82,54 @@ def pack_source(store: Path, source: StoreSource, task: tuple[int, int] = ONLY_T
     """
     check_source(store, source)
     remove_stale_files(store)
-    remove_stale_files(store.parent, recursive=False)
+    remove_stale_creations(store)
     if not create_store(store, source.description, software_versions()["bids-deeptaskgen"]):
         existing = read_description(store)
         refuse_difference(store, existing, source.description)
         source = replace(source, description=existing)
     tables = add_rows(store, source.rows, source.name)
-    numbers = tables.numbers()
-    results = {
-        numbers[row_labels(row)]: result for row, result in zip(source.rows, source.results, strict=True)
-    }
-    shards = _shards_to_pack(store, source, results, len(tables), task)
-    records = pack_shards(store, _row_reader(source, results), shards)
-    reasons = {
-        reason: None
-        for record in records.values()
-        if record is not None
-        for row in record.rows
-        for reason in row.faults.values()
-    }
-    states = read_states(store, source.description, len(tables))
-    return PackOutcome(store, records, len(tables), len(states.problems), states.incomplete, reasons)
+    results = source.by_row(tables)
+    states = read_states(store, source.description, tables)
+    shards = [
+        shard
+        for shard in shards_of_task(len(states.shards), task)
+        if any(
+            row.faults
+            or not source.is_packed(results[number], row)
+            or (verify and read_row_values(store, number, row) is None)
+            for number, row in _rows_of_shard(source, tables, states, shard)
+            if number in results
+        )
+    ]
+    records = pack_shards(store, lambda row: source.read(results.get(row)), shards, tables)
+    return _outcome(store, source, task, sum(record is not None for record in records.values()))
 
 
-def _row_reader(source: StoreSource, results: Mapping[int, Result]) -> Callable[[int], RowContent | None]:
-    def read_row(row: int) -> RowContent | None:
-        return source.read(results[row]) if row in results else None
+def _rows_of_shard(
+    source: StoreSource, tables: RowTables, states: ShardStates, shard: int
+) -> Iterator[tuple[int, RowRecord]]:
+    return zip(source.description.shard_rows(shard, len(tables)), states.shards[shard].rows, strict=True)
 
-    return read_row
 
-
-def _shards_to_pack(
-    store: Path, source: StoreSource, results: Mapping[int, Result], n_rows: int, task: tuple[int, int]
-) -> list[int]:
-    """List the shards of a task that are incomplete, have faults, or have other sources now."""
-    states = read_states(store, source.description, n_rows)
-    shards = []
-    for shard in shards_of_task(len(states.problems), task):
-        record = states.records[shard]
-        rows = source.description.shard_rows(shard, n_rows)
-        packed_rows = () if states.problems[shard] or record is None else record.rows
-        if not packed_rows or any(
-            row in results and (packed.faults or packed.source != source.source_hash(results[row]))
-            for row, packed in zip(rows, packed_rows, strict=True)
-        ):
-            shards.append(shard)
-    return shards
+def _outcome(store: Path, source: StoreSource, task: tuple[int, int], n_written: int) -> PackOutcome:
+    """Read what the store has now; other processes may have written it at the same time."""
+    tables = read_rows(store)
+    results = source.by_row(tables)
+    states = read_states(store, source.description, tables)
+    rows_without_maps: dict[str, list[str]] = {}
+    outdated, reasons = [], dict[str, None]()
+    for shard in shards_of_task(len(states.shards), task):
+        for number, row in _rows_of_shard(source, tables, states, shard):
+            if not row.is_packed:
+                rows_without_maps.setdefault(tables.sources[number], []).append(row_name(tables.rows[number]))
+            elif number in results:
+                reasons |= dict.fromkeys(row.faults.values())
+                if not source.is_packed(results[number], row):
+                    outdated.append(row_name(tables.rows[number]))
+    n_shards = len(states.shards)
+    return PackOutcome(
+        store, n_written, len(tables), n_shards, states.incomplete, rows_without_maps, outdated, reasons
+    )
 
 
 def describe_outcome(outcome: PackOutcome, reasons: Iterable[str]) -> str:
@@ -135,16 +146,21 @@ def describe_outcome(outcome: PackOutcome, reasons: Iterable[str]) -> str:
     str
         Lines.
     """
-    n_written = sum(record is not None for record in outcome.records.values())
     n_complete = outcome.n_shards - len(outcome.incomplete)
     lines = [
-        f"{outcome.store}: {quantity(n_written, 'shard')} written; {n_complete} of {outcome.n_shards} "
-        f"complete, {quantity(outcome.n_rows, 'row')}."
+        f"{outcome.store}: {quantity(outcome.n_written, 'shard')} written; {n_complete} of "
+        f"{outcome.n_shards} complete, {quantity(outcome.n_rows, 'row')}."
     ]
-    skipped = [str(shard) for shard, record in outcome.records.items() if record is None]
-    if skipped:
-        shards = abbreviate(skipped)
-        lines.append(f"  Not written: shards {shards}, which need maps of participants who are not selected.")
+    lines += [
+        f"  Without maps: {quantity(len(names), 'row')} ({abbreviate(names)}). Run `deeptaskgen store pack "
+        f"{dataset} {outcome.store}`."
+        for dataset, names in outcome.rows_without_maps.items()
+    ]
+    if outcome.outdated:
+        lines.append(
+            f"  Changed meanwhile: {quantity(len(outcome.outdated), 'row')} "
+            f"({abbreviate(outcome.outdated)}). Run this command again."
+        )
     if outcome.incomplete:
         shards = abbreviate([str(shard) for shard in outcome.incomplete])
         lines.append(

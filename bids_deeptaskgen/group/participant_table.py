@@ -44,7 +44,7 @@ def read_participant_rows(output: Path, subjects: set[str]) -> dict[str, list[di
     if not os.path.lexists(table):
         return {}
     rows = read_rows(table).match(subjects)
-    warn_unmatched(rows, subjects, table, "the group metrics lack its columns for them", may_be_all=True)
+    warn_unmatched(rows, subjects, table, "they lack its columns in the tables", may_be_all=True)
     return rows
 
 

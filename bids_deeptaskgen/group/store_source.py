@@ -2,7 +2,9 @@
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,15 +23,17 @@ from bids_deeptaskgen.cohort_store.store.description import (
     refuse_difference,
 )
 from bids_deeptaskgen.cohort_store.store.layout import ROI_CONNECTOMES
-from bids_deeptaskgen.cohort_store.store.pack import RowContent, check_disk_space
+from bids_deeptaskgen.cohort_store.store.pack import RowContent
 from bids_deeptaskgen.cohort_store.store.row_tables import (
     DATA_HASH,
     LABELS,
     RowTables,
-    new_rows,
+    changed_rows,
     read_rows,
+    row_labels,
 )
-from bids_deeptaskgen.cohort_store.store.shards import read_states
+from bids_deeptaskgen.cohort_store.store.shard_files import check_disk_space
+from bids_deeptaskgen.cohort_store.store.shards import RowRecord, read_states
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.group.group_set import GroupSet
 
@@ -38,6 +42,8 @@ logger = logging.getLogger("bids_deeptaskgen")
 # Columns of the joined table that the labels replace, or that depend on the other participants.
 _OMITTED = ("run", "dir", "cohort_typicality")
 _HASH_DIGITS = 16
+# Number of ROI connectomes whose size is compared, so that a damaged one does not count.
+_N_ROI_SAMPLES = 5
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,26 @@ class StoreSource:
             reasons.setdefault((fault.subject, fault.session), {}).update(dict.fromkeys(labels, fault.reason))
         return reasons
 
-    def source_hash(self, result: Result) -> str:
+    def by_row(self, tables: RowTables) -> dict[int, Result]:
+        """Return the sessions and runs by the numbers of their rows.
+
+        Parameters
+        ----------
+        tables : RowTables
+            Rows of the store.
+
+        Returns
+        -------
+        dict of int to Result
+        """
+        numbers = tables.numbers()
+        pairs = [
+            (numbers.get(row_labels(row)), result)
+            for row, result in zip(self.rows, self.results, strict=True)
+        ]
+        return {number: result for number, result in pairs if number is not None}
+
+    def source_hash(self, result: Result) -> str | None:
         """Hash the completion record of a session, which lists its maps, settings and input.
 
         Parameters
@@ -85,24 +110,47 @@ class StoreSource:
 
         Returns
         -------
-        str
+        str or None
+            None without a record: the participant is being run again.
         """
-        content = result.path(self.output, "qc_metrics").read_bytes()
-        return hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]
+        content = _read_record(self.output, result)
+        return None if content is None else _hash(content)
 
-    def read(self, result: Result) -> RowContent:
-        """Read the maps and the ROI connectome of a session or run.
+    def is_packed(self, result: Result, row: RowRecord) -> bool:
+        """Return whether a row of a store has the maps of a session or run.
 
         Parameters
         ----------
         result : Result
+        row : RowRecord
 
         Returns
         -------
-        RowContent
+        bool
         """
+        return row.is_packed and row.source == self.source_hash(result)
+
+    def read(self, result: Result | None) -> RowContent | None:
+        """Read the maps and the ROI connectome of a session or run.
+
+        Parameters
+        ----------
+        result : Result or None
+            None for a row of other maps than those to pack.
+
+        Returns
+        -------
+        RowContent or None
+            None if they are not available, since the participant is being run again.
+        """
+        record = None if result is None else _read_record(self.output, result)
+        if result is None or record is None:
+            return None
+        content = self._read_content(result, record)
+        return content if self.source_hash(result) == content.source else None
+
+    def _read_content(self, result: Result, record: bytes) -> RowContent:
         labels, faults = self.description.labels, list[ResultFault]()
-        source = self.source_hash(result)
         maps = read_session_maps(self.output, result, labels, self.description.mask, faults)
         reasons = {label: fault.reason for fault in faults for label in fault.contrasts}
         absent_labels = [label for label in labels if label not in result.maps.contrasts]
@@ -110,7 +158,8 @@ class StoreSource:
         reasons |= {label: known_reasons[label] for label in absent_labels if label in known_reasons}
         connectome = None
         path = result.path(self.output, "roi_connectome")
-        if self.description.n_rois and path.is_file():
+        # The record lists the table if there should be one.
+        if self.description.n_rois and (path.name.encode() in record or path.is_file()):
             try:
                 connectome = read_roi_matrix(path)
                 self._check_rois(path, len(connectome))
@@ -118,9 +167,8 @@ class StoreSource:
                 logger.error("%s", error)
                 connectome = None
                 reasons[ROI_CONNECTOMES] = str(error)
-        return RowContent(
-            maps, connectome, source, reasons, tuple(label for label in absent_labels if label not in reasons)
-        )
+        absent_labels = [label for label in absent_labels if label not in reasons]
+        return RowContent(maps, connectome, _hash(record), reasons, tuple(absent_labels))
 
     def _check_rois(self, path: Path, n_rois: int) -> None:
         if n_rois != self.description.n_rois:
@@ -184,15 +232,15 @@ def describe_source(
         settings_hash=group_set.settings_hash,
         entities=tuple(group_set.series),
         precision=precision or (existing.precision if existing else "float32"),
-        n_rois=existing.n_rois if existing else _count_rois(output, group_set.results),
+        n_rois=_count_rois(output, group_set.results),
         rows_per_shard=existing.rows_per_shard if existing else 0,
     )
     if existing is not None:
         refuse_difference(store, existing, description)
     rows = [
         result.row_labels
-        | {DATA_HASH: _data_hash(result)}
-        | {key: value for key, value in row.items() if key not in (*LABELS, *_OMITTED)}
+        | {DATA_HASH: _data_hash(output, result)}
+        | {key: value for key, value in row.items() if key not in (*LABELS, DATA_HASH, *_OMITTED)}
         for result, row in zip(group_set.results, table, strict=True)
     ]
     return StoreSource(output, group_set.results, rows, description, faults)
@@ -210,22 +258,36 @@ def _contrast_row(output: Path, results: Sequence[Result], label: str) -> dict[s
 
 
 def _count_rois(output: Path, results: Sequence[Result]) -> int:
-    """Return the number of ROIs of the first ROI connectome that can be read; 0 without."""
+    """Return the number of ROIs that most of the first ROI connectomes have; 0 without any."""
+    counts: Counter[int] = Counter()
     for result in results:
         path = result.path(output, "roi_connectome")
         if path.is_file():
-            try:
-                return len(read_roi_matrix(path))
-            except InputError:
-                continue
-    return 0
+            with suppress(InputError):
+                counts[len(read_roi_matrix(path))] += 1
+        if counts.total() == _N_ROI_SAMPLES:
+            break
+    return counts.most_common(1)[0][0] if counts else 0
 
 
-def _data_hash(result: Result) -> str | None:
-    """Hash the hashes of the BOLD series; None for maps of earlier versions."""
-    if not result.series_hashes:
+def _data_hash(output: Path, result: Result) -> str | None:
+    """Hash the hashes of the BOLD series, or the completion record of maps of earlier versions."""
+    if result.series_hashes:
+        return _hash("\n".join(sorted(result.series_hashes)).encode())
+    record = _read_record(output, result)
+    return None if record is None else f"record-{_hash(record)}"
+
+
+def _read_record(output: Path, result: Result) -> bytes | None:
+    """Read the completion record; None without, since the participant is being run again."""
+    try:
+        return result.path(output, "qc_metrics").read_bytes()
+    except FileNotFoundError:
         return None
-    return hashlib.sha256("\n".join(sorted(result.series_hashes)).encode()).hexdigest()[:_HASH_DIGITS]
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]
 
 
 def check_source(store: Path, source: StoreSource) -> None:
@@ -243,12 +305,14 @@ def check_source(store: Path, source: StoreSource) -> None:
         If the store has other data under the labels of a row, or the disk has too little space.
     """
     tables = read_rows(store) if is_store(store) else RowTables((), ())
-    n_rows = len(tables) + len(new_rows(store, tables, source.rows, source.name))
-    states = read_states(store, source.description, n_rows)
-    n_bytes = sum(
-        len(source.description.shard_rows(shard, n_rows)) * source.description.row_bytes
-        for shard in states.incomplete
-    )
+    tables = tables.extend(changed_rows(store, tables, source.rows, source.name), source.name)
+    states = read_states(store, source.description, tables)
+    shard_bytes = [
+        len(source.description.shard_rows(shard, len(tables))) * source.description.row_bytes
+        for shard in range(len(states.shards))
+    ]
+    # A shard that is written again needs its space twice.
+    n_bytes = sum(shard_bytes[shard] for shard in states.incomplete) + max(shard_bytes, default=0)
     check_disk_space(store, n_bytes)
 
 

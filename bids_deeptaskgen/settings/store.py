@@ -108,6 +108,10 @@ class StorePackSettings(Settings):
     task: str | None = _task_option(
         "write the shards of task I of N tasks, which may run at the same time, for example of a Slurm array"
     )
+    verify: bool = option(
+        default=False,
+        help="read the packed maps of these participants, too, and write those that are damaged again",
+    )
     set_name: str | None = option(
         None,
         flags=("--set",),

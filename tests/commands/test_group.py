@@ -331,7 +331,7 @@ def test_participants_of_a_table_are_those_of_the_maps_in_any_spelling(output, i
 def test_participants_without_a_row_are_named(output, caplog):
     write_tsv(output / "participants.tsv", {"participant_id": ["sub-01"], "age": [30]})
     run(output)
-    assert "the group metrics lack its columns for them: sub-02." in caplog.text
+    assert "they lack its columns in the tables: sub-02." in caplog.text
 
 
 @pytest.mark.parametrize(

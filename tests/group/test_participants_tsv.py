@@ -96,7 +96,7 @@ def test_participants_without_a_row_or_a_value_are_excluded_by_name(dataset):
     participants(dataset, participant_id=labels(11), age=ages)
     ended = call(dataset, dataset, "group", *OPTIONS)
     assert ended.code == 0
-    assert "the group metrics lack its columns for them: sub-12" in ended.err
+    assert "they lack its columns in the tables: sub-12" in ended.err
     assert [row["participant_id"] for row in design_rows(dataset)] == labels(8)
     facts = sidecar(dataset, "t", kind="group_effect_statmap", effect="age")["DeepTaskGen"]
     assert facts["NumberOfParticipants"] == 8

@@ -1,11 +1,18 @@
 """Creation of a cohort store without rows, and the growth of its arrays."""
 
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bids_deeptaskgen.cohort_store.store.description import StoreDescription, is_store, write_contrasts
+from bids_deeptaskgen.cohort_store.store.description import (
+    StoreDescription,
+    hash_contrasts,
+    is_store,
+    write_contrasts,
+)
 from bids_deeptaskgen.cohort_store.store.layout import (
     ATTRIBUTES,
     MAPS,
@@ -14,12 +21,17 @@ from bids_deeptaskgen.cohort_store.store.layout import (
     TABLES,
     ZARR_JSON,
     create_folder,
+    fill_folder,
+    is_unfinished,
     record_path,
     rows_folder,
 )
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import write_json
+from bids_deeptaskgen.io.atomic import stale_files, write_json
 from bids_deeptaskgen.io.json_file import read_json
+
+# A folder is filled within milliseconds.
+_N_LOOKS, _PAUSE_S = 20, 0.05
 
 
 def create_store(store: Path, description: StoreDescription, software_version: str = "") -> bool:
@@ -45,9 +57,26 @@ def create_store(store: Path, description: StoreDescription, software_version: s
     refuse_other_content(store)
     if is_store(store):
         return False
-    is_created = create_folder(store, lambda folder: _fill(folder, description, software_version))
+    # A link stands for its folder, which may not exist yet.
+    folder = store.resolve()
+    create = fill_folder if folder.is_dir() else create_folder
+    is_created = create(folder, lambda target: _fill(target, description, software_version))
     refuse_other_content(store)
     return is_created
+
+
+def remove_stale_creations(store: Path) -> None:
+    """Remove the temporary folders of processes that were killed while they created a store.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store; files of other names next to it stay.
+    """
+    folder = store.resolve()
+    for path in stale_files(folder.parent, recursive=False):
+        if path.name.startswith(f".{folder.name}.new."):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def refuse_other_content(store: Path) -> None:
@@ -62,9 +91,16 @@ def refuse_other_content(store: Path) -> None:
     ------
     UserError
     """
-    if is_store(store) or not store.exists():
-        return
-    if not store.is_dir() or any(store.iterdir()):
+    for _ in range(_N_LOOKS):
+        if is_store(store) or not store.exists():
+            return
+        names = {path.name for path in store.iterdir() if not is_unfinished(path)} if store.is_dir() else None
+        if names is not None and not names:
+            return
+        # Another process may have begun to fill the folder, or has just ended.
+        if names and MAPS in names:
+            time.sleep(_PAUSE_S)
+    if not is_store(store):
         message = f"{store}: exists and is not a cohort store. Choose another folder."
         raise UserError(message)
 
@@ -72,7 +108,9 @@ def refuse_other_content(store: Path) -> None:
 def _fill(folder: Path, description: StoreDescription, software_version: str) -> None:
     import zarr
 
-    attributes: Any = {ATTRIBUTES: description.to_attributes(software_version)}
+    write_contrasts(folder, description.contrasts)
+    facts = description.to_attributes(software_version) | {"ContrastsSha256": hash_contrasts(folder)}
+    attributes: Any = {ATTRIBUTES: facts}
     zarr.create_group(folder, attributes=attributes)
     zarr.create_group(folder / TABLES)
     n_contrasts, n_voxels, n_rois = len(description.contrasts), description.n_voxels, description.n_rois
@@ -108,7 +146,6 @@ def _fill(folder: Path, description: StoreDescription, software_version: str) ->
     mask[...] = description.mask
     rows_folder(folder).mkdir()
     record_path(folder, 0).parent.mkdir()
-    write_contrasts(folder, description.contrasts)
 
 
 def _compressors() -> Any:

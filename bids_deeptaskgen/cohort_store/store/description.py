@@ -10,8 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.cohort_store.store.layout import ATTRIBUTES, FORMAT_VERSION, MASK, contrasts_path
-from bids_deeptaskgen.errors import InputError, UserError, abbreviate
+from bids_deeptaskgen.cohort_store.store.layout import (
+    ATTRIBUTES,
+    FORMAT_VERSION,
+    MAPS,
+    MASK,
+    ROI_CONNECTOMES,
+    contrasts_path,
+)
+from bids_deeptaskgen.errors import InputError, UserError, abbreviate, quantity
 from bids_deeptaskgen.grid import OUTPUT_GRID, Grid
 from bids_deeptaskgen.io.tsv import join_columns, read_tsv, write_tsv
 
@@ -19,7 +26,6 @@ from bids_deeptaskgen.io.tsv import join_columns, read_tsv, write_tsv
 MAX_SHARD_BYTES = 256 * 2**20
 # Few contrasts are divided into several shards, too, so that several tasks can write.
 MAX_SHARD_ROWS = 256
-PRECISIONS = ("float32", "float16")
 _NO_SETTING = "not set"
 _ANOTHER_STORE = "Choose another folder for these maps"
 
@@ -221,9 +227,10 @@ def read_description(store: Path) -> StoreDescription:
             )
             raise UserError(message)
         shape = tuple(fields["Shape"])
-        return StoreDescription(
+        mask = np.asarray(group[MASK], bool)
+        description = StoreDescription(
             contrasts=tuple(read_tsv(contrasts_path(store))),
-            mask=np.asarray(group[MASK], bool),
+            mask=mask,
             grid=Grid.from_image(shape, np.array(fields["Affine"])),
             model=fields["Model"],
             settings=fields["Settings"],
@@ -233,12 +240,53 @@ def read_description(store: Path) -> StoreDescription:
             n_rois=int(fields["NumberOfRois"]),
             rows_per_shard=int(fields["RowsPerShard"]),
         )
-    except (KeyError, TypeError, ValueError, FileNotFoundError) as error:
+        _check_parts(store, description, fields, group)
+    except (KeyError, TypeError, ValueError, AttributeError, FileNotFoundError, RuntimeError) as error:
         message = (
             f"{store}: its description is damaged ({type(error).__name__}: {error}). Delete the folder and "
             "pack the store again."
         )
         raise InputError(message) from error
+    return description
+
+
+def hash_contrasts(store: Path) -> str:
+    """Hash the table of contrasts.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits (sha256).
+    """
+    return hashlib.sha256(contrasts_path(store).read_bytes()).hexdigest()
+
+
+def _check_parts(store: Path, description: StoreDescription, fields: Mapping[str, Any], group: Any) -> None:
+    """Compare the mask, the table of contrasts and the arrays with the attributes."""
+    if description.mask_sha256 != fields["MaskSha256"]:
+        message = f"the mask has the hash {description.mask_sha256[:12]}, not {fields['MaskSha256'][:12]}"
+        raise ValueError(message)
+    if (sha256 := hash_contrasts(store)) != fields["ContrastsSha256"]:
+        path = contrasts_path(store)
+        message = f"{path} has the hash {sha256[:12]}, not {fields['ContrastsSha256'][:12]}"
+        raise ValueError(message)
+    n_rois, n_rows = description.n_rois, description.rows_per_shard
+    if bool(n_rois) != (ROI_CONNECTOMES in group):
+        message = f"the array {ROI_CONNECTOMES} of {n_rois} ROIs exists, or is missing"
+        raise ValueError(message)
+    expected = {MAPS: ((len(description.contrasts), description.n_voxels), description.dtype)}
+    if n_rois:
+        expected[ROI_CONNECTOMES] = ((n_rois, n_rois), np.dtype(np.float32))
+    for name, (shape, dtype) in expected.items():
+        array = group[name]
+        if (array.shape[1:], array.dtype, array.shards) != (shape, dtype, (n_rows, *shape)):
+            message = f"the array {name} has {array.dtype} values of the shape {array.shape}"
+            raise ValueError(message)
 
 
 def refuse_difference(store: Path, existing: StoreDescription, added: StoreDescription) -> None:
@@ -286,12 +334,19 @@ def _differences(existing: StoreDescription, added: StoreDescription) -> Any:
     if existing.entities != added.entities:
         names = [" ".join(map("-".join, item.entities)) for item in (existing, added)]
         yield f"holds maps of {names[0]}; these maps are of {names[1]}. {_ANOTHER_STORE}."
-    if existing.labels != added.labels:
+    # Another order is that of a process which has created the store at the same time.
+    if set(existing.labels) != set(added.labels):
         yield (
-            f"has {len(existing.labels)} contrasts ({abbreviate(existing.labels)}), not the "
-            f"{len(added.labels)} requested ones ({abbreviate(added.labels)}). Omit `contrasts`, or choose "
-            "another folder."
+            f"has {quantity(len(existing.labels), 'contrast')} ({abbreviate(existing.labels)}); "
+            f"those to pack are {abbreviate(added.labels)}. {_ANOTHER_STORE}, or pack all contrasts of the "
+            "store."
         )
+    # Maps without ROI connectomes may be added to others.
+    if added.n_rois not in (0, existing.n_rois):
+        sizes = (
+            f"has ROI connectomes of {existing.n_rois} ROIs" if existing.n_rois else "has no ROI connectomes"
+        )
+        yield f"{sizes}, not of {added.n_rois}, as these maps have. {_ANOTHER_STORE}."
     if existing.precision != added.precision:
         yield (
             f"has {existing.precision} values, not {added.precision}. Omit `precision`, or choose another "

@@ -136,3 +136,51 @@ def create_folder(folder: Path, fill: Callable[[Path], None]) -> bool:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return True
+
+
+def fill_folder(folder: Path, fill: Callable[[Path], None]) -> bool:
+    """Fill an empty folder that cannot be replaced, such as a mount point, with the parts of a store.
+
+    ``maps`` is the first part, which fails if another process was first; ``tables`` is the last, which makes
+    the folder a store.
+
+    Parameters
+    ----------
+    folder : Path
+    fill : callable
+        See `create_folder`.
+
+    Returns
+    -------
+    bool
+        Whether this process has filled it.
+    """
+    temporary = temporary_sibling(folder / "store", "new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir()
+        fill(temporary)
+        parts = sorted(temporary.iterdir(), key=lambda path: (path.name != MAPS, path.name == TABLES))
+        for part in parts:
+            part.rename(folder / part.name)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return True
+
+
+def is_unfinished(path: Path) -> bool:
+    """Return whether a path is the temporary folder of a process that fills a folder; see `fill_folder`.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    bool
+    """
+    return path.name.startswith(".store.new.")

@@ -1,13 +1,12 @@
-"""Writing of shards: each is encoded in memory, written to a temporary file and renamed.
+"""Packing of rows into shards.
 
-Zarr itself would read a shard that it replaces in parts, which fails if that shard is damaged, and would
-leave temporary files whose process is unknown. Here, the encoded bytes are those of Zarr, and the file has a
-temporary name of the project, so that a later run removes those of killed processes and no others.
+Several processes may write the same shard. Each notes the state of the shard, and compares it before it
+renames its files and before and after it writes the record; if another process was faster, it starts again
+from what that one has written.
 """
 
 import logging
-import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,20 +16,37 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.cohort_store.store.create import extend_arrays
 from bids_deeptaskgen.cohort_store.store.description import StoreDescription, read_description
-from bids_deeptaskgen.cohort_store.store.layout import MAPS, ROI_CONNECTOMES, ZARR_JSON, shard_path
-from bids_deeptaskgen.cohort_store.store.row_tables import read_rows, row_name, row_table_paths
+from bids_deeptaskgen.cohort_store.store.layout import MAPS, ROI_CONNECTOMES, shard_path
+from bids_deeptaskgen.cohort_store.store.row_tables import (
+    RowTables,
+    hash_labels,
+    last_sha256,
+    read_rows,
+    row_name,
+)
+from bids_deeptaskgen.cohort_store.store.shard_files import (
+    FileIdentity,
+    file_identity,
+    read_array_row,
+    write_shard_files,
+)
 from bids_deeptaskgen.cohort_store.store.shards import (
+    UNPACKED,
     RowRecord,
     ShardRecord,
+    array_names,
     read_record,
+    read_state,
+    row_checksum,
     write_record,
 )
-from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import atomic_path
+from bids_deeptaskgen.errors import InputError, UserError
 
 logger = logging.getLogger("bids_deeptaskgen")
 
 NO_VALUES = "the map has no value in the mask of the maps"
+# Other processes that write a shard make this one write it again, at most so many times.
+MAX_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -57,52 +73,81 @@ class RowContent:
     absent_labels: tuple[str, ...] = ()
 
 
-# Reads a row by its number, from 0; None if its source is not selected, which keeps the packed maps.
+# Reads a row by its number, from 0; None if its maps are not available, which keeps the packed ones.
 ReadRow = Callable[[int], RowContent | None]
 
 
-def pack_shards(store: Path, read_row: ReadRow, shards: Iterable[int]) -> dict[int, ShardRecord | None]:
-    """Write shards of a store.
+@dataclass(frozen=True)
+class _ShardFacts:
+    """What a store has of a shard; another process that writes the shard changes it.
 
-    Several processes may write at once; two that write the same shard write the same bytes.
+    Attributes
+    ----------
+    files : dict of str to FileIdentity or None
+        By name of the array.
+    record : ShardRecord or None
+    tables_sha256 : str
+        Hash of the tables of rows.
+    """
+
+    files: Mapping[str, FileIdentity | None]
+    record: ShardRecord | None
+    tables_sha256: str
+
+
+class _ShardChangedError(Exception):
+    """Another process has written the shard, or has added rows."""
+
+
+def pack_shards(
+    store: Path, read_row: ReadRow, shards: Iterable[int], tables: RowTables | None = None
+) -> dict[int, ShardRecord | None]:
+    """Write shards of a store; rows whose maps are not available are packed later.
 
     Parameters
     ----------
     store : Path
         Folder of the store, with the rows.
     read_row : callable
-        Returns the content of a row; it is called once for each row, in order.
+        Returns the content of a row.
     shards : iterable of int
         Shards to write, complete or not.
+    tables : RowTables or None
+        Rows that the numbers of `read_row` concern; those of the store by default.
 
     Returns
     -------
     dict of int to ShardRecord or None
-        None for a shard with a row that is neither readable nor in the store; the shard is unchanged.
+        None for a shard that is unchanged: without any available row, or since other processes write it.
 
     Raises
     ------
     UserError
         If a value exceeds the range of float16.
+    InputError
+        If another store has taken the place of this one.
     """
-    writer = _open_writer(store, read_row)
-    records = {}
+    tables = read_rows(store) if tables is None else tables
+    extend_arrays(store, len(tables))
+    writer = _ShardWriter(store, read_description(store), tables, read_row)
+    records: dict[int, ShardRecord | None] = {}
     for shard in shards:
-        if len(row_table_paths(store)) != writer.n_tables:
-            # Another process has added rows; a shard without them would replace its shard.
-            writer = _open_writer(store, read_row)
-        records[shard] = writer.write(shard)
+        for _ in range(MAX_ATTEMPTS):
+            writer = writer.follow_tables()
+            try:
+                records[shard] = writer.write(shard)
+            except _ShardChangedError:
+                continue
+            break
+        else:
+            records[shard] = None
+            logger.warning(
+                "%s: other processes write shard %d all the time; it is left to them", store, shard
+            )
         logger.info("%s: shard %d (%s)", store, shard, "written" if records[shard] else "left as it is")
     # A process with fewer rows may have written the metadata meanwhile.
     extend_arrays(store, len(read_rows(store)))
     return records
-
-
-def _open_writer(store: Path, read_row: ReadRow) -> "_ShardWriter":
-    n_tables = len(row_table_paths(store))
-    names = tuple(row_name(row) for row in read_rows(store).rows)
-    extend_arrays(store, len(names))
-    return _ShardWriter(store, read_description(store), n_tables, names, read_row)
 
 
 @dataclass(frozen=True)
@@ -113,39 +158,76 @@ class _ShardWriter:
     ----------
     store : Path
     description : StoreDescription
-    n_tables : int
-        Number of tables of rows.
-    names : tuple of str
-        Names of the rows.
+    tables : RowTables
     read_row : callable
     """
 
     store: Path
     description: StoreDescription
-    n_tables: int
-    names: tuple[str, ...]
+    tables: RowTables
     read_row: ReadRow
+
+    def follow_tables(self) -> "_ShardWriter":
+        """Read the tables of rows again if there are others than before."""
+        if last_sha256(self.store) == self.tables.sha256:
+            return self
+        tables = read_rows(self.store)
+        if tables.labels[: len(self.tables)] != self.tables.labels:
+            message = f"{self.store}: another store has taken its place meanwhile. Run this command again."
+            raise InputError(message)
+        extend_arrays(self.store, len(tables))
+        return replace(self, tables=tables)
 
     def write(self, shard: int) -> ShardRecord | None:
         """Write a shard and its record."""
-        rows = self.description.shard_rows(shard, len(self.names))
-        labels, n_rois = self.description.labels, self.description.n_rois
-        maps = np.full((len(rows), len(labels), self.description.n_voxels), np.nan, self.description.dtype)
+        facts = self._facts(shard)
+        state = read_state(self.store, self.description, self.tables, shard)
+        rows = self.description.shard_rows(shard, len(self.tables))
+        n_rois, n_maps = self.description.n_rois, len(self.description.labels)
+        maps = np.full((len(rows), n_maps, self.description.n_voxels), np.nan, self.description.dtype)
         connectomes = np.full((len(rows), n_rois, n_rois), np.nan, np.float32)
-        records = []
-        for i, row in enumerate(rows):
-            content = self.read_row(row) or self._packed_row(shard, i)
-            if content is None:
-                return None
-            record = self._add_maps(maps[i], content, self.names[row])
-            has_connectome = self._add_connectome(connectomes[i], content, self.names[row])
-            records.append(replace(record, has_roi_connectome=has_connectome))
-        n_bytes = {MAPS: write_array_shard(self.store, MAPS, shard, maps)}
-        if n_rois:
-            n_bytes[ROI_CONNECTOMES] = write_array_shard(self.store, ROI_CONNECTOMES, shard, connectomes)
-        shard_record = ShardRecord(n_bytes, tuple(records))
-        write_record(self.store, shard, shard_record)
-        return shard_record
+        records = tuple(
+            self._fill_row(row, state.recorded_rows[i], maps[i], connectomes[i]) for i, row in enumerate(rows)
+        )
+        if not any(record.is_packed for record in records):
+            return None
+        arrays = {MAPS: maps, ROI_CONNECTOMES: connectomes}
+        arrays = {name: arrays[name] for name in array_names(self.description)}
+        files = write_shard_files(self.store, shard, arrays, lambda: self._confirm(shard, facts))
+        self._confirm(shard, replace(facts, files=files))
+        n_bytes = {name: identity[1] if identity else 0 for name, identity in files.items()}
+        rows_hash = hash_labels(self.tables.labels[rows.start : rows.stop])
+        record = ShardRecord(n_bytes, records, rows_hash)
+        write_record(self.store, shard, record)
+        self._confirm(shard, replace(facts, files=files, record=record))
+        return record
+
+    def _facts(self, shard: int) -> "_ShardFacts":
+        """Return what the store has of a shard."""
+        names = array_names(self.description)
+        return _ShardFacts(
+            files={name: file_identity(shard_path(self.store, name, shard)) for name in names},
+            record=read_record(self.store, shard),
+            tables_sha256=last_sha256(self.store),
+        )
+
+    def _confirm(self, shard: int, expected: "_ShardFacts") -> None:
+        if self._facts(shard) != expected:
+            raise _ShardChangedError
+
+    def _fill_row(
+        self, row: int, packed_row: RowRecord, maps: NDArray[Any], connectome: NDArray[Any]
+    ) -> RowRecord:
+        """Copy the values of a row from its source, or else from the store."""
+        content = self.read_row(row)
+        if content is None or _is_worse(content, packed_row):
+            content = self._stored_content(row, packed_row) or content
+        if content is None:
+            return UNPACKED
+        name = row_name(self.tables.rows[row])
+        record = self._add_maps(maps, content, name)
+        record = replace(record, has_roi_connectome=self._add_connectome(connectome, content, name))
+        return replace(record, checksum=row_checksum(record, maps, connectome))
 
     def _add_maps(self, target: NDArray[Any], content: RowContent, name: str) -> RowRecord:
         """Copy the maps of a row, and record those without values."""
@@ -160,6 +242,8 @@ class _ShardWriter:
             if label in faults or label in absent_labels:
                 values[:] = np.nan
             elif np.isnan(values[0]) and np.isnan(values).all():
+                # One bit pattern of NaN, for the checksum.
+                values[:] = np.nan
                 faults[label] = f"{name}, {label}: {NO_VALUES}. Delete the map and re-run this participant."
         return RowRecord(content.source, faults, absent_labels)
 
@@ -169,7 +253,10 @@ class _ShardWriter:
             return False
         self._check_shape(content.roi_connectome, target.shape, f"ROI connectome of {name}")
         target[...] = content.roi_connectome
-        return bool(np.isfinite(target).any())
+        if np.isfinite(target).any():
+            return True
+        target[...] = np.nan
+        return False
 
     def _check_shape(self, values: NDArray[Any], shape: tuple[int, ...], name: str) -> None:
         if np.shape(values) != shape:
@@ -188,129 +275,41 @@ class _ShardWriter:
             )
             raise UserError(message)
 
-    def _packed_row(self, shard: int, i: int) -> RowContent | None:
-        """Read a row of the store, whose source is not selected."""
-        record = read_record(self.store, shard)
-        if record is None or i >= len(record.rows):
+    def _stored_content(self, row: int, record: RowRecord) -> RowContent | None:
+        """Read a row of the store; None if it is not packed or is damaged."""
+        if not record.is_packed:
             return None
-        row = record.rows[i]
-        start = shard * self.description.rows_per_shard + i
-        maps = read_array_row(self.store, MAPS, start)
-        connectome = read_array_row(self.store, ROI_CONNECTOMES, start) if row.has_roi_connectome else None
-        if maps is None or (row.has_roi_connectome and (connectome is None or np.isnan(connectome).all())):
+        values = read_row_values(self.store, row, record)
+        if values is None:
+            logger.warning("%s: the values of %s are damaged", self.store, row_name(self.tables.rows[row]))
             return None
-        # A shard that does not exist is read as NaN.
-        labels = zip(self.description.labels, np.isnan(maps).all(axis=1), strict=True)
-        if any(is_nan and label not in row.missing_labels for label, is_nan in labels):
-            return None
-        return RowContent(maps, connectome, row.source, dict(row.faults), row.absent_labels)
+        return RowContent(*values, record.source, dict(record.faults), record.absent_labels)
 
 
-def read_array_row(store: Path, name: str, row: int) -> NDArray[Any] | None:
-    """Read a row of an array.
+def _is_worse(content: RowContent, packed_row: RowRecord) -> bool:
+    """Return whether a source has maps that were readable when it was packed."""
+    return content.source == packed_row.source and packed_row.faults.keys() < content.faults.keys()
+
+
+def read_row_values(
+    store: Path, row: int, record: RowRecord
+) -> tuple[NDArray[Any], NDArray[Any] | None] | None:
+    """Read the values of a packed row.
 
     Parameters
     ----------
     store : Path
         Folder of the store.
-    name : str
-        Name of the array.
     row : int
+    record : RowRecord
 
     Returns
     -------
-    array or None
-        None if its bytes are damaged.
+    (array of shape (n_contrasts, n_voxels), array of shape (n_rois, n_rois) or None) or None
+        None if its values are damaged or are not those of its record.
     """
-    import zarr
-
-    try:
-        array: Any = zarr.open_array(store / name, mode="r")
-        return np.asarray(array[row])
-    # zarr and its codecs raise several types for damaged bytes.
-    except (ValueError, RuntimeError, OSError, IndexError) as error:
-        logger.debug("%s, row %d: %s", store / name, row, error)
+    maps = read_array_row(store, MAPS, row)
+    connectome = read_array_row(store, ROI_CONNECTOMES, row) if record.has_roi_connectome else None
+    if maps is None or (record.has_roi_connectome and connectome is None):
         return None
-
-
-def write_array_shard(store: Path, name: str, shard: int, values: NDArray[Any]) -> int:
-    """Write a shard of an array.
-
-    Parameters
-    ----------
-    store : Path
-        Folder of the store.
-    name : str
-        Name of the array.
-    shard : int
-    values : array
-        All rows of the shard.
-
-    Returns
-    -------
-    int
-        Size of the file in bytes; 0 if all values are NaN, which needs no file.
-    """
-    path = shard_path(store, name, shard)
-    encoded = encode_shard(store / name, values)
-    if encoded is None:
-        path.unlink(missing_ok=True)
-        return 0
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded)
-    return len(encoded)
-
-
-def encode_shard(array_folder: Path, values: NDArray[Any]) -> memoryview | None:
-    """Convert the rows of a shard to bytes, as Zarr does.
-
-    Parameters
-    ----------
-    array_folder : Path
-        Folder of the array, whose metadata name the codecs.
-    values : array
-        Rows of the shard, at most as many as it can have.
-
-    Returns
-    -------
-    memoryview or None
-        None if all values are NaN.
-    """
-    import json
-
-    import zarr
-    from zarr.buffer.cpu import Buffer
-    from zarr.storage import MemoryStore
-
-    metadata = json.loads((array_folder / ZARR_JSON).read_bytes())
-    metadata["shape"][0] = metadata["chunk_grid"]["configuration"]["chunk_shape"][0]
-    content: dict[str, Any] = {ZARR_JSON: Buffer.from_bytes(json.dumps(metadata).encode())}
-    array: Any = zarr.open_array(MemoryStore(content), mode="r+")
-    array[: len(values)] = values
-    buffer = content.get(shard_path(Path(), "", 0).name)
-    return None if buffer is None else memoryview(buffer.as_numpy_array())
-
-
-def check_disk_space(store: Path, n_bytes: int) -> None:
-    """Check that shards fit on the disk, before they are written.
-
-    Parameters
-    ----------
-    store : Path
-        Folder of the store; may not exist.
-    n_bytes : int
-        Bytes without compression, which saves little.
-
-    Raises
-    ------
-    UserError
-        If they do not.
-    """
-    folder = next((path for path in (store, *store.absolute().parents) if path.is_dir()), Path())
-    n_free = shutil.disk_usage(folder).free
-    if n_bytes > n_free:
-        message = (
-            f"{store}: the shards to write need up to {n_bytes / 1e9:.1f} GB, and {n_free / 1e9:.1f} GB are "
-            "free.\nFree some space, choose another folder, fewer `contrasts`, or `precision` float16."
-        )
-        raise UserError(message)
+    return (maps, connectome) if row_checksum(record, maps, connectome) == record.checksum else None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.cohort_store.store.description import StoreDescription, read_description
 from bids_deeptaskgen.cohort_store.store.layout import MAPS, ROI_CONNECTOMES
 from bids_deeptaskgen.cohort_store.store.row_tables import LABELS, RowTables, read_rows
-from bids_deeptaskgen.cohort_store.store.shards import ShardStates, read_states
+from bids_deeptaskgen.cohort_store.store.shards import ShardStates, array_names, read_states
 from bids_deeptaskgen.errors import InputError, UserError, abbreviate, quantity
 from bids_deeptaskgen.io.text_table import MISSING_VALUES
 from bids_deeptaskgen.io.tsv import join_columns
@@ -37,7 +37,7 @@ class CohortStore:
     path : Path
         Folder of the store.
     allow_incomplete : bool
-        Read NaN for the rows of incomplete shards, with a warning, instead of refusing the store.
+        Read NaN for the rows without maps, with a warning, instead of refusing the store.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class CohortStore:
         self.path = Path(path)
         self.description: StoreDescription = read_description(self.path)
         self._rows: RowTables = read_rows(self.path)
-        self._states: ShardStates = read_states(self.path, self.description, len(self._rows))
+        self._states: ShardStates = read_states(self.path, self.description, self._rows)
         if self._states.incomplete:
             message = self._explain_incomplete()
             remedy = f"Complete the store with `deeptaskgen store pack OUTPUT_DIR {self.path}`"
@@ -62,7 +62,7 @@ class CohortStore:
 
     def _explain_incomplete(self) -> str:
         shards, problems = self._states.incomplete, self._states.problems
-        n_rows = sum(len(self.description.shard_rows(shard, len(self))) for shard in shards)
+        n_rows = sum(not row.is_packed for row in self._states.rows)
         further = f"; also {abbreviate(list(map(str, shards[1:])))}" if shards[1:] else ""
         return (
             f"{self.path}: {quantity(len(shards), 'shard')} of {len(problems)} with "
@@ -70,13 +70,17 @@ class CohortStore:
         )
 
     def _check_shape(self) -> None:
-        n_rows = self.arrays[MAPS].shape[0]
-        if n_rows < len(self):
-            message = (
-                f"{self.path}: its array has {n_rows} rows, and its tables have {len(self)}.\n"
-                f"Complete the store with `deeptaskgen store pack OUTPUT_DIR {self.path}`."
-            )
-            raise InputError(message)
+        n_packed = max(
+            (number for number, row in enumerate(self._states.rows, 1) if row.is_packed), default=0
+        )
+        for name in array_names(self.description):
+            n_rows = self.arrays[name].shape[0]
+            if n_rows < n_packed:
+                message = (
+                    f"{self.path}: its array {name} has {n_rows} rows, and its tables have {len(self)}.\n"
+                    f"Complete the store with `deeptaskgen store pack OUTPUT_DIR {self.path}`."
+                )
+                raise InputError(message)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without open arrays, which another process opens itself."""
@@ -127,7 +131,8 @@ class CohortStore:
 
         import pandas as pd
 
-        columns = join_columns([dict(row) for row in self._rows.rows])
+        columns: dict[str, list[Any]] = {name: [] for name in LABELS}
+        columns |= join_columns(dict.fromkeys(LABELS) | dict(row) for row in self._rows.rows)
         # A round trip through text lets pandas find the types of the columns.
         text = pd.DataFrame(columns).to_csv(index=False)
         dtype: Any = dict.fromkeys((*LABELS, "data_hash"), str)
@@ -154,27 +159,16 @@ class CohortStore:
     def is_missing(self) -> NDArray[np.bool_]:
         """Return which maps have no values: a boolean array of shape (n_rows, n_contrasts)."""
         is_missing = np.ones((len(self), len(self.contrasts)), bool)
-        for shard, problem in enumerate(self._states.problems):
-            record = self._states.records[shard]
-            if problem or record is None:
-                continue
-            for row, row_record in zip(
-                self.description.shard_rows(shard, len(self)), record.rows, strict=True
-            ):
-                labels = row_record.missing_labels
-                is_missing[row] = [label in labels for label in self.contrasts] if labels else False
+        for number, row in enumerate(self._states.rows):
+            if row.is_packed:
+                labels = row.missing_labels
+                is_missing[number] = [label in labels for label in self.contrasts] if labels else False
         return is_missing
 
     @cached_property
     def lacks_roi_connectome(self) -> NDArray[np.bool_]:
         """Return which rows have no ROI connectome: a boolean array of shape (n_rows,)."""
-        lacks = np.ones(len(self), bool)
-        for shard, problem in enumerate(self._states.problems):
-            record = self._states.records[shard]
-            if not problem and record is not None:
-                rows = self.description.shard_rows(shard, len(self))
-                lacks[rows.start : rows.stop] = [not row.has_roi_connectome for row in record.rows]
-        return lacks
+        return np.array([not (row.is_packed and row.has_roi_connectome) for row in self._states.rows], bool)
 
     def maps(self, contrast: str) -> Values:
         """Read the maps of a contrast.
@@ -236,22 +230,21 @@ class CohortStore:
         return image
 
     def _read(self, name: str, rows: slice, columns: slice) -> Values:
-        """Read rows of an array; NaN for rows of incomplete shards, an error for damaged ones."""
-        if not self._states.incomplete:
-            values = self._read_complete(name, rows, columns)
-        else:
-            array = self.arrays[name]
-            n_columns = len(range(*columns.indices(array.shape[1])))
-            values = np.full((rows.stop - rows.start, n_columns, array.shape[2]), np.nan, np.float32)
-            for shard, problem in enumerate(self._states.problems):
-                shard_rows = self.description.shard_rows(shard, len(self))
-                start, stop = max(shard_rows.start, rows.start), min(shard_rows.stop, rows.stop)
-                if not problem and start < stop:
-                    part = self._read_complete(name, slice(start, stop), columns)
-                    values[start - rows.start : stop - rows.start] = part
+        """Read rows of an array; NaN for rows that are not packed, an error for damaged ones."""
+        array = self.arrays[name]
+        if not self._states.incomplete and array.shape[0] >= len(self):
+            return self._read_packed(name, rows, columns)
+        n_columns = len(range(*columns.indices(array.shape[1])))
+        values = np.full((rows.stop - rows.start, n_columns, array.shape[2]), np.nan, np.float32)
+        for shard, state in enumerate(self._states.shards):
+            shard_rows = self.description.shard_rows(shard, array.shape[0])
+            start, stop = max(shard_rows.start, rows.start), min(shard_rows.stop, rows.stop)
+            if start < stop and any(row.is_packed for row in state.rows):
+                part = self._read_packed(name, slice(start, stop), columns)
+                values[start - rows.start : stop - rows.start] = part
         return values
 
-    def _read_complete(self, name: str, rows: slice, columns: slice) -> Values:
+    def _read_packed(self, name: str, rows: slice, columns: slice) -> Values:
         try:
             values = np.asarray(self.arrays[name][rows, columns], np.float32)
         # zarr and its codecs raise several types for damaged bytes.
@@ -261,16 +254,18 @@ class CohortStore:
                 f"Find them with `deeptaskgen store check {self.path}`."
             )
             raise InputError(message) from error
+        # A shard that was removed after the store was opened is read as NaN.
         if name == MAPS:
-            expected = self.is_missing[rows, columns]
-            # A shard that was removed after the store was opened is read as NaN.
-            suspects = np.argwhere(np.isnan(values[:, :, 0]) & ~expected)
-            if any(np.isnan(values[row, column]).all() for row, column in suspects):
-                message = (
-                    f"{self.path}: maps that were packed are missing.\nFind them with `deeptaskgen store "
-                    f"check {self.path}`."
-                )
-                raise InputError(message)
+            is_nan, expected = np.isnan(values[:, :, 0]), self.is_missing[rows, columns]
+            suspects = [values[row, column] for row, column in np.argwhere(is_nan & ~expected)]
+        else:
+            suspects = list(values[~self.lacks_roi_connectome[rows]])
+        if any(np.isnan(part).all() for part in suspects):
+            message = (
+                f"{self.path}: {name} that were packed are missing.\nFind them with `deeptaskgen store "
+                f"check {self.path}`."
+            )
+            raise InputError(message)
         return values
 
 
@@ -282,7 +277,7 @@ def open_store(path: Path | str, *, allow_incomplete: bool = False) -> CohortSto
     path : Path or str
         Folder of the store.
     allow_incomplete : bool
-        Read NaN for the rows of incomplete shards, with a warning, instead of refusing the store.
+        Read NaN for the rows without maps, with a warning, instead of refusing the store.
 
     Returns
     -------

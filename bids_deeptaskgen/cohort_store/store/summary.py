@@ -30,14 +30,9 @@ def summarise(store: Path) -> str:
     """
     description = read_description(store)
     tables = read_rows(store)
-    states = read_states(store, description, len(tables))
+    states = read_states(store, description, tables)
     n_complete = len(states.problems) - len(states.incomplete)
-    records = [
-        row
-        for record, problem in zip(states.records, states.problems, strict=True)
-        if record is not None and not problem
-        for row in record.rows
-    ]
+    records = [row for row in states.rows if row.is_packed]
     n_missing = sum(len(row.missing_labels.intersection(description.labels)) for row in records)
     n_bytes = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
     participants = {row_labels(row)[0] for row in tables.rows}
@@ -59,7 +54,7 @@ def summarise(store: Path) -> str:
         ),
         "size": f"{n_bytes / 1e9:.3g} GB",
         "complete shards": f"{n_complete} of {len(states.problems)}, {rows_per_shard} each",
-        "missing maps": f"{n_missing:,} of {len(records) * len(description.labels):,} in complete shards",
+        "missing maps": f"{n_missing:,} of {len(records) * len(description.labels):,} in packed rows",
     }
     width = max(map(len, facts)) + 2
     return "".join(f"{name + ':':{width}}{value}\n" for name, value in facts.items())

@@ -56,7 +56,7 @@ def run(settings: StorePackSettings) -> int:
         precision=settings.precision,
         faults=selection.faults,
     )
-    outcome = pack_source(settings.store, source, task_numbers(settings.task))
+    outcome = pack_source(settings.store, source, task_numbers(settings.task), verify=settings.verify)
     reasons = dict.fromkeys([*(fault.reason for fault in selection.faults), *outcome.reasons])
     sys.stdout.write(describe_outcome(outcome, reasons))
     return 0 if outcome.is_successful and not reasons else 1

@@ -23,12 +23,16 @@ CONTRASTS = ("wm2bk", "motorLh")
 def make_output(folder, *, model=None, settings=None, mask=None, **plan):
     """Write an output dataset whose sidecars name a model, with the mask of its maps."""
     cohort = make_dataset(folder, **({"n": 3, "sessions": (None,)} | plan))
-    describe_maps(folder, model=model, settings=settings, mask=mask)
+    describe_maps(folder, model=model, settings=settings, mask=mask, seed=plan.get("seed", 0))
     return cohort
 
 
-def describe_maps(folder, *, model=None, settings=None, mask=None):
-    """Add the model to the sidecars of all maps, and the mask to the dataset."""
+def describe_maps(folder, *, model=None, settings=None, mask=None, seed=0):
+    """Add the model to the sidecars of all maps, hashes of series to the records, and the mask."""
+    for path in Path(folder).rglob("*_desc-qc_metrics.json"):
+        content = json.loads(path.read_text())
+        if "SeriesHashes" not in content:
+            path.write_text(json.dumps(content | {"SeriesHashes": [f"{seed} {path.name}"]}))
     facts = {"Model": MODEL | (model or {}), "Settings": SETTINGS | (settings or {})}
     for path in Path(folder).rglob("*_desc-predicted_statmap.json"):
         content = json.loads(path.read_text())

@@ -1,17 +1,17 @@
 """Laws of the shards of a cohort store: what is packed is read, whatever fails or stops meanwhile."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import zarr
 
-from bids_deeptaskgen.cohort_store.store import pack
 from bids_deeptaskgen.cohort_store.store.check import check_store
 from bids_deeptaskgen.cohort_store.store.create import create_store, extend_arrays
 from bids_deeptaskgen.cohort_store.store.description import read_description
 from bids_deeptaskgen.cohort_store.store.layout import create_folder, record_path, shard_path
-from bids_deeptaskgen.cohort_store.store.pack import RowContent, check_disk_space, pack_shards
+from bids_deeptaskgen.cohort_store.store.pack import RowContent, pack_shards
 from bids_deeptaskgen.cohort_store.store.reader import open_store
 from bids_deeptaskgen.cohort_store.store.row_tables import add_rows
 from bids_deeptaskgen.cohort_store.store.shards import shards_of_task
@@ -46,22 +46,6 @@ def test_what_is_packed_is_read_bit_by_bit(tmp_path):
     assert not store.lacks_roi_connectome.any()
 
 
-def test_zarr_alone_reads_the_same_values(tmp_path):
-    folder = make_store(tmp_path / "store")
-    group = zarr.open_group(folder, mode="r")
-    assert np.array_equal(group["maps"][:], expected_maps(5))
-    assert group["maps"].metadata.dimension_names == ("row", "contrast", "voxel")
-    assert np.array_equal(group["mask"][:], description().mask)
-
-
-def test_a_shard_has_the_bytes_that_zarr_itself_writes(tmp_path):
-    folder = make_store(tmp_path / "store", n_rows=4)
-    content = shard_path(folder, "maps", 1).read_bytes()
-    array = zarr.open_array(folder / "maps", mode="r+")
-    array[2:4] = expected_maps(4)[2:]
-    assert shard_path(folder, "maps", 1).read_bytes() == content
-
-
 def test_rows_that_are_added_do_not_change_the_others(tmp_path):
     folder = make_store(tmp_path / "store", n_rows=3)
     first_shard = shard_path(folder, "maps", 0).read_bytes()
@@ -88,26 +72,76 @@ def test_columns_of_added_rows_may_differ(tmp_path):
     assert list(table["site"].fillna("")) == ["", "", "B"]
 
 
-def test_a_shard_without_the_maps_of_a_row_stays_as_it_is(tmp_path):
+def test_rows_whose_maps_are_not_available_are_packed_later(tmp_path):
     folder = tmp_path / "store"
     create_store(folder, description())
     add_rows(folder, row_table(4), "/out")
-    written = pack_shards(folder, lambda row: row_content(row) if row != 1 else None, [0, 1])
-    assert written[0] is None
-    assert written[1] is not None
-    assert not shard_path(folder, "maps", 0).exists()
+    pack_shards(folder, lambda row: row_content(row) if row in (0, 2, 3) else None, [0, 1])
+    assert [str(problem) for problem in check_store(folder)] == [
+        f"{folder}, shard 0: lacks the maps of 1 row. Run `deeptaskgen store pack OUTPUT_DIR {folder}` again."
+    ]
+    store = open_store(folder, allow_incomplete=True)
+    assert list(store.is_missing[:, 0]) == [False, True, False, False]
+    assert np.array_equal(store[0], row_content(0).maps)
+    assert np.isnan(store[1]).all()
+    pack_shards(folder, lambda row: row_content(row) if row == 1 else None, [0])
+    assert check_store(folder) == []
+    assert np.array_equal(all_maps(open_store(folder)), expected_maps(4))
+
+
+def test_a_shard_without_any_available_row_stays_as_it_is(tmp_path):
+    folder = tmp_path / "store"
+    create_store(folder, description())
+    add_rows(folder, row_table(2), "/out")
+    assert pack_shards(folder, lambda _row: None, [0]) == {0: None}
+    assert not record_path(folder, 0).exists()
 
 
 @pytest.mark.parametrize("array", ["maps", "roi_connectomes"])
-def test_a_shard_whose_packed_rows_are_lost_stays_as_it_is(tmp_path, array):
-    folder = make_store(tmp_path / "store", n_rows=1)
-    add_rows(folder, row_table(2), "/out")
-    assert pack_shards(folder, lambda _row: None, [0]) == {0: None}
+def test_packed_rows_that_are_lost_are_packed_later(tmp_path, array):
+    folder = make_store(tmp_path / "store", n_rows=2)
     path = shard_path(folder, array, 0)
     for content in (path.read_bytes()[:-4], None):
         path.unlink() if content is None else path.write_bytes(content)
-        assert pack_shards(folder, lambda row: row_content(row) if row else None, [0]) == {0: None}
-    assert not path.exists()
+        pack_shards(folder, lambda row: row_content(row) if row else None, [0])
+        assert "lacks the maps of 1 row" in check_store(folder)[0].text
+        pack_shards(folder, lambda row: None if row else row_content(row), [0])
+        assert check_store(folder) == []
+
+
+def test_the_intact_rows_of_a_damaged_shard_are_kept(tmp_path):
+    folder = make_store(tmp_path / "store", n_rows=2)
+    path = shard_path(folder, "maps", 0)
+    content = bytearray(path.read_bytes())
+    content[20] ^= 1
+    path.write_bytes(content)
+    assert "the values of 1 row are damaged (sub-01)" in check_store(folder)[0].text
+    pack_shards(folder, lambda _row: None, [0])
+    assert "lacks the maps of 1 row" in check_store(folder)[0].text
+    assert np.array_equal(open_store(folder, allow_incomplete=True)[1], row_content(1).maps)
+
+
+def test_maps_that_were_packed_outlive_their_images(tmp_path):
+    folder = make_store(tmp_path / "store", n_rows=1)
+
+    def read_row(_row, source="row 0"):
+        faults = {"wm2bk": "damaged"}
+        return RowContent(np.full((len(CONTRASTS), N_VOXELS), np.nan), source=source, faults=faults)
+
+    pack_shards(folder, read_row, [0])
+    assert np.array_equal(open_store(folder)[0], row_content(0).maps)
+    # Those of a participant who was run again do not.
+    pack_shards(folder, lambda row: read_row(row, "row 0 again"), [0])
+    assert open_store(folder).is_missing.all()
+
+
+def test_values_of_a_map_that_cannot_be_used_are_not_stored(tmp_path):
+    faults = {"wm2bk": "damaged"}
+    folder = make_store(
+        tmp_path / "store", n_rows=1, read_row=lambda row: replace(row_content(row), faults=faults)
+    )
+    assert np.isnan(open_store(folder).maps("wm2bk")).all()
+    assert [problem.text for problem in check_store(folder)] == ["damaged"]
 
 
 def test_a_shard_that_loses_its_values_loses_its_file(tmp_path):
@@ -242,22 +276,14 @@ def test_maps_of_another_size_are_refused(tmp_path):
         make_store(tmp_path / "store", read_row=lambda _row: RowContent(np.zeros((2, N_VOXELS - 1))))
 
 
-def test_a_full_disk_is_refused_before_anything_is_written(tmp_path, monkeypatch):
-    class Usage:
-        free = 10**9
-
-    monkeypatch.setattr(pack.shutil, "disk_usage", lambda _folder: Usage)
-    check_disk_space(tmp_path / "none" / "store", 10**9)
-    with pytest.raises(UserError, match=r"need up to 1.1 GB, and 1.0 GB are free"):
-        check_disk_space(tmp_path / "none" / "store", 11 * 10**8)
-
-
 def test_a_shard_has_at_most_256_mib_and_at_least_a_row():
     mask = np.ones((60, 70, 48), bool)
     contrasts = tuple({"label": f"c{number}"} for number in range(47))
     assert description(contrasts=contrasts, mask=mask, rows_per_shard=0).rows_per_shard == 7
     assert description(contrasts=contrasts * 10, mask=mask, rows_per_shard=0).rows_per_shard == 1
     assert description(rows_per_shard=0).rows_per_shard == 256
+    # The ROI connectomes count, too: 47 x 201,600 values and 4,000 x 4,000.
+    assert description(contrasts=contrasts, mask=mask, rows_per_shard=0, n_rois=4000).rows_per_shard == 2
 
 
 def test_a_description_is_read_as_it_was_written(tmp_path):

@@ -2,10 +2,13 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bids_deeptaskgen.cohort_store.store import pack
@@ -13,8 +16,10 @@ from bids_deeptaskgen.cohort_store.store.check import check_store
 from bids_deeptaskgen.cohort_store.store.create import create_store
 from bids_deeptaskgen.cohort_store.store.layout import shard_path
 from bids_deeptaskgen.cohort_store.store.pack import pack_shards
-from bids_deeptaskgen.cohort_store.store.row_tables import add_rows
+from bids_deeptaskgen.cohort_store.store.reader import open_store
+from bids_deeptaskgen.cohort_store.store.row_tables import add_rows, read_rows
 from bids_deeptaskgen.cohort_store.store.shards import read_states, shards_of_task
+from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.io.atomic import remove_stale_files
 from tests.cohort_store.store.outputs import description, make_store, row_content, row_table
 from tests.processes import PATIENCE_S, results
@@ -46,6 +51,106 @@ def test_four_writers_at_once_make_the_store_of_one(tmp_path, n_tasks):
     assert check_store(tmp_path / "store") == []
     assert results(tmp_path / "store") == results(make_store(tmp_path / "single", n_rows=N_ROWS))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["single", "store"]
+
+
+def new_content(row):
+    return replace(row_content(row + 10), source="run again")
+
+
+@pytest.mark.parametrize("moment", ["reading", "renaming", "recording", "end"])
+def test_no_update_of_two_writers_of_a_shard_is_lost(tmp_path, monkeypatch, moment):
+    """One writer packs the first row of a shard, and the other the second, in the middle of its work."""
+    folder = make_store(tmp_path / "store", n_rows=2)
+    is_started = []
+
+    def start_other():
+        if not is_started:
+            is_started.append(True)
+            pack_shards(folder, lambda row: new_content(row) if row == 1 else None, [0])
+
+    def interrupt(name, *, before):
+        function = getattr(pack, name)
+
+        def call(*arguments):
+            if before:
+                start_other()
+            result = function(*arguments)
+            if not before:
+                start_other()
+            return result
+
+        monkeypatch.setattr(pack, name, call)
+
+    def read_row(row):
+        if row == 1 and moment == "reading":
+            start_other()
+        return new_content(row) if row == 0 else None
+
+    if moment != "reading":
+        name, before = {
+            "renaming": ("write_shard_files", True),
+            "recording": ("write_record", True),
+            "end": ("write_record", False),
+        }[moment]
+        interrupt(name, before=before)
+    pack_shards(folder, read_row, [0])
+    monkeypatch.undo()
+    assert is_started
+    if moment == "recording":
+        # Files of the one and the record of the other: the row is packed again, and is not lost silently.
+        assert "lacks the maps of 1 row" in check_store(folder)[0].text
+        pack_shards(folder, lambda row: new_content(row) if row == 1 else None, [0])
+    assert check_store(folder) == []
+    for row in range(2):
+        assert np.array_equal(open_store(folder)[row], new_content(row).maps)
+
+
+def test_a_shard_that_others_write_all_the_time_is_left_to_them(tmp_path, caplog):
+    folder = make_store(tmp_path / "store", n_rows=2)
+
+    def read_row(row):
+        if row == 0:
+            pack_shards(folder, row_content, [0])
+        return new_content(row)
+
+    assert pack_shards(folder, read_row, [0]) == {0: None}
+    assert "other processes write shard 0 all the time" in caplog.text
+    assert check_store(folder) == []
+
+
+def test_rows_that_another_writer_adds_meanwhile_are_not_lost(tmp_path):
+    folder = tmp_path / "store"
+    create_store(folder, description())
+    add_rows(folder, row_table(1), "/out")
+    is_started = []
+
+    def read_row(row):
+        if not is_started:
+            is_started.append(True)
+            add_rows(folder, row_table(2), "/out")
+            pack_shards(folder, lambda number: row_content(number) if number else None, [0])
+        return row_content(row) if row == 0 else None
+
+    pack_shards(folder, read_row, [0])
+    assert check_store(folder) == []
+    assert np.array_equal(open_store(folder)[1], row_content(1).maps)
+
+
+def test_a_store_that_is_packed_again_in_another_order_keeps_its_maps(tmp_path):
+    folder = make_store(tmp_path / "store", n_rows=2)
+
+    def read_row(row):
+        if row == 1:
+            shutil.rmtree(folder)
+            create_store(folder, description())
+            add_rows(folder, row_table(2)[::-1], "/out")
+            pack_shards(folder, lambda number: row_content(1 - number), [0])
+        return row_content(row)
+
+    with pytest.raises(InputError, match="another store has taken its place"):
+        pack_shards(folder, read_row, [0])
+    assert check_store(folder) == []
+    assert np.array_equal(open_store(folder)[0], row_content(1).maps)
 
 
 def stop(sign):
@@ -87,6 +192,22 @@ def stop_recording(sign, _store):
     return row_content
 
 
+def test_a_writer_who_is_killed_before_its_record_keeps_the_rows_of_others(tmp_path, monkeypatch):
+    folder = make_store(tmp_path / "store", n_rows=2)
+
+    def kill(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pack, "write_record", kill)
+    with pytest.raises(KeyboardInterrupt):
+        pack_shards(folder, lambda row: new_content(row) if row == 0 else None, [0])
+    monkeypatch.undo()
+    assert read_states(folder, description(), read_rows(folder)).incomplete == [0]
+    pack_shards(folder, lambda row: new_content(row) if row == 0 else None, [0])
+    assert check_store(folder) == []
+    assert np.array_equal(open_store(folder)[1], row_content(1).maps)
+
+
 def pack_until(folder, prepare, sign):
     pack_shards(folder, prepare(sign, folder), range(3))
 
@@ -110,10 +231,10 @@ def test_a_killed_writer_loses_its_shard_alone(tmp_path, prepare):
     places = [problem.place for problem in check_store(folder)]
     assert places[:2] == [f"{folder}, shard 1", f"{folder}, shard 2"]
     assert len(places) == (3 if prepare is stop_writing else 2)
-    assert read_states(folder, planned, 5).incomplete == [1, 2]
+    assert read_states(folder, planned, read_rows(folder)).incomplete == [1, 2]
     times = shard_path(folder, "maps", 0).stat().st_mtime_ns
     assert len(remove_stale_files(folder)) == (prepare is stop_writing)
-    pack_shards(folder, row_content, read_states(folder, planned, 5).incomplete)
+    pack_shards(folder, row_content, read_states(folder, planned, read_rows(folder)).incomplete)
     assert check_store(folder) == []
     assert results(folder) == results(make_store(tmp_path / "single"))
     assert shard_path(folder, "maps", 0).stat().st_mtime_ns == times

@@ -9,6 +9,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from bids_deeptaskgen.cohort_store.store.check import check_store
+from bids_deeptaskgen.cohort_store.store.create import create_store
 from bids_deeptaskgen.cohort_store.store.layout import record_path, shard_path
 from bids_deeptaskgen.cohort_store.store.pack import pack_shards
 from bids_deeptaskgen.cohort_store.store.reader import open_store
@@ -74,8 +75,9 @@ def test_a_damaged_byte_is_never_read(folder, damage):
     damage(shard_path(folder, "maps", 1))
     assert check_store(folder, quick=True) == []
     (problem,) = check_store(folder)
-    assert str(problem).startswith(f"{shard_path(folder, 'maps', 1)}: is damaged (")
-    assert "Delete this file" in problem.remedy
+    path = shard_path(folder, "maps", 1)
+    assert str(problem).startswith(f"{path}: the values of ")
+    assert problem.remedy == f"Run `deeptaskgen store pack --verify /out {folder}`."
     store = open_store(folder)
     with pytest.raises(InputError, match=r"(?s)some bytes of maps are damaged.*store check"):
         store.maps("wm2bk")
@@ -100,6 +102,9 @@ def test_a_shard_that_is_removed_after_opening_is_not_read_as_nan(folder):
         store.maps("wm2bk")
     with pytest.raises(InputError, match="maps that were packed are missing"):
         store[3]
+    shard_path(folder, "roi_connectomes", 1).unlink()
+    with pytest.raises(InputError, match="roi_connectomes that were packed are missing"):
+        store.roi_connectomes()
 
 
 def test_an_incomplete_store_is_read_on_request_without_its_incomplete_rows(folder, caplog):
@@ -120,7 +125,7 @@ def test_an_incomplete_store_is_read_on_request_without_its_incomplete_rows(fold
 
 def test_the_rows_of_a_killed_pack_are_incomplete(folder):
     add_rows(folder, row_table(6), "/out")
-    with pytest.raises(InputError, match="shard 2 has 1 of 2 rows"):
+    with pytest.raises(InputError, match="shard 2 lacks the maps of 1 row"):
         open_store(folder)
 
 
@@ -134,7 +139,7 @@ def test_all_problems_are_listed(folder):
     assert len(texts) == 4
     assert "c.0.0.0 does not exist" in texts[0]
     assert "shard 1: is not packed" in texts[1]
-    assert "roi_connectomes/c.2.0.0: is damaged" in texts[2]
+    assert "roi_connectomes/c.2.0.0: the values of 1 row are damaged (sub-05)" in texts[2]
     assert "maps/c.7.0.0: belongs to no row" in texts[3]
     assert len(check_store(folder, task=(1, 3))) == 2
 
@@ -142,12 +147,32 @@ def test_all_problems_are_listed(folder):
 def test_a_record_that_differs_from_the_maps_is_found(folder):
     path = record_path(folder, 1)
     content = json.loads(path.read_text())
-    content["Rows"][0] |= {"Absent": ["motorLh"], "RoiConnectome": False}
-    path.write_text(json.dumps(content))
-    assert [problem.place for problem in check_store(folder)] == [
-        str(shard_path(folder, "maps", 1)),
-        str(shard_path(folder, "roi_connectomes", 1)),
-    ]
+    for changes in ({"Absent": ["motorLh"]}, {"RoiConnectome": False}, {"Source": "another"}):
+        row = content["Rows"][0] | changes
+        path.write_text(json.dumps(content | {"Rows": [row, content["Rows"][1]]}))
+        (problem,) = check_store(folder)
+        assert problem.text == "the values of 1 row are damaged (sub-03)"
+
+
+def test_a_file_of_another_process_than_its_record_is_found(folder, tmp_path):
+    other = make_store(tmp_path / "other", read_row=lambda row: row_content(row + 4))
+    path, foreign = shard_path(folder, "maps", 1), shard_path(other, "maps", 1)
+    path.write_bytes(foreign.read_bytes())
+    # Files of equal size.
+    record = json.loads(record_path(folder, 1).read_text())
+    record["Bytes"]["maps"] = path.stat().st_size
+    record_path(folder, 1).write_text(json.dumps(record))
+    assert check_store(folder, quick=True) == []
+    assert "values of 2 rows are damaged (sub-03, sub-04)" in check_store(folder)[0].text
+
+
+def test_the_record_of_other_rows_does_not_count(folder):
+    """As if a slow process wrote into a store that was packed again in another order."""
+    for path in (record_path(folder, 1), shard_path(folder, "maps", 1)):
+        shutil.copy(path, str(path).replace("c.1", "c.0").replace("000001", "000000"))
+    problem = check_store(folder, quick=True)[0]
+    assert str(problem).startswith(f"{folder}, shard 0: has a record of other rows.")
+    assert open_store(folder, allow_incomplete=True).is_missing[:2].all()
 
 
 def test_a_table_of_rows_that_is_missing_or_altered_is_refused(folder):
@@ -155,11 +180,12 @@ def test_a_table_of_rows_that_is_missing_or_altered_is_refused(folder):
     table = folder / "tables" / "rows" / "0001" / "rows.tsv"
     content = table.read_text()
     table.write_text(content.rpartition("sub-05")[0])
-    with pytest.raises(InputError, match="has 4 rows, not 5"):
+    with pytest.raises(InputError, match="rows.tsv: this table or an earlier one was changed"):
         check_store(folder)
-    table.write_text(content.replace("sub-05", "sub-06"))
-    with pytest.raises(InputError, match=r"several rows have the same labels \(sub-06\)"):
-        check_store(folder)
+    lines = content.splitlines(keepends=True)
+    table.write_text("".join([lines[0], lines[2], lines[1], *lines[3:]]))
+    with pytest.raises(InputError, match=r"rows.tsv: this table or an earlier one was changed"):
+        open_store(folder)
     shutil.rmtree(table.parent)
     with pytest.raises(InputError, match="0001: the table of rows does not exist"):
         check_store(folder)
@@ -176,6 +202,60 @@ def test_a_damaged_mask_or_description_is_refused(folder):
     path.write_text(path.read_text().replace("RowsPerShard", "Rows"))
     with pytest.raises(InputError, match="its description is damaged"):
         open_store(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("mask/c/0/0/0", None),
+        ("tables/contrasts.tsv", lambda text: text.rpartition("motorLh")[0]),
+        ("tables/contrasts.tsv", lambda text: "".join(text.splitlines(keepends=True)[i] for i in (0, 2, 1))),
+        ("maps/zarr.json", None),
+        ("maps/zarr.json", lambda text: text[:200]),
+        ("maps/zarr.json", lambda _text: ""),
+        ("roi_connectomes/zarr.json", None),
+        ("roi_connectomes/zarr.json", lambda text: text.replace(" 3,", " 4,")),
+        ("zarr.json", lambda _text: "[]"),
+        ("zarr.json", lambda _text: "{}"),
+        ("zarr.json", lambda text: text.replace('"float32"', '"float64"')),
+        ("zarr.json", lambda text: text.replace('"RowsPerShard": 2', '"RowsPerShard": 3')),
+        ("zarr.json", lambda text: text.replace('"NumberOfRois": 3', '"NumberOfRois": 0')),
+    ],
+)
+def test_a_damaged_part_is_refused_by_all(folder, file, change):
+    path = folder / file
+    if change is None:
+        path.unlink()
+    else:
+        content = path.read_text()
+        path.write_text(change(content))
+        assert path.read_text() != content
+    for function in (open_store, check_store, lambda store: pack_shards(store, row_content, [0])):
+        with pytest.raises(InputError):
+            function(folder)
+
+
+def test_an_array_with_fewer_rows_than_were_packed_is_refused(folder):
+    for name in ("maps", "roi_connectomes"):
+        path = folder / name / "zarr.json"
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(content | {"shape": [2, *content["shape"][1:]]}))
+        with pytest.raises(InputError, match=f"its array {name} has 2 rows, and its tables have 5"):
+            open_store(folder)
+        assert f"{name}/zarr.json: has 2 rows; the tables have 5" in str(check_store(folder)[0])
+        path.write_text(json.dumps(content))
+
+
+def test_a_store_without_rows_has_an_empty_table_and_a_problem(tmp_path):
+    create_store(tmp_path / "store", description())
+    assert list(open_store(tmp_path / "store").participants) == ["participant_id", "session_id", "run"]
+    assert [problem.text for problem in check_store(tmp_path / "store")] == ["has no rows"]
+
+
+def test_a_file_between_the_tables_of_rows_is_listed_alone(folder):
+    (folder / "tables" / "rows" / "0001.bak").mkdir()
+    assert open_store(folder).participants.shape[0] == 5
+    assert [problem.text for problem in check_store(folder)] == ["is not a table of rows"]
 
 
 def test_the_table_of_participants_has_types(complete):

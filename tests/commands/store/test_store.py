@@ -2,72 +2,25 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.bids.output.roi_connectome import read_roi_matrix
-from bids_deeptaskgen.cohort_store.store import pack as shard_writer
+from bids_deeptaskgen.cohort_store.store import shard_files
+from bids_deeptaskgen.cohort_store.store.create import create_store
 from bids_deeptaskgen.cohort_store.store.layout import shard_path
 from bids_deeptaskgen.cohort_store.store.reader import open_store
-from bids_deeptaskgen.commands.store import check, info, pack
+from bids_deeptaskgen.commands.store import info
 from bids_deeptaskgen.errors import InputError, UserError
-from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.group import pack_store
 from bids_deeptaskgen.io.atomic import process_namespace
-from bids_deeptaskgen.io.nifti_writer import save_nifti
-from bids_deeptaskgen.settings.store import StoreCheckSettings, StoreInfoSettings, StorePackSettings
-from tests.cohort_store.store.outputs import block_mask, describe_maps, make_output
-from tests.group.dataset import Plan, add_session
+from bids_deeptaskgen.settings.store import StoreInfoSettings
+from tests.cohort_store.store.outputs import block_mask, make_output
+from tests.commands.store.packing import add_participants, refusal, run_check, run_pack
 from tests.group.running import run as run_group
 
 HASH_OF_OTHER = "e" * 64
-
-
-@pytest.fixture(scope="module")
-def cohort(tmp_path_factory):
-    """Write three participants."""
-    return make_output(tmp_path_factory.mktemp("cohort") / "out")
-
-
-@pytest.fixture
-def output(cohort, tmp_path):
-    """Copy the dataset."""
-    return shutil.copytree(cohort.folder, tmp_path / "out")
-
-
-@pytest.fixture(autouse=True)
-def _two_rows_per_shard(monkeypatch):
-    monkeypatch.setattr("bids_deeptaskgen.cohort_store.store.description.MAX_SHARD_ROWS", 2)
-
-
-def run_pack(output, store=None, **changes):
-    return pack.run(StorePackSettings(output, store or output.parent / "store", **changes))
-
-
-def run_check(store, **changes):
-    return check.run(StoreCheckSettings(store, **changes))
-
-
-def only_map(output, label, contrast):
-    (path,) = output.glob(f"sub-{label}/func/*contrast-{contrast}_*statmap.nii.gz")
-    return path
-
-
-def refusal(output, **changes):
-    with pytest.raises(UserError) as caught:
-        run_pack(output, **changes)
-    assert not isinstance(caught.value, InputError)
-    return str(caught.value)
-
-
-def add_participants(output, labels, *, settings_hash=Plan.settings_hash, seed=5):
-    """Add participants with random maps to a dataset."""
-    plan = Plan(settings_hash=settings_hash)
-    rng = np.random.default_rng(seed)
-    for label in labels:
-        maps = {contrast: 1 + rng.random((10, 8, 6)) for contrast in plan.contrasts}
-        add_session(output, label, None, maps, metrics={"series": seed}, plan=plan)
-    describe_maps(output)
 
 
 @pytest.mark.parametrize("changes", [{}, {"is_4d": True, "sessions": ("1", "2"), "runs": ("1", "2"), "n": 2}])
@@ -109,10 +62,12 @@ def test_packing_removes_the_temporary_files_of_killed_processes(output):
     namespace = process_namespace()
     (store / "maps" / f".c.0.0.0.{namespace}.999999999.tmp").touch()
     (output.parent / f".store.new.{namespace}.999999999.tmp").mkdir()
+    foreign = output.parent / f".other.new.{namespace}.999999999.tmp"
+    foreign.mkdir()
     assert run_check(store) == 1
     assert run_pack(output) == 0
     assert run_check(store) == 0
-    assert sorted(path.name for path in output.parent.iterdir()) == ["out", "store"]
+    assert sorted(path.name for path in output.parent.iterdir()) == [foreign.name, "out", "store"]
 
 
 def test_participants_are_added_after_the_others(output):
@@ -156,74 +111,8 @@ def test_participants_and_contrasts_are_chosen(output):
     # The contrasts of a store are kept.
     assert run_pack(output, exclude_participant_label=("01",)) == 0
     assert list(open_store(store).participants["participant_id"]) == ["sub-01", "sub-03", "sub-02"]
-    assert "has 1 contrasts (motorLh)" in refusal(output, contrasts=("wm2bk",))
+    assert "has 1 contrast (motorLh); those to pack are wm2bk." in refusal(output, contrasts=("wm2bk",))
     assert "has float32 values, not float16" in refusal(output, precision="float16")
-
-
-def test_shards_that_need_participants_who_are_not_selected_are_listed(output, capsys):
-    store = output.parent / "store"
-    assert run_pack(output) == 0
-    shard_path(store, "maps", 0).unlink()
-    assert run_pack(output, participant_label=("02", "03")) == 1
-    assert "Not written: shards 0, which need maps of participants" in capsys.readouterr().out
-    assert run_pack(output, participant_label=("01", "02")) == 0
-
-
-@pytest.mark.parametrize("damage", ["truncated", "grid", "empty"])
-def test_a_map_that_cannot_be_used_is_listed_and_tried_again(output, cohort, damage, capsys):
-    path, store = only_map(output, "02", "wm2bk"), output.parent / "store"
-    if damage == "truncated":
-        path.write_bytes(path.read_bytes()[:2000])
-    elif damage == "grid":
-        save_nifti(path, np.ones(OUTPUT_GRID.shape, np.float32), np.diag([3, 3, 3, 1.0]))
-    else:
-        save_nifti(path, np.zeros(OUTPUT_GRID.shape, np.float32), OUTPUT_GRID.matrix)
-    assert run_pack(output) == 1
-    assert f"Missing map: {path}: " in capsys.readouterr().out
-    column = open_store(store).contrasts.index("wm2bk")
-    expected = np.zeros((3, 2), bool)
-    expected[1, column] = True
-    assert np.array_equal(open_store(store).is_missing, expected)
-    assert run_check(store, quick=True) == 1
-    assert str(path) in capsys.readouterr().out
-    shutil.copy(only_map(cohort.folder, "02", "wm2bk"), path)
-    assert run_pack(output) == 0
-    assert not open_store(store).is_missing.any()
-
-
-def test_a_damaged_roi_connectome_is_listed_and_tried_again(output, cohort):
-    (path,) = output.glob("sub-02/func/*_relmat.tsv")
-    content = path.read_text()
-    path.write_text("ROI1\tROI2\n1\t0\n0\t1\n")
-    store = output.parent / "store"
-    assert run_pack(output) == 1
-    assert list(open_store(store).lacks_roi_connectome) == [False, True, False]
-    assert not open_store(store).is_missing.any()
-    path.write_text(content)
-    assert run_pack(output) == 0
-    stored = open_store(store).roi_connectomes()[1]
-    np.testing.assert_allclose(stored, read_roi_matrix(path), rtol=1e-6)
-
-
-def test_sessions_without_maps_are_listed(output, capsys):
-    only_map(output, "02", "wm2bk").unlink()
-    assert run_pack(output) == 1
-    assert "Missing map: " in capsys.readouterr().out
-    assert list(open_store(output.parent / "store").participants["participant_id"]) == ["sub-01", "sub-03"]
-
-
-def test_a_participant_who_was_run_again_is_packed_again(output):
-    store = output.parent / "store"
-    assert run_pack(output) == 0
-    times = [shard_path(store, "maps", shard).stat().st_mtime_ns for shard in (0, 1)]
-    rng = np.random.default_rng(9)
-    maps = {contrast: 1 + rng.random((10, 8, 6)) for contrast in Plan.contrasts}
-    add_session(output, "03", None, maps, metrics={"minutes_kept": 5.0})
-    describe_maps(output)
-    assert run_pack(output) == 0
-    assert np.array_equal(open_store(store).maps("wm2bk")[2], maps["wm2bk"].ravel().astype(np.float32))
-    assert shard_path(store, "maps", 0).stat().st_mtime_ns == times[0]
-    assert shard_path(store, "maps", 1).stat().st_mtime_ns != times[1]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +122,7 @@ def test_a_participant_who_was_run_again_is_packed_again(output):
         ({"settings_hash": HASH_OF_OTHER, "settings": {"smoothing": 4.0}}, "smoothing: 0.0 in the store"),
         ({"entities": (("task", "movie"),)}, "holds maps of task-rest; these maps are of task-movie"),
         ({"mask": block_mask() | (np.arange(91) < 3)}, "its mask has 480 voxels"),
-        ({"contrasts": ("wm2bk",)}, "has 2 contrasts (motorLh, wm2bk), not the 1 requested ones (wm2bk)"),
+        ({"contrasts": ("wm2bk",)}, "has 2 contrasts (motorLh, wm2bk); those to pack are wm2bk."),
     ],
 )  # fmt: skip
 def test_other_maps_are_refused(cohort, tmp_path, changes, pattern):
@@ -256,15 +145,67 @@ def test_a_participant_of_another_dataset_is_refused(cohort, tmp_path):
 
 def test_equal_series_are_recognised_in_a_moved_dataset(tmp_path, cohort):
     moved = shutil.copytree(cohort.folder, tmp_path / "moved")
-    for folder in (cohort.folder, moved):
-        for number, path in enumerate(sorted(folder.glob("sub-*/func/*_desc-qc_metrics.json"))):
-            content = json.loads(path.read_text())
-            path.write_text(json.dumps({"SeriesHashes": [f"{number}"]} | content))
     assert run_pack(cohort.folder, tmp_path / "store") == 0
     assert run_pack(moved, tmp_path / "store") == 0
     path = next(iter(moved.glob("sub-02/func/*_desc-qc_metrics.json")))
-    path.write_text(path.read_text().replace('["1"]', '["9"]'))
+    content = path.read_text()
+    path.write_text(content.replace('"SeriesHashes": ["', '"SeriesHashes": ["9'))
     assert "(sub-02)" in refusal(moved, store=tmp_path / "store")
+
+
+def test_without_hashes_another_dataset_at_the_same_path_is_refused(output, tmp_path):
+    """The paths of containers are equal, and earlier versions wrote no hashes of the series."""
+
+    def remove_hashes():
+        for path in output.glob("sub-*/func/*_desc-qc_metrics.json"):
+            content = json.loads(path.read_text())
+            del content["SeriesHashes"]
+            path.write_text(json.dumps(content))
+
+    remove_hashes()
+    assert run_pack(output, tmp_path / "store") == 0
+    assert run_pack(output, tmp_path / "store") == 0
+    shutil.rmtree(output)
+    make_output(output, n=2, seed=99)
+    remove_hashes()
+    assert "2 sessions of" in refusal(output, store=tmp_path / "store")
+
+
+def test_a_column_of_participants_does_not_replace_the_hash_of_the_data(output, tmp_path):
+    path = output / "participants.tsv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([f"{lines[0]}\tdata_hash", *(f"{line}\tX" for line in lines[1:])]) + "\n")
+    assert run_pack(output, tmp_path / "store") == 0
+    assert open_store(tmp_path / "store").participants["data_hash"].nunique() == 3
+
+
+@pytest.fixture
+def other_creator(monkeypatch):
+    """Let another process create the store first, with the given changes of the description."""
+
+    def install(change):
+        def create_late(store, description, version):
+            create_store(store, change(description), version)
+            return create_store(store, description, version)
+
+        monkeypatch.setattr(pack_store, "create_store", create_late)
+
+    return install
+
+
+def test_a_store_that_is_created_meanwhile_keeps_its_order_of_contrasts(output, cohort, other_creator):
+    other_creator(lambda planned: replace(planned, contrasts=planned.contrasts[::-1]))
+    assert run_pack(output) == 0
+    store = open_store(output.parent / "store")
+    assert store.contrasts == ("wm2bk", "motorLh")
+    for contrast in store.contrasts:
+        values = cohort.maps["01", None, None, contrast].ravel().astype(np.float32)
+        assert np.array_equal(store.maps(contrast)[0], values)
+
+
+def test_a_store_of_other_maps_that_is_created_meanwhile_is_refused(output, other_creator):
+    other_creator(lambda planned: replace(planned, settings_hash=HASH_OF_OTHER))
+    assert "holds maps of other settings" in refusal(output)
 
 
 def test_one_of_several_sets_is_chosen_by_name(output):
@@ -283,7 +224,7 @@ def test_a_small_disk_and_a_folder_of_other_files_are_refused_beforehand(output,
     class Usage:
         free = 10
 
-    monkeypatch.setattr(shard_writer.shutil, "disk_usage", lambda _folder: Usage)
+    monkeypatch.setattr(shard_files.shutil, "disk_usage", lambda _folder: Usage)
     assert "Free some space" in refusal(output)
     assert not (output.parent / "store").exists()
 
@@ -329,7 +270,7 @@ def test_the_group_level_refuses_another_store_before_anything_is_computed(outpu
     assert run_pack(tmp_path / "other", tmp_path / "store") == 0
     with pytest.raises(UserError, match="holds maps of the model"):
         run_group(output, store=tmp_path / "store")
-    make_output(tmp_path / "second", n=1)
+    make_output(tmp_path / "second", n=1, seed=3)
     assert run_pack(tmp_path / "second", tmp_path / "another_store") == 0
     with pytest.raises(UserError, match="would be in the store twice"):
         run_group(output, store=tmp_path / "another_store")
