@@ -58,12 +58,12 @@ def read_known_maps(
     InputError
         If a map that the statistics used cannot be used.
     """
-    faults: list[ResultFault] = []
+    faults = list(known_faults)
     maps = read_session_maps(output, result, contrasts, mask, faults)
-    new_fault = next((fault for fault in faults if fault not in known_faults), None)
-    if new_fault is not None:
+    new_faults = faults[len(known_faults) :]
+    if new_faults:
         message = (
-            f"A map changed during the run, and cannot be used since: {new_fault.reason}\n"
+            f"A map changed during the run, and cannot be used since: {new_faults[0].reason}\n"
             "Nothing was written. Repeat the group level when no other program writes these maps."
         )
         raise InputError(message)
