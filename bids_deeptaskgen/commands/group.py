@@ -14,7 +14,7 @@ from bids_deeptaskgen.group.missing_sessions import find_missing
 from bids_deeptaskgen.group.pack_store import describe_outcome, pack_source
 from bids_deeptaskgen.group.prepared_set import PreparedSet, check_designs, prepare_set
 from bids_deeptaskgen.group.publish import check_writable, publish, staging_folder
-from bids_deeptaskgen.group.regions.plan import table_bytes
+from bids_deeptaskgen.group.regions.plan import check_measured, table_bytes
 from bids_deeptaskgen.group.result_faults import join_missing, list_faults
 from bids_deeptaskgen.group.run_set import run_set
 from bids_deeptaskgen.group.selection import (
@@ -42,13 +42,15 @@ def run(settings: GroupSettings) -> int:
     Returns
     -------
     int
-        1 if maps of a participant cannot be used, or a contrast or set cannot be tested: they are listed, and
-        all others are used. 0 otherwise; participants without maps are listed and are not an error.
+        1 if maps of a participant cannot be used, or a contrast or set cannot be tested or compared with
+        measured maps: they are listed, and all others are used. 0 otherwise; participants without maps are
+        listed and are not an error.
 
     Raises
     ------
     InputError
-        If no participant has maps that can be used, or a table cannot be read.
+        If no participant has maps that can be used, a table cannot be read, or no set can be compared with
+        measured maps.
     UserError
         If the design cannot be tested in any set, existing group files include other participants than
         those of ``--participant-label``, tests with permutations would be removed, or the disk is too
@@ -63,6 +65,7 @@ def run(settings: GroupSettings) -> int:
         prepare_set(settings, group_set, rng, selection.contrasts) for group_set in selection.sets
     ]
     check_designs(prepared_sets)
+    is_compared = check_measured({item.group_set.name: item.regions for item in prepared_sets})
     missing_rows = _missing_rows(settings, selection)
     permutation_maps = permutation_files(prepared_sets, selection)
     refuse_lost_tests(settings, permutation_maps)
@@ -90,7 +93,7 @@ def run(settings: GroupSettings) -> int:
     is_complete = not any(
         content.design_refusal or (content.design and content.design.untested) for content in contents
     )
-    return 0 if is_complete and is_packed and not selection.faults else 1
+    return 0 if is_complete and is_packed and is_compared and not selection.faults else 1
 
 
 def _describe_store(

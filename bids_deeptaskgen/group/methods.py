@@ -14,6 +14,8 @@ def methods_text(
     has_tfce: bool,
     froi: str | None = None,
     froi_percent: float = 0.0,
+    atlases: Sequence[str] = (),
+    has_measured: bool = False,
 ) -> str:
     """Write the methods text of a group, with references.
 
@@ -26,6 +28,10 @@ def methods_text(
         Search space of functional ROIs: a file or a name in TemplateFlow; None without functional ROIs.
     froi_percent : float
         Share of the voxels of a region in a functional ROI.
+    atlases : sequence of str
+        Atlases of the ROI tables: files or names in TemplateFlow.
+    has_measured : bool
+        Whether functional ROIs are compared with those of measured maps.
 
     Returns
     -------
@@ -43,9 +49,12 @@ def methods_text(
         "design": bool(designs),
         "permutations": bool(designs) and has_permutations,
         "tfce": bool(designs) and has_tfce,
+        "rois": bool(atlases),
         "frois": froi is not None,
+        "measured": froi is not None and has_measured,
     }
     words = {
+        "atlases": " and of ".join(Path(source).name for source in dict.fromkeys(atlases)),
         "froi": Path(froi or "").name,
         "froi_percent": f"{froi_percent:g}",
         "pairs": "; ".join(pairs),

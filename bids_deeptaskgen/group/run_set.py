@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bids_deeptaskgen.bids.output.results import Result
+from bids_deeptaskgen.bids.output.results import Result, ResultFault
 from bids_deeptaskgen.bids.output.roi_connectome import roi_names, write_roi_connectome
 from bids_deeptaskgen.group.differences import design_content
 from bids_deeptaskgen.group.group_set import GroupSet
@@ -92,7 +92,7 @@ def run_set(
     content = set_content(output, parts, rng)
     _write_individuality(staging, prepared, results, content)
     usable_results = with_usable_maps(group_set.results, prepared.plan, results.written_rows)
-    _write_session_outputs(output, staging, prepared, results, usable_results)
+    _write_session_outputs(output, staging, prepared, results, usable_results, selection.faults)
     return SetOutput(replace(group_set, results=tuple(usable_results)), content)
 
 
@@ -102,19 +102,22 @@ def _write_session_outputs(
     prepared: PreparedSet,
     results: SetResults,
     usable_results: Sequence[Result],
+    faults: Sequence[ResultFault],
 ) -> None:
     """Write what needs the maps of one session at a time, in one pass over all sessions."""
     if prepared.regions is None:
         return
-    group_set, contrasts = prepared.group_set, list(results.n_participants)
+    group_set, contrasts, known_faults = prepared.group_set, list(results.n_participants), frozenset(faults)
     session_outputs: list[AbstractContextManager[SessionOutput]] = [
         roi_table(output, staging, group_set, atlas, contrasts) for atlas in prepared.regions.atlases
     ]
     if prepared.regions.frois:
         usable_set = replace(group_set, results=tuple(usable_results))
-        maps = SetMaps(output, usable_set, contrasts, prepared.regions.mask)
+        maps = SetMaps(output, usable_set, contrasts, prepared.regions.mask, known_faults)
         session_outputs.append(FunctionalRois(prepared.regions.frois, maps, staging))
-    write_session_outputs(output, usable_results, contrasts, prepared.regions.mask, session_outputs)
+    write_session_outputs(
+        output, usable_results, contrasts, prepared.regions.mask, session_outputs, known_faults
+    )
 
 
 def _write_connectome(staging: Path, prepared: PreparedSet) -> None:

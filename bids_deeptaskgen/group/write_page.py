@@ -54,6 +54,8 @@ def write_page(
             has_tfce=settings.tfce,
             froi=settings.froi,
             froi_percent=settings.froi_percent,
+            atlases=settings.atlas,
+            has_measured=settings.measured is not None,
         ),
         provenance=_provenance(settings, sets),
     )

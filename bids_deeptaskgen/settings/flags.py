@@ -9,12 +9,14 @@ from bids_deeptaskgen.settings.option import option_specs
 
 _MODULES = (
     "evaluation",
+    "export",
     "group",
     "known_faults",
     "models",
     "participant",
     "prediction",
     "simulation",
+    "store",
     "training",
 )
 _NAME = re.compile(r"`([a-z][a-z0-9_]*)`")

@@ -77,8 +77,8 @@ def save_output_mask(output_dir: Path, bundle: Bundle, *, overwrite: bool = Fals
     return path
 
 
-def read_output_mask(output_dir: Path, provenance: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """Read the mask of the maps of a dataset.
+def find_output_mask(output_dir: Path, provenance: Mapping[str, Any]) -> Path:
+    """Find the mask of the maps of a dataset.
 
     Parameters
     ----------
@@ -90,13 +90,12 @@ def read_output_mask(output_dir: Path, provenance: Mapping[str, Any]) -> NDArray
 
     Returns
     -------
-    boolean array of shape (91, 109, 91)
-        On ``OUTPUT_GRID``.
+    Path
 
     Raises
     ------
     InputError
-        If the dataset lacks the mask, or the mask cannot be read or is on another grid.
+        If the dataset lacks the mask, or has several and the maps name none.
     """
     sha256 = provenance.get("Model", {}).get("OutputMaskSha256")
     path = output_mask_path(output_dir, str(sha256 or "*"))
@@ -105,14 +104,36 @@ def read_output_mask(output_dir: Path, provenance: Mapping[str, Any]) -> NDArray
         problem = "does not exist" if not masks else f"stands for {len(masks)} files, and the maps name none"
         message = f"{path}: the mask of the maps {problem}.\n{_REMEDY}"
         raise InputError(message)
-    image = load_image(masks[0])
+    return masks[0]
+
+
+def read_output_mask(output_dir: Path, provenance: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Read the mask of the maps of a dataset.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the dataset.
+    provenance : dict
+        See `find_output_mask`.
+
+    Returns
+    -------
+    boolean array of shape (91, 109, 91)
+        On ``OUTPUT_GRID``.
+
+    Raises
+    ------
+    InputError
+        If the dataset lacks the mask, or the mask cannot be read or is on another grid.
+    """
+    path = find_output_mask(output_dir, provenance)
+    image = load_image(path)
     if not image.grid.fits(OUTPUT_GRID):
-        message = (
-            f"{masks[0]}: has {image.grid}, not the grid of the maps ({OUTPUT_GRID}). Delete it. {_REMEDY}"
-        )
+        message = f"{path}: has {image.grid}, not the grid of the maps ({OUTPUT_GRID}). Delete it. {_REMEDY}"
         raise InputError(message)
     mask = image.values_on(OUTPUT_GRID) > 0
     if mask.ndim != len(OUTPUT_GRID.shape) or not mask.any():
-        message = f"{masks[0]}: is not a mask: it is 4-D or has no voxels. Delete it. {_REMEDY}"
+        message = f"{path}: is not a mask: it is 4-D or has no voxels. Delete it. {_REMEDY}"
         raise InputError(message)
     return np.asarray(mask)

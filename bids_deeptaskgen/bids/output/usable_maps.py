@@ -34,7 +34,7 @@ def read_session_maps(
     mask : boolean array of shape (91, 109, 91)
         On ``OUTPUT_GRID``.
     faults : list of ResultFault
-        Maps that cannot be read, or hold no values, are added.
+        Maps that cannot be read, or hold no values, are added, unless they are listed.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def read_usable_maps(
     contrasts : sequence of str
         Labels.
     faults : list of ResultFault
-        Maps that cannot be read, or hold no values, are added.
+        Maps that cannot be read, or hold no values, are added, unless they are listed.
 
     Returns
     -------
@@ -96,5 +96,8 @@ def _read_each(
 
 
 def _add_fault(faults: list[ResultFault], result: Result, label: str, reason: str) -> None:
-    logger.error("%s", reason)
-    faults.append(ResultFault(result.subject, result.session, (label,), reason))
+    fault = ResultFault(result.subject, result.session, (label,), reason)
+    # Maps are read several times; a fault is listed and logged once.
+    if fault not in faults:
+        logger.error("%s", reason)
+        faults.append(fault)

@@ -26,6 +26,8 @@ Values = NDArray[np.float64]
 # Rounding of labels that are stored as float, or with a slope.
 _ROUNDING = 0.01
 _MAX_LABEL = 2**31 - 1
+# The largest of TemplateFlow (Schaefer's) has 1,000; images of intensities have thousands of values.
+_MANY_LABELS = 2_000
 # Rounding of resampled probabilities.
 _LARGEST_NEGATIVE = -1e-6
 _BLOCK_VOLUMES = 4
@@ -74,17 +76,68 @@ def read_regions(path: Path, header: NiftiHeader, mask: NDArray[np.bool_]) -> Re
     InputError
         If the values are neither labels nor probabilities, or the image is damaged.
     """
+    read = _read_probabilities if has_probabilities(path, header) else _read_label_regions
+    return read(path, header, _make_sampler(header.grid), mask)
+
+
+def has_probabilities(path: Path, header: NiftiHeader) -> bool:
+    """Return whether an atlas has probabilities: several volumes, or the suffix ``probseg``.
+
+    Parameters
+    ----------
+    path : Path
+    header : NiftiHeader
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    InputError
+        If it has several volumes of labels (``dseg``).
+    """
     suffix = parse_name(path.name).suffix
-    sampler = _make_sampler(header.grid)
     if header.n_volumes > 1 and suffix == "dseg":
         message = (
             f"{path}: has {header.n_volumes} volumes, but labels (dseg) are one volume.\n"
             "Choose one of its volumes. If these are probabilities, name the file ..._probseg.nii.gz."
         )
         raise InputError(message)
-    if header.n_volumes > 1 or suffix == "probseg":
-        return _read_probabilities(path, header, sampler, mask)
-    return _read_labels(path, header, sampler, mask)
+    return header.n_volumes > 1 or suffix == "probseg"
+
+
+def read_labels(path: Path, header: NiftiHeader) -> NDArray[np.int64]:
+    """Read the labels of an atlas.
+
+    Parameters
+    ----------
+    path : Path
+        Image of one volume.
+    header : NiftiHeader
+        Its header.
+
+    Returns
+    -------
+    int64 array of shape (n_voxels,)
+        In the order of the file; 0 is background.
+
+    Raises
+    ------
+    InputError
+        If the values are not labels, none is above 0, or the image is damaged.
+    """
+    labels = _whole_numbers(path, NiftiImage(path, header).values(dtype=np.float64).ravel(order="F"))
+    if not labels.any():
+        message = f"{path}: has no labels: all values are 0 or NaN.\nReplace it by the image of an atlas."
+        raise InputError(message)
+    if labels.max() > _MANY_LABELS and (n_labels := len(np.unique(labels[labels > 0]))) > _MANY_LABELS:
+        logger.warning(
+            "%s: has %d different labels, which is unusual for an atlas. Check that it is none of the "
+            "images of whole numbers that are no atlas, such as a T1w image.",
+            path, n_labels,
+        )  # fmt: skip
+    return labels
 
 
 def _make_sampler(grid: Grid) -> Sampler:
@@ -97,15 +150,14 @@ def _make_sampler(grid: Grid) -> Sampler:
     return Sampler(np.ones(n_voxels, bool), indices.ravel()[None], None)
 
 
-def _read_labels(path: Path, header: NiftiHeader, sampler: Sampler, mask: NDArray[np.bool_]) -> RegionWeights:
+def _read_label_regions(
+    path: Path, header: NiftiHeader, sampler: Sampler, mask: NDArray[np.bool_]
+) -> RegionWeights:
     from scipy.sparse import csr_array
 
-    labels = _whole_numbers(path, NiftiImage(path, header).values(dtype=np.float64).ravel(order="F"))
+    labels = read_labels(path, header)
     numbers = np.unique(labels)
     numbers = numbers[numbers > 0]
-    if not len(numbers):
-        message = f"{path}: has no labels: all values are 0 or NaN.\nReplace it by the image of an atlas."
-        raise InputError(message)
     on_grid = np.zeros(mask.size, np.int64)
     on_grid[sampler.is_covered] = labels[sampler.nearest_voxels]
     rows = np.searchsorted(numbers, on_grid[on_grid > 0])

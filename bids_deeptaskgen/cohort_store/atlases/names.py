@@ -1,10 +1,10 @@
 """Names of the regions of an atlas, from the table beside its image."""
 
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.io.tsv import read_tsv
 
@@ -13,11 +13,15 @@ logger = logging.getLogger("bids_deeptaskgen")
 # Columns of the BIDS table of labels, and those of TemplateFlow's tables of DiFuMo.
 _INDEX_COLUMNS = ("index", "Component", "component")
 _NAME_COLUMNS = ("name", "Difumo_names", "difumo_names")
-_BACKGROUND = frozenset(("background", "unknown", "", "n/a", "???"))
+# Row 0 of tables whose regions begin with 1; in Yeo's, it is Background+FreeSurfer_Defined_Medial_Wall.
+_BACKGROUND = re.compile(r"(?i)(background|unknown|medial[ _-]?wall).*|n/a|\?\?\?|")
+_UNNAMED = frozenset(("", "n/a"))
+# Suffixes whose tables are inherited: those of BIDS derivatives.
+_SUFFIXES = {"dseg": ("dseg",), "probseg": ("probseg", "dseg")}
 
 
 def find_name_table(path: Path) -> Path | None:
-    """Find the table of labels of an image, by the inheritance of BIDS.
+    """Find the table of labels of an image: that of the same name, or by the inheritance of BIDS.
 
     Parameters
     ----------
@@ -27,17 +31,61 @@ def find_name_table(path: Path) -> Path | None:
     Returns
     -------
     Path or None
-        TSV file in the same folder, with the same suffix (or ``dseg``, for ``probseg``) and some of the
-        entities of the image: that with the most of them.
+        TSV file of the same name in the same folder. Otherwise, if the name of the image is one of BIDS
+        (entities and the suffix ``dseg`` or ``probseg``): that with the same suffix (or ``dseg``, for
+        ``probseg``) and the most of the entities of the image, and no others.
+
+    Raises
+    ------
+    InputError
+        If several tables have equally many of its entities.
     """
-    name = parse_name(path.name)
-    suffixes = [name.suffix, *(["dseg"] if name.suffix == "probseg" else [])]
-    tables = []
+    table = path.with_name(f"{image_stem(path.name)}.tsv")
+    if table.exists() or table.is_symlink():
+        return table
+    entities, suffix = _bids_parts(image_stem(path.name)) or (frozenset(), "")
+    suffixes = _SUFFIXES.get(suffix, ())
+    candidates: dict[tuple[int, int], list[Path]] = {}
     for table in sorted(path.parent.glob("*.tsv")):
-        table_name = parse_name(table.name)
-        if table_name.suffix in suffixes and set(table_name.entities) <= set(name.entities):
-            tables.append(((table_name.suffix == name.suffix, len(table_name.entities)), table))
-    return max(tables, key=lambda pair: pair[0])[1] if tables else None
+        parts = _bids_parts(table.stem)
+        if parts and parts[1] in suffixes and parts[0] <= entities:
+            candidates.setdefault((-suffixes.index(parts[1]), len(parts[0])), []).append(table)
+    if not candidates:
+        return None
+    first_table, *further_tables = candidates[max(candidates)]
+    if further_tables:
+        message = (
+            f"{path}: {first_table.name} and {further_tables[0].name} fit it equally well as tables of its "
+            f"regions.\nName the right one {image_stem(path.name)}.tsv."
+        )
+        raise InputError(message)
+    return first_table
+
+
+def image_stem(file_name: str) -> str:
+    """Return the name of an image without its extension; other dots are part of the name.
+
+    Parameters
+    ----------
+    file_name : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> image_stem("atlas.v1_dseg.nii.gz")
+    'atlas.v1_dseg'
+    """
+    return file_name.removesuffix(".gz").removesuffix(".nii")
+
+
+def _bids_parts(stem: str) -> tuple[frozenset[str], str] | None:
+    """Divide a name into its entities and suffix; None if another part is not an entity."""
+    *parts, suffix = stem.split("_")
+    is_bids = all(re.fullmatch("[A-Za-z0-9]+-[^-]+", part) for part in parts)
+    return (frozenset(parts), suffix) if is_bids else None
 
 
 def read_region_names(path: Path, numbers: Sequence[int], *, is_probabilistic: bool) -> tuple[str, ...]:
@@ -59,7 +107,7 @@ def read_region_names(path: Path, numbers: Sequence[int], *, is_probabilistic: b
     Raises
     ------
     InputError
-        If the table cannot be read, or has no columns ``index`` and ``name``.
+        If the table cannot be read, has no columns ``index`` and ``name``, or is one of several.
     """
     noun = "volume" if is_probabilistic else "label"
     table = find_name_table(path)
@@ -67,10 +115,12 @@ def read_region_names(path: Path, numbers: Sequence[int], *, is_probabilistic: b
         logger.warning(
             "%s: no table with the names of its regions (%s.tsv with the columns index and name) was found, "
             "so they are named '%s 1' and so on.",
-            path, path.name.partition(".")[0], noun,
+            path, image_stem(path.name), noun,
         )  # fmt: skip
         return tuple(f"{noun} {number}" for number in numbers)
-    names = _match_numbers(table, _read_table(table), numbers)
+    match = _match_volumes if is_probabilistic else _match_labels
+    names = match(table, _read_table(table), numbers)
+    names = {number: name for number, name in names.items() if name.lower() not in _UNNAMED}
     unnamed = [number for number in numbers if number not in names]
     if unnamed:
         logger.warning(
@@ -95,21 +145,23 @@ def _read_table(table: Path) -> dict[int, str]:
     for line, row in enumerate(rows, 2):
         cell = row[index].removesuffix(".0")
         if not cell.isascii() or not cell.isdigit() or int(cell) in names:
-            problem = "occurs twice" if cell.isdigit() else "is not a whole number"
+            problem = (
+                "occurs twice" if cell.isascii() and cell.isdigit() else "is not a whole number from 0 on"
+            )
             message = f"{table}, line {line}: the index {row[index]} {problem}.\nCorrect the table."
             raise InputError(message)
         names[int(cell)] = row[title]
     return names
 
 
-def _match_numbers(table: Path, names: dict[int, str], numbers: Sequence[int]) -> dict[int, str]:
+def _match_labels(table: Path, names: dict[int, str], numbers: Sequence[int]) -> dict[int, str]:
     """Match a table to labels: some tables, as those of FSL, count the regions from 0.
 
     In TemplateFlow, the table of HOCPAL begins with ``0 Left Frontal Pole``, whose label is 1, but that of
     HOSPA with ``0 Background``.
     """
-    if 0 not in names or names[0].strip().lower() in _BACKGROUND:
-        return {number: name for number, name in names.items() if number}
+    if 0 not in names or _is_background(names[0]):
+        return _without_0(names)
     if max(numbers) == max(names) + 1:
         logger.info("%s: counts the regions from 0, so label 1 is %s.", table, names[0])
         return {number + 1: name for number, name in names.items()}
@@ -119,3 +171,28 @@ def _match_numbers(table: Path, names: dict[int, str], numbers: Sequence[int]) -
         table, names[0], max(numbers), max(names) + 1,
     )  # fmt: skip
     return {}
+
+
+def _match_volumes(table: Path, names: dict[int, str], numbers: Sequence[int]) -> dict[int, str]:
+    """Match a table to volumes: only one that counts all of them tells which row is which volume."""
+    regions = _without_0(names) if _is_background(names.get(0, "")) else names
+    if regions.keys() == set(numbers):
+        return regions
+    # A volume may hold the background.
+    if names.keys() == {number - 1 for number in numbers}:
+        logger.info("%s: counts the volumes from 0, so volume 1 is %s.", table, names[0])
+        return {number + 1: name for number, name in names.items()}
+    logger.warning(
+        "%s: its index does not count the %d volumes of the image (from 1 or from 0), so nothing tells which "
+        "row belongs to which volume. The names are not used.",
+        table, len(numbers),
+    )  # fmt: skip
+    return {}
+
+
+def _is_background(name: str) -> bool:
+    return _BACKGROUND.fullmatch(name.strip()) is not None
+
+
+def _without_0(names: dict[int, str]) -> dict[int, str]:
+    return {number: name for number, name in names.items() if number}

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.filenames import BidsName, parse_name
 from bids_deeptaskgen.cohort_store.atlases.atlas import Atlas
+from bids_deeptaskgen.cohort_store.atlases.files import atlas_errors, atlas_path, open_atlas
 from bids_deeptaskgen.cohort_store.atlases.images import RegionWeights, read_regions
 from bids_deeptaskgen.cohort_store.atlases.names import read_region_names
-from bids_deeptaskgen.cohort_store.atlases.space import MODEL_SPACE, check_space
+from bids_deeptaskgen.cohort_store.atlases.space import MODEL_SPACE
 from bids_deeptaskgen.errors import InputError, UserError, abbreviate
 from bids_deeptaskgen.io.checksum import file_sha256
-from bids_deeptaskgen.io.file_content import COPY_AGAIN
-from bids_deeptaskgen.io.nifti_reader import check_orientation, load_image
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -53,24 +52,26 @@ def load_atlas(source: str, mask: NDArray[np.bool_], parameter: str = "atlas") -
     Raises
     ------
     UserError
-        If TemplateFlow has no such atlas, several, or cannot fetch it.
+        If TemplateFlow has no such atlas, several, or cannot fetch it, or the name of a file has no letter.
     InputError
         If the file cannot be used: another space, values that are neither labels nor probabilities, no voxel
         of the maps.
     """
     path = _find_file(source, parameter)
-    try:
-        image = load_image(path)
-        check_orientation(path, image.header)
-        check_space(path, image.grid, parameter)
+    label = atlas_label(path.name)
+    if not label:
+        message = (
+            f"`{parameter}`: {path} has no letter or digit (A-Z, a-z, 0-9) in its name for the label of the "
+            "atlas in file names.\nRename the file, with the table of its regions."
+        )
+        raise UserError(message)
+    image = open_atlas(path, parameter)
+    with atlas_errors():
         regions = read_regions(path, image.header, mask)
-    except InputError as error:
-        # An atlas is not the result of preprocessing.
-        raise InputError(str(error).replace(COPY_AGAIN, "Copy it again from its source.")) from error
     names = read_region_names(path, regions.numbers, is_probabilistic=regions.is_probabilistic)
     _check_overlap(path, regions, names)
     return Atlas(
-        label=atlas_label(path.name),
+        label=label,
         source=source,
         sha256=file_sha256(path),
         numbers=regions.numbers,
@@ -122,21 +123,15 @@ def atlas_label(file_name: str) -> str:
     parts = [value for key, value in name.entities if key in _KEYWORDS and key != "res"]
     if not parts:
         stem = file_name.partition(".")[0]
-        parts = [part for part in stem.split("_") if not re.match("(space|tpl|res)-", part)]
+        parts = [part for part in stem.split("_") if not re.match("(?i)(space|tpl|res)-", part)]
     words = [word for part in parts for word in re.split("[^A-Za-z0-9]+", part) if word]
     return "".join(word if number == 0 else word[0].upper() + word[1:] for number, word in enumerate(words))
 
 
 def _find_file(source: str, parameter: str) -> Path:
     """Return the file of an atlas; TemplateFlow downloads it if necessary."""
-    path = Path(source).expanduser()
-    if path.is_symlink() or path.exists() or len(path.parts) != 1 or _IMAGE_NAME.fullmatch(source):
-        if path.is_dir():
-            message = f"{path}: is a folder.\nGive `{parameter}` the image of an atlas."
-            raise InputError(message)
-        if path.is_file() and path.stat().st_size == 0:
-            message = f"{path}: is empty (0 bytes), perhaps a download that failed.\nCopy it again."
-            raise InputError(message)
+    path = atlas_path(source, parameter)
+    if path.is_symlink() or path.exists() or len(Path(source).parts) != 1 or _IMAGE_NAME.fullmatch(source):
         return path
     return fetch_atlas(source, parameter)
 

@@ -5,11 +5,11 @@ BIDS specification. Neuroparc's ``MNI152NLin6`` is FSL's template, too, but othe
 mean the symmetric one: such a file must have FSL's field of view, as a file that states no space.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
 
-from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import OUTPUT_GRID, Grid
 from bids_deeptaskgen.grid_comparison import axis_codes
@@ -17,7 +17,8 @@ from bids_deeptaskgen.grid_comparison import axis_codes
 MODEL_SPACE = "MNI152NLin6Asym"
 _SYNONYMS = (MODEL_SPACE, "MNI152NLin6ASym")
 _IF_FIELD_OF_VIEW_FITS = ("MNI152NLin6",)
-_SPACE_KEYS = ("space", "tpl")
+# Names of atlases outside BIDS have the space in any place, also at the end.
+_STATEMENT = re.compile(r"(?i)(?:^|[_.])(space|tpl)-([a-z0-9+]+)")
 # The field of view of MNI152NLin2009cAsym is more than 5 mm larger on each side along x and y; voxels of
 # other sizes in the same field of view move its ends by less than a voxel.
 _MAX_DIFFERENCE_MM = 4.0
@@ -41,10 +42,11 @@ def check_space(path: Path, grid: Grid, parameter: str) -> None:
     InputError
         If the name states another space, or no space and the field of view is not that of FSL's template.
     """
-    name = parse_name(path.name)
-    spaces = [value for key, value in name.entities if key in _SPACE_KEYS]
-    # The last entity counts: tpl-X_..._space-Y is an atlas of X in the space Y.
-    space = next((value for key, value in name.entities if key == "space"), spaces[0] if spaces else None)
+    statements = [(key.lower(), space) for key, space in _STATEMENT.findall(path.name)]
+    # tpl-X_..._space-Y is an atlas of X in the space Y.
+    spaces = [space for key, space in statements if key == "space"] or [space for _, space in statements]
+    # Of several, the one that does not fit.
+    space = min(spaces, key=lambda item: item in (*_SYNONYMS, *_IF_FIELD_OF_VIEW_FITS), default=None)
     if space is not None and space not in (*_SYNONYMS, *_IF_FIELD_OF_VIEW_FITS):
         message = (
             f"{path}: is in {space}, but the maps are in {MODEL_SPACE} (FSL's MNI152 template).\n"

@@ -9,7 +9,7 @@ from bids_deeptaskgen.cohort_store.exports.junifer_definition import (
     Definition,
     pipeline_content,
 )
-from bids_deeptaskgen.cohort_store.exports.junifer_parcellation import Parcellation, module_text
+from bids_deeptaskgen.cohort_store.exports.junifer_parcellation import MODULE, Parcellation, module_text
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import write_text
 from bids_deeptaskgen.io.tsv import write_tsv
@@ -21,6 +21,10 @@ _HEADS = {
     "# contrasts, not time points ({name}_volumes.tsv), so markers over time have no meaning.\n"
     "# Elements: {keys}.",
 }
+
+# All files of an export.
+_PIPELINES = "pipeline*.yaml"
+_PATTERNS = (_PIPELINES, "pipeline*_elements.csv", "pipeline*_volumes.tsv", MODULE)
 
 
 def check_folder(folder: Path, *, overwrite: bool) -> None:
@@ -35,9 +39,18 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     ------
     UserError
     """
-    if not overwrite and any(folder.glob("pipeline*.yaml")):
+    if not overwrite and any(folder.glob(_PIPELINES)):
         message = f"{folder}: has a pipeline. Choose another `out`, or replace the pipeline with `overwrite`."
         raise UserError(message)
+
+
+def _remove_files(folder: Path) -> None:
+    """Remove the files of an earlier export: it may have had other pipelines, or a parcellation."""
+    if not any(folder.glob(_PIPELINES)):
+        return
+    for pattern in _PATTERNS:
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
 def write_definitions(
@@ -52,7 +65,7 @@ def write_definitions(
     Parameters
     ----------
     folder : Path
-        Folder of the files; it is created.
+        Folder of the files; it is created. Files of an earlier export are removed.
     dataset : Path
         Root of the output dataset.
     definitions : sequence of Definition
@@ -65,6 +78,7 @@ def write_definitions(
     list of (Path, Path)
         Pipeline, and table of its elements.
     """
+    _remove_files(folder)
     if parcellation.module:
         write_text(folder / parcellation.module, module_text(parcellation))
     paths = []

@@ -4,12 +4,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from bids_deeptaskgen.bids.output.paths import output_path
+from bids_deeptaskgen.cohort_store.atlases.files import atlas_path, read_label_file
+from bids_deeptaskgen.cohort_store.atlases.names import image_stem
 from bids_deeptaskgen.errors import InputError
-from bids_deeptaskgen.io.nifti_reader import load_image
-from bids_deeptaskgen.io.tsv import read_tsv
 
 # Shipped with junifer's data, which it downloads at the first use.
 DEFAULT = "Schaefer100x7"
@@ -57,50 +55,32 @@ def choose_parcellation(output_dir: Path, request: str | None) -> Parcellation:
 
     Raises
     ------
+    UserError
+        If the path is not one of this machine.
     InputError
-        If the image cannot be read, is no image of labels, or its table lacks a name.
+        If the image is no image of labels in the space of the maps, or has no background.
     """
     if request is None:
         pattern = output_path(output_dir, "roi_parcels", seg="*")
         images = sorted(pattern.parent.glob(pattern.name))
         return _read_parcellation(images[0]) if len(images) == 1 else Parcellation(DEFAULT)
     if request.endswith(_ENDINGS) or "/" in request:
-        return _read_parcellation(Path(request).expanduser().absolute())
+        return _read_parcellation(atlas_path(request, "parcellation"))
     return Parcellation(request)
 
 
 def _read_parcellation(path: Path) -> Parcellation:
-    if not path.is_file():
+    if not path.exists() and not path.is_symlink():
         message = f"`parcellation` {path}: no such file. Correct the path, or name a parcellation of junifer."
         raise InputError(message)
-    image = load_image(path)
-    values = image.values()
-    numbers = np.unique(np.nan_to_num(values))
-    if values.ndim != 3 or (numbers != np.round(numbers)).any() or (numbers < 0).any() or len(numbers) < 2:
-        message = f"{path}: is not one volume of labels (whole numbers, 0 for the background)."
-        raise InputError(message)
-    if numbers[0] != 0:
+    label_file = read_label_file(path, "parcellation")
+    if not label_file.has_background:
         message = f"{path}: has no background (label 0), which junifer requires.\nSet some voxels to 0."
         raise InputError(message)
-    present_numbers = [int(number) for number in numbers if number]
-    stem = path.name.removesuffix(".gz").removesuffix(".nii")
-    names = {int(float(row["index"])): row["name"] for row in _name_rows(path.with_name(f"{stem}.tsv"))}
-    nameless = [number for number in present_numbers if names and number not in names]
-    if nameless:
-        message = f"{path.with_name(f'{stem}.tsv')}: has no name of label {nameless[0]}.\nAdd a row."
-        raise InputError(message)
+    stem = image_stem(path.name)
     segment = re.search(r"_seg-([0-9A-Za-z]+)_.*desc-rois", stem)
     name = f"ROIs{segment[1]}" if segment else re.sub(r"[^0-9A-Za-z]+", "_", stem)
-    labels = tuple(names.get(number, f"label{number}") for number in present_numbers)
-    return Parcellation(name, path, labels)
-
-
-def _name_rows(table: Path) -> list[dict[str, str]]:
-    rows = read_tsv(table, missing_ok=True)
-    if rows and not {"index", "name"} <= rows[0].keys():
-        message = f"{table}: lacks the columns index and name."
-        raise InputError(message)
-    return rows
+    return Parcellation(name, path, label_file.names)
 
 
 def module_text(parcellation: Parcellation) -> str:

@@ -19,7 +19,12 @@ from bids_deeptaskgen.cohort_store.exports.participant_columns import (
     read_columns,
     read_tables,
 )
-from bids_deeptaskgen.cohort_store.exports.roi_values import RoiValues, Variable, read_roi_values
+from bids_deeptaskgen.cohort_store.exports.roi_values import (
+    RoiValues,
+    Variable,
+    read_roi_values,
+    require_roi_table,
+)
 from bids_deeptaskgen.errors import InputError, abbreviate, quantity
 from bids_deeptaskgen.settings.export import ExportPcntoolkitSettings
 
@@ -85,6 +90,7 @@ def make_normative_table(settings: ExportPcntoolkitSettings) -> NormativeTable:
     UserError
         If a column, contrast or region does not exist.
     """
+    require_roi_table(settings.roi_table)
     participants = find_participants_table(settings.roi_table, settings.participants_tsv)
     quality = find_quality_table(settings.roi_table)
     tables = [table for table in (participants, quality) if table]

@@ -60,7 +60,8 @@ def find_participants_table(roi_table: Path, table: Path | None) -> Path | None:
     """
     if table is not None:
         if not table.is_file():
-            message = f"`participants_tsv` {table}: no such file. Correct the path or remove the option."
+            problem = "is a folder" if table.is_dir() else "no such file"
+            message = f"`participants_tsv` {table}: {problem}. Correct the path or remove the option."
             raise UserError(message)
         return table
     folders = list(roi_table.absolute().parents)[:_N_FOLDERS]
@@ -183,10 +184,10 @@ def _numbers(
 
 
 def _number(path: Path, name: str, label: str, cell: str) -> float:
-    if not is_number(cell):
+    if not is_number(cell) or not np.isfinite(float(cell)):
         message = (
-            f"{path}: the covariate {name} is {cell!r} for sub-{label}, not a number.\nName a column of "
-            "categories in `batch_effects`, or write n/a for a missing value."
+            f"{path}: the covariate {name} is {cell!r} for sub-{label}, not a finite number.\nName a column "
+            "of categories in `batch_effects`, or write n/a for a missing value."
         )
         raise InputError(message)
     return float(cell)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.cohort_store.exports.names import require_names
 from bids_deeptaskgen.cohort_store.tables import NO_VALUE
 from bids_deeptaskgen.errors import InputError, abbreviate
+from bids_deeptaskgen.io.text import read_text
 
 _TEXT_COLUMNS = ("participant_id", "session_id", "run", "contrast", "name")
 _N_ROWS_PER_BATCH = 1_000_000
@@ -64,6 +65,23 @@ class RoiValues:
     values: NDArray[np.float32]
 
 
+def require_roi_table(path: Path) -> None:
+    """Require that an ROI table exists.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    InputError
+    """
+    if not path.is_file():
+        problem = "is a folder" if path.is_dir() else "no such file"
+        message = f"{path}: {problem}.\n{_REMEDY}"
+        raise InputError(message)
+
+
 def read_roi_values(
     path: Path,
     value: str = "mean",
@@ -103,6 +121,20 @@ def read_roi_values(
     UserError
         If a contrast or region does not exist.
     """
+    require_roi_table(path)
+    try:
+        return _read_roi_values(path, value, contrasts, regions, min_coverage)
+    except UnicodeDecodeError as error:
+        if path.suffix != ".parquet":
+            # Names the encoding.
+            read_text(path)
+        message = f"{path}: has text that is not UTF-8.\n{_REMEDY}"
+        raise InputError(message) from error
+
+
+def _read_roi_values(
+    path: Path, value: str, contrasts: Sequence[str], regions: Sequence[str], min_coverage: float
+) -> RoiValues:
     rows: dict[Row, int] = {}
     variables: dict[Variable, int] = {}
     labels = (*_TEXT_COLUMNS, "index")
@@ -132,10 +164,7 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         else:
             yield from _tsv_batches(path, columns)
     except (pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and not path.is_file():
-            message = f"{path}: no such file.\n{_REMEDY}"
-            raise InputError(message) from error
-        message = f"{path}: cannot be read as a table of regions: {error}.\n{_REMEDY}"
+        message = f"{path}: cannot be read as a table of regions: {str(error).rstrip('.')}.\n{_REMEDY}"
         raise InputError(message) from error
 
 
@@ -209,7 +238,7 @@ def _variable(path: Path, key: tuple[Any, ...]) -> Variable:
     if contrast is None or index is None:
         message = f"{path}: a row has no contrast or no index.\n{_REMEDY}"
         raise InputError(message)
-    return Variable(contrast, int(index), str(index) if name is None else name)
+    return Variable(contrast, int(index), str(index) if name in (None, "", NO_VALUE) else name)
 
 
 def _check_regions(path: Path, variables: Collection[Variable]) -> None:
@@ -259,7 +288,8 @@ def _fill(
     numbers_read = _floats(batch, value)
     if min_coverage > 0:
         coverage = _floats(batch, "coverage")
-        numbers_read[~(coverage >= min_coverage)] = np.nan
+        # The group level stores float32: 0.9 in the Parquet file is less than the 0.9 of a TSV in 64 bits.
+        numbers_read[~(coverage.astype(np.float32) >= np.float32(min_coverage))] = np.nan
     is_selected = numbers >= 0
     positions = (row_numbers * len(variables) + numbers)[is_selected]
     is_repeated = is_read.flat[positions]

@@ -69,12 +69,12 @@ def roi_size(n_available: int, percent: float) -> int:
     Returns
     -------
     int
-        The nearest integer, at least 1; 0 if no voxel is available.
+        The nearest integer (of two, the even one), at least 1; 0 if no voxel is available.
 
     Examples
     --------
-    >>> roi_size(126, 10), roi_size(3, 10), roi_size(0, 10)
-    (13, 1, 0)
+    >>> roi_size(126, 10), roi_size(125, 10), roi_size(3, 10), roi_size(0, 10)
+    (13, 12, 1, 0)
     """
     return max(1, round(percent / 100 * n_available)) if n_available else 0
 

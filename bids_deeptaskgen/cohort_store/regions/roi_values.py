@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.cohort_store.atlases.atlas import Atlas
 
-# Of the mean square; the square of the relative resolution of float32.
+# Probabilistic regions: their variance is a difference of mean squares. Below this share of the first, the
+# square of the relative resolution of float32 maps, it is rounding, as that of a region of one voxel.
 _MIN_VARIANCE = float(np.finfo(np.float32).eps) ** 2
 
 Values = NDArray[np.float64]
@@ -79,7 +80,6 @@ def region_values(maps: NDArray[np.floating], atlas: Atlas) -> RegionValues:
         values *= values
         squares = (weights @ values) / totals
     variances = squares - offsets**2 if atlas.is_probabilistic else squares
-    # Deviations below the resolution of float32 maps, as those of one voxel, are rounding.
     sd = np.sqrt(np.where(variances < _MIN_VARIANCE * squares, 0, variances))
     coverage = totals / np.where(atlas.total_weights > 0, atlas.total_weights, 1)[:, None]
     return RegionValues((offsets + centres).T, sd.T, n_voxels.T, coverage.T)

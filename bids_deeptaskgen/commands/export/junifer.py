@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bids_deeptaskgen.bids.output.output_mask import output_mask_path
+from bids_deeptaskgen.bids.output.output_mask import find_output_mask
 from bids_deeptaskgen.bids.output.results import ResultFault, read_dataset
 from bids_deeptaskgen.cohort_store.exports.junifer_definition import make_definitions
 from bids_deeptaskgen.cohort_store.exports.junifer_files import check_folder, write_definitions
@@ -16,6 +16,7 @@ from bids_deeptaskgen.errors import InputError, UserError, abbreviate, quantity
 from bids_deeptaskgen.group.group_set import GroupSet
 from bids_deeptaskgen.group.selection import divide_into_sets
 from bids_deeptaskgen.settings.export import ExportJuniferSettings
+from bids_deeptaskgen.settings.flags import with_flags
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -102,15 +103,12 @@ def _explain_nothing(output_dir: Path, faults: Sequence[ResultFault]) -> str:
 
 
 def _find_mask(output_dir: Path, group_set: GroupSet) -> str | None:
-    """Return the path of the mask of the maps in the dataset; log if it is missing."""
-    sha256 = group_set.provenance.get("Model", {}).get("OutputMaskSha256")
-    pattern = output_mask_path(output_dir, str(sha256 or "*"))
-    masks = sorted(pattern.parent.glob(pattern.name))
-    if len(masks) == 1:
-        return masks[0].relative_to(output_dir).as_posix()
-    logger.warning(
-        "%s: the mask of the maps is missing, so the example includes voxels without a value, which are 0. "
-        "Repeat the participant level with the same settings, which writes the mask and keeps finished maps.",
-        pattern,
-    )
+    """Return the path of the mask of the maps in the dataset; log if there is no certain one."""
+    try:
+        return find_output_mask(output_dir, group_set.provenance).relative_to(output_dir).as_posix()
+    except InputError as error:
+        logger.warning(
+            "%s\nUntil then, the example includes voxels without a value, which are 0.",
+            with_flags(str(error)),
+        )
     return None

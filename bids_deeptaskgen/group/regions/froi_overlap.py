@@ -5,7 +5,6 @@ complete after all sessions were read, so the sessions of participants with meas
 Memory depends on the number of contrasts and voxels of the search space, not on the number of participants.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -16,13 +15,13 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.measured_sessions import MeasuredSessions, match_session
 from bids_deeptaskgen.bids.output.paths import sidecar_path
-from bids_deeptaskgen.bids.output.results import Result, ResultFault
-from bids_deeptaskgen.bids.output.usable_maps import read_session_maps
+from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.cohort_store.regions.froi_overlap import compare_rois
 from bids_deeptaskgen.cohort_store.tables import ColumnKind, TidyTable
 from bids_deeptaskgen.group.regions.froi_images import describe_frois
 from bids_deeptaskgen.group.regions.froi_plan import FroiPlan, SetMaps
 from bids_deeptaskgen.group.regions.froi_summary import OVERLAPS, OverlapSummary, overlap_cells
+from bids_deeptaskgen.group.regions.session_outputs import read_known_maps
 from bids_deeptaskgen.group.tables import describe_table
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.tsv import join_columns
@@ -40,6 +39,57 @@ COLUMNS: dict[str, ColumnKind] = {
 Measured = Mapping[str, Mapping[str | None, Floats]]
 
 
+class ParticipantMean:
+    """Mean map of a participant: over the runs of each session, then over sessions, which have equal weights.
+
+    Each contrast and voxel has the sessions and runs with a value: a session of two runs has its full weight
+    in a contrast that only one of them has.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the maps.
+
+    Examples
+    --------
+    >>> mean = ParticipantMean((2,))
+    >>> for session, values in ("1", [1.0, 1.0]), ("1", [3.0, np.nan]), ("2", [4.0, 5.0]):
+    ...     mean.add(session, np.array(values))
+    >>> mean.values
+    array([3., 3.])
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._sessions = WeightedMean(shape)
+        self._session: str | None = None
+        self._runs = WeightedMean(shape)
+
+    def add(self, session: str | None, values: Floats) -> None:
+        """Add the maps of a session or run; the runs of a session must follow each other.
+
+        Parameters
+        ----------
+        session : str or None
+        values : array of the shape of the maps
+            NaN where a map has no value.
+        """
+        if session != self._session:
+            self._finish_session()
+            self._session = session
+        self._runs.add(values)
+
+    def _finish_session(self) -> None:
+        self._sessions.add(self._runs.values)
+        self._runs = WeightedMean(self._shape)
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """Return the mean; NaN where no map has a value. No maps can be added to the last session then."""
+        self._finish_session()
+        return self._sessions.values
+
+
 class FroiOverlap:
     """Comparison of functional ROIs of predicted and measured maps.
 
@@ -54,12 +104,11 @@ class FroiOverlap:
         self._plan, self._maps, self._measured = plan, maps, measured
         self._shape = len(maps.contrasts), len(plan.space.voxels)
         self._others = LeaveOneOutMean(self._shape)
-        self._weights = session_weights(maps.group_set.results)
         self._subject = ""
-        self._mean = WeightedMean(self._shape)
+        self._mean = ParticipantMean(self._shape)
 
     def add(self, result: Result, values: Floats) -> None:
-        """Add the maps of a session or run; those of a participant must follow each other.
+        """Add the maps of a session or run; those of a participant and of a session must follow each other.
 
         Parameters
         ----------
@@ -70,12 +119,12 @@ class FroiOverlap:
         if result.subject != self._subject:
             self._finish_participant()
             self._subject = result.subject
-        self._mean.add(values, self._weights[result.subject, result.session])
+        self._mean.add(result.session, values)
 
     def _finish_participant(self) -> None:
         if self._subject:
             self._others.add(self._mean.values)
-        self._mean = WeightedMean(self._shape)
+        self._mean = ParticipantMean(self._shape)
 
     def write(self, root: Path) -> None:
         """Compare the functional ROIs of all participants with measured maps, and write the tables.
@@ -113,12 +162,13 @@ class FroiOverlap:
         plan, contrasts = self._plan, self._maps.contrasts
         measured = self._read_measured(subject)
         measured_means = self._measured_means(measured)
-        known_faults: list[ResultFault] = []
-        sessions, mean = [], WeightedMean(self._shape)
+        sessions, mean = [], ParticipantMean(self._shape)
         for result in results:
-            maps = read_session_maps(self._maps.output, result, contrasts, self._maps.mask, known_faults)
+            maps = read_known_maps(
+                self._maps.output, result, contrasts, self._maps.mask, self._maps.known_faults
+            )
             sessions.append(maps[:, plan.space.voxels])
-            mean.add(sessions[-1], self._weights[result.subject, result.session])
+            mean.add(result.session, sessions[-1])
         means = mean.values
         for row, contrast in enumerate(contrasts):
             baselines = {
@@ -129,7 +179,7 @@ class FroiOverlap:
                 target = match_session(measured.get(contrast, {}), result.session)
                 if target is not None and np.isfinite(predicted[row]).any():
                     for place, cells in self._overlaps(target, predicted[row], baselines):
-                        summary.add(row, place, cells)
+                        summary.add(row, place, result.session, cells)
                         labels = result.row_labels | {"contrast": contrast}
                         names = {"index": plan.space.numbers[place], "name": plan.space.names[place]}
                         yield labels | names | cells
@@ -163,19 +213,3 @@ class FroiOverlap:
                 mean.add(values)
             means[row] = mean.values
         return means
-
-
-def session_weights(results: Sequence[Result]) -> dict[tuple[str, str | None], float]:
-    """Return the weight of each run in the mean of its participant: sessions have equal weights.
-
-    Parameters
-    ----------
-    results : sequence of Result
-
-    Returns
-    -------
-    dict of (str, str or None) to float
-        By participant and session.
-    """
-    n_runs = Counter((result.subject, result.session) for result in results)
-    return {key: 1 / n for key, n in n_runs.items()}

@@ -1,6 +1,6 @@
 """Functional ROIs to compute for a set: search space, share of voxels, measured maps."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.measured_sessions import MeasuredSessions, find_measured_sessions
 from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
+from bids_deeptaskgen.bids.output.results import ResultFault
 from bids_deeptaskgen.cohort_store.atlases.atlas import Atlas
 from bids_deeptaskgen.cohort_store.atlases.sources import load_atlas
 from bids_deeptaskgen.cohort_store.regions.search_space import SearchSpace, make_search_space
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.group.group_set import GroupSet
 from bids_deeptaskgen.settings.group import GroupSettings
 
@@ -36,12 +37,15 @@ class FroiPlan:
         Share of the voxels of a region in a functional ROI.
     measured : MeasuredSessions or None
         Measured maps to compare with.
+    measured_error : InputError or None
+        Why the requested measured maps cannot be compared; those of another set may be.
     """
 
     atlas: Atlas
     space: SearchSpace
     percent: float
     measured: MeasuredSessions | None = None
+    measured_error: InputError | None = None
 
 
 def check_froi_settings(settings: GroupSettings) -> None:
@@ -57,7 +61,12 @@ def check_froi_settings(settings: GroupSettings) -> None:
     """
     if settings.froi is not None:
         return
-    options = {"froi_labels": settings.froi_labels, "measured": settings.measured}
+    is_default = settings.froi_percent == GroupSettings.froi_percent
+    options = {
+        "froi_labels": settings.froi_labels,
+        "froi_percent": not is_default,
+        "measured": settings.measured,
+    }
     names = [f"`{name}`" for name, value in options.items() if value]
     if names:
         message = (
@@ -91,17 +100,20 @@ def plan_frois(
     UserError
         If the atlas or a region does not exist, or the atlas is in another space or has probabilities.
     InputError
-        If no participant has measured maps, or they cannot be read or are in another space.
+        If the atlas cannot be used.
     """
     check_froi_settings(settings)
     if settings.froi is None:
         return None
     output, atlas = settings.output_dir, load_atlas(settings.froi, mask, "froi")
     space = make_search_space(atlas, mask, settings.froi_labels)
-    measured = None
-    if settings.measured is not None:
-        entries = [contrast_of(output, group_set.results, label)[0] for label in contrasts]
+    if settings.measured is None:
+        return FroiPlan(atlas, space, settings.froi_percent)
+    entries = [contrast_of(output, group_set.results, label)[0] for label in contrasts]
+    try:
         measured = find_measured_sessions(settings.measured, entries, group_set.participants, mask)
+    except InputError as error:
+        return FroiPlan(atlas, space, settings.froi_percent, measured_error=error)
     return FroiPlan(atlas, space, settings.froi_percent, measured)
 
 
@@ -135,9 +147,12 @@ class SetMaps:
         Labels, in the order of the maps.
     mask : boolean array of shape (91, 109, 91)
         Voxels of the maps, on ``OUTPUT_GRID``.
+    known_faults : collection of ResultFault
+        Maps that the statistics could not use.
     """
 
     output: Path
     group_set: GroupSet
     contrasts: Sequence[str]
     mask: NDArray[np.bool_]
+    known_faults: Collection[ResultFault] = ()

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bids_deeptaskgen.cohort_store.regions.froi_overlap import RoiOverlap
 from bids_deeptaskgen.cohort_store.regions.search_space import SearchSpace
 from bids_deeptaskgen.group.group_set import GroupSet
 from bids_deeptaskgen.group.tables import write_group_table
+from bids_deeptaskgen.stats.leave_one_out import WeightedMean
 
 # Dice coefficients with the measured functional ROI: of the participant's predicted map, of the mean
 # predicted and the mean measured map of all other participants, and the expected value of random voxels.
@@ -36,7 +38,7 @@ def overlap_cells(overlap: RoiOverlap) -> dict[str, Any]:
 class OverlapSummary:
     """Mean over participants of their overlaps, and of the differences from each baseline.
 
-    The overlaps of the sessions of a participant are averaged first.
+    The overlaps of the runs of a session are averaged first, then those of the sessions of a participant.
 
     Parameters
     ----------
@@ -49,36 +51,44 @@ class OverlapSummary:
         self._contrasts, self._space = contrasts, space
         shape = len(contrasts), len(space.numbers)
         n_values = len(OVERLAPS) + len(BASELINES)
-        self._session_sums = np.zeros((*shape, len(OVERLAPS)))
-        self._n_sessions = np.zeros((*shape, 1), np.intp)
+        # Of the current participant.
+        self._sessions: dict[str | None, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+        self._shape = (*shape, len(OVERLAPS))
         # Of the overlaps, then of the differences; sums of squares of the differences.
         self._sums, self._counts = np.zeros((*shape, n_values)), np.zeros((*shape, n_values), np.intp)
         self._squares = np.zeros((*shape, len(BASELINES)))
 
-    def add(self, contrast: int, region: int, cells: Mapping[str, Any]) -> None:
-        """Add the overlaps of a session of the current participant.
+    def add(self, contrast: int, region: int, session: str | None, cells: Mapping[str, Any]) -> None:
+        """Add the overlaps of a session or run of the current participant.
 
         Parameters
         ----------
         contrast, region : int
             Their places.
+        session : str or None
         cells : dict
             By name, see `OVERLAPS`; NaN for baselines that do not exist.
         """
-        self._session_sums[contrast, region] += [cells[name] for name in OVERLAPS]
-        self._n_sessions[contrast, region] += 1
+        sums, counts = self._sessions.setdefault(
+            session, (np.zeros(self._shape), np.zeros((*self._shape[:-1], 1)))
+        )
+        sums[contrast, region] += [cells[name] for name in OVERLAPS]
+        counts[contrast, region] += 1
 
     def finish_participant(self) -> None:
         """Add the means over the sessions of the current participant."""
-        means = np.full(self._session_sums.shape, np.nan)
-        np.divide(self._session_sums, self._n_sessions, out=means, where=self._n_sessions > 0)
+        mean = WeightedMean(self._shape)
+        for sums, counts in self._sessions.values():
+            runs = np.full(self._shape, np.nan)
+            mean.add(np.divide(sums, counts, out=runs, where=counts > 0))
+        means = mean.values
         differences = means[..., :1] - means[..., 1 : 1 + len(BASELINES)]
         values = np.concatenate([means, differences], axis=-1)
         is_known = np.isfinite(values)
         self._sums += np.where(is_known, values, 0)
         self._counts += is_known
         self._squares += np.where(np.isfinite(differences), differences**2, 0)
-        self._session_sums[:], self._n_sessions[:] = 0, 0
+        self._sessions.clear()
 
     def write(self, root: Path, group_set: GroupSet) -> None:
         """Write the table.

@@ -46,6 +46,18 @@ def test_labels_are_regions_also_outside_the_mask(tmp_path, caplog):
     assert "1 of 3 regions have no voxel of the maps: label 7." in caplog.text
 
 
+def test_an_image_of_intensities_is_read_with_a_warning(tmp_path, caplog):
+    values = np.zeros(OUTPUT_GRID.shape, np.int16)
+    values[40:60, 40:60, 30:36].flat = np.arange(2_400)
+    atlas = load(write_image(tmp_path / "boxes.nii", values.clip(max=2_000)))
+    assert "unusual for an atlas" not in caplog.text
+    # Numbers with gaps are no problem.
+    load(write_image(tmp_path / "boxes.nii", label_volume() * 4_000))
+    assert "unusual for an atlas" not in caplog.text
+    assert len(load(write_image(tmp_path / "t1w.nii", values)).numbers) == 2_399 > len(atlas.numbers)
+    assert "has 2399 different labels, which is unusual for an atlas" in caplog.text
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, np.uint32])
 def test_the_type_of_the_file_is_of_no_importance(tmp_path, dtype):
     check_labels(load(write_image(tmp_path / "boxes.nii", label_volume(), dtype=dtype)))

@@ -141,3 +141,9 @@ def test_an_atlas_keeps_its_source_its_hash_and_a_label_for_names_of_files(tmp_p
     path = write_image(tmp_path / "tpl-MNI152NLin6Asym_res-02_atlas-Boxes_desc-th25_dseg.nii", label_volume())
     atlas = load_atlas(str(path), output_mask())
     assert (atlas.label, atlas.source, atlas.sha256) == ("BoxesTh25", str(path), file_sha256(path))
+
+
+@pytest.mark.parametrize("source", ["~no_such_user/a.nii.gz", "https://example.org/a.nii.gz", ""])
+def test_a_text_that_is_no_path_of_this_machine_is_refused(source):
+    with pytest.raises(UserError, match="`froi`: "):
+        load_atlas(source, output_mask(), "froi")

@@ -52,6 +52,12 @@ def test_another_field_of_view_is_refused_unless_the_name_states_the_space(field
         "tpl-MNI152NLin6Asym_atlas-A_space-MNI152NLin2009cAsym_dseg.nii.gz",
         "space-MNI152NLin6Sym_dseg.nii.gz",
         "space-MNI_dseg.nii.gz",
+        "Schaefer_space-MNI152NLin2009cAsym.nii.gz",
+        "AAL3_tpl-MNI152NLin2009cAsym.nii",
+        "atlas.v1_space-MNI152NLin2009cAsym_dseg.nii.gz",
+        "atlas.space-MNI152NLin2009cAsym.nii.gz",
+        "Space-MNI152NLin2009cAsym_dseg.nii.gz",
+        "space-MNI152NLin6Asym_x_space-MNI152NLin2009cAsym_dseg.nii.gz",
     ],
 )
 def test_another_space_in_the_name_is_refused_whatever_the_field_of_view(name):
@@ -59,8 +65,12 @@ def test_another_space_in_the_name_is_refused_whatever_the_field_of_view(name):
         check_space(Path(name), OUTPUT_GRID, "atlas")
 
 
-def test_the_space_counts_rather_than_the_template(tmp_path):
+def test_the_space_counts_rather_than_the_template():
     check_space(Path("tpl-MNI152NLin2009cAsym_space-MNI152NLin6Asym_dseg.nii.gz"), OUTPUT_GRID, "atlas")
+
+
+def test_a_space_at_the_end_of_the_name_is_stated():
+    check_space(Path("AAL3.v1_space-MNI152NLin6Asym.nii.gz"), SPM_2MM, "atlas")
 
 
 def test_oblique_axes_are_refused_without_a_stated_space():

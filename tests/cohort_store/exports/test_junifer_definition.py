@@ -17,6 +17,7 @@ from bids_deeptaskgen.cohort_store.exports.junifer_parcellation import (
     module_text,
 )
 from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.io.tsv import read_tsv, write_tsv
 from tests.group.dataset import make_dataset
 
@@ -102,10 +103,10 @@ def test_the_pipeline_has_space_mask_and_task(tmp_path, is_4d, data_type):
 
 
 def write_labels(path, values=(0, 3, 12), names=None):
-    volume = np.zeros((4, 4, 4), np.float32)
+    volume = np.zeros(OUTPUT_GRID.shape, np.float32)
     volume.flat[: len(values)] = values
     path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(nib.Nifti1Image(volume, np.eye(4)), path)
+    nib.save(nib.Nifti1Image(volume, OUTPUT_GRID.matrix), path)
     if names:
         table = path.with_name(path.name.removesuffix(".nii.gz") + ".tsv")
         write_tsv(table, {"index": list(names), "name": list(names.values())})
@@ -119,7 +120,7 @@ def test_the_module_registers_the_labels_of_the_image_in_the_order_of_their_valu
     calls = [node for node in ast.walk(ast.parse(module_text(parcellation))) if isinstance(node, ast.List)]
     assert ast.literal_eval(calls[0]) == ["left", "right 'B'"]
     assert choose_parcellation(tmp_path, str(write_labels(tmp_path / "x.nii.gz"))).labels == (
-        "label3", "label12",
+        "label 3", "label 12",
     )  # fmt: skip
 
 
@@ -133,17 +134,45 @@ def test_the_parcels_of_the_model_are_the_default_and_a_parcellation_of_junifer_
 
 
 @pytest.mark.parametrize(
-    ("values", "names", "problem"),
+    ("name", "values", "problem"),
     [
-        ((0, 0.5), None, "not one volume of labels"),
-        ((0, 0), None, "not one volume"),
-        ((0, 3), {4: "x"}, "label 3"),
-        ([3] * 60 + [4] * 4, None, "has no background"),
+        ("x.nii.gz", (0, 0.5), r"values that are not labels.*\n"),
+        ("x.nii.gz", (0, -1), r"has the label -1.*\n"),
+        ("x.nii.gz", (0, 0), r"has no labels.*\n"),
+        ("x.nii.gz", [3] * int(np.prod(OUTPUT_GRID.shape)), r"has no background.*\n"),
+        ("x_probseg.nii.gz", (0, 1), r"not one volume of labels.*\nGive `parcellation` an image"),
+        ("x_space-MNI152NLin2009cAsym.nii.gz", (0, 3), r"but the maps are in MNI152NLin6Asym"),
     ],
 )
-def test_images_without_labels_or_with_nameless_labels_are_refused(tmp_path, values, names, problem):
-    path = write_labels(tmp_path / "x.nii.gz", values, names)
+def test_images_that_are_refused_as_atlases_are_refused(tmp_path, name, values, problem):
+    path = write_labels(tmp_path / name, values)
     with pytest.raises(InputError, match=problem):
+        choose_parcellation(tmp_path, str(path))
+
+
+def test_the_home_folder_of_an_unknown_user_is_refused(tmp_path):
+    with pytest.raises(UserError, match="`parcellation`: ~no_such_user/x.nii.gz begins with the home folder"):
+        choose_parcellation(tmp_path, "~no_such_user/x.nii.gz")
+
+
+def test_a_file_that_is_no_image_is_no_result_of_preprocessing(tmp_path):
+    path = tmp_path / "x.nii.gz"
+    for content in (b"hello", b""):
+        path.write_bytes(content)
+        with pytest.raises(InputError) as error:
+            choose_parcellation(tmp_path, str(path))
+        assert "preprocessing" not in str(error.value)
+
+
+def test_names_are_matched_and_inherited_as_those_of_atlases(tmp_path, caplog):
+    path = write_labels(tmp_path / "counts.nii.gz", (0, 1, 2), names={0: "A", 1: "B", 2: "C"})
+    assert choose_parcellation(tmp_path, str(path)).labels == ("label 1", "label 2")
+    assert "may be shifted" in caplog.text
+    path = write_labels(tmp_path / "space-MNI152NLin6Asym_seg-A_res-2_dseg.nii.gz", (0, 1))
+    write_tsv(tmp_path / "seg-A_dseg.tsv", {"index": [1], "name": ["inherited"]})
+    assert choose_parcellation(tmp_path, str(path)).labels == ("inherited",)
+    write_tsv(tmp_path / "seg-A_dseg.tsv", {"index": ["x"], "name": ["inherited"]})
+    with pytest.raises(InputError, match="the index x is not a whole number"):
         choose_parcellation(tmp_path, str(path))
 
 
@@ -153,3 +182,20 @@ def test_a_pipeline_is_replaced_only_on_request(tmp_path):
     check_folder(tmp_path, overwrite=True)
     with pytest.raises(UserError, match="has a pipeline"):
         check_folder(tmp_path, overwrite=False)
+
+
+def test_no_file_of_an_earlier_export_stays(tmp_path):
+    make_dataset(tmp_path / "data", n=1, has_connectomes=False)
+    results, out = read_results(tmp_path / "data"), tmp_path / "out"
+    make_dataset(tmp_path / "b", n=1, sessions=(None,), is_4d=True, has_connectomes=False)
+    parcellation = Parcellation("x", tmp_path / "x.nii.gz", ("one",))
+    several_definitions = make_definitions([*results, *read_results(tmp_path / "b")])
+    write_definitions(out, tmp_path / "data", several_definitions, None, parcellation)
+    assert len(list(out.iterdir())) == 6
+    (out / "pipeline.hdf5").touch()
+    write_definitions(out, tmp_path / "data", make_definitions(results), None, Parcellation("Schaefer100x7"))
+    assert sorted(path.name for path in out.iterdir()) == [
+        "pipeline.hdf5",
+        "pipeline.yaml",
+        "pipeline_elements.csv",
+    ]

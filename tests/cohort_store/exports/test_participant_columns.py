@@ -91,7 +91,12 @@ def test_rows_of_one_participant_that_contradict_each_other_are_missing(read):
 @pytest.mark.parametrize(
     ("lines", "error", "problem"),
     [
-        (["participant_id age", "sub-1 old"], InputError, "covariate age is 'old' for sub-1, not a number"),
+        (["participant_id age", "sub-1 1e400"], InputError, "covariate age is '1e400' for sub-1"),
+        (
+            ["participant_id age", "sub-1 old"],
+            InputError,
+            "covariate age is 'old' for sub-1, not a finite number",
+        ),
         (["participant_id Age", "sub-1 3"], UserError, "no column age. The closest names are Age"),
         (["participant_id age", "sub-9 3"], InputError, "has no row of any participant"),
     ],
@@ -122,5 +127,7 @@ def test_tables_are_found_by_the_path_of_the_roi_table(tmp_path, folder):
     quality.touch()
     assert find_participants_table(roi_table, None) == tmp_path / "participants.tsv"
     assert find_quality_table(roi_table) == quality
+    with pytest.raises(UserError, match="is a folder"):
+        find_participants_table(tmp_path / "rois.tsv", tmp_path)
     with pytest.raises(UserError, match="no such file"):
         find_participants_table(roi_table, tmp_path / "none.tsv")

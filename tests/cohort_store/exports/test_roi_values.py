@@ -87,6 +87,16 @@ def test_values_of_regions_below_the_smallest_coverage_are_missing(tmp_path):
         assert np.isnan(table.values[0, number]) == (variable.index < 7)
 
 
+@pytest.mark.parametrize("limit", [0.1, 0.7, 0.9])
+def test_a_coverage_equal_to_the_smallest_is_enough_in_both_files(tmp_path, limit):
+    columns = tidy_columns(ROWS, value=lambda *_: 1.0, coverage=lambda *_: limit)
+    with TidyTable(tmp_path / "rois.tsv", COLUMNS) as writer:
+        writer.write(columns)
+    for ending in ("tsv", "parquet"):
+        table = read_roi_values(tmp_path / f"rois.{ending}", min_coverage=limit)
+        assert not np.isnan(table.values).any()
+
+
 def test_infinite_values_are_missing(tmp_path):
     columns = tidy_columns(ROWS[:1], value=lambda *_: float("inf"))
     assert np.isnan(read_roi_values(write_roi_table(tmp_path / "rois.parquet", columns)).values).all()
@@ -118,4 +128,33 @@ def test_other_tables_are_refused(tmp_path, ending):
         read_roi_values(tmp_path / f"none.{ending}")
     path.write_bytes(b"PAR1 no table")
     with pytest.raises(InputError):
+        read_roi_values(path)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "tsv"])
+def test_a_region_without_a_name_is_named_by_its_number(tmp_path, ending):
+    columns = tidy_columns(ROWS, value=value, regions={1: "", 2: "n/a", 7: "seven"})
+    table = read_roi_values(write_roi_table(tmp_path / f"rois.{ending}", columns))
+    assert [variable.region for variable in table.variables[:3]] == ["1", "2", "seven"]
+
+
+def test_a_folder_is_no_table(tmp_path):
+    with pytest.raises(InputError, match="is a folder"):
+        read_roi_values(tmp_path)
+
+
+@pytest.mark.parametrize(("encoding", "problem"), [("utf-16", "is UTF-16 text"), ("latin-1", "not UTF-8")])
+def test_text_that_is_not_utf_8_is_refused_with_its_encoding(tmp_path, encoding, problem):
+    path = write_roi_table(
+        tmp_path / "rois.tsv", tidy_columns((("sub-é", None, None),), value=lambda *_: 1.0)
+    )
+    path.write_bytes(path.read_text("utf-8").encode(encoding))
+    with pytest.raises(InputError, match=problem):
+        read_roi_values(path)
+
+
+def test_a_parquet_file_with_text_that_is_not_utf_8_is_refused(tmp_path):
+    path = write_roi_table(tmp_path / "rois.parquet", tidy_columns(ROWS, value=value))
+    path.write_bytes(path.read_bytes().replace(b"Left Amygdala", b"Left \xe9mygdala"))
+    with pytest.raises(InputError, match="not UTF-8"):
         read_roi_values(path)

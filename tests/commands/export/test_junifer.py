@@ -35,8 +35,15 @@ def test_the_command_writes_the_pipeline_and_prints_how_to_run_it(tmp_path, caps
 def test_without_a_mask_the_voxels_without_values_are_named(tmp_path, capsys):
     make_dataset(tmp_path, n=1, has_connectomes=False)
     assert export(tmp_path) == 0
-    assert "the mask of the maps is missing" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "the mask of the maps does not exist" in message
+    assert "voxels without a value, which are 0" in message
     assert "masks" not in pipeline(tmp_path)["markers"][0]
+    # Of two, none is certain.
+    for label in ("0a1b2c3d", "1a1b2c3d"):
+        (tmp_path / MASK.replace("0a1b2c3d", label)).touch()
+    assert export(tmp_path, "--overwrite") == 0
+    assert "stands for 2 files" in capsys.readouterr().err
 
 
 def test_one_of_several_tasks_must_be_chosen(tmp_path, capsys):

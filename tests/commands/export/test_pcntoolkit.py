@@ -40,3 +40,9 @@ def test_nothing_is_written_for_a_column_that_does_not_exist(tmp_path, capsys):
     assert "no column sexe. The closest names are sex" in message
     assert "--batch-effects" in message
     assert not out.parent.exists()
+
+
+def test_a_table_that_does_not_exist_is_named_before_all_others(tmp_path, capsys):
+    for path, problem in ((tmp_path / "none.tsv", "none.tsv: no such file"), (tmp_path, "is a folder")):
+        assert main(["export", "pcntoolkit", str(path), str(tmp_path / "norm.csv")]) == 3
+        assert problem in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -9,14 +10,14 @@ import pytest
 
 from bids_deeptaskgen.bids.output.output_mask import output_mask_path
 from bids_deeptaskgen.bids.output.paths import sidecar_path
-from bids_deeptaskgen.bids.output.results import read_results
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.methods import methods_text
-from bids_deeptaskgen.group.regions.froi_overlap import session_weights
+from bids_deeptaskgen.group.regions.froi_overlap import FroiOverlap, ParticipantMean
+from bids_deeptaskgen.group.regions.froi_summary import OVERLAPS, OverlapSummary
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.io.tsv import write_tsv
-from tests.group.dataset import BLOCK, SHAPE, add_session, full_map, make_dataset
+from tests.group.dataset import BLOCK, SHAPE, Plan, add_session, full_map, make_dataset
 from tests.group.running import group_path, run, state, table
 
 SEG = "regions"
@@ -233,12 +234,36 @@ def check_overlaps(output, cohort, measured):
                 assert float(summary[f"difference_{name}_se"]) == pytest.approx(error, abs=1e-5)
 
 
-def test_sessions_have_equal_weights_whatever_their_number_of_runs(tmp_path):
-    plan = [("01", "1", "1"), ("01", "2", "1"), ("01", "2", "2"), ("02", "1", "1")]
-    for label, session, run_label in plan:
-        add_session(tmp_path, label, session, {"wm2bk": np.ones(SHAPE)}, run=run_label)
-    weights = session_weights(read_results(tmp_path))
-    assert weights == {("01", "1"): 1, ("01", "2"): 0.5, ("02", "1"): 1}
+def test_sessions_have_equal_weights_whatever_their_number_of_runs():
+    rng = np.random.default_rng(0)
+    maps = rng.standard_normal((4, 2, 5))
+    # Of three runs, only one has the second contrast.
+    maps[1:3, 1] = np.nan
+    mean = ParticipantMean((2, 5))
+    for session, values in zip("1112", maps, strict=True):
+        mean.add(session, values)
+    expected = [(maps[:3, 0].mean(axis=0) + maps[3, 0]) / 2, (maps[0, 1] + maps[3, 1]) / 2]
+    np.testing.assert_allclose(mean.values, expected)
+
+
+def test_overlaps_of_sessions_have_equal_weights_whatever_their_number_of_runs():
+    space = SimpleNamespace(numbers=(1, 2), names=("one", "two"))
+    summary = OverlapSummary(("wm2bk", "motorLh"), space)
+    overlaps = [("1", 0.1), ("1", 0.2), ("1", 0.6), ("2", 0.5)]
+    for session, dice in overlaps:
+        cells = dict.fromkeys(OVERLAPS, 0.25) | {"dice": dice}
+        summary.add(0, 0, session, cells)
+        if dice < 0.3 or session == "2":
+            summary.add(1, 1, session, cells)
+    summary.finish_participant()
+    summary.add(0, 0, "1", dict.fromkeys(OVERLAPS, 0.8))
+    summary.finish_participant()
+    columns = summary.columns()
+    assert (columns["contrast"], columns["index"]) == (["wm2bk", "motorLh"], [1, 2])
+    # (0.3 + 0.5) / 2 of the first participant, and (0.15 + 0.5) / 2 in the other contrast.
+    np.testing.assert_allclose(columns["dice"], [(0.4 + 0.8) / 2, 0.325])
+    np.testing.assert_allclose(columns["difference_mean_predicted"], [(0.15 + 0) / 2, 0.075])
+    assert columns["n_participants"] == [2, 1]
 
 
 def test_a_planted_individual_roi_is_found_and_beats_the_group_average(tmp_path, atlas):
@@ -253,6 +278,27 @@ def test_a_planted_individual_roi_is_found_and_beats_the_group_average(tmp_path,
         assert float(row["difference_mean_measured"]) > 0.1
 
 
+def test_a_map_that_was_damaged_before_lacks_functional_rois_and_overlaps(tmp_path, atlas, monkeypatch):
+    cohort = cohort_with_mask(tmp_path / "out", n=2, sessions=(None,))
+    write_measured(tmp_path / "measured", cohort)
+    options = {"froi": str(atlas), "measured": tmp_path / "measured"}
+    paths = {label: next(cohort.folder.glob(f"sub-{label}/func/*wm2bk*.nii.gz")) for label in ("01", "02")}
+    paths["01"].write_bytes(paths["01"].read_bytes()[:500])
+    assert run(cohort.folder, **options) == 1
+    for kind in ("group_frois", "group_froi_overlap"):
+        keys = {(row["participant_id"], row["contrast"]) for row in table(cohort.folder, kind, seg=SEG)}
+        assert keys == {("sub-01", "motorLh"), ("sub-02", "motorLh"), ("sub-02", "wm2bk")}
+    write = FroiOverlap.write
+
+    def damage(*args):
+        paths["02"].write_bytes(paths["02"].read_bytes()[:500])
+        write(*args)
+
+    monkeypatch.setattr(FroiOverlap, "write", damage)
+    with pytest.raises(InputError, match=r"A map changed during the run.*sub-02"):
+        run(cohort.folder, **options)
+
+
 def test_without_others_there_are_no_baselines(tmp_path, atlas):
     cohort = cohort_with_mask(tmp_path / "out", n=1, sessions=(None,))
     write_measured(tmp_path / "measured", cohort)
@@ -260,6 +306,19 @@ def test_without_others_there_are_no_baselines(tmp_path, atlas):
     rows = table(cohort.folder, "group_froi_overlap", seg=SEG)
     assert {row["dice_mean_predicted"] for row in rows} == {"n/a"}
     assert all(0 <= float(row["dice"]) <= 1 for row in rows)
+
+
+def test_a_set_without_measured_maps_does_not_prevent_the_comparison_of_others(tmp_path, atlas, caplog):
+    cohort = cohort_with_mask(tmp_path / "out", n=2, sessions=(None,))
+    write_measured(tmp_path / "measured", cohort)
+    maps = {"wm2bk": np.ones(SHAPE)}
+    add_session(cohort.folder, "77", None, maps, metrics={}, plan=Plan(settings_hash="b" * 64))
+    assert run(cohort.folder, froi=str(atlas), measured=tmp_path / "measured") == 1
+    assert "are not compared with measured maps" in caplog.text
+    tables = list((cohort.folder / "group").rglob("*"))
+    assert sum(path.name.endswith("_desc-froi_rois.tsv") for path in tables) == 2
+    (overlap,) = (path for path in tables if path.name.endswith("_desc-froiOverlap_rois.tsv"))
+    assert "sub-77" not in overlap.read_text("utf-8")
 
 
 def test_a_run_without_functional_rois_removes_them_and_their_folders(tmp_path, atlas, caplog):
@@ -282,6 +341,7 @@ def test_a_run_without_functional_rois_removes_them_and_their_folders(tmp_path, 
             UserError,
             "`froi_labels`: no search space",
         ),
+        ({"froi": None, "froi_percent": 5.0, "measured": None}, UserError, "`froi_percent`: no search space"),
         ({"froi": "absent.nii.gz"}, InputError, "absent.nii.gz"),
         ({"measured": "absent"}, InputError, "no task maps were found"),
         ({"measured": "foreign"}, InputError, r"of none of the participants .*sub-01"),
@@ -316,4 +376,15 @@ def test_bad_input_stops_before_anything_is_computed(tmp_path, atlas, options, e
 def test_the_methods_name_the_search_space_and_the_share():
     text = methods_text([], has_permutations=False, has_tfce=False, froi="a/IFG.nii.gz", froi_percent=5.0)
     assert "the 5% of the voxels of each region of a search space (IFG.nii.gz)" in text
+    assert "Dice" not in text
     assert "Functional ROIs" not in methods_text([], has_permutations=False, has_tfce=False)
+
+
+def test_the_methods_name_atlases_and_the_comparison_with_measured_maps():
+    words = {"has_permutations": False, "has_tfce": False, "atlases": ("a/HO.nii.gz", "DiFuMo")}
+    text = methods_text([], **words, froi="IFG.nii.gz", has_measured=True)
+    assert "each region of HO.nii.gz and of DiFuMo that have a value" in text
+    assert "by the Dice coefficient" in text
+    text = methods_text([], has_permutations=False, has_tfce=False, has_measured=True)
+    assert "Dice" not in text
+    assert "each region" not in text

@@ -13,6 +13,7 @@ from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.cohort_store.tables import parquet_path
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.group import run_set
 from bids_deeptaskgen.group.regions.plan import plan_regions, table_bytes
 from bids_deeptaskgen.group.regions.roi_tables import COLUMNS
 from bids_deeptaskgen.group.selection import select_maps
@@ -147,6 +148,25 @@ def test_atlases_are_refused_before_anything_is_computed(cohort, output, tmp_pat
     refuse(output, atlas, match="the mask of the maps does not exist")
 
 
+@pytest.mark.parametrize("option", ["atlas", "froi"])
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("---", "has no letter or digit"),
+        ("图", "has no letter or digit"),
+        ("A" * 160, "makes names of files too long, by [0-9]+ characters"),
+    ],
+)
+def test_labels_that_no_file_name_can_have_are_refused(
+    cohort, output, tmp_path, monkeypatch, option, name, problem
+):
+    atlas = shutil.copy(cohort.folder.parent / "atlas-Parts_dseg.nii.gz", tmp_path / f"{name}.nii.gz")
+    monkeypatch.setattr("bids_deeptaskgen.commands.group.run_set", pytest.fail)
+    with pytest.raises(UserError, match=problem):
+        run(output, **{option: str(atlas) if option == "froi" else (str(atlas),)})
+    assert state(output) == {}
+
+
 def test_a_disk_that_the_tables_would_fill_is_refused(cohort, output, monkeypatch):
     usage = namedtuple("usage", "total used free")
     # The maps of a contrast need 12 MB.
@@ -168,3 +188,18 @@ def test_a_damaged_map_has_rows_without_values(cohort, output):
     assert (table["n_voxels"][lost] == 0).all()
     assert table["mean"][lost].isna().all()
     assert table["mean"][~lost & (table["name"] != "outside")].notna().all()
+
+
+def test_a_map_that_is_damaged_after_the_statistics_stops_the_run(cohort, output, monkeypatch):
+    path = next(output.glob("sub-02/ses-1/func/*run-1*contrast-wm2bk*statmap.nii.gz"))
+    atlas = str(cohort.folder.parent / "atlas-Parts_dseg.nii.gz")
+    write = run_set.write_session_outputs
+
+    def damage(*args):
+        path.write_bytes(path.read_bytes()[:500])
+        write(*args)
+
+    monkeypatch.setattr(run_set, "write_session_outputs", damage)
+    with pytest.raises(InputError, match=r"A map changed during the run.*sub-02"):
+        run(output, atlas=(atlas,))
+    assert state(output) == {}
