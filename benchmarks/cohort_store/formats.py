@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -93,8 +94,15 @@ def nifti_participant(folder: Path, cohort: Cohort) -> Values:
     return np.stack([_read_nifti(path, cohort.patterns.mask) for path in paths])
 
 
-def _write_store(folder: Path, cohort: Cohort, precision: str) -> None:
-    """Write a cohort store without reading images."""
+def write_store(folder: Path, cohort: Cohort, precision: str) -> None:
+    """Write a cohort store without reading images.
+
+    Parameters
+    ----------
+    folder : Path
+    cohort : Cohort
+    precision : {"float32", "float16"}
+    """
     contrasts = tuple({"label": label} for label in cohort.contrasts)
     description = StoreDescription(contrasts, cohort.patterns.mask, precision=precision)
     create_store(folder, description)
@@ -106,28 +114,6 @@ def _write_store(folder: Path, cohort: Cohort, precision: str) -> None:
         return RowContent(np.where(maps != 0, maps, np.float32(np.nan)))
 
     pack_shards(folder, read_row, read_states(folder, description, tables).incomplete)
-
-
-def write_store(folder: Path, cohort: Cohort) -> None:
-    """Write a cohort store in float32.
-
-    Parameters
-    ----------
-    folder : Path
-    cohort : Cohort
-    """
-    _write_store(folder, cohort, "float32")
-
-
-def write_half_store(folder: Path, cohort: Cohort) -> None:
-    """Write a cohort store in float16.
-
-    Parameters
-    ----------
-    folder : Path
-    cohort : Cohort
-    """
-    _write_store(folder, cohort, "float16")
 
 
 def store_contrast(folder: Path, cohort: Cohort) -> Values:
@@ -183,6 +169,10 @@ class Format:
 
 FORMATS = {
     "nifti": Format("NIfTI, an image per map", write_nifti, nifti_contrast, nifti_participant),
-    "float32": Format("store, float32", write_store, store_contrast, store_participant),
-    "float16": Format("store, float16", write_half_store, store_contrast, store_participant),
+    "float32": Format(
+        "store, float32", partial(write_store, precision="float32"), store_contrast, store_participant
+    ),
+    "float16": Format(
+        "store, float16", partial(write_store, precision="float16"), store_contrast, store_participant
+    ),
 }
