@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.evaluation.baselines import LINEAR, RETEST
+from bids_deeptaskgen.evaluation.baselines import LINEAR, RETEST, RIDGE
 from bids_deeptaskgen.evaluation.facts import describe_evaluation
 from bids_deeptaskgen.evaluation.left_out import report_copies, report_predictions, report_unpaired
 from bids_deeptaskgen.evaluation.report import matrix_path, write_page
@@ -40,7 +40,8 @@ def run(settings: EvaluateSettings) -> int:
         If OUT is not empty or cannot be written, or a predicted dataset has the name of a baseline.
     """
     out = settings.out
-    reserved = next((name for name, _ in settings.predicted if name in (LINEAR, RETEST, "measured")), None)
+    reserved_names = (LINEAR, RIDGE, RETEST, "measured")
+    reserved = next((name for name, _ in settings.predicted if name in reserved_names), None)
     if reserved:
         message = f"--predicted: {reserved} is a reserved name; choose another name (NAME=DATASET)."
         raise UserError(message)

@@ -13,6 +13,7 @@ from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.evaluation.baselines import (
     LINEAR,
     RETEST,
+    RIDGE,
     choose_averages,
     linear_predictions,
     predictors,
@@ -20,6 +21,7 @@ from bids_deeptaskgen.evaluation.baselines import (
 from bids_deeptaskgen.evaluation.left_out import add_copies, add_unusable
 from bids_deeptaskgen.evaluation.map_reader import common_mask
 from bids_deeptaskgen.evaluation.report import Tables, matrix_path
+from bids_deeptaskgen.evaluation.ridge_baseline import ridge_predictions
 from bids_deeptaskgen.evaluation.scoring import COMPARED_SCORES, PredictorScores, compare, score, summarise
 from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.io.npy import save_array
@@ -47,6 +49,8 @@ class Results:
         Source of the group average, by contrast.
     linear : str
         Description of the linear model; empty without one.
+    ridge : str
+        Description of the ridge model; empty without one.
     n_voxels : dict of str to int
         Number of scored voxels, by contrast; contrasts that cannot be scored are not listed.
     left_out : dict of str to set of str
@@ -62,6 +66,7 @@ class Results:
     )
     averages: dict[str, str] = field(default_factory=dict)
     linear: str = ""
+    ridge: str = ""
     n_voxels: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, set[str]] = field(default_factory=dict)
     unusable: dict[str, set[str]] = field(default_factory=dict)
@@ -89,10 +94,12 @@ def score_contrasts(settings: EvaluateSettings, study: Study, scratch: Path) -> 
     """
     results = Results()
     linear: NDArray[np.float32] | None = None
+    ridge: NDArray[np.float32] | None = None
     if settings.connectomes:
         rng = np.random.default_rng([settings.seed, 0])
         linear, n_participants = linear_predictions(study, settings.connectomes, rng, scratch)
         results.linear = f"fitted to {n_participants} participants of {settings.baseline_train}"
+        ridge, results.ridge = ridge_predictions(settings, study, scratch)
     means = study.bundle.mean_statmaps() if study.bundle else None
     averages = choose_averages(settings, study, means)
     read_measured = study.reader(study.measured, scratch)
@@ -108,6 +115,8 @@ def score_contrasts(settings: EvaluateSettings, study: Study, scratch: Path) -> 
         add_unusable(maps, {"measured": study.measured, **sources}, study, contrast.label, results.unusable)
         if linear is not None:
             maps[LINEAR] = linear[number]
+        if ridge is not None:
+            maps[RIDGE] = ridge[number]
         if not _has_pairs(maps, [*study.predicted], contrast.label):
             continue
         average, average_text = averages[number]

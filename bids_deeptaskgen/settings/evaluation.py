@@ -57,14 +57,14 @@ class EvaluateSettings(Settings):
         metavar="DATASET",
         default_meaning="the model's mean maps, else the mean of all other tested participants",
         help="measured maps of other participants, preferably the model's training participants; they give "
-        "the group average, and the linear model is fitted to them",
+        "the group average, and the linear and the ridge model are fitted to them",
     )
     connectomes: tuple[Path, ...] = option(
         (),
         metavar="DATASET",
-        default_meaning="no linear model",
+        default_meaning="neither linear nor ridge model",
         help="datasets with connectomes (--save-connectome) of the tested participants and those of "
-        "--baseline-train, for the linear model (Tavor et al. 2016)",
+        "--baseline-train, for the linear model (Tavor et al. 2016) and the ridge model",
     )
     model: str | None = option(
         None,
