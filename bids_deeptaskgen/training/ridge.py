@@ -114,6 +114,7 @@ def train(settings: TrainSettings, out: Path, data: TrainingData, base: Bundle) 
     folder = work_folder(settings, out)
     open_folder(settings, folder, data.facts())
     write_split(folder / SPLIT, data.split)
+    logger.info("reading the measured maps of %d sessions", len(data.pairs[TRAIN]))
     read_cached_participants(data, folder / TARGETS)
     participants = [
         RidgeParticipant(CachedParticipant(pair, data, folder / TARGETS), base)
@@ -122,10 +123,13 @@ def train(settings: TrainSettings, out: Path, data: TrainingData, base: Bundle) 
     groups = [participant.cached.pair.group for participant in participants]
     check_groups(groups)
     _check_coverage(participants, data.labels)
+    logger.info("fitting the ridge model to %d sessions, %d contrasts", len(participants), len(data.labels))
     parcels = winner_take_all(at_output_voxels(base.rois(), base.brain_mask, base.output_mask))
     with log_duration("ridge fit"):
         fit = fit_ridge(participants, parcels, groups, seed=settings.seed)
     write_fit_table(folder / FIT_TABLE, fit, data.labels)
+    if settings.calibration:
+        logger.info("calibrating by cross-validation")
     weights = calibration_weights(fit, participants) if settings.calibration else None
     bundle = write_bundle(out, settings, data, base, fit, weights)
     shutil.rmtree(folder / TARGETS)
