@@ -12,6 +12,7 @@ from bids_deeptaskgen.evaluation.facts import describe_evaluation
 from bids_deeptaskgen.evaluation.left_out import report_copies, report_predictions, report_unpaired
 from bids_deeptaskgen.evaluation.report import matrix_path, write_page
 from bids_deeptaskgen.evaluation.score_contrasts import score_contrasts
+from bids_deeptaskgen.evaluation.sections import OPTIONAL_TABLES
 from bids_deeptaskgen.evaluation.study import gather
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.tsv import join_columns, write_tsv
@@ -55,6 +56,8 @@ def run(settings: EvaluateSettings) -> int:
     # Matrices of a replaced evaluation may include other participants, in another order.
     for stale in matrix_path(out, "*", "*").parent.glob(matrix_path(out, "*", "*").name):
         stale.unlink()
+    for name in OPTIONAL_TABLES:
+        (out / f"{name}.tsv").unlink(missing_ok=True)
     with TemporaryDirectory(prefix=".work_", dir=out) as folder:
         results = score_contrasts(settings, study, Path(folder))
     retest = {RETEST: settings.retest or settings.measured}

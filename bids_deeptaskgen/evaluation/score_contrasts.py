@@ -19,8 +19,9 @@ from bids_deeptaskgen.evaluation.baselines import (
 )
 from bids_deeptaskgen.evaluation.left_out import add_copies, add_unusable
 from bids_deeptaskgen.evaluation.map_reader import common_mask
-from bids_deeptaskgen.evaluation.report import Tables, matrix_path
+from bids_deeptaskgen.evaluation.report import matrix_path
 from bids_deeptaskgen.evaluation.scoring import COMPARED_SCORES, PredictorScores, compare, score, summarise
+from bids_deeptaskgen.evaluation.sections import Tables
 from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.io.npy import save_array
 from bids_deeptaskgen.models.contrasts import Contrast

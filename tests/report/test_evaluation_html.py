@@ -3,6 +3,7 @@ import pytest
 from bids_deeptaskgen.report.evaluation_figures import _styles, draw_scores
 from bids_deeptaskgen.report.evaluation_html import (
     Evaluation,
+    Section,
     average_over_contrasts,
     judge_predictors,
     render,
@@ -72,6 +73,19 @@ def test_verdicts_are_the_first_table_of_the_page(scores):
     assert table.count(">worse<") == 2
     assert "better in 0, worse in 3 of 3" in table
     assert "(chance 0.010)" in page
+
+
+def test_sections_follow_the_overview_in_order_with_their_tables_and_figures(scores):
+    sections = [
+        Section("first", "First table", ("name", "value", "n"), [("x", 0.12345, 7), ("y", float("nan"), 8)]),
+        Section("second", "Second", text="only text", figures={"fig": ("a caption", b"png")}),
+    ]
+    page = render(Evaluation("", {}, [], scores, [], sections=sections))
+    headings = ("Over all contrasts", 'id="first"', 'id="second"', "only text", 'id="fig"', "<h2>Notes")
+    places = [page.index(text) for text in headings]
+    assert places == sorted(places)
+    assert '<td class="text">x</td><td>0.123</td><td>7</td>' in page
+    assert '<td class="text">y</td><td>n/a</td><td>8</td>' in page
 
 
 def test_chance_levels_that_differ_between_predictors_are_drawn(scores):
