@@ -17,6 +17,8 @@ from bids_deeptaskgen.evaluation.baselines import (
     linear_predictions,
     predictors,
 )
+from bids_deeptaskgen.evaluation.data_quality import quality_tables
+from bids_deeptaskgen.evaluation.further_scores import FurtherScores
 from bids_deeptaskgen.evaluation.left_out import add_copies, add_unusable
 from bids_deeptaskgen.evaluation.map_reader import common_mask
 from bids_deeptaskgen.evaluation.report import matrix_path
@@ -88,7 +90,7 @@ def score_contrasts(settings: EvaluateSettings, study: Study, scratch: Path) -> 
     InputError
         If no contrast can be scored.
     """
-    results = Results()
+    results, further = Results(), FurtherScores(settings, study)
     linear: NDArray[np.float32] | None = None
     if settings.connectomes:
         rng = np.random.default_rng([settings.seed, 0])
@@ -119,7 +121,9 @@ def score_contrasts(settings: EvaluateSettings, study: Study, scratch: Path) -> 
         base = LeaveOneOut(measured) if average is None else average[voxels]
         results.averages[contrast.label] = average_text
         results.n_voxels[contrast.label] = int(voxels.sum())
-        scores = score(measured, predictors(study, contrast.label, maps, base, means, voxels), base, rng)
+        candidates = predictors(study, contrast.label, maps, base, means, voxels)
+        candidates = further.score(contrast.label, measured, candidates, base, voxels)
+        scores = score(measured, candidates, base, rng)
         add_copies(scores, [*sources], study.participants, results.copies)
         _add_rows(results, settings, study, contrast, scores, rng)
         _write_matrices(settings.out, contrast.label, scores)
@@ -132,6 +136,8 @@ def score_contrasts(settings: EvaluateSettings, study: Study, scratch: Path) -> 
             + ".\nRepair these files, or choose other datasets."
         )
         raise InputError(message)
+    results.tables |= further.finish()
+    results.tables |= quality_tables(settings, study, results.tables["participant_scores"])
     for name in COMPARED_SCORES:
         rows = [row for row in results.tables["comparisons"] if row["score"] == name]
         for row, p_fdr in zip(rows, fdr([row["p"] for row in rows]), strict=True):

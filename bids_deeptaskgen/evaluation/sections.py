@@ -13,4 +13,4 @@ Tables = dict[str, list[dict[str, Any]]]
 SECTIONS: tuple[Callable[[Study, Tables], Section | None], ...] = ()
 
 # Tables that not every evaluation has. Those of a replaced evaluation are removed.
-OPTIONAL_TABLES: tuple[str, ...] = ()
+OPTIONAL_TABLES: tuple[str, ...] = ("across_participants", "roi_scores", "quality", "participant_quality")

@@ -6,6 +6,7 @@ from pathlib import Path
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.option import label_option, option
+from bids_deeptaskgen.settings.regions import atlas_option
 from bids_deeptaskgen.settings.value_types import (
     NamedPath,
     at_least,
@@ -74,6 +75,9 @@ class EvaluateSettings(Settings):
         default_meaning="none",
         help="model whose output mask replaces grey matter as the scored voxels, whose ROI maps are the "
         "parcels of the linear model, and whose calibrated predictions are scored as well",
+    )
+    atlas: tuple[str, ...] = atlas_option(
+        "scores", default_meaning="the parcels of the ROI maps of --model, if it is given"
     )
     contrasts: tuple[str, ...] = option(
         (),
