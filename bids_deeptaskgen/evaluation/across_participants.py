@@ -53,6 +53,22 @@ def map_path(out: Path, predictor: str, contrast: str | None) -> Path:
     return out / "maps" / f"{space}_{ending}.nii.gz"
 
 
+def mean_map_path(path: Path) -> Path:
+    """Return the file of the mean over contrasts that belongs to a map of a contrast.
+
+    Parameters
+    ----------
+    path : Path
+        From `map_path`.
+
+    Returns
+    -------
+    Path
+    """
+    label = path.name.partition("_")[0].removeprefix("predictor-")
+    return map_path(path.parents[1], label, None)
+
+
 def predictor_label(predictor: str) -> str:
     """Return the label of a predictor in names of files.
 
@@ -71,8 +87,8 @@ def predictor_label(predictor: str) -> str:
     >>> predictor_label("linear model"), predictor_label("mine, calibrated")
     ('linearModel', 'mineCalibrated')
     """
-    first, *others = re.split("[^A-Za-z0-9]+", predictor)
-    return first + "".join(word[:1].upper() + word[1:] for word in others)
+    first, *words = re.split("[^A-Za-z0-9]+", predictor)
+    return first + "".join(word[:1].upper() + word[1:] for word in words)
 
 
 class AcrossParticipants:

@@ -31,7 +31,7 @@ MEASURES = ("minutes", "mean_fd", "tsnr")
 def quality_tables(
     settings: EvaluateSettings, study: Study, participant_scores: Sequence[Row]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Relate the scores of each predictor to the quality of the resting-state data.
+    """Correlate the scores of each predictor with the quality of the resting-state data.
 
     The data of a model are those behind its maps. The data of a baseline are those of the first dataset with
     a value: the predicted ones in order, then those with connectomes.
@@ -103,14 +103,14 @@ def read_measures(dataset: Path, study: Study) -> Measures:
 
 
 def _first_known(sources: Sequence[Measures]) -> Measures:
-    """Take each value from the first dataset that has it."""
+    """Read each value from the first dataset that has it."""
     measures = {}
     for measure in MEASURES:
         values = [source[measure] for source in sources]
-        known = values[0].copy() if values else np.array([])
-        for others in values[1:]:
-            known = np.where(np.isfinite(known), known, others)
-        measures[measure] = known
+        combined = values[0] if values else np.array([])
+        for fallback in values[1:]:
+            combined = np.where(np.isfinite(combined), combined, fallback)
+        measures[measure] = combined
     return measures
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.evaluation.further_sections import across_section
 from bids_deeptaskgen.evaluation.sections import SECTIONS, Tables
 from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.io.atomic import write_bytes, write_text
@@ -85,6 +86,8 @@ def write_page(out: Path, facts: Mapping[str, str], study: Study, tables: Tables
             picture = draw_matrices(matrices, f"{predictor}: participants by participants")
             figures[f"matrices_{predictor.replace(', ', '_')}"] = (caption, picture)
     sections = [section for make in SECTIONS if (section := make(study, tables)) is not None]
+    if (maps := across_section(out, tables)) is not None:
+        sections.append(maps)
     pictures = figures | {name: figure for section in sections for name, figure in section.figures.items()}
     for name, (_, picture) in pictures.items():
         write_bytes(out / "figures" / f"{name}.png", picture)

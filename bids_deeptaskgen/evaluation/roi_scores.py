@@ -159,7 +159,7 @@ def roi_rows(
     """
     scores = score_rois(measured, predicted, average, rois)
     is_same_for_all = isinstance(predicted, LeaveOneOut) or predicted.ndim == 1
-    across, low, high = _across(scores, families, is_same_for_all=is_same_for_all)
+    r_across, ci_low, ci_high = _correlate_means(scores, families, is_same_for_all=is_same_for_all)
     for number, roi in enumerate(rois):
         r = scores.r[:, number]
         yield {
@@ -170,22 +170,22 @@ def roi_rows(
             "n_participants": int(np.isfinite(r).sum()),
             "r": mean(r),
             "residual_r": mean(scores.residual_r[:, number]),
-            "r_across": float(across[number]),
-            "ci_low": float(low[number]),
-            "ci_high": float(high[number]),
+            "r_across": float(r_across[number]),
+            "ci_low": float(ci_low[number]),
+            "ci_high": float(ci_high[number]),
         }
 
 
-def _across(
+def _correlate_means(
     scores: RoiScores, families: NDArray[Any], *, is_same_for_all: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Correlate the means of ROIs over participants, with intervals."""
-    across, low, high = (np.full(scores.r.shape[1], np.nan) for _ in range(3))
+    r_across, ci_low, ci_high = (np.full(scores.r.shape[1], np.nan) for _ in range(3))
     is_usable = np.isfinite(scores.measured_mean).any(axis=0) & np.isfinite(scores.predicted_mean).any(axis=0)
     if is_same_for_all or not is_usable.any():
-        return across, low, high
+        return r_across, ci_low, ci_high
     means = [values[:, is_usable] for values in (scores.measured_mean, scores.predicted_mean)]
     rows = finite_rows(*means)
-    across[is_usable] = correlate_across_participants(*means, rows)
-    low[:], high[:] = fisher_interval(across, effective_families(families[rows]))
-    return across, low, high
+    r_across[is_usable] = correlate_across_participants(*means, rows)
+    ci_low[:], ci_high[:] = fisher_interval(r_across, effective_families(families[rows]))
+    return r_across, ci_low, ci_high

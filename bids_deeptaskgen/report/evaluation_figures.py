@@ -51,7 +51,7 @@ def draw_scores(rows: Sequence[Row], score: str, label: str) -> bytes:
     contrasts = list(dict.fromkeys(row["contrast"] for row in finite_rows))
     # Styles follow from the rows of all scores, so that a predictor looks the same in all figures.
     names = {row["predictor"] for row in finite_rows}
-    styles = {name: style for name, style in _styles(rows).items() if name in names}
+    styles = {name: style for name, style in predictor_styles(rows).items() if name in names}
     height = 1.1 + CONTRAST_INCHES * len(contrasts) * max(1.0, 0.45 * len(styles))
     figure = new_figure(9, height)
     figure.set_layout_engine("constrained")
@@ -123,8 +123,19 @@ def draw_matrices(matrices: Mapping[str, NDArray[np.floating]], heading: str) ->
     return png_bytes(figure, font_points=FONT_POINTS)
 
 
-def _styles(rows: Sequence[Row]) -> dict[str, dict[str, str]]:
-    """Choose a colour and a marker for each predictor: coloured models, grey baselines."""
+def predictor_styles(rows: Sequence[Row]) -> dict[str, dict[str, str]]:
+    """Choose a colour and a marker for each predictor: coloured models, grey baselines.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows of a table, with ``predictor`` and ``role``.
+
+    Returns
+    -------
+    dict of str to dict
+        ``colour`` and ``marker`` by predictor.
+    """
     roles = {row["predictor"]: row["role"] for row in rows}
     styles = {}
     for role, colours, markers in (

@@ -58,8 +58,8 @@ def correlate_across_participants(
     for start in range(0, n, _N_ROWS):
         block = rows[start : start + _N_ROWS]
         x_block, y_block = measured[block], predicted[block]
-        for left in range(0, n_columns, _N_COLUMNS):
-            columns = slice(left, left + _N_COLUMNS)
+        for first_column in range(0, n_columns, _N_COLUMNS):
+            columns = slice(first_column, first_column + _N_COLUMNS)
             x, y = x_block[:, columns] - first[0][columns], y_block[:, columns] - first[1][columns]
             sums[0, columns] += x.sum(axis=0)
             sums[1, columns] += y.sum(axis=0)

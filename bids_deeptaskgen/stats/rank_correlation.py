@@ -91,8 +91,8 @@ def correlate_ranks(
     for start in range(0, n_permutations, n_batch):
         orders = _permute_families(numbers, rng, min(n_batch, n_permutations - start))
         n_extreme += int((np.abs(units[0][orders] @ units[1]) >= abs(rho) - _TOLERANCE).sum())
-    low, high = _interval(x, y, numbers, rng, n_resamples, n_batch)
-    return RankCorrelation(rho, low, high, (n_extreme + 1) / (n_permutations + 1), n)
+    ci_low, ci_high = _interval(x, y, numbers, rng, n_resamples, n_batch)
+    return RankCorrelation(rho, ci_low, ci_high, (n_extreme + 1) / (n_permutations + 1), n)
 
 
 def _permute_families(numbers: Indices, rng: np.random.Generator, n_permutations: int) -> Indices:
@@ -118,8 +118,8 @@ def _interval(
         size = min(n_batch, n_resamples - start)
         counts = rng.multinomial(n_families, np.full(n_families, 1 / n_families), size=size)[:, numbers]
         samples.append(_weighted_correlation(_ranks(x, counts), _ranks(y, counts), counts))
-    low, high = np.nanquantile(np.concatenate(samples), [0.025, 0.975])
-    return float(low), float(high)
+    ci_low, ci_high = np.nanquantile(np.concatenate(samples), [0.025, 0.975])
+    return float(ci_low), float(ci_high)
 
 
 def _ranks(values: Scores, counts: NDArray[np.integer]) -> Scores:
@@ -146,7 +146,7 @@ def _weighted_correlation(x: Scores, y: Scores, counts: NDArray[np.integer]) -> 
 
 
 def _unit(values: Scores) -> Scores:
-    """Centre values and divide them by their length."""
+    """Normalise values to mean 0 and length 1."""
     deviations = values - values.mean()
     unit: Scores = deviations / np.sqrt(deviations @ deviations)
     return unit

@@ -100,7 +100,7 @@ def score_rois(
 
 def _score_roi(measured: Maps, predicted: Maps, average: Maps, roi: Roi) -> tuple[Scores, ...]:
     """Return r, residual r, and means of both maps of a block of participants in an ROI."""
-    x, y, base = (_Centred.of(maps, roi) for maps in (measured, predicted, average))
+    x, y, base = (_Centred.in_roi(maps, roi) for maps in (measured, predicted, average))
     r = _correlate(x.values, y.values, x.floor, y.floor)
     residuals = x.minus(base), y.minus(base)
     residual_r = _correlate(*(item.values for item in residuals), *(item.floor for item in residuals))
@@ -126,7 +126,7 @@ class _Centred(NamedTuple):
     rounding: Scores | float = 0.0
 
     @classmethod
-    def of(cls, maps: Maps, roi: Roi) -> "_Centred":
+    def in_roi(cls, maps: Maps, roi: Roi) -> "_Centred":
         values = maps[:, roi.voxels].astype(np.float64)
         if roi.weights is None:
             mean, weight = values.mean(axis=1), float(len(roi.voxels))
@@ -145,7 +145,7 @@ class _Centred(NamedTuple):
         return floor
 
     def minus(self, base: "_Centred") -> "_Centred":
-        """Subtract other maps, of the same rows or of one row."""
+        """Remove other maps, of the same rows or of one row, from these."""
         squares = [np.einsum("pv,pv->p", item.values, item.values) for item in (self, base)]
         means = [self.weight * item.mean**2 for item in (self, base)]
         rounding = _ROUNDING**2 * (squares[0] + squares[1] + means[0] + means[1])

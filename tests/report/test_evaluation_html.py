@@ -1,6 +1,6 @@
 import pytest
 
-from bids_deeptaskgen.report.evaluation_figures import _styles, draw_scores
+from bids_deeptaskgen.report.evaluation_figures import draw_scores, predictor_styles
 from bids_deeptaskgen.report.evaluation_html import (
     Evaluation,
     Section,
@@ -98,5 +98,5 @@ def test_chance_levels_that_differ_between_predictors_are_drawn(scores):
 def test_all_predictors_have_different_styles():
     models = [score(f"net{number}", "model", "a", "r", 0.5) for number in range(25)]
     baselines = [score(f"base{number}", "baseline", "a", "r", 0.5) for number in range(4)]
-    styles = _styles([*models, *baselines])
+    styles = predictor_styles([*models, *baselines])
     assert len({(style["colour"], style["marker"]) for style in styles.values()}) == 29
