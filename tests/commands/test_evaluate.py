@@ -112,7 +112,7 @@ def test_every_score_has_rows_of_all_models_and_baselines(output):
         ("group average", "baseline"),
         ("retest", "baseline"),
     }
-    assert len(groups) == len(CONTRASTS) * 10
+    assert len(groups) == len(CONTRASTS) * 16
     assert all(predictors == expected for predictors in groups.values())
     assert {row["n_participants"] for row in rows} == {str(N_PARTICIPANTS)}
 
@@ -200,7 +200,9 @@ def test_no_other_files_remain(output):
         "figures",
         "matrices",
         "participant_scores.tsv",
+        "reliability.tsv",
         "scores.tsv",
+        "task_scores.tsv",
     ]
 
 
