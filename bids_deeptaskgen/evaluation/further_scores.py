@@ -1,12 +1,13 @@
-"""Scores beside those of whole maps: by ROI, and across participants."""
+"""Scores beside those of whole maps: by ROI, across participants, and against data quality."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.evaluation.across_participants import AcrossParticipants
+from bids_deeptaskgen.evaluation.data_quality import quality_tables
 from bids_deeptaskgen.evaluation.roi_scores import load_roi_sets, roi_rows
 from bids_deeptaskgen.evaluation.scoring import Predictor
 from bids_deeptaskgen.evaluation.study import Study
@@ -29,7 +30,7 @@ class FurtherScores:
     """
 
     def __init__(self, settings: EvaluateSettings, study: Study) -> None:
-        self._families = study.families
+        self._settings, self._study = settings, study
         self._roi_sets = load_roi_sets(settings, study)
         self._across = AcrossParticipants(settings.out, study)
         self._rows: dict[str, list[dict[str, Any]]] = {"across_participants": [], "roi_scores": []}
@@ -70,11 +71,23 @@ class FurtherScores:
                 row = self._across.add(predictor.name, contrast, measured, maps, voxels)
                 self._rows["across_participants"].append(columns | row)
             for roi_set, rois in roi_sets:
-                rows = roi_rows(roi_set, rois, measured, maps, average, self._families)
+                rows = roi_rows(roi_set, rois, measured, maps, average, self._study.families)
                 self._rows["roi_scores"] += [columns | row for row in rows]
             yield predictor
 
-    def finish(self) -> dict[str, list[dict[str, Any]]]:
-        """Write the mean maps over contrasts, and return the rows of the tables that have rows."""
+    def finish(self, participant_scores: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+        """Write the mean maps over contrasts, and return the rows of the tables that have rows.
+
+        Parameters
+        ----------
+        participant_scores : sequence of dict
+            Rows of the table ``participant_scores``, which are related to data quality.
+
+        Returns
+        -------
+        dict of str to list of dict
+            Rows by table.
+        """
         self._across.finish()
-        return {name: rows for name, rows in self._rows.items() if rows}
+        quality = quality_tables(self._settings, self._study, participant_scores)
+        return {name: rows for name, rows in self._rows.items() if rows} | quality

@@ -74,8 +74,15 @@ def draw_scores(rows: Sequence[Row], score: str, label: str) -> bytes:
     if len(chances) > 1:
         places = [(row["chance"], height_of[row["contrast"], row["predictor"]]) for row in finite_rows]
         axes.plot(*zip(*places, strict=True), "|", color="#c0392b", markersize=5, label="chance of each")
-    for place in ceilings:
+    for place in ceilings if len(ceilings) == 1 else ():
         axes.axvline(place, color="#27ae60", linestyle=":", linewidth=1, label=f"ceiling {place:.3g}")
+    if len(ceilings) > 1:
+        ceiling_of = {row["contrast"]: row["ceiling"] for row in finite_rows if np.isfinite(row["ceiling"])}
+        y = np.array([contrasts.index(contrast) for contrast in ceiling_of])
+        label_text = "ceiling of each contrast"
+        axes.vlines(
+            [*ceiling_of.values()], y - 0.4, y + 0.4, color="#27ae60", linewidth=1.6, label=label_text
+        )
     dagger = {row["contrast"]: " \u2020" for row in finite_rows if row.get("unreliable")}
     axes.set_yticks(range(len(contrasts)), [label + dagger.get(label, "") for label in contrasts], fontsize=8)
     axes.set_ylim(len(contrasts) - 0.4, -0.6)

@@ -139,16 +139,19 @@ def average_over_contrasts(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
     Yields
     ------
     dict
-        ``predictor``, ``role``, the mean over contrasts of each of ``COLUMNS``, and ``chance``: a dict of the
-        mean chance levels.
+        ``predictor``, ``role``, the mean over contrasts of each of ``COLUMNS``, and ``chance`` and ``share``:
+        dicts of the mean chance levels and shares of the ceiling.
     """
     for name, role in dict.fromkeys((row["predictor"], row["role"]) for row in evaluation.scores):
         rows = [row for row in evaluation.scores if row["predictor"] == name]
-        means, chance = (
-            {column: _mean(row[key] for row in rows if row["score"] == column) for column in COLUMNS}
-            for key in ("value", "chance")
+        means, chance, share = (
+            {
+                column: _mean(row.get(key, float("nan")) for row in rows if row["score"] == column)
+                for column in COLUMNS
+            }
+            for key in ("value", "chance", "share_of_ceiling")
         )
-        yield {"predictor": name, "role": role, **means, "chance": chance}
+        yield {"predictor": name, "role": role, **means, "chance": chance, "share": share}
 
 
 def judge_predictors(comparisons: Sequence[Row], scores: Sequence[Row]) -> Iterable[dict[str, Any]]:

@@ -53,6 +53,13 @@ class EvaluateSettings(Settings):
         default_meaning="the mean over sessions",
         help="session of the retest maps",
     )
+    halves: tuple[Path, ...] = option(
+        (),
+        metavar="DATASET",
+        default_meaning="none: the reliability is that of the retest, if there is one",
+        help="two datasets, or tables (TSV) of paths, with measured maps of the two halves of the data, such "
+        "as those of each run; they give the reliability of the measured maps",
+    )
     baseline_train: Path | None = option(
         None,
         metavar="DATASET",
@@ -140,6 +147,15 @@ class EvaluateSettings(Settings):
         duplicate = next((name for name in names if names.count(name) > 1), None)
         if duplicate:
             message = f"--predicted: two datasets are named {duplicate}; use NAME=DATASET to rename one."
+            raise UserError(message)
+        if self.halves and len(self.halves) != 2:
+            message = (
+                f"--halves: {len(self.halves)} datasets were given. Name two, one for each half of the data "
+                "of the measured maps."
+            )
+            raise UserError(message)
+        if self.halves and self.halves[0] == self.halves[1]:
+            message = f"--halves: {self.halves[0]} was given twice. Name one dataset for each half."
             raise UserError(message)
         has_one_dataset = self.retest in (None, self.measured)
         if has_one_dataset and self.retest_session and self.measured_session in (None, self.retest_session):
