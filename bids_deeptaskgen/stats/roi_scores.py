@@ -18,8 +18,8 @@ Scores = NDArray[np.float64]
 MIN_VOXELS = 10
 # An SD below this share of the mean is constant but for rounding.
 _FLAT = 1e-9
-# Residuals below this share of the maps are rounding of float64.
-_ROUNDING = 1e-13
+# Squares below this share of the squares that they are a difference of are rounding of float64.
+_ROUNDING = 1e-12
 
 
 class Roi(NamedTuple):
@@ -90,7 +90,9 @@ def score_rois(
     results = [np.full(shape, np.nan) for _ in range(4)]
     numbers = [number for number, roi in enumerate(rois) if len(roi.voxels) >= MIN_VOXELS]
     for rows in row_blocks(len(measured)):
-        x, y, base = (np.atleast_2d(select_rows(maps, rows)) for maps in (measured, predicted, average))
+        x, y = (np.atleast_2d(select_rows(maps, rows)) for maps in (measured, predicted))
+        # The group average itself has no residual.
+        base = None if predicted is average else np.atleast_2d(select_rows(average, rows))
         for number in numbers:
             values = _score_roi(x, y, base, rois[number])
             for result, column in zip(results, values, strict=True):
@@ -98,17 +100,31 @@ def score_rois(
     return RoiScores(*results)
 
 
-def _score_roi(measured: Maps, predicted: Maps, average: Maps, roi: Roi) -> tuple[Scores, ...]:
-    """Return r, residual r, and means of both maps of a block of participants in an ROI."""
-    x, y, base = (_Centred.in_roi(maps, roi) for maps in (measured, predicted, average))
-    r = _correlate(x.values, y.values, x.floor, y.floor)
-    residuals = x.minus(base), y.minus(base)
-    residual_r = _correlate(*(item.values for item in residuals), *(item.floor for item in residuals))
-    return r, residual_r, x.mean, y.mean
+def _score_roi(x: Maps, y: Maps, base: Maps | None, roi: Roi) -> tuple[Scores | float, ...]:
+    """Return r, residual r, and means of measured (x) and predicted (y) maps of a block in an ROI.
+
+    All scores follow from sums of products, so each map is read once. The sums are those of values minus a
+    number near their mean, which keeps the digits.
+    """
+    centre = float(np.nan_to_num(x[:1, roi.voxels].mean()))
+    x_sums, y_sums = (_Sums.of_maps(maps, roi, centre) for maps in (x, y))
+    xx, yy, xy = (_covariance(*pair) for pair in ((x_sums, x_sums), (y_sums, y_sums), (x_sums, y_sums)))
+    r = _correlation(xy, xx, yy, _floor(x_sums, centre), _floor(y_sums, centre))
+    means = x_sums.mean + centre, y_sums.mean + centre
+    if base is None:
+        return r, float("nan"), *means
+    base_sums = _Sums.of_maps(base, roi, centre)
+    bb, xb, yb = (_covariance(item, base_sums) for item in (base_sums, x_sums, y_sums))
+    floors = [
+        _ROUNDING * (squares + bb) + _FLAT**2 * sums.weight * (sums.mean - base_sums.mean) ** 2
+        for squares, sums in ((xx, x_sums), (yy, y_sums))
+    ]
+    residual_r = _correlation(xy - xb - yb + bb, xx - 2 * xb + bb, yy - 2 * yb + bb, *floors)
+    return r, residual_r, *means
 
 
-class _Centred(NamedTuple):
-    """Maps in an ROI minus their mean, times the root of the weights, so that products are covariances.
+class _Sums(NamedTuple):
+    """Maps in an ROI minus a number, times the root of the weights, so that products are weighted.
 
     Attributes
     ----------
@@ -116,45 +132,40 @@ class _Centred(NamedTuple):
     mean : array of shape (n_rows,)
     weight : float
         Sum of the weights.
-    rounding : array of shape (n_rows,)
-        Sum of squares that may be rounding.
     """
 
     values: Scores
     mean: Scores
     weight: float
-    rounding: Scores | float = 0.0
 
     @classmethod
-    def in_roi(cls, maps: Maps, roi: Roi) -> "_Centred":
-        values = maps[:, roi.voxels].astype(np.float64)
+    def of_maps(cls, maps: Maps, roi: Roi, centre: float) -> "_Sums":
+        values = np.subtract(maps.take(roi.voxels, axis=1), centre, dtype=np.float64)
         if roi.weights is None:
-            mean, weight = values.mean(axis=1), float(len(roi.voxels))
-            values -= mean[:, None]
-        else:
-            weight = float(roi.weights.sum())
-            mean = values @ roi.weights / weight
-            values -= mean[:, None]
-            values *= np.sqrt(roi.weights)
+            return cls(values, values.mean(axis=1), float(len(roi.voxels)))
+        weight = float(roi.weights.sum())
+        mean = values @ roi.weights / weight
+        values *= np.sqrt(roi.weights)
         return cls(values, mean, weight)
 
-    @property
-    def floor(self) -> Scores:
-        """Return the sum of squares up to which values are constant."""
-        floor: Scores = _FLAT**2 * self.weight * self.mean**2 + self.rounding
-        return floor
 
-    def minus(self, base: "_Centred") -> "_Centred":
-        """Remove other maps, of the same rows or of one row, from these."""
-        squares = [np.einsum("pv,pv->p", item.values, item.values) for item in (self, base)]
-        means = [self.weight * item.mean**2 for item in (self, base)]
-        rounding = _ROUNDING**2 * (squares[0] + squares[1] + means[0] + means[1])
-        return _Centred(self.values - base.values, self.mean - base.mean, self.weight, rounding)
+def _covariance(first: _Sums, second: _Sums) -> Scores:
+    """Sum the products of deviations from the mean, of the same rows or of one row."""
+    if len(second.values) == 1:
+        products = first.values @ second.values[0]
+    elif len(first.values) == 1:
+        products = second.values @ first.values[0]
+    else:
+        products = np.einsum("pv,pv->p", first.values, second.values)
+    return np.asarray(products - first.weight * first.mean * second.mean)
 
 
-def _correlate(x: Scores, y: Scores, x_floor: Scores, y_floor: Scores) -> Scores:
-    """Correlate rows; NaN for rows that are constant or not finite."""
-    xx, yy = np.einsum("pv,pv->p", x, x), np.einsum("pv,pv->p", y, y)
-    xy = np.einsum("pv,pv->p", x, np.broadcast_to(y, x.shape))
+def _floor(sums: _Sums, centre: float) -> Scores:
+    """Return the sum of squares up to which a map is constant but for rounding."""
+    return np.asarray(sums.weight * (_FLAT**2 * (sums.mean + centre) ** 2 + _ROUNDING * sums.mean**2))
+
+
+def _correlation(xy: Scores, xx: Scores, yy: Scores, x_floor: Scores, y_floor: Scores) -> Scores:
+    """Divide sums of products by the lengths; NaN for maps that are constant or not finite."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where((xx > x_floor) & (yy > y_floor), xy / np.sqrt(xx * yy), np.nan)
