@@ -191,7 +191,7 @@ def _find_halves(
     settings: EvaluateSettings, contrasts: Sequence[Contrast], subjects: Collection[str]
 ) -> tuple[Files, ...]:
     """Find the maps of the halves, of the session of the measured maps if the halves have sessions."""
-    if settings.halves and settings.halves[0].samefile(settings.halves[1]):
+    if len({source.resolve() for source in settings.halves}) < len(settings.halves):
         first, second = settings.halves
         message = f"`halves`: {first} and {second} are the same dataset.\nName one dataset for each half."
         raise InputError(message)

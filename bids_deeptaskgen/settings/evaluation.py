@@ -150,12 +150,9 @@ class EvaluateSettings(Settings):
             raise UserError(message)
         if self.halves and len(self.halves) != 2:
             message = (
-                f"--halves: {len(self.halves)} datasets were given. Name two, one for each half of the data "
-                "of the measured maps."
+                f"--halves: {len(self.halves)} different datasets were given. Name two, one for each half of "
+                "the data of the measured maps."
             )
-            raise UserError(message)
-        if self.halves and self.halves[0] == self.halves[1]:
-            message = f"--halves: {self.halves[0]} was given twice. Name one dataset for each half."
             raise UserError(message)
         has_one_dataset = self.retest in (None, self.measured)
         if has_one_dataset and self.retest_session and self.measured_session in (None, self.retest_session):

@@ -95,6 +95,18 @@ def test_chance_levels_that_differ_between_predictors_are_drawn(scores):
     assert all(picture.startswith(b"\x89PNG") for picture in pictures)
 
 
+def test_ceilings_are_drawn_and_their_shares_are_written(scores):
+    with_ceiling = [
+        row | {"ceiling": 0.9 + 0.01 * LABELS.index(row["contrast"]), "share_of_ceiling": row["value"] / 0.9}
+        for row in scores
+    ]
+    assert draw_scores(scores, "r", "r") != draw_scores(with_ceiling, "r", "r")
+    page = render(Evaluation("", {}, [], with_ceiling, []))
+    assert "(33% of ceiling)" in page
+    assert "(44% of ceiling)" in page
+    assert "% of ceiling)" not in render(Evaluation("", {}, [], scores, []))
+
+
 def test_all_predictors_have_different_styles():
     models = [score(f"net{number}", "model", "a", "r", 0.5) for number in range(25)]
     baselines = [score(f"base{number}", "baseline", "a", "r", 0.5) for number in range(4)]
