@@ -102,13 +102,12 @@ def _first_maps(rows: Sequence[Row]) -> dict[str, str]:
     return maps
 
 
-def roi_section(study: Study, tables: Tables) -> Section | None:
+def roi_section(_study: Study, tables: Tables) -> Section | None:
     """Build the section on scores by ROI.
 
     Parameters
     ----------
-    study : Study
-        Unused.
+    _study : Study
     tables : dict of str to list of dict
         Rows of the tables.
 
@@ -117,7 +116,6 @@ def roi_section(study: Study, tables: Tables) -> Section | None:
     Section
         It states if there is no table.
     """
-    del study
     table = tables.get("roi_scores", ())
     if not table:
         text = "Not computed: neither an atlas (--atlas) nor a model with ROI maps (--model) was given."
@@ -138,13 +136,12 @@ def roi_section(study: Study, tables: Tables) -> Section | None:
     return Section("rois", "Scores by ROI", columns=columns, rows=cells, text=_ROI_TEXT)
 
 
-def quality_section(study: Study, tables: Tables) -> Section | None:
+def quality_section(_study: Study, tables: Tables) -> Section | None:
     """Build the section on scores and data quality.
 
     Parameters
     ----------
-    study : Study
-        Unused.
+    _study : Study
     tables : dict of str to list of dict
         Rows of the tables.
 
@@ -153,7 +150,6 @@ def quality_section(study: Study, tables: Tables) -> Section | None:
     Section
         It states if there is no table.
     """
-    del study
     rows = tables.get("quality", ())
     if not rows:
         text = "Not computed: no dataset has quality metrics of the participant level (desc-qc_metrics.json)."
