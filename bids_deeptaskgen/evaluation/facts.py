@@ -55,6 +55,7 @@ def describe_evaluation(settings: EvaluateSettings, study: Study, results: Resul
         "Group average": "; ".join(dict.fromkeys(results.averages.values())),
         "Linear model": results.linear,
         "Retest": f"{retest}{_of_session(settings.retest_session)}" if retest else "",
+        "Halves": "; ".join(str(path) for path in settings.halves),
         "Sign flips": f"{settings.n_permutations:,}",
     }
     return {name: value for name, value in facts.items() if value}
