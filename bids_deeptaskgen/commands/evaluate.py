@@ -7,11 +7,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.evaluation.baselines import LINEAR, RETEST, RIDGE
+from bids_deeptaskgen.evaluation.baselines import LINEAR, RIDGE
 from bids_deeptaskgen.evaluation.facts import describe_evaluation
 from bids_deeptaskgen.evaluation.left_out import report_copies, report_predictions, report_unpaired
+from bids_deeptaskgen.evaluation.reliability import RETEST
 from bids_deeptaskgen.evaluation.report import matrix_path, write_page
-from bids_deeptaskgen.evaluation.score_contrasts import score_contrasts
+from bids_deeptaskgen.evaluation.score_contrasts import HALF_NAMES, score_contrasts
+from bids_deeptaskgen.evaluation.sections import OPTIONAL_TABLES
 from bids_deeptaskgen.evaluation.study import gather
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.tsv import join_columns, write_tsv
@@ -40,8 +42,8 @@ def run(settings: EvaluateSettings) -> int:
         If OUT is not empty or cannot be written, or a predicted dataset has the name of a baseline.
     """
     out = settings.out
-    reserved_names = (LINEAR, RIDGE, RETEST, "measured")
-    reserved = next((name for name, _ in settings.predicted if name in reserved_names), None)
+    names = (LINEAR, RIDGE, RETEST, "measured", *HALF_NAMES)
+    reserved = next((name for name, _ in settings.predicted if name in names), None)
     if reserved:
         message = f"--predicted: {reserved} is a reserved name; choose another name (NAME=DATASET)."
         raise UserError(message)
@@ -50,12 +52,16 @@ def run(settings: EvaluateSettings) -> int:
         raise UserError(message)
     study = gather(settings)
     unpaired = report_unpaired(study, settings.participant_label)
-    for files, source in ((study.measured, settings.measured), (study.retest or {}, settings.retest)):
-        report_predictions(files, source or settings.measured)
+    report_predictions(study.measured, settings.measured)
+    report_predictions(study.retest or {}, settings.retest or settings.measured)
+    for files, source in zip(study.halves, settings.halves, strict=True):
+        report_predictions(files, source)
     out.mkdir(parents=True, exist_ok=True)
     # Matrices of a replaced evaluation may include other participants, in another order.
     for stale in matrix_path(out, "*", "*").parent.glob(matrix_path(out, "*", "*").name):
         stale.unlink()
+    for name in OPTIONAL_TABLES:
+        (out / f"{name}.tsv").unlink(missing_ok=True)
     with TemporaryDirectory(prefix=".work_", dir=out) as folder:
         results = score_contrasts(settings, study, Path(folder))
     retest = {RETEST: settings.retest or settings.measured}

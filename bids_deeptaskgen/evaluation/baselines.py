@@ -19,6 +19,7 @@ from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.participant_ids import align_labels
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.evaluation.map_reader import allocate, average_participants, read_participant
+from bids_deeptaskgen.evaluation.reliability import RETEST
 from bids_deeptaskgen.evaluation.scoring import Predictor
 from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.io.json_file import read_json
@@ -30,7 +31,7 @@ from bids_deeptaskgen.stats.map_rows import LeaveOneOut, Maps
 
 logger = logging.getLogger("bids_deeptaskgen")
 
-GROUP_AVERAGE, LINEAR, RIDGE, RETEST = "group average", "linear model", "ridge model", "retest"
+GROUP_AVERAGE, LINEAR, RIDGE = "group average", "linear model", "ridge model"
 
 
 def choose_averages(

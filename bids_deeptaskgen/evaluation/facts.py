@@ -56,6 +56,7 @@ def describe_evaluation(settings: EvaluateSettings, study: Study, results: Resul
         "Linear model": results.linear,
         "Ridge model": results.ridge,
         "Retest": f"{retest}{_of_session(settings.retest_session)}" if retest else "",
+        "Halves": "; ".join(str(path) for path in settings.halves),
         "Sign flips": f"{settings.n_permutations:,}",
     }
     return {name: value for name, value in facts.items() if value}

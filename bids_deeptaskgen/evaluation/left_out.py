@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.errors import abbreviate
 from bids_deeptaskgen.evaluation.map_reader import Files
+from bids_deeptaskgen.evaluation.reliability import MAX_R
 from bids_deeptaskgen.evaluation.scoring import PredictorScores
 from bids_deeptaskgen.evaluation.study import Study
 
 logger = logging.getLogger("bids_deeptaskgen")
-
-# Two measurements, and a prediction and a measurement, never correlate so highly.
-MAX_R = 0.99999
 
 
 def report_unpaired(study: Study, selection: Sequence[str] = ()) -> dict[str, str]:

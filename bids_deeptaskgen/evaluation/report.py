@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.evaluation.further_sections import across_section
+from bids_deeptaskgen.evaluation.sections import SECTIONS, Tables
 from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.io.atomic import write_bytes, write_text
 from bids_deeptaskgen.report.evaluation_figures import draw_matrices, draw_scores
 from bids_deeptaskgen.report.evaluation_html import Evaluation, render
 from bids_deeptaskgen.stats.dice import DICE_CEILING, DICE_CHANCE
 from bids_deeptaskgen.stats.identification import MAX_FULL_MATRIX, N_SAMPLED_OTHERS
-
-Tables = dict[str, list[dict[str, Any]]]
 
 TITLE = "Predicted task maps against measured ones"
 TITLE_OF_BASELINES = "Baselines against measured task maps"
@@ -62,7 +62,7 @@ def write_page(out: Path, facts: Mapping[str, str], study: Study, tables: Tables
     study : Study
         Data of the evaluation.
     tables : dict of str to list of dict
-        Rows of the tables ``scores`` and ``comparisons``.
+        Rows of the tables.
 
     Returns
     -------
@@ -85,7 +85,11 @@ def write_page(out: Path, facts: Mapping[str, str], study: Study, tables: Tables
             caption = f"{predictor}: r of all measured maps (rows) with all predictions (columns)."
             picture = draw_matrices(matrices, f"{predictor}: participants by participants")
             figures[f"matrices_{predictor.replace(', ', '_')}"] = (caption, picture)
-    for name, (_, picture) in figures.items():
+    sections = [section for make in SECTIONS if (section := make(study, tables)) is not None]
+    if (maps := across_section(out, tables)) is not None:
+        sections.append(maps)
+    pictures = figures | {name: figure for section in sections for name, figure in section.figures.items()}
+    for name, (_, picture) in pictures.items():
         write_bytes(out / "figures" / f"{name}.png", picture)
     evaluation = Evaluation(
         title=TITLE if study.predicted else TITLE_OF_BASELINES,
@@ -94,6 +98,7 @@ def write_page(out: Path, facts: Mapping[str, str], study: Study, tables: Tables
         scores=scores,
         comparisons=tables["comparisons"],
         figures=figures,
+        sections=sections,
     )
     page = out / "evaluation.html"
     write_text(page, render(evaluation))

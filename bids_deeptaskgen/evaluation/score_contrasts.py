@@ -12,29 +12,41 @@ from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.evaluation.baselines import (
     LINEAR,
-    RETEST,
     RIDGE,
     choose_averages,
     linear_predictions,
     predictors,
 )
+from bids_deeptaskgen.evaluation.further_scores import FurtherScores
 from bids_deeptaskgen.evaluation.left_out import add_copies, add_unusable
 from bids_deeptaskgen.evaluation.map_reader import common_mask
-from bids_deeptaskgen.evaluation.report import Tables, matrix_path
+from bids_deeptaskgen.evaluation.reliability import (
+    RETEST,
+    Reliability,
+    halves_reliability,
+    refuse_copies,
+    reliability_row,
+    retest_reliability,
+)
+from bids_deeptaskgen.evaluation.report import matrix_path
 from bids_deeptaskgen.evaluation.ridge_baseline import ridge_predictions
 from bids_deeptaskgen.evaluation.scoring import COMPARED_SCORES, PredictorScores, compare, score, summarise
+from bids_deeptaskgen.evaluation.sections import Tables
 from bids_deeptaskgen.evaluation.study import Study
+from bids_deeptaskgen.evaluation.task_scores import TaskScores
 from bids_deeptaskgen.io.npy import save_array
 from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.stats.common_voxels import restrict_in_place
-from bids_deeptaskgen.stats.map_rows import LeaveOneOut
+from bids_deeptaskgen.stats.map_rows import LeaveOneOut, Maps, has_variance
 from bids_deeptaskgen.stats.paired_tests import fdr
 
 logger = logging.getLogger("bids_deeptaskgen")
 
 # With a smaller share of voxels than this, the scores of a contrast describe another part of the brain.
 MIN_VOXEL_SHARE = 0.9
+# Names of the maps of the two halves of the measured data.
+HALF_NAMES = ("half 1", "half 2")
 
 
 @dataclass
@@ -92,7 +104,7 @@ def score_contrasts(settings: EvaluateSettings, study: Study, scratch: Path) -> 
     InputError
         If no contrast can be scored.
     """
-    results = Results()
+    results, further = Results(), FurtherScores(settings, study)
     linear: NDArray[np.float32] | None = None
     ridge: NDArray[np.float32] | None = None
     if settings.connectomes:
@@ -103,10 +115,10 @@ def score_contrasts(settings: EvaluateSettings, study: Study, scratch: Path) -> 
     means = study.bundle.mean_statmaps() if study.bundle else None
     averages = choose_averages(settings, study, means)
     read_measured = study.reader(study.measured, scratch)
-    read = {name: study.reader(files, scratch) for name, files in study.predicted.items()}
-    if study.retest:
-        read[RETEST] = study.reader(study.retest, scratch)
     sources = study.predicted | ({RETEST: study.retest} if study.retest else {})
+    sources |= dict(zip(HALF_NAMES, study.halves, strict=False))
+    read = {name: study.reader(files, scratch) for name, files in sources.items()}
+    task_scores = TaskScores()
     for number, contrast in enumerate(study.contrasts):
         # Each contrast has its own random numbers, so its scores do not depend on the other contrasts.
         rng = np.random.default_rng([settings.seed, *contrast.label.encode()])
@@ -123,13 +135,17 @@ def score_contrasts(settings: EvaluateSettings, study: Study, scratch: Path) -> 
         voxels = common_mask(maps, average, study.participants, contrast.label, results.left_out)
         _check_voxels(contrast.label, voxels)
         maps = {name: restrict_in_place(rows, voxels) for name, rows in maps.items()}
-        measured = maps.pop("measured")
+        measured, halves = maps.pop("measured"), [maps.pop(name) for name in HALF_NAMES if name in maps]
         base = LeaveOneOut(measured) if average is None else average[voxels]
         results.averages[contrast.label] = average_text
         results.n_voxels[contrast.label] = int(voxels.sum())
-        scores = score(measured, predictors(study, contrast.label, maps, base, means, voxels), base, rng)
+        candidates = predictors(study, contrast.label, maps, base, means, voxels)
+        candidates = further.score(contrast.label, measured, candidates, base, voxels)
+        scores = score(measured, candidates, base, rng)
         add_copies(scores, [*sources], study.participants, results.copies)
-        _add_rows(results, settings, study, contrast, scores, rng)
+        reliabilities = _measure_reliability(settings, study, contrast.label, scores, measured, halves, base)
+        _add_rows(results, settings, study, contrast, scores, reliabilities, rng)
+        task_scores.add(contrast, scores)
         _write_matrices(settings.out, contrast.label, scores)
         logger.info("%s scored (%d of %d contrasts)", contrast.label, number + 1, len(study.contrasts))
     if not results.n_voxels:
@@ -140,6 +156,8 @@ def score_contrasts(settings: EvaluateSettings, study: Study, scratch: Path) -> 
             + ".\nRepair these files, or choose other datasets."
         )
         raise InputError(message)
+    results.tables["task_scores"] = list(task_scores.rows(study.families, settings.seed))
+    results.tables |= further.finish(results.tables["participant_scores"])
     for name in COMPARED_SCORES:
         rows = [row for row in results.tables["comparisons"] if row["score"] == name]
         for row, p_fdr in zip(rows, fdr([row["p"] for row in rows]), strict=True):
@@ -184,6 +202,7 @@ def _add_rows(
     study: Study,
     contrast: Contrast,
     scores: Sequence[PredictorScores],
+    reliabilities: Sequence[Reliability],
     rng: np.random.Generator,
 ) -> None:
     """Add a contrast to the tables."""
@@ -196,7 +215,7 @@ def _add_rows(
         predictor_columns = {"predictor": entry.name, "role": "baseline" if entry.is_baseline else "model"}
         columns = predictor_columns | contrast_columns
         voxel_columns = {"n_voxels": results.n_voxels[contrast.label]}
-        rows = summarise(entry, study.families, rng)
+        rows = summarise(entry, study.families, rng, next(iter(reliabilities), None))
         results.tables["scores"] += [columns | row | voxel_columns for row in rows]
         for number, participant in enumerate(study.participants):
             values = {name: float(array[number]) for name, array in entry.by_participant.items()}
@@ -205,6 +224,43 @@ def _add_rows(
                 results.tables["participant_scores"].append(row)
     comparisons = compare(scores, study.families, rng, n_permutations=settings.n_permutations)
     results.tables["comparisons"] += [contrast_columns | row for row in comparisons]
+    for entry in reliabilities:
+        row = reliability_row(entry, study.families, _reliability_rng(settings, contrast.label))
+        results.tables.setdefault("reliability", []).append(contrast_columns | row)
+
+
+def _measure_reliability(
+    settings: EvaluateSettings,
+    study: Study,
+    contrast: str,
+    scores: Sequence[PredictorScores],
+    measured: Maps,
+    halves: Sequence[Maps],
+    average: Maps | LeaveOneOut,
+) -> list[Reliability]:
+    """Measure the reliability of the maps of participants who are scored; that for the ceilings is first.
+
+    A retest includes the changes between sessions, and halves share the effects of theirs. Therefore a retest
+    comes first.
+    """
+    by_model = [np.isfinite(entry.by_participant["r"]) for entry in scores if not entry.is_baseline]
+    is_scored = np.any(by_model, axis=0) if by_model else has_variance(measured)
+    reliabilities = []
+    for entry in scores:
+        if entry.name == RETEST:
+            r, residual_r = (entry.by_participant[name] for name in ("r", "residual_r"))
+            reliabilities.append(retest_reliability(r, residual_r, entry.residual_chance, is_scored))
+    if len(halves) == len(HALF_NAMES):
+        pair = (halves[0], halves[1])
+        refuse_copies(pair, settings.halves, study.participants, contrast)
+        rng = _reliability_rng(settings, contrast)
+        reliabilities.append(halves_reliability(pair, average, is_scored, rng))
+    return [entry for entry in reliabilities if np.isfinite(entry.by_score["r"]).any()]
+
+
+def _reliability_rng(settings: EvaluateSettings, contrast: str) -> np.random.Generator:
+    """Create a generator apart from that of the scores, whose numbers do not depend on it."""
+    return np.random.default_rng([settings.seed, 2, *contrast.encode()])
 
 
 def _write_matrices(out: Path, contrast: str, scores: Sequence[PredictorScores]) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.evaluation.reliability import Reliability
+from bids_deeptaskgen.stats.amplitude import amplitudes
 from bids_deeptaskgen.stats.dice import DICE_CEILING, DICE_CHANCE, dice_auc
 from bids_deeptaskgen.stats.identification import (
     IdentificationScores,
@@ -17,10 +19,14 @@ from bids_deeptaskgen.stats.identification import (
 )
 from bids_deeptaskgen.stats.map_rows import LeaveOneOut, Maps, Scores
 from bids_deeptaskgen.stats.paired_tests import bootstrap_interval, cliffs_delta, sign_flip_p
+from bids_deeptaskgen.stats.reliability import ceiling, share_interval
 from bids_deeptaskgen.stats.scores import mean, residual_chance, residual_correlations
+from bids_deeptaskgen.stats.separation import separate
 
 # Scores of each participant by which predictors are compared.
 COMPARED_SCORES = ("r", "difference", "dice_auc", "residual_r")
+# Amplitude of the predicted maps, and of their deviations from the group average.
+AMPLITUDES = ("slope", "sd_ratio", "residual_slope", "residual_sd_ratio")
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,8 @@ class PredictorScores:
     matching : IdentificationScores
         Correlations with the maps of all participants.
     by_participant : dict of str to array of shape (n_participants,)
-        ``r``, ``others_r``, ``difference``, ``rank``, ``dice_auc`` and ``residual_r``; NaN for excluded
-        participants, or if the score is undefined for this predictor.
+        ``r``, ``others_r``, ``difference``, ``rank``, ``dice_auc``, ``residual_r`` and ``AMPLITUDES``; NaN
+        for excluded participants, or if the score is undefined for this predictor.
     residual_chance : float
         Mean residual r of participants with the predictions of others; NaN for one map for all.
     """
@@ -116,11 +122,18 @@ def _score(
         "dice_auc": dice_auc(measured, maps),
         "residual_r": residual_correlations(measured, maps, average),
     }
+    sizes = (*amplitudes(measured, maps), *amplitudes(measured, maps, average))
+    by_participant |= dict(zip(AMPLITUDES, sizes, strict=True))
     return PredictorScores(predictor.name, predictor.is_baseline, scores, by_participant, chance)
 
 
 def summarise(
-    scores: PredictorScores, families: NDArray[Any], rng: np.random.Generator, *, n_resamples: int = 2000
+    scores: PredictorScores,
+    families: NDArray[Any],
+    rng: np.random.Generator,
+    reliability: Reliability | None = None,
+    *,
+    n_resamples: int = 2000,
 ) -> Iterator[dict[str, Any]]:
     """Average the scores of a predictor over participants.
 
@@ -132,6 +145,8 @@ def summarise(
         Label of each participant's family; families are resampled as a whole.
     rng : Generator
         Source of the resamples.
+    reliability : Reliability, optional
+        Reliability of the measured maps, which gives the ceilings of r and residual r.
     n_resamples : int
         Number of resamples.
 
@@ -139,7 +154,8 @@ def summarise(
     ------
     dict
         One row per score: ``score``, ``value``, ``ci_low`` and ``ci_high`` (95%; NaN if the score is no mean
-        over participants), ``n_participants``, and ``chance`` and ``ceiling`` (NaN if undefined).
+        over participants), ``n_participants``, ``chance`` and ``ceiling``, and ``share_of_ceiling`` with
+        ``share_ci_low`` and ``share_ci_high`` (NaN if undefined).
     """
     matching = scores.matching
     by_participant = scores.by_participant
@@ -156,14 +172,22 @@ def summarise(
     n_candidates = matching.n_candidates or float("nan")
     chance = {"identification_rate": 1 / n_candidates, "mean_rank": (n_candidates + 1) / 2}
     chance |= {"difference": 0.0, "dice_auc": DICE_CHANCE, "residual_r": scores.residual_chance}
+    chance["own_vs_others_auc"] = 0.5
     values = {name: mean(by_row) for name, by_row in as_means.items()}
     values |= diagonality(matching.self_r, matching.others_r)
-    for name in dict.fromkeys(["r", *diagonality([], []), *as_means]):
+    names = list(dict.fromkeys(["r", *diagonality([], []), *as_means]))
+    # A second generator leaves the intervals of these scores independent of the further ones.
+    (later_rng,) = rng.spawn(1)
+    as_means |= {name: by_participant[name] for name in AMPLITUDES}
+    values |= {name: mean(by_participant[name]) for name in AMPLITUDES}
+    values["own_vs_others_ks"], values["own_vs_others_auc"] = separate(matching)
+    for name in (*names, *AMPLITUDES, "own_vs_others_ks", "own_vs_others_auc"):
         ci_low, ci_high = float("nan"), float("nan")
         if name in as_means:
             contributions = scores.contributions.get(name, as_means[name])
-            ci_low, ci_high = bootstrap_interval(contributions, families, rng, n_resamples=n_resamples)
-        yield {
+            source = later_rng if name in AMPLITUDES else rng
+            ci_low, ci_high = bootstrap_interval(contributions, families, source, n_resamples=n_resamples)
+        row = {
             "score": name,
             "value": values[name],
             "ci_low": ci_low,
@@ -171,7 +195,15 @@ def summarise(
             "n_participants": matching.n_participants,
             "chance": chance.get(name, float("nan")),
             "ceiling": DICE_CEILING if name == "dice_auc" else float("nan"),
+            **dict.fromkeys(("share_of_ceiling", "share_ci_low", "share_ci_high"), float("nan")),
         }
+        if reliability and name in reliability.by_score:
+            by_row = reliability.by_score[name]
+            row["ceiling"] = ceiling(mean(by_row))
+            row["share_of_ceiling"] = values[name] / row["ceiling"]
+            ends = share_interval(by_participant[name], by_row, families, later_rng, n_resamples=n_resamples)
+            row["share_ci_low"], row["share_ci_high"] = ends
+        yield row
 
 
 def compare(

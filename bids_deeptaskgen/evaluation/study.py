@@ -1,7 +1,7 @@
 """Data of an evaluation: participants, contrasts and map files of each dataset. Maps are read when needed."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,8 @@ class Study:
         Model bundle.
     task : str or None
         Task of the resting-state runs, if the datasets have several.
+    halves : tuple of Files
+        Maps of the two halves of the measured data; empty without them.
     """
 
     participants: tuple[str, ...]
@@ -76,6 +78,7 @@ class Study:
     baseline_train: Files | None
     bundle: Bundle | None
     task: str | None = None
+    halves: tuple[Files, ...] = ()
 
     @property
     def labels(self) -> list[str]:
@@ -180,7 +183,25 @@ def gather(settings: EvaluateSettings) -> Study:
         baseline_train=baseline_train or None,
         bundle=bundle,
         task=settings.task_id,
+        halves=_find_halves(settings, contrasts, subjects),
     )
+
+
+def _find_halves(
+    settings: EvaluateSettings, contrasts: Sequence[Contrast], subjects: Collection[str]
+) -> tuple[Files, ...]:
+    """Find the maps of the halves, of the session of the measured maps if the halves have sessions."""
+    if len({source.resolve() for source in settings.halves}) < len(settings.halves):
+        first, second = settings.halves
+        message = f"`halves`: {first} and {second} are the same dataset.\nName one dataset for each half."
+        raise InputError(message)
+    halves = []
+    for source in settings.halves:
+        files = find_statmaps(source, contrasts)
+        if settings.measured_session and any(file.session for file in files):
+            files = find_statmaps(source, contrasts, session=settings.measured_session)
+        halves.append(_by_contrast(align_files(files, subjects, source)))
+    return tuple(halves)
 
 
 def _common_contrasts(

@@ -14,6 +14,7 @@ from bids_deeptaskgen.bids.participant_ids import warn_unmatched
 from bids_deeptaskgen.bids.participants_table import columns_of_session, read_rows
 from bids_deeptaskgen.connectome.data_checks.measurement import read_flag
 from bids_deeptaskgen.connectome.qc_verdicts import single_value
+from bids_deeptaskgen.group.design.observations import SUMMED_METRICS
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -112,6 +113,29 @@ def average_metric(results: Sequence[Result], name: str) -> dict[str, float]:
         means = [float(np.mean(values)) for values in by_session.values() if values]
         averages[subject] = float(np.mean(means)) if means else float("nan")
     return averages
+
+
+def combine_metric(results: Sequence[Result], name: str) -> dict[str, float]:
+    """Combine a quality metric over the runs and sessions behind the mean map of each participant.
+
+    Parameters
+    ----------
+    results : sequence of Result
+    name : str
+        Name of the metric. Those of ``SUMMED_METRICS`` are added, others averaged as in `average_metric`.
+
+    Returns
+    -------
+    dict of str to float
+        By label of the participant; NaN if it is unavailable in all sessions, and for a sum in any.
+    """
+    if name not in SUMMED_METRICS:
+        return average_metric(results, name)
+    sums: dict[str, float] = {}
+    for result in results:
+        value = single_value(result.metrics.get(name))
+        sums[result.subject] = sums.get(result.subject, 0.0) + (float("nan") if value is None else value)
+    return sums
 
 
 def warn_of_equal_series(results: Sequence[Result]) -> list[list[str]]:

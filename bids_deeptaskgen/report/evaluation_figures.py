@@ -51,7 +51,7 @@ def draw_scores(rows: Sequence[Row], score: str, label: str) -> bytes:
     contrasts = list(dict.fromkeys(row["contrast"] for row in finite_rows))
     # Styles follow from the rows of all scores, so that a predictor looks the same in all figures.
     names = {row["predictor"] for row in finite_rows}
-    styles = {name: style for name, style in _styles(rows).items() if name in names}
+    styles = {name: style for name, style in predictor_styles(rows).items() if name in names}
     height = 1.1 + CONTRAST_INCHES * len(contrasts) * max(1.0, 0.45 * len(styles))
     figure = new_figure(9, height)
     figure.set_layout_engine("constrained")
@@ -74,8 +74,15 @@ def draw_scores(rows: Sequence[Row], score: str, label: str) -> bytes:
     if len(chances) > 1:
         places = [(row["chance"], height_of[row["contrast"], row["predictor"]]) for row in finite_rows]
         axes.plot(*zip(*places, strict=True), "|", color="#c0392b", markersize=5, label="chance of each")
-    for place in ceilings:
+    for place in ceilings if len(ceilings) == 1 else ():
         axes.axvline(place, color="#27ae60", linestyle=":", linewidth=1, label=f"ceiling {place:.3g}")
+    if len(ceilings) > 1:
+        ceiling_of = {row["contrast"]: row["ceiling"] for row in finite_rows if np.isfinite(row["ceiling"])}
+        y = np.array([contrasts.index(contrast) for contrast in ceiling_of])
+        label_text = "ceiling of each contrast"
+        axes.vlines(
+            [*ceiling_of.values()], y - 0.4, y + 0.4, color="#27ae60", linewidth=1.6, label=label_text
+        )
     dagger = {row["contrast"]: " \u2020" for row in finite_rows if row.get("unreliable")}
     axes.set_yticks(range(len(contrasts)), [label + dagger.get(label, "") for label in contrasts], fontsize=8)
     axes.set_ylim(len(contrasts) - 0.4, -0.6)
@@ -123,8 +130,19 @@ def draw_matrices(matrices: Mapping[str, NDArray[np.floating]], heading: str) ->
     return png_bytes(figure, font_points=FONT_POINTS)
 
 
-def _styles(rows: Sequence[Row]) -> dict[str, dict[str, str]]:
-    """Choose a colour and a marker for each predictor: coloured models, grey baselines."""
+def predictor_styles(rows: Sequence[Row]) -> dict[str, dict[str, str]]:
+    """Choose a colour and a marker for each predictor: coloured models, grey baselines.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows of a table, with ``predictor`` and ``role``.
+
+    Returns
+    -------
+    dict of str to dict
+        ``colour`` and ``marker`` by predictor.
+    """
     roles = {row["predictor"]: row["role"] for row in rows}
     styles = {}
     for role, colours, markers in (

@@ -29,6 +29,38 @@ JUDGED = {
 ALPHA = 0.05
 
 
+Cell = str | int | float
+
+
+@dataclass(frozen=True)
+class Section:
+    """Section of the page: a table with a text, figures, or both.
+
+    Attributes
+    ----------
+    name : str
+        Anchor of the section in the page.
+    heading : str
+        Heading of the section.
+    columns : sequence of str
+        Headings of the columns; empty without a table.
+    rows : sequence of sequence of str, int or float
+        Cells. Text is aligned to the left; numbers have three decimals, NaN is n/a. A table of many rows
+        scrolls.
+    text : str
+        Explanation below the table.
+    figures : dict of str to (str, bytes)
+        Caption and PNG image, by the name of the figure (its file in ``figures``).
+    """
+
+    name: str
+    heading: str
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[Cell]] = ()
+    text: str = ""
+    figures: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Content of the page of an evaluation.
@@ -47,6 +79,8 @@ class Evaluation:
         Rows of ``comparisons.tsv``, see `evaluation.scoring.compare`.
     figures : dict of str to (str, bytes)
         Caption and PNG image, by the name of the figure.
+    sections : sequence of Section
+        Further sections, after the scores over all contrasts.
     """
 
     title: str
@@ -55,6 +89,7 @@ class Evaluation:
     scores: Sequence[Row]
     comparisons: Sequence[Row]
     figures: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+    sections: Sequence[Section] = ()
 
 
 def render(evaluation: Evaluation) -> str:
@@ -80,11 +115,17 @@ def render(evaluation: Evaluation) -> str:
         by_contrast=_by_contrast(evaluation.scores),
         comparisons=[row for row in evaluation.comparisons if row["score"] in ("difference", "r")],
         alpha=ALPHA,
-        pictures=[
-            (name, caption, "data:image/png;base64," + b64encode(image).decode("ascii"))
-            for name, (caption, image) in evaluation.figures.items()
-        ],
+        pictures=_embed(evaluation.figures),
+        embed=_embed,
     )
+
+
+def _embed(figures: Mapping[str, tuple[str, bytes]]) -> list[tuple[str, str, str]]:
+    """Return name, caption and data URI of each figure."""
+    return [
+        (name, caption, "data:image/png;base64," + b64encode(image).decode("ascii"))
+        for name, (caption, image) in figures.items()
+    ]
 
 
 def average_over_contrasts(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
@@ -98,16 +139,19 @@ def average_over_contrasts(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
     Yields
     ------
     dict
-        ``predictor``, ``role``, the mean over contrasts of each of ``COLUMNS``, and ``chance``: a dict of the
-        mean chance levels.
+        ``predictor``, ``role``, the mean over contrasts of each of ``COLUMNS``, and ``chance`` and ``share``:
+        dicts of the mean chance levels and shares of the ceiling.
     """
     for name, role in dict.fromkeys((row["predictor"], row["role"]) for row in evaluation.scores):
         rows = [row for row in evaluation.scores if row["predictor"] == name]
-        means, chance = (
-            {column: _mean(row[key] for row in rows if row["score"] == column) for column in COLUMNS}
-            for key in ("value", "chance")
+        means, chance, share = (
+            {
+                column: _mean(row.get(key, float("nan")) for row in rows if row["score"] == column)
+                for column in COLUMNS
+            }
+            for key in ("value", "chance", "share_of_ceiling")
         )
-        yield {"predictor": name, "role": role, **means, "chance": chance}
+        yield {"predictor": name, "role": role, **means, "chance": chance, "share": share}
 
 
 def judge_predictors(comparisons: Sequence[Row], scores: Sequence[Row]) -> Iterable[dict[str, Any]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.option import label_option, option
+from bids_deeptaskgen.settings.regions import atlas_option
 from bids_deeptaskgen.settings.value_types import (
     NamedPath,
     at_least,
@@ -52,6 +53,13 @@ class EvaluateSettings(Settings):
         default_meaning="the mean over sessions",
         help="session of the retest maps",
     )
+    halves: tuple[Path, ...] = option(
+        (),
+        metavar="DATASET",
+        default_meaning="none: the reliability is that of the retest, if there is one",
+        help="two datasets, or tables (TSV) of paths, with measured maps of the two halves of the data, such "
+        "as those of each run; they give the reliability of the measured maps",
+    )
     baseline_train: Path | None = option(
         None,
         metavar="DATASET",
@@ -73,7 +81,10 @@ class EvaluateSettings(Settings):
         expected="the name of a model or its folder",
         default_meaning="none",
         help="model whose output mask replaces grey matter as the scored voxels, whose ROI maps are the "
-        "parcels of the linear model, and whose calibrated predictions are scored as well",
+        "parcels of the linear and the ridge model, and whose calibrated predictions are scored as well",
+    )
+    atlas: tuple[str, ...] = atlas_option(
+        "scores", default_meaning="the parcels of the ROI maps of --model, if it is given"
     )
     contrasts: tuple[str, ...] = option(
         (),
@@ -136,6 +147,12 @@ class EvaluateSettings(Settings):
         duplicate = next((name for name in names if names.count(name) > 1), None)
         if duplicate:
             message = f"--predicted: two datasets are named {duplicate}; use NAME=DATASET to rename one."
+            raise UserError(message)
+        if self.halves and len(self.halves) != 2:
+            message = (
+                f"--halves: {len(self.halves)} different datasets were given. Name two, one for each half of "
+                "the data of the measured maps."
+            )
             raise UserError(message)
         has_one_dataset = self.retest in (None, self.measured)
         if has_one_dataset and self.retest_session and self.measured_session in (None, self.retest_session):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.option import label_option, option
+from bids_deeptaskgen.settings.regions import atlas_option
 from bids_deeptaskgen.settings.value_types import at_least, in_range
 
 # Quality metrics and column that may explain differences between participants, see METRICS_BY_COVARIATE.
@@ -99,13 +100,8 @@ class GroupSettings(Settings):
         group="differences between participants",
         help="also correct with threshold-free cluster enhancement; needs --n-permutations, and takes long",
     )
-    atlas: tuple[str, ...] = option(
-        (),
-        group="regions and cohort store",
-        metavar="NAME_OR_FILE",
-        default_meaning="no tables",
-        help="tables of the maps in the regions of atlases: a file of labels or probabilities in "
-        "MNI152NLin6Asym, or a name of TemplateFlow such as Schaefer2018_desc-100Parcels7Networks",
+    atlas: tuple[str, ...] = atlas_option(
+        "tables of the maps", group="regions and cohort store", default_meaning="no tables"
     )
     froi: str | None = option(
         None,

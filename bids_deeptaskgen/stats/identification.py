@@ -37,6 +37,9 @@ class IdentificationScores:
         Number of predictions that are ranked, the self-prediction included.
     matrix : array of shape (n_participants, n_participants), or None
         r, rows measured and columns predicted; None for more than ``MAX_FULL_MATRIX`` participants.
+    pooled_others_r : array of shape (n_cells,), or None
+        r of measured maps with the candidates that are predictions of others, all participants pooled; None
+        for one map for all.
     """
 
     self_r: Scores
@@ -45,6 +48,7 @@ class IdentificationScores:
     rank: Scores
     n_candidates: int
     matrix: Scores | None = None
+    pooled_others_r: NDArray[np.floating] | None = None
 
     @property
     def n_participants(self) -> int:
@@ -111,6 +115,7 @@ def cross_match(measured: Maps, predicted: Maps, rng: np.random.Generator) -> Id
         all_measured += unit_rows(measured[participants[rows]]).sum(axis=0)
         all_predicted += unit_rows(predicted[participants[rows]]).sum(axis=0)
     matrix = np.full((n_all, n_all), np.nan) if is_full else None
+    pooled_others_r = []
     for rows in row_blocks(len(participants)):
         block = participants[rows]
         units, predicted_units = unit_rows(measured[block]), unit_rows(predicted[block])
@@ -120,10 +125,13 @@ def cross_match(measured: Maps, predicted: Maps, rng: np.random.Generator) -> Id
             incoming_r[block] = (predicted_units @ all_measured - self_r[block]) / (len(participants) - 1)
         r = (units.astype(np.float32) @ candidates.T).astype(np.float64)
         rank[block] = rank_self(r, self_r[block], rows, columns)
+        is_other = columns != np.arange(rows.start, rows.stop)[:, None]
+        pooled_others_r.append(r[is_other].astype(np.float32))
         if matrix is not None:
             matrix[np.ix_(block, participants)] = r
             matrix[block, block] = self_r[block]
-    return IdentificationScores(self_r, others_r, incoming_r, rank, len(columns), matrix)
+    pooled_r = np.concatenate(pooled_others_r) if pooled_others_r else np.empty(0, np.float32)
+    return IdentificationScores(self_r, others_r, incoming_r, rank, len(columns), matrix, pooled_r)
 
 
 def match_constant(measured: Maps, predicted: Maps | Rows) -> IdentificationScores:

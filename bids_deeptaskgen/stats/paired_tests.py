@@ -70,7 +70,7 @@ def sign_flip_p(
         vectorized=True,
         alternative="greater",
         n_resamples=n_permutations,
-        batch=_batch(n_families),
+        batch=resampling_batch(n_families),
         rng=rng,
     )
     return float(result.pvalue)
@@ -122,7 +122,7 @@ def bootstrap_interval(
         method="percentile",
         confidence_level=level,
         n_resamples=n_resamples,
-        batch=_batch(n_families),
+        batch=resampling_batch(n_families),
         rng=rng,
     ).confidence_interval
     return float(interval.low), float(interval.high)
@@ -205,6 +205,17 @@ def _ratio_of_sums(sums: Scores, sizes: Scores, axis: int) -> Scores:
     return means
 
 
-def _batch(n_families: int) -> int:
-    """Return how many resamples to compute at a time."""
+def resampling_batch(n_families: int) -> int:
+    """Return how many resamples to compute at a time, within a bounded memory.
+
+    Parameters
+    ----------
+    n_families : int
+        Number of families that a resample draws.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
     return max(1, _BATCH_VALUES // n_families)

@@ -112,7 +112,7 @@ def test_every_score_has_rows_of_all_models_and_baselines(output):
         ("group average", "baseline"),
         ("retest", "baseline"),
     }
-    assert len(groups) == len(CONTRASTS) * 10
+    assert len(groups) == len(CONTRASTS) * 16
     assert all(predictors == expected for predictors in groups.values())
     assert {row["n_participants"] for row in rows} == {str(N_PARTICIPANTS)}
 
@@ -194,13 +194,17 @@ def test_the_page_is_self_contained(output):
 
 def test_no_other_files_remain(output):
     assert sorted(path.name for path in output.iterdir()) == [
+        "across_participants.tsv",
         "comparisons.tsv",
         "evaluation.html",
         "evaluation.json",
         "figures",
+        "maps",
         "matrices",
         "participant_scores.tsv",
+        "reliability.tsv",
         "scores.tsv",
+        "task_scores.tsv",
     ]
 
 

@@ -84,6 +84,12 @@ def test_a_summary_has_values_chance_levels_and_ceilings(rng):
         "mean_rank",
         "dice_auc",
         "residual_r",
+        "slope",
+        "sd_ratio",
+        "residual_slope",
+        "residual_sd_ratio",
+        "own_vs_others_ks",
+        "own_vs_others_auc",
     }
     assert rows["identification_rate"]["chance"] == 1 / 30
     assert rows["mean_rank"]["chance"] == 15.5

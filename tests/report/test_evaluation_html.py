@@ -1,8 +1,9 @@
 import pytest
 
-from bids_deeptaskgen.report.evaluation_figures import _styles, draw_scores
+from bids_deeptaskgen.report.evaluation_figures import draw_scores, predictor_styles
 from bids_deeptaskgen.report.evaluation_html import (
     Evaluation,
+    Section,
     average_over_contrasts,
     judge_predictors,
     render,
@@ -74,6 +75,19 @@ def test_verdicts_are_the_first_table_of_the_page(scores):
     assert "(chance 0.010)" in page
 
 
+def test_sections_follow_the_overview_in_order_with_their_tables_and_figures(scores):
+    sections = [
+        Section("first", "First table", ("name", "value", "n"), [("x", 0.12345, 7), ("y", float("nan"), 8)]),
+        Section("second", "Second", text="only text", figures={"fig": ("a caption", b"png")}),
+    ]
+    page = render(Evaluation("", {}, [], scores, [], sections=sections))
+    headings = ("Over all contrasts", 'id="first"', 'id="second"', "only text", 'id="fig"', "<h2>Notes")
+    places = [page.index(text) for text in headings]
+    assert places == sorted(places)
+    assert '<td class="text">x</td><td>0.123</td><td>7</td>' in page
+    assert '<td class="text">y</td><td>n/a</td><td>8</td>' in page
+
+
 def test_chance_levels_that_differ_between_predictors_are_drawn(scores):
     equal_chance = [row | {"chance": 0.01} for row in scores]
     pictures = {draw_scores(rows, "residual_r", "residual r") for rows in (scores, equal_chance)}
@@ -81,8 +95,20 @@ def test_chance_levels_that_differ_between_predictors_are_drawn(scores):
     assert all(picture.startswith(b"\x89PNG") for picture in pictures)
 
 
+def test_ceilings_are_drawn_and_their_shares_are_written(scores):
+    with_ceiling = [
+        row | {"ceiling": 0.9 + 0.01 * LABELS.index(row["contrast"]), "share_of_ceiling": row["value"] / 0.9}
+        for row in scores
+    ]
+    assert draw_scores(scores, "r", "r") != draw_scores(with_ceiling, "r", "r")
+    page = render(Evaluation("", {}, [], with_ceiling, []))
+    assert "(33% of ceiling)" in page
+    assert "(44% of ceiling)" in page
+    assert "% of ceiling)" not in render(Evaluation("", {}, [], scores, []))
+
+
 def test_all_predictors_have_different_styles():
     models = [score(f"net{number}", "model", "a", "r", 0.5) for number in range(25)]
     baselines = [score(f"base{number}", "baseline", "a", "r", 0.5) for number in range(4)]
-    styles = _styles([*models, *baselines])
+    styles = predictor_styles([*models, *baselines])
     assert len({(style["colour"], style["marker"]) for style in styles.values()}) == 29

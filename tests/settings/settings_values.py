@@ -58,6 +58,7 @@ _BY_NAME: dict[str, st.SearchStrategy] = {
     # Excludes --no-combine-runs; the tests of this option set it.
     "combine_tasks": st.just(False),  # noqa: FBT003
     "desc": labels,
+    "halves": st.one_of(st.just(()), st.lists(paths, min_size=2, max_size=2, unique=True).map(tuple)),
     "name": names,
     "model": st.one_of(names, paths.map(str)),
     "folder": st.one_of(names, paths.map(str)),

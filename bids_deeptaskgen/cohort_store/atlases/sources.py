@@ -82,6 +82,44 @@ def load_atlas(source: str, mask: NDArray[np.bool_], parameter: str = "atlas") -
     )
 
 
+def load_atlases(
+    sources: Sequence[str], mask: NDArray[np.bool_], parameter: str = "atlas"
+) -> tuple[Atlas, ...]:
+    """Load several atlases at the voxels of the maps.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        See `load_atlas`; repeated sources are loaded once.
+    mask : boolean array of shape (91, 109, 91)
+        Voxels of the maps, on ``OUTPUT_GRID``.
+    parameter : str
+        Name of the option, for messages.
+
+    Returns
+    -------
+    tuple of Atlas
+
+    Raises
+    ------
+    UserError
+        As `load_atlas`, and if two atlases have the same label, on any file system.
+    InputError
+        As `load_atlas`.
+    """
+    atlases = tuple(load_atlas(source, mask, parameter) for source in dict.fromkeys(sources))
+    source_of: dict[str, str] = {}
+    for atlas in atlases:
+        earlier_source = source_of.setdefault(atlas.label.lower(), atlas.source)
+        if earlier_source != atlas.source:
+            message = (
+                f"`{parameter}`: {earlier_source} and {atlas.source} have the same label, {atlas.label}, in "
+                "the names of their tables.\nLeave one out, or rename one of the files."
+            )
+            raise UserError(message)
+    return atlases
+
+
 def _check_overlap(path: Path, regions: RegionWeights, names: Sequence[str]) -> None:
     """Refuse an atlas without a voxel of the maps, and list the regions without one."""
     has_voxels = np.diff(regions.weights.indptr) > 0

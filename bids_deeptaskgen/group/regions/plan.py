@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.output.output_mask import read_output_mask
 from bids_deeptaskgen.cohort_store.atlases.atlas import Atlas
-from bids_deeptaskgen.cohort_store.atlases.sources import load_atlas
+from bids_deeptaskgen.cohort_store.atlases.sources import load_atlases
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.group.group_set import GroupSet
 from bids_deeptaskgen.group.regions.froi_images import froi_image_path
@@ -74,25 +74,11 @@ def plan_regions(settings: GroupSettings, group_set: GroupSet, labels: Sequence[
     if not settings.atlas and settings.froi is None:
         return None
     mask = read_output_mask(settings.output_dir, group_set.provenance)
-    atlases = tuple(load_atlas(source, mask) for source in dict.fromkeys(settings.atlas))
-    _refuse_equal_labels(atlases)
+    atlases = load_atlases(settings.atlas, mask)
     contrasts = restrict_contrasts(group_set, labels)
     frois = plan_frois(settings, group_set, contrasts, mask)
     _refuse_long_labels(group_set, atlases, frois, contrasts)
     return RegionPlan(mask, atlases, frois)
-
-
-def _refuse_equal_labels(atlases: Sequence[Atlas]) -> None:
-    """Refuse atlases whose tables would have the same name, on any file system."""
-    sources: dict[str, str] = {}
-    for atlas in atlases:
-        earlier_source = sources.setdefault(atlas.label.lower(), atlas.source)
-        if earlier_source != atlas.source:
-            message = (
-                f"`atlas`: {earlier_source} and {atlas.source} have the same label, {atlas.label}, in the "
-                "names of their tables.\nLeave one out, or rename one of the files."
-            )
-            raise UserError(message)
 
 
 def _refuse_long_labels(
