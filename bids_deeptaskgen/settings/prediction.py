@@ -191,7 +191,7 @@ class PredictionSettings(Settings):
             choices={
                 "card": "",
                 "brain": "The input of the model was the connectome of the whole brain.",
-                "gm": "The input of the model was the connectome within its output mask.",
+                "gm": "The input of the model was the connectome within the model's output mask.",
             },
         ),
     )
