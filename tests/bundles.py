@@ -1,14 +1,19 @@
 """Small models for tests."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
-from bids_deeptaskgen.grid import MODEL_GRID
-from bids_deeptaskgen.models.architecture import Architecture
+from bids_deeptaskgen.grid import MODEL_GRID, unmask
+from bids_deeptaskgen.models.architecture import Architecture, ridge_architecture
+from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS
 from bids_deeptaskgen.models.bundle_writer import save_bundle
 from bids_deeptaskgen.models.card import Card, CardGrid
 from bids_deeptaskgen.models.contrasts import Contrast
+from bids_deeptaskgen.models.ridge_arrays import ridge_arrays
 from bids_deeptaskgen.nn.unet import UNet
+from bids_deeptaskgen.stats.ridge import RidgeModel
 
 TINY = Architecture(in_channels=3, out_channels=2, fdim=2)
 
@@ -85,3 +90,45 @@ def brain_bundle(folder, seed=0):
     slab = np.abs(np.arange(MODEL_GRID.shape[1]) - SLAB_CENTRE) <= SLAB_HALF_WIDTH
     masks = (brain_mask(), grey_matter_mask() & slab[:, None])
     return save_bundle(folder, tiny_card(BRAIN), weights, coordinate_rois(BRAIN.in_channels), masks)
+
+
+def random_ridge(n_contrasts, n_rois, n_voxels, n_parcels=4, seed=0):
+    """Draw a ridge model; a quarter of the voxels has no parcel, and contrast 0 shares all coefficients."""
+    rng = np.random.default_rng(seed)
+    coefficients = rng.standard_normal((n_contrasts, 1 + n_parcels, n_rois)).astype(np.float32)
+    coefficients[0] = coefficients[0, 0]
+    return RidgeModel(
+        coefficients,
+        rng.integers(0, n_parcels + 1, n_voxels).astype(np.int16),
+        rng.uniform(-0.5, 0.5, (n_rois, n_voxels)).astype(np.float32),
+        rng.standard_normal((n_contrasts, n_voxels), np.float32),
+    )
+
+
+def ridge_bundle(folder, base, seed=0, **changes):
+    """Write a bundle of a random ridge model with the ROI maps, masks and contrasts of another bundle."""
+    architecture = ridge_architecture(base.card.architecture.in_channels, base.card.architecture.out_channels)
+    model = random_ridge(
+        architecture.out_channels, architecture.in_channels, int(base.output_mask.sum()), seed=seed
+    )
+    save_bundle(
+        folder,
+        replace(base.card, architecture=architecture, input_mask="gm", **changes),
+        ridge_arrays(model),
+        base.folder / ROIS,
+        (base.folder / BRAIN_MASK, base.folder / OUTPUT_MASK),
+        mean_statmaps=unmask(model.mean_maps, base.output_mask),
+    )
+    return model
+
+
+def brute_force_ridge(model, connectome, brain_mask, output_mask):
+    """Predict each voxel of a ridge model by itself, from a connectome of the brain voxels."""
+    box = unmask(connectome.astype(np.float64), brain_mask)
+    maps = model.mean_maps.astype(np.float64)
+    for voxel, place in enumerate(zip(*np.nonzero(output_mask), strict=True)):
+        series = box[(slice(None), *place)]
+        if series.any():
+            deviation = series - model.mean_connectome[:, voxel]
+            maps[:, voxel] += model.coefficients[:, model.parcels[voxel]] @ deviation
+    return maps

@@ -72,6 +72,12 @@ def test_a_model_is_made_and_predicts(participants, tmp_path):
     assert len(list((tmp_path / "out").glob("sub-01/func/*_contrast-wm2bk_*_statmap.nii.gz"))) == 1
 
 
+def test_ridge_models_are_trained_without_lightning_and_torch():
+    # tests/commands/test_train_ridge.py trains one so.
+    done = run("import bids_deeptaskgen.training.ridge; assert 'torch' not in sys.modules")
+    assert done.returncode == 0, done.stderr
+
+
 def test_training_names_the_extra_that_it_needs(model, tmp_path):
     main = "from bids_deeptaskgen.cli.workbench import main; sys.exit(main(sys.argv[1:]))"
     data = ["--connectomes", tmp_path, "--statmaps", tmp_path]

@@ -17,7 +17,7 @@ from benchmarks.speed.timing import (
 )
 from bids_deeptaskgen.models.bundle import load_bundle
 from bids_deeptaskgen.nn.batchnorm_folding import fold_batch_norm
-from bids_deeptaskgen.nn.inference import make_network, resolve_device
+from bids_deeptaskgen.nn.network import make_network, resolve_device
 from bids_deeptaskgen.nn.precision import precision_context
 from bids_deeptaskgen.nn.predict import predict_windows
 from bids_deeptaskgen.nn.unet import UNet, to_channels_last
@@ -31,7 +31,7 @@ def measure_forward(bundle: Path, device: str, n_repeats: int) -> list[Compariso
     bundle : Path
         Folder of the model.
     device : str
-        Argument of `nn.inference.resolve_device`.
+        Argument of `nn.network.resolve_device`.
     n_repeats : int
         Number of measurements of each variant.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.evaluation.baselines import LINEAR
+from bids_deeptaskgen.evaluation.baselines import LINEAR, RIDGE
 from bids_deeptaskgen.evaluation.facts import describe_evaluation
 from bids_deeptaskgen.evaluation.left_out import report_copies, report_predictions, report_unpaired
 from bids_deeptaskgen.evaluation.reliability import RETEST
@@ -42,7 +42,7 @@ def run(settings: EvaluateSettings) -> int:
         If OUT is not empty or cannot be written, or a predicted dataset has the name of a baseline.
     """
     out = settings.out
-    names = (LINEAR, RETEST, "measured", *HALF_NAMES)
+    names = (LINEAR, RIDGE, RETEST, "measured", *HALF_NAMES)
     reserved = next((name for name, _ in settings.predicted if name in names), None)
     if reserved:
         message = f"--predicted: {reserved} is a reserved name; choose another name (NAME=DATASET)."

@@ -26,7 +26,7 @@ def run(settings: FinetuneSettings) -> int:
     Raises
     ------
     UserError
-        If the parent is untrained, or the strategy requires layers that it lacks.
+        If the parent is untrained or a ridge model, or the strategy requires layers that it lacks.
     """
     parent = begin(settings, settings.parent, settings.out)
     # Imported here because these modules require the extra for training.
@@ -43,6 +43,13 @@ def run(settings: FinetuneSettings) -> int:
         message = (
             f"--parent {settings.parent}: is untrained and cannot be fine-tuned.\n"
             "Train a network with its ROI maps: deeptaskgen train."
+        )
+        raise UserError(message)
+    if not parent.card.architecture.is_network:
+        message = (
+            f"--parent {settings.parent}: {parent.card.name} is a ridge model, without layers to fine-tune.\n"
+            "Fit a ridge model to your participants instead: deeptaskgen train OUT --architecture ridge "
+            f"--model {settings.parent}."
         )
         raise UserError(message)
     if settings.strategy == BATCHNORM and not parent.card.architecture.batch_norm:

@@ -1,7 +1,7 @@
 """Predictors of a contrast: the models and the baselines, with the group average and the linear model."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from bids_deeptaskgen.stats.map_rows import LeaveOneOut, Maps
 
 logger = logging.getLogger("bids_deeptaskgen")
 
-GROUP_AVERAGE, LINEAR = "group average", "linear model"
+GROUP_AVERAGE, LINEAR, RIDGE = "group average", "linear model", "ridge model"
 
 
 def choose_averages(
@@ -118,7 +118,7 @@ def predictors(
             if means is not None and _calibrate(study, contrast, name, maps[name], means[:, voxels]):
                 yield Predictor(f"{name}, calibrated", is_baseline=False, maps=maps[name])
     yield Predictor(GROUP_AVERAGE, is_baseline=True, maps=average)
-    for name in (LINEAR, RETEST):
+    for name in (LINEAR, RIDGE, RETEST):
         if name in maps:
             yield Predictor(name, is_baseline=True, maps=maps[name])
 
@@ -196,9 +196,7 @@ def linear_predictions(
     if bundle is None:
         message = "The linear model needs the ROI maps of a model, but `study.bundle` is None."
         raise ValueError(message)
-    baseline_files = (study.baseline_train or {}).values()
-    labels = {*study.participants, *(subject for files in baseline_files for subject in files)}
-    by_subject = _by_participant(sources, bundle, labels, study.task)
+    by_subject = connectomes_by_participant(sources, study, bundle)
     model = _fit_linear_model(study, bundle, by_subject, rng)
     voxels = bundle.brain_mask[study.mask]
     predictions = allocate((len(study.contrasts), len(study.participants), len(voxels)), scratch)
@@ -215,17 +213,36 @@ def linear_predictions(
     return predictions, int(model.n_participants.max())
 
 
-def _by_participant(
-    sources: Sequence[Path], bundle: Bundle, labels: Collection[str], task: str | None
+def connectomes_by_participant(
+    sources: Sequence[Path], study: Study, bundle: Bundle
 ) -> dict[str, list[ConnectomeFile]]:
     """Find the connectomes of each participant, and refuse sessions that are in two datasets.
 
-    Labels of participants are written as in `labels`.
+    Parameters
+    ----------
+    sources : sequence of Path
+        Datasets with connectomes.
+    study : Study
+        Its labels of participants are used, however these datasets spell them.
+    bundle : Bundle
+        Model with whose ROI maps and masks the connectomes were computed.
+
+    Returns
+    -------
+    dict of str to list of ConnectomeFile
+        Sessions of each participant.
+
+    Raises
+    ------
+    InputError
+        If the connectomes do not fit the model, or two datasets contain the same session.
     """
+    baseline_files = (study.baseline_train or {}).values()
+    labels = {*study.participants, *(subject for files in baseline_files for subject in files)}
     by_subject: dict[str, list[ConnectomeFile]] = {}
     source_of: dict[str, Path] = {}
     for source in sources:
-        files = find_connectomes(source, task=task)
+        files = find_connectomes(source, task=study.task)
         aligned_labels = align_labels((file.subject for file in files), labels, source)
         for file in (replace(file, subject=aligned_labels[file.subject]) for file in files):
             if file.name in source_of:

@@ -54,6 +54,7 @@ def describe_evaluation(settings: EvaluateSettings, study: Study, results: Resul
         "Warning: maps that are the measured maps themselves": "; ".join(copies),
         "Group average": "; ".join(dict.fromkeys(results.averages.values())),
         "Linear model": results.linear,
+        "Ridge model": results.ridge,
         "Retest": f"{retest}{_of_session(settings.retest_session)}" if retest else "",
         "Halves": "; ".join(str(path) for path in settings.halves),
         "Sign flips": f"{settings.n_permutations:,}",

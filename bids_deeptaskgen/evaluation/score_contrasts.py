@@ -12,6 +12,7 @@ from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.evaluation.baselines import (
     LINEAR,
+    RIDGE,
     choose_averages,
     linear_predictions,
     predictors,
@@ -28,6 +29,7 @@ from bids_deeptaskgen.evaluation.reliability import (
     retest_reliability,
 )
 from bids_deeptaskgen.evaluation.report import matrix_path
+from bids_deeptaskgen.evaluation.ridge_baseline import ridge_predictions
 from bids_deeptaskgen.evaluation.scoring import COMPARED_SCORES, PredictorScores, compare, score, summarise
 from bids_deeptaskgen.evaluation.sections import Tables
 from bids_deeptaskgen.evaluation.study import Study
@@ -59,6 +61,8 @@ class Results:
         Source of the group average, by contrast.
     linear : str
         Description of the linear model; empty without one.
+    ridge : str
+        Description of the ridge model; empty without one.
     n_voxels : dict of str to int
         Number of scored voxels, by contrast; contrasts that cannot be scored are not listed.
     left_out : dict of str to set of str
@@ -74,6 +78,7 @@ class Results:
     )
     averages: dict[str, str] = field(default_factory=dict)
     linear: str = ""
+    ridge: str = ""
     n_voxels: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, set[str]] = field(default_factory=dict)
     unusable: dict[str, set[str]] = field(default_factory=dict)
@@ -101,10 +106,12 @@ def score_contrasts(settings: EvaluateSettings, study: Study, scratch: Path) -> 
     """
     results, further = Results(), FurtherScores(settings, study)
     linear: NDArray[np.float32] | None = None
+    ridge: NDArray[np.float32] | None = None
     if settings.connectomes:
         rng = np.random.default_rng([settings.seed, 0])
         linear, n_participants = linear_predictions(study, settings.connectomes, rng, scratch)
         results.linear = f"fitted to {n_participants} participants of {settings.baseline_train}"
+        ridge, results.ridge = ridge_predictions(settings, study, scratch)
     means = study.bundle.mean_statmaps() if study.bundle else None
     averages = choose_averages(settings, study, means)
     read_measured = study.reader(study.measured, scratch)
@@ -120,6 +127,8 @@ def score_contrasts(settings: EvaluateSettings, study: Study, scratch: Path) -> 
         add_unusable(maps, {"measured": study.measured, **sources}, study, contrast.label, results.unusable)
         if linear is not None:
             maps[LINEAR] = linear[number]
+        if ridge is not None:
+            maps[RIDGE] = ridge[number]
         if not _has_pairs(maps, [*study.predicted], contrast.label):
             continue
         average, average_text = averages[number]

@@ -1,4 +1,4 @@
-"""Architecture of networks, and its derivation from the shapes of their weights. Does not import torch."""
+"""Architecture of models, and its derivation from the shapes of their arrays. Does not import torch."""
 
 import re
 from collections.abc import Mapping
@@ -7,20 +7,24 @@ from functools import partial
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.fill import default_of, fill
-from bids_deeptaskgen.settings.network import NetworkSettings
+from bids_deeptaskgen.settings.network import RIDGE, NetworkSettings
 
 Shapes = Mapping[str, tuple[int, ...]]
+# Arrays of a ridge model beside its mean maps; see `models.ridge_arrays`.
+COEFFICIENTS, PARCELS, MEAN_CONNECTOME = "coefficients", "parcels", "mean_connectome"
 _default = partial(default_of, NetworkSettings)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Architecture of a network; the defaults are those of the options and of the published model.
+    """Architecture of a model; the defaults are those of the options and of the published model.
 
     Attributes
     ----------
     name : str
-        ``attentionunet``, ``attentionunetminimal``, ``unet``, ``unetminimal`` or ``resunet``.
+        A network: ``attentionunet``, ``attentionunetminimal``, ``unet``, ``unetminimal`` or ``resunet``; or
+        ``ridge``, a ridge regression, which has no layers: its numbers of layers and channels below are 0,
+        and it has no batch normalisation.
     in_channels, out_channels : int
         Number of ROIs and of contrasts.
     fdim : int
@@ -41,7 +45,14 @@ class Architecture:
     n_conv: int = _default("n_conv")
     batch_norm: bool = True
 
+    @property
+    def is_network(self) -> bool:
+        """Return whether the model is a neural network, which torch computes."""
+        return self.name != RIDGE
+
     def __str__(self) -> str:
+        if not self.is_network:
+            return f"ridge regression, {self.in_channels} -> {self.out_channels} channels"
         norm = "with" if self.batch_norm else "without"
         return (
             f"{self.name}, {self.in_channels} -> {self.out_channels} channels, fdim {self.fdim}, "
@@ -72,15 +83,30 @@ def new_architecture(settings: NetworkSettings, n_rois: int, n_contrasts: int) -
     )
 
 
+def ridge_architecture(n_rois: int, n_contrasts: int) -> Architecture:
+    """Return the architecture of a ridge model.
+
+    Parameters
+    ----------
+    n_rois, n_contrasts : int
+        Number of input and output channels.
+
+    Returns
+    -------
+    Architecture
+    """
+    return Architecture(RIDGE, n_rois, n_contrasts, fdim=0, max_level=0, n_conv=0, batch_norm=False)
+
+
 def read_architecture(shapes: Shapes, source: str) -> Architecture:
-    """Derive the architecture from the names and shapes of a network's state.
+    """Derive the architecture from the names and shapes of a model's arrays.
 
     Published checkpoints do not contain hyper-parameters, but all of them follow from the weights.
 
     Parameters
     ----------
     shapes : mapping of str to tuple of int
-        State names and the shapes of their tensors.
+        Names of the arrays and their shapes.
     source : str
         Name of their source for the error message.
 
@@ -91,8 +117,11 @@ def read_architecture(shapes: Shapes, source: str) -> Architecture:
     Raises
     ------
     UserError
-        If this is not one of the published DeepTaskGen networks.
+        If this is neither a ridge model nor one of the published DeepTaskGen networks.
     """
+    if {COEFFICIENTS, PARCELS, MEAN_CONNECTOME} <= set(shapes) and len(shapes[COEFFICIENTS]) == 3:
+        n_contrasts, _, n_rois = shapes[COEFFICIENTS]
+        return ridge_architecture(n_rois, n_contrasts)
     name = _identify_name(shapes)
     in_block = sorted(
         (int(match[1]), shape)
@@ -122,12 +151,12 @@ def read_architecture(shapes: Shapes, source: str) -> Architecture:
 
 
 def count_parameters(shapes: Shapes) -> int:
-    """Count the trained parameters of a network, i.e. its state without running statistics.
+    """Count the trained parameters of a model: its arrays without statistics of the training data.
 
     Parameters
     ----------
     shapes : mapping of str to tuple of int
-        Shape of each array of the network's state, by name.
+        Shape of each array of the model, by name.
 
     Returns
     -------
@@ -138,7 +167,7 @@ def count_parameters(shapes: Shapes) -> int:
     >>> count_parameters({"conv.weight": (8, 4, 3, 3, 3), "conv.bias": (8,), "norm.running_mean": (8,)})
     872
     """
-    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    statistics = ("running_mean", "running_var", "num_batches_tracked", PARCELS, MEAN_CONNECTOME)
     total = 0
     for key, shape in shapes.items():
         if not key.endswith(statistics):

@@ -20,14 +20,16 @@ from bids_deeptaskgen.io.checksum import file_sha256
 from bids_deeptaskgen.io.nifti_reader import load_image
 from bids_deeptaskgen.models.architecture import Shapes, read_architecture
 from bids_deeptaskgen.models.card import INPUT_MASKS, Card, CardGrid, read_card
+from bids_deeptaskgen.models.ridge_arrays import ridge_model, ridge_shape_fault, ridge_value_fault
 from bids_deeptaskgen.models.roi_connectomes import ROI_CONNECTOMES, load_distribution
+from bids_deeptaskgen.stats.ridge import RidgeModel
 
 WEIGHTS = "weights.safetensors"
 ROIS = "rois.nii.gz"
 BRAIN_MASK = "brain_mask.nii.gz"
 OUTPUT_MASK = "output_mask.nii.gz"
 FILES = (WEIGHTS, ROIS, BRAIN_MASK, OUTPUT_MASK)
-# Mean measured maps of the training participants: optional, but required for a calibrated model.
+# Mean measured maps of the training participants: optional, but required for a calibrated or a ridge model.
 MEAN_STATMAPS = "mean_statmaps.nii.gz"
 OPTIONAL_FILES = (MEAN_STATMAPS, ROI_CONNECTOMES)
 # Fields of the card that affect maps, their names or their quality measures.
@@ -82,6 +84,8 @@ class Bundle:
         science = [content[name] for name in SCIENCE] + [self.card.sha256[name] for name in FILES]
         if self.card.calibration is not None:
             science += [content["calibration"], self.card.sha256[MEAN_STATMAPS]]
+        elif not self.card.architecture.is_network:
+            science += [MEAN_STATMAPS, self.card.sha256[MEAN_STATMAPS]]
         if ROI_CONNECTOMES in self.card.sha256:
             science += [ROI_CONNECTOMES, self.card.sha256[ROI_CONNECTOMES]]
         return hashlib.sha256(json.dumps(science).encode()).hexdigest()
@@ -142,10 +146,29 @@ class Bundle:
         )
 
     def weights(self) -> dict[str, Array]:
-        """Read the network's state: name to array."""
+        """Read the arrays of the model: name to array."""
         from safetensors.numpy import load_file
 
         return load_file(self.folder / WEIGHTS)
+
+    def ridge_model(self) -> RidgeModel:
+        """Read the ridge model.
+
+        Returns
+        -------
+        RidgeModel
+            Its voxels are those of the output mask.
+
+        Raises
+        ------
+        ValueError
+            If the bundle is of another architecture.
+        """
+        mean_maps = self.mean_statmaps()
+        if self.card.architecture.is_network or mean_maps is None:
+            message = f"{self.folder}: the model is of the architecture {self.card.architecture}."
+            raise ValueError(message)
+        return ridge_model(self.weights(), mean_maps)
 
     def mean_statmaps(self) -> NDArray[np.float32] | None:
         """Return the mean measured maps of the training participants.
@@ -182,7 +205,7 @@ class Bundle:
         return load_distribution(self.folder / ROI_CONNECTOMES, self.card.architecture.in_channels)
 
     def shapes(self) -> Shapes:
-        """Read names and shapes of the network's state without its values."""
+        """Read names and shapes of the model's arrays without their values."""
         return _weight_shapes(self.folder / WEIGHTS)
 
 
@@ -249,7 +272,10 @@ def load_bundle(folder: Path) -> Bundle:
         _check_mean_statmaps(folder, len(card.contrasts))
     if ROI_CONNECTOMES in card.sha256:
         load_distribution(folder / ROI_CONNECTOMES, architecture.in_channels)
-    return Bundle(folder, card, _read_mask(folder, BRAIN_MASK), _read_mask(folder, OUTPUT_MASK))
+    bundle = Bundle(folder, card, _read_mask(folder, BRAIN_MASK), _read_mask(folder, OUTPUT_MASK))
+    if not architecture.is_network:
+        _check_ridge(bundle, weights)
+    return bundle
 
 
 def check_card(card: Card, folder: Path) -> None:
@@ -299,6 +325,16 @@ def _check_calibration(card: Card, folder: Path) -> None:
     # Hashes are added when the bundle is saved.
     if card.sha256 and MEAN_STATMAPS not in card.sha256:
         raise _misfit(folder, f"the card has a calibration, but {MEAN_STATMAPS} is missing")
+
+
+def _check_ridge(bundle: Bundle, shapes: Shapes) -> None:
+    """Check the arrays of a ridge model against the masks, since no network checks them."""
+    if MEAN_STATMAPS not in bundle.card.sha256:
+        raise _misfit(bundle.folder, f"a ridge model needs {MEAN_STATMAPS}, the maps that it deviates from")
+    fault = ridge_shape_fault(shapes, bundle.card.architecture, int(bundle.output_mask.sum()))
+    fault = fault or ridge_value_fault(bundle.folder / WEIGHTS)
+    if fault:
+        raise _misfit(bundle.folder, f"of the ridge model, {fault}")
 
 
 def _check_mean_statmaps(folder: Path, n_contrasts: int) -> None:

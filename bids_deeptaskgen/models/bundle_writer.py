@@ -50,14 +50,15 @@ def save_bundle(
     card : Card
         Its hashes are replaced by those of the files.
     weights : mapping of str to array
-        State of the network under the published names.
+        State of the network under the published names, or arrays of a ridge model.
     rois : array of shape (n_rois, 76, 93, 78), or Path
         ROI maps on the model grid, or the file of another bundle. The file is copied unchanged, because
         connectomes refer to its hash.
     masks : tuple of two arrays of shape (76, 93, 78), or of Path
         Brain mask and output mask, or their files.
     mean_statmaps : array of shape (n_contrasts, 76, 93, 78), or None
-        Mean measured maps of the training participants; required if the card has a calibration.
+        Mean measured maps of the training participants; required if the card has a calibration, and for a
+        ridge model.
     roi_connectomes : ConnectomeDistribution or None
         Distribution of the training participants' ROI-by-ROI connectomes.
     overwrite : bool

@@ -49,7 +49,7 @@ class Card:
     name, description : str
         Short name; one or two sentences.
     architecture : Architecture
-        Architecture of the network.
+        Architecture of the model: a network or a ridge regression.
     contrasts : tuple of Contrast
         Contrast of each output channel, in channel order.
     roi_set : str
@@ -77,8 +77,8 @@ class Card:
     sha256 : dict of str to str
         Hash of each other file of the bundle.
     calibration : tuple of float or None
-        For each contrast, the weight of the network's map in calibrated maps, from 0 (mean measured map) to
-        1 (network's map); see `stats.calibration`. None if not estimated.
+        For each contrast, the weight of the predicted map in calibrated maps, from 0 (mean measured map) to
+        1 (predicted map); see `stats.calibration`. None if not estimated.
     untrained : bool
         True if the weights are random, so that only ROI maps and masks are useful.
     """

@@ -39,7 +39,7 @@ def describe(bundle: Bundle) -> str:
         "Window": "unknown" if card.window_minutes is None else f"{card.window_minutes:g} minutes",
         "Calibration": "none"
         if card.calibration is None
-        else f"weights of the network's maps from {min(card.calibration):g} to {max(card.calibration):g}",
+        else f"weights of the predicted maps from {min(card.calibration):g} to {max(card.calibration):g}",
         "Typicality": _describe_typicality(bundle),
         "Training": card.training,
         "Parent": card.parent or "none",

@@ -1,4 +1,4 @@
-"""Networks: architecture, weights, prediction. Only this package and `training` import torch."""
+"""Networks and ridge models: weights and prediction. Only this package and `training` import torch."""
 
 import os
 

@@ -40,6 +40,13 @@ def read_checkpoint(path: Path) -> tuple[Architecture, Weights]:
     state = _read_state(path)
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     architecture = read_architecture(shapes, str(path))
+    if not architecture.is_network:
+        message = (
+            f"{path}: holds a ridge model, but only networks are imported.\n"
+            "Use the folder of its bundle as it is (--model FOLDER), or fit one: deeptaskgen train "
+            "--architecture ridge."
+        )
+        raise UserError(message)
     if faults := state_dict_errors(shapes, architecture):
         message = (
             f"{path}: looks like {architecture}, but {len(faults)} of its {len(shapes)} tensors do not fit: "

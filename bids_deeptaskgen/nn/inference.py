@@ -1,147 +1,57 @@
-"""Preparation of networks for prediction: device, precision, masks and batch size."""
+"""Preparation of the model of a bundle for prediction, by its architecture. Does not import torch itself."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch.nn.utils import convert_conv3d_weight_memory_format
-
-from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import Bundle
-from bids_deeptaskgen.nn.batchnorm_folding import fold_batch_norm
-from bids_deeptaskgen.nn.cpu.sparse_unet import SparseUNet, is_supported
-from bids_deeptaskgen.nn.precision import check_precision
-from bids_deeptaskgen.nn.unet import UNet, state_dict_errors
-
-# Connectomes per GPU batch, if half of the free memory suffices.
-MAX_BATCH = 8
-# Feature maps of the size of the first block per connectome: at most 6 were in memory on a CPU; the workspace
-# of a GPU's convolutions is assumed to need as many again.
-N_WIDEST = 12
+from bids_deeptaskgen.nn.ready_model import ReadyModel
+from bids_deeptaskgen.settings.network import RIDGE
 
 
-@dataclass(frozen=True)
-class Network:
-    """A network that is ready to predict, with the positions of its input and output voxels.
+def _load_ridge(bundle: Bundle, _device: str, _n_threads: int | None, **_options: str) -> ReadyModel:
+    from bids_deeptaskgen.nn.ridge import load_ridge
 
-    Attributes
-    ----------
-    module : UNet
-        In evaluation mode on `device`, with folded batch normalisation.
-    device : torch.device
-    brain_mask, output_mask : boolean array of shape (x, y, z)
-        Voxels of the connectome; voxels that are predicted.
-    is_input : boolean array of shape (n_brain_voxels,)
-        Connectome voxels that the network receives; all others are set to zero.
-    input_index, output_index : integer tensor of shape (n_input_voxels,) or (n_output_voxels,)
-        Flat voxel indices of the input and of the output, on `device`.
-    voxelwise : SparseUNet or None
-        Faster CPU implementation of the same network; None on a GPU or if the architecture is not supported.
-    precision : {"fp32", "tf32", "bf16"}
-        Arithmetic of the convolutions.
-    n_batch : int
-        Connectomes per batch.
-    """
-
-    module: UNet
-    device: torch.device
-    brain_mask: NDArray[np.bool_]
-    output_mask: NDArray[np.bool_]
-    is_input: NDArray[np.bool_]
-    input_index: torch.Tensor
-    output_index: torch.Tensor
-    voxelwise: SparseUNet | None
-    precision: str
-    n_batch: int = 1
+    return load_ridge(bundle)
 
 
-def resolve_device(name: str) -> torch.device:
-    """Resolve ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` to an available device.
+def _load_network(bundle: Bundle, device: str, n_threads: int | None, **options: str) -> ReadyModel:
+    from bids_deeptaskgen.nn.network import bundle_network, set_threads
 
-    Parameters
-    ----------
-    name : str
-        ``auto`` selects the first GPU if there is one, else the CPU.
-
-    Returns
-    -------
-    torch.device
-
-    Raises
-    ------
-    UserError
-        If the GPU is not available or the name is unknown.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = name.partition(":")
-    if name != "cpu" and (kind != "cuda" or (":" in name and not number.isdecimal())):
-        message = f"device {name!r} is not known. Choose auto, cpu, cuda or cuda:N."
-        raise UserError(message)
-    if kind == "cuda":
-        n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if int(number or 0) >= n_gpus:
-            message = (
-                f"device {name} is not available: torch {torch.__version__} sees {n_gpus} GPUs.\n"
-                "Choose `device` cpu, or install a torch built for this GPU's driver and, in a container, "
-                "pass the GPU on (docker --gpus all, apptainer --nv)."
-            )
-            raise UserError(message)
-    return torch.device(name)
+    if n_threads is not None:
+        set_threads(n_threads)
+    return bundle_network(bundle, device, **options)
 
 
-def set_threads(n_threads: int) -> None:
-    """Set the number of CPU threads of torch; results are reproducible for a given number.
-
-    Parameters
-    ----------
-    n_threads : int
-        At least 1; applies to the whole process.
-    """
-    torch.set_num_threads(n_threads)
-
-
-def check_weights(bundle: Bundle) -> None:
-    """Check names and shapes of a bundle's weights without reading their values.
-
-    Parameters
-    ----------
-    bundle : Bundle
-
-    Raises
-    ------
-    UserError
-        If the weights do not fit the architecture of the card.
-    """
-    if faults := state_dict_errors(bundle.shapes(), bundle.card.architecture):
-        message = (
-            f"{bundle.folder}: the weights do not fit the architecture of the card "
-            f"({bundle.card.architecture}): {'; '.join(faults[:5])}.\nImport or fetch the model again."
-        )
-        raise UserError(message)
+# Loaders by architecture; all other architectures are networks.
+_LOADERS: dict[str, Callable[..., ReadyModel]] = {RIDGE: _load_ridge}
 
 
 def load_network(
-    bundle: Bundle, device: str = "auto", *, input_mask: str = "card", precision: str = "fp32"
-) -> Network:
-    """Build a bundle's network.
+    bundle: Bundle,
+    device: str = "auto",
+    *,
+    input_mask: str = "card",
+    precision: str = "fp32",
+    n_threads: int | None = None,
+) -> ReadyModel:
+    """Prepare the network (or the ridge model) of a bundle.
 
     Parameters
     ----------
     bundle : Bundle
         See `load_bundle`.
     device : str
-        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. A ridge model always uses the CPU.
     input_mask : {"card", "brain", "gm"}
-        Voxels that the network receives: the brain mask, its intersection with the output mask (``gm``), or
-        the choice of the bundle's card.
+        Voxels that a network receives: the brain mask, its intersection with the output mask (``gm``), or
+        the choice of the bundle's card. A ridge model predicts each voxel from that voxel's connectome.
     precision : {"fp32", "tf32", "bf16"}
-        Arithmetic of the convolutions; see `precision_context`.
+        Arithmetic of the convolutions of a network; see `precision_context`.
+    n_threads : int or None
+        CPU threads of a network, for the whole process; None keeps their number.
 
     Returns
     -------
-    Network
+    ReadyModel
 
     Raises
     ------
@@ -158,96 +68,31 @@ def load_network(
     >>> int(network.brain_mask.sum())
     235375
     """
-    torch_device = resolve_device(device)
-    check_weights(bundle)
-    module = UNet(bundle.card.architecture)
-    module.load_state_dict({key: torch.from_numpy(value) for key, value in bundle.weights().items()})
-    return make_network(
-        module,
-        bundle.brain_mask,
-        bundle.output_mask,
-        device=torch_device,
-        input_mask=bundle.card.input_mask if input_mask == "card" else input_mask,
-        precision=precision,
-    )
+    load = _LOADERS.get(bundle.card.architecture.name, _load_network)
+    return load(bundle, device, n_threads, input_mask=input_mask, precision=precision)
 
 
-def make_network(
-    module: UNet,
-    brain_mask: NDArray[np.bool_],
-    output_mask: NDArray[np.bool_],
-    *,
-    device: torch.device | str = "cpu",
-    input_mask: str = "brain",
-    precision: str = "fp32",
-) -> Network:
-    """Prepare a network for prediction.
+def check_inference(bundle: Bundle, device: str, precision: str = "fp32") -> None:
+    """Check that a bundle's model can be computed, as far as possible without reading its weights.
 
     Parameters
     ----------
-    module : UNet
-        Network with its weights; is not changed.
-    brain_mask, output_mask : boolean array of shape (x, y, z)
-        Voxels of the connectome; voxels that are predicted.
-    device : torch.device or str
-    input_mask : {"brain", "gm"}
-        See `load_network`.
+    bundle : Bundle
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     precision : {"fp32", "tf32", "bf16"}
-
-    Returns
-    -------
-    Network
 
     Raises
     ------
     UserError
-        If `precision` is too inaccurate on the device.
+        If the weights do not fit the architecture of the card, the device is not available, or `precision`
+        is too inaccurate on it.
     """
-    is_input = output_mask[brain_mask] if input_mask == "gm" else np.ones(int(brain_mask.sum()), bool)
-    torch_device = torch.device(device)
-    fast = fold_batch_norm(module).to(torch_device)
-    convert_conv3d_weight_memory_format(fast, torch.channels_last_3d)
-    n_batch = 1
-    if torch_device.type == "cuda":
-        n_batch = max_batch_size(torch_device, fast.config.fdim * brain_mask.size)
-    n_x, n_y, n_z = brain_mask.shape
-    check_precision(fast, torch_device, precision, (n_x, n_y, n_z), n_batch)
-    input_voxels = brain_mask.copy()
-    input_voxels[brain_mask] = is_input
-    # Integer indices avoid the synchronisation with the CPU that a boolean mask needs on a GPU.
-    input_index, output_index = (
-        torch.from_numpy(np.flatnonzero(mask)).to(torch_device) for mask in (input_voxels, output_mask)
-    )
-    voxelwise = None
-    if torch_device.type == "cpu" and precision == "fp32" and is_supported(fast):
-        voxelwise = SparseUNet(fast, torch.from_numpy(input_voxels), torch.from_numpy(output_mask))
-    return Network(
-        fast,
-        torch_device,
-        brain_mask,
-        output_mask,
-        is_input,
-        input_index,
-        output_index,
-        voxelwise,
-        precision,
-        n_batch,
-    )
+    if not bundle.card.architecture.is_network:
+        return  # `load_bundle` has checked its arrays
+    from bids_deeptaskgen.nn.network import check_weights, resolve_device
 
-
-def max_batch_size(device: torch.device, n_values: int) -> int:
-    """Return the number of connectomes that fit in half of a GPU's free memory, at most `MAX_BATCH`.
-
-    Parameters
-    ----------
-    device : torch.device
-    n_values : int
-        Number of float32 values in the feature maps of the first block for one connectome.
-
-    Returns
-    -------
-    int
-        At least 1.
-    """
-    n_free_bytes, _ = torch.cuda.mem_get_info(device)
-    return max(1, min(MAX_BATCH, int(n_free_bytes / 2 / (4 * N_WIDEST * n_values))))
+    resolve_device(device)
+    check_weights(bundle)
+    if precision != "fp32":
+        load_network(bundle, device, precision=precision)

@@ -1,33 +1,28 @@
-"""Prediction of statistical maps from connectomes, in batches."""
+"""Prediction of statistical maps from connectomes, in batches. Does not import torch itself."""
 
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, repeat
 from typing import TypeVar
 
 import numpy as np
-import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from bids_deeptaskgen.connectome.coverage import region_without_signal, signal_of_connectomes
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import unmask
-from bids_deeptaskgen.nn.inference import Network
-from bids_deeptaskgen.nn.precision import precision_context
+from bids_deeptaskgen.nn.ready_model import Floats, ReadyModel, Waiting
 
-Floats = NDArray[np.float32]
 Key = TypeVar("Key")
-# Waits for the maps of a batch.
-Waiting = Callable[[], Sequence[Floats | Exception]]
 
 
-def predict(network: Network, connectome: ArrayLike) -> Floats:
+def predict(network: ReadyModel, connectome: ArrayLike) -> Floats:
     """Predict the statistical maps of one session.
 
     Parameters
     ----------
-    network : Network
+    network : ReadyModel
         See `load_network`.
     connectome : array of shape (n_rois, n_brain_voxels) or (n_rois, x, y, z)
         Pearson r. With a leading axis (n_windows, ...), the maps are averaged over windows.
@@ -41,7 +36,7 @@ def predict(network: Network, connectome: ArrayLike) -> Floats:
     Raises
     ------
     UserError
-        If the connectome does not fit the network or is not finite.
+        If the connectome does not fit the model or is not finite.
 
     Examples
     --------
@@ -63,12 +58,12 @@ def predict(network: Network, connectome: ArrayLike) -> Floats:
     return unmask(mean, network.output_mask)
 
 
-def predict_windows(network: Network, connectomes: Iterable[Floats]) -> tuple[Floats, Floats | None]:
+def predict_windows(network: ReadyModel, connectomes: Iterable[Floats]) -> tuple[Floats, Floats | None]:
     """Predict one session from several windows; see `predict_each` and `mean_and_sd`.
 
     Parameters
     ----------
-    network : Network
+    network : ReadyModel
     connectomes : iterable of array of shape (n_rois, n_brain_voxels)
         One connectome per window, Pearson r.
 
@@ -123,15 +118,15 @@ def mean_and_sd(maps: Iterable[Floats | Exception]) -> tuple[Floats, Floats | No
 
 
 def predict_each(
-    network: Network, connectomes: Iterable[tuple[Key, Floats | Exception]]
+    network: ReadyModel, connectomes: Iterable[tuple[Key, Floats | Exception]]
 ) -> Iterator[tuple[Key, Floats | Exception]]:
-    """Predict connectomes in batches of the size that the network allows.
+    """Predict connectomes in batches of the size that the model allows.
 
     On a GPU, the next batch is sent before the maps of the previous batch are collected.
 
     Parameters
     ----------
-    network : Network
+    network : ReadyModel
     connectomes : iterable of (key, array of shape (n_rois, n_brain_voxels) or Exception)
         A connectome that could not be read is replaced by its exception.
 
@@ -143,12 +138,11 @@ def predict_each(
     """
     items = iter(connectomes)
     pending: deque[tuple[list[tuple[Key, Exception | None]], Waiting]] = deque()
-    n_pending = 1 if network.device.type == "cuda" else 0
     while batch := [(key, _validate(network, item)) for key, item in islice(items, network.n_batch)]:
         usable = [item for _, item in batch if not isinstance(item, Exception)]
         faults = [(key, item if isinstance(item, Exception) else None) for key, item in batch]
         pending.append((faults, _start_batch(network, usable)))
-        if len(pending) > n_pending:
+        if len(pending) > network.n_ahead:
             yield from _collect_batch(*pending.popleft())
     while pending:
         yield from _collect_batch(*pending.popleft())
@@ -167,63 +161,21 @@ def _collect_batch(
         yield key, fault or next(maps)
 
 
-def _start_batch(network: Network, connectomes: Sequence[Floats]) -> Waiting:
+def _start_batch(network: ReadyModel, connectomes: Sequence[Floats]) -> Waiting:
     """Start the prediction of a batch; an error becomes the result of each of its connectomes."""
     try:
-        return _forward(network, connectomes) if connectomes else tuple
+        return network.start(connectomes) if connectomes else tuple
     except Exception as error:  # noqa: BLE001 - becomes a value of the affected connectomes
         fault = error
         # The frames keep references to tensors in the device's memory.
         traceback.clear_frames(error.__traceback__)
-    if isinstance(fault, torch.OutOfMemoryError) and len(connectomes) > 1:
-        # Other processes may use the same GPU, so single connectomes may still fit.
+    if len(connectomes) > 1 and network.is_out_of_memory(fault):
         waits = [_start_batch(network, [connectome]) for connectome in connectomes]
         return lambda: [maps for wait in waits for maps in wait()]
     return lambda: [fault] * len(connectomes)
 
 
-@torch.inference_mode()
-def _forward(network: Network, connectomes: Sequence[Floats]) -> Waiting:
-    """Run the network on connectomes, each of shape (n_rois, n_brain_voxels)."""
-    if network.voxelwise:
-        inputs = [
-            torch.from_numpy(np.asarray(connectome, np.float32).T[network.is_input])
-            for connectome in connectomes
-        ]
-        maps = [np.ascontiguousarray(network.voxelwise(rows).T.numpy()) for rows in inputs]
-        return lambda: maps
-    on_gpu = network.device.type == "cuda"
-    n, n_rois = len(connectomes), network.module.config.in_channels
-    # Copies between pinned memory and a GPU do not block the CPU.
-    host_input = torch.empty((n, n_rois, int(network.is_input.sum())), pin_memory=on_gpu)
-    for target, connectome in zip(host_input.numpy(), connectomes, strict=True):
-        target[:] = connectome[:, network.is_input]
-    size = network.brain_mask.shape
-    box = torch.zeros((n, *size, n_rois), device=network.device)  # channels last
-    device_input = host_input.to(network.device, non_blocking=True)
-    box.view(n, -1, n_rois)[:, network.input_index] = device_input.transpose(1, 2)
-    with precision_context(network.device, network.precision):
-        features = network.module.features(box.permute(0, 4, 1, 2, 3))
-        # The last layer is voxelwise, so it is applied to the output voxels only.
-        rows = features.flatten(2).transpose(1, 2)[:, network.output_index]
-        output = network.module.head(rows)
-    output = output.transpose(1, 2).float()  # (n, n_contrasts, n_output_voxels)
-    host_output = torch.empty(output.shape, pin_memory=on_gpu)
-    host_output.copy_(output, non_blocking=True)
-    event = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
-    if event:
-        event.record(torch.cuda.current_stream(network.device))
-
-    def wait() -> Sequence[Floats]:
-        if event:
-            event.synchronize()
-        # A view would keep the maps of the whole batch in memory.
-        return [maps.copy() for maps in host_output.numpy()] if n > 1 else [host_output.numpy()[0]]
-
-    return wait
-
-
-def _validate(network: Network, connectome: Floats | Exception) -> Floats | Exception:
+def _validate(network: ReadyModel, connectome: Floats | Exception) -> Floats | Exception:
     """Return a connectome, or the exception that explains why it is invalid."""
     try:
         if not isinstance(connectome, Exception):
@@ -233,11 +185,11 @@ def _validate(network: Network, connectome: Floats | Exception) -> Floats | Exce
     return connectome
 
 
-def _check_connectome(network: Network, connectome: Floats) -> None:
-    n_rois, n_voxels = network.module.config.in_channels, network.is_input.size
+def _check_connectome(network: ReadyModel, connectome: Floats) -> None:
+    n_rois, n_voxels = network.n_rois, int(network.brain_mask.sum())
     if connectome.shape != (n_rois, n_voxels):
         message = (
-            f"The connectome has shape {connectome.shape}, but the network takes {n_rois} ROIs by "
+            f"The connectome has shape {connectome.shape}, but the model takes {n_rois} ROIs by "
             f"{n_voxels} voxels of its brain mask. Compute the connectome with the same model."
         )
         raise UserError(message)

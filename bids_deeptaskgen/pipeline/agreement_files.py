@@ -15,7 +15,7 @@ from bids_deeptaskgen.pipeline.map_collection import PredictedMaps
 from bids_deeptaskgen.stats.map_agreement import Agreement, Scores, relative_sd
 
 _RESIDUAL_MAPS = (
-    "of the maps minus the mean measured maps of the model (what the network adds to the maps of all "
+    "of the maps minus the mean measured maps of the model (what the model adds to the maps of all "
     "participants remains)"
 )
 _TOTAL_MAPS = "of plain maps, which share the pattern of all participants, since the model has no mean maps"

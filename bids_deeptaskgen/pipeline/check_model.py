@@ -15,8 +15,8 @@ def check_model(context: RunContext) -> None:
     Raises
     ------
     UserError
-        If the weights do not fit the card's network, the ROI maps are redundant, the device is missing, or
-        its results at this precision are too inaccurate.
+        If the weights do not fit the card's architecture, the ROI maps are redundant, the device is
+        missing, or its results at this precision are too inaccurate.
     """
     import bids_deeptaskgen.connectome.session  # noqa: F401 - two threads must not import it
 
@@ -27,10 +27,7 @@ def check_model(context: RunContext) -> None:
     with ThreadPoolExecutor(1) as thread:
         # Decompression and linear algebra run while torch is imported.
         rois = thread.submit(lambda: bundle.roi_space)
-        from bids_deeptaskgen.nn.inference import check_weights, load_network, resolve_device
+        from bids_deeptaskgen.nn.inference import check_inference
 
-        resolve_device(device)
-        check_weights(bundle)
-        if precision != "fp32":
-            load_network(bundle, device, precision=precision)
+        check_inference(bundle, device, precision)
         rois.result()

@@ -33,14 +33,14 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
     records : sequence of sequence of Record
         Records of the first step for each job.
     n_threads : int
-        CPU threads of the network.
+        CPU threads of a network.
 
     Returns
     -------
     list of Record
         One for each session.
     """
-    from bids_deeptaskgen.nn.inference import load_network, set_threads
+    from bids_deeptaskgen.nn.inference import load_network
     from bids_deeptaskgen.nn.predict import predict_each
 
     job_of = {job.subject: job for job in jobs}
@@ -50,19 +50,19 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
         return finished_records
     context = jobs[0].context
     settings = context.settings
-    set_threads(n_threads)
     try:
-        with log_duration("network"):
-            network = load_network(
+        with log_duration("model"):
+            model = load_network(
                 context.bundle,
                 settings.device,
                 input_mask=settings.input_mask,
                 precision=settings.precision,
+                n_threads=n_threads,
             )
     except Exception as error:  # becomes the record of each session
         return finished_records + [_failed(job_of[record.subject], record, error) for record in waiting]
     pending: list[Future[Record]] = []
-    predictions = log_each_duration("prediction", predict_each(network, prefetch(_windows(waiting))))
+    predictions = log_each_duration("prediction", predict_each(model, prefetch(_windows(waiting))))
     started = time.monotonic()
     with ThreadPoolExecutor(1) as writer:
         for number, windows in groupby(predictions, key=itemgetter(0)):
@@ -75,7 +75,7 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
             # At most one session waits to be written, so that memory stays bounded.
             if pending:
                 pending[-1].result()
-            pending.append(writer.submit(finish_session, job, record, maps, str(network.device)))
+            pending.append(writer.submit(finish_session, job, record, maps, model.device_name))
             started = time.monotonic()
     return finished_records + [future.result() for future in pending]
 

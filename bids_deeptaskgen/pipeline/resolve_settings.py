@@ -12,6 +12,7 @@ from bids_deeptaskgen.connectome.template_warp import MODEL_SPACE, WARPED_SPACE,
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.nuisance_presets import FMRIPREP_PRESET, PRESETS
+from bids_deeptaskgen.settings.fill import default_of
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -49,6 +50,8 @@ def resolve_settings(
             "only, which are named task-rest.\nOmit `task_id`."
         )
         raise UserError(message)
+    if not bundle.card.architecture.is_network:
+        settings = _without_network_settings(settings, bundle)
     if settings.input_mask == "card":
         settings = replace(settings, input_mask=bundle.card.input_mask)
     if settings.bids_filter_file and settings.bids_filter_file.ignored:
@@ -80,6 +83,23 @@ def resolve_settings(
         )
         raise UserError(message)
     return settings
+
+
+def _without_network_settings(settings: ParticipantSettings, bundle: Bundle) -> ParticipantSettings:
+    """Replace settings of networks by what a ridge model does, and warn of those that have no effect."""
+    values = {"device": "cpu", "precision": "fp32", "input_mask": bundle.card.input_mask}
+    ignored = [
+        f"`{name}` {getattr(settings, name)}"
+        for name, value in values.items()
+        if getattr(settings, name) not in (value, default_of(ParticipantSettings, name))
+    ]
+    if ignored:
+        logger.warning(
+            "%s: no effect, since %s is a ridge regression, not a network. It is computed voxel by voxel, on "
+            "the CPU and with float32 numbers.",
+            ", ".join(ignored), bundle.card.name,
+        )  # fmt: skip
+    return replace(settings, **values)
 
 
 def check_template_warp(rows: Sequence[Preflight]) -> None:

@@ -96,7 +96,7 @@ def map_facts(
         yield "Calibration", "not calibrated"
     else:
         weight = format_number(image.calibration_weight, 2)
-        yield "Calibration", f"calibrated; weight of the network's map: {weight}"
+        yield "Calibration", f"calibrated; weight of the predicted map: {weight}"
     if image.sd_slices is not None:
         yield "Standard deviation", image.sd_meaning
     yield from _agreement_facts(session.agreement_measures, image.agreement)

@@ -163,7 +163,7 @@ class MapContent:
     warning : str
         Of the contrast's sidecar, for example on its low reliability.
     calibration_weight : float or None
-        Weight of the network's map; None if the map is not calibrated.
+        Weight of the predicted map; None if the map is not calibrated.
     agreement : dict of str to float
         Agreement of this contrast by name of the measure; see `SessionContent.agreement_measures`.
     """

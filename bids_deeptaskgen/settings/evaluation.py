@@ -65,14 +65,14 @@ class EvaluateSettings(Settings):
         metavar="DATASET",
         default_meaning="the model's mean maps, else the mean of all other tested participants",
         help="measured maps of other participants, preferably the model's training participants; they give "
-        "the group average, and the linear model is fitted to them",
+        "the group average, and the linear and the ridge model are fitted to them",
     )
     connectomes: tuple[Path, ...] = option(
         (),
         metavar="DATASET",
-        default_meaning="no linear model",
+        default_meaning="neither linear nor ridge model",
         help="datasets with connectomes (--save-connectome) of the tested participants and those of "
-        "--baseline-train, for the linear model (Tavor et al. 2016)",
+        "--baseline-train, for the linear model (Tavor et al. 2016) and the ridge model",
     )
     model: str | None = option(
         None,
@@ -81,7 +81,7 @@ class EvaluateSettings(Settings):
         expected="the name of a model or its folder",
         default_meaning="none",
         help="model whose output mask replaces grey matter as the scored voxels, whose ROI maps are the "
-        "parcels of the linear model, and whose calibrated predictions are scored as well",
+        "parcels of the linear and the ridge model, and whose calibrated predictions are scored as well",
     )
     atlas: tuple[str, ...] = atlas_option(
         "scores", default_meaning="the parcels of the ROI maps of --model, if it is given"

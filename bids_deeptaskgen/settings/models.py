@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.base import Settings
-from bids_deeptaskgen.settings.network import NetworkSettings
+from bids_deeptaskgen.settings.network import RIDGE, NetworkSettings
 from bids_deeptaskgen.settings.option import option
 from bids_deeptaskgen.settings.value_types import greater_than, in_range, parse_model, parse_name
 
@@ -119,3 +120,12 @@ class ModelsNewSettings(BundleSettings, NetworkSettings):
     )
     seed: int = option(42, check=in_range(0, 2**32 - 1), help="random seed of the weights")
     overwrite: bool = option(default=False, help="replace the model in OUT")
+
+    def _check_together(self) -> None:
+        if self.architecture == RIDGE:
+            message = (
+                f"--architecture {RIDGE}: a ridge model is fitted to participants, so it cannot be new.\n"
+                "Create the model with a network (only its ROI maps and masks will be used), compute "
+                f"connectomes with it, and fit the ridge model: deeptaskgen train --architecture {RIDGE}."
+            )
+            raise UserError(message)

@@ -185,13 +185,13 @@ class PredictionSettings(Settings):
     input_mask: str = _clean(
         "card",
         choices=("card", "brain", "gm"),
-        help="voxels of the connectome that enter the network: brain, grey matter, or as in the model card",
+        help="voxels of the connectome that enter a network: brain, grey matter, or as in the model card",
         methods=Sentences(
             "windows",
             choices={
                 "card": "",
-                "brain": "The input of the network was the connectome of the whole brain.",
-                "gm": "The input of the network was the connectome within the model's output mask.",
+                "brain": "The input of the model was the connectome of the whole brain.",
+                "gm": "The input of the model was the connectome within the model's output mask.",
             },
         ),
     )
@@ -228,12 +228,13 @@ class PredictionSettings(Settings):
         "auto",
         parse=parse_device,
         expected="auto, cpu, cuda or cuda:N",
-        help="device of the network: auto, cpu, cuda or cuda:N; auto uses a GPU if available",
+        help="device of a network: auto, cpu, cuda or cuda:N; auto uses a GPU if available; "
+        "ridge models use the CPU",
     )
     precision: str = _clean(
         "fp32",
         choices=("fp32", "tf32", "bf16"),
-        help="precision of the network: fp32 is the reference; tf32 (NVIDIA GPUs) and bf16 are less exact, "
+        help="precision of a network: fp32 is the reference; tf32 (NVIDIA GPUs) and bf16 are less exact, "
         "and are rejected if they change the maps of an example by more than 2% of their SD",
     )
     map_format: str = _run(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.base import Settings
-from bids_deeptaskgen.settings.network import NetworkSettings
-from bids_deeptaskgen.settings.option import label_option, option
+from bids_deeptaskgen.settings.network import RIDGE, NetworkSettings
+from bids_deeptaskgen.settings.option import OptionSpec, label_option, option, option_specs
 from bids_deeptaskgen.settings.value_types import (
     at_least,
     greater_than,
@@ -22,6 +22,24 @@ _data = partial(option, group="choose data", affects_output=True)
 _train = partial(option, group="train", affects_output=True)
 _model = partial(option, group="choose model")
 _run = partial(option, group="run")
+# Options that only concern networks.
+_OF_NETWORKS = (
+    "fdim",
+    "max_level",
+    "n_conv",
+    "loss",
+    "alpha",
+    "margin",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "schedule",
+    "precision",
+    "weights",
+    "n_devices",
+    "n_nodes",
+    "tensorboard",
+)
 _MODEL = {"metavar": "NAME_OR_FOLDER", "parse": parse_model, "expected": "the name of a model or its folder"}
 
 
@@ -63,7 +81,8 @@ class TrainingSettings(Settings):
     validation_share: float = _data(
         0.1,
         check=in_range(0, 0.9),
-        help="share of participants used to choose the best epoch and to calibrate the model",
+        help="share of participants used to choose the best epoch and to calibrate the model; a ridge model "
+        "is fitted to them, too",
     )
     test_share: float = _data(
         0.1, check=in_range(0, 0.9), help="share of participants reserved for the evaluation of the model"
@@ -123,8 +142,8 @@ class TrainingSettings(Settings):
     )
     calibration: bool = _model(
         default=True,
-        help="estimate, on the validation participants, the weights between mean map and predicted map of "
-        "each contrast (for --calibrated)",
+        help="estimate the weights between mean map and predicted map of each contrast (for --calibrated): "
+        "on the validation participants, for a ridge model by cross-validation",
     )
     name: str | None = _model(
         None,
@@ -169,13 +188,13 @@ class TrainingSettings(Settings):
         default=False, help="replace an existing model and training, and start from the beginning"
     )
 
+    @property
+    def is_network(self) -> bool:
+        """Return whether a network is trained, which needs torch and Lightning."""
+        return True
+
     def _check_together(self) -> None:
-        if self.split is None and self.validation_share + self.test_share >= 1:
-            message = (
-                f"--validation-share {self.validation_share:g} and --test-share {self.test_share:g} leave "
-                "no training participants; their sum must be below 1."
-            )
-            raise UserError(message)
+        self._check_shares()
         if self.split is None and self.schedule == "plateau" and not self.validation_share:
             message = (
                 "--validation-share 0 was given with --schedule plateau, which needs a validation loss. "
@@ -190,10 +209,18 @@ class TrainingSettings(Settings):
             )
             raise UserError(message)
 
+    def _check_shares(self) -> None:
+        if self.split is None and self.validation_share + self.test_share >= 1:
+            message = (
+                f"--validation-share {self.validation_share:g} and --test-share {self.test_share:g} leave "
+                "no training participants; their sum must be below 1."
+            )
+            raise UserError(message)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings(TrainingSettings, NetworkSettings):
-    """Train a new network on connectomes and measured task maps."""
+    """Train a new network, or fit a ridge model, on connectomes and measured task maps."""
 
     out: Path = option(positional=True, help="folder of the new model bundle")
     model: str = _model(
@@ -207,6 +234,36 @@ class TrainSettings(TrainingSettings, NetworkSettings):
         expected="a contrast's label or published name, or a task",
         help="contrasts to predict: labels, published names or tasks",
     )
+
+    @property
+    def is_network(self) -> bool:
+        """Return whether a network is trained, which needs torch and Lightning."""
+        return self.architecture != RIDGE
+
+    def _check_together(self) -> None:
+        if self.is_network:
+            super()._check_together()
+            return
+        self._check_shares()
+        flags = [
+            f"{spec.flag} {getattr(self, spec.name)}".removesuffix(" True")
+            for spec in option_specs(self)
+            if self._is_ignored(spec)
+        ]
+        if flags:
+            message = (
+                f"{', '.join(flags)}: given with --architecture {RIDGE}, which has no layers, epochs or "
+                "devices: it is one regression, fitted on the CPU.\n"
+                "Omit these options, or choose a network with --architecture."
+            )
+            raise UserError(message)
+
+    def _is_ignored(self, spec: OptionSpec) -> bool:
+        """Return whether an option of networks was set; ``--device cpu`` is what a ridge model uses."""
+        value = getattr(self, spec.name)
+        if spec.name == "device":
+            return value not in ("auto", "cpu")
+        return spec.name in _OF_NETWORKS and value != spec.default
 
 
 @dataclass(frozen=True, kw_only=True)

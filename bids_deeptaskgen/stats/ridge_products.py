@@ -18,7 +18,7 @@ Labels = NDArray[np.intp]
 Load = Callable[[], tuple[Floats, Floats]]
 
 # A contrast with fewer voxels than this share is not measured.
-_MIN_VOXELS = 0.5
+MIN_VOXELS = 0.5
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class Folds:
                 means = np.zeros((self.n_folds + 1, *rows.shape), np.float32)
                 counts = np.zeros((self.n_folds, *rows.shape), np.uint16)
             has_value = np.isfinite(rows)
-            is_measured.append(has_value[self._n_rois :].mean(axis=1) > _MIN_VOXELS)
+            is_measured.append(has_value[self._n_rois :].mean(axis=1) > MIN_VOXELS)
             counts[fold] += has_value
             # A running mean does not lose precision as the number of participants grows.
             means[fold] += np.where(has_value, rows - means[fold], 0) / np.maximum(counts[fold], 1)
@@ -181,7 +181,7 @@ class Folds:
     def _products(self, deviations: Floats) -> Products:
         """Sum the products over the voxels that have all values; sets the deviations of others to 0."""
         x, y = deviations[: self._n_rois], deviations[self._n_rois :]
-        has_map = np.isfinite(y).mean(axis=1) > _MIN_VOXELS
+        has_map = np.isfinite(y).mean(axis=1) > MIN_VOXELS
         y[~has_map] = 0
         deviations[:, ~np.isfinite(deviations).all(axis=0)] = 0
         products = np.empty((1 + self.n_parcels, len(deviations), len(deviations)))

@@ -1,1 +1,1 @@
-"""Train and fine-tune networks; needs torch and Lightning."""
+"""Train and fine-tune networks, which needs torch and Lightning; fit ridge models, which needs neither."""

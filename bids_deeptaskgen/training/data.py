@@ -108,6 +108,8 @@ def _digest(content: object) -> str:
 def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contrast]) -> TrainingData:
     """Find the connectomes and measured maps, pair them and split the participants.
 
+    For a ridge model, which needs no validation, the validation participants become training participants.
+
     Parameters
     ----------
     settings : TrainingSettings
@@ -146,6 +148,10 @@ def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contr
             settings.test_share,
         )
         split = split_participants(group_labels, shares, settings.seed)
+    n_validation = list(split.values()).count(VALIDATION)
+    if n_validation and not settings.is_network:
+        logger.info("The %d validation participants of the split are used for fitting, too.", n_validation)
+        split = {subject: TRAIN if name == VALIDATION else name for subject, name in split.items()}
     pairs_by_split = {name: tuple(pair for pair in pairs if split[pair.subject] == name) for name in SPLITS}
     data = TrainingData(tuple(contrasts), pairs_by_split, split, bundle.output_mask)
     _check_splits(settings, data)
@@ -158,7 +164,8 @@ def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contr
 
 def _check_splits(settings: TrainingSettings, data: TrainingData) -> None:
     """Refuse splits without the participants or measured maps that the training needs."""
-    if not data.pairs[TRAIN] or (settings.schedule == "plateau" and not data.pairs[VALIDATION]):
+    needs_validation = settings.is_network and settings.schedule == "plateau"
+    if not data.pairs[TRAIN] or (needs_validation and not data.pairs[VALIDATION]):
         counts = ", ".join(f"{data.n_participants(name)} {name}" for name in SPLITS)
         message = (
             f"`split` {settings.split}: has {counts} participants. Training needs at least one training "

@@ -8,7 +8,7 @@ from lightning.fabric import Fabric
 from lightning.fabric.strategies.ddp import DDPStrategy
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.nn.inference import resolve_device
+from bids_deeptaskgen.nn.network import resolve_device
 from bids_deeptaskgen.nn.unet import UNet
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 

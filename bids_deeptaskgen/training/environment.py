@@ -20,13 +20,15 @@ def require_libraries(settings: TrainingSettings) -> None:
     Parameters
     ----------
     settings : TrainingSettings
-        With ``tensorboard``, its library is required too.
+        With ``tensorboard``, its library is required too. A ridge model requires none.
 
     Raises
     ------
     UserError
         If a library is not installed; the message names the package to install.
     """
+    if not settings.is_network:
+        return
     require_library("lightning", "Training", "bids-deeptaskgen[train]")
     if settings.tensorboard:
         require_library("tensorboard", "`tensorboard`", "tensorboard")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from torch import nn
 
 from bids_deeptaskgen.models.bundle import Bundle
-from bids_deeptaskgen.nn.inference import check_weights
+from bids_deeptaskgen.nn.network import check_weights
 from bids_deeptaskgen.nn.network_state import HEAD, bundle_state, replace_head, select_channels
 from bids_deeptaskgen.nn.unet import UNet, new_network
 

@@ -26,10 +26,10 @@ from bids_deeptaskgen.training.losses import make_loss
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 from bids_deeptaskgen.training.sampling import epoch_order, window_of
 from bids_deeptaskgen.training.validation import Participant, batch_scores, predict_participant
+from bids_deeptaskgen.training.work_folder import STATE
 
 # As published: a tenth of the rate after 10 epochs in which the validation loss fell by less than 0.01%.
 PLATEAU = {"mode": "min", "factor": 0.1, "patience": 10, "threshold": 1e-4}
-STATE = "state.pt"
 
 
 def fit(

@@ -47,6 +47,11 @@ class Pair:
         """Return the unique name for random numbers and messages, e.g. ``sub-01 ses-1``."""
         return self.connectome.name
 
+    @property
+    def group(self) -> str:
+        """Return the family, or the participant if the family is not known."""
+        return f"family {self.family}" if self.family else self.subject
+
 
 @dataclass(frozen=True)
 class Pairing:
@@ -256,7 +261,7 @@ def check_targets(
         by_count = sorted(incomplete_maps, key=lambda row: -row[2])
         counts = [f"{name} {label} ({count})" for name, label, count in by_count]
         logger.warning(
-            "%d measured maps have no value in some of the model's %d voxels, which the loss excludes: %s.",
+            "%d measured maps have no value in some of the model's %d voxels, which training excludes: %s.",
             len(incomplete_maps), n_voxels, abbreviate(counts),
         )  # fmt: skip
     return incomplete_maps

@@ -12,7 +12,7 @@ from pathlib import Path
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.machine import available_cpus, available_gb
 from bids_deeptaskgen.models.bundle import Bundle
-from bids_deeptaskgen.nn.inference import set_threads
+from bids_deeptaskgen.nn.network import set_threads
 from bids_deeptaskgen.nn.unet import UNet
 from bids_deeptaskgen.settings.fill import fill
 from bids_deeptaskgen.settings.training import TrainingSettings

@@ -126,7 +126,7 @@ def read_roi_connectomes(pairs: Sequence[Pair], n_rois: int) -> RoiConnectomes:
     return RoiConnectomes(
         np.reshape(rows, (len(rows), n_rois * (n_rois - 1) // 2)),
         tuple(pair.subject for pair in usable_pairs),
-        tuple(f"family {pair.family}" if pair.family else pair.subject for pair in usable_pairs),
+        tuple(pair.group for pair in usable_pairs),
     )
 
 

@@ -18,7 +18,7 @@ from bids_deeptaskgen.training.environment import is_first_process, require_libr
 
 logger = logging.getLogger("bids_deeptaskgen")
 
-TARGETS, SPLIT, LOG, EVENTS = "targets", "split.tsv", "log.csv", "events"
+TARGETS, SPLIT, LOG, EVENTS, STATE = "targets", "split.tsv", "log.csv", "events", "state.pt"
 _FACTS, _SETTINGS = "training.json", "settings.toml"
 
 
@@ -66,9 +66,14 @@ def check_out(settings: TrainingSettings, out: Path, base: Path) -> None:
         message = f"{out}: exists and is not a model.\nChoose another OUT."
         raise UserError(message)
     if not settings.overwrite:
+        continuation = (
+            f" (with `work_dir` {work_folder(settings, out)} and more `epochs` its training continues)"
+            if settings.is_network
+            else ""
+        )
         message = (
-            f"{out}: is already a model.\nChoose another OUT (with `work_dir` {work_folder(settings, out)} "
-            "and more `epochs` its training continues), or replace model and training with `overwrite`."
+            f"{out}: is already a model.\nChoose another OUT{continuation}, or replace model and training "
+            "with `overwrite`."
         )
         raise UserError(message)
 
@@ -110,9 +115,6 @@ def open_folder(settings: TrainingSettings, folder: Path, data: Mapping[str, str
     UserError
         If the folder holds another training or other files.
     """
-    # Imported here, since it needs the train extra, which `require_libraries` checks first.
-    from bids_deeptaskgen.training.fit import STATE
-
     facts_file = folder / _FACTS
     if folder.exists() and any(folder.iterdir()):
         if not facts_file.is_file():

@@ -41,6 +41,7 @@ def test_group_average_and_linear_model_are_scored_for_each_measured_contrast(ou
     rows = table(output, "scores")
     assert {row["contrast"] for row in rows} == set(LABELS)
     assert {(row["predictor"], row["role"]) for row in rows} == {
+        ("ridge model", "baseline"),
         ("group average", "baseline"),
         ("linear model", "baseline"),
     }
@@ -57,8 +58,12 @@ def test_the_baselines_use_the_participants_who_are_not_tested(output):
 
 def test_baselines_are_compared_with_each_other(output):
     rows = table(output, "comparisons")
-    assert {(row["predictor"], row["compared_with"]) for row in rows} == {("linear model", "group average")}
-    assert {row["score"] for row in rows} == {"r", "difference", "dice_auc"}
+    assert {(row["predictor"], row["compared_with"]) for row in rows} == {
+        ("linear model", "group average"),
+        ("ridge model", "group average"),
+        ("ridge model", "linear model"),
+    }
+    assert {row["score"] for row in rows} == {"r", "difference", "dice_auc", "residual_r"}
 
 
 def test_the_page_states_that_there_are_no_predicted_maps(output):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bids_deeptaskgen.nn.inference import set_threads
+from bids_deeptaskgen.nn.network import set_threads
 
 
 @pytest.fixture(autouse=True, scope="session")

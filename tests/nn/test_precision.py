@@ -6,8 +6,8 @@ import torch
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.architecture import Architecture
-from bids_deeptaskgen.nn import inference
-from bids_deeptaskgen.nn.inference import make_network
+from bids_deeptaskgen.nn import network as network_module
+from bids_deeptaskgen.nn.network import make_network
 from bids_deeptaskgen.nn.precision import check_precision, precision_context
 from bids_deeptaskgen.nn.predict import predict_windows
 from bids_deeptaskgen.nn.unet import new_network
@@ -61,7 +61,7 @@ def test_the_example_has_the_size_and_batch_of_the_prediction(monkeypatch):
     check_precision(network, CPU, "bf16", SIZE, 3)
     assert shapes == [(3, 5, *SIZE)] * 2
     calls = []
-    monkeypatch.setattr(inference, "check_precision", lambda *values: calls.append(values[3:]))
+    monkeypatch.setattr(network_module, "check_precision", lambda *values: calls.append(values[3:]))
     make_network(network, np.ones(SIZE, bool), np.ones(SIZE, bool), precision="bf16")
     assert calls == [(SIZE, 1)]
 

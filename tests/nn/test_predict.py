@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import unmask
 from bids_deeptaskgen.nn import predict as predict_module
-from bids_deeptaskgen.nn.inference import (
-    load_network,
+from bids_deeptaskgen.nn.inference import load_network
+from bids_deeptaskgen.nn.network import (
+    Network,
     make_network,
     max_batch_size,
     resolve_device,
@@ -135,7 +136,7 @@ def test_the_connectome_is_not_changed():
     "shape", [(4, BRAIN.sum()), (3, BRAIN.sum() - 1), (3, 2, 2, 2), (BRAIN.sum(),), (1, 1, 3, *BOX)]
 )
 def test_a_connectome_of_another_shape_is_refused(shape):
-    with pytest.raises(UserError, match=r"the network takes 3 ROIs by 294 voxels"):
+    with pytest.raises(UserError, match=r"the model takes 3 ROIs by 294 voxels"):
         predict(build_network(), np.zeros(shape, np.float32))
 
 
@@ -242,7 +243,7 @@ def test_an_error_while_waiting_for_maps_is_given_to_each_connectome(monkeypatch
     def broken():
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(predict_module, "_forward", lambda network, connectomes: broken)
+    monkeypatch.setattr(Network, "start", lambda network, connectomes: broken)
     unread = OSError("no such file")
     maps = [
         item

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from bids_deeptaskgen.nn.inference import set_threads
+from bids_deeptaskgen.nn.network import set_threads
 from bids_deeptaskgen.training.devices import is_lost_process, make_fabric
 from bids_deeptaskgen.training.fit import _Run, fit
 from tests.training.participants import (

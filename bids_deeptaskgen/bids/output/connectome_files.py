@@ -27,6 +27,7 @@ from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.io.npy import save_array
 from bids_deeptaskgen.models.bundle import BRAIN_MASK, ROIS
 from bids_deeptaskgen.models.card import Card
+from bids_deeptaskgen.models.ridge_arrays import at_output_voxels
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -272,6 +273,36 @@ def read_window(file: ConnectomeFile, window: int) -> Floats:
         message = f"{file.path}: there is no window {window}; the file has {file.n_windows} windows."
         raise IndexError(message)
     return np.array(_open(file)[window])
+
+
+def read_mean_connectome(
+    files: Sequence[ConnectomeFile], brain_mask: NDArray[np.bool_], output_mask: NDArray[np.bool_]
+) -> Floats:
+    """Average connectomes over all windows of all sessions, one window in memory at a time.
+
+    Parameters
+    ----------
+    files : sequence of ConnectomeFile
+        Sessions of a participant, at least one.
+    brain_mask, output_mask : boolean array of shape (76, 93, 78)
+        Voxels of the connectomes; voxels to return.
+
+    Returns
+    -------
+    float32 array of shape (n_rois, n_output_voxels)
+        Pearson r; 0 for voxels without signal and for those outside the brain mask.
+
+    Raises
+    ------
+    InputError
+        If an array contradicts its sidecar.
+    """
+    windows = [(file, window) for file in files for window in range(file.n_windows)]
+    mean = np.zeros((files[0].n_rois, int(output_mask.sum())), np.float32)
+    for file, window in windows:
+        mean += at_output_voxels(read_window(file, window), brain_mask, output_mask)
+    mean /= np.float32(len(windows))
+    return mean
 
 
 def _open(file: ConnectomeFile) -> Floats:

@@ -27,6 +27,12 @@ from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 # BIDS requires that this name is part of the folder's name below ``derivatives`` of a raw dataset.
 NAME = "deeptaskgen"
+# Architecture in the methods text, for networks and for other models.
+_ARCHITECTURE_TEXT = {
+    True: "{}; for its attention gates see Oktay et al. 2018",
+    False: "{}: each voxel's deviation from the mean measured map of the training participants is a weighted "
+    "sum of the deviations of its connectome from their mean connectome (Hoerl and Kennard 1970)",
+}
 
 
 def write_dataset_files(
@@ -203,7 +209,8 @@ def _facts(
         **methods_sentences(settings),
         "roi_set": card.roi_set,
         "model": card.name,
-        "architecture": str(card.architecture),
+        "architecture_class": "network" if card.architecture.is_network else "model",
+        "architecture": _ARCHITECTURE_TEXT[card.architecture.is_network].format(card.architecture),
         "weights": str(card.sha256.get("weights.safetensors", "unknown")),
         "n_contrasts": str(len(card.contrasts)),
         "notice": "" if card.for_science else f"\n**{card.notice}**\n",

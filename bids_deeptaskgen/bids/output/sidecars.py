@@ -137,6 +137,7 @@ def describe_model(card: Card) -> dict[str, Any]:
     """
     return {
         "Name": card.name,
+        "Architecture": str(card.architecture),
         "WeightsSha256": card.sha256.get("weights.safetensors"),
         "OutputMaskSha256": card.sha256.get("output_mask.nii.gz"),
         "Licence": card.licence,
@@ -155,7 +156,7 @@ def _model_entry(provenance: Provenance, contrast: Contrast) -> dict[str, Any]:
 
 
 def _weight_entry(provenance: Provenance, contrast: Contrast) -> dict[str, float]:
-    """Return the weight of the network's map in a calibrated map: 0 is the mean map, 1 the network's."""
+    """Return the weight of the prediction in a calibrated map: 0 is the mean map, 1 the prediction."""
     weights, card = provenance.card.calibration, provenance.card
     if weights is None or not provenance.settings.get("calibrated"):
         return {}

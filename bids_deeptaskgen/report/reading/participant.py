@@ -96,6 +96,7 @@ def _facts(sources: Sequence[SessionSources]) -> dict[str, str]:
     settings = provenance.get("Settings", {})
     facts = {
         "Model": str(model.get("Name", "n/a")),
+        **({"Architecture": str(model["Architecture"])} if "Architecture" in model else {}),
         "Version of the model": f"{model.get('WeightsSha256', 'n/a')} (version = sha256 of the weights)",
         "Licence of the model": str(model.get("Licence", "n/a")),
         "Training data": str(model.get("TrainingData", "n/a")),

@@ -201,7 +201,7 @@ def test_methods_text_lists_sentences_in_processing_order():
         "were excluded.",
         "pooling": "Each run was used separately.",
         "windows": "Each run was divided into 3 windows; the maps are the mean of the predictions from "
-        "single windows.\nThe input of the network was the connectome of the whole brain.",
+        "single windows.\nThe input of the model was the connectome of the whole brain.",
     }
 
 
