@@ -20,7 +20,7 @@ class MapSum:
     >>> for values in ([1.0, 2, 3], [3.0, 4, 5], [5.0, np.nan, 1]):
     ...     everyone.add(np.array([values]))
     >>> family.add(np.array([[5.0, np.nan, 1]]))
-    >>> everyone.mean(), everyone.mean(without=family)
+    >>> everyone.mean(), everyone.mean(relatives=family)
     (array([[3., 3., 3.]], dtype=float32), array([[2., 3., 4.]], dtype=float32))
     """
 
@@ -45,17 +45,17 @@ class MapSum:
         np.add(self._total, maps, out=self._total, where=has_value)
         self._count += has_value
 
-    def mean(self, without: "MapSum | None" = None) -> NDArray[np.float32]:
+    def mean(self, relatives: "MapSum | None" = None) -> NDArray[np.float32]:
         """Return the mean over participants, (n_contrasts, n_voxels); 0 in voxels without any value.
 
         Parameters
         ----------
-        without : MapSum, optional
-            Sum over some of the participants, who are left out.
+        relatives : MapSum, optional
+            Sum over some of the participants, to leave out.
         """
         total, count = self._total, self._count
-        if without is not None:
-            total, count = total - without._total, count - without._count
+        if relatives is not None:
+            total, count = total - relatives._total, count - relatives._count
         means = np.zeros(total.shape, np.float32)
         np.divide(total, count, out=means, where=count > 0, casting="same_kind")
         return means

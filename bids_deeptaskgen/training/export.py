@@ -164,7 +164,7 @@ def calibrate(module: MaskedUNet, total: MapSum, participants: Sequence[CachedPa
     """
     calibration = Calibration(total.n_contrasts)
     for relatives in group_relatives(participants):
-        mean = total.mean(without=sum_maps(relatives))
+        mean = total.mean(relatives=sum_maps(relatives))
         for participant in relatives:
             predicted = predict_participant(module, participant, module.output_places.device)
             calibration.add(predicted, participant.statmaps(), mean)

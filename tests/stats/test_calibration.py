@@ -183,8 +183,8 @@ def test_a_mean_map_with_the_participants_own_map_is_an_unfair_rival():
         own = MapSum(measured.shape)
         own.add(measured)
         others = [maps for _, maps, _ in participants if maps is not measured]
-        np.testing.assert_allclose(total.mean(without=own), np.mean(others, axis=0), atol=1e-5)
-        fair.add(predicted, measured, total.mean(without=own))
+        np.testing.assert_allclose(total.mean(relatives=own), np.mean(others, axis=0), atol=1e-5)
+        fair.add(predicted, measured, total.mean(relatives=own))
         unfair.add(predicted, measured, total.mean())
     assert fair.pooled_weight > unfair.pooled_weight + 0.1
 
