@@ -11,7 +11,7 @@ from benchmarks.accuracy.models import Maps
 from benchmarks.real.participants import RealParticipant
 from benchmarks.real.predictors import Fold, Predictions
 from bids_deeptaskgen.stats.calibration import Calibration, apply_calibration
-from bids_deeptaskgen.stats.identification import cross_match, match_constant
+from bids_deeptaskgen.stats.identification import IdentificationScores, cross_match, match_constant
 from bids_deeptaskgen.stats.paired_tests import bootstrap_interval, fdr, sign_flip_p
 
 Scores = dict[str, NDArray[np.float64]]  # (n_participants, n_contrasts) by score
@@ -74,8 +74,7 @@ def score_fold(measured: Maps, predicted: Maps, average: Floats) -> Scores:
     Returns
     -------
     dict of str to array of shape (n_test, n_contrasts)
-        An array for each of `SCORES`. The differences are each participant's contribution to their mean; see
-        `IdentificationScores.part_in_difference`.
+        An array for each of `SCORES`. Differences are the `contributions` to their mean.
     """
     rows: dict[str, list[NDArray[np.float64]]] = {name: [] for name in SCORES}
     for contrast in range(measured.shape[1]):
@@ -84,16 +83,39 @@ def score_fold(measured: Maps, predicted: Maps, average: Floats) -> Scores:
         plain, residual = cross_match(x, y, rng), cross_match(x - base, y - base, rng)
         values = (
             plain.self_r,
-            plain.part_in_difference,
+            contributions(plain),
             residual.self_r,
             residual.others_r,
-            residual.part_in_difference,
+            contributions(residual),
             (plain.rank == 1).astype(float),
             plain.self_r * x.std(axis=1, dtype=np.float64) / y.std(axis=1, dtype=np.float64),
         )
         for name, value in zip(SCORES, values, strict=True):
             rows[name].append(value)
     return {name: np.stack(columns, axis=1) for name, columns in rows.items()}
+
+
+def contributions(matches: IdentificationScores) -> NDArray[np.float64]:
+    """Compute each participant's contribution to the mean difference of r with own and others' predictions.
+
+    If r of participant i's map with j's prediction is ``a_i + b_j``, plus ``d_i`` for the own one, the
+    contribution is ``d_i`` but for a constant: neither noisy measured maps nor good predictions matter.
+    `IdentificationScores.part_in_difference` neglects terms of 1 / n, which are large in a fold.
+
+    Parameters
+    ----------
+    matches : IdentificationScores
+        Of at least three participants.
+
+    Returns
+    -------
+    array of shape (n_participants,)
+        Its mean is that of `matches.difference`.
+    """
+    n, mean = len(matches.self_r), matches.others_r.mean()
+    deviation = matches.others_r + matches.incoming_r - 2 * mean
+    values: NDArray[np.float64] = matches.self_r - mean - deviation * (n - 1) / (n - 2)
+    return values
 
 
 def score_average(measured: Maps, average: Floats) -> Scores:

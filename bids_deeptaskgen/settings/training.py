@@ -123,8 +123,8 @@ class TrainingSettings(Settings):
     )
     calibration: bool = _model(
         default=True,
-        help="estimate, on the validation participants, the weights between mean map and predicted map of "
-        "each contrast (for --calibrated)",
+        help="estimate, on the validation participants, the weights between mean map and predicted map, "
+        "pooled over contrasts if there are few participants (for --calibrated)",
     )
     name: str | None = _model(
         None,

@@ -168,7 +168,7 @@ def test_with_4_participants_informative_predictions_gain():
 def test_with_10_participants_shrunken_weights_are_better_than_separate_ones(median, spread):
     results = [gains(median, spread, 10, seed, n_contrasts=20, n_test=60) for seed in range(2)]
     mean_gain = {name: np.mean([result[name] for result in results]) for name in results[0]}
-    assert mean_gain["per contrast"] < mean_gain["prior 20"] <= mean_gain["best"]
+    assert mean_gain["per contrast"] < mean_gain["prior 10"] <= mean_gain["best"]
 
 
 def test_a_mean_map_with_the_participants_own_map_is_an_unfair_rival():

@@ -22,8 +22,9 @@ from benchmarks.real.participants import (
 )
 from benchmarks.real.predictors import divide
 from benchmarks.real.run import NAMES, NETWORK, RIDGE, run
-from benchmarks.real.scoring import AVERAGE, CALIBRATED, SCORES, compare
+from benchmarks.real.scoring import AVERAGE, CALIBRATED, SCORES, compare, contributions
 from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.stats.identification import IdentificationScores
 
 N_PARTICIPANTS, N_LABELS, N_VOLUMES = 9, 40, 150
 CONDITIONS = sorted({name for sides in CONTRASTS.values() for side in sides for name in side})
@@ -155,6 +156,23 @@ def test_an_interrupted_call_continues_with_the_absent_predictor(benchmark):
 def test_other_options_need_another_folder(benchmark, data):
     with pytest.raises(InputError, match="other values of n_epochs"):
         run(options_of(data, benchmark[0].work, n_epochs=2))
+
+
+@pytest.mark.parametrize("n_participants", [3, 4, 7])
+def test_contributions_are_free_of_noisy_maps_and_good_predictions(n_participants):
+    rng = np.random.default_rng(n_participants)
+    rows, columns = rng.normal(size=(2, n_participants))
+    r = rows[:, None] + columns + 0.3 * np.eye(n_participants)
+    others = ~np.eye(n_participants, dtype=bool)
+    matches = IdentificationScores(
+        self_r=np.diag(r),
+        others_r=np.array([r[i, others[i]].mean() for i in range(n_participants)]),
+        incoming_r=np.array([r[others[i], i].mean() for i in range(n_participants)]),
+        rank=np.ones(n_participants),
+        n_candidates=n_participants,
+    )
+    np.testing.assert_allclose(contributions(matches), 0.3)
+    assert contributions(matches).mean() == pytest.approx(matches.difference.mean())
 
 
 def test_a_test_over_participants_compares_means_over_contrasts():
