@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
 
 from bids_deeptaskgen.stats.ridge_products import Floats, Folds, Labels, Load, Sums
 from bids_deeptaskgen.stats.ridge_validation import (
@@ -120,6 +121,8 @@ class RidgeFit:
     n_participants: Labels
 
 
+# Products of parcels are small: threads that wait for each other cost more than they gain.
+@threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
 def fit_ridge(
     participants: Sequence[Load],
     parcels: ArrayLike,

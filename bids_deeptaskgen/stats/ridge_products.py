@@ -122,10 +122,11 @@ class Folds:
         """
         n_patterns = len(self.patterns[0])
         training = [self._zeros(n_patterns) for _ in range(self.n_folds + 1)]
-        left_out = []
+        left_out, deviations = [], np.empty_like(self._means[0])
         for number, rows in enumerate(self._rows()):
             for fold, sums in enumerate(training):
-                products = self._products(rows - self._means[fold])
+                np.subtract(rows, self._means[fold], out=deviations)
+                products = self._products(deviations)
                 if fold == self.folds[number]:
                     left_out.append(products)
                     continue
@@ -178,7 +179,7 @@ class Folds:
         return means, np.array(is_measured)
 
     def _products(self, deviations: Floats) -> Products:
-        """Sum the products of the deviations of a participant over the voxels that have all values."""
+        """Sum the products over the voxels that have all values; sets the deviations of others to 0."""
         x, y = deviations[: self._n_rois], deviations[self._n_rois :]
         has_map = np.isfinite(y).mean(axis=1) > _MIN_VOXELS
         y[~has_map] = 0
