@@ -1,6 +1,6 @@
 """Accuracy of all models on real participants: ``make benchmark-real DATA=folder``.
 
-    python -m benchmarks.real DATA WORK [--n-epochs 24] [--fdim 8] ...
+    python -m benchmarks.real DATA WORK [--n-epochs 12] [--fdim 16] ...
 
 Participants are divided into folds. Each fold is predicted by models that were fitted to all other
 participants: the linear model, ridge and a network, each uncalibrated and calibrated, next to the group
@@ -24,8 +24,8 @@ def main() -> int:
     parser.add_argument("work", type=Path, help="folder for networks, predictions and results")
     parser.add_argument("--n-folds", type=int, default=5, help="folds of the cross-validation")
     parser.add_argument("--n-validation", type=int, default=4, help="validation participants of a network")
-    parser.add_argument("--n-epochs", type=int, default=24, help="epochs of training")
-    parser.add_argument("--fdim", type=int, default=8, help="channels of the network at full resolution")
+    parser.add_argument("--n-epochs", type=int, default=12, help="epochs of training")
+    parser.add_argument("--fdim", type=int, default=16, help="channels of the network at full resolution")
     parser.add_argument("--loss", default="mse", help="loss of the network")
     parser.add_argument("--seed", type=int, default=0, help="seed of the folds")
     options = parser.parse_args()
