@@ -20,7 +20,7 @@ BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test test-cpus test-laws test-inputs test-exports lint faults test-browser validate benchmark benchmark-accuracy benchmark-group benchmark-false-positives benchmark-store image sif container-test clean
+.PHONY: help demo test test-cpus test-laws test-inputs test-exports lint faults test-browser validate benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-false-positives benchmark-store image sif container-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -67,6 +67,14 @@ benchmark: $(VENV)/test.stamp ## measure speed and memory; writes docs/performan
 benchmark-accuracy: $(VENV)/test.stamp ## simulate, train, fine-tune and score two cohorts; writes docs/results.md (an hour)
 	$(BIN)/python -m benchmarks.accuracy $(BENCHMARKS)/accuracy
 	$(BIN)/python -m benchmarks.accuracy.page $(BENCHMARKS)/accuracy/results.json docs/results.md
+
+benchmark-real: require-data $(VENV)/test.stamp ## cross-validate on real participants (DATA=folder); writes part of docs/results.md (40 minutes)
+	$(BIN)/python -m benchmarks.real $(DATA) $(BENCHMARKS)/real
+	$(BIN)/python -m benchmarks.real.page $(BENCHMARKS)/real/results.json docs/results.md
+
+require-data:
+	@test -n "$(DATA)" || { \
+	  echo "benchmark-real needs the folder of the data: make benchmark-real DATA=folder (see benchmarks/real/participants.py)."; exit 1; }
 
 benchmark-group: $(VENV)/test.stamp ## measure the group level; writes docs/group_performance.md (half an hour, 3 GB of disk)
 	$(BIN)/python -m benchmarks.group $(BENCHMARKS)/group

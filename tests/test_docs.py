@@ -58,6 +58,7 @@ def test_every_preset_is_explained():
     [
         "README.md",
         "docs/inputs.md",
+        "docs/calibration.md",
         "docs/evaluation.md",
         "docs/exports.md",
         "docs/group.md",

@@ -29,7 +29,8 @@ ROIS = "rois.nii.gz"
 BRAIN_MASK = "brain_mask.nii.gz"
 OUTPUT_MASK = "output_mask.nii.gz"
 FILES = (WEIGHTS, ROIS, BRAIN_MASK, OUTPUT_MASK)
-# Mean measured maps of the training participants: optional, but required for a calibrated or a ridge model.
+# Mean measured maps of the training and validation participants: optional, but required for a calibrated or a
+# ridge model.
 MEAN_STATMAPS = "mean_statmaps.nii.gz"
 OPTIONAL_FILES = (MEAN_STATMAPS, ROI_CONNECTOMES)
 # Fields of the card that affect maps, their names or their quality measures.
@@ -171,7 +172,7 @@ class Bundle:
         return ridge_model(self.weights(), mean_maps)
 
     def mean_statmaps(self) -> NDArray[np.float32] | None:
-        """Return the mean measured maps of the training participants.
+        """Return the mean measured maps of the training and validation participants.
 
         Returns
         -------

@@ -142,8 +142,9 @@ class TrainingSettings(Settings):
     )
     calibration: bool = _model(
         default=True,
-        help="estimate the weights between mean map and predicted map of each contrast (for --calibrated): "
-        "on the validation participants, for a ridge model by cross-validation",
+        help="estimate the weights between mean map and predicted map, pooled over contrasts with few "
+        "participants (for --calibrated): on the validation participants, for a ridge model by "
+        "cross-validation",
     )
     name: str | None = _model(
         None,

@@ -24,7 +24,7 @@ from bids_deeptaskgen.models.bundle_writer import save_bundle
 from bids_deeptaskgen.models.card import Card, name_from_folder
 from bids_deeptaskgen.models.ridge_arrays import at_output_voxels, ridge_arrays
 from bids_deeptaskgen.settings.training import TrainSettings
-from bids_deeptaskgen.stats.calibration import WEIGHTS, Calibration
+from bids_deeptaskgen.stats.calibration import Calibration
 from bids_deeptaskgen.stats.linear_model import winner_take_all
 from bids_deeptaskgen.stats.ridge import MIN_GROUPS, RidgeFit, fit_ridge
 from bids_deeptaskgen.stats.ridge_products import MIN_VOXELS
@@ -192,18 +192,14 @@ def calibration_weights(fit: RidgeFit, participants: Sequence[RidgeParticipant])
     Returns
     -------
     array of shape (n_contrasts,)
-        From 0 (mean map) to 1 (predicted map); 1 for contrasts without participants.
+        From 0 (mean map) to 1 (predicted map); see `Calibration.weights`.
     """
-    # The mean map of a left-out participant is that of the fold's training participants.
-    calibrations = [Calibration(model.mean_maps) for model in fit.fold_models]
+    calibration = Calibration(len(fit.model.mean_maps))
     for participant, fold in zip(participants, fit.folds, strict=True):
+        model = fit.fold_models[fold]
         connectome, measured = participant()
-        calibrations[fold].add(fit.fold_models[fold].predict(connectome), measured)
-    n_participants = np.sum([calibration.n_participants for calibration in calibrations], axis=0)
-    r = np.sum([np.nan_to_num(item.mean_r) * item.n_participants[:, None] for item in calibrations], axis=0)
-    # Of equally good weights the smallest is chosen.
-    rows = (r >= r.max(axis=1, keepdims=True) - 1e-9).argmax(axis=1)
-    return np.where(n_participants > 0, WEIGHTS[rows], 1.0)
+        calibration.add(model.predict(connectome), measured, model.mean_maps)
+    return calibration.weights
 
 
 def write_bundle(

@@ -1,0 +1,1 @@
+"""Cross-validate all models on real participants, whose data are given as parcel series and parcel maps."""
