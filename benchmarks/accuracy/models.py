@@ -126,9 +126,9 @@ def calibrate(
     -------
     array of shape (n_participants, n_contrasts, n_voxels)
     """
-    calibration = Calibration(mean)
+    calibration = Calibration(len(mean))
     for maps, participant in zip(validation_maps, validation, strict=True):
-        calibration.add(maps, participant.task)
+        calibration.add(maps, participant.task, mean)
     return np.stack([apply_calibration(maps, mean, calibration.weights) for maps in predicted])
 
 

@@ -1,0 +1,188 @@
+"""Tests of the learning curves and shifts of the accuracy benchmark, with a small brain and small cohorts."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.accuracy import learning_curve, models, predictors, shifts
+from benchmarks.accuracy.__main__ import run_curves
+from benchmarks.accuracy.cohort import SimulatedParticipant
+from benchmarks.accuracy.curve_page import CURVES_TITLE, SHIFTS_TITLE
+from benchmarks.accuracy.learning_curve import AVERAGE, CALIBRATED, LINEAR, NETWORK, RIDGE, CurveSettings
+from benchmarks.accuracy.long_runs import MINUTES
+from benchmarks.accuracy.page import TITLE, update
+from benchmarks.accuracy.predictors import TrainingCohort, calibrated, mean_maps
+from benchmarks.accuracy.shifts import COMBINED, PARENT, SCRATCH, SHIFTS, contrast_differences
+from benchmarks.accuracy.steps import Steps
+from benchmarks.accuracy.test_set import CURVE_SCORES, TestSet, slopes
+from benchmarks.sections import read_section, replace_section
+from bids_deeptaskgen.errors import UserError
+
+SHAPE, N_ROIS, N_CONTRASTS = (16, 16, 16), 50, 47
+BRAIN = np.zeros(SHAPE, bool)
+BRAIN[4:12, 4:12, 4:12] = True
+GREY = BRAIN & (np.indices(SHAPE)[0] < 10)
+SETTINGS = CurveSettings(
+    sizes=(4, 6),
+    epochs=(1, 1),
+    first_test=6,
+    n_test=3,
+    fdim=2,
+    tuning_sizes=(4, 5),
+    tuning_epochs=(1, 1),
+    scratch_epochs=1,
+    minutes_size=4,
+)
+PARTS = ["participants", "shifts", "minutes"]
+
+
+def write_participant(path, seed, index):
+    """Write a participant whose maps depend on a pattern of the population and on the connectome."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    population, rng = np.random.default_rng(0), np.random.default_rng((seed, index))
+    shared = population.standard_normal((N_CONTRASTS, int(GREY.sum())))
+    weights = population.standard_normal((N_CONTRASTS, N_ROIS))
+    rest = rng.uniform(-1, 1, (N_ROIS, int(BRAIN.sum()))).astype(np.float32)
+    signal = shared + 0.1 * weights @ rest[:, GREY[BRAIN]]
+    task, retest = (signal + 0.3 * rng.standard_normal(signal.shape) for _ in range(2))
+    np.savez(path, rest=rest, task=np.float32(task), retest=np.float32(retest))
+    return SimulatedParticipant(path)
+
+
+@pytest.fixture
+def small_brain(monkeypatch):
+    """Replace the masks, the ROI maps and the simulator by small ones."""
+
+    def cohort(site, participants, folder):
+        numbers = range(participants) if isinstance(participants, int) else participants
+        return [write_participant(folder / f"{site.seed}-{index}.npz", site.seed, index) for index in numbers]
+
+    def long_runs(participants, folder):
+        members = cohort(learning_curve.FIRST, participants, folder)
+        for member in members:
+            np.save(member.path.with_suffix(".npy"), np.stack([member.rest] * len(MINUTES)))
+        return [replace(member, connectomes=member.path.with_suffix(".npy")) for member in members]
+
+    rois = np.random.default_rng(1).random((N_ROIS, int(BRAIN.sum())))
+    for module in (models, predictors):
+        monkeypatch.setattr(module, "BRAIN", BRAIN)
+        monkeypatch.setattr(module, "GREY", GREY)
+        monkeypatch.setattr(module, "rois", lambda: rois)
+    for module in (learning_curve, shifts):
+        monkeypatch.setattr(module, "cohort", cohort)
+    monkeypatch.setattr(learning_curve, "long_runs", long_runs)
+    return cohort
+
+
+@pytest.fixture
+def members(small_brain, tmp_path):
+    return small_brain(learning_curve.FIRST, 9, tmp_path)
+
+
+def test_curves_and_shifts_have_every_predictor_at_every_size(small_brain, tmp_path):
+    run_curves(PARTS, SETTINGS, tmp_path)
+    results = json.loads((tmp_path / "curves.json").read_text("utf-8"))
+    of_cohort = {RIDGE, LINEAR, LINEAR + CALIBRATED, NETWORK, NETWORK + CALIBRATED}
+    curve = results["participants"]
+    assert set(curve) == {"0", "4", "6"}
+    assert set(curve["4"]) == set(curve["6"]) == {AVERAGE} | of_cohort
+    assert set(results["minutes"]) == {str(minutes) for minutes in MINUTES}
+    assert all(set(rows) == of_cohort for rows in results["minutes"].values())
+    for name, shift in SHIFTS.items():
+        tuned = {f"fine-tuned ({strategy})" for strategy in shift.strategies}
+        expected = {AVERAGE, RIDGE, PARENT + CALIBRATED} | tuned | {label + CALIBRATED for label in tuned}
+        expected |= {COMBINED + CALIBRATED} if shift.is_combination else set()
+        assert set(results[name]["4"]) == expected
+        scratch = {SCRATCH, SCRATCH + CALIBRATED} if shift.from_scratch else set()
+        assert set(results[name]["5"]) == expected | scratch
+        assert PARENT in results[name]["0"]
+    page = update("", tmp_path)
+    assert page.count("\n| ridge | ") == 2 + len(MINUTES) + 2 * len(SHIFTS)
+    assert all(f"\n## {shift.title}\n" in page for shift in SHIFTS.values())
+    assert "nan" not in page
+
+
+def test_a_repeated_call_computes_nothing_again(small_brain, tmp_path, monkeypatch):
+    run_curves(["participants"], SETTINGS, tmp_path)
+    first = (tmp_path / "curves.json").read_bytes()
+    monkeypatch.setattr(TestSet, "score", None)
+    monkeypatch.setattr(learning_curve, "train", None)
+    run_curves(["participants"], SETTINGS, tmp_path)
+    assert (tmp_path / "curves.json").read_bytes() == first
+
+
+def test_an_interrupted_call_repeats_only_the_unfinished_step(small_brain, tmp_path, monkeypatch):
+    run_curves(["participants"], SETTINGS, tmp_path)
+    first = json.loads((tmp_path / "curves.json").read_text("utf-8"))
+    removed = tmp_path / "curves" / "participants" / "ridge-6.json"
+    removed.unlink()
+    monkeypatch.setattr(learning_curve, "train", None)
+    run_curves(["participants"], SETTINGS, tmp_path)
+    assert removed.exists()
+    assert json.loads((tmp_path / "curves.json").read_text("utf-8")) == first
+
+
+def test_results_of_other_settings_are_refused(tmp_path):
+    Steps(tmp_path, {"fdim": 8})
+    Steps(tmp_path, {"fdim": 8})
+    with pytest.raises(UserError, match="choose another folder"):
+        Steps(tmp_path, {"fdim": 16})
+
+
+def test_sections_without_results_and_handwritten_text_stay(small_brain, tmp_path):
+    run_curves(["participants"], SETTINGS, tmp_path)
+    first = replace_section("", TITLE, f"# {TITLE}\n\nOld numbers.\n")
+    page = update(first, tmp_path)
+    page = page.replace("## What the curves say\n\nNot written yet.", "## What the curves say\n\nThey rise.")
+    assert update(page, tmp_path) == page
+    assert "Old numbers." in read_section(page, TITLE)
+    assert "They rise." in read_section(page, CURVES_TITLE)
+    assert "They rise." not in read_section(page, SHIFTS_TITLE)
+
+
+def test_validation_participants_count_among_those_of_a_cohort(members):
+    assert [TrainingCohort(range(n)).n_validation for n in (10, 20, 50, 100, 200)] == [2, 2, 5, 10, 20]
+    chosen = TrainingCohort(members).first(5)
+    assert [*chosen.training, *chosen.validation] == members[:5]
+
+
+def test_the_mean_that_calibrates_excludes_the_participant(members):
+    # A prediction without information must not be preferred to the mean of the others, nor lose to it only
+    # because that mean contains the measured map.
+    chosen = TrainingCohort(members)
+    numbers = {member.path: index for index, member in enumerate(members)}
+
+    def mean_of_others(participant):
+        index = numbers[participant.path]
+        return mean_maps(members[:index] + members[index + 1 :])
+
+    mean = mean_maps(members)
+    maps = calibrated(mean_of_others, members, chosen)(members[0])
+    np.testing.assert_allclose(maps, mean, atol=1e-5)
+
+
+def test_the_true_maps_reach_their_ceilings(members):
+    rng = np.random.default_rng(0)
+    test_set = TestSet(members, mean_maps(members))
+    signal = test_set.measured - 0.3 * rng.standard_normal(test_set.measured.shape)
+    retest = test_set.score(lambda participant: participant.retest)
+    assert set(retest) == set(CURVE_SCORES)
+    np.testing.assert_allclose(retest["share of ceiling"][0], test_set.ceiling.mean(), rtol=1e-3)
+    average = test_set.score(lambda participant: test_set.average)
+    assert average["residual r"][0] == average["difference"][0] == 0
+    assert (
+        test_set.score_maps(signal)["share of residual ceiling"][0] > retest["share of residual ceiling"][0]
+    )
+
+
+def test_the_slope_tells_the_amplitude_of_a_prediction():
+    measured = np.random.default_rng(0).standard_normal((3, 2, 50))
+    np.testing.assert_allclose(slopes(measured, 2 * measured + 1), 0.5)
+
+
+def test_contrast_differences_are_linear_and_use_another_contrast():
+    maps = np.arange(47.0)[:, None]
+    np.testing.assert_allclose(contrast_differences(2 * maps), 2 * contrast_differences(maps))
+    assert (contrast_differences(maps) != 0).all()
