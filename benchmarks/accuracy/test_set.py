@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from benchmarks.accuracy.cohort import Floats, SimulatedParticipant
 from benchmarks.accuracy.models import Maps
 from benchmarks.accuracy.predictors import Predict, stack
-from benchmarks.accuracy.scoring import score
 from bids_deeptaskgen.stats.paired_tests import bootstrap_interval
-from bids_deeptaskgen.stats.scores import correlations, residual_correlations
 
 Scores = NDArray[np.float64]
 Row = dict[str, list[float]]  # mean, lower and upper bound of each score
@@ -42,13 +40,10 @@ class TestSet:
     def __init__(self, participants: Sequence[SimulatedParticipant], average: Floats) -> None:
         self.participants, self.average = participants, average
         self.measured: Maps = np.stack([participant.task for participant in participants])
+        self._units, self._residual_units = _unit(self.measured), _unit(self.measured - average)
         retest = np.stack([participant.retest for participant in participants])
-        self.ceiling = np.empty(len(average))
-        self.residual_ceiling = np.empty(len(average))
-        for contrast, base in enumerate(average):
-            first, second = self.measured[:, contrast], retest[:, contrast]
-            self.ceiling[contrast] = _root_mean(correlations(first, second))
-            self.residual_ceiling[contrast] = _root_mean(residual_correlations(first, second, base))
+        self.ceiling = _ceiling(self._units, _unit(retest))
+        self.residual_ceiling = _ceiling(self._residual_units, _unit(retest - average))
 
     def with_participants(self, participants: Sequence[SimulatedParticipant]) -> "TestSet":
         """Return the same maps and ceilings with other connectomes.
@@ -92,11 +87,26 @@ class TestSet:
         -------
         dict of str to list of float
         """
-        is_constant = all(np.array_equal(maps, predicted[0]) for maps in predicted[1:])
-        values = score(self.measured, predicted[0] if is_constant else predicted, self.average)
-        values["share of ceiling"] = values["r"] / self.ceiling
+        units = _unit(predicted)
+        # Contrasts first: one product of matrices gives all correlations of a contrast.
+        r = np.moveaxis(self._units, 1, 0) @ np.moveaxis(units, 1, 0).swapaxes(1, 2)
+        own = np.diagonal(r, axis1=1, axis2=2).T.astype(np.float64)
+        n_others = len(own) - 1
+        others = (r.sum(axis=2, dtype=np.float64).T - own) / n_others
+        is_own_best = (r >= own.T[:, :, None].astype(np.float32)).sum(axis=2).T == 1
+        residual_units = _unit(predicted - self.average)
+        values = {
+            "r": own,
+            "difference": own - others,
+            "residual r": np.einsum("pcv,pcv->pc", self._residual_units, residual_units, dtype=np.float64),
+            "identified": is_own_best.astype(float),
+            "slope": slopes(self.measured, predicted),
+        }
+        if all(np.array_equal(maps, predicted[0]) for maps in predicted[1:]):
+            # Differences between equal predictions are rounding.
+            values |= {name: np.zeros_like(own) for name in ("difference", "residual r", "identified")}
+        values["share of ceiling"] = own / self.ceiling
         values["share of residual ceiling"] = values["residual r"] / self.residual_ceiling
-        values["slope"] = slopes(self.measured, predicted)
         numbers = np.arange(len(self.participants))
         row = {}
         for name in CURVE_SCORES:
@@ -118,14 +128,29 @@ def slopes(measured: Maps, predicted: Maps) -> Scores:
     array of shape (n_participants, n_contrasts)
         1 where the amplitude of the prediction is right, below 1 where the predicted map is too large.
     """
-    result = np.empty(measured.shape[:2])
-    for participant, (maps, prediction) in enumerate(zip(measured, predicted, strict=True)):
-        x = np.asarray(prediction, np.float64)
-        x = x - x.mean(axis=1, keepdims=True)
-        result[participant] = np.einsum("cv,cv->c", x, maps) / np.einsum("cv,cv->c", x, x)
-    return result
+    x = predicted - predicted.mean(axis=2, keepdims=True)
+    products, squares = np.einsum("pcv,pcv->pc", x, measured), np.einsum("pcv,pcv->pc", x, x)
+    return np.asarray(products / squares, np.float64)
 
 
-def _root_mean(r: Scores) -> float:
-    """Return the ceiling of r that a reliability implies: the square root of the mean retest correlation."""
-    return float(np.sqrt(max(np.nanmean(r), 0.0)))
+def _unit(maps: Maps) -> Maps:
+    """Normalise maps to mean 0 and length 1; constant maps become 0."""
+    deviations = np.asarray(maps - maps.mean(axis=2, keepdims=True, dtype=np.float64), np.float32)
+    lengths = np.linalg.norm(deviations, axis=2, keepdims=True)
+    return np.divide(deviations, lengths, out=np.zeros_like(deviations), where=lengths > 0)
+
+
+def _ceiling(first: Maps, second: Maps) -> Scores:
+    """Compute the ceiling of r that the reliability implies: the square root of the mean retest correlation.
+
+    Parameters
+    ----------
+    first, second : array of shape (n_participants, n_contrasts, n_voxels)
+        Maps of mean 0 and length 1 of both sessions.
+
+    Returns
+    -------
+    array of shape (n_contrasts,)
+    """
+    r = np.einsum("pcv,pcv->pc", first, second, dtype=np.float64).mean(axis=0)
+    return np.asarray(np.sqrt(np.maximum(r, 0)))
