@@ -27,7 +27,7 @@ ROIS = "rois.nii.gz"
 BRAIN_MASK = "brain_mask.nii.gz"
 OUTPUT_MASK = "output_mask.nii.gz"
 FILES = (WEIGHTS, ROIS, BRAIN_MASK, OUTPUT_MASK)
-# Mean measured maps of the training participants: optional, but required for a calibrated model.
+# Mean measured maps of the training and validation participants: optional, unless a model is calibrated.
 MEAN_STATMAPS = "mean_statmaps.nii.gz"
 OPTIONAL_FILES = (MEAN_STATMAPS, ROI_CONNECTOMES)
 # Fields of the card that affect maps, their names or their quality measures.
@@ -148,7 +148,7 @@ class Bundle:
         return load_file(self.folder / WEIGHTS)
 
     def mean_statmaps(self) -> NDArray[np.float32] | None:
-        """Return the mean measured maps of the training participants.
+        """Return the mean measured maps of the training and validation participants.
 
         Returns
         -------

@@ -57,7 +57,7 @@ def save_bundle(
     masks : tuple of two arrays of shape (76, 93, 78), or of Path
         Brain mask and output mask, or their files.
     mean_statmaps : array of shape (n_contrasts, 76, 93, 78), or None
-        Mean measured maps of the training participants; required if the card has a calibration.
+        Mean measured maps of the training and validation participants; required for a calibration.
     roi_connectomes : ConnectomeDistribution or None
         Distribution of the training participants' ROI-by-ROI connectomes.
     overwrite : bool

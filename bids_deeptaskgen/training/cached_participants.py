@@ -13,6 +13,7 @@ from bids_deeptaskgen.bids.output.connectome_files import (
 )
 from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.io.npy import save_array
+from bids_deeptaskgen.stats.map_sum import MapSum
 from bids_deeptaskgen.training.data import Floats, TrainingData
 from bids_deeptaskgen.training.pairs import Pair, check_targets, load_targets
 from bids_deeptaskgen.training.sampling import TRAIN, VALIDATION
@@ -146,21 +147,39 @@ def _check_training_contrasts(data: TrainingData, folder: Path) -> None:
         raise InputError(message)
 
 
-def mean_maps(participants: Sequence[CachedParticipant]) -> Floats:
-    """Average measured maps over the participants with a value, shape (n_contrasts, n_voxels).
-
-    Voxels without any value are 0.
+def sum_maps(participants: Sequence[CachedParticipant]) -> MapSum:
+    """Sum measured maps over participants.
 
     Parameters
     ----------
     participants : sequence of CachedParticipant
-        Participants whose maps have the same contrasts and voxels.
+        At least one; their maps have the same contrasts and voxels.
+
+    Returns
+    -------
+    MapSum
     """
-    total, n_participants = np.float64(0), np.intp(0)
+    maps = participants[0].statmaps()
+    total = MapSum((maps.shape[0], maps.shape[1]))
     for participant in participants:
-        maps = participant.statmaps()
-        is_measured = np.isfinite(maps)
-        total = total + np.where(is_measured, maps, 0)
-        n_participants = n_participants + is_measured
-    means: Floats = (total / np.maximum(n_participants, 1)).astype(np.float32)
-    return means
+        total.add(participant.statmaps())
+    return total
+
+
+def group_relatives(participants: Sequence[CachedParticipant]) -> list[list[CachedParticipant]]:
+    """Group the sessions of a participant, and the members of a family.
+
+    Parameters
+    ----------
+    participants : sequence of CachedParticipant
+
+    Returns
+    -------
+    list of list of CachedParticipant
+    """
+    groups: dict[tuple[str, str], list[CachedParticipant]] = {}
+    for participant in participants:
+        pair = participant.pair
+        key = ("family", pair.family) if pair.family else ("participant", pair.subject)
+        groups.setdefault(key, []).append(participant)
+    return list(groups.values())

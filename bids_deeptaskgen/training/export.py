@@ -18,8 +18,9 @@ from bids_deeptaskgen.models.card import Card, name_from_folder
 from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.nn.network_state import bundle_state, replace_head, state_arrays
 from bids_deeptaskgen.settings.training import TrainingSettings
-from bids_deeptaskgen.stats.calibration import Calibration
-from bids_deeptaskgen.training.cached_participants import CachedParticipant, mean_maps
+from bids_deeptaskgen.stats.calibration import MIN_PARTICIPANTS, Calibration
+from bids_deeptaskgen.stats.map_sum import MapSum
+from bids_deeptaskgen.training.cached_participants import CachedParticipant, group_relatives, sum_maps
 from bids_deeptaskgen.training.data import TrainingData
 from bids_deeptaskgen.training.fit import predict_participant
 from bids_deeptaskgen.training.fit_records import Fit
@@ -92,7 +93,7 @@ def write_bundle(
     ----------
     out : Path
         Folder of the bundle; an existing bundle is replaced once the new one is complete.
-    training : Trained
+    training : FinishedTraining
     participants : dict of str to sequence of CachedParticipant
         Participants by split.
     module : MaskedUNet
@@ -107,15 +108,21 @@ def write_bundle(
     module.network.load_state_dict(state)
     if training.head_source:
         state = replace_head(state, bundle_state(training.head_source))
-    means = mean_maps(participants[TRAIN])
+    # Only test participants, whom the model must not know, are left out.
+    total = sum_maps([*participants[TRAIN], *participants[VALIDATION]])
     calibration = None
     if settings.calibration and participants[VALIDATION]:
         logger.info("calibrating on %d validation participants", training.data.n_participants(VALIDATION))
-        calibration = calibrate(module.eval(), means, participants[VALIDATION])
-    bundle_means, weights = _extend_to_bundle(training, means, calibration)
+        calibration = calibrate(module.eval(), total, participants[VALIDATION])
+    bundle_means, weights = _extend_to_bundle(
+        training, total.mean(), None if calibration is None else calibration.weights
+    )
     pairs = [participant.pair for participant in participants[TRAIN]]
     distribution = training_distribution(pairs, base.card.architecture.in_channels)
-    card = make_card(out, training, weights, distribution)
+    words = training_words(
+        training, calibration, n_typical=distribution.n_participants if distribution else 0
+    )
+    card = make_card(out, training, words, weights, distribution)
     return save_bundle(
         out,
         card,
@@ -136,31 +143,32 @@ def _parents_distribution(parent: Bundle | None) -> ConnectomeDistribution | Non
     return distribution
 
 
-def calibrate(
-    module: MaskedUNet, means: Floats, participants: Sequence[CachedParticipant]
-) -> NDArray[np.float64]:
-    """Estimate each contrast's weight of the network's map against the mean map.
+def calibrate(module: MaskedUNet, total: MapSum, participants: Sequence[CachedParticipant]) -> Calibration:
+    """Compare the network's map with the mean map of other participants, for each validation participant.
+
+    The mean map contains neither the participant's own maps nor those of relatives. Otherwise the mean map
+    would seem better than it is for further participants, and the weights would be too small.
 
     Parameters
     ----------
     module : MaskedUNet
         In evaluation mode.
-    means : float32 array of shape (n_contrasts, n_voxels)
-        Mean measured maps of the training participants.
+    total : MapSum
+        Sum of the measured maps of all training and validation participants.
     participants : sequence of CachedParticipant
         Validation participants.
 
     Returns
     -------
-    array of shape (n_contrasts,)
-        1 for the network's map, 0 for the mean map.
+    Calibration
     """
-    calibration = Calibration(means)
-    for participant in participants:
-        calibration.add(
-            predict_participant(module, participant, module.output_places.device), participant.statmaps()
-        )
-    return calibration.weights
+    calibration = Calibration(total.n_contrasts)
+    for relatives in group_relatives(participants):
+        mean = total.mean(without=sum_maps(relatives))
+        for participant in relatives:
+            predicted = predict_participant(module, participant, module.output_places.device)
+            calibration.add(predicted, participant.statmaps(), mean)
+    return calibration
 
 
 def _extend_to_bundle(
@@ -196,6 +204,7 @@ def _round(weights: NDArray[np.float64] | None) -> tuple[float, ...] | None:
 def make_card(
     out: Path,
     training: FinishedTraining,
+    words: str,
     calibration: tuple[float, ...] | None,
     distribution: ConnectomeDistribution | None = None,
 ) -> Card:
@@ -205,7 +214,9 @@ def make_card(
     ----------
     out : Path
         Folder of the bundle.
-    training : Trained
+    training : FinishedTraining
+    words : str
+        Description of the training; see `training_words`.
     calibration : tuple of float, or None
         Weight of each contrast.
     distribution : ConnectomeDistribution, or None
@@ -226,11 +237,7 @@ def make_card(
         roi_set=base.roi_set,
         input_mask=base.input_mask,
         window_minutes=round(training.data.window_minutes, 2),
-        training=training_words(
-            training,
-            calibrated=calibration is not None,
-            n_typical=distribution.n_participants if distribution else 0,
-        ),
+        training=words,
         licence=settings.licence or inherited,
         citation=base.citation,
         parent=parent.card.name if parent else None,
@@ -242,14 +249,13 @@ def make_card(
     )
 
 
-def training_words(training: FinishedTraining, *, calibrated: bool, n_typical: int = 0) -> str:
+def training_words(training: FinishedTraining, calibration: Calibration | None, *, n_typical: int = 0) -> str:
     """Describe for the card the participants, settings and validation of a training.
 
     Parameters
     ----------
-    training : Trained
-    calibrated : bool
-        Whether the maps are calibrated.
+    training : FinishedTraining
+    calibration : Calibration or None
     n_typical : int
         Training participants of the distribution of ROI-by-ROI connectomes; 0 without one.
 
@@ -287,9 +293,26 @@ def training_words(training: FinishedTraining, *, calibrated: bool, n_typical: i
             f"on {n_validation} validation participants the mean spatial r with their own maps is "
             f"{line.r:.3f}" + (excess if np.isfinite(line.difference) else "")
         )
-    if calibrated:
-        words.append("calibrated on the same participants")
+    words.append(f"mean maps of {n_train + n_validation} training and validation participants")
+    if calibration is not None:
+        words.append(_calibration_words(calibration, n_validation))
     if n_typical:
         words.append(f"typicality from {n_typical} of {n_train} training participants")
     releases = ", ".join(f"{name} {version(name)}" for name in ("bids-deeptaskgen", "lightning", "torch"))
     return "; ".join([*words, releases])
+
+
+def _calibration_words(calibration: Calibration, n_participants: int) -> str:
+    """Describe for the card how many contrasts have weights of their own."""
+    n_contrasts = len(calibration.n_participants)
+    n_shrunk = int((calibration.n_participants >= MIN_PARTICIPANTS).sum())
+    details = (
+        f"weights shrunk towards it for {n_shrunk} of {n_contrasts} contrasts, which have maps of "
+        f"{MIN_PARTICIPANTS} or more of them"
+        if n_shrunk
+        else f"for all {n_contrasts} contrasts, since none has maps of {MIN_PARTICIPANTS} of them"
+    )
+    return (
+        f"calibrated on the {n_participants} validation participants against mean maps without their own: "
+        f"weight {calibration.pooled_weight:.2f} pooled over contrasts, {details}"
+    )

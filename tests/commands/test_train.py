@@ -24,6 +24,7 @@ from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict
 from bids_deeptaskgen.nn.unet import new_network
 from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.stats.calibration import Calibration
 from bids_deeptaskgen.training import run as training
 from bids_deeptaskgen.training.cached_participants import read_cached_participants
 from bids_deeptaskgen.training.data import gather
@@ -94,17 +95,39 @@ def test_its_card_says_where_it_is_from_and_that_it_is_not_for_science(world, tr
         assert words in card.training
 
 
-def test_mean_maps_use_training_participants_only(world, trained):
-    bundle, result = load_bundle(trained), find_statmaps(world.root / "measured")
-    of = {
-        (file.subject, file.contrast): read_statmap(file, bundle.output_mask)
-        for file in result
-        if SPLIT[file.subject] == "train"
-    }
-    for label, mean in zip(LABELS, bundle.mean_statmaps(), strict=True):
-        maps = [of[participant, label] for participant in ("01", "02", "03") if (participant, label) in of]
-        np.testing.assert_allclose(mean, np.nanmean(maps, axis=0), atol=1e-5)
-    assert len(of) == 5
+def measured_maps(world, bundle):
+    """Read the measured maps of the training and validation participants, NaN where there are none."""
+    shape = (len(LABELS), int(bundle.output_mask.sum()))
+    maps = {participant: np.full(shape, np.nan) for participant, split in SPLIT.items() if split != "test"}
+    for file in find_statmaps(world.root / "measured"):
+        if file.subject in maps:
+            maps[file.subject][LABELS.index(file.contrast)] = read_statmap(file, bundle.output_mask)
+    return maps
+
+
+def test_mean_maps_use_all_participants_but_those_of_the_test(world, trained):
+    bundle = load_bundle(trained)
+    maps = measured_maps(world, bundle)
+    assert sorted(maps) == ["01", "02", "03", "04", "05"]
+    np.testing.assert_allclose(bundle.mean_statmaps(), np.nanmean(list(maps.values()), axis=0), atol=1e-5)
+
+
+def test_validation_participants_are_calibrated_against_mean_maps_without_their_own(world, trained):
+    bundle, calibration = load_bundle(trained), Calibration(len(LABELS))
+    maps, network = measured_maps(world, bundle), load_network(bundle, "cpu")
+    for label in ("04", "05"):
+        path = next((world.root / "connectomes").glob(f"sub-{label}/func/*.npy"))
+        predicted = predict(network, np.load(path))[:, bundle.output_mask]
+        others = [values for name, values in maps.items() if name != label]
+        calibration.add(predicted, maps[label], np.nanmean(others, axis=0))
+    np.testing.assert_allclose(bundle.card.calibration, calibration.weights, atol=0.011)
+    assert set(bundle.card.calibration) == {round(calibration.pooled_weight, 2)}
+    for words in (
+        "mean maps of 5 training and validation participants",
+        "calibrated on the 2 validation participants against mean maps without their own",
+        "pooled over contrasts, for all 2 contrasts, since none has maps of 10 of them",
+    ):
+        assert words in bundle.card.training
 
 
 def test_calibrated_predictions_of_the_app_use_its_calibration(simulated, trained, tmp_path):
