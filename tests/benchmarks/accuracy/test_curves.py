@@ -1,7 +1,9 @@
 """Tests of the learning curves and shifts of the accuracy benchmark, with a small brain and small cohorts."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,12 +22,23 @@ from benchmarks.accuracy.steps import Steps
 from benchmarks.accuracy.test_set import CURVE_SCORES, TestSet, slopes
 from benchmarks.sections import read_section, replace_section
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.models.architecture import Architecture
 
-SHAPE, N_ROIS, N_CONTRASTS = (16, 16, 16), 50, 47
+SHAPE, N_ROIS, N_CONTRASTS = (16, 16, 16), 6, 5
 BRAIN = np.zeros(SHAPE, bool)
 BRAIN[4:12, 4:12, 4:12] = True
 GREY = BRAIN & (np.indices(SHAPE)[0] < 10)
-SETTINGS = CurveSettings(
+
+
+class SmallSettings(CurveSettings):
+    """Settings with a network for few ROI maps and contrasts."""
+
+    @property
+    def architecture(self):
+        return Architecture("unetminimal", N_ROIS, N_CONTRASTS, fdim=2, max_level=2, n_conv=1)
+
+
+SETTINGS = SmallSettings(
     sizes=(4, 6),
     epochs=(1, 1),
     first_test=6,
@@ -58,9 +71,9 @@ def write_participant(path, seed, index):
     return SimulatedParticipant(path)
 
 
-@pytest.fixture
-def small_brain(monkeypatch):
-    """Replace the masks, the ROI maps and the simulator by small ones."""
+@pytest.fixture(scope="module")
+def small_brain():
+    """Replace the masks, the ROI maps and the simulator by small ones; return the simulator of cohorts."""
 
     def cohort(site, participants, folder):
         numbers = range(participants) if isinstance(participants, int) else participants
@@ -73,14 +86,29 @@ def small_brain(monkeypatch):
         return [replace(member, connectomes=member.path.with_suffix(".npy")) for member in members]
 
     rois = np.random.default_rng(1).random((N_ROIS, int(BRAIN.sum())))
-    for module in (models, predictors):
-        monkeypatch.setattr(module, "BRAIN", BRAIN)
-        monkeypatch.setattr(module, "GREY", GREY)
-        monkeypatch.setattr(module, "rois", lambda: rois)
-    for module in (learning_curve, shifts):
-        monkeypatch.setattr(module, "cohort", cohort)
-    monkeypatch.setattr(learning_curve, "long_runs", long_runs)
-    return cohort
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (models, predictors):
+            patch.setattr(module, "BRAIN", BRAIN)
+            patch.setattr(module, "GREY", GREY)
+            patch.setattr(module, "rois", lambda: rois)
+        for module in (learning_curve, shifts):
+            patch.setattr(module, "cohort", cohort)
+        patch.setattr(learning_curve, "long_runs", long_runs)
+        yield cohort
+
+
+@pytest.fixture(scope="module")
+def finished(small_brain, tmp_path_factory):
+    """Return the folder of a finished benchmark."""
+    folder = tmp_path_factory.mktemp("finished")
+    run_curves(PARTS, SETTINGS, folder)
+    return folder
+
+
+@pytest.fixture
+def work(finished, tmp_path):
+    """Return a copy of the folder of a finished benchmark."""
+    return Path(shutil.copytree(finished, tmp_path / "work"))
 
 
 @pytest.fixture
@@ -88,9 +116,8 @@ def members(small_brain, tmp_path):
     return small_brain(learning_curve.FIRST, 9, tmp_path)
 
 
-def test_curves_and_shifts_have_every_predictor_at_every_size(small_brain, tmp_path):
-    run_curves(PARTS, SETTINGS, tmp_path)
-    results = json.loads((tmp_path / "curves.json").read_text("utf-8"))
+def test_curves_and_shifts_have_every_predictor_at_every_size(finished):
+    results = json.loads((finished / "curves.json").read_text("utf-8"))
     of_cohort = {RIDGE, LINEAR, LINEAR + CALIBRATED, NETWORK, NETWORK + CALIBRATED}
     curve = results["participants"]
     assert set(curve) == {"0", "4", "6"}
@@ -105,30 +132,29 @@ def test_curves_and_shifts_have_every_predictor_at_every_size(small_brain, tmp_p
         scratch = {SCRATCH, SCRATCH + CALIBRATED} if shift.from_scratch else set()
         assert set(results[name]["5"]) == expected | scratch
         assert PARENT in results[name]["0"]
-    page = update("", tmp_path)
+    page = update("", finished)
     assert page.count("\n| ridge | ") == 2 + len(MINUTES) + 2 * len(SHIFTS)
     assert all(f"\n## {shift.title}\n" in page for shift in SHIFTS.values())
     assert "nan" not in page
 
 
-def test_a_repeated_call_computes_nothing_again(small_brain, tmp_path, monkeypatch):
-    run_curves(["participants"], SETTINGS, tmp_path)
-    first = (tmp_path / "curves.json").read_bytes()
+def test_a_repeated_call_computes_nothing_again(work, monkeypatch):
+    first = (work / "curves.json").read_bytes()
     monkeypatch.setattr(TestSet, "score", None)
-    monkeypatch.setattr(learning_curve, "train", None)
-    run_curves(["participants"], SETTINGS, tmp_path)
-    assert (tmp_path / "curves.json").read_bytes() == first
+    for module in (learning_curve, shifts):
+        monkeypatch.setattr(module, "train", None)
+    run_curves(PARTS, SETTINGS, work)
+    assert (work / "curves.json").read_bytes() == first
 
 
-def test_an_interrupted_call_repeats_only_the_unfinished_step(small_brain, tmp_path, monkeypatch):
-    run_curves(["participants"], SETTINGS, tmp_path)
-    first = json.loads((tmp_path / "curves.json").read_text("utf-8"))
-    removed = tmp_path / "curves" / "participants" / "ridge-6.json"
+def test_an_interrupted_call_repeats_only_the_unfinished_step(work, monkeypatch):
+    first = json.loads((work / "curves.json").read_text("utf-8"))
+    removed = work / "curves" / "participants" / "ridge-6.json"
     removed.unlink()
     monkeypatch.setattr(learning_curve, "train", None)
-    run_curves(["participants"], SETTINGS, tmp_path)
+    run_curves(["participants"], SETTINGS, work)
     assert removed.exists()
-    assert json.loads((tmp_path / "curves.json").read_text("utf-8")) == first
+    assert json.loads((work / "curves.json").read_text("utf-8")) == first
 
 
 def test_results_of_other_settings_are_refused(tmp_path):
@@ -138,12 +164,11 @@ def test_results_of_other_settings_are_refused(tmp_path):
         Steps(tmp_path, {"fdim": 16})
 
 
-def test_sections_without_results_and_handwritten_text_stay(small_brain, tmp_path):
-    run_curves(["participants"], SETTINGS, tmp_path)
+def test_sections_without_results_and_handwritten_text_stay(finished):
     first = replace_section("", TITLE, f"# {TITLE}\n\nOld numbers.\n")
-    page = update(first, tmp_path)
+    page = update(first, finished)
     page = page.replace("## What the curves say\n\nNot written yet.", "## What the curves say\n\nThey rise.")
-    assert update(page, tmp_path) == page
+    assert update(page, finished) == page
     assert "Old numbers." in read_section(page, TITLE)
     assert "They rise." in read_section(page, CURVES_TITLE)
     assert "They rise." not in read_section(page, SHIFTS_TITLE)
@@ -184,7 +209,8 @@ def test_scores_equal_those_of_the_comparison_of_two_cohorts(members):
 
 
 def test_maps_without_noise_reach_the_ceiling_and_a_retest_does_not(members):
-    test_set = TestSet(members, mean_maps(members))
+    average = true_maps_of(np.zeros((N_ROIS, int(BRAIN.sum()))))
+    test_set = TestSet(members, average)
     true_maps = np.stack([true_maps_of(member.rest) for member in members])
     retest = test_set.score(lambda participant: participant.retest)
     assert set(retest) == set(CURVE_SCORES)
@@ -199,6 +225,6 @@ def test_the_slope_tells_the_amplitude_of_a_prediction():
 
 
 def test_contrast_differences_are_linear_and_use_another_contrast():
-    maps = np.arange(47.0)[:, None]
+    maps = np.arange(float(N_CONTRASTS))[:, None]
     np.testing.assert_allclose(contrast_differences(2 * maps), 2 * contrast_differences(maps))
     assert (contrast_differences(maps) != 0).all()
