@@ -226,7 +226,8 @@ def correlate(voxels: Floats, motion: NDArray[np.float64], t_r: float) -> Floats
     cosines = cosine_basis(len(voxels), t_r, FMRIPREP_HIGH_PASS_HZ)
     regressors = np.column_stack([np.ones(len(voxels)), cosines, parameters / parameters.std(axis=0)])
     basis = np.linalg.qr(regressors)[0]
-    return np.asarray(correlate_windows(voxels, projection(), basis).connectome[0])
+    statistics = correlate_windows(np.asarray(voxels, np.float64), projection(), basis)
+    return np.asarray(statistics.connectome[0])
 
 
 def _smoothed(values: Floats, fwhm_mm: float) -> Floats:

@@ -195,7 +195,7 @@ def curve_over_participants(settings: CurveSettings, work: Path) -> Rows:
         chosen = participants.first(size)
         train_network = partial(network_of, size, participants, settings, work)
         rows[str(size)] = {
-            name: steps.score(f"{name}, {size}", partial(_score, test_set, make))
+            name: steps.score(f"{name}, {size}", partial(score_predictor, test_set, make))
             for name, make in _predictors(chosen, train_network)
         }
     return rows
@@ -211,10 +211,11 @@ def _predictors(
     yield RIDGE, lambda: ridge_predictor(fit_ridge_model(participants.participants).model)
     for name, make in ((LINEAR, linear), (NETWORK, network)):
         yield name, make
-        yield (
-            f"{name}{CALIBRATED}",
-            lambda make=make: calibrated(make(), participants.validation, participants),
-        )
+        yield f"{name}{CALIBRATED}", partial(_calibrated, make, participants)
+
+
+def _calibrated(make: Callable[[], Predict], participants: TrainingCohort) -> Predict:
+    return calibrated(make(), participants.validation, participants)
 
 
 def curve_over_minutes(settings: CurveSettings, work: Path) -> Rows:
@@ -244,12 +245,25 @@ def curve_over_minutes(settings: CurveSettings, work: Path) -> Rows:
         chosen = TrainingCohort(with_minutes(all_training, minutes))
         of_length = test_set.with_participants(with_minutes(all_test, minutes))
         rows[str(minutes)] = {
-            name: steps.score(f"{name}, {minutes}", partial(_score, of_length, make))
+            name: steps.score(f"{name}, {minutes}", partial(score_predictor, of_length, make))
             for name, make in _predictors(chosen, network)
             if name != AVERAGE
         }
     return rows
 
 
-def _score(test_set: TestSet, make: Callable[[], Predict]) -> Row:
+def score_predictor(test_set: TestSet, make: Callable[[], Predict]) -> Row:
+    """Fit a predictor and score it.
+
+    Parameters
+    ----------
+    test_set : TestSet
+    make : function
+        Returns the fitted predictor.
+
+    Returns
+    -------
+    dict of str to list of float
+        See `TestSet.score`.
+    """
     return test_set.score(make())

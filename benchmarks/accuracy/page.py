@@ -22,7 +22,7 @@ brains.** They show that training, fine-tuning and scoring work as intended, and
 participants and noisy maps. In the simulation, the position of the functional networks differs between
 participants and shapes both their resting state and their task maps.
 
-`make benchmark-accuracy` computes this page ({command}). Only the section "What it says" is written by hand.
+`make benchmark-accuracy` computes this section ({command}). Only the part "What it says" is written by hand.
 
 Scores are means over 47 contrasts and over test participants, whom no model has seen, in grey matter at 4
 mm. Brackets contain the 95% interval from resampling participants. For definitions see
@@ -34,8 +34,8 @@ mm. Brackets contain the 95% interval from resampling participants. For definiti
 - **residual r**: the correlation after the group average of the training participants has been subtracted
   from both maps.
 - **identified**: proportion of participants whose measured map correlates most with their own prediction.
-- ***calibrated***: predictions moved towards the group average, with a weight per contrast estimated on
-  validation participants.
+- ***calibrated***: predictions moved towards the group average, with weights estimated on validation
+  participants and shrunk towards one weight for all contrasts.
 """
 
 

@@ -26,6 +26,7 @@ from benchmarks.accuracy.learning_curve import (
     Rows,
     network_of,
     networks_folder,
+    score_predictor,
     simulated_participants,
     test_participants,
     train_on,
@@ -42,7 +43,7 @@ from benchmarks.accuracy.predictors import (
     ridge_predictor,
 )
 from benchmarks.accuracy.steps import Steps
-from benchmarks.accuracy.test_set import TestSet
+from benchmarks.accuracy.test_set import Row, TestSet
 from bids_deeptaskgen.nn.network_state import replace_head
 from bids_deeptaskgen.nn.unet import new_network
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
@@ -148,9 +149,9 @@ def score_shift(name: str, settings: CurveSettings, work: Path) -> Rows:
         largest = simulated_participants(settings, work)
         return network_of(max(settings.sizes), largest, settings, work)
 
-    def rows_of(size: int, makers: Iterator[tuple[str, Callable[[], Predict]]]) -> dict:
+    def rows_of(size: int, makers: Iterator[tuple[str, Callable[[], Predict]]]) -> dict[str, Row]:
         return {
-            label: steps.score(f"{label}, {size}", lambda make=make: test_set.score(make()))
+            label: steps.score(f"{label}, {size}", partial(score_predictor, test_set, make))
             for label, make in makers
         }
 
@@ -212,8 +213,12 @@ def _predictors(
     if shift.is_combination:
         yield COMBINED + CALIBRATED, lambda: calibrated(_combined(shift, parent()), new.participants, new)
     for strategy in shift.strategies:
-        network = cache(lambda strategy=strategy: network_predictor(tune(strategy)))
+        network = cache(partial(_tuned, tune, strategy))
         yield from _with_calibrated(f"fine-tuned ({strategy})", network, new)
+
+
+def _tuned(tune: Callable[[str], MaskedUNet], strategy: str) -> Predict:
+    return network_predictor(tune(strategy))
 
 
 def _with_calibrated(

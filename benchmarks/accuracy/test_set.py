@@ -137,7 +137,7 @@ def _unit(maps: Maps) -> Maps:
     """Normalise maps to mean 0 and length 1; constant maps become 0."""
     deviations = np.asarray(maps - maps.mean(axis=2, keepdims=True, dtype=np.float64), np.float32)
     lengths = np.linalg.norm(deviations, axis=2, keepdims=True)
-    return np.divide(deviations, lengths, out=np.zeros_like(deviations), where=lengths > 0)
+    return np.asarray(np.divide(deviations, lengths, out=np.zeros_like(deviations), where=lengths > 0))
 
 
 def _ceiling(first: Maps, second: Maps) -> Scores:
