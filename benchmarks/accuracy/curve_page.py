@@ -15,10 +15,11 @@ CURVE_COLUMNS = (
     "difference",
     "residual r",
     "share of residual ceiling",
+    "deviation r",
     "identified",
 )
-MINUTES_COLUMNS = ("r", "difference", "residual r", "share of residual ceiling", "identified")
-SHIFT_COLUMNS = ("r", "difference", "residual r", "slope")
+MINUTES_COLUMNS = CURVE_COLUMNS
+SHIFT_COLUMNS = ("r", "difference", "residual r", "deviation r", "slope")
 CURVES_HEAD = """# {title}
 
 `make benchmark-accuracy` computes this section (`python -m benchmarks.accuracy WORK --parts participants
@@ -33,6 +34,9 @@ minutes`). Only the part "What the curves say" is written by hand. Scores are th
   epochs for {sizes} participants.
 - **residual r** subtracts the average of the largest cohort, whatever the size of the cohort, so that its
   values can be compared. The group average has none by definition.
+- **deviation r** subtracts the mean over test participants, from measured maps that of measured maps, from
+  predictions that of predictions. It shows what is known of the individual: the error of a mean map from few
+  participants lowers residual r, but not deviation r.
 - **share of ceiling**: r divided by the square root of the mean retest correlation of the contrast; for
   residual r the same after that average has been subtracted.
 """
@@ -163,6 +167,6 @@ def _table(rows: Rows, unit: str, columns: tuple[str, ...]) -> str:
 
 def _cell(scores: Mapping[str, list[float]], column: str) -> str:
     mean, lower, upper = scores[column]
-    if column in ("r", "difference", "residual r"):
+    if column in ("r", "difference", "residual r", "deviation r"):
         return f"{mean:.3f} [{lower:.3f}, {upper:.3f}]"
     return f"{mean:.2f}"

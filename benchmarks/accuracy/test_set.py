@@ -19,9 +19,12 @@ CURVE_SCORES = (
     "difference",
     "residual r",
     "share of residual ceiling",
+    "deviation r",
     "identified",
     "slope",
 )
+# Scores that are 0 for predictions that are the same for all participants.
+INDIVIDUAL_SCORES = ("difference", "residual r", "deviation r", "identified")
 
 
 class TestSet:
@@ -43,6 +46,7 @@ class TestSet:
         self._units, self._residual_units = _unit(self.measured), _unit(self.measured - average)
         retest = np.stack([participant.retest for participant in participants])
         self.ceiling = _ceiling(self._units, _unit(retest))
+        self._deviation_units = _unit(_deviations(self.measured))
         self.residual_ceiling = _ceiling(self._residual_units, _unit(retest - average))
 
     def with_participants(self, participants: Sequence[SimulatedParticipant]) -> "TestSet":
@@ -94,17 +98,18 @@ class TestSet:
         n_others = len(own) - 1
         others = (r.sum(axis=2, dtype=np.float64).T - own) / n_others
         is_own_best = (r >= own.T[:, :, None].astype(np.float32)).sum(axis=2).T == 1
-        residual_units = _unit(predicted - self.average)
+        residual_units, deviation_units = _unit(predicted - self.average), _unit(_deviations(predicted))
         values = {
             "r": own,
             "difference": own - others,
-            "residual r": np.einsum("pcv,pcv->pc", self._residual_units, residual_units, dtype=np.float64),
+            "residual r": _row_products(self._residual_units, residual_units),
+            "deviation r": _row_products(self._deviation_units, deviation_units),
             "identified": is_own_best.astype(float),
             "slope": slopes(self.measured, predicted),
         }
         if all(np.array_equal(maps, predicted[0]) for maps in predicted[1:]):
             # Differences between equal predictions are rounding.
-            values |= {name: np.zeros_like(own) for name in ("difference", "residual r", "identified")}
+            values |= {name: np.zeros_like(own) for name in INDIVIDUAL_SCORES}
         values["share of ceiling"] = own / self.ceiling
         values["share of residual ceiling"] = values["residual r"] / self.residual_ceiling
         numbers = np.arange(len(self.participants))
@@ -140,6 +145,16 @@ def _unit(maps: Maps) -> Maps:
     return np.asarray(np.divide(deviations, lengths, out=np.zeros_like(deviations), where=lengths > 0))
 
 
+def _deviations(maps: Maps) -> Maps:
+    """Subtract the mean over participants, so that errors of mean maps do not count."""
+    return np.asarray(maps - maps.mean(axis=0, dtype=np.float64), np.float32)
+
+
+def _row_products(first: Maps, second: Maps) -> Scores:
+    """Multiply the maps of two arrays of shape (n_participants, n_contrasts, n_voxels) voxel by voxel."""
+    return np.asarray(np.einsum("pcv,pcv->pc", first, second, dtype=np.float64))
+
+
 def _ceiling(first: Maps, second: Maps) -> Scores:
     """Compute the ceiling of r that the reliability implies: the square root of the mean retest correlation.
 
@@ -152,5 +167,5 @@ def _ceiling(first: Maps, second: Maps) -> Scores:
     -------
     array of shape (n_contrasts,)
     """
-    r = np.einsum("pcv,pcv->pc", first, second, dtype=np.float64).mean(axis=0)
+    r = _row_products(first, second).mean(axis=0)
     return np.asarray(np.sqrt(np.maximum(r, 0)))

@@ -219,6 +219,16 @@ def test_maps_without_noise_reach_the_ceiling_and_a_retest_does_not(members):
         assert retest[name][0] < 0.98
 
 
+def test_an_error_of_the_mean_map_lowers_residual_r_and_not_deviation_r(members):
+    test_set = TestSet(members, mean_maps(members))
+    error = np.random.default_rng(0).standard_normal(test_set.average.shape)
+    right = test_set.score_maps(test_set.measured)
+    wrong = test_set.score_maps(np.float32(test_set.measured + error))
+    np.testing.assert_allclose(right["deviation r"][0], 1, atol=1e-5)
+    np.testing.assert_allclose(wrong["deviation r"][0], 1, atol=1e-5)
+    assert wrong["residual r"][0] < 0.9
+
+
 def test_the_slope_tells_the_amplitude_of_a_prediction():
     measured = np.random.default_rng(0).standard_normal((3, 2, 50))
     np.testing.assert_allclose(slopes(measured, 2 * measured + 1), 0.5)
