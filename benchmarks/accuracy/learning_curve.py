@@ -28,7 +28,7 @@ from bids_deeptaskgen.training.losses import LossSettings
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 
 SIZES = (10, 20, 50, 100, 200)
-EPOCHS = (60, 40, 20, 12, 10)
+EPOCHS = (60, 40, 30, 24, 24)
 AVERAGE, RETEST, LINEAR, RIDGE, NETWORK = "group average", "retest", "linear model", "ridge", "network"
 CALIBRATED = ", calibrated"
 Rows = dict[str, dict[str, Row]]  # scores by size or length, and by predictor
@@ -64,7 +64,7 @@ class CurveSettings:
     tuning_sizes: tuple[int, ...] = (10, 30, 100)
     tuning_epochs: tuple[int, ...] = (15, 8, 4)
     scratch_epochs: int = 10
-    minutes_size: int = 100
+    minutes_size: int = 50
 
     @property
     def architecture(self) -> Architecture:
