@@ -64,9 +64,9 @@ benchmark: $(VENV)/test.stamp ## measure speed and memory; writes docs/performan
 	$(BIN)/python -m benchmarks.speed $(BENCHMARKS)/speed
 	$(BIN)/python -m benchmarks.speed.page $(BENCHMARKS)/speed/benchmark.md docs/performance.md
 
-benchmark-accuracy: $(VENV)/test.stamp ## simulate, train, fine-tune and score two cohorts; writes docs/results.md (an hour)
+benchmark-accuracy: $(VENV)/test.stamp ## learning curves and fine-tuning on simulated cohorts; writes docs/results.md (three hours, 5 GB of disk)
 	$(BIN)/python -m benchmarks.accuracy $(BENCHMARKS)/accuracy
-	$(BIN)/python -m benchmarks.accuracy.page $(BENCHMARKS)/accuracy/results.json docs/results.md
+	$(BIN)/python -m benchmarks.accuracy.page $(BENCHMARKS)/accuracy docs/results.md
 
 benchmark-real: require-data $(VENV)/test.stamp ## cross-validate on real participants (DATA=folder); writes part of docs/results.md (40 minutes)
 	$(BIN)/python -m benchmarks.real $(DATA) $(BENCHMARKS)/real

@@ -1,5 +1,6 @@
-"""Two cohorts of one simulated population at 4 mm, with different acquisitions."""
+"""Cohorts of one simulated population at 4 mm, with different acquisitions."""
 
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -15,7 +16,7 @@ from bids_deeptaskgen.connectome.regressors import FMRIPREP_HIGH_PASS_HZ, cosine
 from bids_deeptaskgen.connectome.roi_projection import roi_projection
 from bids_deeptaskgen.connectome.template_masks import brain_mask, grey_matter_mask
 from bids_deeptaskgen.grid import MODEL_GRID, Grid
-from bids_deeptaskgen.simulation.coordinate_rois import coordinate_rois
+from bids_deeptaskgen.simulation.coordinate_rois import axes_mm, coordinate_rois
 from bids_deeptaskgen.simulation.participant import simulate_participant
 from bids_deeptaskgen.simulation.resting_state import RestSettings
 
@@ -41,6 +42,9 @@ class Site:
         Full width at half maximum of the smoothing kernel, in mm; 0 for none.
     task_noise : float
         SD of the noise of measured task maps, in units of the SD of each map.
+    field_of_view_mm : tuple of float
+        Lowest and highest z of the measured slices, MNI coordinates. The resting-state signal of all other
+        voxels is 0. Task maps are complete.
     """
 
     seed: int
@@ -48,6 +52,7 @@ class Site:
     added_noise: float = 0.0
     smoothing_mm: float = 0.0
     task_noise: float = 0.8
+    field_of_view_mm: tuple[float, float] = (-np.inf, np.inf)
 
 
 FIRST = Site(7_001, RestSettings(n_volumes=240, t_r=2.0))
@@ -58,28 +63,65 @@ SECOND = Site(
     smoothing_mm=6.0,
     task_noise=1.0,
 )
+# Other participants, scanned as the first cohort.
+FURTHER = Site(7_003, FIRST.rest)
+# Other repetition time; the lower cerebellum and the top of the head are not in the images.
+CROPPED = Site(7_004, RestSettings(n_volumes=420, t_r=0.8), field_of_view_mm=(-48.0, 60.0))
+
+
+def unchanged(maps: Floats) -> Floats:
+    """Return maps as they were simulated."""
+    return maps
 
 
 @dataclass(frozen=True)
 class SimulatedParticipant:
     """A simulated participant with the interface of `training.validation.Participant`.
 
+    Arrays are read from files whenever they are needed, since a cohort does not fit into the memory of a
+    laptop.
+
     Attributes
     ----------
-    name : str
-    rest : array of shape (n_rois, n_brain_voxels)
-        Connectome.
-    task, retest : array of shape (n_contrasts, n_grey_voxels)
-        Measured maps of two sessions.
+    path : Path
+        Archive of the arrays ``rest``, ``task`` and ``retest``.
+    definition : function
+        Maps of all contrasts, (n_contrasts, n_grey_voxels), from the simulated ones.
+    connectomes : Path, optional
+        Array of shape (n_lengths, n_rois, n_brain_voxels), to be used in place of ``rest``.
+    row : int
+        Row of `connectomes`.
     n_windows : int
         Always 1.
     """
 
-    name: str
-    rest: Floats
-    task: Floats
-    retest: Floats
+    path: Path
+    definition: Callable[[Floats], Floats] = unchanged
+    connectomes: Path | None = None
+    row: int = 0
     n_windows: int = 1
+
+    @property
+    def name(self) -> str:
+        """Return seed and number of the participant."""
+        return self.path.stem
+
+    @property
+    def rest(self) -> Floats:
+        """Return the connectome, (n_rois, n_brain_voxels)."""
+        if self.connectomes:
+            return np.array(np.load(self.connectomes, mmap_mode="r")[self.row])
+        return self._array("rest")
+
+    @property
+    def task(self) -> Floats:
+        """Return the measured maps of the first session, (n_contrasts, n_grey_voxels)."""
+        return self.definition(self._array("task"))
+
+    @property
+    def retest(self) -> Floats:
+        """Return the measured maps of the second session, (n_contrasts, n_grey_voxels)."""
+        return self.definition(self._array("retest"))
 
     def connectome(self, window: int) -> Floats:  # noqa: ARG002 - the only window
         """Return the connectome, (n_rois, n_brain_voxels)."""
@@ -88,6 +130,10 @@ class SimulatedParticipant:
     def statmaps(self) -> Floats:
         """Return the measured maps, (n_contrasts, n_grey_voxels)."""
         return self.task
+
+    def _array(self, name: str) -> Floats:
+        with np.load(self.path) as arrays:
+            return np.asarray(arrays[name])
 
 
 @cache
@@ -120,27 +166,68 @@ def simulate(site: Site, index: int, folder: Path) -> SimulatedParticipant:
     """
     path = folder / f"{site.seed}-{index}.npz"
     if not path.exists():
+        voxels, motion = simulate_rest(site, index)
+        connectome = correlate(voxels, motion, site.rest.t_r)
         participant = simulate_participant(site.seed, index, grid=GRID)
-        rest = participant.rest_run(site.rest)
-        voxels = np.concatenate([block.copy() for block in rest.blocks()])
-        rng = np.random.default_rng((site.seed, index))
-        voxels += site.added_noise * rng.standard_normal(voxels.shape, dtype=np.float32)
-        if site.smoothing_mm:
-            voxels = np.stack([_smoothed(volume, site.smoothing_mm) for volume in voxels])
-        # As acompcor without the components: motion, its derivatives, slow cosines.
-        motion = np.column_stack([rest.motion, np.gradient(rest.motion, axis=0)])
-        cosines = cosine_basis(len(voxels), site.rest.t_r, FMRIPREP_HIGH_PASS_HZ)
-        regressors = np.column_stack([np.ones(len(voxels)), cosines, motion / motion.std(axis=0)])
-        basis = np.linalg.qr(regressors)[0]
-        connectome = correlate_windows(voxels, projection(), basis).connectome[0]
         grey = GREY[BRAIN]
         maps = [participant.statmaps(site.task_noise, session=session)[:, grey] for session in (0, 1)]
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:
             np.savez(file, rest=connectome, task=maps[0], retest=maps[1])
         temporary.rename(path)
-    with np.load(path) as arrays:
-        return SimulatedParticipant(path.stem, *(arrays[name] for name in ("rest", "task", "retest")))
+    return SimulatedParticipant(path)
+
+
+def simulate_rest(site: Site, index: int) -> tuple[Floats, NDArray[np.float64]]:
+    """Simulate the resting-state run of a participant.
+
+    Parameters
+    ----------
+    site : Site
+        Acquisition.
+    index : int
+        Number of the participant within the cohort.
+
+    Returns
+    -------
+    voxels : array of shape (n_volumes, n_brain_voxels)
+        Image intensities.
+    motion : array of shape (n_volumes, 6)
+        Translations in mm and rotations in radians.
+    """
+    rest = simulate_participant(site.seed, index, grid=GRID).rest_run(site.rest)
+    voxels = np.concatenate([block.copy() for block in rest.blocks()])
+    rng = np.random.default_rng((site.seed, index))
+    voxels += site.added_noise * rng.standard_normal(voxels.shape, dtype=np.float32)
+    if site.smoothing_mm:
+        voxels = np.stack([_smoothed(volume, site.smoothing_mm) for volume in voxels])
+    z = axes_mm(GRID)[2][np.nonzero(BRAIN)[2]]
+    low, high = site.field_of_view_mm
+    voxels[:, (z < low) | (z > high)] = 0
+    return voxels, rest.motion
+
+
+def correlate(voxels: Floats, motion: NDArray[np.float64], t_r: float) -> Floats:
+    """Compute the connectome of a run, cleaned as by acompcor without the components.
+
+    Parameters
+    ----------
+    voxels : array of shape (n_volumes, n_brain_voxels)
+    motion : array of shape (n_volumes, 6)
+    t_r : float
+        Repetition time in s.
+
+    Returns
+    -------
+    array of shape (n_rois, n_brain_voxels)
+        Pearson r.
+    """
+    parameters = np.column_stack([motion, np.gradient(motion, axis=0)])
+    cosines = cosine_basis(len(voxels), t_r, FMRIPREP_HIGH_PASS_HZ)
+    regressors = np.column_stack([np.ones(len(voxels)), cosines, parameters / parameters.std(axis=0)])
+    basis = np.linalg.qr(regressors)[0]
+    statistics = correlate_windows(np.asarray(voxels, np.float64), projection(), basis)
+    return np.asarray(statistics.connectome[0])
 
 
 def _smoothed(values: Floats, fwhm_mm: float) -> Floats:
@@ -152,14 +239,15 @@ def _smoothed(values: Floats, fwhm_mm: float) -> Floats:
     return np.asarray(gaussian_filter(volume, sigma)[BRAIN] / weight[BRAIN])
 
 
-def cohort(site: Site, n_participants: int, folder: Path) -> list[SimulatedParticipant]:
+def cohort(site: Site, participants: int | Iterable[int], folder: Path) -> list[SimulatedParticipant]:
     """Simulate participants in parallel.
 
     Parameters
     ----------
     site : Site
         Acquisition.
-    n_participants : int
+    participants : int or iterable of int
+        Their numbers, or how many of them.
     folder : Path
         Folder of saved simulations; created if it does not exist.
 
@@ -167,6 +255,32 @@ def cohort(site: Site, n_participants: int, folder: Path) -> list[SimulatedParti
     -------
     list of SimulatedParticipant
     """
+    return in_parallel(simulate, site, participants, folder)
+
+
+def in_parallel(
+    function: Callable[..., SimulatedParticipant],
+    site: Site,
+    participants: int | Iterable[int],
+    folder: Path,
+) -> list[SimulatedParticipant]:
+    """Call ``function(site, index, folder=folder)`` for participants, in several processes.
+
+    Parameters
+    ----------
+    function : function
+        `simulate`, or another function of a module.
+    site : Site
+    participants : int or iterable of int
+        As for `cohort`.
+    folder : Path
+        Created if it does not exist.
+
+    Returns
+    -------
+    list of SimulatedParticipant
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    numbers = range(participants) if isinstance(participants, int) else participants
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        return list(pool.map(partial(simulate, site, folder=folder), range(n_participants)))
+        return list(pool.map(partial(function, site, folder=folder), numbers))

@@ -13,9 +13,10 @@ from bids_deeptaskgen.nn.unet import new_network
 from bids_deeptaskgen.stats.calibration import Calibration, apply_calibration
 from bids_deeptaskgen.stats.linear_model import LinearModel, winner_take_all
 from bids_deeptaskgen.training.devices import make_fabric
-from bids_deeptaskgen.training.fit import fit, predict_participant
+from bids_deeptaskgen.training.fit import fit
 from bids_deeptaskgen.training.fit_records import Epoch, Fit, FitSettings
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
+from bids_deeptaskgen.training.validation import predict_participant
 
 Maps = NDArray[np.float32]  # (n_participants, n_contrasts, n_voxels)
 

@@ -1,6 +1,8 @@
-"""Write docs/results.md from the results of ``python -m benchmarks.accuracy``.
+"""Write sections of docs/results.md from the results of ``python -m benchmarks.accuracy``.
 
-python -m benchmarks.accuracy.page WORK/results.json docs/results.md
+python -m benchmarks.accuracy.page WORK docs/results.md
+
+Sections whose results are not in WORK stay as they are.
 """
 
 import json
@@ -9,6 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.accuracy.curve_page import CURVES_TITLE, SHIFTS_TITLE, curves_section, shifts_section
+from benchmarks.sections import read_section, read_text, replace_section
+
+TITLE = "Accuracy on simulated participants"
 HEAD = """# Accuracy on simulated participants
 
 These results come from the simulator of this package, not from measured data. **They say nothing about real
@@ -16,7 +22,7 @@ brains.** They show that training, fine-tuning and scoring work as intended, and
 participants and noisy maps. In the simulation, the position of the functional networks differs between
 participants and shapes both their resting state and their task maps.
 
-`make benchmark-accuracy` computes this page ({command}). Only the section "What it says" is written by hand.
+`make benchmark-accuracy` computes this section ({command}). Only the part "What it says" is written by hand.
 
 Scores are means over 47 contrasts and over test participants, whom no model has seen, in grey matter at 4
 mm. Brackets contain the 95% interval from resampling participants. For definitions see
@@ -28,8 +34,8 @@ mm. Brackets contain the 95% interval from resampling participants. For definiti
 - **residual r**: the correlation after the group average of the training participants has been subtracted
   from both maps.
 - **identified**: proportion of participants whose measured map correlates most with their own prediction.
-- ***calibrated***: predictions moved towards the group average, with a weight per contrast estimated on
-  validation participants.
+- ***calibrated***: predictions moved towards the group average, with weights estimated on validation
+  participants and shrunk towards one weight for all contrasts.
 """
 
 
@@ -100,13 +106,38 @@ def _logs(logs: Mapping[str, list[Mapping[str, float]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def update(text: str, work: Path) -> str:
+    """Replace the sections whose results exist, except for what is written by hand.
+
+    Parameters
+    ----------
+    text : str
+        The page.
+    work : Path
+        Folder of the results.
+
+    Returns
+    -------
+    str
+    """
+    for file, title, heading, write in (
+        ("results.json", TITLE, "What it says", page),
+        ("curves.json", CURVES_TITLE, "What the curves say", curves_section),
+        ("curves.json", SHIFTS_TITLE, "When fine-tuning helps", shifts_section),
+    ):
+        path = work / file
+        if path.exists():
+            interpretation = read_text(read_section(text, title), heading)
+            section = write(json.loads(path.read_text("utf-8")), interpretation or "Not written yet.")
+            text = replace_section(text, title, section)
+    return text
+
+
 def main() -> None:
-    """Write the page, with its handwritten section unchanged."""
-    source, target = (Path(word) for word in sys.argv[1:3])
-    old_page = target.read_text("utf-8") if target.exists() else ""
-    interpretation = old_page.partition("## What it says\n")[2].partition("\n## Training")[0]
-    results = json.loads(source.read_text("utf-8"))
-    target.write_text(page(results, interpretation or "Not written yet."), "utf-8")
+    """Write the sections whose results exist."""
+    work, target = (Path(word) for word in sys.argv[1:3])
+    text = target.read_text("utf-8") if target.exists() else ""
+    target.write_text(update(text, work), "utf-8")
 
 
 if __name__ == "__main__":

@@ -102,8 +102,8 @@ def score_cohort(
     Table
     """
     training, validation, test = participants
-    average = np.mean([participant.task for participant in training], axis=0, dtype=np.float64).astype(
-        np.float32
+    average = np.asarray(
+        np.mean([participant.task for participant in training], axis=0, dtype=np.float64), np.float32
     )
     measured = np.stack([participant.task for participant in test])
     predicted: dict[str, Maps] = {
