@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.real.run import LINEAR, NAMES, NETWORK, RIDGE
-from benchmarks.real.scoring import AVERAGE, CALIBRATED, GAIN
+from benchmarks.real.scoring import AVERAGE, CALIBRATED, GAIN, RESIDUAL_DIFFERENCE
 from benchmarks.sections import read_section, read_text, replace_section
 
 TITLE = "Real participants"
@@ -30,15 +30,15 @@ written by hand.
 so nothing can be learned about the topography within parcels, and subcortical voxels have the values of the
 nearest cortical parcel. {n} participants are few: the intervals are wide, and of folds that share most of
 their training participants, so they are a little too narrow. Families are not known. The network is smaller
-and trained for fewer epochs than the published one ({network}).
+and trained for fewer steps than the published one ({network}).
 
 {folds}-fold cross-validation, {test} tested and {rest} not tested in each fold, so that each participant is
 tested once in each of {repeats} repeats. Each repeat divides the participants into folds differently. The
-**{network_name}** is trained in {network_repeats} of the repeats, because of its cost, all others in all. A
-participant's score is the mean over the repeats that the predictor has; intervals and tests follow from these
-means. Two predictors are compared in the repeats that both have. Results of one repeat also depend on how the
-participants happened to be divided, which its interval does not contain. The ROI time series are those of the
-embedded model's 50 ROI maps, at 4 mm.
+**{network_name}** is trained in {network_repeats} of the {repeats} repeats, because of its cost; all other
+models are fitted in every repeat. A participant's score is the mean over the repeats that the predictor has;
+intervals and tests follow from these means. Two predictors are compared in the repeats that both have.
+Results of a single repeat also depend on how the participants happened to be divided, which their intervals
+do not include. The ROI time series are those of the embedded model's 50 ROI maps, at 4 mm.
 
 - **{average}**: mean measured map of all {rest} who are not tested. It is the same for all predictors.
 - **{linear}** and **{ridge}** are fitted to all {rest}, the **{network_name}** to {train}; the other
@@ -81,7 +81,9 @@ def section(results: Mapping[str, Any], interpretation: str) -> str:
     command = " ".join(
         f"--{key.replace('_', '-')} {value}" for key, value in options.items() if key != "batch_size"
     )
+    n_steps = options["n_epochs"] * math.ceil((n_rest - n_validation) / options["batch_size"])
     network = "fdim {fdim}, {n_epochs} epochs, batches of {batch_size}, loss {loss}".format(**options)
+    network += f", {n_steps} steps"
     head = HEAD.format(
         n=n, k=len(results["contrasts"]), command=command, handwritten=HANDWRITTEN, network=network,
         folds=options["n_folds"], repeats=options["n_repeats"], network_repeats=options["n_network_repeats"],
@@ -102,6 +104,9 @@ def section(results: Mapping[str, Any], interpretation: str) -> str:
         "The adjusted p is that of Benjamini and Hochberg over all rows. *Chance* is the residual r of "
         "others.\n",
         _test_table(results["tests"]),
+        "## Repeats\n",
+        "Residual r minus that of others in each repeat.\n",
+        _repeat_table(results["repeats"]),
         "## Weights of the calibration\n",
         "Pooled weight of the prediction (0 is the group average, 1 the prediction) and weights of the "
         "contrasts, with ranges over the folds of all repeats.\n",
@@ -139,13 +144,25 @@ def _test_table(tests: Sequence[Mapping[str, Any]]) -> str:
         cells = [
             test["first"],
             test["second"] or "chance",
-            test["score"].replace("residual difference", "residual r minus chance"),
+            test["score"].replace(RESIDUAL_DIFFERENCE, "residual r minus chance"),
             str(test["n_repeats"]),
             f"{test['mean']:+.4f} [{test['lower']:+.4f}, {test['upper']:+.4f}]",
             f"{test['p']:.4f}",
             f"{test['adjusted_p']:.4f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _repeat_table(repeats: Mapping[str, Sequence[float]]) -> str:
+    n_repeats = max(map(len, repeats.values()))
+    lines = [
+        "| | " + " | ".join(f"repeat {repeat + 1}" for repeat in range(n_repeats)) + " |",
+        "|---|" + "---|" * n_repeats,
+    ]
+    for name, values in repeats.items():
+        cells = [f"{value:.4f}" for value in values] + ["not trained"] * (n_repeats - len(values))
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -166,7 +183,7 @@ def _contrast_table(contrasts: Mapping[str, Mapping[str, Mapping[str, float]]]) 
     lines = ["| | " + " | ".join(titles) + " |", "|---|" + "---|" * len(titles)]
     for label, scores in contrasts.items():
         cells = [f"{scores[AVERAGE]['r']:.3f}", *(f"{scores[name][GAIN]:+.4f}" for name in calibrated_names)]
-        cells += [f"{scores[name]['residual difference']:.3f}" for name in NAMES]
+        cells += [f"{scores[name][RESIDUAL_DIFFERENCE]:.3f}" for name in NAMES]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

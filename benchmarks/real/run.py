@@ -24,6 +24,7 @@ from benchmarks.real.predictors import (
 from benchmarks.real.scoring import (
     AVERAGE,
     CALIBRATED,
+    RESIDUAL_DIFFERENCE,
     average_by_contrast,
     compare,
     join,
@@ -82,6 +83,7 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         "results": summarise(joined),
         "tests": compare(joined, comparisons()),
         "contrasts": average_by_contrast(joined, list(CONTRASTS)),
+        "repeats": {name: joined[name][RESIDUAL_DIFFERENCE].mean(axis=(1, 2)).tolist() for name in NAMES},
         "weights": weights,
         "seconds": seconds,
         "options": {key: getattr(options, key) for key in (*REPEATS, *OPTIONS)} | {"batch_size": BATCH_SIZE},
@@ -95,12 +97,14 @@ def comparisons() -> list[tuple[str, str, str]]:
     ridge, network = RIDGE + CALIBRATED, NETWORK + CALIBRATED
     return [
         *((name, AVERAGE, "r") for name in predictors),
-        *((name, "", "residual difference") for name in NAMES),
+        *((name, "", RESIDUAL_DIFFERENCE) for name in NAMES),
         (RIDGE, NETWORK, "r"),
         (ridge, network, "r"),
         (RIDGE, NETWORK, "difference"),
         (ridge, network, "difference"),
-        (RIDGE, NETWORK, "residual difference"),
+        (RIDGE, NETWORK, RESIDUAL_DIFFERENCE),
+        (RIDGE, LINEAR, RESIDUAL_DIFFERENCE),
+        (RIDGE, LINEAR, "identified"),
     ]
 
 

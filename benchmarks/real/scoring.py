@@ -18,7 +18,8 @@ from bids_deeptaskgen.stats.paired_tests import bootstrap_interval, fdr, sign_fl
 Scores = dict[str, NDArray[np.float64]]
 AVERAGE = "group average"
 CALIBRATED = ", calibrated"
-RESIDUAL = ("residual r", "residual r of others", "residual difference")
+RESIDUAL_DIFFERENCE = "residual difference"
+RESIDUAL = ("residual r", "residual r of others", RESIDUAL_DIFFERENCE)
 GAIN = "r minus group average"
 SCORES = ("r", "difference", *RESIDUAL, "identified", "slope")
 

@@ -294,7 +294,11 @@ def test_the_page_has_all_predictors_keeps_its_text_and_thanks_for_the_data(benc
     assert text.count("Wall time of all folds") == 1
     assert ACKNOWLEDGEMENT in text
     assert "tested once in each of 2 repeats" in text
-    assert "trained in 1 of the repeats" in text
+    assert "trained in 1 of the 2 repeats" in text
+    repeats = benchmark[1]["repeats"]
+    assert f"\n| {RIDGE} | {repeats[RIDGE][0]:.4f} | {repeats[RIDGE][1]:.4f} |\n" in text
+    assert f"\n| {NETWORK} | {repeats[NETWORK][0]:.4f} | not trained |\n" in text
+    assert np.mean(repeats[RIDGE]) == pytest.approx(benchmark[1]["results"][RIDGE]["residual difference"][0])
     for name in (AVERAGE, *NAMES, *(name + CALIBRATED for name in NAMES)):
         assert f"\n| {name} | " in text
     page_module.main()
