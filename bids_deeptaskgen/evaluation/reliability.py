@@ -90,11 +90,13 @@ def halves_reliability(
         Stepped up to the whole measurement by the Spearman-Brown formula. The chance level is stepped up by
         the same factor as the mean residual r.
     """
-    first, second = (np.where(is_scored[:, None], half, np.nan) for half in halves)
-    residual_r = residual_correlations(first, second, average)
-    by_score = {"r": spearman_brown(correlations(first, second)), "residual_r": spearman_brown(residual_r)}
+    r, residual_r = (
+        np.where(is_scored, values, np.nan)
+        for values in (correlations(*halves), residual_correlations(*halves, average))
+    )
+    by_score = {"r": spearman_brown(r), "residual_r": spearman_brown(residual_r)}
     # The covariance of two halves is that of the whole, whose variance is (1 + r) / 2 of that of a half.
-    chance = residual_chance(first, second, average, rng) * 2 / (1 + abs(mean(residual_r)))
+    chance = residual_chance(*halves, average, rng, is_scored) * 2 / (1 + abs(mean(residual_r)))
     return Reliability(HALVES, by_score, chance)
 
 
