@@ -14,7 +14,12 @@ from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_nifti
-from bids_deeptaskgen.stats.across_participants import chance_sd, correlate_across_participants
+from bids_deeptaskgen.stats.across_participants import (
+    MIN_PARTICIPANTS,
+    chance_sd,
+    correlate_across_participants,
+    effective_families,
+)
 from bids_deeptaskgen.stats.map_rows import Maps, has_variance
 
 # Step of r in the images, far below its noise; integers take a third of the space of float32.
@@ -23,7 +28,8 @@ _QUANTILES = {"q05_r": 0.05, "median_r": 0.5, "q95_r": 0.95}
 _DESCRIPTION = (
     "Pearson correlation over participants of the measured with the predicted value of a contrast, at each "
     "voxel. 0 outside the scored voxels, and where values do not differ between participants. Not a test: "
-    "without information, r scatters around 0 with an SD of 1 / sqrt(n - 1)."
+    "without information, r scatters around 0 with an SD of 1 / sqrt(n - 1), where n is the effective number "
+    "of unrelated participants."
 )
 
 
@@ -133,15 +139,21 @@ class AcrossParticipants:
         -------
         dict
             ``n_participants``, ``n_voxels``, ``q05_r``, ``median_r``, ``q95_r``, ``share_above_0``,
-            ``chance_sd`` and ``map``: the file, relative to the output folder. Values are NaN, and there is
-            no file, if there are too few participants or no differences between them.
+            ``n_effective``, ``chance_sd`` and ``map``: the file, relative to the output folder. Values are
+            NaN, and there is no file, if there are too few participants or no differences between them.
         """
         participants = np.flatnonzero(has_variance(measured) & has_variance(predicted))
         r = correlate_across_participants(measured, predicted, participants)
         finite_r = r[np.isfinite(r)]
         row: dict[str, Any] = {"n_participants": len(participants), "n_voxels": len(finite_r)}
         row |= dict.fromkeys((*_QUANTILES, "share_above_0"), float("nan"))
-        row |= {"chance_sd": chance_sd(len(participants)), "map": None}
+        n_effective = effective_families(self._study.families[participants])
+        is_enough = len(participants) >= MIN_PARTICIPANTS
+        row |= {
+            "n_effective": n_effective,
+            "chance_sd": chance_sd(n_effective) if is_enough else float("nan"),
+        }
+        row["map"] = None
         if not finite_r.size:
             return row
         quantiles = np.quantile(finite_r, list(_QUANTILES.values()))
@@ -187,6 +199,7 @@ def _facts(row: dict[str, Any]) -> dict[str, Any]:
     """Return facts of a map for its sidecar."""
     return {
         "NumberOfParticipants": row["n_participants"],
+        "EffectiveNumberOfParticipants": row["n_effective"],
         "NumberOfVoxels": row["n_voxels"],
         "MedianR": row["median_r"],
         "ChanceSD": row["chance_sd"],

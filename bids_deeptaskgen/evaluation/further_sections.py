@@ -22,9 +22,9 @@ _ACROSS_TEXT = (
     "r of measured and predicted values over participants at each voxel, then the median over voxels, and"
     " the mean over contrasts. It asks whether the predicted differences between participants are right "
     "at a place. A map that is the same for all participants has none. Without information, r of a voxel "
-    "scatters around 0 with the chance SD, 1 / sqrt(participants - 1). Neighbouring voxels scatter "
-    "together, so the median over voxels also differs from 0 by chance. Calibration with one weight above"
-    " 0 for a contrast does not change r. The folder maps has the images of all contrasts."
+    "scatters around 0 with the chance SD, 1 / sqrt(n - 1) for n unrelated participants. Neighbouring "
+    "voxels scatter together, so the median over voxels also differs from 0 by chance. Calibration with "
+    "one weight above 0 for a contrast does not change r. The folder maps has the images of all contrasts."
 )
 _ROI_TEXT = (
     "Means over contrasts. r and residual r: over the voxels of the ROI, mean over participants. r "

@@ -58,7 +58,7 @@ def maps(is_planted):
 def output(tmp_path_factory, mask, maps):
     """Write the maps of two contrasts, the second without information, and return the folder and the rows."""
     out = tmp_path_factory.mktemp("across")
-    study = SimpleNamespace(mask=mask)
+    study = SimpleNamespace(mask=mask, families=np.arange(N_PARTICIPANTS))
     (out / "maps").mkdir()
     (out / "maps" / "predictor-former_space-MNI152NLin6Asym_res-2_stat-r_desc-mean_statmap.nii.gz").touch()
     across = AcrossParticipants(out, study)
@@ -140,10 +140,23 @@ def test_maps_of_a_replaced_evaluation_are_removed(output):
     assert map_path(out, "myModel", "wm2bk").is_file()
 
 
+def test_the_chance_sd_is_that_of_the_effective_number_of_families(tmp_path, mask, maps):
+    measured, predicted = maps
+    study = SimpleNamespace(mask=mask, families=np.arange(N_PARTICIPANTS) // 2)
+    row = AcrossParticipants(tmp_path, study).add(
+        "mine", "wm2bk", measured, predicted, np.ones(measured.shape[1], bool)
+    )
+    assert (row["n_participants"], row["n_effective"]) == (N_PARTICIPANTS, N_PARTICIPANTS / 2)
+    assert row["chance_sd"] == pytest.approx(1 / np.sqrt(N_PARTICIPANTS / 2 - 1))
+    facts = json.loads(sidecar_path(tmp_path / row["map"]).read_text())["DeepTaskGen"]
+    assert facts["EffectiveNumberOfParticipants"] == N_PARTICIPANTS / 2
+    assert facts["ChanceSD"] == pytest.approx(row["chance_sd"])
+
+
 def test_too_few_participants_have_a_row_without_a_map(tmp_path, mask, maps):
     measured, predicted = (values.copy() for values in maps)
     measured[4:] = np.nan
-    across = AcrossParticipants(tmp_path, SimpleNamespace(mask=mask))
+    across = AcrossParticipants(tmp_path, SimpleNamespace(mask=mask, families=np.arange(N_PARTICIPANTS)))
     row = across.add("mine", "wm2bk", measured, predicted, np.ones(measured.shape[1], bool))
     across.finish()
     assert (row["n_participants"], row["n_voxels"], row["map"]) == (4, 0, None)
