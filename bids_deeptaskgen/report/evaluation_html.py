@@ -139,19 +139,20 @@ def average_over_contrasts(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
     Yields
     ------
     dict
-        ``predictor``, ``role``, the mean over contrasts of each of ``COLUMNS``, and ``chance`` and ``share``:
-        dicts of the mean chance levels and shares of the ceiling.
+        ``predictor``, ``role``, the mean over contrasts of each of ``COLUMNS``, and ``chance``, ``share`` and
+        ``chance_share``: dicts of the mean chance levels, shares of the ceiling and shares by chance.
     """
     for name, role in dict.fromkeys((row["predictor"], row["role"]) for row in evaluation.scores):
         rows = [row for row in evaluation.scores if row["predictor"] == name]
-        means, chance, share = (
+        means, chance, share, chance_share = (
             {
                 column: _mean(row.get(key, float("nan")) for row in rows if row["score"] == column)
                 for column in COLUMNS
             }
-            for key in ("value", "chance", "share_of_ceiling")
+            for key in ("value", "chance", "share_of_ceiling", "chance_share")
         )
-        yield {"predictor": name, "role": role, **means, "chance": chance, "share": share}
+        levels = {"chance": chance, "share": share, "chance_share": chance_share}
+        yield {"predictor": name, "role": role, **means, **levels}
 
 
 def judge_predictors(comparisons: Sequence[Row], scores: Sequence[Row]) -> Iterable[dict[str, Any]]:

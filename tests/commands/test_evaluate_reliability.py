@@ -1,6 +1,7 @@
 """Reliability of measured maps and shares of the ceiling, on maps whose truth is known."""
 
 import logging
+import re
 import shutil
 
 import numpy as np
@@ -75,6 +76,14 @@ def test_a_prediction_without_noise_reaches_the_ceiling(output):
         for row in scores_of(output, score):
             assert float(row["share_of_ceiling"]) == pytest.approx(1, abs=0.015)
             assert float(row["share_ci_low"]) <= float(row["share_of_ceiling"]) <= float(row["share_ci_high"])
+
+
+def test_the_share_that_chance_reaches_is_given_beside_the_share_of_the_ceiling(output):
+    for row in scores_of(output, "residual_r"):
+        assert float(row["chance_share"]) == pytest.approx(float(row["chance"]) / float(row["ceiling"]), 1e-4)
+        assert 0.05 < float(row["chance_share"]) < float(row["share_of_ceiling"])
+    assert {row["chance_share"] for row in scores_of(output, "r")} == {"n/a"}
+    assert re.search(r"\d% of ceiling, chance \d+%", (output / "evaluation.html").read_text("utf-8"))
 
 
 def test_ceilings_are_those_of_the_retest(output):
