@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.evaluation.output_files import evaluation_path
 from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.atomic import write_json
@@ -33,46 +34,20 @@ _DESCRIPTION = (
 )
 
 
-def map_path(out: Path, predictor: str, contrast: str | None) -> Path:
-    """Return the file of a map of r across participants.
-
-    Parameters
-    ----------
-    out : Path
-        Output folder of the evaluation.
-    predictor : str
-        Label of the predictor, letters and digits; see `predictor_label`.
-    contrast : str or None
-        Label of the contrast; None for the mean over contrasts.
-
-    Returns
-    -------
-    Path
-
-    Examples
-    --------
-    >>> map_path(Path(), "linearModel", "wm2bk").name
-    'predictor-linearModel_space-MNI152NLin6Asym_res-2_contrast-wm2bk_stat-r_statmap.nii.gz'
-    """
-    space = f"predictor-{predictor}_space-MNI152NLin6Asym_res-2"
-    ending = "stat-r_desc-mean_statmap" if contrast is None else f"contrast-{contrast}_stat-r_statmap"
-    return out / "maps" / f"{space}_{ending}.nii.gz"
-
-
 def mean_map_path(path: Path) -> Path:
     """Return the file of the mean over contrasts that belongs to a map of a contrast.
 
     Parameters
     ----------
     path : Path
-        From `map_path`.
+        Map of r of a predictor and contrast.
 
     Returns
     -------
     Path
     """
     label = path.name.partition("_")[0].removeprefix("predictor-")
-    return map_path(path.parents[1], label, None)
+    return evaluation_path(path.parents[1], "mean_r_map", predictor=label)
 
 
 def predictor_label(predictor: str) -> str:
@@ -103,7 +78,7 @@ class AcrossParticipants:
     Parameters
     ----------
     out : Path
-        Output folder of the evaluation. Maps of a replaced evaluation are removed.
+        Output folder of the evaluation.
     study : Study
     """
 
@@ -113,9 +88,6 @@ class AcrossParticipants:
         shape = int(study.mask.sum())
         self._new_sums = lambda: np.zeros((2, shape))
         self._sums: dict[str, NDArray[np.float64]] = {}
-        pattern = map_path(out, "*", None).parent
-        for path in (*pattern.glob("predictor-*_statmap.nii.gz"), *pattern.glob("predictor-*_statmap.json")):
-            path.unlink()
 
     def add(
         self, predictor: str, contrast: str, measured: Maps, predicted: Maps, voxels: NDArray[np.bool_]
@@ -163,7 +135,8 @@ class AcrossParticipants:
         values[voxels] = r
         sums = self._sums.setdefault(predictor, self._new_sums())
         sums += np.isfinite(values), np.nan_to_num(values)
-        path = map_path(self._out, self._label(predictor), contrast)
+        label = self._label(predictor)
+        path = evaluation_path(self._out, "r_map", predictor=label, contrast=contrast)
         self._write(path, values, predictor, {"Contrast": contrast, **_facts(row)})
         return row | {"map": path.relative_to(self._out).as_posix()}
 
@@ -171,7 +144,7 @@ class AcrossParticipants:
         """Write the mean over contrasts of the maps of each predictor."""
         for predictor, (counts, sums) in self._sums.items():
             values = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-            path = map_path(self._out, self._label(predictor), None)
+            path = evaluation_path(self._out, "mean_r_map", predictor=self._label(predictor))
             self._write(path, values, predictor, {"NumberOfContrasts": int(counts.max())})
 
     def _label(self, predictor: str) -> str:

@@ -1,23 +1,23 @@
-"""Sections of the page: r across participants, scores by ROI, scores against data quality."""
+"""Sections of the page on places in the brain: r across participants, and scores by ROI."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bids_deeptaskgen.evaluation.across_participants import mean_map_path
-from bids_deeptaskgen.evaluation.data_quality import MEASURES
-from bids_deeptaskgen.evaluation.study import Study
+from bids_deeptaskgen.evaluation.local_scores import ROI_SCORES
+from bids_deeptaskgen.evaluation.output_files import Row, Tables
 from bids_deeptaskgen.report.evaluation_html import Section
-from bids_deeptaskgen.report.further_figures import MEASURE_LABELS, SCORE_LABELS, draw_quality, draw_r_maps
+from bids_deeptaskgen.report.r_map_figures import draw_r_maps
+from bids_deeptaskgen.stats.across_participants import MIN_PARTICIPANTS
 from bids_deeptaskgen.stats.roi_scores import MIN_VOXELS
+from bids_deeptaskgen.stats.scores import mean
 
-Row = Mapping[str, Any]
-Tables = Mapping[str, Sequence[Row]]
-
-# Scores against data quality with panels; r is in the table only.
-_DRAWN_SCORES = ("difference", "residual_r")
+# ROIs in the table of the page.
+MAX_ROIS = 60
+_ACROSS_HEADING = "Across participants"
 _ACROSS_TEXT = (
     "r of measured and predicted values over participants at each voxel, then the median over voxels, and"
     " the mean over contrasts. It asks whether the predicted differences between participants are right "
@@ -29,15 +29,7 @@ _ACROSS_TEXT = (
 _ROI_TEXT = (
     "Means over contrasts. r and residual r: over the voxels of the ROI, mean over participants. r "
     "across: over participants, of the mean of the ROI in the measured and in the predicted map. "
-    f"roi_scores.tsv has each contrast, with intervals. ROIs with fewer than {MIN_VOXELS} scored voxels "
-    "are n/a."
-)
-_QUALITY_TEXT = (
-    "Spearman correlation over participants of the mean score over contrasts with the quality of the "
-    "resting-state data, with 95% intervals from resampled families and p from permutations; p (FDR) is "
-    "adjusted over this table. A score that rises with minutes or falls with motion is limited by the "
-    "data. The group average uses no resting-state data: its correlation shows how the measured maps "
-    "themselves go with the measure."
+    "roi_scores.tsv has each contrast, with intervals."
 )
 
 
@@ -54,21 +46,30 @@ def across_section(out: Path, tables: Tables) -> Section | None:
     Returns
     -------
     Section or None
-        None if no predictor has a map per participant.
+        None if no predictor has a map per participant. It states if there are too few participants.
     """
-    rows = [row for row in tables.get("across_participants", ()) if row["map"]]
+    all_rows = tables.get("across_participants", ())
+    rows = [row for row in all_rows if row["map"]]
     if not rows:
-        return None
+        n = max((row["n_participants"] for row in all_rows), default=0)
+        text = (
+            f"Not computed: r across participants needs at least {MIN_PARTICIPANTS} participants with both "
+            f"maps; there are {n}."
+        )
+        return Section("across", _ACROSS_HEADING, text=text) if all_rows else None
     cells = []
     for name in _names(rows):
         entries = [row for row in rows if row["predictor"] == name]
         highest = max(entries, key=lambda row: row["median_r"])
-        means = [_mean(row[key] for row in entries) for key in ("median_r", "share_above_0", "chance_sd")]
+        means = [
+            mean(np.array([row[key] for row in entries]))
+            for key in ("median_r", "share_above_0", "chance_sd")
+        ]
         n_participants = min(row["n_participants"] for row in entries)
         cells.append((name, len(entries), n_participants, *means, highest["contrast"], highest["median_r"]))
     return Section(
         "across",
-        "Across participants",
+        _ACROSS_HEADING,
         columns=(
             "predictor", "contrasts", "participants", "median r", "share of voxels above 0", "chance SD",
             "highest median", "its median r",
@@ -102,81 +103,61 @@ def _first_maps(rows: Sequence[Row]) -> dict[str, str]:
     return maps
 
 
-def roi_section(_study: Study, tables: Tables) -> Section | None:
+def roi_section(_out: Path, tables: Tables) -> Section | None:
     """Build the section on scores by ROI.
 
     Parameters
     ----------
-    _study : Study
+    _out : Path
     tables : dict of str to list of dict
-        Rows of the tables.
+        Rows of the tables, with the means over contrasts ``roi_means``.
 
     Returns
     -------
     Section
         It states if there is no table.
     """
-    table = tables.get("roi_scores", ())
+    table = tables.get("roi_means", ())
     if not table:
         text = "Not computed: neither an atlas (--atlas) nor a model with ROI maps (--model) was given."
         return Section("rois", "Scores by ROI", text=text)
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in table:
         groups.setdefault((row["atlas"], row["index"], row["name"]), []).append(row)
-    n_atlases = len({atlas for atlas, _, _ in groups})
+    atlases = {row["atlas"]: row["n_skipped"] for row in table}
     cells = []
-    for (atlas, _, name), rows in groups.items():
-        n_voxels = max(row["n_voxels"] for row in rows)
-        label = name if n_atlases == 1 else f"{atlas}: {name}"
-        for predictor in _names(rows):
-            entries = [row for row in rows if row["predictor"] == predictor]
-            means = [_mean(row[key] for row in entries) for key in ("r", "residual_r", "r_across")]
-            cells.append((label, n_voxels, predictor, *means))
-    columns = ("ROI", "voxels", "predictor", "r", "residual r", "r across")
-    return Section("rois", "Scores by ROI", columns=columns, rows=cells, text=_ROI_TEXT)
-
-
-def quality_section(_study: Study, tables: Tables) -> Section | None:
-    """Build the section on scores and data quality.
-
-    Parameters
-    ----------
-    _study : Study
-    tables : dict of str to list of dict
-        Rows of the tables.
-
-    Returns
-    -------
-    Section
-        It states if there is no table.
-    """
-    rows = tables.get("quality", ())
-    if not rows:
-        text = "Not computed: no dataset has quality metrics of the participant level (desc-qc_metrics.json)."
-        return Section("quality", "Scores and data quality", text=text)
-    cells = [
-        (
-            row["predictor"], SCORE_LABELS[row["score"]], MEASURE_LABELS[row["measure"]], row["spearman"],
-            row["ci_low"], row["ci_high"], row["p"], row["p_fdr"], row["n_participants"], row["n_missing"],
+    for key in _shown_rois(groups):
+        atlas, _, name = key
+        label = name if len(atlases) == 1 else f"{atlas}: {name}"
+        for row in groups[key]:
+            values = [row[score] for score in ROI_SCORES]
+            cells.append((label, row["n_voxels"], row["predictor"], row["n_contrasts"], *values))
+    text = _ROI_TEXT
+    if len(groups) > MAX_ROIS:
+        text += (
+            f" The table has the {MAX_ROIS} of {len(groups)} ROIs with the highest residual r of the first "
+            "predictor; these are high by chance too."
         )
-        for row in rows
-    ]  # fmt: skip
-    columns = (
-        "predictor", "score", "measure", "Spearman", "95% low", "95% high", "p", "p (FDR)", "participants",
-        "without measure",
-    )  # fmt: skip
-    caption = "Mean score over contrasts of each participant against the quality of their resting-state data."
-    picture = draw_quality(tables["participant_quality"], _DRAWN_SCORES, MEASURES)
-    figures = {"quality": (caption, picture)}
-    return Section("quality", "Scores and data quality", columns, cells, _QUALITY_TEXT, figures)
+    if n_skipped := sum(atlases.values()):
+        text += f" {n_skipped} ROIs have fewer than {MIN_VOXELS} scored voxels and are left out."
+    columns = ("ROI", "voxels", "predictor", "contrasts", "r", "residual r", "r across")
+    return Section("rois", "Scores by ROI", columns=columns, rows=cells, text=text)
+
+
+def _shown_rois(groups: dict[tuple[Any, ...], list[Row]]) -> list[tuple[Any, ...]]:
+    """List the ROIs of the table in the order of the atlas: all, or those that are predicted best."""
+    if len(groups) <= MAX_ROIS:
+        return list(groups)
+
+    def first_score(key: tuple[Any, ...]) -> float:
+        row = groups[key][0]
+        value: float = row["residual_r"] if np.isfinite(row["residual_r"]) else row["r"]
+        return value if np.isfinite(value) else -np.inf
+
+    best = set(sorted(groups, key=first_score, reverse=True)[:MAX_ROIS])
+    return [key for key in groups if key in best]
 
 
 def _names(rows: Iterable[Row]) -> list[str]:
     """List the predictors of rows in order."""
     return list(dict.fromkeys(row["predictor"] for row in rows))
-
-
-def _mean(values: Iterable[float]) -> float:
-    """Average the finite values; NaN without any."""
-    finite_values = [value for value in values if np.isfinite(value)]
-    return float(np.mean(finite_values)) if finite_values else float("nan")
