@@ -157,19 +157,19 @@ def report_few_repeats(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     dict of str to str
         Text for the report by heading; empty if there is no such contrast.
     """
-    few = [
+    texts = [
         f"{row['contrast']} ({row['source']}: {row['n_participants']} of {row['n_scored']})"
         for row in rows
         if row["n_participants"] < MIN_MEASURED_TWICE * row["n_scored"]
     ]
-    if not few:
+    if not texts:
         return {}
     reason = "Warning: reliability from fewer than half of the scored participants"
     logger.warning(
         "%s: %s. Ceilings and shares assume that the others are as reliable. Check the retest or the halves.",
-        reason.removeprefix("Warning: ").capitalize(), abbreviate(few),
+        reason.removeprefix("Warning: ").capitalize(), abbreviate(texts),
     )  # fmt: skip
-    return {reason: abbreviate(few)}
+    return {reason: abbreviate(texts)}
 
 
 def report_predictions(files: Files, source: Path) -> None:

@@ -154,8 +154,8 @@ def _shown_rois(groups: dict[tuple[Any, ...], list[Row]]) -> list[tuple[Any, ...
         value: float = row["residual_r"] if np.isfinite(row["residual_r"]) else row["r"]
         return value if np.isfinite(value) else -np.inf
 
-    best = set(sorted(groups, key=first_score, reverse=True)[:MAX_ROIS])
-    return [key for key in groups if key in best]
+    chosen_keys = set(sorted(groups, key=first_score, reverse=True)[:MAX_ROIS])
+    return [key for key in groups if key in chosen_keys]
 
 
 def _names(rows: Iterable[Row]) -> list[str]:

@@ -76,21 +76,22 @@ class RoiSet:
 
 
 def _skip_small_rois(roi_set: RoiSet) -> RoiSet:
-    """Leave out ROIs with fewer than ``MIN_VOXELS`` voxels of the study."""
+    """Remove ROIs with fewer than ``MIN_VOXELS`` voxels of the study."""
     is_kept = np.diff(roi_set.weights.indptr) >= MIN_VOXELS
-    kept, lost = np.flatnonzero(is_kept), np.flatnonzero(~is_kept)
-    if not len(lost):
+    indices, small_indices = np.flatnonzero(is_kept), np.flatnonzero(~is_kept)
+    if not len(small_indices):
         return roi_set
+    small_names = [roi_set.names[i] for i in small_indices]
     logger.warning(
         "%s: %d of %d ROIs have fewer than %d scored voxels and are left out of the scores by ROI: %s.",
-        roi_set.label, len(lost), len(is_kept), MIN_VOXELS, abbreviate([roi_set.names[i] for i in lost]),
+        roi_set.label, len(small_indices), len(is_kept), MIN_VOXELS, abbreviate(small_names),
     )  # fmt: skip
     return replace(
         roi_set,
-        numbers=tuple(roi_set.numbers[i] for i in kept),
-        names=tuple(roi_set.names[i] for i in kept),
-        weights=roi_set.weights[kept],
-        n_skipped=len(lost),
+        numbers=tuple(roi_set.numbers[i] for i in indices),
+        names=tuple(roi_set.names[i] for i in indices),
+        weights=roi_set.weights[indices],
+        n_skipped=len(small_indices),
     )
 
 
@@ -185,7 +186,7 @@ def roi_rows(
     """
     scores = score_rois(measured, predicted, average, weights)
     is_same_for_all = isinstance(predicted, LeaveOneOut) or predicted.ndim == 1
-    across = _correlate_means(scores, families, is_same_for_all=is_same_for_all)
+    correlations = _correlate_means(scores, families, is_same_for_all=is_same_for_all)
     for number, n_voxels in enumerate(np.diff(weights.indptr)):
         r = scores.r[:, number]
         yield {
@@ -196,13 +197,13 @@ def roi_rows(
             "n_participants": int(np.isfinite(r).sum()),
             "r": mean(r),
             "residual_r": mean(scores.residual_r[:, number]),
-            **{name: float(values[number]) for name, values in across.by_roi.items()},
-            "n_across": across.n_participants,
-            "n_effective": across.n_effective,
+            **{name: float(values[number]) for name, values in correlations.by_roi.items()},
+            "n_across": correlations.n_participants,
+            "n_effective": correlations.n_effective,
         }
 
 
-class _Across(NamedTuple):
+class _MeanCorrelations(NamedTuple):
     """Correlations of the means of ROIs over participants, with intervals.
 
     Attributes
@@ -218,15 +219,17 @@ class _Across(NamedTuple):
     n_effective: float
 
 
-def _correlate_means(scores: RoiScores, families: NDArray[Any], *, is_same_for_all: bool) -> _Across:
+def _correlate_means(
+    scores: RoiScores, families: NDArray[Any], *, is_same_for_all: bool
+) -> _MeanCorrelations:
     """Correlate the means of ROIs over participants, with intervals."""
     by_roi = {name: np.full(scores.r.shape[1], np.nan) for name in ("r_across", "ci_low", "ci_high")}
     is_usable = np.isfinite(scores.measured_mean).any(axis=0) & np.isfinite(scores.predicted_mean).any(axis=0)
     if is_same_for_all or not is_usable.any():
-        return _Across(by_roi, 0, float("nan"))
+        return _MeanCorrelations(by_roi, 0, float("nan"))
     means = [values[:, is_usable] for values in (scores.measured_mean, scores.predicted_mean)]
     rows = finite_rows(*means)
     n_effective = effective_families(families[rows])
     by_roi["r_across"][is_usable] = correlate_across_participants(*means, rows)
     by_roi["ci_low"], by_roi["ci_high"] = fisher_interval(by_roi["r_across"], n_effective)
-    return _Across(by_roi, len(rows), n_effective)
+    return _MeanCorrelations(by_roi, len(rows), n_effective)

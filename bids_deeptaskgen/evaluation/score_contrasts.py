@@ -158,13 +158,7 @@ def score_contrasts(out: Path, settings: EvaluateSettings, study: Study, scratch
         _write_matrices(out, contrast.label, scores)
         logger.info("%s scored (%d of %d contrasts)", contrast.label, number + 1, len(study.contrasts))
     if not results.n_voxels:
-        message = (
-            f"No contrast can be scored, since none of the maps can be used (see the log): measured maps of "
-            f"{settings.measured}"
-            + "".join(f", predicted maps of {path}" for _, path in settings.predicted)
-            + ".\nRepair these files, or choose other datasets."
-        )
-        raise InputError(message)
+        raise InputError(_explain_no_contrast(settings))
     results.tables["task_scores"] = list(task_scores.rows(study.families, settings.seed))
     across_rows, results.roi_means = local.finish()
     results.tables |= {"across_participants": across_rows} if across_rows else {}
@@ -174,6 +168,16 @@ def score_contrasts(out: Path, settings: EvaluateSettings, study: Study, scratch
         for row, p_fdr in zip(rows, fdr([row["p"] for row in rows]), strict=True):
             row["p_fdr"] = float(p_fdr)
     return results
+
+
+def _explain_no_contrast(settings: EvaluateSettings) -> str:
+    """Explain that none of the contrasts can be scored."""
+    return (
+        "No contrast can be scored, since none of the maps can be used (see the log): measured maps of "
+        f"{settings.measured}"
+        + "".join(f", predicted maps of {path}" for _, path in settings.predicted)
+        + ".\nRepair these files, or choose other datasets."
+    )
 
 
 def _has_pairs(maps: Mapping[str, NDArray[np.float32]], predicted: Sequence[str], contrast: str) -> bool:

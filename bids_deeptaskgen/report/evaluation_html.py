@@ -153,7 +153,9 @@ def overview_rows(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
             }
             for key in ("value", "chance", "share_of_ceiling", "chance_share")
         }
-        means = {key: {column: mean(array) for column, array in by.items()} for key, by in values.items()}
+        means = {
+            key: {column: mean(array) for column, array in arrays.items()} for key, arrays in values.items()
+        }
         shares = values["share_of_ceiling"]
         yield {
             "predictor": name,

@@ -61,14 +61,14 @@ class LeaveOneOut:
         averages: NDArray[np.float64] = (self._total - self._maps[rows]) / (self._n - 1)
         return averages
 
-    def without_pairs(self, rows: slice, others: NDArray[np.intp]) -> NDArray[np.float64]:
+    def without_pairs(self, rows: slice, second_rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Average all rows but two.
 
         Parameters
         ----------
         rows : slice
             First row of each pair.
-        others : integer array of shape (n_selected,)
+        second_rows : integer array of shape (n_selected,)
             Second row of each pair; not the first one.
 
         Returns
@@ -85,7 +85,7 @@ class LeaveOneOut:
         if self._n < 3:
             return np.full(np.shape(self._maps[rows]), np.nan)
         averages = self[rows] * (self._n - 1)
-        averages -= self._maps[others]
+        averages -= self._maps[second_rows]
         averages /= self._n - 2
         return averages
 

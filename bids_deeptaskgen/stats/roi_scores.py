@@ -122,9 +122,11 @@ def _score_block(x: Scores, y: Scores, base: Scores | None, rois: _Rois) -> Iter
     """Yield r, residual r, and means of measured (x) and predicted (y) maps of a block in each ROI."""
     # Values minus a number near their mean keep the digits of sums of squares.
     centre = float(np.nan_to_num(x).mean())
-    x_sum, y_sum = rois.sum(x - centre), rois.sum(y - centre)
-    xx, yy = (rois.covariance(z - centre, z - centre, z_sum, z_sum) for z, z_sum in ((x, x_sum), (y, y_sum)))
-    xy = rois.covariance(x - centre, y - centre, x_sum, y_sum)
+    x_centred, y_centred = x - centre, y - centre
+    x_sum, y_sum = rois.sum(x_centred), rois.sum(y_centred)
+    xx = rois.covariance(x_centred, x_centred, x_sum, x_sum)
+    yy = rois.covariance(y_centred, y_centred, y_sum, y_sum)
+    xy = rois.covariance(x_centred, y_centred, x_sum, y_sum)
     means = [z_sum / rois.total for z_sum in (x_sum, y_sum)]
     floors = [rois.total * (_FLAT**2 * (mean + centre) ** 2 + _ROUNDING * mean**2) for mean in means]
     yield _correlation(xy, xx, yy, *floors)
