@@ -9,12 +9,18 @@ from tempfile import TemporaryDirectory
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.evaluation.baselines import LINEAR, RIDGE
 from bids_deeptaskgen.evaluation.facts import describe_evaluation
-from bids_deeptaskgen.evaluation.left_out import report_copies, report_predictions, report_unpaired
-from bids_deeptaskgen.evaluation.reliability import RETEST
-from bids_deeptaskgen.evaluation.report import matrix_path, write_page
-from bids_deeptaskgen.evaluation.score_contrasts import HALF_NAMES, score_contrasts
-from bids_deeptaskgen.evaluation.sections import OPTIONAL_TABLES
-from bids_deeptaskgen.evaluation.study import gather
+from bids_deeptaskgen.evaluation.left_out import (
+    refuse_predictions,
+    report_copies,
+    report_few_repeats,
+    report_predictions,
+    report_unpaired,
+)
+from bids_deeptaskgen.evaluation.output_files import replace_results
+from bids_deeptaskgen.evaluation.reliability import HALF_NAMES, RETEST
+from bids_deeptaskgen.evaluation.report import PAGE, write_page
+from bids_deeptaskgen.evaluation.score_contrasts import score_contrasts
+from bids_deeptaskgen.evaluation.study import Study, gather
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.tsv import join_columns, write_tsv
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
@@ -55,29 +61,37 @@ def run(settings: EvaluateSettings) -> int:
     report_predictions(study.measured, settings.measured)
     report_predictions(study.retest or {}, settings.retest or settings.measured)
     for files, source in zip(study.halves, settings.halves, strict=True):
-        report_predictions(files, source)
+        refuse_predictions(files, source)
     out.mkdir(parents=True, exist_ok=True)
-    # Matrices of a replaced evaluation may include other participants, in another order.
-    for stale in matrix_path(out, "*", "*").parent.glob(matrix_path(out, "*", "*").name):
-        stale.unlink()
-    for name in OPTIONAL_TABLES:
-        (out / f"{name}.tsv").unlink(missing_ok=True)
+    # A failed evaluation leaves OUT as it was: complete results replace those of an earlier evaluation.
     with TemporaryDirectory(prefix=".work_", dir=out) as folder:
-        results = score_contrasts(settings, study, Path(folder))
+        work = Path(folder)
+        n_contrasts = _write_results(work / "results", settings, study, unpaired, work)
+        replace_results(work / "results", out)
+    predictors_text = f"{len(settings.predicted)} models" if settings.predicted else "baselines alone"
+    sys.stdout.write(
+        f"{len(study.participants)} participants, {n_contrasts} contrasts, {predictors_text}.\n"
+        f"Tables: {out}\nReport: {out / PAGE}\n"
+    )
+    return 0
+
+
+def _write_results(
+    out: Path, settings: EvaluateSettings, study: Study, unpaired: dict[str, str], scratch: Path
+) -> int:
+    """Score all contrasts and write all results to a folder; return the number of scored contrasts."""
+    results = score_contrasts(out, settings, study, scratch)
     retest = {RETEST: settings.retest or settings.measured}
     report_copies(results.copies, dict(settings.predicted) | retest, settings.measured)
-    facts, tables = describe_evaluation(settings, study, results) | unpaired, results.tables
+    tables = results.tables
+    facts = describe_evaluation(settings, study, results) | unpaired
+    facts |= report_few_repeats(tables.get("reliability", ()))
     for name, rows in tables.items():
         write_tsv(out / f"{name}.tsv", join_columns(rows))
     context = {"Participants": study.participants, "Seed": settings.seed, "Version": _version()}
     write_json(out / "evaluation.json", {**facts, **context})
-    page = write_page(out, facts, study, tables)
-    predictors_text = f"{len(settings.predicted)} models" if settings.predicted else "baselines alone"
-    sys.stdout.write(
-        f"{len(study.participants)} participants, {len(results.n_voxels)} contrasts, {predictors_text}.\n"
-        f"Tables: {out}\nReport: {page}\n"
-    )
-    return 0
+    write_page(out, facts, study, tables | {"roi_means": results.roi_means})
+    return len(results.n_voxels)
 
 
 def _version() -> str:

@@ -10,11 +10,17 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.evaluation.output_files import evaluation_path
 from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_nifti
-from bids_deeptaskgen.stats.across_participants import chance_sd, correlate_across_participants
+from bids_deeptaskgen.stats.across_participants import (
+    MIN_PARTICIPANTS,
+    chance_sd,
+    correlate_across_participants,
+    effective_families,
+)
 from bids_deeptaskgen.stats.map_rows import Maps, has_variance
 
 # Step of r in the images, far below its noise; integers take a third of the space of float32.
@@ -23,34 +29,9 @@ _QUANTILES = {"q05_r": 0.05, "median_r": 0.5, "q95_r": 0.95}
 _DESCRIPTION = (
     "Pearson correlation over participants of the measured with the predicted value of a contrast, at each "
     "voxel. 0 outside the scored voxels, and where values do not differ between participants. Not a test: "
-    "without information, r scatters around 0 with an SD of 1 / sqrt(n - 1)."
+    "without information, r scatters around 0 with an SD of 1 / sqrt(n - 1), where n is the effective number "
+    "of unrelated participants."
 )
-
-
-def map_path(out: Path, predictor: str, contrast: str | None) -> Path:
-    """Return the file of a map of r across participants.
-
-    Parameters
-    ----------
-    out : Path
-        Output folder of the evaluation.
-    predictor : str
-        Label of the predictor, letters and digits; see `predictor_label`.
-    contrast : str or None
-        Label of the contrast; None for the mean over contrasts.
-
-    Returns
-    -------
-    Path
-
-    Examples
-    --------
-    >>> map_path(Path(), "linearModel", "wm2bk").name
-    'predictor-linearModel_space-MNI152NLin6Asym_res-2_contrast-wm2bk_stat-r_statmap.nii.gz'
-    """
-    space = f"predictor-{predictor}_space-MNI152NLin6Asym_res-2"
-    ending = "stat-r_desc-mean_statmap" if contrast is None else f"contrast-{contrast}_stat-r_statmap"
-    return out / "maps" / f"{space}_{ending}.nii.gz"
 
 
 def mean_map_path(path: Path) -> Path:
@@ -59,14 +40,14 @@ def mean_map_path(path: Path) -> Path:
     Parameters
     ----------
     path : Path
-        From `map_path`.
+        Map of r of a predictor and contrast.
 
     Returns
     -------
     Path
     """
     label = path.name.partition("_")[0].removeprefix("predictor-")
-    return map_path(path.parents[1], label, None)
+    return evaluation_path(path.parents[1], "mean_r_map", predictor=label)
 
 
 def predictor_label(predictor: str) -> str:
@@ -97,7 +78,7 @@ class AcrossParticipants:
     Parameters
     ----------
     out : Path
-        Output folder of the evaluation. Maps of a replaced evaluation are removed.
+        Output folder of the evaluation.
     study : Study
     """
 
@@ -107,9 +88,6 @@ class AcrossParticipants:
         shape = int(study.mask.sum())
         self._new_sums = lambda: np.zeros((2, shape))
         self._sums: dict[str, NDArray[np.float64]] = {}
-        pattern = map_path(out, "*", None).parent
-        for path in (*pattern.glob("predictor-*_statmap.nii.gz"), *pattern.glob("predictor-*_statmap.json")):
-            path.unlink()
 
     def add(
         self, predictor: str, contrast: str, measured: Maps, predicted: Maps, voxels: NDArray[np.bool_]
@@ -133,15 +111,21 @@ class AcrossParticipants:
         -------
         dict
             ``n_participants``, ``n_voxels``, ``q05_r``, ``median_r``, ``q95_r``, ``share_above_0``,
-            ``chance_sd`` and ``map``: the file, relative to the output folder. Values are NaN, and there is
-            no file, if there are too few participants or no differences between them.
+            ``n_effective``, ``chance_sd`` and ``map``: the file, relative to the output folder. Values are
+            NaN, and there is no file, if there are too few participants or no differences between them.
         """
         participants = np.flatnonzero(has_variance(measured) & has_variance(predicted))
         r = correlate_across_participants(measured, predicted, participants)
         finite_r = r[np.isfinite(r)]
         row: dict[str, Any] = {"n_participants": len(participants), "n_voxels": len(finite_r)}
         row |= dict.fromkeys((*_QUANTILES, "share_above_0"), float("nan"))
-        row |= {"chance_sd": chance_sd(len(participants)), "map": None}
+        n_effective = effective_families(self._study.families[participants])
+        is_enough = len(participants) >= MIN_PARTICIPANTS
+        row |= {
+            "n_effective": n_effective,
+            "chance_sd": chance_sd(n_effective) if is_enough else float("nan"),
+        }
+        row["map"] = None
         if not finite_r.size:
             return row
         quantiles = np.quantile(finite_r, list(_QUANTILES.values()))
@@ -151,7 +135,8 @@ class AcrossParticipants:
         values[voxels] = r
         sums = self._sums.setdefault(predictor, self._new_sums())
         sums += np.isfinite(values), np.nan_to_num(values)
-        path = map_path(self._out, self._label(predictor), contrast)
+        label = self._label(predictor)
+        path = evaluation_path(self._out, "r_map", predictor=label, contrast=contrast)
         self._write(path, values, predictor, {"Contrast": contrast, **_facts(row)})
         return row | {"map": path.relative_to(self._out).as_posix()}
 
@@ -159,7 +144,7 @@ class AcrossParticipants:
         """Write the mean over contrasts of the maps of each predictor."""
         for predictor, (counts, sums) in self._sums.items():
             values = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-            path = map_path(self._out, self._label(predictor), None)
+            path = evaluation_path(self._out, "mean_r_map", predictor=self._label(predictor))
             self._write(path, values, predictor, {"NumberOfContrasts": int(counts.max())})
 
     def _label(self, predictor: str) -> str:
@@ -187,6 +172,7 @@ def _facts(row: dict[str, Any]) -> dict[str, Any]:
     """Return facts of a map for its sidecar."""
     return {
         "NumberOfParticipants": row["n_participants"],
+        "EffectiveNumberOfParticipants": row["n_effective"],
         "NumberOfVoxels": row["n_voxels"],
         "MedianR": row["median_r"],
         "ChanceSD": row["chance_sd"],

@@ -14,6 +14,7 @@ from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.group.design.observations import METRICS_BY_COVARIATE
 from bids_deeptaskgen.group.participant_table import combine_metric
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
+from bids_deeptaskgen.stats.contrast_means import average_over_contrasts
 from bids_deeptaskgen.stats.paired_tests import fdr
 from bids_deeptaskgen.stats.rank_correlation import correlate_ranks
 
@@ -58,7 +59,9 @@ def quality_tables(
     for name, role in dict.fromkeys((row["predictor"], row["role"]) for row in participant_scores):
         measures = by_source.get(name.removesuffix(", calibrated"), any_source)
         scores = {
-            score: average_over_contrasts(participant_scores, study.participants, name, score)
+            score: average_over_contrasts(
+                _scores_by_contrast(participant_scores, study.participants, name, score)
+            )
             for score in SCORES
         }
         labels = {"predictor": name, "role": role}
@@ -114,45 +117,17 @@ def _first_known(sources: Sequence[Measures]) -> Measures:
     return measures
 
 
-def average_over_contrasts(
+def _scores_by_contrast(
     participant_scores: Sequence[Row], participants: Sequence[str], predictor: str, score: str
 ) -> NDArray[np.float64]:
-    """Average a score of each participant over contrasts.
-
-    The mean of a contrast over participants is subtracted first and added back as a mean over contrasts, so
-    that a participant without a difficult contrast does not score higher.
-
-    Parameters
-    ----------
-    participant_scores : sequence of dict
-        Rows of the table ``participant_scores``.
-    participants : sequence of str
-        Labels without ``sub-``.
-    predictor : str
-        Name of the predictor.
-    score : str
-        Name of the score.
-
-    Returns
-    -------
-    array of shape (n_participants,)
-        NaN without a value.
-    """
+    """Collect a score of a predictor as an array of shape (n_contrasts, n_participants)."""
     places = {f"sub-{label}": number for number, label in enumerate(participants)}
     by_contrast: dict[str, NDArray[np.float64]] = {}
     for row in participant_scores:
         if row["predictor"] == predictor and np.isfinite(row[score]):
             values = by_contrast.setdefault(row["contrast"], np.full(len(participants), np.nan))
             values[places[row["participant_id"]]] = row[score]
-    if not by_contrast:
-        return np.full(len(participants), np.nan)
-    scores = np.stack(list(by_contrast.values()))
-    means = np.nanmean(scores, axis=1)
-    deviations = scores - means[:, None]
-    counts = np.isfinite(deviations).sum(axis=0)
-    averages: NDArray[np.float64] = np.full(len(participants), np.nan)
-    np.divide(np.nansum(deviations, axis=0), counts, out=averages, where=counts > 0)
-    return averages + means.mean()
+    return np.array([*by_contrast.values()]).reshape(len(by_contrast), len(participants))
 
 
 def _relate(

@@ -57,6 +57,7 @@ def describe_evaluation(settings: EvaluateSettings, study: Study, results: Resul
         "Ridge model": results.ridge,
         "Retest": f"{retest}{_of_session(settings.retest_session)}" if retest else "",
         "Halves": "; ".join(str(path) for path in settings.halves),
+        "Atlases": "; ".join(f"{label}: {source}" for label, source in results.atlases.items()),
         "Sign flips": f"{settings.n_permutations:,}",
     }
     return {name: value for name, value in facts.items() if value}

@@ -3,21 +3,25 @@
 import logging
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.errors import abbreviate
+from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.evaluation.map_reader import Files
-from bids_deeptaskgen.evaluation.reliability import MAX_R
+from bids_deeptaskgen.evaluation.reliability import HALF_NAMES, MAX_R, RETEST
 from bids_deeptaskgen.evaluation.scoring import PredictorScores
 from bids_deeptaskgen.evaluation.study import Study
 
 logger = logging.getLogger("bids_deeptaskgen")
 
+# With a smaller share of the participants, the reliability of a contrast may not be that of the others.
+MIN_MEASURED_TWICE = 0.5
+
 
 def report_unpaired(study: Study, selection: Sequence[str] = ()) -> dict[str, str]:
-    """Name the participants without a measured or predicted map of all or some contrasts.
+    """Name the participants without a map of all or some contrasts: measured, predicted, retest or half.
 
     Parameters
     ----------
@@ -38,11 +42,14 @@ def report_unpaired(study: Study, selection: Sequence[str] = ()) -> dict[str, st
         }
         facts["Left out: predicted, but not measured"] = _names(predicted - measured, selection)
         facts["Left out: measured, but not predicted"] = _names(measured - predicted, selection)
-    for name, files in {"measured": study.measured, **study.predicted}.items():
-        labels = [label for label in study.labels if label in files]
+    repeats = dict(zip(HALF_NAMES, study.halves, strict=False))
+    if study.retest is not None:
+        repeats[RETEST] = study.retest
+    for name, files in {"measured": study.measured, **study.predicted, **repeats}.items():
+        labels = [label for label in study.labels if label in files or name in repeats]
         incomplete = {}
         for participant in study.participants:
-            n_missing = sum(participant not in files[label] for label in labels)
+            n_missing = sum(participant not in files.get(label, ()) for label in labels)
             if n_missing:
                 incomplete[f"sub-{participant}"] = n_missing
         texts = [f"{subject} ({count} of {len(labels)})" for subject, count in incomplete.items()]
@@ -137,6 +144,34 @@ def report_copies(copies: Mapping[str, set[str]], sources: Mapping[str, Path], m
         )  # fmt: skip
 
 
+def report_few_repeats(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Warn about contrasts whose reliability is that of few of the scored participants.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows of the table ``reliability``.
+
+    Returns
+    -------
+    dict of str to str
+        Text for the report by heading; empty if there is no such contrast.
+    """
+    texts = [
+        f"{row['contrast']} ({row['source']}: {row['n_participants']} of {row['n_scored']})"
+        for row in rows
+        if row["n_participants"] < MIN_MEASURED_TWICE * row["n_scored"]
+    ]
+    if not texts:
+        return {}
+    reason = "Warning: reliability from fewer than half of the scored participants"
+    logger.warning(
+        "%s: %s. Ceilings and shares assume that the others are as reliable. Check the retest or the halves.",
+        reason.removeprefix("Warning: ").capitalize(), abbreviate(texts),
+    )  # fmt: skip
+    return {reason: abbreviate(texts)}
+
+
 def report_predictions(files: Files, source: Path) -> None:
     """Warn if a dataset of measured maps holds predicted maps.
 
@@ -147,7 +182,42 @@ def report_predictions(files: Files, source: Path) -> None:
     source : Path
         The dataset.
     """
-    predicted = sorted(
+    if predicted := _with_predictions(files):
+        logger.warning(
+            "%s: was named as measured maps, but the maps of %d participants are predicted, according "
+            "to their names (desc-predicted): %s.",
+            source, len(predicted), abbreviate(predicted),
+        )  # fmt: skip
+
+
+def refuse_predictions(files: Files, source: Path) -> None:
+    """Refuse predicted maps as a half of the measured data.
+
+    Parameters
+    ----------
+    files : Files
+        Files of each contrast and participant.
+    source : Path
+        The dataset.
+
+    Raises
+    ------
+    InputError
+        If maps are predicted, according to their names.
+    """
+    if predicted := _with_predictions(files):
+        message = (
+            f"`halves`: the maps of {len(predicted)} participants in {source} are predicted, according to "
+            f"their names (desc-predicted): {abbreviate(predicted)}.\n"
+            "Name measured maps of the two halves of the data. The agreement of predicted maps is no "
+            "reliability of measured ones."
+        )
+        raise InputError(message)
+
+
+def _with_predictions(files: Files) -> list[str]:
+    """List the participants with a predicted map."""
+    return sorted(
         {
             f"sub-{subject}"
             for by_subject in files.values()
@@ -155,9 +225,3 @@ def report_predictions(files: Files, source: Path) -> None:
             if any("_desc-predicted_" in file.path.name for file in maps)
         }
     )
-    if predicted:
-        logger.warning(
-            "%s: was named as measured maps, but the maps of %d participants are predicted, according "
-            "to their names (desc-predicted): %s.",
-            source, len(predicted), abbreviate(predicted),
-        )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from bids_deeptaskgen.stats.reliability import ceiling, spearman_brown
 from bids_deeptaskgen.stats.scores import correlations, mean, residual_chance, residual_correlations
 
 RETEST, HALVES = "retest", "halves"
+# Names of the maps of the two halves of the measured data.
+HALF_NAMES = ("half 1", "half 2")
 # Two measurements, and a prediction and a measurement, never correlate so highly.
 MAX_R = 0.99999
 
@@ -32,11 +35,14 @@ class Reliability:
         average. NaN for participants who are not scored or were not measured twice.
     residual_chance : float
         Mean of the residual reliability of the maps of different participants.
+    n_scored : int
+        Number of participants who are scored, measured twice or not.
     """
 
     source: str
     by_score: dict[str, Scores]
     residual_chance: float
+    n_scored: int
 
 
 def retest_reliability(
@@ -62,7 +68,7 @@ def retest_reliability(
     """
     is_usable = is_scored & ~(r > MAX_R)
     by_score = {"r": np.where(is_usable, r, np.nan), "residual_r": np.where(is_usable, residual_r, np.nan)}
-    return Reliability(RETEST, by_score, chance)
+    return Reliability(RETEST, by_score, chance, int(is_scored.sum()))
 
 
 def halves_reliability(
@@ -90,25 +96,33 @@ def halves_reliability(
         Stepped up to the whole measurement by the Spearman-Brown formula. The chance level is stepped up by
         the same factor as the mean residual r.
     """
-    first, second = (np.where(is_scored[:, None], half, np.nan) for half in halves)
-    residual_r = residual_correlations(first, second, average)
-    by_score = {"r": spearman_brown(correlations(first, second)), "residual_r": spearman_brown(residual_r)}
+    r, residual_r = (
+        np.where(is_scored, values, np.nan)
+        for values in (correlations(*halves), residual_correlations(*halves, average))
+    )
+    by_score = {"r": spearman_brown(r), "residual_r": spearman_brown(residual_r)}
     # The covariance of two halves is that of the whole, whose variance is (1 + r) / 2 of that of a half.
-    chance = residual_chance(first, second, average, rng) * 2 / (1 + abs(mean(residual_r)))
-    return Reliability(HALVES, by_score, chance)
+    chance = residual_chance(*halves, average, rng, is_scored) * 2 / (1 + abs(mean(residual_r)))
+    return Reliability(HALVES, by_score, chance, int(is_scored.sum()))
 
 
 def refuse_copies(
-    halves: tuple[Maps, Maps], sources: Sequence[Path], participants: Sequence[str], contrast: str
+    measured: Maps,
+    halves: tuple[Maps, Maps],
+    sources: tuple[Path, Path, Path],
+    participants: Sequence[str],
+    contrast: str,
 ) -> None:
-    """Refuse halves that contain the same maps.
+    """Refuse halves that contain the same maps, or the measured maps.
 
     Parameters
     ----------
+    measured : array of shape (n_participants, n_voxels)
+        Measured maps.
     halves : pair of arrays of shape (n_participants, n_voxels)
         Maps of each half.
-    sources : sequence of Path
-        Their datasets.
+    sources : (Path, Path, Path)
+        Datasets of the measured maps and of the halves.
     participants : sequence of str
         Labels without ``sub-``.
     contrast : str
@@ -117,17 +131,21 @@ def refuse_copies(
     Raises
     ------
     InputError
-        If the two maps of a participant are the same but for rounding and scale.
+        If two maps of a participant are the same but for rounding and scale.
     """
-    rows = np.flatnonzero(correlations(*halves) > MAX_R)
-    if len(rows):
-        names = [f"sub-{participants[row]}" for row in rows]
-        message = (
-            f"`halves`: the maps of {contrast} of {len(names)} participants are the same in {sources[0]} and "
-            f"{sources[1]} (r above {MAX_R:g}): {abbreviate(names)}.\n"
-            "Name maps of two separate halves of the data, such as those of each run."
-        )
-        raise InputError(message)
+    for (first, first_source), (second, second_source) in combinations(
+        zip((measured, *halves), sources, strict=True), 2
+    ):
+        rows = np.flatnonzero(correlations(first, second) > MAX_R)
+        if len(rows):
+            names = [f"sub-{participants[row]}" for row in rows]
+            hint = " The measured maps must be those of all data, not of a half." if first is measured else ""
+            message = (
+                f"`halves`: the maps of {contrast} of {len(names)} participants are the same in "
+                f"{first_source} and {second_source} (r above {MAX_R:g}): {abbreviate(names)}.\n"
+                f"Name maps of two separate halves of the data, such as those of each run.{hint}"
+            )
+            raise InputError(message)
 
 
 def reliability_row(
@@ -154,6 +172,7 @@ def reliability_row(
     return {
         "source": reliability.source,
         "n_participants": int(np.isfinite(r).sum()),
+        "n_scored": reliability.n_scored,
         "reliability": mean(r),
         "ci_low": ci_low,
         "ci_high": ci_high,

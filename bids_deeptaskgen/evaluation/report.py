@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.evaluation.further_sections import across_section
-from bids_deeptaskgen.evaluation.sections import SECTIONS, Tables
+from bids_deeptaskgen.evaluation.output_files import Tables, evaluation_path
+from bids_deeptaskgen.evaluation.sections import SECTIONS
 from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.io.atomic import write_bytes, write_text
 from bids_deeptaskgen.report.evaluation_figures import draw_matrices, draw_scores
@@ -16,6 +16,7 @@ from bids_deeptaskgen.report.evaluation_html import Evaluation, render
 from bids_deeptaskgen.stats.dice import DICE_CEILING, DICE_CHANCE
 from bids_deeptaskgen.stats.identification import MAX_FULL_MATRIX, N_SAMPLED_OTHERS
 
+PAGE = "evaluation.html"
 TITLE = "Predicted task maps against measured ones"
 TITLE_OF_BASELINES = "Baselines against measured task maps"
 # With fewer families, a test over many contrasts has little power.
@@ -30,39 +31,19 @@ DRAWN_SCORES = {
 }
 
 
-def matrix_path(out: Path, predictor: str, contrast: str) -> Path:
-    """Return the file of a matrix of correlations.
-
-    Parameters
-    ----------
-    out : Path
-        Output folder of the evaluation.
-    predictor : str
-        Name of the predictor.
-    contrast : str
-        Label of the contrast.
-
-    Returns
-    -------
-    Path
-    """
-    name = predictor.replace(", ", "_")
-    return out / "matrices" / f"predictor-{name}_contrast-{contrast}_correlations.npy"
-
-
 def write_page(out: Path, facts: Mapping[str, str], study: Study, tables: Tables) -> Path:
     """Draw the figures and write the page.
 
     Parameters
     ----------
     out : Path
-        Output folder of the evaluation.
+        Folder of the results, with matrices and maps.
     facts : dict of str to str
         Description of the data, by heading.
     study : Study
         Data of the evaluation.
     tables : dict of str to list of dict
-        Rows of the tables.
+        Rows of the tables, and ``roi_means``, see `LocalScores.finish`.
 
     Returns
     -------
@@ -78,19 +59,18 @@ def write_page(out: Path, facts: Mapping[str, str], study: Study, tables: Tables
     for predictor in dict.fromkeys(row["predictor"] for row in scores if row["role"] == "model"):
         matrices = {}
         for contrast in study.contrasts:
-            path = matrix_path(out, predictor, contrast.label)
+            label = predictor.replace(", ", "_")
+            path = evaluation_path(out, "matrix", predictor=label, contrast=contrast.label)
             if path.exists():
                 matrices[contrast.label] = np.load(path)
         if matrices:
             caption = f"{predictor}: r of all measured maps (rows) with all predictions (columns)."
             picture = draw_matrices(matrices, f"{predictor}: participants by participants")
             figures[f"matrices_{predictor.replace(', ', '_')}"] = (caption, picture)
-    sections = [section for make in SECTIONS if (section := make(study, tables)) is not None]
-    if (maps := across_section(out, tables)) is not None:
-        sections.append(maps)
+    sections = [section for make in SECTIONS if (section := make(out, tables)) is not None]
     pictures = figures | {name: figure for section in sections for name, figure in section.figures.items()}
     for name, (_, picture) in pictures.items():
-        write_bytes(out / "figures" / f"{name}.png", picture)
+        write_bytes(evaluation_path(out, "figure", name=name), picture)
     evaluation = Evaluation(
         title=TITLE if study.predicted else TITLE_OF_BASELINES,
         facts=facts,
@@ -100,7 +80,7 @@ def write_page(out: Path, facts: Mapping[str, str], study: Study, tables: Tables
         figures=figures,
         sections=sections,
     )
-    page = out / "evaluation.html"
+    page = out / PAGE
     write_text(page, render(evaluation))
     return page
 

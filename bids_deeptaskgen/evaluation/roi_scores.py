@@ -2,14 +2,16 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from bids_deeptaskgen.bids.output.roi_connectome import roi_names
 from bids_deeptaskgen.cohort_store.atlases.sources import load_atlases
+from bids_deeptaskgen.errors import abbreviate
 from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.grid import model_to_output, unmask
 from bids_deeptaskgen.models.bundle import Bundle
@@ -22,7 +24,7 @@ from bids_deeptaskgen.stats.across_participants import (
 )
 from bids_deeptaskgen.stats.linear_model import winner_take_all
 from bids_deeptaskgen.stats.map_rows import LeaveOneOut, Maps
-from bids_deeptaskgen.stats.roi_scores import Roi, RoiScores, score_rois
+from bids_deeptaskgen.stats.roi_scores import MIN_VOXELS, RoiScores, score_rois
 from bids_deeptaskgen.stats.scores import mean
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -39,20 +41,26 @@ class RoiSet:
     ----------
     label : str
         Label of the atlas.
+    source : str
+        File of the atlas, or its name in TemplateFlow, with its hash; or the model of the parcels.
     numbers : tuple of int
         Number of each ROI in the atlas.
     names : tuple of str
         Name of each ROI.
-    rois : tuple of Roi
-        Voxels are numbered in the order of the study's mask.
+    weights : sparse array of shape (n_rois, n_mask_voxels)
+        Weight of each voxel in each ROI: 1 for labels, or the probability.
+    n_skipped : int
+        Number of ROIs of the atlas with too few voxels, which are not in the other attributes.
     """
 
     label: str
+    source: str
     numbers: tuple[int, ...]
     names: tuple[str, ...]
-    rois: tuple[Roi, ...]
+    weights: csr_array
+    n_skipped: int = 0
 
-    def restrict(self, voxels: NDArray[np.bool_]) -> tuple[Roi, ...]:
+    def restrict(self, voxels: NDArray[np.bool_]) -> csr_array:
         """Restrict the ROIs to the scored voxels of a contrast.
 
         Parameters
@@ -62,16 +70,29 @@ class RoiSet:
 
         Returns
         -------
-        tuple of Roi
-            Voxels are numbered among the scored ones.
+        sparse array of shape (n_rois, n_scored_voxels)
         """
-        places = np.cumsum(voxels) - 1
-        rois = []
-        for roi in self.rois:
-            is_scored = voxels[roi.voxels]
-            weights = None if roi.weights is None else roi.weights[is_scored]
-            rois.append(Roi(places[roi.voxels[is_scored]], weights))
-        return tuple(rois)
+        return self.weights if voxels.all() else self.weights[:, np.flatnonzero(voxels)]
+
+
+def _skip_small_rois(roi_set: RoiSet) -> RoiSet:
+    """Remove ROIs with fewer than ``MIN_VOXELS`` voxels of the study."""
+    is_kept = np.diff(roi_set.weights.indptr) >= MIN_VOXELS
+    indices, small_indices = np.flatnonzero(is_kept), np.flatnonzero(~is_kept)
+    if not len(small_indices):
+        return roi_set
+    small_names = [roi_set.names[i] for i in small_indices]
+    logger.warning(
+        "%s: %d of %d ROIs have fewer than %d scored voxels and are left out of the scores by ROI: %s.",
+        roi_set.label, len(small_indices), len(is_kept), MIN_VOXELS, abbreviate(small_names),
+    )  # fmt: skip
+    return replace(
+        roi_set,
+        numbers=tuple(roi_set.numbers[i] for i in indices),
+        names=tuple(roi_set.names[i] for i in indices),
+        weights=roi_set.weights[indices],
+        n_skipped=len(small_indices),
+    )
 
 
 def load_roi_sets(settings: EvaluateSettings, study: Study) -> tuple[RoiSet, ...]:
@@ -95,11 +116,11 @@ def load_roi_sets(settings: EvaluateSettings, study: Study) -> tuple[RoiSet, ...
         If an atlas cannot be used.
     """
     if settings.atlas:
-        return _atlas_sets(settings.atlas, study.mask)
+        return tuple(map(_skip_small_rois, _atlas_sets(settings.atlas, study.mask)))
     if study.bundle is None:
         logger.info("There is no table of scores by ROI, since neither `atlas` nor `model` was given.")
         return ()
-    return (_parcels(study.bundle, study.mask),)
+    return (_skip_small_rois(_parcels(study.bundle, study.mask)),)
 
 
 def _atlas_sets(sources: Sequence[str], mask: NDArray[np.bool_]) -> tuple[RoiSet, ...]:
@@ -108,12 +129,13 @@ def _atlas_sets(sources: Sequence[str], mask: NDArray[np.bool_]) -> tuple[RoiSet
     order = model_to_output(unmask(np.arange(mask.sum()), mask))[output_mask]
     sets = []
     for atlas in load_atlases(sources, output_mask):
-        weights = atlas.weights.tocsr()
-        rois = []
-        for start, end in zip(weights.indptr, weights.indptr[1:], strict=False):
-            values = weights.data[start:end].astype(np.float64) if atlas.is_probabilistic else None
-            rois.append(Roi(order[weights.indices[start:end]], values))
-        sets.append(RoiSet(atlas.label, atlas.numbers, atlas.names, tuple(rois)))
+        weights = csr_array(atlas.weights, dtype=np.float64)
+        # Labels weight all voxels equally.
+        values = weights.data if atlas.is_probabilistic else np.ones(weights.nnz)
+        ordered = csr_array((values, order[weights.indices], weights.indptr), shape=weights.shape)
+        ordered.sort_indices()
+        source = f"{atlas.source} (sha256 {atlas.sha256})"
+        sets.append(RoiSet(atlas.label, source, atlas.numbers, atlas.names, ordered))
     return tuple(sets)
 
 
@@ -122,13 +144,17 @@ def _parcels(bundle: Bundle, mask: NDArray[np.bool_]) -> RoiSet:
     rois = bundle.rois()
     labels = unmask(winner_take_all(rois), bundle.brain_mask)[mask]
     numbers = tuple(range(1, len(rois) + 1))
-    parcels = tuple(Roi(np.flatnonzero(labels == number)) for number in numbers)
-    return RoiSet(PARCELS, numbers, roi_names(len(rois)), parcels)
+    voxels = np.flatnonzero(labels)
+    weights = csr_array(
+        (np.ones(len(voxels)), (labels[voxels].astype(np.intp) - 1, voxels)), shape=(len(rois), len(labels))
+    )
+    source = f"parcels of the ROI maps of {bundle.card.name}"
+    return RoiSet(PARCELS, source, numbers, roi_names(len(rois)), weights)
 
 
 def roi_rows(
     roi_set: RoiSet,
-    rois: Sequence[Roi],
+    weights: csr_array,
     measured: Maps,
     predicted: Maps | LeaveOneOut,
     average: Maps | LeaveOneOut,
@@ -139,7 +165,7 @@ def roi_rows(
     Parameters
     ----------
     roi_set : RoiSet
-    rois : sequence of Roi
+    weights : sparse array of shape (n_rois, n_voxels)
         The ROIs at the scored voxels, see `RoiSet.restrict`.
     measured : array of shape (n_participants, n_voxels)
         Measured maps; a row of NaN is a participant without a map.
@@ -155,37 +181,55 @@ def roi_rows(
     dict
         ``atlas``, ``index``, ``name``, ``n_voxels``, ``n_participants``; ``r`` and ``residual_r``, over the
         voxels of the ROI, means over participants; ``r_across`` of the means of the ROI over participants,
-        with ``ci_low`` and ``ci_high``. NaN where undefined.
+        with ``ci_low``, ``ci_high``, ``n_across`` (participants) and ``n_effective`` (unrelated ones). NaN
+        where undefined.
     """
-    scores = score_rois(measured, predicted, average, rois)
+    scores = score_rois(measured, predicted, average, weights)
     is_same_for_all = isinstance(predicted, LeaveOneOut) or predicted.ndim == 1
-    r_across, ci_low, ci_high = _correlate_means(scores, families, is_same_for_all=is_same_for_all)
-    for number, roi in enumerate(rois):
+    correlations = _correlate_means(scores, families, is_same_for_all=is_same_for_all)
+    for number, n_voxels in enumerate(np.diff(weights.indptr)):
         r = scores.r[:, number]
         yield {
             "atlas": roi_set.label,
             "index": roi_set.numbers[number],
             "name": roi_set.names[number],
-            "n_voxels": len(roi.voxels),
+            "n_voxels": int(n_voxels),
             "n_participants": int(np.isfinite(r).sum()),
             "r": mean(r),
             "residual_r": mean(scores.residual_r[:, number]),
-            "r_across": float(r_across[number]),
-            "ci_low": float(ci_low[number]),
-            "ci_high": float(ci_high[number]),
+            **{name: float(values[number]) for name, values in correlations.by_roi.items()},
+            "n_across": correlations.n_participants,
+            "n_effective": correlations.n_effective,
         }
+
+
+class _MeanCorrelations(NamedTuple):
+    """Correlations of the means of ROIs over participants, with intervals.
+
+    Attributes
+    ----------
+    by_roi : dict of str to array of shape (n_rois,)
+    n_participants : int
+    n_effective : float
+        Number of unrelated participants with as much information; NaN without participants.
+    """
+
+    by_roi: dict[str, NDArray[np.float64]]
+    n_participants: int
+    n_effective: float
 
 
 def _correlate_means(
     scores: RoiScores, families: NDArray[Any], *, is_same_for_all: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+) -> _MeanCorrelations:
     """Correlate the means of ROIs over participants, with intervals."""
-    r_across, ci_low, ci_high = (np.full(scores.r.shape[1], np.nan) for _ in range(3))
+    by_roi = {name: np.full(scores.r.shape[1], np.nan) for name in ("r_across", "ci_low", "ci_high")}
     is_usable = np.isfinite(scores.measured_mean).any(axis=0) & np.isfinite(scores.predicted_mean).any(axis=0)
     if is_same_for_all or not is_usable.any():
-        return r_across, ci_low, ci_high
+        return _MeanCorrelations(by_roi, 0, float("nan"))
     means = [values[:, is_usable] for values in (scores.measured_mean, scores.predicted_mean)]
     rows = finite_rows(*means)
-    r_across[is_usable] = correlate_across_participants(*means, rows)
-    ci_low[:], ci_high[:] = fisher_interval(r_across, effective_families(families[rows]))
-    return r_across, ci_low, ci_high
+    n_effective = effective_families(families[rows])
+    by_roi["r_across"][is_usable] = correlate_across_participants(*means, rows)
+    by_roi["ci_low"], by_roi["ci_high"] = fisher_interval(by_roi["r_across"], n_effective)
+    return _MeanCorrelations(by_roi, len(rows), n_effective)

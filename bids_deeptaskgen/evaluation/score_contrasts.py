@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,13 @@ from bids_deeptaskgen.evaluation.baselines import (
     linear_predictions,
     predictors,
 )
-from bids_deeptaskgen.evaluation.further_scores import FurtherScores
+from bids_deeptaskgen.evaluation.data_quality import quality_tables
 from bids_deeptaskgen.evaluation.left_out import add_copies, add_unusable
+from bids_deeptaskgen.evaluation.local_scores import LocalScores
 from bids_deeptaskgen.evaluation.map_reader import common_mask
+from bids_deeptaskgen.evaluation.output_files import Tables, evaluation_path
 from bids_deeptaskgen.evaluation.reliability import (
+    HALF_NAMES,
     RETEST,
     Reliability,
     halves_reliability,
@@ -28,10 +32,8 @@ from bids_deeptaskgen.evaluation.reliability import (
     reliability_row,
     retest_reliability,
 )
-from bids_deeptaskgen.evaluation.report import matrix_path
 from bids_deeptaskgen.evaluation.ridge_baseline import ridge_predictions
 from bids_deeptaskgen.evaluation.scoring import COMPARED_SCORES, PredictorScores, compare, score, summarise
-from bids_deeptaskgen.evaluation.sections import Tables
 from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.evaluation.task_scores import TaskScores
 from bids_deeptaskgen.io.npy import save_array
@@ -45,8 +47,6 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 # With a smaller share of voxels than this, the scores of a contrast describe another part of the brain.
 MIN_VOXEL_SHARE = 0.9
-# Names of the maps of the two halves of the measured data.
-HALF_NAMES = ("half 1", "half 2")
 
 
 @dataclass
@@ -71,6 +71,10 @@ class Results:
         Participants with a map without values, by the name of the dataset.
     copies : dict of str to set of str
         Participants whose map is the measured map itself, by the name of the dataset.
+    atlases : dict of str to str
+        Source of the ROIs, by the label of the atlas.
+    roi_means : list of dict
+        Means of the scores of ROIs over contrasts, see `LocalScores.finish`.
     """
 
     tables: Tables = field(
@@ -83,13 +87,17 @@ class Results:
     left_out: dict[str, set[str]] = field(default_factory=dict)
     unusable: dict[str, set[str]] = field(default_factory=dict)
     copies: dict[str, set[str]] = field(default_factory=dict)
+    atlases: dict[str, str] = field(default_factory=dict)
+    roi_means: list[dict[str, Any]] = field(default_factory=list)
 
 
-def score_contrasts(settings: EvaluateSettings, study: Study, scratch: Path) -> Results:
-    """Score every predictor of every contrast, and write the matrices of correlations.
+def score_contrasts(out: Path, settings: EvaluateSettings, study: Study, scratch: Path) -> Results:
+    """Score every predictor of every contrast; write matrices, maps and the table of ROIs.
 
     Parameters
     ----------
+    out : Path
+        Folder of the results.
     settings : EvaluateSettings
     study : Study
     scratch : Path
@@ -104,7 +112,8 @@ def score_contrasts(settings: EvaluateSettings, study: Study, scratch: Path) -> 
     InputError
         If no contrast can be scored.
     """
-    results, further = Results(), FurtherScores(settings, study)
+    results, local = Results(), LocalScores(out, settings, study)
+    results.atlases = {roi_set.label: roi_set.source for roi_set in local.roi_sets}
     linear: NDArray[np.float32] | None = None
     ridge: NDArray[np.float32] | None = None
     if settings.connectomes:
@@ -140,29 +149,35 @@ def score_contrasts(settings: EvaluateSettings, study: Study, scratch: Path) -> 
         results.averages[contrast.label] = average_text
         results.n_voxels[contrast.label] = int(voxels.sum())
         candidates = predictors(study, contrast.label, maps, base, means, voxels)
-        candidates = further.score(contrast.label, measured, candidates, base, voxels)
+        candidates = local.score(contrast.label, measured, candidates, base, voxels)
         scores = score(measured, candidates, base, rng)
         add_copies(scores, [*sources], study.participants, results.copies)
         reliabilities = _measure_reliability(settings, study, contrast.label, scores, measured, halves, base)
         _add_rows(results, settings, study, contrast, scores, reliabilities, rng)
         task_scores.add(contrast, scores)
-        _write_matrices(settings.out, contrast.label, scores)
+        _write_matrices(out, contrast.label, scores)
         logger.info("%s scored (%d of %d contrasts)", contrast.label, number + 1, len(study.contrasts))
     if not results.n_voxels:
-        message = (
-            f"No contrast can be scored, since none of the maps can be used (see the log): measured maps of "
-            f"{settings.measured}"
-            + "".join(f", predicted maps of {path}" for _, path in settings.predicted)
-            + ".\nRepair these files, or choose other datasets."
-        )
-        raise InputError(message)
+        raise InputError(_explain_no_contrast(settings))
     results.tables["task_scores"] = list(task_scores.rows(study.families, settings.seed))
-    results.tables |= further.finish(results.tables["participant_scores"])
+    across_rows, results.roi_means = local.finish()
+    results.tables |= {"across_participants": across_rows} if across_rows else {}
+    results.tables |= quality_tables(settings, study, results.tables["participant_scores"])
     for name in COMPARED_SCORES:
         rows = [row for row in results.tables["comparisons"] if row["score"] == name]
         for row, p_fdr in zip(rows, fdr([row["p"] for row in rows]), strict=True):
             row["p_fdr"] = float(p_fdr)
     return results
+
+
+def _explain_no_contrast(settings: EvaluateSettings) -> str:
+    """Explain that none of the contrasts can be scored."""
+    return (
+        "No contrast can be scored, since none of the maps can be used (see the log): measured maps of "
+        f"{settings.measured}"
+        + "".join(f", predicted maps of {path}" for _, path in settings.predicted)
+        + ".\nRepair these files, or choose other datasets."
+    )
 
 
 def _has_pairs(maps: Mapping[str, NDArray[np.float32]], predicted: Sequence[str], contrast: str) -> bool:
@@ -252,7 +267,8 @@ def _measure_reliability(
             reliabilities.append(retest_reliability(r, residual_r, entry.residual_chance, is_scored))
     if len(halves) == len(HALF_NAMES):
         pair = (halves[0], halves[1])
-        refuse_copies(pair, settings.halves, study.participants, contrast)
+        sources = (settings.measured, settings.halves[0], settings.halves[1])
+        refuse_copies(measured, pair, sources, study.participants, contrast)
         rng = _reliability_rng(settings, contrast)
         reliabilities.append(halves_reliability(pair, average, is_scored, rng))
     return [entry for entry in reliabilities if np.isfinite(entry.by_score["r"]).any()]
@@ -267,4 +283,6 @@ def _write_matrices(out: Path, contrast: str, scores: Sequence[PredictorScores])
     """Write the correlation matrix of each model: rows are measured maps, columns predicted maps."""
     for entry in scores:
         if not entry.is_baseline and entry.matching.matrix is not None:
-            save_array(matrix_path(out, entry.name, contrast), entry.matching.matrix.astype(np.float32))
+            label = entry.name.replace(", ", "_")
+            path = evaluation_path(out, "matrix", predictor=label, contrast=contrast)
+            save_array(path, entry.matching.matrix.astype(np.float32))

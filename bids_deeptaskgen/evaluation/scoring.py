@@ -27,6 +27,8 @@ from bids_deeptaskgen.stats.separation import separate
 COMPARED_SCORES = ("r", "difference", "dice_auc", "residual_r")
 # Amplitude of the predicted maps, and of their deviations from the group average.
 AMPLITUDES = ("slope", "sd_ratio", "residual_slope", "residual_sd_ratio")
+# Columns of scores whose ceiling follows from the reliability of the measured maps.
+SHARES = ("share_of_ceiling", "share_ci_low", "share_ci_high", "chance_share")
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,8 @@ def summarise(
     dict
         One row per score: ``score``, ``value``, ``ci_low`` and ``ci_high`` (95%; NaN if the score is no mean
         over participants), ``n_participants``, ``chance`` and ``ceiling``, and ``share_of_ceiling`` with
-        ``share_ci_low`` and ``share_ci_high`` (NaN if undefined).
+        ``share_ci_low``, ``share_ci_high`` and ``chance_share``, the share that chance reaches (NaN if
+        undefined).
     """
     matching = scores.matching
     by_participant = scores.by_participant
@@ -195,7 +198,7 @@ def summarise(
             "n_participants": matching.n_participants,
             "chance": chance.get(name, float("nan")),
             "ceiling": DICE_CEILING if name == "dice_auc" else float("nan"),
-            **dict.fromkeys(("share_of_ceiling", "share_ci_low", "share_ci_high"), float("nan")),
+            **dict.fromkeys(SHARES, float("nan")),
         }
         if reliability and name in reliability.by_score:
             by_row = reliability.by_score[name]
@@ -203,6 +206,7 @@ def summarise(
             row["share_of_ceiling"] = values[name] / row["ceiling"]
             ends = share_interval(by_participant[name], by_row, families, later_rng, n_resamples=n_resamples)
             row["share_ci_low"], row["share_ci_high"] = ends
+            row["chance_share"] = row["chance"] / row["ceiling"]
         yield row
 
 

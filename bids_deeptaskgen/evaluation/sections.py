@@ -1,26 +1,44 @@
 """Sections of the page of an evaluation, one for each further table."""
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
-from bids_deeptaskgen.evaluation.further_sections import quality_section, roi_section
-from bids_deeptaskgen.evaluation.study import Study
+import numpy as np
+
+from bids_deeptaskgen.evaluation.data_quality import MEASURES
+from bids_deeptaskgen.evaluation.local_sections import across_section, roi_section
+from bids_deeptaskgen.evaluation.output_files import Tables
+from bids_deeptaskgen.evaluation.scoring import AMPLITUDES
 from bids_deeptaskgen.evaluation.task_scores import TASK_SCORES
-from bids_deeptaskgen.report.evaluation_html import COLUMNS, Section
+from bids_deeptaskgen.report.evaluation_html import COLUMNS, Cell, Section
+from bids_deeptaskgen.report.quality_figures import MEASURE_LABELS, SCORE_LABELS, draw_quality
+from bids_deeptaskgen.stats.rank_correlation import MIN_PARTICIPANTS
+from bids_deeptaskgen.stats.scores import mean
 
-# Rows of each table, by the name of its file without `.tsv`.
-Tables = dict[str, list[dict[str, Any]]]
+# Scores against data quality with panels; r is in the table only.
+_DRAWN_SCORES = ("difference", "residual_r")
+# Scores of whole matrices that are no columns of the other tables.
+_SEPARATIONS = ("own_vs_others_ks", "own_vs_others_auc")
+_QUALITY_HEADING = "Scores and data quality"
+_QUALITY_TEXT = (
+    "Spearman correlation over participants of the mean score over contrasts with the quality of the "
+    "resting-state data, with 95% intervals from resampled families and p from permutations; p (FDR) is "
+    "adjusted over this table. A relation does not show that the resting-state data are the cause: "
+    "participants who move at rest may also move in the task. The group average and the retest use no "
+    "resting-state data: their correlations show how the measured maps themselves go with the measure."
+)
+
 
 # Headings of the scores of tasks that are no columns of the other tables.
 _HEADINGS = {**COLUMNS, "slope": "slope", "sd_ratio": "SD ratio"}
 
 
-def task_section(_study: Study, tables: Tables) -> Section | None:
+def task_section(_out: Path, tables: Tables) -> Section | None:
     """Show the scores of each predictor by task, the headline first.
 
     Parameters
     ----------
-    _study : Study
+    _out : Path
     tables : Tables
 
     Returns
@@ -32,29 +50,39 @@ def task_section(_study: Study, tables: Tables) -> Section | None:
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     if len(tasks) < 3:
         return None
-    values = {(row["score"], row["predictor"], row["task"]): row["value"] for row in rows}
-    n_contrasts = {row["task"]: row["n_contrasts"] for row in rows if row["score"] == "r"}
+    by_key = {(row["score"], row["predictor"], row["task"]): row for row in rows}
+    n_contrasts = {
+        task: max(row["n_contrasts"] for row in rows if (row["task"], row["score"]) == (task, "r"))
+        for task in tasks
+    }
     predictors = dict.fromkeys(row["predictor"] for row in rows)
+    cells: list[tuple[Cell, ...]] = []
+    for score in TASK_SCORES:
+        for name in predictors:
+            values: list[Cell] = []
+            for task in tasks:
+                row = by_key.get((score, name, task), {"value": float("nan"), "n_contrasts": 0})
+                is_complete = row["n_contrasts"] in (0, n_contrasts[task])
+                text = f"{row['value']:.3f} (of {row['n_contrasts']})"
+                values.append(row["value"] if is_complete else text)
+            cells.append((_HEADINGS[score], name, *values))
     return Section(
         name="tasks",
         heading="Scores by task",
         columns=("score", "predictor", *(f"{task} ({n_contrasts[task]})" for task in tasks)),
-        rows=[
-            (_HEADINGS[score], name, *(values.get((score, name, task), float("nan")) for task in tasks))
-            for score in TASK_SCORES
-            for name in predictors
-        ],
-        text="Means over the contrasts of each task (their number in brackets), within participants first. "
-        "task_scores.tsv has the 95% intervals and the numbers of participants.",
+        rows=cells,
+        text="Means over the contrasts of each task (their number in brackets; after a value, that of a "
+        "predictor with fewer contrasts). task_scores.tsv has the 95% intervals and the numbers of contrasts "
+        "and participants.",
     )
 
 
-def reliability_section(_study: Study, tables: Tables) -> Section | None:
+def reliability_section(_out: Path, tables: Tables) -> Section | None:
     """Show the reliability of the measured maps and the ceilings that follow from it.
 
     Parameters
     ----------
-    _study : Study
+    _out : Path
     tables : Tables
 
     Returns
@@ -91,19 +119,87 @@ def reliability_section(_study: Study, tables: Tables) -> Section | None:
     )
 
 
+def amplitude_section(_out: Path, tables: Tables) -> Section | None:
+    """Show the amplitude of the predicted maps, and the separation of the correlations.
+
+    Parameters
+    ----------
+    _out : Path
+    tables : Tables
+
+    Returns
+    -------
+    Section
+    """
+    names = (*AMPLITUDES, *_SEPARATIONS)
+    values: dict[str, dict[str, list[float]]] = {}
+    for row in tables["scores"]:
+        if row["score"] in names:
+            values.setdefault(row["predictor"], {}).setdefault(row["score"], []).append(row["value"])
+    return Section(
+        name="amplitude",
+        heading="Amplitude, and separation of the correlations",
+        columns=(
+            "predictor", "contrasts", "slope", "SD ratio", "residual slope", "residual SD ratio", "KS", "AUC"
+        ),
+        rows=[
+            (name, len(scores["slope"]), *(mean(np.array(scores[score])) for score in names))
+            for name, scores in values.items()
+        ],
+        text="Means over contrasts. Slope: of measured on predicted values over voxels; below 1, the "
+        "predicted differences are too large. SD ratio: predicted over measured; a good prediction has about "
+        "its r. Residual: after subtraction of the group average. KS and AUC: separation of all r with the "
+        "self-prediction from all r with the predictions of others (AUC 0.5 by chance).",
+    )  # fmt: skip
+
+
+def quality_section(_out: Path, tables: Tables) -> Section | None:
+    """Build the section on scores and data quality.
+
+    Parameters
+    ----------
+    _out : Path
+    tables : dict of str to list of dict
+        Rows of the tables.
+
+    Returns
+    -------
+    Section
+        It states if there is no table.
+    """
+    rows = tables.get("quality", ())
+    if not rows:
+        text = "Not computed: no dataset has quality metrics of the participant level (desc-qc_metrics.json)."
+        return Section("quality", _QUALITY_HEADING, text=text)
+    cells = [
+        (
+            row["predictor"], SCORE_LABELS[row["score"]], MEASURE_LABELS[row["measure"]], row["spearman"],
+            row["ci_low"], row["ci_high"], row["p"], row["p_fdr"], row["n_participants"], row["n_missing"],
+        )
+        for row in rows
+    ]  # fmt: skip
+    columns = (
+        "predictor", "score", "measure", "Spearman", "95% low", "95% high", "p", "p (FDR)", "participants",
+        "without measure",
+    )  # fmt: skip
+    if not any(np.isfinite(row["spearman"]) for row in rows):
+        text = (
+            f"{_QUALITY_TEXT} Not computed: it needs at least {MIN_PARTICIPANTS} participants whose scores "
+            "and data quality differ."
+        )
+        return Section("quality", _QUALITY_HEADING, columns, cells, text)
+    caption = "Mean score over contrasts of each participant against the quality of their resting-state data."
+    picture = draw_quality(tables["participant_quality"], _DRAWN_SCORES, MEASURES)
+    figures = {"quality": (caption, picture)}
+    return Section("quality", _QUALITY_HEADING, columns, cells, _QUALITY_TEXT, figures)
+
+
 # Each function returns a section of the page, or None if the evaluation lacks its table.
-SECTIONS: tuple[Callable[[Study, Tables], Section | None], ...] = (
+SECTIONS: tuple[Callable[[Path, Tables], Section | None], ...] = (
     task_section,
+    amplitude_section,
     reliability_section,
     roi_section,
     quality_section,
-)
-
-# Tables that not every evaluation has. Those of a replaced evaluation are removed.
-OPTIONAL_TABLES: tuple[str, ...] = (
-    "reliability",
-    "across_participants",
-    "roi_scores",
-    "quality",
-    "participant_quality",
+    across_section,
 )

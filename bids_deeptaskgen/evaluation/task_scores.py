@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.evaluation.scoring import PredictorScores
 from bids_deeptaskgen.models.contrasts import Contrast
+from bids_deeptaskgen.stats.contrast_means import average_over_contrasts, mean_over_contrasts
 from bids_deeptaskgen.stats.map_rows import Scores
 from bids_deeptaskgen.stats.paired_tests import bootstrap_interval
 from bids_deeptaskgen.stats.scores import mean
@@ -76,24 +77,17 @@ class TaskScores:
 def _average(
     values: Sequence[tuple[Scores, Scores]], families: NDArray[Any], rng: np.random.Generator
 ) -> Mapping[str, float]:
-    """Average a score over contrasts within participants, then over participants."""
+    """Average a score over participants and contrasts, with an interval over participants."""
     scores, contributions = (np.array(arrays) for arrays in zip(*values, strict=True))
-    by_participant, by_contribution = _mean_over_contrasts(scores), _mean_over_contrasts(contributions)
-    # With missing maps, means of contributions and of scores weight participants differently.
-    by_contribution += mean(by_participant) - mean(by_contribution)
-    ci_low, ci_high = bootstrap_interval(by_contribution, families, rng)
+    value = mean_over_contrasts(scores)
+    by_participant = average_over_contrasts(contributions)
+    # With missing maps, means of participants and of contrasts weight the maps differently.
+    by_participant += value - mean(by_participant)
+    ci_low, ci_high = bootstrap_interval(by_participant, families, rng)
     return {
-        "value": mean(by_participant),
+        "value": value,
         "ci_low": ci_low,
         "ci_high": ci_high,
         "n_contrasts": int(np.isfinite(scores).any(axis=1).sum()),
-        "n_participants": int(np.isfinite(by_participant).sum()),
+        "n_participants": int(np.isfinite(scores).any(axis=0).sum()),
     }
-
-
-def _mean_over_contrasts(values: Scores) -> Scores:
-    """Average the finite values of each participant; NaN if there is none."""
-    is_finite = np.isfinite(values)
-    counts = is_finite.sum(axis=0)
-    sums = np.where(is_finite, values, 0).sum(axis=0)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -23,6 +23,23 @@ def write_tsv(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
     write_text(path, "\n".join(lines) + "\n")
 
 
+def append_tsv(path: Path, columns: Mapping[str, Sequence[object]]) -> None:
+    """Append rows to a table that is not complete yet; the first rows are below the header.
+
+    Parameters
+    ----------
+    path : Path
+        Path of the file, in a folder of unfinished results; its folder is created.
+    columns : dict of str to sequence
+        Columns of equal length, the same ones in each call; None and NaN become ``n/a``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = [] if path.exists() else ["\t".join(columns)]
+    lines = ["\t".join(map(_cell, row)) for row in zip(*columns.values(), strict=True)]
+    with path.open("a", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{line}\n" for line in (*header, *lines))
+
+
 def _cell(value: object) -> str:
     if value is None or value != value:
         return "n/a"

@@ -9,6 +9,7 @@ import numpy as np
 
 from bids_deeptaskgen.data import read_data
 from bids_deeptaskgen.report.html import make_environment
+from bids_deeptaskgen.stats.scores import mean
 
 Row = Mapping[str, Any]
 
@@ -109,7 +110,7 @@ def render(evaluation: Evaluation) -> str:
     return template.render(
         evaluation=evaluation,
         columns=COLUMNS,
-        overview=list(average_over_contrasts(evaluation)),
+        overview=list(overview_rows(evaluation)),
         verdicts=list(judge_predictors(evaluation.comparisons, evaluation.scores)),
         judged=JUDGED,
         by_contrast=_by_contrast(evaluation.scores),
@@ -128,8 +129,8 @@ def _embed(figures: Mapping[str, tuple[str, bytes]]) -> list[tuple[str, str, str
     ]
 
 
-def average_over_contrasts(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
-    """Average the scores of each predictor and their chance levels over contrasts.
+def overview_rows(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
+    """Average the scores of each predictor, their chance levels and shares over contrasts.
 
     Parameters
     ----------
@@ -139,19 +140,31 @@ def average_over_contrasts(evaluation: Evaluation) -> Iterable[dict[str, Any]]:
     Yields
     ------
     dict
-        ``predictor``, ``role``, the mean over contrasts of each of ``COLUMNS``, and ``chance`` and ``share``:
-        dicts of the mean chance levels and shares of the ceiling.
+        ``predictor``, ``role``, ``n_contrasts``, the mean over contrasts of each of ``COLUMNS``, and dicts of
+        the means of ``chance``, ``share_of_ceiling`` and ``chance_share``, and of ``n_shares``, the number of
+        contrasts with a share.
     """
     for name, role in dict.fromkeys((row["predictor"], row["role"]) for row in evaluation.scores):
         rows = [row for row in evaluation.scores if row["predictor"] == name]
-        means, chance, share = (
-            {
-                column: _mean(row.get(key, float("nan")) for row in rows if row["score"] == column)
+        values = {
+            key: {
+                column: np.array([row.get(key, np.nan) for row in rows if row["score"] == column])
                 for column in COLUMNS
             }
-            for key in ("value", "chance", "share_of_ceiling")
-        )
-        yield {"predictor": name, "role": role, **means, "chance": chance, "share": share}
+            for key in ("value", "chance", "share_of_ceiling", "chance_share")
+        }
+        means = {
+            key: {column: mean(array) for column, array in arrays.items()} for key, arrays in values.items()
+        }
+        shares = values["share_of_ceiling"]
+        yield {
+            "predictor": name,
+            "role": role,
+            "n_contrasts": len({row["contrast"] for row in rows}),
+            "n_shares": {column: int(np.isfinite(array).sum()) for column, array in shares.items()},
+            **means.pop("value"),
+            **means,
+        }
 
 
 def judge_predictors(comparisons: Sequence[Row], scores: Sequence[Row]) -> Iterable[dict[str, Any]]:
@@ -182,10 +195,15 @@ def judge_predictors(comparisons: Sequence[Row], scores: Sequence[Row]) -> Itera
             continue
         labels = {row["contrast"] for row in rows}
         means = {
-            predictor: _mean(
-                row["value"]
-                for row in scores
-                if (row["predictor"], row["score"]) == (predictor, score) and row["contrast"] in labels
+            predictor: mean(
+                np.array(
+                    [
+                        row["value"]
+                        for row in scores
+                        if (row["predictor"], row["score"]) == (predictor, score)
+                        and row["contrast"] in labels
+                    ]
+                )
             )
             for predictor in (name, compared_with)
         }
@@ -217,8 +235,3 @@ def _by_contrast(scores: Sequence[Row]) -> dict[str, dict[str, Any]]:
         contrast = contrasts.setdefault(row["contrast"], {"unreliable": row["unreliable"], "predictors": {}})
         contrast["predictors"].setdefault(row["predictor"], {"role": row["role"]})[row["score"]] = row
     return contrasts
-
-
-def _mean(values: Iterable[float]) -> float:
-    finite_values = [value for value in values if np.isfinite(value)]
-    return float(np.mean(finite_values)) if finite_values else float("nan")

@@ -95,24 +95,25 @@ def finite_rows(first: Maps, second: Maps) -> NDArray[np.intp]:
     return np.flatnonzero([np.isfinite(x).all() and np.isfinite(y).all() for x, y in pairs])
 
 
-def chance_sd(n_participants: int) -> float:
+def chance_sd(n: float) -> float:
     """Compute the standard deviation of a correlation without information, 1 / sqrt(n - 1).
 
     Parameters
     ----------
-    n_participants : int
+    n : float
+        Number of unrelated participants, see `effective_families`.
 
     Returns
     -------
     float
-        NaN for fewer than ``MIN_PARTICIPANTS`` participants.
+        NaN if n is not above 1.
 
     Examples
     --------
     >>> chance_sd(101)
     0.1
     """
-    return float(1 / np.sqrt(n_participants - 1)) if n_participants >= MIN_PARTICIPANTS else float("nan")
+    return float(1 / np.sqrt(n - 1)) if n > 1 else float("nan")
 
 
 def effective_families(families: ArrayLike) -> float:

@@ -61,6 +61,34 @@ class LeaveOneOut:
         averages: NDArray[np.float64] = (self._total - self._maps[rows]) / (self._n - 1)
         return averages
 
+    def without_pairs(self, rows: slice, second_rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Average all rows but two.
+
+        Parameters
+        ----------
+        rows : slice
+            First row of each pair.
+        second_rows : integer array of shape (n_selected,)
+            Second row of each pair; not the first one.
+
+        Returns
+        -------
+        array of shape (n_selected, n_voxels)
+            NaN if a row of the pair is not finite, or there is no third row.
+
+        Examples
+        --------
+        >>> LeaveOneOut(np.array([[1.0], [2.0], [3.0], [4.0]])).without_pairs(slice(0, 2), np.array([3, 2]))
+        array([[2.5],
+               [2.5]])
+        """
+        if self._n < 3:
+            return np.full(np.shape(self._maps[rows]), np.nan)
+        averages = self[rows] * (self._n - 1)
+        averages -= self._maps[second_rows]
+        averages /= self._n - 2
+        return averages
+
 
 def has_variance(maps: Maps) -> NDArray[np.bool_]:
     """Return whether each map is finite and not constant.

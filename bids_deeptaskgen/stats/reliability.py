@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike
 from bids_deeptaskgen.stats.map_rows import Scores
 from bids_deeptaskgen.stats.paired_tests import resampling_batch
 
+# With more resamples without a reliability, those that have one describe too few participants.
+MAX_UNDEFINED = 0.05
+
 
 def spearman_brown(r: ArrayLike) -> Scores:
     """Compute the reliability of a whole measurement from the correlation of its halves.
@@ -90,8 +93,9 @@ def share_interval(
     Returns
     -------
     (float, float)
-        Lower and upper bound. A bound is NaN where the mean reliability of that many resamples is not above
-        0; both are NaN if there are fewer than two families, or a resample has no value or no reliability.
+        Lower and upper bound. Resamples of families without a value or without a reliability are left out.
+        A bound is NaN where the mean reliability of that many resamples is not above 0; both are NaN if there
+        are fewer than two families, or more than ``MAX_UNDEFINED`` of the resamples are left out.
 
     Examples
     --------
@@ -118,14 +122,17 @@ def share_interval(
         _shares(sums[:, rng.integers(n_families, size=(min(batch, n_resamples - start), n_families))])
         for start in range(0, n_resamples, batch)
     ]
+    is_defined = ~np.isnan(resampled := np.concatenate(shares))
+    if 1 - is_defined.mean() > MAX_UNDEFINED:
+        return float("nan"), float("nan")
     with np.errstate(invalid="ignore"):
-        bounds = np.quantile(np.concatenate(shares), [(1 - level) / 2, (1 + level) / 2])
+        bounds = np.quantile(resampled[is_defined], [(1 - level) / 2, (1 + level) / 2])
     ci_low, ci_high = (float(bound) if np.isfinite(bound) else float("nan") for bound in bounds)
     return ci_low, ci_high
 
 
 def _shares(resamples: Scores) -> Scores:
-    """Compute shares of the ceiling; infinite without a reliability above 0.
+    """Compute shares of the ceiling: infinite without a reliability above 0, NaN without any.
 
     The array has the shape (4, n_resamples, n_families): sums and numbers of values, and of reliabilities.
     """

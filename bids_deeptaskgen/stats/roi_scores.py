@@ -3,38 +3,27 @@
 Voxels of a probabilistic ROI are weighted by their probability. Only a block of rows is read at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from bids_deeptaskgen.stats.map_rows import Maps, Rows, row_blocks, select_rows
+from bids_deeptaskgen.stats.map_rows import Maps, Rows, select_rows
 
 Scores = NDArray[np.float64]
 
 # r over fewer voxels of smooth maps is noise.
 MIN_VOXELS = 10
+# Rows of the blocks of float64 in memory.
+_N_ROWS = 8
+# Weights with more values than this share that are not 0 are used as a dense array, up to this size.
+_MIN_DENSITY, _MAX_DENSE = 0.1, 50_000_000
 # An SD below this share of the mean is constant but for rounding.
 _FLAT = 1e-9
 # Squares below this share of the squares that they are a difference of are rounding of float64.
 _ROUNDING = 1e-12
-
-
-class Roi(NamedTuple):
-    """Voxels of an ROI.
-
-    Attributes
-    ----------
-    voxels : integer array of shape (n_roi_voxels,)
-        Columns of the maps.
-    weights : array of shape (n_roi_voxels,), or None
-        Probabilities; None for equal weights.
-    """
-
-    voxels: NDArray[np.intp]
-    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,9 +48,7 @@ class RoiScores:
     predicted_mean: Scores
 
 
-def score_rois(
-    measured: Maps, predicted: Maps | Rows, average: Maps | Rows, rois: Sequence[Roi]
-) -> RoiScores:
+def score_rois(measured: Maps, predicted: Maps | Rows, average: Maps | Rows, weights: csr_array) -> RoiScores:
     """Score predicted maps in each ROI.
 
     Parameters
@@ -72,8 +59,9 @@ def score_rois(
         One prediction per participant, or one for all.
     average : array of shape (n_voxels,), or Rows
         Group average.
-    rois : sequence of Roi
-        ROIs with fewer than ``MIN_VOXELS`` voxels are not scored.
+    weights : sparse array of shape (n_rois, n_voxels)
+        Weight of each voxel in each ROI: 1 for labels, or the probability. ROIs with fewer than
+        ``MIN_VOXELS`` voxels are not scored.
 
     Returns
     -------
@@ -82,87 +70,79 @@ def score_rois(
     Examples
     --------
     >>> measured = np.arange(20.0)[None]
-    >>> scores = score_rois(measured, -measured, np.zeros(20), [Roi(np.arange(10)), Roi(np.arange(3))])
+    >>> weights = csr_array([[1.0] * 10 + [0.0] * 10, [0.0] * 17 + [1.0] * 3])
+    >>> scores = score_rois(measured, -measured, np.zeros(20), weights)
     >>> scores.r.round(6), scores.predicted_mean
     (array([[-1., nan]]), array([[-4.5,  nan]]))
     """
-    shape = len(measured), len(rois)
-    results = [np.full(shape, np.nan) for _ in range(4)]
-    numbers = [number for number, roi in enumerate(rois) if len(roi.voxels) >= MIN_VOXELS]
-    for rows in row_blocks(len(measured)):
-        x, y = (np.atleast_2d(select_rows(maps, rows)) for maps in (measured, predicted))
+    results = [np.full((len(measured), weights.shape[0]), np.nan) for _ in range(4)]
+    numbers = np.flatnonzero(np.diff(weights.indptr) >= MIN_VOXELS)
+    rois = _Rois(weights[numbers])
+    for start in range(0, len(measured), _N_ROWS):
+        rows = slice(start, start + _N_ROWS)
+        x, y = (_float_rows(maps, rows) for maps in (measured, predicted))
         # The group average itself has no residual.
-        base = None if predicted is average else np.atleast_2d(select_rows(average, rows))
-        for number in numbers:
-            values = _score_roi(x, y, base, rois[number])
-            for result, column in zip(results, values, strict=True):
-                result[rows, number] = column
+        base = None if predicted is average else _float_rows(average, rows)
+        for result, values in zip(results, _score_block(x, y, base, rois), strict=True):
+            result[rows, numbers] = values
     return RoiScores(*results)
 
 
-def _score_roi(x: Maps, y: Maps, base: Maps | None, roi: Roi) -> tuple[Scores | float, ...]:
-    """Return r, residual r, and means of measured (x) and predicted (y) maps of a block in an ROI.
-
-    All scores follow from sums of products, so each map is read once. The sums are those of values minus a
-    number near their mean, which keeps the digits.
-    """
-    centre = float(np.nan_to_num(x[:1, roi.voxels].mean()))
-    x_sums, y_sums = (_Sums.of_maps(maps, roi, centre) for maps in (x, y))
-    xx, yy, xy = (_covariance(*pair) for pair in ((x_sums, x_sums), (y_sums, y_sums), (x_sums, y_sums)))
-    r = _correlation(xy, xx, yy, _floor(x_sums, centre), _floor(y_sums, centre))
-    means = x_sums.mean + centre, y_sums.mean + centre
-    if base is None:
-        return r, float("nan"), *means
-    base_sums = _Sums.of_maps(base, roi, centre)
-    bb, xb, yb = (_covariance(item, base_sums) for item in (base_sums, x_sums, y_sums))
-    floors = [
-        _ROUNDING * (squares + bb) + _FLAT**2 * sums.weight * (sums.mean - base_sums.mean) ** 2
-        for squares, sums in ((xx, x_sums), (yy, y_sums))
-    ]
-    residual_r = _correlation(xy - xb - yb + bb, xx - 2 * xb + bb, yy - 2 * yb + bb, *floors)
-    return r, residual_r, *means
+def _float_rows(maps: Maps | Rows, rows: slice) -> Scores:
+    """Return rows of maps, or the map for all as one row, in float64."""
+    return np.atleast_2d(np.asarray(select_rows(maps, rows), np.float64))
 
 
-class _Sums(NamedTuple):
-    """Maps in an ROI minus a number, times the root of the weights, so that products are weighted.
+class _Rois:
+    """Sums over the voxels of ROIs. Weights that are mostly not 0 are faster as a dense array.
 
-    Attributes
+    Parameters
     ----------
-    values : array of shape (n_rows, n_roi_voxels)
-    mean : array of shape (n_rows,)
-    weight : float
-        Sum of the weights.
+    weights : sparse array of shape (n_rois, n_voxels)
     """
 
-    values: Scores
-    mean: Scores
-    weight: float
+    def __init__(self, weights: csr_array) -> None:
+        size = weights.shape[0] * weights.shape[1]
+        is_dense = weights.nnz > _MIN_DENSITY * size and size <= _MAX_DENSE
+        self._weights = weights.toarray() if is_dense else weights.astype(np.float64)
+        self.total: Scores = np.asarray(weights.sum(axis=1), np.float64)
 
-    @classmethod
-    def of_maps(cls, maps: Maps, roi: Roi, centre: float) -> "_Sums":
-        values = np.subtract(maps.take(roi.voxels, axis=1), centre, dtype=np.float64)
-        if roi.weights is None:
-            return cls(values, values.mean(axis=1), float(len(roi.voxels)))
-        weight = float(roi.weights.sum())
-        mean = values @ roi.weights / weight
-        values *= np.sqrt(roi.weights)
-        return cls(values, mean, weight)
+    def sum(self, values: Scores) -> Scores:
+        """Add up the weighted values, of shape (n_rows, n_voxels), in each ROI: (n_rows, n_rois)."""
+        if isinstance(self._weights, np.ndarray):
+            return np.asarray(values @ self._weights.T)
+        return np.stack([self._weights @ row for row in values])
+
+    def covariance(self, x: Scores, y: Scores, x_sum: Scores, y_sum: Scores) -> Scores:
+        """Add up the products of deviations from the means, which follow from the sums of x and y."""
+        return np.asarray(self.sum(x * y) - x_sum * y_sum / self.total)
 
 
-def _covariance(first: _Sums, second: _Sums) -> Scores:
-    """Sum the products of deviations from the mean, of the same rows or of one row."""
-    if len(second.values) == 1:
-        products = first.values @ second.values[0]
-    elif len(first.values) == 1:
-        products = second.values @ first.values[0]
+def _score_block(x: Scores, y: Scores, base: Scores | None, rois: _Rois) -> Iterator[Scores]:
+    """Yield r, residual r, and means of measured (x) and predicted (y) maps of a block in each ROI."""
+    # Values minus a number near their mean keep the digits of sums of squares.
+    centre = float(np.nan_to_num(x).mean())
+    x_centred, y_centred = x - centre, y - centre
+    x_sum, y_sum = rois.sum(x_centred), rois.sum(y_centred)
+    xx = rois.covariance(x_centred, x_centred, x_sum, x_sum)
+    yy = rois.covariance(y_centred, y_centred, y_sum, y_sum)
+    xy = rois.covariance(x_centred, y_centred, x_sum, y_sum)
+    means = [z_sum / rois.total for z_sum in (x_sum, y_sum)]
+    floors = [rois.total * (_FLAT**2 * (mean + centre) ** 2 + _ROUNDING * mean**2) for mean in means]
+    yield _correlation(xy, xx, yy, *floors)
+    if base is None:
+        yield np.full(xx.shape, np.nan)
     else:
-        products = np.einsum("pv,pv->p", first.values, second.values)
-    return np.asarray(products - first.weight * first.mean * second.mean)
-
-
-def _floor(sums: _Sums, centre: float) -> Scores:
-    """Return the sum of squares up to which a map is constant but for rounding."""
-    return np.asarray(sums.weight * (_FLAT**2 * (sums.mean + centre) ** 2 + _ROUNDING * sums.mean**2))
+        d, e = x - base, y - base
+        d_sum, e_sum = rois.sum(d), rois.sum(e)
+        dd, ee = rois.covariance(d, d, d_sum, d_sum), rois.covariance(e, e, e_sum, e_sum)
+        # A residual that is small against the map is rounding.
+        floors = [
+            _ROUNDING * (squares + total**2 / rois.total) + _FLAT**2 * total**2 / rois.total
+            for squares, total in ((xx, d_sum), (yy, e_sum))
+        ]
+        yield _correlation(rois.covariance(d, e, d_sum, e_sum), dd, ee, *floors)
+    yield from (np.broadcast_to(mean + centre, xx.shape) for mean in means)
 
 
 def _correlation(xy: Scores, xx: Scores, yy: Scores, x_floor: Scores, y_floor: Scores) -> Scores:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.stats.map_rows import (
+    LeaveOneOut,
     Maps,
     Rows,
     Scores,
@@ -63,6 +64,8 @@ def residual_correlations(
         Group average to subtract, one per participant or one for all.
     prediction_rows : integer array of shape (n_participants,), optional
         Row of `predicted` (an array) to compare with each measured map; by default the same row.
+        Leave-one-out averages then include neither participant: the average must be independent of both
+        maps, as it is of a participant's own maps.
 
     Returns
     -------
@@ -78,7 +81,10 @@ def residual_correlations(
     """
     scores = np.full(len(measured), np.nan)
     for rows in row_blocks(len(measured)):
-        base = np.asarray(select_rows(average, rows), np.float64)
+        if prediction_rows is not None and isinstance(average, LeaveOneOut):
+            base = average.without_pairs(rows, prediction_rows[rows])
+        else:
+            base = np.asarray(select_rows(average, rows), np.float64)
         if prediction_rows is None:
             y = select_rows(predicted, rows)
         else:
@@ -91,11 +97,19 @@ def residual_correlations(
     return scores
 
 
-def residual_chance(measured: Maps, predicted: Maps, average: Maps | Rows, rng: np.random.Generator) -> float:
+def residual_chance(
+    measured: Maps,
+    predicted: Maps,
+    average: Maps | Rows,
+    rng: np.random.Generator,
+    is_used: NDArray[np.bool_] | None = None,
+) -> float:
     """Estimate the residual r by chance: the mean for participants with the predictions of others.
 
     It is not 0, because the error of the average is part of both residuals. A prediction without information
-    about the participant has this residual r.
+    about the participant has this residual r. A leave-one-out average lacks both participants of a pair here,
+    and one of them in the score. The chance level is therefore slightly too high: for n unrelated
+    participants, 1 / (n - 1) in place of 1 / n.
 
     Parameters
     ----------
@@ -108,13 +122,16 @@ def residual_chance(measured: Maps, predicted: Maps, average: Maps | Rows, rng: 
     rng : Generator
         Source of the random pairs: all pairs if there are few participants, else at least
         ``N_OTHER_PAIRS``.
+    is_used : boolean array of shape (n_participants,), optional
+        Participants to use; by default all.
 
     Returns
     -------
     float
-        Mean residual r; NaN if there are fewer than two participants.
+        Mean residual r; NaN if there are fewer than two participants, or three for leave-one-out averages.
     """
-    participants = np.flatnonzero(has_variance(measured) & has_variance(predicted))
+    is_valid = has_variance(measured) & has_variance(predicted)
+    participants = np.flatnonzero(is_valid if is_used is None else is_valid & is_used)
     n = len(participants)
     n_shifts = min(n - 1, -(-N_OTHER_PAIRS // max(n, 1)))
     scores = []

@@ -1,6 +1,7 @@
 """Reliability of measured maps and shares of the ceiling, on maps whose truth is known."""
 
 import logging
+import re
 import shutil
 
 import numpy as np
@@ -77,6 +78,14 @@ def test_a_prediction_without_noise_reaches_the_ceiling(output):
             assert float(row["share_ci_low"]) <= float(row["share_of_ceiling"]) <= float(row["share_ci_high"])
 
 
+def test_the_share_that_chance_reaches_is_given_beside_the_share_of_the_ceiling(output):
+    for row in scores_of(output, "residual_r"):
+        assert float(row["chance_share"]) == pytest.approx(float(row["chance"]) / float(row["ceiling"]), 1e-4)
+        assert 0.05 < float(row["chance_share"]) < float(row["share_of_ceiling"])
+    assert {row["chance_share"] for row in scores_of(output, "r")} == {"n/a"}
+    assert re.search(r"\d% of ceiling, chance \d+%", (output / "evaluation.html").read_text("utf-8"))
+
+
 def test_ceilings_are_those_of_the_retest(output):
     ceilings = {row["contrast"]: row for row in table(output, "reliability") if row["source"] == "retest"}
     for predictor in ("good", "group average", "retest"):
@@ -139,7 +148,8 @@ def test_with_halves_alone_ceilings_are_theirs_and_old_tables_disappear(data, tm
     assert "of ceiling)" not in (tmp_path / "out" / "evaluation.html").read_text("utf-8")
 
 
-def test_participants_without_both_halves_or_without_a_prediction_do_not_count(data, tmp_path):
+def test_participants_without_both_halves_or_without_a_prediction_do_not_count(data, tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "bids_deeptaskgen")
     first, predicted = (shutil.copytree(data / name, tmp_path / name) for name in ("half1", "good"))
     shutil.rmtree(first / "sub-01")
     shutil.rmtree(predicted / "sub-02")
@@ -147,6 +157,21 @@ def test_participants_without_both_halves_or_without_a_prediction_do_not_count(d
     rows = run(data, tmp_path / "out", **changes)
     assert {row["n_participants"] for row in rows} == {str(N - 2)}
     assert {row["n_participants"] for row in scores_of(tmp_path / "out", "r")} == {str(N - 1)}
+    assert {row["n_scored"] for row in rows} == {str(N - 1)}
+    assert "Contrasts without a map (half 1): sub-01 (2 of 2)" in caplog.text
+    assert "fewer than half" not in caplog.text
+
+
+def test_a_reliability_of_few_participants_is_reported(data, tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "bids_deeptaskgen")
+    retest = shutil.copytree(data / "retest", tmp_path / "retest")
+    for label in ("sub-00", "sub-01", "sub-02"):
+        shutil.rmtree(retest / label)
+    run(data, tmp_path / "out", retest=retest)
+    text = "eliability from fewer than half of the scored participants"
+    assert text in caplog.text
+    assert "wm2bk (retest: 2 of 5)" in caplog.text
+    assert text in (tmp_path / "out" / "evaluation.html").read_text("utf-8")
 
 
 def test_halves_are_read_from_tables_and_their_session_is_that_of_the_measured_maps(data, tmp_path):
@@ -184,6 +209,31 @@ def test_halves_must_not_be_the_same_maps(data, tmp_path):
     shutil.copytree(data / "half1", tmp_path / "copy")
     with pytest.raises(InputError, match=r"`halves`: the maps of .* of 5 participants are the same"):
         run(data, tmp_path / "out", halves=(data / "half1", tmp_path / "copy"))
+
+
+def test_a_half_must_be_neither_the_measured_maps_nor_predicted_ones(data, tmp_path):
+    shutil.copytree(data / "half1", tmp_path / "measured")
+    with pytest.raises(InputError, match=r"are the same in .*measured and .*half1(.|\n)*not of a half"):
+        run(data, tmp_path / "out", measured=tmp_path / "measured")
+    with pytest.raises(InputError, match=r"`halves`: the maps of 5 participants in .*good are predicted"):
+        run(data, tmp_path / "out", halves=(data / "half1", data / "good"))
+
+
+def test_a_failed_replacement_leaves_the_former_evaluation(data, tmp_path):
+    out = tmp_path / "out"
+    run(data, out, predicted=(f"former={data / 'good'}",), retest=data / "retest")
+    files = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    shutil.copytree(data / "half1", tmp_path / "copy")
+    with pytest.raises(InputError, match="are the same"):
+        run(data, out, halves=(data / "half1", tmp_path / "copy"), overwrite=True)
+    with pytest.raises(UserError, match="nowhere"):
+        run(data, out, atlas=("/nowhere.nii.gz",), overwrite=True)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == files
+    # Nothing of the former evaluation remains after a complete one.
+    assert any("former" in path.name for path in files)
+    run(data, out, overwrite=True)
+    assert not any("former" in path.name for path in out.rglob("*"))
+    assert not any(path.name.startswith(".work_") for path in out.iterdir())
 
 
 def test_a_missing_half_is_refused(data, tmp_path):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.evaluation.data_quality import average_over_contrasts, quality_tables, read_measures
+from bids_deeptaskgen.evaluation.data_quality import quality_tables, read_measures
 
 PARTICIPANTS = tuple(f"{number:02d}" for number in range(1, 11))
 CONTRASTS = ("wm2bk", "motorLh", "motorRh")
@@ -131,14 +131,12 @@ def test_without_measures_there_is_no_table(tmp_path, study):
     assert quality_tables(settings(tmp_path, predicted=()), study, score_rows()) == {}
 
 
-def test_a_participant_without_a_difficult_contrast_does_not_score_higher():
+def test_a_participant_without_a_difficult_contrast_does_not_score_higher(dataset, study):
     rows = [
         row for row in score_rows(slope=0) if (row["participant_id"], row["contrast"]) != ("sub-04", "wm2bk")
     ]
-    averages = average_over_contrasts(rows, PARTICIPANTS, "mine", "r")
-    np.testing.assert_allclose(averages, 0.1)
-    complete = average_over_contrasts(score_rows(), PARTICIPANTS, "mine", "r")
-    np.testing.assert_allclose(complete, 0.1 + 0.05 * np.arange(10))
+    table = quality_tables(settings(dataset), study, rows)["participant_quality"]
+    assert [row["r"] for row in table] == pytest.approx([0.1] * 10)
 
 
 def test_the_table_of_participants_has_measures_and_scores(dataset, study):

@@ -26,6 +26,18 @@ def test_halves_have_the_residual_reliability_and_chance_level_of_the_whole():
     assert reliability.residual_chance == pytest.approx(chance, abs=0.02)
 
 
+def test_halves_have_the_chance_level_of_new_participants_with_leave_one_out_averages():
+    rng = np.random.default_rng(0)
+    n, n_voxels = 8, 20_000
+    truth = rng.standard_normal(n_voxels) + rng.standard_normal((n, n_voxels))
+    noise = rng.standard_normal((2, n, n_voxels))
+    halves = (truth + noise[0], truth + noise[1])
+    measured = (halves[0] + halves[1]) / 2
+    row = halves_reliability(halves, LeaveOneOut(measured), np.ones(n, bool), rng)
+    # Two maps minus a common average of n - 2 others, whose variance is 1 + 0.5.
+    assert row.residual_chance == pytest.approx(1 / (n - 1), abs=0.015)
+
+
 def test_participants_who_are_not_scored_do_not_count():
     rng = np.random.default_rng(0)
     truth = rng.standard_normal((6, 500))

@@ -37,7 +37,7 @@ def rows_of(scores, seed=0):
     return {(row["task"], row["score"]): row for row in collector.rows(np.arange(8), seed)}
 
 
-def test_each_task_is_the_mean_over_its_contrasts_within_participants_first():
+def test_each_task_is_the_mean_over_its_contrasts():
     scores = scored_contrasts()
     rows = rows_of(scores)
     assert {task for task, _ in rows} == {"all", "A", "B"}
@@ -46,7 +46,7 @@ def test_each_task_is_the_mean_over_its_contrasts_within_participants_first():
         expected = {"all": values, "A": values[:2], "B": values[2:3]}
         for task, selection in expected.items():
             row = rows[task, name]
-            assert row["value"] == pytest.approx(np.nanmean(np.nanmean(selection, axis=0)))
+            assert row["value"] == pytest.approx(np.nanmean(np.nanmean(selection, axis=1)))
             assert row["ci_low"] < row["value"] < row["ci_high"]
             assert (row["n_contrasts"], row["n_participants"]) == (len(selection), 8)
 

@@ -4,8 +4,8 @@ from bids_deeptaskgen.report.evaluation_figures import draw_scores, predictor_st
 from bids_deeptaskgen.report.evaluation_html import (
     Evaluation,
     Section,
-    average_over_contrasts,
     judge_predictors,
+    overview_rows,
     render,
 )
 
@@ -61,9 +61,18 @@ def test_means_of_a_verdict_are_over_the_compared_contrasts(scores):
 
 
 def test_chance_levels_are_averaged_too(scores):
-    row = next(iter(average_over_contrasts(Evaluation("", {}, [], scores, []))))
+    row = next(iter(overview_rows(Evaluation("", {}, [], scores, []))))
     assert row["residual_r"] == pytest.approx(0.4)
     assert row["chance"]["residual_r"] == pytest.approx(0.01)
+
+
+def test_shares_are_means_over_the_contrasts_with_a_ceiling_whose_number_is_given(scores):
+    rows = [row | {"share_of_ceiling": 0.5, "chance_share": 0.1} for row in scores[:6]] + scores[6:]
+    evaluation = Evaluation("", {}, [], rows, [])
+    first, second = overview_rows(evaluation)
+    assert (first["n_contrasts"], first["n_shares"]["r"], second["n_shares"]["r"]) == (3, 1, 0)
+    assert (first["share_of_ceiling"]["r"], first["chance_share"]["r"]) == (0.5, 0.1)
+    assert "(50% of ceiling in 1 contrasts, chance 10%)" in render(evaluation)
 
 
 def test_verdicts_are_the_first_table_of_the_page(scores):

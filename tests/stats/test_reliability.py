@@ -89,3 +89,27 @@ def test_bounds_without_a_reliability_are_undefined(rng):
     assert np.isnan(high)
     assert np.isnan(share_interval([0.4] * 5, [-0.1] * 5, list("abcde"), rng)).all()
     assert np.isnan(share_interval([0.4, 0.5], [0.5, 0.6], ["a", "a"], rng)).all()
+
+
+@pytest.mark.parametrize(("n_measured_twice", "has_interval"), [(2, False), (3, True), (4, True)])
+def test_resamples_without_a_reliability_are_left_out_if_they_are_few(n_measured_twice, has_interval):
+    rng = np.random.default_rng(3)
+    values, reliabilities = rng.uniform(0.2, 0.5, 8), np.full(8, np.nan)
+    reliabilities[:n_measured_twice] = rng.uniform(0.3, 0.6, n_measured_twice)
+    interval = share_interval(values, reliabilities, np.arange(8), rng, n_resamples=10_000)
+    # A resample of 8 families has none of 2, 3 or 4 of them with p = 0.10, 0.023 and 0.004.
+    assert np.isfinite(interval).all() == has_interval
+    if has_interval:
+        draws = rng.integers(0, 8, (20_000, 8))
+        draws = draws[(draws < n_measured_twice).any(axis=1)]
+        means = values[draws].mean(axis=1), np.nanmean(reliabilities[draws], axis=1)
+        expected = np.quantile(means[0] / np.sqrt(means[1]), [0.025, 0.975])
+        np.testing.assert_allclose(interval, expected, atol=0.01)
+
+
+def test_the_ceiling_is_too_high_if_participants_differ_in_noise(rng):
+    truth = rng.standard_normal((20, 20_000))
+    noise = np.repeat([0.2, 5.0], 10)[:, None]
+    first, second = (measure(rng, truth, noise) for _ in range(2))
+    assert ceiling(mean(correlations(first, second))) == pytest.approx(0.707, abs=0.01)
+    assert mean(correlations(first, truth)) == pytest.approx(0.660, abs=0.01)

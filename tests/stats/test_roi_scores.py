@@ -1,13 +1,32 @@
 """Scores in ROIs."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
+from bids_deeptaskgen.stats import roi_scores
 from bids_deeptaskgen.stats.map_rows import LeaveOneOut
-from bids_deeptaskgen.stats.roi_scores import MIN_VOXELS, Roi, score_rois
+from bids_deeptaskgen.stats.roi_scores import MIN_VOXELS
 from bids_deeptaskgen.stats.scores import correlations, residual_correlations
 
 N_VOXELS = 600
+
+
+class Roi(NamedTuple):
+    """Voxels of an ROI, and their weights."""
+
+    voxels: np.ndarray
+    weights: np.ndarray | None = None
+
+
+def score_rois(measured, predicted, average, rois):
+    """Score ROIs that are lists of voxels."""
+    weights = np.zeros((len(rois), N_VOXELS))
+    for row, roi in zip(weights, rois, strict=True):
+        row[roi.voxels] = 1 if roi.weights is None else roi.weights
+    return roi_scores.score_rois(measured, predicted, average, csr_array(weights))
 
 
 @pytest.fixture
@@ -83,9 +102,41 @@ def test_whole_numbers_as_weights_count_voxels_several_times(maps):
     measured, predicted, average = maps
     weights = np.array([1.0, 2, 3] * 10)
     repeated = np.repeat(np.arange(30), weights.astype(int))
-    scores = score_rois(measured, predicted, average, [Roi(np.arange(30), weights), Roi(repeated)])
-    for values in (scores.r, scores.residual_r, scores.measured_mean):
-        np.testing.assert_allclose(values[:, 0], values[:, 1], atol=1e-9)
+    scores = score_rois(measured, predicted, average, [Roi(np.arange(30), weights)])
+    x, y, base = measured[:, repeated], predicted[:, repeated], average[repeated]
+    np.testing.assert_allclose(scores.r[:, 0], correlations(x, y), atol=1e-9)
+    np.testing.assert_allclose(scores.residual_r[:, 0], residual_correlations(x, y, base), atol=1e-9)
+    np.testing.assert_allclose(scores.measured_mean[:, 0], x.mean(axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize("density", [0.02, 0.09, 1.0])
+def test_sparse_and_dense_probabilities_equal_weighted_correlations(maps, density):
+    measured, predicted, average = maps
+    rng = np.random.default_rng(4)
+    weights = rng.random((3, N_VOXELS)) * (rng.random((3, N_VOXELS)) < density)
+    weights[:, :MIN_VOXELS] = 0.5
+    scores = roi_scores.score_rois(measured, predicted, average, csr_array(weights))
+    for number, row in enumerate(weights):
+        for participant in (0, 69):
+            x, y = measured[participant], predicted[participant]
+            pairs = ((scores.r, x, y), (scores.residual_r, x - average, y - average))
+            for values, first, second in pairs:
+                covariance = np.cov(first, second, aweights=row)
+                expected = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
+                assert values[participant, number] == pytest.approx(expected, abs=1e-6)
+
+
+def test_constant_maps_and_residuals_that_are_rounding_are_not_scored(maps, rois):
+    measured, predicted, average = maps
+    predicted[0] = 0.1
+    predicted[1] = average + np.float32(2)
+    predicted[2] = average * np.float32(1 + 1e-7)
+    scores = score_rois(measured, predicted, average, rois[:-1])
+    assert np.isnan(scores.r[0]).all()
+    assert np.isfinite(scores.r[1:]).all()
+    assert np.isfinite(scores.residual_r[0]).all()
+    assert np.isnan(scores.residual_r[1:3]).all()
+    assert np.isfinite(scores.residual_r[3:]).all()
 
 
 def test_a_prediction_is_accurate_in_the_roi_where_it_was_planted_only(maps, rois):

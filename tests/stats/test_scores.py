@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from bids_deeptaskgen.stats import dice, identification, scores
 from bids_deeptaskgen.stats.identification import cross_match, diagonality, match_constant
+from bids_deeptaskgen.stats.map_rows import LeaveOneOut
 from tests.golden_files import GOLDEN
 
 
@@ -239,3 +240,24 @@ def test_residual_r_by_chance_of_many_participants_is_estimated_from_some_pairs(
     sampled = scores.residual_chance(measured, predicted, np.zeros(60), rng)
     assert sampled != full
     assert sampled == pytest.approx(full, abs=0.05)
+
+
+@pytest.mark.parametrize("n", [3, 8])
+def test_residual_r_by_chance_is_that_of_maps_of_new_participants(n):
+    rng = np.random.default_rng(1)
+    common, own = rng.normal(size=20_000), rng.normal(size=(n, 20_000))
+    measured, predicted, new_maps = (
+        common + source + 0.3 * rng.normal(size=own.shape)
+        for source in (own, own, rng.normal(size=own.shape))
+    )
+    average = LeaveOneOut(measured)
+    r = []
+    for first in range(n):
+        for second in set(range(n)) - {first}:
+            base = np.delete(measured, [first, second], axis=0).mean(axis=0)
+            r.append(np.corrcoef(measured[first] - base, new_maps[second] - base)[0, 1])
+    # Of n - 2 maps, the average has an error of 1 / (n - 2) of the variance between participants.
+    assert np.mean(r) == pytest.approx(1 / (n - 1), abs=0.01)
+    chance = scores.residual_chance(measured, predicted, average, rng)
+    assert chance == pytest.approx(np.mean(r), abs=0.01)
+    assert np.isnan(scores.residual_chance(measured[:2], predicted[:2], LeaveOneOut(measured[:2]), rng))

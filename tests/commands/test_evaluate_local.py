@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from bids_deeptaskgen.commands import evaluate
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.io.checksum import file_sha256
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from tests.cohort_store.atlas_files import write_image
 from tests.commands.test_evaluate import CONTRASTS, N_PARTICIPANTS, population, write
@@ -124,6 +126,23 @@ def test_other_tables_do_not_depend_on_the_atlas_and_the_page_says_what_is_absen
     assert "no dataset has quality metrics" in caplog.text
     page = (out / "evaluation.html").read_text("utf-8")
     assert "neither an atlas (--atlas) nor a model" in page
+
+
+def test_the_atlas_is_recorded_with_its_hash(settings, output):
+    (source,) = settings["atlas"]
+    recorded = json.loads((output / "evaluation.json").read_text())["Atlases"]
+    assert recorded == f"sides: {source} (sha256 {file_sha256(Path(source))})"
+
+
+def test_with_few_participants_the_page_says_what_is_missing_and_has_no_empty_figure(settings, tmp_path):
+    few = settings | {"participant_label": ("00", "01", "02", "03")}
+    assert evaluate.run(EvaluateSettings(out=tmp_path / "out", **few)) == 0
+    page = (tmp_path / "out" / "evaluation.html").read_text("utf-8")
+    assert "needs at least 5 participants with both maps; there are 4." in page
+    assert "it needs at least 5 participants whose scores and data quality differ" in page
+    assert 'id="across_mean"' not in page
+    assert not (tmp_path / "out" / "figures" / "quality.png").exists()
+    assert not (tmp_path / "out" / "maps").exists()
 
 
 def test_an_atlas_that_does_not_exist_is_named(settings, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.evaluation.across_participants import AcrossParticipants, map_path, mean_map_path
+from bids_deeptaskgen.evaluation.across_participants import AcrossParticipants, mean_map_path
 from bids_deeptaskgen.evaluation.roi_scores import load_roi_sets, roi_rows
 from bids_deeptaskgen.grid import MODEL_GRID, OUTPUT_GRID
 from bids_deeptaskgen.stats.map_rows import LeaveOneOut
@@ -58,9 +58,7 @@ def maps(is_planted):
 def output(tmp_path_factory, mask, maps):
     """Write the maps of two contrasts, the second without information, and return the folder and the rows."""
     out = tmp_path_factory.mktemp("across")
-    study = SimpleNamespace(mask=mask)
-    (out / "maps").mkdir()
-    (out / "maps" / "predictor-former_space-MNI152NLin6Asym_res-2_stat-r_desc-mean_statmap.nii.gz").touch()
+    study = SimpleNamespace(mask=mask, families=np.arange(N_PARTICIPANTS))
     across = AcrossParticipants(out, study)
     measured, predicted = maps
     all_voxels = np.ones(measured.shape[1], bool)
@@ -134,16 +132,23 @@ def test_names_of_predictors_that_make_one_label_have_files_of_their_own(output)
     assert names == ["maps/predictor-myModel", "maps/predictor-myModel", "maps/predictor-MyModel2"]
 
 
-def test_maps_of_a_replaced_evaluation_are_removed(output):
-    out, _ = output
-    assert not list((out / "maps").glob("predictor-former*"))
-    assert map_path(out, "myModel", "wm2bk").is_file()
+def test_the_chance_sd_is_that_of_the_effective_number_of_families(tmp_path, mask, maps):
+    measured, predicted = maps
+    study = SimpleNamespace(mask=mask, families=np.arange(N_PARTICIPANTS) // 2)
+    row = AcrossParticipants(tmp_path, study).add(
+        "mine", "wm2bk", measured, predicted, np.ones(measured.shape[1], bool)
+    )
+    assert (row["n_participants"], row["n_effective"]) == (N_PARTICIPANTS, N_PARTICIPANTS / 2)
+    assert row["chance_sd"] == pytest.approx(1 / np.sqrt(N_PARTICIPANTS / 2 - 1))
+    facts = json.loads(sidecar_path(tmp_path / row["map"]).read_text())["DeepTaskGen"]
+    assert facts["EffectiveNumberOfParticipants"] == N_PARTICIPANTS / 2
+    assert facts["ChanceSD"] == pytest.approx(row["chance_sd"])
 
 
 def test_too_few_participants_have_a_row_without_a_map(tmp_path, mask, maps):
     measured, predicted = (values.copy() for values in maps)
     measured[4:] = np.nan
-    across = AcrossParticipants(tmp_path, SimpleNamespace(mask=mask))
+    across = AcrossParticipants(tmp_path, SimpleNamespace(mask=mask, families=np.arange(N_PARTICIPANTS)))
     row = across.add("mine", "wm2bk", measured, predicted, np.ones(measured.shape[1], bool))
     across.finish()
     assert (row["n_participants"], row["n_voxels"], row["map"]) == (4, 0, None)
@@ -168,7 +173,7 @@ def hemispheres(tmp_path_factory):
 def test_an_atlas_has_its_voxels_on_their_side(hemispheres, mask, points_mm):
     roi_set = load_atlas_set(hemispheres, mask)
     assert roi_set.numbers == (3, 8)
-    left, right = (np.sort(roi.voxels) for roi in roi_set.rois)
+    left, right = (row.nonzero()[0] for row in roi_set.weights.toarray())
     np.testing.assert_array_equal(left, np.flatnonzero(points_mm[:, 0] < 0))
     np.testing.assert_array_equal(right, np.flatnonzero(points_mm[:, 0] >= 0))
 
@@ -189,7 +194,18 @@ def test_the_table_of_rois_equals_a_loop_over_the_scored_voxels(hemispheres, mas
         assert row["residual_r"] == pytest.approx(np.nanmean(residual_r))
         means = np.stack([values[:, is_roi].mean(axis=1) for values in (x, y)])
         assert row["r_across"] == pytest.approx(np.corrcoef(np.delete(means, 2, axis=1))[0, 1], abs=1e-5)
+        assert (row["n_across"], row["n_effective"]) == (11, pytest.approx(11**2 / 21))
         assert row["ci_low"] < row["r_across"] < row["ci_high"]
+
+
+def test_rois_with_few_voxels_are_left_out_and_counted(tmp_path, mask, points_mm, caplog):
+    labels = np.full(OUTPUT_GRID.shape, 1, np.int16)
+    voxels = nib.affines.apply_affine(np.linalg.inv(OUTPUT_GRID.matrix), points_mm[:6]).round().astype(int)
+    labels[tuple(voxels.T)] = 2
+    image = write_image(tmp_path / "space-MNI152NLin6Asym_atlas-few_dseg.nii.gz", labels)
+    roi_set = load_atlas_set(image, mask)
+    assert (roi_set.numbers, roi_set.n_skipped, roi_set.weights.shape[0]) == ((1,), 1, 1)
+    assert "1 of 2 ROIs have fewer than 10 scored voxels" in caplog.text
 
 
 def test_a_map_for_all_has_no_r_across_participants(hemispheres, mask, maps):
@@ -197,7 +213,7 @@ def test_a_map_for_all_has_no_r_across_participants(hemispheres, mask, maps):
     measured, _ = maps
     average = LeaveOneOut(measured)
     for base in (average, measured.mean(axis=0)):
-        rows = list(roi_rows(roi_set, roi_set.rois, measured, base, base, np.arange(N_PARTICIPANTS)))
+        rows = list(roi_rows(roi_set, roi_set.weights, measured, base, base, np.arange(N_PARTICIPANTS)))
         assert all(np.isfinite(row["r"]) for row in rows)
         assert all(np.isnan([row["residual_r"], row["r_across"], row["ci_low"]]).all() for row in rows)
 

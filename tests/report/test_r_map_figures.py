@@ -5,7 +5,8 @@ import numpy as np
 from bids_deeptaskgen.connectome.axial_slices import SLICES_MM
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.report.figures.images import as_slices
-from bids_deeptaskgen.report.further_figures import _montage, draw_quality, draw_r_maps
+from bids_deeptaskgen.report.quality_figures import draw_quality
+from bids_deeptaskgen.report.r_map_figures import _montage, draw_r_maps
 from bids_deeptaskgen.report.underlay import underlay_slices
 
 
@@ -44,4 +45,8 @@ def test_maps_of_predictors_and_scores_against_quality_are_png_images(tmp_path):
     assert draw_r_maps(maps, "heading").startswith(b"\x89PNG")
     row = {"role": "model", "predictor": "mine", "mean_fd": 0.2}
     rows = [row | {"difference": value, "minutes": value} for value in (0.1, 0.2, float("nan"))]
-    assert draw_quality(rows, ["difference"], ["minutes", "mean_fd"]).startswith(b"\x89PNG")
+    picture = draw_quality(rows, ["difference"], ["minutes", "mean_fd"])
+    assert picture.startswith(b"\x89PNG")
+    # Scores and measures that nobody has are left out.
+    unknown = [row | {"residual_r": float("nan"), "tsnr": float("nan")} for row in rows]
+    assert draw_quality(unknown, ["difference", "residual_r"], ["minutes", "tsnr", "mean_fd"]) == picture
