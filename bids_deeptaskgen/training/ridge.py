@@ -28,6 +28,7 @@ from bids_deeptaskgen.training.cached_participants import (
     read_cached_participants,
     usable_pairs,
 )
+from bids_deeptaskgen.training.card_words import calibration_words, science_status
 from bids_deeptaskgen.training.data import TrainingData
 from bids_deeptaskgen.training.environment import is_first_process
 from bids_deeptaskgen.training.ridge_participants import (
@@ -99,15 +100,15 @@ def train(settings: TrainSettings, out: Path, data: TrainingData, base: Bundle) 
     write_fit_table(folder / FIT_TABLE, fit, data.labels)
     if settings.calibration:
         logger.info("calibrating by cross-validation")
-    weights = calibration_weights(fit, participants) if settings.calibration else None
-    bundle = write_bundle(out, settings, data, base, fit, weights)
+    calibration = calibrate(fit, participants) if settings.calibration else None
+    bundle = write_bundle(out, settings, data, base, fit, calibration)
     shutil.rmtree(folder / TARGETS)
     _report(bundle, folder, data, fit)
     return 0
 
 
-def calibration_weights(fit: RidgeFit, participants: Sequence[RidgeParticipant]) -> NDArray[np.float64]:
-    """Choose the weight of the predicted map of each contrast from predictions of left-out participants.
+def calibrate(fit: RidgeFit, participants: Sequence[RidgeParticipant]) -> Calibration:
+    """Compare the predicted map of each left-out participant with the mean map of the other folds.
 
     Parameters
     ----------
@@ -117,15 +118,14 @@ def calibration_weights(fit: RidgeFit, participants: Sequence[RidgeParticipant])
 
     Returns
     -------
-    array of shape (n_contrasts,)
-        From 0 (mean map) to 1 (predicted map); see `Calibration.weights`.
+    Calibration
     """
     calibration = Calibration(len(fit.model.mean_maps))
     for participant, fold in zip(participants, fit.folds, strict=True):
         model = fit.fold_models[fold]
         connectome, measured = participant()
         calibration.add(model.predict(connectome), measured, model.mean_maps)
-    return calibration.weights
+    return calibration
 
 
 def write_bundle(
@@ -134,7 +134,7 @@ def write_bundle(
     data: TrainingData,
     base: Bundle,
     fit: RidgeFit,
-    weights: NDArray[np.float64] | None,
+    calibration: Calibration | None,
 ) -> Bundle:
     """Write the bundle of a ridge model.
 
@@ -147,8 +147,7 @@ def write_bundle(
     base : Bundle
         Model whose ROI maps and masks were used.
     fit : RidgeFit
-    weights : array of shape (n_contrasts,), or None
-        Calibration.
+    calibration : Calibration or None
 
     Returns
     -------
@@ -157,7 +156,7 @@ def write_bundle(
     distribution = training_distribution(data.pairs[TRAIN], base.card.architecture.in_channels)
     return save_bundle(
         out,
-        make_card(out, settings, data, base, fit, weights, distribution),
+        make_card(out, settings, data, base, fit, calibration, distribution),
         ridge_arrays(fit.model),
         base.folder / ROIS,
         (base.folder / BRAIN_MASK, base.folder / OUTPUT_MASK),
@@ -173,7 +172,7 @@ def make_card(
     data: TrainingData,
     base: Bundle,
     fit: RidgeFit,
-    weights: NDArray[np.float64] | None,
+    calibration: Calibration | None,
     distribution: ConnectomeDistribution | None = None,
 ) -> Card:
     """Create the card of a ridge model.
@@ -186,8 +185,7 @@ def make_card(
     data : TrainingData
     base : Bundle
     fit : RidgeFit
-    weights : array of shape (n_contrasts,), or None
-        Calibration.
+    calibration : Calibration or None
     distribution : ConnectomeDistribution, or None
         Of the training participants' ROI-by-ROI connectomes.
 
@@ -196,6 +194,7 @@ def make_card(
     Card
     """
     card = base.card
+    for_science, notice = science_status(settings.statmaps, card, uses_weights=False)
     return Card(
         name=settings.name or name_from_folder(out),
         description=settings.description,
@@ -206,15 +205,16 @@ def make_card(
         input_mask="gm",
         window_minutes=round(data.window_minutes, 2),
         training=training_words(
-            data, fit, settings.seed, weights, distribution.n_participants if distribution else 0
+            data, fit, settings.seed, calibration, distribution.n_participants if distribution else 0
         ),
         licence=settings.licence or "not stated",
         citation=card.citation,
-        # An untrained base provides only ROI maps and masks, which its notice does not concern.
-        for_science=card.for_science or card.untrained,
-        notice="" if card.untrained else card.notice,
+        for_science=for_science,
+        notice=notice,
         mean_roi_connectome=distribution.mean_roi_connectome if distribution else None,
-        calibration=None if weights is None else tuple(round(float(weight), 2) for weight in weights),
+        calibration=None
+        if calibration is None
+        else tuple(round(float(weight), 2) for weight in calibration.weights),
     )
 
 
@@ -222,7 +222,7 @@ def training_words(
     data: TrainingData,
     fit: RidgeFit,
     seed: int,
-    weights: NDArray[np.float64] | None,
+    calibration: Calibration | None,
     n_typical: int = 0,
 ) -> str:
     """Describe for the card the participants, the choices and the cross-validation of a ridge model.
@@ -233,8 +233,7 @@ def training_words(
     fit : RidgeFit
     seed : int
         Of the split and the folds.
-    weights : array of shape (n_contrasts,), or None
-        Calibration.
+    calibration : Calibration or None
     n_typical : int
         Training participants of the distribution of ROI-by-ROI connectomes; 0 without one.
 
@@ -254,8 +253,11 @@ def training_words(
         + (f", except in {n_own} of {fit.own_parcels.size} parcels of all contrasts" if n_own else ""),
         f"cross-validated r of the deviations {mean_r_words(fit)}",
     ]
-    if weights is not None:
-        words.append("calibrated by the same cross-validation")
+    if calibration is not None:
+        method = (
+            f"on the {n_train} participants, each predicted without their fold, against mean maps without it"
+        )
+        words.append(calibration_words(calibration, method))
     if n_typical:
         words.append(f"typicality from {n_typical} of {n_train} training participants")
     return "; ".join([*words, f"bids-deeptaskgen {version('bids-deeptaskgen')}"])

@@ -114,7 +114,7 @@ def train(settings: TrainingSettings, out: Path, data: TrainingData, start: Star
         start.network,
         start.base.brain_mask,
         start.base.output_mask,
-        input_mask=start.base.card.input_mask,
+        input_mask=start.base.card.network_input_mask,
     )
     check_precision(module, fabric.device, settings.precision)
     data = data.restrict({name: usable_pairs(data, name, folder / TARGETS) for name in (TRAIN, VALIDATION)})

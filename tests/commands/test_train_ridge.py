@@ -102,11 +102,13 @@ def test_its_masks_are_those_of_its_base_and_its_card_describes_the_fit(world, f
     for name in (ROIS, BRAIN_MASK, OUTPUT_MASK):
         assert card.sha256[name] == world.model.card.sha256[name]
     assert (card.name, card.parent, card.window_minutes, card.input_mask) == ("mine", None, 5.0, "gm")
-    assert (card.for_science, card.notice) == (False, world.model.card.notice)
+    notice = "The ROI maps of this model are those of tiny, which is not for science."
+    assert (card.for_science, card.notice) == (True, notice)
     assert card.training.startswith("5 participants, all training and validation participants of the split;")
     for words in (
         "ridge regression from the deviation", "of the mean eigenvalue and amplitude", "5-fold",
-        "cross-validated r of the deviations 0.9", "calibrated by the same cross-validation", "seed 42",
+        "cross-validated r of the deviations 0.9", "seed 42",
+        "calibrated on the 5 participants, each predicted without their fold, against mean maps without it: ",
     ):  # fmt: skip
         assert words in card.training
     for words in ("torch", "lightning", "epoch", "loss"):
