@@ -37,7 +37,7 @@ def calibration_words(calibration: Calibration, method: str) -> str:
 
 
 def science_status(statmaps: Path, base: Card, *, uses_weights: bool) -> tuple[bool, str]:
-    """Decide whether a trained model is for science, and write its notice.
+    """Return whether a trained model is for science, and its notice.
 
     Parameters
     ----------
