@@ -117,7 +117,7 @@ SHIFTS = {
         strategies=("backbone", "new-head"),
         is_combination=True,
     ),
-    "acquisition": Shift("Acquisition", CROPPED),
+    "acquisition": Shift("Acquisition", CROPPED, from_scratch=False),
     "amplitude": Shift("Amplitude", FURTHER, smaller_maps, from_scratch=False),
 }
 

@@ -1,11 +1,12 @@
 """Accuracy of all models on real participants: ``make benchmark-real DATA=folder``.
 
-    python -m benchmarks.real DATA WORK [--n-epochs 12] [--fdim 16] ...
+    python -m benchmarks.real DATA WORK [--n-repeats 5] [--n-network-repeats 1] ...
 
 Participants are divided into folds. Each fold is predicted by models that were fitted to all other
 participants: the linear model, ridge and a network, each uncalibrated and calibrated, next to the group
-average.
-Repeat an interrupted call to continue.
+average. This is repeated with other divisions into folds; networks, which take most of the time, are trained
+in the first repeats only.
+Repeat an interrupted call to continue. More repeats add to the folder of a finished call.
 """
 
 import argparse
@@ -23,6 +24,8 @@ def main() -> int:
     parser.add_argument("data", type=Path, help="folder of the data; see benchmarks/real/participants.py")
     parser.add_argument("work", type=Path, help="folder for networks, predictions and results")
     parser.add_argument("--n-folds", type=int, default=5, help="folds of the cross-validation")
+    parser.add_argument("--n-repeats", type=int, default=5, help="repeats, each with other folds")
+    parser.add_argument("--n-network-repeats", type=int, default=1, help="first repeats that have networks")
     parser.add_argument("--n-validation", type=int, default=4, help="validation participants of a network")
     parser.add_argument("--n-epochs", type=int, default=12, help="epochs of training")
     parser.add_argument("--fdim", type=int, default=16, help="channels of the network at full resolution")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.real.run import LINEAR, NAMES, NETWORK, RIDGE
-from benchmarks.real.scoring import AVERAGE, CALIBRATED
+from benchmarks.real.scoring import AVERAGE, CALIBRATED, GAIN, RESIDUAL_DIFFERENCE
 from benchmarks.sections import read_section, read_text, replace_section
 
 TITLE = "Real participants"
@@ -30,10 +30,15 @@ written by hand.
 so nothing can be learned about the topography within parcels, and subcortical voxels have the values of the
 nearest cortical parcel. {n} participants are few: the intervals are wide, and of folds that share most of
 their training participants, so they are a little too narrow. Families are not known. The network is smaller
-and trained for fewer epochs than the published one ({network}).
+and trained for fewer steps than the published one ({network}).
 
-Each participant is tested once: {folds}-fold cross-validation, {test} tested and {rest} not tested in each
-fold. The ROI time series are those of the embedded model's 50 ROI maps, at 4 mm.
+{folds}-fold cross-validation, {test} tested and {rest} not tested in each fold, so that each participant is
+tested once in each of {repeats} repeats. Each repeat divides the participants into folds differently. The
+**{network_name}** is trained in {network_repeats} of the {repeats} repeats, because of its cost; all other
+models are fitted in every repeat. A participant's score is the mean over the repeats that the predictor has;
+intervals and tests follow from these means. Two predictors are compared in the repeats that both have.
+Results of a single repeat also depend on how the participants happened to be divided, which their intervals
+do not include. The ROI time series are those of the embedded model's 50 ROI maps, at 4 mm.
 
 - **{average}**: mean measured map of all {rest} who are not tested. It is the same for all predictors.
 - **{linear}** and **{ridge}** are fitted to all {rest}, the **{network_name}** to {train}; the other
@@ -41,10 +46,10 @@ fold. The ROI time series are those of the embedded model's 50 ROI maps, at 4 mm
 - ***calibrated***: moved towards the group average as in [calibration.md](calibration.md). The weights are
   estimated on those who are not tested: on all {rest} for linear model and ridge, by inner folds; on the
   {validation} validation participants for the network.
-- Scores are those of [evaluation.md](evaluation.md), means over contrasts and participants; brackets contain
-  the 95% interval from resampling participants. **Difference** and **identified** compare with the other
-  tested participants of the same fold, so {chance:.0%} are identified by chance. **Residual r of others** is
-  what residual r would be by chance: that of a participant's map with the predictions for others.
+- Scores are those of [evaluation.md](evaluation.md), means over repeats, contrasts and participants; brackets
+  contain the 95% interval from resampling participants. **Difference** and **identified** compare with the
+  other tested participants of the same fold, so {chance:.0%} are identified by chance. **Residual r of
+  others** is what residual r would be by chance: that of a participant's map with the predictions for others.
   Calibration does not change residual r. **Slope** is that of the measured on the predicted map; below 1, the
   prediction is too large.
 """
@@ -76,27 +81,39 @@ def section(results: Mapping[str, Any], interpretation: str) -> str:
     command = " ".join(
         f"--{key.replace('_', '-')} {value}" for key, value in options.items() if key != "batch_size"
     )
+    n_steps = options["n_epochs"] * math.ceil((n_rest - n_validation) / options["batch_size"])
     network = "fdim {fdim}, {n_epochs} epochs, batches of {batch_size}, loss {loss}".format(**options)
+    network += f", {n_steps} steps"
     head = HEAD.format(
         n=n, k=len(results["contrasts"]), command=command, handwritten=HANDWRITTEN, network=network,
-        folds=options["n_folds"], test=n_test, rest=n_rest, train=n_rest - n_validation,
+        folds=options["n_folds"], repeats=options["n_repeats"], network_repeats=options["n_network_repeats"],
+        test=n_test, rest=n_rest, train=n_rest - n_validation,
         validation=n_validation,
         chance=1 / n_test, average=AVERAGE, linear=LINEAR, ridge=RIDGE, network_name=NETWORK,
     )  # fmt: skip
-    minutes = ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in results["seconds"].items())
+    n_folds = {name: len(folds) for name, folds in results["weights"].items()}
+    minutes = ", ".join(
+        f"{name} {seconds / 60:.1f} min ({n_folds[name]} folds)"
+        for name, seconds in results["seconds"].items()
+    )
     parts = [
         head,
         _score_table(results["results"]),
         "## Tests on real participants\n",
-        "Two-sided sign-flip tests over participants, whose scores are averaged over contrasts. The adjusted "
-        "p is that of Benjamini and Hochberg over all rows. *Chance* is the residual r of others.\n",
+        "Two-sided sign-flip tests over participants, whose scores are averaged over contrasts and repeats. "
+        "The adjusted p is that of Benjamini and Hochberg over all rows. *Chance* is the residual r of "
+        "others.\n",
         _test_table(results["tests"]),
+        "## Repeats\n",
+        "Residual r minus that of others in each repeat.\n",
+        _repeat_table(results["repeats"]),
         "## Weights of the calibration\n",
-        "Pooled weight of the prediction in each fold (0 is the group average, 1 the prediction), and the "
-        "range over contrasts.\n",
+        "Pooled weight of the prediction (0 is the group average, 1 the prediction) and weights of the "
+        "contrasts, with ranges over the folds of all repeats.\n",
         _weight_table(results["weights"]),
         "## Contrasts of the real participants\n",
-        f"r of the {AVERAGE} and of calibrated predictions, and residual r minus that of others.\n",
+        f"r of the {AVERAGE}; r of calibrated predictions minus that of the {AVERAGE} in the same repeats; "
+        "residual r minus that of others.\n",
         _contrast_table(results["contrasts"]),
         f"## {HANDWRITTEN}\n",
         f"{interpretation.strip()}\n",
@@ -120,14 +137,15 @@ def _interval(mean: float, lower: float, upper: float) -> str:
 
 def _test_table(tests: Sequence[Mapping[str, Any]]) -> str:
     lines = [
-        "| predictor | against | score | mean difference | p | adjusted p |",
-        "|---|---|---|---|---|---|",
+        "| predictor | against | score | repeats | mean difference | p | adjusted p |",
+        "|---|---|---|---|---|---|---|",
     ]
     for test in tests:
         cells = [
             test["first"],
             test["second"] or "chance",
-            test["score"].replace("residual difference", "residual r minus chance"),
+            test["score"].replace(RESIDUAL_DIFFERENCE, "residual r minus chance"),
+            str(test["n_repeats"]),
             f"{test['mean']:+.4f} [{test['lower']:+.4f}, {test['upper']:+.4f}]",
             f"{test['p']:.4f}",
             f"{test['adjusted_p']:.4f}",
@@ -136,26 +154,36 @@ def _test_table(tests: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _weight_table(weights: Mapping[str, Sequence[Sequence[float]]]) -> str:
-    n_folds = len(next(iter(weights.values())))
+def _repeat_table(repeats: Mapping[str, Sequence[float]]) -> str:
+    n_repeats = max(map(len, repeats.values()))
     lines = [
-        "| | " + " | ".join(f"fold {fold + 1}" for fold in range(n_folds)) + " |",
-        "|---|" + "---|" * n_folds,
+        "| | " + " | ".join(f"repeat {repeat + 1}" for repeat in range(n_repeats)) + " |",
+        "|---|" + "---|" * n_repeats,
     ]
-    for name, folds in weights.items():
-        cells = [f"{fold[0]:.2f} ({min(fold[1:]):.2f} to {max(fold[1:]):.2f})" for fold in folds]
+    for name, values in repeats.items():
+        cells = [f"{value:.4f}" for value in values] + ["not trained"] * (n_repeats - len(values))
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _weight_table(weights: Mapping[str, Sequence[Sequence[float]]]) -> str:
+    lines = ["| | folds | pooled, mean | pooled, range | contrasts, range |", "|---|---|---|---|---|"]
+    for name, folds in weights.items():
+        pooled, by_contrast = [fold[0] for fold in folds], [weight for fold in folds for weight in fold[1:]]
+        ranges = [f"{min(values):.2f} to {max(values):.2f}" for values in (pooled, by_contrast)]
+        mean = f"{sum(pooled) / len(pooled):.2f}"
+        lines.append(f"| {name} | {len(folds)} | {mean} | " + " | ".join(ranges) + " |")
     return "\n".join(lines) + "\n"
 
 
 def _contrast_table(contrasts: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     calibrated_names = [name + CALIBRATED for name in NAMES]
-    titles = [f"r, {name}" for name in (AVERAGE, *calibrated_names)]
+    titles = [f"r, {AVERAGE}", *(f"gain in r, {name}" for name in calibrated_names)]
     titles += [f"residual, {name}" for name in NAMES]
     lines = ["| | " + " | ".join(titles) + " |", "|---|" + "---|" * len(titles)]
     for label, scores in contrasts.items():
-        cells = [f"{scores[name]['r']:.3f}" for name in (AVERAGE, *calibrated_names)]
-        cells += [f"{scores[name]['residual difference']:.3f}" for name in NAMES]
+        cells = [f"{scores[AVERAGE]['r']:.3f}", *(f"{scores[name][GAIN]:+.4f}" for name in calibrated_names)]
+        cells += [f"{scores[name][RESIDUAL_DIFFERENCE]:.3f}" for name in NAMES]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

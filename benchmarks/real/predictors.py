@@ -1,4 +1,4 @@
-"""Predictors of one fold, fitted to the participants who are not tested.
+"""Predictors of a fold, fitted to the participants who are not tested.
 
 They predict the tested participants. For the weights of the calibration, they also predict participants who
 are not tested but held out: each of them by a model that was not fitted to this participant.
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy.cohort import BRAIN, GREY, rois
 from benchmarks.accuracy.models import Maps, linear, linear_maps, predictions, train, wrap_network
-from benchmarks.real.participants import RealParticipant
+from benchmarks.real.participants import CONTRASTS, RealParticipant
 from bids_deeptaskgen.io.atomic import atomic_path
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.nn.unet import new_network
-from bids_deeptaskgen.stats.linear_model import winner_take_all
+from bids_deeptaskgen.stats.linear_model import LinearModel, winner_take_all
 from bids_deeptaskgen.stats.ridge import RidgeModel, fit_ridge
 from bids_deeptaskgen.training.fit_records import FitSettings
 from bids_deeptaskgen.training.losses import LossSettings
@@ -35,8 +35,10 @@ class Fold:
 
     Attributes
     ----------
+    repeat : int
+        Repeat of the cross-validation, from 0.
     index : int
-        From 0.
+        From 0 in each repeat.
     test : integer array of shape (n_test,)
         Participants to test.
     not_tested : integer array of shape (n_not_tested,)
@@ -45,6 +47,7 @@ class Fold:
         How many of the others, the first ones, are the validation participants of a network.
     """
 
+    repeat: int
     index: int
     test: Rows
     not_tested: Rows
@@ -94,25 +97,27 @@ class Predictions:
             return cls(**arrays)
 
 
-def divide(n_participants: int, n_folds: int, n_validation: int, seed: int) -> list[Fold]:
-    """Divide participants into folds at random.
+def divide(n_participants: int, n_folds: int, n_validation: int, seed: int, repeat: int = 0) -> list[Fold]:
+    """Divide participants into folds at random, differently in each repeat.
 
     Parameters
     ----------
     n_participants, n_folds : int
     n_validation : int
         Validation participants of a network among those who are not tested.
-    seed : int
+    seed, repeat : int
+        The folds of a repeat do not depend on the number of repeats.
 
     Returns
     -------
     list of Fold
         Every participant is tested in one fold.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, repeat] if repeat else seed)
     parts = np.array_split(rng.permutation(n_participants), n_folds)
     return [
         Fold(
+            repeat,
             index,
             np.sort(test),
             rng.permutation(np.setdiff1d(np.arange(n_participants), test)),
@@ -168,26 +173,64 @@ def predict_by_network(
     )
 
 
-def predict_by_linear_model(participants: Sequence[RealParticipant], fold: Fold) -> Predictions:
-    """Fit the linear model of Tavor et al. to all who are not tested, and within inner folds.
+class LinearFits:
+    """Linear models of Tavor et al. for any choice of participants.
+
+    Coefficients are means over participants, so each participant is fitted once, when first needed.
+
+    Parameters
+    ----------
+    participants : sequence of RealParticipant
+    """
+
+    def __init__(self, participants: Sequence[RealParticipant]) -> None:
+        self._participants = participants
+        self._models: dict[int, LinearModel] = {}
+
+    def model(self, rows: Rows) -> LinearModel:
+        """Return the model of some participants.
+
+        Parameters
+        ----------
+        rows : integer array of shape (n_selected,)
+            Numbers of the participants.
+
+        Returns
+        -------
+        LinearModel
+        """
+        merged = LinearModel(winner_take_all(rois())[GREY[BRAIN]], len(rois()), len(CONTRASTS))
+        for row in rows.tolist():
+            if row not in self._models:
+                self._models[row] = linear([self._participants[row]])
+            merged.merge(self._models[row])
+        return merged
+
+
+def predict_by_linear_model(
+    participants: Sequence[RealParticipant], fold: Fold, fits: LinearFits
+) -> Predictions:
+    """Predict by the linear model of all who are not tested, and by those of inner folds.
 
     Parameters
     ----------
     participants : sequence of RealParticipant
     fold : Fold
+    fits : LinearFits
+        Of the same participants.
 
     Returns
     -------
     Predictions
         All who are not tested are held out, each in one of the inner folds.
     """
-    test, not_tested = ([participants[row] for row in rows] for rows in (fold.test, fold.not_tested))
-    inner_folds = np.arange(len(not_tested)) % N_INNER_FOLDS
+    inner_folds = np.arange(len(fold.not_tested)) % N_INNER_FOLDS
     predict = [
-        partial(linear_maps, linear([not_tested[row] for row in np.flatnonzero(inner_folds != number)]))
+        partial(linear_maps, fits.model(fold.not_tested[inner_folds != number]))
         for number in range(N_INNER_FOLDS)
     ]
-    return _out_of_fold(linear_maps(linear(not_tested), test), predict, inner_folds, participants, fold)
+    test = linear_maps(fits.model(fold.not_tested), [participants[row] for row in fold.test])
+    return _out_of_fold(test, predict, inner_folds, participants, fold)
 
 
 def predict_by_ridge(participants: Sequence[RealParticipant], fold: Fold) -> Predictions:

@@ -14,19 +14,31 @@ from benchmarks.real.participants import CONTRASTS, RealParticipant, read_partic
 from benchmarks.real.predictors import (
     BATCH_SIZE,
     Fold,
+    LinearFits,
     Predictions,
     divide,
     predict_by_linear_model,
     predict_by_network,
     predict_by_ridge,
 )
-from benchmarks.real.scoring import AVERAGE, CALIBRATED, compare, join, score_all, summarise
+from benchmarks.real.scoring import (
+    AVERAGE,
+    CALIBRATED,
+    RESIDUAL_DIFFERENCE,
+    average_by_contrast,
+    compare,
+    join,
+    score_all,
+    summarise,
+)
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.io.atomic import atomic_path
 
 NETWORK, LINEAR, RIDGE = "network", "linear model", "ridge"
 NAMES = (LINEAR, RIDGE, NETWORK)
+# Options on which the predictions of a fold depend, and those that add folds and networks.
 OPTIONS = ("n_folds", "n_validation", "n_epochs", "fdim", "loss", "seed")
+REPEATS = ("n_repeats", "n_network_repeats")
 
 
 def run(options: argparse.Namespace) -> dict[str, object]:
@@ -45,33 +57,36 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     Raises
     ------
     InputError
-        If the data cannot be read, or the folder of results belongs to other data or options.
+        If the data cannot be read, the folder of results belongs to other data or options, or the numbers of
+        repeats do not fit.
     """
+    check_repeats(options)
     participants = read_participants(options.data)
     check_folder(options.work, participants, options)
-    folds = divide(len(participants), options.n_folds, options.n_validation, options.seed)
-    scores, weights, seconds = [], [], dict.fromkeys(NAMES, 0.0)
+    folds = [
+        fold
+        for repeat in range(options.n_repeats)
+        for fold in divide(len(participants), options.n_folds, options.n_validation, options.seed, repeat)
+    ]
+    fits, scores = LinearFits(participants), []
+    weights: dict[str, list[list[float]]] = {name: [] for name in NAMES}
+    seconds = dict.fromkeys(NAMES, 0.0)
     for fold in folds:
-        predictions = predict(participants, fold, options)
-        for name in NAMES:
-            seconds[name] += read_seconds(options.work, fold, name)
+        predictions = predict(participants, fold, fits, options)
         fold_scores, fold_weights = score_all(participants, fold, predictions)
         scores.append(fold_scores)
-        weights.append(fold_weights)
-    joined = join(scores)
+        for name in predictions:
+            seconds[name] += read_seconds(options.work, fold, name)
+            weights[name].append(fold_weights[name].tolist())
+    joined = join(folds, scores)
     return {
         "results": summarise(joined),
         "tests": compare(joined, comparisons()),
-        "contrasts": {
-            label: {
-                name: {key: float(values[:, column].mean()) for key, values in by_score.items()}
-                for name, by_score in joined.items()
-            }
-            for column, label in enumerate(CONTRASTS)
-        },
-        "weights": {name: [fold[name].tolist() for fold in weights] for name in NAMES},
+        "contrasts": average_by_contrast(joined, list(CONTRASTS)),
+        "repeats": {name: joined[name][RESIDUAL_DIFFERENCE].mean(axis=(1, 2)).tolist() for name in NAMES},
+        "weights": weights,
         "seconds": seconds,
-        "options": {key: getattr(options, key) for key in OPTIONS} | {"batch_size": BATCH_SIZE},
+        "options": {key: getattr(options, key) for key in (*REPEATS, *OPTIONS)} | {"batch_size": BATCH_SIZE},
         "n_participants": [len(participants), len(folds[0].test), len(folds[0].not_tested)],
     }
 
@@ -82,17 +97,41 @@ def comparisons() -> list[tuple[str, str, str]]:
     ridge, network = RIDGE + CALIBRATED, NETWORK + CALIBRATED
     return [
         *((name, AVERAGE, "r") for name in predictors),
-        *((name, "", "residual difference") for name in NAMES),
+        *((name, "", RESIDUAL_DIFFERENCE) for name in NAMES),
         (RIDGE, NETWORK, "r"),
         (ridge, network, "r"),
         (RIDGE, NETWORK, "difference"),
         (ridge, network, "difference"),
-        (RIDGE, NETWORK, "residual difference"),
+        (RIDGE, NETWORK, RESIDUAL_DIFFERENCE),
+        (RIDGE, LINEAR, RESIDUAL_DIFFERENCE),
+        (RIDGE, LINEAR, "identified"),
     ]
+
+
+def check_repeats(options: argparse.Namespace) -> None:
+    """Check that there are repeats with networks, and not more of them than repeats.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
+    if not 1 <= options.n_network_repeats <= options.n_repeats:
+        message = (
+            f"--n-repeats is {options.n_repeats} and --n-network-repeats is {options.n_network_repeats}. "
+            "Give at least one repeat with networks, and not more than repeats."
+        )
+        raise InputError(message)
 
 
 def check_folder(folder: Path, participants: Sequence[RealParticipant], options: argparse.Namespace) -> None:
     """Record data and options in the folder of results, or compare them with the recorded ones.
+
+    Numbers of repeats are not recorded: further repeats change no stored prediction.
 
     Parameters
     ----------
@@ -127,7 +166,7 @@ def check_folder(folder: Path, participants: Sequence[RealParticipant], options:
 
 
 def predict(
-    participants: Sequence[RealParticipant], fold: Fold, options: argparse.Namespace
+    participants: Sequence[RealParticipant], fold: Fold, fits: LinearFits, options: argparse.Namespace
 ) -> dict[str, Predictions]:
     """Fit all predictors of a fold and predict, or load the predictions of an earlier call.
 
@@ -135,21 +174,23 @@ def predict(
     ----------
     participants : sequence of RealParticipant
     fold : Fold
+    fits : LinearFits
     options : argparse.Namespace
 
     Returns
     -------
     dict of str to Predictions
-        By name of the predictor.
+        By name of the predictor; without the network if the repeat has none.
     """
     folder = fold_folder(options.work, fold)
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"fdim": options.fdim, "n_epochs": options.n_epochs, "loss": options.loss}
     makers: dict[str, Callable[[], Predictions]] = {
-        LINEAR: partial(predict_by_linear_model, participants, fold),
+        LINEAR: partial(predict_by_linear_model, participants, fold, fits),
         RIDGE: partial(predict_by_ridge, participants, fold),
-        NETWORK: partial(predict_by_network, participants, fold, folder, **settings),
     }
+    if fold.repeat < options.n_network_repeats:
+        makers[NETWORK] = partial(predict_by_network, participants, fold, folder, **settings)
     predictions = {}
     for name, make in makers.items():
         path = folder / f"{name}.npz"
@@ -159,14 +200,16 @@ def predict(
             with atomic_path(folder / f"{name}.json") as temporary:
                 temporary.write_text(json.dumps(time.monotonic() - start), "utf-8")
             maps.save(path)
-            print(f"fold {fold.index}: {name}, {time.monotonic() - start:.0f} s", flush=True)
+            seconds = time.monotonic() - start
+            print(f"repeat {fold.repeat}, fold {fold.index}: {name}, {seconds:.0f} s", flush=True)
         predictions[name] = Predictions.load(path)
     return predictions
 
 
 def fold_folder(work: Path, fold: Fold) -> Path:
     """Return the folder of a fold's networks and predictions."""
-    return work / f"fold-{fold.index}"
+    folder = work / f"repeat-{fold.repeat}" if fold.repeat else work
+    return folder / f"fold-{fold.index}"
 
 
 def read_seconds(work: Path, fold: Fold, name: str) -> float:

@@ -14,10 +14,13 @@ from bids_deeptaskgen.stats.calibration import Calibration, apply_calibration
 from bids_deeptaskgen.stats.identification import IdentificationScores, cross_match, match_constant
 from bids_deeptaskgen.stats.paired_tests import bootstrap_interval, fdr, sign_flip_p
 
-Scores = dict[str, NDArray[np.float64]]  # (n_participants, n_contrasts) by score
+# By score, (n_participants, n_contrasts) in a fold; (n_repeats, n_participants, n_contrasts) of all folds.
+Scores = dict[str, NDArray[np.float64]]
 AVERAGE = "group average"
 CALIBRATED = ", calibrated"
-RESIDUAL = ("residual r", "residual r of others", "residual difference")
+RESIDUAL_DIFFERENCE = "residual difference"
+RESIDUAL = ("residual r", "residual r of others", RESIDUAL_DIFFERENCE)
+GAIN = "r minus group average"
 SCORES = ("r", "difference", *RESIDUAL, "identified", "slope")
 
 
@@ -27,6 +30,7 @@ class Comparison(TypedDict):
     first: str
     second: str
     score: str
+    n_repeats: int
     mean: float
     lower: float
     upper: float
@@ -169,21 +173,40 @@ def score_all(
     return scores, weights
 
 
-def join(folds: Sequence[Mapping[str, Scores]]) -> dict[str, Scores]:
-    """Join the tested participants of all folds."""
-    return {
-        name: {key: np.concatenate([fold[name][key] for fold in folds]) for key in SCORES}
-        for name in folds[0]
-    }
+def join(folds: Sequence[Fold], scores: Sequence[Mapping[str, Scores]]) -> dict[str, Scores]:
+    """Join the tested participants of all folds.
+
+    Parameters
+    ----------
+    folds : sequence of Fold
+    scores : sequence of mapping of str to Scores
+        Of each fold, by predictor.
+
+    Returns
+    -------
+    dict of str to dict of str to array of shape (n_repeats, n_participants, n_contrasts)
+        By predictor and score. A predictor has the first repeats, not always all of them.
+    """
+    n_participants = 1 + max(int(fold.test.max()) for fold in folds)
+    joined: dict[str, Scores] = {}
+    for name, by_score in scores[0].items():
+        n_repeats = 1 + max(fold.repeat for fold, row in zip(folds, scores, strict=True) if name in row)
+        shape = (n_repeats, n_participants, by_score["r"].shape[1])
+        joined[name] = {key: np.full(shape, np.nan) for key in SCORES}
+    for fold, by_predictor in zip(folds, scores, strict=True):
+        for name, by_score in by_predictor.items():
+            for key, values in by_score.items():
+                joined[name][key][fold.repeat, fold.test] = values
+    return joined
 
 
 def summarise(scores: Mapping[str, Scores]) -> dict[str, dict[str, list[float]]]:
-    """Average each score over contrasts and participants.
+    """Average each score over repeats, contrasts and participants.
 
     Parameters
     ----------
     scores : mapping of str to Scores
-        By predictor.
+        By predictor, of all repeats.
 
     Returns
     -------
@@ -191,18 +214,20 @@ def summarise(scores: Mapping[str, Scores]) -> dict[str, dict[str, list[float]]]
         Mean, lower and upper bound of the 95% interval over participants.
     """
     return {
-        name: {key: _interval(values.mean(axis=1)) for key, values in by_score.items()}
+        name: {key: _interval(values.mean(axis=(0, 2))) for key, values in by_score.items()}
         for name, by_score in scores.items()
     }
 
 
 def compare(scores: Mapping[str, Scores], pairs: Sequence[tuple[str, str, str]]) -> list[Comparison]:
-    """Test paired differences over participants, whose scores are averaged over contrasts.
+    """Test paired differences over participants, whose scores are averaged over repeats and contrasts.
+
+    Predictors are compared in the repeats that both have, where they share folds and group averages.
 
     Parameters
     ----------
     scores : mapping of str to Scores
-        By predictor.
+        By predictor, of all repeats.
     pairs : sequence of (str, str, str)
         First predictor, second predictor (empty to compare with 0) and score.
 
@@ -213,19 +238,60 @@ def compare(scores: Mapping[str, Scores], pairs: Sequence[tuple[str, str, str]])
     """
     results: list[Comparison] = []
     for first, second, name in pairs:
-        values = scores[first][name].mean(axis=1)
+        differences = scores[first][name]
         if second:
-            values = values - scores[second][name].mean(axis=1)
+            n_repeats = min(len(differences), len(scores[second][name]))
+            differences = differences[:n_repeats] - scores[second][name][:n_repeats]
+        values = differences.mean(axis=(0, 2))
         mean, lower, upper = _interval(values)
         p = sign_flip_p(values, np.arange(len(values)), np.random.default_rng(0))
         results.append(
             Comparison(
-                first=first, second=second, score=name, mean=mean, lower=lower, upper=upper, p=p, adjusted_p=p
+                first=first,
+                second=second,
+                score=name,
+                n_repeats=len(differences),
+                mean=mean,
+                lower=lower,
+                upper=upper,
+                p=p,
+                adjusted_p=p,
             )
         )
     for result, adjusted_p in zip(results, fdr([result["p"] for result in results]), strict=True):
         result["adjusted_p"] = float(adjusted_p)
     return results
+
+
+def average_by_contrast(
+    scores: Mapping[str, Scores], labels: Sequence[str]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Average each score over repeats and participants.
+
+    Parameters
+    ----------
+    scores : mapping of str to Scores
+        By predictor, of all repeats.
+    labels : sequence of str
+        Of the contrasts.
+
+    Returns
+    -------
+    dict of str to dict of str to dict of str to float
+        By label, predictor and score. `GAIN` is r minus that of the group average in the same repeats.
+    """
+    means = {
+        name: {key: values.mean(axis=(0, 1)) for key, values in by_score.items()}
+        | {GAIN: (by_score["r"] - scores[AVERAGE]["r"][: len(by_score["r"])]).mean(axis=(0, 1))}
+        for name, by_score in scores.items()
+    }
+    return {
+        label: {
+            name: {key: float(values[column]) for key, values in by_score.items()}
+            for name, by_score in means.items()
+        }
+        for column, label in enumerate(labels)
+    }
 
 
 def _interval(values: NDArray[np.float64]) -> list[float]:

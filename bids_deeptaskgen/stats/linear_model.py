@@ -92,6 +92,28 @@ class LinearModel:
                     self._sum[rows, parcel] += targets[np.ix_(rows, finite_voxels)] @ inverse.T
                     self._n_participants[rows, parcel] += 1
 
+    def merge(self, model: "LinearModel") -> None:
+        """Add the participants of another model, whose fits are not repeated.
+
+        Parameters
+        ----------
+        model : LinearModel
+            With the same parcels, ROI maps and contrasts.
+
+        Raises
+        ------
+        ValueError
+            If the parcels or the numbers of ROI maps or contrasts differ.
+        """
+        if self._sum.shape != model._sum.shape or not all(map(np.array_equal, self._voxels, model._voxels)):
+            message = (
+                f"The coefficients have shapes {self._sum.shape} and {model._sum.shape}, or the parcels "
+                "differ. Merge models of the same parcels, ROI maps and contrasts."
+            )
+            raise ValueError(message)
+        self._sum += model._sum
+        self._n_participants += model._n_participants
+
     def predict(self, connectome: Floats) -> NDArray[np.float32]:
         """Predict the maps of a participant.
 

@@ -17,15 +17,16 @@ from threadpoolctl import threadpool_limits
 from bids_deeptaskgen.stats.ridge_products import Floats, Folds, Labels, Load, Sums
 from bids_deeptaskgen.stats.ridge_validation import (
     PENALTIES,
-    choose,
-    combine,
     compute_coefficients,
     correlate,
     evaluate,
-    find_better,
+    select_by_fold,
+    select_model,
 )
 
 MIN_GROUPS = 3
+# With more ROIs, the voxels of a parcel are too few for weights of its own, and the products too large.
+MAX_ROIS_OF_PARCELS = 100
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class RidgeModel:
         Returns
         -------
         array of shape (n_contrasts, n_voxels)
-            The mean map in voxels without signal, i.e. whose connectivity is 0 with all ROIs.
+            The mean map in voxels without signal, i.e. whose connectivity is 0 with all ROIs, in this
+            participant or in all training participants.
 
         Raises
         ------
@@ -72,7 +74,8 @@ class RidgeModel:
             message = f"`connectome` has shape {connectome.shape}; expected {self.mean_connectome.shape}."
             raise ValueError(message)
         deviation = np.asarray(connectome - self.mean_connectome, np.float32)
-        deviation[:, ~connectome.any(axis=0)] = 0
+        has_signal = connectome.any(axis=0) & self.mean_connectome.any(axis=0)
+        deviation[:, ~has_signal] = 0
         maps: Floats = self.coefficients[:, 0] @ deviation
         for parcel, voxels in self._own_parcels:
             maps[:, voxels] = self.coefficients[:, parcel] @ deviation[:, voxels]
@@ -95,7 +98,8 @@ class RidgeFit:
     model : RidgeModel
         Fitted to all participants.
     fold_models : tuple of RidgeModel
-        ``fold_models[folds[i]]`` was fitted without participant i, with the penalties of `model`.
+        ``fold_models[folds[i]]`` was fitted without participant i. Its penalties, amplitudes and parcels were
+        chosen on the participants of the other folds.
     folds : integer array of shape (n_participants,)
     penalties : array of shape (n_contrasts,)
         Penalty of the shared coefficients, relative to the mean eigenvalue.
@@ -138,7 +142,8 @@ def fit_ridge(
     more stable than the squared error itself, for which any prediction close to the mean is good. Then the
     predicted deviations are scaled: their squared error is smallest if the ratio of their SD to that of the
     measured ones equals the correlation of both. As the correlation of a single contrast is uncertain, it
-    is shrunk towards the mean over contrasts, which counts as `N_PRIOR` participants.
+    is shrunk towards the mean over contrasts, which counts as `N_PRIOR` families. The cross-validated r
+    and the fold models do not know the participants of the fold: their choices are made on the others.
 
     A participant without a map of a contrast does not count for it. A voxel counts for a participant if it
     has signal and a value in each of the participant's maps.
@@ -147,9 +152,9 @@ def fit_ridge(
     ----------
     participants : sequence of function
         Each reads the connectome, (n_rois, n_voxels), and the measured maps, (n_contrasts, n_voxels), of a
-        participant; NaN where nothing was measured. Each is called twice.
+        participant; NaN where nothing was measured. Each is called two or three times.
     parcels : integer array of shape (n_voxels,)
-        Parcel of each voxel from 1; 0 for none.
+        Parcel of each voxel from 1; 0 for none. Not used with more than `MAX_ROIS_OF_PARCELS` ROIs.
     groups : sequence of str
         Family of each participant; a family is never divided between folds.
     n_folds : int
@@ -167,6 +172,8 @@ def fit_ridge(
         If there are fewer than three groups, or a contrast has no map.
     """
     labels = np.asarray(parcels, np.int16)
+    if len(participants) and len(participants[0]()[0]) > MAX_ROIS_OF_PARCELS:
+        labels = np.zeros_like(labels)
     data = Folds(participants, labels, assign_folds(groups, n_folds, seed))
     unmeasured = np.flatnonzero(~data.is_measured.any(axis=0)).tolist()
     if unmeasured:
@@ -174,33 +181,26 @@ def fit_ridge(
         raise ValueError(message)
     training, left_out = data.training_products()
     solutions = [compute_coefficients(products, data.patterns[1]) for products in training]
-    n_participants = data.is_measured.sum(axis=0)
-    predictions = evaluate([solution[:, :, :1] for solution in solutions[:-1]], data, left_out)
-    shared = choose(predictions, n_participants)
-    coefficients = [
-        np.repeat(shared.rows(solution[:, :, :1]), 1 + data.n_parcels, 1) for solution in solutions
-    ]
-    predicted, own_parcels = shared.predicted, np.zeros((data.n_contrasts, data.n_parcels), bool)
-    if solutions[0].shape[2] > 1:
-        predictions = evaluate([solution[:, :, 1:] for solution in solutions[:-1]], data, left_out)
-        by_parcel = choose(predictions, n_participants)
-        own_parcels = find_better(by_parcel.predicted, predicted)
-        predicted = combine(by_parcel.predicted, predicted, own_parcels)
-        for array, solution in zip(coefficients, solutions, strict=True):
-            array[:, 1:][own_parcels] = by_parcel.rows(solution[:, :, 1:])[own_parcels]
+    group_numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
+    shared = evaluate([rows[:, :, :1] for rows in solutions[:-1]], data, left_out, group_numbers)
+    by_parcel = None
+    if data.n_parcels:
+        by_parcel = evaluate([rows[:, :, 1:] for rows in solutions[:-1]], data, left_out, group_numbers)
+    selection = select_model(shared, by_parcel)
+    selections, predictions = select_by_fold(shared, by_parcel, data.folds)
     models = [
-        RidgeModel(array.astype(np.float32), labels, *data.means(fold))
-        for fold, array in enumerate(coefficients)
+        RidgeModel(choice.coefficients(solution).astype(np.float32), labels, *data.means(fold))
+        for fold, (choice, solution) in enumerate(zip([*selections, selection], solutions, strict=True))
     ]
     return RidgeFit(
         model=models[-1],
         fold_models=tuple(models[:-1]),
         folds=data.folds,
-        penalties=PENALTIES[shared.penalties],
-        amplitudes=shared.amplitudes,
-        own_parcels=own_parcels,
-        cross_validated_r=correlate(predicted),
-        n_participants=n_participants,
+        penalties=PENALTIES[selection.shared.penalties],
+        amplitudes=selection.shared.amplitudes,
+        own_parcels=selection.own_parcels,
+        cross_validated_r=correlate(predictions),
+        n_participants=data.is_measured.sum(axis=0),
     )
 
 

@@ -190,4 +190,5 @@ class Folds:
             products[parcel] = block @ block.T
         n_rois = len(x)
         yy = np.diagonal(products[:, n_rois:, n_rois:], axis1=1, axis2=2)
-        return Products(products[:, :n_rois, :n_rois], products[:, :n_rois, n_rois:], np.array(yy))
+        # Copies, since a view would keep the products of maps in memory.
+        return Products(products[:, :n_rois, :n_rois].copy(), products[:, :n_rois, n_rois:].copy(), yy.copy())

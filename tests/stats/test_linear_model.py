@@ -84,6 +84,25 @@ def test_a_participant_without_a_contrast_counts_for_other_contrasts_only():
     assert not np.allclose(pair.coefficients[0], single.coefficients[0])
 
 
+def test_a_merged_model_is_that_of_all_participants():
+    (first, second), labels = (small(seed) for seed in (0, 1)), small()[2]
+    models = [LinearModel(labels, 3, 2) for _ in range(3)]
+    for model, participants in zip(models, ([first, second], [first], [second]), strict=True):
+        for rest, task, _ in participants:
+            model.add(rest, task)
+    both, merged, other = models
+    merged.merge(other)
+    np.testing.assert_allclose(merged.coefficients, both.coefficients)
+    np.testing.assert_array_equal(merged.n_participants, both.n_participants)
+
+
+@pytest.mark.parametrize("changes", [{"labels": 1 - small()[2] % 2}, {"n_rois": 4}, {"n_contrasts": 1}])
+def test_models_of_other_parcels_rois_or_contrasts_are_not_merged(changes):
+    options = {"labels": small()[2] % 2, "n_rois": 3, "n_contrasts": 2}
+    with pytest.raises(ValueError, match="Merge models of the same parcels"):
+        LinearModel(**options).merge(LinearModel(**options | changes))
+
+
 def test_a_contrast_without_participants_is_predicted_as_nan():
     rest, task, labels = small()
     model = LinearModel(labels, 3, 2)

@@ -51,20 +51,55 @@ def assert_parallel(vector: np.ndarray, expected: np.ndarray) -> None:
     np.testing.assert_allclose(*units, atol=1e-5)
 
 
+def left_out_deviations(
+    result: RidgeFit, connectomes: np.ndarray, maps: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Predict each participant with the model of the fold, and return predicted and measured deviations."""
+    models = [result.fold_models[fold] for fold in result.folds]
+    means = np.array([model.mean_maps for model in models])
+    predicted = np.array([model.predict(x) for model, x in zip(models, connectomes, strict=True)])
+    return predicted - means, maps - means
+
+
+def test_the_cross_validated_r_is_that_of_the_predictions_of_the_fold_models() -> None:
+    connectomes, maps = make_cohort(n=20, noise=4.0)
+    result = fit(connectomes, maps)
+    predicted, measured = left_out_deviations(result, connectomes, maps)
+    r = (predicted * measured).sum(axis=(0, 2))
+    r /= np.sqrt(np.square(predicted).sum(axis=(0, 2)) * np.square(measured).sum(axis=(0, 2)))
+    np.testing.assert_allclose(result.cross_validated_r, r, rtol=1e-3)
+
+
 def test_left_out_deviations_have_the_amplitude_of_their_correlation() -> None:
     connectomes, maps = make_cohort(n=20, noise=4.0)
     result = fit(connectomes, maps, np.zeros(N_VOXELS))
-    predicted = np.array(
-        [result.fold_models[fold].predict(x) for fold, x in zip(result.folds, connectomes, strict=True)]
-    )
-    means = np.array([result.fold_models[fold].mean_maps for fold in result.folds])
-    ratios = [
-        np.sqrt(np.square(predicted - means)[:, row].sum() / np.square(maps - means)[:, row].sum())
-        for row in range(N_CONTRASTS)
-    ]
-    np.testing.assert_allclose(ratios, result.amplitudes, rtol=1e-3)
+    predicted, measured = left_out_deviations(result, connectomes, maps)
+    ratios = np.sqrt(np.square(predicted).sum(axis=(0, 2)) / np.square(measured).sum(axis=(0, 2)))
+    np.testing.assert_allclose(ratios, result.amplitudes, rtol=0.05)
     r = result.cross_validated_r
-    np.testing.assert_allclose(result.amplitudes, (r + r.mean()) / 2, rtol=1e-3)
+    np.testing.assert_allclose(result.amplitudes, (r + r.mean()) / 2, rtol=0.05)
+
+
+def test_nothing_is_claimed_without_a_relation() -> None:
+    values, parcels = [], []
+    for seed in range(8):
+        cohort = make_cohort(n=8, noise=1.0, weights=np.zeros((N_CONTRASTS, N_ROIS)), seed=seed)
+        result = fit(*cohort)
+        values.append(np.nan_to_num(result.cross_validated_r))
+        parcels.append(result.own_parcels)
+    assert abs(np.mean(values)) < 0.02
+    assert np.mean(parcels) < 0.03
+
+
+def test_sessions_of_a_family_count_once() -> None:
+    connectomes, maps = make_cohort(n=10, noise=6.0)
+    single = fit(connectomes, maps)
+    names = [f"{number:02d}" for number in range(10) for _ in range(3)]
+    repeated = readers(np.repeat(connectomes, 3, axis=0), np.repeat(maps, 3, axis=0))
+    result = fit_ridge(repeated, PARCELS, names)
+    np.testing.assert_allclose(result.amplitudes, single.amplitudes, rtol=1e-5)
+    np.testing.assert_array_equal(result.own_parcels, single.own_parcels)
+    np.testing.assert_allclose(result.model.coefficients, single.model.coefficients, rtol=1e-3, atol=1e-6)
 
 
 def test_coefficients_are_parallel_to_those_of_the_normal_equations_of_all_voxels() -> None:
@@ -82,9 +117,13 @@ def test_a_fold_model_is_the_brute_force_fit_of_all_other_participants() -> None
         rest = result.folds != fold
         np.testing.assert_allclose(model.mean_maps, maps[rest].mean(axis=0), atol=1e-5)
         np.testing.assert_allclose(model.mean_connectome, connectomes[rest].mean(axis=0), atol=1e-5)
-        assert_parallel(
-            model.coefficients[0, 0], brute_force(connectomes[rest], maps[rest], result.penalties[0])[0]
-        )
+        expected = [brute_force(connectomes[rest], maps[rest], penalty)[0] for penalty in PENALTIES]
+        # The penalty of a fold is chosen on the other folds, and need not be that of the final model.
+        cosines = [
+            row @ model.coefficients[0, 0] / np.linalg.norm(row) / np.linalg.norm(model.coefficients[0, 0])
+            for row in expected
+        ]
+        assert max(cosines) == pytest.approx(1, abs=1e-6)
 
 
 def test_the_penalty_has_the_largest_correlation_of_left_out_deviations() -> None:
@@ -101,7 +140,7 @@ def test_the_penalty_has_the_largest_correlation_of_left_out_deviations() -> Non
             products[number] += (x * y).sum(), (x * x).sum(), (y * y).sum()
     r = products[:, 0] / np.sqrt(products[:, 1] * products[:, 2])
     assert r[np.flatnonzero(result.penalties[0] == PENALTIES)[0]] == pytest.approx(r.max(), abs=1e-6)
-    assert result.cross_validated_r[0] == pytest.approx(r.max(), abs=1e-4)
+    assert result.cross_validated_r[0] == pytest.approx(r.max(), abs=0.01)
 
 
 def test_planted_weights_are_found_and_predict_new_participants() -> None:
@@ -161,6 +200,10 @@ def test_voxels_without_value_or_signal_do_not_count() -> None:
     np.testing.assert_allclose(result.model.coefficients, expected.model.coefficients, rtol=1e-4, atol=1e-6)
     prediction = result.model.predict(connectomes[0])
     np.testing.assert_allclose(prediction[:, 20:40], result.model.mean_maps[:, 20:40])
+    # A voxel without signal in all training participants has no mean connectome to deviate from.
+    connectomes[0, :, 20:40] = 0.7
+    new_prediction = result.model.predict(connectomes[0])
+    np.testing.assert_allclose(new_prediction[:, 20:40], result.model.mean_maps[:, 20:40])
     assert np.isfinite(prediction).all()
 
 
