@@ -66,11 +66,23 @@ LIBRARIES = ("torch", "numpy", "scipy", "nibabel", "pybids", "nipype")
 
 
 @cache
-def software_versions() -> dict[str, str]:
-    """List the versions of this software and of the libraries that affect the values of the maps."""
+def software_versions(*, with_torch: bool = True) -> dict[str, str]:
+    """List the versions of this software and of the libraries that affect the values of the maps.
+
+    Parameters
+    ----------
+    with_torch : bool
+        Whether a network predicts the maps; a ridge model does not use torch.
+
+    Returns
+    -------
+    dict of str to str
+        Version by name.
+    """
     from importlib.metadata import version  # slow to import
 
-    return {name: version(name) for name in ("bids-deeptaskgen", *LIBRARIES)}
+    names = ("bids-deeptaskgen", *LIBRARIES)
+    return {name: version(name) for name in names if with_torch or name != "torch"}
 
 
 def require_library(library: str, purpose: str, requirement: str) -> None:

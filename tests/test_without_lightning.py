@@ -4,6 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bids_deeptaskgen.models.bundle import load_bundle
+from tests.bundles import ridge_bundle
+
 ROOT = Path(__file__).parents[1]
 # None in sys.modules makes Python treat a module as absent.
 WITHOUT = (
@@ -90,3 +93,13 @@ def test_training_names_the_extra_that_it_needs(model, tmp_path):
         assert "Training needs lightning, which is not installed." in done.stderr
         assert "pip install 'bids-deeptaskgen[train]'" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ridge_parent_is_refused_before_the_extra_is_required(model, tmp_path):
+    ridge_bundle(tmp_path / "ridge", load_bundle(model))
+    main = "from bids_deeptaskgen.cli.workbench import main; sys.exit(main(sys.argv[1:]))"
+    words = ["finetune", tmp_path / "new", "--parent", tmp_path / "ridge", "--strategy", "backbone"]
+    done = run(main, *words, "--connectomes", tmp_path, "--statmaps", tmp_path)
+    assert done.returncode == 2
+    assert "is a ridge model, without layers to fine-tune." in done.stderr
+    assert "lightning" not in done.stderr

@@ -1,6 +1,8 @@
 """``deeptaskgen finetune``: train a model further, on other participants or for other contrasts."""
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.models.card import Card, read_card
+from bids_deeptaskgen.models.store import find_model
 from bids_deeptaskgen.settings.training import FinetuneSettings
 from bids_deeptaskgen.training.work_folder import begin
 
@@ -28,6 +30,8 @@ def run(settings: FinetuneSettings) -> int:
     UserError
         If the parent is untrained or a ridge model, or the strategy requires layers that it lacks.
     """
+    # A parent that cannot be fine-tuned is refused even where the extra for training is not installed.
+    _check_parent(settings, read_card(find_model(settings.parent) / "card.json"))
     parent = begin(settings, settings.parent, settings.out)
     # Imported here because these modules require the extra for training.
     from bids_deeptaskgen.training.data import gather
@@ -39,25 +43,6 @@ def run(settings: FinetuneSettings) -> int:
         parents_contrasts,
     )
 
-    if parent.card.untrained:
-        message = (
-            f"--parent {settings.parent}: is untrained and cannot be fine-tuned.\n"
-            "Train a network with its ROI maps: deeptaskgen train."
-        )
-        raise UserError(message)
-    if not parent.card.architecture.is_network:
-        message = (
-            f"--parent {settings.parent}: {parent.card.name} is a ridge model, without layers to fine-tune.\n"
-            "Fit a ridge model to your participants instead: deeptaskgen train OUT --architecture ridge "
-            f"--model {settings.parent}."
-        )
-        raise UserError(message)
-    if settings.strategy == BATCHNORM and not parent.card.architecture.batch_norm:
-        message = (
-            f"--strategy batchnorm: {parent.card.name} has no batch normalisation to train.\n"
-            "Use --strategy backbone or new-head."
-        )
-        raise UserError(message)
     if settings.strategy == NEW_HEAD:
         channels = None
         contrasts = measured_contrasts(settings.statmaps, known_contrasts(parent), settings.contrasts)
@@ -68,3 +53,26 @@ def run(settings: FinetuneSettings) -> int:
     network = child_network(parent, channels, len(contrasts), settings.seed)
     start = Start(network, settings.strategy, parent, parent)
     return train(settings, settings.out, data, start)
+
+
+def _check_parent(settings: FinetuneSettings, card: Card) -> None:
+    """Refuse parents without weights or layers to fine-tune."""
+    if card.untrained:
+        message = (
+            f"--parent {settings.parent}: is untrained and cannot be fine-tuned.\n"
+            "Train a network with its ROI maps: deeptaskgen train."
+        )
+        raise UserError(message)
+    if not card.architecture.is_network:
+        message = (
+            f"--parent {settings.parent}: {card.name} is a ridge model, without layers to fine-tune.\n"
+            "Fit a ridge model to your participants instead: deeptaskgen train OUT --architecture ridge "
+            f"--model {settings.parent}."
+        )
+        raise UserError(message)
+    if settings.strategy == BATCHNORM and not card.architecture.batch_norm:
+        message = (
+            f"--strategy batchnorm: {card.name} has no batch normalisation to train.\n"
+            "Use --strategy backbone or new-head."
+        )
+        raise UserError(message)

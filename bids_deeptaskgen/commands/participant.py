@@ -148,7 +148,8 @@ def _report_preflight(context: RunContext, rows: Sequence[Preflight], n_usable: 
 
 def _write_dataset(context: RunContext, user_settings: Settings | None) -> None:
     """Write the dataset-level files of the output dataset, and the settings of this run."""
-    settings, output, versions = context.settings, context.settings.output_dir, software_versions()
+    settings, output = context.settings, context.settings.output_dir
+    versions = software_versions(with_torch=context.bundle.card.architecture.is_network)
     write_dataset_files(
         output,
         version=versions["bids-deeptaskgen"],

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 
 from bids_deeptaskgen.errors import UserError
@@ -117,9 +117,16 @@ def read_architecture(shapes: Shapes, source: str) -> Architecture:
     Raises
     ------
     UserError
-        If this is neither a ridge model nor one of the published DeepTaskGen networks.
+        If this is neither a ridge model, with coefficients of three axes, nor one of the published
+        DeepTaskGen networks.
     """
-    if {COEFFICIENTS, PARCELS, MEAN_CONNECTOME} <= set(shapes) and len(shapes[COEFFICIENTS]) == 3:
+    if {COEFFICIENTS, PARCELS, MEAN_CONNECTOME} <= set(shapes):
+        if len(shapes[COEFFICIENTS]) != 3:
+            message = (
+                f"{source}: the {COEFFICIENTS} of this ridge model have shape {shapes[COEFFICIENTS]}; "
+                "expected (contrasts, 1 + parcels, ROIs).\nTrain or fetch the model again."
+            )
+            raise UserError(message)
         n_contrasts, _, n_rois = shapes[COEFFICIENTS]
         return ridge_architecture(n_rois, n_contrasts)
     name = _identify_name(shapes)
@@ -148,6 +155,35 @@ def read_architecture(shapes: Shapes, source: str) -> Architecture:
         n_conv=len(in_block),
         batch_norm=any(re.fullmatch(r"in_block\.conv\.\d+\.running_mean", key) for key in shapes),
     )
+
+
+def describe_mismatch(weights: Architecture, card: Architecture) -> str:
+    """Describe how the architecture of the weights differs from that of the card.
+
+    Parameters
+    ----------
+    weights, card : Architecture
+        Not equal.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> ridge = ridge_architecture(50, 47)
+    >>> describe_mismatch(ridge, replace(ridge, fdim=64))
+    'the weights are of ridge regression, 50 -> 47 channels, so fdim is 0, but 64 in the card'
+    """
+    if str(weights) != str(card):
+        return f"the weights are of {weights}, the card says {card}"
+    # A ridge model has fields that its text omits.
+    differences = [
+        f"{field.name} is {getattr(weights, field.name)}, but {getattr(card, field.name)} in the card"
+        for field in fields(weights)
+        if getattr(weights, field.name) != getattr(card, field.name)
+    ]
+    return f"the weights are of {weights}, so {'; '.join(differences)}"
 
 
 def count_parameters(shapes: Shapes) -> int:

@@ -18,7 +18,7 @@ from bids_deeptaskgen.grid import MODEL_GRID, Array, Grid
 from bids_deeptaskgen.grid_comparison import describe_difference
 from bids_deeptaskgen.io.checksum import file_sha256
 from bids_deeptaskgen.io.nifti_reader import load_image
-from bids_deeptaskgen.models.architecture import Shapes, read_architecture
+from bids_deeptaskgen.models.architecture import Shapes, describe_mismatch, read_architecture
 from bids_deeptaskgen.models.card import INPUT_MASKS, Card, CardGrid, read_card
 from bids_deeptaskgen.models.ridge_arrays import ridge_model, ridge_shape_fault, ridge_value_fault
 from bids_deeptaskgen.models.roi_connectomes import ROI_CONNECTOMES, load_distribution
@@ -261,7 +261,7 @@ def load_bundle(folder: Path) -> Bundle:
     weights, rois = _weight_shapes(folder / WEIGHTS), load_image(folder / ROIS)
     architecture = read_architecture(weights, str(folder / WEIGHTS))
     if architecture != card.architecture:
-        raise _misfit(folder, f"the weights are of {architecture}, the card says {card.architecture}")
+        raise _misfit(folder, describe_mismatch(architecture, card.architecture))
     n_maps = rois.shape[3] if len(rois.shape) == 4 else 1
     if n_maps != architecture.in_channels:
         raise _misfit(

@@ -103,6 +103,14 @@ class Card:
     calibration: tuple[float, ...] | None = None
     untrained: bool = False
 
+    @property
+    def network_input_mask(self) -> str:
+        """Return the voxels that a new network with these ROI maps and masks receives.
+
+        A ridge model predicts each voxel from that voxel's connectome, which says nothing about networks.
+        """
+        return self.input_mask if self.architecture.is_network else "brain"
+
 
 def name_from_folder(folder: Path) -> str:
     """Return a model name from a folder's name, with letters, digits, ``-``, ``_`` and ``.`` only.

@@ -1,15 +1,30 @@
 """Preparation of the model of a bundle for prediction, by its architecture. Does not import torch itself."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 
+from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import Bundle
+from bids_deeptaskgen.models.card import INPUT_MASKS
 from bids_deeptaskgen.nn.ready_model import ReadyModel
 from bids_deeptaskgen.settings.network import RIDGE
+from bids_deeptaskgen.settings.value_types import parse_device
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+PRECISIONS = ("fp32", "tf32", "bf16")
+CARD = "card"
 
 
-def _load_ridge(bundle: Bundle, _device: str, _n_threads: int | None, **_options: str) -> ReadyModel:
+def _load_ridge(
+    bundle: Bundle, device: str, _n_threads: int | None, *, input_mask: str, precision: str
+) -> ReadyModel:
     from bids_deeptaskgen.nn.ridge import load_ridge
 
+    ignored = [] if device in ("auto", "cpu") else [f"`device` {device}"]
+    ignored += [] if precision == "fp32" else [f"`precision` {precision}"]
+    ignored += [] if input_mask in (CARD, bundle.card.input_mask) else [f"`input_mask` {input_mask}"]
+    warn_without_effect(bundle, ignored)
     return load_ridge(bundle)
 
 
@@ -56,8 +71,9 @@ def load_network(
     Raises
     ------
     UserError
-        If the weights do not fit the architecture of the card, the device is not available, or `precision`
-        is too inaccurate on it.
+        If a value is not known, the weights do not fit the architecture of the card, the device is not
+        available, or `precision` is too inaccurate on it. For a ridge model, settings that have no effect are
+        a warning.
 
     Examples
     --------
@@ -68,8 +84,42 @@ def load_network(
     >>> int(network.brain_mask.sum())
     235375
     """
+    _check_values(device, input_mask, precision)
     load = _LOADERS.get(bundle.card.architecture.name, _load_network)
     return load(bundle, device, n_threads, input_mask=input_mask, precision=precision)
+
+
+def warn_without_effect(bundle: Bundle, settings: Sequence[str]) -> None:
+    """Warn of settings of networks that a ridge model does not use.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Ridge model.
+    settings : sequence of str
+        Names and values; without any, nothing is logged.
+    """
+    if settings:
+        logger.warning(
+            "%s: no effect, since %s is a ridge regression, not a network. It is computed voxel by voxel, on "
+            "the CPU and with float32 numbers.",
+            ", ".join(settings), bundle.card.name,
+        )  # fmt: skip
+
+
+def _check_values(device: str, input_mask: str, precision: str) -> None:
+    try:
+        parse_device(device)
+    except (TypeError, ValueError):
+        message = f"device {device!r} is not known. Choose auto, cpu, cuda or cuda:N."
+        raise UserError(message) from None
+    for name, value, choices in (
+        ("input_mask", input_mask, (CARD, *INPUT_MASKS)),
+        ("precision", precision, PRECISIONS),
+    ):
+        if value not in choices:
+            message = f"`{name}` is {value!r}, but must be one of {', '.join(choices)}."
+            raise UserError(message)
 
 
 def check_inference(bundle: Bundle, device: str, precision: str = "fp32") -> None:
@@ -85,11 +135,15 @@ def check_inference(bundle: Bundle, device: str, precision: str = "fp32") -> Non
     Raises
     ------
     UserError
-        If the weights do not fit the architecture of the card, the device is not available, or `precision`
-        is too inaccurate on it.
+        If a value is not known, the weights do not fit the architecture of the card, the device is not
+        available, or `precision` is too inaccurate on it; if the means of a ridge model are not finite.
     """
+    _check_values(device, CARD, precision)
     if not bundle.card.architecture.is_network:
-        return  # `load_bundle` has checked its arrays
+        from bids_deeptaskgen.nn.ridge import load_ridge
+
+        load_ridge(bundle)  # checks the means, which `load_bundle` does not read
+        return
     from bids_deeptaskgen.nn.network import check_weights, resolve_device
 
     resolve_device(device)

@@ -158,7 +158,17 @@ def _collect_batch(
     except Exception as error:  # noqa: BLE001 - a GPU reports errors only when it is waited for
         maps = repeat(error)
     for key, fault in faults:
-        yield key, fault or next(maps)
+        yield key, fault or _check_maps(next(maps))
+
+
+def _check_maps(maps: Floats | Exception) -> Floats | Exception:
+    """Return maps, or the exception that explains why they cannot be used."""
+    if isinstance(maps, Exception) or np.isfinite(maps).all():
+        return maps
+    return UserError(
+        "The predicted maps contain NaN or infinite values.\nCheck the weights of the model, and the values "
+        "of the connectome, which must be Pearson r."
+    )
 
 
 def _start_batch(network: ReadyModel, connectomes: Sequence[Floats]) -> Waiting:

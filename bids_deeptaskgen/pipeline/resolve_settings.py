@@ -11,6 +11,7 @@ from bids_deeptaskgen.bids.input.sources import is_cleaned
 from bids_deeptaskgen.connectome.template_warp import MODEL_SPACE, WARPED_SPACE, find_transform
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import Bundle
+from bids_deeptaskgen.nn.inference import warn_without_effect
 from bids_deeptaskgen.nuisance_presets import FMRIPREP_PRESET, PRESETS
 from bids_deeptaskgen.settings.fill import default_of
 from bids_deeptaskgen.settings.participant import ParticipantSettings
@@ -93,12 +94,7 @@ def _without_network_settings(settings: ParticipantSettings, bundle: Bundle) -> 
         for name, value in values.items()
         if getattr(settings, name) not in (value, default_of(ParticipantSettings, name))
     ]
-    if ignored:
-        logger.warning(
-            "%s: no effect, since %s is a ridge regression, not a network. It is computed voxel by voxel, on "
-            "the CPU and with float32 numbers.",
-            ", ".join(ignored), bundle.card.name,
-        )  # fmt: skip
+    warn_without_effect(bundle, ignored)
     return replace(settings, **values)
 
 

@@ -30,5 +30,5 @@ def describe_computation(context: RunContext, record: Record, device: str) -> di
         "Finished": datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
         "Seconds": dict(record.facts.get("seconds", {})),
         "Device": device,
-        "Versions": software_versions(),
+        "Versions": software_versions(with_torch=context.bundle.card.architecture.is_network),
     }

@@ -314,6 +314,6 @@ def _provenance(context: RunContext, record: Record, device: str) -> Provenance:
             "Predictions": facts["n_connectomes"],
             "Device": device,
             "Precision": context.settings.precision,
-            "Versions": software_versions(),
+            "Versions": software_versions(with_torch=context.bundle.card.architecture.is_network),
         },
     )

@@ -6,7 +6,7 @@ from string import Template
 from typing import Any
 
 # Sections of the methods text, in order; within a section, sentences follow the order of the fields.
-SECTIONS = ("cleaning", "pooling", "windows")
+SECTIONS = ("cleaning", "pooling", "windows", "calibration")
 
 
 @dataclass(frozen=True)

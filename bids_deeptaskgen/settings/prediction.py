@@ -82,8 +82,15 @@ class PredictionSettings(Settings):
     calibrated: bool = _model(
         default=False,
         affects_output=True,
-        help="shrink each map towards the mean measured map, by weights estimated on participants outside "
-        "the training set; only for models with these weights (see deeptaskgen models info)",
+        help="shrink each map towards the mean measured map, by weights estimated on participants whom the "
+        "model was not fitted to (a ridge model: left out in its cross-validation); only for models with "
+        "these weights (see deeptaskgen models info)",
+        methods=Sentences(
+            "calibration",
+            sentence="Each predicted map was then averaged with the mean measured map of the participants of "
+            "the training, with a weight per contrast that was estimated when the model was trained "
+            "(calibration; not part of the published method).",
+        ),
     )
 
     nuisance_regressors: str = _clean(

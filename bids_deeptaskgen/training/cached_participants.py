@@ -177,9 +177,7 @@ def group_relatives(participants: Sequence[CachedParticipant]) -> list[list[Cach
     -------
     list of list of CachedParticipant
     """
-    groups: dict[tuple[str, str], list[CachedParticipant]] = {}
+    groups: dict[str, list[CachedParticipant]] = {}
     for participant in participants:
-        pair = participant.pair
-        key = ("family", pair.family) if pair.family else ("participant", pair.subject)
-        groups.setdefault(key, []).append(participant)
+        groups.setdefault(participant.pair.group, []).append(participant)
     return list(groups.values())

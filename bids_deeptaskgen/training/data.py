@@ -2,8 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +39,9 @@ class TrainingData:
     contrasts : tuple of Contrast
         In channel order.
     pairs : dict of str to tuple of Pair
-        Pairs by split.
+        Pairs by split. For a ridge model, the training pairs include those of the validation participants.
     split : dict of str to str
-        Split of each participant.
+        Split of each participant, also of those whose pairs are left out.
     output_mask : boolean array of shape (76, 93, 78)
     """
 
@@ -66,7 +66,7 @@ class TrainingData:
         return float(np.mean([pair.connectome.window_minutes for pair in self.pairs[TRAIN]]))
 
     def n_participants(self, name: str) -> int:
-        """Count the participants of a split.
+        """Count the participants with pairs of a split.
 
         Parameters
         ----------
@@ -77,7 +77,21 @@ class TrainingData:
         -------
         int
         """
-        return sum(split == name for split in self.split.values())
+        return len({pair.subject for pair in self.pairs[name]})
+
+    def restrict(self, pairs: Mapping[str, tuple[Pair, ...]]) -> "TrainingData":
+        """Return the data with other pairs, for example without those that cannot be used.
+
+        Parameters
+        ----------
+        pairs : dict of str to tuple of Pair
+            Pairs by split; splits that are not listed keep theirs.
+
+        Returns
+        -------
+        TrainingData
+        """
+        return replace(self, pairs=self.pairs | dict(pairs))
 
     def facts(self) -> dict[str, str]:
         """Hash the contrasts, settings, split and files, to detect other data in a resumed training."""
@@ -108,7 +122,8 @@ def _digest(content: object) -> str:
 def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contrast]) -> TrainingData:
     """Find the connectomes and measured maps, pair them and split the participants.
 
-    For a ridge model, which needs no validation, the validation participants become training participants.
+    For a ridge model, which needs no validation, the pairs of the validation participants become training
+    pairs. The split keeps these participants apart, so that a network can be compared on the same split.
 
     Parameters
     ----------
@@ -149,10 +164,17 @@ def gather(settings: TrainingSettings, bundle: Bundle, contrasts: Sequence[Contr
         )
         split = split_participants(group_labels, shares, settings.seed)
     n_validation = list(split.values()).count(VALIDATION)
+    use = {name: name for name in SPLITS}
     if n_validation and not settings.is_network:
-        logger.info("The %d validation participants of the split are used for fitting, too.", n_validation)
-        split = {subject: TRAIN if name == VALIDATION else name for subject, name in split.items()}
-    pairs_by_split = {name: tuple(pair for pair in pairs if split[pair.subject] == name) for name in SPLITS}
+        logger.info(
+            "The ridge model is fitted to the training participants of the split and to its %d validation "
+            "participants.",
+            n_validation,
+        )
+        use[VALIDATION] = TRAIN
+    pairs_by_split = {
+        name: tuple(pair for pair in pairs if use[split[pair.subject]] == name) for name in SPLITS
+    }
     data = TrainingData(tuple(contrasts), pairs_by_split, split, bundle.output_mask)
     _check_splits(settings, data)
     logger.info(

@@ -18,9 +18,10 @@ from bids_deeptaskgen.models.card import Card, name_from_folder
 from bids_deeptaskgen.models.contrasts import Contrast
 from bids_deeptaskgen.nn.network_state import bundle_state, replace_head, state_arrays
 from bids_deeptaskgen.settings.training import TrainingSettings
-from bids_deeptaskgen.stats.calibration import MIN_PARTICIPANTS, Calibration
+from bids_deeptaskgen.stats.calibration import Calibration
 from bids_deeptaskgen.stats.map_sum import MapSum
 from bids_deeptaskgen.training.cached_participants import CachedParticipant, group_relatives, sum_maps
+from bids_deeptaskgen.training.card_words import calibration_words, science_status
 from bids_deeptaskgen.training.data import TrainingData
 from bids_deeptaskgen.training.fit import predict_participant
 from bids_deeptaskgen.training.fit_records import Fit
@@ -229,21 +230,21 @@ def make_card(
     settings, base, parent = training.settings, training.base.card, training.parent
     parents_mean = parent.card.mean_roi_connectome if parent else None
     inherited = parent.card.licence if parent else "not stated"
+    for_science, notice = science_status(settings.statmaps, base, uses_weights=parent is not None)
     return Card(
         name=settings.name or name_from_folder(out),
         description=settings.description,
         architecture=replace(training.architecture, out_channels=len(training.contrasts)),
         contrasts=training.contrasts,
         roi_set=base.roi_set,
-        input_mask=base.input_mask,
+        input_mask=base.network_input_mask,
         window_minutes=round(training.data.window_minutes, 2),
         training=words,
         licence=settings.licence or inherited,
         citation=base.citation,
         parent=parent.card.name if parent else None,
-        # An untrained base provides only ROI maps and masks, which its notice does not concern.
-        for_science=base.for_science or base.untrained,
-        notice="" if base.untrained else base.notice,
+        for_science=for_science,
+        notice=notice,
         mean_roi_connectome=distribution.mean_roi_connectome if distribution else parents_mean,
         calibration=calibration,
     )
@@ -295,24 +296,9 @@ def training_words(training: FinishedTraining, calibration: Calibration | None, 
         )
     words.append(f"mean maps of {n_train + n_validation} training and validation participants")
     if calibration is not None:
-        words.append(_calibration_words(calibration, n_validation))
+        method = f"on the {n_validation} validation participants against mean maps without their own"
+        words.append(calibration_words(calibration, method))
     if n_typical:
         words.append(f"typicality from {n_typical} of {n_train} training participants")
     releases = ", ".join(f"{name} {version(name)}" for name in ("bids-deeptaskgen", "lightning", "torch"))
     return "; ".join([*words, releases])
-
-
-def _calibration_words(calibration: Calibration, n_participants: int) -> str:
-    """Describe for the card how many contrasts have weights of their own."""
-    n_contrasts = len(calibration.n_participants)
-    n_shrunk = int((calibration.n_participants >= MIN_PARTICIPANTS).sum())
-    details = (
-        f"weights shrunk towards it for {n_shrunk} of {n_contrasts} contrasts, which have maps of "
-        f"{MIN_PARTICIPANTS} or more of them"
-        if n_shrunk
-        else f"for all {n_contrasts} contrasts, since none has maps of {MIN_PARTICIPANTS} of them"
-    )
-    return (
-        f"calibrated on the {n_participants} validation participants against mean maps without their own: "
-        f"weight {calibration.pooled_weight:.2f} pooled over contrasts, {details}"
-    )

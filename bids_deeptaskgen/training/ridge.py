@@ -4,18 +4,14 @@ import logging
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.bids.output.connectome_files import read_mean_connectome
 from bids_deeptaskgen.connectome.typicality import ConnectomeDistribution
-from bids_deeptaskgen.errors import InputError, abbreviate
 from bids_deeptaskgen.grid import unmask
-from bids_deeptaskgen.io.npy import save_array
 from bids_deeptaskgen.io.tsv import write_tsv
 from bids_deeptaskgen.machine import log_duration
 from bids_deeptaskgen.models.architecture import ridge_architecture
@@ -26,15 +22,21 @@ from bids_deeptaskgen.models.ridge_arrays import at_output_voxels, ridge_arrays
 from bids_deeptaskgen.settings.training import TrainSettings
 from bids_deeptaskgen.stats.calibration import Calibration
 from bids_deeptaskgen.stats.linear_model import winner_take_all
-from bids_deeptaskgen.stats.ridge import MIN_GROUPS, RidgeFit, fit_ridge
-from bids_deeptaskgen.stats.ridge_products import MIN_VOXELS
+from bids_deeptaskgen.stats.ridge import RidgeFit, fit_ridge
 from bids_deeptaskgen.training.cached_participants import (
     CachedParticipant,
     read_cached_participants,
     usable_pairs,
 )
+from bids_deeptaskgen.training.card_words import calibration_words, science_status
 from bids_deeptaskgen.training.data import TrainingData
 from bids_deeptaskgen.training.environment import is_first_process
+from bids_deeptaskgen.training.ridge_participants import (
+    RidgeParticipant,
+    check_contrasts,
+    check_groups,
+    with_usable_connectomes,
+)
 from bids_deeptaskgen.training.sampling import TEST, TRAIN
 from bids_deeptaskgen.training.split_file import write_split
 from bids_deeptaskgen.training.typicality import training_distribution
@@ -45,42 +47,6 @@ logger = logging.getLogger("bids_deeptaskgen")
 Floats = NDArray[np.float32]
 
 FIT_TABLE = "ridge_fit.tsv"
-# With fewer families than this, the choices of the cross-validation are noisy.
-FEW_GROUPS = 10
-
-
-@dataclass(frozen=True)
-class RidgeParticipant:
-    """A session of a training participant, as `fit_ridge` reads it.
-
-    Attributes
-    ----------
-    cached : CachedParticipant
-    base : Bundle
-        Model whose masks select the voxels.
-    """
-
-    cached: CachedParticipant
-    base: Bundle
-
-    def connectome(self) -> Floats:
-        """Read the mean connectome over windows at the output voxels, shape (n_rois, n_output_voxels)."""
-        if self._path.is_file():
-            cached_mean: Floats = np.load(self._path)
-            return cached_mean
-        file = self.cached.pair.connectome
-        mean = read_mean_connectome([file], self.base.brain_mask, self.base.output_mask)
-        if file.n_windows > 1:
-            save_array(self._path, mean)
-        return mean
-
-    def __call__(self) -> tuple[Floats, Floats]:
-        """Read the mean connectome and the measured maps, NaN where not measured."""
-        return self.connectome(), self.cached.statmaps()
-
-    @property
-    def _path(self) -> Path:
-        return self.cached.folder / f"{self.cached.name.replace(' ', '_')}_connectome.npy"
 
 
 def train(settings: TrainSettings, out: Path, data: TrainingData, base: Bundle) -> int:
@@ -92,7 +58,7 @@ def train(settings: TrainSettings, out: Path, data: TrainingData, base: Bundle) 
     out : Path
         Folder of the bundle.
     data : TrainingData
-        Its validation participants are among the training participants.
+        The pairs of the validation participants are among its training pairs.
     base : Bundle
         Model whose ROI maps and masks are used.
 
@@ -106,23 +72,27 @@ def train(settings: TrainSettings, out: Path, data: TrainingData, base: Bundle) 
     UserError
         If the work folder holds another training.
     InputError
-        If there are too few unrelated participants, or a contrast has no usable map.
+        If there are too few unrelated participants, also of a single contrast.
     """
     if not is_first_process():
         return 0
-    check_groups([pair.group for pair in data.pairs[TRAIN]])
+    n_test = data.n_participants(TEST)
+    check_groups([pair.group for pair in data.pairs[TRAIN]], n_test)
     folder = work_folder(settings, out)
     open_folder(settings, folder, data.facts())
     write_split(folder / SPLIT, data.split)
     logger.info("reading the measured maps of %d sessions", len(data.pairs[TRAIN]))
     read_cached_participants(data, folder / TARGETS)
-    participants = [
-        RidgeParticipant(CachedParticipant(pair, data, folder / TARGETS), base)
-        for pair in usable_pairs(data, TRAIN, folder / TARGETS)
-    ]
-    groups = [participant.cached.pair.group for participant in participants]
-    check_groups(groups)
-    _check_coverage(participants, data.labels)
+    participants = with_usable_connectomes(
+        [
+            RidgeParticipant(CachedParticipant(pair, data, folder / TARGETS), base)
+            for pair in usable_pairs(data, TRAIN, folder / TARGETS)
+        ]
+    )
+    groups = [participant.group for participant in participants]
+    check_groups(groups, n_test)
+    check_contrasts(participants, data.labels)
+    data = data.restrict({TRAIN: tuple(participant.cached.pair for participant in participants)})
     logger.info("fitting the ridge model to %d sessions, %d contrasts", len(participants), len(data.labels))
     parcels = winner_take_all(at_output_voxels(base.rois(), base.brain_mask, base.output_mask))
     with log_duration("ridge fit"):
@@ -130,58 +100,15 @@ def train(settings: TrainSettings, out: Path, data: TrainingData, base: Bundle) 
     write_fit_table(folder / FIT_TABLE, fit, data.labels)
     if settings.calibration:
         logger.info("calibrating by cross-validation")
-    weights = calibration_weights(fit, participants) if settings.calibration else None
-    bundle = write_bundle(out, settings, data, base, fit, weights)
+    calibration = calibrate(fit, participants) if settings.calibration else None
+    bundle = write_bundle(out, settings, data, base, fit, calibration)
     shutil.rmtree(folder / TARGETS)
     _report(bundle, folder, data, fit)
     return 0
 
 
-def check_groups(groups: Sequence[str]) -> None:
-    """Check that a ridge model can be cross-validated over families.
-
-    Parameters
-    ----------
-    groups : sequence of str
-        Family (or participant) of each training session.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than `MIN_GROUPS` groups; fewer than `FEW_GROUPS` are a warning.
-    """
-    n_groups = len(set(groups))
-    if n_groups < MIN_GROUPS:
-        message = (
-            f"{n_groups} unrelated training participants have connectomes and usable measured maps; a ridge "
-            f"model needs at least {MIN_GROUPS} for the cross-validation over families.\n"
-            "Add participants, or lower `test_share`."
-        )
-        raise InputError(message)
-    if n_groups < FEW_GROUPS:
-        logger.warning(
-            "Only %d unrelated training participants: penalty and calibration are chosen on few participants "
-            "and may differ much in other cohorts. %d or more are better.",
-            n_groups, FEW_GROUPS,
-        )  # fmt: skip
-
-
-def _check_coverage(participants: Sequence[RidgeParticipant], labels: Sequence[str]) -> None:
-    """Refuse contrasts that no participant has in more than half of the voxels."""
-    is_measured = np.zeros(len(labels), bool)
-    for participant in participants:
-        is_measured |= np.isfinite(participant.cached.statmaps()).mean(axis=1) > MIN_VOXELS
-    missing_labels = [label for label, measured in zip(labels, is_measured, strict=True) if not measured]
-    if missing_labels:
-        message = (
-            f"No training participant has a measured map of {abbreviate(missing_labels)} with values in "
-            f"more than {MIN_VOXELS:.0%} of the model's voxels.\nExclude these contrasts (`contrasts`)."
-        )
-        raise InputError(message)
-
-
-def calibration_weights(fit: RidgeFit, participants: Sequence[RidgeParticipant]) -> NDArray[np.float64]:
-    """Choose the weight of the predicted map of each contrast from predictions of left-out participants.
+def calibrate(fit: RidgeFit, participants: Sequence[RidgeParticipant]) -> Calibration:
+    """Compare the predicted map of each left-out participant with the mean map of the other folds.
 
     Parameters
     ----------
@@ -191,15 +118,14 @@ def calibration_weights(fit: RidgeFit, participants: Sequence[RidgeParticipant])
 
     Returns
     -------
-    array of shape (n_contrasts,)
-        From 0 (mean map) to 1 (predicted map); see `Calibration.weights`.
+    Calibration
     """
     calibration = Calibration(len(fit.model.mean_maps))
     for participant, fold in zip(participants, fit.folds, strict=True):
         model = fit.fold_models[fold]
         connectome, measured = participant()
         calibration.add(model.predict(connectome), measured, model.mean_maps)
-    return calibration.weights
+    return calibration
 
 
 def write_bundle(
@@ -208,7 +134,7 @@ def write_bundle(
     data: TrainingData,
     base: Bundle,
     fit: RidgeFit,
-    weights: NDArray[np.float64] | None,
+    calibration: Calibration | None,
 ) -> Bundle:
     """Write the bundle of a ridge model.
 
@@ -221,8 +147,7 @@ def write_bundle(
     base : Bundle
         Model whose ROI maps and masks were used.
     fit : RidgeFit
-    weights : array of shape (n_contrasts,), or None
-        Calibration.
+    calibration : Calibration or None
 
     Returns
     -------
@@ -231,7 +156,7 @@ def write_bundle(
     distribution = training_distribution(data.pairs[TRAIN], base.card.architecture.in_channels)
     return save_bundle(
         out,
-        make_card(out, settings, data, base, fit, weights, distribution),
+        make_card(out, settings, data, base, fit, calibration, distribution),
         ridge_arrays(fit.model),
         base.folder / ROIS,
         (base.folder / BRAIN_MASK, base.folder / OUTPUT_MASK),
@@ -247,7 +172,7 @@ def make_card(
     data: TrainingData,
     base: Bundle,
     fit: RidgeFit,
-    weights: NDArray[np.float64] | None,
+    calibration: Calibration | None,
     distribution: ConnectomeDistribution | None = None,
 ) -> Card:
     """Create the card of a ridge model.
@@ -260,8 +185,7 @@ def make_card(
     data : TrainingData
     base : Bundle
     fit : RidgeFit
-    weights : array of shape (n_contrasts,), or None
-        Calibration.
+    calibration : Calibration or None
     distribution : ConnectomeDistribution, or None
         Of the training participants' ROI-by-ROI connectomes.
 
@@ -270,6 +194,7 @@ def make_card(
     Card
     """
     card = base.card
+    for_science, notice = science_status(settings.statmaps, card, uses_weights=False)
     return Card(
         name=settings.name or name_from_folder(out),
         description=settings.description,
@@ -280,15 +205,16 @@ def make_card(
         input_mask="gm",
         window_minutes=round(data.window_minutes, 2),
         training=training_words(
-            data, fit, settings.seed, weights, distribution.n_participants if distribution else 0
+            data, fit, settings.seed, calibration, distribution.n_participants if distribution else 0
         ),
         licence=settings.licence or "not stated",
         citation=card.citation,
-        # An untrained base provides only ROI maps and masks, which its notice does not concern.
-        for_science=card.for_science or card.untrained,
-        notice="" if card.untrained else card.notice,
+        for_science=for_science,
+        notice=notice,
         mean_roi_connectome=distribution.mean_roi_connectome if distribution else None,
-        calibration=None if weights is None else tuple(round(float(weight), 2) for weight in weights),
+        calibration=None
+        if calibration is None
+        else tuple(round(float(weight), 2) for weight in calibration.weights),
     )
 
 
@@ -296,7 +222,7 @@ def training_words(
     data: TrainingData,
     fit: RidgeFit,
     seed: int,
-    weights: NDArray[np.float64] | None,
+    calibration: Calibration | None,
     n_typical: int = 0,
 ) -> str:
     """Describe for the card the participants, the choices and the cross-validation of a ridge model.
@@ -307,8 +233,7 @@ def training_words(
     fit : RidgeFit
     seed : int
         Of the split and the folds.
-    weights : array of shape (n_contrasts,), or None
-        Calibration.
+    calibration : Calibration or None
     n_typical : int
         Training participants of the distribution of ROI-by-ROI connectomes; 0 without one.
 
@@ -328,8 +253,11 @@ def training_words(
         + (f", except in {n_own} of {fit.own_parcels.size} parcels of all contrasts" if n_own else ""),
         f"cross-validated r of the deviations {mean_r_words(fit)}",
     ]
-    if weights is not None:
-        words.append("calibrated by the same cross-validation")
+    if calibration is not None:
+        method = (
+            f"on the {n_train} participants, each predicted without their fold, against mean maps without it"
+        )
+        words.append(calibration_words(calibration, method))
     if n_typical:
         words.append(f"typicality from {n_typical} of {n_train} training participants")
     return "; ".join([*words, f"bids-deeptaskgen {version('bids-deeptaskgen')}"])

@@ -114,17 +114,15 @@ def train(settings: TrainingSettings, out: Path, data: TrainingData, start: Star
         start.network,
         start.base.brain_mask,
         start.base.output_mask,
-        input_mask=start.base.card.input_mask,
+        input_mask=start.base.card.network_input_mask,
     )
     check_precision(module, fabric.device, settings.precision)
+    data = data.restrict({name: usable_pairs(data, name, folder / TARGETS) for name in (TRAIN, VALIDATION)})
     result = _fit(settings, folder, data, start, fabric, module)
     if not fabric.is_global_zero:
         return 0
     participants = {
-        name: [
-            CachedParticipant(pair, data, folder / TARGETS)
-            for pair in usable_pairs(data, name, folder / TARGETS)
-        ]
+        name: [CachedParticipant(pair, data, folder / TARGETS) for pair in data.pairs[name]]
         for name in (TRAIN, VALIDATION)
     }
     training = FinishedTraining(
@@ -146,7 +144,7 @@ def _fit(
 ) -> Fit:
     loss = fill(LossSettings, settings, name=settings.loss)
     fit_settings = fill(FitSettings, settings, loss=loss, strategy=start.strategy, n_epochs=settings.epochs)
-    pairs = {name: usable_pairs(data, name, folder / TARGETS) for name in (TRAIN, VALIDATION)}
+    pairs = data.pairs
     n_steps = len(pairs[TRAIN]) + sum(pair.connectome.n_windows for pair in pairs[VALIDATION])
     batch_size = effective_batch_size(settings.batch_size, len(pairs[TRAIN]), fabric.world_size)
     if batch_size < settings.batch_size:

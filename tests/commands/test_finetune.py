@@ -57,7 +57,7 @@ def test_the_backbone_moves_and_the_parents_last_layer_is_put_back_for_all_contr
     np.testing.assert_array_equal(child.mean_statmaps()[1], parent.mean_statmaps()[1])
     card = child.card
     assert (card.name, card.parent, card.licence) == ("child", "mine", parent.card.licence)
-    assert (card.for_science, card.notice) == (False, parent.card.notice)
+    assert (card.for_science, card.notice) == (parent.card.for_science, parent.card.notice)
     for words in (
         f"fine-tuned from mine (weights sha256 {parent.weights_sha256}) by backbone (all but the last layer)",
         "trained on 1 of its 2 contrasts (contrast0); the last layer is that of mine",

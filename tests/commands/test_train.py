@@ -79,10 +79,11 @@ def test_it_takes_the_connectomes_that_it_was_trained_on(world, trained):
         assert own_value.sha256[name] == reference_value.sha256[name]
 
 
-def test_its_card_says_where_it_is_from_and_that_it_is_not_for_science(world, trained):
+def test_its_card_says_where_it_and_its_roi_maps_are_from(world, trained):
     card = load_bundle(trained).card
     assert (card.name, card.parent, card.licence, card.window_minutes) == ("mine", None, "not stated", 5.0)
-    assert (card.for_science, card.notice) == (False, world.model.card.notice)
+    notice = "The ROI maps of this model are those of tiny, which is not for science."
+    assert (card.for_science, card.notice) == (True, notice)
     assert card.architecture == world.model.card.architecture
     for words in (
         "3 participants",

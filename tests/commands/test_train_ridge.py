@@ -24,7 +24,7 @@ from bids_deeptaskgen.stats.linear_model import winner_take_all
 from bids_deeptaskgen.stats.ridge import fit_ridge
 from bids_deeptaskgen.training.data import gather
 from bids_deeptaskgen.training.pairs import load_targets
-from bids_deeptaskgen.training.ridge import RidgeParticipant
+from bids_deeptaskgen.training.ridge_participants import RidgeParticipant
 from bids_deeptaskgen.training.split_file import write_split
 from bids_deeptaskgen.training.work_folder import work_folder
 from tests.commands.learning import LABELS, ROOT, SPLIT
@@ -102,11 +102,13 @@ def test_its_masks_are_those_of_its_base_and_its_card_describes_the_fit(world, f
     for name in (ROIS, BRAIN_MASK, OUTPUT_MASK):
         assert card.sha256[name] == world.model.card.sha256[name]
     assert (card.name, card.parent, card.window_minutes, card.input_mask) == ("mine", None, 5.0, "gm")
-    assert (card.for_science, card.notice) == (False, world.model.card.notice)
+    notice = "The ROI maps of this model are those of tiny, which is not for science."
+    assert (card.for_science, card.notice) == (True, notice)
     assert card.training.startswith("5 participants, all training and validation participants of the split;")
     for words in (
         "ridge regression from the deviation", "of the mean eigenvalue and amplitude", "5-fold",
-        "cross-validated r of the deviations 0.9", "calibrated by the same cross-validation", "seed 42",
+        "cross-validated r of the deviations 0.9", "seed 42",
+        "calibrated on the 5 participants, each predicted without their fold, against mean maps without it: ",
     ):  # fmt: skip
         assert words in card.training
     for words in ("torch", "lightning", "epoch", "loss"):
@@ -144,12 +146,12 @@ def test_split_and_table_of_the_fit_are_kept_and_the_cache_is_not(world, fitted,
     split = {
         row["participant_id"].removeprefix("sub-"): row["split"] for row in read_tsv(folder / "split.tsv")
     }
-    assert split == {label: "test" if name == "test" else "train" for label, name in SPLIT.items()}
+    assert split == SPLIT
     assert "Fitted to 5 participants; 1 test participants are reserved for evaluation.\n" in stdout
     assert "Cross-validated r of deviations from the mean map: 0.9" in stdout
     assert f"Model: {out}\n" in stdout
-    assert "The 2 validation participants of the split are used for fitting, too." in stderr
-    assert "Only 5 unrelated training participants" in stderr
+    assert "fitted to the training participants of the split and to its 2 validation participants" in stderr
+    assert stderr.count("Only 5 unrelated training participants") == 1
 
 
 def test_the_mean_over_windows_is_read_once(world, tmp_path):

@@ -12,7 +12,7 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.architecture import Architecture, read_architecture, ridge_architecture
 from bids_deeptaskgen.models.bundle import MEAN_STATMAPS, WEIGHTS, load_bundle
 from bids_deeptaskgen.models.describe import describe
-from bids_deeptaskgen.nn.inference import load_network
+from bids_deeptaskgen.nn.inference import check_inference, load_network
 from tests.bundles import ridge_bundle, tiny_bundle
 
 N_CONTRASTS, N_ROIS = 2, 3
@@ -86,11 +86,23 @@ def test_the_hash_of_the_model_covers_its_mean_maps(saved, base, tmp_path):
         ({"coefficients": np.zeros((3, 5, 3), np.float32)}, "the weights are of ridge regression, 3 -> 3 "),
         ({"coefficients": np.zeros((2, 2, 3), np.float32)}, "parcels must be integers from 0 to 1"),
         ({"coefficients": np.full((2, 5, 3), np.nan, np.float32)}, "coefficients are empty or not finite"),
+        (
+            {"coefficients": np.zeros((2, 3), np.float32)},
+            r"model have shape \(2, 3\); expected \(contr",
+        ),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused_before_anything_is_computed(copy, changes, words):
     change_arrays(copy, **changes)
     with pytest.raises(UserError, match=words):
+        load_bundle(copy)
+
+
+def test_a_card_with_layers_is_refused_by_the_name_of_the_field(copy):
+    card = json.loads((copy / "card.json").read_text("utf-8"))
+    card["architecture"]["fdim"] = 64
+    (copy / "card.json").write_text(json.dumps(card), "utf-8")
+    with pytest.raises(UserError, match="channels, so fdim is 0, but 64 in the card"):
         load_bundle(copy)
 
 
@@ -107,6 +119,8 @@ def test_a_mean_connectome_that_is_not_finite_is_refused(copy, saved):
     change_arrays(copy, mean_connectome=np.full_like(saved[1].mean_connectome, np.inf))
     with pytest.raises(UserError, match=r"contain NaN or infinite values\.\nTrain the model again"):
         load_network(load_bundle(copy))
+    with pytest.raises(UserError, match=r"contain NaN or infinite values\.\nTrain the model again"):
+        check_inference(load_bundle(copy), "cpu")
 
 
 def test_a_network_has_no_ridge_model(base):

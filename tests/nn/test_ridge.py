@@ -1,5 +1,6 @@
 """Maps of a ridge model equal those computed voxel by voxel."""
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,42 @@ def test_a_bundle_gives_the_maps_of_its_model(bundle):
 def test_it_is_computed_on_the_cpu_whatever_device_a_network_would_use(bundle):
     check_inference(bundle, "cuda:7", "bf16")
     assert load_network(bundle, "cuda:7", precision="bf16").device_name == "cpu"
+
+
+def test_settings_that_have_no_effect_are_a_warning(bundle, caplog):
+    with caplog.at_level(logging.WARNING, "bids_deeptaskgen"):
+        load_network(bundle, "cpu", input_mask="gm", n_threads=2)
+        assert not caplog.text
+        load_network(bundle, "cuda:7", precision="bf16", input_mask="brain")
+    assert "`device` cuda:7, `precision` bf16, `input_mask` brain: no effect, since" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"device": "nonsense"}, "device 'nonsense' is not known. Choose auto, cpu, cuda or cuda:N."),
+        ({"precision": "fp8"}, "`precision` is 'fp8', but must be one of fp32, tf32, bf16."),
+        ({"input_mask": "xx"}, "`input_mask` is 'xx', but must be one of card, brain, gm."),
+    ],
+)
+@pytest.mark.parametrize("architecture", ["ridge", "network"])
+def test_unknown_values_are_refused_for_all_models(bundle, values, words, architecture):
+    model = bundle if architecture == "ridge" else load_bundle(bundle.folder.parent / "tiny")
+    with pytest.raises(UserError) as caught:
+        load_network(model, **values)
+    assert str(caught.value) == words
+    if "input_mask" not in values:
+        with pytest.raises(UserError):
+            check_inference(model, **({"device": "cpu"} | values))
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_maps_that_are_not_finite_are_an_error_of_their_session(ready):
+    good = make_connectomes(1)[0]
+    huge = np.full_like(good, 3e38)
+    first, second, third = (item for _, item in predict_each(ready, enumerate([good, huge, good])))
+    assert "The predicted maps contain NaN or infinite values" in str(second)
+    np.testing.assert_array_equal(first, third)
 
 
 def test_another_shape_of_the_connectome_is_refused(ready):

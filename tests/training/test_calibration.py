@@ -8,13 +8,14 @@ import numpy as np
 from bids_deeptaskgen.stats.calibration import Calibration
 from bids_deeptaskgen.training import export
 from bids_deeptaskgen.training.cached_participants import group_relatives, sum_maps
+from bids_deeptaskgen.training.pairs import Pair
 
 
 @dataclass(frozen=True)
 class MeasuredParticipant:
     """A participant whose maps are in memory."""
 
-    pair: SimpleNamespace
+    pair: Pair
     maps: np.ndarray
 
     def statmaps(self):
@@ -28,7 +29,7 @@ def cohort():
     maps[1, 0] = np.nan
     maps[2, 1, :5] = np.nan
     subjects = (("01", ""), ("02", ""), ("03", ""), ("03", ""), ("04", "a"), ("05", "a"))
-    pairs = [SimpleNamespace(subject=subject, family=family) for subject, family in subjects]
+    pairs = [Pair(subject, family, "", None, {}) for subject, family in subjects]
     return [MeasuredParticipant(*row) for row in zip(pairs, maps, strict=True)]
 
 

@@ -94,6 +94,8 @@ def test_the_sidecars_name_the_architecture_the_device_and_the_training(output):
         assert content["Model"]["TrainingData"] == "12 participants, ridge regression"
         assert (content["Computed"]["Device"], content["Computed"]["Precision"]) == ("cpu", "fp32")
         assert content["Settings"]["precision"] == "fp32"
+        assert "numpy" in content["Computed"]["Versions"]
+        assert "torch" not in content["Computed"]["Versions"]
 
 
 def test_the_methods_text_and_the_page_describe_a_ridge_regression(output):
@@ -102,6 +104,7 @@ def test_the_methods_text_and_the_page_describe_a_ridge_regression(output):
     sentence = 'model "ridge1" (ridge regression, 6 -> 3 channels: each voxel\'s deviation'
     assert sentence in " ".join(methods.split())
     assert "Hoerl AE, Kennard RW (1970)" in text
+    assert "- torch" not in text
     page = (output[0] / "sub-01.html").read_text("utf-8")
     assert "ridge regression, 6 -&gt; 3 channels" in page or "ridge regression, 6 -> 3 channels" in page
     for words in (methods, page.partition("## References")[0]):

@@ -199,6 +199,7 @@ def _facts(
     versions: Mapping[str, str],
 ) -> dict[str, str]:
     """Return the values of the templates' fields."""
+    sentences = methods_sentences(settings)
     generators = ", ".join(
         f"{entry.get('Name', '?')} {entry.get('Version', '')}".strip()
         for entry in list_pipelines(description)
@@ -206,7 +207,8 @@ def _facts(
     return {
         "version": version,
         "source": f", preprocessed with {generators} (Esteban et al. 2019)" if generators else "",
-        **methods_sentences(settings),
+        **sentences,
+        "calibration": f"\n{sentences['calibration']}" if sentences["calibration"] else "",
         "roi_set": card.roi_set,
         "model": card.name,
         "architecture_class": "network" if card.architecture.is_network else "model",
@@ -232,7 +234,8 @@ def methods_sentences(settings: Mapping[str, Any]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Text for ``cleaning`` of the series, ``pooling`` of runs, and ``windows`` of the network.
+        Text for ``cleaning`` of the series, ``pooling`` of runs, ``windows`` of the network, and
+        ``calibration`` of the maps.
     """
     options = option_specs(ParticipantSettings)
     sentences = {spec.name: spec.option.methods for spec in options if spec.option.methods}

@@ -127,7 +127,8 @@ def describe_cleaning(settings: Mapping[str, Any]) -> str:
         sentences = methods_sentences(settings)
     except (KeyError, TypeError, ValueError):
         return "n/a"
-    return " ".join(" ".join(text.split()) for text in sentences.values() if text)
+    sections = (sentences[name] for name in ("cleaning", "pooling", "windows"))
+    return " ".join(" ".join(text.split()) for text in sections if text)
 
 
 def _methods(output_dir: Path) -> str:

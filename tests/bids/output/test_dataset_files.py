@@ -136,6 +136,14 @@ def test_citation_names_method_model_and_versions(tmp_path, derivatives):
     assert "$" not in text
 
 
+def test_citation_of_calibrated_maps_describes_the_calibration(tmp_path, derivatives):
+    for name, calibrated in (("calibrated", True), ("plain", False)):
+        write_files(tmp_path / name, derivatives, settings=science(calibrated=calibrated))
+    text, plain = ((tmp_path / name / "CITATION.md").read_text("utf-8") for name in ("calibrated", "plain"))
+    line = next(line for line in text.splitlines() if "averaged with the mean measured map" in line)
+    assert text.replace(f"{line}\n", "") == plain
+
+
 def test_notice_of_the_model_is_in_readme_and_citation(tmp_path, derivatives):
     write_files(
         tmp_path / "out", derivatives, card=card(for_science=False, notice="For trying the software.")
@@ -164,6 +172,7 @@ def test_notice_of_the_model_is_in_readme_and_citation(tmp_path, derivatives):
         ({"n_windows": "auto"}, ["about the length"]),
         ({"combine_runs": False}, ["used separately"]),
         ({"input_mask": "gm"}, ["model's output mask"]),
+        ({"calibrated": True}, ["averaged with the mean measured map"]),
     ],
     ids=str,
 )
@@ -202,6 +211,7 @@ def test_methods_text_lists_sentences_in_processing_order():
         "pooling": "Each run was used separately.",
         "windows": "Each run was divided into 3 windows; the maps are the mean of the predictions from "
         "single windows.\nThe input of the model was the connectome of the whole brain.",
+        "calibration": "",
     }
 
 
@@ -226,7 +236,8 @@ def test_options_with_sentences_have_one_for_each_choice():
 def test_all_settings_have_a_methods_text(settings):
     sections = methods_sentences(science_settings(settings))
     assert tuple(sections) == SECTIONS
-    assert all(sections.values())
+    assert all(text for name, text in sections.items() if name != "calibration")
+    assert bool(sections["calibration"]) == settings.calibrated
     # The name of a folder may hold anything.
     text = "\n".join(sections.values())
     assert "$" not in text or "$" in str(settings.custom_confounds)
