@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from bids_deeptaskgen.stats.ridge_products import Folds, Labels, Products, Sums
 
@@ -341,7 +341,7 @@ def find_better(by_parcel: LeftOut, shared: LeftOut) -> NDArray[np.bool_]:
     mean = by_group.sum(axis=0) / np.maximum(n_groups, 1)
     # Families without the contrast have no gain, and are not counted.
     variance = (np.square(by_group).sum(axis=0) - n_groups * mean**2) / np.maximum(n_groups - 1, 1)
-    threshold = student_t.ppf(1 - _PARCEL_P, np.maximum(n_groups - 1, 1))
+    threshold = stdtrit(np.maximum(n_groups - 1, 1), 1 - _PARCEL_P)
     standard_error = np.sqrt(np.maximum(variance, 0) / np.maximum(n_groups, 1))
     is_better: NDArray[np.bool_] = (mean > threshold * standard_error) & (n_groups > 1)
     return is_better
