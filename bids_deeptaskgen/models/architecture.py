@@ -171,6 +171,7 @@ def describe_mismatch(weights: Architecture, card: Architecture) -> str:
 
     Examples
     --------
+    >>> from dataclasses import replace
     >>> ridge = ridge_architecture(50, 47)
     >>> describe_mismatch(ridge, replace(ridge, fdim=64))
     'the weights are of ridge regression, 50 -> 47 channels, so fdim is 0, but 64 in the card'

@@ -23,7 +23,7 @@ from bids_deeptaskgen.connectome.session import compute_session_connectomes
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.models.bundle import load_bundle
-from bids_deeptaskgen.nn import inference as network
+from bids_deeptaskgen.nn import network
 from bids_deeptaskgen.nn.inference import load_network
 from bids_deeptaskgen.nn.predict import predict_windows
 from bids_deeptaskgen.pipeline import participant as steps

@@ -24,7 +24,7 @@ def test_the_parts_of_a_run_add_up_to_its_wall_time(comparison):
             "nipype",
             "files",
             "connectome",
-            "network",
+            "model",
             "prediction",
             "maps written",
             "page",
