@@ -1,0 +1,1 @@
+"""Prediction of traits from maps, connectomes and tables, with cross-validation."""

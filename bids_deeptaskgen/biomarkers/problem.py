@@ -1,0 +1,241 @@
+"""Data of one prediction problem: target, confounds, families and folds of the same participants."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.intp]
+
+# Fewer participants cannot be divided into folds that say anything.
+MIN_PARTICIPANTS = 20
+
+
+@dataclass(frozen=True)
+class Target:
+    """Trait to predict.
+
+    Attributes
+    ----------
+    name : str
+        Column of the table of participants.
+    kind : {"continuous", "categorical"}
+    values : float64 array of shape (n_participants,)
+        Numbers, or the number of the category (from 0).
+    levels : tuple of str
+        Categories in order; empty for a continuous target.
+    """
+
+    name: str
+    kind: Literal["continuous", "categorical"]
+    values: Floats
+    levels: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> Floats:
+        """Return the target as columns for linear models, of shape (n_participants, n_columns).
+
+        The numbers themselves; for two categories, 0 and 1; for more, an indicator of each category.
+        """
+        if len(self.levels) > 2:
+            return np.asarray(self.values[:, None] == np.arange(len(self.levels)), np.float64)
+        return self.values[:, None].astype(np.float64)
+
+
+class Fold(NamedTuple):
+    """Training and test participants of a fold.
+
+    Attributes
+    ----------
+    repeat, number : int
+    train, test : integer array
+        Numbers of the participants, sorted.
+    inner : tuple of integer array
+        Validation participants of each inner fold: they divide `train`, and families are whole. The inner
+        training participants are the others of `train`.
+    """
+
+    repeat: int
+    number: int
+    train: Integers
+    test: Integers
+    inner: tuple[Integers, ...]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Division of participants into folds, several times.
+
+    Attributes
+    ----------
+    numbers : integer array of shape (n_repeats, n_participants)
+        Fold in which a participant is tested, from 0.
+    families : integer array of shape (n_participants,)
+        Number of each participant's family.
+    method : str
+        Description for the methods text, such as "stratified by the target in 5 bins".
+    seed : int
+        Seed of inner folds that are not the other outer folds.
+    """
+
+    numbers: Integers
+    families: Integers
+    method: str = ""
+    seed: int = 0
+
+    @property
+    def n_repeats(self) -> int:
+        """Return the number of divisions."""
+        return len(self.numbers)
+
+    @property
+    def n_folds(self) -> int:
+        """Return the number of folds of a division."""
+        return int(self.numbers.max()) + 1
+
+    def __iter__(self) -> Iterator[Fold]:
+        """Yield all folds, repeat by repeat."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Target, confounds, families and folds of the participants of one analysis.
+
+    Attributes
+    ----------
+    target : Target
+    participants : tuple of str
+        Sorted labels without ``sub-``.
+    families : integer array of shape (n_participants,)
+        Number of each participant's family.
+    design : float64 array of shape (n_participants, 1 + n_confound_columns)
+        Ones, then confounds: numbers with mean 0 and SD 1, and an indicator of each category but the first.
+    confounds : tuple of str
+        Columns of tables that the confounds come from; empty without confounds.
+    folds : Folds
+    sites : tuple of str or None
+        Site of each participant for ComBat.
+    """
+
+    target: Target
+    participants: tuple[str, ...]
+    families: Integers
+    design: Floats
+    confounds: tuple[str, ...]
+    folds: Folds
+    sites: tuple[str, ...] | None = None
+
+    @property
+    def n_participants(self) -> int:
+        """Return the number of participants."""
+        return len(self.participants)
+
+
+@dataclass(frozen=True)
+class TableFeatures:
+    """Features that are scaled within the training folds.
+
+    Attributes
+    ----------
+    name : str
+    participants : tuple of str
+        Labels without ``sub-`` of the rows.
+    columns : tuple of str
+    values : float32 array of shape (n_participants, n_columns)
+        Without missing values.
+    description : str
+        For facts of the page, such as "ROI x ROI connectome, 1,225 edges, of STORE".
+    """
+
+    name: str
+    participants: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: NDArray[np.float32]
+    description: str = ""
+
+    @property
+    def n_features(self) -> int:
+        """Return the number of columns."""
+        return len(self.columns)
+
+
+@dataclass(frozen=True)
+class KernelFeatures:
+    """Features that are known by their products only: maps.
+
+    Attributes
+    ----------
+    name : str
+    participants : tuple of str
+        Labels without ``sub-`` of rows and columns.
+    kernel : float32 array of shape (n_participants, n_participants)
+        Sum over contrasts of the products of maps; each contrast has a fixed scale, such that the mean of its
+        diagonal over participants is 1 after the mean map is subtracted.
+    unscaled_kernel : float32 array of the same shape or None
+        The same without scales, for the published set-up; None if it is not needed.
+    n_features : int
+        Number of voxels times number of contrasts.
+    description : str
+        For facts of the page.
+    """
+
+    name: str
+    participants: tuple[str, ...]
+    kernel: NDArray[np.float32]
+    unscaled_kernel: NDArray[np.float32] | None
+    n_features: int
+    description: str = ""
+
+
+Features = TableFeatures | KernelFeatures
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Out-of-fold predictions of a model.
+
+    Attributes
+    ----------
+    values : float64 array of shape (n_repeats, n_participants, n_columns)
+        Predicted target of each participant, from the fold in which the participant is tested. Columns of a
+        continuous target: 1; of a categorical one: a score of each category, larger for likelier ones, and
+        comparable with 0 (the category with the largest score is predicted).
+    residuals : float64 array of the same shape, or None
+        Part of `values` that the features add to the confounds, for linear models.
+    targets : float64 array of shape (n_repeats, n_participants, n_target_columns) or None
+        Target minus its prediction from the confounds of the training participants, for linear models.
+    penalties : float64 array of shape (n_repeats, n_folds) or None
+        Chosen penalties.
+    """
+
+    values: Floats
+    residuals: Floats | None = None
+    targets: Floats | None = None
+    penalties: Floats | None = None
+
+
+@dataclass(frozen=True)
+class PermutationTest:
+    """Statistic of the target and of permuted targets.
+
+    Attributes
+    ----------
+    statistic : float
+        Mean over repeats, folds and target columns of the correlation of residual target and residual
+        prediction; a fold whose predictions are constant counts as 0.
+    permuted : float64 array of shape (n_permutations,)
+    """
+
+    statistic: float
+    permuted: Floats
+
+    @property
+    def p(self) -> float:
+        """Return (b + 1) / (n + 1), where b permutations reach the statistic; NaN without permutations."""
+        if not len(self.permuted):
+            return float("nan")
+        return (1 + int((self.permuted >= self.statistic).sum())) / (1 + len(self.permuted))
