@@ -92,7 +92,11 @@ def learning_curve_rows(
         fold_sizes = count_folds(size_problem)
         for score, values in score_folds(size_problem, predict(size_problem)).items():
             estimate = corrected_resampled_t(values, fold_sizes.n_test, fold_sizes.n_train)
-            row: Row = {"target": problem.target.name, "features": features, "n_train": _smallest(size_problem)}
+            row: Row = {
+                "target": problem.target.name,
+                "features": features,
+                "n_train": _smallest(size_problem),
+            }
             row |= {"score": score, "value": estimate.mean}
             rows.append(row | {"ci_low": estimate.low, "ci_high": estimate.high})
     return rows

@@ -81,9 +81,7 @@ def corrected_resampled_t(
         np.asarray(scores, np.float64), np.asarray(n_test, np.float64), np.asarray(n_train, np.float64)
     )
     is_finite = np.isfinite(values)
-    values, test_sizes, training_sizes = (
-        array[is_finite] for array in (values, test_sizes, training_sizes)
-    )
+    values, test_sizes, training_sizes = (array[is_finite] for array in (values, test_sizes, training_sizes))
     if (training_sizes <= 0).any():
         message = "`n_train` must be above 0 in each fold."
         raise ValueError(message)

@@ -46,8 +46,8 @@ def replace_files(source: Path, out: Path, analysis: str, names: Iterable[str] =
     out : Path
         Output folder of the analysis.
     analysis : str
-        A key of ``data/outputs.json``; files that match its patterns, with any labels, are removed, and their
-        sidecars.
+        A key of ``data/outputs.json``; files that match its patterns, with any labels, are removed, and the
+        sidecars of images.
     names : iterable of str
         Names of further files of the analysis.
     """
@@ -56,7 +56,9 @@ def replace_files(source: Path, out: Path, analysis: str, names: Iterable[str] =
     for pattern in patterns:
         for path in out.glob(pattern):
             path.unlink()
-            sidecar_path(path).unlink(missing_ok=True)
+            # Only images have sidecars: scores.json beside scores.tsv is a file of the user.
+            if path.name.endswith(".nii.gz"):
+                sidecar_path(path).unlink(missing_ok=True)
     for name in names:
         (out / name).unlink(missing_ok=True)
     for folder, _, files in os.walk(source):
