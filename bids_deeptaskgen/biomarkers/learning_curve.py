@@ -98,7 +98,7 @@ def learning_curve_rows(
                 "n_train": _mean_size(size_problem),
             }
             row |= {"score": score, "value": estimate.mean}
-            rows.append(row | {"ci_low": estimate.low, "ci_high": estimate.high})
+            rows.append(row | {"ci_low": estimate.ci_low, "ci_high": estimate.ci_high})
     return rows
 
 

@@ -15,9 +15,10 @@ from bids_deeptaskgen.biomarkers.page_sections import comparison_section, score_
 from bids_deeptaskgen.biomarkers.results import Row, TargetResult
 from bids_deeptaskgen.biomarkers.score_tables import FoldScores
 from bids_deeptaskgen.biomarkers.scores import CONFOUNDS, NESTED
-from bids_deeptaskgen.biomarkers.verdicts import ALPHA, judge_features
+from bids_deeptaskgen.biomarkers.verdicts import ALPHA, describe_verdicts
 from bids_deeptaskgen.report.biomarkers_figures import style_features
 from bids_deeptaskgen.report.biomarkers_html import BiomarkersPage, TargetContent
+from bids_deeptaskgen.report.html import format_significant
 from bids_deeptaskgen.report.section import Section
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
 
@@ -70,7 +71,7 @@ def build_page(
                 name,
                 anchor,
                 _describe_target(result),
-                judge_features(result, tables["scores"], tables["tests"]),
+                describe_verdicts(result, tables["scores"], tables["tests"]),
                 sections,
             )
         )
@@ -107,8 +108,8 @@ def _prediction_section(
 def _describe_target(result: TargetResult) -> str:
     target, n = result.problem.target, result.problem.n_participants
     if target.kind == "continuous":
-        low, high = float(target.values.min()), float(target.values.max())
-        return f"{n:,} participants, {low:.4g} to {high:.4g}"
+        ci_low, ci_high = float(target.values.min()), float(target.values.max())
+        return f"{n:,} participants, {format_significant(ci_low, 4)} to {format_significant(ci_high, 4)}"
     counts = [
         f"{int((target.values == number).sum()):,} {level}" for number, level in enumerate(target.levels)
     ]

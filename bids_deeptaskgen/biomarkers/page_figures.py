@@ -16,7 +16,7 @@ from bids_deeptaskgen.biomarkers.scores import (
     level_scores,
     main_score,
 )
-from bids_deeptaskgen.biomarkers.verdicts import format_estimate, format_p
+from bids_deeptaskgen.biomarkers.verdicts import format_estimate
 from bids_deeptaskgen.report.biomarkers_figures import (
     ScoreMarks,
     ScorePanel,
@@ -26,6 +26,7 @@ from bids_deeptaskgen.report.biomarkers_figures import (
     draw_roc,
     draw_scores,
 )
+from bids_deeptaskgen.report.html import format_p
 from bids_deeptaskgen.report.section import Picture
 
 Styles = Mapping[str, Mapping[str, str]]
@@ -101,20 +102,21 @@ def prediction_picture(result: TargetResult, styles: Styles) -> Picture:
     problem = result.problem
     target, all_predictions = problem.target, result.predictions_of(NESTED)
     by_name = {name: value for name, value in all_predictions.items() if name not in BASELINES}
+    has_confounds = CONFOUNDS in all_predictions
     names = ", ".join(by_name)
     if target.kind == "continuous":
         panels = {
             name: (target.values, predictions.values.mean(axis=0)[:, 0])
             for name, predictions in by_name.items()
         }
+        remark = "mean over repeats" + "; confounds and features together" * has_confounds
         caption = (
-            f"{target.name}: out-of-fold prediction of each participant (mean over repeats; confounds and "
-            "features together) against the measured value. The dotted line is perfect prediction."
+            f"{target.name}: out-of-fold prediction of each participant ({remark}) against the measured "
+            "value. The dotted line is perfect prediction."
         )
         alt = f"Scatter plots of predicted against measured {target.name} for {names}."
         return Picture(caption, draw_predictions(panels, target.name, styles), alt)
     curves = {name: average_roc(problem, predictions) for name, predictions in by_name.items()}
-    has_confounds = CONFOUNDS in all_predictions
     reference = average_roc(problem, all_predictions[CONFOUNDS]) if has_confounds else {}
     caption = (
         f"{target.name}: ROC curves, averaged over folds and repeats at each false positive rate"
@@ -151,11 +153,11 @@ def average_roc(problem: Problem, predictions: Predictions) -> dict[str, tuple[F
             if is_level.any() and not is_level.all():
                 false_rates, true_rates, _ = roc_curve(is_level, values)
                 curves.setdefault(level, []).append(np.interp(rates, false_rates, true_rates))
-    zero, one = np.zeros(1), np.ones(1)
+    start, end = np.zeros(1), np.ones(1)
     return {
         problem.target.levels[level]: (
-            np.concatenate([zero, rates, one]),
-            np.concatenate([zero, np.mean(level_curves, axis=0), one]),
+            np.concatenate([start, rates, end]),
+            np.concatenate([start, np.mean(level_curves, axis=0), end]),
         )
         for level, level_curves in sorted(curves.items())
     }
@@ -211,7 +213,7 @@ def learning_curve_picture(results: Sequence[TargetResult], styles: Styles) -> P
     labels = {}
     for result in results:
         target = result.problem.target
-        score = main_score(target.kind, NESTED)
+        score = main_score(result.problem, NESTED)
         for row in result.learning_curve:
             if row["score"] == score and row["features"] in styles:
                 point = (row["n_train"], row["value"], row["ci_low"], row["ci_high"])

@@ -15,7 +15,7 @@ from bids_deeptaskgen.biomarkers.scores import (
     main_score,
 )
 from bids_deeptaskgen.biomarkers.verdicts import ALPHA, GAIN_SCORES, estimate_of, index_rows
-from bids_deeptaskgen.report.section import Cell, Estimate, Picture, Section
+from bids_deeptaskgen.report.section import Cell, Estimate, Picture, PValue, Section
 
 _BASELINE_NAMES = {MEAN: "mean only", CONFOUNDS: "confounds only"}
 _NAN = float("nan")
@@ -27,6 +27,13 @@ _PUBLISHED_TEXT = (
     "which tests for any relation, confounds included, and takes relatives for independent; and its folds "
     "divide families, so that a relative of a test participant may be a training participant. Found: p "
     f"(FDR) below {ALPHA}. The scores of the nested set-up are those of confounds and features together."
+)
+
+_COMPARISON_TEXT = (
+    "Corrected resampled t tests (Nadeau and Bengio) of the difference of the main score in the same "
+    "folds: above 0, the first features predict better. p (FDR) is adjusted over all targets and pairs. "
+    "The test has little power: a difference that is not significant does not show that two feature sets "
+    f"are equally good. Bold: p (FDR) below {ALPHA}."
 )
 
 
@@ -66,17 +73,17 @@ def score_section(
         values = [estimate_of(row_of.get((name, score))) for score in scores]
         gain = estimate_of(row_of.get((name, gain_score)), "gain")
         if name in BASELINES:
-            cells.append([_BASELINE_NAMES[name], "", *values, "", "", ""])
+            cells.append([_BASELINE_NAMES[name], None, *values, None, None, None])
         else:
-            p_values = (Estimate(test[key], digits=4) for key in ("p", "p_fdr"))
-            cells.append([name, f"{n_features[name]:,}", *values, gain, *p_values])
+            p_values = (PValue(test[key]) for key in ("p", "p_fdr"))
+            cells.append([name, n_features[name], *values, gain, *p_values])
         classes.append("baseline" if name in BASELINES else "sure" if test["p_fdr"] < ALPHA else "")
     labels = [SCORES[kind][score].label for score in scores]
     gain_label = f"gain in {SCORES[kind][gain_score].label}"
     return Section(
         f"{anchor}-scores",
         "Scores",
-        columns=("features", "columns", *labels, gain_label, "p", "p (FDR)"),
+        columns=("feature set", "features", *labels, gain_label, "p", "p (FDR)"),
         rows=cells,
         row_classes=classes,
         text=_score_text(kind, has_confounds=has_confounds),
@@ -126,26 +133,22 @@ def comparison_section(rows: Sequence[Row]) -> Section | None:
     return Section(
         "comparisons",
         "Comparisons of feature sets",
-        columns=("target", "features", "compared with", "score", "difference", "t", "p", "p (FDR)"),
+        columns=("target", "feature set", "compared with", "score", "difference", "t", "p", "p (FDR)"),
         rows=[
             (
                 row["target"],
                 row["features"],
                 row["compared_with"],
-                labels[row["score"]],
+                _keep_together(labels[row["score"]]),
                 Estimate(row["difference"], row["ci_low"], row["ci_high"]),
                 Estimate(row["t"], digits=2),
-                Estimate(row["p"], digits=4),
-                Estimate(row["p_fdr"], digits=4),
+                PValue(row["p"]),
+                PValue(row["p_fdr"]),
             )
             for row in rows
         ],
         row_classes=["sure" if row["p_fdr"] < ALPHA else "" for row in rows],
-        text="Corrected resampled t tests (Nadeau and Bengio) of the difference of the main score in the same folds: "
-        "above 0, the first features predict better. p (FDR) is adjusted over all targets and pairs. The "
-        "test has little power: a difference that is not significant does not show that two feature sets "
-        "are equally good. "
-        "Bold: p (FDR) below " + f"{ALPHA}.",
+        text=_COMPARISON_TEXT,
     )
 
 
@@ -172,7 +175,7 @@ def setup_section(
     rows: list[list[Cell]] = []
     for result in results:
         target = result.problem.target
-        score = main_score(target.kind, PUBLISHED)
+        score = main_score(result.problem, PUBLISHED)
         for name in (item.name for item in result.features):
             if (target.name, PUBLISHED, name, score) not in score_of:
                 continue
@@ -182,11 +185,14 @@ def setup_section(
                 test = test_of.get((target.name, setup, name), {"p_fdr": _NAN})
                 p_values.append(test["p_fdr"])
                 cells.append(estimate_of(score_of.get((target.name, setup, name, score))))
-                cells.append(Estimate(test["p_fdr"], digits=4))
-            rows.append([target.name, name, SCORES[target.kind][score].label, *cells, _found_by(p_values)])
+                cells.append(PValue(test["p_fdr"]))
+            label, finder = (
+                _keep_together(text) for text in (SCORES[target.kind][score].label, _found_by(p_values))
+            )
+            rows.append([target.name, name, label, *cells, finder])
     if not rows:
         return None
-    columns = ("target", "features", "score", "nested", "p (FDR)", "published", "p (FDR)", "found by")
+    columns = ("target", "feature set", "score", "nested", "p (FDR)", "published", "p (FDR)", "found by")
     return Section("setups", "Published set-up side by side", columns, rows, _PUBLISHED_TEXT)
 
 
@@ -197,3 +203,8 @@ def _found_by(p_values: Sequence[float]) -> str:
     if nested and published:
         return "both"
     return "nested only" if nested else "published only" if published else "neither"
+
+
+def _keep_together(text: str) -> str:
+    """Replace spaces by ones at which a browser does not break the line."""
+    return text.replace(" ", "\u00a0")

@@ -7,7 +7,7 @@ import numpy as np
 from bids_deeptaskgen.biomarkers.results import Row, TargetResult
 from bids_deeptaskgen.biomarkers.scores import CONFOUNDS, NESTED, PUBLISHED, SCORES, main_score
 from bids_deeptaskgen.report.biomarkers_html import Verdict
-from bids_deeptaskgen.report.html import format_number
+from bids_deeptaskgen.report.html import format_number, format_p
 from bids_deeptaskgen.report.section import Estimate
 
 ALPHA = 0.05
@@ -18,7 +18,7 @@ Rows = Mapping[tuple[str, ...], Row]
 
 
 def index_rows(rows: Sequence[Row], *names: str) -> dict[tuple[str, ...], Row]:
-    """Index rows of a table by the values of columns.
+    """Map the rows of a table by the values of columns.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def index_rows(rows: Sequence[Row], *names: str) -> dict[tuple[str, ...], Row]:
     return {tuple(row[name] for name in names): row for row in rows}
 
 
-def judge_features(result: TargetResult, scores: Sequence[Row], tests: Sequence[Row]) -> list[Verdict]:
-    """Judge whether each feature set predicts a target better than the baseline.
+def describe_verdicts(result: TargetResult, scores: Sequence[Row], tests: Sequence[Row]) -> list[Verdict]:
+    """Describe whether each feature set predicts a target better than the baseline.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def judge_features(result: TargetResult, scores: Sequence[Row], tests: Sequence[
         test = test_of.get((target.name, NESTED, name), {"p_fdr": float("nan")})
         kind, text = _judge(gain_row, test["p_fdr"], has_confounds=has_confounds)
         details = [f"gain in {SCORES[target.kind][gain_score].label} {format_estimate(gain_row, 'gain')}"]
-        main = score_of.get((target.name, NESTED, name, main_score(target.kind, NESTED)))
+        main = score_of.get((target.name, NESTED, name, main_score(result.problem, NESTED)))
         if main:
             details.append(f"{SCORES[target.kind][main['score']].label} {format_estimate(main)}")
         if np.isfinite(test["p_fdr"]):
@@ -75,24 +75,24 @@ def judge_features(result: TargetResult, scores: Sequence[Row], tests: Sequence[
 def _judge(gain_row: Row, p: float, *, has_confounds: bool) -> tuple[str, str]:
     """Return the class and the text of a verdict."""
     reference = "the confounds" if has_confounds else "the mean"
-    beyond = "beyond the confounds" if has_confounds else "better than the mean"
-    low, high = gain_row["gain_low"], gain_row["gain_high"]
+    beyond = "beyond the confounds" if has_confounds else "better than the mean (no confounds removed)"
+    ci_low, ci_high = gain_row["gain_low"], gain_row["gain_high"]
     if np.isnan(p):
-        if low > 0:
+        if ci_low > 0:
             return "better", f"predicts {beyond}, by the interval of the gain (no permutation test)"
-        if high < 0:
+        if ci_high < 0:
             return "worse", f"predicts worse than {reference} alone"
         return "none", f"not better than {reference}"
     if p < ALPHA:
-        if low > 0:
+        if ci_low > 0:
             return "better", f"predicts {beyond}"
-        relation = "is related to the target" + (f" {beyond}" if has_confounds else "")
-        if high < 0:
+        relation = f"is related to the target {beyond if has_confounds else '(no confounds removed)'}"
+        if ci_high < 0:
             return "unclear", f"{relation}, but its predictions are less accurate than those of {reference}"
         return "unclear", f"{relation}, but a gain in accuracy over {reference} is not certain"
-    if high < 0:
+    if ci_high < 0:
         return "worse", f"predicts worse than {reference} alone"
-    if low > 0:
+    if ci_low > 0:
         return "none", f"not shown to be better than {reference}: the permutation test is not significant"
     return "none", f"not better than {reference}"
 
@@ -100,7 +100,7 @@ def _judge(gain_row: Row, p: float, *, has_confounds: bool) -> tuple[str, str]:
 def _describe_published(result: TargetResult, name: str, score_of: Rows, test_of: Rows) -> str:
     """Describe the result of the published set-up in a few words; empty without it."""
     target = result.problem.target
-    row = score_of.get((target.name, PUBLISHED, name, main_score(target.kind, PUBLISHED)))
+    row = score_of.get((target.name, PUBLISHED, name, main_score(result.problem, PUBLISHED)))
     if row is None:
         return ""
     test = test_of.get((target.name, PUBLISHED, name))
@@ -124,11 +124,11 @@ def estimate_of(row: Row | None, key: str = "value") -> Estimate:
     """
     if row is None:
         return Estimate(float("nan"))
-    low, high = ("ci_low", "ci_high") if key == "value" else ("gain_low", "gain_high")
+    ci_low, ci_high = ("ci_low", "ci_high") if key == "value" else ("gain_low", "gain_high")
     digits = 3
     if row["score"] == "MAE" and np.isfinite(row["value"]) and row["value"] > 0:
         digits = int(np.clip(2 - np.floor(np.log10(row["value"])), 0, 6))
-    return Estimate(row[key], row[low], row[high], digits)
+    return Estimate(row[key], row[ci_low], row[ci_high], digits)
 
 
 def format_estimate(row: Row, key: str = "value") -> str:
@@ -151,26 +151,5 @@ def format_estimate(row: Row, key: str = "value") -> str:
     """
     estimate = estimate_of(row, key)
     digits = max(estimate.digits - 1, 0)
-    value, low, high = (format_number(number, digits) for number in estimate[:3])
-    return f"{value} [{low}, {high}]"
-
-
-def format_p(p: float) -> str:
-    """Format a p value.
-
-    Parameters
-    ----------
-    p : float
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> format_p(0.0214), format_p(0.0009), format_p(0.00001)
-    ('0.021', '0.0009', '< 0.0001')
-    """
-    if p < 0.0001:
-        return "< 0.0001"
-    return format_number(p, 3 if p >= 0.001 else 4)
+    value, ci_low, ci_high = (format_number(number, digits) for number in estimate[:3])
+    return f"{value} [{ci_low}, {ci_high}]"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.report.evaluation_figures import predictor_styles
+from bids_deeptaskgen.report.figures.predictor_styles import predictor_styles
 from bids_deeptaskgen.report.figures.style import default_style, hide_spines, new_figure, png_bytes
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -36,13 +37,13 @@ class ScoreMarks(NamedTuple):
 
     Attributes
     ----------
-    value, low, high : float
+    value, ci_low, ci_high : float
     folds : float64 array of shape (n_folds,)
     """
 
     value: float
-    low: float
-    high: float
+    ci_low: float
+    ci_high: float
     folds: Floats
 
 
@@ -126,7 +127,7 @@ def draw_scores(panels: Sequence[ScorePanel], styles: Styles) -> bytes:
     names = list(dict.fromkeys(name for panel in panels for name in panel.marks))
     figure = _new_figure(1.25 + 0.55 * len(names))
     columns = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    handles: dict[str, object] = {}
+    handles: dict[str, Artist] = {}
     for axes, panel in zip(columns, panels, strict=True):
         for place, name in enumerate(names):
             if name not in panel.marks:
@@ -136,12 +137,12 @@ def draw_scores(panels: Sequence[ScorePanel], styles: Styles) -> bytes:
             # Spread in a fixed order, so that equal scores do not hide each other.
             spread = 0.22 + 0.16 * ((np.arange(len(folds)) * 0.618) % 1)
             axes.plot(folds, place + spread, ".", color=style["colour"], alpha=0.35, markersize=5)
-            axes.hlines(place, marks.low, marks.high, color=style["colour"], linewidth=2)
+            axes.hlines(place, marks.ci_low, marks.ci_high, color=style["colour"], linewidth=2)
             axes.plot(marks.value, place, style["marker"], color=style["colour"], markersize=7)
         for name, value in panel.baselines.items():
             if np.isfinite(value):
                 line = axes.axvline(value, color=GREY, linestyle=BASELINE_LINES[name], linewidth=1.3)
-                handles.setdefault(f"{name} alone" if name == "confounds" else f"{name} only", line)
+                handles.setdefault(f"{name} only", line)
         axes.set_xlabel(panel.label)
         axes.grid(axis="x", color=LIGHT_GREY, linewidth=0.6)
         hide_spines(axes, "top", "right", "left")
@@ -173,7 +174,7 @@ def draw_predictions(panels: Mapping[str, tuple[Floats, Floats]], label: str, st
     bytes
         A PNG image. All panels have the same axes.
     """
-    figure, columns = _panels(list(panels), 2.9)
+    figure, columns = _panels(list(panels), 2.55)
     values = np.concatenate([np.concatenate(pair) for pair in panels.values()])
     margin = 0.04 * np.ptp(values) or 1.0
     limits = (values.min() - margin, values.max() + margin)
@@ -186,6 +187,7 @@ def draw_predictions(panels: Mapping[str, tuple[Floats, Floats]], label: str, st
             axes.plot(measured, predicted, ".", color=styles[name]["colour"], alpha=0.5, markersize=5)
         axes.set_xlim(limits)
         axes.set_ylim(limits)
+        axes.locator_params(nbins=4)
         axes.set_aspect("equal")
     figure.supxlabel(_shorten(f"measured {label}"), fontsize=FONT_POINTS)
     figure.supylabel(_shorten(f"predicted {label}", 40), fontsize=FONT_POINTS)
@@ -214,15 +216,15 @@ def draw_roc(
     bytes
         A PNG image.
     """
-    figure, columns = _panels(list(panels), 2.9)
+    figure, columns = _panels(list(panels), 2.55)
     has_levels = any(len(curves) > 1 for curves in panels.values())
-    handles: dict[str, object] = {}
+    handles: dict[str, Artist] = {}
     for axes, (name, curves) in zip(columns, panels.items(), strict=False):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.9, linestyle=":")
         for number, (level, curve) in enumerate(reference.items()):
             line = LEVEL_LINES[number % len(LEVEL_LINES)] if has_levels else "-"
             (handle,) = axes.plot(*curve, color="#a8a8a8", linewidth=1.2, linestyle=line)
-            handles.setdefault("confounds alone" + (f", {level}" if has_levels else ""), handle)
+            handles.setdefault("confounds only" + (f", {level}" if has_levels else ""), handle)
         for number, (level, curve) in enumerate(curves.items()):
             line = LEVEL_LINES[number % len(LEVEL_LINES)]
             (handle,) = axes.plot(*curve, color=styles[name]["colour"], linewidth=1.8, linestyle=line)
@@ -262,7 +264,7 @@ def draw_permutations(panels: Mapping[str, tuple[float, Floats]], label: str, st
     margin = 0.05 * np.ptp(values) or 1.0
     edges = np.linspace(values.min() - margin, values.max() + margin, 50)
     for axes, (name, (statistic, permuted)) in zip(columns, panels.items(), strict=False):
-        axes.hist(permuted, bins=edges, color="#b9b9b9")
+        axes.hist(permuted, bins=edges.tolist(), color="#b9b9b9")
         axes.axvline(statistic, color=styles[name]["colour"], linewidth=2.2)
         axes.set_xlim(edges[0], edges[-1])
         axes.set_yticks([])
@@ -294,14 +296,14 @@ def draw_learning_curves(
         A PNG image.
     """
     figure, columns = _panels(list(panels), 2.7)
-    handles: dict[str, object] = {}
+    handles: dict[str, Artist] = {}
     for axes, (target, curves) in zip(columns, panels.items(), strict=False):
         for number, (name, points) in enumerate(curves.items()):
-            size, value, low, high = np.array(points, np.float64).T
+            size, value, ci_low, ci_high = np.array(points, np.float64).T
             # Intervals of the same size are side by side.
             x = size * 1.04 ** (number - (len(curves) - 1) / 2)
             colour = styles[name]["colour"]
-            axes.vlines(x, low, high, color=colour, linewidth=1, alpha=0.6)
+            axes.vlines(x, ci_low, ci_high, color=colour, linewidth=1, alpha=0.6)
             (handle,) = axes.plot(x, value, color=colour, marker=styles[name]["marker"], markersize=5)
             handles.setdefault(name, handle)
         sizes = sorted({point[0] for points in curves.values() for point in points})
@@ -335,7 +337,7 @@ def _panels(names: Sequence[str], panel_height: float) -> tuple["Figure", list["
     return figure, panels[: len(names)]
 
 
-def _legend(figure: "Figure", handles: Mapping[str, object]) -> None:
+def _legend(figure: "Figure", handles: Mapping[str, "Artist"]) -> None:
     if handles:
         names = [wrap_name(name, 40) for name in handles]
         n_columns = min(3, len(names))

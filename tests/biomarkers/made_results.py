@@ -65,7 +65,7 @@ def make_predictions(problem, signal, seed=0, is_linear=True):
         x, y = problem.design[fold.train], columns[fold.train]
         expected = problem.design[fold.test] @ np.linalg.lstsq(x, y, rcond=None)[0]
         rest = columns[fold.test] - expected
-        residuals[fold.repeat, fold.test] = signal * 0.5 * (rest + noise[fold.test] * rest.std())
+        residuals[fold.repeat, fold.test] = 0.5 * signal * rest + 0.2 * noise[fold.test]
         targets[fold.repeat, fold.test] = rest
         values[fold.repeat, fold.test] = expected + residuals[fold.repeat, fold.test]
     penalties = 10.0 ** rng.integers(-3, 4, (problem.folds.n_repeats, problem.folds.n_folds))
