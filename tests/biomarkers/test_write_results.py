@@ -200,7 +200,10 @@ def test_large_samples_are_drawn_as_densities(tmp_path):
 def test_the_area_under_the_mean_curve_is_the_mean_auc(n_levels):
     problem = make_problem("categorical", n_levels=n_levels, n=300)
     predictions = make_predictions(problem, 0.5, is_linear=False)
-    areas = [trapezoid(tpr, fpr) for fpr, tpr in average_roc(problem, predictions).values()]
+    areas = [
+        trapezoid(true_rates, false_rates)
+        for false_rates, true_rates in average_roc(problem, predictions).values()
+    ]
     assert len(areas) == (1 if n_levels == 2 else 3)
     assert np.mean(areas) == pytest.approx(score_folds(problem, predictions)["AUC"].mean(), abs=0.01)
 
