@@ -78,12 +78,14 @@ def random_folds(
         )
         raise InputError(message)
     strata, method = _strata(target, numbers, n_folds)
-    # Equivalent without relatives, and many times faster.
-    kind = StratifiedKFold if n_families == len(numbers) else StratifiedGroupKFold
+    is_unrelated = n_families == len(numbers)
+    # Without relatives, the first is equivalent, and many times faster.
+    kind = StratifiedKFold if is_unrelated else StratifiedGroupKFold
     folds = np.zeros((n_repeats, len(numbers)), np.intp)
     for repeat in range(n_repeats):
         splitter = kind(n_folds, shuffle=True, random_state=(seed + repeat) % 2**32)
-        for number, (_, test) in enumerate(splitter.split(np.zeros(len(numbers)), strata, numbers)):
+        parts = splitter.split(np.zeros(len(numbers)), strata, None if is_unrelated else numbers)
+        for number, (_, test) in enumerate(parts):
             folds[repeat, test] = number
     return Folds(folds, numbers, method, seed)
 
@@ -102,8 +104,8 @@ def _strata(target: Target, families: Integers, n_folds: int) -> tuple[Integers,
         if rare:
             message = (
                 f"Categories of the target {target.name} have fewer participants or families than the "
-                f"{n_folds} folds: {abbreviate(rare)}.\nReduce `n_folds`, exclude these participants, or merge "
-                "categories in a new column."
+                f"{n_folds} folds: {abbreviate(rare)}.\nReduce `n_folds`, exclude these participants, or "
+                "merge categories in a new column."
             )
             raise InputError(message)
         return strata, f"stratified by {target.name}"

@@ -10,7 +10,7 @@ from bids_deeptaskgen.bids.participant_ids import align_labels, bare_label, matc
 from bids_deeptaskgen.bids.participants_table import ParticipantRows
 from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.biomarkers.cohort.columns import Column, Table, read_column, read_tables
-from bids_deeptaskgen.biomarkers.cohort.exclusions import ALL, NOT_SELECTED, Exclusion, exclude
+from bids_deeptaskgen.biomarkers.cohort.exclusions import ALL_TARGETS, NOT_SELECTED, Exclusion, exclude
 from bids_deeptaskgen.biomarkers.problem import Integers
 from bids_deeptaskgen.errors import InputError, UserError, abbreviate
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
@@ -204,7 +204,7 @@ def _exclude(
     remaining = tuple(candidates)
     for group, reason, members, words in steps:
         absent_labels = {label: words.get(label, reason) for label in remaining if label not in members}
-        remaining, excluded = exclude(ALL, remaining, group, absent_labels.get)
+        remaining, excluded = exclude(ALL_TARGETS, remaining, group, absent_labels.get)
         exclusions += excluded
     return remaining, tuple(sorted(exclusions, key=lambda entry: entry.participant))
 
