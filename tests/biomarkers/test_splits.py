@@ -168,6 +168,25 @@ def test_a_category_that_training_participants_lack_is_refused():
         check_folds(folds, target, "Merge sites.")
 
 
+def test_training_participants_of_one_family_are_refused():
+    folds = site_folds(["A", "B"] * 30, ["family x", "family y"] * 30, LABELS, column="site", seed=0)
+    with pytest.raises(
+        InputError, match=r"training participants of fold 1 of repeat 1 .* belong to one family"
+    ):
+        check_folds(folds, continuous(), "Merge families.")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_folds_of_any_families_are_whole_and_not_empty(seed):
+    rng = np.random.default_rng(seed)
+    families = [f"family {number}" for number in rng.zipf(1.7, N)]
+    n_folds = int(rng.integers(2, len(set(families)) + 1))
+    target = Target("score", "continuous", rng.poisson(1, N).astype(float))
+    folds = random_folds(target, families, n_folds=n_folds, n_repeats=2, seed=seed)
+    assert divided_families(folds) == []
+    assert all(set(numbers) == set(range(n_folds)) for numbers in folds.numbers)
+
+
 def test_categories_in_all_folds_pass():
     target = categorical()
     check_folds(random_folds(target, RELATED, n_folds=5, n_repeats=2, seed=0), target, "")

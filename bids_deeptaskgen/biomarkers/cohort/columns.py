@@ -134,16 +134,16 @@ def read_tables(settings: BiomarkersSettings, sources: Sequence[ParticipantRows]
             problem = "is a folder" if path.is_dir() else "no such file"
             message = f"`{parameter}` {path}: {problem}. Correct the path or remove the option."
             raise UserError(message)
-    tables = [read_rows(path) for _, path in paths]
-    read_paths = {path.absolute() for _, path in paths}
-    tables += [source for source in sources if source.path.absolute() not in read_paths]
+    tables = {path.absolute(): read_rows(path) for _, path in paths}
+    for source in sources:
+        tables.setdefault(source.path.absolute(), source)
     if not tables:
         message = (
             "No table of participants was found beside the features. Name the table with the targets in "
             "`participants_tsv` or `phenotype`."
         )
         raise UserError(message)
-    return tables
+    return list(tables.values())
 
 
 def find_table(name: str, tables: Sequence[Table]) -> tuple[Table, str] | None:

@@ -70,7 +70,9 @@ def make_problem(
             rows = {features.name: cohort.feature_rows(features.name, problem.participants) ...}
     """
     target_column = cohort.column(name, "target", "target")
-    confounds = [cohort.column(confound, "confounds", "confound") for confound in settings.confounds]
+    confounds = [
+        cohort.column(confound, "confounds", "confound") for confound in dict.fromkeys(settings.confounds)
+    ]
     _refuse_both(target_column, confounds)
     site_columns = {"leave_one_site_out": settings.leave_one_site_out, "combat": settings.combat}
     sites = {

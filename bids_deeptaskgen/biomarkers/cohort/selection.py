@@ -1,6 +1,7 @@
 """Cohort: participants that are selected, have all features, and have a row in a table."""
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -152,7 +153,7 @@ def _align(labels: Collection[str], spellings: dict[str, None], source: object) 
 
 
 def _refuse_repeats(name: str, labels: Sequence[str]) -> None:
-    repeats = sorted({f"sub-{label}" for label in labels if labels.count(label) > 1})
+    repeats = sorted(f"sub-{label}" for label, n in Counter(labels).items() if n > 1)
     message = f"Features {name}: several rows belong to {abbreviate(repeats)}. Keep one row per participant."
     raise InputError(message)
 
