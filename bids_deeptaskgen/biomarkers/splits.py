@@ -253,8 +253,8 @@ def check_folds(folds: Folds, target: Target, advice: str) -> None:
         for fold in range(folds.n_folds):
             if len(np.unique(folds.families[numbers != fold])) < MIN_TRAINING_FAMILIES:
                 message = (
-                    f"The training participants of fold {fold + 1} of {place} belong to one family, which inner "
-                    f"folds cannot divide.\n{advice}"
+                    f"The training participants of fold {fold + 1} of {place} belong to one family, which "
+                    f"inner folds cannot divide.\n{advice}"
                 )
                 raise InputError(message)
         for code, level in enumerate(target.levels):
