@@ -38,8 +38,11 @@ class FeatureSource(NamedTuple):
 
     def __str__(self) -> str:
         """Format the source as on the command line."""
-        parts = ":" + ",".join(self.parts) if self.parts else ""
-        return f"{self.name}={self.path}{parts}"
+        if self.parts:
+            return f"{self.name}={self.path}:{','.join(self.parts)}"
+        # A colon at the end shows that an earlier one belongs to the path.
+        is_ambiguous = str(self.path).endswith(":") or _split_parts(str(self.path))[1]
+        return f"{self.name}={self.path}{':' if is_ambiguous else ''}"
 
 
 def parse_features(value: object) -> FeatureSource:
@@ -53,7 +56,8 @@ def parse_features(value: object) -> FeatureSource:
     Returns
     -------
     FeatureSource
-        With an absolute path. A colon is part of the path if a file of that whole name exists.
+        With an absolute path. A colon is part of the path if a file of that whole name exists, or if another
+        colon follows at the end.
 
     Raises
     ------
@@ -66,20 +70,41 @@ def parse_features(value: object) -> FeatureSource:
     ('wm2bk', 'wm0bk')
     >>> str(parse_features("idps=/data/idps.tsv"))
     'idps=/data/idps.tsv'
+    >>> parse_features("wm=/data/cohort:wm2bk:").path.as_posix()
+    '/data/cohort:wm2bk'
     """
     if isinstance(value, str):
         name, equals, source = value.partition("=")
         if not equals:
             raise ValueError(value)
-        path_text, _, last = source.rpartition(":")
-        parts = tuple(part.strip() for part in last.split(","))
-        has_parts = bool(path_text) and all(_PART.fullmatch(part) for part in parts)
-        if not has_parts or Path(source).exists():
-            path_text, parts = source, ()
+        path_text, parts = (source, ()) if _exists(source) else _split_parts(source)
         return _feature_source(name, path_text, parts)
     if not isinstance(value, Sequence) or not 2 <= len(value) <= 3:
         raise ValueError(value)
-    return _feature_source(value[0], value[1], tuple(value[2]) if len(value) == 3 else ())
+    parts = value[2] if len(value) == 3 else ()
+    if not isinstance(parts, (list, tuple)) or not all(_is_part(part) for part in parts):
+        raise ValueError(value)
+    return _feature_source(value[0], value[1], tuple(parts))
+
+
+def _split_parts(source: str) -> tuple[str, tuple[str, ...]]:
+    """Divide ``PATH:PART,PART``; ``PATH:`` has no parts, and neither has a path whose end is no name."""
+    path_text, _, last = source.rpartition(":")
+    if path_text and not last:
+        return path_text, ()
+    parts = tuple(part.strip() for part in last.split(","))
+    return (path_text, parts) if path_text and all(map(_is_part, parts)) else (source, ())
+
+
+def _is_part(part: object) -> bool:
+    return isinstance(part, str) and _PART.fullmatch(part) is not None
+
+
+def _exists(path_text: str) -> bool:
+    try:
+        return Path(path_text).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long, no path, or the home of an unknown user
+        return False
 
 
 def _feature_source(name: object, path: object, parts: tuple[str, ...]) -> FeatureSource:
@@ -216,7 +241,10 @@ class BiomarkersSettings(Settings):
         help="published set-up to report beside this one: no scaling, no confounds, a fixed penalty, five folds",
     )
     n_permutations: int = option(
-        1000, check=at_least(0), group="cross-validate", help="number of permutations per test; 0 skips the tests"
+        1000,
+        check=at_least(0),
+        group="cross-validate",
+        help="number of permutations per test; 0 skips the tests",
     )
     learning_curve: bool = option(
         default=True, group="cross-validate", help="score smaller training samples, too (first repeat)"
@@ -227,6 +255,10 @@ class BiomarkersSettings(Settings):
     overwrite: bool = option(default=False, help="replace the results in OUT")
 
     def _check_together(self) -> None:
+        empty = next((flag for flag in ("features", "target") if not getattr(self, flag)), None)
+        if empty:
+            message = f"--{empty}: the list is empty. Give at least one value."
+            raise UserError(message)
         names = [source.name for source in self.features]
         duplicate = next((name for name in names if names.count(name) > 1), None)
         if duplicate:
