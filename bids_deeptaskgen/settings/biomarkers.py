@@ -124,8 +124,8 @@ class BiomarkersSettings(Settings):
         parse=parse_features,
         format=str,
         expected="NAME=SOURCE or NAME=SOURCE:PART,PART",
-        help="features to compare: a cohort store or a dataset of measured maps, with contrasts as parts (all by "
-        "default) or the part connectome of a store, or a table (TSV, CSV or Parquet) with a column "
+        help="features to compare: a cohort store or a dataset of measured maps, with contrasts as parts "
+        "(all by default) or the part connectome of a store, or a table (TSV, CSV or Parquet) with a column "
         "participant_id",
     )
     target: tuple[str, ...] = option(
@@ -182,15 +182,15 @@ class BiomarkersSettings(Settings):
         from_file=True,
         group="choose data",
         default_meaning="none",
-        help="participants to leave out, also if --participant-label names them; @FILE reads one label per line "
-        "from a file",
+        help="participants to leave out, also if --participant-label names them; @FILE reads one label per "
+        "line from a file",
     )
     family_column: str = option(
         FAMILY_COLUMN,
         metavar="COLUMN",
         group="choose data",
-        help="column with families, which are never divided between folds and are permuted as a whole; without "
-        "it, participants are assumed to be unrelated",
+        help="column with families, which are never divided between folds and are permuted as a whole; "
+        "without it, participants are assumed to be unrelated",
     )
     n_folds: int = option(5, check=in_range(2, 100), group="cross-validate", help="number of folds")
     n_repeats: int = option(
@@ -215,30 +215,31 @@ class BiomarkersSettings(Settings):
         "auto",
         choices=("auto", "logistic", "ridge"),
         group="cross-validate",
-        help="model of categorical targets: logistic regression, or ridge regression of the categories; auto is "
-        "logistic up to 2000 participants",
+        help="model of categorical targets: logistic regression, or ridge regression of the categories; auto "
+        "is logistic up to 2000 participants",
     )
     n_components: int = option(
         0,
         check=at_least(0),
         group="cross-validate",
-        help="number of principal components to which tables are reduced within the training folds; 0 keeps all "
-        "columns, and maps are never reduced",
+        help="number of principal components to which tables are reduced within the training folds; 0 keeps "
+        "all columns, and maps are never reduced",
     )
     combat: str | None = option(
         None,
         metavar="COLUMN",
         group="cross-validate",
         default_meaning="none",
-        help="column of sites that ComBat harmonises within the training folds, for tables and connectomes, not "
-        "for maps; needs the extra combat",
+        help="column of sites that ComBat harmonises within the training folds, for tables and connectomes, "
+        "not for maps; needs the extra combat",
     )
     preset: str | None = option(
         None,
         choices=("deeptaskgen-2025",),
         group="cross-validate",
         default_meaning="none",
-        help="published set-up to report beside this one: no scaling, no confounds, a fixed penalty, five folds",
+        help="published set-up to report beside this one: no scaling, no confounds, a fixed penalty, five "
+        "folds",
     )
     n_permutations: int = option(
         1000,
