@@ -1,0 +1,1 @@
+"""Benchmarks of ``deeptaskgen biomarkers``: traits whose origin is known, time and memory."""
