@@ -187,9 +187,10 @@ def _refuse_infinite(column: Column, participants: Sequence[str]) -> None:
         if _INFINITE.fullmatch(cell) or (is_number(cell) and math.isinf(float(cell)))
     ]
     if infinite:
+        n_cells = quantity(len(infinite), "cell")
         message = (
-            f"{column} is infinite in {quantity(len(infinite), 'cell')}: {abbreviate(infinite)}.\nCorrect them, "
-            "or write n/a for a missing value."
+            f"{column} is infinite in {n_cells}: {abbreviate(infinite)}.\nCorrect them, or write n/a for a "
+            "missing value."
         )
         raise InputError(message)
 
