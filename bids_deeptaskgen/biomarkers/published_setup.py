@@ -174,7 +174,8 @@ def _predict_with_lsqr(target: Target, features: TableFeatures, fold: Fold, pena
 def _build_model(features: KernelFeatures, columns: Floats, penalty: float) -> KernelRidge:
     """Build the model of the products of maps without scales, with an intercept."""
     kernel, factor = features.unscaled
-    return KernelRidge(kernel, np.ones((len(columns), 1)), columns, penalty / factor)
+    ones = np.ones((len(columns), 1))
+    return KernelRidge(kernel, ones, columns, penalty / factor, use_inverse=False)
 
 
 def _balanced_accuracy(measured: Integers, predicted: Integers, levels: tuple[str, ...]) -> Floats:
