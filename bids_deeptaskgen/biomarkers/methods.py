@@ -68,8 +68,10 @@ def _parts(results: Sequence[TargetResult], settings: BiomarkersSettings) -> dic
     has_pairs = any(len(result.features) > 1 for result in results)
     return {
         "data": True,
-        "predicted_maps": any("predicted" in item.description.lower() for item in features),
+        "predicted_maps": any(item.is_predicted for item in features),
         "folds": True,
+        "whole_families": has_families,
+        "unrelated": not has_families,
         "confounds": bool(confounds),
         "no_confounds": not confounds,
         "ridge": any(result.classifier != "logistic" for result in results) or has_tests,
