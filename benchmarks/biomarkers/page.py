@@ -17,11 +17,11 @@ Rows = Sequence[Mapping[str, Any]]
 HEAD = f"""# Simulated traits
 
 `make benchmark-biomarkers` writes this page; only its last section is written by hand. Maps of simulated
-participants are sums of random patterns, plus noise ({proof.N_FEATURES} voxels). Head motion, sex, age and site change
-them, and relatives have similar maps: families have up to 4 members. The origin of each trait is known, so
-that each claim is known to be right or wrong (`benchmarks/biomarkers/traits.py`). Real maps have more voxels,
-other noise and unknown confounds: the numbers show what the analysis does, not what maps of real participants
-contain.
+participants are sums of random patterns, plus noise ({proof.N_FEATURES} voxels). Head motion, sex, age and
+site change them, and relatives have similar maps: families have up to 4 members. The origin of each trait is
+known, so that each claim is known to be right or wrong (`benchmarks/biomarkers/traits.py`). Real maps have
+more voxels, other noise and unknown confounds: the numbers show what the analysis does, not what maps of real
+participants contain.
 
 Brackets are 95% intervals: exact binomial ones of rates, and corrected resampled t intervals of scores.
 """
@@ -78,9 +78,9 @@ def page(results: Mapping[str, Any], interpretation: str) -> str:
 def _explain_setups(n_permutations: int) -> str:
     return (
         f"{proof.COHORT_SIZE} participants at 4 sites. Set-up `deeptaskgen-2025`: raw maps, no confounds, one "
-        "division into 5 folds that ignores families. Set-up `nested`: confounds are age, sex, site and mean FD, "
-        "without the target; 5 x 5 folds of whole families. "
-        "r of age and traits; of sex, balanced accuracy (`deeptaskgen-2025`) and AUC (`nested`). "
+        "division into 5 folds that ignores families. Set-up `nested`: the confounds are age, sex, site and "
+        "mean FD, without the target; 5 x 5 folds of whole families. Scores are r; of sex, balanced accuracy "
+        "(`deeptaskgen-2025`) and AUC (`nested`). "
         f"{5 * n_permutations} permutations.\n"
     )
 
