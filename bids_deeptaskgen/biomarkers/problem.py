@@ -1,7 +1,7 @@
 """Data of one prediction problem: target, confounds, families and folds of the same participants."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,6 +12,8 @@ Integers = NDArray[np.intp]
 
 # Fewer participants cannot be divided into folds that say anything.
 MIN_PARTICIPANTS = 20
+# Inner folds, where the outer folds cannot serve as such.
+N_INNER_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,18 @@ class Folds:
         Description for the methods text, such as "stratified by the target in 5 bins".
     seed : int
         Seed of inner folds that are not the other outer folds.
+    n_train : int or None
+        Largest number of training participants of a fold, for learning curves; None for all.
+    draws : integer array of shape (n_folds, n_families) or None
+        Order in which the families of each fold's training participants are drawn until there are `n_train`.
     """
 
     numbers: Integers
     families: Integers
     method: str = ""
     seed: int = 0
+    n_train: int | None = None
+    draws: Integers | None = None
 
     @property
     def n_repeats(self) -> int:
@@ -97,8 +105,71 @@ class Folds:
         return int(self.numbers.max()) + 1
 
     def __iter__(self) -> Iterator[Fold]:
-        """Yield all folds, repeat by repeat."""
-        raise NotImplementedError
+        """Yield all folds, repeat by repeat.
+
+        The inner folds of a fold are the remaining outer folds if there are at least 3 folds, and otherwise
+        5 random, family-wise folds of the training participants. Numbers without participants are skipped.
+
+        Raises
+        ------
+        ValueError
+            If a fold has fewer than two families of training participants.
+        """
+        for repeat, numbers in enumerate(self.numbers):
+            labels = np.unique(numbers)
+            for number in labels:
+                train = self._draw(int(number), np.flatnonzero(numbers != number))
+                inner = [train[numbers[train] == fold] for fold in labels[labels != number]]
+                inner = [rows for rows in inner if len(rows)]
+                if len(labels) < 3 or len(inner) < 2:
+                    inner = self._divide(train, repeat, int(number))
+                test = np.flatnonzero(numbers == number)
+                yield Fold(repeat, int(number), train, test, tuple(inner))
+
+    def reduce(self, n_train: int, rng: np.random.Generator) -> "Folds":
+        """Restrict the training participants of the first repeat, for a point of a learning curve.
+
+        Parameters
+        ----------
+        n_train : int
+            Largest number of training participants of a fold.
+        rng : numpy.random.Generator
+            Families are drawn at random for each fold. With generators of the same seed, smaller samples are
+            parts of larger ones.
+
+        Returns
+        -------
+        Folds
+            The first repeat with the same test participants. Each fold is trained with the families that
+            are drawn first, as many as have no more than `n_train` members together.
+        """
+        n_families = int(self.families.max()) + 1
+        draws = np.array([rng.permutation(n_families) for _ in range(int(self.numbers[0].max()) + 1)])
+        return replace(self, numbers=self.numbers[:1], n_train=n_train, draws=draws)
+
+    def _draw(self, number: int, train: Integers) -> Integers:
+        """Return the training participants of a fold that belong to the families drawn first."""
+        if self.n_train is None or self.draws is None:
+            return train
+        sizes = np.bincount(self.families[train], minlength=self.draws.shape[1])
+        order = self.draws[number]
+        is_drawn = np.zeros(self.draws.shape[1], np.bool_)
+        is_drawn[order[np.cumsum(sizes[order]) <= self.n_train]] = True
+        return train[is_drawn[self.families[train]]]
+
+    def _divide(self, train: Integers, repeat: int, number: int) -> list[Integers]:
+        """Divide training participants into random folds of whole families."""
+        families, members = np.unique(self.families[train], return_inverse=True)
+        if len(families) < 2:
+            message = (
+                f"Fold {number} of repeat {repeat} has {len(train)} training participants of {len(families)} "
+                "families, which cannot be divided into inner folds. Use more participants or larger samples."
+            )
+            raise ValueError(message)
+        rng = np.random.default_rng([self.seed, repeat, number])
+        n_folds = min(N_INNER_FOLDS, len(families))
+        folds = rng.permutation(np.arange(len(families)) % n_folds)
+        return [train[folds[members] == fold] for fold in range(n_folds)]
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.bids.column_names import METRICS_BY_COVARIATE
 from bids_deeptaskgen.bids.output.results import read_results
 from bids_deeptaskgen.bids.participant_ids import align_labels
 from bids_deeptaskgen.evaluation.study import Study
-from bids_deeptaskgen.group.design.observations import METRICS_BY_COVARIATE
 from bids_deeptaskgen.group.participant_table import combine_metric
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.stats.contrast_means import average_over_contrasts

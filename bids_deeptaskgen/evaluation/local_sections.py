@@ -9,8 +9,8 @@ import numpy as np
 from bids_deeptaskgen.evaluation.across_participants import mean_map_path
 from bids_deeptaskgen.evaluation.local_scores import ROI_SCORES
 from bids_deeptaskgen.evaluation.output_files import Row, Tables
-from bids_deeptaskgen.report.evaluation_html import Section
 from bids_deeptaskgen.report.r_map_figures import draw_r_maps
+from bids_deeptaskgen.report.section import Picture, Section
 from bids_deeptaskgen.stats.across_participants import MIN_PARTICIPANTS
 from bids_deeptaskgen.stats.roi_scores import MIN_VOXELS
 from bids_deeptaskgen.stats.scores import mean
@@ -80,7 +80,7 @@ def across_section(out: Path, tables: Tables) -> Section | None:
     )  # fmt: skip
 
 
-def _r_maps(out: Path, rows: Sequence[Row]) -> dict[str, tuple[str, bytes]]:
+def _r_maps(out: Path, rows: Sequence[Row]) -> dict[str, Picture]:
     """Draw the maps of the contrast with the highest median, and those of the mean over contrasts."""
     # The models, if there are any, choose the contrast.
     candidates = [row for row in rows if row["role"] == "model"] or rows
@@ -89,11 +89,11 @@ def _r_maps(out: Path, rows: Sequence[Row]) -> dict[str, tuple[str, bytes]]:
     means = {name: mean_map_path(out / path) for name, path in _first_maps(rows).items()}
     caption = "r across participants at each voxel (left hemisphere on the left)"
     return {
-        "across_highest": (
+        "across_highest": Picture(
             f"{caption}, {contrast}: the contrast with the highest median.", draw_r_maps(maps, contrast)
         ),
-        "across_mean": (f"{caption}, mean over contrasts.", draw_r_maps(means, "mean over contrasts")),
-    }  # fmt: skip
+        "across_mean": Picture(f"{caption}, mean over contrasts.", draw_r_maps(means, "mean over contrasts")),
+    }
 
 
 def _first_maps(rows: Sequence[Row]) -> dict[str, str]:

@@ -1,12 +1,10 @@
 """Files of an evaluation, and the replacement of those of an earlier one."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bids_deeptaskgen.bids.output.paths import sidecar_path
-from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.bids.output.result_files import replace_files, result_path
 
 Row = Mapping[str, Any]
 # Rows of each table, by the name of its file without `.tsv`.
@@ -47,8 +45,7 @@ def evaluation_path(out: Path, kind: str, **labels: str) -> Path:
     >>> evaluation_path(Path(), "r_map", predictor="linearModel", contrast="wm2bk").name
     'predictor-linearModel_space-MNI152NLin6Asym_res-2_contrast-wm2bk_stat-r_statmap.nii.gz'
     """
-    pattern: str = load_table("outputs.json")["evaluation"][kind]
-    return out / pattern.format(**labels)
+    return result_path(out, "evaluation", kind, **labels)
 
 
 def replace_results(source: Path, out: Path) -> None:
@@ -61,15 +58,4 @@ def replace_results(source: Path, out: Path) -> None:
     out : Path
         Output folder of the evaluation.
     """
-    for pattern in load_table("outputs.json")["evaluation"].values():
-        # Replaced results may include other predictors, contrasts and participants.
-        for path in out.glob(pattern.format(predictor="*", contrast="*", name="*")):
-            path.unlink()
-            sidecar_path(path).unlink(missing_ok=True)
-    for name in TABLE_NAMES:
-        (out / f"{name}.tsv").unlink(missing_ok=True)
-    for folder, _, names in os.walk(source):
-        target = out / Path(folder).relative_to(source)
-        target.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            (Path(folder) / name).replace(target / name)
+    replace_files(source, out, "evaluation", [f"{name}.tsv" for name in TABLE_NAMES])

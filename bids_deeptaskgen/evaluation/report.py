@@ -13,6 +13,7 @@ from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.io.atomic import write_bytes, write_text
 from bids_deeptaskgen.report.evaluation_figures import draw_matrices, draw_scores
 from bids_deeptaskgen.report.evaluation_html import Evaluation, render
+from bids_deeptaskgen.report.section import Picture
 from bids_deeptaskgen.stats.dice import DICE_CEILING, DICE_CHANCE
 from bids_deeptaskgen.stats.identification import MAX_FULL_MATRIX, N_SAMPLED_OTHERS
 
@@ -51,11 +52,11 @@ def write_page(out: Path, facts: Mapping[str, str], study: Study, tables: Tables
         The page, ``evaluation.html``.
     """
     scores = tables["scores"]
-    figures: dict[str, tuple[str, bytes]] = {}
+    figures: dict[str, Picture] = {}
     for score, label in DRAWN_SCORES.items():
         if any(row["score"] == score and np.isfinite(row["value"]) for row in scores):
             caption = f"{label} of each contrast. Lines are 95% intervals from resampled families."
-            figures[score] = (caption, draw_scores(scores, score, label))
+            figures[score] = Picture(caption, draw_scores(scores, score, label))
     for predictor in dict.fromkeys(row["predictor"] for row in scores if row["role"] == "model"):
         matrices = {}
         for contrast in study.contrasts:
@@ -66,11 +67,11 @@ def write_page(out: Path, facts: Mapping[str, str], study: Study, tables: Tables
         if matrices:
             caption = f"{predictor}: r of all measured maps (rows) with all predictions (columns)."
             picture = draw_matrices(matrices, f"{predictor}: participants by participants")
-            figures[f"matrices_{predictor.replace(', ', '_')}"] = (caption, picture)
+            figures[f"matrices_{predictor.replace(', ', '_')}"] = Picture(caption, picture)
     sections = [section for make in SECTIONS if (section := make(out, tables)) is not None]
     pictures = figures | {name: figure for section in sections for name, figure in section.figures.items()}
-    for name, (_, picture) in pictures.items():
-        write_bytes(evaluation_path(out, "figure", name=name), picture)
+    for name, picture in pictures.items():
+        write_bytes(evaluation_path(out, "figure", name=name), picture.image)
     evaluation = Evaluation(
         title=TITLE if study.predicted else TITLE_OF_BASELINES,
         facts=facts,

@@ -10,8 +10,9 @@ from bids_deeptaskgen.evaluation.local_sections import across_section, roi_secti
 from bids_deeptaskgen.evaluation.output_files import Tables
 from bids_deeptaskgen.evaluation.scoring import AMPLITUDES
 from bids_deeptaskgen.evaluation.task_scores import TASK_SCORES
-from bids_deeptaskgen.report.evaluation_html import COLUMNS, Cell, Section
+from bids_deeptaskgen.report.evaluation_html import COLUMNS
 from bids_deeptaskgen.report.quality_figures import MEASURE_LABELS, SCORE_LABELS, draw_quality
+from bids_deeptaskgen.report.section import Cell, Picture, Section
 from bids_deeptaskgen.stats.rank_correlation import MIN_PARTICIPANTS
 from bids_deeptaskgen.stats.scores import mean
 
@@ -190,7 +191,7 @@ def quality_section(_out: Path, tables: Tables) -> Section | None:
         return Section("quality", _QUALITY_HEADING, columns, cells, text)
     caption = "Mean score over contrasts of each participant against the quality of their resting-state data."
     picture = draw_quality(tables["participant_quality"], _DRAWN_SCORES, MEASURES)
-    figures = {"quality": (caption, picture)}
+    figures = {"quality": Picture(caption, picture)}
     return Section("quality", _QUALITY_HEADING, columns, cells, _QUALITY_TEXT, figures)
 
 

@@ -3,19 +3,18 @@
 import logging
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.bids.column_names import SUMMED_METRICS, column_levels
 from bids_deeptaskgen.bids.participants_table import read_families
 from bids_deeptaskgen.connectome.qc_verdicts import metric_specs, single_value
-from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.group.design.columns import AbsentColumnError
 from bids_deeptaskgen.group.design.observations import (
-    SUMMED_METRICS,
     Observation,
     request_from_settings,
 )
@@ -28,7 +27,6 @@ from bids_deeptaskgen.group.second_level import (
     fit_effects,
     permute_effects,
 )
-from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.io.voxel_rows import VoxelRows
 from bids_deeptaskgen.report.group_content import DesignContent, EffectRow
 from bids_deeptaskgen.settings.flags import with_flags
@@ -68,8 +66,9 @@ def plan_differences(
     path = settings.output_dir / "participants.tsv"
     families = read_families(path, participants)
     observations = make_observations(table, {label: family for label, (family, _) in families.items()})
+    levels = column_levels(path)
     try:
-        plan = plan_design(observations, request_from_settings(settings), _categories(settings.output_dir))
+        plan = plan_design(observations, request_from_settings(settings), levels)
     except AbsentColumnError as error:
         if os.path.lexists(path):
             raise
@@ -122,15 +121,6 @@ def _cell(name: str, rows: Sequence[Mapping[str, Any]]) -> str | float | None:
     if name in SUMMED_METRICS:
         return float(np.sum(values)) if values and len(values) == len(rows) else None
     return float(np.mean(values)) if values else None
-
-
-def _categories(output: Path) -> list[str]:
-    """List the columns that ``participants.json`` declares categorical."""
-    try:
-        content = read_json(output / "participants.json")
-    except (InputError, OSError):
-        return []
-    return [str(name) for name, entry in content.items() if isinstance(entry, dict) and entry.get("Levels")]
 
 
 class ContrastTest:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from bids_deeptaskgen.bids.column_names import SUMMED_METRICS
 from bids_deeptaskgen.bids.output.quality_tables import verdict_cells
 from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.bids.participant_ids import warn_unmatched
 from bids_deeptaskgen.bids.participants_table import columns_of_session, read_rows
 from bids_deeptaskgen.connectome.data_checks.measurement import read_flag
 from bids_deeptaskgen.connectome.qc_verdicts import single_value
-from bids_deeptaskgen.group.design.observations import SUMMED_METRICS
 
 logger = logging.getLogger("bids_deeptaskgen")
 

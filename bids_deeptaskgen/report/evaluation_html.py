@@ -1,6 +1,5 @@
 """HTML page of an evaluation, in one self-contained file."""
 
-from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from bids_deeptaskgen.data import read_data
 from bids_deeptaskgen.report.html import make_environment
+from bids_deeptaskgen.report.section import Picture, Section, embed_pictures
 from bids_deeptaskgen.stats.scores import mean
 
 Row = Mapping[str, Any]
@@ -30,38 +30,6 @@ JUDGED = {
 ALPHA = 0.05
 
 
-Cell = str | int | float
-
-
-@dataclass(frozen=True)
-class Section:
-    """Section of the page: a table with a text, figures, or both.
-
-    Attributes
-    ----------
-    name : str
-        Anchor of the section in the page.
-    heading : str
-        Heading of the section.
-    columns : sequence of str
-        Headings of the columns; empty without a table.
-    rows : sequence of sequence of str, int or float
-        Cells. Text is aligned to the left; numbers have three decimals, NaN is n/a. A table of many rows
-        scrolls.
-    text : str
-        Explanation below the table.
-    figures : dict of str to (str, bytes)
-        Caption and PNG image, by the name of the figure (its file in ``figures``).
-    """
-
-    name: str
-    heading: str
-    columns: Sequence[str] = ()
-    rows: Sequence[Sequence[Cell]] = ()
-    text: str = ""
-    figures: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """Content of the page of an evaluation.
@@ -78,8 +46,8 @@ class Evaluation:
         Rows of ``scores.tsv``, see `evaluation.scoring.summarise`.
     comparisons : sequence of dict
         Rows of ``comparisons.tsv``, see `evaluation.scoring.compare`.
-    figures : dict of str to (str, bytes)
-        Caption and PNG image, by the name of the figure.
+    figures : dict of str to Picture
+        By the name of the figure.
     sections : sequence of Section
         Further sections, after the scores over all contrasts.
     """
@@ -89,7 +57,7 @@ class Evaluation:
     notes: Sequence[str]
     scores: Sequence[Row]
     comparisons: Sequence[Row]
-    figures: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+    figures: Mapping[str, Picture] = field(default_factory=dict)
     sections: Sequence[Section] = ()
 
 
@@ -116,17 +84,9 @@ def render(evaluation: Evaluation) -> str:
         by_contrast=_by_contrast(evaluation.scores),
         comparisons=[row for row in evaluation.comparisons if row["score"] in ("difference", "r")],
         alpha=ALPHA,
-        pictures=_embed(evaluation.figures),
-        embed=_embed,
+        pictures=embed_pictures(evaluation.figures),
+        embed=embed_pictures,
     )
-
-
-def _embed(figures: Mapping[str, tuple[str, bytes]]) -> list[tuple[str, str, str]]:
-    """Return name, caption and data URI of each figure."""
-    return [
-        (name, caption, "data:image/png;base64," + b64encode(image).decode("ascii"))
-        for name, (caption, image) in figures.items()
-    ]
 
 
 def overview_rows(evaluation: Evaluation) -> Iterable[dict[str, Any]]:

@@ -3,11 +3,11 @@ import pytest
 from bids_deeptaskgen.report.evaluation_figures import draw_scores, predictor_styles
 from bids_deeptaskgen.report.evaluation_html import (
     Evaluation,
-    Section,
     judge_predictors,
     overview_rows,
     render,
 )
+from bids_deeptaskgen.report.section import Picture, Section
 
 LABELS = ("a", "b", "c")
 
@@ -87,7 +87,7 @@ def test_verdicts_are_the_first_table_of_the_page(scores):
 def test_sections_follow_the_overview_in_order_with_their_tables_and_figures(scores):
     sections = [
         Section("first", "First table", ("name", "value", "n"), [("x", 0.12345, 7), ("y", float("nan"), 8)]),
-        Section("second", "Second", text="only text", figures={"fig": ("a caption", b"png")}),
+        Section("second", "Second", text="only text", figures={"fig": Picture("a caption", b"png")}),
     ]
     page = render(Evaluation("", {}, [], scores, [], sections=sections))
     headings = ("Over all contrasts", 'id="first"', 'id="second"', "only text", 'id="fig"', "<h2>Notes")

@@ -1,44 +1,16 @@
 """Columns of the observations by their names in formulas and among the covariates."""
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 
+from bids_deeptaskgen.bids.column_names import SITE_COLUMNS, find_column, suggest_columns
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.group.design.formula import FormulaFactor
-from bids_deeptaskgen.group.design.observations import METRICS_BY_COVARIATE, SITE_COLUMNS, Observation
+from bids_deeptaskgen.group.design.observations import Observation
 from bids_deeptaskgen.group.design.table import TableColumn, table_column
 
 
 class AbsentColumnError(UserError):
     """Column that neither participants.tsv nor the quality metrics have."""
-
-
-def find_column(name: str, names: Collection[str]) -> str | None:
-    """Find the column that a name of a formula or covariate stands for.
-
-    Parameters
-    ----------
-    name : str
-    names : collection of str
-        Columns that exist.
-
-    Returns
-    -------
-    str or None
-
-    Examples
-    --------
-    >>> find_column("mean_fd", ["fd_mean_mm"]), find_column("site", ["Site_ID"]), find_column("age", ["Age"])
-    ('fd_mean_mm', 'Site_ID', None)
-    """
-    if METRICS_BY_COVARIATE.get(name) in names:
-        return METRICS_BY_COVARIATE[name]
-    if name in names:
-        return name
-    if name == "site":
-        by_lower = {existing.lower(): existing for existing in sorted(names, reverse=True)}
-        return next((by_lower[column] for column in SITE_COLUMNS if column in by_lower), None)
-    return None
 
 
 def require_column(name: str, names: Collection[str], parameter: str) -> str:
@@ -63,14 +35,9 @@ def require_column(name: str, names: Collection[str], parameter: str) -> str:
     """
     if column := find_column(name, names):
         return column
-    aliases = [alias for alias in (*METRICS_BY_COVARIATE, "site") if find_column(alias, names)]
-    existing = list(dict.fromkeys([*sorted(names), *aliases]))
-    by_lower = {word.lower(): word for word in existing}
-    close = [by_lower[word] for word in difflib.get_close_matches(name.lower(), by_lower)]
-    hint = f" Did you mean {' or '.join(close)}?" if close else ""
     message = (
         f"`{parameter}` names the column {name}, which neither participants.tsv nor the quality metrics "
-        f"have.{hint} Columns: {', '.join(existing) or 'none'}."
+        f"have.{suggest_columns(name, names)}"
     )
     raise AbsentColumnError(message)
 

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bids_deeptaskgen.bids.column_names import SITE_COLUMNS, find_column
 from bids_deeptaskgen.errors import UserError, abbreviate
-from bids_deeptaskgen.group.design.columns import ColumnReader, find_column
-from bids_deeptaskgen.group.design.observations import SITE_COLUMNS, Cell, DesignRequest
+from bids_deeptaskgen.group.design.columns import ColumnReader
+from bids_deeptaskgen.group.design.observations import Cell, DesignRequest
 from bids_deeptaskgen.group.design.table import TableColumn
 
 # Name of the category of sites that have one participant each.

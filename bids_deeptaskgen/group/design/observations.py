@@ -9,12 +9,6 @@ from bids_deeptaskgen.settings.group import COVARIATES, GroupSettings
 
 Cell = str | float | None
 
-# Quality metric (data/qc_metrics.json) of each covariate that has a name of its own.
-METRICS_BY_COVARIATE = {"mean_fd": "fd_mean_mm", "minutes": "minutes_kept", "tsnr": "tsnr_median"}
-# Metrics that add up over the runs and sessions behind a map; others are averaged.
-SUMMED_METRICS = frozenset({"minutes_kept"})
-# Columns of participants.tsv that may hold the site, in any case; the first that exists is used.
-SITE_COLUMNS = ("site_id", "site")
 _MISSING_WORDS = frozenset({"", "n/a", "na", "nan"})
 
 

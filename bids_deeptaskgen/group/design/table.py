@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bids_deeptaskgen.bids.column_names import METRICS_BY_COVARIATE, SUMMED_METRICS
 from bids_deeptaskgen.errors import UserError, abbreviate
 from bids_deeptaskgen.group.design.observations import (
-    METRICS_BY_COVARIATE,
-    SUMMED_METRICS,
     Cell,
     Observation,
     is_missing,

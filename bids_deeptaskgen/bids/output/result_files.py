@@ -1,0 +1,68 @@
+"""Files of the results of an analysis over participants, and the replacement of those of an earlier one."""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from bids_deeptaskgen.bids.output.paths import sidecar_path
+from bids_deeptaskgen.data import load_table
+
+
+def result_path(out: Path, analysis: str, kind: str, **labels: str) -> Path:
+    """Return the path of a file of an analysis.
+
+    Parameters
+    ----------
+    out : Path
+        Output folder of the analysis.
+    analysis : str
+        A key of ``data/outputs.json``: ``evaluation`` or ``biomarkers``.
+    kind : str
+        A key of its patterns.
+    **labels : str
+        Labels of the pattern.
+
+    Returns
+    -------
+    Path
+
+    Examples
+    --------
+    >>> result_path(Path(), "biomarkers", "predictions", target="age").name
+    'target-age_predictions.tsv'
+    """
+    pattern: str = load_table("outputs.json")[analysis][kind]
+    return out / pattern.format(**labels)
+
+
+def replace_files(source: Path, out: Path, analysis: str, names: Iterable[str] = ()) -> None:
+    """Remove the files of an earlier analysis, and move those of a new one to their place.
+
+    Parameters
+    ----------
+    source : Path
+        Folder with the complete results, on the file system of `out`.
+    out : Path
+        Output folder of the analysis.
+    analysis : str
+        A key of ``data/outputs.json``; files that match its patterns, with any labels, are removed, and the
+        sidecars of images.
+    names : iterable of str
+        Names of further files of the analysis.
+    """
+    # Replaced results may include other targets, predictors, contrasts and participants.
+    patterns = [re.sub(r"\{\w+\}", "*", text) for text in load_table("outputs.json")[analysis].values()]
+    for pattern in patterns:
+        for path in out.glob(pattern):
+            path.unlink()
+            # Only images have sidecars: scores.json beside scores.tsv is a file of the user.
+            if path.name.endswith(".nii.gz"):
+                sidecar_path(path).unlink(missing_ok=True)
+    for name in names:
+        (out / name).unlink(missing_ok=True)
+    for folder, _, files in os.walk(source):
+        target = out / Path(folder).relative_to(source)
+        target.mkdir(parents=True, exist_ok=True)
+        for name in files:
+            (Path(folder) / name).replace(target / name)

@@ -1,0 +1,1 @@
+"""Participants, targets, confounds and exclusions of an analysis."""

@@ -1,0 +1,85 @@
+"""Nested cross-validation of kernel ridge regression."""
+
+import numpy as np
+
+from bids_deeptaskgen.biomarkers.penalty_selection import PENALTIES, PenaltySelection
+from bids_deeptaskgen.biomarkers.problem import (
+    Features,
+    Floats,
+    KernelFeatures,
+    PermutationTest,
+    Predictions,
+    Problem,
+)
+from bids_deeptaskgen.biomarkers.training_sets import collect_training_sets
+from bids_deeptaskgen.stats.confound_regression import regress
+from bids_deeptaskgen.stats.kernel_ridge import KernelRidge
+
+
+def cross_validate_kernel(
+    problem: Problem, features: KernelFeatures, permuted: Floats | None
+) -> tuple[Predictions, PermutationTest | None]:
+    """Predict a target from a kernel in each fold, with the penalty chosen in the inner folds.
+
+    Effects of the confounds on features and target are removed within the training participants.
+
+    Parameters
+    ----------
+    problem : Problem
+    features : KernelFeatures
+        With the participants of the problem.
+    permuted : float64 array of shape (n_permutations, n_participants, n_target_columns) or None
+        Permuted residual targets, each of which is analysed like the target.
+
+    Returns
+    -------
+    Predictions
+    PermutationTest or None
+        None without permutations.
+
+    Raises
+    ------
+    ValueError
+        If participants or shapes differ.
+    """
+    check_participants(problem, features)
+    folds = list(problem.folds)
+    selection = PenaltySelection(problem, folds, permuted)
+    sets = collect_training_sets(folds)
+    for number, penalty in enumerate(PENALTIES):
+        # One inverse at a time: that of 20,000 participants has 3.2 GB.
+        ridge = KernelRidge(features.kernel, problem.design, selection.targets, penalty)
+        for training_set in sets:
+            train, rows = training_set.train, training_set.rows
+            residuals = ridge.compute_residuals(train, rows)
+            for held_out in training_set.held_out:
+                errors = residuals[np.searchsorted(rows, held_out.rows)]
+                targets = np.zeros_like(errors)
+                if held_out.is_test:
+                    effects = regress(problem.design[train], selection.targets[train])
+                    targets = selection.targets[held_out.rows] - problem.design[held_out.rows] @ effects
+                selection.add(held_out, number, targets, targets - errors)
+        del ridge
+    return selection.predict(), selection.test()
+
+
+def check_participants(problem: Problem, features: Features) -> None:
+    """Check that features have the participants of a problem, in the same order.
+
+    Parameters
+    ----------
+    problem : Problem
+    features : TableFeatures or KernelFeatures
+
+    Raises
+    ------
+    ValueError
+        If they differ.
+    """
+    if features.participants != problem.participants:
+        message = (
+            f"`features` {features.name} has {len(features.participants)} participants, which differ from "
+            f"the {problem.n_participants} of the target {problem.target.name} or have another order. Select "
+            "the same participants first."
+        )
+        raise ValueError(message)
