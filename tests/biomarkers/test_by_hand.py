@@ -28,9 +28,7 @@ def make_store(folder):
     rows = traits.rows([f"{number:02d}" for number in range(N_PARTICIPANTS)])
     empty = {"session_id": None, "run": None}
     add_rows(folder, [row | empty | {"cognition": row["trait_maps"]} for row in rows], "/out")
-    pack_shards(
-        folder, lambda row: RowContent(maps[row : row + 1], None, source="simulated"), range(2)
-    )
+    pack_shards(folder, lambda row: RowContent(maps[row : row + 1], None, source="simulated"), range(2))
 
 
 def as_problem(table, folds):
@@ -56,7 +54,9 @@ def test_the_code_of_the_page_predicts_what_the_command_predicts(tmp_path, monke
     names = {}
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     exec(compile(code, PAGE.name, "exec"), names)  # noqa: S102
-    assert float(capsys.readouterr().out.split("=")[1]) == pytest.approx(np.mean(names["partial_r"]), abs=1e-3)
+    assert float(capsys.readouterr().out.split("=")[1]) == pytest.approx(
+        np.mean(names["partial_r"]), abs=1e-3
+    )
     assert np.mean(names["partial_r"]) > 0.2
 
     problem = as_problem(names["table"], names["folds"])
@@ -64,9 +64,7 @@ def test_the_code_of_the_page_predicts_what_the_command_predicts(tmp_path, monke
     centred = maps - maps.mean(axis=0)
     kernel = centred @ centred.T
     kernel /= np.diag(kernel).mean()
-    features = KernelFeatures(
-        "maps", problem.participants, kernel.astype(np.float32), None, maps.shape[1]
-    )
+    features = KernelFeatures("maps", problem.participants, kernel.astype(np.float32), None, maps.shape[1])
     predictions, _ = cross_validate(problem, features)
     np.testing.assert_allclose(names["predicted"], predictions.values[0, :, 0], atol=1e-4)
     assert isinstance(names["table"], pd.DataFrame)
