@@ -1,5 +1,6 @@
 """Nested cross-validation of any features."""
 
+from bids_deeptaskgen.biomarkers.logistic import cross_validate_logistic
 from bids_deeptaskgen.biomarkers.pipelines import ModelOptions
 from bids_deeptaskgen.biomarkers.problem import (
     Features,
@@ -31,7 +32,8 @@ def cross_validate(
     options : ModelOptions, optional
         By default, linear models of all columns.
     permuted : float64 array of shape (n_permutations, n_participants, n_target_columns), optional
-        Permuted residual targets, for a test of linear models.
+        Permuted residual targets. The test is that of ridge regression of the target's columns, also if the
+        predictions are those of logistic regression.
 
     Returns
     -------
@@ -40,6 +42,16 @@ def cross_validate(
         None without permutations.
     """
     options = options or ModelOptions()
+    if problem.target.kind == "categorical" and options.classifier == "logistic":
+        predictions = cross_validate_logistic(problem, features, options)
+        test = None if permuted is None else _cross_validate_ridge(problem, features, options, permuted)[1]
+        return predictions, test
+    return _cross_validate_ridge(problem, features, options, permuted)
+
+
+def _cross_validate_ridge(
+    problem: Problem, features: Features, options: ModelOptions, permuted: Floats | None
+) -> tuple[Predictions, PermutationTest | None]:
     if isinstance(features, TableFeatures):
         return cross_validate_table(problem, features, permuted, options)
     return cross_validate_kernel(problem, features, permuted)

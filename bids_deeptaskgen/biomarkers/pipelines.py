@@ -7,6 +7,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from bids_deeptaskgen.biomarkers.combat import SiteHarmonisation
 from bids_deeptaskgen.biomarkers.confound_removal import ConfoundRemoval
 from bids_deeptaskgen.biomarkers.problem import Floats, Integers, Problem, TableFeatures
 
@@ -31,32 +32,40 @@ class ModelOptions:
 
 
 def build_pipeline(
-    n_confounds: int, n_features: int, n_train: int, options: ModelOptions | None = None
+    problem: Problem, features: TableFeatures, n_train: int, options: ModelOptions | None = None
 ) -> Pipeline:
     """Build the steps that prepare features: ComBat, removal of confounds, scaling and reduction.
 
     Parameters
     ----------
-    n_confounds : int
-        Number of columns of confounds, without ones.
-    n_features, n_train : int
-        Limits of the number of principal components.
+    problem : Problem
+    features : TableFeatures
+    n_train : int
+        Number of training participants, which limits that of principal components.
     options : ModelOptions, optional
         By default, neither ComBat nor reduction.
 
     Returns
     -------
     sklearn.pipeline.Pipeline
-        Its input has the columns of `stack_columns`: the number of the site if ComBat is used, confounds,
-        and features.
+        Its input has the columns of `stack_columns`.
+
+    Raises
+    ------
+    ValueError
+        If ComBat is to be used and the problem has no sites.
     """
     options = options or ModelOptions()
-    steps: list[tuple[str, object]] = [
-        ("confounds", ConfoundRemoval(n_confounds)),
-        ("scaling", StandardScaler(copy=False)),
-    ]
+    n_confounds = problem.design.shape[1] - 1
+    steps: list[tuple[str, object]] = []
+    if options.combat:
+        if problem.sites is None:
+            message = "`combat` needs `sites` of the participants, which this problem does not have."
+            raise ValueError(message)
+        steps.append(("combat", SiteHarmonisation(n_confounds, tuple(sorted(set(problem.sites))))))
+    steps += [("confounds", ConfoundRemoval(n_confounds)), ("scaling", StandardScaler(copy=False))]
     if options.n_components:
-        n_components = min(options.n_components, n_features, n_train - 1)
+        n_components = min(options.n_components, features.n_features, n_train - 1)
         steps.append(("reduction", PCA(n_components, random_state=0)))
     return Pipeline(steps)
 
@@ -80,4 +89,7 @@ def stack_columns(
     float64 array of shape (n_rows, n_columns)
         The number of the site if ComBat is used, confounds, and features.
     """
-    return np.hstack([problem.design[rows, 1:], features.values[rows].astype(np.float64)])
+    columns = [problem.design[rows, 1:], features.values[rows].astype(np.float64)]
+    if options and options.combat and problem.sites is not None:
+        columns.insert(0, np.unique(problem.sites, return_inverse=True)[1][rows, None].astype(np.float64))
+    return np.hstack(columns)

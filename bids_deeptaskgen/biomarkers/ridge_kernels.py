@@ -3,15 +3,8 @@
 import numpy as np
 
 from bids_deeptaskgen.biomarkers.penalty_selection import PENALTIES, PenaltySelection
-from bids_deeptaskgen.biomarkers.problem import (
-    Features,
-    Floats,
-    KernelFeatures,
-    PermutationTest,
-    Predictions,
-    Problem,
-)
-from bids_deeptaskgen.biomarkers.training_sets import collect_training_sets
+from bids_deeptaskgen.biomarkers.problem import Floats, KernelFeatures, PermutationTest, Predictions, Problem
+from bids_deeptaskgen.biomarkers.training_sets import check_participants, collect_training_sets
 from bids_deeptaskgen.stats.confound_regression import regress
 from bids_deeptaskgen.stats.kernel_ridge import KernelRidge
 
@@ -61,25 +54,3 @@ def cross_validate_kernel(
                 selection.add(held_out, number, targets, targets - errors)
         del ridge
     return selection.predict(), selection.test()
-
-
-def check_participants(problem: Problem, features: Features) -> None:
-    """Check that features have the participants of a problem, in the same order.
-
-    Parameters
-    ----------
-    problem : Problem
-    features : TableFeatures or KernelFeatures
-
-    Raises
-    ------
-    ValueError
-        If they differ.
-    """
-    if features.participants != problem.participants:
-        message = (
-            f"`features` {features.name} has {len(features.participants)} participants, which differ from "
-            f"the {problem.n_participants} of the target {problem.target.name} or have another order. Select "
-            "the same participants first."
-        )
-        raise ValueError(message)

@@ -3,8 +3,7 @@
 from bids_deeptaskgen.biomarkers.penalty_selection import PENALTIES, PenaltySelection
 from bids_deeptaskgen.biomarkers.pipelines import ModelOptions, build_pipeline, stack_columns
 from bids_deeptaskgen.biomarkers.problem import Floats, PermutationTest, Predictions, Problem, TableFeatures
-from bids_deeptaskgen.biomarkers.ridge_kernels import check_participants
-from bids_deeptaskgen.biomarkers.training_sets import collect_training_sets
+from bids_deeptaskgen.biomarkers.training_sets import check_participants, collect_training_sets
 from bids_deeptaskgen.stats.confound_regression import regress
 from bids_deeptaskgen.stats.ridge_path import RidgePath
 
@@ -40,7 +39,7 @@ def cross_validate_table(
     folds = list(problem.folds)
     selection = PenaltySelection(problem, folds, permuted)
     for train, all_held_out in collect_training_sets(folds):
-        pipeline = build_pipeline(problem.design.shape[1] - 1, features.n_features, len(train), options)
+        pipeline = build_pipeline(problem, features, len(train), options)
         prepared = pipeline.fit_transform(stack_columns(problem, features, train, options))
         effects = regress(problem.design[train], selection.targets[train])
         residuals = selection.targets[train] - problem.design[train] @ effects

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bids_deeptaskgen.biomarkers.problem import Fold, Integers
+from bids_deeptaskgen.biomarkers.problem import Features, Fold, Integers, Problem
 
 
 class HeldOut(NamedTuple):
@@ -70,3 +70,25 @@ def collect_training_sets(folds: Sequence[Fold]) -> list[TrainingSet]:
         for rows in fold.inner:
             add(np.setdiff1d(fold.train, rows), HeldOut(number, rows, is_test=False))
     return [TrainingSet(train, tuple(held_out)) for train, held_out in sets.values()]
+
+
+def check_participants(problem: Problem, features: Features) -> None:
+    """Check that features have the participants of a problem, in the same order.
+
+    Parameters
+    ----------
+    problem : Problem
+    features : TableFeatures or KernelFeatures
+
+    Raises
+    ------
+    ValueError
+        If they differ.
+    """
+    if features.participants != problem.participants:
+        message = (
+            f"`features` {features.name} has {len(features.participants)} participants, which differ from "
+            f"the {problem.n_participants} of the target {problem.target.name} or have another order. Select "
+            "the same participants first."
+        )
+        raise ValueError(message)
