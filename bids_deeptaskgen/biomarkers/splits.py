@@ -17,6 +17,7 @@ logger = logging.getLogger("bids_deeptaskgen")
 MAX_BINS = 5
 MIN_SITE = 5
 MIN_TEST = 2
+MIN_TRAINING_FAMILIES = 2
 
 
 def number_families(families: Sequence[str]) -> Integers:
@@ -74,16 +75,18 @@ def random_folds(
         message = (
             f"There are {quantity(n_families, 'family')} for {n_folds} folds of the target {target.name}; "
             f"the largest, {names[counts.argmax()]}, has {counts.max()} participants.\nReduce `n_folds`, or "
-            "write n/a in `family_column` for participants without relatives."
+            "write n/a as the family of participants without relatives."
         )
         raise InputError(message)
     strata, method = _strata(target, numbers, n_folds)
-    # Equivalent without relatives, and many times faster.
-    kind = StratifiedKFold if n_families == len(numbers) else StratifiedGroupKFold
+    is_unrelated = n_families == len(numbers)
+    # Without relatives, the first is equivalent, and many times faster.
+    kind = StratifiedKFold if is_unrelated else StratifiedGroupKFold
     folds = np.zeros((n_repeats, len(numbers)), np.intp)
     for repeat in range(n_repeats):
         splitter = kind(n_folds, shuffle=True, random_state=(seed + repeat) % 2**32)
-        for number, (_, test) in enumerate(splitter.split(np.zeros(len(numbers)), strata, numbers)):
+        parts = splitter.split(np.zeros(len(numbers)), strata, None if is_unrelated else numbers)
+        for number, (_, test) in enumerate(parts):
             folds[repeat, test] = number
     return Folds(folds, numbers, method, seed)
 
@@ -102,8 +105,8 @@ def _strata(target: Target, families: Integers, n_folds: int) -> tuple[Integers,
         if rare:
             message = (
                 f"Categories of the target {target.name} have fewer participants or families than the "
-                f"{n_folds} folds: {abbreviate(rare)}.\nReduce `n_folds`, exclude these participants, or merge "
-                "categories in a new column."
+                f"{n_folds} folds: {abbreviate(rare)}.\nReduce `n_folds`, exclude these participants, or "
+                "merge categories in a new column."
             )
             raise InputError(message)
         return strata, f"stratified by {target.name}"
@@ -166,7 +169,7 @@ def site_folds(
         np.asarray(sites), families, participants, f"The sites of the column {column} divide families",
         "Give each family one site, or exclude relatives (`exclude_participant_label`).",
     )  # fmt: skip
-    method = f"one fold per {column}: {', '.join(names)}"
+    method = f"one fold per {column}: {abbreviate(names.tolist())}"
     return Folds(numbers.astype(np.intp)[None], family_numbers, method, seed)
 
 
@@ -234,26 +237,34 @@ def check_folds(folds: Folds, target: Target, advice: str) -> None:
     Raises
     ------
     InputError
-        If a test fold has fewer than two participants, or a category is in so few folds that a training set
-        lacks it: the training set of an inner fold lacks two folds.
+        If a test fold has fewer than two participants, the training participants are one family, or a
+        category is in so few folds that a training set lacks it: that of an inner fold lacks two folds.
     """
     for repeat, numbers in enumerate(folds.numbers, 1):
+        place = f"repeat {repeat} ({folds.method})"
         counts = np.bincount(numbers, minlength=folds.n_folds)
         if counts.min() < MIN_TEST:
             message = (
-                f"Fold {counts.argmin() + 1} of repeat {repeat} ({folds.method}) has "
+                f"Fold {counts.argmin() + 1} of {place} has "
                 f"{quantity(int(counts.min()), 'participant')} of the target {target.name}, and at least "
                 f"{MIN_TEST} are needed.\n{advice}"
             )
             raise InputError(message)
+        for fold in range(folds.n_folds):
+            if len(np.unique(folds.families[numbers != fold])) < MIN_TRAINING_FAMILIES:
+                message = (
+                    f"The training participants of fold {fold + 1} of {place} belong to one family, which "
+                    f"inner folds cannot divide.\n{advice}"
+                )
+                raise InputError(message)
         for code, level in enumerate(target.levels):
             n_with_level = len(np.unique(numbers[target.values == code]))
             n_required = min(3, folds.n_folds)
             if n_with_level < n_required:
                 message = (
                     f"The category {level} of the target {target.name} occurs in "
-                    f"{quantity(n_with_level, 'fold')} of repeat {repeat} ({folds.method}), so that training "
-                    f"participants lack it; at least {n_required} folds need it.\n{advice}"
+                    f"{quantity(n_with_level, 'fold')} of {place}, so that training participants lack it; at "
+                    f"least {n_required} folds need it.\n{advice}"
                 )
                 raise InputError(message)
 

@@ -7,7 +7,7 @@ members of a family are equally alike, and that families of equal size have the 
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,7 +36,7 @@ def permutations(
     Two pairs of siblings and two unrelated participants:
 
     >>> [order.tolist() for order in permutations([0, 0, 1, 1, 2, 3], 2, np.random.default_rng(1))]
-    [[0, 1, 3, 2, 4, 5], [2, 3, 1, 0, 4, 5]]
+    [[1, 0, 2, 3, 4, 5], [3, 2, 1, 0, 4, 5]]
     """
     blocks = _members_by_size(np.asarray(families))
     n_participants = np.size(families)
@@ -47,27 +47,45 @@ def permutations(
         yield order
 
 
-def log10_permutations(families: ArrayLike) -> float:
-    """Compute the logarithm of the number of permutations within exchangeability blocks.
+def log10_arrangements(values: ArrayLike, families: ArrayLike) -> float:
+    """Compute the logarithm of the number of different results of permutations.
 
     Parameters
     ----------
+    values : array of shape (n_participants,)
+        What is permuted; permutations that exchange equal values have one result.
     families : integer array of shape (n_participants,)
         Number of each participant's family.
 
     Returns
     -------
     float
-        Sum over sizes s of families, of which there are k, of log10(k! (s!)^k).
+        log10 of the product of k! / (m1! m2! ...) for each size of families, of which there are k, where m
+        families have the same values, and of s! / (n1! n2! ...) for each family of size s, where n members
+        have the same value.
 
     Examples
     --------
-    >>> round(10 ** log10_permutations([0, 0, 1, 1, 2, 3]))  # 2! (2!)^2 of the pairs, 2! of the others
+    Two pairs and two unrelated participants: 2! (2!)^2 2!. The pairs have one value each: 2! 2!.
+
+    >>> round(10 ** log10_arrangements([1, 2, 3, 4, 5, 6], [0, 0, 1, 1, 2, 3]))
     16
+    >>> round(10 ** log10_arrangements([1, 1, 2, 2, 5, 6], [0, 0, 1, 1, 2, 3]))
+    4
     """
-    sizes = Counter(np.unique(np.asarray(families), return_counts=True)[1].tolist())
-    logarithm = sum(math.lgamma(k + 1) + k * math.lgamma(size + 1) for size, k in sizes.items())
+    codes = np.unique(np.asarray(values), return_inverse=True)[1]
+    logarithm = 0.0
+    for members in _members_by_size(np.asarray(families)):
+        contents = Counter(tuple(sorted(row)) for row in codes[members].tolist())
+        logarithm += _log_orders(contents.values())
+        logarithm += sum(n * _log_orders(Counter(row).values()) for row, n in contents.items())
     return logarithm / math.log(10)
+
+
+def _log_orders(counts: Iterable[int]) -> float:
+    """Return the logarithm of the number of orders of things of which some are equal."""
+    counts = list(counts)
+    return math.lgamma(sum(counts) + 1) - sum(math.lgamma(count + 1) for count in counts)
 
 
 def _members_by_size(families: NDArray[np.intp]) -> list[NDArray[np.intp]]:

@@ -126,24 +126,24 @@ def read_tables(settings: BiomarkersSettings, sources: Sequence[ParticipantRows]
     InputError
         If a table cannot be read.
     """
-    named = [("phenotype", path) for path in settings.phenotype]
+    paths = [("phenotype", path) for path in settings.phenotype]
     if settings.participants_tsv:
-        named.append(("participants_tsv", settings.participants_tsv))
-    for parameter, path in named:
+        paths.append(("participants_tsv", settings.participants_tsv))
+    for parameter, path in paths:
         if not path.is_file():
             problem = "is a folder" if path.is_dir() else "no such file"
             message = f"`{parameter}` {path}: {problem}. Correct the path or remove the option."
             raise UserError(message)
-    tables = [read_rows(path) for _, path in named]
-    paths = {path.absolute() for _, path in named}
-    tables += [source for source in sources if source.path.absolute() not in paths]
+    tables = {path.absolute(): read_rows(path) for _, path in paths}
+    for source in sources:
+        tables.setdefault(source.path.absolute(), source)
     if not tables:
         message = (
             "No table of participants was found beside the features. Name the table with the targets in "
             "`participants_tsv` or `phenotype`."
         )
         raise UserError(message)
-    return tables
+    return list(tables.values())
 
 
 def find_table(name: str, tables: Sequence[Table]) -> tuple[Table, str] | None:

@@ -80,7 +80,8 @@ def build_design(
         message = (
             f"The confounds have {n_columns} columns ({abbreviate(names[1:])}) for the {n_participants} "
             f"participants with the target {target.name}, and at most "
-            f"{n_participants // MIN_PARTICIPANTS_PER_COLUMN} are possible.\nRemove confounds from `confounds`, or add participants."
+            f"{n_participants // MIN_PARTICIPANTS_PER_COLUMN} are possible.\nRemove some from `confounds`, "
+            "or add participants."
         )
         raise InputError(message)
     design = Design(np.hstack(parts), tuple(names))
@@ -116,7 +117,7 @@ def dependent_columns(design: Design) -> list[str]:
 
 
 def _columns(column: Column, participants: Sequence[str], *, is_declared: bool) -> tuple[Floats, list[str]]:
-    """Code a confound as standardised numbers or as indicators."""
+    """Convert a confound to standardised numbers or indicators."""
     if not are_categories(column, participants, is_declared=is_declared):
         numbers = read_numbers(column, participants)
         scale = numbers.std()

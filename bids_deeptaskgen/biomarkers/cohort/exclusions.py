@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bids_deeptaskgen.errors import quantity
 
 # Value of the column `target` for participants that are excluded from all targets.
-ALL = "all"
+ALL_TARGETS = "all"
 # Participants that the user does not want are listed, but are not counted as a loss.
 NOT_SELECTED = "not selected"
 

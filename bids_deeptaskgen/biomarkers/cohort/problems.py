@@ -1,17 +1,17 @@
 """Prediction problems: target, confounds, families and folds of the participants that have all of them."""
 
 import logging
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from bids_deeptaskgen.biomarkers.cohort.columns import Column
+from bids_deeptaskgen.biomarkers.cohort.columns import Column, read_column
 from bids_deeptaskgen.biomarkers.cohort.confounds import build_design
 from bids_deeptaskgen.biomarkers.cohort.exclusions import Exclusion, exclude, summarise_exclusions
 from bids_deeptaskgen.biomarkers.cohort.selection import Cohort
 from bids_deeptaskgen.biomarkers.cohort.targets import read_target
 from bids_deeptaskgen.biomarkers.cohort.values import normalise, order_levels, read_categories
+from bids_deeptaskgen.biomarkers.permuted_targets import warn_of_few_permutations
 from bids_deeptaskgen.biomarkers.problem import MIN_PARTICIPANTS, Folds, Problem, Target
 from bids_deeptaskgen.biomarkers.splits import (
     check_folds,
@@ -23,7 +23,6 @@ from bids_deeptaskgen.biomarkers.splits import (
 from bids_deeptaskgen.errors import InputError, abbreviate, quantity
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
 from bids_deeptaskgen.settings.evaluation import FAMILY_COLUMN
-from bids_deeptaskgen.stats.exchangeability import log10_permutations
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -71,7 +70,9 @@ def make_problem(
             rows = {features.name: cohort.feature_rows(features.name, problem.participants) ...}
     """
     target_column = cohort.column(name, "target", "target")
-    confounds = [cohort.column(confound, "confounds", "confound") for confound in settings.confounds]
+    confounds = [
+        cohort.column(confound, "confounds", "confound") for confound in dict.fromkeys(settings.confounds)
+    ]
     _refuse_both(target_column, confounds)
     site_columns = {"leave_one_site_out": settings.leave_one_site_out, "combat": settings.combat}
     sites = {
@@ -87,7 +88,6 @@ def make_problem(
     folds = _make_folds(settings, target, participants, families, site_names.get("leave_one_site_out"))
     if "combat" in sites:
         _check_combat(sites["combat"], site_names["combat"], folds)
-    _warn_of_few_permutations(settings, target, families)
     logger.info("Target %s: %s", name, summarise_exclusions(exclusions, len(participants)))
     problem = Problem(
         target=target,
@@ -98,6 +98,7 @@ def make_problem(
         folds=folds,
         sites=site_names.get("combat"),
     )
+    warn_of_few_permutations(problem, settings.n_permutations)
     return problem, exclusions
 
 
@@ -125,13 +126,14 @@ def read_families(
     InputError
         If the rows of a participant differ.
     """
-    wanted = settings.family_column
+    family_column = settings.family_column
     columns = [column for table in cohort.tables for column in table.columns]
-    name = next((column for column in columns if column.lower() == wanted.lower()), wanted)
-    if name not in columns and wanted == FAMILY_COLUMN:
-        logger.info("No table has a column %s: participants are treated as unrelated.", wanted)
+    name = next((column for column in columns if column.lower() == family_column.lower()), family_column)
+    if name not in columns and family_column == FAMILY_COLUMN:
+        logger.info("No table has a column %s: participants are treated as unrelated.", family_column)
         return tuple(f"sub-{participant}" for participant in participants)
-    column = cohort.column(name, "family_column", "column of families")
+    # Relatives are relatives in all sessions.
+    column = read_column(name, cohort.tables, None, "family_column", "column of families")
     families, unrelated = [], []
     for participant in participants:
         values = {normalise(cell) for _, cell in column.pairs([participant])}
@@ -237,13 +239,3 @@ def _check_combat(column: Column, sites: Sequence[str], folds: Folds) -> None:
             "in a new column, exclude their participants (`exclude_participant_label`), or remove `combat`."
         )
         raise InputError(message)
-
-
-def _warn_of_few_permutations(settings: BiomarkersSettings, target: Target, families: Sequence[str]) -> None:
-    logarithm = log10_permutations(number_families(families))
-    if settings.n_permutations and logarithm < math.log10(settings.n_permutations):
-        logger.warning(
-            "Target %s: the families have %d different permutations, fewer than `n_permutations` (%d), so p "
-            "values below 1/%d are not meaningful.",
-            target.name, round(10**logarithm), settings.n_permutations, round(10**logarithm),
-        )  # fmt: skip

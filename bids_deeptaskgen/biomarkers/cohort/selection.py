@@ -1,6 +1,7 @@
 """Cohort: participants that are selected, have all features, and have a row in a table."""
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from bids_deeptaskgen.bids.participant_ids import align_labels, bare_label, matc
 from bids_deeptaskgen.bids.participants_table import ParticipantRows
 from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.biomarkers.cohort.columns import Column, Table, read_column, read_tables
-from bids_deeptaskgen.biomarkers.cohort.exclusions import ALL, NOT_SELECTED, Exclusion, exclude
+from bids_deeptaskgen.biomarkers.cohort.exclusions import ALL_TARGETS, NOT_SELECTED, Exclusion, exclude
 from bids_deeptaskgen.biomarkers.problem import Integers
 from bids_deeptaskgen.errors import InputError, UserError, abbreviate
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
@@ -152,7 +153,7 @@ def _align(labels: Collection[str], spellings: dict[str, None], source: object) 
 
 
 def _refuse_repeats(name: str, labels: Sequence[str]) -> None:
-    repeats = sorted({f"sub-{label}" for label in labels if labels.count(label) > 1})
+    repeats = sorted(f"sub-{label}" for label, n in Counter(labels).items() if n > 1)
     message = f"Features {name}: several rows belong to {abbreviate(repeats)}. Keep one row per participant."
     raise InputError(message)
 
@@ -204,7 +205,7 @@ def _exclude(
     remaining = tuple(candidates)
     for group, reason, members, words in steps:
         absent_labels = {label: words.get(label, reason) for label in remaining if label not in members}
-        remaining, excluded = exclude(ALL, remaining, group, absent_labels.get)
+        remaining, excluded = exclude(ALL_TARGETS, remaining, group, absent_labels.get)
         exclusions += excluded
     return remaining, tuple(sorted(exclusions, key=lambda entry: entry.participant))
 

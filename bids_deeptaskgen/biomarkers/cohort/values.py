@@ -48,19 +48,19 @@ def are_categories(column: Column, participants: Sequence[str], *, is_declared: 
     if is_declared or column.source.lower() in SITE_COLUMNS:
         return True
     values = {normalise(cell) for _, cell in column.pairs(participants)}
-    declared = values & {normalise(code) for code in column.levels}
-    if declared and (len(declared) >= len(values - declared)):
+    declared_codes = values & {normalise(code) for code in column.levels}
+    if declared_codes and len(declared_codes) >= len(values - declared_codes):
         return True
     _refuse_infinite(column, participants)
     words = {(label, cell) for label, cell in column.pairs(participants) if not is_number(cell)}
     numbers = {(label, cell) for label, cell in column.pairs(participants) if is_number(cell)}
     if words and numbers:
         _refuse_mixture(column, sorted(words), sorted(numbers))
-    if declared:
+    if declared_codes:
         logger.warning(
             "%s: %s is declared as a category in the sidecar, but %d other values are numbers, so all values "
             "are read as numbers. Write n/a for missing values.",
-            column, abbreviate(order_levels(declared)), len(values - declared),
+            column, abbreviate(order_levels(declared_codes)), len(values - declared_codes),
         )  # fmt: skip
     return bool(words)
 
@@ -208,7 +208,8 @@ def _refuse_mixture(
     hint = " Write decimal points instead of commas." if comma else ""
     message = (
         f"{column} {problem}, for {n_rare} of {n_values} participants: {examples}.\nCorrect these cells, "
-        f"write n/a for missing values, or name {column.name} in `categorical` if all values are categories.{hint}"
+        f"write n/a for missing values, or name {column.name} in `categorical` if all values are "
+        f"categories.{hint}"
     )
     raise InputError(message)
 
