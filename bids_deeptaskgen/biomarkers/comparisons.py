@@ -26,13 +26,13 @@ def comparison_rows(scores: Sequence[tuple[TargetResult, str, FoldScores]]) -> l
     rows: list[Row] = []
     for result, setup, fold_scores in scores:
         problem = result.problem_of(setup)
-        score, sizes = main_score(problem.target.kind, setup), count_folds(problem)
+        score, sizes = main_score(problem, setup), count_folds(problem)
         names = [item.name for item in result.features if score in fold_scores.get(item.name, {})]
         for first, second in combinations(names, 2):
             difference = fold_scores[first][score] - fold_scores[second][score]
             test = corrected_resampled_t(difference, sizes.n_test, sizes.n_train)
             row: Row = {"target": problem.target.name, "setup": setup, "features": first}
             row |= {"compared_with": second, "score": score, "difference": test.mean}
-            row |= {"ci_low": test.low, "ci_high": test.high, "t": test.t, "p": test.p}
+            row |= {"ci_low": test.ci_low, "ci_high": test.ci_high, "t": test.t, "p": test.p}
             rows.append(row | {"p_fdr": float("nan")})
     return add_fdr(rows)

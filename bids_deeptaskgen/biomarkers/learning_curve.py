@@ -81,11 +81,11 @@ def learning_curve_rows(
     Returns
     -------
     list of dict
-        Rows of ``learning_curve.tsv``, of all scores. ``n_train`` is the number of training participants of
-        the smallest fold.
+        Rows of ``learning_curve.tsv``, of all scores. ``n_train`` is the mean number of training
+        participants of the folds: whole families may not add up to the size.
     """
     whole_problem = first_repeat(problem)
-    n_train = _smallest(whole_problem)
+    n_train = _mean_size(whole_problem)
     rows: list[Row] = []
     for size in choose_sizes(n_train) if sizes is None else sizes:
         size_problem = reduce(whole_problem, size) if size < n_train else whole_problem
@@ -95,14 +95,14 @@ def learning_curve_rows(
             row: Row = {
                 "target": problem.target.name,
                 "features": features,
-                "n_train": _smallest(size_problem),
+                "n_train": _mean_size(size_problem),
             }
             row |= {"score": score, "value": estimate.mean}
-            rows.append(row | {"ci_low": estimate.low, "ci_high": estimate.high})
+            rows.append(row | {"ci_low": estimate.ci_low, "ci_high": estimate.ci_high})
     return rows
 
 
-def _smallest(problem: Problem) -> int:
-    """Return the number of training participants of the smallest fold."""
+def _mean_size(problem: Problem) -> int:
+    """Return the mean number of training participants of the folds."""
     n_train = count_folds(problem).n_train
-    return int(n_train[n_train > 0].min())
+    return round(float(n_train[n_train > 0].mean()))

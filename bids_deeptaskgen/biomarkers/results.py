@@ -71,6 +71,12 @@ class TargetResult:
         Of the published set-up: the same target and participants with its folds, and without confounds.
     classifier : str
         ``logistic`` or ``ridge``; empty for a continuous target.
+
+    Raises
+    ------
+    ValueError
+        If there are confounds without predictions from the confounds alone, or predictions of the published
+        set-up without its folds.
     """
 
     problem: Problem
@@ -80,6 +86,14 @@ class TargetResult:
     learning_curve: Sequence[Row] = ()
     published: Problem | None = None
     classifier: str = ""
+
+    def __post_init__(self) -> None:
+        if self.problem.confounds and (NESTED, CONFOUNDS) not in self.predictions:
+            message = f"`predictions` lacks those of the confounds alone: ({NESTED!r}, {CONFOUNDS!r})."
+            raise ValueError(message)
+        if self.published is None and any(setup != NESTED for setup in self.setups):
+            message = "`published` is None, but `predictions` has a set-up that needs its folds."
+            raise ValueError(message)
 
     @property
     def setups(self) -> list[str]:

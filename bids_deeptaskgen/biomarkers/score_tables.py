@@ -61,7 +61,7 @@ def score_rows(result: TargetResult, setup: str, fold_scores: FoldScores) -> lis
             estimate = corrected_resampled_t(values, sizes.n_test, sizes.n_train)
             row: Row = {"target": problem.target.name, "kind": problem.target.kind, "setup": setup}
             row |= {"features": name, "score": score, "value": estimate.mean}
-            row |= {"ci_low": estimate.low, "ci_high": estimate.high}
+            row |= {"ci_low": estimate.ci_low, "ci_high": estimate.ci_high}
             row |= _gain(values, reference.get(score) if name not in BASELINES else None, sizes)
             row |= {"n_participants": problem.n_participants, "n_features": n_features.get(name)}
             rows.append(row)
@@ -72,7 +72,7 @@ def _gain(values: Floats, reference: Floats | None, sizes: FoldSizes) -> Row:
     if reference is None:
         return dict.fromkeys(("gain", "gain_low", "gain_high"), float("nan"))
     gain = corrected_resampled_t(values - reference, sizes.n_test, sizes.n_train)
-    return {"gain": gain.mean, "gain_low": gain.low, "gain_high": gain.high}
+    return {"gain": gain.mean, "gain_low": gain.ci_low, "gain_high": gain.ci_high}
 
 
 def fold_score_rows(result: TargetResult, setup: str, fold_scores: FoldScores) -> list[Row]:

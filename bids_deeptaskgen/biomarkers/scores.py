@@ -215,28 +215,27 @@ SCORES: Mapping[str, Mapping[str, Score]] = {
 }
 
 
-def main_score(kind: str, setup: str) -> str:
-    """Return the name of the score that is compared and tested.
+def main_score(problem: Problem, setup: str) -> str:
+    """Return the name of the score that is compared.
 
     Parameters
     ----------
-    kind : str
-        Kind of the target.
+    problem : Problem
     setup : str
         ``nested`` or the name of a published set-up, which removes no confounds.
 
     Returns
     -------
     str
-        A key of ``SCORES[kind]``.
-
-    Examples
-    --------
-    >>> main_score("continuous", "nested"), main_score("categorical", "deeptaskgen-2025")
-    ('partial_r', 'balanced_accuracy')
+        A key of ``SCORES[kind]``: the partial r or AUC. Without confounds, the partial r is r, and goes by
+        that name.
     """
-    published = {"continuous": "r", "categorical": "balanced_accuracy"}
-    return next(iter(SCORES[kind])) if setup == NESTED else published[kind]
+    kind = problem.target.kind
+    if setup != NESTED and kind == "categorical":
+        return "balanced_accuracy"
+    if kind == "continuous" and (setup != NESTED or not problem.confounds):
+        return "r"
+    return next(iter(SCORES[kind]))
 
 
 def fold_values(problem: Problem, predictions: Predictions, fold: Fold) -> FoldValues:

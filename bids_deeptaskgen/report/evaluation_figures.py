@@ -6,24 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.report.figures.style import (
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    VERMILION,
-    default_style,
-    hide_spines,
-    new_figure,
-    png_bytes,
-)
+from bids_deeptaskgen.report.figures.predictor_styles import predictor_styles
+from bids_deeptaskgen.report.figures.style import default_style, hide_spines, new_figure, png_bytes
 
 Row = Mapping[str, Any]
 
-# Models have colours and baselines are grey.
-MODEL_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
-BASELINE_COLOURS = ("#000000", "#7d7d7d", "#a08c5a", "#6b5b4b")
-MODEL_MARKERS, BASELINE_MARKERS = "ospDv", "|x+1"
 MATRICES_PER_ROW = 6
 CONTRAST_INCHES = 0.16
 FONT_POINTS = 10.0
@@ -128,29 +115,3 @@ def draw_matrices(matrices: Mapping[str, NDArray[np.floating]], heading: str) ->
     figure.colorbar(picture, ax=panels, shrink=0.8 / n_rows**0.5, label="r")
     figure.suptitle(heading, fontsize=10)
     return png_bytes(figure, font_points=FONT_POINTS)
-
-
-def predictor_styles(rows: Sequence[Row]) -> dict[str, dict[str, str]]:
-    """Choose a colour and a marker for each predictor: coloured models, grey baselines.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        Rows of a table, with ``predictor`` and ``role``.
-
-    Returns
-    -------
-    dict of str to dict
-        ``colour`` and ``marker`` by predictor.
-    """
-    roles = {row["predictor"]: row["role"] for row in rows}
-    styles = {}
-    for role, colours, markers in (
-        ("model", MODEL_COLOURS, MODEL_MARKERS),
-        ("baseline", BASELINE_COLOURS, BASELINE_MARKERS),
-    ):
-        for number, name in enumerate(name for name, name_role in roles.items() if name_role == role):
-            # Markers shift by one with each cycle of colours, so that all combinations differ.
-            n_cycles, place = divmod(number, len(colours))
-            styles[name] = {"colour": colours[place], "marker": markers[(place + n_cycles) % len(markers)]}
-    return styles

@@ -1,5 +1,6 @@
 """HTML of pages: templates with escaping, their parts, and the format of numbers."""
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from functools import cache
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 MINUS = "\u2212"
+# Shorter names are not broken.
+LONG_NAME = 24
 # Verdicts are shown by word, symbol and colour, from the most to the least severe.
 SYMBOLS = {"fail": "\u2715", "warn": "\u25b2", "pass": "\u2713", "n/a": "\u2013", "info": "\u2022"}
 
@@ -56,7 +59,8 @@ def make_environment() -> "Environment":
     Returns
     -------
     jinja2.Environment
-        With the filters ``figure`` (`format_number`) and ``significant`` (`format_significant`).
+        With the filters ``figure`` (`format_number`), ``significant`` (`format_significant`), ``p_value``
+        (`format_p`) and ``breakable`` (`mark_breaks`).
     """
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
@@ -69,6 +73,8 @@ def make_environment() -> "Environment":
     )
     environment.filters["figure"] = format_number
     environment.filters["significant"] = format_significant
+    environment.filters["p_value"] = format_p
+    environment.filters["breakable"] = mark_breaks
     # NaN is no JSON; the order of the content is that of the page.
     environment.policies["json.dumps_kwargs"] = {
         "sort_keys": False,
@@ -129,3 +135,53 @@ def format_significant(value: float | None, digits: int = 3) -> str:
     if rounded == int(rounded) and abs(rounded) < 1e9:
         return f"{int(rounded):,}".replace("-", MINUS)
     return f"{rounded:.{digits}g}".replace("-", MINUS)
+
+
+def format_p(p: float) -> str:
+    """Format a p value.
+
+    Parameters
+    ----------
+    p : float
+
+    Returns
+    -------
+    str
+        n/a if it is not finite.
+
+    Examples
+    --------
+    >>> format_p(0.0214), format_p(0.0009), format_p(1.0)
+    ('0.021', '0.0009', '1.000')
+    >>> format_p(0.00001).split()
+    ['<', '0.0001']
+    """
+    if p < 0.0001:
+        # A space without a break.
+        return "<\u00a00.0001"
+    return format_number(p, 3 if p >= 0.001 else 4)
+
+
+def mark_breaks(text: str) -> str:
+    """Mark where a browser may break a long name: after underscores and points.
+
+    Parameters
+    ----------
+    text : str
+        Plain text.
+
+    Returns
+    -------
+    str
+        Escaped HTML.
+
+    Examples
+    --------
+    >>> str(mark_breaks("short_name")), str(mark_breaks("a_long_name_of_features_<1>"))
+    ('short_name', 'a_<wbr>long_<wbr>name_<wbr>of_<wbr>features_<wbr>&lt;1&gt;')
+    """
+    from markupsafe import Markup, escape
+
+    if len(text) <= LONG_NAME:
+        return escape(text)
+    return Markup("<wbr>").join(escape(part) for part in re.findall(r"[^_.]*[_.]|[^_.]+", text))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bids_deeptaskgen.report.evaluation_figures import predictor_styles
+from bids_deeptaskgen.report.figures.predictor_styles import predictor_styles
 from bids_deeptaskgen.report.figures.style import default_style, hide_spines, new_figure, png_bytes
 
 Row = Mapping[str, Any]

@@ -13,16 +13,28 @@ class Estimate(NamedTuple):
     ----------
     value : float
         NaN is n/a.
-    low, high : float
+    ci_low, ci_high : float
         Bounds of the interval; NaN without an interval.
     digits : int
         Number of digits after the point.
     """
 
     value: float
-    low: float = float("nan")
-    high: float = float("nan")
+    ci_low: float = float("nan")
+    ci_high: float = float("nan")
     digits: int = 3
+
+
+class PValue(NamedTuple):
+    """Probability as a cell.
+
+    Attributes
+    ----------
+    p : float
+        NaN is n/a.
+    """
+
+    p: float
 
 
 class Picture(NamedTuple):
@@ -42,7 +54,8 @@ class Picture(NamedTuple):
     alt: str = ""
 
 
-Cell = str | int | float | Estimate
+# None is an empty cell.
+Cell = str | int | float | Estimate | PValue | None
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,7 @@ class Section:
         Heading of the section.
     columns : sequence of str
         Headings of the columns; empty without a table.
-    rows : sequence of sequence of str, int, float or Estimate
+    rows : sequence of sequence of str, int, float, Estimate, PValue or None
         Cells. Text is aligned to the left; numbers have three decimals, NaN is n/a. A table of many rows
         scrolls.
     text : str

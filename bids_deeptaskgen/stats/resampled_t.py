@@ -22,7 +22,7 @@ class ResampledT(NamedTuple):
     ----------
     mean : float
         In units of the scores.
-    low, high : float
+    ci_low, ci_high : float
         Bounds of the interval of the mean.
     t : float
     p : float
@@ -32,8 +32,8 @@ class ResampledT(NamedTuple):
     """
 
     mean: float
-    low: float
-    high: float
+    ci_low: float
+    ci_high: float
     t: float
     p: float
     n_folds: int
@@ -72,7 +72,7 @@ def corrected_resampled_t(
     Examples
     --------
     >>> result = corrected_resampled_t([[0.1, 0.3], [0.2, 0.2]], n_test=20, n_train=80)
-    >>> [round(float(value), 3) for value in (result.mean, result.low, result.high, result.p)]
+    >>> [round(float(value), 3) for value in (result.mean, result.ci_low, result.ci_high, result.p)]
     [0.2, 0.016, 0.384, 0.041]
     """
     from scipy.stats import t as t_distribution

@@ -7,7 +7,7 @@ from hashlib import sha256
 from html.parser import HTMLParser
 
 HOSTILE = "</script><img src=x onerror=\"alert('1')\"><!-- & \u2028 {{ 7 * 7 }}"
-VOID = {"meta", "img", "input", "br", "link", "hr", "path", "use"}
+VOID = {"meta", "img", "input", "br", "wbr", "link", "hr", "path", "use"}
 
 
 class Page(HTMLParser):

@@ -1,12 +1,13 @@
 import pytest
 
-from bids_deeptaskgen.report.evaluation_figures import draw_scores, predictor_styles
+from bids_deeptaskgen.report.evaluation_figures import draw_scores
 from bids_deeptaskgen.report.evaluation_html import (
     Evaluation,
     judge_predictors,
     overview_rows,
     render,
 )
+from bids_deeptaskgen.report.figures.predictor_styles import predictor_styles
 from bids_deeptaskgen.report.section import Picture, Section
 
 LABELS = ("a", "b", "c")

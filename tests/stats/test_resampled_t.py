@@ -18,26 +18,26 @@ def test_t_is_that_of_the_published_formula(differences):
     assert result.t == pytest.approx(differences.mean() / error)
     assert result.p == pytest.approx(2 * t_distribution.sf(abs(result.t), 19))
     assert (result.mean, result.n_folds) == (pytest.approx(differences.mean()), 20)
-    assert result.high - result.mean == pytest.approx(t_distribution.ppf(0.975, 19) * error)
-    assert result.high - result.mean == pytest.approx(result.mean - result.low)
+    assert result.ci_high - result.mean == pytest.approx(t_distribution.ppf(0.975, 19) * error)
+    assert result.ci_high - result.mean == pytest.approx(result.mean - result.ci_low)
 
 
 def test_without_test_participants_it_is_the_usual_t_test(differences):
     result, usual = corrected_resampled_t(differences, 0, 80), ttest_1samp(differences.ravel(), 0)
     interval = usual.confidence_interval(0.95)
     assert (result.t, result.p) == pytest.approx((usual.statistic, usual.pvalue))
-    assert (result.low, result.high) == pytest.approx((interval.low, interval.high))
+    assert (result.ci_low, result.ci_high) == pytest.approx((interval.low, interval.high))
 
 
 def test_the_interval_contains_0_if_p_is_above_1_minus_its_level(differences):
     for shift in np.linspace(-1, 1, 21):
         result = corrected_resampled_t(differences + shift, 20, 80, level=0.9)
-        assert (result.low <= 0 <= result.high) == (result.p >= 0.1)
+        assert (result.ci_low <= 0 <= result.ci_high) == (result.p >= 0.1)
 
 
 def test_a_test_is_two_sided(differences):
     first, second = (corrected_resampled_t(sign * differences, 20, 80) for sign in (1, -1))
-    assert (first.t, first.p, first.low) == pytest.approx((-second.t, second.p, -second.high))
+    assert (first.t, first.p, first.ci_low) == pytest.approx((-second.t, second.p, -second.ci_high))
 
 
 def test_sizes_of_folds_enter_as_the_mean_of_their_ratios(differences):

@@ -1,0 +1,168 @@
+"""Description of an analysis: participants, confounds, folds, features, settings and versions."""
+
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bids_deeptaskgen.biomarkers.methods import describe_columns, describe_folds, join_words
+from bids_deeptaskgen.biomarkers.problem import Problem
+from bids_deeptaskgen.biomarkers.results import Row, TargetResult
+from bids_deeptaskgen.biomarkers.scores import NESTED, PUBLISHED
+from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings, FeatureSource
+
+_LIBRARIES = ("bids-deeptaskgen", "numpy", "scipy", "scikit-learn")
+
+
+def describe_analysis(
+    results: Sequence[TargetResult], settings: BiomarkersSettings, excluded: Sequence[Row]
+) -> dict[str, str]:
+    """Describe an analysis, for the page and ``biomarkers.json``.
+
+    Parameters
+    ----------
+    results : sequence of TargetResult
+    settings : BiomarkersSettings
+    excluded : sequence of dict
+        Rows of ``excluded.tsv``.
+
+    Returns
+    -------
+    dict of str to str
+        Text by heading; without empty texts.
+    """
+    features = {item.name: item for result in results for item in result.features}
+    texts = {
+        "Participants": _by_target(results, lambda result: f"{result.problem.n_participants:,}"),
+        "Excluded": _describe_excluded(results, excluded),
+        "Families": _by_target(results, lambda result: _describe_families(result.problem)),
+        "Confounds": join_words(results[0].problem.confounds) or "none: nothing was removed",
+        "Folds": _by_target(results, describe_folds),
+        "Model of categories": ", ".join(
+            dict.fromkeys(_CLASSIFIERS[result.classifier] for result in results if result.classifier)
+        ),
+        **{
+            f"Features {item.name}": "; ".join(
+                text for text in (describe_columns(item), item.description) if text
+            )
+            for item in features.values()
+        },
+        "ComBat": f"sites of column {settings.combat}, for tables" if settings.combat else "",
+        "Principal components": f"{settings.n_components} of each table" if settings.n_components else "",
+        "Permutations": f"{settings.n_permutations:,}" if settings.n_permutations else "none: not tested",
+        "Published set-up": settings.preset or "",
+        "Seed": f"{settings.seed}",
+    }
+    return {name: text for name, text in texts.items() if text}
+
+
+_CLASSIFIERS = {"logistic": "logistic regression", "ridge": "ridge regression of the categories"}
+
+
+def _by_target(results: Sequence[TargetResult], describe: Any) -> str:
+    """Describe all targets at once if they do not differ, and otherwise each."""
+    texts = {result.problem.target.name: describe(result) for result in results}
+    distinct_texts = list(dict.fromkeys(texts.values()))
+    if len(distinct_texts) == 1:
+        return str(distinct_texts[0])
+    return "; ".join(f"{name}: {text}" for name, text in texts.items())
+
+
+def _describe_families(problem: Problem) -> str:
+    n_families = len(np.unique(problem.families))
+    if n_families == problem.n_participants:
+        return "no two participants of the same family"
+    return f"{n_families:,} families of {problem.n_participants:,} participants"
+
+
+def _describe_excluded(results: Sequence[TargetResult], excluded: Sequence[Row]) -> str:
+    texts = []
+    for name in (result.problem.target.name for result in results):
+        reasons = Counter(row["reason"] for row in excluded if row["target"] == name)
+        if reasons:
+            counts = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
+            texts.append(f"{name}: {reasons.total():,} ({counts})")
+    return "; ".join(texts) + " (excluded.tsv)" if texts else "none"
+
+
+def describe_target(result: TargetResult) -> dict[str, Any]:
+    """Describe a target, its participants and its folds as JSON.
+
+    Parameters
+    ----------
+    result : TargetResult
+
+    Returns
+    -------
+    dict
+    """
+    problem = result.problem
+    target = problem.target
+    content: dict[str, Any] = {"Name": target.name, "Kind": target.kind}
+    if target.levels:
+        counts = Counter(target.values.astype(int).tolist())
+        content["Levels"] = {level: counts[number] for number, level in enumerate(target.levels)}
+        content["Classifier"] = result.classifier
+    content |= {
+        "NumberOfParticipants": problem.n_participants,
+        "NumberOfFamilies": len(np.unique(problem.families)),
+        "Confounds": list(problem.confounds),
+        "NumberOfConfoundColumns": problem.design.shape[1] - 1,
+        "Features": {item.name: item.n_features for item in result.features},
+        "Folds": {setup: _describe_folds(result.problem_of(setup)) for setup in (NESTED, PUBLISHED)
+                  if setup in result.setups},
+    }  # fmt: skip
+    return content
+
+
+def _describe_folds(problem: Problem) -> dict[str, Any]:
+    folds = problem.folds
+    return {
+        "Method": folds.method,
+        "NumberOfFolds": folds.n_folds,
+        "NumberOfRepeats": folds.n_repeats,
+        "Seed": folds.seed,
+    }
+
+
+def describe_run(
+    results: Sequence[TargetResult], settings: BiomarkersSettings, facts: Mapping[str, str]
+) -> dict[str, Any]:
+    """Describe the analysis as JSON: the content of ``biomarkers.json``.
+
+    Parameters
+    ----------
+    results : sequence of TargetResult
+    settings : BiomarkersSettings
+    facts : dict of str to str
+        From `describe_analysis`.
+
+    Returns
+    -------
+    dict
+    """
+    libraries = [*_LIBRARIES, *(["combatlearn"] if settings.combat else [])]
+    return {
+        "Facts": dict(facts),
+        "Targets": [describe_target(result) for result in results],
+        "Settings": {item.name: _as_json(getattr(settings, item.name)) for item in fields(settings)},
+        "Versions": {"python": platform.python_version()} | {name: _version(name) for name in libraries},
+    }
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, FeatureSource | Path):
+        return str(value)
+    return [_as_json(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,62 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bids_deeptaskgen.biomarkers.learning_curve import choose_sizes, learning_curve_rows
+from bids_deeptaskgen.biomarkers.problem import Predictions
+from tests.biomarkers.made_results import make_predictions, make_problem
+
+
+def reduce(problem, size):
+    """Train with the first participants only."""
+    return replace(problem, folds=replace(problem.folds, size=size))
+
+
+@pytest.mark.parametrize(
+    ("n_train", "expected"),
+    [(80, [20, 40, 80]), (79, [39, 79]), (25, [25]), (10, [10]), (400, [25, 50, 100, 200, 400])],
+)
+def test_sizes_are_halves_of_all_training_participants_down_to_20(n_train, expected):
+    assert choose_sizes(n_train) == expected
+
+
+def test_each_size_is_predicted_once_with_the_first_repeat():
+    problem, calls = make_problem(n_repeats=3), []
+
+    def predict(size_problem):
+        calls.append(size_problem)
+        return make_predictions(size_problem, 0.5)
+
+    rows = learning_curve_rows(problem, "wm", predict, reduce)
+    sizes = [20, 40, 80]
+    assert [item.folds.size for item in calls] == [20, 40, None]
+    assert all(np.array_equal(item.folds.numbers, problem.folds.numbers[:1]) for item in calls)
+    assert list(dict.fromkeys(row["n_train"] for row in rows)) == sizes
+    assert {row["score"] for row in rows} == {"partial_r", "r", "R2", "MAE"}
+    assert {(row["target"], row["features"]) for row in rows} == {(problem.target.name, "wm")}
+
+
+def test_a_model_that_learns_has_a_rising_curve_with_intervals():
+    problem = make_problem(confounds=("age",), n=200)
+
+    def predict(size_problem):
+        rng = np.random.default_rng(0)
+        x = np.column_stack([problem.design[:, 1], rng.normal(size=(200, 14))])
+        values = np.zeros((1, 200, 1))
+        for fold in size_problem.folds:
+            weights = np.linalg.lstsq(x[fold.train], problem.target.values[fold.train], rcond=None)[0]
+            values[0, fold.test, 0] = x[fold.test] @ weights
+        return Predictions(values)
+
+    rows = [row for row in learning_curve_rows(problem, "wm", predict, reduce) if row["score"] == "R2"]
+    values = [row["value"] for row in rows]
+    assert values == sorted(values)
+    assert all(row["ci_low"] < row["value"] < row["ci_high"] for row in rows)
+
+
+def test_sizes_can_be_given():
+    problem = make_problem()
+    predict = lambda size_problem: make_predictions(size_problem, 0.5)  # noqa: E731
+    rows = learning_curve_rows(problem, "wm", predict, reduce, sizes=[30, 80])
+    assert sorted({row["n_train"] for row in rows}) == [30, 80]

@@ -1,0 +1,254 @@
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.integrate import trapezoid
+
+from bids_deeptaskgen.biomarkers.output_files import biomarkers_path, replace_results
+from bids_deeptaskgen.biomarkers.page_figures import average_roc
+from bids_deeptaskgen.biomarkers.scores import NESTED, score_folds
+from bids_deeptaskgen.biomarkers.write_results import write_results
+from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.io.tsv import read_tsv
+from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
+from tests.biomarkers.made_results import SIGNALS, make_predictions, make_problem, make_result
+from tests.report.parsed_page import HOSTILE, Page, check_identifiers
+
+FEATURES = tuple(f"{name}=/data/store" for name in SIGNALS)
+EXCLUDED = [
+    {"target": "sex", "participant_id": f"sub-{number}", "reason": reason}
+    for number, reason in enumerate(["no value of age", "no value of age", "no features wm"])
+]
+
+
+def settings_of(out, results, **values):
+    """Create the settings of results."""
+    problem = results[0].problem
+    targets = tuple(result.problem.target.name for result in results)
+    return BiomarkersSettings(
+        out=out, features=FEATURES, target=targets, confounds=problem.confounds, n_permutations=200, **values
+    )
+
+
+@pytest.fixture(scope="module")
+def results():
+    return [make_result(), make_result("categorical", 2), make_result("categorical", 3)]
+
+
+@pytest.fixture(scope="module")
+def out(results, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    settings = settings_of(out, results, preset="deeptaskgen-2025", seed=3)
+    write_results(out, results, settings, EXCLUDED, {"Table of participants": "/data/participants.tsv"})
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(out):
+    return biomarkers_path(out, "page").read_text("utf-8")
+
+
+def write_page(tmp_path, *results, **values):
+    """Write results, and read the page."""
+    return write_results(tmp_path, results, settings_of(tmp_path, results, **values)).read_text("utf-8")
+
+
+def test_all_files_of_the_list_are_written_and_no_others(out):
+    patterns = [re.sub(r"\{\w+\}", "*", text) for text in load_table("outputs.json")["biomarkers"].values()]
+    assert all(list(out.glob(pattern)) for pattern in patterns)
+    listed = {path for pattern in patterns for path in out.glob(pattern)}
+    assert {path for path in out.rglob("*") if path.is_file()} == listed
+
+
+def test_tables_have_the_documented_columns(out):
+    columns = {
+        "scores": "target kind setup features score value ci_low ci_high gain gain_low gain_high "
+        "n_participants n_features",
+        "fold_scores": "target setup features repeat fold n_train n_test score value",
+        "tests": "target setup features statistic p p_fdr n_permutations",
+        "comparisons": "target setup features compared_with score difference ci_low ci_high t p p_fdr",
+        "penalties": "target setup features repeat fold penalty",
+        "learning_curve": "target features n_train score value ci_low ci_high",
+        "excluded": "target participant_id reason",
+    }
+    for name, text in columns.items():
+        assert set(read_tsv(biomarkers_path(out, name))[0]) == set(text.split()), name
+
+
+def test_each_target_has_its_predictions_and_folds(out, results):
+    names = {path.name for path in out.glob("target-*")}
+    labels = ("fluid-intelligence-raw-score", "sex", "diagnosis")
+    assert names == {f"target-{label}_{kind}.tsv" for label in labels for kind in ("predictions", "folds")}
+    rows = read_tsv(out / "target-sex_folds.tsv")
+    assert [int(row["repeat1"]) - 1 for row in rows] == results[1].problem.folds.numbers[0].tolist()
+
+
+def test_the_page_is_complete_in_itself(page):
+    parsed = Page(page)
+    check_identifiers(parsed)
+    assert not parsed.open
+    assert not re.search(r'(?:src|href)="(?!data:|#)', page)
+    assert parsed.named("html")[0]["lang"] == "en"
+
+
+def test_the_page_has_everything_in_order(page):
+    headings = re.findall(r"<h[12][^>]*>(.*?)</h[12]>", page)
+    assert headings == [
+        "Prediction of traits: fluid intelligence (raw score), sex and diagnosis",
+        "Summary",
+        "fluid intelligence (raw score)",
+        "sex",
+        "diagnosis",
+        "Published set-up side by side",
+        "Comparisons of feature sets",
+        "Learning curves",
+        "Notes",
+        "Methods",
+    ]
+
+
+def test_every_figure_has_its_scores_in_words(page, out):
+    images = Page(page).named("img")
+    assert len(images) == len(list((out / "figures").glob("*.png"))) == 3 * 3 + 1
+    assert all(len(image["alt"]) > 20 for image in images)
+    assert any("partial r: wm 0." in image["alt"] for image in images)
+
+
+def test_sections_that_scroll_can_be_reached_by_keyboard(page):
+    regions = [
+        attributes
+        for _, attributes in Page(page).elements
+        if attributes.get("class", "").startswith(("scroll", "picture"))
+    ]
+    assert len(regions) == 5 + 10
+    assert all(region["tabindex"] == "0" and region["aria-label"] for region in regions)
+
+
+def test_facts_name_participants_exclusions_families_confounds_and_folds(out, page):
+    facts = json.loads(biomarkers_path(out, "facts").read_text("utf-8"))["Facts"]
+    assert facts["Participants"] == "100"
+    assert facts["Excluded"] == "sex: 3 (2 no value of age, 1 no features wm) (excluded.tsv)"
+    assert facts["Families"] == "50 families of 100 participants"
+    assert facts["Confounds"] == "age and fd_mean_mm"
+    assert facts["Folds"].startswith("5-fold cross-validation, repeated 2 times")
+    assert facts["Features connectome"].startswith("1,000 columns")
+    assert facts["Permutations"] == "200"
+    assert facts["Table of participants"] == "/data/participants.tsv"
+    assert all(f"<dd>{value}</dd>" in page for value in facts.values())
+
+
+def test_the_description_has_settings_versions_counts_and_seeds(out):
+    content = json.loads(biomarkers_path(out, "facts").read_text("utf-8"))
+    assert content["Settings"]["seed"] == 3
+    assert content["Settings"]["features"] == list(FEATURES)
+    assert {"python", "numpy", "scipy", "scikit-learn", "bids-deeptaskgen"} == content["Versions"].keys()
+    sex = content["Targets"][1]
+    assert sex["Levels"] == {"f": 50, "m": 50}
+    assert sex["Folds"]["deeptaskgen-2025"]["Seed"] == 42
+    assert (sex["NumberOfParticipants"], sex["NumberOfFamilies"]) == (100, 50)
+
+
+def test_a_page_without_confounds_warns_before_anything_else(tmp_path, page):
+    other_page = write_page(tmp_path, make_result(confounds=(), published=False))
+    assert "<strong>No confounds were removed.</strong>" in other_page
+    assert other_page.index("No confounds were removed") < other_page.index("<dl>")
+    assert "confounds only" not in other_page
+    assert "partial r" not in other_page
+    assert 'class="warning"' not in page
+
+
+def test_a_run_without_permutations_curve_and_pairs_has_a_shorter_page(tmp_path):
+    result = make_result(published=False, n_permutations=0, curve=False)
+    result = replace(
+        result,
+        features=result.features[:1],
+        predictions={
+            key: value for key, value in result.predictions.items() if key[1] in ("confounds", "wm")
+        },
+        tests={},
+    )
+    page = write_page(tmp_path, result)
+    for text in (
+        "Permutation test",
+        "Comparisons of feature sets",
+        "Learning curves",
+        "Winkler",
+        "Benjamini",
+    ):
+        assert text not in page
+    assert "no permutation test" in page
+    assert not biomarkers_path(tmp_path, "comparisons").exists()
+
+
+def test_names_are_shown_as_they_are_and_never_run(tmp_path):
+    result = make_result(published=False)
+    target = replace(result.problem.target, name=HOSTILE)
+    result = replace(result, problem=replace(result.problem, target=target), learning_curve=())
+    page = write_page(tmp_path, result)
+    assert HOSTILE in "".join(Page(page).texts)
+    assert not Page(page).named("script")
+
+
+def test_large_samples_are_drawn_as_densities(tmp_path):
+    page = write_page(tmp_path, make_result(published=False, n=1600, n_repeats=1))
+    assert "out-of-fold prediction" in page
+
+
+@pytest.mark.parametrize("n_levels", [2, 3])
+def test_the_area_under_the_mean_curve_is_the_mean_auc(n_levels):
+    problem = make_problem("categorical", n_levels=n_levels, n=300)
+    predictions = make_predictions(problem, 0.5, is_linear=False)
+    areas = [trapezoid(tpr, fpr) for fpr, tpr in average_roc(problem, predictions).values()]
+    assert len(areas) == (1 if n_levels == 2 else 3)
+    assert np.mean(areas) == pytest.approx(score_folds(problem, predictions)["AUC"].mean(), abs=0.01)
+
+
+def test_the_set_ups_are_side_by_side_with_who_found_what(page):
+    table = page[page.index('id="setups"') : page.index('id="comparisons"')]
+    assert table.count("<tr") == 1 + 3 * 3
+    assert "both" in table
+    assert "removes no confounds" in table
+
+
+def test_the_methods_text_cites_what_was_used_alone(tmp_path, out):
+    text = biomarkers_path(out, "methods").read_text("utf-8")
+    for name in ("Nadeau", "Freedman", "Winkler et al. (2015)", "Hoerl", "Pedregosa", "Serin", "Snoek"):
+        assert name in text
+    assert "200 permutations" in text
+    assert "Johnson" not in text
+    assert "{" not in text
+    write_page(tmp_path, make_result(published=False, confounds=()), combat="site")
+    text = biomarkers_path(tmp_path, "methods").read_text("utf-8")
+    assert "Johnson et al. (2007)" in text
+    assert "No confounds were removed" in text
+    assert "Snoek" not in text
+    assert "logistic" not in text
+
+
+def test_every_cited_reference_is_in_the_list_and_every_one_of_the_list_is_cited():
+    for part in load_table("biomarkers_methods.json")["parts"].values():
+        cited = set(re.findall(r"([A-Z]\w+) (?:et al\.|and [A-Z]\w+), (\d{4})", part["text"]))
+        cited |= set(re.findall(r"([A-Z]\w+)(?: et al\.| and [A-Z]\w+)?, (\d{4})", part["text"]))
+        listed = {re.match(r"([A-Z]\w+).*?\((\d{4})\)", text).groups() for text in part["references"]}
+        assert cited == listed
+
+
+def test_replacement_removes_results_of_other_targets_and_leaves_other_files(tmp_path, results):
+    out, work = tmp_path / "out", tmp_path / "work"
+    write_results(out, results, settings_of(out, results))
+    (out / "notes.txt").touch()
+    (out / "scores.json").touch()
+    write_results(work, results[1:2], settings_of(work, results[1:2]))
+    names = {path.relative_to(work) for path in work.rglob("*") if path.is_file()}
+    replace_results(work, out)
+    left = {path.relative_to(out) for path in out.rglob("*") if path.is_file()}
+    assert {str(path) for path in left - names} == {"notes.txt", "scores.json"}
+    assert names <= left
+
+
+def test_tests_are_of_the_nested_set_up_in_the_table_of_a_target(page, out):
+    row = next(row for row in read_tsv(biomarkers_path(out, "tests")) if row["setup"] == NESTED)
+    table = page[page.index('id="target-fluid-intelligence-raw-score-scores"') :]
+    assert f"<td>{float(row['p']):.3f}</td>" in table
