@@ -247,11 +247,14 @@ class KernelFeatures:
         Sum over contrasts of the products of maps; each contrast has a fixed scale, such that the mean of its
         diagonal over participants is 1 after the mean map is subtracted.
     unscaled_kernel : float32 array of the same shape or None
-        The same without scales, for the published set-up; None if it is not needed.
+        The same without scales, for the published set-up with several contrasts; None if it is not needed.
+        See `unscaled`.
     n_features : int
         Number of voxels times number of contrasts.
     description : str
         For facts of the page.
+    scale : float
+        For one contrast: mean diagonal of the products of maps, by which `kernel` was divided.
     """
 
     name: str
@@ -260,6 +263,16 @@ class KernelFeatures:
     unscaled_kernel: NDArray[np.float32] | None
     n_features: int
     description: str = ""
+    scale: float = 1.0
+
+    @property
+    def unscaled(self) -> tuple[NDArray[np.float32], float]:
+        """Return a kernel and a factor, whose product is the sum of products of maps without scales.
+
+        A kernel of 20,000 participants has 1.6 GB, so the product is not stored. Ridge regression with the
+        penalty alpha on the product is that with alpha / factor on the kernel.
+        """
+        return (self.kernel, self.scale) if self.unscaled_kernel is None else (self.unscaled_kernel, 1.0)
 
 
 Features = TableFeatures | KernelFeatures

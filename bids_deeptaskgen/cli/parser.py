@@ -20,6 +20,7 @@ _HEADINGS = (
     "choose model",
     "clean",
     "train",
+    "cross-validate",
     "differences between participants",
     "regions and cohort store",
     "run",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from bids_deeptaskgen.cli.main import Command, run_command, run_with_exit_code
 from bids_deeptaskgen.cli.parser import Parser, from_namespace
 from bids_deeptaskgen.settings import (
+    biomarkers,
     evaluation,
     export,
     known_faults,
@@ -44,6 +45,7 @@ TABLE: dict[str, Command | Group] = {
     "train": Command(f"{_HOME}.train", training.TrainSettings),
     "finetune": Command(f"{_HOME}.finetune", training.FinetuneSettings),
     "evaluate": Command(f"{_HOME}.evaluate", evaluation.EvaluateSettings),
+    "biomarkers": Command(f"{_HOME}.biomarkers", biomarkers.BiomarkersSettings),
     "known-faults": Command(f"{_HOME}.known_faults", known_faults.KnownFaultsSettings),
     "export": Group(
         "Export results for other programs.",

@@ -18,11 +18,12 @@ from bids_deeptaskgen.bids.output.connectome_files import (
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.bids.participant_ids import align_labels
 from bids_deeptaskgen.errors import InputError
-from bids_deeptaskgen.evaluation.map_reader import allocate, average_participants, read_participant
+from bids_deeptaskgen.evaluation.map_reader import average_participants, read_participant
 from bids_deeptaskgen.evaluation.reliability import RETEST
 from bids_deeptaskgen.evaluation.scoring import Predictor
 from bids_deeptaskgen.evaluation.study import Study
 from bids_deeptaskgen.io.json_file import read_json
+from bids_deeptaskgen.io.work_array import allocate
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.stats.calibration import apply_calibration

@@ -1,7 +1,6 @@
 """Reader of the maps of many participants and contrasts, with one read per image and bounded memory."""
 
 import logging
-import os
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.measured_map_images import read_usable_statmaps
 from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.io.work_array import allocate
 from bids_deeptaskgen.stats.common_voxels import MAX_MISSING, common_voxels
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -18,50 +17,6 @@ logger = logging.getLogger("bids_deeptaskgen")
 Floats = NDArray[np.float32]
 # Contrast to participant to the maps of the sessions.
 Files = Mapping[str, Mapping[str, Sequence[StatmapFile]]]
-# Larger arrays lie in a mapped file, whose pages the system can drop from memory.
-_IN_MEMORY_BYTES = 1_000_000_000
-
-
-def allocate(shape: tuple[int, ...], scratch: Path) -> Floats:
-    """Allocate an array in memory, or in an unnamed file if it is too large.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape of the array.
-    scratch : Path
-        Folder of the file.
-
-    Returns
-    -------
-    float32 array of that shape
-        Its values are undefined.
-
-    Raises
-    ------
-    UserError
-        If there is not enough disk space for the file.
-    """
-    n_bytes = 4 * int(np.prod(shape))
-    if n_bytes <= _IN_MEMORY_BYTES:
-        return np.empty(shape, np.float32)
-    scratch.mkdir(parents=True, exist_ok=True)
-    path = scratch / "maps.dat"
-    with path.open("wb+") as file:
-        # An unlinked file disappears with the array, however the run ends.
-        path.unlink()
-        try:
-            # Without this, a full disk would kill the process when a page is written.
-            os.posix_fallocate(file.fileno(), 0, n_bytes)
-        except OSError as error:
-            message = (
-                f"{scratch.parent}: not enough disk space for a work file of {n_bytes / 1e9:.0f} GB "
-                f"({error}).\n"
-                "Choose an output folder with more space, or evaluate fewer `contrasts` at a time."
-            )
-            raise UserError(message) from error
-        array: Floats = np.memmap(file, np.float32, "r+", shape=shape)
-    return array
 
 
 def read_participant(contrasts: Sequence[Sequence[StatmapFile]], mask: NDArray[np.bool_]) -> Floats:

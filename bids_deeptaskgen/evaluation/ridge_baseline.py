@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.bids.output.connectome_files import ConnectomeFile, read_mean_connectome
 from bids_deeptaskgen.bids.participants_table import participants_table
 from bids_deeptaskgen.evaluation.baselines import connectomes_by_participant
-from bids_deeptaskgen.evaluation.map_reader import allocate, read_participant
+from bids_deeptaskgen.evaluation.map_reader import read_participant
 from bids_deeptaskgen.evaluation.study import Study, read_families
 from bids_deeptaskgen.io.npy import save_array
+from bids_deeptaskgen.io.work_array import allocate
 from bids_deeptaskgen.machine import log_duration
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.models.ridge_arrays import at_output_voxels

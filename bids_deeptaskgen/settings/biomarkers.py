@@ -38,8 +38,11 @@ class FeatureSource(NamedTuple):
 
     def __str__(self) -> str:
         """Format the source as on the command line."""
-        parts = ":" + ",".join(self.parts) if self.parts else ""
-        return f"{self.name}={self.path}{parts}"
+        if self.parts:
+            return f"{self.name}={self.path}:{','.join(self.parts)}"
+        # A colon at the end shows that an earlier one belongs to the path.
+        is_ambiguous = str(self.path).endswith(":") or _split_parts(str(self.path))[1]
+        return f"{self.name}={self.path}{':' if is_ambiguous else ''}"
 
 
 def parse_features(value: object) -> FeatureSource:
@@ -53,7 +56,8 @@ def parse_features(value: object) -> FeatureSource:
     Returns
     -------
     FeatureSource
-        With an absolute path. A colon is part of the path if a file of that whole name exists.
+        With an absolute path. A colon is part of the path if a file of that whole name exists, or if another
+        colon follows at the end.
 
     Raises
     ------
@@ -66,20 +70,41 @@ def parse_features(value: object) -> FeatureSource:
     ('wm2bk', 'wm0bk')
     >>> str(parse_features("idps=/data/idps.tsv"))
     'idps=/data/idps.tsv'
+    >>> parse_features("wm=/data/cohort:wm2bk:").path.as_posix()
+    '/data/cohort:wm2bk'
     """
     if isinstance(value, str):
         name, equals, source = value.partition("=")
         if not equals:
             raise ValueError(value)
-        path_text, _, last = source.rpartition(":")
-        parts = tuple(part.strip() for part in last.split(","))
-        has_parts = bool(path_text) and all(_PART.fullmatch(part) for part in parts)
-        if not has_parts or Path(source).exists():
-            path_text, parts = source, ()
+        path_text, parts = (source, ()) if _exists(source) else _split_parts(source)
         return _feature_source(name, path_text, parts)
     if not isinstance(value, Sequence) or not 2 <= len(value) <= 3:
         raise ValueError(value)
-    return _feature_source(value[0], value[1], tuple(value[2]) if len(value) == 3 else ())
+    parts = value[2] if len(value) == 3 else ()
+    if not isinstance(parts, (list, tuple)) or not all(_is_part(part) for part in parts):
+        raise ValueError(value)
+    return _feature_source(value[0], value[1], tuple(parts))
+
+
+def _split_parts(source: str) -> tuple[str, tuple[str, ...]]:
+    """Divide ``PATH:PART,PART``; ``PATH:`` has no parts, and neither has a path whose end is no name."""
+    path_text, _, last = source.rpartition(":")
+    if path_text and not last:
+        return path_text, ()
+    parts = tuple(part.strip() for part in last.split(","))
+    return (path_text, parts) if path_text and all(map(_is_part, parts)) else (source, ())
+
+
+def _is_part(part: object) -> bool:
+    return isinstance(part, str) and _PART.fullmatch(part) is not None
+
+
+def _exists(path_text: str) -> bool:
+    try:
+        return Path(path_text).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long, no path, or the home of an unknown user
+        return False
 
 
 def _feature_source(name: object, path: object, parts: tuple[str, ...]) -> FeatureSource:
@@ -99,8 +124,8 @@ class BiomarkersSettings(Settings):
         parse=parse_features,
         format=str,
         expected="NAME=SOURCE or NAME=SOURCE:PART,PART",
-        help="features to compare: a cohort store or a dataset of measured maps, with contrasts as parts (all by "
-        "default) or the part connectome of a store, or a table (TSV, CSV or Parquet) with a column "
+        help="features to compare: a cohort store or a dataset of measured maps, with contrasts as parts "
+        "(all by default) or the part connectome of a store, or a table (TSV, CSV or Parquet) with a column "
         "participant_id",
     )
     target: tuple[str, ...] = option(
@@ -157,15 +182,15 @@ class BiomarkersSettings(Settings):
         from_file=True,
         group="choose data",
         default_meaning="none",
-        help="participants to leave out, also if --participant-label names them; @FILE reads one label per line "
-        "from a file",
+        help="participants to leave out, also if --participant-label names them; @FILE reads one label per "
+        "line from a file",
     )
     family_column: str = option(
         FAMILY_COLUMN,
         metavar="COLUMN",
         group="choose data",
-        help="column with families, which are never divided between folds and are permuted as a whole; without "
-        "it, participants are assumed to be unrelated",
+        help="column with families, which are never divided between folds and are permuted as a whole; "
+        "without it, participants are assumed to be unrelated",
     )
     n_folds: int = option(5, check=in_range(2, 100), group="cross-validate", help="number of folds")
     n_repeats: int = option(
@@ -190,33 +215,37 @@ class BiomarkersSettings(Settings):
         "auto",
         choices=("auto", "logistic", "ridge"),
         group="cross-validate",
-        help="model of categorical targets: logistic regression, or ridge regression of the categories; auto is "
-        "logistic up to 2000 participants",
+        help="model of categorical targets: logistic regression, or ridge regression of the categories; auto "
+        "is logistic up to 2000 participants",
     )
     n_components: int = option(
         0,
         check=at_least(0),
         group="cross-validate",
-        help="number of principal components to which tables are reduced within the training folds; 0 keeps all "
-        "columns, and maps are never reduced",
+        help="number of principal components to which tables are reduced within the training folds; 0 keeps "
+        "all columns, and maps are never reduced",
     )
     combat: str | None = option(
         None,
         metavar="COLUMN",
         group="cross-validate",
         default_meaning="none",
-        help="column of sites that ComBat harmonises within the training folds, for tables and connectomes, not "
-        "for maps; needs the extra combat",
+        help="column of sites that ComBat harmonises within the training folds, for tables and connectomes, "
+        "not for maps; needs the extra combat",
     )
     preset: str | None = option(
         None,
         choices=("deeptaskgen-2025",),
         group="cross-validate",
         default_meaning="none",
-        help="published set-up to report beside this one: no scaling, no confounds, a fixed penalty, five folds",
+        help="published set-up to report beside this one: no scaling, no confounds, a fixed penalty, five "
+        "folds",
     )
     n_permutations: int = option(
-        1000, check=at_least(0), group="cross-validate", help="number of permutations per test; 0 skips the tests"
+        1000,
+        check=at_least(0),
+        group="cross-validate",
+        help="number of permutations per test; 0 skips the tests",
     )
     learning_curve: bool = option(
         default=True, group="cross-validate", help="score smaller training samples, too (first repeat)"
@@ -227,6 +256,10 @@ class BiomarkersSettings(Settings):
     overwrite: bool = option(default=False, help="replace the results in OUT")
 
     def _check_together(self) -> None:
+        empty = next((flag for flag in ("features", "target") if not getattr(self, flag)), None)
+        if empty:
+            message = f"--{empty}: the list is empty. Give at least one value."
+            raise UserError(message)
         names = [source.name for source in self.features]
         duplicate = next((name for name in names if names.count(name) > 1), None)
         if duplicate:

@@ -8,6 +8,7 @@ from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.option import option_specs
 
 _MODULES = (
+    "biomarkers",
     "evaluation",
     "export",
     "group",

@@ -94,6 +94,8 @@ def test_a_second_value_of_an_option_with_one_value_is_refused(settings_class, c
             continue
         if spec.name == "bids_filter_file":
             continue
+        if len(spec.option.choices) == 1:  # has no second value
+            continue
         first, second = two_values(spec)
         for flag in spec.flags:
             with pytest.raises(SystemExit) as caught:

@@ -7,7 +7,7 @@ import pytest
 
 from bids_deeptaskgen.bids import measured_map_images
 from bids_deeptaskgen.commands import evaluate
-from bids_deeptaskgen.evaluation import map_reader
+from bids_deeptaskgen.io import work_array
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from tests.commands.test_evaluate import (
@@ -117,7 +117,7 @@ def write_4d(root, source, order):
 def test_images_of_many_contrasts_are_read_once_and_score_as_single_ones(
     data, tmp_path, monkeypatch, in_memory
 ):
-    monkeypatch.setattr(map_reader, "_IN_MEMORY_BYTES", in_memory)
+    monkeypatch.setattr(work_array, "_IN_MEMORY_BYTES", in_memory)
     source = population()
     write_4d(tmp_path / "net", source, CONTRASTS[::-1])
     write(tmp_path / "single" / "net", source, range(N_PARTICIPANTS), desc="predicted", noise=0)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from bids_deeptaskgen.cli import app, workbench
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.base import Settings
+from bids_deeptaskgen.settings.biomarkers import FeatureSource
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.settings.option import OptionSpec, option_specs
 from bids_deeptaskgen.settings.value_types import AutoFloat, AutoInt, NamedPath
@@ -26,7 +27,10 @@ def _example(spec: OptionSpec) -> object:
     """Return a legal value of a required option."""
     if spec.option.choices:
         return spec.option.choices[0]
-    return _EXAMPLES.get(spec.name, f"/{spec.name}" if spec.kind is Path else "mine")
+    if spec.kind is FeatureSource:
+        return (FeatureSource("mine", Path("/features")),)
+    value = _EXAMPLES.get(spec.name, f"/{spec.name}" if spec.kind is Path else "mine")
+    return (value,) if spec.is_tuple else value
 
 
 # Values of the required options of each class.
@@ -48,6 +52,7 @@ paths = st.lists(texts.map(lambda text: text.replace("/", "")).filter(bool), min
 paths = paths.filter(lambda path: str(path) == str(path).strip())
 labels = st.text("0123456789abzABZ+", min_size=1, max_size=4)
 names = st.from_regex(r"[0-9A-Za-z][0-9A-Za-z_.\-]{0,8}", fullmatch=True)
+parts = st.text("0123456789abzABZ", min_size=1, max_size=4)
 wholes = st.integers(0, 2**32 - 1)
 numbers = st.floats(min_value=0, allow_infinity=False)
 
@@ -75,6 +80,13 @@ _BY_NAME: dict[str, st.SearchStrategy] = {
     "n_devices": st.sampled_from([1, 2]),
     "n_nodes": st.sampled_from([1, 5]),
     "batch_size": st.integers(1, 10).map(lambda number: 10 * number),
+    "n_folds": st.integers(2, 100),
+    "features": st.lists(
+        st.builds(FeatureSource, names, paths, st.lists(parts, max_size=2, unique=True).map(tuple)),
+        min_size=1,
+        max_size=3,
+        unique_by=lambda source: source.name,
+    ).map(tuple),
     "high_pass": st.one_of(st.just("auto"), st.floats(0, 0.25)),
     "mem": st.one_of(st.none(), st.floats(0.5, 1e6)),
     # Disjoint ranges, so that they rarely contradict each other.

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bids_deeptaskgen.cli import app, workbench
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.settings.biomarkers import FeatureSource
 from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.paths import parse_path
 from bids_deeptaskgen.settings.value_types import NamedPath, parse_model, parse_named_dataset
@@ -32,7 +33,7 @@ PATH_OPTIONS = [
     (settings_class, spec)
     for settings_class in CLASSES
     for spec in option_specs(settings_class)
-    if spec.kind in (Path, NamedPath)
+    if spec.kind in (Path, NamedPath, FeatureSource)
     or spec.option.parse in (parse_model, parse_named_dataset)
     or spec.name == "bids_filter_file"
 ]
@@ -49,7 +50,7 @@ def folder(tmp_path, monkeypatch):
 def test_an_address_is_refused_as_every_path_of_every_command(text, folder):
     assert len(PATH_OPTIONS) > 40
     for settings_class, spec in PATH_OPTIONS:
-        value = f"name={text}" if spec.kind is NamedPath else text
+        value = f"name={text}" if spec.kind in (NamedPath, FeatureSource) else text
         with pytest.raises(UserError, match="only local paths are supported") as caught:
             settings_class(**{**REQUIRED[settings_class], spec.name: [value] if spec.is_tuple else value})
         assert caught.value.exit_code == 2

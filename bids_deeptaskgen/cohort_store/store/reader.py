@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.cohort_store.store.description import StoreDescription, read_description
 from bids_deeptaskgen.cohort_store.store.layout import MAPS, ROI_CONNECTOMES
-from bids_deeptaskgen.cohort_store.store.row_tables import LABELS, RowTables, read_rows
+from bids_deeptaskgen.cohort_store.store.row_tables import LABELS, Labels, RowTables, read_rows
 from bids_deeptaskgen.cohort_store.store.shards import ShardStates, array_names, read_states
 from bids_deeptaskgen.errors import InputError, UserError, abbreviate, quantity
 from bids_deeptaskgen.io.text_table import MISSING_VALUES
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("bids_deeptaskgen")
 
 Values = NDArray[np.float32]
+
+# Rows of one read, so that their stored bytes and the result are not in memory twice for all rows.
+_ROWS_PER_READ = 64
 
 
 class CohortStore:
@@ -141,6 +144,11 @@ class CohortStore:
         )
 
     @property
+    def row_labels(self) -> tuple[Labels, ...]:
+        """Return participant, session and run of each row; empty text for labels that it lacks."""
+        return self._rows.labels
+
+    @property
     def contrasts(self) -> tuple[str, ...]:
         """Return the labels of the contrasts in order."""
         return self.description.labels
@@ -170,13 +178,15 @@ class CohortStore:
         """Return which rows have no ROI connectome: a boolean array of shape (n_rows,)."""
         return np.array([not (row.is_packed and row.has_roi_connectome) for row in self._states.rows], bool)
 
-    def maps(self, contrast: str) -> Values:
+    def maps(self, contrast: str, rows: Sequence[int] | None = None) -> Values:
         """Read the maps of a contrast.
 
         Parameters
         ----------
         contrast : str
             Label.
+        rows : sequence of int, optional
+            Numbers of the rows to read, in any order; all rows by default.
 
         Returns
         -------
@@ -187,10 +197,18 @@ class CohortStore:
             message = f"{self.path}: has no contrast {contrast}. It has {', '.join(self.contrasts)}."
             raise UserError(message)
         index = self.contrasts.index(contrast)
-        return self._read(MAPS, slice(0, len(self)), slice(index, index + 1))[:, 0]
+        columns = slice(index, index + 1)
+        if rows is None:
+            return self._read(MAPS, slice(0, len(self)), columns)[:, 0]
+        return self._read_rows(MAPS, rows, columns)[:, 0]
 
-    def roi_connectomes(self) -> Values:
+    def roi_connectomes(self, rows: Sequence[int] | None = None) -> Values:
         """Read the ROI x ROI connectomes.
+
+        Parameters
+        ----------
+        rows : sequence of int, optional
+            Numbers of the rows to read, in any order; all rows by default.
 
         Returns
         -------
@@ -200,7 +218,9 @@ class CohortStore:
         if not self.description.n_rois:
             message = f"{self.path}: has no ROI connectomes; its maps were packed without."
             raise UserError(message)
-        return self._read(ROI_CONNECTOMES, slice(0, len(self)), slice(None))
+        if rows is None:
+            return self._read(ROI_CONNECTOMES, slice(0, len(self)), slice(None))
+        return self._read_rows(ROI_CONNECTOMES, rows, slice(None))
 
     def to_image(self, values: NDArray[np.floating] | Sequence[float]) -> "Nifti1Image":
         """Convert values of voxels to an image.
@@ -228,6 +248,25 @@ class CohortStore:
         image.header.set_sform(self.affine, code="mni")
         image.header.set_qform(self.affine, code="mni")
         return image
+
+    def _read_rows(self, name: str, rows: Sequence[int], columns: slice) -> Values:
+        """Read some rows of an array; neighbouring rows are read together."""
+        numbers = np.asarray(rows, np.intp)
+        invalid = numbers[(numbers < 0) | (numbers >= len(self))]
+        if len(invalid):
+            message = f"row {invalid[0]} does not exist; the store has {quantity(len(self), 'row')}."
+            raise IndexError(message)
+        n_columns = len(range(*columns.indices(self.arrays[name].shape[1])))
+        values = np.empty((len(numbers), n_columns, self.arrays[name].shape[2]), np.float32)
+        start = 0
+        while start < len(numbers):
+            stop = start + 1
+            while stop < min(len(numbers), start + _ROWS_PER_READ) and numbers[stop] == numbers[stop - 1] + 1:
+                stop += 1
+            first = int(numbers[start])
+            values[start:stop] = self._read(name, slice(first, first + stop - start), columns)
+            start = stop
+        return values
 
     def _read(self, name: str, rows: slice, columns: slice) -> Values:
         """Read rows of an array; NaN for rows that are not packed, an error for damaged ones."""

@@ -1,0 +1,1 @@
+"""Features of participants from cohort stores, measured maps and tables."""
