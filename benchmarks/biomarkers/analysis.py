@@ -150,7 +150,7 @@ def analyse(
         permuted = permute_residuals(problem, n_permutations, rng)
         predictions, test = cross_validate(problem, features, ModelOptions(classifier), permuted)
     is_number, sizes = problem.target.kind == "continuous", count_folds(problem)
-    main = main_score(problem.target.kind, analysis.setup)
+    main = main_score(problem, analysis.setup)
     name = "r" if is_number else main
     scores = score_all_folds(problem, predictions)
     baseline = score_all_folds(problem, predict_from_confounds(problem, classifier))
@@ -158,7 +158,9 @@ def analyse(
     gains = scores["partial_r"] if main == "partial_r" else scores[main] - reference
     gain = corrected_resampled_t(gains, sizes.n_test, sizes.n_train)
     p = test.p if test else float("nan")
-    return Outcome(float(scores[name].mean()), float(reference.mean()), gain.mean, gain.low, gain.high, p)
+    return Outcome(
+        float(scores[name].mean()), float(reference.mean()), gain.mean, gain.ci_low, gain.ci_high, p
+    )
 
 
 class FoldScores(NamedTuple):
@@ -195,7 +197,7 @@ def score_folds(
     problem = make_problem(columns, analysis, seed, n_repeats)
     predictions, _ = cross_validate(problem, _table(problem, maps))
     sizes = count_folds(problem)
-    values = score_all_folds(problem, predictions)[main_score(problem.target.kind, NESTED)]
+    values = score_all_folds(problem, predictions)[main_score(problem, NESTED)]
     return FoldScores(values, sizes.n_test, sizes.n_train)
 
 

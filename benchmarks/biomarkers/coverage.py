@@ -71,11 +71,11 @@ def measure_coverage(setting: Setting, seeds: Sequence[int]) -> dict[str, Any]:
         "title": setting.title,
         "truth": truth,
         "mean": float(np.mean([item.mean for item in intervals])),
-        "width": float(np.mean([item.high - item.low for item in intervals])),
+        "width": float(np.mean([item.ci_high - item.ci_low for item in intervals])),
         "n_seeds": len(seeds),
-        "n_covered": sum(item.low <= truth <= item.high for item in intervals),
-        "n_above": sum(item.low > truth for item in intervals),
-        "n_below": sum(item.high < truth for item in intervals),
+        "n_covered": sum(item.ci_low <= truth <= item.ci_high for item in intervals),
+        "n_above": sum(item.ci_low > truth for item in intervals),
+        "n_below": sum(item.ci_high < truth for item in intervals),
     }
 
 
