@@ -2,7 +2,7 @@
 
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from bids_deeptaskgen.biomarkers.cohort.exclusions import ALL_TARGETS, NOT_SELECTED
 from bids_deeptaskgen.biomarkers.methods import describe_columns, describe_folds, join_words
 from bids_deeptaskgen.biomarkers.problem import Problem
 from bids_deeptaskgen.biomarkers.results import Row, TargetResult
 from bids_deeptaskgen.biomarkers.scores import NESTED, PUBLISHED
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings, FeatureSource
 
+# Further reasons are counted together.
+_MAX_REASONS = 6
 _LIBRARIES = ("bids-deeptaskgen", "numpy", "scipy", "scikit-learn")
 
 
@@ -46,12 +49,7 @@ def describe_analysis(
         "Model of categories": ", ".join(
             dict.fromkeys(_CLASSIFIERS[result.classifier] for result in results if result.classifier)
         ),
-        **{
-            f"Features {item.name}": "; ".join(
-                text for text in (describe_columns(item), item.description) if text
-            )
-            for item in features.values()
-        },
+        **{f"Features {item.name}": item.description or describe_columns(item) for item in features.values()},
         "ComBat": f"sites of column {settings.combat}, for tables" if settings.combat else "",
         "Principal components": f"{settings.n_components} of each table" if settings.n_components else "",
         "Permutations": f"{settings.n_permutations:,}" if settings.n_permutations else "none: not tested",
@@ -64,12 +62,30 @@ def describe_analysis(
 _CLASSIFIERS = {"logistic": "logistic regression", "ridge": "ridge regression of the categories"}
 
 
-def _by_target(results: Sequence[TargetResult], describe: Any) -> str:
-    """Describe all targets at once if they do not differ, and otherwise each."""
-    texts = {result.problem.target.name: describe(result) for result in results}
+def _by_target(results: Sequence[TargetResult], describe: Callable[[TargetResult], str]) -> str:
+    return join_by_target({result.problem.target.name: describe(result) for result in results})
+
+
+def join_by_target(texts: Mapping[str, str]) -> str:
+    """Join the texts of all targets: one text if they do not differ, and otherwise each with its target.
+
+    Parameters
+    ----------
+    texts : dict of str to str
+        By target.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> join_by_target({"age": "100", "sex": "100"}), join_by_target({"age": "100", "sex": "98"})
+    ('100', 'age: 100; sex: 98')
+    """
     distinct_texts = list(dict.fromkeys(texts.values()))
     if len(distinct_texts) == 1:
-        return str(distinct_texts[0])
+        return distinct_texts[0]
     return "; ".join(f"{name}: {text}" for name, text in texts.items())
 
 
@@ -81,13 +97,17 @@ def _describe_families(problem: Problem) -> str:
 
 
 def _describe_excluded(results: Sequence[TargetResult], excluded: Sequence[Row]) -> str:
-    texts = []
+    """Count the excluded participants of each target by reason."""
+    lost_rows = [row for row in excluded if row["reason"] != NOT_SELECTED]
+    texts = {}
     for name in (result.problem.target.name for result in results):
-        reasons = Counter(row["reason"] for row in excluded if row["target"] == name)
-        if reasons:
-            counts = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
-            texts.append(f"{name}: {reasons.total():,} ({counts})")
-    return "; ".join(texts) + " (excluded.tsv)" if texts else "none"
+        reasons = Counter(row["reason"] for row in lost_rows if row["target"] in (name, ALL_TARGETS))
+        counts = [f"{count:,} {reason}" for reason, count in reasons.most_common(_MAX_REASONS)]
+        n_others = reasons.total() - sum(count for _, count in reasons.most_common(_MAX_REASONS))
+        counts += [f"{n_others:,} for other reasons"] if n_others else []
+        texts[name] = f"{reasons.total():,} ({'; '.join(counts)})" if counts else "none"
+    text = join_by_target(texts)
+    return text if text == "none" else f"{text}. They are listed in excluded.tsv"
 
 
 def describe_target(result: TargetResult) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def _parts(results: Sequence[TargetResult], settings: BiomarkersSettings) -> dic
     has_pairs = any(len(result.features) > 1 for result in results)
     return {
         "data": True,
-        "predicted_maps": any("predicted" in item.description.lower() for item in features),
+        "predicted_maps": any(item.is_predicted for item in features),
         "folds": True,
         "confounds": bool(confounds),
         "no_confounds": not confounds,

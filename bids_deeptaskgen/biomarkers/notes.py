@@ -92,7 +92,7 @@ def list_notes(results: Sequence[TargetResult], settings: BiomarkersSettings) ->
             "By chance, AUC is 0.5 and balanced accuracy is 1 / (number of categories), whatever the sizes "
             "of the categories."
         )
-    if any(item.is_kernel for item in features):
+    if any(item.is_predicted for item in features):
         notes.append(
             "Predicted maps are computed from the resting-state data. They hold no information about a "
             "participant beyond these data, although a simple model may find it more easily in the maps: "

@@ -4,18 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bids_deeptaskgen.biomarkers.metrics import SCORES, level_scores
 from bids_deeptaskgen.biomarkers.problem import Floats, Predictions, Problem
 from bids_deeptaskgen.biomarkers.results import Row, TargetResult
 from bids_deeptaskgen.biomarkers.score_tables import FoldScores
-from bids_deeptaskgen.biomarkers.scores import (
-    BASELINES,
-    CONFOUNDS,
-    NESTED,
-    SCORES,
-    fold_values,
-    level_scores,
-    main_score,
-)
+from bids_deeptaskgen.biomarkers.scores import BASELINES, CONFOUNDS, NESTED, fold_values, main_score
 from bids_deeptaskgen.biomarkers.verdicts import format_estimate
 from bids_deeptaskgen.report.biomarkers_figures import (
     ScoreMarks,

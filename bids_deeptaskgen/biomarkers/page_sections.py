@@ -4,16 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bids_deeptaskgen.biomarkers.metrics import SCORES
 from bids_deeptaskgen.biomarkers.results import Row, TargetResult
-from bids_deeptaskgen.biomarkers.scores import (
-    BASELINES,
-    CONFOUNDS,
-    MEAN,
-    NESTED,
-    PUBLISHED,
-    SCORES,
-    main_score,
-)
+from bids_deeptaskgen.biomarkers.scores import BASELINES, CONFOUNDS, MEAN, NESTED, PUBLISHED, main_score
 from bids_deeptaskgen.biomarkers.verdicts import ALPHA, GAIN_SCORES, estimate_of, index_rows
 from bids_deeptaskgen.report.section import Cell, Estimate, Picture, PValue, Section
 

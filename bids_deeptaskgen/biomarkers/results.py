@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from bids_deeptaskgen.biomarkers.baselines import predict_mean
 from bids_deeptaskgen.biomarkers.problem import (
     Features,
     KernelFeatures,
@@ -11,7 +12,7 @@ from bids_deeptaskgen.biomarkers.problem import (
     Predictions,
     Problem,
 )
-from bids_deeptaskgen.biomarkers.scores import BASELINES, CONFOUNDS, MEAN, NESTED, predict_mean
+from bids_deeptaskgen.biomarkers.scores import BASELINES, CONFOUNDS, MEAN, NESTED
 
 Row = dict[str, Any]
 
@@ -27,27 +28,32 @@ class FeatureSet(NamedTuple):
     is_kernel : bool
         Whether the features are maps, which are known by their products only.
     description : str
+    is_predicted : bool
+        Whether the features are maps that were predicted from resting-state data.
     """
 
     name: str
     n_features: int
     is_kernel: bool = False
     description: str = ""
+    is_predicted: bool = False
 
 
-def describe_features(features: Features) -> FeatureSet:
+def describe_features(features: Features, *, is_predicted: bool = False) -> FeatureSet:
     """Describe features, without their values.
 
     Parameters
     ----------
     features : TableFeatures or KernelFeatures
+    is_predicted : bool
+        Whether they are maps that were predicted from resting-state data: those of a cohort store.
 
     Returns
     -------
     FeatureSet
     """
     is_kernel = isinstance(features, KernelFeatures)
-    return FeatureSet(features.name, features.n_features, is_kernel, features.description)
+    return FeatureSet(features.name, features.n_features, is_kernel, features.description, is_predicted)
 
 
 @dataclass(frozen=True)

@@ -222,24 +222,3 @@ def _measured_and_predicted(problem: Problem, predictions: Predictions) -> list[
         for row, score in zip(rows, (values[:, 1] - values[:, 0]).tolist(), strict=True):
             row["score"] = score
     return rows
-
-
-def fold_columns(problem: Problem) -> dict[str, list[object]]:
-    """List the folds of the participants, in the form that ``--splits`` reads.
-
-    Parameters
-    ----------
-    problem : Problem
-
-    Returns
-    -------
-    dict of str to list
-        Columns of ``target-*_folds.tsv``: ``participant_id``, and the number of the fold in each repeat, from
-        1.
-    """
-    columns: dict[str, list[object]] = {
-        "participant_id": [f"sub-{participant}" for participant in problem.participants]
-    }
-    for repeat, numbers in enumerate(problem.folds.numbers, 1):
-        columns[f"repeat{repeat}"] = [int(number) + 1 for number in numbers]
-    return columns

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bids_deeptaskgen.biomarkers.metrics import SCORES
 from bids_deeptaskgen.biomarkers.results import Row, TargetResult
-from bids_deeptaskgen.biomarkers.scores import CONFOUNDS, NESTED, PUBLISHED, SCORES, main_score
+from bids_deeptaskgen.biomarkers.scores import CONFOUNDS, NESTED, PUBLISHED, main_score
 from bids_deeptaskgen.report.biomarkers_html import Verdict
 from bids_deeptaskgen.report.html import format_number, format_p
 from bids_deeptaskgen.report.section import Estimate

@@ -10,7 +10,6 @@ from bids_deeptaskgen.biomarkers.output_files import biomarkers_path, label_targ
 from bids_deeptaskgen.biomarkers.page import build_page
 from bids_deeptaskgen.biomarkers.results import Row, TargetResult
 from bids_deeptaskgen.biomarkers.score_tables import (
-    fold_columns,
     fold_score_rows,
     penalty_rows,
     permutation_rows,
@@ -19,6 +18,7 @@ from bids_deeptaskgen.biomarkers.score_tables import (
     score_setup,
 )
 from bids_deeptaskgen.biomarkers.scores import NESTED
+from bids_deeptaskgen.biomarkers.splits import write_folds
 from bids_deeptaskgen.io.atomic import write_bytes, write_json, write_text
 from bids_deeptaskgen.io.tsv import join_columns, write_tsv
 from bids_deeptaskgen.report.biomarkers_html import render
@@ -68,7 +68,7 @@ def write_results(
         result = next(item for item in results if item.problem.target.name == target)
         rows = prediction_rows(result)
         write_tsv(biomarkers_path(out, "predictions", target=label), join_columns(rows))
-        write_tsv(biomarkers_path(out, "folds", target=label), fold_columns(result.problem))
+        write_folds(biomarkers_path(out, "folds", target=label), result.problem)
     methods = write_methods(results, settings)
     write_text(biomarkers_path(out, "methods"), methods.as_markdown())
     all_facts = describe_analysis(results, settings, excluded) | dict(facts or {})

@@ -1,13 +1,9 @@
 """Results of analyses of random data, without models."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 
 from bids_deeptaskgen.biomarkers.learning_curve import choose_sizes
 from bids_deeptaskgen.biomarkers.problem import (
-    Fold,
     Folds,
     PermutationTest,
     Predictions,
@@ -18,19 +14,6 @@ from bids_deeptaskgen.biomarkers.results import FeatureSet, TargetResult
 from bids_deeptaskgen.biomarkers.scores import CONFOUNDS, NESTED, PUBLISHED
 
 SIGNALS = {"wm": 0.9, "connectome": 0.45, "predicted_maps_of_all_47_contrasts_hcp-ya": 0.0}
-
-
-@dataclass(frozen=True)
-class OuterFolds(Folds):
-    """Folds without inner folds; `size` is the largest number of training participants."""
-
-    size: int | None = None
-
-    def __iter__(self) -> Iterator[Fold]:
-        for repeat, numbers in enumerate(self.numbers):
-            for number in np.unique(numbers):
-                train = np.flatnonzero(numbers != number)[: self.size]
-                yield Fold(repeat, int(number), train, np.flatnonzero(numbers == number), ())
 
 
 def make_problem(
@@ -46,7 +29,7 @@ def make_problem(
     name = {0: "fluid intelligence (raw score)", 2: "sex", 3: "diagnosis"}[n_levels]
     families = np.arange(n) // 2
     numbers = np.array([rng.permutation(np.arange(n // 2) % n_folds)[families] for _ in range(n_repeats)])
-    folds = OuterFolds(numbers, families, "families whole, stratified by the target in 5 bins")
+    folds = Folds(numbers, families, "families whole, stratified by the target in 5 bins")
     participants = tuple(f"{number:04d}" for number in range(n))
     return Problem(Target(name, kind, values, levels), participants, families, design, confounds, folds)
 
@@ -81,7 +64,7 @@ def make_result(
     problem = make_problem(kind, n, n_levels, **options)
     rng = np.random.default_rng(1)
     features = tuple(
-        FeatureSet(name, 10 ** (number + 2), number != 1, f"{name} of a store of predicted maps")
+        FeatureSet(name, 10 ** (number + 2), number != 1, f"description of {name}", number != 1)
         for number, name in enumerate(SIGNALS)
     )
     predictions, tests = {}, {}
@@ -94,7 +77,7 @@ def make_result(
     other_problem = None
     if published:
         numbers = rng.permutation(np.arange(n) % 5)[None]
-        folds = OuterFolds(numbers, np.arange(n), "5 random folds", 42)
+        folds = Folds(numbers, np.arange(n), "5 random folds", 42)
         other_problem = Problem(
             problem.target, problem.participants, np.arange(n), np.ones((n, 1)), (), folds
         )

@@ -9,8 +9,8 @@ from tests.biomarkers.made_results import make_predictions, make_problem
 
 
 def reduce(problem, size):
-    """Train with the first participants only."""
-    return replace(problem, folds=replace(problem.folds, size=size))
+    """Train with fewer participants."""
+    return replace(problem, folds=problem.folds.reduce(size, np.random.default_rng(0)))
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_each_size_is_predicted_once_with_the_first_repeat():
 
     rows = learning_curve_rows(problem, "wm", predict, reduce)
     sizes = [20, 40, 80]
-    assert [item.folds.size for item in calls] == [20, 40, None]
+    assert [item.folds.n_train for item in calls] == [20, 40, None]
     assert all(np.array_equal(item.folds.numbers, problem.folds.numbers[:1]) for item in calls)
     assert list(dict.fromkeys(row["n_train"] for row in rows)) == sizes
     assert {row["score"] for row in rows} == {"partial_r", "r", "R2", "MAE"}

@@ -8,7 +8,6 @@ from bids_deeptaskgen.biomarkers.comparisons import comparison_rows
 from bids_deeptaskgen.biomarkers.problem import PermutationTest
 from bids_deeptaskgen.biomarkers.results import TargetResult
 from bids_deeptaskgen.biomarkers.score_tables import (
-    fold_columns,
     fold_score_rows,
     penalty_rows,
     permutation_rows,
@@ -18,7 +17,7 @@ from bids_deeptaskgen.biomarkers.score_tables import (
 )
 from bids_deeptaskgen.biomarkers.scores import NESTED, PUBLISHED
 from bids_deeptaskgen.stats.resampled_t import corrected_resampled_t
-from tests.biomarkers.made_results import SIGNALS, make_problem, make_result
+from tests.biomarkers.made_results import SIGNALS, make_result
 
 
 @pytest.fixture(scope="module")
@@ -163,14 +162,6 @@ def test_predicted_categories_have_the_largest_mean_score_and_two_have_a_score()
     assert row["predicted"] == result.problem.target.levels[scores.argmax()]
     assert row["score"] == pytest.approx(scores[1] - scores[0])
     assert "score" not in prediction_rows(make_result("categorical", 3))[0]
-
-
-def test_folds_are_written_as_a_column_per_repeat():
-    problem = make_problem(n_repeats=3)
-    columns = fold_columns(problem)
-    assert list(columns) == ["participant_id", "repeat1", "repeat2", "repeat3"]
-    assert columns["participant_id"][0] == "sub-0000"
-    assert np.array_equal(np.array(columns["repeat2"]) - 1, problem.folds.numbers[1])
 
 
 def test_confounds_need_a_baseline_and_the_published_setup_its_folds(result):

@@ -5,18 +5,16 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import balanced_accuracy_score, r2_score, roc_auc_score
 
-from bids_deeptaskgen.biomarkers.problem import Predictions
-from bids_deeptaskgen.biomarkers.scores import (
+from bids_deeptaskgen.biomarkers.baselines import predict_mean
+from bids_deeptaskgen.biomarkers.metrics import (
     FoldValues,
     area_under_curve,
     average_recall,
     correlate,
-    count_folds,
     explain_variance,
-    main_score,
-    predict_mean,
-    score_folds,
 )
+from bids_deeptaskgen.biomarkers.problem import Predictions
+from bids_deeptaskgen.biomarkers.scores import count_folds, main_score, score_folds
 from tests.biomarkers.made_results import make_predictions, make_problem
 
 
@@ -59,13 +57,6 @@ def test_r2_is_relative_to_the_mean_of_the_training_participants(problem):
     assert mean_scores["R2"] == pytest.approx(0)
 
 
-def test_the_mean_of_the_test_participants_is_unknown_to_the_baseline(problem):
-    values = predict_mean(problem).values
-    for fold in problem.folds:
-        expected = problem.target.values[fold.train].mean()
-        assert values[fold.repeat, fold.test] == pytest.approx(expected)
-
-
 @pytest.mark.parametrize("n_levels", [2, 3])
 def test_scores_of_categories_are_those_of_scikit_learn(n_levels):
     fold = categorical_fold(n_levels)
@@ -101,13 +92,6 @@ def test_the_mean_has_scores_of_chance(n_levels):
     scores = score_folds(problem, predict_mean(problem), is_baseline=True)
     assert scores["AUC"] == pytest.approx(0.5)
     assert scores["balanced_accuracy"] == pytest.approx(1 / n_levels)
-
-
-def test_the_most_frequent_category_of_the_training_participants_is_predicted():
-    problem = make_problem("categorical", n_levels=2)
-    values = (np.arange(100) % 10 > 6).astype(float)
-    problem = replace(problem, target=replace(problem.target, values=values))
-    assert (predict_mean(problem).values.argmax(axis=2) == 0).all()
 
 
 def test_constant_predictions_have_no_correlation_and_count_as_0_for_features(problem):

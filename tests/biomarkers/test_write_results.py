@@ -129,11 +129,14 @@ def test_sections_that_scroll_can_be_reached_by_keyboard(page):
 def test_facts_name_participants_exclusions_families_confounds_and_folds(out, page):
     facts = json.loads(biomarkers_path(out, "facts").read_text("utf-8"))["Facts"]
     assert facts["Participants"] == "100"
-    assert facts["Excluded"] == "sex: 3 (2 no value of age, 1 no features wm) (excluded.tsv)"
+    assert facts["Excluded"] == (
+        "fluid intelligence (raw score): none; sex: 3 (2 no value of age; 1 no features wm); "
+        "diagnosis: none. They are listed in excluded.tsv"
+    )
     assert facts["Families"] == "50 families of 100 participants"
     assert facts["Confounds"] == "age and fd_mean_mm"
     assert facts["Folds"].startswith("5-fold cross-validation, repeated 2 times")
-    assert facts["Features connectome"].startswith("1,000 columns")
+    assert facts["Features connectome"] == "description of connectome"
     assert facts["Permutations"] == "200"
     assert facts["Table of participants"] == "/data/participants.tsv"
     assert all(f"<dd>{value}</dd>" in page for value in facts.values())
@@ -200,7 +203,10 @@ def test_large_samples_are_drawn_as_densities(tmp_path):
 def test_the_area_under_the_mean_curve_is_the_mean_auc(n_levels):
     problem = make_problem("categorical", n_levels=n_levels, n=300)
     predictions = make_predictions(problem, 0.5, is_linear=False)
-    areas = [trapezoid(tpr, fpr) for fpr, tpr in average_roc(problem, predictions).values()]
+    areas = [
+        trapezoid(true_rates, false_rates)
+        for false_rates, true_rates in average_roc(problem, predictions).values()
+    ]
     assert len(areas) == (1 if n_levels == 2 else 3)
     assert np.mean(areas) == pytest.approx(score_folds(problem, predictions)["AUC"].mean(), abs=0.01)
 
