@@ -1,6 +1,6 @@
 """Analyses of traits whose origin is known: ``make benchmark-biomarkers``.
 
-    python -m benchmarks.biomarkers WORK [--n-cohorts 40] [--n-seeds 200] [--n-permutations 200]
+    python -m benchmarks.biomarkers WORK [--n-cohorts 100] [--n-seeds 200] [--n-permutations 200]
 
 writes WORK/results.json, of which ``python -m benchmarks.biomarkers.page`` makes a page.
 """
@@ -22,7 +22,7 @@ def main() -> None:
     """Run all analyses and write ``results.json``."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("work", type=Path, help="folder for the results")
-    parser.add_argument("--n-cohorts", type=int, default=40, help="cohorts of each analysis of a trait")
+    parser.add_argument("--n-cohorts", type=int, default=100, help="cohorts of each analysis of a trait")
     parser.add_argument("--n-seeds", type=int, default=200, help="cohorts for distributions of p values")
     parser.add_argument("--n-permutations", type=int, default=200, help="permutations of each test")
     parser.add_argument("--n-processes", type=int, default=2, help="processes")

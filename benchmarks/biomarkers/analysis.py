@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from bids_deeptaskgen.biomarkers.baselines import predict_from_confounds
 from bids_deeptaskgen.biomarkers.cross_validation import ModelOptions, cross_validate
@@ -113,6 +114,8 @@ class Outcome(NamedTuple):
     p: float
 
 
+# Threads for matrices this small cost more than they save, above all on a busy machine.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def analyse(
     columns: Columns,
     maps: NDArray[np.float32],
@@ -176,6 +179,7 @@ class FoldScores(NamedTuple):
     n_train: NDArray[np.intp]
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def score_folds(
     columns: Columns, maps: NDArray[np.float32], analysis: Analysis, seed: int, n_repeats: int
 ) -> FoldScores:
