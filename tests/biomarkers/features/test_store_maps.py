@@ -50,7 +50,10 @@ def test_all_contrasts_are_summed_with_one_scale_each(tmp_path):
     matrix, factor = features.unscaled
     np.testing.assert_allclose(factor * matrix, sum(kernel for kernel, _ in pairs), rtol=1e-4, atol=0.1)
     assert features.n_features == 2 * N_VOXELS
-    assert read(path).unscaled_kernel is None
+    scaled = read(path)
+    assert scaled.unscaled_kernel is None
+    with pytest.raises(ValueError, match="computed for scaled maps only"):
+        scaled.unscaled  # noqa: B018
     np.testing.assert_allclose(read(path, *reversed(CONTRASTS)).kernel, features.kernel, atol=1e-6)
 
 
