@@ -97,11 +97,11 @@ class Outcome(NamedTuple):
     Attributes
     ----------
     score : float
-        r of the prediction, confounds included; of categories, AUC (``nested``) or balanced accuracy.
+        r of the prediction, confounds included; of categories, balanced accuracy.
     baseline : float
         The same score of the confounds alone; without confounds, that of a guess (0 for r).
     gain, low, high : float
-        Partial r with its interval (``nested``); otherwise, score minus baseline.
+        Partial r with its interval (``nested``, numbers); otherwise, score minus baseline.
     p : float
         Of the permutation test.
     """
@@ -152,13 +152,11 @@ def analyse(
     else:
         permuted = permute_residuals(problem, n_permutations, rng)
         predictions, test = cross_validate(problem, features, ModelOptions(classifier), permuted)
-    is_number, sizes = problem.target.kind == "continuous", count_folds(problem)
-    main = main_score(problem, analysis.setup)
-    name = "r" if is_number else main
-    scores = score_all_folds(problem, predictions)
+    name = "r" if problem.target.kind == "continuous" else "balanced_accuracy"
+    scores, sizes = score_all_folds(problem, predictions), count_folds(problem)
     baseline = score_all_folds(problem, predict_from_confounds(problem, classifier))
     reference = baseline.get(name, np.zeros_like(scores[name]))
-    gains = scores["partial_r"] if main == "partial_r" else scores[main] - reference
+    gains = scores.get("partial_r", scores[name] - reference)
     gain = corrected_resampled_t(gains, sizes.n_test, sizes.n_train)
     p = test.p if test else float("nan")
     return Outcome(

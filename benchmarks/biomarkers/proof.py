@@ -155,7 +155,7 @@ def compare_setups(target: str, n_permutations: int) -> list[dict[str, Any]]:
     list of dict
         The published set-up first.
     """
-    traits, maps = draw_cohort(COHORT_SIZE, _COHORT_SEED, age_effect=0.5)
+    traits, maps = draw_cohort(COHORT_SIZE, _COHORT_SEED, age_effect=2.0)
     confounds = tuple(name for name in _ALL_CONFOUNDS if name != target)
     rows = []
     for analysis, n_repeats in ((Analysis(target, setup=PUBLISHED), 1), (Analysis(target, confounds), 5)):
