@@ -20,7 +20,7 @@ BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test test-cpus test-laws test-inputs test-exports lint faults test-browser validate benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-false-positives benchmark-store image sif container-test clean
+.PHONY: help demo test test-cpus test-laws test-inputs test-exports lint faults test-browser validate benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-false-positives benchmark-store benchmark-biomarkers image sif container-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -86,6 +86,10 @@ benchmark-false-positives: $(VENV)/test.stamp ## test noise with 200 seeds; writ
 benchmark-store: $(VENV)/test.stamp ## measure the cohort store beside NIfTI; writes docs/store_performance.md (half an hour, 9 GB of disk)
 	$(BIN)/python -m benchmarks.cohort_store $(BENCHMARKS)/store
 	$(BIN)/python -m benchmarks.cohort_store.page $(BENCHMARKS)/store/results.json docs/store_performance.md
+
+benchmark-biomarkers: $(VENV)/test.stamp ## try traits of known origin; writes docs/biomarkers_results.md (half an hour)
+	$(BIN)/python -m benchmarks.biomarkers $(BENCHMARKS)/biomarkers
+	$(BIN)/python -m benchmarks.biomarkers.page $(BENCHMARKS)/biomarkers/results.json docs/biomarkers_results.md
 
 image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, IMAGE=name:tag)
 	$(ENGINE) build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bids_deeptaskgen.nuisance_presets import PRESETS
+from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
 from bids_deeptaskgen.settings.export import ExportJuniferSettings, ExportPcntoolkitSettings
 from bids_deeptaskgen.settings.group import GroupSettings
@@ -57,6 +58,7 @@ def test_every_preset_is_explained():
     "name",
     [
         "README.md",
+        "docs/biomarkers.md",
         "docs/inputs.md",
         "docs/calibration.md",
         "docs/evaluation.md",
@@ -70,6 +72,7 @@ def test_every_preset_is_explained():
 )
 def test_every_option_that_is_mentioned_exists(name):
     kinds = (
+        BiomarkersSettings,
         ParticipantSettings,
         GroupSettings,
         EvaluateSettings,

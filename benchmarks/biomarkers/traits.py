@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
+
 N_LATENTS = 24
 # Latents that a trait comes from, or that motion, age, sex and site change.
 TRAIT, MOTION, AGE, SEX, SITE = range(5)
@@ -35,7 +37,7 @@ class Traits:
         nothing) and ``trait_family`` (shared within families, unrelated across them).
     """
 
-    latents: NDArray[np.float64]
+    latents: Floats
     columns: Mapping[str, NDArray[np.generic]]
 
     def rows(self, labels: Sequence[str]) -> list[dict[str, str]]:
@@ -110,17 +112,34 @@ def draw_traits(
     return Traits(latents, columns)
 
 
+def draw_patterns(n_features: int, rng: np.random.Generator, n_latents: int = N_LATENTS) -> Floats:
+    """Draw the patterns of small maps.
+
+    Parameters
+    ----------
+    n_features : int
+        Voxels of a map.
+    rng : Generator
+    n_latents : int
+
+    Returns
+    -------
+    float64 array of shape (n_latents, n_features)
+    """
+    return rng.normal(size=(n_latents, n_features)) / np.sqrt(n_latents)
+
+
 def draw_features(
-    traits: Traits, n_features: int, rng: np.random.Generator, noise_sd: float = 0.5
+    traits: Traits, patterns: Floats, rng: np.random.Generator, noise_sd: float = 0.5
 ) -> NDArray[np.float32]:
-    """Draw small maps: random patterns, weighted by the latents, and noise.
+    """Draw small maps: patterns, weighted by the latents, and noise.
 
     Parameters
     ----------
     traits : Traits
-    n_features : int
+    patterns : float64 array of shape (n_latents, n_features)
     rng : Generator
-        Of patterns and noise. The same seed gives the same patterns, also for other participants.
+        Of the noise.
     noise_sd : float
         The latents contribute an SD of 1 or more.
 
@@ -128,10 +147,8 @@ def draw_features(
     -------
     float32 array of shape (n_participants, n_features)
     """
-    n_participants, n_latents = traits.latents.shape
-    patterns = rng.normal(size=(n_latents, n_features)) / np.sqrt(n_latents)
-    noise = noise_sd * rng.normal(size=(n_participants, n_features))
-    return (traits.latents @ patterns + noise).astype(np.float32)
+    maps = traits.latents @ patterns
+    return (maps + noise_sd * rng.normal(size=maps.shape)).astype(np.float32)
 
 
 def _draw_families(
