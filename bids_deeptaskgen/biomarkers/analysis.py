@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bids_deeptaskgen.biomarkers.baselines import predict_from_confounds
 from bids_deeptaskgen.biomarkers.cohort.selection import Cohort
@@ -29,6 +30,9 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 # Logistic regression of maps takes the eigenvectors of each training kernel, hours for more participants.
 MAX_LOGISTIC = 2000
+# Matrices of fewer participants are so small that threads wait for each other: with two threads on a busy
+# machine, 1,000 participants took 256 s in place of 6 s.
+MAX_ONE_THREAD = 4000
 
 
 @dataclass
@@ -69,21 +73,23 @@ def analyse(
             baseline = predict_from_confounds(problem, options.classifier)
             record.predictions[NESTED, CONFOUNDS] = baseline
     participants = tuple(sorted({label for problem in problems for label in problem.participants}))
-    for reader in readers:
-        start = time.monotonic()
-        labels = [reader.participants[row] for row in cohort.feature_rows(reader.name, participants)]
-        features = replace(
-            reader.read(labels, is_published=settings.preset is not None), participants=participants
-        )
-        logger.info("Features %s: read in %.0f s.", reader.name, time.monotonic() - start)
-        for number, (problem, record) in enumerate(zip(problems, records, strict=True)):
+    n_threads = 1 if len(participants) <= MAX_ONE_THREAD else None
+    with threadpool_limits(limits=n_threads, user_api="blas"):
+        for reader in readers:
             start = time.monotonic()
-            subset = select_participants(features, problem.participants)
-            _analyse_features(settings, problem, subset, number, record)
-            logger.info(
-                "Target %s from %s: cross-validated in %.0f s.",
-                problem.target.name, reader.name, time.monotonic() - start,
-            )  # fmt: skip
+            labels = [reader.participants[row] for row in cohort.feature_rows(reader.name, participants)]
+            features = replace(
+                reader.read(labels, is_published=settings.preset is not None), participants=participants
+            )
+            logger.info("Features %s: read in %.0f s.", reader.name, time.monotonic() - start)
+            for number, (problem, record) in enumerate(zip(problems, records, strict=True)):
+                start = time.monotonic()
+                subset = select_participants(features, problem.participants)
+                _analyse_features(settings, problem, subset, number, record)
+                logger.info(
+                    "Target %s from %s: cross-validated in %.0f s.",
+                    problem.target.name, reader.name, time.monotonic() - start,
+                )  # fmt: skip
     return [
         TargetResult(
             problem=problem,
