@@ -27,6 +27,8 @@ PANELS_PER_ROW = 3
 NAME_WIDTH, TITLE_WIDTH = 22, 32
 # More participants are drawn as a density.
 MAX_POINTS = 1500
+# Shortest part of an interval that is drawn beyond the scores of a learning curve.
+MIN_REACH = 0.5
 GREY, LIGHT_GREY = "#5f5f5f", "#e4e4e4"
 BASELINE_LINES = {"mean": ":", "confounds": "--"}
 LEVEL_LINES = ("-", "--", "-.", ":")
@@ -129,20 +131,15 @@ def draw_scores(panels: Sequence[ScorePanel], styles: Styles) -> bytes:
     columns = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     handles: dict[str, Artist] = {}
     for axes, panel in zip(columns, panels, strict=True):
+        limits = find_limits(panel)
         for place, name in enumerate(names):
-            if name not in panel.marks:
-                continue
-            marks, style = panel.marks[name], styles[name]
-            folds = marks.folds[np.isfinite(marks.folds)]
-            # Spread in a fixed order, so that equal scores do not hide each other.
-            spread = 0.22 + 0.16 * ((np.arange(len(folds)) * 0.618) % 1)
-            axes.plot(folds, place + spread, ".", color=style["colour"], alpha=0.35, markersize=5)
-            axes.hlines(place, marks.ci_low, marks.ci_high, color=style["colour"], linewidth=2)
-            axes.plot(marks.value, place, style["marker"], color=style["colour"], markersize=7)
+            if name in panel.marks:
+                _draw_marks(axes, panel.marks[name], place, styles[name], limits)
         for name, value in panel.baselines.items():
             if np.isfinite(value):
                 line = axes.axvline(value, color=GREY, linestyle=BASELINE_LINES[name], linewidth=1.3)
                 handles.setdefault(f"{name} only", line)
+        axes.set_xlim(limits)
         axes.set_xlabel(panel.label)
         axes.grid(axis="x", color=LIGHT_GREY, linewidth=0.6)
         hide_spines(axes, "top", "right", "left")
@@ -154,6 +151,51 @@ def draw_scores(panels: Sequence[ScorePanel], styles: Styles) -> bytes:
             handles.values(), handles.keys(), loc="outside upper right", ncols=2, frameon=False, fontsize=9
         )
     return _png(figure)
+
+
+def find_limits(panel: ScorePanel) -> tuple[float, float]:
+    """Choose the limits of the axis, so that very long intervals do not compress everything else.
+
+    Parameters
+    ----------
+    panel : ScorePanel
+
+    Returns
+    -------
+    (float, float)
+        All scores are between the limits. Intervals of few folds may reach further.
+    """
+    folds = [marks.folds for marks in panel.marks.values()]
+    points = np.concatenate(
+        [*folds, [*panel.baselines.values(), *(mark.value for mark in panel.marks.values())]]
+    )
+    points = points[np.isfinite(points)]
+    ends = np.array([[mark.ci_low, mark.ci_high] for mark in panel.marks.values()])
+    ends = np.append(ends[np.isfinite(ends)], points)
+    span = float(np.ptp(points)) or 0.1
+    lower = max(float(ends.min()), float(points.min()) - span)
+    upper = min(float(ends.max()), float(points.max()) + span)
+    margin = 0.04 * (upper - lower) or 0.1
+    return lower - margin, upper + margin
+
+
+def _draw_marks(
+    axes: "Axes", marks: ScoreMarks, place: int, style: Mapping[str, str], limits: tuple[float, float]
+) -> None:
+    colour = style["colour"]
+    folds = marks.folds[np.isfinite(marks.folds)]
+    # Spread in a fixed order, so that equal scores do not hide each other.
+    spread = 0.22 + 0.16 * ((np.arange(len(folds)) * 0.618) % 1)
+    axes.plot(folds, place + spread, ".", color=colour, alpha=0.35, markersize=5)
+    axes.hlines(place, marks.ci_low, marks.ci_high, color=colour, linewidth=2)
+    axes.plot(marks.value, place, style["marker"], color=colour, markersize=7)
+    # Arrows mark intervals that reach further than the axis.
+    for marker, limit, is_cut in (
+        ("<", limits[0], marks.ci_low < limits[0]),
+        (">", limits[1], marks.ci_high > limits[1]),
+    ):
+        if is_cut:
+            axes.plot(limit, place, marker, color=colour, markersize=7, clip_on=False)
 
 
 @default_style(FONT_POINTS)
@@ -307,6 +349,11 @@ def draw_learning_curves(
             (handle,) = axes.plot(x, value, color=colour, marker=styles[name]["marker"], markersize=5)
             handles.setdefault(name, handle)
         sizes = sorted({point[0] for points in curves.values() for point in points})
+        # Intervals of few folds may be very long.
+        values = np.array([point[1:] for points in curves.values() for point in points])
+        reach = max(2 * float(np.ptp(values[:, 0])), MIN_REACH)
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(max(bottom, values[:, 0].min() - reach), min(top, values[:, 0].max() + reach))
         axes.set_xscale("log")
         axes.minorticks_off()
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=45, ha="right", fontsize=9)
