@@ -6,17 +6,17 @@ from PIL import Image
 
 from bids_deeptaskgen.report.biomarkers_figures import (
     MAX_POINTS,
-    PANELS_PER_ROW,
-    ScoreMarks,
-    ScorePanel,
     draw_learning_curves,
     draw_permutations,
     draw_predictions,
     draw_roc,
+)
+from bids_deeptaskgen.report.biomarkers_layout import PANELS_PER_ROW, style_features, wrap_name
+from bids_deeptaskgen.report.biomarkers_score_figure import (
+    ScoreMarks,
+    ScorePanel,
     draw_scores,
     find_limits,
-    style_features,
-    wrap_name,
 )
 
 RNG = np.random.default_rng(0)
