@@ -25,7 +25,8 @@ class SiteHarmonisation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     With confounds, their effects on the features are protected (Fortin et al. 2018, NeuroImage 167:104);
     otherwise, it is the method of Johnson et al. (2007, Biostatistics 8:118). The target is never an input.
     Confounds that coincide with the sites cannot be protected and are ignored. The package combatlearn
-    computes the estimates.
+    computes the estimates; in version 2.3, it shrinks those of a feature towards their mean over sites, where
+    the papers shrink those of a site towards their mean over features.
 
     Parameters
     ----------

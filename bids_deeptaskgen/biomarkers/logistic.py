@@ -17,8 +17,10 @@ from bids_deeptaskgen.stats.confound_regression import compute_basis
 
 # Confounds have at most this part of the penalty of a predictor of variance 1 at the penalty 1.
 _CONFOUND_SCALE = 10.0
-# Weak penalties converge slowly with more than two categories; stopping early is a penalty, too.
-_MAX_ITERATIONS = {"newton-cholesky": 50, "lbfgs": 300}
+# The gradient method takes many steps below this penalty. Newton's method of scikit-learn 1.4 is for two
+# categories only; with more, stopping early is a penalty, too.
+_NEWTON_BELOW = 1.0
+_MAX_ITERATIONS = {"newton-cholesky": 50, "lbfgs": 500}
 
 
 def cross_validate_logistic(problem: Problem, features: Features, options: ModelOptions) -> Predictions:
@@ -127,7 +129,8 @@ class CategoryModel:
         self._model: LogisticRegression | None = None
         columns = self._stack(train, predictors)
         if len(self._levels) > 1 and columns.shape[1]:
-            solver = "newton-cholesky" if len(self._levels) == 2 else "lbfgs"
+            is_slow = len(self._levels) == 2 and penalty < _NEWTON_BELOW
+            solver = "newton-cholesky" if is_slow else "lbfgs"
             self._model = LogisticRegression(
                 C=1 / penalty, solver=solver, class_weight="balanced", max_iter=_MAX_ITERATIONS[solver]
             )

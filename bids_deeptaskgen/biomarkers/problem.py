@@ -253,7 +253,7 @@ class KernelFeatures:
         Number of voxels times number of contrasts.
     description : str
         For facts of the page.
-    scale : float
+    scale : float or None
         For one contrast: mean diagonal of the products of maps, by which `kernel` was divided.
     """
 
@@ -263,7 +263,7 @@ class KernelFeatures:
     unscaled_kernel: NDArray[np.float32] | None
     n_features: int
     description: str = ""
-    scale: float = 1.0
+    scale: float | None = None
 
     @property
     def unscaled(self) -> tuple[NDArray[np.float32], float]:
@@ -271,8 +271,18 @@ class KernelFeatures:
 
         A kernel of 20,000 participants has 1.6 GB, so the product is not stored. Ridge regression with the
         penalty alpha on the product is that with alpha / factor on the kernel.
+
+        Raises
+        ------
+        ValueError
+            If there are several contrasts, and their sum without scales was not computed.
         """
-        return (self.kernel, self.scale) if self.unscaled_kernel is None else (self.unscaled_kernel, 1.0)
+        if self.unscaled_kernel is not None:
+            return self.unscaled_kernel, 1.0
+        if self.scale is None:
+            message = f"the kernel of {self.name} was computed for scaled maps only"
+            raise ValueError(message)
+        return self.kernel, self.scale
 
 
 Features = TableFeatures | KernelFeatures

@@ -113,13 +113,22 @@ def _strata(target: Target, families: Integers, n_folds: int) -> tuple[Integers,
     n_bins = max(1, min(MAX_BINS, len(np.unique(families)) // n_folds))
     edges = np.unique(np.quantile(target.values, np.arange(1, n_bins) / n_bins))
     strata = np.searchsorted(edges, target.values, side="right")
-    # A bin of equal values may be as small as one participant: join those that cannot reach every fold.
-    for code in range(strata.max(), 0, -1):
-        if (strata == code).sum() < n_folds:
-            strata[strata >= code] -= 1
-    strata = np.unique(strata, return_inverse=True)[1].astype(np.intp)
+    strata = _join_small(np.bincount(strata), n_folds)[strata]
     n_bins = int(strata.max()) + 1
     return strata, f"stratified by {target.name} in {n_bins} bins" if n_bins > 1 else "random"
+
+
+def _join_small(counts: Integers, min_count: int) -> Integers:
+    """Return the stratum of each bin; strata join small bins, as those of tied values may be."""
+    numbers = np.zeros(len(counts), np.intp)
+    number, size = 0, 0
+    for code, count in enumerate(counts):
+        numbers[code] = number
+        size += count
+        if size >= min_count:
+            number, size = number + 1, 0
+    # The last bins join the stratum before them if they are small together.
+    return np.minimum(numbers, max(number - 1, 0))
 
 
 def site_folds(

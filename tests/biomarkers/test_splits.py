@@ -98,6 +98,17 @@ def test_a_target_with_many_equal_values_is_divided():
     assert np.bincount(folds.numbers[0]).tolist() == [12] * 5
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("families", [UNRELATED, RELATED])
+@pytest.mark.parametrize(
+    "values", [[-1] * 3 + [0] * 57, [0] * 46 + [1, 2] * 7, [0] * 58 + [1, 2], [5] * 57 + [1, 2, 9]]
+)
+def test_bins_of_tied_values_reach_every_fold(values, families):
+    target = Target("score", "continuous", np.array(values, float))
+    folds = random_folds(target, families, n_folds=5, n_repeats=1, seed=0)
+    assert len(set(folds.numbers[0])) == 5
+
+
 def test_equal_seeds_give_equal_folds_and_other_seeds_other_folds():
     first, second, third = (
         random_folds(continuous(), RELATED, n_folds=5, n_repeats=2, seed=seed).numbers for seed in (0, 0, 9)

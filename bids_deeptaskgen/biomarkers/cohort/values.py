@@ -10,7 +10,7 @@ import numpy as np
 from bids_deeptaskgen.bids.column_names import SITE_COLUMNS, SUMMED_METRICS
 from bids_deeptaskgen.biomarkers.cohort.columns import Column
 from bids_deeptaskgen.biomarkers.problem import Floats, Integers
-from bids_deeptaskgen.errors import InputError, abbreviate
+from bids_deeptaskgen.errors import InputError, abbreviate, quantity
 from bids_deeptaskgen.io.text_table import is_number
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -187,9 +187,10 @@ def _refuse_infinite(column: Column, participants: Sequence[str]) -> None:
         if _INFINITE.fullmatch(cell) or (is_number(cell) and math.isinf(float(cell)))
     ]
     if infinite:
+        n_cells = quantity(len(infinite), "cell")
         message = (
-            f"{column} is infinite in {len(infinite)} cells: {abbreviate(infinite)}.\nCorrect them, or write "
-            "n/a for a missing value."
+            f"{column} is infinite in {n_cells}: {abbreviate(infinite)}.\nCorrect them, or write n/a for a "
+            "missing value."
         )
         raise InputError(message)
 

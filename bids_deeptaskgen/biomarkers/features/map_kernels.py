@@ -57,5 +57,5 @@ def make_kernel(
         unscaled_kernel=sums.unscaled_values,
         n_features=sums.n_voxels,
         description=f"maps of {contents}, of {source.path}",
-        scale=sums.scales[0] if len(sums.scales) == 1 else 1.0,
+        scale=sums.scales[0] if len(sums.scales) == 1 else None,
     )

@@ -51,7 +51,16 @@ class MeasuredMaps(FeatureReader):
     max_bytes: int = MAX_BYTES
 
     def read(self, labels: Sequence[str], *, is_published: bool = False) -> KernelFeatures:
-        """Compute the kernel of the maps of participants; see `FeatureReader.read`.
+        """Compute the kernel of the maps of participants.
+
+        Parameters
+        ----------
+        labels, is_published
+            See `FeatureReader.read`.
+
+        Returns
+        -------
+        KernelFeatures
 
         Raises
         ------
@@ -114,9 +123,9 @@ def open_measured_maps(
     reasons: dict[str, str] = {}
     complete = []
     for label in labels:
-        absent = [contrast for contrast in contrasts if label not in files[contrast]]
-        if absent:
-            reasons[label] = f"no map of {', '.join(absent)}"
+        without_map = [contrast for contrast in contrasts if label not in files[contrast]]
+        if without_map:
+            reasons[label] = f"no map of {', '.join(without_map)}"
         else:
             complete.append(label)
     require_participants(source, complete, reasons)

@@ -51,10 +51,11 @@ def open_roi_connectomes(source: FeatureSource, selection: Selection) -> TableRe
     groups = group_store_rows(store, source, selection)
     reasons = dict(groups.reasons)
     usable: dict[str, Sessions] = {}
+    has_connectome = ~store.lacks_roi_connectome
     for label, sessions in groups.sessions.items():
-        usable[label] = select_rows(sessions, ~store.lacks_roi_connectome)
-        if not usable[label]:
-            del usable[label]
+        if selected := select_rows(sessions, has_connectome):
+            usable[label] = selected
+        else:
             reasons[label] = "no ROI connectome"
     names = roi_names(store.description.n_rois)
     rows, columns = np.triu_indices(len(names), 1)

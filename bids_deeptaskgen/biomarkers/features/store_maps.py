@@ -69,7 +69,16 @@ class StoreMaps(FeatureReader):
     max_bytes: int = MAX_BYTES
 
     def read(self, labels: Sequence[str], *, is_published: bool = False) -> KernelFeatures:
-        """Compute the kernel of the maps of participants; see `FeatureReader.read`.
+        """Compute the kernel of the maps of participants.
+
+        Parameters
+        ----------
+        labels, is_published
+            See `FeatureReader.read`.
+
+        Returns
+        -------
+        KernelFeatures
 
         Raises
         ------

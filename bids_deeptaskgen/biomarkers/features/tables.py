@@ -42,7 +42,17 @@ class TableReader(FeatureReader):
     description: str
 
     def read(self, labels: Sequence[str], *, is_published: bool = False) -> TableFeatures:  # noqa: ARG002
-        """Return the rows of participants; see `FeatureReader.read`."""
+        """Return the rows of participants.
+
+        Parameters
+        ----------
+        labels, is_published
+            See `FeatureReader.read`.
+
+        Returns
+        -------
+        TableFeatures
+        """
         numbers = {label: number for number, label in enumerate(self.participants)}
         values = self.values[[numbers[label] for label in labels]]
         return TableFeatures(self.name, tuple(labels), self.columns, values, self.description)
@@ -129,7 +139,8 @@ def _to_float32(values: NDArray[np.floating]) -> NDArray[np.float32]:
     if values.dtype == np.float32:
         return np.ascontiguousarray(values, np.float32)
     spacing = np.spacing(np.abs(values).max(axis=0).astype(np.float32)).astype(np.float64)
-    is_coarse = spacing > _MAX_ROUNDING * values.std(axis=0)
+    sd = values.std(axis=0)
+    is_coarse = (sd > 0) & (spacing > _MAX_ROUNDING * sd)
     return (values - np.where(is_coarse, values.mean(axis=0), 0)).astype(np.float32)
 
 

@@ -82,6 +82,22 @@ def test_minutes_are_added_over_runs(tmp_path):
     assert values_of(tmp_path, columns, ids, name="minutes").tolist() == [2.0 * (n + 1) for n in range(N)]
 
 
+def test_rows_of_sessions_take_precedence_over_rows_without_a_session(tmp_path):
+    columns, ids = session_rows(ages(), ages())
+    columns["session_id"] = ["n/a"] * N + ["ses-2"] * N
+    columns["age"] = ["99"] * N + [*ages()[:-1], "n/a"]
+    expected = [*map(float, ages()[:-1]), 99]
+    assert values_of(tmp_path, columns, ids).tolist() == expected
+    assert values_of(tmp_path, columns, ids, session_label="2").tolist() == expected[:-1]
+
+
+def test_rows_without_a_session_hold_for_all_sessions(tmp_path, caplog):
+    columns, ids = session_rows(["99"] * N, ages())
+    columns["session_id"] = ["ses-1"] * N + ["n/a"] * N
+    assert values_of(tmp_path, columns, ids, session_label="2").tolist() == [float(age) for age in ages()]
+    assert "other sessions" not in caplog.text
+
+
 def test_values_of_a_session_without_rows_come_from_others_with_a_warning(tmp_path, caplog):
     columns, ids = session_rows(ages(), ages())
     columns = {name: cells[: N + 30] for name, cells in columns.items()}

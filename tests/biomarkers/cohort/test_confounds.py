@@ -78,7 +78,7 @@ def test_a_category_of_one_participant_gives_a_warning(tmp_path, caplog):
             r"determines? the target age",
         ),
         ({"fd": ["high", *ages()[:-1]]}, r"the confound fd has text where numbers are needed, for 1 of 40"),
-        ({"fd": ["inf", *ages()[:-1]]}, r"the confound fd is infinite in 1 cells: 'inf' \(sub-001\)"),
+        ({"fd": ["inf", *ages()[:-1]]}, r"the confound fd is infinite in 1 cell: 'inf' \(sub-001\)"),
         ({"sex": ["f", *SEX[1:]]}, r"the confound sex has 'F' and 'f', which differ in letter case only"),
     ],
 )

@@ -123,6 +123,19 @@ def test_a_site_that_training_participants_lack_is_refused_for_combat(tmp_path):
         problem_of(tmp_path, columns, combat="site")
 
 
+@pytest.mark.parametrize(("n", "is_refused"), [(3, True), (4, False)])
+def test_training_participants_of_inner_folds_need_two_of_each_site_for_combat(tmp_path, n, is_refused):
+    # Each participant of site B is in another fold, and the training set of an inner fold lacks two folds.
+    write_table(tmp_path / "folds.tsv", {"fold": [str(number % 4) for number in range(N)]})
+    columns = {"age": ages(), "site": ["B"] * (n - 1) + ["A"] * (N - n) + ["B"]}
+    options = {"combat": "site", "splits": tmp_path / "folds.tsv"}
+    if is_refused:
+        with pytest.raises(InputError, match=r"ComBat cannot estimate their effect: B \(3 participants\)"):
+            problem_of(tmp_path, columns, **options)
+    else:
+        assert problem_of(tmp_path, columns, **options)[0].sites.count("B") == n
+
+
 def test_a_target_that_families_of_different_sizes_share_has_few_permutations(tmp_path, caplog):
     sizes = [4, 5, 6, 7, 8, 9, 1]
     families = [str(number) for number, size in enumerate(sizes) for _ in range(size)]

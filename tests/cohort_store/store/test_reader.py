@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
+from bids_deeptaskgen.cohort_store.store import reader
 from bids_deeptaskgen.cohort_store.store.check import check_store
 from bids_deeptaskgen.cohort_store.store.create import create_store
 from bids_deeptaskgen.cohort_store.store.layout import record_path, shard_path
@@ -314,3 +315,31 @@ def test_shards_of_float16_are_read_as_float32(tmp_path):
     assert store[0].dtype == store.maps("wm2bk").dtype == np.float32
     assert store.arrays["maps"].dtype == np.float16
     assert description(precision="float16").map_bytes == 2 * 2 * 40
+
+
+@pytest.mark.parametrize("rows", [[], [3], [0, 1, 2, 3, 4], [4, 0, 1, 1, 2], [2, 3]])
+@pytest.mark.parametrize("rows_per_read", [1, 2, 64])
+def test_some_rows_are_those_of_all_rows(complete, monkeypatch, rows, rows_per_read):
+    monkeypatch.setattr(reader, "_ROWS_PER_READ", rows_per_read)
+    store = open_store(complete)
+    np.testing.assert_array_equal(store.maps("motorLh", rows), store.maps("motorLh")[rows])
+    np.testing.assert_array_equal(store.roi_connectomes(rows), store.roi_connectomes()[rows])
+    assert store.maps("motorLh", rows).dtype == np.float32
+
+
+@pytest.mark.parametrize("row", [-1, 5])
+def test_a_row_that_does_not_exist_is_not_read(complete, row):
+    with pytest.raises(IndexError, match=f"row {row} does not exist; the store has 5 rows"):
+        open_store(complete).maps("motorLh", [0, row])
+
+
+def test_some_rows_of_a_damaged_shard_are_refused(folder):
+    alter(shard_path(folder, "maps", 1))
+    store = open_store(folder)
+    np.testing.assert_array_equal(store.maps("wm2bk", [0, 1, 4])[2], row_content(4).maps[0])
+    with pytest.raises(InputError, match="some bytes of maps are damaged"):
+        store.maps("wm2bk", [1, 2])
+
+
+def test_the_labels_of_rows_are_those_of_the_table(complete):
+    assert open_store(complete).row_labels[1:3] == (("sub-02", "", ""), ("sub-03", "", ""))
