@@ -57,7 +57,7 @@ def run(settings: BiomarkersSettings) -> int:
 
 
 def _write_results(out: Path, settings: BiomarkersSettings, scratch: Path) -> str:
-    """Analyse all targets and write all results to a folder; return a summary."""
+    """Predict all targets and write all results to a folder; return a summary."""
     selection = Selection(
         settings.participant_label, settings.exclude_participant_label, settings.session_label
     )
