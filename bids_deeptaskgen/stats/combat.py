@@ -150,8 +150,8 @@ def _shrink(means: Floats, variances: Floats, size: int) -> tuple[Floats, Floats
         squares = (size - 1) * variances + size * (means - shrunk_means) ** 2
         shrunk_variances = (rate + squares / 2) / (shape + size / 2 - 1)
         changes = (
-            np.abs(after - before).max() / np.abs(after).max()
-            for after, before in zip((shrunk_means, shrunk_variances), previous, strict=True)
+            np.abs(value - last).max() / np.abs(value).max()
+            for value, last in zip((shrunk_means, shrunk_variances), previous, strict=True)
         )
         if max(changes) < TOLERANCE:
             break
