@@ -156,7 +156,8 @@ def _build_model(features: KernelFeatures, columns: Floats, penalty: float) -> K
     if features.unscaled_kernel is None:
         message = f"`features` {features.name} has no `unscaled_kernel`, which the preset {PRESET} needs."
         raise ValueError(message)
-    return KernelRidge(features.unscaled_kernel, np.ones((len(columns), 1)), columns, penalty)
+    ones = np.ones((len(columns), 1))
+    return KernelRidge(features.unscaled_kernel, ones, columns, penalty, use_inverse=False)
 
 
 def _balanced_accuracy(measured: Integers, predicted: Integers, levels: tuple[str, ...]) -> Floats:

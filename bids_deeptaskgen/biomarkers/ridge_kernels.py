@@ -6,7 +6,7 @@ from bids_deeptaskgen.biomarkers.penalty_selection import PENALTIES, PenaltySele
 from bids_deeptaskgen.biomarkers.problem import Floats, KernelFeatures, PermutationTest, Predictions, Problem
 from bids_deeptaskgen.biomarkers.training_sets import check_participants, collect_training_sets
 from bids_deeptaskgen.stats.confound_regression import regress
-from bids_deeptaskgen.stats.kernel_ridge import KernelRidge
+from bids_deeptaskgen.stats.kernel_ridge import KernelRidge, is_inverse_faster
 
 
 def cross_validate_kernel(
@@ -39,9 +39,12 @@ def cross_validate_kernel(
     folds = list(problem.folds)
     selection = PenaltySelection(problem, folds, permuted)
     sets = collect_training_sets(folds)
+    use_inverse = is_inverse_faster(problem.n_participants, [len(group.train) for group in sets])
     for number, penalty in enumerate(PENALTIES):
         # One inverse at a time: that of 20,000 participants has 3.2 GB.
-        ridge = KernelRidge(features.kernel, problem.design, selection.targets, penalty)
+        ridge = KernelRidge(
+            features.kernel, problem.design, selection.targets, penalty, use_inverse=use_inverse
+        )
         for training_set in sets:
             train, rows = training_set.train, training_set.rows
             residuals = ridge.compute_residuals(train, rows)

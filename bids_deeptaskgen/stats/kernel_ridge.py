@@ -1,5 +1,6 @@
 """Kernel ridge regression with unpenalised confounds, for many sets of training participants at once."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -28,7 +29,8 @@ class KernelRidge:
     excluded from the fit, their residuals are (P_HH)^-1 (P y)_H. For a single participant this is the
     leave-one-out formula of smoothing splines (Craven and Wahba 1979, Numerische Mathematik 31:377); for
     several, it follows from the inverse of the partitioned matrix. So one inverse serves all folds. If most
-    participants are excluded, the system of the training participants is smaller and is solved instead.
+    participants are excluded, the system of the training participants is smaller and is solved instead; it
+    is always solved if there are too few folds for an inverse to be worth its time, see `is_inverse_faster`.
 
     Parameters
     ----------
@@ -40,13 +42,24 @@ class KernelRidge:
     targets : float64 array of shape (n_participants, n_targets)
     penalty : float
         Positive.
+    use_inverse : bool
+        Compute the inverse of all participants when it is first useful.
     """
 
-    def __init__(self, kernel: NDArray[np.floating], design: Floats, targets: Floats, penalty: float) -> None:
+    def __init__(
+        self,
+        kernel: NDArray[np.floating],
+        design: Floats,
+        targets: Floats,
+        penalty: float,
+        *,
+        use_inverse: bool = True,
+    ) -> None:
         self._kernel = kernel
         self._design = design
         self._targets = targets
         self._penalty = penalty
+        self._use_inverse = use_inverse
 
     def compute_residuals(self, train: Integers, test: Integers) -> Floats:
         """Compute target minus prediction of participants, by a model of others.
@@ -72,7 +85,7 @@ class KernelRidge:
         is_excluded[train] = False
         excluded = np.flatnonzero(is_excluded)
         basis = compute_basis(self._design[train])
-        if len(excluded) <= len(train):
+        if self._use_inverse and len(excluded) <= len(train):
             residuals = self._from_inverse(excluded, basis)
             return residuals[np.searchsorted(excluded, test)]
         return self._from_training(train, test, basis)
@@ -128,6 +141,30 @@ class KernelRidge:
         system[np.diag_indices(len(system))] += self._penalty
         inverse = _invert_in_place(system)
         return _Products(inverse, inverse @ self._design, inverse @ self._targets)
+
+
+def is_inverse_faster(n_participants: int, n_train: Sequence[int]) -> bool:
+    """Return whether one inverse of all participants is faster than systems of the training participants.
+
+    Parameters
+    ----------
+    n_participants : int
+    n_train : sequence of int
+        Number of training participants of each fit.
+
+    Returns
+    -------
+    bool
+        By the number of operations: n^3 for an inverse, n^3 / 3 for a Cholesky decomposition.
+
+    Examples
+    --------
+    >>> is_inverse_faster(100, [80] * 5), is_inverse_faster(100, [80] * 25)
+    (False, True)
+    """
+    systems = sum(n**3 for n in n_train) / 3
+    blocks = sum(min(n, n_participants - n) ** 3 for n in n_train) / 3
+    return n_participants**3 + blocks < systems
 
 
 class _Products(NamedTuple):

@@ -20,18 +20,17 @@ def explicit_residuals(features, design, targets, penalty, train, test):
     return y[test] - x[test] @ weights
 
 
+@pytest.mark.parametrize("use_inverse", [False, True])
 @pytest.mark.parametrize("n_train", [12, 20, 30, 39])
 @pytest.mark.parametrize("penalty", [1e-2, 10.0, 1e5])
-def test_residuals_equal_those_of_a_fit_of_the_training_participants(n_train, penalty):
+def test_residuals_equal_those_of_a_fit_of_the_training_participants(n_train, penalty, use_inverse):
     features, design, targets = draw(n_train)
     order = np.random.default_rng(0).permutation(40)
     train, excluded = np.sort(order[:n_train]), np.sort(order[n_train:])
     for test in (excluded, excluded[::3]):
-        residuals = KernelRidge(features @ features.T, design, targets, penalty).compute_residuals(
-            train, test
-        )
+        ridge = KernelRidge(features @ features.T, design, targets, penalty, use_inverse=use_inverse)
         expected = explicit_residuals(features, design, targets, penalty, train, test)
-        np.testing.assert_allclose(residuals, expected, atol=1e-8)
+        np.testing.assert_allclose(ridge.compute_residuals(train, test), expected, atol=1e-8)
 
 
 def test_a_constant_in_all_features_has_no_effect():
