@@ -70,6 +70,8 @@ def _parts(results: Sequence[TargetResult], settings: BiomarkersSettings) -> dic
         "data": True,
         "predicted_maps": any(item.is_predicted for item in features),
         "folds": True,
+        "whole_families": has_families,
+        "unrelated": not has_families,
         "confounds": bool(confounds),
         "no_confounds": not confounds,
         "ridge": any(result.classifier != "logistic" for result in results) or has_tests,

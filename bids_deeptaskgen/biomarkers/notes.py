@@ -71,7 +71,7 @@ def list_notes(results: Sequence[TargetResult], settings: BiomarkersSettings) ->
     notes.append(
         "Intervals and comparisons are approximate. Folds share training participants, so their scores are "
         "not independent; the correction for this (Nadeau and Bengio) is a heuristic, and no unbiased "
-        "estimate exists."
+        "estimate exists. An interval may exceed the possible range of a score."
     )
     if problem.confounds:
         notes.append(

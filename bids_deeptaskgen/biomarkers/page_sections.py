@@ -13,15 +13,16 @@ from bids_deeptaskgen.report.section import Cell, Estimate, Picture, PValue, Sec
 _BASELINE_NAMES = {MEAN: "mean only", CONFOUNDS: "confounds only"}
 _NAN = float("nan")
 _PUBLISHED_TEXT = (
-    "Both set-ups have the same participants, and scores that both of them report. They differ because the "
-    "published set-up removes no confounds, so that it also finds what the features share with head "
-    "motion, age or site; its fixed penalty, (number of features) / (number of training participants), is "
-    "close to interpolation and depends on the scale of the features; its p is that of label permutations, "
-    "which tests for any relation, confounds included, and takes relatives for independent; and its folds "
-    "divide families, so that a relative of a test participant may be a training participant. Found: p "
-    f"(FDR) below {ALPHA}. The scores of the nested set-up are those of confounds and features together."
+    "Both set-ups have the same participants; the scores are those that both of them report. They differ "
+    "because the published set-up removes no confounds, so that it also finds what the features share with "
+    "head motion, age or site; its fixed penalty, (number of features) / (number of training "
+    "participants), is close to interpolation and depends on the scale of the features; its p is that of "
+    "label permutations, which tests for any relation, confounds included, and takes relatives for "
+    "independent; and its folds may divide families, so that a relative of a test participant may be a "
+    "training participant. "
+    f"Found: p (FDR) below {ALPHA}. Scores of the nested set-up are those of confounds and features "
+    "together: compare them with those of the confounds only."
 )
-
 _COMPARISON_TEXT = (
     "Corrected resampled t tests (Nadeau and Bengio) of the difference of the main score in the same "
     "folds: above 0, the first features predict better. p (FDR) is adjusted over all targets and pairs. "
@@ -166,6 +167,7 @@ def setup_section(
     score_of = index_rows(scores, "target", "setup", "features", "score")
     test_of = index_rows(tests, "target", "setup", "features")
     rows: list[list[Cell]] = []
+    has_confounds = bool(results[0].problem.confounds)
     for result in results:
         target = result.problem.target
         score = main_score(result.problem, PUBLISHED)
@@ -178,6 +180,8 @@ def setup_section(
                 test = test_of.get((target.name, setup, name), {"p_fdr": _NAN})
                 p_values.append(test["p_fdr"])
                 cells.append(estimate_of(score_of.get((target.name, setup, name, score))))
+                if setup == NESTED and has_confounds:
+                    cells.append(estimate_of(score_of.get((target.name, NESTED, CONFOUNDS, score))))
                 cells.append(PValue(test["p_fdr"]))
             label, finder = (
                 _keep_together(text) for text in (SCORES[target.kind][score].label, _found_by(p_values))
@@ -185,7 +189,9 @@ def setup_section(
             rows.append([target.name, name, label, *cells, finder])
     if not rows:
         return None
-    columns = ("target", "feature set", "score", "nested", "p (FDR)", "published", "p (FDR)", "found by")
+    reference = ["confounds only"] * has_confounds
+    setups = ("nested", *reference, "p (FDR)", "published", "p (FDR)")
+    columns = ("target", "feature set", "score", *setups, "found by")
     return Section("setups", "Published set-up side by side", columns, rows, _PUBLISHED_TEXT)
 
 

@@ -12,6 +12,8 @@ from bids_deeptaskgen.biomarkers.problem import (
 )
 from bids_deeptaskgen.biomarkers.results import FeatureSet, TargetResult
 from bids_deeptaskgen.biomarkers.scores import CONFOUNDS, NESTED, PUBLISHED
+from bids_deeptaskgen.biomarkers.write_results import write_results
+from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
 
 SIGNALS = {"wm": 0.9, "connectome": 0.45, "predicted_maps_of_all_47_contrasts_hcp-ya": 0.0}
 
@@ -96,3 +98,16 @@ def make_result(
             curve_rows.append(row | {"value": 0.5 * signal - 5 / size} | ends)
     classifier = "logistic" if n_levels else ""
     return TargetResult(problem, features, predictions, tests, curve_rows, other_problem, classifier)
+
+
+def write_made_results(out, results, excluded=(), facts=None, **values):
+    """Write results with the settings that they would have, and return the path of the page."""
+    settings = BiomarkersSettings(
+        out=out,
+        features=tuple(f"{item.name}=/data/store" for item in results[0].features),
+        target=tuple(result.problem.target.name for result in results),
+        confounds=results[0].problem.confounds,
+        n_permutations=200,
+        **values,
+    )
+    return write_results(out, results, settings, excluded, facts)

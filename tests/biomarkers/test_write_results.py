@@ -9,27 +9,21 @@ from scipy.integrate import trapezoid
 from bids_deeptaskgen.biomarkers.output_files import biomarkers_path, replace_results
 from bids_deeptaskgen.biomarkers.page_figures import average_roc
 from bids_deeptaskgen.biomarkers.scores import NESTED, score_folds
-from bids_deeptaskgen.biomarkers.write_results import write_results
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.io.tsv import read_tsv
-from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
-from tests.biomarkers.made_results import SIGNALS, make_predictions, make_problem, make_result
+from tests.biomarkers.made_results import (
+    SIGNALS,
+    make_predictions,
+    make_problem,
+    make_result,
+    write_made_results,
+)
 from tests.report.parsed_page import HOSTILE, Page, check_identifiers
 
-FEATURES = tuple(f"{name}=/data/store" for name in SIGNALS)
 EXCLUDED = [
     {"target": "sex", "participant_id": f"sub-{number}", "reason": reason}
     for number, reason in enumerate(["no value of age", "no value of age", "no features wm"])
 ]
-
-
-def settings_of(out, results, **values):
-    """Create the settings of results."""
-    problem = results[0].problem
-    targets = tuple(result.problem.target.name for result in results)
-    return BiomarkersSettings(
-        out=out, features=FEATURES, target=targets, confounds=problem.confounds, n_permutations=200, **values
-    )
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +34,8 @@ def results():
 @pytest.fixture(scope="module")
 def out(results, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
-    settings = settings_of(out, results, preset="deeptaskgen-2025", seed=3)
-    write_results(out, results, settings, EXCLUDED, {"Table of participants": "/data/participants.tsv"})
+    facts = {"Table of participants": "/data/participants.tsv"}
+    write_made_results(out, results, EXCLUDED, facts, preset="deeptaskgen-2025", seed=3)
     return out
 
 
@@ -52,7 +46,7 @@ def page(out):
 
 def write_page(tmp_path, *results, **values):
     """Write results, and read the page."""
-    return write_results(tmp_path, results, settings_of(tmp_path, results, **values)).read_text("utf-8")
+    return write_made_results(tmp_path, results, **values).read_text("utf-8")
 
 
 def test_all_files_of_the_list_are_written_and_no_others(out):
@@ -145,7 +139,7 @@ def test_facts_name_participants_exclusions_families_confounds_and_folds(out, pa
 def test_the_description_has_settings_versions_counts_and_seeds(out):
     content = json.loads(biomarkers_path(out, "facts").read_text("utf-8"))
     assert content["Settings"]["seed"] == 3
-    assert content["Settings"]["features"] == list(FEATURES)
+    assert content["Settings"]["features"] == [f"{name}=/data/store" for name in SIGNALS]
     assert {"python", "numpy", "scipy", "scikit-learn", "bids-deeptaskgen"} == content["Versions"].keys()
     sex = content["Targets"][1]
     assert sex["Levels"] == {"f": 50, "m": 50}
@@ -243,10 +237,10 @@ def test_every_cited_reference_is_in_the_list_and_every_one_of_the_list_is_cited
 
 def test_replacement_removes_results_of_other_targets_and_leaves_other_files(tmp_path, results):
     out, work = tmp_path / "out", tmp_path / "work"
-    write_results(out, results, settings_of(out, results))
+    write_made_results(out, results)
     (out / "notes.txt").touch()
     (out / "scores.json").touch()
-    write_results(work, results[1:2], settings_of(work, results[1:2]))
+    write_made_results(work, results[1:2])
     names = {path.relative_to(work) for path in work.rglob("*") if path.is_file()}
     replace_results(work, out)
     left = {path.relative_to(out) for path in out.rglob("*") if path.is_file()}
