@@ -1,7 +1,6 @@
 """Harmonisation of the columns of a table over sites, as a scikit-learn transformer."""
 
-import warnings
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,10 +9,11 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from bids_deeptaskgen.biomarkers.problem import Floats, Integers
 from bids_deeptaskgen.errors import InputError, UserError, abbreviate, quantity
+from bids_deeptaskgen.stats.combat import fit_combat
 from bids_deeptaskgen.stats.confound_regression import compute_basis
 
-# The SD within a site needs three participants for two degrees of freedom.
-MIN_SITE_PARTICIPANTS = 3
+# The variance within a site needs two participants.
+MIN_SITE_PARTICIPANTS = 2
 MAX_COLUMNS = 5000
 # Confounds that vary less than this within sites, relative to their variation, coincide with the sites.
 _COINCIDENT = 1e-6
@@ -24,9 +24,7 @@ class SiteHarmonisation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     With confounds, their effects on the features are protected (Fortin et al. 2018, NeuroImage 167:104);
     otherwise, it is the method of Johnson et al. (2007, Biostatistics 8:118). The target is never an input.
-    Confounds that coincide with the sites cannot be protected and are ignored. The package combatlearn
-    computes the estimates; in version 2.3, it shrinks those of a feature towards their mean over sites, where
-    the papers shrink those of a site towards their mean over features.
+    Confounds that coincide with the sites cannot be protected and are ignored.
 
     Parameters
     ----------
@@ -62,12 +60,11 @@ class SiteHarmonisation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         UserError
-            If combatlearn is not installed, or there are more than 5,000 features.
+            If there are more than 5,000 features.
         InputError
-            If there is only one site, or a site has fewer than 3 participants.
+            If there is only one site, or a site has a single participant.
         """
         values = check_array(X, dtype=np.float64, ensure_min_features=self.n_confounds + 2)
-        combat = _import_combat()
         self.n_features_in_ = values.shape[1]
         sites, confounds, features = self._split(values)
         if features.shape[1] > MAX_COLUMNS:
@@ -77,14 +74,8 @@ class SiteHarmonisation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             )
             raise UserError(message)
         self._check_sites(sites)
-        self.sites_ = np.unique(sites)
-        # The package adds a constant to variances, so that results would depend on the unit of the features.
-        self.means_ = features.mean(axis=0)
-        sd = features.std(axis=0)
-        self.scales_ = np.where(sd > 1e-9 * np.abs(self.means_), sd, np.inf)
         self.protected_ = _protected_combinations(sites, confounds)
-        self.combat_ = combat(batch=None, method="fortin" if self.protected_.shape[1] else "johnson")
-        self._call("fit", sites, confounds, features)
+        self.combat_ = fit_combat(features, sites, confounds @ self.protected_)
         return self
 
     def transform(self, X: ArrayLike) -> Floats:
@@ -108,7 +99,7 @@ class SiteHarmonisation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         values = check_array(X, dtype=np.float64)
         sites, confounds, features = self._split(values)
-        unfamiliar = np.setdiff1d(sites, self.sites_)
+        unfamiliar = np.setdiff1d(sites, self.combat_.sites)
         if len(unfamiliar):
             message = (
                 f"`combat`: {quantity(len(unfamiliar), 'site')} ({self._name(unfamiliar)}) of the test "
@@ -117,21 +108,8 @@ class SiteHarmonisation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 "or remove `combat`."
             )
             raise InputError(message)
-        harmonised = np.asarray(self._call("transform", sites, confounds, features), np.float64)
-        scales = np.where(np.isinf(self.scales_), 0, self.scales_)
-        return np.hstack([confounds, harmonised * scales + self.means_])
-
-    def _call(self, method: str, sites: Integers, confounds: Floats, features: Floats) -> Any:
-        """Call a method of combatlearn, which finds sites and covariates by the index of the features."""
-        import pandas as pd
-
-        table = pd.DataFrame((features - self.means_) / self.scales_)
-        covariates = pd.DataFrame(confounds @ self.protected_) if self.protected_.shape[1] else None
-        self.combat_.set_params(batch=pd.Series(sites), continuous_covariates=covariates)
-        with warnings.catch_warnings():
-            # About sites of unequal size and constant columns, once per fold.
-            warnings.simplefilter("ignore")
-            return getattr(self.combat_, method)(table)
+        harmonised = self.combat_.apply(features, sites, confounds @ self.protected_)
+        return np.hstack([confounds, harmonised])
 
     def _split(self, values: Floats) -> tuple[Integers, Floats, Floats]:
         """Return numbers of sites, confounds and features."""
@@ -170,16 +148,4 @@ def _protected_combinations(sites: Integers, confounds: Floats) -> Floats:
     coincides = np.linalg.norm(residuals, axis=0) <= _COINCIDENT * np.linalg.norm(deviations, axis=0)
     residuals[:, coincides] = 0
     basis = compute_basis(np.hstack([np.ones((len(residuals), 1)), residuals]))[1:, 1:]
-    # Of variance 1 within sites, since the package inverts their products.
-    scaled: Floats = basis * len(sites) ** 0.5
-    return scaled
-
-
-def _import_combat() -> Any:
-    """Import the transformer of combatlearn, an optional package."""
-    try:
-        from combatlearn import ComBat
-    except ImportError as reason:
-        message = f"`combat` needs combatlearn ({reason}): pip install 'bids-deeptaskgen[combat]'."
-        raise UserError(message) from reason
-    return ComBat
+    return np.asarray(basis * len(sites) ** 0.5)

@@ -166,12 +166,11 @@ def describe_run(
     -------
     dict
     """
-    libraries = [*_LIBRARIES, *(["combatlearn"] if settings.combat else [])]
     return {
         "Facts": dict(facts),
         "Targets": [describe_target(result) for result in results],
         "Settings": {item.name: _as_json(getattr(settings, item.name)) for item in fields(settings)},
-        "Versions": {"python": platform.python_version()} | {name: _version(name) for name in libraries},
+        "Versions": {"python": platform.python_version()} | {name: _version(name) for name in _LIBRARIES},
     }
 
 

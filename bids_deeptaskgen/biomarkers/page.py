@@ -16,8 +16,8 @@ from bids_deeptaskgen.biomarkers.results import Row, TargetResult
 from bids_deeptaskgen.biomarkers.score_tables import FoldScores
 from bids_deeptaskgen.biomarkers.scores import CONFOUNDS, NESTED
 from bids_deeptaskgen.biomarkers.verdicts import ALPHA, describe_verdicts
-from bids_deeptaskgen.report.biomarkers_figures import style_features
 from bids_deeptaskgen.report.biomarkers_html import BiomarkersPage, TargetContent
+from bids_deeptaskgen.report.biomarkers_layout import Styles, style_features
 from bids_deeptaskgen.report.html import format_significant
 from bids_deeptaskgen.report.section import Section
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
@@ -96,9 +96,7 @@ def build_page(
     )
 
 
-def _prediction_section(
-    result: TargetResult, anchor: str, styles: Mapping[str, Mapping[str, str]]
-) -> Section:
+def _prediction_section(result: TargetResult, anchor: str, styles: Styles) -> Section:
     is_continuous = result.problem.target.kind == "continuous"
     heading = "Predicted and measured values" if is_continuous else "ROC curves"
     figures = {f"{anchor}_predictions": prediction_picture(result, styles)}

@@ -1,6 +1,6 @@
 """Figures of the page, with captions and descriptions in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,18 +11,16 @@ from bids_deeptaskgen.biomarkers.score_tables import FoldScores
 from bids_deeptaskgen.biomarkers.scores import BASELINES, CONFOUNDS, NESTED, fold_values, main_score
 from bids_deeptaskgen.biomarkers.verdicts import format_estimate
 from bids_deeptaskgen.report.biomarkers_figures import (
-    ScoreMarks,
-    ScorePanel,
     draw_learning_curves,
     draw_permutations,
     draw_predictions,
     draw_roc,
-    draw_scores,
 )
+from bids_deeptaskgen.report.biomarkers_layout import Styles
+from bids_deeptaskgen.report.biomarkers_score_figure import ScoreMarks, ScorePanel, draw_scores
 from bids_deeptaskgen.report.html import format_p
 from bids_deeptaskgen.report.section import Picture
 
-Styles = Mapping[str, Mapping[str, str]]
 # Scores with a panel, by kind of target and whether confounds were removed.
 _DRAWN_SCORES = {
     ("continuous", True): ("partial_r", "R2"),

@@ -4,6 +4,8 @@ Features and target are neither scaled nor freed from confounds, the penalty is 
 and labels are permuted among all participants.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge, RidgeClassifier
@@ -49,6 +51,24 @@ def published_folds(n_participants: int) -> Folds:
     return Folds(numbers, np.arange(n_participants), "five random folds that ignore families")
 
 
+def published_problem(problem: Problem) -> Problem:
+    """Return a problem with the folds of `published_folds`, without families and confounds.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    Problem
+        The same target and participants.
+    """
+    n_participants = problem.n_participants
+    folds = published_folds(n_participants)
+    design = np.ones((n_participants, 1))
+    return replace(problem, folds=folds, families=folds.families, design=design, confounds=())
+
+
 def cross_validate_published(
     problem: Problem, features: Features, n_permutations: int, rng: np.random.Generator
 ) -> tuple[Predictions, PermutationTest]:
@@ -77,7 +97,7 @@ def cross_validate_published(
     Raises
     ------
     ValueError
-        If participants differ, or the unscaled kernel is missing.
+        If participants differ.
     """
     check_participants(problem, features)
     folds = list(published_folds(problem.n_participants))
@@ -152,12 +172,10 @@ def _predict_with_lsqr(target: Target, features: TableFeatures, fold: Fold, pena
 
 
 def _build_model(features: KernelFeatures, columns: Floats, penalty: float) -> KernelRidge:
-    """Build the model of the unscaled kernel with an intercept."""
-    if features.unscaled_kernel is None:
-        message = f"`features` {features.name} has no `unscaled_kernel`, which the preset {PRESET} needs."
-        raise ValueError(message)
+    """Build the model of the products of maps without scales, with an intercept."""
+    kernel, factor = features.unscaled
     ones = np.ones((len(columns), 1))
-    return KernelRidge(features.unscaled_kernel, ones, columns, penalty, use_inverse=False)
+    return KernelRidge(kernel, ones, columns, penalty / factor, use_inverse=False)
 
 
 def _balanced_accuracy(measured: Integers, predicted: Integers, levels: tuple[str, ...]) -> Floats:

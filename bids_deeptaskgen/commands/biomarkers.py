@@ -1,5 +1,19 @@
 """``deeptaskgen biomarkers``: predict traits from maps, connectomes and tables."""
 
+import sys
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bids_deeptaskgen.biomarkers.analysis import analyse
+from bids_deeptaskgen.biomarkers.cohort.exclusions import exclusion_rows
+from bids_deeptaskgen.biomarkers.cohort.problems import make_problem
+from bids_deeptaskgen.biomarkers.cohort.selection import gather_cohort
+from bids_deeptaskgen.biomarkers.features.reader import Selection
+from bids_deeptaskgen.biomarkers.features.sources import find_participants_table, open_features
+from bids_deeptaskgen.biomarkers.output_files import biomarkers_path, replace_results
+from bids_deeptaskgen.biomarkers.write_results import write_results
+from bids_deeptaskgen.errors import UserError, quantity
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
 
 
@@ -14,5 +28,56 @@ def run(settings: BiomarkersSettings) -> int:
     -------
     int
         Exit code 0.
+
+    Raises
+    ------
+    InputError
+        If participants, columns, folds or features cannot be used.
+    UserError
+        If OUT is not empty or cannot be written, or a source, table or column does not exist.
     """
-    raise NotImplementedError(settings.out)
+    out = settings.out
+    if out.exists() and any(out.iterdir()) and not settings.overwrite:
+        message = f"{out}: is not empty.\nChoose another OUT, or replace its content with --overwrite."
+        raise UserError(message)
+    is_created = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        # A failed analysis leaves OUT as it was: complete results replace those of an earlier analysis.
+        with TemporaryDirectory(prefix=".work_", dir=out) as folder:
+            summary = _write_results(Path(folder) / "results", settings, Path(folder))
+            replace_results(Path(folder) / "results", out)
+    except BaseException:
+        if is_created:
+            with suppress(OSError):
+                out.rmdir()
+        raise
+    sys.stdout.write(f"{summary}\nTables: {out}\nReport: {biomarkers_path(out, 'page')}\n")
+    return 0
+
+
+def _write_results(out: Path, settings: BiomarkersSettings, scratch: Path) -> str:
+    """Predict all targets and write all results to a folder; return a summary."""
+    selection = Selection(
+        settings.participant_label, settings.exclude_participant_label, settings.session_label
+    )
+    not_features = (*settings.target, *settings.confounds)
+    readers = [open_features(source, selection, scratch, not_features) for source in settings.features]
+    cohort = gather_cohort(
+        settings,
+        {reader.name: reader.participants for reader in readers},
+        [table for source in settings.features if (table := find_participants_table(source))],
+        {reader.name: reader.reasons for reader in readers},
+    )
+    problems, exclusions = [], []
+    for name in settings.target:
+        problem, excluded = make_problem(settings, cohort, name)
+        problems.append(problem)
+        exclusions += excluded
+    results = analyse(settings, problems, cohort, readers)
+    notes = {f"Notes on {reader.name}": "; ".join(reader.notes) for reader in readers if reader.notes}
+    write_results(out, results, settings, exclusion_rows(exclusions), notes)
+    return (
+        f"{quantity(len(problems), 'target')}, {quantity(len(readers), 'feature set')}, "
+        f"{quantity(len(cohort.participants), 'participant')} with all features."
+    )

@@ -1,159 +1,32 @@
-"""Figures of the prediction of traits as PNG bytes."""
+"""Figures of the prediction of traits: predictions, ROC curves, permutations and learning curves."""
 
-import re
-import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.report.figures.predictor_styles import predictor_styles
-from bids_deeptaskgen.report.figures.style import default_style, hide_spines, new_figure, png_bytes
+from bids_deeptaskgen.report.biomarkers_layout import (
+    FONT_POINTS,
+    GREY,
+    LIGHT_GREY,
+    Styles,
+    add_legend,
+    shorten,
+    titled_panels,
+    to_png,
+)
+from bids_deeptaskgen.report.figures.style import default_style, hide_spines
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
-Styles = Mapping[str, Mapping[str, str]]
-
-WIDTH_INCHES = 9.0
-FONT_POINTS = 10.0
-DPI = 144
-PANELS_PER_ROW = 3
-# Longest lines of names of features, beside and above axes.
-NAME_WIDTH, TITLE_WIDTH = 22, 32
 # More participants are drawn as a density.
 MAX_POINTS = 1500
-GREY, LIGHT_GREY = "#5f5f5f", "#e4e4e4"
-BASELINE_LINES = {"mean": ":", "confounds": "--"}
+# Shortest part of an interval that is drawn beyond the scores of a learning curve.
+MIN_REACH = 0.5
 LEVEL_LINES = ("-", "--", "-.", ":")
-
-
-class ScoreMarks(NamedTuple):
-    """Score of a feature set with an interval and the scores of folds.
-
-    Attributes
-    ----------
-    value, ci_low, ci_high : float
-    folds : float64 array of shape (n_folds,)
-    """
-
-    value: float
-    ci_low: float
-    ci_high: float
-    folds: Floats
-
-
-class ScorePanel(NamedTuple):
-    """Panel with a score of all feature sets.
-
-    Attributes
-    ----------
-    label : str
-        Label of the axis.
-    marks : dict of str to ScoreMarks
-        By feature set.
-    baselines : dict of str to float
-        Score of ``mean`` and ``confounds``.
-    """
-
-    label: str
-    marks: Mapping[str, ScoreMarks]
-    baselines: Mapping[str, float]
-
-
-def style_features(names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Choose a colour and a marker for each feature set, equal in all figures of a page.
-
-    Parameters
-    ----------
-    names : sequence of str
-
-    Returns
-    -------
-    dict of str to dict
-        ``colour`` and ``marker``.
-    """
-    return predictor_styles([{"predictor": name, "role": "model"} for name in names])
-
-
-def wrap_name(name: str, width: int = NAME_WIDTH) -> str:
-    r"""Divide a long name into lines, after hyphens, underscores and points where possible.
-
-    Parameters
-    ----------
-    name : str
-    width : int
-        Number of characters of a line.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> wrap_name("predicted_working_memory_maps", 16)
-    'predicted_\nworking_memory_\nmaps'
-    """
-    parts = re.findall(r"[^_.\s-]*[_.\s-]*", name)
-    lines = [""]
-    for part in parts:
-        for piece in textwrap.wrap(part, width, drop_whitespace=False) or [part]:
-            if len(lines[-1]) + len(piece) > width and lines[-1]:
-                lines.append("")
-            lines[-1] += piece
-    return "\n".join(line.strip() for line in lines if line.strip())
-
-
-@default_style(FONT_POINTS)
-def draw_scores(panels: Sequence[ScorePanel], styles: Styles) -> bytes:
-    """Draw scores of all feature sets, with intervals, the scores of folds, and baselines as lines.
-
-    Parameters
-    ----------
-    panels : sequence of ScorePanel
-        With the same feature sets.
-    styles : dict of str to dict
-        From `style_features`.
-
-    Returns
-    -------
-    bytes
-        A PNG image.
-    """
-    names = list(dict.fromkeys(name for panel in panels for name in panel.marks))
-    figure = _new_figure(1.25 + 0.55 * len(names))
-    columns = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    handles: dict[str, Artist] = {}
-    for axes, panel in zip(columns, panels, strict=True):
-        for place, name in enumerate(names):
-            if name not in panel.marks:
-                continue
-            marks, style = panel.marks[name], styles[name]
-            folds = marks.folds[np.isfinite(marks.folds)]
-            # Spread in a fixed order, so that equal scores do not hide each other.
-            spread = 0.22 + 0.16 * ((np.arange(len(folds)) * 0.618) % 1)
-            axes.plot(folds, place + spread, ".", color=style["colour"], alpha=0.35, markersize=5)
-            axes.hlines(place, marks.ci_low, marks.ci_high, color=style["colour"], linewidth=2)
-            axes.plot(marks.value, place, style["marker"], color=style["colour"], markersize=7)
-        for name, value in panel.baselines.items():
-            if np.isfinite(value):
-                line = axes.axvline(value, color=GREY, linestyle=BASELINE_LINES[name], linewidth=1.3)
-                handles.setdefault(f"{name} only", line)
-        axes.set_xlabel(panel.label)
-        axes.grid(axis="x", color=LIGHT_GREY, linewidth=0.6)
-        hide_spines(axes, "top", "right", "left")
-        axes.tick_params(axis="y", length=0)
-    columns[0].set_yticks(range(len(names)), [wrap_name(name) for name in names])
-    columns[0].set_ylim(len(names) - 0.4, -0.5)
-    if handles:
-        figure.legend(
-            handles.values(), handles.keys(), loc="outside upper right", ncols=2, frameon=False, fontsize=9
-        )
-    return _png(figure)
 
 
 @default_style(FONT_POINTS)
@@ -174,7 +47,7 @@ def draw_predictions(panels: Mapping[str, tuple[Floats, Floats]], label: str, st
     bytes
         A PNG image. All panels have the same axes.
     """
-    figure, columns = _panels(list(panels), 2.55)
+    figure, columns = titled_panels(list(panels), 2.55)
     values = np.concatenate([np.concatenate(pair) for pair in panels.values()])
     margin = 0.04 * np.ptp(values) or 1.0
     limits = (values.min() - margin, values.max() + margin)
@@ -189,9 +62,9 @@ def draw_predictions(panels: Mapping[str, tuple[Floats, Floats]], label: str, st
         axes.set_ylim(limits)
         axes.locator_params(nbins=4)
         axes.set_aspect("equal")
-    figure.supxlabel(_shorten(f"measured {label}"), fontsize=FONT_POINTS)
-    figure.supylabel(_shorten(f"predicted {label}", 40), fontsize=FONT_POINTS)
-    return _png(figure)
+    figure.supxlabel(shorten(f"measured {label}"), fontsize=FONT_POINTS)
+    figure.supylabel(shorten(f"predicted {label}", 40), fontsize=FONT_POINTS)
+    return to_png(figure)
 
 
 @default_style(FONT_POINTS)
@@ -216,7 +89,7 @@ def draw_roc(
     bytes
         A PNG image.
     """
-    figure, columns = _panels(list(panels), 2.55)
+    figure, columns = titled_panels(list(panels), 2.55)
     has_levels = any(len(curves) > 1 for curves in panels.values())
     handles: dict[str, Artist] = {}
     for axes, (name, curves) in zip(columns, panels.items(), strict=False):
@@ -237,8 +110,8 @@ def draw_roc(
         axes.set_aspect("equal")
     figure.supxlabel("false positive rate", fontsize=FONT_POINTS)
     figure.supylabel("true positive rate", fontsize=FONT_POINTS)
-    _legend(figure, handles)
-    return _png(figure)
+    add_legend(figure, handles)
+    return to_png(figure)
 
 
 @default_style(FONT_POINTS)
@@ -259,7 +132,7 @@ def draw_permutations(panels: Mapping[str, tuple[float, Floats]], label: str, st
     bytes
         A PNG image.
     """
-    figure, columns = _panels(list(panels), 1.9)
+    figure, columns = titled_panels(list(panels), 1.9)
     values = np.concatenate([np.append(permuted, statistic) for statistic, permuted in panels.values()])
     margin = 0.05 * np.ptp(values) or 1.0
     edges = np.linspace(values.min() - margin, values.max() + margin, 50)
@@ -270,7 +143,7 @@ def draw_permutations(panels: Mapping[str, tuple[float, Floats]], label: str, st
         axes.set_yticks([])
         hide_spines(axes, "left")
     figure.supxlabel(label, fontsize=FONT_POINTS)
-    return _png(figure)
+    return to_png(figure)
 
 
 @default_style(FONT_POINTS)
@@ -295,7 +168,7 @@ def draw_learning_curves(
     bytes
         A PNG image.
     """
-    figure, columns = _panels(list(panels), 2.7)
+    figure, columns = titled_panels(list(panels), 2.7)
     handles: dict[str, Artist] = {}
     for axes, (target, curves) in zip(columns, panels.items(), strict=False):
         for number, (name, points) in enumerate(curves.items()):
@@ -307,48 +180,16 @@ def draw_learning_curves(
             (handle,) = axes.plot(x, value, color=colour, marker=styles[name]["marker"], markersize=5)
             handles.setdefault(name, handle)
         sizes = sorted({point[0] for points in curves.values() for point in points})
+        # Intervals of few folds may be very long.
+        values = np.array([point[1:] for points in curves.values() for point in points])
+        reach = max(2 * float(np.ptp(values[:, 0])), MIN_REACH)
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(max(bottom, values[:, 0].min() - reach), min(top, values[:, 0].max() + reach))
         axes.set_xscale("log")
         axes.minorticks_off()
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=45, ha="right", fontsize=9)
         axes.set_ylabel(labels[target], fontsize=FONT_POINTS)
         axes.grid(color=LIGHT_GREY, linewidth=0.6)
     figure.supxlabel("training participants", fontsize=FONT_POINTS)
-    _legend(figure, handles)
-    return _png(figure)
-
-
-def _new_figure(height: float) -> "Figure":
-    figure = new_figure(WIDTH_INCHES, height)
-    figure.set_layout_engine("constrained")
-    return figure
-
-
-def _panels(names: Sequence[str], panel_height: float) -> tuple["Figure", list["Axes"]]:
-    """Build a figure with a titled panel per name, all of one size whatever their number."""
-    n_rows = -(-len(names) // PANELS_PER_ROW)
-    n_lines = max(wrap_name(name, TITLE_WIDTH).count("\n") + 1 for name in names)
-    figure = _new_figure(0.75 + n_rows * (panel_height + 0.2 * n_lines))
-    panels = list(figure.subplots(n_rows, PANELS_PER_ROW, squeeze=False).flat)
-    for axes, name in zip(panels, names, strict=False):
-        axes.set_title(wrap_name(name, TITLE_WIDTH), fontsize=FONT_POINTS, loc="left")
-        hide_spines(axes, "top", "right")
-    for axes in panels[len(names) :]:
-        axes.set_axis_off()
-    return figure, panels[: len(names)]
-
-
-def _legend(figure: "Figure", handles: Mapping[str, "Artist"]) -> None:
-    if handles:
-        names = [wrap_name(name, 40) for name in handles]
-        n_columns = min(3, len(names))
-        figure.legend(
-            handles.values(), names, loc="outside upper center", ncols=n_columns, frameon=False, fontsize=9
-        )
-
-
-def _shorten(text: str, width: int = 90) -> str:
-    return text if len(text) <= width else text[: width - 1] + "\u2026"
-
-
-def _png(figure: "Figure") -> bytes:
-    return png_bytes(figure, DPI, FONT_POINTS)
+    add_legend(figure, handles)
+    return to_png(figure)

@@ -11,6 +11,7 @@ from bids_deeptaskgen.biomarkers.cohort.exclusions import Exclusion, exclude, su
 from bids_deeptaskgen.biomarkers.cohort.selection import Cohort
 from bids_deeptaskgen.biomarkers.cohort.targets import read_target
 from bids_deeptaskgen.biomarkers.cohort.values import normalise, order_levels, read_categories
+from bids_deeptaskgen.biomarkers.combat import MIN_SITE_PARTICIPANTS
 from bids_deeptaskgen.biomarkers.permuted_targets import warn_of_few_permutations
 from bids_deeptaskgen.biomarkers.problem import MIN_PARTICIPANTS, Folds, Problem, Target
 from bids_deeptaskgen.biomarkers.splits import (
@@ -25,9 +26,6 @@ from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
 from bids_deeptaskgen.settings.evaluation import FAMILY_COLUMN
 
 logger = logging.getLogger("bids_deeptaskgen")
-
-# ComBat estimates mean and variance of a site.
-MIN_COMBAT_SITE = 2
 
 
 def make_problem(
@@ -230,12 +228,13 @@ def _check_combat(column: Column, sites: Sequence[str], folds: Folds) -> None:
     for code, name in enumerate(names):
         per_fold = [np.bincount(numbers[codes == code], minlength=folds.n_folds) for numbers in folds.numbers]
         n_training = counts[code] - max(int(np.sort(row)[-n_absent:].sum()) for row in per_fold)
-        if n_training < MIN_COMBAT_SITE:
+        if n_training < MIN_SITE_PARTICIPANTS:
             small.append(f"{name} ({quantity(int(counts[code]), 'participant')})")
     if small:
         message = (
             f"{column} has sites of which some training participants of the folds have fewer than "
-            f"{MIN_COMBAT_SITE}, so ComBat cannot estimate their effect: {abbreviate(small)}.\nMerge sites "
-            "in a new column, exclude their participants (`exclude_participant_label`), or remove `combat`."
+            f"{MIN_SITE_PARTICIPANTS}, so ComBat cannot estimate their effect: {abbreviate(small)}.\nMerge "
+            "sites in a new column, exclude their participants (`exclude_participant_label`), or remove "
+            "`combat`."
         )
         raise InputError(message)
