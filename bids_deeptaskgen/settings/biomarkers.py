@@ -231,7 +231,7 @@ class BiomarkersSettings(Settings):
         group="cross-validate",
         default_meaning="none",
         help="column of sites that ComBat harmonises within the training folds, for tables and connectomes, "
-        "not for maps; needs the extra combat",
+        "not for maps",
     )
     preset: str | None = option(
         None,
