@@ -190,6 +190,6 @@ def compare_equal_features(seeds: Sequence[int], n_repeats: int = 5) -> dict[str
         difference = scores[0].values - scores[1].values
         corrected = corrected_resampled_t(difference, scores[0].n_test, scores[0].n_train)
         n_corrected += corrected.p < ALPHA
-        n_uncorrected += corrected_resampled_t(difference, 0, 1).p < ALPHA
+        n_uncorrected += corrected_resampled_t(difference.ravel(), 0, 1).p < ALPHA
     counts = {"n_corrected": int(n_corrected), "n_uncorrected": int(n_uncorrected)}
     return {"n_repeats": n_repeats, "n_seeds": len(seeds)} | counts

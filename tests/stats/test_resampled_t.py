@@ -13,7 +13,7 @@ def differences():
 
 def test_t_is_that_of_the_published_formula(differences):
     # Nadeau and Bengio: t = mean / sqrt((1 / J + n_test / n_train) s^2), J - 1 degrees of freedom.
-    result = corrected_resampled_t(differences, n_test=20, n_train=80)
+    result = corrected_resampled_t(differences.ravel(), n_test=20, n_train=80)
     error = np.sqrt((1 / 20 + 20 / 80) * differences.var(ddof=1))
     assert result.t == pytest.approx(differences.mean() / error)
     assert result.p == pytest.approx(2 * t_distribution.sf(abs(result.t), 19))
@@ -22,8 +22,14 @@ def test_t_is_that_of_the_published_formula(differences):
     assert result.ci_high - result.mean == pytest.approx(result.mean - result.ci_low)
 
 
+def test_repeats_add_no_degrees_of_freedom(differences):
+    result = corrected_resampled_t(differences, 20, 80)
+    assert result.t == corrected_resampled_t(differences.ravel(), 20, 80).t
+    assert result.p == pytest.approx(2 * t_distribution.sf(abs(result.t), 4))
+
+
 def test_without_test_participants_it_is_the_usual_t_test(differences):
-    result, usual = corrected_resampled_t(differences, 0, 80), ttest_1samp(differences.ravel(), 0)
+    result, usual = corrected_resampled_t(differences.ravel(), 0, 80), ttest_1samp(differences.ravel(), 0)
     interval = usual.confidence_interval(0.95)
     assert (result.t, result.p) == pytest.approx((usual.statistic, usual.pvalue))
     assert (result.ci_low, result.ci_high) == pytest.approx((interval.low, interval.high))
