@@ -47,9 +47,9 @@ def corrected_resampled_t(
     """Compute the mean over folds, its interval, and a test against 0 (Nadeau and Bengio 2003).
 
     With J scores, the variance of the mean is estimated as (1 / J + n_test / n_train) s^2, where s^2 is the
-    sample variance of the scores. With K folds in a repeat, t has K - 1 degrees of freedom (J - 1
-    for a single dimension). n_test / n_train is
-    the mean over folds if their sizes differ. The interval is approximate, and no unbiased estimate of this variance exists.
+    sample variance of the scores, and n_test / n_train is the mean over folds if their sizes differ. With K
+    folds in a repeat, t has K - 1 degrees of freedom; J - 1 for a single dimension. The interval is
+    approximate, and no unbiased estimate of this variance exists.
 
     Parameters
     ----------
