@@ -14,6 +14,8 @@ Integers = NDArray[np.intp]
 MIN_PARTICIPANTS = 20
 # Inner folds, where the outer folds cannot serve as such.
 N_INNER_FOLDS = 5
+# Statistics that differ by less are equal.
+_ROUNDING = 1e-8
 
 
 @dataclass(frozen=True)
@@ -332,4 +334,6 @@ class PermutationTest:
         """Return (b + 1) / (n + 1), where b permutations reach the statistic; NaN without permutations."""
         if not len(self.permuted):
             return float("nan")
-        return (1 + int((self.permuted >= self.statistic).sum())) / (1 + len(self.permuted))
+        # A permutation that changes nothing differs by rounding errors, and must count.
+        limit = self.statistic - _ROUNDING * max(1.0, abs(self.statistic))
+        return (1 + int((self.permuted >= limit).sum())) / (1 + len(self.permuted))
