@@ -167,9 +167,8 @@ def test_a_single_category_of_the_training_participants_gives_equal_scores():
 
 
 def test_scores_of_several_categories_rank_participants_as_probabilities_do():
-    rng = np.random.default_rng(0)
-    problem = with_values(random_problem(0), rng.integers(3, size=60).astype(float), ("a", "b", "c"))
-    predictors = rng.normal(size=(60, 4))
+    problem = random_problem(0, n_levels=3)
+    predictors = np.random.default_rng(0).normal(size=(60, 4))
     model = CategoryModel(problem, TRAIN, 1.0, predictors[TRAIN])
     scores = model.score(TEST, predictors[TEST])
     np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1)
