@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -13,6 +14,8 @@ from bids_deeptaskgen.biomarkers.cohort.selection import Cohort
 from bids_deeptaskgen.biomarkers.cross_validation import ModelOptions, cross_validate
 from bids_deeptaskgen.biomarkers.features.reader import FeatureReader
 from bids_deeptaskgen.biomarkers.features.sources import STORE, kind_of
+from bids_deeptaskgen.biomarkers.features.tables import TableReader
+from bids_deeptaskgen.biomarkers.features.target_copies import refuse_target_copies
 from bids_deeptaskgen.biomarkers.learning_curve import choose_usable_sizes, first_repeat, learning_curve_rows
 from bids_deeptaskgen.biomarkers.permuted_targets import permute_residuals
 from bids_deeptaskgen.biomarkers.problem import (
@@ -67,7 +70,13 @@ def analyse(
     -------
     list of TargetResult
         In the order of `problems`.
+
+    Raises
+    ------
+    InputError
+        If a column of a table is the target under another name, or features cannot be read.
     """
+    _refuse_copies(problems, cohort, readers)
     records = [_Record() for _ in problems]
     for problem, record in zip(problems, records, strict=True):
         if problem.confounds:
@@ -106,6 +115,14 @@ def analyse(
         )
         for problem, record in zip(problems, records, strict=True)
     ]
+
+
+def _refuse_copies(problems: Sequence[Problem], cohort: Cohort, readers: Sequence[FeatureReader]) -> None:
+    """Refuse tables with a copy of a target before the analysis begins."""
+    tables = [reader for reader in readers if isinstance(reader, TableReader)]
+    for problem, reader in product(problems, tables):
+        labels = [reader.participants[row] for row in cohort.feature_rows(reader.name, problem.participants)]
+        refuse_target_copies(problem, reader.read(labels))
 
 
 def model_options(settings: BiomarkersSettings, problem: Problem) -> ModelOptions:
