@@ -202,7 +202,8 @@ class Problem:
     families : integer array of shape (n_participants,)
         Number of each participant's family.
     design : float64 array of shape (n_participants, 1 + n_confound_columns)
-        Ones, then confounds: numbers with mean 0 and SD 1, and an indicator of each category but the first.
+        Ones, then confounds: numbers with mean 0 and SD 1, and an indicator of each category. The columns
+        depend on each other, so that no category is a reference.
     confounds : tuple of str
         Columns of tables that the confounds come from; empty without confounds.
     folds : Folds

@@ -1,4 +1,10 @@
-"""Design of the confounds: ones, standardised numbers, and indicators of categories."""
+"""Design of the confounds: ones, standardised numbers, and indicators of all categories.
+
+The indicators of a confound add up to one. Regression of smallest norm (`stats.confound_regression`) does not
+depend on which of them are there, except for a category that no training participant has, such as a site that
+is left out. Without the indicator of the first category, this site would be predicted as if it were the first
+by name; with all indicators, it is predicted as a mean over sites.
+"""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -30,7 +36,7 @@ class Design:
     Attributes
     ----------
     values : float64 array of shape (n_participants, 1 + n_confound_columns)
-        Ones, then numbers with mean 0 and SD 1, and an indicator of each category but the first.
+        Ones, then numbers with mean 0 and SD 1, and an indicator of each category.
     columns : tuple of str
         Names of the columns, such as ``intercept``, ``age``, ``site[B]``.
     """
@@ -70,12 +76,15 @@ def build_design(
     """
     n_participants = len(participants)
     parts, names = [np.ones((n_participants, 1))], ["intercept"]
+    # The first indicator of each confound depends on the others by construction.
+    is_redundant = [False]
     for column in confounds:
         values, columns = _columns(column, participants, is_declared=column.name in categorical)
         _refuse_target(column, values, target)
         parts.append(values)
         names += columns
-    n_columns = len(names) - 1
+        is_redundant += [len(columns) > 1, *[False] * (len(columns) - 1)]
+    n_columns = len(names) - 1 - sum(is_redundant)
     if n_columns > n_participants / MIN_PARTICIPANTS_PER_COLUMN:
         message = (
             f"The confounds have {n_columns} columns ({abbreviate(names[1:])}) for the {n_participants} "
@@ -86,7 +95,9 @@ def build_design(
         raise InputError(message)
     design = Design(np.hstack(parts), tuple(names))
     _refuse_target(confounds, design.values, target)
-    if dependent := dependent_columns(design):
+    is_required = ~np.array(is_redundant)
+    required = Design(design.values[:, is_required], tuple(np.array(names)[is_required].tolist()))
+    if dependent := dependent_columns(required):
         logger.warning(
             "Target %s: columns of the confounds are combinations of others, and are dropped: %s.",
             target.name, abbreviate(dependent),
@@ -141,8 +152,8 @@ def _columns(column: Column, participants: Sequence[str], *, is_declared: bool) 
             "%s: categories of one participant cannot be separated from the participant: %s.",
             column, abbreviate(rare),
         )  # fmt: skip
-    indicators = (codes[:, None] == np.arange(1, len(levels))).astype(np.float64)
-    return indicators, [f"{column.name}[{level}]" for level in levels[1:]]
+    indicators = (codes[:, None] == np.arange(len(levels))).astype(np.float64)
+    return indicators, [f"{column.name}[{level}]" for level in levels]
 
 
 def _refuse_constant(column: Column, value: str, n_participants: int) -> None:
