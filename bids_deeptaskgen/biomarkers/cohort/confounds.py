@@ -20,6 +20,8 @@ from bids_deeptaskgen.errors import InputError, abbreviate
 logger = logging.getLogger("bids_deeptaskgen")
 
 MAX_LEVELS = 50
+# So few whole numbers may be codes of categories; two are the same as an indicator.
+_CODES = range(3, 11)
 # Indicators of smaller groups, and more columns, fit the training participants by chance.
 MIN_PARTICIPANTS_PER_LEVEL = 5
 MIN_PARTICIPANTS_PER_COLUMN = 4
@@ -61,7 +63,7 @@ def build_design(
     target : Target
         Of these participants.
     categorical : collection of str
-        Confounds that the user declares categorical.
+        Confounds that the user declares categorical, and columns of sites.
 
     Returns
     -------
@@ -134,6 +136,13 @@ def _columns(column: Column, participants: Sequence[str], *, is_declared: bool) 
         scale = numbers.std()
         if scale <= _ROUNDING * np.abs(numbers).max():
             _refuse_constant(column, f"{numbers[0]:g}", len(participants))
+        values = sorted(set(numbers.tolist()))
+        if len(values) in _CODES and all(value.is_integer() for value in values):
+            logger.warning(
+                "%s has the values %s, and is used as a number with a linear effect. If they are codes, name "
+                "it in `categorical`.",
+                column, abbreviate([f"{value:g}" for value in values]),
+            )  # fmt: skip
         return ((numbers - numbers.mean()) / scale)[:, None], [column.name]
     codes, levels = read_categories(column, participants)
     if len(levels) == 1:

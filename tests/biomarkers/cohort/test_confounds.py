@@ -41,6 +41,30 @@ def test_numbers_that_are_declared_categories_get_indicators(tmp_path):
     assert design_of(tmp_path, {"scanner": scanner}, categorical=("scanner",)).shape == (N, 4)
 
 
+def test_a_confound_of_few_whole_numbers_gives_a_warning_unless_it_is_declared(tmp_path, caplog):
+    text = "has the values 1, 2, 3, and is used as a number with a linear effect"
+    columns = {
+        "scanner": ["1", "2", "3", "2"] * 10,
+        "sex": ["0", "1"] * 20,
+        "years": [str(n * 17 % N) for n in range(N)],
+    }
+    design_of(tmp_path, columns)
+    assert caplog.text.count(text) == caplog.text.count("linear effect") == 1
+    caplog.clear()
+    design_of(tmp_path, columns, categorical=("scanner",))
+    assert "linear effect" not in caplog.text
+
+
+@pytest.mark.parametrize("option", ["combat", "leave_one_site_out"])
+def test_columns_of_sites_are_categorical_confounds(tmp_path, caplog, option):
+    columns = {"scanner": ["1", "2", "3", "2"] * 10, "batch": ["1", "2", "4", "1", "2"] * 8}
+    design = design_of(tmp_path, columns, **{option: "scanner"})
+    assert design.shape == (N, 5)
+    assert set(design[:, 1:4].ravel()) == {0, 1}
+    assert "the confound batch has the values 1, 2, 4" in caplog.text
+    assert "scanner" not in caplog.text
+
+
 def test_participants_without_a_confound_are_excluded_and_listed(tmp_path):
     problem, exclusions = problem_of(
         tmp_path, {"age": ages(), "sex": ["n/a", "", *SEX[2:]]}, confounds=("sex",)
