@@ -3,22 +3,27 @@
 import pytest
 
 from bids_deeptaskgen.biomarkers.methods import write_methods
+from bids_deeptaskgen.biomarkers.notes import list_notes, list_warnings
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
 from tests.biomarkers.made_results import make_result
 
 CONFOUNDS = ("age", "fd_mean_mm")
 
 
-def text_of(*results):
-    """Return the methods text of results."""
-    settings = BiomarkersSettings(
+def settings_of(results):
+    """Return the settings that results would have."""
+    return BiomarkersSettings(
         out="out",
         features=tuple(f"{item.name}=/data/store" for item in results[0].features),
         target=tuple(result.problem.target.name for result in results),
         confounds=results[0].problem.confounds,
         n_permutations=200,
     )
-    return write_methods(results, settings).as_markdown()
+
+
+def text_of(*results):
+    """Return the methods text of results."""
+    return write_methods(results, settings_of(results)).as_markdown()
 
 
 def numbers(confounds=CONFOUNDS, **options):
@@ -65,3 +70,9 @@ def test_numbers_and_categories_of_one_analysis_have_their_models():
     assert "The model of traits that are numbers was ridge regression" in text
     assert "on each feature and on traits that are numbers were estimated" in text
     assert "Categories (sex) were predicted by logistic regression" in text
+
+
+def test_the_degrees_of_freedom_of_intervals_are_stated():
+    result = numbers()
+    assert "degrees of freedom: the number of folds of a division minus 1" in text_of(result)
+    assert "the number of folds of a division minus 1" in " ".join(list_notes([result], settings_of([result])))
