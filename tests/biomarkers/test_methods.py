@@ -76,3 +76,10 @@ def test_the_degrees_of_freedom_of_intervals_are_stated():
     result = numbers()
     assert "degrees of freedom: the number of folds of a division minus 1" in text_of(result)
     assert "the number of folds of a division minus 1" in " ".join(list_notes([result], settings_of([result])))
+
+
+def test_confounds_may_explain_what_is_lost_with_them():
+    text = " ".join(list_notes([numbers()], settings_of([numbers()])))
+    text += " ".join(" ".join(pair) for pair in list_warnings([numbers(())]))
+    assert "is explained by them" not in text
+    assert text.count("may be explained by them") == 2
