@@ -71,8 +71,8 @@ def list_notes(results: Sequence[TargetResult], settings: BiomarkersSettings) ->
     notes.append(
         "Intervals and comparisons are approximate. Folds share training participants, so their scores are "
         "not independent; the correction for this (Nadeau and Bengio) is a heuristic, and no unbiased "
-        "estimate exists. Repeats add no degrees of freedom: t has the number of folds of a division minus 1. "
-        "An interval may exceed the possible range of a score."
+        "estimate exists. The degrees of freedom are the number of folds of a division minus 1, "
+        "so few folds have wide intervals. An interval may exceed the possible range of a score."
     )
     if problem.confounds:
         notes.append(

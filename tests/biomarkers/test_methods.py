@@ -73,9 +73,9 @@ def test_numbers_and_categories_of_one_analysis_have_their_models():
 
 
 def test_the_degrees_of_freedom_of_intervals_are_stated():
-    result = numbers()
-    assert "degrees of freedom: the number of folds of a division minus 1" in text_of(result)
-    assert "the number of folds of a division minus 1" in " ".join(list_notes([result], settings_of([result])))
+    result, words = numbers(), "the number of folds of a division minus 1"
+    assert f"degrees of freedom: {words}" in text_of(result)
+    assert words in " ".join(list_notes([result], settings_of([result])))
 
 
 def test_confounds_may_explain_what_is_lost_with_them():
