@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bids_deeptaskgen.biomarkers.analysis import analyse
+from bids_deeptaskgen.biomarkers.cohort.columns import check_columns, read_tables
 from bids_deeptaskgen.biomarkers.cohort.exclusions import exclusion_rows
 from bids_deeptaskgen.biomarkers.cohort.problems import make_problem
 from bids_deeptaskgen.biomarkers.cohort.selection import gather_cohort
@@ -61,12 +62,15 @@ def _write_results(out: Path, settings: BiomarkersSettings, scratch: Path) -> st
     selection = Selection(
         settings.participant_label, settings.exclude_participant_label, settings.session_label
     )
+    sources = [table for source in settings.features if (table := find_participants_table(source))]
+    tables = read_tables(settings, sources)
+    check_columns(settings, tables)
     not_features = (*settings.target, *settings.confounds)
     readers = [open_features(source, selection, scratch, not_features) for source in settings.features]
     cohort = gather_cohort(
         settings,
         {reader.name: reader.participants for reader in readers},
-        [table for source in settings.features if (table := find_participants_table(source))],
+        tables,
         {reader.name: reader.reasons for reader in readers},
     )
     problems, exclusions = [], []

@@ -178,6 +178,24 @@ def test_a_failed_analysis_leaves_no_folder_and_earlier_results_alone(data, tmp_
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["scores.tsv"]
 
 
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("target", ("scorre",)),
+        ("confounds", ("scorre",)),
+        ("leave_one_site_out", "scorre"),
+        ("combat", "scorre"),
+        ("family_column", "scorre"),
+    ],
+)
+def test_a_column_that_does_not_exist_is_refused_before_features_are_read(
+    data, tmp_path, monkeypatch, parameter, value
+):
+    monkeypatch.setattr(biomarkers, "open_features", None)
+    with pytest.raises(UserError, match=rf"`{parameter}` names the column scorre, .*Did you mean score"):
+        biomarkers.run(settings(data, tmp_path / "out", **{parameter: value}))
+
+
 def test_a_target_among_the_features_is_refused(data, tmp_path):
     changes = {"features": (f"idps={data / 'idps.tsv'}",), "target": ("thickness",)}
     with pytest.raises(UserError, match="thickness"):
