@@ -177,6 +177,44 @@ def check_columns(settings: BiomarkersSettings, tables: Sequence[ParticipantRows
     existing = {column.lower() for table in tables for column in table.columns}
     if family != FAMILY_COLUMN and family.lower() not in existing:
         _refuse_unknown(family, "family_column", tables)
+    declared_categories(settings, tables)
+
+
+def declared_categories(
+    settings: BiomarkersSettings, tables: Sequence[AnyTable]
+) -> frozenset[tuple[Path, str]]:
+    """Find the columns that `categorical` declares, under any of their names.
+
+    Parameters
+    ----------
+    settings : BiomarkersSettings
+    tables : sequence of Table or of ParticipantRows
+        In order of precedence.
+
+    Returns
+    -------
+    frozenset of (Path, str)
+        Path of the table, and name of the column there.
+
+    Raises
+    ------
+    UserError
+        If a name is neither a target nor a confound nor a column of sites.
+    """
+    sites = (settings.leave_one_site_out, settings.combat)
+    names = [name for name in (*settings.target, *settings.confounds, *sites) if name]
+    matches = {name: match for name in names if (match := find_table(name, tables))}
+    known = {(table.path, column) for table, column in matches.values()}
+    declared = set()
+    for name in settings.categorical:
+        match = matches.get(name) or find_table(name, tables)
+        key = (match[0].path, match[1]) if match else None
+        if key not in known:
+            advice = suggest_columns(name, names).replace("Columns:", "Targets and confounds:")
+            message = f"`categorical` names {name}, which is neither a target nor a confound.{advice}"
+            raise UserError(message)
+        declared.add(key)
+    return frozenset(key for key in declared if key)
 
 
 def find_table(name: str, tables: Sequence[AnyTable]) -> tuple[AnyTable, str] | None:
