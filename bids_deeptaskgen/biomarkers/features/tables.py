@@ -12,7 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.biomarkers.features.reader import FeatureReader, Selection, require_participants
-from bids_deeptaskgen.biomarkers.features.row_groups import average_participants, group_rows, parse_labels
+from bids_deeptaskgen.biomarkers.features.row_groups import (
+    average_participants,
+    group_rows,
+    parse_labels,
+    remove_repeats,
+)
 from bids_deeptaskgen.biomarkers.features.store_maps import choose_contrasts
 from bids_deeptaskgen.biomarkers.problem import TableFeatures
 from bids_deeptaskgen.cohort_store.exports.roi_values import read_roi_values
@@ -169,7 +174,8 @@ def open_wide_table(
     UserError
         If the source has parts, a column is a target, or the selection leaves no participant.
     InputError
-        If the table cannot be read, a cell is text, or no participant remains.
+        If the table cannot be read, a cell is text, rows of a participant, session and run differ, or no
+        participant remains.
     """
     if source.parts:
         message = (
@@ -185,8 +191,10 @@ def open_wide_table(
             "target or a confound. Remove it from the features."
         )
         raise UserError(message)
-    groups = group_rows([parse_labels(*labels) for labels in table.row_labels], selection.session)
+    labels = [parse_labels(*cells) for cells in table.row_labels]
+    groups = group_rows(labels, selection.session)
     groups = groups.restrict(selection.select(groups.participants, source))
+    groups = remove_repeats(groups, labels, table.values, source.path)
     rows = [row for sessions in groups.sessions.values() for numbers in sessions for row in numbers]
     return make_table_reader(
         source,

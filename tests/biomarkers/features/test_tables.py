@@ -80,6 +80,27 @@ def test_runs_are_averaged_before_sessions(tmp_path):
     assert open_wide_table(source, Selection()).values.tolist() == [[5.5]]
 
 
+@pytest.mark.parametrize(
+    "columns", [{}, {"session_id": ["1"] * N}, {"session_id": ["1"] * N, "run": ["1"] * N}]
+)
+def test_repeated_rows_that_differ_are_refused(tmp_path, columns):
+    values, labels = draw(), [*LABELS[:-1], LABELS[5]]
+    source = write(tmp_path / "t.tsv", values, labels, **columns)
+    with pytest.raises(InputError, match=r"t.tsv: sub-06( ses-1)?( run-1)? has 2 rows with different values"):
+        open_wide_table(source, Selection())
+    assert len(open_wide_table(source, Selection(exclude=["06"])).participants) == N - 2
+
+
+def test_repeated_rows_that_agree_count_once(tmp_path):
+    values = draw()
+    values[-1] = values[5]
+    values[[5, -1], 2] = 0.5
+    reader = open_wide_table(write(tmp_path / "t.tsv", values, [*LABELS[:-1], LABELS[5]]), Selection())
+    assert reader.participants == tuple(LABELS[:-1])
+    assert not reader.notes
+    np.testing.assert_allclose(reader.read(["06"]).values[0], values[5], rtol=1e-6)
+
+
 def test_a_value_of_another_session_replaces_a_missing_one(tmp_path):
     values = np.array([[np.nan, 1.0], [3.0, 2.0]])
     source = write(tmp_path / "t.tsv", values, ["01"] * 2, session_id=["ses-1", "ses-2"])
