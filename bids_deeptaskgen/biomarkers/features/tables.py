@@ -124,10 +124,19 @@ def make_table_reader(
     }
     order = sorted(range(len(participants)), key=lambda number: participants[number])
     rows = [number for number in order if not n_missing[number]]
-    require_participants(source, rows_labels := [participants[row] for row in rows], all_reasons)
+    if not rows:
+        # Usual in wide tables: nearly all participants lack a value in some column.
+        message = (
+            f"`features` {source.name}: each of the {quantity(len(participants), 'participant')} of "
+            f"{source.path} lacks a value in some of {quantity(n_columns, 'column')} (median: "
+            f"{np.median(n_missing):g}), and only participants with all values are used.\nRemove columns "
+            "that many lack, or impute the values with a program of your choice; it should not use the "
+            "target."
+        )
+        raise InputError(message)
     return TableReader(
         name=source.name,
-        participants=tuple(rows_labels),
+        participants=tuple(participants[row] for row in rows),
         reasons=all_reasons,
         notes=tuple(notes),
         columns=tuple(name for name, is_kept in zip(columns, is_column, strict=True) if is_kept),
