@@ -82,6 +82,6 @@ def _write_results(out: Path, settings: BiomarkersSettings, scratch: Path) -> st
     notes = {f"Notes on {reader.name}": "; ".join(reader.notes) for reader in readers if reader.notes}
     write_results(out, results, settings, exclusion_rows(exclusions), notes)
     return (
-        f"{quantity(len(problems), 'target')}, {quantity(len(readers), 'feature set')}, "
+        f"{quantity(len(problems), 'target')}, {quantity(len(readers), 'set of features')}, "
         f"{quantity(len(cohort.participants), 'participant')} with all features."
     )

@@ -118,9 +118,10 @@ def test_learning_curves_end_with_all_training_participants(results):
     np.testing.assert_allclose(float(rows[-1]["value"]), mean, rtol=1e-4)
 
 
-def test_stored_folds_give_the_same_scores(data, results, tmp_path):
+def test_stored_folds_give_the_same_scores(data, results, tmp_path, capsys):
     changes = {"confounds": ("mean_fd",), "splits": results / "target-score_folds.tsv"}
     biomarkers.run(settings(data, tmp_path / "out", **changes))
+    assert "1 target, 2 sets of features, 60 participants" in capsys.readouterr().out
     cells = {"target": "score", "setup": "nested", "score": "partial_r"}
     scores = [
         {row["features"]: row["value"] for row in read(folder / "scores.tsv", **cells)}
@@ -216,7 +217,7 @@ def test_the_command_line_runs_leave_one_site_out_and_combat(data, tmp_path, cap
     assert "family" in capsys.readouterr().err
     argv[1] = str(tmp_path / "b")
     assert workbench.main([*argv, "--combat", "site", "--n-components", "5"]) == 0
-    assert "1 target, 1 feature set, 60 participants" in capsys.readouterr().out
+    assert "1 target, 1 set of features, 60 participants" in capsys.readouterr().out
     assert "ComBat" in (tmp_path / "b" / "methods.md").read_text()
 
 
