@@ -3,7 +3,6 @@
 import sys
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bids_deeptaskgen.biomarkers.analysis import analyse
 from bids_deeptaskgen.biomarkers.cohort.columns import check_columns, read_tables
@@ -12,7 +11,12 @@ from bids_deeptaskgen.biomarkers.cohort.problems import make_problem
 from bids_deeptaskgen.biomarkers.cohort.selection import gather_cohort
 from bids_deeptaskgen.biomarkers.features.reader import Selection
 from bids_deeptaskgen.biomarkers.features.sources import find_participants_table, open_features
-from bids_deeptaskgen.biomarkers.output_files import biomarkers_path, replace_results
+from bids_deeptaskgen.biomarkers.output_files import (
+    biomarkers_path,
+    has_files,
+    replace_results,
+    work_folder,
+)
 from bids_deeptaskgen.biomarkers.write_results import write_results
 from bids_deeptaskgen.errors import UserError, quantity
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
@@ -38,16 +42,16 @@ def run(settings: BiomarkersSettings) -> int:
         If OUT is not empty or cannot be written, or a source, table or column does not exist.
     """
     out = settings.out
-    if out.exists() and any(out.iterdir()) and not settings.overwrite:
+    if has_files(out) and not settings.overwrite:
         message = f"{out}: is not empty.\nChoose another OUT, or replace its content with --overwrite."
         raise UserError(message)
     is_created = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     try:
         # A failed analysis leaves OUT as it was: complete results replace those of an earlier analysis.
-        with TemporaryDirectory(prefix=".work_", dir=out) as folder:
-            summary = _write_results(Path(folder) / "results", settings, Path(folder))
-            replace_results(Path(folder) / "results", out)
+        with work_folder(out) as folder:
+            summary = _write_results(folder / "results", settings, folder)
+            replace_results(folder / "results", out)
     except BaseException:
         if is_created:
             with suppress(OSError):

@@ -2,11 +2,14 @@
 
 import csv
 import json
+import os
 import re
+import subprocess
 
 import numpy as np
 import pytest
 
+from bids_deeptaskgen.biomarkers.output_files import work_folder
 from bids_deeptaskgen.cli import workbench
 from bids_deeptaskgen.commands import biomarkers
 from bids_deeptaskgen.errors import InputError, UserError
@@ -166,6 +169,16 @@ def test_results_are_replaced_on_request_only(data, tmp_path):
         biomarkers.run(settings(data, tmp_path / "out", **quick))
     biomarkers.run(settings(data, tmp_path / "out", overwrite=True, **quick))
     assert not (tmp_path / "out" / "target-motion_score_folds.tsv").exists()
+
+
+def test_hidden_files_and_those_of_killed_runs_are_no_results(data, tmp_path):
+    out = tmp_path / "out"
+    with subprocess.Popen(["true"]) as ended, work_folder(tmp_path) as folder:
+        name = folder.name.replace(f".{os.getpid()}.", f".{ended.pid}.")
+    (out / name / "results").mkdir(parents=True)
+    (out / ".DS_Store").touch()
+    biomarkers.run(settings(data, out, n_permutations=0))
+    assert {path.name for path in out.iterdir() if path.name.startswith(".")} == {".DS_Store"}
 
 
 def test_a_failed_analysis_leaves_no_folder_and_earlier_results_alone(data, tmp_path):
