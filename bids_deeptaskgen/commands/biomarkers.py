@@ -46,7 +46,11 @@ def run(settings: BiomarkersSettings) -> int:
         message = f"{out}: is not empty.\nChoose another OUT, or replace its content with --overwrite."
         raise UserError(message)
     is_created = not out.exists()
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # a file system that has no new folders, such as /proc
+        message = f"{out}: the folder cannot be created.\nChoose another OUT."
+        raise UserError(message) from error
     try:
         # A failed analysis leaves OUT as it was: complete results replace those of an earlier analysis.
         with work_folder(out) as folder:

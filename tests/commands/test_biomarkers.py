@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,6 +180,11 @@ def test_hidden_files_and_those_of_killed_runs_are_no_results(data, tmp_path):
     (out / ".DS_Store").touch()
     biomarkers.run(settings(data, out, n_permutations=0))
     assert {path.name for path in out.iterdir() if path.name.startswith(".")} == {".DS_Store"}
+
+
+def test_a_folder_that_cannot_be_created_is_refused(data):
+    with pytest.raises(UserError, match="/proc/out: the folder cannot be created"):
+        biomarkers.run(settings(data, Path("/proc/out")))
 
 
 def test_a_failed_analysis_leaves_no_folder_and_earlier_results_alone(data, tmp_path):
