@@ -73,7 +73,8 @@ def _write_results(out: Path, settings: BiomarkersSettings, scratch: Path) -> st
     sources = [table for source in settings.features if (table := find_participants_table(source))]
     tables = read_tables(settings, sources)
     check_columns(settings, tables)
-    not_features = (*settings.target, *settings.confounds)
+    columns = (settings.leave_one_site_out, settings.combat, settings.family_column)
+    not_features = (*settings.target, *settings.confounds, *(name for name in columns if name))
     readers = [open_features(source, selection, scratch, not_features) for source in settings.features]
     cohort = gather_cohort(
         settings,

@@ -222,6 +222,24 @@ def test_a_target_among_the_features_is_refused(data, tmp_path):
         biomarkers.run(settings(data, tmp_path / "out", participants_tsv=data / "idps.tsv", **changes))
 
 
+@pytest.mark.parametrize(
+    ("column", "changes"),
+    [
+        ("scanner", {"combat": "scanner"}),
+        ("scanner", {"leave_one_site_out": "scanner"}),
+        ("family_id", {}),
+        ("household", {"family_column": "household"}),
+    ],
+)
+def test_sites_and_families_among_the_features_are_refused(data, tmp_path, column, changes):
+    rows = [f"sub-{n:02d}\t{n % 7}\t{n % 2}\n" for n in range(1, N + 1)]
+    (tmp_path / "table.tsv").write_text(f"participant_id\tvolume\t{column}\n" + "".join(rows))
+    changes |= {"features": (f"idps={tmp_path / 'table.tsv'}",), "phenotype": (tmp_path / "table.tsv",)}
+    changes |= {"participants_tsv": _participants(data, tmp_path)}
+    with pytest.raises(UserError, match=f"has the column {column}, which .* has sites or families"):
+        biomarkers.run(settings(data, tmp_path / "out", **changes))
+
+
 def test_the_command_line_runs_leave_one_site_out_and_combat(data, tmp_path, capsys):
     features = [
         "--features",

@@ -197,7 +197,7 @@ def open_wide_table(
     if common:
         message = (
             f"`features` {source.name}: {source.path} has the column {abbreviate(common)}, which is also a "
-            "target or a confound. Remove it from the features."
+            "target or a confound, or has sites or families. Remove it from the features."
         )
         raise UserError(message)
     labels = [parse_labels(*cells) for cells in table.row_labels]
