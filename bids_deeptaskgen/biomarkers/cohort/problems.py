@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bids_deeptaskgen.biomarkers.cohort.columns import Column, read_column
+from bids_deeptaskgen.biomarkers.cohort.columns import Column, declared_categories, read_column
 from bids_deeptaskgen.biomarkers.cohort.confounds import build_design
 from bids_deeptaskgen.biomarkers.cohort.exclusions import Exclusion, exclude, summarise_exclusions
 from bids_deeptaskgen.biomarkers.cohort.selection import Cohort
@@ -79,11 +79,13 @@ def make_problem(
         if column
     }
     participants, exclusions = _complete(cohort, target_column, confounds, list(sites.values()))
-    target = read_target(target_column, participants, is_declared=name in settings.categorical)
+    declared = declared_categories(settings, cohort.tables)
+    is_declared = (target_column.path, target_column.source) in declared
+    target = read_target(target_column, participants, is_declared=is_declared)
     # Columns of sites are categories wherever they are used, also if their values are numbers.
-    places = {(column.path, column.source) for column in sites.values()}
-    of_sites = [column.name for column in confounds if (column.path, column.source) in places]
-    design = build_design(confounds, participants, target, (*settings.categorical, *of_sites))
+    categories = declared | {(column.path, column.source) for column in sites.values()}
+    categorical = [column.name for column in confounds if (column.path, column.source) in categories]
+    design = build_design(confounds, participants, target, categorical)
     families = read_families(settings, cohort, participants)
     site_names = {parameter: _site_names(column, participants) for parameter, column in sites.items()}
     folds = _make_folds(settings, target, participants, families, site_names.get("leave_one_site_out"))

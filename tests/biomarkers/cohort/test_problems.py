@@ -84,6 +84,24 @@ def test_families_hold_for_all_sessions(tmp_path):
     assert len(set(problem.families)) == N // 2
 
 
+@pytest.mark.parametrize("name", ["Dx1", "sex"])
+def test_a_categorical_column_that_is_neither_target_nor_confound_is_refused(tmp_path, name):
+    columns = {"dx": ["0", "1", "2", "1"] * 10, "sex": ["F", "M"] * 20}
+    with pytest.raises(UserError, match=f"`categorical` names {name}, which is neither .*confounds: dx"):
+        problem_of(tmp_path, columns, name="dx", target=("dx",), categorical=(name,))
+
+
+@pytest.mark.parametrize("name", ["fd_mean_mm", "mean_fd"])
+def test_a_categorical_column_is_found_under_its_short_name(tmp_path, name):
+    columns = {"fd_mean_mm": ["0", "1", "2", "1"] * 10}
+    for target in ("fd_mean_mm", "mean_fd"):
+        problem, _ = problem_of(tmp_path, columns, name=target, target=(target,), categorical=(name,))
+        assert problem.target.levels == ("0", "1", "2")
+    columns["age"] = ages()
+    problem, _ = problem_of(tmp_path, columns, confounds=("mean_fd",), categorical=(name,))
+    assert problem.design.shape == (N, 3)
+
+
 def test_sites_are_folds(tmp_path):
     problem, _ = problem_of(tmp_path, {"age": ages(), "site_id": SITES}, leave_one_site_out="site")
     assert problem.folds.numbers.tolist() == [[0, 0, 1, 1] * 10]
