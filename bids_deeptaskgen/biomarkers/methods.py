@@ -4,17 +4,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NamedTuple
 
+from bids_deeptaskgen.biomarkers.metrics import SCORES, reported_scores
 from bids_deeptaskgen.biomarkers.results import FeatureSet, TargetResult
 from bids_deeptaskgen.biomarkers.scores import PUBLISHED
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
 
-_SCORE_WORDS = {
-    "continuous": "for numbers, Pearson's r, R² (1 - sum of squared errors / sum of squares around the mean "
-    "of the training participants), the mean absolute error (MAE){partial_r}",
-    "categorical": "for categories, the area under the ROC curve (AUC; mean of one-vs-rest for more than "
-    "two) and balanced accuracy",
-}
+_KIND_WORDS = {"continuous": "for numbers", "categorical": "for categories"}
 
 
 class MethodsText(NamedTuple):
@@ -99,11 +95,6 @@ def _words(results: Sequence[TargetResult], settings: BiomarkersSettings) -> dic
     features = {item.name: item for result in results for item in result.features}
     confounds = results[0].problem.confounds
     kinds = dict.fromkeys(target.kind for target in targets)
-    partial_r = (
-        " and the partial r, that of the residual trait and its prediction from the residual features"
-        if confounds
-        else ""
-    )
     n_repeats, n_components = results[0].problem.folds.n_repeats, settings.n_components
     tests = any(len(test.permuted) for result in results for test in result.tests.values())
     pairs = any(len(result.features) > 1 for result in results)
@@ -122,13 +113,18 @@ def _words(results: Sequence[TargetResult], settings: BiomarkersSettings) -> dic
         "combat": settings.combat or "",
         "categorical": join_words([target.name for target in targets if target.levels]),
         "repeats": " and repeats" if n_repeats > 1 else "",
-        "scores": "; ".join(_SCORE_WORDS[kind].format(partial_r=partial_r) for kind in kinds),
+        "scores": "; ".join(_describe_scores(kind, has_confounds=bool(confounds)) for kind in kinds),
         "reference": "the confounds alone" if confounds else "the mean of the training participants",
         "n_permutations": f"{settings.n_permutations:,}",
         "families_of_tests": " and over ".join(
             ["traits and feature sets"] * tests + ["traits and pairs of feature sets"] * pairs
         ),
     }  # fmt: skip
+
+
+def _describe_scores(kind: str, *, has_confounds: bool) -> str:
+    names = reported_scores(kind, has_confounds=has_confounds)
+    return f"{_KIND_WORDS[kind]}, {join_words([SCORES[kind][name].phrase for name in names])}"
 
 
 def describe_folds(result: TargetResult) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bids_deeptaskgen.biomarkers.metrics import SCORES
+from bids_deeptaskgen.biomarkers.metrics import SCORES, judged_score, reported_scores
 from bids_deeptaskgen.biomarkers.results import Row, TargetResult
 from bids_deeptaskgen.biomarkers.scores import BASELINES, CONFOUNDS, MEAN, NESTED, PUBLISHED, main_score
-from bids_deeptaskgen.biomarkers.verdicts import ALPHA, GAIN_SCORES, estimate_of, index_rows
+from bids_deeptaskgen.biomarkers.verdicts import ALPHA, estimate_of, index_rows
 from bids_deeptaskgen.report.section import Cell, Estimate, Picture, PValue, Section
 
 _BASELINE_NAMES = {MEAN: "mean only", CONFOUNDS: "confounds only"}
@@ -54,9 +54,8 @@ def score_section(
     """
     kind = result.problem.target.kind
     has_confounds = result.reference_of(NESTED) == CONFOUNDS
-    # Without confounds, the partial r equals r.
-    scores = [name for name in SCORES[kind] if name != "partial_r" or has_confounds]
-    gain_score = GAIN_SCORES[kind]
+    scores = reported_scores(kind, has_confounds=has_confounds)
+    gain_score = judged_score(kind)
     row_of = index_rows(rows, "features", "score")
     test_of = index_rows(tests, "target", "setup", "features")
     n_features = {item.name: item.n_features for item in result.features}
@@ -91,18 +90,9 @@ def _score_text(kind: str, *, has_confounds: bool) -> str:
         "Means over the test folds of all repeats; below, 95% intervals (corrected resampled t).",
         f"Gain: over {reference}, on the same folds.",
     ]
-    if kind == "continuous":
-        if has_confounds:
-            texts.append(
-                "Partial r: correlation of what the confounds leave of the target with its prediction from "
-                "what they leave of the features; the other scores are those of confounds and features "
-                "together."
-            )
-        texts.append(
-            "R² of the mean only is 0. r of constant predictions is n/a. MAE has the unit of the target."
-        )
-    else:
-        texts.append("Scores are those of confounds and features together." * has_confounds)
+    texts += [SCORES[kind][name].remark for name in reported_scores(kind, has_confounds=has_confounds)]
+    if has_confounds and not any(score.is_residual for score in SCORES[kind].values()):
+        texts.append("Scores are those of confounds and features together.")
     texts.append("Bold: p (FDR) below " + f"{ALPHA}. fold_scores.tsv has the scores of each fold.")
     return " ".join(text for text in texts if text)
 

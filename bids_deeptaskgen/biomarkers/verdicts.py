@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bids_deeptaskgen.biomarkers.metrics import SCORES
+from bids_deeptaskgen.biomarkers.metrics import SCORES, judged_score
 from bids_deeptaskgen.biomarkers.results import Row, TargetResult
 from bids_deeptaskgen.biomarkers.scores import CONFOUNDS, NESTED, PUBLISHED, main_score
 from bids_deeptaskgen.report.biomarkers_html import Verdict
@@ -12,8 +12,6 @@ from bids_deeptaskgen.report.html import format_number, format_p
 from bids_deeptaskgen.report.section import Estimate
 
 ALPHA = 0.05
-# Score whose gain over the baseline is part of the verdict.
-GAIN_SCORES = {"continuous": "R2", "categorical": "AUC"}
 
 Rows = Mapping[tuple[str, ...], Row]
 
@@ -54,7 +52,7 @@ def describe_verdicts(result: TargetResult, scores: Sequence[Row], tests: Sequen
     score_of = index_rows(scores, "target", "setup", "features", "score")
     test_of = index_rows(tests, "target", "setup", "features")
     has_confounds = result.reference_of(NESTED) == CONFOUNDS
-    gain_score = GAIN_SCORES[target.kind]
+    gain_score = judged_score(target.kind)
     verdicts = []
     for name in (item.name for item in result.features):
         gain_row = score_of.get((target.name, NESTED, name, gain_score))
@@ -127,7 +125,8 @@ def estimate_of(row: Row | None, key: str = "value") -> Estimate:
         return Estimate(float("nan"))
     ci_low, ci_high = ("ci_low", "ci_high") if key == "value" else ("gain_low", "gain_high")
     digits = 3
-    if row["score"] == "MAE" and np.isfinite(row["value"]) and row["value"] > 0:
+    has_unit = any(row["score"] in scores and scores[row["score"]].has_unit for scores in SCORES.values())
+    if has_unit and np.isfinite(row["value"]) and row["value"] > 0:
         digits = int(np.clip(2 - np.floor(np.log10(row["value"])), 0, 6))
     return Estimate(row[key], row[ci_low], row[ci_high], digits)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import trapezoid
 
+from bids_deeptaskgen.biomarkers.metrics import SCORES, Score, correlate
 from bids_deeptaskgen.biomarkers.output_files import biomarkers_path, replace_results
 from bids_deeptaskgen.biomarkers.page_figures import average_roc
 from bids_deeptaskgen.biomarkers.scores import NESTED, score_folds
@@ -252,3 +253,21 @@ def test_tests_are_of_the_nested_set_up_in_the_table_of_a_target(page, out):
     row = next(row for row in read_tsv(biomarkers_path(out, "tests")) if row["setup"] == NESTED)
     table = page[page.index('id="target-fluid-intelligence-raw-score-scores"') :]
     assert f"<td>{float(row['p']):.3f}</td>" in table
+
+
+def test_a_score_is_a_function_and_an_entry(tmp_path, monkeypatch):
+    score = Score(
+        label="signed r²",
+        compute=lambda fold: correlate(fold) * abs(correlate(fold)),
+        phrase="the signed r² (r times its size)",
+        remark="The signed r² has the sign of r.",
+        is_drawn=True,
+        has_unit=True,
+    )
+    monkeypatch.setitem(SCORES["continuous"], "signed", score)
+    page = write_page(tmp_path, make_result(published=False))
+    assert "<th>signed r²</th>" in re.sub(r"<th[^>]*>", "<th>", page)
+    assert "The signed r² has the sign of r." in page
+    assert any("signed r²: " in image["alt"] for image in Page(page).named("img"))
+    assert "the signed r² (r times its size)" in biomarkers_path(tmp_path, "methods").read_text("utf-8")
+    assert any(row["score"] == "signed" for row in read_tsv(biomarkers_path(tmp_path, "scores")))
