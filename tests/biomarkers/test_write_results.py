@@ -176,7 +176,7 @@ def test_a_run_without_permutations_curve_and_pairs_has_a_shorter_page(tmp_path)
         "Benjamini",
     ):
         assert text not in page
-    assert "no permutation test" in page
+    assert "none: not tested" in page
     assert not biomarkers_path(tmp_path, "comparisons").exists()
 
 
