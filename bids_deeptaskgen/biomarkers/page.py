@@ -117,10 +117,11 @@ def _describe_target(result: TargetResult) -> str:
 def _summary_text(results: Sequence[TargetResult]) -> str:
     has_confounds = results[0].reference_of(NESTED) == CONFOUNDS
     reference = "the confounds alone" if has_confounds else "the mean alone"
+    condition = ", and that of the score above the score of the mean alone" if has_confounds else ""
     return (
         f"“Predicts {'beyond the confounds' if has_confounds else 'better than the mean'}”: p of the "
         f"permutation test is below {ALPHA} after correction for all targets and feature sets (FDR), and "
-        f"the 95% interval of the gain over {reference} is above 0. “Worse”: the interval is below 0. “Not "
-        "better” does not show that the features hold no information: more participants may show it. "
+        f"the 95% interval of the gain over {reference} is above 0{condition}. “Worse”: the interval is below "
+        "0. “Not better” does not show that the features hold no information: more participants may show it. "
         "Brackets: 95% intervals."
     )
