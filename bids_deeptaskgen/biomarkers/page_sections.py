@@ -12,17 +12,6 @@ from bids_deeptaskgen.report.section import Cell, Estimate, Picture, PValue, Sec
 
 _BASELINE_NAMES = {MEAN: "mean only", CONFOUNDS: "confounds only"}
 _NAN = float("nan")
-_PUBLISHED_TEXT = (
-    "Both set-ups have the same participants; the scores are those that both of them report. They differ "
-    "because the published set-up removes no confounds, so that it also finds what the features share with "
-    "head motion, age or site; its fixed penalty, (number of features) / (number of training "
-    "participants), is close to interpolation and depends on the scale of the features; its p is that of "
-    "label permutations, which tests for any relation, confounds included, and takes relatives for "
-    "independent; and its folds may divide families, so that a relative of a test participant may be a "
-    "training participant. "
-    f"Found: p (FDR) below {ALPHA}. Scores of the nested set-up are those of confounds and features "
-    "together: compare them with those of the confounds only."
-)
 _COMPARISON_TEXT = (
     "Corrected resampled t tests (Nadeau and Bengio) of the difference of the main score in the same "
     "folds: above 0, the first features predict better. p (FDR) is adjusted over all targets and pairs. "
@@ -182,7 +171,36 @@ def setup_section(
     reference = ["confounds only"] * has_confounds
     setups = ("nested", *reference, "p (FDR)", "published", "p (FDR)")
     columns = ("target", "feature set", "score", *setups, "found by")
-    return Section("setups", "Published set-up side by side", columns, rows, _PUBLISHED_TEXT)
+    has_relatives = any(result.problem.has_relatives for result in results)
+    text = _describe_setups(has_confounds=has_confounds, has_relatives=has_relatives)
+    return Section("setups", "Published set-up side by side", columns, rows, text)
+
+
+def _describe_setups(*, has_confounds: bool, has_relatives: bool) -> str:
+    """Explain why the results of the two set-ups differ in this analysis."""
+    removal = (
+        "the published set-up removes no confounds, so that it also finds what the features share with head "
+        "motion, age or site; "
+    )
+    penalty = "its fixed penalty" if has_confounds else "the fixed penalty of the published set-up"
+    penalty += (
+        ", (number of features) / (number of training participants), is close to "
+        "interpolation and depends on the scale of the features; "
+    )
+    relatives = (
+        " and takes relatives for independent; and its folds may divide families, so that a relative of a "
+        "test participant may be a training participant"
+    )
+    test = "" if has_relatives else "and "
+    test += "its p is that of label permutations, which tests for any relation"
+    test += ", confounds included" * has_confounds + "," * (has_confounds and has_relatives)
+    return (
+        "Both set-ups have the same participants; the scores are those that both of them report. They differ "
+        f"because {removal * has_confounds}{penalty}{test}{relatives * has_relatives}. Found: p (FDR) below "
+        f"{ALPHA}."
+        + " Scores of the nested set-up are those of confounds and features together: compare them with "
+        "those of the confounds only." * has_confounds
+    )
 
 
 def _found_by(p_values: Sequence[float]) -> str:
