@@ -58,16 +58,16 @@ def _parts(results: Sequence[TargetResult], settings: BiomarkersSettings) -> dic
     confounds = results[0].problem.confounds
     classifiers = {result.classifier for result in results if result.problem.target.levels}
     has_tests = any(len(test.permuted) for result in results for test in result.tests.values())
-    has_families = any(
-        len(set(result.problem.families.tolist())) < result.problem.n_participants for result in results
-    )
+    has_families = any(result.problem.has_relatives for result in results)
+    is_known = bool(results[0].problem.family_column)
     has_pairs = any(len(result.features) > 1 for result in results)
     return {
         "data": True,
         "predicted_maps": any(item.is_predicted for item in features),
         "folds": True,
         "whole_families": has_families,
-        "unrelated": not has_families,
+        "unrelated": is_known and not has_families,
+        "unknown_families": not is_known and not has_families,
         "confounds": bool(confounds),
         "no_confounds": not confounds,
         "ridge": any(result.classifier != "logistic" for result in results) or has_tests,
@@ -95,7 +95,8 @@ def _words(results: Sequence[TargetResult], settings: BiomarkersSettings) -> dic
     features = {item.name: item for result in results for item in result.features}
     confounds = results[0].problem.confounds
     kinds = dict.fromkeys(target.kind for target in targets)
-    n_repeats, n_components = results[0].problem.folds.n_repeats, settings.n_components
+    n_repeats = results[0].problem.folds.n_repeats
+    n_components = describe_components(list(features.values()), settings.n_components)
     tests = any(len(test.permuted) for result in results for test in result.tests.values())
     pairs = any(len(result.features) > 1 for result in results)
     return {
@@ -157,6 +158,31 @@ def describe_columns(item: FeatureSet) -> str:
     """
     noun = "voxels of maps" if item.is_kernel else "columns" if item.n_features != 1 else "column"
     return f"{item.n_features:,} {noun}"
+
+
+def describe_components(features: Sequence[FeatureSet], n_components: int) -> str:
+    """Describe the number of principal components of tables.
+
+    Parameters
+    ----------
+    features : sequence of FeatureSet
+    n_components : int
+        That of the settings; 0 without reduction.
+
+    Returns
+    -------
+    str
+        Empty if no table is reduced.
+
+    Examples
+    --------
+    >>> describe_components([FeatureSet("idps", 10), FeatureSet("rest", 1225)], 50)
+    'at most 50'
+    """
+    sizes = [item.n_features for item in features if not item.is_kernel]
+    if not n_components or max(sizes, default=0) <= n_components:
+        return ""
+    return f"{'at most ' if min(sizes) < n_components else ''}{n_components}"
 
 
 def join_words(words: Sequence[str]) -> str:
