@@ -11,6 +11,7 @@ from bids_deeptaskgen.biomarkers.cohort.problems import make_problem
 from bids_deeptaskgen.biomarkers.cohort.selection import gather_cohort
 from bids_deeptaskgen.biomarkers.features.reader import Selection
 from bids_deeptaskgen.biomarkers.features.sources import find_participants_table, open_features
+from bids_deeptaskgen.biomarkers.option_checks import refuse_combat_of_maps, warn_of_idle_options
 from bids_deeptaskgen.biomarkers.output_files import (
     biomarkers_path,
     has_files,
@@ -76,6 +77,7 @@ def _write_results(out: Path, settings: BiomarkersSettings, scratch: Path) -> st
     columns = (settings.leave_one_site_out, settings.combat, settings.family_column)
     not_features = (*settings.target, *settings.confounds, *(name for name in columns if name))
     readers = [open_features(source, selection, scratch, not_features) for source in settings.features]
+    refuse_combat_of_maps(settings, readers)
     cohort = gather_cohort(
         settings,
         {reader.name: reader.participants for reader in readers},
@@ -87,6 +89,7 @@ def _write_results(out: Path, settings: BiomarkersSettings, scratch: Path) -> st
         problem, excluded = make_problem(settings, cohort, name)
         problems.append(problem)
         exclusions += excluded
+    warn_of_idle_options(settings, problems, readers)
     results = analyse(settings, problems, cohort, readers)
     notes = {f"Notes on {reader.name}": "; ".join(reader.notes) for reader in readers if reader.notes}
     write_results(out, results, settings, exclusion_rows(exclusions), notes)

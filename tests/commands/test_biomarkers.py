@@ -273,6 +273,22 @@ def test_the_command_line_runs_leave_one_site_out_and_combat(data, tmp_path, cap
     assert "ComBat" in (tmp_path / "b" / "methods.md").read_text()
 
 
+def test_combat_without_tables_is_refused(data, tmp_path):
+    changes = {"features": (f"maps={data / 'store'}",), "combat": "site"}
+    with pytest.raises(UserError, match="all features are maps"):
+        biomarkers.run(settings(data, tmp_path / "out", **changes))
+
+
+def test_predicted_maps_and_idle_options_are_recognised(data, tmp_path, caplog):
+    changes = {"features": (f"maps={data / 'store'}",), "classifier": "ridge", "n_permutations": 0}
+    biomarkers.run(settings(data, tmp_path / "out", **changes))
+    assert "contain no further information" in (tmp_path / "out" / "methods.md").read_text()
+    assert "`classifier` ridge has no effect" in caplog.text
+    changes["features"] = (f"rest={data / 'store'}:connectome",)
+    biomarkers.run(settings(data, tmp_path / "rest", **changes))
+    assert "contain no further information" not in (tmp_path / "rest" / "methods.md").read_text()
+
+
 def _participants(data, folder):
     """Write the columns of the store as a table."""
     from bids_deeptaskgen import open_store

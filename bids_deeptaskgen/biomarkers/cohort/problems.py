@@ -100,9 +100,30 @@ def make_problem(
         confounds=tuple(column.source for column in confounds),
         folds=folds,
         sites=site_names.get("combat"),
+        family_column=find_family_column(settings, cohort),
     )
     warn_of_few_permutations(problem, settings.n_permutations)
     return problem, exclusions
+
+
+def find_family_column(settings: BiomarkersSettings, cohort: Cohort) -> str:
+    """Find the column of families in the tables.
+
+    Parameters
+    ----------
+    settings : BiomarkersSettings
+    cohort : Cohort
+
+    Returns
+    -------
+    str
+        Name in the table, whatever its letter case. If no table has it, the name of the settings; empty if
+        that is the default, which tables need not have.
+    """
+    name = settings.family_column
+    columns = [column for table in cohort.tables for column in table.columns]
+    default = "" if name == FAMILY_COLUMN else name
+    return next((column for column in columns if column.lower() == name.lower()), default)
 
 
 def read_families(
@@ -129,11 +150,8 @@ def read_families(
     InputError
         If the rows of a participant differ.
     """
-    family_column = settings.family_column
-    columns = [column for table in cohort.tables for column in table.columns]
-    name = next((column for column in columns if column.lower() == family_column.lower()), family_column)
-    if name not in columns and family_column == FAMILY_COLUMN:
-        logger.info("No table has a column %s: participants are treated as unrelated.", family_column)
+    name = find_family_column(settings, cohort)
+    if not name:
         return tuple(f"sub-{participant}" for participant in participants)
     # Relatives are relatives in all sessions.
     column = read_column(name, cohort.tables, None, "family_column", "column of families")

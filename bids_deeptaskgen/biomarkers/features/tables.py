@@ -73,6 +73,7 @@ def make_table_reader(
     reasons: Mapping[str, str],
     notes: Sequence[str],
     description: str,
+    is_predicted: bool = False,
 ) -> TableReader:
     """Drop columns that many participants lack, then participants who lack a value.
 
@@ -90,6 +91,8 @@ def make_table_reader(
         Facts on the rows.
     description : str
         For facts of the page.
+    is_predicted : bool
+        Whether the values are those of predicted maps.
 
     Returns
     -------
@@ -141,6 +144,7 @@ def make_table_reader(
         reasons=all_reasons,
         notes=tuple(notes),
         columns=tuple(name for name, is_kept in zip(columns, is_column, strict=True) if is_kept),
+        is_predicted=is_predicted,
         values=_to_float32(values[np.ix_(rows, is_column)]),
         description=description,
     )
@@ -255,4 +259,6 @@ def open_roi_table(source: FeatureSource, selection: Selection) -> TableReader:
         reasons=groups.reasons,
         notes=groups.notes(selection.session),
         description=f"means of {quantity(len(variables), 'region')} of {abbreviate(labels)}, {source.path}",
+        # The group level writes such tables of predicted maps only.
+        is_predicted=True,
     )

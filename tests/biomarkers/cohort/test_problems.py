@@ -48,11 +48,15 @@ def test_participants_without_a_family_are_unrelated_with_a_warning(tmp_path, ca
     assert "the column of families family_id has no value for 4 of 40 participants" in caplog.text
 
 
-def test_without_a_column_of_families_all_are_unrelated(tmp_path, caplog):
-    caplog.set_level("INFO", "bids_deeptaskgen")
+def test_without_a_column_of_families_all_are_unrelated(tmp_path):
     problem, _ = problem_of(tmp_path, {"age": ages()})
     assert len(set(problem.families)) == N
-    assert "No table has a column family_id: participants are treated as unrelated" in caplog.text
+    assert problem.family_column == ""
+
+
+def test_a_problem_names_the_column_of_its_families(tmp_path):
+    problem, _ = problem_of(tmp_path, {"age": ages(), "Family_ID": FAMILIES})
+    assert (problem.family_column, problem.has_relatives) == ("Family_ID", True)
 
 
 def test_a_requested_column_of_families_must_exist(tmp_path):

@@ -170,6 +170,10 @@ def test_a_target_is_no_feature_in_another_case_or_under_its_short_name(tmp_path
         open_wide_table(source, Selection(), [target])
 
 
+def test_a_table_of_other_software_holds_no_predicted_maps(tmp_path):
+    assert not open_wide_table(write(tmp_path / "t.tsv", draw()), Selection()).is_predicted
+
+
 def test_a_table_has_no_parts(tmp_path):
     write(tmp_path / "t.tsv", draw())
     with pytest.raises(UserError, match="it has no part wm2bk"):
@@ -204,6 +208,7 @@ def test_an_roi_table_has_a_column_for_each_contrast_and_region(tmp_path, ending
     )
     expected = [values["sub-03", contrast, index] for contrast in CONTRASTS for index in REGIONS]
     np.testing.assert_allclose(reader.read(["03"]).values[0], expected, rtol=1e-5)
+    assert reader.is_predicted, "the group level writes tables of predicted maps"
     part = open_roi_table(source_of(path, "motorLh"), Selection())
     np.testing.assert_array_equal(part.values, reader.values[:, len(REGIONS) :])
     with pytest.raises(UserError, match="has no contrast motorLf. The closest names are motorLh"):
