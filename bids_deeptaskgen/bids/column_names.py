@@ -85,14 +85,16 @@ def suggest_columns(name: str, names: Collection[str]) -> str:
     Examples
     --------
     >>> suggest_columns("agge", ["age", "fd_mean_mm"])
-    ' Did you mean age? Columns: age, fd_mean_mm, mean_fd.'
+    ' Did you mean age? Columns: age, fd_mean_mm. Short names of these: mean_fd.'
     """
     aliases = [alias for alias in (*METRICS_BY_COVARIATE, "site") if find_column(alias, names)]
     existing = list(dict.fromkeys([*sorted(names), *aliases]))
+    short_names = [alias for alias in aliases if alias not in names]
     by_lower = {word.lower(): word for word in existing}
     close = [by_lower[word] for word in difflib.get_close_matches(name.lower(), by_lower)]
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
-    return f"{hint} Columns: {', '.join(existing) or 'none'}."
+    short_text = f" Short names of these: {', '.join(short_names)}." if short_names else ""
+    return f"{hint} Columns: {', '.join(sorted(names)) or 'none'}.{short_text}"
 
 
 def column_levels(table: Path) -> dict[str, tuple[str, ...]]:

@@ -144,8 +144,8 @@ def _only_file(candidates: list[Candidate]) -> Candidate:
         )
     elif {key for key, _ in differing_entities} == {"task"}:
         remedy = (
-            "Choose the task of the resting-state runs with `task_id`, or name a table of paths (TSV) with "
-            "one file for each map."
+            "Choose the task of the resting-state runs with `task_id`, if the command has this option, or "
+            "name a table of paths (TSV) with one file for each map."
         )
     elif first.file.path == second.file.path:
         remedy = (

@@ -80,6 +80,10 @@ def column_names(path: Path) -> tuple[str, ...]:
             header = file.readline().rstrip("\r\n")
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
+    if not header.strip():
+        problem = "its first line, with the names of the columns," if path.stat().st_size > 1 else "the file"
+        message = f"{path}: {problem} is empty.\n{_REMEDY}"
+        raise InputError(message)
     separator = SEPARATORS[path.suffix]
     found_separators = [name for name, character in _CHARACTERS.items() if character in header]
     if found_separators and separator not in header:

@@ -38,7 +38,9 @@ def test_a_column_is_the_same_in_another_case_and_under_its_short_name(name, col
 
 
 def test_short_names_are_suggested_too():
-    assert suggest_columns("meanfd", ["fd_mean_mm"]) == " Did you mean mean_fd? Columns: fd_mean_mm, mean_fd."
+    suggestion = " Did you mean mean_fd? Columns: fd_mean_mm. Short names of these: mean_fd."
+    assert suggest_columns("meanfd", ["fd_mean_mm"]) == suggestion
+    assert suggest_columns("sitte", ["site"]) == " Did you mean site? Columns: site."
     assert suggest_columns("x", []) == " Columns: none."
 
 

@@ -119,7 +119,7 @@ def test_another_column_without_name_is_refused(tmp_path, text):
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
-        ("t.csv", "", "has no column participant_id"),
+        ("t.csv", "", "the file is empty"),
         ("t.csv", "participant_id,x\n", "has no rows"),
         ("t.csv", "participant_id,session_id\n1,2\n", "has no column of numbers"),
         ("t.csv", "id,x\n1,2\n", "has no column participant_id"),

@@ -210,8 +210,10 @@ def declared_categories(
         match = matches.get(name) or find_table(name, tables)
         key = (match[0].path, match[1]) if match else None
         if key not in known:
-            advice = suggest_columns(name, names).replace("Columns:", "Targets and confounds:")
-            message = f"`categorical` names {name}, which is neither a target nor a confound.{advice}"
+            message = (
+                f"`categorical` names {name}, which is neither a target nor a confound ({', '.join(names)})."
+                "\nCorrect the name, or remove it."
+            )
             raise UserError(message)
         declared.add(key)
     return frozenset(key for key in declared if key)

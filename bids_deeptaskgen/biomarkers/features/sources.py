@@ -59,7 +59,7 @@ def kind_of(source: FeatureSource) -> str:
     columns = set(column_names(path))
     if path.suffix == ".csv" and columns >= _ROI_COLUMNS:
         message = (
-            f"`features` {source.name}: {path} is an ROI table, read as TSV or Parquet and not as CSV.\n"
+            f"`features` {source.name}: {path} is an ROI table, which cannot be read as CSV.\n"
             "Name the file that the group level wrote, or save this one as TSV or Parquet."
         )
         raise UserError(message)

@@ -58,7 +58,9 @@ class CohortStore:
             message = self._explain_incomplete()
             remedy = f"Complete the store with `deeptaskgen store pack OUTPUT_DIR {self.path}`"
             if not allow_incomplete:
-                message = f"{message}.\n{remedy}, or open it with `allow_incomplete`."
+                message = (
+                    f"{message}.\n{remedy}. In Python, open_store(..., allow_incomplete=True) opens the rest."
+                )
                 raise InputError(message)
             logger.warning("%s; they are NaN. %s.", message, remedy)
         self._check_shape()

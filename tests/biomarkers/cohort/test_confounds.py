@@ -200,6 +200,6 @@ def test_too_few_participants_with_all_confounds_are_counted_step_by_step(tmp_pa
 
 def test_an_unknown_confound_is_refused_with_short_names(tmp_path):
     with pytest.raises(
-        UserError, match=r"`confounds` names the column sexx.*Columns: age, fd_mean_mm, mean_fd\."
+        UserError, match=r"`confounds` names the column sexx.*Columns: age, fd_mean_mm\. Short names"
     ):
         problem_of(tmp_path, {"age": ages(), "fd_mean_mm": ages()}, confounds=("sexx",))

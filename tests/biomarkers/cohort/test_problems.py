@@ -91,7 +91,7 @@ def test_families_hold_for_all_sessions(tmp_path):
 @pytest.mark.parametrize("name", ["Dx1", "sex"])
 def test_a_categorical_column_that_is_neither_target_nor_confound_is_refused(tmp_path, name):
     columns = {"dx": ["0", "1", "2", "1"] * 10, "sex": ["F", "M"] * 20}
-    with pytest.raises(UserError, match=f"`categorical` names {name}, which is neither .*confounds: dx"):
+    with pytest.raises(UserError, match=rf"`categorical` names {name}, which is neither .* confound \(dx\)"):
         problem_of(tmp_path, columns, name="dx", target=("dx",), categorical=(name,))
 
 

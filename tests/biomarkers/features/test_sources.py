@@ -8,7 +8,7 @@ from bids_deeptaskgen.biomarkers.features.reader import Selection
 from bids_deeptaskgen.biomarkers.features.sources import find_participants_table, kind_of, open_features
 from bids_deeptaskgen.biomarkers.features.store_maps import StoreMaps
 from bids_deeptaskgen.biomarkers.features.tables import TableReader
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.io.tsv import write_tsv
 from bids_deeptaskgen.settings.flags import with_flags
 from tests.biomarkers.features.stores import (
@@ -89,6 +89,22 @@ def test_an_roi_table_as_csv_is_refused(tmp_path):
     table.write_text(path.read_text().replace("\t", ","))
     with pytest.raises(UserError, match=r"rois.csv is an ROI table.*\n.*save this one as TSV or Parquet"):
         open_source(source_of(table), tmp_path)
+
+
+@pytest.mark.parametrize(("content", "words"), [("", "the file is empty"), ("\n1\t2\n", "its first line")])
+def test_a_table_without_names_is_empty(tmp_path, content, words):
+    (tmp_path / "idps.tsv").write_text(content)
+    with pytest.raises(InputError, match=rf"idps.tsv: {words}(?s:.*)Save the table"):
+        open_source(source_of(tmp_path / "idps.tsv"), tmp_path)
+
+
+def test_several_tasks_are_no_matter_of_an_option_alone(tmp_path):
+    path = write_map(tmp_path, "01", "wm2bk", np.ones(24))
+    for task in ("rest", "nback"):
+        path.with_name(path.name.replace("_space", f"_task-{task}_space")).write_bytes(path.read_bytes())
+    path.unlink()
+    with pytest.raises(InputError, match="`task_id`, if the command has this option, or name a table"):
+        open_source(source_of(tmp_path), tmp_path)
 
 
 def test_targets_are_no_features(tmp_path):
