@@ -9,7 +9,6 @@ import numpy as np
 from bids_deeptaskgen.biomarkers.problem import MIN_PARTICIPANTS, Predictions, Problem
 from bids_deeptaskgen.biomarkers.results import Row
 from bids_deeptaskgen.biomarkers.scores import count_folds, score_folds
-from bids_deeptaskgen.errors import quantity
 from bids_deeptaskgen.stats.resampled_t import corrected_resampled_t
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -73,7 +72,7 @@ def choose_usable_sizes(problem: Problem, reduce: Callable[[Problem, int], Probl
     for size in choose_sizes(n_train)[-2::-1]:
         if defect := _find_defect(reduce(whole_problem, size), size):
             logger.warning(
-                "Target %s: the learning curve has no sample of %d participants, since a fold has %s.",
+                "Target %s: the learning curve has no sample of %d participants, since a fold would have %s.",
                 problem.target.name, size, defect,
             )  # fmt: skip
         else:
@@ -147,7 +146,7 @@ def _find_defect(problem: Problem, size: int) -> str:
     n_levels = len(problem.target.levels)
     for _, _, train in problem.folds.list_training_sets():
         if len(train) < MIN_SHARE * size:
-            return f"only {quantity(len(train), 'training participant')}: families are too large"
+            return f"only {len(train)} of them, as families are whole"
         if len(np.unique(problem.families[train])) < MIN_FAMILIES:
             return "one family of training participants"
         if n_levels and len(np.unique(problem.target.values[train])) < n_levels:
