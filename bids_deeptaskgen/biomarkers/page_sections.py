@@ -184,8 +184,9 @@ def _describe_setups(*, has_confounds: bool, has_relatives: bool) -> str:
     )
     penalty = "its fixed penalty" if has_confounds else "the fixed penalty of the published set-up"
     penalty += (
-        ", (number of features) / (number of training participants), is close to "
-        "interpolation and depends on the scale of the features; "
+        ", (number of features) / (number of training participants), does not depend on the scale of the "
+        "features, so that its effect does: with large values it is almost no penalty, with small ones a "
+        "strong one; "
     )
     relatives = (
         " and takes relatives for independent; and its folds may divide families, so that a relative of a "
