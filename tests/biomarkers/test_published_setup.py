@@ -99,5 +99,5 @@ def test_folds_are_those_of_scikit_learn():
 def test_a_kernel_of_scaled_contrasts_is_refused():
     problem = random_problem(0)
     features = replace(kernel_of(random_table(problem, 0)), unscaled_kernel=None)
-    with pytest.raises(ValueError, match="no `unscaled_kernel`"):
+    with pytest.raises(ValueError, match="computed for scaled maps only"):
         run(problem, features)
