@@ -43,6 +43,31 @@ def find_column(name: str, names: Collection[str]) -> str | None:
     return None
 
 
+def are_same_column(name: str, column: str) -> bool:
+    """Return whether two names may stand for one column, in any case and under short names.
+
+    Parameters
+    ----------
+    name, column : str
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> are_same_column("mean_fd", "fd_mean_mm"), are_same_column("IQ", "iq"), are_same_column("iq", "age")
+    (True, True, False)
+    """
+    return _resolve(name) == _resolve(column)
+
+
+def _resolve(name: str) -> str:
+    """Return the lower-case name of the metric or of the site that a name stands for, or the name."""
+    lower = name.casefold()
+    return SITE_COLUMNS[0] if lower in SITE_COLUMNS else METRICS_BY_COVARIATE.get(lower, lower)
+
+
 def suggest_columns(name: str, names: Collection[str]) -> str:
     """Suggest columns in place of a name that does not exist.
 

@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -13,7 +14,9 @@ from bids_deeptaskgen.biomarkers.cohort.selection import Cohort
 from bids_deeptaskgen.biomarkers.cross_validation import ModelOptions, cross_validate
 from bids_deeptaskgen.biomarkers.features.reader import FeatureReader
 from bids_deeptaskgen.biomarkers.features.sources import STORE, kind_of
-from bids_deeptaskgen.biomarkers.learning_curve import first_repeat, learning_curve_rows
+from bids_deeptaskgen.biomarkers.features.tables import TableReader
+from bids_deeptaskgen.biomarkers.features.target_copies import refuse_target_copies
+from bids_deeptaskgen.biomarkers.learning_curve import choose_usable_sizes, first_repeat, learning_curve_rows
 from bids_deeptaskgen.biomarkers.permuted_targets import permute_residuals
 from bids_deeptaskgen.biomarkers.problem import (
     Features,
@@ -43,6 +46,7 @@ class _Record:
     features: list[FeatureSet] = field(default_factory=list)
     predictions: dict[tuple[str, str], Predictions] = field(default_factory=dict)
     tests: dict[tuple[str, str], PermutationTest] = field(default_factory=dict)
+    sizes: list[int] = field(default_factory=list)
     learning_curve: list[Row] = field(default_factory=list)
 
 
@@ -66,13 +70,21 @@ def analyse(
     -------
     list of TargetResult
         In the order of `problems`.
+
+    Raises
+    ------
+    InputError
+        If a column of a table is the target under another name, or features cannot be read.
     """
+    _refuse_copies(problems, cohort, readers)
     records = [_Record() for _ in problems]
     for problem, record in zip(problems, records, strict=True):
         if problem.confounds:
             options = model_options(settings, problem)
             baseline = predict_from_confounds(problem, options.classifier)
             record.predictions[NESTED, CONFOUNDS] = baseline
+        if settings.learning_curve:
+            record.sizes = choose_usable_sizes(problem, _reduction(settings.seed))
     participants = tuple(sorted({label for problem in problems for label in problem.participants}))
     n_threads = 1 if len(participants) <= MAX_ONE_THREAD else None
     with threadpool_limits(limits=n_threads, user_api="blas"):
@@ -103,6 +115,14 @@ def analyse(
         )
         for problem, record in zip(problems, records, strict=True)
     ]
+
+
+def _refuse_copies(problems: Sequence[Problem], cohort: Cohort, readers: Sequence[FeatureReader]) -> None:
+    """Refuse tables with a copy of a target before the analysis begins."""
+    tables = [reader for reader in readers if isinstance(reader, TableReader)]
+    for problem, reader in product(problems, tables):
+        labels = [reader.participants[row] for row in cohort.feature_rows(reader.name, problem.participants)]
+        refuse_target_copies(problem, reader.read(labels))
 
 
 def model_options(settings: BiomarkersSettings, problem: Problem) -> ModelOptions:
@@ -171,7 +191,7 @@ def _analyse_features(
     if test is not None:
         record.tests[key] = test
     if settings.learning_curve:
-        record.learning_curve += _learning_curve(settings, problem, features, options, predictions)
+        record.learning_curve += _learning_curve(settings, problem, features, record.sizes, predictions)
     if settings.preset:
         rng = np.random.default_rng([settings.seed, number])
         predictions, test = cross_validate_published(problem, features, settings.n_permutations, rng)
@@ -193,21 +213,28 @@ def _learning_curve(
     settings: BiomarkersSettings,
     problem: Problem,
     features: Features,
-    options: ModelOptions,
+    sizes: Sequence[int],
     predictions: Predictions,
 ) -> list[Row]:
     """Score smaller training samples; all participants have been analysed already."""
+    options = model_options(settings, problem)
 
     def predict(size_problem: Problem) -> Predictions:
         if size_problem.folds.n_train is None:
             return _first_repeat(predictions)
         return cross_validate(size_problem, features, options)[0]
 
-    def reduce(whole_problem: Problem, size: int) -> Problem:
-        rng = np.random.default_rng(settings.seed)
-        return replace(whole_problem, folds=whole_problem.folds.reduce(size, rng))
+    reduce = _reduction(settings.seed)
+    return learning_curve_rows(first_repeat(problem), features.name, predict, reduce, sizes)
 
-    return learning_curve_rows(first_repeat(problem), features.name, predict, reduce)
+
+def _reduction(seed: int) -> Callable[[Problem, int], Problem]:
+    """Return a function that draws a training sample of at most some size."""
+
+    def reduce(problem: Problem, size: int) -> Problem:
+        return replace(problem, folds=problem.folds.reduce(size, np.random.default_rng(seed)))
+
+    return reduce
 
 
 def _first_repeat(predictions: Predictions) -> Predictions:

@@ -132,7 +132,7 @@ def describe_target(result: TargetResult) -> dict[str, Any]:
         "NumberOfParticipants": problem.n_participants,
         "NumberOfFamilies": len(np.unique(problem.families)),
         "Confounds": list(problem.confounds),
-        "NumberOfConfoundColumns": problem.design.shape[1] - 1,
+        "NumberOfConfoundColumns": int(np.linalg.matrix_rank(problem.design)) - 1,
         "Features": {item.name: item.n_features for item in result.features},
         "Folds": {setup: _describe_folds(result.problem_of(setup)) for setup in (NESTED, PUBLISHED)
                   if setup in result.setups},

@@ -1,14 +1,24 @@
 """Scores of smaller training samples."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from bids_deeptaskgen.biomarkers.problem import MIN_PARTICIPANTS, Predictions, Problem
 from bids_deeptaskgen.biomarkers.results import Row
 from bids_deeptaskgen.biomarkers.scores import count_folds, score_folds
+from bids_deeptaskgen.errors import quantity
 from bids_deeptaskgen.stats.resampled_t import corrected_resampled_t
 
+logger = logging.getLogger("bids_deeptaskgen")
+
 MAX_SIZES = 5
+# A sample with fewer participants than this share of its size says nothing about the size.
+MIN_SHARE = 0.5
+# One family cannot be divided into inner folds.
+MIN_FAMILIES = 2
 
 
 def choose_sizes(n_train: int, *, n_sizes: int = MAX_SIZES, n_min: int = MIN_PARTICIPANTS) -> list[int]:
@@ -38,6 +48,36 @@ def choose_sizes(n_train: int, *, n_sizes: int = MAX_SIZES, n_min: int = MIN_PAR
     sizes = [n_train]
     while len(sizes) < n_sizes and sizes[-1] // 2 >= n_min:
         sizes.append(sizes[-1] // 2)
+    return sizes[::-1]
+
+
+def choose_usable_sizes(problem: Problem, reduce: Callable[[Problem, int], Problem]) -> list[int]:
+    """Choose sizes of training samples in which a model can be fitted in all folds.
+
+    Parameters
+    ----------
+    problem : Problem
+        Only its first repeat is used.
+    reduce : function
+        The problem with at most this number of training participants in each fold.
+
+    Returns
+    -------
+    list of int
+        Those of `choose_sizes` without the sizes for which a fold has fewer than two families, lacks a
+        category or has fewer than half of the participants, since families are whole. These are logged.
+    """
+    whole_problem = first_repeat(problem)
+    n_train = _mean_size(whole_problem)
+    sizes = [n_train]
+    for size in choose_sizes(n_train)[-2::-1]:
+        if defect := _find_defect(reduce(whole_problem, size), size):
+            logger.warning(
+                "Target %s: the learning curve has no sample of %d participants, since a fold has %s.",
+                problem.target.name, size, defect,
+            )  # fmt: skip
+        else:
+            sizes.append(size)
     return sizes[::-1]
 
 
@@ -76,7 +116,7 @@ def learning_curve_rows(
         The problem with at most this number of training participants in each fold. It must select the same
         participants for each feature set.
     sizes : sequence of int, optional
-        Numbers of training participants, by default from `choose_sizes`.
+        Numbers of training participants, by default from `choose_usable_sizes`.
 
     Returns
     -------
@@ -87,7 +127,7 @@ def learning_curve_rows(
     whole_problem = first_repeat(problem)
     n_train = _mean_size(whole_problem)
     rows: list[Row] = []
-    for size in choose_sizes(n_train) if sizes is None else sizes:
+    for size in choose_usable_sizes(problem, reduce) if sizes is None else sizes:
         size_problem = reduce(whole_problem, size) if size < n_train else whole_problem
         fold_sizes = count_folds(size_problem)
         for score, values in score_folds(size_problem, predict(size_problem)).items():
@@ -100,6 +140,19 @@ def learning_curve_rows(
             row |= {"score": score, "value": estimate.mean}
             rows.append(row | {"ci_low": estimate.ci_low, "ci_high": estimate.ci_high})
     return rows
+
+
+def _find_defect(problem: Problem, size: int) -> str:
+    """Return why a fold cannot be trained with a sample; empty if all can."""
+    n_levels = len(problem.target.levels)
+    for _, _, train in problem.folds.list_training_sets():
+        if len(train) < MIN_SHARE * size:
+            return f"only {quantity(len(train), 'training participant')}: families are too large"
+        if len(np.unique(problem.families[train])) < MIN_FAMILIES:
+            return "one family of training participants"
+        if n_levels and len(np.unique(problem.target.values[train])) < n_levels:
+            return "no training participant of a category"
+    return ""
 
 
 def _mean_size(problem: Problem) -> int:

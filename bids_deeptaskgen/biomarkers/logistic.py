@@ -21,6 +21,8 @@ _CONFOUND_SCALE = 10.0
 # categories only; with more, stopping early is a penalty, too.
 _NEWTON_BELOW = 1.0
 _MAX_ITERATIONS = {"newton-cholesky": 50, "lbfgs": 500}
+# With that of scikit-learn, 1e-4, fits of weak penalties stop so early that another penalty is chosen.
+_TOLERANCE = 1e-6
 
 
 def cross_validate_logistic(problem: Problem, features: Features, options: ModelOptions) -> Predictions:
@@ -41,7 +43,7 @@ def cross_validate_logistic(problem: Problem, features: Features, options: Model
     Returns
     -------
     Predictions
-        Values are scores of the categories: log odds, up to constants.
+        Values are scores of the categories: log odds of two categories, log probabilities of several.
 
     Raises
     ------
@@ -132,7 +134,11 @@ class CategoryModel:
             is_slow = len(self._levels) == 2 and penalty < _NEWTON_BELOW
             solver = "newton-cholesky" if is_slow else "lbfgs"
             self._model = LogisticRegression(
-                C=1 / penalty, solver=solver, class_weight="balanced", max_iter=_MAX_ITERATIONS[solver]
+                C=1 / penalty,
+                solver=solver,
+                class_weight="balanced",
+                max_iter=_MAX_ITERATIONS[solver],
+                tol=_TOLERANCE,
             )
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
@@ -156,7 +162,10 @@ class CategoryModel:
         scores = np.zeros((len(rows), len(self._levels)))
         if self._model is not None:
             decision = self._model.decision_function(self._stack(rows, predictors))
-            scores = np.column_stack([-decision, decision]) if decision.ndim == 1 else decision
+            # Of several categories, only differences are estimated: without the same constant for all
+            # categories of a participant, participants could not be ranked.
+            is_binary = decision.ndim == 1
+            scores = np.column_stack([-decision, decision]) if is_binary else log_softmax(decision, axis=1)
         result = np.full((len(rows), len(self._weights)), scores.min(initial=0) - 1)
         result[:, self._levels] = scores
         return result

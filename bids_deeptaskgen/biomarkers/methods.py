@@ -61,6 +61,7 @@ def _parts(results: Sequence[TargetResult], settings: BiomarkersSettings) -> dic
     features = [item for result in results for item in result.features]
     confounds = results[0].problem.confounds
     classifiers = {result.classifier for result in results if result.problem.target.levels}
+    is_linear = any(result.classifier != "logistic" for result in results)
     has_tests = any(len(test.permuted) for result in results for test in result.tests.values())
     has_families = any(
         len(set(result.problem.families.tolist())) < result.problem.n_participants for result in results
@@ -74,7 +75,8 @@ def _parts(results: Sequence[TargetResult], settings: BiomarkersSettings) -> dic
         "unrelated": not has_families,
         "confounds": bool(confounds),
         "no_confounds": not confounds,
-        "ridge": any(result.classifier != "logistic" for result in results) or has_tests,
+        "residual_traits": bool(confounds) and is_linear,
+        "ridge": is_linear,
         "tables": any(not item.is_kernel for item in features),
         "combat": settings.combat is not None,
         "maps": any(item.is_kernel for item in features),
@@ -82,6 +84,7 @@ def _parts(results: Sequence[TargetResult], settings: BiomarkersSettings) -> dic
         "ridge_classifier": "ridge" in classifiers,
         "scores": True,
         "permutations": has_tests,
+        "ridge_tests": has_tests and "logistic" in classifiers,
         "families": has_tests and has_families,
         "comparisons": has_pairs,
         "fdr": has_tests or has_pairs,
@@ -121,6 +124,7 @@ def _words(results: Sequence[TargetResult], settings: BiomarkersSettings) -> dic
         "pca": f", and then reduced to {n_components} principal components" if n_components else "",
         "combat": settings.combat or "",
         "categorical": join_words([target.name for target in targets if target.levels]),
+        **_model_words(results),
         "repeats": " and repeats" if n_repeats > 1 else "",
         "scores": "; ".join(_SCORE_WORDS[kind].format(partial_r=partial_r) for kind in kinds),
         "reference": "the confounds alone" if confounds else "the mean of the training participants",
@@ -129,6 +133,26 @@ def _words(results: Sequence[TargetResult], settings: BiomarkersSettings) -> dic
             ["traits and feature sets"] * tests + ["traits and pairs of feature sets"] * pairs
         ),
     }  # fmt: skip
+
+
+def _model_words(results: Sequence[TargetResult]) -> dict[str, str]:
+    """Return words that depend on the models and on whether there are confounds."""
+    has_confounds = bool(results[0].problem.confounds)
+    is_logistic = [result.classifier == "logistic" for result in results]
+    of_traits = " of traits that are numbers" if any(is_logistic) else ""
+    on_traits = " and on traits that are numbers" if any(is_logistic) else " and on the trait"
+    return {
+        "of_traits": of_traits,
+        "on_traits": "" if all(is_logistic) else on_traits,
+        "residual": "residual " if has_confounds else "",
+        "predictors": "the residual features and the confounds, which were nearly unpenalised"
+        if has_confounds
+        else "the features",
+        "permuted": "the trait's residuals on the confounds" if has_confounds else "the trait",
+        "test_residuals": ", after the confounds were removed from them and from the features"
+        if has_confounds
+        else "",
+    }
 
 
 def describe_folds(result: TargetResult) -> str:

@@ -15,7 +15,7 @@ NO_CONFOUNDS = (
     "No confounds were removed.",
     "A prediction of this page may come from head motion, age, sex, site or anything else that is related "
     "to both the features and the target. None of it is evidence that a trait can be read from the brain. "
-    "Repeat the analysis with --confounds, and compare: what is found without and lost with confounds is "
+    "Repeat the analysis with --confounds, and compare: what is found without and lost with confounds may be "
     "explained by them.",
 )
 
@@ -71,14 +71,16 @@ def list_notes(results: Sequence[TargetResult], settings: BiomarkersSettings) ->
     notes.append(
         "Intervals and comparisons are approximate. Folds share training participants, so their scores are "
         "not independent; the correction for this (Nadeau and Bengio) is a heuristic, and no unbiased "
-        "estimate exists. An interval may exceed the possible range of a score."
+        "estimate exists. The degrees of freedom are the number of folds of a division minus 1, "
+        "so few folds have wide intervals. An interval may exceed the possible range of a score."
     )
     if problem.confounds:
         notes.append(
             f"Linear effects of the confounds ({', '.join(problem.confounds)}) were removed. Confounds that "
             "were not measured, and effects that are not linear, remain. Removing a confound also removes "
             "what the trait and the confound share: without --confounds, the same analysis shows how much "
-            "that is. A trait that is found without and lost with confounds is explained by them."
+            "that is. A trait that is found without and lost with confounds may be explained by them, but "
+            "variance that both share, and a loss of power, have the same result."
         )
     if "continuous" in kinds:
         notes.append(

@@ -14,6 +14,8 @@ Integers = NDArray[np.intp]
 MIN_PARTICIPANTS = 20
 # Inner folds, where the outer folds cannot serve as such.
 N_INNER_FOLDS = 5
+# Statistics that differ by less are equal.
+_ROUNDING = 1e-8
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class Folds:
     n_train : int or None
         Largest number of training participants of a fold, for learning curves; None for all.
     draws : integer array of shape (n_folds, n_families) or None
-        Order in which the families of each fold's training participants are drawn until there are `n_train`.
+        Order in which the families of each fold's training participants are drawn, as far as they fit into
+        `n_train`.
     """
 
     numbers: Integers
@@ -115,16 +118,27 @@ class Folds:
         ValueError
             If a fold has fewer than two families of training participants.
         """
-        for repeat, numbers in enumerate(self.numbers):
+        for repeat, number, train in self.list_training_sets():
+            numbers = self.numbers[repeat]
             labels = np.unique(numbers)
-            for number in labels:
-                train = self._draw(int(number), np.flatnonzero(numbers != number))
-                inner = [train[numbers[train] == fold] for fold in labels[labels != number]]
-                inner = [rows for rows in inner if len(rows)]
-                if len(labels) < 3 or len(inner) < 2:
-                    inner = self._divide(train, repeat, int(number))
-                test = np.flatnonzero(numbers == number)
-                yield Fold(repeat, int(number), train, test, tuple(inner))
+            inner = [train[numbers[train] == fold] for fold in labels[labels != number]]
+            inner = [rows for rows in inner if len(rows)]
+            if len(labels) < 3 or len(inner) < 2:
+                inner = self._divide(train, repeat, number)
+            yield Fold(repeat, number, train, np.flatnonzero(numbers == number), tuple(inner))
+
+    def list_training_sets(self) -> Iterator[tuple[int, int, Integers]]:
+        """Yield the training participants of all folds, which need not be divisible into inner folds.
+
+        Yields
+        ------
+        repeat, number : int
+        train : integer array
+            Numbers of the participants, sorted.
+        """
+        for repeat, numbers in enumerate(self.numbers):
+            for number in np.unique(numbers).tolist():
+                yield repeat, number, self._draw(number, np.flatnonzero(numbers != number))
 
     def reduce(self, n_train: int, rng: np.random.Generator) -> "Folds":
         """Restrict the training participants of the first repeat, for a point of a learning curve.
@@ -134,14 +148,16 @@ class Folds:
         n_train : int
             Largest number of training participants of a fold.
         rng : numpy.random.Generator
-            Families are drawn at random for each fold. With generators of the same seed, smaller samples are
-            parts of larger ones.
+            Families are drawn at random for each fold. With generators of the same seed, the order is the
+            same for all `n_train`: if families have one size, smaller samples are parts of larger ones. If
+            their sizes differ, a small sample may have a family for which a larger one has no place.
 
         Returns
         -------
         Folds
             The first repeat with the same test participants. Each fold is trained with the families that
-            are drawn first, as many as have no more than `n_train` members together.
+            are drawn first and have no more than `n_train` members together; a family that would exceed
+            `n_train` is skipped. Folds may have few families, or none, if families are large.
         """
         n_families = int(self.families.max()) + 1
         draws = np.array([rng.permutation(n_families) for _ in range(int(self.numbers[0].max()) + 1)])
@@ -154,7 +170,11 @@ class Folds:
         sizes = np.bincount(self.families[train], minlength=self.draws.shape[1])
         order = self.draws[number]
         is_drawn = np.zeros(self.draws.shape[1], np.bool_)
-        is_drawn[order[np.cumsum(sizes[order]) <= self.n_train]] = True
+        n_drawn = 0
+        for family, size in zip(order.tolist(), sizes[order].tolist(), strict=True):
+            if n_drawn + size <= self.n_train:
+                is_drawn[family] = True
+                n_drawn += size
         return train[is_drawn[self.families[train]]]
 
     def _divide(self, train: Integers, repeat: int, number: int) -> list[Integers]:
@@ -184,7 +204,8 @@ class Problem:
     families : integer array of shape (n_participants,)
         Number of each participant's family.
     design : float64 array of shape (n_participants, 1 + n_confound_columns)
-        Ones, then confounds: numbers with mean 0 and SD 1, and an indicator of each category but the first.
+        Ones, then confounds: numbers with mean 0 and SD 1, and an indicator of each category. The columns
+        depend on each other, so that no category is a reference.
     confounds : tuple of str
         Columns of tables that the confounds come from; empty without confounds.
     folds : Folds
@@ -332,4 +353,6 @@ class PermutationTest:
         """Return (b + 1) / (n + 1), where b permutations reach the statistic; NaN without permutations."""
         if not len(self.permuted):
             return float("nan")
-        return (1 + int((self.permuted >= self.statistic).sum())) / (1 + len(self.permuted))
+        # A permutation that changes nothing differs by rounding errors, and must count.
+        limit = self.statistic - _ROUNDING * max(1.0, abs(self.statistic))
+        return (1 + int((self.permuted >= limit).sum())) / (1 + len(self.permuted))

@@ -55,11 +55,12 @@ def random_folds(
         Name of each participant's family; a different one for each unrelated participant.
     n_folds, n_repeats : int
     seed : int
-        Repeat `i` has the seed ``seed + i``.
+        All divisions of another seed are others.
 
     Returns
     -------
     Folds
+        With fewer repeats if large families permit fewer different divisions, which is logged.
 
     Raises
     ------
@@ -84,11 +85,29 @@ def random_folds(
     kind = StratifiedKFold if is_unrelated else StratifiedGroupKFold
     folds = np.zeros((n_repeats, len(numbers)), np.intp)
     for repeat in range(n_repeats):
-        splitter = kind(n_folds, shuffle=True, random_state=(seed + repeat) % 2**32)
+        state = int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
+        splitter = kind(n_folds, shuffle=True, random_state=state)
         parts = splitter.split(np.zeros(len(numbers)), strata, None if is_unrelated else numbers)
         for number, (_, test) in enumerate(parts):
             folds[repeat, test] = number
-    return Folds(folds, numbers, method, seed)
+    distinct_folds = _distinct_divisions(folds)
+    if len(distinct_folds) < n_repeats:
+        logger.warning(
+            "Target %s: the families are so large that %d repeats have %s only, which %s used.",
+            target.name, n_repeats, quantity(len(distinct_folds), "different division"),
+            "is" if len(distinct_folds) == 1 else "are",
+        )  # fmt: skip
+    return Folds(distinct_folds, numbers, method, seed)
+
+
+def _distinct_divisions(folds: Integers) -> Integers:
+    """Remove repeats that divide the participants as an earlier one, whatever the numbers of the folds."""
+    divisions: dict[bytes, Integers] = {}
+    for row in folds:
+        _, first_rows, codes = np.unique(row, return_index=True, return_inverse=True)
+        order = np.argsort(np.argsort(first_rows))
+        divisions.setdefault(order[codes].tobytes(), row)
+    return np.array(list(divisions.values()))
 
 
 def _strata(target: Target, families: Integers, n_folds: int) -> tuple[Integers, str]:

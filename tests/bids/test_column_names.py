@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bids_deeptaskgen.bids.column_names import column_levels, find_column, suggest_columns
+from bids_deeptaskgen.bids.column_names import are_same_column, column_levels, find_column, suggest_columns
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,20 @@ from bids_deeptaskgen.bids.column_names import column_levels, find_column, sugge
 )
 def test_columns_are_found_by_name_and_short_name(name, names, column):
     assert find_column(name, names) == column
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "expected"),
+    [
+        ("mean_fd", "fd_mean_mm", True),
+        ("fd_mean_mm", "Mean_FD", True),
+        ("trait", "Trait", True),
+        ("site", "SITE_ID", True),
+        ("trait", "trait2", False),
+    ],
+)
+def test_a_column_is_the_same_in_another_case_and_under_its_short_name(name, column, expected):
+    assert are_same_column(name, column) is expected
 
 
 def test_short_names_are_suggested_too():

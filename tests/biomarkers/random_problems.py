@@ -25,9 +25,9 @@ def random_problem(seed, *, n=60, n_levels=0, n_folds=5, n_repeats=2, leave_one_
     sites = (rng.permutation(n_families) % 3)[families]
     draws = [rng.permutation(np.arange(n_families) % n_folds) for _ in range(n_repeats)]
     numbers = sites[None] if leave_one_site_out else np.stack(draws)[:, families]
-    site_columns = (sites[:, None] == [1, 2]).astype(float)
+    site_columns = (sites[:, None] == [0, 1, 2]).astype(float)
     design = np.hstack([np.ones((n, 1)), rng.normal(size=(n, 2)), site_columns])
-    values = rng.normal(size=n) + design @ rng.normal(size=design.shape[1])
+    values = rng.normal(size=n) + design @ np.insert(rng.normal(size=5), 3, 0)
     levels = LEVELS[:n_levels]
     if levels:
         values = np.argsort(np.argsort(values)) * n_levels // n

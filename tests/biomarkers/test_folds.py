@@ -44,23 +44,30 @@ def test_numbers_without_participants_are_skipped():
     assert [fold.number for fold in folds] == [0, 2, 3]
 
 
-def test_smaller_samples_are_parts_of_larger_ones_with_the_same_test_participants():
+def test_smaller_samples_have_whole_families_and_the_same_test_participants():
     problem = random_problem(1)
     samples = {n: list(problem.folds.reduce(n, np.random.default_rng(3))) for n in (10, 25, 40, 60)}
     complete = [fold for fold in problem.folds if fold.repeat == 0]
     for number, fold in enumerate(complete):
         for n_train, folds in samples.items():
             small = folds[number]
-            assert len(small.train) <= n_train
+            # Families have 1 to 3 members, so that there is always one that fits.
+            assert len(small.train) == min(n_train, len(fold.train))
             np.testing.assert_array_equal(small.test, fold.test)
             np.testing.assert_array_equal(np.sort(np.concatenate(small.inner)), small.train)
             assert_families_are_whole(problem.families, small.test, *small.inner)
             left_out = np.setdiff1d(fold.train, small.train)
             assert_families_are_whole(problem.families, small.train, left_out)
-        assert (
-            set(samples[10][number].train) < set(samples[25][number].train) < set(samples[40][number].train)
-        )
         np.testing.assert_array_equal(samples[60][number].train, fold.train)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_smaller_samples_are_parts_of_larger_ones_if_families_have_one_size(size):
+    families = np.arange(80) // size
+    folds = Folds(families[None] % 4, families)
+    samples = [list(folds.reduce(n, np.random.default_rng(3))) for n in (10, 25, 40, 60)]
+    for trains in zip(*([set(fold.train) for fold in sample] for sample in samples), strict=True):
+        assert trains[0] < trains[1] < trains[2] < trains[3]
 
 
 def test_samples_of_folds_differ():

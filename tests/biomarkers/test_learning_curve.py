@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.biomarkers.learning_curve import choose_sizes, learning_curve_rows
-from bids_deeptaskgen.biomarkers.problem import Predictions
+from bids_deeptaskgen.biomarkers.learning_curve import choose_sizes, choose_usable_sizes, learning_curve_rows
+from bids_deeptaskgen.biomarkers.problem import Folds, Predictions
 from tests.biomarkers.made_results import make_predictions, make_problem
 
 
@@ -60,3 +60,37 @@ def test_sizes_can_be_given():
     predict = lambda size_problem: make_predictions(size_problem, 0.5)  # noqa: E731
     rows = learning_curve_rows(problem, "wm", predict, reduce, sizes=[30, 80])
     assert sorted({row["n_train"] for row in rows}) == [30, 80]
+
+
+def with_families(problem, families, n_folds=4):
+    """Divide families into folds in order."""
+    families = np.asarray(families)
+    folds = Folds((np.unique(families, return_inverse=True)[1] % n_folds)[None], families)
+    return replace(problem, families=families, folds=folds)
+
+
+@pytest.mark.parametrize("n_families", [4, 5])
+def test_sizes_of_which_a_fold_has_one_family_are_omitted(n_families, caplog):
+    problem = with_families(make_problem(n=200), np.arange(200) % n_families)
+    predict = lambda size_problem: make_predictions(size_problem, 0.5)  # noqa: E731
+    rows = learning_curve_rows(problem, "wm", predict, reduce)
+    assert {row["n_train"] for row in rows} == {200 - 200 // 4}
+    assert "no sample of 75 participants, since a fold has" in caplog.text
+
+
+def test_a_family_that_does_not_fit_is_skipped():
+    families = np.r_[np.zeros(30, int), np.arange(1, 71)]
+    problem = with_families(make_problem(n=100), families)
+    assert choose_usable_sizes(problem, reduce) == [37, 75]
+    for size in (20, 25, 37):
+        for fold in reduce(problem, size).folds:
+            assert len(fold.train) == size
+
+
+def test_sizes_of_which_a_fold_lacks_a_category_are_omitted(caplog):
+    problem = make_problem(kind="categorical", n=200, n_levels=2)
+    values = np.zeros(200)
+    values[:8] = 1
+    problem = replace(problem, target=replace(problem.target, values=values))
+    assert choose_usable_sizes(problem, reduce)[-1] == 160
+    assert "since a fold has no training participant of a category" in caplog.text

@@ -164,3 +164,11 @@ def test_a_single_category_of_the_training_participants_gives_equal_scores():
     labels[fold.test] = 1
     predictions = cross_validate_logistic(with_values(problem, labels), random_table(problem, 6), LOGISTIC)
     np.testing.assert_allclose(predictions.values[0, fold.test], [[0, -1]] * len(fold.test))
+
+
+def test_scores_of_several_categories_rank_participants_as_probabilities_do():
+    problem = random_problem(0, n_levels=3)
+    predictors = np.random.default_rng(0).normal(size=(60, 4))
+    model = CategoryModel(problem, TRAIN, 1.0, predictors[TRAIN])
+    scores = model.score(TEST, predictors[TEST])
+    np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1)

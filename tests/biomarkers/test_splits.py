@@ -306,3 +306,21 @@ def test_stored_folds_that_divide_a_family_are_refused_with_its_members(tmp_path
 
 def test_families_are_numbered_by_name():
     assert number_families(["b", "a", "b", "c"]).tolist() == [1, 0, 1, 2]
+
+
+def test_divisions_of_another_seed_are_others():
+    rows = [
+        row.tobytes()
+        for seed in (0, 1)
+        for row in random_folds(continuous(), UNRELATED, n_folds=5, n_repeats=3, seed=seed).numbers
+    ]
+    assert len(set(rows)) == 6
+
+
+def test_equal_divisions_are_used_once_with_a_warning(caplog):
+    # Ten large families of different sizes: the balanced division is always the same.
+    families = tuple(f"family {n}" for n in range(10) for _ in range(4 + n))
+    target = Target("age", "continuous", np.repeat(np.arange(10.0), np.arange(4, 14)))
+    folds = random_folds(target, families, n_folds=5, n_repeats=5, seed=0)
+    assert folds.n_repeats < 5
+    assert f"5 repeats have {folds.n_repeats} different division" in caplog.text

@@ -210,6 +210,8 @@ def test_the_set_ups_are_side_by_side_with_who_found_what(page):
     assert table.count("<tr") == 1 + 3 * 3
     assert "both" in table
     assert "removes no confounds" in table
+    assert "interpolation" not in table
+    assert "with large values it is almost no penalty, with small ones a strong one" in table
 
 
 def test_the_methods_text_cites_what_was_used_alone(tmp_path, out):

@@ -48,7 +48,8 @@ def data(tmp_path_factory):
         for number in range(N)
     ]
     write_store(folder / "store", rows, maps, connectomes)
-    table = [f"sub-{number + 1:02d}\t{score[number]:.4f}\t{rng.normal():.4f}" for number in range(N)]
+    thickness = score + 0.3 * rng.normal(size=N)
+    table = [f"sub-{number + 1:02d}\t{thickness[number]:.4f}\t{rng.normal():.4f}" for number in range(N)]
     (folder / "idps.tsv").write_text("participant_id\tthickness\tvolume\n" + "\n".join(table) + "\n")
     return folder
 
@@ -176,6 +177,20 @@ def test_a_failed_analysis_leaves_no_folder_and_earlier_results_alone(data, tmp_
     with pytest.raises(UserError, match="names the column fluency"):
         biomarkers.run(settings(data, tmp_path / "out", target=("fluency",), overwrite=True))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["scores.tsv"]
+
+
+def test_a_copy_of_the_target_is_refused_before_anything_is_computed(data, tmp_path):
+    scores = {row["participant_id"]: row["thickness"] for row in read(data / "idps.tsv")}
+    rows = "".join(f"{label}\t{2 - 3 * float(score)}\n" for label, score in scores.items())
+    (tmp_path / "copy.tsv").write_text(f"participant_id\tcopy\n{rows}")
+    changes = {
+        "features": (f"maps={data / 'store'}", f"t={tmp_path / 'copy.tsv'}"),
+        "phenotype": (data / "idps.tsv",),
+        "target": ("thickness",),
+    }
+    with pytest.raises(InputError, match=r"`features` t: the column copy determines the target thickness"):
+        biomarkers.run(settings(data, tmp_path / "out", **changes))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_target_among_the_features_is_refused(data, tmp_path):

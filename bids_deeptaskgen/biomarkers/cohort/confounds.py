@@ -1,4 +1,10 @@
-"""Design of the confounds: ones, standardised numbers, and indicators of categories."""
+"""Design of the confounds: ones, standardised numbers, and indicators of all categories.
+
+The indicators of a confound add up to one. Regression of smallest norm (`stats.confound_regression`) does not
+depend on which of them are there, except for a category that no training participant has, such as a site that
+is left out. Without the indicator of the first category, this site would be predicted as if it were the first
+by name; with all indicators, it is predicted as a mean over sites.
+"""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -14,6 +20,8 @@ from bids_deeptaskgen.errors import InputError, abbreviate
 logger = logging.getLogger("bids_deeptaskgen")
 
 MAX_LEVELS = 50
+# So few whole numbers may be codes of categories; two are the same as an indicator.
+_CODES = range(3, 11)
 # Indicators of smaller groups, and more columns, fit the training participants by chance.
 MIN_PARTICIPANTS_PER_LEVEL = 5
 MIN_PARTICIPANTS_PER_COLUMN = 4
@@ -30,7 +38,7 @@ class Design:
     Attributes
     ----------
     values : float64 array of shape (n_participants, 1 + n_confound_columns)
-        Ones, then numbers with mean 0 and SD 1, and an indicator of each category but the first.
+        Ones, then numbers with mean 0 and SD 1, and an indicator of each category.
     columns : tuple of str
         Names of the columns, such as ``intercept``, ``age``, ``site[B]``.
     """
@@ -55,7 +63,7 @@ def build_design(
     target : Target
         Of these participants.
     categorical : collection of str
-        Confounds that the user declares categorical.
+        Confounds that the user declares categorical, and columns of sites.
 
     Returns
     -------
@@ -70,12 +78,15 @@ def build_design(
     """
     n_participants = len(participants)
     parts, names = [np.ones((n_participants, 1))], ["intercept"]
+    # The first indicator of each confound depends on the others by construction.
+    is_redundant = [False]
     for column in confounds:
         values, columns = _columns(column, participants, is_declared=column.name in categorical)
         _refuse_target(column, values, target)
         parts.append(values)
         names += columns
-    n_columns = len(names) - 1
+        is_redundant += [len(columns) > 1, *[False] * (len(columns) - 1)]
+    n_columns = len(names) - 1 - sum(is_redundant)
     if n_columns > n_participants / MIN_PARTICIPANTS_PER_COLUMN:
         message = (
             f"The confounds have {n_columns} columns ({abbreviate(names[1:])}) for the {n_participants} "
@@ -86,7 +97,9 @@ def build_design(
         raise InputError(message)
     design = Design(np.hstack(parts), tuple(names))
     _refuse_target(confounds, design.values, target)
-    if dependent := dependent_columns(design):
+    is_required = ~np.array(is_redundant)
+    required = Design(design.values[:, is_required], tuple(np.array(names)[is_required].tolist()))
+    if dependent := dependent_columns(required):
         logger.warning(
             "Target %s: columns of the confounds are combinations of others, and are dropped: %s.",
             target.name, abbreviate(dependent),
@@ -123,6 +136,13 @@ def _columns(column: Column, participants: Sequence[str], *, is_declared: bool) 
         scale = numbers.std()
         if scale <= _ROUNDING * np.abs(numbers).max():
             _refuse_constant(column, f"{numbers[0]:g}", len(participants))
+        values = sorted(set(numbers.tolist()))
+        if len(values) in _CODES and all(value.is_integer() for value in values):
+            logger.warning(
+                "%s has the values %s, and is used as a number with a linear effect. If they are codes, name "
+                "it in `categorical`.",
+                column, abbreviate([f"{value:g}" for value in values]),
+            )  # fmt: skip
         return ((numbers - numbers.mean()) / scale)[:, None], [column.name]
     codes, levels = read_categories(column, participants)
     if len(levels) == 1:
@@ -141,8 +161,8 @@ def _columns(column: Column, participants: Sequence[str], *, is_declared: bool) 
             "%s: categories of one participant cannot be separated from the participant: %s.",
             column, abbreviate(rare),
         )  # fmt: skip
-    indicators = (codes[:, None] == np.arange(1, len(levels))).astype(np.float64)
-    return indicators, [f"{column.name}[{level}]" for level in levels[1:]]
+    indicators = (codes[:, None] == np.arange(len(levels))).astype(np.float64)
+    return indicators, [f"{column.name}[{level}]" for level in levels]
 
 
 def _refuse_constant(column: Column, value: str, n_participants: int) -> None:

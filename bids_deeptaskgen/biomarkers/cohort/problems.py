@@ -80,7 +80,10 @@ def make_problem(
     }
     participants, exclusions = _complete(cohort, target_column, confounds, list(sites.values()))
     target = read_target(target_column, participants, is_declared=name in settings.categorical)
-    design = build_design(confounds, participants, target, settings.categorical)
+    # Columns of sites are categories wherever they are used, also if their values are numbers.
+    places = {(column.path, column.source) for column in sites.values()}
+    of_sites = [column.name for column in confounds if (column.path, column.source) in places]
+    design = build_design(confounds, participants, target, (*settings.categorical, *of_sites))
     families = read_families(settings, cohort, participants)
     site_names = {parameter: _site_names(column, participants) for parameter, column in sites.items()}
     folds = _make_folds(settings, target, participants, families, site_names.get("leave_one_site_out"))

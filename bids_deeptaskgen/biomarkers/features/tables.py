@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bids_deeptaskgen.bids.column_names import are_same_column
 from bids_deeptaskgen.biomarkers.features.reader import FeatureReader, Selection, require_participants
 from bids_deeptaskgen.biomarkers.features.row_groups import average_participants, group_rows, parse_labels
 from bids_deeptaskgen.biomarkers.features.store_maps import choose_contrasts
@@ -155,7 +156,8 @@ def open_wide_table(
         TSV, CSV or Parquet; without parts.
     selection : Selection
     targets : collection of str
-        Columns of tables of participants that are predicted, and confounds, which must not be features.
+        Columns of tables of participants that are predicted, and confounds, which must not be features, also
+        not in another case or under another name of a metric.
     table : WideTable, optional
         Content of the table, if it was read before.
 
@@ -167,7 +169,8 @@ def open_wide_table(
     Raises
     ------
     UserError
-        If the source has parts, a column is a target, or the selection leaves no participant.
+        If the source has parts, a column has the name of a target or a confound, or the selection leaves no
+        participant.
     InputError
         If the table cannot be read, a cell is text, or no participant remains.
     """
@@ -178,7 +181,7 @@ def open_wide_table(
         )
         raise UserError(message)
     table = table or read_wide_table(source.path)
-    common = [name for name in table.columns if name in targets]
+    common = [name for name in table.columns if any(are_same_column(name, target) for target in targets)]
     if common:
         message = (
             f"`features` {source.name}: {source.path} has the column {abbreviate(common)}, which is also a "

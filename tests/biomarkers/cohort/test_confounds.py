@@ -1,10 +1,16 @@
 """Designs of confounds: their columns, and confounds that are refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from bids_deeptaskgen.biomarkers.baselines import predict_from_confounds
+from bids_deeptaskgen.biomarkers.cross_validation import ModelOptions, cross_validate
+from bids_deeptaskgen.biomarkers.problem import TableFeatures
 from bids_deeptaskgen.errors import InputError, UserError
 from tests.biomarkers.cohort.cohorts import ages, problem_of
+from tests.biomarkers.random_problems import kernel_of
 
 N = 40
 SEX = ["F", "M", "M", "F"] * 10
@@ -20,19 +26,43 @@ def test_without_confounds_the_design_is_ones(tmp_path):
     assert problem.confounds == ()
 
 
-def test_numbers_are_standardised_and_categories_compared_with_the_first(tmp_path):
+def test_numbers_are_standardised_and_each_category_has_an_indicator(tmp_path):
     fd = [str((n * 13 % N) ** 2) for n in range(N)]
     design = design_of(tmp_path, {"fd": fd, "sex": SEX, "site": ["3", "1", "2", "1"] * 10})
-    assert design.shape == (N, 5)
+    assert design.shape == (N, 7)
     np.testing.assert_allclose([design[:, 1].mean(), design[:, 1].std()], [0, 1], atol=1e-12)
     np.testing.assert_allclose(np.corrcoef(design[:, 1], np.array(fd, float))[0, 1], 1)
-    np.testing.assert_array_equal(design[:4, 2:], [[0, 0, 1], [1, 0, 0], [1, 1, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(design[:3, 2:], [[1, 0, 0, 0, 1], [0, 1, 1, 0, 0], [0, 1, 0, 1, 0]])
 
 
 def test_numbers_that_are_declared_categories_get_indicators(tmp_path):
     scanner = ["1", "2", "3", "2"] * 10
     assert design_of(tmp_path, {"scanner": scanner}).shape == (N, 2)
-    assert design_of(tmp_path, {"scanner": scanner}, categorical=("scanner",)).shape == (N, 3)
+    assert design_of(tmp_path, {"scanner": scanner}, categorical=("scanner",)).shape == (N, 4)
+
+
+def test_a_confound_of_few_whole_numbers_gives_a_warning_unless_it_is_declared(tmp_path, caplog):
+    text = "has the values 1, 2, 3, and is used as a number with a linear effect"
+    columns = {
+        "scanner": ["1", "2", "3", "2"] * 10,
+        "sex": ["0", "1"] * 20,
+        "years": [str(n * 17 % N) for n in range(N)],
+    }
+    design_of(tmp_path, columns)
+    assert caplog.text.count(text) == caplog.text.count("linear effect") == 1
+    caplog.clear()
+    design_of(tmp_path, columns, categorical=("scanner",))
+    assert "linear effect" not in caplog.text
+
+
+@pytest.mark.parametrize("option", ["combat", "leave_one_site_out"])
+def test_columns_of_sites_are_categorical_confounds(tmp_path, caplog, option):
+    columns = {"scanner": ["1", "2", "3", "2"] * 10, "batch": ["1", "2", "4", "1", "2"] * 8}
+    design = design_of(tmp_path, columns, **{option: "scanner"})
+    assert design.shape == (N, 5)
+    assert set(design[:, 1:4].ravel()) == {0, 1}
+    assert "the confound batch has the values 1, 2, 4" in caplog.text
+    assert "scanner" not in caplog.text
 
 
 def test_participants_without_a_confound_are_excluded_and_listed(tmp_path):
@@ -51,6 +81,46 @@ def test_dependent_confounds_give_a_warning(tmp_path, caplog):
     months = [str(12 * int(year)) for year in years]
     design_of(tmp_path, {"years": years, "months": months})
     assert "columns of the confounds are combinations of others, and are dropped: months." in caplog.text
+
+
+def test_the_indicators_of_a_category_give_no_warning_and_count_as_one_less(tmp_path, caplog):
+    rng = np.random.default_rng(0)
+    confounds = {f"c{k}": [str(code) for code in rng.permutation(N) % 3] for k in range(5)}
+    categorical = tuple(confounds)
+    assert design_of(tmp_path, confounds, categorical=categorical).shape == (N, 16)
+    assert "dropped" not in caplog.text
+    confounds |= {"sex": SEX}
+    with pytest.raises(InputError, match="The confounds have 11 columns"):
+        design_of(tmp_path, confounds, categorical=categorical)
+
+
+@pytest.mark.parametrize("column", [None, "site"])
+def test_names_of_sites_change_no_prediction(tmp_path, column):
+    rng = np.random.default_rng(0)
+    sites = np.repeat([0, 1, 2], [10, 12, 18])[rng.permutation(N)]
+    fd = rng.normal(size=N)
+    features = (rng.normal(size=(N, 2)) + sites[:, None]).astype(np.float32)
+    age = 40 + 5 * sites + fd + features[:, 0] + rng.normal(size=N)
+    predictions = []
+    for names in ("ABC", "BCA", "CBA"):
+        columns = {"age": age, "site": [names[site] for site in sites], "fd": fd}
+        options = {"confounds": ("site", "fd"), "leave_one_site_out": column}
+        problem, _ = problem_of(tmp_path, columns, **options)
+        # Rows keep their folds, whatever the order of the names of sites.
+        folds = replace(problem.folds, numbers=sites[None]) if column else problem.folds
+        problem = replace(problem, folds=folds)
+        table = TableFeatures("t", problem.participants, ("a", "b"), features)
+        predictions.append(
+            [
+                predict_from_confounds(problem).values,
+                *(
+                    cross_validate(problem, item, ModelOptions())[0].values
+                    for item in (table, kernel_of(table))
+                ),
+            ]
+        )
+    np.testing.assert_allclose(predictions[1], predictions[0], atol=1e-8)
+    np.testing.assert_allclose(predictions[2], predictions[0], atol=1e-8)
 
 
 def test_a_category_of_one_participant_gives_a_warning(tmp_path, caplog):

@@ -136,6 +136,15 @@ def test_a_target_is_no_feature(tmp_path, targets):
     open_wide_table(source, Selection(), ["age"])
 
 
+@pytest.mark.parametrize(
+    ("target", "column"), [("Trait", "trait"), ("mean_fd", "fd_mean_mm"), ("site", "Site")]
+)
+def test_a_target_is_no_feature_in_another_case_or_under_its_short_name(tmp_path, target, column):
+    source = write(tmp_path / "t.tsv", draw(), **{column: ["1"] * N})
+    with pytest.raises(UserError, match=f"has the column {column}, which is also a target or a confound"):
+        open_wide_table(source, Selection(), [target])
+
+
 def test_a_table_has_no_parts(tmp_path):
     write(tmp_path / "t.tsv", draw())
     with pytest.raises(UserError, match="it has no part wm2bk"):
