@@ -13,7 +13,6 @@ from bids_deeptaskgen.biomarkers.baselines import predict_from_confounds
 from bids_deeptaskgen.biomarkers.cohort.selection import Cohort
 from bids_deeptaskgen.biomarkers.cross_validation import ModelOptions, cross_validate
 from bids_deeptaskgen.biomarkers.features.reader import FeatureReader
-from bids_deeptaskgen.biomarkers.features.sources import STORE, kind_of
 from bids_deeptaskgen.biomarkers.features.tables import TableReader
 from bids_deeptaskgen.biomarkers.features.target_copies import refuse_target_copies
 from bids_deeptaskgen.biomarkers.learning_curve import choose_usable_sizes, first_repeat, learning_curve_rows
@@ -28,7 +27,7 @@ from bids_deeptaskgen.biomarkers.problem import (
 from bids_deeptaskgen.biomarkers.published_setup import cross_validate_published, published_problem
 from bids_deeptaskgen.biomarkers.results import FeatureSet, Row, TargetResult, describe_features
 from bids_deeptaskgen.biomarkers.scores import CONFOUNDS, NESTED, PUBLISHED
-from bids_deeptaskgen.settings.biomarkers import CONNECTOME, BiomarkersSettings
+from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -98,6 +97,7 @@ def analyse(
             for number, (problem, record) in enumerate(zip(problems, records, strict=True)):
                 start = time.monotonic()
                 subset = select_participants(features, problem.participants)
+                record.features.append(describe_features(features, is_predicted=reader.is_predicted))
                 _analyse_features(settings, problem, subset, number, record)
                 logger.info(
                     "Target %s from %s: cross-validated in %.0f s.",
@@ -185,8 +185,6 @@ def _analyse_features(
         rng = np.random.default_rng([settings.seed, number])
         permuted = permute_residuals(problem, settings.n_permutations, rng)
     predictions, test = cross_validate(problem, features, options, permuted)
-    is_predicted = features.name in _predicted_maps(settings)
-    record.features.append(describe_features(features, is_predicted=is_predicted))
     record.predictions[key] = predictions
     if test is not None:
         record.tests[key] = test
@@ -198,15 +196,6 @@ def _analyse_features(
         record.predictions[PUBLISHED, features.name] = predictions
         if settings.n_permutations:
             record.tests[PUBLISHED, features.name] = test
-
-
-def _predicted_maps(settings: BiomarkersSettings) -> set[str]:
-    """Return the names of the features that are maps of a cohort store."""
-    return {
-        source.name
-        for source in settings.features
-        if kind_of(source) == STORE and CONNECTOME not in source.parts
-    }
 
 
 def _learning_curve(

@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 
 from bids_deeptaskgen.biomarkers.cohort.exclusions import ALL_TARGETS, NOT_SELECTED
-from bids_deeptaskgen.biomarkers.methods import describe_columns, describe_folds, join_words
+from bids_deeptaskgen.biomarkers.methods import (
+    describe_columns,
+    describe_components,
+    describe_folds,
+    join_words,
+)
 from bids_deeptaskgen.biomarkers.problem import Problem
 from bids_deeptaskgen.biomarkers.results import Row, TargetResult
 from bids_deeptaskgen.biomarkers.scores import NESTED, PUBLISHED
@@ -40,10 +45,13 @@ def describe_analysis(
         Text by heading; without empty texts.
     """
     features = {item.name: item for result in results for item in result.features}
+    n_components = describe_components(list(features.values()), settings.n_components)
     texts = {
         "Participants": _by_target(results, lambda result: f"{result.problem.n_participants:,}"),
         "Excluded": _describe_excluded(results, excluded),
-        "Families": _by_target(results, lambda result: _describe_families(result.problem)),
+        "Families": _by_target(
+            results, lambda result: _describe_families(result.problem, settings.family_column)
+        ),
         "Confounds": join_words(results[0].problem.confounds) or "none: nothing was removed",
         "Folds": _by_target(results, describe_folds),
         "Model of categories": ", ".join(
@@ -51,7 +59,7 @@ def describe_analysis(
         ),
         **{f"Features {item.name}": item.description or describe_columns(item) for item in features.values()},
         "ComBat": f"sites of column {settings.combat}, for tables" if settings.combat else "",
-        "Principal components": f"{settings.n_components} of each table" if settings.n_components else "",
+        "Principal components": f"{n_components} of each table" if n_components else "",
         "Permutations": f"{settings.n_permutations:,}" if settings.n_permutations else "none: not tested",
         "Published set-up": settings.preset or "",
         "Seed": f"{settings.seed}",
@@ -89,11 +97,13 @@ def join_by_target(texts: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {text}" for name, text in texts.items())
 
 
-def _describe_families(problem: Problem) -> str:
-    n_families = len(np.unique(problem.families))
-    if n_families == problem.n_participants:
-        return "no two participants of the same family"
-    return f"{n_families:,} families of {problem.n_participants:,} participants"
+def _describe_families(problem: Problem, family_column: str) -> str:
+    if problem.has_relatives:
+        n_families = len(np.unique(problem.families))
+        return f"{n_families:,} families of {problem.n_participants:,} participants"
+    if problem.family_column:
+        return f"no two participants of the same family (column {problem.family_column})"
+    return f"not known: no column {family_column}; participants were taken to be unrelated"
 
 
 def _describe_excluded(results: Sequence[TargetResult], excluded: Sequence[Row]) -> str:
@@ -107,6 +117,9 @@ def _describe_excluded(results: Sequence[TargetResult], excluded: Sequence[Row])
         counts += [f"{n_others:,} for other reasons"] if n_others else []
         texts[name] = f"{reasons.total():,} ({'; '.join(counts)})" if counts else "none"
     text = join_by_target(texts)
+    n_not_selected = len({row["participant_id"] for row in excluded if row["reason"] == NOT_SELECTED})
+    if n_not_selected:
+        text += f". Not selected: {n_not_selected:,}"
     return text if text == "none" else f"{text}. They are listed in excluded.tsv"
 
 

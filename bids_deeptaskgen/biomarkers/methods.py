@@ -4,17 +4,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NamedTuple
 
+from bids_deeptaskgen.biomarkers.metrics import SCORES, reported_scores
 from bids_deeptaskgen.biomarkers.results import FeatureSet, TargetResult
 from bids_deeptaskgen.biomarkers.scores import PUBLISHED
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
 
-_SCORE_WORDS = {
-    "continuous": "for numbers, Pearson's r, R² (1 - sum of squared errors / sum of squares around the mean "
-    "of the training participants), the mean absolute error (MAE){partial_r}",
-    "categorical": "for categories, the area under the ROC curve (AUC; mean of one-vs-rest for more than "
-    "two) and balanced accuracy",
-}
+_KIND_WORDS = {"continuous": "for numbers", "categorical": "for categories"}
 
 
 class MethodsText(NamedTuple):
@@ -63,16 +59,16 @@ def _parts(results: Sequence[TargetResult], settings: BiomarkersSettings) -> dic
     classifiers = {result.classifier for result in results if result.problem.target.levels}
     is_linear = any(result.classifier != "logistic" for result in results)
     has_tests = any(len(test.permuted) for result in results for test in result.tests.values())
-    has_families = any(
-        len(set(result.problem.families.tolist())) < result.problem.n_participants for result in results
-    )
+    has_families = any(result.problem.has_relatives for result in results)
+    is_known = bool(results[0].problem.family_column)
     has_pairs = any(len(result.features) > 1 for result in results)
     return {
         "data": True,
         "predicted_maps": any(item.is_predicted for item in features),
         "folds": True,
         "whole_families": has_families,
-        "unrelated": not has_families,
+        "unrelated": is_known and not has_families,
+        "unknown_families": not is_known and not has_families,
         "confounds": bool(confounds),
         "no_confounds": not confounds,
         "residual_traits": bool(confounds) and is_linear,
@@ -102,12 +98,8 @@ def _words(results: Sequence[TargetResult], settings: BiomarkersSettings) -> dic
     features = {item.name: item for result in results for item in result.features}
     confounds = results[0].problem.confounds
     kinds = dict.fromkeys(target.kind for target in targets)
-    partial_r = (
-        " and the partial r, that of the residual trait and its prediction from the residual features"
-        if confounds
-        else ""
-    )
-    n_repeats, n_components = results[0].problem.folds.n_repeats, settings.n_components
+    n_repeats = results[0].problem.folds.n_repeats
+    n_components = describe_components(list(features.values()), settings.n_components)
     tests = any(len(test.permuted) for result in results for test in result.tests.values())
     pairs = any(len(result.features) > 1 for result in results)
     return {
@@ -126,7 +118,7 @@ def _words(results: Sequence[TargetResult], settings: BiomarkersSettings) -> dic
         "categorical": join_words([target.name for target in targets if target.levels]),
         **_model_words(results),
         "repeats": " and repeats" if n_repeats > 1 else "",
-        "scores": "; ".join(_SCORE_WORDS[kind].format(partial_r=partial_r) for kind in kinds),
+        "scores": "; ".join(_describe_scores(kind, has_confounds=bool(confounds)) for kind in kinds),
         "reference": "the confounds alone" if confounds else "the mean of the training participants",
         "n_permutations": f"{settings.n_permutations:,}",
         "families_of_tests": " and over ".join(
@@ -153,6 +145,11 @@ def _model_words(results: Sequence[TargetResult]) -> dict[str, str]:
         if has_confounds
         else "",
     }
+
+
+def _describe_scores(kind: str, *, has_confounds: bool) -> str:
+    names = reported_scores(kind, has_confounds=has_confounds)
+    return f"{_KIND_WORDS[kind]}, {join_words([SCORES[kind][name].phrase for name in names])}"
 
 
 def describe_folds(result: TargetResult) -> str:
@@ -185,6 +182,31 @@ def describe_columns(item: FeatureSet) -> str:
     """
     noun = "voxels of maps" if item.is_kernel else "columns" if item.n_features != 1 else "column"
     return f"{item.n_features:,} {noun}"
+
+
+def describe_components(features: Sequence[FeatureSet], n_components: int) -> str:
+    """Describe the number of principal components of tables.
+
+    Parameters
+    ----------
+    features : sequence of FeatureSet
+    n_components : int
+        That of the settings; 0 without reduction.
+
+    Returns
+    -------
+    str
+        Empty if no table is reduced.
+
+    Examples
+    --------
+    >>> describe_components([FeatureSet("idps", 10), FeatureSet("rest", 1225)], 50)
+    'at most 50'
+    """
+    sizes = [item.n_features for item in features if not item.is_kernel]
+    if not n_components or max(sizes, default=0) <= n_components:
+        return ""
+    return f"{'at most ' if min(sizes) < n_components else ''}{n_components}"
 
 
 def join_words(words: Sequence[str]) -> str:

@@ -175,9 +175,9 @@ def is_constant(values: Floats) -> bool:
     return bool(np.ptp(values) <= _TOLERANCE * np.abs(values).max())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Score:
-    """Score of predictions.
+    """Score of predictions, and its place in results and texts.
 
     Attributes
     ----------
@@ -185,26 +185,164 @@ class Score:
         Name on axes and in headings.
     compute : function
         Score of a `FoldValues`.
+    phrase : str
+        Name and definition within a sentence of the methods text.
+    remark : str
+        Sentence for the readers of the table of scores; empty without.
+    is_main : bool
+        Whether feature sets are compared by this score.
+    is_published : bool
+        Whether it is the main score of the published set-up.
+    is_judged : bool
+        Whether its gain over the baseline decides the verdict. Larger values must be better.
+    is_drawn : bool
+        Whether it has a panel in the figure of scores.
     is_correlation : bool
         Whether constant predictions of a feature set count as 0: they show no association, and leaving out
         their folds would favour the model. Baselines have no such score (NaN).
+    is_residual : bool
+        Whether it is a score of residual target and residual prediction. Then it has no gain, and that of
+        the confounds is 0.
+    has_unit : bool
+        Whether it has the unit of the target, so that the number of digits depends on its size.
+    substitute : str
+        Score that it equals without confounds, and that takes its place there; empty if it stays.
     """
 
     label: str
     compute: Callable[[FoldValues], float]
+    phrase: str
+    remark: str = ""
+    is_main: bool = False
+    is_published: bool = False
+    is_judged: bool = False
+    is_drawn: bool = False
     is_correlation: bool = False
+    is_residual: bool = False
+    has_unit: bool = False
+    substitute: str = ""
 
 
-# Scores of each kind of target, by their names in tables; the first is the main score.
+# Scores of each kind of target, by their names in tables. One of each kind is the main score, that of the
+# published set-up, and the one that is judged.
 SCORES: Mapping[str, Mapping[str, Score]] = {
     "continuous": {
-        "partial_r": Score("partial r", correlate_residuals, is_correlation=True),
-        "r": Score("r", correlate, is_correlation=True),
-        "R2": Score("R²", explain_variance),
-        "MAE": Score("MAE", average_error),
+        "partial_r": Score(
+            label="partial r",
+            compute=correlate_residuals,
+            phrase="the partial r (correlation of the residual trait and its prediction from the residual "
+            "features)",
+            remark="Partial r: correlation of what the confounds leave of the target with its prediction "
+            "from what they leave of the features; the other scores are those of confounds and features "
+            "together.",
+            is_main=True,
+            is_drawn=True,
+            is_correlation=True,
+            is_residual=True,
+            substitute="r",
+        ),
+        "r": Score(
+            label="r",
+            compute=correlate,
+            phrase="Pearson's r",
+            remark="r of constant predictions is n/a.",
+            is_published=True,
+            is_correlation=True,
+        ),
+        "R2": Score(
+            label="R²",
+            compute=explain_variance,
+            phrase="R² (1 - sum of squared errors / sum of squares around the mean of the training "
+            "participants)",
+            remark="R² of the mean only is 0.",
+            is_judged=True,
+            is_drawn=True,
+        ),
+        "MAE": Score(
+            label="MAE",
+            compute=average_error,
+            phrase="the mean absolute error (MAE)",
+            remark="MAE has the unit of the target.",
+            has_unit=True,
+        ),
     },
     "categorical": {
-        "AUC": Score("AUC", area_under_curve),
-        "balanced_accuracy": Score("balanced accuracy", average_recall),
+        "AUC": Score(
+            label="AUC",
+            compute=area_under_curve,
+            phrase="the area under the ROC curve (AUC; mean of one-vs-rest for more than two)",
+            is_main=True,
+            is_judged=True,
+            is_drawn=True,
+        ),
+        "balanced_accuracy": Score(
+            label="balanced accuracy",
+            compute=average_recall,
+            phrase="balanced accuracy",
+            is_published=True,
+            is_drawn=True,
+        ),
     },
 }
+
+
+def reported_scores(kind: str, *, has_confounds: bool) -> list[str]:
+    """Return the names of the scores that pages and texts report.
+
+    Parameters
+    ----------
+    kind : {"continuous", "categorical"}
+    has_confounds : bool
+        Whether confounds were removed.
+
+    Returns
+    -------
+    list of str
+        Without confounds, a score with a substitute is not among them.
+
+    Examples
+    --------
+    >>> reported_scores("continuous", has_confounds=False)
+    ['r', 'R2', 'MAE']
+    """
+    return [name for name, score in SCORES[kind].items() if has_confounds or not score.substitute]
+
+
+def drawn_scores(kind: str, *, has_confounds: bool) -> list[str]:
+    """Return the names of the scores that have a panel.
+
+    Parameters
+    ----------
+    kind : {"continuous", "categorical"}
+    has_confounds : bool
+        Whether confounds were removed.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> drawn_scores("continuous", has_confounds=False)
+    ['r', 'R2']
+    """
+    names = (
+        name if has_confounds else score.substitute or name
+        for name, score in SCORES[kind].items()
+        if score.is_drawn
+    )
+    return list(dict.fromkeys(names))
+
+
+def judged_score(kind: str) -> str:
+    """Return the name of the score whose gain over the baseline decides the verdict.
+
+    Parameters
+    ----------
+    kind : {"continuous", "categorical"}
+
+    Returns
+    -------
+    str
+    """
+    return next(name for name, score in SCORES[kind].items() if score.is_judged)

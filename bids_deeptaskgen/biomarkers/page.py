@@ -109,7 +109,8 @@ def _describe_target(result: TargetResult) -> str:
         ci_low, ci_high = float(target.values.min()), float(target.values.max())
         return f"{n:,} participants, {format_significant(ci_low, 4)} to {format_significant(ci_high, 4)}"
     counts = [
-        f"{int((target.values == number).sum()):,} {level}" for number, level in enumerate(target.levels)
+        f"{level} (n = {int((target.values == number).sum()):,})"
+        for number, level in enumerate(target.levels)
     ]
     return f"{n:,} participants: {join_words(counts)}"
 
@@ -117,10 +118,17 @@ def _describe_target(result: TargetResult) -> str:
 def _summary_text(results: Sequence[TargetResult]) -> str:
     has_confounds = results[0].reference_of(NESTED) == CONFOUNDS
     reference = "the confounds alone" if has_confounds else "the mean alone"
+    condition = ", and that of the score above the score of the mean alone" if has_confounds else ""
+    has_tests = any(len(test.permuted) for result in results for test in result.tests.values())
+    test = "no permutation test was made, and "
+    if has_tests:
+        test = (
+            f"p of the permutation test is below {ALPHA} after correction for all targets and feature sets "
+            "(FDR), and "
+        )
     return (
-        f"“Predicts {'beyond the confounds' if has_confounds else 'better than the mean'}”: p of the "
-        f"permutation test is below {ALPHA} after correction for all targets and feature sets (FDR), and "
-        f"the 95% interval of the gain over {reference} is above 0. “Worse”: the interval is below 0. “Not "
-        "better” does not show that the features hold no information: more participants may show it. "
+        f"“Predicts {'beyond the confounds' if has_confounds else 'better than the mean'}”: {test}the 95% "
+        f"interval of the gain over {reference} is above 0{condition}. “Worse”: the interval is below 0. "
+        "“Not better” does not show that the features hold no information: more participants may show it. "
         "Brackets: 95% intervals."
     )

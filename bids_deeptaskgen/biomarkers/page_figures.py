@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bids_deeptaskgen.biomarkers.metrics import SCORES, level_scores
+from bids_deeptaskgen.biomarkers.metrics import SCORES, drawn_scores, level_scores
 from bids_deeptaskgen.biomarkers.problem import Floats, Predictions, Problem
 from bids_deeptaskgen.biomarkers.results import Row, TargetResult
 from bids_deeptaskgen.biomarkers.score_tables import FoldScores
@@ -21,13 +21,6 @@ from bids_deeptaskgen.report.biomarkers_score_figure import ScoreMarks, ScorePan
 from bids_deeptaskgen.report.html import format_p
 from bids_deeptaskgen.report.section import Picture
 
-# Scores with a panel, by kind of target and whether confounds were removed.
-_DRAWN_SCORES = {
-    ("continuous", True): ("partial_r", "R2"),
-    ("continuous", False): ("r", "R2"),
-    ("categorical", True): ("AUC", "balanced_accuracy"),
-    ("categorical", False): ("AUC", "balanced_accuracy"),
-}
 _ROC_POINTS = 201
 
 
@@ -53,7 +46,7 @@ def score_picture(
     target = result.problem.target
     has_confounds = result.reference_of(NESTED) == CONFOUNDS
     panels, words = [], []
-    for score in _DRAWN_SCORES[target.kind, has_confounds]:
+    for score in drawn_scores(target.kind, has_confounds=has_confounds):
         score_rows = {row["features"]: row for row in rows if row["score"] == score}
         label = SCORES[target.kind][score].label
         marks = {
@@ -62,7 +55,7 @@ def score_picture(
             if name not in BASELINES
         }
         baselines = {name: row["value"] for name, row in score_rows.items() if name in BASELINES}
-        if score == "partial_r":
+        if SCORES[target.kind][score].is_residual:
             # Confounds predict nothing of what they leave over.
             baselines = {CONFOUNDS: 0.0}
         panels.append(ScorePanel(label, marks, baselines))

@@ -4,26 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bids_deeptaskgen.biomarkers.metrics import SCORES
+from bids_deeptaskgen.biomarkers.metrics import SCORES, judged_score, reported_scores
 from bids_deeptaskgen.biomarkers.results import Row, TargetResult
 from bids_deeptaskgen.biomarkers.scores import BASELINES, CONFOUNDS, MEAN, NESTED, PUBLISHED, main_score
-from bids_deeptaskgen.biomarkers.verdicts import ALPHA, GAIN_SCORES, estimate_of, index_rows
+from bids_deeptaskgen.biomarkers.verdicts import ALPHA, estimate_of, index_rows
 from bids_deeptaskgen.report.section import Cell, Estimate, Picture, PValue, Section
 
 _BASELINE_NAMES = {MEAN: "mean only", CONFOUNDS: "confounds only"}
 _NAN = float("nan")
-_PUBLISHED_TEXT = (
-    "Both set-ups have the same participants; the scores are those that both of them report. They differ "
-    "because the published set-up removes no confounds, so that it also finds what the features share with "
-    "head motion, age or site; its fixed penalty, (number of features) / (number of training "
-    "participants), does not depend on the scale of the features, so that its effect does: with large "
-    "values it is almost no penalty, with small ones a strong one; its p is that of "
-    "label permutations, which tests for any relation, confounds included, and takes relatives for "
-    "independent; and its folds may divide families, so that a relative of a test participant may be a "
-    "training participant. "
-    f"Found: p (FDR) below {ALPHA}. Scores of the nested set-up are those of confounds and features "
-    "together: compare them with those of the confounds only."
-)
 _COMPARISON_TEXT = (
     "Corrected resampled t tests (Nadeau and Bengio) of the difference of the main score in the same "
     "folds: above 0, the first features predict better. p (FDR) is adjusted over all targets and pairs. "
@@ -55,9 +43,8 @@ def score_section(
     """
     kind = result.problem.target.kind
     has_confounds = result.reference_of(NESTED) == CONFOUNDS
-    # Without confounds, the partial r equals r.
-    scores = [name for name in SCORES[kind] if name != "partial_r" or has_confounds]
-    gain_score = GAIN_SCORES[kind]
+    scores = reported_scores(kind, has_confounds=has_confounds)
+    gain_score = judged_score(kind)
     row_of = index_rows(rows, "features", "score")
     test_of = index_rows(tests, "target", "setup", "features")
     n_features = {item.name: item.n_features for item in result.features}
@@ -92,18 +79,9 @@ def _score_text(kind: str, *, has_confounds: bool) -> str:
         "Means over the test folds of all repeats; below, 95% intervals (corrected resampled t).",
         f"Gain: over {reference}, on the same folds.",
     ]
-    if kind == "continuous":
-        if has_confounds:
-            texts.append(
-                "Partial r: correlation of what the confounds leave of the target with its prediction from "
-                "what they leave of the features; the other scores are those of confounds and features "
-                "together."
-            )
-        texts.append(
-            "R² of the mean only is 0. r of constant predictions is n/a. MAE has the unit of the target."
-        )
-    else:
-        texts.append("Scores are those of confounds and features together." * has_confounds)
+    texts += [SCORES[kind][name].remark for name in reported_scores(kind, has_confounds=has_confounds)]
+    if has_confounds and not any(score.is_residual for score in SCORES[kind].values()):
+        texts.append("Scores are those of confounds and features together.")
     texts.append("Bold: p (FDR) below " + f"{ALPHA}. fold_scores.tsv has the scores of each fold.")
     return " ".join(text for text in texts if text)
 
@@ -193,7 +171,37 @@ def setup_section(
     reference = ["confounds only"] * has_confounds
     setups = ("nested", *reference, "p (FDR)", "published", "p (FDR)")
     columns = ("target", "feature set", "score", *setups, "found by")
-    return Section("setups", "Published set-up side by side", columns, rows, _PUBLISHED_TEXT)
+    has_relatives = any(result.problem.has_relatives for result in results)
+    text = _describe_setups(has_confounds=has_confounds, has_relatives=has_relatives)
+    return Section("setups", "Published set-up side by side", columns, rows, text)
+
+
+def _describe_setups(*, has_confounds: bool, has_relatives: bool) -> str:
+    """Explain why the results of the two set-ups differ in this analysis."""
+    removal = (
+        "the published set-up removes no confounds, so that it also finds what the features share with head "
+        "motion, age or site; "
+    )
+    penalty = "its fixed penalty" if has_confounds else "the fixed penalty of the published set-up"
+    penalty += (
+        ", (number of features) / (number of training participants), does not depend on the scale of the "
+        "features, so that its effect does: with large values it is almost no penalty, with small ones a "
+        "strong one; "
+    )
+    relatives = (
+        " and takes relatives for independent; and its folds may divide families, so that a relative of a "
+        "test participant may be a training participant"
+    )
+    test = "" if has_relatives else "and "
+    test += "its p is that of label permutations, which tests for any relation"
+    test += ", confounds included" * has_confounds + "," * (has_confounds and has_relatives)
+    return (
+        "Both set-ups have the same participants; the scores are those that both of them report. They differ "
+        f"because {removal * has_confounds}{penalty}{test}{relatives * has_relatives}. Found: p (FDR) below "
+        f"{ALPHA}."
+        + " Scores of the nested set-up are those of confounds and features together: compare them with "
+        "those of the confounds only." * has_confounds
+    )
 
 
 def _found_by(p_values: Sequence[float]) -> str:

@@ -211,6 +211,9 @@ class Problem:
     folds : Folds
     sites : tuple of str or None
         Site of each participant for ComBat.
+    family_column : str
+        Column of tables that the families come from; empty if there is none, and participants are taken to
+        be unrelated.
     """
 
     target: Target
@@ -220,11 +223,17 @@ class Problem:
     confounds: tuple[str, ...]
     folds: Folds
     sites: tuple[str, ...] | None = None
+    family_column: str = ""
 
     @property
     def n_participants(self) -> int:
         """Return the number of participants."""
         return len(self.participants)
+
+    @property
+    def has_relatives(self) -> bool:
+        """Return whether two participants are of the same family."""
+        return len(np.unique(self.families)) < self.n_participants
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class FeatureSet(NamedTuple):
         Whether the features are maps, which are known by their products only.
     description : str
     is_predicted : bool
-        Whether the features are maps that were predicted from resting-state data.
+        Whether the features are maps that were predicted from resting-state data, or values of such maps.
     """
 
     name: str
@@ -46,7 +46,7 @@ def describe_features(features: Features, *, is_predicted: bool = False) -> Feat
     ----------
     features : TableFeatures or KernelFeatures
     is_predicted : bool
-        Whether they are maps that were predicted from resting-state data: those of a cohort store.
+        Whether they are maps that were predicted from resting-state data, or values of such maps.
 
     Returns
     -------

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bids_deeptaskgen.biomarkers.metrics import SCORES, FoldValues, is_constant
+from bids_deeptaskgen.biomarkers.metrics import SCORES, FoldValues, Score, is_constant
 from bids_deeptaskgen.biomarkers.problem import Floats, Fold, Integers, Predictions, Problem
 
 # Names of the baselines among the feature sets.
@@ -29,12 +29,11 @@ def main_score(problem: Problem, setup: str) -> str:
         A key of ``SCORES[kind]``: the partial r or AUC. Without confounds, the partial r is r, and goes by
         that name.
     """
-    kind = problem.target.kind
-    if setup != NESTED and kind == "categorical":
-        return "balanced_accuracy"
-    if kind == "continuous" and (setup != NESTED or not problem.confounds):
-        return "r"
-    return next(iter(SCORES[kind]))
+    scores = SCORES[problem.target.kind]
+    if setup != NESTED:
+        return next(name for name, score in scores.items() if score.is_published)
+    name = next(name for name, score in scores.items() if score.is_main)
+    return name if problem.confounds else scores[name].substitute or name
 
 
 def fold_values(problem: Problem, predictions: Predictions, fold: Fold) -> FoldValues:
@@ -124,14 +123,14 @@ def score_folds(
         values = fold_values(problem, predictions, fold)
         for name, score in scores.items():
             value = score.compute(values)
-            if np.isnan(value) and score.is_correlation and not is_baseline and _has_zero(values, name):
+            if np.isnan(value) and score.is_correlation and not is_baseline and _has_zero(values, score):
                 value = 0.0
             results[name][fold.repeat, fold.number] = value
     return {name: array for name, array in results.items() if np.isfinite(array).any()}
 
 
-def _has_zero(values: FoldValues, name: str) -> bool:
+def _has_zero(values: FoldValues, score: Score) -> bool:
     """Return whether the prediction is constant while the measured values vary."""
-    if name == "partial_r":
+    if score.is_residual:
         return values.residual_target is not None and not is_constant(values.residual_target)
     return not is_constant(values.measured)

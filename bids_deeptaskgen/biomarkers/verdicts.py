@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bids_deeptaskgen.biomarkers.metrics import SCORES
+from bids_deeptaskgen.biomarkers.metrics import SCORES, judged_score
 from bids_deeptaskgen.biomarkers.results import Row, TargetResult
-from bids_deeptaskgen.biomarkers.scores import CONFOUNDS, NESTED, PUBLISHED, main_score
+from bids_deeptaskgen.biomarkers.scores import BASELINES, CONFOUNDS, MEAN, NESTED, PUBLISHED, main_score
 from bids_deeptaskgen.report.biomarkers_html import Verdict
 from bids_deeptaskgen.report.html import format_number, format_p
 from bids_deeptaskgen.report.section import Estimate
 
 ALPHA = 0.05
-# Score whose gain over the baseline is part of the verdict.
-GAIN_SCORES = {"continuous": "R2", "categorical": "AUC"}
 
 Rows = Mapping[tuple[str, ...], Row]
 
@@ -54,14 +52,18 @@ def describe_verdicts(result: TargetResult, scores: Sequence[Row], tests: Sequen
     score_of = index_rows(scores, "target", "setup", "features", "score")
     test_of = index_rows(tests, "target", "setup", "features")
     has_confounds = result.reference_of(NESTED) == CONFOUNDS
-    gain_score = GAIN_SCORES[target.kind]
+    gain_score = judged_score(target.kind)
     verdicts = []
     for name in (item.name for item in result.features):
         gain_row = score_of.get((target.name, NESTED, name, gain_score))
         if gain_row is None:
             continue
         test = test_of.get((target.name, NESTED, name), {"p_fdr": float("nan")})
-        kind, text = _judge(gain_row, test["p_fdr"], has_confounds=has_confounds)
+        baselines = {
+            baseline: score_of.get((target.name, NESTED, baseline, gain_score), {"value": -np.inf})["value"]
+            for baseline in BASELINES
+        }
+        kind, text = _judge(gain_row, test["p_fdr"], baselines, has_confounds=has_confounds)
         details = [f"gain in {SCORES[target.kind][gain_score].label} {format_estimate(gain_row, 'gain')}"]
         main = score_of.get((target.name, NESTED, name, main_score(result.problem, NESTED)))
         if main:
@@ -73,11 +75,19 @@ def describe_verdicts(result: TargetResult, scores: Sequence[Row], tests: Sequen
     return verdicts
 
 
-def _judge(gain_row: Row, p: float, *, has_confounds: bool) -> tuple[str, str]:
-    """Return the class and the text of a verdict."""
+def _judge(
+    gain_row: Row, p: float, baselines: Mapping[str, float], *, has_confounds: bool
+) -> tuple[str, str]:
+    """Return the class and the text of a verdict, from the score, its gain and those of the baselines."""
     reference = "the confounds" if has_confounds else "the mean"
     beyond = "beyond the confounds" if has_confounds else "better than the mean (no confounds removed)"
     ci_low, ci_high = gain_row["gain_low"], gain_row["gain_high"]
+    if has_confounds and ci_low > 0 and not p >= ALPHA and not gain_row["ci_low"] > baselines[MEAN]:
+        # Confounds that predict worse than the mean are no measure of what the features add.
+        text = "better than the confounds, but not with certainty better than the mean"
+        if baselines[CONFOUNDS] < baselines[MEAN]:
+            text += ": the confounds alone are worse than the mean, so compare with the mean"
+        return "unclear", text
     if np.isnan(p):
         if ci_low > 0:
             return "better", f"predicts {beyond}, by the interval of the gain (no permutation test)"
@@ -127,7 +137,8 @@ def estimate_of(row: Row | None, key: str = "value") -> Estimate:
         return Estimate(float("nan"))
     ci_low, ci_high = ("ci_low", "ci_high") if key == "value" else ("gain_low", "gain_high")
     digits = 3
-    if row["score"] == "MAE" and np.isfinite(row["value"]) and row["value"] > 0:
+    has_unit = any(row["score"] in scores and scores[row["score"]].has_unit for scores in SCORES.values())
+    if has_unit and np.isfinite(row["value"]) and row["value"] > 0:
         digits = int(np.clip(2 - np.floor(np.log10(row["value"])), 0, 6))
     return Estimate(row[key], row[ci_low], row[ci_high], digits)
 

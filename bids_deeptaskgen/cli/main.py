@@ -148,9 +148,9 @@ def exit_code_and_message(error: BaseException) -> tuple[int, str]:
     if isinstance(error, UserError):
         return error.exit_code, str(error)
     if isinstance(error, _Terminated):
-        return TERMINATED, "stopped by SIGTERM; finished results are kept, start again to process the rest."
+        return TERMINATED, "stopped by SIGTERM; results that are finished are kept, start again for the rest."
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "interrupted; finished results are kept, start again to process the rest."
+        return INTERRUPTED, "interrupted; results that are finished are kept, start again for the rest."
     if isinstance(error, MemoryError):
         return (
             FAILED,

@@ -3,15 +3,21 @@
 import sys
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bids_deeptaskgen.biomarkers.analysis import analyse
+from bids_deeptaskgen.biomarkers.cohort.columns import check_columns, read_tables
 from bids_deeptaskgen.biomarkers.cohort.exclusions import exclusion_rows
 from bids_deeptaskgen.biomarkers.cohort.problems import make_problem
 from bids_deeptaskgen.biomarkers.cohort.selection import gather_cohort
 from bids_deeptaskgen.biomarkers.features.reader import Selection
 from bids_deeptaskgen.biomarkers.features.sources import find_participants_table, open_features
-from bids_deeptaskgen.biomarkers.output_files import biomarkers_path, replace_results
+from bids_deeptaskgen.biomarkers.option_checks import refuse_combat_of_maps, warn_of_idle_options
+from bids_deeptaskgen.biomarkers.output_files import (
+    biomarkers_path,
+    has_files,
+    replace_results,
+    work_folder,
+)
 from bids_deeptaskgen.biomarkers.write_results import write_results
 from bids_deeptaskgen.errors import UserError, quantity
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
@@ -37,16 +43,20 @@ def run(settings: BiomarkersSettings) -> int:
         If OUT is not empty or cannot be written, or a source, table or column does not exist.
     """
     out = settings.out
-    if out.exists() and any(out.iterdir()) and not settings.overwrite:
+    if has_files(out) and not settings.overwrite:
         message = f"{out}: is not empty.\nChoose another OUT, or replace its content with --overwrite."
         raise UserError(message)
     is_created = not out.exists()
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # a file system that has no new folders, such as /proc
+        message = f"{out}: the folder cannot be created.\nChoose another OUT."
+        raise UserError(message) from error
     try:
         # A failed analysis leaves OUT as it was: complete results replace those of an earlier analysis.
-        with TemporaryDirectory(prefix=".work_", dir=out) as folder:
-            summary = _write_results(Path(folder) / "results", settings, Path(folder))
-            replace_results(Path(folder) / "results", out)
+        with work_folder(out) as folder:
+            summary = _write_results(folder / "results", settings, folder)
+            replace_results(folder / "results", out)
     except BaseException:
         if is_created:
             with suppress(OSError):
@@ -61,12 +71,17 @@ def _write_results(out: Path, settings: BiomarkersSettings, scratch: Path) -> st
     selection = Selection(
         settings.participant_label, settings.exclude_participant_label, settings.session_label
     )
-    not_features = (*settings.target, *settings.confounds)
+    sources = [table for source in settings.features if (table := find_participants_table(source))]
+    tables = read_tables(settings, sources)
+    check_columns(settings, tables)
+    columns = (settings.leave_one_site_out, settings.combat, settings.family_column)
+    not_features = (*settings.target, *settings.confounds, *(name for name in columns if name))
     readers = [open_features(source, selection, scratch, not_features) for source in settings.features]
+    refuse_combat_of_maps(settings, readers)
     cohort = gather_cohort(
         settings,
         {reader.name: reader.participants for reader in readers},
-        [table for source in settings.features if (table := find_participants_table(source))],
+        tables,
         {reader.name: reader.reasons for reader in readers},
     )
     problems, exclusions = [], []
@@ -74,10 +89,11 @@ def _write_results(out: Path, settings: BiomarkersSettings, scratch: Path) -> st
         problem, excluded = make_problem(settings, cohort, name)
         problems.append(problem)
         exclusions += excluded
+    warn_of_idle_options(settings, problems, readers)
     results = analyse(settings, problems, cohort, readers)
     notes = {f"Notes on {reader.name}": "; ".join(reader.notes) for reader in readers if reader.notes}
     write_results(out, results, settings, exclusion_rows(exclusions), notes)
     return (
-        f"{quantity(len(problems), 'target')}, {quantity(len(readers), 'feature set')}, "
+        f"{quantity(len(problems), 'target')}, {quantity(len(readers), 'set of features')}, "
         f"{quantity(len(cohort.participants), 'participant')} with all features."
     )

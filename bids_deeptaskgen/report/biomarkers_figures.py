@@ -12,6 +12,7 @@ from bids_deeptaskgen.report.biomarkers_layout import (
     LIGHT_GREY,
     Styles,
     add_legend,
+    label_panels,
     shorten,
     titled_panels,
     to_png,
@@ -62,8 +63,8 @@ def draw_predictions(panels: Mapping[str, tuple[Floats, Floats]], label: str, st
         axes.set_ylim(limits)
         axes.locator_params(nbins=4)
         axes.set_aspect("equal")
-    figure.supxlabel(shorten(f"measured {label}"), fontsize=FONT_POINTS)
     figure.supylabel(shorten(f"predicted {label}", 40), fontsize=FONT_POINTS)
+    label_panels(figure, columns, shorten(f"measured {label}"))
     return to_png(figure)
 
 
@@ -108,9 +109,9 @@ def draw_roc(
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(-0.01, 1.01)
         axes.set_aspect("equal")
-    figure.supxlabel("false positive rate", fontsize=FONT_POINTS)
     figure.supylabel("true positive rate", fontsize=FONT_POINTS)
     add_legend(figure, handles)
+    label_panels(figure, columns, "false positive rate")
     return to_png(figure)
 
 
@@ -142,7 +143,7 @@ def draw_permutations(panels: Mapping[str, tuple[float, Floats]], label: str, st
         axes.set_xlim(edges[0], edges[-1])
         axes.set_yticks([])
         hide_spines(axes, "left")
-    figure.supxlabel(label, fontsize=FONT_POINTS)
+    label_panels(figure, columns, label)
     return to_png(figure)
 
 
@@ -190,6 +191,6 @@ def draw_learning_curves(
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=45, ha="right", fontsize=9)
         axes.set_ylabel(labels[target], fontsize=FONT_POINTS)
         axes.grid(color=LIGHT_GREY, linewidth=0.6)
-    figure.supxlabel("training participants", fontsize=FONT_POINTS)
     add_legend(figure, handles)
+    label_panels(figure, columns, "training participants")
     return to_png(figure)

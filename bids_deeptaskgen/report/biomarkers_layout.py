@@ -23,6 +23,8 @@ DPI = 144
 PANELS_PER_ROW = 3
 # Longest lines of names of features, beside and above axes.
 NAME_WIDTH, TITLE_WIDTH = 22, 32
+# Longest line of a label of axes, for each panel that it is below.
+LABEL_WIDTH = 38
 GREY, LIGHT_GREY = "#5f5f5f", "#e4e4e4"
 
 
@@ -110,6 +112,26 @@ def titled_panels(names: Sequence[str], panel_height: float) -> tuple["Figure", 
     for axes in panels[len(names) :]:
         axes.set_axis_off()
     return figure, panels[: len(names)]
+
+
+def label_panels(figure: "Figure", panels: Sequence["Axes"], text: str) -> None:
+    """Add a label of the x axes below the panels, in several lines if it is wider than they are.
+
+    Parameters
+    ----------
+    figure : Figure
+        From `titled_panels`; with everything else that needs space.
+    panels : list of Axes
+        Those with content.
+    text : str
+    """
+    n_columns = min(len(panels), PANELS_PER_ROW)
+    text = "\n".join(textwrap.wrap(text, LABEL_WIDTH * n_columns))
+    label = figure.supxlabel(text, fontsize=FONT_POINTS)
+    # The middle of the panels is known after the layout, and differs from that of the figure.
+    figure.draw_without_rendering()
+    boxes = [axes.get_position(original=True) for axes in panels[:n_columns]]
+    label.set_x((boxes[0].x0 + boxes[-1].x1) / 2)
 
 
 def add_legend(

@@ -19,7 +19,14 @@ SIGNALS = {"wm": 0.9, "connectome": 0.45, "predicted_maps_of_all_47_contrasts_hc
 
 
 def make_problem(
-    kind="continuous", n=100, n_levels=0, n_folds=5, n_repeats=2, confounds=("age", "fd_mean_mm"), seed=0
+    kind="continuous",
+    n=100,
+    n_levels=0,
+    n_folds=5,
+    n_repeats=2,
+    confounds=("age", "fd_mean_mm"),
+    seed=0,
+    family_column="family_id",
 ):
     """Draw a target that depends on the first confound."""
     rng = np.random.default_rng(seed)
@@ -33,7 +40,8 @@ def make_problem(
     numbers = np.array([rng.permutation(np.arange(n // 2) % n_folds)[families] for _ in range(n_repeats)])
     folds = Folds(numbers, families, "families whole, stratified by the target in 5 bins")
     participants = tuple(f"{number:04d}" for number in range(n))
-    return Problem(Target(name, kind, values, levels), participants, families, design, confounds, folds)
+    target = Target(name, kind, values, levels)
+    return Problem(target, participants, families, design, confounds, folds, family_column=family_column)
 
 
 def make_predictions(problem, signal, seed=0, is_linear=True):

@@ -8,14 +8,18 @@ NAMES = list(SIGNALS)
 NAN = float("nan")
 
 
-def rows_of(result, gain, p, setup=NESTED):
-    """Create the rows of the first feature set."""
+def rows_of(result, gain, p, setup=NESTED, value=0.4, mean=0.0, confounds=0.28):
+    """Create the rows of the first feature set and the baselines."""
     target, kind = result.problem.target.name, result.problem.target.kind
     scores = []
     for score in ("partial_r", "r", "R2") if kind == "continuous" else ("AUC", "balanced_accuracy"):
         row = {"target": target, "setup": setup, "features": NAMES[0], "score": score}
-        row |= {"value": 0.4, "ci_low": 0.3, "ci_high": 0.5}
+        row |= {"value": value, "ci_low": value - 0.1, "ci_high": value + 0.1}
         scores.append(row | dict(zip(("gain", "gain_low", "gain_high"), gain, strict=True)))
+        scores += [
+            row | {"features": "mean", "value": mean},
+            row | {"features": "confounds", "value": confounds},
+        ]
     return scores, [{"target": target, "setup": setup, "features": NAMES[0], "p_fdr": p}]
 
 
@@ -39,6 +43,22 @@ def test_a_verdict_needs_a_significant_test_and_a_gain(gain, p, kind, words):
     (verdict,) = describe_verdicts(result, *rows_of(result, gain, p))
     assert (verdict.features, verdict.kind) == (NAMES[0], kind)
     assert words in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("confounds", "is_worse"), [(0.479, True), (0.52, False)], ids=["worse than the mean", "better"]
+)
+@pytest.mark.parametrize("p", [0.004, NAN])
+def test_a_gain_over_confounds_is_no_evidence_if_the_mean_may_be_as_good(confounds, is_worse, p):
+    result = make_result("categorical", 2, published=False)
+    rows = rows_of(result, (0.1, 0.02, 0.2), p, value=0.59, mean=0.5, confounds=confounds)
+    (verdict,) = describe_verdicts(result, *rows)
+    assert verdict.kind == "unclear"
+    assert "not with certainty better than the mean" in verdict.text
+    assert ("the confounds alone are worse than the mean" in verdict.text) == is_worse
+    rows = rows_of(result, (0.2, 0.02, 0.3), p, value=0.61, mean=0.5, confounds=confounds)
+    (verdict,) = describe_verdicts(result, *rows)
+    assert verdict.kind == "better"
 
 
 def test_a_verdict_has_the_gain_with_its_interval_and_p():

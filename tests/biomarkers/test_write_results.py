@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import trapezoid
 
+from bids_deeptaskgen.biomarkers.metrics import SCORES, Score, correlate
 from bids_deeptaskgen.biomarkers.output_files import biomarkers_path, replace_results
 from bids_deeptaskgen.biomarkers.page_figures import average_roc
 from bids_deeptaskgen.biomarkers.scores import NESTED, score_folds
@@ -136,6 +137,53 @@ def test_facts_name_participants_exclusions_families_confounds_and_folds(out, pa
     assert all(f"<dd>{value}</dd>" in page for value in facts.values())
 
 
+def test_participants_who_were_not_selected_are_counted(tmp_path):
+    rows = [
+        {"target": "all", "participant_id": f"sub-{number}", "reason": "not selected"}
+        for number in range(1200)
+    ]
+    page = write_page(tmp_path, make_result(published=False), excluded=rows)
+    assert "<dd>none. Not selected: 1,200. They are listed in excluded.tsv</dd>" in page
+
+
+@pytest.mark.parametrize(
+    ("family_column", "fact", "sentence"),
+    [
+        (
+            "",
+            "not known: no column family_id; participants were taken to be unrelated",
+            "Families were not known: participants were assumed to be unrelated.",
+        ),
+        (
+            "family_id",
+            "no two participants of the same family (column family_id)",
+            "No two participants were of the same family.",
+        ),
+    ],
+)
+def test_families_that_are_not_known_are_not_called_unrelated(tmp_path, family_column, fact, sentence):
+    result = make_result(published=False, family_column=family_column)
+    families = np.arange(len(result.problem.participants))
+    result = replace(result, problem=replace(result.problem, families=families))
+    page = write_page(tmp_path, result)
+    assert f"<dd>{fact}</dd>" in page
+    assert sentence in biomarkers_path(tmp_path, "methods").read_text("utf-8")
+
+
+def test_components_are_on_the_page_if_a_table_is_reduced(tmp_path):
+    result = make_result(published=False)
+    n_columns = next(item.n_features for item in result.features if not item.is_kernel)
+    for n_components, is_reduced in ((n_columns, False), (n_columns - 1, True)):
+        page = write_page(tmp_path, result, n_components=n_components)
+        assert ("Principal components" in page) == is_reduced
+        methods = biomarkers_path(tmp_path, "methods").read_text("utf-8")
+        assert ("principal components" in methods) == is_reduced
+
+
+def test_categories_are_counted_readably(page):
+    assert "100 participants: f (n = 50) and m (n = 50)" in page
+
+
 def test_the_description_has_settings_versions_counts_and_seeds(out):
     content = json.loads(biomarkers_path(out, "facts").read_text("utf-8"))
     assert content["Settings"]["seed"] == 3
@@ -175,7 +223,7 @@ def test_a_run_without_permutations_curve_and_pairs_has_a_shorter_page(tmp_path)
         "Benjamini",
     ):
         assert text not in page
-    assert "no permutation test" in page
+    assert "no permutation test was made" in page
     assert not biomarkers_path(tmp_path, "comparisons").exists()
 
 
@@ -209,9 +257,25 @@ def test_the_set_ups_are_side_by_side_with_who_found_what(page):
     table = page[page.index('id="setups"') : page.index('id="comparisons"')]
     assert table.count("<tr") == 1 + 3 * 3
     assert "both" in table
-    assert "removes no confounds" in table
-    assert "interpolation" not in table
-    assert "with large values it is almost no penalty, with small ones a strong one" in table
+    for words in (
+        "removes no confounds",
+        "relation, confounds included, and takes relatives",
+        "confounds only",
+        "with large values it is almost no penalty, with small ones a strong one",
+    ):
+        assert words in table
+
+
+def test_set_ups_without_confounds_and_relatives_differ_in_neither(tmp_path):
+    result = make_result(confounds=())
+    families = np.arange(len(result.problem.participants))
+    result = replace(result, problem=replace(result.problem, families=families))
+    page = write_page(tmp_path, result, preset="deeptaskgen-2025")
+    section = page[page.index('id="setups"') : page.index('id="comparisons"')]
+    assert "fixed penalty" in section
+    assert not re.search(
+        "removes no confounds|confounds included|confounds only|relative of|families", section
+    )
 
 
 def test_the_methods_text_cites_what_was_used_alone(tmp_path, out):
@@ -254,3 +318,21 @@ def test_tests_are_of_the_nested_set_up_in_the_table_of_a_target(page, out):
     row = next(row for row in read_tsv(biomarkers_path(out, "tests")) if row["setup"] == NESTED)
     table = page[page.index('id="target-fluid-intelligence-raw-score-scores"') :]
     assert f"<td>{float(row['p']):.3f}</td>" in table
+
+
+def test_a_score_is_a_function_and_an_entry(tmp_path, monkeypatch):
+    score = Score(
+        label="signed r²",
+        compute=lambda fold: correlate(fold) * abs(correlate(fold)),
+        phrase="the signed r² (r times its size)",
+        remark="The signed r² has the sign of r.",
+        is_drawn=True,
+        has_unit=True,
+    )
+    monkeypatch.setitem(SCORES["continuous"], "signed", score)
+    page = write_page(tmp_path, make_result(published=False))
+    assert "<th>signed r²</th>" in re.sub(r"<th[^>]*>", "<th>", page)
+    assert "The signed r² has the sign of r." in page
+    assert any("signed r²: " in image["alt"] for image in Page(page).named("img"))
+    assert "the signed r² (r times its size)" in biomarkers_path(tmp_path, "methods").read_text("utf-8")
+    assert any(row["score"] == "signed" for row in read_tsv(biomarkers_path(tmp_path, "scores")))

@@ -2,11 +2,15 @@
 
 import csv
 import json
+import os
 import re
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bids_deeptaskgen.biomarkers.output_files import work_folder
 from bids_deeptaskgen.cli import workbench
 from bids_deeptaskgen.commands import biomarkers
 from bids_deeptaskgen.errors import InputError, UserError
@@ -119,9 +123,10 @@ def test_learning_curves_end_with_all_training_participants(results):
     np.testing.assert_allclose(float(rows[-1]["value"]), mean, rtol=1e-4)
 
 
-def test_stored_folds_give_the_same_scores(data, results, tmp_path):
+def test_stored_folds_give_the_same_scores(data, results, tmp_path, capsys):
     changes = {"confounds": ("mean_fd",), "splits": results / "target-score_folds.tsv"}
     biomarkers.run(settings(data, tmp_path / "out", **changes))
+    assert "1 target, 2 sets of features, 60 participants" in capsys.readouterr().out
     cells = {"target": "score", "setup": "nested", "score": "partial_r"}
     scores = [
         {row["features"]: row["value"] for row in read(folder / "scores.tsv", **cells)}
@@ -168,6 +173,21 @@ def test_results_are_replaced_on_request_only(data, tmp_path):
     assert not (tmp_path / "out" / "target-motion_score_folds.tsv").exists()
 
 
+def test_hidden_files_and_those_of_killed_runs_are_no_results(data, tmp_path):
+    out = tmp_path / "out"
+    with subprocess.Popen(["true"]) as ended, work_folder(tmp_path) as folder:
+        name = folder.name.replace(f".{os.getpid()}.", f".{ended.pid}.")
+    (out / name / "results").mkdir(parents=True)
+    (out / ".DS_Store").touch()
+    biomarkers.run(settings(data, out, n_permutations=0))
+    assert {path.name for path in out.iterdir() if path.name.startswith(".")} == {".DS_Store"}
+
+
+def test_a_folder_that_cannot_be_created_is_refused(data):
+    with pytest.raises(UserError, match="/proc/out: the folder cannot be created"):
+        biomarkers.run(settings(data, Path("/proc/out")))
+
+
 def test_a_failed_analysis_leaves_no_folder_and_earlier_results_alone(data, tmp_path):
     with pytest.raises(InputError, match="at least 20"):
         biomarkers.run(settings(data, tmp_path / "out", participant_label=tuple(map(str, range(1, 11)))))
@@ -193,10 +213,46 @@ def test_a_copy_of_the_target_is_refused_before_anything_is_computed(data, tmp_p
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("target", ("scorre",)),
+        ("confounds", ("scorre",)),
+        ("leave_one_site_out", "scorre"),
+        ("combat", "scorre"),
+        ("family_column", "scorre"),
+    ],
+)
+def test_a_column_that_does_not_exist_is_refused_before_features_are_read(
+    data, tmp_path, monkeypatch, parameter, value
+):
+    monkeypatch.setattr(biomarkers, "open_features", None)
+    with pytest.raises(UserError, match=rf"`{parameter}` names the column scorre, .*Did you mean score"):
+        biomarkers.run(settings(data, tmp_path / "out", **{parameter: value}))
+
+
 def test_a_target_among_the_features_is_refused(data, tmp_path):
     changes = {"features": (f"idps={data / 'idps.tsv'}",), "target": ("thickness",)}
     with pytest.raises(UserError, match="thickness"):
         biomarkers.run(settings(data, tmp_path / "out", participants_tsv=data / "idps.tsv", **changes))
+
+
+@pytest.mark.parametrize(
+    ("column", "changes"),
+    [
+        ("scanner", {"combat": "scanner"}),
+        ("scanner", {"leave_one_site_out": "scanner"}),
+        ("family_id", {}),
+        ("household", {"family_column": "household"}),
+    ],
+)
+def test_sites_and_families_among_the_features_are_refused(data, tmp_path, column, changes):
+    rows = [f"sub-{n:02d}\t{n % 7}\t{n % 2}\n" for n in range(1, N + 1)]
+    (tmp_path / "table.tsv").write_text(f"participant_id\tvolume\t{column}\n" + "".join(rows))
+    changes |= {"features": (f"idps={tmp_path / 'table.tsv'}",), "phenotype": (tmp_path / "table.tsv",)}
+    changes |= {"participants_tsv": _participants(data, tmp_path)}
+    with pytest.raises(UserError, match=f"has the column {column}, which .* has sites or families"):
+        biomarkers.run(settings(data, tmp_path / "out", **changes))
 
 
 def test_the_command_line_runs_leave_one_site_out_and_combat(data, tmp_path, capsys):
@@ -213,8 +269,24 @@ def test_the_command_line_runs_leave_one_site_out_and_combat(data, tmp_path, cap
     assert "family" in capsys.readouterr().err
     argv[1] = str(tmp_path / "b")
     assert workbench.main([*argv, "--combat", "site", "--n-components", "5"]) == 0
-    assert "1 target, 1 feature set, 60 participants" in capsys.readouterr().out
+    assert "1 target, 1 set of features, 60 participants" in capsys.readouterr().out
     assert "ComBat" in (tmp_path / "b" / "methods.md").read_text()
+
+
+def test_combat_without_tables_is_refused(data, tmp_path):
+    changes = {"features": (f"maps={data / 'store'}",), "combat": "site"}
+    with pytest.raises(UserError, match="all features are maps"):
+        biomarkers.run(settings(data, tmp_path / "out", **changes))
+
+
+def test_predicted_maps_and_idle_options_are_recognised(data, tmp_path, caplog):
+    changes = {"features": (f"maps={data / 'store'}",), "classifier": "ridge", "n_permutations": 0}
+    biomarkers.run(settings(data, tmp_path / "out", **changes))
+    assert "contain no further information" in (tmp_path / "out" / "methods.md").read_text()
+    assert "`classifier` ridge has no effect" in caplog.text
+    changes["features"] = (f"rest={data / 'store'}:connectome",)
+    biomarkers.run(settings(data, tmp_path / "rest", **changes))
+    assert "contain no further information" not in (tmp_path / "rest" / "methods.md").read_text()
 
 
 def _participants(data, folder):

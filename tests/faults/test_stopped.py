@@ -9,8 +9,11 @@ from tests.processes import finished_files, first_map, leftovers, map_in_the_mak
 
 pytestmark = pytest.mark.slow
 TOLD = {
-    signal.SIGTERM: (143, "stopped by SIGTERM; finished results are kept, start again to process the rest."),
-    signal.SIGINT: (130, "interrupted; finished results are kept, start again to process the rest."),
+    signal.SIGTERM: (
+        143,
+        "stopped by SIGTERM; results that are finished are kept, start again for the rest.",
+    ),
+    signal.SIGINT: (130, "interrupted; results that are finished are kept, start again for the rest."),
 }
 
 

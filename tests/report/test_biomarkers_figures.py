@@ -11,7 +11,13 @@ from bids_deeptaskgen.report.biomarkers_figures import (
     draw_predictions,
     draw_roc,
 )
-from bids_deeptaskgen.report.biomarkers_layout import PANELS_PER_ROW, style_features, wrap_name
+from bids_deeptaskgen.report.biomarkers_layout import (
+    PANELS_PER_ROW,
+    label_panels,
+    style_features,
+    titled_panels,
+    wrap_name,
+)
 from bids_deeptaskgen.report.biomarkers_score_figure import (
     ScoreMarks,
     ScorePanel,
@@ -53,6 +59,28 @@ def figures_of(names):
 def test_figures_have_one_width_whatever_the_number_of_feature_sets(n):
     sizes = [size_of(picture) for picture in figures_of(NAMES[:n]).values()]
     assert len({width for width, _ in sizes}) == 1
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_labels_are_in_the_middle_below_the_panels_and_not_beyond_them(n):
+    figure, panels = titled_panels(NAMES[:n], 1.9)
+    label_panels(
+        figure, panels, "mean correlation of the residual target and its prediction in the test folds"
+    )
+    figure.draw_without_rendering()
+    first, last = panels[0].get_window_extent(), panels[min(n, PANELS_PER_ROW) - 1].get_window_extent()
+    (label,) = figure.texts
+    box = label.get_window_extent()
+    assert (box.x0 + box.x1) / 2 == pytest.approx((first.x0 + last.x1) / 2, abs=2)
+    assert first.x0 <= box.x0 < box.x1 <= last.x1
+
+
+def test_permutation_tests_of_two_feature_sets_leave_the_third_column_empty():
+    label = "mean correlation of the residual target and its prediction in the test folds"
+    picture = draw_permutations(dict.fromkeys(NAMES[:2], (0.2, LINE)), label, STYLES)
+    pixels = np.asarray(Image.open(BytesIO(picture)).convert("L"))
+    marked = np.flatnonzero((pixels < 200).any(axis=0))
+    assert marked.max() < 0.68 * pixels.shape[1]
 
 
 def test_more_panels_need_more_rows():

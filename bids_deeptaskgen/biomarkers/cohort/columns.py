@@ -4,12 +4,14 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn, TypeVar
 
 from bids_deeptaskgen.bids.column_names import column_levels, find_column, suggest_columns
 from bids_deeptaskgen.bids.participants_table import ParticipantRows, read_rows
 from bids_deeptaskgen.errors import InputError, UserError, abbreviate
 from bids_deeptaskgen.io.text_table import is_missing
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
+from bids_deeptaskgen.settings.evaluation import FAMILY_COLUMN
 from bids_deeptaskgen.settings.value_types import plain_label
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -34,6 +36,9 @@ class Table:
     path: Path
     columns: tuple[str, ...]
     rows: Mapping[str, _Rows]
+
+
+AnyTable = TypeVar("AnyTable", Table, ParticipantRows)
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def read_tables(settings: BiomarkersSettings, sources: Sequence[ParticipantRows]
     ----------
     settings : BiomarkersSettings
     sources : sequence of ParticipantRows
-        Tables that belong to the sources of features.
+        Tables that belong to the sources of features, or tables that were read before.
 
     Returns
     -------
@@ -134,7 +139,8 @@ def read_tables(settings: BiomarkersSettings, sources: Sequence[ParticipantRows]
             problem = "is a folder" if path.is_dir() else "no such file"
             message = f"`{parameter}` {path}: {problem}. Correct the path or remove the option."
             raise UserError(message)
-    tables = {path.absolute(): read_rows(path) for _, path in paths}
+    known_tables = {source.path.absolute(): source for source in sources}
+    tables = {path.absolute(): known_tables.get(path.absolute()) or read_rows(path) for _, path in paths}
     for source in sources:
         tables.setdefault(source.path.absolute(), source)
     if not tables:
@@ -146,19 +152,84 @@ def read_tables(settings: BiomarkersSettings, sources: Sequence[ParticipantRows]
     return list(tables.values())
 
 
-def find_table(name: str, tables: Sequence[Table]) -> tuple[Table, str] | None:
+def check_columns(settings: BiomarkersSettings, tables: Sequence[ParticipantRows]) -> None:
+    """Check that all columns of the settings exist, before maps are read for minutes.
+
+    Parameters
+    ----------
+    settings : BiomarkersSettings
+    tables : sequence of ParticipantRows
+        In order of precedence.
+
+    Raises
+    ------
+    UserError
+        If no table has a column.
+    """
+    columns = [("target", name) for name in settings.target]
+    columns += [("confounds", name) for name in settings.confounds]
+    for parameter in ("leave_one_site_out", "combat"):
+        columns += [(parameter, name) for name in (getattr(settings, parameter),) if name]
+    for parameter, name in columns:
+        if find_table(name, tables) is None:
+            _refuse_unknown(name, parameter, tables)
+    family = settings.family_column
+    existing = {column.lower() for table in tables for column in table.columns}
+    if family != FAMILY_COLUMN and family.lower() not in existing:
+        _refuse_unknown(family, "family_column", tables)
+    declared_categories(settings, tables)
+
+
+def declared_categories(
+    settings: BiomarkersSettings, tables: Sequence[AnyTable]
+) -> frozenset[tuple[Path, str]]:
+    """Find the columns that `categorical` declares, under any of their names.
+
+    Parameters
+    ----------
+    settings : BiomarkersSettings
+    tables : sequence of Table or of ParticipantRows
+        In order of precedence.
+
+    Returns
+    -------
+    frozenset of (Path, str)
+        Path of the table, and name of the column there.
+
+    Raises
+    ------
+    UserError
+        If a name is neither a target nor a confound nor a column of sites.
+    """
+    sites = [name for name in (settings.leave_one_site_out, settings.combat) if name]
+    names = [*settings.target, *settings.confounds, *sites]
+    matches = {name: match for name in names if (match := find_table(name, tables))}
+    known = {(table.path, column) for table, column in matches.values()}
+    declared = set()
+    for name in settings.categorical:
+        match = matches.get(name) or find_table(name, tables)
+        key = (match[0].path, match[1]) if match else None
+        if key not in known:
+            advice = suggest_columns(name, names).replace("Columns:", "Targets and confounds:")
+            message = f"`categorical` names {name}, which is neither a target nor a confound.{advice}"
+            raise UserError(message)
+        declared.add(key)
+    return frozenset(key for key in declared if key)
+
+
+def find_table(name: str, tables: Sequence[AnyTable]) -> tuple[AnyTable, str] | None:
     """Find the first table that has a column.
 
     Parameters
     ----------
     name : str
         Name of the column, or a short name such as ``mean_fd`` or ``site``, see `column_names.find_column`.
-    tables : sequence of Table
+    tables : sequence of Table or of ParticipantRows
         In order of precedence.
 
     Returns
     -------
-    (Table, str) or None
+    (Table or ParticipantRows, str) or None
         Table, and name of the column there.
     """
     for table in tables:
@@ -198,10 +269,7 @@ def read_column(
     """
     match = find_table(name, tables)
     if match is None:
-        names = list(dict.fromkeys(column for table in tables for column in table.columns))
-        paths = " and ".join(str(table.path) for table in tables)
-        message = f"`{parameter}` names the column {name}, which does not exist in {paths}."
-        raise UserError(message + suggest_columns(name, names))
+        _refuse_unknown(name, parameter, tables)
     table, source = match
     if not table.rows:
         message = (
@@ -231,6 +299,13 @@ def read_column(
         column_levels(table.path).get(source, ()),
         tuple(sorted(word for word in words if word.lower() == "none")),
     )
+
+
+def _refuse_unknown(name: str, parameter: str, tables: Sequence[AnyTable]) -> NoReturn:
+    names = list(dict.fromkeys(column for table in tables for column in table.columns))
+    paths = " and ".join(str(table.path) for table in tables)
+    message = f"`{parameter}` names the column {name}, which does not exist in {paths}."
+    raise UserError(message + suggest_columns(name, names))
 
 
 def _session_of(row: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bids_deeptaskgen.biomarkers.cohort.columns import Column, read_column
+from bids_deeptaskgen.biomarkers.cohort.columns import Column, declared_categories, read_column
 from bids_deeptaskgen.biomarkers.cohort.confounds import build_design
 from bids_deeptaskgen.biomarkers.cohort.exclusions import Exclusion, exclude, summarise_exclusions
 from bids_deeptaskgen.biomarkers.cohort.selection import Cohort
@@ -79,11 +79,13 @@ def make_problem(
         if column
     }
     participants, exclusions = _complete(cohort, target_column, confounds, list(sites.values()))
-    target = read_target(target_column, participants, is_declared=name in settings.categorical)
+    declared = declared_categories(settings, cohort.tables)
+    is_declared = (target_column.path, target_column.source) in declared
+    target = read_target(target_column, participants, is_declared=is_declared)
     # Columns of sites are categories wherever they are used, also if their values are numbers.
-    places = {(column.path, column.source) for column in sites.values()}
-    of_sites = [column.name for column in confounds if (column.path, column.source) in places]
-    design = build_design(confounds, participants, target, (*settings.categorical, *of_sites))
+    categories = declared | {(column.path, column.source) for column in sites.values()}
+    categorical = [column.name for column in confounds if (column.path, column.source) in categories]
+    design = build_design(confounds, participants, target, categorical)
     families = read_families(settings, cohort, participants)
     site_names = {parameter: _site_names(column, participants) for parameter, column in sites.items()}
     folds = _make_folds(settings, target, participants, families, site_names.get("leave_one_site_out"))
@@ -98,9 +100,30 @@ def make_problem(
         confounds=tuple(column.source for column in confounds),
         folds=folds,
         sites=site_names.get("combat"),
+        family_column=find_family_column(settings, cohort),
     )
     warn_of_few_permutations(problem, settings.n_permutations)
     return problem, exclusions
+
+
+def find_family_column(settings: BiomarkersSettings, cohort: Cohort) -> str:
+    """Find the column of families in the tables.
+
+    Parameters
+    ----------
+    settings : BiomarkersSettings
+    cohort : Cohort
+
+    Returns
+    -------
+    str
+        Name in the table, whatever its letter case. If no table has it, the name of the settings; empty if
+        that is the default, which tables need not have.
+    """
+    name = settings.family_column
+    columns = [column for table in cohort.tables for column in table.columns]
+    default = "" if name == FAMILY_COLUMN else name
+    return next((column for column in columns if column.lower() == name.lower()), default)
 
 
 def read_families(
@@ -127,11 +150,8 @@ def read_families(
     InputError
         If the rows of a participant differ.
     """
-    family_column = settings.family_column
-    columns = [column for table in cohort.tables for column in table.columns]
-    name = next((column for column in columns if column.lower() == family_column.lower()), family_column)
-    if name not in columns and family_column == FAMILY_COLUMN:
-        logger.info("No table has a column %s: participants are treated as unrelated.", family_column)
+    name = find_family_column(settings, cohort)
+    if not name:
         return tuple(f"sub-{participant}" for participant in participants)
     # Relatives are relatives in all sessions.
     column = read_column(name, cohort.tables, None, "family_column", "column of families")

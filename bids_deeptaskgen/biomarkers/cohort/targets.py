@@ -1,13 +1,22 @@
 """Targets: numbers or categories of the participants of an analysis."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 
 from bids_deeptaskgen.biomarkers.cohort.columns import Column
-from bids_deeptaskgen.biomarkers.cohort.values import are_categories, read_categories, read_numbers
+from bids_deeptaskgen.biomarkers.cohort.values import (
+    are_categories,
+    normalise,
+    order_levels,
+    read_categories,
+    read_numbers,
+)
 from bids_deeptaskgen.biomarkers.problem import Target
 from bids_deeptaskgen.errors import InputError, abbreviate
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 MAX_LEVELS = 10
 
@@ -45,7 +54,19 @@ def read_target(column: Column, participants: Sequence[str], *, is_declared: boo
     numbers = read_numbers(column, participants)
     if len(set(numbers.tolist())) == 1:
         _refuse_constant(column, f"{numbers[0]:g}", len(participants))
+    _warn_of_codes(column, participants)
     return Target(column.name, "continuous", numbers)
+
+
+def _warn_of_codes(column: Column, participants: Sequence[str]) -> None:
+    """Warn of a few whole numbers, which may be codes of categories, such as diagnoses."""
+    values = {normalise(cell) for _, cell in column.pairs(participants)}
+    if len(values) <= MAX_LEVELS and all(float(value).is_integer() for value in values):
+        logger.warning(
+            "%s has %d different values (%s), which are taken as numbers. If they are codes, name it in "
+            "`categorical`; if one of them is the code of a missing value, write n/a.",
+            column, len(values), ", ".join(order_levels(values)),
+        )  # fmt: skip
 
 
 def _check_levels(column: Column, levels: Sequence[str], n_participants: int, *, is_declared: bool) -> None:

@@ -24,6 +24,8 @@ from bids_deeptaskgen.stats.linear_kernel import MAX_BYTES, Floats
 
 logger = logging.getLogger("bids_deeptaskgen")
 
+# Part of the names of predicted maps.
+PREDICTED = "_desc-predicted_"
 # Maps of a participant by contrast.
 _Files = Mapping[str, Mapping[str, Sequence[StatmapFile]]]
 
@@ -147,6 +149,7 @@ def open_measured_maps(
         participants=participants,
         reasons=reasons,
         notes=RowGroups(sessions, {}, has_sessions).notes(selection.session),
+        is_predicted=_has_predicted(files),
         source=source,
         contrasts=contrasts,
         maps=maps,
@@ -168,6 +171,12 @@ def _find_files(source: FeatureSource, session: str | None) -> tuple[_Files, boo
     for file in files:
         groups.setdefault(file.contrast, {}).setdefault(file.subject, []).append(file)
     return groups, has_sessions
+
+
+def _has_predicted(files: _Files) -> bool:
+    """Return whether a file has the name of a predicted map."""
+    paths = (file.path for by_subject in files.values() for group in by_subject.values() for file in group)
+    return any(PREDICTED in path.name for path in paths)
 
 
 def _requested_contrasts(source: FeatureSource) -> list[Contrast]:

@@ -26,6 +26,8 @@ class FeatureReader:
         Columns that were dropped, sessions that were averaged.
     columns : tuple of str
         Names of the columns of a table; empty for maps.
+    is_predicted : bool
+        Whether the features are maps that were predicted from resting-state data, or values of such maps.
     """
 
     name: str
@@ -33,6 +35,7 @@ class FeatureReader:
     reasons: Mapping[str, str]
     notes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    is_predicted: bool = False
 
     def read(self, labels: Sequence[str], *, is_published: bool = False) -> Features:
         """Read the features of participants.

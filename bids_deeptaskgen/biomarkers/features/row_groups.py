@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.filenames import same_label
 from bids_deeptaskgen.bids.participant_ids import bare_label
-from bids_deeptaskgen.errors import quantity
+from bids_deeptaskgen.errors import InputError, quantity
 from bids_deeptaskgen.io.text_table import is_missing
 
 # Rows of each session of a participant.
@@ -107,9 +108,10 @@ class RowGroups:
         n_rows = [sum(map(len, rows)) for rows in self.sessions.values()]
         n_repeated = sum(n > 1 for n in n_rows)
         if n_repeated:
+            verb = "has" if n_repeated == 1 else "have"
             notes.append(
-                f"{quantity(n_repeated, 'participant')} of {len(n_rows):,} have several sessions or runs (up "
-                f"to {max(n_rows)}), of which the mean is used: over runs, then over sessions"
+                f"{quantity(n_repeated, 'participant')} of {len(n_rows):,} {verb} several sessions or runs "
+                f"(up to {max(n_rows)}), of which the mean is used: over runs, then over sessions"
             )
         return tuple(notes)
 
@@ -148,6 +150,52 @@ def group_rows(labels: Sequence[RowLabels], session: str | None = None) -> RowGr
     }
     reasons = {label: f"no session {session}" for label in groups if label not in sessions}
     return RowGroups(sessions, reasons, has_sessions)
+
+
+def remove_repeats(
+    groups: RowGroups, labels: Sequence[RowLabels], values: NDArray[np.floating], table: Path
+) -> RowGroups:
+    """Remove repeated rows, and refuse those that differ: their mean would hide a fault of the table.
+
+    Parameters
+    ----------
+    groups : RowGroups
+    labels : sequence of RowLabels
+        Of all rows of the table.
+    values : array of shape (n_rows, n_columns)
+    table : Path
+        For the message.
+
+    Returns
+    -------
+    RowGroups
+        One row for each participant, session and run.
+
+    Raises
+    ------
+    InputError
+        If rows of the same participant, session and run differ.
+    """
+    sessions = {}
+    for participant, groups_of_rows in groups.sessions.items():
+        by_labels: dict[RowLabels, list[int]] = {}
+        for row in (row for rows in groups_of_rows for row in rows):
+            by_labels.setdefault(labels[row], []).append(row)
+        for row_labels, rows in by_labels.items():
+            if any(not np.array_equal(values[rows[0]], values[row], equal_nan=True) for row in rows[1:]):
+                place = "".join(
+                    f" {prefix}-{label}"
+                    for prefix, label in zip(("sub", "ses", "run"), row_labels, strict=True)
+                    if label is not None
+                )
+                message = (
+                    f"{table}:{place} has {len(rows)} rows with different values.\nKeep one row, or add a "
+                    "column session_id or run with the session or the run of each."
+                )
+                raise InputError(message)
+        unique = {rows[0] for rows in by_labels.values()}
+        sessions[participant] = tuple(tuple(row for row in rows if row in unique) for rows in groups_of_rows)
+    return RowGroups(sessions, groups.reasons, groups.has_sessions)
 
 
 def select_rows(sessions: Sessions, is_usable: NDArray[np.bool_]) -> Sessions:

@@ -57,7 +57,13 @@ def kind_of(source: FeatureSource) -> str:
         )
         raise UserError(message)
     columns = set(column_names(path))
-    if path.suffix != ".csv" and columns >= _ROI_COLUMNS:
+    if path.suffix == ".csv" and columns >= _ROI_COLUMNS:
+        message = (
+            f"`features` {source.name}: {path} is an ROI table, read as TSV or Parquet and not as CSV.\n"
+            "Name the file that the group level wrote, or save this one as TSV or Parquet."
+        )
+        raise UserError(message)
+    if columns >= _ROI_COLUMNS:
         return ROI_TABLE
     return PATHS if path.suffix == ".tsv" and columns >= _PATH_COLUMNS else TABLE
 

@@ -152,6 +152,7 @@ def open_store_maps(source: FeatureSource, selection: Selection, *, max_bytes: i
         participants=participants,
         reasons=reasons,
         notes=groups.notes(selection.session),
+        is_predicted=True,
         source=source,
         store=store,
         sessions=usable,

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.column_names import are_same_column
 from bids_deeptaskgen.biomarkers.features.reader import FeatureReader, Selection, require_participants
-from bids_deeptaskgen.biomarkers.features.row_groups import average_participants, group_rows, parse_labels
+from bids_deeptaskgen.biomarkers.features.row_groups import (
+    average_participants,
+    group_rows,
+    parse_labels,
+    remove_repeats,
+)
 from bids_deeptaskgen.biomarkers.features.store_maps import choose_contrasts
 from bids_deeptaskgen.biomarkers.problem import TableFeatures
 from bids_deeptaskgen.cohort_store.exports.roi_values import read_roi_values
@@ -68,6 +73,7 @@ def make_table_reader(
     reasons: Mapping[str, str],
     notes: Sequence[str],
     description: str,
+    is_predicted: bool = False,
 ) -> TableReader:
     """Drop columns that many participants lack, then participants who lack a value.
 
@@ -85,6 +91,8 @@ def make_table_reader(
         Facts on the rows.
     description : str
         For facts of the page.
+    is_predicted : bool
+        Whether the values are those of predicted maps.
 
     Returns
     -------
@@ -120,13 +128,23 @@ def make_table_reader(
     }
     order = sorted(range(len(participants)), key=lambda number: participants[number])
     rows = [number for number in order if not n_missing[number]]
-    require_participants(source, rows_labels := [participants[row] for row in rows], all_reasons)
+    if not rows:
+        # Usual in wide tables: nearly all participants lack a value in some column.
+        message = (
+            f"`features` {source.name}: each of the {quantity(len(participants), 'participant')} of "
+            f"{source.path} lacks a value in some of {quantity(n_columns, 'column')} (median: "
+            f"{np.median(n_missing):g}), and only participants with all values are used.\nRemove columns "
+            "that many lack, or impute the values with a program of your choice; it should not use the "
+            "target."
+        )
+        raise InputError(message)
     return TableReader(
         name=source.name,
-        participants=tuple(rows_labels),
+        participants=tuple(participants[row] for row in rows),
         reasons=all_reasons,
         notes=tuple(notes),
         columns=tuple(name for name, is_kept in zip(columns, is_column, strict=True) if is_kept),
+        is_predicted=is_predicted,
         values=_to_float32(values[np.ix_(rows, is_column)]),
         description=description,
     )
@@ -172,7 +190,8 @@ def open_wide_table(
         If the source has parts, a column has the name of a target or a confound, or the selection leaves no
         participant.
     InputError
-        If the table cannot be read, a cell is text, or no participant remains.
+        If the table cannot be read, a cell is text, rows of a participant, session and run differ, or no
+        participant remains.
     """
     if source.parts:
         message = (
@@ -185,11 +204,13 @@ def open_wide_table(
     if common:
         message = (
             f"`features` {source.name}: {source.path} has the column {abbreviate(common)}, which is also a "
-            "target or a confound. Remove it from the features."
+            "target or a confound, or has sites or families. Remove it from the features."
         )
         raise UserError(message)
-    groups = group_rows([parse_labels(*labels) for labels in table.row_labels], selection.session)
+    labels = [parse_labels(*cells) for cells in table.row_labels]
+    groups = group_rows(labels, selection.session)
     groups = groups.restrict(selection.select(groups.participants, source))
+    groups = remove_repeats(groups, labels, table.values, source.path)
     rows = [row for sessions in groups.sessions.values() for numbers in sessions for row in numbers]
     return make_table_reader(
         source,
@@ -238,4 +259,6 @@ def open_roi_table(source: FeatureSource, selection: Selection) -> TableReader:
         reasons=groups.reasons,
         notes=groups.notes(selection.session),
         description=f"means of {quantity(len(variables), 'region')} of {abbreviate(labels)}, {source.path}",
+        # The group level writes such tables of predicted maps only.
+        is_predicted=True,
     )

@@ -48,11 +48,15 @@ def test_participants_without_a_family_are_unrelated_with_a_warning(tmp_path, ca
     assert "the column of families family_id has no value for 4 of 40 participants" in caplog.text
 
 
-def test_without_a_column_of_families_all_are_unrelated(tmp_path, caplog):
-    caplog.set_level("INFO", "bids_deeptaskgen")
+def test_without_a_column_of_families_all_are_unrelated(tmp_path):
     problem, _ = problem_of(tmp_path, {"age": ages()})
     assert len(set(problem.families)) == N
-    assert "No table has a column family_id: participants are treated as unrelated" in caplog.text
+    assert problem.family_column == ""
+
+
+def test_a_problem_names_the_column_of_its_families(tmp_path):
+    problem, _ = problem_of(tmp_path, {"age": ages(), "Family_ID": FAMILIES})
+    assert (problem.family_column, problem.has_relatives) == ("Family_ID", True)
 
 
 def test_a_requested_column_of_families_must_exist(tmp_path):
@@ -82,6 +86,24 @@ def test_families_hold_for_all_sessions(tmp_path):
     settings = settings_for(tmp_path, session_label="2")
     problem, _ = make_problem(settings, gather_cohort(settings, {"wm": labels()}), "age")
     assert len(set(problem.families)) == N // 2
+
+
+@pytest.mark.parametrize("name", ["Dx1", "sex"])
+def test_a_categorical_column_that_is_neither_target_nor_confound_is_refused(tmp_path, name):
+    columns = {"dx": ["0", "1", "2", "1"] * 10, "sex": ["F", "M"] * 20}
+    with pytest.raises(UserError, match=f"`categorical` names {name}, which is neither .*confounds: dx"):
+        problem_of(tmp_path, columns, name="dx", target=("dx",), categorical=(name,))
+
+
+@pytest.mark.parametrize("name", ["fd_mean_mm", "mean_fd"])
+def test_a_categorical_column_is_found_under_its_short_name(tmp_path, name):
+    columns = {"fd_mean_mm": ["0", "1", "2", "1"] * 10}
+    for target in ("fd_mean_mm", "mean_fd"):
+        problem, _ = problem_of(tmp_path, columns, name=target, target=(target,), categorical=(name,))
+        assert problem.target.levels == ("0", "1", "2")
+    columns["age"] = ages()
+    problem, _ = problem_of(tmp_path, columns, confounds=("mean_fd",), categorical=(name,))
+    assert problem.design.shape == (N, 3)
 
 
 def test_sites_are_folds(tmp_path):

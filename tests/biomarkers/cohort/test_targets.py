@@ -40,6 +40,23 @@ def test_three_numbers_are_continuous_unless_they_are_declared_categories(tmp_pa
     assert target_of(tmp_path, cells, categorical=("age",)).levels == ("9", "10", "11")
 
 
+@pytest.mark.parametrize("values", [["0", "1", "2.0"], ["0", "1", "1", "9"], [str(n) for n in range(8)]])
+def test_a_few_whole_numbers_give_a_warning(tmp_path, caplog, values):
+    cells = (values * 14)[:40]
+    assert target_of(tmp_path, cells).kind == "continuous"
+    listed = ", ".join(sorted({value.removesuffix(".0") for value in values}))
+    assert f"values ({listed}), which are taken as numbers. If they are codes, name it in" in caplog.text
+    caplog.clear()
+    target_of(tmp_path, cells, categorical=("age",))
+    assert "taken as numbers" not in caplog.text
+
+
+def test_many_numbers_and_fractions_give_no_warning(tmp_path, caplog):
+    target_of(tmp_path, [str(n % 11) for n in range(40)])
+    target_of(tmp_path, ["0.5", "1", "2", "3"] * 10)
+    assert "taken as numbers" not in caplog.text
+
+
 def test_codes_of_the_sidecar_are_categories(tmp_path):
     (tmp_path / "participants.json").write_text(
         json.dumps({"age": {"Levels": {"1": "a", "2": "b", "3": "c"}}})

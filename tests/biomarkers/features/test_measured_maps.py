@@ -84,6 +84,15 @@ def test_all_contrasts_are_summed_and_participants_are_in_the_requested_order(da
     )
 
 
+def test_maps_are_predicted_if_their_names_say_so(dataset, tmp_path):
+    assert not open_maps(dataset).is_predicted
+    for path in dataset.rglob("*_statmap.nii.gz"):
+        target = tmp_path / path.relative_to(dataset)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.with_name(path.name.replace("_statmap", "_desc-predicted_statmap")).symlink_to(path)
+    assert open_maps(tmp_path).is_predicted
+
+
 def test_large_maps_lie_in_a_file_that_disappears(dataset, monkeypatch):
     expected = read(open_maps(dataset))
     monkeypatch.setattr(work_array, "_IN_MEMORY_BYTES", 0)

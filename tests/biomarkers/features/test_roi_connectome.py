@@ -61,6 +61,7 @@ def test_an_roi_without_signal_removes_columns_or_participants(tmp_path):
     for row in (1, 2, 3):
         matrices[row][2], matrices[row][:, 2] = np.nan, np.nan
     reader = open_reader(tmp_path / "many", make_rows(labels), matrices)
+    assert not reader.is_predicted
     assert reader.columns == EDGES[:1]
     assert "2 columns of 3 dropped" in reader.notes[0]
     assert len(reader.participants) == 20

@@ -53,6 +53,11 @@ def test_rows_without_sessions_are_used_for_any_session():
     assert not groups.notes(None)
 
 
+def test_one_participant_with_sessions_has_them():
+    groups = group_rows([RowLabels("a", "1"), RowLabels("a", "2"), RowLabels("b", "1")])
+    assert groups.notes(None)[0].startswith("1 participant of 2 has several sessions or runs")
+
+
 def test_sessions_weigh_the_same_whatever_their_number_of_runs():
     values = np.array([[1.0], [2.0], [3.0], [10.0]])
     assert average_sessions(values, ((0, 1, 2), (3,))) == [6.0]

@@ -83,6 +83,14 @@ def test_an_roi_table_is_distinguished_from_a_wide_one(tmp_path, ending):
     assert open_source(source_of(tmp_path / "idps.tsv"), tmp_path).columns == ("index", "mean")
 
 
+def test_an_roi_table_as_csv_is_refused(tmp_path):
+    path, _ = make_cohort(tmp_path, ending="tsv")
+    table = tmp_path / "rois.csv"
+    table.write_text(path.read_text().replace("\t", ","))
+    with pytest.raises(UserError, match=r"rois.csv is an ROI table.*\n.*save this one as TSV or Parquet"):
+        open_source(source_of(table), tmp_path)
+
+
 def test_targets_are_no_features(tmp_path):
     write_tsv(tmp_path / "idps.tsv", {"participant_id": ["1", "2"], "age": [1, 2]})
     with pytest.raises(UserError, match="age, which is also a target"):

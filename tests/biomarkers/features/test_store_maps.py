@@ -25,6 +25,11 @@ def read(path, *parts, labels=None, is_published=False, selection=None, **option
     return reader.read(labels or reader.participants, is_published=is_published)
 
 
+def test_maps_of_a_store_are_predicted(tmp_path):
+    path = write_store(tmp_path / "store", make_rows(), draw_maps(N_PARTICIPANTS))
+    assert open_store_maps(source_of(path), Selection()).is_predicted
+
+
 @pytest.mark.parametrize("max_bytes", [1, 4 * N_VOXELS * 20, 10**9])
 def test_a_kernel_is_that_of_the_maps_of_a_contrast(tmp_path, max_bytes):
     maps = draw_maps(N_PARTICIPANTS)

@@ -80,6 +80,27 @@ def test_runs_are_averaged_before_sessions(tmp_path):
     assert open_wide_table(source, Selection()).values.tolist() == [[5.5]]
 
 
+@pytest.mark.parametrize(
+    "columns", [{}, {"session_id": ["1"] * N}, {"session_id": ["1"] * N, "run": ["1"] * N}]
+)
+def test_repeated_rows_that_differ_are_refused(tmp_path, columns):
+    values, labels = draw(), [*LABELS[:-1], LABELS[5]]
+    source = write(tmp_path / "t.tsv", values, labels, **columns)
+    with pytest.raises(InputError, match=r"t.tsv: sub-06( ses-1)?( run-1)? has 2 rows with different values"):
+        open_wide_table(source, Selection())
+    assert len(open_wide_table(source, Selection(exclude=["06"])).participants) == N - 2
+
+
+def test_repeated_rows_that_agree_count_once(tmp_path):
+    values = draw()
+    values[-1] = values[5]
+    values[[5, -1], 2] = 0.5
+    reader = open_wide_table(write(tmp_path / "t.tsv", values, [*LABELS[:-1], LABELS[5]]), Selection())
+    assert reader.participants == tuple(LABELS[:-1])
+    assert not reader.notes
+    np.testing.assert_allclose(reader.read(["06"]).values[0], values[5], rtol=1e-6)
+
+
 def test_a_value_of_another_session_replaces_a_missing_one(tmp_path):
     values = np.array([[np.nan, 1.0], [3.0, 2.0]])
     source = write(tmp_path / "t.tsv", values, ["01"] * 2, session_id=["ses-1", "ses-2"])
@@ -110,9 +131,13 @@ def test_a_column_that_a_tenth_of_the_participants_lacks_stays():
 def test_a_table_without_values_or_participants_is_refused():
     with pytest.raises(InputError, match="more than 10% of the participants lack each of the 4 columns"):
         make(np.full((N, 4), np.nan))
-    values = np.eye(20)
-    with pytest.raises(InputError, match=r"no participant .*\(99: no row\)|no participant"):
-        make(np.where(values > 0, np.nan, values))
+    is_missing = np.eye(20) + np.eye(20, k=1) > 0
+    words = (
+        r"each of the 20 participants of t.tsv lacks a value in some of 20 columns \(median: 2\)(?s:.*)"
+        "Remove columns that many lack, or impute the values"
+    )
+    with pytest.raises(InputError, match=words):
+        make(np.where(is_missing, np.nan, 1))
 
 
 def test_a_constant_column_is_harmless():
@@ -143,6 +168,10 @@ def test_a_target_is_no_feature_in_another_case_or_under_its_short_name(tmp_path
     source = write(tmp_path / "t.tsv", draw(), **{column: ["1"] * N})
     with pytest.raises(UserError, match=f"has the column {column}, which is also a target or a confound"):
         open_wide_table(source, Selection(), [target])
+
+
+def test_a_table_of_other_software_holds_no_predicted_maps(tmp_path):
+    assert not open_wide_table(write(tmp_path / "t.tsv", draw()), Selection()).is_predicted
 
 
 def test_a_table_has_no_parts(tmp_path):
@@ -179,6 +208,7 @@ def test_an_roi_table_has_a_column_for_each_contrast_and_region(tmp_path, ending
     )
     expected = [values["sub-03", contrast, index] for contrast in CONTRASTS for index in REGIONS]
     np.testing.assert_allclose(reader.read(["03"]).values[0], expected, rtol=1e-5)
+    assert reader.is_predicted, "the group level writes tables of predicted maps"
     part = open_roi_table(source_of(path, "motorLh"), Selection())
     np.testing.assert_array_equal(part.values, reader.values[:, len(REGIONS) :])
     with pytest.raises(UserError, match="has no contrast motorLf. The closest names are motorLh"):
