@@ -6,6 +6,7 @@ writes WORK/results.json, of which ``python -m benchmarks.biomarkers.page`` make
 """
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -26,9 +27,12 @@ def main() -> None:
     parser.add_argument("--n-seeds", type=int, default=200, help="cohorts for distributions of p values")
     parser.add_argument("--n-permutations", type=int, default=200, help="permutations of each test")
     parser.add_argument("--n-processes", type=int, default=2, help="processes")
+    parser.add_argument("--only", nargs="+", metavar="PART", help="parts of results.json to replace")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    results: dict[str, Any] = {
+    path = options.work / "results.json"
+    results: dict[str, Any] = json.loads(path.read_text("utf-8")) if options.only else {}
+    results |= {
         "machine": machine(),
         "command": f"python -m benchmarks.biomarkers WORK --n-cohorts {options.n_cohorts} "
         f"--n-seeds {options.n_seeds} --n-permutations {options.n_permutations}",
@@ -36,12 +40,14 @@ def main() -> None:
     }
     with ProcessPoolExecutor(options.n_processes) as pool:
         for name, (function, items) in _tasks(options).items():
+            if options.only and name not in options.only:
+                continue
             start = time.monotonic()
             results[name] = list(pool.map(function, items))
             seconds = time.monotonic() - start
             results.setdefault("wall_s", {})[name] = round(seconds)
             print(f"{name}: {seconds:.0f} s", flush=True)
-            write_json(options.work / "results.json", results)
+            write_json(path, results)
 
 
 def _tasks(options: argparse.Namespace) -> dict[str, tuple[Callable[[Any], dict[str, Any]], list[Any]]]:
