@@ -201,8 +201,8 @@ def declared_categories(
     UserError
         If a name is neither a target nor a confound nor a column of sites.
     """
-    sites = (settings.leave_one_site_out, settings.combat)
-    names = [name for name in (*settings.target, *settings.confounds, *sites) if name]
+    names = [*settings.target, *settings.confounds]
+    names += [name for name in (settings.leave_one_site_out, settings.combat) if name]
     matches = {name: match for name in names if (match := find_table(name, tables))}
     known = {(table.path, column) for table, column in matches.values()}
     declared = set()
