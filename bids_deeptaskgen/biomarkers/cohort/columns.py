@@ -201,22 +201,22 @@ def declared_categories(
     UserError
         If a name is neither a target nor a confound nor a column of sites.
     """
-    sites = [name for name in (settings.leave_one_site_out, settings.combat) if name]
-    names = [*settings.target, *settings.confounds, *sites]
+    names = [*settings.target, *settings.confounds]
+    names += [name for name in (settings.leave_one_site_out, settings.combat) if name]
     matches = {name: match for name in names if (match := find_table(name, tables))}
-    known = {(table.path, column) for table, column in matches.values()}
-    declared = set()
+    columns = {(table.path, column) for table, column in matches.values()}
+    categories: set[tuple[Path, str]] = set()
     for name in settings.categorical:
         match = matches.get(name) or find_table(name, tables)
         key = (match[0].path, match[1]) if match else None
-        if key not in known:
+        if key is None or key not in columns:
             message = (
                 f"`categorical` names {name}, which is neither a target nor a confound ({', '.join(names)})."
                 "\nCorrect the name, or remove it."
             )
             raise UserError(message)
-        declared.add(key)
-    return frozenset(key for key in declared if key)
+        categories.add(key)
+    return frozenset(categories)
 
 
 def find_table(name: str, tables: Sequence[AnyTable]) -> tuple[AnyTable, str] | None:

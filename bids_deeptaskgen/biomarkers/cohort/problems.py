@@ -79,11 +79,11 @@ def make_problem(
         if column
     }
     participants, exclusions = _complete(cohort, target_column, confounds, list(sites.values()))
-    declared = declared_categories(settings, cohort.tables)
-    is_declared = (target_column.path, target_column.source) in declared
+    categories = declared_categories(settings, cohort.tables)
+    is_declared = (target_column.path, target_column.source) in categories
     target = read_target(target_column, participants, is_declared=is_declared)
     # Columns of sites are categories wherever they are used, also if their values are numbers.
-    categories = declared | {(column.path, column.source) for column in sites.values()}
+    categories |= {(column.path, column.source) for column in sites.values()}
     categorical = [column.name for column in confounds if (column.path, column.source) in categories]
     design = build_design(confounds, participants, target, categorical)
     families = read_families(settings, cohort, participants)

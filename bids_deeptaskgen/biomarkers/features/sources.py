@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import NamedTuple
 
 from bids_deeptaskgen.bids.participant_ids import bare_label
 from bids_deeptaskgen.bids.participants_table import ParticipantRows
@@ -20,13 +21,34 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.tsv import join_columns
 from bids_deeptaskgen.settings.biomarkers import CONNECTOME, FeatureSource
 
-STORE, DATASET, PATHS, ROI_TABLE, TABLE = "store", "dataset", "table of paths", "ROI table", "table"
+STORE = "store"
 # Columns that only these tables have.
 _PATH_COLUMNS = {"contrast", "path"}
 _ROI_COLUMNS = {"contrast", "index", "mean"}
 
 
-def kind_of(source: FeatureSource) -> str:
+class SourceKind(NamedTuple):
+    """Kind of sources; a further kind is one more entry of `KINDS`.
+
+    Attributes
+    ----------
+    name : str
+    is_kind_of : callable
+        Returns whether a path is of this kind; the second argument is its columns, empty for folders.
+    open_reader : callable
+        Opens the features of a source, for a selection, with a scratch folder and the columns that must not
+        be features.
+    find_participants : callable
+        Returns the table of participants that belongs to a path, or None.
+    """
+
+    name: str
+    is_kind_of: Callable[[Path, Collection[str]], bool]
+    open_reader: Callable[[FeatureSource, Selection, Path, Collection[str]], FeatureReader]
+    find_participants: Callable[[Path], ParticipantRows | None]
+
+
+def find_kind(source: FeatureSource) -> SourceKind:
     """Detect the kind of a source.
 
     Parameters
@@ -35,7 +57,8 @@ def kind_of(source: FeatureSource) -> str:
 
     Returns
     -------
-    {"store", "dataset", "table of paths", "ROI table", "table"}
+    SourceKind
+        The first of `KINDS` that the source is of.
 
     Raises
     ------
@@ -45,27 +68,38 @@ def kind_of(source: FeatureSource) -> str:
         If a table cannot be read.
     """
     path = source.path
-    if path.is_dir():
-        return STORE if is_store(path) else DATASET
-    if not path.is_file():
-        message = f"`features` {source.name}: {path}: no such file or folder. Correct the path."
-        raise UserError(message)
-    if path.suffix not in SUFFIXES:
-        message = (
-            f"`features` {source.name}: {path} is neither a folder nor a table ({', '.join(SUFFIXES)}).\n"
-            "Name a cohort store, a dataset of measured maps, or a table with a column participant_id."
-        )
-        raise UserError(message)
-    columns = set(column_names(path))
-    if path.suffix == ".csv" and columns >= _ROI_COLUMNS:
-        message = (
-            f"`features` {source.name}: {path} is an ROI table, which cannot be read as CSV.\n"
-            "Name the file that the group level wrote, or save this one as TSV or Parquet."
-        )
-        raise UserError(message)
-    if columns >= _ROI_COLUMNS:
-        return ROI_TABLE
-    return PATHS if path.suffix == ".tsv" and columns >= _PATH_COLUMNS else TABLE
+    columns: set[str] = set()
+    if not path.is_dir():
+        if not path.is_file():
+            message = f"`features` {source.name}: {path}: no such file or folder. Correct the path."
+            raise UserError(message)
+        if path.suffix not in SUFFIXES:
+            message = (
+                f"`features` {source.name}: {path} is neither a folder nor a table ({', '.join(SUFFIXES)}).\n"
+                "Name a cohort store, a dataset of measured maps, or a table with a column participant_id."
+            )
+            raise UserError(message)
+        columns = set(column_names(path))
+    return next(kind for kind in KINDS if kind.is_kind_of(path, columns))
+
+
+def kind_of(source: FeatureSource) -> str:
+    """Return the name of the kind of a source.
+
+    Parameters
+    ----------
+    source : FeatureSource
+
+    Returns
+    -------
+    {"store", "dataset", "ROI table", "table of paths", "table"}
+
+    Raises
+    ------
+    UserError, InputError
+        See `find_kind`.
+    """
+    return find_kind(source).name
 
 
 def open_features(
@@ -95,7 +129,7 @@ def open_features(
     InputError
         If the source cannot be read, or no participant has features.
     """
-    kind = kind_of(source)
+    kind = find_kind(source)
     has_connectome = CONNECTOME in source.parts
     if has_connectome and len(source.parts) > 1:
         message = (
@@ -103,20 +137,13 @@ def open_features(
             f"its own, such as {CONNECTOME}={source.path}:{CONNECTOME}."
         )
         raise UserError(message)
-    if has_connectome and kind != STORE:
+    if has_connectome and kind.name != STORE:
         message = (
             f"`features` {source.name}: the part {CONNECTOME} needs a cohort store, and {source.path} is a "
-            f"{kind}. Create a store with `deeptaskgen store pack OUTPUT_DIR STORE`."
+            f"{kind.name}. Create a store with `deeptaskgen store pack OUTPUT_DIR STORE`."
         )
         raise UserError(message)
-    readers: dict[str, Callable[[], FeatureReader]] = {
-        STORE: lambda: (open_roi_connectomes if has_connectome else open_store_maps)(source, selection),
-        DATASET: lambda: open_measured_maps(source, selection, scratch),
-        PATHS: lambda: open_measured_maps(source, selection, scratch),
-        ROI_TABLE: lambda: open_roi_table(source, selection),
-        TABLE: lambda: open_wide_table(source, selection, targets),
-    }
-    return readers[kind]()
+    return kind.open_reader(source, selection, scratch, targets)
 
 
 def find_participants_table(source: FeatureSource) -> ParticipantRows | None:
@@ -139,13 +166,7 @@ def find_participants_table(source: FeatureSource) -> ParticipantRows | None:
     InputError
         If the table cannot be read.
     """
-    kind = kind_of(source)
-    if kind == STORE:
-        return _store_participants(source.path)
-    table = source.path / "participants.tsv" if kind == DATASET else None
-    if kind == ROI_TABLE:
-        table = participant_columns.find_participants_table(source.path, None)
-    return read_participants_tsv(table) if table is not None and table.is_file() else None
+    return find_kind(source).find_participants(source.path)
 
 
 def _store_participants(store: Path) -> ParticipantRows:
@@ -156,3 +177,66 @@ def _store_participants(store: Path) -> ParticipantRows:
         cells = {name: columns[name][number] or "n/a" for name in names}
         rows.setdefault(bare_label(participant), []).append(cells)
     return ParticipantRows(store, names, rows)
+
+
+def _participants_of_dataset(root: Path) -> ParticipantRows | None:
+    return _read_table(root / "participants.tsv")
+
+
+def _participants_of_roi_table(path: Path) -> ParticipantRows | None:
+    return _read_table(participant_columns.find_participants_table(path, None))
+
+
+def _read_table(table: Path | None) -> ParticipantRows | None:
+    return read_participants_tsv(table) if table is not None and table.is_file() else None
+
+
+def _no_participants(_path: Path) -> None:
+    """Return no table: paths and numbers of any folder have none of a known place."""
+
+
+def _open_store(
+    source: FeatureSource, selection: Selection, _scratch: Path, _targets: Collection[str]
+) -> FeatureReader:
+    return (open_roi_connectomes if CONNECTOME in source.parts else open_store_maps)(source, selection)
+
+
+def _open_maps(
+    source: FeatureSource, selection: Selection, scratch: Path, _targets: Collection[str]
+) -> FeatureReader:
+    return open_measured_maps(source, selection, scratch)
+
+
+def _open_rois(
+    source: FeatureSource, selection: Selection, _scratch: Path, _targets: Collection[str]
+) -> FeatureReader:
+    if source.path.suffix == ".csv":
+        message = (
+            f"`features` {source.name}: {source.path} is an ROI table, which cannot be read as CSV.\n"
+            "Name the file that the group level wrote, or save this one as TSV or Parquet."
+        )
+        raise UserError(message)
+    return open_roi_table(source, selection)
+
+
+def _open_table(
+    source: FeatureSource, selection: Selection, _scratch: Path, targets: Collection[str]
+) -> FeatureReader:
+    return open_wide_table(source, selection, targets)
+
+
+# In order of precedence; any folder may be a dataset, and any table may be a wide one.
+KINDS = (
+    SourceKind(STORE, lambda path, _: path.is_dir() and is_store(path), _open_store, _store_participants),
+    SourceKind("dataset", lambda path, _: path.is_dir(), _open_maps, _participants_of_dataset),
+    SourceKind(
+        "ROI table", lambda _, columns: _ROI_COLUMNS.issubset(columns), _open_rois, _participants_of_roi_table
+    ),
+    SourceKind(
+        "table of paths",
+        lambda path, columns: path.suffix == ".tsv" and _PATH_COLUMNS.issubset(columns),
+        _open_maps,
+        _no_participants,
+    ),
+    SourceKind("table", lambda path, _: path.is_file(), _open_table, _no_participants),
+)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bids_deeptaskgen.biomarkers.features import sources
 from bids_deeptaskgen.biomarkers.features.measured_maps import MeasuredMaps
 from bids_deeptaskgen.biomarkers.features.reader import Selection
 from bids_deeptaskgen.biomarkers.features.sources import find_participants_table, kind_of, open_features
@@ -105,6 +106,20 @@ def test_several_tasks_are_no_matter_of_an_option_alone(tmp_path):
     path.unlink()
     with pytest.raises(InputError, match="`task_id`, if the command has this option, or name a table"):
         open_source(source_of(tmp_path), tmp_path)
+
+
+def test_a_further_kind_of_sources_is_one_entry(tmp_path, monkeypatch):
+    reader, rows = object(), object()
+    kind = sources.SourceKind(
+        "surface", lambda path, _: (path / "surface").is_dir(), lambda *_: reader, lambda _: rows
+    )
+    monkeypatch.setattr(sources, "KINDS", (kind, *sources.KINDS))
+    (tmp_path / "surface").mkdir()
+    assert kind_of(source_of(tmp_path)) == "surface"
+    assert open_source(source_of(tmp_path), tmp_path) is reader
+    assert find_participants_table(source_of(tmp_path)) is rows
+    with pytest.raises(UserError, match="needs a cohort store, .* is a surface"):
+        open_source(source_of(tmp_path, "connectome"), tmp_path)
 
 
 def test_targets_are_no_features(tmp_path):
