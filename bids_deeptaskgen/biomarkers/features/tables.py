@@ -114,11 +114,7 @@ def make_table_reader(
             f"{MAX_MISSING:.0%} of the participants lack: {abbreviate(dropped)}"
         )
     if not is_column.any():
-        message = (
-            f"`features` {source.name}: more than {MAX_MISSING:.0%} of the participants lack each of the "
-            f"{quantity(len(columns), 'column')} of {source.path}.\nName a table with values."
-        )
-        raise InputError(message)
+        raise _no_column(source, len(columns))
     n_missing = is_missing[:, is_column].sum(axis=1)
     n_columns = int(is_column.sum())
     all_reasons = dict(reasons) | {
@@ -129,15 +125,7 @@ def make_table_reader(
     order = sorted(range(len(participants)), key=lambda number: participants[number])
     rows = [number for number in order if not n_missing[number]]
     if not rows:
-        # Usual in wide tables: nearly all participants lack a value in some column.
-        message = (
-            f"`features` {source.name}: each of the {quantity(len(participants), 'participant')} of "
-            f"{source.path} lacks a value in some of {quantity(n_columns, 'column')} (median: "
-            f"{np.median(n_missing):g}), and only participants with all values are used.\nRemove columns "
-            "that many lack, or impute the values with a program of your choice; it should not use the "
-            "target."
-        )
-        raise InputError(message)
+        raise _no_participant(source, n_missing, n_columns)
     return TableReader(
         name=source.name,
         participants=tuple(participants[row] for row in rows),
@@ -147,6 +135,24 @@ def make_table_reader(
         is_predicted=is_predicted,
         values=_to_float32(values[np.ix_(rows, is_column)]),
         description=description,
+    )
+
+
+def _no_column(source: FeatureSource, n_columns: int) -> InputError:
+    return InputError(
+        f"`features` {source.name}: more than {MAX_MISSING:.0%} of the participants lack each of the "
+        f"{quantity(n_columns, 'column')} of {source.path}.\nName a table with values."
+    )
+
+
+def _no_participant(source: FeatureSource, n_missing: NDArray[np.intp], n_columns: int) -> InputError:
+    """Explain that all participants lack a value in some column, as is usual in wide tables."""
+    return InputError(
+        f"`features` {source.name}: each of the {quantity(len(n_missing), 'participant')} of "
+        f"{source.path} lacks a value in some of {quantity(n_columns, 'column')} (median: "
+        f"{np.median(n_missing):g}), and only participants with all values are used.\nRemove columns "
+        "that many lack, or impute the values with a program of your choice; it should not use the "
+        "target."
     )
 
 
