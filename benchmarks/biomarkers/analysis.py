@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from bids_deeptaskgen.biomarkers.baselines import predict_from_confounds
-from bids_deeptaskgen.biomarkers.cross_validation import ModelOptions, cross_validate
+from bids_deeptaskgen.biomarkers.models.baselines import predict_from_confounds
+from bids_deeptaskgen.biomarkers.models.cross_validation import ModelOptions, cross_validate
+from bids_deeptaskgen.biomarkers.models.published_setup import cross_validate_published, published_folds
 from bids_deeptaskgen.biomarkers.permuted_targets import permute_residuals
 from bids_deeptaskgen.biomarkers.problem import Floats, Problem, TableFeatures, Target
-from bids_deeptaskgen.biomarkers.published_setup import cross_validate_published, published_folds
-from bids_deeptaskgen.biomarkers.scores import NESTED, PUBLISHED, count_folds, main_score
-from bids_deeptaskgen.biomarkers.scores import score_folds as score_all_folds
+from bids_deeptaskgen.biomarkers.results.scores import NESTED, PUBLISHED, count_folds, main_score
+from bids_deeptaskgen.biomarkers.results.scores import score_folds as score_all_folds
 from bids_deeptaskgen.biomarkers.splits import random_folds, site_folds
 from bids_deeptaskgen.stats.resampled_t import corrected_resampled_t
 

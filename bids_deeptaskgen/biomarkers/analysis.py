@@ -9,13 +9,13 @@ from itertools import product
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bids_deeptaskgen.biomarkers.baselines import predict_from_confounds
 from bids_deeptaskgen.biomarkers.cohort.selection import Cohort
-from bids_deeptaskgen.biomarkers.cross_validation import ModelOptions, cross_validate
 from bids_deeptaskgen.biomarkers.features.reader import FeatureReader
 from bids_deeptaskgen.biomarkers.features.tables import TableReader
 from bids_deeptaskgen.biomarkers.features.target_copies import refuse_target_copies
-from bids_deeptaskgen.biomarkers.learning_curve import choose_usable_sizes, first_repeat, learning_curve_rows
+from bids_deeptaskgen.biomarkers.models.baselines import predict_from_confounds
+from bids_deeptaskgen.biomarkers.models.cross_validation import ModelOptions, cross_validate
+from bids_deeptaskgen.biomarkers.models.published_setup import cross_validate_published, published_problem
 from bids_deeptaskgen.biomarkers.permuted_targets import permute_residuals
 from bids_deeptaskgen.biomarkers.problem import (
     Features,
@@ -24,9 +24,13 @@ from bids_deeptaskgen.biomarkers.problem import (
     Problem,
     TableFeatures,
 )
-from bids_deeptaskgen.biomarkers.published_setup import cross_validate_published, published_problem
-from bids_deeptaskgen.biomarkers.results import FeatureSet, Row, TargetResult, describe_features
-from bids_deeptaskgen.biomarkers.scores import CONFOUNDS, NESTED, PUBLISHED
+from bids_deeptaskgen.biomarkers.results.learning_curve import (
+    choose_usable_sizes,
+    first_repeat,
+    learning_curve_rows,
+)
+from bids_deeptaskgen.biomarkers.results.scores import CONFOUNDS, NESTED, PUBLISHED
+from bids_deeptaskgen.biomarkers.results.target_result import FeatureSet, Row, TargetResult, describe_features
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
 
 logger = logging.getLogger("bids_deeptaskgen")

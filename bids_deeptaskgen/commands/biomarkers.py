@@ -12,13 +12,13 @@ from bids_deeptaskgen.biomarkers.cohort.selection import gather_cohort
 from bids_deeptaskgen.biomarkers.features.reader import Selection
 from bids_deeptaskgen.biomarkers.features.sources import find_participants_table, open_features
 from bids_deeptaskgen.biomarkers.option_checks import refuse_combat_of_maps, warn_of_idle_options
-from bids_deeptaskgen.biomarkers.output_files import (
+from bids_deeptaskgen.biomarkers.results.output_files import (
     biomarkers_path,
     has_files,
     replace_results,
     work_folder,
 )
-from bids_deeptaskgen.biomarkers.write_results import write_results
+from bids_deeptaskgen.biomarkers.results.write_results import write_results
 from bids_deeptaskgen.errors import UserError, quantity
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from bids_deeptaskgen.biomarkers.learning_curve import choose_sizes
 from bids_deeptaskgen.biomarkers.problem import (
     Folds,
     PermutationTest,
@@ -10,9 +9,10 @@ from bids_deeptaskgen.biomarkers.problem import (
     Problem,
     Target,
 )
-from bids_deeptaskgen.biomarkers.results import FeatureSet, TargetResult
-from bids_deeptaskgen.biomarkers.scores import CONFOUNDS, NESTED, PUBLISHED
-from bids_deeptaskgen.biomarkers.write_results import write_results
+from bids_deeptaskgen.biomarkers.results.learning_curve import choose_sizes
+from bids_deeptaskgen.biomarkers.results.scores import CONFOUNDS, NESTED, PUBLISHED
+from bids_deeptaskgen.biomarkers.results.target_result import FeatureSet, TargetResult
+from bids_deeptaskgen.biomarkers.results.write_results import write_results
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
 
 SIGNALS = {"wm": 0.9, "connectome": 0.45, "predicted_maps_of_all_47_contrasts_hcp-ya": 0.0}

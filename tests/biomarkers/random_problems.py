@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bids_deeptaskgen.biomarkers.penalty_selection import PENALTIES
+from bids_deeptaskgen.biomarkers.models.penalty_selection import PENALTIES
 from bids_deeptaskgen.biomarkers.problem import Folds, KernelFeatures, Problem, TableFeatures, Target
 
 LEVELS = ("a", "b", "c")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.biomarkers.traits import draw_features, draw_patterns, draw_traits
-from bids_deeptaskgen.biomarkers.cross_validation import cross_validate
+from bids_deeptaskgen.biomarkers.models.cross_validation import cross_validate
 from bids_deeptaskgen.biomarkers.problem import Folds, KernelFeatures, Problem, Target
 from bids_deeptaskgen.cohort_store.store.create import create_store
 from bids_deeptaskgen.cohort_store.store.pack import RowContent, pack_shards

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.biomarkers.cross_validation import cross_validate
-from bids_deeptaskgen.biomarkers.pipelines import ModelOptions
+from bids_deeptaskgen.biomarkers.models.cross_validation import cross_validate
+from bids_deeptaskgen.biomarkers.models.pipelines import ModelOptions
 from tests.biomarkers.random_problems import kernel_of, random_problem, random_table, with_values
 
 PLAIN = ModelOptions()

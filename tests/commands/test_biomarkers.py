@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.biomarkers.output_files import work_folder
+from bids_deeptaskgen.biomarkers.results.output_files import work_folder
 from bids_deeptaskgen.cli import workbench
 from bids_deeptaskgen.commands import biomarkers
 from bids_deeptaskgen.errors import InputError, UserError

@@ -11,7 +11,7 @@ from bids_deeptaskgen.biomarkers.cohort.exclusions import Exclusion, exclude, su
 from bids_deeptaskgen.biomarkers.cohort.selection import Cohort
 from bids_deeptaskgen.biomarkers.cohort.targets import read_target
 from bids_deeptaskgen.biomarkers.cohort.values import normalise, order_levels, read_categories
-from bids_deeptaskgen.biomarkers.combat import MIN_SITE_PARTICIPANTS
+from bids_deeptaskgen.biomarkers.models.combat import MIN_SITE_PARTICIPANTS
 from bids_deeptaskgen.biomarkers.permuted_targets import warn_of_few_permutations
 from bids_deeptaskgen.biomarkers.problem import MIN_PARTICIPANTS, Folds, Problem, Target
 from bids_deeptaskgen.biomarkers.splits import (

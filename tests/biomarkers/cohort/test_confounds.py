@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.biomarkers.baselines import predict_from_confounds
-from bids_deeptaskgen.biomarkers.cross_validation import ModelOptions, cross_validate
+from bids_deeptaskgen.biomarkers.models.baselines import predict_from_confounds
+from bids_deeptaskgen.biomarkers.models.cross_validation import ModelOptions, cross_validate
 from bids_deeptaskgen.biomarkers.problem import TableFeatures
 from bids_deeptaskgen.errors import InputError, UserError
 from tests.biomarkers.cohort.cohorts import ages, problem_of

@@ -1,0 +1,1 @@
+"""Models of traits, and their nested cross-validation."""

@@ -1,0 +1,1 @@
+"""Scores, comparisons, tables, figures and the page of an analysis."""
