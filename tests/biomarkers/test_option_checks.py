@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from bids_deeptaskgen.biomarkers.features.reader import FeatureReader
+from bids_deeptaskgen.biomarkers.features.tables import TableReader
 from bids_deeptaskgen.biomarkers.option_checks import refuse_combat_of_maps, warn_of_idle_options
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
@@ -13,7 +14,10 @@ from tests.biomarkers.made_results import make_problem
 
 def reader(name="maps", n_columns=0):
     columns = tuple(f"c{number}" for number in range(n_columns))
-    return FeatureReader(name=name, participants=("1",), reasons={}, columns=columns)
+    values = np.zeros((1, n_columns), np.float32)
+    return TableReader(
+        name=name, participants=("1",), reasons={}, columns=columns, values=values, description=""
+    )
 
 
 def settings(**options):

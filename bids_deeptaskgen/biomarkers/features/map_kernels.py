@@ -1,11 +1,53 @@
 """Kernels of maps as features."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from bids_deeptaskgen.biomarkers.features.reader import FeatureReader
 from bids_deeptaskgen.biomarkers.problem import KernelFeatures
 from bids_deeptaskgen.errors import InputError, abbreviate, quantity
 from bids_deeptaskgen.settings.biomarkers import FeatureSource
 from bids_deeptaskgen.stats.linear_kernel import MAX_BYTES, ReadRows, linear_kernel
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapReader(FeatureReader):
+    """Participants with maps, which become features as a kernel.
+
+    Attributes
+    ----------
+    source : FeatureSource
+    max_bytes : int
+        Memory for maps.
+    """
+
+    source: FeatureSource
+    max_bytes: int = MAX_BYTES
+
+    def read(self, labels: Sequence[str], *, is_published: bool = False) -> KernelFeatures:
+        """Compute the kernel of the maps of participants.
+
+        Parameters
+        ----------
+        labels, is_published
+            See `FeatureReader.read`.
+
+        Returns
+        -------
+        KernelFeatures
+
+        Raises
+        ------
+        InputError
+            If the maps cannot be read, or do not differ between participants.
+        """
+        readers = self._row_readers(labels)
+        return make_kernel(self.source, labels, readers, is_published=is_published, max_bytes=self.max_bytes)
+
+    @abstractmethod
+    def _row_readers(self, labels: Sequence[str]) -> dict[str, ReadRows]:
+        """Return a function by contrast that reads maps of these participants; see `linear_kernel`."""
 
 
 def make_kernel(

@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.bids.measured_map_images import read_usable_statmaps
 from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.measured_maps import find_statmaps
-from bids_deeptaskgen.biomarkers.features.map_kernels import make_kernel
-from bids_deeptaskgen.biomarkers.features.reader import FeatureReader, Selection, require_participants
+from bids_deeptaskgen.biomarkers.features.map_kernels import MapReader
+from bids_deeptaskgen.biomarkers.features.reader import Selection, require_participants
 from bids_deeptaskgen.biomarkers.features.row_groups import RowGroups, average_sessions
-from bids_deeptaskgen.biomarkers.problem import KernelFeatures
 from bids_deeptaskgen.connectome.template_masks import grey_matter_mask
 from bids_deeptaskgen.io.work_array import allocate
 from bids_deeptaskgen.models.contrasts import Contrast, contrast_spellings, find_contrast, load_contrasts
 from bids_deeptaskgen.settings.biomarkers import FeatureSource
-from bids_deeptaskgen.stats.linear_kernel import MAX_BYTES, Floats
+from bids_deeptaskgen.stats.linear_kernel import MAX_BYTES, Floats, ReadRows
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -31,50 +30,28 @@ _Files = Mapping[str, Mapping[str, Sequence[StatmapFile]]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasuredMaps(FeatureReader):
+class MeasuredMaps(MapReader):
     """Maps that were read from images.
 
     Attributes
     ----------
-    source : FeatureSource
     contrasts : tuple of str
     maps : float32 array of shape (n_contrasts, n_rows, n_voxels)
         NaN where a map has no value; possibly in a file.
     rows : dict of str to int
         Row of each participant.
-    max_bytes : int
-        Memory for maps.
     """
 
-    source: FeatureSource
     contrasts: tuple[str, ...]
     maps: Floats
     rows: Mapping[str, int]
-    max_bytes: int = MAX_BYTES
 
-    def read(self, labels: Sequence[str], *, is_published: bool = False) -> KernelFeatures:
-        """Compute the kernel of the maps of participants.
-
-        Parameters
-        ----------
-        labels, is_published
-            See `FeatureReader.read`.
-
-        Returns
-        -------
-        KernelFeatures
-
-        Raises
-        ------
-        InputError
-            If the maps do not differ between participants.
-        """
+    def _row_readers(self, labels: Sequence[str]) -> dict[str, ReadRows]:
         numbers = np.array([self.rows[label] for label in labels], np.intp)
-        readers = {
+        return {
             contrast: partial(self._read_rows, number, numbers)
             for number, contrast in enumerate(self.contrasts)
         }
-        return make_kernel(self.source, labels, readers, is_published=is_published, max_bytes=self.max_bytes)
 
     def _read_rows(self, contrast: int, numbers: NDArray[np.intp], start: int, stop: int) -> Floats:
         # A copy, since the kernel changes it.

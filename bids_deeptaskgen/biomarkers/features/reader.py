@@ -1,5 +1,6 @@
 """What the readers of all kinds of features have in common: participants first, values later."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from bids_deeptaskgen.settings.biomarkers import FeatureSource
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureReader:
+class FeatureReader(ABC):
     """Participants with features of a source, and the reader of their values.
 
     Attributes
@@ -37,6 +38,7 @@ class FeatureReader:
     columns: tuple[str, ...] = ()
     is_predicted: bool = False
 
+    @abstractmethod
     def read(self, labels: Sequence[str], *, is_published: bool = False) -> Features:
         """Read the features of participants.
 
@@ -51,7 +53,6 @@ class FeatureReader:
         -------
         TableFeatures or KernelFeatures
         """
-        raise NotImplementedError
 
 
 class Selection(NamedTuple):

@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from bids_deeptaskgen.biomarkers.features.map_kernels import make_kernel
-from bids_deeptaskgen.biomarkers.features.reader import FeatureReader, Selection, require_participants
+from bids_deeptaskgen.biomarkers.features.map_kernels import MapReader
+from bids_deeptaskgen.biomarkers.features.reader import Selection, require_participants
 from bids_deeptaskgen.biomarkers.features.row_groups import (
     RowGroups,
     Sessions,
@@ -16,12 +16,11 @@ from bids_deeptaskgen.biomarkers.features.row_groups import (
     parse_labels,
     select_rows,
 )
-from bids_deeptaskgen.biomarkers.problem import KernelFeatures
 from bids_deeptaskgen.cohort_store.exports.names import require_names
 from bids_deeptaskgen.cohort_store.store.reader import CohortStore, open_store
 from bids_deeptaskgen.models.contrasts import Contrast, contrast_spellings, find_contrast
 from bids_deeptaskgen.settings.biomarkers import FeatureSource
-from bids_deeptaskgen.stats.linear_kernel import MAX_BYTES, Floats
+from bids_deeptaskgen.stats.linear_kernel import MAX_BYTES, Floats, ReadRows
 
 # Rows that are read at once if participants have several.
 _MAX_ROWS = 128
@@ -50,46 +49,24 @@ def group_store_rows(store: CohortStore, source: FeatureSource, selection: Selec
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoreMaps(FeatureReader):
+class StoreMaps(MapReader):
     """Maps of a cohort store.
 
     Attributes
     ----------
-    source : FeatureSource
     store : CohortStore
     sessions : dict of str to dict of str to tuple of tuple of int
         Usable rows by contrast and participant.
-    max_bytes : int
-        Memory for maps.
     """
 
-    source: FeatureSource
     store: CohortStore
     sessions: Mapping[str, Mapping[str, Sessions]]
-    max_bytes: int = MAX_BYTES
 
-    def read(self, labels: Sequence[str], *, is_published: bool = False) -> KernelFeatures:
-        """Compute the kernel of the maps of participants.
-
-        Parameters
-        ----------
-        labels, is_published
-            See `FeatureReader.read`.
-
-        Returns
-        -------
-        KernelFeatures
-
-        Raises
-        ------
-        InputError
-            If bytes of the store are damaged, or the maps do not differ between participants.
-        """
-        readers = {
+    def _row_readers(self, labels: Sequence[str]) -> dict[str, ReadRows]:
+        return {
             contrast: partial(self._read_rows, contrast, [sessions[label] for label in labels])
             for contrast, sessions in self.sessions.items()
         }
-        return make_kernel(self.source, labels, readers, is_published=is_published, max_bytes=self.max_bytes)
 
     def _read_rows(self, contrast: str, groups: Sequence[Sessions], start: int, stop: int) -> Floats:
         """Read the maps of some participants, averaged over runs and sessions."""
