@@ -1,9 +1,11 @@
 """A run that is left alone, to which all others are compared."""
 
 import time
+from contextlib import ExitStack
 
 import pytest
 
+from tests.faults.command_stage import Stage
 from tests.processes import App, results
 
 
@@ -45,3 +47,35 @@ def duration(start, alone, tmp_path):
         return took
 
     return measure
+
+
+@pytest.fixture(scope="session")
+def stages(tmp_path_factory):
+    """Return a function that prepares a case of `command_cases` once, with its undisturbed run."""
+    ready = {}
+    with ExitStack() as stack:
+
+        def stage_of(case):
+            if case.name not in ready:
+                folder = tmp_path_factory.mktemp(case.name)
+                inputs, place, logs = folder / "inputs", folder / "place", folder / "logs"
+                inputs.mkdir()
+                logs.mkdir()
+                case.prepare(inputs)
+                environment = stack.enter_context(case.serve(inputs))
+                stage = Stage(case, inputs, place, logs, environment)
+                stack.callback(stage.end)
+                stage.run_undisturbed()
+                ready[case.name] = stage
+            return ready[case.name]
+
+        yield stage_of
+
+
+@pytest.fixture
+def stage(case, stages):
+    """Prepare the case of a test that is parametrised with `case`, with an empty place."""
+    stage = stages(case)
+    stage.reset()
+    yield stage
+    stage.end()
