@@ -107,6 +107,8 @@ def _open_closed_streams() -> None:
             if null != number:
                 os.dup2(null, number)
                 os.close(null)
+            # Worker processes need them, too, but Python closes what it opens in their place.
+            os.set_inheritable(number, True)
     for number, name in _NAMES.items():
         if getattr(sys, name) is None:
             # Open until the process ends.
