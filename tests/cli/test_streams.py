@@ -52,14 +52,18 @@ def test_a_full_disk_under_the_output_is_named_with_exit_code_1(command):
     assert not any(trace in end.stderr for trace in TRACES)
 
 
-def test_programs_that_a_command_starts_have_streams_although_those_of_the_command_are_closed():
-    child = "import os; [os.fstat(number) for number in range(3)]"
-    work = f"subprocess.run([sys.executable, '-c', '{child}'], close_fds=False).returncode"
-    program = (
-        "import subprocess, sys; from bids_deeptaskgen.cli.main import run_with_exit_code; "
-        f'sys.exit(run_with_exit_code(\"program\", lambda: {work}))'
-    )
-    assert shell(f'{sys.executable} -c "{program}" <&- >&- 2>&-').returncode == 0
+STARTS_ANOTHER = """
+import subprocess, sys
+from bids_deeptaskgen.cli.main import run_with_exit_code
+
+child = [sys.executable, "-c", "import os; [os.fstat(number) for number in range(3)]"]
+sys.exit(run_with_exit_code("program", lambda: subprocess.run(child).returncode))
+"""
+
+
+def test_programs_that_a_command_starts_have_streams_although_its_own_are_closed(tmp_path):
+    (tmp_path / "program.py").write_text(STARTS_ANOTHER)
+    assert shell(f"{sys.executable} {tmp_path / 'program.py'} <&- >&- 2>&-").returncode == 0
 
 
 def closed_pipe():
