@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults import command_inputs as inputs
+from tests.faults.comparable_files import PAGES, TRAININGS
 from tests.fileserver import file_server
 from tests.processes import ROOT, SMALL
 
@@ -66,9 +67,9 @@ class CommandCase:
     excluded : dict
         Patterns of the names of files that differ between two undisturbed runs, with the reason.
     changed : dict
-        Patterns of names of files with a function that takes out what differs, see `_JSON_TIMES`.
-    leaves_work : tuple of str
-        Names in the place that an interrupted run may leave, since the next one continues from them.
+        Patterns of names of files with a function that removes what differs, see `comparable_files`.
+    unfinished : str
+        Pattern of the names of files that change during a run, since the next run continues from them.
     """
 
     name: str
@@ -81,7 +82,7 @@ class CommandCase:
     overwrite: str = ""
     excluded: Mapping[str, str] = field(default_factory=dict)
     changed: Mapping[str, Callable[[bytes], bytes]] = field(default_factory=dict)
-    leaves_work: tuple[str, ...] = ()
+    unfinished: str = "$^"
 
     def words(self, folder: Path, place: Path) -> list[str]:
         """Return the command line for the present state of the place: it may have to replace results."""
@@ -104,6 +105,20 @@ class CommandCase:
             contents[name] = content
         return contents
 
+    def finished_results(self, place: Path) -> dict[str, bytes]:
+        """Read the bytes of the files under their final names, which must be complete at any time."""
+        return {
+            name: content
+            for name, content in self.results(place).items()
+            if not is_temporary(name) and not re.search(self.unfinished, name)
+        }
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a path in the place is one that only an active run may have."""
+    parts = name.split("/")
+    return any(part.endswith((".tmp", ".lock")) for part in parts) or parts[:2] == [OUT, "work"]
+
 
 def _content(out: Path) -> Iterator[Path]:
     return iter([out]) if out.is_file() else out.iterdir()
@@ -118,8 +133,8 @@ def _app(*words: object) -> Words:
     ]  # fmt: skip
 
 
-def _work(*words: object, out: str = OUT) -> Words:
-    """Return words of the workbench; a path that begins with IN/ or OUT/ is in the inputs or the place."""
+def _work(*words: object) -> Words:
+    """Return words of the workbench; a path that begins with IN/ or PLACE/ is in the inputs or the place."""
 
     def place_word(word: object, folder: Path, place: Path) -> str:
         return str(word).replace("IN/", f"{folder}/").replace("PLACE/", f"{place}/")
@@ -149,25 +164,11 @@ def _published_files(folder: Path) -> Iterator[dict[str, str]]:
         }
 
 
-def _sans_seconds(content: bytes) -> bytes:
-    """Take the last column, the duration of each epoch, out of the log of a training."""
-    lines = content.decode().splitlines()
-    position = lines[0].split(",").index("seconds")
-    return "\n".join(
-        ",".join(cell for number, cell in enumerate(line.split(",")) if number != position) for line in lines
-    ).encode()
-
-
 _TRAINING = (
     "--connectomes", "IN/connectomes", "--statmaps", "IN/measured", "--split", "IN/split.tsv",
     "--epochs", "2", "--batch-size", "2", "--learning-rate", "0.01", "--device", "cpu",
 )  # fmt: skip
-_TRAINED = {
-    "excluded": {},
-    "changed": {r"log\.csv$": _sans_seconds},
-    "leaves_work": ("out.training",),
-    "overwrite": "--overwrite",
-}
+_TRAINED = {"changed": TRAININGS, "unfinished": r"^out\.training/", "overwrite": "--overwrite"}
 
 CASES = (
     CommandCase(
@@ -179,6 +180,7 @@ CASES = (
         _app("--nprocs", "1", "--reports", "full"),
         9,
         excluded=LOGS,
+        changed=PAGES,
     ),
     CommandCase(
         "reports_only",
@@ -187,6 +189,7 @@ CASES = (
         6,
         stage=_copy_output,
         excluded=LOGS,
+        changed=PAGES,
     ),
     CommandCase(
         "group",

@@ -13,4 +13,6 @@ def test_two_undisturbed_runs_give_the_same_bytes(stage):
     run = stage.start()
     assert run.wait() == 0, run.words
     results = stage.results()
-    assert {name for name in results | stage.expected if results.get(name) != stage.expected.get(name)} == set()
+    assert {
+        name for name in results | stage.expected if results.get(name) != stage.expected.get(name)
+    } == set()
