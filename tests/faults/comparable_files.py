@@ -7,6 +7,9 @@ import json
 import re
 from zipfile import BadZipFile
 
+# Marks files that cannot be read.
+TORN = b"torn "
+
 
 def page(content):
     """Remove the time and the duration of the run, which a page names."""
@@ -22,7 +25,7 @@ def figures(content):
         hashes = {name: _hash(arrays[name]) for name in arrays.files if name != "facts"}
         facts = json.loads(str(arrays["facts"])) if "facts" in arrays.files else {}
     except (BadZipFile, ValueError, EOFError):
-        return b"torn " + content
+        return TORN + content
     facts = {name: value for name, value in facts.items() if name not in ("Finished", "Seconds")}
     return json.dumps([hashes, facts]).encode()
 
@@ -40,7 +43,7 @@ def state(content):
     try:
         values = torch.load(io.BytesIO(content), weights_only=False)
     except Exception:  # noqa: BLE001 - torch raises many types
-        return b"torn " + content
+        return TORN + content
     return json.dumps(_described(values)).encode()
 
 

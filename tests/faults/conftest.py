@@ -1,11 +1,13 @@
 """A run that is left alone, to which all others are compared."""
 
+import subprocess
 import time
 from contextlib import ExitStack
 
 import pytest
 
 from tests.faults.command_stage import Stage
+from tests.faults.fault_table import FaultRecorder
 from tests.processes import App, results
 
 
@@ -79,3 +81,31 @@ def stage(case, stages):
     stage.reset()
     yield stage
     stage.end()
+
+
+@pytest.fixture
+def faults(request):
+    """Return the recorder of the faults of a test."""
+    return FaultRecorder(request.node)
+
+
+@pytest.fixture
+def disk():
+    """Return a function that mounts a disk of a given size on a folder, or gives it another size."""
+    places = set()
+
+    def mount(place, options):
+        remount = f"remount,{options}" if place in places else options
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", remount, "tmpfs", place],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        places.add(place)
+
+    yield mount
+    for place in places:
+        subprocess.run(["umount", "--lazy", place], check=True)

@@ -1,0 +1,129 @@
+"""Whenever a command is killed or told to stop, the next run ends with the bytes of an undisturbed run."""
+
+import random
+import signal
+import time
+from dataclasses import dataclass, replace
+
+import pytest
+
+from tests.faults.command_cases import CASE_BY_NAME, CASES
+from tests.faults.command_stage import LOOK_EVERY_S, Watch
+
+N_KILLS, N_STOPS = 8, 4
+ENDS = {
+    signal.SIGTERM: (
+        143,
+        "stopped by SIGTERM; results that are finished are kept, start again for the rest.",
+    ),
+    signal.SIGINT: (130, "interrupted; results that are finished are kept, start again for the rest."),
+}
+each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+fast_case = pytest.mark.parametrize("case", [CASE_BY_NAME["store_pack"]], ids=lambda case: case.name)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment of a run: a share of its duration, or of the changes of its files.
+
+    A share of changes does not depend on how busy the machine is. Half of a short run is the start of Python,
+    during which no file changes.
+    """
+
+    share: float
+    is_change: bool
+
+    def __str__(self):
+        return f"{100 * self.share:.0f}% of its {'changes of files' if self.is_change else 'duration'}"
+
+    def comes(self, stage, run):
+        """Wait for the moment; return False if the run ended earlier."""
+        if not self.is_change or not stage.n_changes:
+            return run.runs_for(self.share * stage.seconds)
+        watch = Watch(stage.place)
+        wanted = max(1, round(self.share * stage.n_changes))
+        while run.running():
+            if watch.look() >= wanted:
+                return True
+            time.sleep(LOOK_EVERY_S)
+        return False
+
+
+def moments(name, n):
+    """Draw moments in all parts of a run: a third by time, the others by changes of files."""
+    chance = random.Random(name)
+    n_times = n // 3
+    drawn = [Moment((part + chance.random()) / n_times, is_change=False) for part in range(n_times)]
+    n_changes = n - n_times
+    drawn += [Moment((part + chance.random()) / n_changes, is_change=True) for part in range(n_changes)]
+    chance.shuffle(drawn)
+    return drawn
+
+
+def interrupted(stage, moment, interrupt):
+    """Start runs until one is interrupted, earlier each time; return this run, its exit code and moment."""
+    while True:
+        run = stage.start()
+        if moment.comes(stage, run):
+            interrupt(run)
+            code = run.wait()
+            if code != 0:
+                return run, code, moment
+        assert run.wait() == 0, run.words
+        stage.assert_complete()
+        stage.reset()
+        moment = replace(moment, share=moment.share * 0.8)
+
+
+def assert_kills_change_no_byte(stage, faults, n_kills):
+    for moment in moments(stage.case.name, n_kills):
+        run, code, moment = interrupted(stage, moment, lambda run: run.kill())
+        assert code == -signal.SIGKILL, run.words
+        n_kept, n_lost = stage.assert_nothing_torn()
+        faults.add(stage.case.name, "SIGKILL", moment, exit_code=code, n_kept=n_kept, n_lost=n_lost)
+    stage.assert_restart_completes()
+
+
+def assert_stopped(stage, run, code, number):
+    """Assert that a run that was told to stop says so and leaves nothing behind."""
+    end, words = ENDS[number]
+    # Before the program has begun, Python or the kernel ends it.
+    is_early = code == -number and " INFO " not in run.words
+    assert code == end or is_early, run.words
+    assert run.wait_for_silence(10) == {}
+    if not is_early:
+        assert words in run.words
+        assert "Traceback" not in run.words
+    assert not stage.leftovers(), stage.leftovers()
+
+
+def assert_stops_change_no_byte(stage, faults, number, n_stops):
+    for moment in moments(f"{stage.case.name} {number}", n_stops):
+        run, code, moment = interrupted(stage, moment, lambda run: run.signal(number))
+        assert_stopped(stage, run, code, number)
+        n_kept, n_lost = stage.assert_nothing_torn()
+        faults.add(stage.case.name, number.name, moment, exit_code=code, n_kept=n_kept, n_lost=n_lost)
+    stage.assert_restart_completes()
+
+
+@pytest.mark.slow
+@each_case
+def test_kills_at_random_moments_change_no_byte(stage, faults):
+    assert_kills_change_no_byte(stage, faults, N_KILLS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", ENDS, ids=lambda number: number.name)
+@each_case
+def test_stops_at_random_moments_change_no_byte(stage, faults, number):
+    assert_stops_change_no_byte(stage, faults, number, N_STOPS)
+
+
+@fast_case
+def test_a_killed_command_is_completed_by_the_next_run(stage, faults):
+    assert_kills_change_no_byte(stage, faults, 1)
+
+
+@fast_case
+def test_a_stopped_command_is_completed_by_the_next_run(stage, faults):
+    assert_stops_change_no_byte(stage, faults, signal.SIGTERM, 1)
