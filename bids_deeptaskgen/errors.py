@@ -1,6 +1,7 @@
 """Errors that users can resolve; messages name the problem, its place and a solution."""
 
 import errno
+import re
 from collections.abc import Sequence
 
 
@@ -42,6 +43,9 @@ _ROOM = "Free some space and start again; finished results are kept"
 _FOLDER = "Choose another folder, or move the existing file or folder"
 _DISK = "Check the disk or the network drive, then start again; finished results are kept"
 _RIGHT = "Change the permissions, or choose another folder"
+_PROCESSES = "Increase the limit (ulimit -u), or start again with fewer --nprocs and --omp-nthreads"
+_FILES = "Increase the limit (ulimit -n), or start again with fewer --nprocs"
+_MEMORY = "Start again with fewer --nprocs, or on a machine with more memory"
 # Errors of the operating system: exit code, problem, solution.
 _REFUSALS = {
     errno.ENOSPC: (1, "the disk is full", _ROOM),
@@ -57,7 +61,35 @@ _REFUSALS = {
     errno.ELOOP: (2, "the links form a loop", "Choose another folder, or correct the links"),
     errno.EIO: (1, "the disk cannot be read or written", _DISK),
     errno.ESTALE: (1, "the network drive has lost the file", _DISK),
+    errno.ENOTCONN: (1, "the network drive is not connected", _DISK),
+    errno.EREMOTEIO: (1, "the network drive cannot be read or written", _DISK),
+    errno.EMFILE: (1, "too many files are open", _FILES),
+    errno.ENFILE: (1, "too many files are open on this machine", _FILES),
+    errno.EAGAIN: (1, "no further process can be started", _PROCESSES),
 }
+# Words of libraries and of the loader, which raise errors of other types.
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|not enough memory|allocate memory|failed to map segment|std::bad_alloc|Unable to allocate",
+    re.IGNORECASE,
+)
+_NO_THREAD = re.compile(r"can't start new thread|Resource temporarily unavailable")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error means that the memory of a GPU or of the machine is exhausted.
+
+    Parameters
+    ----------
+    error : BaseException
+
+    Examples
+    --------
+    >>> is_out_of_memory(ImportError("libtorch.so: failed to map segment from shared object"))
+    True
+    """
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return isinstance(error, RuntimeError | ImportError) and bool(_OUT_OF_MEMORY.search(str(error)))
 
 
 def system_refusal(error: BaseException) -> tuple[int, str] | None:
@@ -72,10 +104,16 @@ def system_refusal(error: BaseException) -> tuple[int, str] | None:
     (int, str) or None
         Exit code if the error ends the run, and the message; None for other errors.
     """
-    if not isinstance(error, OSError) or error.errno not in _REFUSALS:
+    if is_out_of_memory(error):
+        return 1, f"out of memory. {_MEMORY}."
+    number = getattr(error, "errno", None) if isinstance(error, OSError) else None
+    if isinstance(error, RuntimeError | ImportError) and _NO_THREAD.search(str(error)):
+        number = errno.EAGAIN
+    if number not in _REFUSALS:
         return None
-    code, problem, solution = _REFUSALS[error.errno]
-    file = f" ({error.filename})" if error.filename else ""
+    code, problem, solution = _REFUSALS[number]
+    file = getattr(error, "filename", None)
+    file = f" ({file})" if file else ""
     return code, f"{problem}{file}. {solution}."
 
 

@@ -151,11 +151,6 @@ def exit_code_and_message(error: BaseException) -> tuple[int, str]:
         return TERMINATED, "stopped by SIGTERM; results that are finished are kept, start again for the rest."
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted; results that are finished are kept, start again for the rest."
-    if isinstance(error, MemoryError):
-        return (
-            FAILED,
-            "out of memory. Start again with fewer --nprocs, or on a machine with more memory.",
-        )
     if refusal := system_refusal(error):
         return refusal
     return INTERNAL, (

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from bids_deeptaskgen.errors import UserError, system_refusal
+from bids_deeptaskgen.errors import UserError, is_out_of_memory, system_refusal
 from bids_deeptaskgen.io.atomic import atomic_path, write_text
 from bids_deeptaskgen.pipeline.records import CRASHED, FAILED, Job, Record, save_record
 from bids_deeptaskgen.settings.flags import with_flags
@@ -37,10 +37,10 @@ def run_as_record(job: Job, record: Record, compute: Callable[[], Record]) -> Re
         return compute()
     except UserError as error:
         return record.replace(status=FAILED, reason=with_flags(str(error)))
-    except MemoryError:
-        reason = "out of memory.\nIncrease --mem and the scheduler's limit, or lower --nprocs or --n-windows."
-        return record.replace(status=CRASHED, reason=reason)
     except Exception as error:
+        if is_out_of_memory(error):
+            reason = "out of memory.\nIncrease --mem and the scheduler's limit, or lower --nprocs or --n-windows."
+            return record.replace(status=CRASHED, reason=reason)
         refusal = system_refusal(error)
         reason = refusal[1] if refusal else _reported(job, record, error)
         return record.replace(status=CRASHED, reason=reason)

@@ -131,19 +131,6 @@ def free_gpu_bytes(device: torch.device) -> float:
     return float(torch.cuda.mem_get_info(device)[0])
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means that the memory of a GPU or of the machine is exhausted.
-
-    Parameters
-    ----------
-    error : BaseException
-    """
-    is_torch_error = isinstance(error, RuntimeError) and (
-        "out of memory" in str(error) or "not enough memory" in str(error) or "allocate memory" in str(error)
-    )
-    return is_torch_error or isinstance(error, MemoryError)
-
-
 def is_lost_process(error: BaseException) -> bool:
     """Return whether an error means that another process of the training has ended.
 

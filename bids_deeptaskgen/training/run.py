@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import UserError, is_out_of_memory
 from bids_deeptaskgen.machine import available_cpus, available_gb
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.nn.network import set_threads
@@ -29,7 +29,6 @@ from bids_deeptaskgen.training.devices import (
     check_precision,
     free_gpu_bytes,
     is_lost_process,
-    is_out_of_memory,
     largest_batch,
     make_fabric,
 )

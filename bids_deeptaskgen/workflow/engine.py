@@ -18,6 +18,7 @@ from bids_deeptaskgen.pipeline.progress import ProgressReporter
 from bids_deeptaskgen.pipeline.records import CONNECTED, Job, read_records
 from bids_deeptaskgen.pipeline.report_step import PageJob
 from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.workflow.semaphores import describe_problem
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -242,6 +243,13 @@ def choose_plugin(settings: ParticipantSettings, n_jobs: int) -> tuple[str, dict
         return _read_plugin(settings.use_plugin)
     n_procs = settings.nprocs or available_cpus()
     if n_procs == 1 or n_jobs == 1:
+        return "Linear", {}
+    if problem := describe_problem():
+        logger.warning(
+            "No semaphore can be created in /dev/shm (%s), so participants are processed one after another. For "
+            "%d processes, make /dev/shm writable (in a container: mount it, e.g. --shm-size 64m).",
+            problem, n_procs,
+        )  # fmt: skip
         return "Linear", {}
     # A fork of a process that has started threads or CUDA may hang.
     return "MultiProc", {

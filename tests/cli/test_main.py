@@ -35,6 +35,9 @@ def raising(error):
         (InputError("No BOLD."), 3, "No BOLD."),
         (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 1, "out of memory"),
+        (ImportError("libx.so: failed to map segment from shared object"), 1, "out of memory"),
+        (RuntimeError("can't start new thread"), 1, "no further process can be started. Increase the limit"),
+        (OSError(errno.EMFILE, "Too many open files", "/in/x"), 1, "too many files are open (/in/x)"),
         (
             OSError(errno.ENOSPC, "No space left on device", "/out/x.nii.gz"),
             1,

@@ -15,7 +15,7 @@ import torch
 from bids_deeptaskgen.bids.measured_map_images import read_statmap
 from bids_deeptaskgen.bids.measured_maps import find_statmaps
 from bids_deeptaskgen.commands import participant, train
-from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.errors import InputError, UserError, is_out_of_memory
 from bids_deeptaskgen.io.tsv import read_tsv
 from bids_deeptaskgen.machine import require_library
 from bids_deeptaskgen.models.bundle import BRAIN_MASK, OUTPUT_MASK, ROIS, load_bundle
@@ -28,7 +28,6 @@ from bids_deeptaskgen.stats.calibration import Calibration
 from bids_deeptaskgen.training import run as training
 from bids_deeptaskgen.training.cached_participants import read_cached_participants
 from bids_deeptaskgen.training.data import gather
-from bids_deeptaskgen.training.devices import is_out_of_memory
 from bids_deeptaskgen.training.fit_records import Epoch
 from bids_deeptaskgen.training.masked_unet import MaskedUNet
 from bids_deeptaskgen.training.progress import epoch_words

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.faults.command_stage import Stage
+from tests.faults.conditions import compile_library
 from tests.faults.fault_table import FaultRecorder
 from tests.processes import App, results
 
@@ -87,6 +88,12 @@ def stage(case, stages):
 def faults(request):
     """Return the recorder of the faults of a test."""
     return FaultRecorder(request.node)
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    """Compile the library that lets system calls fail."""
+    return compile_library(tmp_path_factory.mktemp("library"))
 
 
 @pytest.fixture

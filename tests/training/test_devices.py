@@ -6,13 +6,12 @@ import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import UserError, is_out_of_memory
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.nn.unet import FAMILY, UNet, new_network, to_channels_last
 from bids_deeptaskgen.training.devices import (
     bytes_of_step,
     check_precision,
-    is_out_of_memory,
     largest_batch,
     make_fabric,
 )
