@@ -200,7 +200,14 @@ CASES = (
         6,
         stage=_copy_output,
     ),
-    CommandCase("store_pack", inputs.write_store_source, _work("store", "pack", "IN/out", "PLACE/out"), 3),
+    CommandCase(
+        "store_pack",
+        inputs.write_store_source,
+        _work("store", "pack", "IN/out", "PLACE/out"),
+        3,
+        # The number of rows in the metadata and the records of the shards.
+        unfinished=r"/zarr\.json$|^out/tables/shards/",
+    ),
     CommandCase("store_check", inputs.write_packed_store, _work("store", "check", "PLACE/out"), 2,
                 stage=_copy_output),
     CommandCase(

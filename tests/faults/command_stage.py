@@ -1,5 +1,6 @@
 """The place where a command of the table runs: its inputs, its outputs, and those of an undisturbed run."""
 
+import json
 import os
 import shutil
 import time
@@ -46,6 +47,18 @@ class Watch:
                         # The number of the process in a temporary name differs between runs, their order not.
                         self._seen.add((entry.path, entry.stat(follow_symlinks=False).st_size))
         return self.n_changes
+
+
+def is_torn(name, content):
+    """Return whether a file under its final name cannot be read; files that change during a run too."""
+    if is_temporary(name):
+        return False
+    if name.endswith(".json"):
+        with suppress(ValueError):
+            json.loads(content)
+            return False
+        return True
+    return content.startswith(TORN)
 
 
 @dataclass
@@ -140,7 +153,7 @@ class Stage:
         """
         finished = self.case.finished_results(self.place)
         wrong = {name for name, content in finished.items() if self.expected.get(name) != content}
-        torn = {name for name, content in self.results().items() if content.startswith(TORN)}
+        torn = {name for name, content in self.results().items() if is_torn(name, content)}
         assert not wrong | torn, f"not complete: {wrong | torn}"
         n_lost = len(self._kept - finished.keys())
         self._kept = set(finished)

@@ -101,7 +101,7 @@ def disk():
     """Return a function that mounts a disk of a given size on a folder, or gives it another size."""
     places = set()
 
-    def mount(place, options):
+    def mount(place, options, *, is_required=True):
         remount = f"remount,{options}" if place in places else options
         done = subprocess.run(
             ["mount", "-t", "tmpfs", "-o", remount, "tmpfs", place],
@@ -109,6 +109,8 @@ def disk():
             text=True,
             check=False,
         )
+        if done.returncode and not is_required:
+            raise OSError(done.stderr.strip())
         if done.returncode:
             pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
         places.add(place)

@@ -1,6 +1,6 @@
 """Table of all faults of a test session: each test adds its faults, the end of the session counts them.
 
-With ``pytest -n``, the tests run in other processes than the summary, so the faults are properties of reports.
+With ``pytest -n``, the tests run in other processes than the summary: the faults are properties of reports.
 """
 
 from collections import Counter

@@ -1,14 +1,11 @@
 """Whenever a command is killed or told to stop, the next run ends with the bytes of an undisturbed run."""
 
-import random
 import signal
-import time
-from dataclasses import dataclass, replace
 
 import pytest
 
 from tests.faults.command_cases import CASE_BY_NAME, CASES
-from tests.faults.command_stage import LOOK_EVERY_S, Watch
+from tests.faults.moments import moments
 
 N_KILLS, N_STOPS = 8, 4
 ENDS = {
@@ -20,44 +17,6 @@ ENDS = {
 }
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 fast_case = pytest.mark.parametrize("case", [CASE_BY_NAME["store_pack"]], ids=lambda case: case.name)
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A moment of a run: a share of its duration, or of the changes of its files.
-
-    A share of changes does not depend on how busy the machine is. Half of a short run is the start of Python,
-    during which no file changes.
-    """
-
-    share: float
-    is_change: bool
-
-    def __str__(self):
-        return f"{100 * self.share:.0f}% of its {'changes of files' if self.is_change else 'duration'}"
-
-    def comes(self, stage, run):
-        """Wait for the moment; return False if the run ended earlier."""
-        if not self.is_change or not stage.n_changes:
-            return run.runs_for(self.share * stage.seconds)
-        watch = Watch(stage.place)
-        wanted = max(1, round(self.share * stage.n_changes))
-        while run.running():
-            if watch.look() >= wanted:
-                return True
-            time.sleep(LOOK_EVERY_S)
-        return False
-
-
-def moments(name, n):
-    """Draw moments in all parts of a run: a third by time, the others by changes of files."""
-    chance = random.Random(name)
-    n_times = n // 3
-    drawn = [Moment((part + chance.random()) / n_times, is_change=False) for part in range(n_times)]
-    n_changes = n - n_times
-    drawn += [Moment((part + chance.random()) / n_changes, is_change=True) for part in range(n_changes)]
-    chance.shuffle(drawn)
-    return drawn
 
 
 def interrupted(stage, moment, interrupt):
@@ -72,7 +31,7 @@ def interrupted(stage, moment, interrupt):
         assert run.wait() == 0, run.words
         stage.assert_complete()
         stage.reset()
-        moment = replace(moment, share=moment.share * 0.8)
+        moment = moment.earlier()
 
 
 def assert_kills_change_no_byte(stage, faults, n_kills):
@@ -87,11 +46,11 @@ def assert_kills_change_no_byte(stage, faults, n_kills):
 def assert_stopped(stage, run, code, number):
     """Assert that a run that was told to stop says so and leaves nothing behind."""
     end, words = ENDS[number]
-    # Before the program has begun, Python or the kernel ends it.
-    is_early = code == -number and " INFO " not in run.words
-    assert code == end or is_early, run.words
+    # Before the program has begun and when its work is done, Python or the kernel ends it.
+    is_outside = code == -number and (" INFO " not in run.words or stage.results() == stage.expected)
+    assert code == end or is_outside, f"{code}: {run.words}"
     assert run.wait_for_silence(10) == {}
-    if not is_early:
+    if not is_outside:
         assert words in run.words
         assert "Traceback" not in run.words
     assert not stage.leftovers(), stage.leftovers()

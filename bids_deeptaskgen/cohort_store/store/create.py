@@ -1,6 +1,5 @@
 """Creation of a cohort store without rows, and the growth of its arrays."""
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from bids_deeptaskgen.cohort_store.store.layout import (
     rows_folder,
 )
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import stale_files, write_json
+from bids_deeptaskgen.io.atomic import remove_stale_siblings, write_json
 from bids_deeptaskgen.io.json_file import read_json
 
 # A folder is filled within milliseconds.
@@ -73,10 +72,7 @@ def remove_stale_creations(store: Path) -> None:
     store : Path
         Folder of the store; files of other names next to it stay.
     """
-    folder = store.resolve()
-    for path in stale_files(folder.parent, recursive=False):
-        if path.name.startswith(f".{folder.name}.new."):
-            shutil.rmtree(path, ignore_errors=True)
+    remove_stale_siblings(store.resolve())
 
 
 def refuse_other_content(store: Path) -> None:
