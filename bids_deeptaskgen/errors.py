@@ -112,7 +112,8 @@ def system_refusal(error: BaseException) -> tuple[int, str] | None:
     if number not in _REFUSALS:
         return None
     code, problem, solution = _REFUSALS[number]
-    file = getattr(error, "filename", None)
+    # The second name is the target of a copy or of a rename.
+    file = getattr(error, "filename2", None) or getattr(error, "filename", None)
     file = f" ({file})" if file else ""
     return code, f"{problem}{file}. {solution}."
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 
 from bids_deeptaskgen.settings.flags import with_flags
 
@@ -26,6 +27,18 @@ def set_up(verbose: int) -> None:
     root.setLevel({0: logging.WARNING, 1: logging.WARNING, 2: logging.INFO}.get(verbose, logging.DEBUG))
     logging.getLogger("bids_deeptaskgen").setLevel(logging.DEBUG if verbose else logging.INFO)
     logging.captureWarnings(capture=True)
+    if verbose < 2:
+        _drop_warnings()
+
+
+def _drop_warnings() -> None:
+    """Drop warnings of libraries about folders that this software does not need.
+
+    A home that cannot be written and a lack of semaphores are usual in containers. matplotlib then uses a
+    temporary folder for its cache, and joblib runs no parallel processes, which are not used here.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*joblib will operate in serial mode")
 
 
 class _FlagFormatter(logging.Formatter):

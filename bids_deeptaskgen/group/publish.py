@@ -9,7 +9,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bids_deeptaskgen.group.earlier_files import RECORD, describe_files, recorded_files
-from bids_deeptaskgen.io.atomic import atomic_path, remove_stale_files, temporary_sibling, write_json
+from bids_deeptaskgen.io.atomic import (
+    atomic_path,
+    name_errors,
+    remove_stale_files,
+    temporary_sibling,
+    write_json,
+)
 from bids_deeptaskgen.io.lock import file_lock
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -62,7 +68,8 @@ def staging_folder(work_dir: Path) -> Iterator[Path]:
     folder = temporary_sibling(work_dir / "group", "new")
     folder.mkdir(parents=True)
     try:
-        yield folder
+        with name_errors(work_dir):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if not has_folder:
@@ -116,7 +123,12 @@ def _on_disk_of(output: Path, staging: Path) -> Iterator[Path]:
         return
     folder = temporary_sibling(target / "group", "new")
     try:
-        shutil.copytree(staging, folder)
+        # Unlike copytree, which would go on after an error and hide its kind.
+        for path in sorted(staging.rglob("*")):
+            if path.is_file():
+                copy = folder / path.relative_to(staging)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, copy)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -70,6 +70,32 @@ def is_stale(namespace: str, pid: int, last_written_s: float) -> bool:
 
 
 @contextmanager
+def name_errors(path: Path) -> Iterator[None]:
+    """Name a file or folder in errors of the operating system that name none, such as a failed write.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder to which the block writes.
+
+    Examples
+    --------
+    >>> try:
+    ...     with name_errors(folder / "maps"):
+    ...         raise OSError(28, "No space left on device")
+    ... except OSError as error:
+    ...     print(Path(error.filename).name)
+    maps
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Write a file atomically.
 

@@ -187,7 +187,8 @@ def no_network(_scene):
 def other_user(scene):
     """The user has no name and no home, as in a container, and owns the folder of the outputs only."""
     prefix = as_user(OTHER_USER, scene)
-    with passable(scene.inputs), owned(scene.place, OTHER_USER):
+    make_passable(scene.inputs)
+    with owned(scene.place, OTHER_USER):
         yield Circumstance(prefix)
 
 
@@ -207,22 +208,13 @@ def owned(folder, user):
         change(os.getuid())
 
 
-@contextlib.contextmanager
-def passable(folder):
+def make_passable(folder):
     """Let other users pass through the folders above the tests', which pytest closes to them."""
     above = Path(tempfile.gettempdir())
-    modes = {
-        path: path.stat().st_mode
-        for path in (folder, *folder.parents)
-        if path.is_relative_to(above) and path != above and path.owner() == Path.home().owner()
-    }
-    for path, mode in modes.items():
-        path.chmod(mode | 0o055)
-    try:
-        yield
-    finally:
-        for path, mode in modes.items():
-            path.chmod(mode)
+    for path in (folder, *folder.parents):
+        if path.is_relative_to(above) and path != above and path.stat().st_uid == os.getuid():
+            # For good, since other tests may need it at the same time.
+            path.chmod(path.stat().st_mode | 0o055)
 
 
 @contextlib.contextmanager
@@ -284,7 +276,8 @@ def few_processes(scene):
     prefix = as_user(THIRD_USER, scene)
     limit = ("prlimit", "--nproc=8:8", "--")
     _require(*limit, "true")
-    with passable(scene.inputs), owned(scene.place, THIRD_USER):
+    make_passable(scene.inputs)
+    with owned(scene.place, THIRD_USER):
         yield Circumstance((*prefix, *limit))
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.faults.circumstances import assert_for_users, assert_refused, scene_of, start_under
 from tests.faults.command_cases import CASE_BY_NAME
 from tests.faults.command_stage import Watch
-from tests.faults.conditions import Circumstance, as_user, passable, shell_prefix
+from tests.faults.conditions import Circumstance, as_user, make_passable, shell_prefix
 
 GROUP = 12399
 USERS = (12345, 12346)
@@ -30,8 +30,8 @@ def shared_place(stage):
                 path.chmod(mode)
 
     own(USERS[0], GROUP, 0o2775)
-    with passable(stage.inputs):
-        yield
+    make_passable(stage.inputs)
+    yield
     own(os.getuid(), os.getgid(), 0o755)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.errors import InputError, UserError, system_refusal
 from bids_deeptaskgen.group import publish as module
 from bids_deeptaskgen.group.publish import check_writable, publish, staging_folder
 from bids_deeptaskgen.io.atomic import process_namespace
@@ -223,21 +223,24 @@ def test_a_run_that_is_killed_between_two_files_is_completed_by_the_next(tmp_pat
     assert texts(tmp_path) == {"group/a": "3"}
 
 
-def test_a_full_disk_leaves_the_dataset_unchanged(tmp_path, monkeypatch):
+def test_a_copy_to_another_disk_that_fails_leaves_the_dataset_unchanged_and_is_named(tmp_path, monkeypatch):
     publish_files(tmp_path, a="1", b="1")
     before = texts(tmp_path)
     # A work folder on another disk is copied before a file is replaced.
     monkeypatch.setattr(module, "_same_disk", lambda *_: False)
-
-    def refuse(source, folder):
-        folder.mkdir()
-        shutil.copy(source / "group" / "a", folder)
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as context:
-        context.setattr(module.shutil, "copytree", refuse)
-        with pytest.raises(OSError, match="No space"):
-            publish_files(tmp_path, a="2", b="2")
+    with staging_folder(tmp_path / "work") as folder:
+        write(folder, a="2", b="2" * 10_000)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, hard))
+        try:
+            with pytest.raises(OSError, match="too large") as caught:
+                publish(folder, tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    code, message = system_refusal(caught.value)
+    assert code == 1
+    assert "exceed the size limit" in message
+    assert str(tmp_path / "group") in message
     assert texts(tmp_path) == before
     assert publish_files(tmp_path, a="2") == [Path("group/a")]
     assert texts(tmp_path) == {"group/a": "2"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.io.atomic import remove_stale_files, temporary_sibling
+from bids_deeptaskgen.io.atomic import name_errors, remove_stale_files, temporary_sibling
 
 
 def result_path(out: Path, analysis: str, kind: str, **labels: str) -> Path:
@@ -75,7 +75,8 @@ def work_folder(out: Path, analysis: str) -> Iterator[Path]:
     folder = temporary_sibling(out / analysis, "work")
     folder.mkdir()
     try:
-        yield folder
+        with name_errors(out):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

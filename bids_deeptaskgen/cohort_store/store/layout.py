@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from bids_deeptaskgen.io.atomic import temporary_sibling
+from bids_deeptaskgen.io.atomic import name_errors, temporary_sibling
 
 FORMAT_VERSION = 1
 # Key of the attributes of the Zarr group.
@@ -127,7 +127,8 @@ def create_folder(folder: Path, fill: Callable[[Path], None]) -> bool:
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir()
-        fill(temporary)
+        with name_errors(folder):
+            fill(temporary)
         temporary.rename(folder)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not folder.is_dir():
@@ -159,7 +160,8 @@ def fill_folder(folder: Path, fill: Callable[[Path], None]) -> bool:
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir()
-        fill(temporary)
+        with name_errors(folder):
+            fill(temporary)
         parts = sorted(temporary.iterdir(), key=lambda path: (path.name != MAPS, path.name == TABLES))
         for part in parts:
             part.rename(folder / part.name)
