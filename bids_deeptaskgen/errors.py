@@ -69,7 +69,7 @@ _REFUSALS = {
 }
 # Words of libraries and of the loader, which raise errors of other types.
 _OUT_OF_MEMORY = re.compile(
-    r"out of memory|not enough memory|allocate memory|failed to map segment|std::bad_alloc|Unable to allocate",
+    r"out of memory|not enough memory|allocate memory|failed to map segment|std::bad_alloc",
     re.IGNORECASE,
 )
 _NO_THREAD = re.compile(r"can't start new thread|Resource temporarily unavailable")

@@ -108,7 +108,7 @@ def _open_closed_streams() -> None:
                 os.dup2(null, number)
                 os.close(null)
             # Worker processes need them, too, but Python closes what it opens in their place.
-            os.set_inheritable(number, True)
+            os.set_inheritable(number, True)  # noqa: FBT003
     for number, name in _NAMES.items():
         if getattr(sys, name) is None:
             # Open until the process ends.

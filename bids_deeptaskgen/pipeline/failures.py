@@ -39,7 +39,9 @@ def run_as_record(job: Job, record: Record, compute: Callable[[], Record]) -> Re
         return record.replace(status=FAILED, reason=with_flags(str(error)))
     except Exception as error:
         if is_out_of_memory(error):
-            reason = "out of memory.\nIncrease --mem and the scheduler's limit, or lower --nprocs or --n-windows."
+            reason = (
+                "out of memory.\nIncrease --mem and the scheduler's limit, or lower --nprocs or --n-windows."
+            )
             return record.replace(status=CRASHED, reason=reason)
         refusal = system_refusal(error)
         reason = refusal[1] if refusal else _reported(job, record, error)

@@ -246,8 +246,8 @@ def choose_plugin(settings: ParticipantSettings, n_jobs: int) -> tuple[str, dict
         return "Linear", {}
     if problem := describe_problem():
         logger.warning(
-            "No semaphore can be created in /dev/shm (%s), so participants are processed one after another. For "
-            "%d processes, make /dev/shm writable (in a container: mount it, e.g. --shm-size 64m).",
+            "No semaphore can be created in /dev/shm (%s), so participants are processed one after another. "
+            "For %d processes, make /dev/shm writable (in a container: mount it, e.g. --shm-size 64m).",
             problem, n_procs,
         )  # fmt: skip
         return "Linear", {}

@@ -10,7 +10,9 @@ PROBLEMS = re.compile(
     r"the file system is read-only|cannot be read|cannot be written|out of memory|"
     r"no further process can be started|too many files are open|the network drive"
 )
-REMEDIES = re.compile(r"[Cc]hoose|[Ff]ree some space|[Cc]heck|[Cc]hange|[Ss]tart again|[Ii]ncrease|[Cc]opy|[Rr]epeat")
+REMEDIES = re.compile(
+    r"[Cc]hoose|[Ff]ree some space|[Cc]heck|[Cc]hange|[Ss]tart again|[Ii]ncrease|[Cc]opy|[Rr]epeat"
+)
 
 
 def start_under(stage, *circumstances, words=()):

@@ -314,22 +314,21 @@ class FailingCalls:
         """Return the number of matching calls of each kind since the last reset."""
         return dict(zip(self.KINDS, self._read()[2:], strict=True))
 
-    def circumstance(self, folders, kind="", error=0, first=0, count=1, shift_s=0):
-        """Let calls of a kind on files below some folders fail from the one with the number `first` on.
+    def circumstance(self, scene, kind="", error=0, first=0, count=1, shift_s=0):
+        """Let calls of a kind on the outputs, or reads of the inputs, fail from number `first` on.
 
         With `error` 0, the clock is shifted instead. With `first` 0, calls are only counted.
         """
+        numbers = {"ERRNO": error, "SHIFT": shift_s, "FIRST": first, "COUNT": count}
         return Circumstance(
             (),
             {
                 "LD_PRELOAD": str(self._library),
                 "FAULT_STATE": str(self._state),
                 "FAULT_CALL": kind,
-                "FAULT_PATH": ",".join(map(str, folders)),
-                "FAULT_ERRNO": str(error),
-                "FAULT_SHIFT": str(shift_s),
-                "FAULT_FIRST": str(first),
-                "FAULT_COUNT": str(count),
+                "FAULT_PATH": str(scene.place),
+                "FAULT_INPUTS": str(scene.inputs),
+                **{f"FAULT_{name}": str(number) for name, number in numbers.items()},
             },
         )
 

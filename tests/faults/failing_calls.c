@@ -3,7 +3,8 @@
  * FAULT_STATE  file of 64-bit numbers, shared by all processes of the program: number of faults, shift of the
  *              clock in nanoseconds, and the number of matching calls of each kind in the order below
  * FAULT_CALL   write, read, fsync, rename, close, open, mkdir or unlink: the kind of call that fails
- * FAULT_PATH   comma-separated beginnings of paths: only calls on these files match
+ * FAULT_PATH   beginning of the paths of the files on which calls match, except for read
+ * FAULT_INPUTS beginning of the paths of the files on which read matches
  * FAULT_ERRNO  number of the error; with 0, the clock is shifted instead
  * FAULT_SHIFT  shift of the clock in seconds
  * FAULT_FIRST  number of the first matching call that fails, from 1
@@ -32,7 +33,7 @@ enum { N_FAULTS, SHIFT, COUNTS, N_NUMBERS = COUNTS + N_KINDS };
 static int64_t *state;
 static int64_t first = 0, count = 0, shift_s = 0;
 static int error_number = 0, failing_kind = -1;
-static char paths[4096] = "";
+static const char *outputs = "", *inputs = "";
 
 #define REAL(name) ((__typeof__(&name))real(#name))
 
@@ -54,7 +55,9 @@ __attribute__((constructor)) static void prepare(void) {
         if (strcmp(names[kind], text) == 0)
             failing_kind = kind;
     if ((text = getenv("FAULT_PATH")))
-        snprintf(paths, sizeof paths, "%s", text);
+        outputs = strdup(text);
+    if ((text = getenv("FAULT_INPUTS")))
+        inputs = strdup(text);
     if ((text = getenv("FAULT_ERRNO")))
         error_number = atoi(text);
     if ((text = getenv("FAULT_SHIFT")))
@@ -66,16 +69,8 @@ __attribute__((constructor)) static void prepare(void) {
     state = page;
 }
 
-static int is_below(const char *path) {
-    const char *begin = paths;
-    while (*begin) {
-        size_t length = strcspn(begin, ",");
-        if (length && strncmp(path, begin, length) == 0)
-            return 1;
-        begin += length;
-        begin += *begin == ',';
-    }
-    return 0;
+static int is_below(const char *path, const char *folder) {
+    return *folder && strncmp(path, folder, strlen(folder)) == 0;
 }
 
 /* Count a matching call; return whether it fails. */
@@ -90,7 +85,7 @@ static int fails(enum kind kind) {
 }
 
 static int path_fails(enum kind kind, const char *path) {
-    if (!state || !path || !is_below(path) || !fails(kind))
+    if (!state || !path || !is_below(path, kind == READ ? inputs : outputs) || !fails(kind))
         return 0;
     errno = error_number;
     return 1;

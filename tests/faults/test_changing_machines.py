@@ -1,4 +1,4 @@
-"""A clock that jumps, dates in the future, a work folder that is deleted: the bytes stay those of a quiet machine."""
+"""A clock that jumps, dates in the future, a deleted work folder: the bytes stay those of a quiet machine."""
 
 import os
 import random
@@ -21,7 +21,7 @@ def assert_jump_changes_no_byte(stage, library, jump, faults):
     """Assert that the bytes do not depend on a jump of the clock when some file is opened."""
     library.reset()
     first = max(1, stage.n_changes // 4)
-    run = start_under(stage, library.circumstance([stage.place], "open", first=first, shift_s=JUMPS[jump]))
+    run = start_under(stage, library.circumstance(stage, "open", first=first, shift_s=JUMPS[jump]))
     code = run.wait()
     assert code == 0, run.words
     assert_for_users(run)

@@ -57,6 +57,8 @@ def test_a_command_needs_neither_shared_memory_nor_tmp_nor_a_user_name(stage, co
 
 
 @pytest.mark.slow
-@pairs((case, condition) for case in CASES for condition in HARMLESS if (case.name, condition) not in IMPOSSIBLE)
+@pairs(
+    (case, condition) for case in CASES for condition in HARMLESS if (case.name, condition) not in IMPOSSIBLE
+)
 def test_a_command_gives_the_same_bytes_on_a_machine_that_lacks_something(stage, condition, tmp_path, faults):
     assert_unaffected(stage, condition, tmp_path, faults)

@@ -1,4 +1,4 @@
-"""Machines on which a command cannot end: it says what the machine refuses and what to do, and changes no file."""
+"""Machines on which a command cannot end: it names what the machine refuses, and changes no file."""
 
 import subprocess
 import time
@@ -62,7 +62,7 @@ def test_what_a_machine_refuses_is_named_and_the_next_run_completes(stage, condi
 
 @pytest.fixture
 def remount():
-    """Return a function that makes a folder read-only although a run writes there; it is undone at the end."""
+    """Return a function that makes a folder read-only although a run writes there."""
     mounted = []
 
     def forbid(folder):
@@ -70,7 +70,9 @@ def remount():
         return subprocess.run(["test", "-w", folder], check=False).returncode != 0
 
     def prepare(folder):
-        done = subprocess.run(["mount", "--bind", folder, folder], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["mount", "--bind", folder, folder], capture_output=True, text=True, check=False
+        )
         if done.returncode:
             pytest.skip(f"no folder can be mounted here: {done.stderr.strip()}")
         mounted.append(folder)

@@ -13,7 +13,17 @@ from tests.faults.conditions import Circumstance, as_user, make_passable, shell_
 GROUP = 12399
 USERS = (12345, 12346)
 CASES = [
-    CASE_BY_NAME[name] for name in ("participant", "participant_pages", "group", "store_pack", "train", "biomarkers", "export", "predict")
+    CASE_BY_NAME[name]
+    for name in (
+        "participant",
+        "participant_pages",
+        "group",
+        "store_pack",
+        "train",
+        "biomarkers",
+        "export",
+        "predict",
+    )
 ]
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 fast_case = pytest.mark.parametrize("case", [CASE_BY_NAME["store_pack"]], ids=lambda case: case.name)

@@ -1,7 +1,6 @@
 """Group files are complete and of one run, whatever ends it."""
 
 import ctypes
-import errno
 import importlib
 import os
 import resource
