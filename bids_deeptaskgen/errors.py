@@ -61,6 +61,8 @@ _REFUSALS = {
     errno.ELOOP: (2, "the links form a loop", "Choose another folder, or correct the links"),
     errno.EIO: (1, "the disk cannot be read or written", _DISK),
     errno.ESTALE: (1, "the network drive has lost the file", _DISK),
+    errno.ETIMEDOUT: (1, "the network drive does not answer", _DISK),
+    errno.EHOSTDOWN: (1, "the network drive does not answer", _DISK),
     errno.ENOTCONN: (1, "the network drive is not connected", _DISK),
     errno.EREMOTEIO: (1, "the network drive cannot be read or written", _DISK),
     errno.EMFILE: (1, "too many files are open", _FILES),
@@ -90,6 +92,41 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     return isinstance(error, RuntimeError | ImportError) and bool(_OUT_OF_MEMORY.search(str(error)))
+
+
+# Faults of a disk or network drive; the same file may be read a moment later.
+DISK_ERRORS = (
+    errno.EIO,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.ENOTCONN,
+    errno.EHOSTDOWN,
+    errno.EREMOTEIO,
+)
+
+
+def raise_disk_error(error: BaseException, path: object) -> None:
+    """Raise the error of a disk or network drive again, for handlers of files with unusable content.
+
+    A file that the disk refuses is not damaged: results that leave it out would silently differ from those
+    of the next run.
+
+    Parameters
+    ----------
+    error : BaseException
+        Others are ignored.
+    path : Path
+        File for the message, if the error names none.
+
+    Raises
+    ------
+    OSError
+        If the error is one of `DISK_ERRORS`.
+    """
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        if error.filename is None:
+            error.filename = str(path)
+        raise error
 
 
 def system_refusal(error: BaseException) -> tuple[int, str] | None:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Collection
 from pathlib import Path
 
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, raise_disk_error
 from bids_deeptaskgen.io.json_file import read_json
 
 # Quality metric (data/qc_metrics.json) of each covariate that has a name of its own.
@@ -112,7 +112,8 @@ def column_levels(table: Path) -> dict[str, tuple[str, ...]]:
     """
     try:
         content = read_json(table.with_suffix(".json"))
-    except (InputError, OSError):
+    except (InputError, OSError) as error:
+        raise_disk_error(error, table.with_suffix(".json"))
         return {}
     levels = {name: entry.get("Levels") for name, entry in content.items() if isinstance(entry, dict)}
     return {

@@ -15,7 +15,7 @@ from bids_deeptaskgen.bids.filenames import parse_name
 from bids_deeptaskgen.bids.measured_map_selection import StatmapFile
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.connectome.template_warp import MODEL_SPACE
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, raise_disk_error
 from bids_deeptaskgen.grid import (
     FULL_MODEL_GRID,
     MODEL_GRID,
@@ -190,7 +190,8 @@ def _space_in_sidecar(sidecar: Path) -> str:
     try:
         content = json.loads(sidecar.read_text("utf-8"))
         return str(content.get("SpatialReference") or content.get("Space") or "")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError) as error:
+        raise_disk_error(error, sidecar)
         return ""
 
 

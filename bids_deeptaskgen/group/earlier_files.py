@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from bids_deeptaskgen.bids.filenames import parse_name
-from bids_deeptaskgen.errors import InputError, UserError, abbreviate, quantity
+from bids_deeptaskgen.errors import InputError, UserError, abbreviate, quantity, raise_disk_error
 from bids_deeptaskgen.group.prepared_set import PreparedSet
 from bids_deeptaskgen.group.selection import Selection, restrict_contrasts
 from bids_deeptaskgen.io.json_file import read_json
@@ -31,7 +31,8 @@ def recorded_files(output: Path) -> set[Path]:
     """
     try:
         names = [str(name) for name in read_json(output / RECORD)["Files"]]
-    except (InputError, OSError, KeyError, TypeError):
+    except (InputError, OSError, KeyError, TypeError) as error:
+        raise_disk_error(error, output / RECORD)
         return set()
     paths = {Path(name) for name in names}
     # An edited record must not delete other files.

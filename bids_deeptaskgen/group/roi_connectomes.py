@@ -15,7 +15,7 @@ from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.bids.output.roi_connectome import RoiConnectome, read_roi_connectome, roi_names
 from bids_deeptaskgen.connectome.roi_geometry import RoiGeometry, is_compact
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, raise_disk_error
 from bids_deeptaskgen.group.map_rows import group_by_session
 
 Floats = NDArray[np.float64]
@@ -244,6 +244,7 @@ def _read_session(output_dir: Path, result: Result) -> RoiConnectome | None:
     except InputError as error:
         _warn(result, str(error))
     except OSError as error:
+        raise_disk_error(error, result.path(output_dir, "roi_connectome"))
         _warn(result, f"{type(error).__name__}: {error}")
     return None
 

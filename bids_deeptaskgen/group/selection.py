@@ -10,7 +10,7 @@ from bids_deeptaskgen.bids.output.contrast_entries import contrast_of
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.results import Result, ResultFault, read_dataset
 from bids_deeptaskgen.bids.selection import remaining_labels
-from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.errors import InputError, UserError, raise_disk_error
 from bids_deeptaskgen.group.group_set import GROUP_FOLDER, GroupSet
 from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.io.tsv import read_tsv
@@ -177,7 +177,8 @@ def read_provenance(output: Path, results: Sequence[Result]) -> Mapping[str, Any
     for result in results:
         try:
             content = read_json(sidecar_path(result.statmap(output, result.maps.contrasts[0])))
-        except (InputError, OSError):
+        except (InputError, OSError) as error:
+            raise_disk_error(error, result.statmap(output, result.maps.contrasts[0]))
             continue
         provenance = content.get("DeepTaskGen")
         if isinstance(provenance, dict):

@@ -6,7 +6,7 @@ from types import TracebackType
 
 from zlib_ng import zlib_ng
 
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, raise_disk_error
 from bids_deeptaskgen.io.file_content import GZIP_MAGIC
 from bids_deeptaskgen.io.text import explain_unreadable
 
@@ -40,6 +40,7 @@ class ImageStream:
             self._file = path.open("rb")
             self._input = self._file.read(_FIRST_BYTES)
         except OSError as error:
+            raise_disk_error(error, path)
             message = f"{path}: {explain_unreadable(path, error)}"
             raise InputError(message) from error
         self.is_gzipped = self._input.startswith(GZIP_MAGIC)

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, raise_disk_error
 from bids_deeptaskgen.grid import Grid
 from bids_deeptaskgen.io.file_content import COPY_AGAIN, describe_content
 from bids_deeptaskgen.io.image_stream import ImageStream
@@ -130,6 +130,7 @@ def read_header(path: Path) -> NiftiHeader:
         message = f"{path}: the file is truncated or damaged at its beginning ({error}).\n{COPY_AGAIN}"
         raise InputError(message) from error
     except OSError as error:
+        raise_disk_error(error, path)
         message = f"{path}: {explain_unreadable(path, error)}"
         raise InputError(message) from error
     except ValueError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import DISK_ERRORS, InputError
 from bids_deeptaskgen.grid import Grid
 from bids_deeptaskgen.grid_comparison import reorder
 from bids_deeptaskgen.io.file_content import COPY_AGAIN
@@ -127,6 +127,9 @@ def _explain(path: Path, header: NiftiHeader, error: Exception) -> Exception:
     if isinstance(error, gzip.BadGzipFile):
         return InputError(f"{path}: the file is damaged ({error}).\n{COPY_AGAIN}")
     if isinstance(error, OSError):
+        if error.errno in DISK_ERRORS:
+            error.filename = str(path)
+            return error
         return InputError(f"{path}: {explain_unreadable(path, error)}")
     return error
 

@@ -3,7 +3,7 @@
 import errno
 from pathlib import Path
 
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import DISK_ERRORS, InputError, raise_disk_error
 from bids_deeptaskgen.io.file_content import describe_pointer
 
 # Byte order marks, longest first, since that of UTF-16 begins that of UTF-32.
@@ -18,7 +18,6 @@ _ANNEX = "annex/objects"
 # Enough for the beginning of a pointer.
 _START_BYTES = 512
 # Errors of a disk or of a network drive, which say nothing of the file.
-_DISK_ERRORS = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN)
 
 
 def read_text(path: Path) -> str:
@@ -50,6 +49,7 @@ def read_text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
+        raise_disk_error(error, path)
         message = f"{path}: {explain_unreadable(path, error)}"
         raise InputError(message) from error
     pointer = describe_pointer(path, content[:_START_BYTES])
@@ -92,7 +92,7 @@ def explain_unreadable(path: Path, error: OSError) -> str:
         )
     if isinstance(error, FileNotFoundError):
         return "no such file.\nCorrect the path, or copy the file there."
-    if error.errno in _DISK_ERRORS:
+    if error.errno in DISK_ERRORS:
         return f"cannot be read ({error.strerror}).\nCheck the disk or the network drive, then start again."
     return f"cannot be read ({error.strerror}).\nCheck its permissions, or copy it again from its source."
 

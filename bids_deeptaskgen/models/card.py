@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import TypeVar, get_args, get_origin, get_type_hints
 
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import UserError, raise_disk_error
 from bids_deeptaskgen.grid import MODEL_GRID, Grid
 from bids_deeptaskgen.models.architecture import Architecture
 from bids_deeptaskgen.models.contrasts import Contrast
@@ -177,6 +177,7 @@ def read_card(path: Path) -> Card:
         )
         raise UserError(message) from None
     except (OSError, ValueError) as error:
+        raise_disk_error(error, path)
         message = f"{path}: cannot be read as JSON ({error}). Fetch or import the model again."
         raise UserError(message) from error
     return from_json(Card, content, str(path))

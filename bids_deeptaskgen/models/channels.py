@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import UserError, raise_disk_error
 from bids_deeptaskgen.models.contrasts import Contrast, contrast_label, load_contrasts
 
 NUMBERED = "numbered"
@@ -97,6 +97,7 @@ def _read_names(path: Path) -> tuple[Contrast, ...]:
     try:
         names = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
+        raise_disk_error(error, path)
         message = f"{path}: cannot be read as JSON ({error}). Correct the file."
         raise UserError(message) from error
     if (

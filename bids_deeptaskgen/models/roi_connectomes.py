@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from bids_deeptaskgen.connectome.typicality import QUANTILES, ConnectomeDistribution
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import UserError, raise_disk_error
 
 # Optional file of a bundle.
 ROI_CONNECTOMES = "roi_connectomes.safetensors"
@@ -61,6 +61,7 @@ def load_distribution(path: Path, n_rois: int) -> ConnectomeDistribution:
     try:
         arrays = load_file(path)
     except (OSError, SafetensorError) as error:
+        raise_disk_error(error, path)
         message = f"{path}: cannot be read as safetensors ({error}). Fetch or import the model again."
         raise UserError(message) from error
     if sorted(arrays) != sorted(_ARRAYS):

@@ -15,7 +15,7 @@ from bids_deeptaskgen.bids.output.connectome_files import (
     find_connectomes,
 )
 from bids_deeptaskgen.bids.participants_table import participants_table
-from bids_deeptaskgen.errors import InputError, UserError, abbreviate
+from bids_deeptaskgen.errors import InputError, UserError, abbreviate, raise_disk_error
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.models.contrasts import (
     Contrast,
@@ -110,7 +110,8 @@ def _stat(path: Path) -> tuple[str, int, int]:
     """Return name, size and modification time of a file; 0 for a link without content."""
     try:
         status = path.stat()
-    except OSError:
+    except OSError as error:
+        raise_disk_error(error, path)
         return path.name, 0, 0
     return path.name, status.st_size, status.st_mtime_ns
 

@@ -314,11 +314,12 @@ class FailingCalls:
         """Return the number of matching calls of each kind since the last reset."""
         return dict(zip(self.KINDS, self._read()[2:], strict=True))
 
-    def circumstance(self, scene, kind="", error=0, first=0, count=1, shift_s=0):
-        """Let calls of a kind on the outputs, or reads of the inputs, fail from number `first` on.
+    def circumstance(self, scene, kind="", error=0, first=0, count=1, shift_s=0, source=None):
+        """Let calls of a kind on the outputs, or reads of the inputs (or `source`), fail from number `first` on.
 
         With `error` 0, the clock is shifted instead. With `first` 0, calls are only counted.
         """
+        source = source or scene.inputs
         numbers = {"ERRNO": error, "SHIFT": shift_s, "FIRST": first, "COUNT": count}
         return Circumstance(
             (),
@@ -327,7 +328,7 @@ class FailingCalls:
                 "FAULT_STATE": str(self._state),
                 "FAULT_CALL": kind,
                 "FAULT_PATH": str(scene.place),
-                "FAULT_INPUTS": str(scene.inputs),
+                "FAULT_INPUTS": str(source),
                 **{f"FAULT_{name}": str(number) for name, number in numbers.items()},
             },
         )

@@ -42,10 +42,19 @@ FAILURES = (
 FAST = (FAILURES[0], FAILURES[4], FAILURES[7])
 
 
+# These read files of the folder to which they write.
+IN_PLACE = {"reports_only", "group", "store_check"}
+
+
+def source_of(stage):
+    """Return the folder from which a command reads."""
+    return stage.place if stage.case.name in IN_PLACE else stage.inputs
+
+
 def count_calls(stage, library):
     """Run the command undisturbed, and return the number of calls of each kind."""
     library.reset()
-    run = start_under(stage, library.circumstance(stage))
+    run = start_under(stage, library.circumstance(stage, source=source_of(stage)))
     assert run.wait() == 0, run.words
     stage.assert_complete()
     return library.n_calls
@@ -56,9 +65,10 @@ def run_with(stage, library, failure, n_calls):
     first = 1 + round(failure.share * (n_calls - 1))
     while True:
         library.reset()
-        run = start_under(
-            stage, library.circumstance(stage, failure.kind, failure.error, first, failure.count)
+        circumstance = library.circumstance(
+            stage, failure.kind, failure.error, first, failure.count, source=source_of(stage)
         )
+        run = start_under(stage, circumstance)
         code = run.wait()
         if library.n_faults:
             return run, code, first

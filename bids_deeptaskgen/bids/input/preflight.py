@@ -30,7 +30,7 @@ from bids_deeptaskgen.bids.input.runs import (
     match_run,
 )
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, system_refusal
 
 # Number of absent labels for which similar ones are searched, since the search takes hours for thousands.
 MAX_SUGGESTIONS = 20
@@ -231,7 +231,7 @@ def _session_rows(
         if files is None:
             return [Preflight(subject, session, reason=_explain_no_folder(root, subject, session))]
         check_places(files, subject, session, query)
-    except InputError as error:
+    except (InputError, OSError) as error:
         return [Preflight(subject, session, reason=_one_line(error))]
     return [
         row
@@ -263,7 +263,7 @@ def _task_rows(
         try:
             for bolds in runs:
                 match_run(bolds, files, query)
-        except InputError as error:
+        except (InputError, OSError) as error:
             faulty_rows.append(Preflight(subject, session, reason=_one_line(error), task=task))
         else:
             bold_names += [file.path.name for bolds in runs for file in bolds]
@@ -284,5 +284,7 @@ def _explain_no_folder(root: Path, subject: str, session: str | None) -> str:
     return f"{reason} ({folder.name} is empty: if it is a DataLad dataset, run datalad get -n {folder.name})"
 
 
-def _one_line(error: InputError) -> str:
-    return "; ".join(line.strip().rstrip(".") for line in str(error).splitlines())
+def _one_line(error: InputError | OSError) -> str:
+    refusal = system_refusal(error)
+    text = refusal[1] if refusal else str(error)
+    return "; ".join(line.strip().rstrip(".") for line in text.splitlines())

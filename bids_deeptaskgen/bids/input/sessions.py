@@ -41,13 +41,13 @@ class SessionFault:
     session : str or None
     entities : tuple of (str, str)
         As in `SessionInputs`; empty if the fault concerns the whole session.
-    error : InputError
+    error : InputError or OSError
     """
 
     subject: str
     session: str | None
     entities: Entities
-    error: InputError
+    error: InputError | OSError
 
 
 def collect_sessions(
@@ -102,7 +102,7 @@ def collect_sessions(
             if files is None:
                 continue
             check_places(files, subject, session, query)
-        except InputError as error:
+        except (InputError, OSError) as error:
             records.append(SessionFault(subject, session, (), error))
             continue
         for task_query in query.by_task():
@@ -126,7 +126,7 @@ def _collect_result(
     try:
         _require_tasks([bolds[0] for bolds in runs], query)
         inputs = tuple(_run_inputs(match_run(bolds, files, query), files.root, query) for bolds in runs)
-    except InputError as error:
+    except (InputError, OSError) as error:
         return SessionFault(subject, session, entities, error)
     return SessionInputs(subject, session, inputs, entities)
 

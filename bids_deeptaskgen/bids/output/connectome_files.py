@@ -19,7 +19,7 @@ from bids_deeptaskgen.bids.filenames import Entities, parse_name
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.sidecars import Provenance, statmap_sidecar
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, raise_disk_error
 from bids_deeptaskgen.grid import MODEL_GRID, Grid
 from bids_deeptaskgen.grid_comparison import describe_difference
 from bids_deeptaskgen.io.atomic import write_json
@@ -242,6 +242,7 @@ def _read_sidecar(sidecar: Path) -> ConnectomeFile:
             settings_hash=str(content["SettingsHash"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
+        raise_disk_error(error, sidecar)
         message = f"{sidecar}: does not describe a connectome ({type(error).__name__}: {error}).\n{_REMEDY}"
         raise InputError(message) from error
     _open(file)
@@ -311,6 +312,7 @@ def _open(file: ConnectomeFile) -> Floats:
     try:
         array: Floats = np.load(file.path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
+        raise_disk_error(error, file.path)
         message = f"{file.path}: the connectomes cannot be read ({error}).\n{_REMEDY}"
         raise InputError(message) from error
     if array.shape != shape or array.dtype != np.float32:
