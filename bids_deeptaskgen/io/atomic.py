@@ -19,6 +19,7 @@ from pathlib import Path
 from bids_deeptaskgen.errors import UserError
 
 FOREIGN_AGE_S = 86_400.0
+_WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _TEMPORARY = re.compile(r"^\..+\.(?P<namespace>[^.]+)\.(?P<pid>\d+)\.tmp$")
 
 
@@ -71,12 +72,12 @@ def is_stale(namespace: str, pid: int, last_written_s: float) -> bool:
 
 @contextmanager
 def name_errors(path: Path) -> Iterator[None]:
-    """Name a file or folder in errors of the operating system that name none, such as a failed write.
+    """Name a file or folder in errors of writing that name none.
 
     Parameters
     ----------
     path : Path
-        File or folder to which the block writes.
+        File or folder to which the block writes. Errors that may come from its reading stay as they are.
 
     Examples
     --------
@@ -90,7 +91,7 @@ def name_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno and error.filename is None:
+        if error.errno in _WRITE_ERRORS and error.filename is None:
             error.filename = str(path)
         raise
 

@@ -1,6 +1,5 @@
 """Reader of text files: UTF-8 with or without byte order mark; other encodings are named, never guessed."""
 
-import errno
 from pathlib import Path
 
 from bids_deeptaskgen.errors import DISK_ERRORS, InputError, raise_disk_error

@@ -315,7 +315,7 @@ class FailingCalls:
         return dict(zip(self.KINDS, self._read()[2:], strict=True))
 
     def circumstance(self, scene, kind="", error=0, first=0, count=1, shift_s=0, source=None):
-        """Let calls of a kind on the outputs, or reads of the inputs (or `source`), fail from number `first` on.
+        """Let calls of a kind on the outputs, or reads of the inputs or `source`, fail from number `first`.
 
         With `error` 0, the clock is shifted instead. With `first` 0, calls are only counted.
         """
