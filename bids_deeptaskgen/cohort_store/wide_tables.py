@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.participants_table import require_id_column
-from bids_deeptaskgen.errors import InputError, abbreviate
+from bids_deeptaskgen.errors import InputError, abbreviate, raise_disk_error
 from bids_deeptaskgen.io.number_table import explain_cell
 from bids_deeptaskgen.io.text_table import MISSING_VALUES, is_missing, is_number
 
@@ -79,6 +79,7 @@ def column_names(path: Path) -> tuple[str, ...]:
         with path.open(encoding="utf-8-sig") as file:
             header = file.readline().rstrip("\r\n")
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise_disk_error(error, path)
         raise _unreadable(path, error) from error
     if not header.strip():
         problem = "its first line, with the names of the columns," if path.stat().st_size > 1 else "the file"
@@ -161,6 +162,7 @@ def _read(path: Path, names: Sequence[str], text_columns: Sequence[str]) -> pa.T
             ),
         )
     except (pa.ArrowException, OSError) as error:
+        raise_disk_error(error, path)
         raise _unreadable(path, error) from error
 
 

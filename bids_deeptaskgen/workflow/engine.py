@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import UserError, system_refusal
 from bids_deeptaskgen.io.atomic import is_stale, process_namespace
 from bids_deeptaskgen.machine import available_cpus, available_gb
 from bids_deeptaskgen.pipeline.progress import ProgressReporter
@@ -199,6 +199,8 @@ def _unfinished(jobs: Sequence[Job]) -> list[Job]:
 
 
 def _last_line(error: Exception) -> str:
+    if refusal := system_refusal(error):
+        return refusal[1].rstrip(".")
     return next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.cohort_store.exports.names import require_names
 from bids_deeptaskgen.cohort_store.tables import NO_VALUE
-from bids_deeptaskgen.errors import InputError, abbreviate
+from bids_deeptaskgen.errors import InputError, abbreviate, raise_disk_error
 from bids_deeptaskgen.io.text import read_text
 
 _TEXT_COLUMNS = ("participant_id", "session_id", "run", "contrast", "name")
@@ -164,6 +164,7 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         else:
             yield from _tsv_batches(path, columns)
     except (pa.ArrowException, OSError) as error:
+        raise_disk_error(error, path)
         message = f"{path}: cannot be read as a table of regions: {str(error).rstrip('.')}.\n{_REMEDY}"
         raise InputError(message) from error
 

@@ -13,7 +13,7 @@ from bids_deeptaskgen.cohort_store.store.description import StoreDescription, re
 from bids_deeptaskgen.cohort_store.store.layout import MAPS, ROI_CONNECTOMES
 from bids_deeptaskgen.cohort_store.store.row_tables import LABELS, Labels, RowTables, read_rows
 from bids_deeptaskgen.cohort_store.store.shards import ShardStates, array_names, read_states
-from bids_deeptaskgen.errors import InputError, UserError, abbreviate, quantity
+from bids_deeptaskgen.errors import InputError, UserError, abbreviate, quantity, raise_disk_error
 from bids_deeptaskgen.io.text_table import MISSING_VALUES
 from bids_deeptaskgen.io.tsv import join_columns
 
@@ -289,7 +289,8 @@ class CohortStore:
         try:
             values = np.asarray(self.arrays[name][rows, columns], np.float32)
         # zarr and its codecs raise several types for damaged bytes.
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, OSError) as error:
+            raise_disk_error(error, self.path / name)
             message = (
                 f"{self.path}: some bytes of {name} are damaged ({error}).\n"
                 f"Find them with `deeptaskgen store check {self.path}`."

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.cohort_store.store.layout import ZARR_JSON, shard_path
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import UserError, raise_disk_error
 from bids_deeptaskgen.io.atomic import atomic_path
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -60,6 +60,11 @@ def read_array_row(store: Path, name: str, row: int) -> NDArray[Any] | None:
     -------
     array or None
         None if its bytes are damaged.
+
+    Raises
+    ------
+    OSError
+        If the disk refuses them.
     """
     import zarr
 
@@ -68,6 +73,7 @@ def read_array_row(store: Path, name: str, row: int) -> NDArray[Any] | None:
         return np.asarray(array[row])
     # zarr and its codecs raise several types for damaged bytes.
     except (ValueError, RuntimeError, OSError, IndexError) as error:
+        raise_disk_error(error, store / name)
         logger.debug("%s, row %d: %s", store / name, row, error)
         return None
 
