@@ -37,8 +37,9 @@ def log(content):
 
 
 def settings_file(content):
-    """Remove `overwrite`, with which a run replaces a model that a killed run has written."""
-    return b"".join(line for line in content.splitlines(keepends=True) if not line.startswith(b"overwrite"))
+    """Remove `overwrite`, with which a run replaces what a killed run has written."""
+    lines = content.splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.strip().startswith((b"overwrite", b'"overwrite"')))
 
 
 def state(content):
@@ -67,4 +68,5 @@ def _hash(array):
 
 
 PAGES = {r"^out/sub-[^/]*\.html$": page, r"_desc-report_figures\.npz$": figures}
+ANALYSES = {r"/biomarkers\.json$": settings_file}
 TRAININGS = {r"/settings\.toml$": settings_file, r"/log\.csv$": log, r"/state\.pt$": state}
