@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bids_deeptaskgen.group.earlier_files import RECORD, describe_files, recorded_files
+<<<<<<< HEAD
 from bids_deeptaskgen.io.atomic import (
     atomic_path,
     name_errors,
@@ -16,6 +17,9 @@ from bids_deeptaskgen.io.atomic import (
     temporary_sibling,
     write_json,
 )
+=======
+from bids_deeptaskgen.io.atomic import atomic_path, finish, remove_stale_files, temporary_sibling, write_json
+>>>>>>> faults1
 from bids_deeptaskgen.io.lock import file_lock
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -41,8 +45,11 @@ def check_writable(output: Path) -> None:
     for folder in (output, output / RECORD.parent):
         if folder.is_dir():
             temporary = temporary_sibling(folder / "group", "check")
-            temporary.mkdir()
-            temporary.rmdir()
+            try:
+                temporary.mkdir()
+            finally:
+                with suppress(FileNotFoundError):
+                    temporary.rmdir()
         elif os.path.lexists(folder):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
@@ -66,16 +73,25 @@ def staging_folder(work_dir: Path) -> Iterator[Path]:
     if remove_stale_files(work_dir, recursive=False) and not any(work_dir.iterdir()):
         has_folder = False
     folder = temporary_sibling(work_dir / "group", "new")
-    folder.mkdir(parents=True)
     try:
+<<<<<<< HEAD
         with name_errors(work_dir):
             yield folder
+=======
+        # A signal may come as soon as there is a folder.
+        folder.mkdir(parents=True)
+        yield folder
+>>>>>>> faults1
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if not has_folder:
-            # Another run may use it.
-            with suppress(OSError):
-                work_dir.rmdir()
+        finish(lambda: _remove_folders(folder, None if has_folder else work_dir))
+
+
+def _remove_folders(folder: Path, work_dir: Path | None) -> None:
+    """Remove the folder of this run, and the work folder if no other run uses it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if work_dir:
+        with suppress(OSError):
+            work_dir.rmdir()
 
 
 def publish(staging: Path, output: Path, check: Callable[[], None] = lambda: None) -> list[Path]:
@@ -131,7 +147,7 @@ def _on_disk_of(output: Path, staging: Path) -> Iterator[Path]:
                 shutil.copy2(path, copy)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        finish(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def _refuse_folders(output: Path, files: Sequence[Path]) -> None:

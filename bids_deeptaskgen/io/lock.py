@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import is_stale, process_namespace
+from bids_deeptaskgen.io.atomic import finish, is_stale, process_namespace
 
 # A lock is held for milliseconds. One that stays this long belongs to a process that was killed.
 MAX_HELD_S = 30.0
@@ -52,8 +52,12 @@ def file_lock(path: Path, *, max_held_s: float = MAX_HELD_S) -> Iterator[None]:
     try:
         yield
     finally:
-        if _read_owner(lock) == owner:
-            lock.unlink(missing_ok=True)
+        finish(lambda: _release(lock, owner))
+
+
+def _release(lock: Path, owner: bytes) -> None:
+    if _read_owner(lock) == owner:
+        lock.unlink(missing_ok=True)
 
 
 def _acquire(lock: Path, owner: bytes, max_held_s: float) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_deeptaskgen.errors import UserError, system_refusal
-from bids_deeptaskgen.io.atomic import is_stale, process_namespace
+from bids_deeptaskgen.io.atomic import finish, is_stale, process_namespace
 from bids_deeptaskgen.machine import available_cpus, available_gb
 from bids_deeptaskgen.pipeline.progress import ProgressReporter
 from bids_deeptaskgen.pipeline.records import CONNECTED, Job, read_records
@@ -72,17 +72,17 @@ def private_folder(work: Path, *, keep: bool) -> Iterator[Path]:
     folder = work / f"run-{process_namespace()}-{os.getpid()}"
     # An earlier process with the same number may have left such a folder, with records of another run.
     shutil.rmtree(folder, ignore_errors=True)
-    while not folder.exists():
-        # Between these two calls, another run that ends may remove the empty work folder.
-        work.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            folder.mkdir(mode=0o700)
-    _remove_stale(work)
     try:
+        # A signal may come as soon as there is a folder.
+        while not folder.exists():
+            # Between these two calls, another run that ends may remove the empty work folder.
+            work.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                folder.mkdir(mode=0o700)
+        _remove_stale(work)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        _remove_empty_folders(work, keep=keep)
+        finish(lambda: _remove_folders(folder, work, keep=keep))
 
 
 def _remove_stale(work: Path) -> None:
@@ -95,8 +95,9 @@ def _remove_stale(work: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_empty_folders(work: Path, *, keep: bool) -> None:
-    """Remove empty parts of the work folder, unless another run uses it."""
+def _remove_folders(folder: Path, work: Path, *, keep: bool) -> None:
+    """Remove the folder of this process, and empty parts of the work folder unless another run uses it."""
+    shutil.rmtree(folder, ignore_errors=True)
     if next(work.glob("run-*"), None) is not None:
         return
     for folder in (work / CONNECTOMES, *(() if keep else (work,))):

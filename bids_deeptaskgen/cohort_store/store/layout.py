@@ -18,7 +18,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+<<<<<<< HEAD
 from bids_deeptaskgen.io.atomic import name_errors, temporary_sibling
+=======
+from bids_deeptaskgen.io.atomic import finish, temporary_sibling
+>>>>>>> faults1
 
 FORMAT_VERSION = 1
 # Key of the attributes of the Zarr group.
@@ -135,7 +139,7 @@ def create_folder(folder: Path, fill: Callable[[Path], None]) -> bool:
             raise
         return False
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        finish(lambda: shutil.rmtree(temporary, ignore_errors=True))
     return True
 
 
@@ -170,7 +174,7 @@ def fill_folder(folder: Path, fill: Callable[[Path], None]) -> bool:
             raise
         return False
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        finish(lambda: shutil.rmtree(temporary, ignore_errors=True))
     return True
 
 
