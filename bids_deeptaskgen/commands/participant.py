@@ -16,8 +16,9 @@ from bids_deeptaskgen.bids.output.roi_parcels import save_roi_parcels
 from bids_deeptaskgen.commands.pages import remake_pages, report_pages, warn_of_many_pages
 from bids_deeptaskgen.io.atomic import write_text
 from bids_deeptaskgen.machine import log_duration, software_versions
-from bids_deeptaskgen.pipeline.check_folders import check_folders, refuse_mixture
+from bids_deeptaskgen.pipeline.check_folders import check_folders
 from bids_deeptaskgen.pipeline.check_model import check_model
+from bids_deeptaskgen.pipeline.claim import claim_dataset, refuse_mixture
 from bids_deeptaskgen.pipeline.context import RunContext, make_context
 from bids_deeptaskgen.pipeline.dry_run import describe_plan, rerun_command
 from bids_deeptaskgen.pipeline.records import FAILED, NOT_SELECTED, Record
@@ -108,14 +109,15 @@ def run_dataset(
         check_model(context)
     with log_duration("nipype"):
         from bids_deeptaskgen.workflow.run import run_participants
-    _write_dataset(context, user_settings)
-    records, pages = run_participants(context, subjects)
+    with claim_dataset(settings, context.settings_hash):
+        _write_dataset(context, user_settings)
+        records, pages = run_participants(context, subjects)
     records += records_without(unusable_records(rows), records)
     code = _report_outcome(settings, records)
     report_pages(settings, pages)
     if dataset_settings_hash(settings.output_dir) == context.settings_hash:
         return code
-    # The output folder was empty at the start of this run, so it was not refused.
+    # A run that is stopped for some time (SIGSTOP) or whose clock differs much seems to have ended to others.
     logger.error(
         "%s: another run with other settings wrote to this folder at the same time, so its maps and those of "
         "this run are mixed. Repeat both runs, each with a different OUTPUT_DIR.",

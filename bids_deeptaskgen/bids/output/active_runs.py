@@ -1,0 +1,146 @@
+"""Runs that write to an output dataset at present: each has a file there, which other runs look for.
+
+A run renews the time of its file every minute. The file of a process that was killed is old after ten
+minutes, on any machine that has access to the dataset; on the machine of that process, it is known at once.
+"""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from bids_deeptaskgen.io.atomic import is_stale, process_namespace
+
+FOLDER = Path("logs/.running")
+_RENEW_EVERY_S = 60.0
+# Clocks of a cluster differ by less: its authentication (munge, Kerberos) refuses larger differences.
+ENDED_AFTER_S = 600.0
+_N_DIGITS = 16
+# The names are those of temporary files, see `io.atomic`.
+_NAME = re.compile(r"^\.(?P<hash>[^.]+)\.(?P<namespace>[^.]+)\.(?P<pid>\d+)\.tmp$")
+
+
+class ActiveRun(NamedTuple):
+    """A run that writes to a dataset.
+
+    Attributes
+    ----------
+    path : Path
+        Its file.
+    hash_digits : str
+        First digits of the hash of its settings.
+    namespace : str
+        Machine and container; see `process_namespace`.
+    pid : int
+        Number of its process.
+    """
+
+    path: Path
+    hash_digits: str
+    namespace: str
+    pid: int
+
+    def has_settings(self, settings_hash: str) -> bool:
+        """Return whether the run has these settings and this model.
+
+        Parameters
+        ----------
+        settings_hash : str
+        """
+        return self.hash_digits == settings_hash[:_N_DIGITS]
+
+
+def active_runs(output_dir: Path) -> list[ActiveRun]:
+    """List the runs that write to a dataset, without those that have ended.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the dataset.
+
+    Returns
+    -------
+    list of ActiveRun
+        Sorted by name of the file.
+    """
+    return [run for run, is_active in _find_runs(output_dir) if is_active]
+
+
+@contextmanager
+def register_run(output_dir: Path, settings_hash: str) -> Iterator[Path]:
+    """Register this process as a run that writes to a dataset, while the block runs.
+
+    The files of ended runs are removed.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the dataset; created if needed.
+    settings_hash : str
+        Hash of the settings and the weights of the run.
+
+    Yields
+    ------
+    Path
+        The file of this run.
+    """
+    for run, is_active in _find_runs(output_dir):
+        if not is_active:
+            run.path.unlink(missing_ok=True)
+    folder = output_dir / FOLDER
+    path = folder / f".{settings_hash[:_N_DIGITS]}.{process_namespace()}.{os.getpid()}.tmp"
+    _create(path)
+    stop = threading.Event()
+    thread = threading.Thread(target=_renew, args=(path, stop), daemon=True)
+    thread.start()
+    try:
+        yield path
+    finally:
+        stop.set()
+        thread.join()
+        path.unlink(missing_ok=True)
+        # Other runs may have files there.
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _create(path: Path) -> None:
+    while True:
+        # Between these two calls, another run that ends may remove the empty folder.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            path.touch()
+            return
+
+
+def _renew(path: Path, stop: threading.Event) -> None:
+    """Renew the time of the file of a run, or the file itself if it was deleted."""
+    while not stop.wait(_RENEW_EVERY_S):
+        # The folder may have been deleted, or the file server may not answer for a while.
+        with suppress(OSError):
+            path.touch()
+
+
+def _find_runs(output_dir: Path) -> list[tuple[ActiveRun, bool]]:
+    """List the runs that have a file, and whether they are active."""
+    runs = []
+    for path in sorted((output_dir / FOLDER).glob(".*.tmp")):
+        match = _NAME.match(path.name)
+        if match is None:
+            continue
+        run = ActiveRun(path, match["hash"], match["namespace"], int(match["pid"]))
+        # A run that ends removes its file at the same time.
+        with suppress(FileNotFoundError):
+            runs.append((run, _is_active(run, path.stat().st_mtime)))
+    return runs
+
+
+def _is_active(run: ActiveRun, renewed_s: float) -> bool:
+    # The number of an ended process may be that of another one now.
+    is_recent = time.time() - renewed_s <= ENDED_AFTER_S
+    is_foreign = run.namespace != process_namespace()
+    return is_recent and (is_foreign or not is_stale(run.namespace, run.pid, renewed_s))
