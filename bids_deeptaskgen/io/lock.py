@@ -134,7 +134,7 @@ def _refusal(lock: Path, max_held_s: float) -> str:
 def _read_holder(lock: Path) -> str | None:
     """Return the name of the file in the lock, None if there is none or the lock cannot be read."""
     try:
-        return next(iter(sorted(os.listdir(lock))), None)
+        return next((path.name for path in sorted(lock.iterdir())), None)
     except OSError:
         return None
 

@@ -17,7 +17,7 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 @contextmanager
 def claim_dataset(settings: ParticipantSettings, current_hash: str) -> Iterator[None]:
-    """Claim the output dataset for the settings of this run, before anything is written to it.
+    """Restrict the output dataset to the settings of this run, before anything is written to it.
 
     Runs with the same settings share the dataset. Of several runs with other settings that start at the same
     time, one claims the dataset and the others are refused.
@@ -107,7 +107,7 @@ def _refuse_active(output: Path, current_hash: str) -> None:
             message = (
                 f"{output}: another run writes maps with other settings or another model to this folder "
                 f"(process {run.pid} of {run.namespace}, see {run.path.relative_to(output)}).\n"
-                f"Choose another OUTPUT_DIR, or wait until that run ends. If it was killed, wait {minutes}, or "
+                f"Choose another OUTPUT_DIR, or wait until that run ends. If it was killed, wait {minutes} or "
                 "delete that file."
             )
             raise UserError(message)

@@ -118,7 +118,7 @@ def _create(path: Path) -> None:
 
 
 def _renew(path: Path, stop: threading.Event) -> None:
-    """Renew the time of the file of a run, or the file itself if it was deleted."""
+    """Update the time of the file of a run, or the file itself if it was deleted."""
     while not stop.wait(_RENEW_EVERY_S):
         # The folder may have been deleted, or the file server may not answer for a while.
         with suppress(OSError):

@@ -139,9 +139,7 @@ def merge_description(
     return merged | {name: value for name, value in existing.items() if name not in merged}
 
 
-def warn_changed_links(
-    output_dir: Path, existing: Mapping[str, Any], description: Mapping[str, Any]
-) -> None:
+def warn_changed_links(output_dir: Path, existing: Mapping[str, Any], description: Mapping[str, Any]) -> None:
     """Warn of an input dataset that was another one when earlier maps of the dataset were made.
 
     Parameters
