@@ -103,11 +103,10 @@ def _refuse_active(output: Path, current_hash: str) -> None:
     """Refuse a dataset to which a run with other settings writes; with ``--overwrite``, too."""
     for run in active_runs(output):
         if not run.has_settings(current_hash):
-            minutes = f"{ENDED_AFTER_S / 60:.0f} minutes"
             message = (
                 f"{output}: another run writes maps with other settings or another model to this folder "
                 f"(process {run.pid} of {run.namespace}, see {run.path.relative_to(output)}).\n"
-                f"Choose another OUTPUT_DIR, or wait until that run ends. If it was killed, wait {minutes} or "
-                "delete that file."
+                "Choose another OUTPUT_DIR, or wait until that run ends. If it was killed, wait "
+                f"{ENDED_AFTER_S / 60:.0f} minutes, or delete that file."
             )
             raise UserError(message)
