@@ -7,6 +7,8 @@ import pytest
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.pipeline import participant as steps
+from bids_deeptaskgen.pipeline import write_maps
+from bids_deeptaskgen.pipeline.records import MAPS_EXIST, MAPS_WRITTEN
 from bids_deeptaskgen.workflow import run
 
 
@@ -100,6 +102,30 @@ def test_a_run_that_seemed_to_have_ended_reports_that_maps_are_mixed(
     assert participant.run(settings) == 1
     assert "another run with other settings" in caplog.text
     assert not (settings.output_dir / "logs" / ".running").exists()
+
+
+def test_maps_that_another_run_finished_meanwhile_are_kept(simulated, settings_of, monkeypatch):
+    settings = settings_of(simulated, participant_label=("01",))
+    write, complete, n_locks = steps.write_session, write_maps._complete, []
+
+    def write_twice(*arguments):
+        first_record = write(*arguments)
+        times = {path: path.stat().st_mtime_ns for path in settings.output_dir.glob("sub-01/**/*")}
+        second_record = write(*arguments)
+        assert {path: path.stat().st_mtime_ns for path in settings.output_dir.glob("sub-01/**/*")} == times
+        assert (first_record.status, second_record.status) == (MAPS_WRITTEN, MAPS_EXIST)
+        return second_record
+
+    def complete_locked(*arguments):
+        n_locks.append(len(list(settings.output_dir.glob("sub-01/func/.*_desc-qc_metrics.json.lock"))))
+        complete(*arguments)
+
+    monkeypatch.setattr(steps, "write_session", write_twice)
+    monkeypatch.setattr(write_maps, "_complete", complete_locked)
+    assert participant.run(settings) == 0
+    # Two runs with different input files of a participant must not mix their maps.
+    assert n_locks == [1]
+    assert list(settings.output_dir.rglob("*.lock")) == []
 
 
 def test_a_connectome_that_a_killed_run_had_no_time_to_discard_goes(simulated, settings_of, monkeypatch):
