@@ -108,11 +108,14 @@ def test_maps_that_another_run_finished_meanwhile_are_kept(simulated, settings_o
     settings = settings_of(simulated, participant_label=("01",))
     write, complete, n_locks = steps.write_session, write_maps._complete, []
 
+    def times_of_files():
+        return {path: path.stat().st_mtime_ns for path in settings.output_dir.glob("sub-01/func/*.*")}
+
     def write_twice(*arguments):
         first_record = write(*arguments)
-        times = {path: path.stat().st_mtime_ns for path in settings.output_dir.glob("sub-01/**/*")}
+        times = times_of_files()
         second_record = write(*arguments)
-        assert {path: path.stat().st_mtime_ns for path in settings.output_dir.glob("sub-01/**/*")} == times
+        assert times_of_files() == times
         assert (first_record.status, second_record.status) == (MAPS_WRITTEN, MAPS_EXIST)
         return second_record
 
