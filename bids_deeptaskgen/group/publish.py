@@ -60,7 +60,11 @@ def staging_folder(work_dir: Path) -> Iterator[Path]:
     if remove_stale_files(work_dir, recursive=False) and not any(work_dir.iterdir()):
         has_folder = False
     folder = temporary_sibling(work_dir / "group", "new")
-    folder.mkdir(parents=True)
+    while not folder.exists():
+        # Between these two calls, another run that ends may remove the empty work folder.
+        work_dir.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            folder.mkdir()
     try:
         yield folder
     finally:

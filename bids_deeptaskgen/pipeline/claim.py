@@ -5,14 +5,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bids_deeptaskgen.bids.output.active_runs import ENDED_AFTER_S, active_runs, register_run
 from bids_deeptaskgen.bids.output.dataset_files import DESCRIPTION, dataset_settings_hash
 from bids_deeptaskgen.bids.output.results import settings_hashes
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.io.active_runs import ENDED_AFTER_S, RUNNING, active_runs, register_run
 from bids_deeptaskgen.io.lock import file_lock
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
+
+# Folder of the files of active runs in an output dataset.
+RUNNING_FOLDER = Path("logs", RUNNING)
 
 
 @contextmanager
@@ -42,7 +45,7 @@ def claim_dataset(settings: ParticipantSettings, current_hash: str) -> Iterator[
     with ExitStack() as stack:
         with file_lock(output / DESCRIPTION):
             _refuse_active(output, current_hash)
-            stack.enter_context(register_run(output, current_hash))
+            stack.enter_context(register_run(output / RUNNING_FOLDER, current_hash))
         # Runs with other settings have ended, or will not start: their records are complete. This is not done
         # under the lock, because it may take minutes.
         if not settings.overwrite and dataset_settings_hash(output) != current_hash:
@@ -101,7 +104,7 @@ def _refuse_records(output: Path, current_hash: str, subjects: Sequence[str] = (
 
 def _refuse_active(output: Path, current_hash: str) -> None:
     """Refuse a dataset to which a run with other settings writes; with ``--overwrite``, too."""
-    for run in active_runs(output):
+    for run in active_runs(output / RUNNING_FOLDER):
         if not run.has_settings(current_hash):
             message = (
                 f"{output}: another run writes maps with other settings or another model to this folder "

@@ -13,6 +13,7 @@ import pytest
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import process_namespace
 from bids_deeptaskgen.io.lock import file_lock
+from tests.io.locks import leave_lock
 
 
 def count_up(path, n_times):
@@ -43,13 +44,6 @@ def test_the_lock_is_released_after_an_error(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def hold(folder, pid, namespace=None):
-    """Create the lock of a table, as a process would that is killed while it holds the lock."""
-    lock = folder / ".table.lock"
-    lock.mkdir()
-    (lock / f"1.{namespace or process_namespace()}.{pid}").touch()
-
-
 def ended_pid():
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
@@ -57,7 +51,7 @@ def ended_pid():
 
 
 def test_the_lock_of_an_ended_process_is_taken_over_at_once(tmp_path):
-    hold(tmp_path, ended_pid())
+    leave_lock(tmp_path / "table", ended_pid())
     start = time.monotonic()
     with file_lock(tmp_path / "table"):
         pass
@@ -66,7 +60,7 @@ def test_the_lock_of_an_ended_process_is_taken_over_at_once(tmp_path):
 
 
 def test_a_lock_that_does_not_change_hands_is_taken_over_later(tmp_path):
-    hold(tmp_path, 1, "another-machine")
+    leave_lock(tmp_path / "table", 1, "another-machine")
     start = time.monotonic()
     with file_lock(tmp_path / "table", max_held_s=0.3):
         assert time.monotonic() - start > 0.3
@@ -92,7 +86,7 @@ def test_a_lock_that_was_taken_over_is_not_released_by_the_process_that_held_it(
 def test_of_several_processes_one_takes_over_the_lock_of_an_ended_process(tmp_path, monkeypatch):
     """Another process is faster, just before this one renames the file of the ended process."""
     pid = ended_pid()
-    hold(tmp_path, pid)
+    leave_lock(tmp_path / "table", pid)
     lock = tmp_path / ".table.lock"
     rename = Path.rename
     holders = []
@@ -138,7 +132,7 @@ def test_a_lock_that_cannot_be_taken_over_is_named_after_the_wait(tmp_path, monk
             raise PermissionError
         return rename(path, target)
 
-    hold(tmp_path, 99999999, namespace)
+    leave_lock(tmp_path / "table", 99999999, namespace)
     monkeypatch.setattr(Path, "rename", refuse)
     with (
         pytest.raises(UserError, match=r"\.table\.lock: .* cannot be read or taken over"),

@@ -1,7 +1,7 @@
-"""Runs that write to an output dataset at present: each has a file there, which other runs look for.
+"""Runs that write to a folder at present: each has a file in a folder for them, which other runs look for.
 
 A run renews the time of its file every minute. The file of a process that was killed is old after ten
-minutes, on any machine that has access to the dataset; on the machine of that process, it is known at once.
+minutes, on any machine that has access to the folder; on the machine of that process, it is known at once.
 """
 
 import os
@@ -15,23 +15,24 @@ from typing import NamedTuple
 
 from bids_deeptaskgen.io.atomic import is_stale, process_namespace
 
-FOLDER = Path("logs/.running")
+# Name of the folder of the files.
+RUNNING = ".running"
 _RENEW_EVERY_S = 60.0
 # Clocks of a cluster differ by less: its authentication (munge, Kerberos) refuses larger differences.
 ENDED_AFTER_S = 600.0
 _N_DIGITS = 16
 # The names are those of temporary files, see `io.atomic`.
-_NAME = re.compile(r"^\.(?P<hash>[^.]+)\.(?P<namespace>[^.]+)\.(?P<pid>\d+)\.tmp$")
+_NAME = re.compile(r"^\.(?P<label>[^.]+)\.(?P<namespace>[^.]+)\.(?P<pid>\d+)\.tmp$")
 
 
 class ActiveRun(NamedTuple):
-    """A run that writes to a dataset.
+    """A run that writes to a folder.
 
     Attributes
     ----------
     path : Path
         Its file.
-    hash_digits : str
+    label : str
         First digits of the hash of its settings.
     namespace : str
         Machine and container; see `process_namespace`.
@@ -40,7 +41,7 @@ class ActiveRun(NamedTuple):
     """
 
     path: Path
-    hash_digits: str
+    label: str
     namespace: str
     pid: int
 
@@ -51,35 +52,35 @@ class ActiveRun(NamedTuple):
         ----------
         settings_hash : str
         """
-        return self.hash_digits == settings_hash[:_N_DIGITS]
+        return self.label == settings_hash[:_N_DIGITS]
 
 
-def active_runs(output_dir: Path) -> list[ActiveRun]:
-    """List the runs that write to a dataset, without those that have ended.
+def active_runs(folder: Path) -> list[ActiveRun]:
+    """List the runs that write to a folder, without those that have ended.
 
     Parameters
     ----------
-    output_dir : Path
-        Root of the dataset.
+    folder : Path
+        Folder of their files; may not exist.
 
     Returns
     -------
     list of ActiveRun
         Sorted by name of the file.
     """
-    return [run for run, is_active in _find_runs(output_dir) if is_active]
+    return [run for run, is_active in _find_runs(folder) if is_active]
 
 
 @contextmanager
-def register_run(output_dir: Path, settings_hash: str) -> Iterator[Path]:
-    """Register this process as a run that writes to a dataset, while the block runs.
+def register_run(folder: Path, settings_hash: str) -> Iterator[Path]:
+    """Register this process as a run that writes to a folder, while the block runs.
 
     The files of ended runs are removed.
 
     Parameters
     ----------
-    output_dir : Path
-        Root of the dataset; created if needed.
+    folder : Path
+        Folder of the files of runs; created if needed, and removed with the last of them.
     settings_hash : str
         Hash of the settings and the weights of the run.
 
@@ -88,10 +89,9 @@ def register_run(output_dir: Path, settings_hash: str) -> Iterator[Path]:
     Path
         The file of this run.
     """
-    for run, is_active in _find_runs(output_dir):
+    for run, is_active in _find_runs(folder):
         if not is_active:
             run.path.unlink(missing_ok=True)
-    folder = output_dir / FOLDER
     path = folder / f".{settings_hash[:_N_DIGITS]}.{process_namespace()}.{os.getpid()}.tmp"
     _create(path)
     stop = threading.Event()
@@ -125,14 +125,14 @@ def _renew(path: Path, stop: threading.Event) -> None:
             path.touch()
 
 
-def _find_runs(output_dir: Path) -> list[tuple[ActiveRun, bool]]:
+def _find_runs(folder: Path) -> list[tuple[ActiveRun, bool]]:
     """List the runs that have a file, and whether they are active."""
     runs = []
-    for path in sorted((output_dir / FOLDER).glob(".*.tmp")):
+    for path in sorted(folder.glob(".*.tmp")):
         match = _NAME.match(path.name)
         if match is None:
             continue
-        run = ActiveRun(path, match["hash"], match["namespace"], int(match["pid"]))
+        run = ActiveRun(path, match["label"], match["namespace"], int(match["pid"]))
         # A run that ends removes its file at the same time.
         with suppress(FileNotFoundError):
             runs.append((run, _is_active(run, path.stat().st_mtime)))
