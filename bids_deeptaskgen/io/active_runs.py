@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from bids_deeptaskgen.io.atomic import is_stale, process_namespace
+from bids_deeptaskgen.io.atomic import is_stale, make_folder, process_namespace
 
 # Name of the folder of the files.
 RUNNING = ".running"
@@ -111,7 +111,7 @@ def register_run(folder: Path, settings_hash: str) -> Iterator[Path]:
 def _create(path: Path) -> None:
     while True:
         # Between these two calls, another run that ends may remove the empty folder.
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with suppress(FileNotFoundError):
             path.touch()
             return
@@ -127,15 +127,14 @@ def _renew(path: Path, stop: threading.Event) -> None:
 
 def _find_runs(folder: Path) -> list[tuple[ActiveRun, bool]]:
     """List the runs that have a file, and whether they are active."""
-    runs = []
-    for path in sorted(folder.glob(".*.tmp")):
-        match = _NAME.match(path.name)
-        if match is None:
-            continue
-        run = ActiveRun(path, match["label"], match["namespace"], int(match["pid"]))
-        # A run that ends removes its file at the same time.
-        with suppress(FileNotFoundError):
-            runs.append((run, _is_active(run, path.stat().st_mtime)))
+    runs: list[tuple[ActiveRun, bool]] = []
+    # A run that ends removes its file, and perhaps the folder, at the same time.
+    with suppress(FileNotFoundError):
+        for path in sorted(folder.iterdir()):
+            if match := _NAME.match(path.name):
+                run = ActiveRun(path, match["label"], match["namespace"], int(match["pid"]))
+                with suppress(FileNotFoundError):
+                    runs.append((run, _is_active(run, path.stat().st_mtime)))
     return runs
 
 

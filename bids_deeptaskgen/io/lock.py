@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import is_stale, process_namespace
+from bids_deeptaskgen.io.atomic import is_stale, make_folder, process_namespace
 
 # A lock is held for milliseconds. One that stays this long belongs to a process that was killed.
 MAX_HELD_S = 30.0
@@ -56,7 +56,7 @@ def file_lock(path: Path, *, max_held_s: float = MAX_HELD_S) -> Iterator[None]:
     >>> list(folder.iterdir())
     []
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     lock = path.with_name(f".{path.name}.lock")
     holder = f"{random.getrandbits(64):x}.{process_namespace()}.{os.getpid()}"
     # Under this name, `remove_stale_files` removes it if this process is killed.
