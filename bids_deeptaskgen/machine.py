@@ -34,7 +34,7 @@ def available_cpus() -> int:
             cores = min(cores, max(quota // period, 1))
     if (limit := slurm_job.job_cpus(os.environ)) and limit[0] < cores:
         cores, source = limit
-        _log_once(f"The Slurm job has {cores} CPUs ({source}).")
+        _log_once(f"CPUs of the Slurm job: {cores} ({source}).")
     return cores
 
 
@@ -51,7 +51,7 @@ def available_gb() -> float:
     available = min(limits) / 2**30
     if (limit := slurm_job.job_memory_mb(os.environ)) and limit[0] / 1024 < available:
         available = limit[0] / 1024
-        _log_once(f"The Slurm job has {available:.1f} GB of memory ({limit[1]}).")
+        _log_once(f"Memory of the Slurm job: {available:.1f} GB ({limit[1]}).")
     return available
 
 

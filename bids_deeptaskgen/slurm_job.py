@@ -86,12 +86,12 @@ def may_use_gpu(environment: Mapping[str, str]) -> bool:
     True
     """
     values = (environment.get(name, "").strip() for name in _GPU_VARIABLES)
-    return "SLURM_JOB_ID" not in environment or any(value not in _NO_GPU for value in values)
+    return not environment.get("SLURM_JOB_ID") or any(value not in _NO_GPU for value in values)
 
 
 def _first_number(environment: Mapping[str, str], *names: str) -> Limit | None:
     """Return the first of these variables that is a positive number, unless this is no Slurm job."""
-    for name in names if "SLURM_JOB_ID" in environment else ():
+    for name in names if environment.get("SLURM_JOB_ID") else ():
         text = environment.get(name, "").strip()
         # Python refuses to read numbers of thousands of digits.
         if text.isascii() and text.isdecimal() and len(text) < 16 and int(text) > 0:

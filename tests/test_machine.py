@@ -102,8 +102,8 @@ def test_the_log_names_the_variables_once(slurm, caplog):
         for _ in range(3):
             available_cpus(), available_gb(), may_use_gpu()
     assert [record.getMessage() for record in caplog.records] == [
-        "The Slurm job has 2 CPUs (SLURM_CPUS_PER_TASK).",
-        "The Slurm job has 2.0 GB of memory (SLURM_MEM_PER_CPU).",
+        "CPUs of the Slurm job: 2 (SLURM_CPUS_PER_TASK).",
+        "Memory of the Slurm job: 2.0 GB (SLURM_MEM_PER_CPU).",
         "The Slurm job has no GPU (SLURM_JOB_GPUS is not set), so `device` auto uses the CPU.",
     ]
 
