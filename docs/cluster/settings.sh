@@ -4,7 +4,7 @@ IMAGE=/shared/containers/bids_deeptaskgen.sif
 DERIVATIVES=/data/derivatives/fmriprep
 OUTPUT=/data/derivatives/deeptaskgen
 # Folder of the model; compute nodes need no internet.
-MODEL=/shared/models/hcp-ya
+MODEL=/shared/deeptaskgen/models/hcp-ya
 # Options of the program, the same for all participants: --omp-nthreads changes the last digits of the maps.
 OPTIONS=(--omp-nthreads 4)
 # Local disk of a compute node. Connectomes wait there: 47 MB for each window of each participant of a task.

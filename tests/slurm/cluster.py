@@ -52,15 +52,15 @@ class Cluster:
             self._shrink(script)
 
     def _write_apptainer(self, image):
-        """Write a program apptainer that runs images with the extension sh, and leaves others to Apptainer."""
-        folder = self.folder / "bin"
-        folder.mkdir()
+        """Write a program apptainer that runs images with the extension sh, and others by Apptainer."""
+        programs = self.folder / "bin"
+        programs.mkdir()
         stand_in = shlex.join([sys.executable, str(Path(__file__).with_name("stand_in.py"))])
         real = f'exec {shutil.which("apptainer")} "$@"' if image else f'exec {stand_in} "$@"'
-        program = folder / "apptainer"
+        program = programs / "apptainer"
         program.write_text(f'#!/bin/bash\ncase " $* " in *.sh\\ *) exec {stand_in} "$@" ;; esac\n{real}\n')
         program.chmod(0o755)
-        path = f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
         self.environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
 
     def _stand_in_image(self):
@@ -116,9 +116,9 @@ class Cluster:
         assert re.fullmatch(r"\d+\n", process.stdout), process.stdout + process.stderr
         return process.stdout.strip()
 
-    def direct(self, command):
-        """Run the program in the container without Slurm, on another output folder."""
-        script = f'source ./settings.sh; "${{APPTAINER[@]}}" "$IMAGE" {command}'
+    def direct(self, command, options=""):
+        """Run a command in the container without Slurm, and return its output."""
+        script = f'source ./settings.sh; "${{APPTAINER[@]}}" {options} "$IMAGE" {command}'
         process = self.call("bash", "-euc", script)
         assert process.returncode == 0, process.stdout + process.stderr
         return process.stdout
@@ -153,8 +153,11 @@ class Cluster:
         return rows
 
     def results(self):
-        """Read the files of the output dataset, as `tests.processes.results`, but only the names of links."""
-        contents = results(self.output)
+        """Read the files of the output dataset, as `tests.processes.results`, but only the names of links.
+
+        The page of the group states when it was made.
+        """
+        contents = {name: content for name, content in results(self.output).items() if name != "group.html"}
         description = json.loads(contents["dataset_description.json"])
         description["DatasetLinks"] = sorted(description["DatasetLinks"])
         return contents | {"dataset_description.json": json.dumps(description).encode()}

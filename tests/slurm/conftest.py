@@ -1,4 +1,4 @@
-"""A real Slurm, and Apptainer or its stand-in. Where there is no Slurm, the tests fail: they never pass unseen.
+"""A real Slurm, and Apptainer or its stand-in. Without a Slurm, the tests fail: they never pass unseen.
 
 SIF names the image to test; without it, a stand-in for Apptainer runs this checkout.
 """
