@@ -20,7 +20,7 @@ BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test test-cpus test-laws test-inputs test-exports test-faults test-browser test-bids test-containers faults validate container-test lint benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
+.PHONY: help demo test test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-bids test-containers faults validate container-test lint benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 27
@@ -48,6 +48,9 @@ test-faults: $(VENV)/test.stamp ## run the slow tests, which kill, stop, overloa
 
 test-browser: $(VENV)/test.stamp ## try the pages in Chromium; fails without Chromium (CHROMIUM=path) or the extra "browser"
 	$(if $(CHROMIUM),CHROMIUM="$(CHROMIUM)" )$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/browser
+
+test-slurm: $(VENV)/test.stamp ## run the scripts of docs/cluster; fails without Slurm (SIF=file tests an image; half an hour; PYTEST_ARGS)
+	$(if $(filter command environment,$(firstword $(origin SIF))),SIF="$(SIF)" )$(BIN)/python -m pytest -n 0 -m slow $(PYTEST_ARGS) tests/slurm
 
 test-bids: $(VENV)/test.stamp ## check output datasets with the BIDS validator, which is installed if needed
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet bids-validator-deno==3.0.2

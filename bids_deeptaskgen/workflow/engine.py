@@ -13,7 +13,7 @@ from typing import Any
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import is_stale, process_namespace
-from bids_deeptaskgen.machine import available_cpus, available_gb
+from bids_deeptaskgen.machine import available_cpus, available_gb, may_use_gpu
 from bids_deeptaskgen.pipeline.progress import ProgressReporter
 from bids_deeptaskgen.pipeline.records import CONNECTED, Job, read_records
 from bids_deeptaskgen.pipeline.report_step import PageJob
@@ -214,7 +214,10 @@ def uses_gpu(device: str) -> bool:
     >>> uses_gpu("cuda:1"), uses_gpu("cpu")
     (True, False)
     """
-    return device.startswith("cuda") or (device == "auto" and Path("/dev/nvidia0").exists())
+    # A container or a Slurm job may have another GPU than the first.
+    return device.startswith("cuda") or (
+        device == "auto" and any(Path("/dev").glob("nvidia[0-9]*")) and may_use_gpu()
+    )
 
 
 def choose_plugin(settings: ParticipantSettings, n_jobs: int) -> tuple[str, dict[str, Any]]:
