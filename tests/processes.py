@@ -18,31 +18,28 @@ PATIENCE_S = 300
 SMALL = ("--min-minutes", "0.5", "--min-dof", "5", "--omp-nthreads", "1", "--reports", "none")
 
 
-class App:
-    """A run of the app and its processes, a separate process group.
+class Run:
+    """A run of a command and its processes, a separate process group.
 
     Parameters
     ----------
-    dataset, output, model : Path
-    *options : str
-        Further words of the command line.
+    words : sequence of str or Path
+        Program and arguments.
+    log : Path
+        File of its output.
     prefix : sequence of str
-        Command that starts the app, e.g. without a network.
+        Command that starts the program, e.g. without a network.
     environment : dict
         Changes to the environment; None takes a variable away.
-    log : Path
-        File of its output; by default next to the output folder.
     """
 
-    def __init__(self, dataset, output, model, *options, prefix=(), environment=None, log=None):
-        self.output = output
-        self.said = log or output.with_name(f"{output.name}-{time.monotonic_ns()}.log")
-        main = [sys.executable, "-m", "bids_deeptaskgen", str(dataset), str(output), "participant"]
+    def __init__(self, words, log, *, prefix=(), environment=None):
+        self.said = log
         changed = {"PYTHONPATH": str(ROOT)} | (environment or {})
         variables = {key: value for key, value in (os.environ | changed).items() if value is not None}
         with self.said.open("wb") as file:
             self._process = subprocess.Popen(
-                [*prefix, *main, "--model", str(model), *_with_small(options)],
+                [*prefix, *map(str, words)],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env=variables,
@@ -141,6 +138,30 @@ class App:
             with suppress(OSError):
                 for link in Path(f"/proc/{pid}/fd").iterdir():
                     yield pid, os.readlink(link)  # noqa: PTH115
+
+
+class App(Run):
+    """A run of the participant level on the small dataset.
+
+    Parameters
+    ----------
+    dataset, output, model : Path
+    *options : str
+        Further words of the command line.
+    log : Path
+        File of its output; by default next to the output folder.
+    **how
+        Arguments of `Run`.
+    """
+
+    def __init__(self, dataset, output, model, *options, log=None, **how):
+        self.output = output
+        main = [sys.executable, "-m", "bids_deeptaskgen", dataset, output, "participant"]
+        super().__init__(
+            [*main, "--model", model, *_with_small(options)],
+            log or output.with_name(f"{output.name}-{time.monotonic_ns()}.log"),
+            **how,
+        )
 
 
 def _with_small(options):

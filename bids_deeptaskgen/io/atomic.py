@@ -145,6 +145,20 @@ def temporary_sibling(folder: Path, role: str) -> Path:
     return folder.with_name(f".{folder.name}.{role}.{process_namespace()}.{os.getpid()}.tmp")
 
 
+def remove_stale_siblings(path: Path) -> None:
+    """Remove the temporary files and folders that killed processes have left for a file or folder.
+
+    Parameters
+    ----------
+    path : Path
+        Final path; temporary files of other paths stay.
+    """
+    for stale in stale_files(path.parent, recursive=False):
+        if stale.name.startswith(f".{path.name}."):
+            with suppress(OSError):
+                _remove(stale)
+
+
 def replace_folder(source: Path, folder: Path) -> None:
     """Replace a folder, file or link by another folder; keep it if that fails.
 
@@ -249,12 +263,16 @@ def remove_stale_files(folder: Path, *, recursive: bool = True) -> list[Path]:
     removed = []
     for path in stale_files(folder, recursive=recursive):
         with suppress(OSError):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            _remove(path)
             removed.append(path)
     return removed
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def stale_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
