@@ -13,8 +13,8 @@ HEAD = """# Runs over finished participants
 
 `make benchmark-finished` writes this page; only its last section is written by hand. One participant is
 simulated, processed and given a page. The files of all others are hard links to its files, with their own
-completion records. Each has 35 files in the `func` folder of the input, as fMRIPrep writes them, and 104 in that
-of the output with one image for each contrast (47 maps with sidecars, tables, images of the page).
+completion records. Each has 35 files in the `func` folder of the input, as fMRIPrep writes them, and 104 in
+that of the output with one image for each contrast (47 maps with sidecars, tables, images of the page).
 
 Times are those of the whole command, from its start to its exit code. CPU time is user and system time of all
 its processes. On a machine with other work, CPU times are more reliable than wall times. The options are the
