@@ -290,7 +290,7 @@ def stale_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
     Path
     """
     for parent, folders, names in os.walk(folder):
-        entries = sorted([*folders, *names])
+        entries = sorted(name for name in [*folders, *names] if name.endswith(".tmp"))
         if not recursive:
             folders.clear()
         for path in (Path(parent, name) for name in entries):

@@ -15,14 +15,11 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import is_stale, process_namespace
 from bids_deeptaskgen.machine import available_cpus, available_gb, may_use_gpu
 from bids_deeptaskgen.pipeline.progress import ProgressReporter
-from bids_deeptaskgen.pipeline.records import CONNECTED, Job, read_records
+from bids_deeptaskgen.pipeline.records import CONNECTED, CONNECTOMES, Job, read_records
 from bids_deeptaskgen.pipeline.report_step import PageJob
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 logger = logging.getLogger("bids_deeptaskgen")
-
-# Subfolder of the work folder for connectomes of this run and of interrupted runs.
-CONNECTOMES = "connectomes"
 
 _PRIVATE = re.compile(r"^run-(?P<namespace>.+)-(?P<pid>\d+)$")
 

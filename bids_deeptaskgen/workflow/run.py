@@ -13,6 +13,7 @@ from bids_deeptaskgen.pipeline.records import (
     CRASHED,
     Job,
     Record,
+    connectomes_folder,
     discard_others,
     read_records,
 )
@@ -25,7 +26,6 @@ from bids_deeptaskgen.pipeline.report_step import (
 )
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.workflow.engine import (
-    CONNECTOMES,
     private_folder,
     run_graph,
     run_page_graph,
@@ -40,7 +40,7 @@ def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list
     ----------
     context : RunContext
     subjects : sequence of str
-        Labels without ``sub-``.
+        Labels without ``sub-``. Without any, what killed runs left behind is removed nevertheless.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list
     """
     settings, output = context.settings, context.settings.output_dir
     work = settings.work_dir or output / "work"
-    connectomes = work / CONNECTOMES
+    connectomes = connectomes_folder(settings)
     if settings.work_dir is None:
         # All maps of a dataset have the same settings hash, so connectomes with another hash are useless.
         discard_others(connectomes, context.settings_hash)
@@ -60,8 +60,9 @@ def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list
         jobs = [Job(subject, context, connectomes, records) for subject in subjects]
         _remove_stale_files(output, subjects, connectomes)
         try:
-            with show_progress(records, len(jobs)):
-                run_graph(jobs, folder, settings)
+            if jobs:
+                with show_progress(records, len(jobs)):
+                    run_graph(jobs, folder, settings)
         finally:
             # Killed workers could not remove their temporary files.
             _remove_stale_files(output, subjects, connectomes)
