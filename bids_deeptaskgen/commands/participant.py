@@ -107,7 +107,9 @@ def run_dataset(
     with log_duration("torch and model"):
         check_model(context)
     with log_duration("nipype"):
+        from bids_deeptaskgen.workflow.plugins import check_plugin
         from bids_deeptaskgen.workflow.run import run_participants
+    check_plugin(settings)
     _write_dataset(context, user_settings)
     records, pages = run_participants(context, subjects)
     records += records_without(unusable_records(rows), records)

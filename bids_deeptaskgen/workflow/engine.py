@@ -12,7 +12,12 @@ from bids_deeptaskgen.pipeline.progress import ProgressReporter
 from bids_deeptaskgen.pipeline.records import CONNECTED, Job, read_records
 from bids_deeptaskgen.pipeline.report_step import PageJob
 from bids_deeptaskgen.settings.participant import ParticipantSettings
-from bids_deeptaskgen.workflow.plugins import choose_plugin, configure_nipype
+from bids_deeptaskgen.workflow.plugins import (
+    choose_plugin,
+    configure_nipype,
+    make_plugin,
+    poll_interval,
+)
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -58,7 +63,7 @@ def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) 
     name, arguments = choose_plugin(settings, len(jobs))
     unfinished_jobs, n_idle, attempt = list(jobs), 0, 0
     while unfinished_jobs and n_idle < MAX_IDLE_ATTEMPTS:
-        was_killed = _run_once(unfinished_jobs, folder / f"attempt{attempt}", settings, (name, arguments))
+        was_killed = _run_once(unfinished_jobs, folder, attempt, settings, (name, arguments))
         if not was_killed or settings.use_plugin is not None or settings.stop_on_first_crash:
             return
         remaining_jobs = _unfinished(unfinished_jobs)
@@ -92,36 +97,47 @@ def run_page_graph(jobs: Sequence[PageJob], folder: Path, settings: ParticipantS
     from bids_deeptaskgen.workflow.graph import make_page_graph
 
     graph = make_page_graph(jobs, folder / "graph", settings.chunk_size)
-    _run_plugin(graph, settings, choose_plugin(settings, len(jobs)))
+    _run_plugin(graph, folder, settings, choose_plugin(settings, len(jobs)))
 
 
 def _run_once(
-    jobs: Sequence[Job], folder: Path, settings: ParticipantSettings, plugin: tuple[str, dict[str, Any]]
+    jobs: Sequence[Job],
+    folder: Path,
+    attempt: int,
+    settings: ParticipantSettings,
+    plugin: tuple[str, dict[str, Any]],
 ) -> bool:
     """Run the graph of some participants; return whether a worker of MultiProc was killed."""
     from bids_deeptaskgen.workflow.graph import make_graph
 
-    graph = make_graph(jobs, folder, n_threads=threads_of(settings), use_gpu=uses_gpu(settings.device))
-    return _run_plugin(graph, settings, plugin)
+    graph = make_graph(
+        jobs,
+        folder / f"attempt{attempt}",
+        n_threads=threads_of(settings),
+        use_gpu=uses_gpu(settings.device),
+    )
+    return _run_plugin(graph, folder, settings, plugin)
 
 
-def _run_plugin(graph: Any, settings: ParticipantSettings, plugin: tuple[str, dict[str, Any]]) -> bool:
+def _run_plugin(
+    graph: Any, folder: Path, settings: ParticipantSettings, plugin: tuple[str, dict[str, Any]]
+) -> bool:
     """Run a graph; return whether a worker of MultiProc was killed."""
-    from bids_deeptaskgen.workflow.multiproc import RobustMultiProc
-
     name, arguments = plugin
+    logs = settings.output_dir / "logs"
     Path(graph.base_dir).mkdir(exist_ok=True)
     # Not in nipype's configuration, whose parser replaces % and white space in a path.
-    graph.config["execution"]["crashdump_dir"] = str(settings.output_dir / "logs")
+    graph.config["execution"]["crashdump_dir"] = str(logs)
+    graph.config["execution"]["poll_sleep_duration"] = str(poll_interval(name, arguments))
     logger.debug("nipype plugin %s %s", name, arguments)
-    multiproc = RobustMultiProc(arguments) if name == "MultiProc" else None
+    scheduler = make_plugin(name, arguments, folder, logs)
     try:
-        graph.run(plugin=multiproc or name, plugin_args=arguments)
+        graph.run(plugin=scheduler, plugin_args=arguments)
     except Exception as error:
         # Participants whose process died left no record; the closing table lists them.
         logger.error("The workflow did not finish (%s).", _last_line(error))
         logger.debug("nipype", exc_info=True)
-    return multiproc is not None and multiproc.lost_a_worker
+    return getattr(scheduler, "lost_a_worker", False)
 
 
 def _unfinished(jobs: Sequence[Job]) -> list[Job]:

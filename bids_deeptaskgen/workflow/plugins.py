@@ -2,6 +2,8 @@
 
 import configparser
 import os
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,17 @@ from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 # Interval at which MultiProc polls for finished nodes; its default of 2 s is longer than most nodes take.
 POLL_S = 0.05
+# A controller of a batch system serves a whole cluster, so it is asked less often.
+BATCH_POLL_S = 5.0
+BATCH_PLUGINS = ("SLURM", "SGE", "PBS", "LSF", "OAR", "Condor")
+# They return before their jobs have run, so that no outcome could be reported.
+_GRAPH_PLUGINS = {
+    "SLURMGraph": "SLURM",
+    "SGEGraph": "SGE",
+    "PBSGraph": "PBS",
+    "CondorDAGMan": "Condor",
+    "SomaFlow": "MultiProc",
+}
 
 
 def choose_plugin(settings: ParticipantSettings, n_jobs: int) -> tuple[str, dict[str, Any]]:
@@ -51,6 +64,107 @@ def choose_plugin(settings: ParticipantSettings, n_jobs: int) -> tuple[str, dict
     }
 
 
+def check_plugin(settings: ParticipantSettings) -> None:
+    """Check the file of ``--use-plugin``, before any file is written.
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or if its plugin cannot be used here.
+    """
+    if settings.use_plugin is None:
+        return
+    name, arguments = _read_plugin(settings.use_plugin)
+    poll_interval(name, arguments)
+    if name == "SLURM":
+        from bids_deeptaskgen.workflow.slurm_options import read_options
+
+        if shutil.which("sbatch") is None:
+            message = (
+                f"`use_plugin` {settings.use_plugin}: the plugin SLURM needs the command sbatch, which is "
+                "not on the PATH.\nRun on a node from which jobs can be submitted. In a container, run each "
+                "participant in a separate job instead, without `use_plugin`."
+            )
+            raise UserError(message)
+        try:
+            read_options(arguments.get("sbatch_args"), "")
+        except ValueError as error:
+            message = f"`use_plugin` {settings.use_plugin}: sbatch_args cannot be read ({error})."
+            raise UserError(message) from error
+
+
+def poll_interval(name: str, arguments: Mapping[str, Any]) -> float:
+    """Return the interval at which a plugin polls for finished nodes.
+
+    Parameters
+    ----------
+    name : str
+        Name of the plugin.
+    arguments : dict
+        Its arguments; ``poll_sleep_duration`` increases the interval of batch plugins.
+
+    Returns
+    -------
+    float
+        Interval in s.
+
+    Raises
+    ------
+    UserError
+        If ``poll_sleep_duration`` is not a number.
+
+    Examples
+    --------
+    >>> poll_interval("MultiProc", {}), poll_interval("SLURM", {})
+    (0.05, 5.0)
+    >>> poll_interval("PBS", {"poll_sleep_duration": 60})
+    60.0
+    """
+    if name not in BATCH_PLUGINS:
+        return POLL_S
+    value = arguments.get("poll_sleep_duration", 0)
+    try:
+        return max(float(value), BATCH_POLL_S)
+    except (TypeError, ValueError):
+        message = f"`use_plugin`: poll_sleep_duration is {value!r}; it must be a number of seconds."
+        raise UserError(message) from None
+
+
+def make_plugin(name: str, arguments: dict[str, Any], work: Path, logs: Path) -> Any:
+    """Create the plugin that runs a graph.
+
+    Parameters
+    ----------
+    name : str
+        Name of the plugin.
+    arguments : dict
+        Its arguments.
+    work : Path
+        Private work folder.
+    logs : Path
+        Folder for the logs of failed batch jobs.
+
+    Returns
+    -------
+    nipype.pipeline.plugins.base.PluginBase or str
+        The name, for plugins that are used unchanged.
+    """
+    if name == "MultiProc":
+        from bids_deeptaskgen.workflow.multiproc import RobustMultiProc
+
+        return RobustMultiProc(arguments)
+    if name == "SLURM":
+        from bids_deeptaskgen.workflow.batch import BatchFolders
+        from bids_deeptaskgen.workflow.slurm import RobustSLURM
+
+        return RobustSLURM(BatchFolders(work, logs), arguments, poll_interval(name, arguments))
+    return name
+
+
 def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
     import yaml
 
@@ -63,6 +177,12 @@ def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:
             "It must be a YAML file with the keys plugin and plugin_args, as in nipype's documentation."
         )
         raise UserError(message) from error
+    if name in _GRAPH_PLUGINS:
+        message = (
+            f"`use_plugin` {path}: the plugin {name} returns before its jobs have run.\n"
+            f"Use the plugin {_GRAPH_PLUGINS[name]} instead."
+        )
+        raise UserError(message)
     from nipype.pipeline import plugins
 
     if not hasattr(plugins, f"{name}Plugin"):

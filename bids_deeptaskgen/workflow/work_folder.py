@@ -1,6 +1,7 @@
 """Private work folder of a run, and the removal of those of ended runs."""
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -8,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bids_deeptaskgen.io.atomic import is_stale, process_namespace
+from bids_deeptaskgen.workflow.job_list import JobList
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 # Subfolder of the work folder for connectomes of this run and of interrupted runs.
 CONNECTOMES = "connectomes"
@@ -19,8 +23,8 @@ _PRIVATE = re.compile(r"^run-(?P<namespace>.+)-(?P<pid>\d+)$")
 def private_folder(work: Path, *, keep: bool) -> Iterator[Path]:
     """Create a folder for this process only, and remove it at the end, together with an empty work folder.
 
-    Folders of ended processes are removed as well; see `is_stale`. Other users cannot read the folder,
-    because nipype pickles its inputs there.
+    Folders of ended processes are removed as well, see `is_stale`, and their Slurm jobs are cancelled. Other
+    users cannot read the folder, because nipype pickles its inputs there.
 
     Parameters
     ----------
@@ -35,6 +39,7 @@ def private_folder(work: Path, *, keep: bool) -> Iterator[Path]:
     """
     folder = work / f"run-{process_namespace()}-{os.getpid()}"
     # An earlier process with the same number may have left such a folder, with records of another run.
+    JobList(folder).end()
     shutil.rmtree(folder, ignore_errors=True)
     while not folder.exists():
         # Between these two calls, another run that ends may remove the empty work folder.
@@ -45,7 +50,9 @@ def private_folder(work: Path, *, keep: bool) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        # The list exists if jobs have not left the queue; the next run ends them.
+        if not JobList(folder).path.exists():
+            shutil.rmtree(folder, ignore_errors=True)
         _remove_empty_folders(work, keep=keep)
 
 
@@ -56,6 +63,14 @@ def _remove_stale(work: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             last_written = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
             if name and is_stale(name["namespace"], int(name["pid"]), last_written):
+                if remaining := JobList(folder).end():
+                    logger.warning(
+                        "Slurm jobs of a run that has ended are still in the queue: %s. Cancel them with "
+                        "scancel, and remove %s.",
+                        ", ".join(sorted(remaining)),
+                        folder,
+                    )
+                    continue
                 shutil.rmtree(folder, ignore_errors=True)
 
 
