@@ -206,7 +206,7 @@ class RobustBatch(SGELikeBatchManagerBase):  # type: ignore[misc]
 
     def _fail(self, task: Task, reason: str) -> dict[str, Any]:
         """Save the failure as the node's result, so that the nodes of other participants continue."""
-        logger.error("%s: %s", task.name, reason.partition("\n")[0])
+        logger.debug("%s: %s", task.name, reason)
         task.node.interface.loss_reason = reason
         try:
             return {"result": task.node.run(), "traceback": None}

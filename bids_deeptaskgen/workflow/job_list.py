@@ -63,15 +63,15 @@ class JobList:
         names = {job_id: name for job_id, name in rows if job_id}
         return names, {name for _, name in rows} - set(names.values())
 
-    def end(self, finished_ids: Collection[str] = (), timeout_s: float = LEAVE_TIMEOUT_S) -> set[str]:
+    def end(self, finished_ids: Collection[str] = ()) -> set[str]:
         """Cancel all jobs of the list, wait until they have left the queue, and remove the list.
+
+        It waits for `LEAVE_TIMEOUT_S` at most.
 
         Parameters
         ----------
         finished_ids : collection of str
             Ids of jobs that have ended, about which Slurm is not asked.
-        timeout_s : float
-            Longest time to wait, in s.
 
         Returns
         -------
@@ -85,7 +85,7 @@ class JobList:
                 names |= find_jobs(pending_names)
             except SlurmError:
                 return set(names) | pending_names
-            if remaining := end_jobs(names, timeout_s):
+            if remaining := end_jobs(names, LEAVE_TIMEOUT_S):
                 return remaining
         # Without Slurm's commands, jobs end when their work folder has been removed (`batch_job`).
         self.path.unlink(missing_ok=True)

@@ -162,6 +162,11 @@ def make_plugin(name: str, arguments: dict[str, Any], work: Path, logs: Path) ->
         from bids_deeptaskgen.workflow.slurm import RobustSLURM
 
         return RobustSLURM(BatchFolders(work, logs), arguments, poll_interval(name, arguments))
+    if name in BATCH_PLUGINS:
+        from bids_deeptaskgen.workflow.batch import BatchFolders
+        from bids_deeptaskgen.workflow.batch_systems import make_batch_plugin
+
+        return make_batch_plugin(name, BatchFolders(work, logs), arguments)
     return name
 
 
@@ -217,6 +222,8 @@ def configure_nipype(folder: Path, settings: ParticipantSettings) -> None:
         },
         "logging": {"workflow_level": level, "interface_level": level, "log_to_file": "false"},
     }
+    # nipype's batch plugins name jobs by it; it is absent in containers.
+    os.environ.setdefault("LOGNAME", "deeptaskgen")
     # Worker processes read the file; this process may have imported nipype before.
     home = folder / "nipype"
     home.mkdir(exist_ok=True)

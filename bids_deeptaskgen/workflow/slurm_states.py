@@ -15,18 +15,23 @@ _FINAL_STATES = frozenset(
 _MEMORY = re.compile(r"(?i)exceeded (job |step )?memory limit|oom[-_ ]?kill|out of memory|out-of-memory")
 _JOB_ID = re.compile(r"(?m)Submitted batch job (\d+)|^(\d+)(?:;\S*)?$")
 
+_OPTIONS = "`sbatch_args` of the file of --use-plugin"
 _ADVICE = {
-    OUT_OF_MEMORY: "Increase --mem in `sbatch_args`",
-    TIMEOUT: "Increase --time in `sbatch_args`",
-    "DEADLINE": "Set a later --deadline in `sbatch_args`",
-    CANCELLED: "If it was not cancelled on purpose, start again",
-    "PREEMPTED": "Start again; add --requeue, or another --partition or --qos, to `sbatch_args`",
-    "NODE_FAIL": "The node failed: start again; --exclude in `sbatch_args` avoids a node",
-    "BOOT_FAIL": "The node did not start: start again; --exclude in `sbatch_args` avoids a node",
-    NO_STATE: "See the log of the job; set --mem and --time in `sbatch_args`",
-    COMPLETED: "It saved no result: check that the compute nodes can write to the work folder (--work-dir)",
-    FAILED: "See the log of the job; set --mem and --time in `sbatch_args` if it was killed",
+    OUT_OF_MEMORY: f"Increase --mem in {_OPTIONS}{{suggestion}}.",
+    TIMEOUT: f"Increase --time in {_OPTIONS}.",
+    "DEADLINE": f"Set a later --deadline in {_OPTIONS}.",
+    CANCELLED: "If it was not cancelled on purpose, start again.",
+    "PREEMPTED": f"Start again; --requeue, or another --partition or --qos, in {_OPTIONS} may avoid this.",
+    "NODE_FAIL": f"The node failed. Start again; --exclude in {_OPTIONS} avoids a node.",
+    "BOOT_FAIL": f"The node did not start. Start again; --exclude in {_OPTIONS} avoids a node.",
+    COMPLETED: "Check that the compute nodes can write to the work folder (--work-dir).",
+    NO_STATE: f"If it was killed, increase --mem or --time in {_OPTIONS}.",
 }
+_KILL_ADVICE = f"It was killed, usually for its memory: increase --mem in {_OPTIONS}{{suggestion}}."
+# Limits that explain a state.
+_LIMITS = {OUT_OF_MEMORY: ("--mem", "--mem-per-cpu"), TIMEOUT: ("--time",)}
+# Exit codes of a job that the kernel killed: signal 9, also as the exit status of a shell.
+_KILL_CODES = ("0:9", "137:0")
 
 
 @dataclass(frozen=True)
@@ -202,19 +207,30 @@ def explain_end(job_id: str, end: JobEnd, log: Path | None, last_line: str) -> s
     >>> print(explain_end("17", end, Path("/out/logs/17.log"), ""))
     Slurm job 17 ended with state TIMEOUT (limit --time=01:00:00).
     Increase --time in `sbatch_args` of the file of --use-plugin. Log: /out/logs/17.log
+    >>> print(explain_end("17", JobEnd("OUT_OF_MEMORY", limits={"--mem": "2G"}), None, ""))
+    Slurm job 17 ended with state OUT_OF_MEMORY (limit --mem=2G).
+    Increase --mem in `sbatch_args` of the file of --use-plugin (for example --mem=4G).
     """
-    option = {OUT_OF_MEMORY: ("--mem", "--mem-per-cpu"), TIMEOUT: ("--time",)}.get(end.state, ())
-    limits = dict(end.limits)
-    details = [f"limit {key}={limits[key]}" for key in option if key in limits]
+    details = [f"limit {key}={end.limits[key]}" for key in _LIMITS.get(end.state, ()) if key in end.limits]
     if end.state in (FAILED, NO_STATE) and end.exit_code:
         details.append(f"exit code {end.exit_code}")
     if end.node and end.state in ("NODE_FAIL", "BOOT_FAIL", FAILED):
         details.append(f"node {end.node}")
     text = f"Slurm job {job_id} ended with state {end.state}"
     text += f" ({', '.join(details)})" if details else ""
+    if end.state == COMPLETED:
+        text += " without a result"
     if last_line and end.state in (FAILED, NO_STATE, COMPLETED):
         text += f": {last_line}"
-    advice = _ADVICE.get(end.state, _ADVICE[FAILED])
-    if "`sbatch_args`" in advice:
-        advice += " of the file of --use-plugin"
-    return f"{text.rstrip('.')}.\n{advice}." + (f" Log: {log}" if log else "")
+    is_killed = end.state == FAILED and end.exit_code in _KILL_CODES
+    advice = _KILL_ADVICE if is_killed else _ADVICE.get(end.state, _ADVICE[NO_STATE])
+    advice = advice.format(suggestion=_suggest_memory(end.limits))
+    return f"{text.rstrip('.')}.\n{advice}" + (f" Log: {log}" if log else "")
+
+
+def _suggest_memory(limits: Mapping[str, str]) -> str:
+    """Suggest twice the memory of a job, such as `` (for example --mem=4G)``."""
+    for option in _LIMITS[OUT_OF_MEMORY]:
+        if match := re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", limits.get(option, "")):
+            return f" (for example {option}={2 * float(match[1]):.0f}{match[2]})"
+    return ""
