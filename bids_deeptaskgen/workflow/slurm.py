@@ -24,6 +24,7 @@ from bids_deeptaskgen.workflow.slurm_states import (
     COMPLETED,
     NO_STATE,
     explain_end,
+    explain_wait,
     is_final,
     recognise_memory,
 )
@@ -55,6 +56,8 @@ class RobustSLURM(RobustBatch, SLURMPlugin):  # type: ignore[misc]
         self._jobs = JobList(folders.work)
         self._announced_names: set[str] = set()
         self._finished_ids: set[str] = set()
+        # Jobs about which the user was warned.
+        self._stuck_ids: set[str] = set()
         self._states: dict[str, str] = {}
         # Ids of the last successful call of squeue.
         self._queried_ids: set[str] = set()
@@ -113,7 +116,15 @@ class RobustSLURM(RobustBatch, SLURMPlugin):  # type: ignore[misc]
         if task.job_id not in self._queried_ids:
             return False
         # Slurm forgets jobs some minutes after their end.
-        return is_final(self._states.get(task.job_id, COMPLETED))
+        state = self._states.get(task.job_id, COMPLETED)
+        if (reason := explain_wait(state)) and task.job_id not in self._stuck_ids:
+            self._stuck_ids.add(task.job_id)
+            logger.warning(
+                "Slurm job %s (%s) does not start: %s. Change `sbatch_args` of the file of --use-plugin, or "
+                "cancel the job.",
+                task.job_id, task.name, reason,
+            )  # fmt: skip
+        return is_final(state)
 
     def _refresh(self) -> None:
         """Call squeue once per poll, for all jobs."""
@@ -137,7 +148,7 @@ class RobustSLURM(RobustBatch, SLURMPlugin):  # type: ignore[misc]
         self._queried_s = time.monotonic()
 
     def _grace_s(self, task: Task) -> float:
-        state = self._states.get(task.job_id, NO_STATE)
+        state = self._states.get(task.job_id, NO_STATE).partition(" ")[0]
         return GRACE_S if state in (COMPLETED, NO_STATE) else KILLED_GRACE_S
 
     def _explain(self, task: Task) -> str:

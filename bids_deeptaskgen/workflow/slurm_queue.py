@@ -131,7 +131,7 @@ def submit(words: Sequence[str], pattern: str | None = None) -> str:
 
 
 def query_states(job_ids: Collection[str]) -> dict[str, str]:
-    """Return the state of jobs, with one call of squeue; jobs that Slurm has forgotten are absent.
+    """Return the state and its reason of jobs, with one call of squeue; forgotten jobs are absent.
 
     For some minutes after its end (``MinJobAge``), squeue reports a job with its final state, so that this
     works without accounting.
@@ -140,12 +140,17 @@ def query_states(job_ids: Collection[str]) -> dict[str, str]:
     ----------
     job_ids : collection of str
 
+    Returns
+    -------
+    dict of str to str
+        State and reason by id, such as ``PENDING Priority``.
+
     Raises
     ------
     SlurmError
         If squeue fails.
     """
-    return _query(job_ids, "%T", "--states=all")
+    return _query(job_ids, "%T %r", "--states=all")
 
 
 def _query(job_ids: Collection[str], field: str, *options: str) -> dict[str, str]:

@@ -13,6 +13,10 @@ _FINAL_STATES = frozenset(
 )
 
 _MEMORY = re.compile(r"(?i)exceeded (job |step )?memory limit|oom[-_ ]?kill|out of memory|out-of-memory")
+# Reasons of squeue that waiting does not change.
+_STUCK = re.compile(
+    r"(?i)JobHeld|launch failed|BadConstraints|Partition(Time|Node)Limit|Invalid(Account|QOS)|PerJob"
+)
 _JOB_ID = re.compile(r"(?m)Submitted batch job (\d+)|^(\d+)(?:;\S*)?$")
 
 _OPTIONS = "`sbatch_args` of the file of --use-plugin"
@@ -73,6 +77,23 @@ def is_final(state: str) -> bool:
     (True, False, False)
     """
     return state.partition(" ")[0].rstrip("+") in _FINAL_STATES
+
+
+def explain_wait(state: str) -> str:
+    """Return the reason for which a pending job will not start until the user acts; empty for other reasons.
+
+    Parameters
+    ----------
+    state : str
+        State and reason from squeue.
+
+    Examples
+    --------
+    >>> explain_wait("PENDING PartitionTimeLimit"), explain_wait("PENDING Priority")
+    ('PartitionTimeLimit', '')
+    """
+    name, _, reason = state.partition(" ")
+    return reason if name == "PENDING" and _STUCK.search(reason) else ""
 
 
 def parse_job_id(output: str, pattern: str | None = None) -> str:

@@ -116,7 +116,7 @@ def squeue(folder, words):
         is_listed = job_id in ids.split(",") if ids else name in by_name.split(",")
         state = state_of(folder, job_id)
         if is_listed and ("--states=all" in words or state == "RUNNING"):
-            print(f"{job_id}|{name if '%j' in option(words, '--format') else state}")  # noqa: T201
+            print(f"{job_id}|{name if '%j' in option(words, '--format') else f'{state} None'}")  # noqa: T201
 
 
 def main(folder, name, *words):
