@@ -63,7 +63,7 @@ def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) 
     name, arguments = choose_plugin(settings, len(jobs))
     unfinished_jobs, n_idle, attempt = list(jobs), 0, 0
     while unfinished_jobs and n_idle < MAX_IDLE_ATTEMPTS:
-        was_killed = _run_once(unfinished_jobs, folder, attempt, settings, (name, arguments))
+        was_killed = _run_once(unfinished_jobs, folder / f"attempt{attempt}", settings, (name, arguments))
         if not was_killed or settings.use_plugin is not None or settings.stop_on_first_crash:
             return
         remaining_jobs = _unfinished(unfinished_jobs)
@@ -97,31 +97,20 @@ def run_page_graph(jobs: Sequence[PageJob], folder: Path, settings: ParticipantS
     from bids_deeptaskgen.workflow.graph import make_page_graph
 
     graph = make_page_graph(jobs, folder / "graph", settings.chunk_size)
-    _run_plugin(graph, folder, settings, choose_plugin(settings, len(jobs)))
+    _run_plugin(graph, settings, choose_plugin(settings, len(jobs)))
 
 
 def _run_once(
-    jobs: Sequence[Job],
-    folder: Path,
-    attempt: int,
-    settings: ParticipantSettings,
-    plugin: tuple[str, dict[str, Any]],
+    jobs: Sequence[Job], folder: Path, settings: ParticipantSettings, plugin: tuple[str, dict[str, Any]]
 ) -> bool:
     """Run the graph of some participants; return whether a worker of MultiProc was killed."""
     from bids_deeptaskgen.workflow.graph import make_graph
 
-    graph = make_graph(
-        jobs,
-        folder / f"attempt{attempt}",
-        n_threads=threads_of(settings),
-        use_gpu=uses_gpu(settings.device),
-    )
-    return _run_plugin(graph, folder, settings, plugin)
+    graph = make_graph(jobs, folder, n_threads=threads_of(settings), use_gpu=uses_gpu(settings.device))
+    return _run_plugin(graph, settings, plugin)
 
 
-def _run_plugin(
-    graph: Any, folder: Path, settings: ParticipantSettings, plugin: tuple[str, dict[str, Any]]
-) -> bool:
+def _run_plugin(graph: Any, settings: ParticipantSettings, plugin: tuple[str, dict[str, Any]]) -> bool:
     """Run a graph; return whether a worker of MultiProc was killed."""
     name, arguments = plugin
     logs = settings.output_dir / "logs"
@@ -130,7 +119,7 @@ def _run_plugin(
     graph.config["execution"]["crashdump_dir"] = str(logs)
     graph.config["execution"]["poll_sleep_duration"] = str(poll_interval(name, arguments))
     logger.debug("nipype plugin %s %s", name, arguments)
-    scheduler = make_plugin(name, arguments, folder, logs)
+    scheduler = make_plugin(name, arguments, Path(graph.base_dir).parent, logs)
     try:
         graph.run(plugin=scheduler, plugin_args=arguments)
     except Exception as error:

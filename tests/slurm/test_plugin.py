@@ -82,14 +82,14 @@ class Submitter:
         self.plugin = folder / "plugin.yml"
         self.plugin.write_text("plugin: SLURM\nplugin_args:\n  sbatch_args: --time=1\n")
 
-    def start(self, *options, acts=""):
+    def start(self, *options, acts="", chunk_size=3):
         environment = {
             "PYTHONPATH": f"{self.folder / 'site'}:{ROOT}",
             "PATH": f"{self.bin}:{os.environ['PATH']}",
             "ACTS": acts,
             "LOGNAME": None,
         }
-        words = ("--use-plugin", str(self.plugin), "--chunk-size", "3", *options)
+        words = ("--use-plugin", str(self.plugin), "--chunk-size", str(chunk_size), *options)
         app = App(self.dataset, self.output, self.model, *words, environment=environment)
         self._apps.append(app)
         return app
@@ -227,5 +227,5 @@ def test_commands_that_fail_for_a_while_do_not_end_the_run(submitter, linear):
 
 
 def test_maps_of_one_job_per_participant_are_the_same(submitter, linear):
-    submitter.finish(submitter.start("--chunk-size", "1"))
+    submitter.finish(submitter.start(chunk_size=1))
     assert results(submitter.output) == linear
