@@ -150,7 +150,9 @@ def _run_subjects(
         with log_duration("torch and model"):
             check_model(context)
     with log_duration("nipype"):
+        from bids_deeptaskgen.workflow.plugins import check_plugin
         from bids_deeptaskgen.workflow.run import run_participants
+    check_plugin(settings)
     with claim_dataset(settings, context.settings_hash):
         _write_dataset(context, user_settings)
         records, pages = run_participants(context, to_do)

@@ -25,12 +25,8 @@ from bids_deeptaskgen.pipeline.report_step import (
     session_name,
 )
 from bids_deeptaskgen.settings.participant import ParticipantSettings
-from bids_deeptaskgen.workflow.engine import (
-    private_folder,
-    run_graph,
-    run_page_graph,
-    show_progress,
-)
+from bids_deeptaskgen.workflow.engine import run_graph, run_page_graph, show_progress
+from bids_deeptaskgen.workflow.work_folder import private_folder
 
 
 def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list[Record], list[PageOutcome]]:
