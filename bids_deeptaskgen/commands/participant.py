@@ -20,6 +20,8 @@ from bids_deeptaskgen.pipeline.check_folders import check_folders, refuse_mixtur
 from bids_deeptaskgen.pipeline.check_model import check_model
 from bids_deeptaskgen.pipeline.context import RunContext, make_context
 from bids_deeptaskgen.pipeline.dry_run import describe_plan, rerun_command
+from bids_deeptaskgen.pipeline.memory_plan import MemoryPlan
+from bids_deeptaskgen.pipeline.memory_report import describe_memory, plan_memory
 from bids_deeptaskgen.pipeline.records import FAILED, NOT_SELECTED, Record
 from bids_deeptaskgen.pipeline.resolve_settings import check_template_warp
 from bids_deeptaskgen.pipeline.summary import (
@@ -95,11 +97,13 @@ def run_dataset(
         rows = [
             replace(row, reason=with_flags(row.reason)) for row in preflight_dataset(dataset, context.query)
         ]
+    rows, plan = _plan_memory(context, rows)
     subjects = sorted({row.subject for row in rows if not row.reason})
     _report_preflight(context, rows, len(subjects))
     if subjects:
         refuse_mixture(settings, context.settings_hash, subjects)
     if settings.dry_run:
+        _echo(describe_memory(plan, subjects, settings))
         _echo(describe_plan(context, rows))
         return 0 if subjects else 3
     if not subjects:
@@ -109,7 +113,8 @@ def run_dataset(
     with log_duration("nipype"):
         from bids_deeptaskgen.workflow.run import run_participants
     _write_dataset(context, user_settings)
-    records, pages = run_participants(context, subjects)
+    logger.info("%s", describe_memory(plan, subjects, settings))
+    records, pages = run_participants(context, subjects, plan)
     records += records_without(unusable_records(rows), records)
     code = _report_outcome(settings, records)
     report_pages(settings, pages)
@@ -122,6 +127,15 @@ def run_dataset(
         settings.output_dir,
     )
     return code or 1
+
+
+def _plan_memory(context: RunContext, rows: Sequence[Preflight]) -> tuple[list[Preflight], MemoryPlan]:
+    """Add the reason to the participants whose memory exceeds the limit, and plan that of the others."""
+    from bids_deeptaskgen.workflow.engine import uses_gpu
+
+    subjects = sorted({row.subject for row in rows if not row.reason})
+    with log_duration("headers"):
+        return plan_memory(context, rows, subjects, is_on_gpu=uses_gpu(context.settings.device))
 
 
 def _report_preflight(context: RunContext, rows: Sequence[Preflight], n_usable: int) -> None:

@@ -248,7 +248,9 @@ def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequireme
         raise InputError(message)
     n_windows = requirements.n_windows
     if n_windows is None:
-        n_windows = _nearest_windows(plans, requirements.window_minutes)
+        if not requirements.window_minutes:
+            logger.warning("`n_windows` auto: the model card has no window_minutes; each run is one window.")
+        n_windows = nearest_windows([plan.minutes for plan in plans], requirements.window_minutes)
     shortest = min(len(plan.kept_volumes) for plan in plans) // n_windows
     if shortest < MIN_WINDOW_VOLUMES:
         finding = f"{n_windows} windows leave" if n_windows > 1 else "the cleaning keeps"
@@ -261,11 +263,28 @@ def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequireme
     return n_windows
 
 
-def _nearest_windows(plans: Sequence[PreparedRun], window_minutes: float | None) -> int:
-    """Choose the number of windows whose length is nearest to that of the training."""
+def nearest_windows(minutes: Sequence[float], window_minutes: float | None) -> int:
+    """Choose the number of windows whose length is nearest to that of the training.
+
+    Parameters
+    ----------
+    minutes : sequence of float
+        Kept minutes of each run; the median counts.
+    window_minutes : float or None
+        Length of a window in the training.
+
+    Returns
+    -------
+    int
+        At least 1; 1 without a length.
+
+    Examples
+    --------
+    >>> nearest_windows([14.4, 14.4], 7.2), nearest_windows([10.0], 7.2), nearest_windows([10.0], None)
+    (2, 1, 1)
+    """
     if not window_minutes:
-        logger.warning("`n_windows` auto: the model card has no window_minutes; each run is one window.")
         return 1
-    minutes = float(np.median([plan.minutes for plan in plans]))
-    max_windows = max(int(np.ceil(minutes / window_minutes)), 1)
-    return min(range(1, max_windows + 1), key=lambda n: abs(minutes / n - window_minutes))
+    median = float(np.median(minutes))
+    max_windows = max(int(np.ceil(median / window_minutes)), 1)
+    return min(range(1, max_windows + 1), key=lambda n: abs(median / n - window_minutes))

@@ -200,14 +200,30 @@ def kept_volumes(
         Stored values; valid until the next volume.
     """
     series = plan.series
-    volume_bytes = np.prod(series.grid.shape) * series.dtype.itemsize
+    volume_bytes = int(np.prod(series.grid.shape)) * series.dtype.itemsize
     is_kept = np.zeros(series.n_volumes, bool)
     is_kept[plan.kept_volumes] = True
-    for start, block in series.blocks(max(1, min(N_PER_BLOCK, int(BLOCK_BYTES / volume_bytes)))):
+    for start, block in series.blocks(block_length(volume_bytes)):
         volumes = previewer.watch(block) if previewer else block
         for volume, is_used in zip(volumes, is_kept[start:], strict=False):
             if is_used:
                 yield volume
+
+
+def block_length(volume_bytes: int) -> int:
+    """Choose the number of volumes that are read at a time.
+
+    Parameters
+    ----------
+    volume_bytes : int
+        Bytes of a stored volume.
+
+    Returns
+    -------
+    int
+        From 1 to ``N_PER_BLOCK``.
+    """
+    return max(1, min(N_PER_BLOCK, int(BLOCK_BYTES / volume_bytes)))
 
 
 def _in_units(

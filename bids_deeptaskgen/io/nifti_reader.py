@@ -22,7 +22,7 @@ from bids_deeptaskgen.io.text import explain_unreadable
 logger = logging.getLogger(__name__)
 
 # One block is being read, one is waiting, one is in use.
-_N_BUFFERS = 3
+N_BUFFERS = 3
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class NiftiSeries:
         n_voxels = int(np.prod(self.grid.shape))
         empty: queue.SimpleQueue[NDArray[np.generic] | None] = queue.SimpleQueue()
         full: queue.SimpleQueue[tuple[int, NDArray[np.generic]] | Exception | None] = queue.SimpleQueue()
-        for _ in range(min(_N_BUFFERS, -(-self.n_volumes // n_per_block))):
+        for _ in range(min(N_BUFFERS, -(-self.n_volumes // n_per_block))):
             empty.put(np.empty((min(n_per_block, self.n_volumes), n_voxels), self.dtype))
         reader = threading.Thread(target=self._read, args=(empty, full), daemon=True)
         reader.start()

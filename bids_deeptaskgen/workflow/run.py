@@ -8,6 +8,7 @@ from bids_deeptaskgen.bids.output.recorded_failures import update_failures
 from bids_deeptaskgen.io.atomic import remove_stale_files
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.failures import explain_lost_worker
+from bids_deeptaskgen.pipeline.memory_plan import MemoryPlan
 from bids_deeptaskgen.pipeline.records import (
     CONNECTED,
     CRASHED,
@@ -33,7 +34,9 @@ from bids_deeptaskgen.workflow.engine import (
 )
 
 
-def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list[Record], list[PageOutcome]]:
+def run_participants(
+    context: RunContext, subjects: Sequence[str], plan: MemoryPlan
+) -> tuple[list[Record], list[PageOutcome]]:
     """Compute and write the maps of participants, and their pages.
 
     Parameters
@@ -41,6 +44,8 @@ def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list
     context : RunContext
     subjects : sequence of str
         Labels without ``sub-``.
+    plan : MemoryPlan
+        Limit, and memory of the nodes.
 
     Returns
     -------
@@ -61,7 +66,7 @@ def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list
         _remove_stale_files(output, subjects, connectomes)
         try:
             with show_progress(records, len(jobs)):
-                run_graph(jobs, folder, settings)
+                run_graph(jobs, folder, settings, plan)
         finally:
             # Killed workers could not remove their temporary files.
             _remove_stale_files(output, subjects, connectomes)

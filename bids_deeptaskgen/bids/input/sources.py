@@ -1,7 +1,8 @@
 """Kinds of input: detection of the kind, the preflight, and the sessions of a participant."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +16,14 @@ from bids_deeptaskgen.bids.input.derivatives import (
     require_folder,
 )
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
+from bids_deeptaskgen.bids.input.layout import list_files
 from bids_deeptaskgen.bids.input.preflight import Preflight, preflight
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import SessionFault, collect_sessions
 from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.connectome.inputs import SessionInputs
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import InputError, UserError
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -38,10 +40,15 @@ class Source(NamedTuple):
         Returns the rows of the preflight, from folder and file names alone.
     find_sessions : callable
         Returns the sessions of one participant.
+    scan_sessions : callable
+        Yields participants and their sessions, without pybids.
     """
 
     preflight_dataset: Callable[[InputDataset, Query], list[Preflight]]
     find_sessions: Callable[[InputDataset, str, Query, bool], list[SessionRecord]]
+    scan_sessions: Callable[
+        [InputDataset, Sequence[str], Query, bool], Iterable[tuple[str, list[SessionRecord]]]
+    ]
 
 
 def _single_row(dataset: InputDataset, _query: Query) -> list[Preflight]:
@@ -64,7 +71,31 @@ def _archive(name: str) -> Source:
         lambda dataset, subject, query, combine_runs: archives.find_sessions(
             archive, dataset.root, subject, query, combine_runs=combine_runs
         ),
+        lambda dataset, subjects, query, combine_runs: archives.scan_sessions(
+            archive, dataset.root, subjects, query, combine_runs=combine_runs
+        ),
     )
+
+
+def _scan_derivatives(
+    dataset: InputDataset,
+    subjects: Sequence[str],
+    query: Query,
+    combine_runs: bool,  # noqa: FBT001
+) -> Iterator[tuple[str, list[SessionRecord]]]:
+    roots = dict(dataset.extra_roots)
+    for subject in subjects:
+        sessions: list[SessionRecord] = []
+        with suppress(InputError):
+            sessions = collect_sessions(
+                dataset.root,
+                subject,
+                query,
+                extra_roots=roots,
+                combine_runs=combine_runs,
+                list_folder=list_files,
+            )
+        yield subject, sessions
 
 
 SOURCES = {
@@ -73,9 +104,14 @@ SOURCES = {
         lambda dataset, subject, query, combine_runs: collect_sessions(
             dataset.root, subject, query, extra_roots=dict(dataset.extra_roots), combine_runs=combine_runs
         ),
+        _scan_derivatives,
     ),
     **{name: _archive(name) for name in archives.ARCHIVES},
-    "files": Source(_single_row, lambda dataset, *_: [_single_session(dataset)]),
+    "files": Source(
+        _single_row,
+        lambda dataset, *_: [_single_session(dataset)],
+        lambda dataset, subjects, *_: [(subject, [_single_session(dataset)]) for subject in subjects],
+    ),
 }
 
 
@@ -118,6 +154,31 @@ def find_sessions(
         See `collect_sessions`.
     """
     return SOURCES[dataset.kind].find_sessions(dataset, subject, query, combine_runs)
+
+
+def scan_sessions(
+    dataset: InputDataset, subjects: Sequence[str], query: Query, *, combine_runs: bool
+) -> Iterator[tuple[str, list[SessionInputs]]]:
+    """Find the runs of many participants by file names, without pybids, which takes 0.2 s for each.
+
+    Parameters
+    ----------
+    dataset : InputDataset
+    subjects : sequence of str
+        Labels without ``sub-``.
+    query : Query
+        Its participants are ignored.
+    combine_runs : bool
+        As in `find_sessions`.
+
+    Yields
+    ------
+    subject : str
+    sessions : list of SessionInputs
+        Without sessions at fault.
+    """
+    for subject, sessions in SOURCES[dataset.kind].scan_sessions(dataset, subjects, query, combine_runs):
+        yield subject, [session for session in sessions if isinstance(session, SessionInputs)]
 
 
 def is_cleaned(dataset: InputDataset, desc: str) -> bool:

@@ -4,7 +4,7 @@ No file is copied, and folders are listed only when needed: a biobank has tens o
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -200,22 +200,72 @@ def find_sessions(
     """
     sessions: list[SessionInputs | SessionFault] = []
     for (label, session), folders in _participants(archive, root).items():
-        if label != subject or not query.wants_session(session):
-            continue
-        try:
-            runs = [
-                _add_custom(archive.read(path, entities), root, query)
-                for path, entities in _find_runs(archive, folders)
-                if _selects(query, entities)
-            ]
-        except InputError as error:
-            sessions.append(SessionFault(subject, session, (), error))
-            continue
-        pools: dict[Entities, list[RunInputs]] = {}
-        for run in runs:
-            pools.setdefault(series_of((*REST, *run.entities), combine_runs=combine_runs), []).append(run)
-        sessions += [SessionInputs(subject, session, tuple(pool), key) for key, pool in pools.items()]
+        if label == subject:
+            sessions += _visit_sessions(
+                archive, root, (label, session), folders, query, combine_runs=combine_runs
+            )
     return sessions
+
+
+def scan_sessions(
+    archive: Archive, root: Path, subjects: Collection[str], query: Query, *, combine_runs: bool = True
+) -> Iterator[tuple[str, list[SessionInputs | SessionFault]]]:
+    """Find the runs of many participants; the folder of the archive is listed once.
+
+    Parameters
+    ----------
+    archive : Archive
+    root : Path
+        Folder with the participants' folders.
+    subjects : collection of str
+        Labels as in the folder names.
+    query : Query
+    combine_runs : bool
+        As in `find_sessions`.
+
+    Yields
+    ------
+    subject : str
+    sessions : list of SessionInputs or SessionFault
+        See `find_sessions`.
+    """
+    visits: dict[str, list[tuple[str | None, list[Path]]]] = {}
+    for (label, session), folders in _participants(archive, root).items():
+        visits.setdefault(label, []).append((session, folders))
+    for subject in subjects:
+        sessions: list[SessionInputs | SessionFault] = []
+        for session, folders in visits.get(subject, []):
+            sessions += _visit_sessions(
+                archive, root, (subject, session), folders, query, combine_runs=combine_runs
+            )
+        yield subject, sessions
+
+
+def _visit_sessions(
+    archive: Archive,
+    root: Path,
+    participant: Participant,
+    folders: Sequence[Path],
+    query: Query,
+    *,
+    combine_runs: bool,
+) -> list[SessionInputs | SessionFault]:
+    """Find the runs of a participant's visit."""
+    subject, session = participant
+    if not query.wants_session(session):
+        return []
+    try:
+        runs = [
+            _add_custom(archive.read(path, entities), root, query)
+            for path, entities in _find_runs(archive, folders)
+            if _selects(query, entities)
+        ]
+    except InputError as error:
+        return [SessionFault(subject, session, (), error)]
+    pools: dict[Entities, list[RunInputs]] = {}
+    for run in runs:
+        pools.setdefault(series_of((*REST, *run.entities), combine_runs=combine_runs), []).append(run)
+    return [SessionInputs(subject, session, tuple(pool), key) for key, pool in pools.items()]
 
 
 def _refuse_several(folders: Sequence[Path]) -> None:
