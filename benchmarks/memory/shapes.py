@@ -32,7 +32,7 @@ _36P = {"nuisance_regressors": "36P"}
 _NO_PAGE = {"reports": "none"}
 _BARE = {"nuisance_regressors": "none"} | _NO_PAGE
 _8_WINDOWS = {"n_windows": 8}
-_10_RESAMPLES = {"n_bootstrap": 10}
+_10_RESAMPLES, _4_WINDOWS = {"n_bootstrap": 10}, {"n_windows": 4}
 _TASKS = ("rest", "movie")
 _WARP = {"allow_template_warp": True}
 SHAPES = (
@@ -62,10 +62,10 @@ SHAPES = (
     Shape("2 mm, 4 runs of 150 volumes", Series(n_volumes=150, n_runs=4), {}, _TWO),
     Shape("2 mm, 4 runs of 150 volumes, no page", Series(n_volumes=150, n_runs=4), _NO_PAGE),
     Shape("2 mm, 2 runs of 200 volumes, 2 windows", Series(n_runs=2), {"n_windows": 2}, _TWO),
-    Shape("2 mm, int16, 4 runs of 1,200 volumes, 8 windows, 36P", _hcp(1200, n_runs=4), _36P | _8_WINDOWS, _TWO),
+    Shape("2 mm, 4 runs of 1,200 volumes, 8 windows, 36P", _hcp(1200, n_runs=4), _36P | _8_WINDOWS, _TWO),
     Shape("2 mm, 490 volumes, 20 resamples", _hcp(490), {"n_bootstrap": 20}, _TWO),
     Shape("2 mm, 2 runs of 400 volumes, 10 resamples", _hcp(400, n_runs=2), _10_RESAMPLES, _TWO),
-    Shape("2 mm, 2 runs, 4 windows, 10 resamples", _hcp(400, n_runs=2), _10_RESAMPLES | {"n_windows": 4}, _TWO),
+    Shape("2 mm, 2 runs, 4 windows, 10 resamples", _hcp(400, n_runs=2), _10_RESAMPLES | _4_WINDOWS, _TWO),
     Shape("2 mm, 4 windows, connectomes saved", Series(), {"n_windows": 4, "save_connectome": True}, _TWO),
     Shape("2 mm, maps in one image", Series(n_volumes=100), {"map_format": "4d"}, _TWO),
     Shape("2 mm, 2 sessions", Series(n_volumes=100, n_sessions=2), {}, _ALL),

@@ -11,11 +11,10 @@ import numpy as np
 from bids_deeptaskgen.connectome.accumulator import N_PER_PART, product_sizes
 from bids_deeptaskgen.connectome.axial_slices import slice_indices
 from bids_deeptaskgen.connectome.data_checks.observer import N_SAMPLED_VOLUMES
-from bids_deeptaskgen.connectome.series_preview import FINER_BY_MM, MODEL_VOXEL_MM, N_CARPET_ROWS
-from bids_deeptaskgen.connectome.session import block_length
+from bids_deeptaskgen.connectome.preview_size import N_CARPET_ROWS, is_fine
 from bids_deeptaskgen.grid import MODEL_GRID, OUTPUT_GRID, Grid
 from bids_deeptaskgen.io.nifti_header import NiftiHeader
-from bids_deeptaskgen.io.nifti_reader import N_BUFFERS
+from bids_deeptaskgen.io.nifti_reader import N_BUFFERS, block_length
 
 _FLOAT32, _FLOAT64, _INDEX = 4, 8, 8
 _N_CORNERS = 8
@@ -234,8 +233,7 @@ def _preparation_bytes(run: RunShape, session: SessionShape) -> int:
         peaks.append(3 * _sampler_bytes(run))
     if run.is_warped:
         peaks.append(_WARP_BYTES * _WARP_VOXELS)
-    is_fine = min(run.grid.voxel_sizes_mm) <= MODEL_VOXEL_MM - FINER_BY_MM
-    if is_fine and session.makes_images:
+    if is_fine(run.grid.voxel_sizes_mm) and session.makes_images:
         peaks.append(_DISTANCE_BYTES * run.n_voxels)
     return max(peaks)
 
@@ -247,13 +245,13 @@ def _run_bytes(session: SessionShape, number: int) -> int:
     finishing = _sums_bytes(session, run, session.n_windows) + _finish_bytes(session, run) + connectome
     n_kept = number if session.n_extra else 0
     if session.pools:
-        earlier = (2 * connectome if number else 0) + n_kept * connectome
+        pooled = (2 * connectome if number else 0) + n_kept * connectome
         # The pooled connectome in float64, this run's, and their product with the number of volumes.
         pooling = (2 + 2 + n_kept) * connectome
     else:
-        earlier = number * session.n_windows * connectome
-        pooling = earlier + 2 * session.n_windows * connectome
-    return max(earlier + reading, earlier + finishing, pooling)
+        pooled = number * session.n_windows * connectome
+        pooling = pooled + 2 * session.n_windows * connectome
+    return max(pooled + reading, pooled + finishing, pooling)
 
 
 def _sums_bytes(session: SessionShape, run: RunShape, n_windows: int) -> int:

@@ -17,6 +17,7 @@ from bids_deeptaskgen.connectome.findings import Finding
 from bids_deeptaskgen.connectome.inputs import RunInputs
 from bids_deeptaskgen.connectome.regressors import Regressors, choose_regressors, make_basis
 from bids_deeptaskgen.connectome.volume_tables import TableError
+from bids_deeptaskgen.connectome.window_counts import nearest_windows
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Sampler
 from bids_deeptaskgen.io.nifti_header import NiftiHeader, read_header
@@ -261,30 +262,3 @@ def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequireme
         )
         raise InputError(message)
     return n_windows
-
-
-def nearest_windows(minutes: Sequence[float], window_minutes: float | None) -> int:
-    """Choose the number of windows whose length is nearest to that of the training.
-
-    Parameters
-    ----------
-    minutes : sequence of float
-        Kept minutes of each run; the median counts.
-    window_minutes : float or None
-        Length of a window in the training.
-
-    Returns
-    -------
-    int
-        At least 1; 1 without a length.
-
-    Examples
-    --------
-    >>> nearest_windows([14.4, 14.4], 7.2), nearest_windows([10.0], 7.2), nearest_windows([10.0], None)
-    (2, 1, 1)
-    """
-    if not window_minutes:
-        return 1
-    median = float(np.median(minutes))
-    max_windows = max(int(np.ceil(median / window_minutes)), 1)
-    return min(range(1, max_windows + 1), key=lambda n: abs(median / n - window_minutes))

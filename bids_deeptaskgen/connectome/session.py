@@ -26,13 +26,10 @@ from bids_deeptaskgen.connectome.series_preview import RunPreview, SeriesPreview
 from bids_deeptaskgen.connectome.smoothing import make_smoother
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Sampler
+from bids_deeptaskgen.io.nifti_reader import block_length
 from bids_deeptaskgen.io.prefetch import prefetch
 
 logger = logging.getLogger("bids_deeptaskgen")
-
-# Volumes per read. Larger blocks take more memory and are no faster. At 1 mm the second limit applies.
-N_PER_BLOCK = 4
-BLOCK_BYTES = 100e6
 
 # Interpolation produces some negative values at the edge of the brain, never in half of it.
 MAX_NEGATIVE_SHARE = 0.5
@@ -208,22 +205,6 @@ def kept_volumes(
         for volume, is_used in zip(volumes, is_kept[start:], strict=False):
             if is_used:
                 yield volume
-
-
-def block_length(volume_bytes: int) -> int:
-    """Choose the number of volumes that are read at a time.
-
-    Parameters
-    ----------
-    volume_bytes : int
-        Bytes of a stored volume.
-
-    Returns
-    -------
-    int
-        From 1 to ``N_PER_BLOCK``.
-    """
-    return max(1, min(N_PER_BLOCK, int(BLOCK_BYTES / volume_bytes)))
 
 
 def _in_units(

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.connectome.cleaning import Cleaning
 from bids_deeptaskgen.connectome.inputs import RunInputs
-from bids_deeptaskgen.connectome.regressors import FMRIPREP_HIGH_PASS_HZ, N_COMPCOR
-from bids_deeptaskgen.nuisance_presets import PRESETS
+from bids_deeptaskgen.nuisance_presets import FMRIPREP_HIGH_PASS_HZ, N_COMPCOR, PRESETS
 
 
 def limit_rank(run: RunInputs, cleaning: Cleaning, n_volumes: int, t_r: float) -> int:

@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 # One block is being read, one is waiting, one is in use.
 N_BUFFERS = 3
+# Volumes per read. Larger blocks take more memory and are no faster. At 1 mm the second limit applies.
+N_PER_BLOCK = 4
+BLOCK_BYTES = 100e6
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,22 @@ class NiftiSeries:
             full.put(None)
         except Exception as error:  # noqa: BLE001 - passed to the consumer, which raises it
             full.put(_explain(self.path, self.header, error))
+
+
+def block_length(volume_bytes: int) -> int:
+    """Choose the number of volumes that are read at a time.
+
+    Parameters
+    ----------
+    volume_bytes : int
+        Bytes of a stored volume.
+
+    Returns
+    -------
+    int
+        From 1 to ``N_PER_BLOCK``.
+    """
+    return max(1, min(N_PER_BLOCK, int(BLOCK_BYTES / volume_bytes)))
 
 
 def _bytes_of(array: NDArray[np.generic]) -> memoryview:

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from bids_deeptaskgen.bids.input.sources import scan_sessions
-from bids_deeptaskgen.connectome.block_bootstrap import count_blocks
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.connectome.memory import RunShape, SessionShape, session_bytes
-from bids_deeptaskgen.connectome.prepare_run import nearest_windows
 from bids_deeptaskgen.connectome.table_rank import limit_rank
 from bids_deeptaskgen.connectome.template_warp import WARPED_SPACE
+from bids_deeptaskgen.connectome.window_counts import count_blocks, nearest_windows
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import FULL_MODEL_GRID
 from bids_deeptaskgen.io.nifti_header import read_header

@@ -258,8 +258,8 @@ def check_prediction(plan: MemoryPlan) -> None:
     if gb > plan.limit.gb:
         message = (
             f"{plan.bundle.folder}: a prediction with {plan.bundle.card.name} needs {gb:.1f} GB of memory, "
-            f"and the limit is {plan.limit}.\nRaise `mem`, request more memory for the container or the job, or "
-            "choose a smaller `model`."
+            f"and the limit is {plan.limit}.\nRaise `mem`, request more memory for the container or the job, "
+            "or choose a smaller `model`."
         )
         raise UserError(message)
 
