@@ -17,6 +17,7 @@ from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.lock import file_lock
 from bids_deeptaskgen.io.nifti_writer import save_maps, save_nifti
+from bids_deeptaskgen.io.npy import Stack
 from bids_deeptaskgen.machine import software_versions
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.models.contrasts import Contrast
@@ -293,7 +294,7 @@ def _write_image(image: _Image, bundle: Bundle) -> None:
 
 
 def _write_connectome(path: Path, record: Record, provenance: Provenance) -> None:
-    connectomes = map_connectomes(record)
+    connectomes = Stack(Path(record.connectome), record.facts["n_connectomes"])
     sidecar = connectome_sidecar(provenance, connectomes.shape, _window_minutes(record.facts))
     save_connectomes(path, connectomes, sidecar)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_deeptaskgen.machine import available_cpus, may_use_gpu
+from bids_deeptaskgen.pipeline.memory_plan import MemoryPlan, count_processes
 from bids_deeptaskgen.pipeline.progress import ProgressReporter
 from bids_deeptaskgen.pipeline.records import CONNECTED, Job, read_records
 from bids_deeptaskgen.pipeline.report_step import PageJob
@@ -43,7 +44,7 @@ def threads_of(settings: ParticipantSettings) -> int:
     return settings.omp_nthreads or min(available_cpus(), 8)
 
 
-def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) -> None:
+def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings, plan: MemoryPlan) -> None:
     """Run the jobs with nipype, and repeat those whose worker pool was killed.
 
     If a process is killed, for instance because of its memory, the whole pool ends. Unfinished participants
@@ -56,14 +57,20 @@ def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) 
     folder : Path
         Private work folder.
     settings : ParticipantSettings
-        Uses nprocs, mem, use_plugin and stop_on_first_crash.
+        Uses nprocs, use_plugin and stop_on_first_crash.
+    plan : MemoryPlan
+        Limit, and memory of the nodes.
     """
     configure_nipype(folder, settings)
     # nipype reads its configuration when it is imported.
     name, arguments = choose_plugin(settings, len(jobs))
+    if settings.use_plugin is None and name == "MultiProc":
+        name, arguments = _limit_memory(arguments, plan, [job.subject for job in jobs])
     unfinished_jobs, n_idle, attempt = list(jobs), 0, 0
     while unfinished_jobs and n_idle < MAX_IDLE_ATTEMPTS:
-        was_killed = _run_once(unfinished_jobs, folder / f"attempt{attempt}", settings, (name, arguments))
+        was_killed = _run_once(
+            unfinished_jobs, folder / f"attempt{attempt}", settings, (name, arguments), plan
+        )
         if not was_killed or settings.use_plugin is not None or settings.stop_on_first_crash:
             return
         remaining_jobs = _unfinished(unfinished_jobs)
@@ -79,6 +86,16 @@ def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings) 
                 len(unfinished_jobs),
                 arguments["n_procs"],
             )
+
+
+def _limit_memory(
+    arguments: dict[str, Any], plan: MemoryPlan, subjects: Sequence[str]
+) -> tuple[str, dict[str, Any]]:
+    """Return the plugin for as many workers as fit, or Linear, which needs no memory for a worker."""
+    n_workers = count_processes(plan, subjects, arguments["n_procs"])
+    if n_workers == 1:
+        return "Linear", {}
+    return "MultiProc", arguments | {"n_procs": n_workers, "memory_gb": plan.schedulable_gb(n_workers)}
 
 
 def run_page_graph(jobs: Sequence[PageJob], folder: Path, settings: ParticipantSettings) -> None:
@@ -101,12 +118,23 @@ def run_page_graph(jobs: Sequence[PageJob], folder: Path, settings: ParticipantS
 
 
 def _run_once(
-    jobs: Sequence[Job], folder: Path, settings: ParticipantSettings, plugin: tuple[str, dict[str, Any]]
+    jobs: Sequence[Job],
+    folder: Path,
+    settings: ParticipantSettings,
+    plugin: tuple[str, dict[str, Any]],
+    plan: MemoryPlan,
 ) -> bool:
     """Run the graph of some participants; return whether a worker of MultiProc was killed."""
     from bids_deeptaskgen.workflow.graph import make_graph
 
-    graph = make_graph(jobs, folder, n_threads=threads_of(settings), use_gpu=uses_gpu(settings.device))
+    graph = make_graph(
+        jobs,
+        folder,
+        plan,
+        n_threads=threads_of(settings),
+        use_gpu=uses_gpu(settings.device),
+        counts_workers=settings.use_plugin is None and plugin[0] == "MultiProc",
+    )
     return _run_plugin(graph, settings, plugin)
 
 

@@ -18,6 +18,7 @@ from bids_deeptaskgen.pipeline.participant import compute_connectomes
 from bids_deeptaskgen.pipeline.prediction_step import predict_chunk
 from bids_deeptaskgen.pipeline.records import Record
 from bids_deeptaskgen.pipeline.report_step import PageOutcome, write_pages
+from bids_deeptaskgen.workflow.freed_memory import release_freed_memory
 
 
 class _Records(TraitedSpec):
@@ -64,6 +65,8 @@ class FunctionInterface(BaseInterface):
         except BaseException as stop:
             self._stopped_by = stop
             raise
+        finally:
+            release_freed_memory()
         return runtime
 
     def _compute(self) -> Any:

@@ -8,6 +8,7 @@ from bids_deeptaskgen.bids.output.recorded_failures import update_failures
 from bids_deeptaskgen.io.atomic import remove_stale_files
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.failures import explain_lost_worker
+from bids_deeptaskgen.pipeline.memory_plan import MemoryPlan
 from bids_deeptaskgen.pipeline.records import (
     CONNECTED,
     CRASHED,
@@ -29,7 +30,9 @@ from bids_deeptaskgen.workflow.engine import run_graph, run_page_graph, show_pro
 from bids_deeptaskgen.workflow.work_folder import private_folder
 
 
-def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list[Record], list[PageOutcome]]:
+def run_participants(
+    context: RunContext, subjects: Sequence[str], plan: MemoryPlan
+) -> tuple[list[Record], list[PageOutcome]]:
     """Compute and write the maps of participants, and their pages.
 
     Parameters
@@ -37,6 +40,8 @@ def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list
     context : RunContext
     subjects : sequence of str
         Labels without ``sub-``. Without any, what killed runs left behind is removed nevertheless.
+    plan : MemoryPlan
+        Limit, and memory of the nodes.
 
     Returns
     -------
@@ -58,7 +63,7 @@ def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list
         try:
             if jobs:
                 with show_progress(records, len(jobs)):
-                    run_graph(jobs, folder, settings)
+                    run_graph(jobs, folder, settings, plan)
         finally:
             # Killed workers could not remove their temporary files.
             _remove_stale_files(output, subjects, connectomes)
