@@ -11,6 +11,7 @@ from pathlib import Path
 from bids_deeptaskgen.group.earlier_files import RECORD, describe_files, recorded_files
 from bids_deeptaskgen.io.atomic import (
     atomic_path,
+    finish,
     make_folder,
     remove_stale_files,
     temporary_sibling,
@@ -41,8 +42,11 @@ def check_writable(output: Path) -> None:
     for folder in (output, output / RECORD.parent):
         if folder.is_dir():
             temporary = temporary_sibling(folder / "group", "check")
-            temporary.mkdir()
-            temporary.rmdir()
+            try:
+                temporary.mkdir()
+            finally:
+                with suppress(FileNotFoundError):
+                    temporary.rmdir()
         elif os.path.lexists(folder):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
@@ -68,15 +72,20 @@ def staging_folder(work_dir: Path, *, keep: bool = False) -> Iterator[Path]:
     if remove_stale_files(work_dir, recursive=False) and not any(work_dir.iterdir()):
         has_folder = False
     folder = temporary_sibling(work_dir / "group", "new")
-    make_folder(folder)
     try:
+        # A signal may come as soon as there is a folder.
+        make_folder(folder)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if not has_folder:
-            # Another run may use it.
-            with suppress(OSError):
-                work_dir.rmdir()
+        finish(lambda: _remove_folders(folder, None if has_folder else work_dir))
+
+
+def _remove_folders(folder: Path, work_dir: Path | None) -> None:
+    """Remove the folder of this run, and the work folder if no other run uses it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if work_dir:
+        with suppress(OSError):
+            work_dir.rmdir()
 
 
 def publish(staging: Path, output: Path, check: Callable[[], None] = lambda: None) -> list[Path]:
@@ -127,7 +136,7 @@ def _on_disk_of(output: Path, staging: Path) -> Iterator[Path]:
         shutil.copytree(staging, folder)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        finish(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def _refuse_folders(output: Path, files: Sequence[Path]) -> None:

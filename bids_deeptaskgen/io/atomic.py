@@ -11,7 +11,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -126,6 +126,23 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
 
 
+def finish(clean_up: Callable[[], None]) -> None:
+    """Finish a clean-up although a signal interrupts it.
+
+    The command line raises an exception at the first SIGTERM and ignores further ones.
+
+    Parameters
+    ----------
+    clean_up : callable
+        Removes what may be removed already; it runs again after an exception, which is raised afterwards.
+    """
+    try:
+        clean_up()
+    except BaseException:
+        clean_up()
+        raise
+
+
 def temporary_sibling(folder: Path, role: str) -> Path:
     """Return the path of a temporary folder next to a folder.
 
@@ -187,7 +204,7 @@ def replace_folder(source: Path, folder: Path) -> None:
         )
         raise UserError(message) from error
     finally:
-        shutil.rmtree(source, ignore_errors=True)
+        finish(lambda: shutil.rmtree(source, ignore_errors=True))
     if backup.is_dir() and not backup.is_symlink():
         shutil.rmtree(backup)
     else:

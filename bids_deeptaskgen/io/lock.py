@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import is_stale, make_folder, process_namespace
+from bids_deeptaskgen.io.atomic import finish, is_stale, make_folder, process_namespace
 
 # A lock is held for milliseconds. One that stays this long belongs to a process that was killed.
 MAX_HELD_S = 30.0
@@ -61,23 +61,28 @@ def file_lock(path: Path, *, max_held_s: float = MAX_HELD_S) -> Iterator[None]:
     holder = f"{random.getrandbits(64):x}.{process_namespace()}.{os.getpid()}"
     # Under this name, `remove_stale_files` removes it if this process is killed.
     temporary = lock.with_name(f"{lock.name}.{holder}.tmp")
+    # A signal may come at any time, also while the lock is acquired.
     try:
-        _fill(temporary, holder)
-        _acquire(lock, temporary, holder, max_held_s)
-    except OSError as error:
-        # Users know the file, not its lock.
-        error.filename, error.filename2 = str(path), None
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    try:
+        try:
+            _fill(temporary, holder)
+            _acquire(lock, temporary, holder, max_held_s)
+        except OSError as error:
+            # Users know the file, not its lock.
+            error.filename, error.filename2 = str(path), None
+            raise
         yield
     finally:
-        # The file has another name if another process has taken the lock over.
-        (lock / holder).unlink(missing_ok=True)
-        # Another process may have renamed its folder to the empty one.
-        with suppress(OSError):
-            lock.rmdir()
+        finish(lambda: _release(lock, temporary, holder))
+
+
+def _release(lock: Path, temporary: Path, holder: str) -> None:
+    """Remove the lock, unless another process has taken it over, and the folder that became no lock."""
+    shutil.rmtree(temporary, ignore_errors=True)
+    # The file has another name if another process has taken the lock over, which may also rename its folder
+    # to the empty one.
+    with suppress(OSError):
+        (lock / holder).unlink()
+        lock.rmdir()
 
 
 def _fill(folder: Path, holder: str) -> None:

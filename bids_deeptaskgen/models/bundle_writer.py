@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.connectome.typicality import ConnectomeDistribution
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import MODEL_GRID, Array
-from bids_deeptaskgen.io.atomic import remove_stale_siblings, replace_folder, temporary_sibling
+from bids_deeptaskgen.io.atomic import finish, remove_stale_siblings, replace_folder, temporary_sibling
 from bids_deeptaskgen.io.checksum import file_sha256
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.models.bundle import (
@@ -109,7 +109,7 @@ def save_bundle(
         error.filename, error.filename2 = str(folder), None
         raise
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        finish(lambda: shutil.rmtree(temporary, ignore_errors=True))
     return replace(bundle, folder=folder)
 
 

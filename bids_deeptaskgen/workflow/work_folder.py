@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from bids_deeptaskgen.io.atomic import is_stale, process_namespace
+from bids_deeptaskgen.io.atomic import finish, is_stale, make_folder, process_namespace
 from bids_deeptaskgen.pipeline.records import CONNECTOMES
 from bids_deeptaskgen.workflow.job_list import JobList
 
@@ -39,19 +39,13 @@ def private_folder(work: Path, *, keep: bool) -> Iterator[Path]:
     # An earlier process with the same number may have left such a folder, with records of another run.
     JobList(folder).end()
     shutil.rmtree(folder, ignore_errors=True)
-    while not folder.exists():
-        # Between these two calls, another run that ends may remove the empty work folder.
-        work.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            folder.mkdir(mode=0o700)
-    _remove_stale(work)
     try:
+        # A signal may come as soon as there is a folder.
+        make_folder(folder, 0o700)
+        _remove_stale(work)
         yield folder
     finally:
-        # The list exists if jobs have not left the queue; the next run ends them.
-        if not JobList(folder).path.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-        _remove_empty_folders(work, keep=keep)
+        finish(lambda: _remove_folders(folder, work, keep=keep))
 
 
 def _remove_stale(work: Path) -> None:
@@ -72,8 +66,11 @@ def _remove_stale(work: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_empty_folders(work: Path, *, keep: bool) -> None:
-    """Remove empty parts of the work folder, unless another run uses it."""
+def _remove_folders(folder: Path, work: Path, *, keep: bool) -> None:
+    """Remove the folder of this process, and empty parts of the work folder unless another run uses it."""
+    # The list exists if jobs have not left the queue; the next run ends them.
+    if not JobList(folder).path.exists():
+        shutil.rmtree(folder, ignore_errors=True)
     if next(work.glob("run-*"), None) is not None:
         return
     for folder in (work / CONNECTOMES, *(() if keep else (work,))):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults import command_inputs as inputs
-from tests.faults.comparable_files import PAGES, TRAININGS
+from tests.faults.comparable_files import ANALYSES, PAGES, TRAININGS
 from tests.fileserver import file_server
 from tests.processes import ROOT, SMALL
 
@@ -254,6 +254,7 @@ CASES = (
         ),
         8,
         overwrite="--overwrite",
+        changed=ANALYSES,
     ),
     CommandCase(
         "evaluate",

@@ -36,6 +36,12 @@ def log(content):
     return json.dumps([{name: row[name] for name in row if name != "seconds"} for row in rows]).encode()
 
 
+def settings_file(content):
+    """Remove `overwrite`, with which a run replaces what a killed run has written."""
+    lines = content.splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.strip().startswith((b"overwrite", b'"overwrite"')))
+
+
 def state(content):
     """Return a hash for each tensor of the state of a training, and everything else without durations."""
     import torch
@@ -62,4 +68,5 @@ def _hash(array):
 
 
 PAGES = {r"^out/sub-[^/]*\.html$": page, r"_desc-report_figures\.npz$": figures}
-TRAININGS = {r"/log\.csv$": log, r"/state\.pt$": state}
+ANALYSES = {r"/biomarkers\.json$": settings_file}
+TRAININGS = {r"/settings\.toml$": settings_file, r"/log\.csv$": log, r"/state\.pt$": state}

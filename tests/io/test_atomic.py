@@ -16,10 +16,12 @@ import pytest
 from bids_deeptaskgen.io.atomic import (
     FOREIGN_AGE_S,
     atomic_path,
+    finish,
     is_stale,
     make_folder,
     process_namespace,
     remove_stale_files,
+    remove_stale_siblings,
     write_json,
     write_text,
 )
@@ -191,6 +193,35 @@ def test_an_ended_process_is_stale_before_its_parent_waits_for_it():
     assert is_stale(process_namespace(), process.pid, time.time())
     process.wait()
     assert is_stale(process_namespace(), process.pid, time.time())
+
+
+def test_a_clean_up_that_a_signal_interrupts_is_finished(tmp_path):
+    folder, signals = tmp_path / "folder", [KeyboardInterrupt]
+    folder.mkdir()
+
+    def clean_up():
+        if signals:
+            raise signals.pop()
+        folder.rmdir()
+
+    with pytest.raises(KeyboardInterrupt):
+        finish(clean_up)
+    assert not folder.exists()
+
+
+def test_only_what_killed_processes_left_for_a_path_is_removed(tmp_path):
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    names = {
+        f".{name}.{process_namespace()}.{pid}.tmp"
+        for name in ("a.csv", "a.csv.new", "b.csv")
+        for pid in (ended.pid, os.getppid())
+    }
+    for name in names:
+        (tmp_path / name).mkdir()
+    remove_stale_siblings(tmp_path / "a.csv")
+    stale = {name for name in names if name.startswith(".a.csv.") and f".{ended.pid}." in name}
+    assert {path.name for path in tmp_path.iterdir()} == names - stale
 
 
 def test_a_failed_write_names_the_final_file(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.io.atomic import remove_stale_files, temporary_sibling
+from bids_deeptaskgen.io.atomic import finish, remove_stale_files, temporary_sibling
 
 
 def result_path(out: Path, analysis: str, kind: str, **labels: str) -> Path:
@@ -73,11 +73,12 @@ def work_folder(out: Path, analysis: str) -> Iterator[Path]:
     """
     remove_stale_files(out, recursive=False)
     folder = temporary_sibling(out / analysis, "work")
-    folder.mkdir()
     try:
+        # A signal may come as soon as there is a folder.
+        folder.mkdir()
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        finish(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def replace_files(source: Path, out: Path, analysis: str, names: Iterable[str] = ()) -> None:

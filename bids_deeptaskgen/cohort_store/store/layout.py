@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from bids_deeptaskgen.io.atomic import temporary_sibling
+from bids_deeptaskgen.io.atomic import finish, temporary_sibling
 
 FORMAT_VERSION = 1
 # Key of the attributes of the Zarr group.
@@ -134,7 +134,7 @@ def create_folder(folder: Path, fill: Callable[[Path], None]) -> bool:
             raise
         return False
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        finish(lambda: shutil.rmtree(temporary, ignore_errors=True))
     return True
 
 
@@ -168,7 +168,7 @@ def fill_folder(folder: Path, fill: Callable[[Path], None]) -> bool:
             raise
         return False
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        finish(lambda: shutil.rmtree(temporary, ignore_errors=True))
     return True
 
 
