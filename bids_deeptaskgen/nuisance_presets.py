@@ -9,6 +9,10 @@ from bids_deeptaskgen.data import read_data
 
 MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 SIGNALS = ("global_signal", "csf", "white_matter")
+# fMRIPrep's high-pass: a period of 128 s.
+FMRIPREP_HIGH_PASS_HZ = 1 / 128
+# aCompCor components of each tissue.
+N_COMPCOR = 5
 
 
 @dataclass(frozen=True)

@@ -191,6 +191,10 @@ def results(output):
         for path in output.rglob("*")
         if path.is_file() and path.relative_to(output).parts[0] != "logs"
     }
+    return _with_resolved_links(output, contents)
+
+
+def _with_resolved_links(output, contents):
     if "dataset_description.json" in contents:
         description = json.loads(contents["dataset_description.json"])
         # Links are relative: the same input has another link from another output folder.
@@ -201,17 +205,31 @@ def results(output):
 
 
 def leftovers(output):
-    """List the files that only an active run may have: temporary files and the work folder."""
-    return [*output.rglob("*.tmp"), *output.glob("work")]
+    """List the files that only an active run may have: temporary files, locks and the work folder."""
+    return [
+        *output.rglob("*.tmp"),
+        *output.rglob(".*.lock"),
+        *output.glob("logs/.running"),
+        *output.glob("work"),
+    ]
 
 
 def finished_files(output):
-    """List the files under their final names, which must be complete at any time."""
-    return {
-        name: content
-        for name, content in results(output).items()
-        if not name.endswith(".tmp") and not name.startswith("work/")
+    """Read the files under their final names, which must be complete at any time, also while runs write."""
+    # Unlike `rglob`, `walk` ignores folders that are removed meanwhile.
+    paths = [Path(folder, name) for folder, _, names in os.walk(output) for name in names]
+    contents = {
+        path.relative_to(output).as_posix(): path.read_bytes()
+        for path in paths
+        if not _is_temporary(path.relative_to(output))
     }
+    return _with_resolved_links(output, contents)
+
+
+def _is_temporary(name):
+    """Return whether a name is that of a log, of the work folder, of a lock or of a temporary file."""
+    is_hidden = any(part.startswith(".") and part != ".bidsignore" for part in name.parts)
+    return is_hidden or name.parts[0] in ("logs", "work")
 
 
 def without_root_powers():

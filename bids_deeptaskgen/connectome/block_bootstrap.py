@@ -9,7 +9,6 @@ non-overlapping windows of the kept volumes, whose sums `connectome.accumulator`
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from math import isqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,38 +17,11 @@ from threadpoolctl import threadpool_limits
 from bids_deeptaskgen.connectome.findings import Finding
 from bids_deeptaskgen.connectome.prepare_run import PreparedRun
 from bids_deeptaskgen.connectome.session import accumulate_run
+from bids_deeptaskgen.connectome.window_counts import MIN_BLOCK_S, count_blocks
 
-# Sums of all blocks of a run are in memory: 1.6 GB for 12 blocks, 50 ROIs and 32 regressors.
-MAX_BLOCKS = 12
 # The SD of a mean over n blocks is too small by the factor sqrt((n - 1) / n): by 5% for 10 blocks.
 MIN_BLOCKS = 10
-# Shorter blocks are dependent: after 20 s, the haemodynamic response of Glover (1999, NeuroImage 9:416), as
-# `nilearn.glm.first_level.glover_hrf` computes it, is below 2.5% of its peak.
-MIN_BLOCK_S = 20.0
 FLAG = "too_short_for_bootstrap"
-
-
-def count_blocks(n_kept: int, t_r: float) -> int:
-    """Choose the number of blocks of a run.
-
-    Parameters
-    ----------
-    n_kept : int
-        Number of volumes after censoring.
-    t_r : float
-        Repetition time in s.
-
-    Returns
-    -------
-    int
-        At most ``MAX_BLOCKS``; each block has at least sqrt(n_kept) volumes and ``MIN_BLOCK_S`` seconds.
-
-    Examples
-    --------
-    >>> count_blocks(1200, 0.72), count_blocks(240, 2.0), count_blocks(100, 2.0), count_blocks(75, 2.0)
-    (12, 12, 10, 7)
-    """
-    return min(MAX_BLOCKS, isqrt(n_kept), int(n_kept * t_r / MIN_BLOCK_S))
 
 
 def check_blocks(plans: Sequence[PreparedRun], place: str) -> Finding | None:

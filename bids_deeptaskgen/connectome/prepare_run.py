@@ -17,6 +17,7 @@ from bids_deeptaskgen.connectome.findings import Finding
 from bids_deeptaskgen.connectome.inputs import RunInputs
 from bids_deeptaskgen.connectome.regressors import Regressors, choose_regressors, make_basis
 from bids_deeptaskgen.connectome.volume_tables import TableError
+from bids_deeptaskgen.connectome.window_counts import nearest_windows
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Sampler
 from bids_deeptaskgen.io.nifti_header import NiftiHeader, read_header
@@ -248,7 +249,9 @@ def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequireme
         raise InputError(message)
     n_windows = requirements.n_windows
     if n_windows is None:
-        n_windows = _nearest_windows(plans, requirements.window_minutes)
+        if not requirements.window_minutes:
+            logger.warning("`n_windows` auto: the model card has no window_minutes; each run is one window.")
+        n_windows = nearest_windows([plan.minutes for plan in plans], requirements.window_minutes)
     shortest = min(len(plan.kept_volumes) for plan in plans) // n_windows
     if shortest < MIN_WINDOW_VOLUMES:
         finding = f"{n_windows} windows leave" if n_windows > 1 else "the cleaning keeps"
@@ -259,13 +262,3 @@ def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequireme
         )
         raise InputError(message)
     return n_windows
-
-
-def _nearest_windows(plans: Sequence[PreparedRun], window_minutes: float | None) -> int:
-    """Choose the number of windows whose length is nearest to that of the training."""
-    if not window_minutes:
-        logger.warning("`n_windows` auto: the model card has no window_minutes; each run is one window.")
-        return 1
-    minutes = float(np.median([plan.minutes for plan in plans]))
-    max_windows = max(int(np.ceil(minutes / window_minutes)), 1)
-    return min(range(1, max_windows + 1), key=lambda n: abs(minutes / n - window_minutes))

@@ -13,15 +13,12 @@ from bids_deeptaskgen.connectome.cleaning import Cleaning
 from bids_deeptaskgen.connectome.confounds import CUSTOM, Confounds
 from bids_deeptaskgen.connectome.volume_tables import require_later_values, require_numbers
 from bids_deeptaskgen.errors import InputError, abbreviate
-from bids_deeptaskgen.nuisance_presets import PRESETS, Preset
+from bids_deeptaskgen.nuisance_presets import FMRIPREP_HIGH_PASS_HZ, N_COMPCOR, PRESETS, Preset
 
 logger = logging.getLogger(__name__)
 
 Matrix = NDArray[np.float64]
 
-# fMRIPrep's high-pass: a period of 128 s.
-FMRIPREP_HIGH_PASS_HZ = 1 / 128
-N_COMPCOR = 5
 # Directions shorter than this share of the longest are rounding errors of the table.
 RANK_TOLERANCE = 1e-8
 # A column that deviates less from its mean is constant but for rounding: relative to its largest value, or in

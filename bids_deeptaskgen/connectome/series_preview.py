@@ -13,20 +13,19 @@ from scipy.ndimage import distance_transform_edt
 from bids_deeptaskgen.connectome.axial_slices import slice_indices, take_slices
 from bids_deeptaskgen.connectome.data_checks.observer import N_PROBES, N_SAMPLED_VOLUMES
 from bids_deeptaskgen.connectome.prepare_run import PreparedRun
+from bids_deeptaskgen.connectome.preview_size import MODEL_VOXEL_MM, N_CARPET_ROWS, is_fine
 
 Bytes = NDArray[np.uint8]
 Indices = NDArray[np.intp]
 Series = NDArray[np.float64]
 
-N_CARPET_ROWS, N_CARPET_COLUMNS = 220, 1000
+N_CARPET_COLUMNS = 1000
 # Voxels of a carpet row, which are adjacent along the first axis of the image where the tissue is.
 N_PER_ROW = 8
 # Standard deviations at bytes 0 and 255 of the carpet.
 CARPET_RANGE_SD = 2.0
 # Percentile of the mean inside the mask at byte 255, so that bright vessels do not darken the brain.
 BRIGHT_PERCENTILE = 99.5
-# A grid is finer than the model's if a side of its voxels is shorter by this.
-MODEL_VOXEL_MM, FINER_BY_MM = 2.0, 0.05
 GREY_MATTER, OTHER_BRAIN = "grey matter", "rest of the brain"
 
 
@@ -190,7 +189,7 @@ def _grey_voxels(plan: PreparedRun, grey_matter: NDArray[np.bool_]) -> NDArray[n
     majority = np.bincount(sampler.nearest_voxels, votes, n_voxels)
     is_labelled = np.bincount(sampler.nearest_voxels, minlength=n_voxels) > 0
     is_grey: NDArray[np.bool_] = is_labelled & (majority >= 0)
-    if min(places.voxel_sizes_mm) > MODEL_VOXEL_MM - FINER_BY_MM or not is_labelled.any():
+    if not is_fine(places.voxel_sizes_mm) or not is_labelled.any():
         return is_grey
     distance_mm, nearest = distance_transform_edt(
         ~is_labelled.reshape(places.shape, order="F"), places.voxel_sizes_mm, return_indices=True

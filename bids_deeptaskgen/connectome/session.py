@@ -26,13 +26,10 @@ from bids_deeptaskgen.connectome.series_preview import RunPreview, SeriesPreview
 from bids_deeptaskgen.connectome.smoothing import make_smoother
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import Sampler
+from bids_deeptaskgen.io.nifti_reader import block_length
 from bids_deeptaskgen.io.prefetch import prefetch
 
 logger = logging.getLogger("bids_deeptaskgen")
-
-# Volumes per read. Larger blocks take more memory and are no faster. At 1 mm the second limit applies.
-N_PER_BLOCK = 4
-BLOCK_BYTES = 100e6
 
 # Interpolation produces some negative values at the edge of the brain, never in half of it.
 MAX_NEGATIVE_SHARE = 0.5
@@ -200,10 +197,10 @@ def kept_volumes(
         Stored values; valid until the next volume.
     """
     series = plan.series
-    volume_bytes = np.prod(series.grid.shape) * series.dtype.itemsize
+    volume_bytes = int(np.prod(series.grid.shape)) * series.dtype.itemsize
     is_kept = np.zeros(series.n_volumes, bool)
     is_kept[plan.kept_volumes] = True
-    for start, block in series.blocks(max(1, min(N_PER_BLOCK, int(BLOCK_BYTES / volume_bytes)))):
+    for start, block in series.blocks(block_length(volume_bytes)):
         volumes = previewer.watch(block) if previewer else block
         for volume, is_used in zip(volumes, is_kept[start:], strict=False):
             if is_used:

@@ -9,17 +9,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bids_deeptaskgen.group.earlier_files import RECORD, describe_files, recorded_files
-<<<<<<< HEAD
 from bids_deeptaskgen.io.atomic import (
     atomic_path,
+    finish,
+    make_folder,
     name_errors,
     remove_stale_files,
     temporary_sibling,
     write_json,
 )
-=======
-from bids_deeptaskgen.io.atomic import atomic_path, finish, remove_stale_files, temporary_sibling, write_json
->>>>>>> faults1
 from bids_deeptaskgen.io.lock import file_lock
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -55,33 +53,31 @@ def check_writable(output: Path) -> None:
 
 
 @contextmanager
-def staging_folder(work_dir: Path) -> Iterator[Path]:
+def staging_folder(work_dir: Path, *, keep: bool = False) -> Iterator[Path]:
     """Create a temporary folder for the files of a run, and delete it at the end.
 
     Parameters
     ----------
     work_dir : Path
         Created if needed; deleted at the end if it is empty.
+    keep : bool
+        Keep the empty folder if it existed, because the user chose it.
 
     Yields
     ------
     Path
         Empty folder, with the layout of the output dataset.
     """
-    has_folder = work_dir.is_dir()
+    has_folder = keep and work_dir.is_dir()
     # A run that was killed leaves its files, and the folder that it created.
     if remove_stale_files(work_dir, recursive=False) and not any(work_dir.iterdir()):
         has_folder = False
     folder = temporary_sibling(work_dir / "group", "new")
     try:
-<<<<<<< HEAD
+        # A signal may come as soon as there is a folder.
+        make_folder(folder)
         with name_errors(work_dir):
             yield folder
-=======
-        # A signal may come as soon as there is a folder.
-        folder.mkdir(parents=True)
-        yield folder
->>>>>>> faults1
     finally:
         finish(lambda: _remove_folders(folder, None if has_folder else work_dir))
 

@@ -20,6 +20,7 @@ from bids_deeptaskgen.errors import UserError
 
 FOREIGN_AGE_S = 86_400.0
 _WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_MAX_ATTEMPTS = 100
 _TEMPORARY = re.compile(r"^\..+\.(?P<namespace>[^.]+)\.(?P<pid>\d+)\.tmp$")
 
 
@@ -68,6 +69,33 @@ def is_stale(namespace: str, pid: int, last_written_s: float) -> bool:
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
     return False
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Create a folder and its parents, which other runs may create, and remove when they are empty.
+
+    ``Path.mkdir`` raises an error if a parent is removed while it runs.
+
+    Parameters
+    ----------
+    folder : Path
+        May exist.
+    mode : int
+        Permissions of the folder, not of its parents.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be created.
+    """
+    for n_left in reversed(range(_MAX_ATTEMPTS)):
+        try:
+            folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        except (FileNotFoundError, FileExistsError):
+            if not n_left or folder.is_file():
+                raise
+        else:
+            return
 
 
 @contextmanager
@@ -306,7 +334,7 @@ def stale_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
     Path
     """
     for parent, folders, names in os.walk(folder):
-        entries = sorted([*folders, *names])
+        entries = sorted(name for name in [*folders, *names] if name.endswith(".tmp"))
         if not recursive:
             folders.clear()
         for path in (Path(parent, name) for name in entries):

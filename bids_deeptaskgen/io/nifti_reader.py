@@ -22,7 +22,10 @@ from bids_deeptaskgen.io.text import explain_unreadable
 logger = logging.getLogger(__name__)
 
 # One block is being read, one is waiting, one is in use.
-_N_BUFFERS = 3
+N_BUFFERS = 3
+# Volumes per read. Larger blocks take more memory and are no faster. At 1 mm the second limit applies.
+N_PER_BLOCK = 4
+BLOCK_BYTES = 100e6
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class NiftiSeries:
         n_voxels = int(np.prod(self.grid.shape))
         empty: queue.SimpleQueue[NDArray[np.generic] | None] = queue.SimpleQueue()
         full: queue.SimpleQueue[tuple[int, NDArray[np.generic]] | Exception | None] = queue.SimpleQueue()
-        for _ in range(min(_N_BUFFERS, -(-self.n_volumes // n_per_block))):
+        for _ in range(min(N_BUFFERS, -(-self.n_volumes // n_per_block))):
             empty.put(np.empty((min(n_per_block, self.n_volumes), n_voxels), self.dtype))
         reader = threading.Thread(target=self._read, args=(empty, full), daemon=True)
         reader.start()
@@ -114,6 +117,22 @@ class NiftiSeries:
             full.put(None)
         except Exception as error:  # noqa: BLE001 - passed to the consumer, which raises it
             full.put(_explain(self.path, self.header, error))
+
+
+def block_length(volume_bytes: int) -> int:
+    """Choose the number of volumes that are read at a time.
+
+    Parameters
+    ----------
+    volume_bytes : int
+        Bytes of a stored volume.
+
+    Returns
+    -------
+    int
+        From 1 to ``N_PER_BLOCK``.
+    """
+    return max(1, min(N_PER_BLOCK, int(BLOCK_BYTES / volume_bytes)))
 
 
 def _bytes_of(array: NDArray[np.generic]) -> memoryview:

@@ -1,6 +1,6 @@
-"""Writers of ``.npy`` files."""
+"""Writers of ``.npy`` files, and a reader of single entries."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,9 +25,57 @@ def save_array(path: Path, array: NDArray[Any]) -> None:
         np.save(SimpleNamespace(write=file.write), array)
 
 
+class Stack:
+    """Entries of a ``.npy`` file along its first axis, of which one is in memory at a time.
+
+    A mapped file would not do: the pages that were read count as memory of the process, and the limits of
+    some schedulers apply to their sum.
+
+    Parameters
+    ----------
+    path : Path
+        Array in C order.
+    n_entries : int, optional
+        Only the first entries; by default all.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of the array, with `n_entries` along the first axis.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        If the file is no such array, or is truncated.
+    """
+
+    def __init__(self, path: Path, n_entries: int | None = None) -> None:
+        self._path = path
+        array = np.load(path, mmap_mode="r")
+        if not array.flags.c_contiguous:
+            message = f"{path}: the array is not in C order."
+            raise ValueError(message)
+        self._dtype, self._offset = array.dtype, array.offset
+        self.shape: tuple[int, ...] = (len(array) if n_entries is None else n_entries, *array.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            for _ in range(len(self)):
+                entry = np.empty(self.shape[1:], self._dtype)
+                if file.readinto(entry.reshape(-1).view(np.uint8).data) < entry.nbytes:
+                    message = f"{self._path}: the file is truncated."
+                    raise ValueError(message)
+                yield entry
+
+
 def save_stack(
     path: Path,
-    arrays: Sequence[NDArray[Any]],
+    arrays: Sequence[NDArray[Any]] | Stack,
     n_sums: int = 0,
     additions: Iterable[tuple[int, NDArray[Any]]] = (),
 ) -> None:
@@ -37,14 +85,14 @@ def save_stack(
     ----------
     path : Path
         Path of the file; its folder is created.
-    arrays : sequence of array
+    arrays : sequence of array, or Stack
         First entries along the first axis; at least one.
     n_sums : int
         Number of further entries: sums of `additions`.
     additions : iterable of (int, array)
         Number of a sum, and an array to add to it; each sum has at least one.
     """
-    example = np.ascontiguousarray(arrays[0])
+    example = np.ascontiguousarray(next(iter(arrays)))
     shape = (len(arrays) + n_sums, *example.shape)
     is_started = np.zeros(n_sums, bool)
     with atomic_path(path) as temporary, temporary.open("w+b") as file:

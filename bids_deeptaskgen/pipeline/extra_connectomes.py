@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from bids_deeptaskgen.bids.output.completion import Maps
 from bids_deeptaskgen.connectome.block_bootstrap import (
     check_blocks,
-    count_blocks,
     draw_blocks,
     make_generator,
     resampled_connectomes,
 )
 from bids_deeptaskgen.connectome.session import SessionConnectomes
+from bids_deeptaskgen.connectome.window_counts import count_blocks
 from bids_deeptaskgen.io.npy import save_stack
 from bids_deeptaskgen.machine import log_duration
 from bids_deeptaskgen.pipeline.connectome_step import describe_flag

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.output.completion import finished
+from bids_deeptaskgen.io.npy import Stack
 from bids_deeptaskgen.io.prefetch import prefetch
 from bids_deeptaskgen.machine import log_duration, log_each_duration
 from bids_deeptaskgen.pipeline.failures import run_as_record, save_or_stop
@@ -122,8 +123,8 @@ def _windows(records: Sequence[Record]) -> Iterator[tuple[int, Floats | Exceptio
     """Yield the number of the record, and a window of its connectomes or the error of its file."""
     for number, record in enumerate(records):
         try:
-            for window in np.load(record.connectome, mmap_mode="r"):
-                yield number, np.array(window)
+            for window in Stack(Path(record.connectome)):
+                yield number, window
         except (FileNotFoundError, MemoryError) as error:
             yield number, error
         except Exception as error:  # noqa: BLE001 - affects this participant only

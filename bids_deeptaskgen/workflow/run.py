@@ -8,11 +8,13 @@ from bids_deeptaskgen.bids.output.recorded_failures import update_failures
 from bids_deeptaskgen.io.atomic import remove_stale_files
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.failures import explain_lost_worker
+from bids_deeptaskgen.pipeline.memory_plan import MemoryPlan
 from bids_deeptaskgen.pipeline.records import (
     CONNECTED,
     CRASHED,
     Job,
     Record,
+    connectomes_folder,
     discard_others,
     read_records,
 )
@@ -24,23 +26,22 @@ from bids_deeptaskgen.pipeline.report_step import (
     session_name,
 )
 from bids_deeptaskgen.settings.participant import ParticipantSettings
-from bids_deeptaskgen.workflow.engine import (
-    CONNECTOMES,
-    private_folder,
-    run_graph,
-    run_page_graph,
-    show_progress,
-)
+from bids_deeptaskgen.workflow.engine import run_graph, run_page_graph, show_progress
+from bids_deeptaskgen.workflow.work_folder import private_folder
 
 
-def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list[Record], list[PageOutcome]]:
+def run_participants(
+    context: RunContext, subjects: Sequence[str], plan: MemoryPlan
+) -> tuple[list[Record], list[PageOutcome]]:
     """Compute and write the maps of participants, and their pages.
 
     Parameters
     ----------
     context : RunContext
     subjects : sequence of str
-        Labels without ``sub-``.
+        Labels without ``sub-``. Without any, what killed runs left behind is removed nevertheless.
+    plan : MemoryPlan
+        Limit, and memory of the nodes.
 
     Returns
     -------
@@ -51,7 +52,7 @@ def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list
     """
     settings, output = context.settings, context.settings.output_dir
     work = settings.work_dir or output / "work"
-    connectomes = work / CONNECTOMES
+    connectomes = connectomes_folder(settings)
     if settings.work_dir is None:
         # All maps of a dataset have the same settings hash, so connectomes with another hash are useless.
         discard_others(connectomes, context.settings_hash)
@@ -60,8 +61,9 @@ def run_participants(context: RunContext, subjects: Sequence[str]) -> tuple[list
         jobs = [Job(subject, context, connectomes, records) for subject in subjects]
         _remove_stale_files(output, subjects, connectomes)
         try:
-            with show_progress(records, len(jobs)):
-                run_graph(jobs, folder, settings)
+            if jobs:
+                with show_progress(records, len(jobs)):
+                    run_graph(jobs, folder, settings, plan)
         finally:
             # Killed workers could not remove their temporary files.
             _remove_stale_files(output, subjects, connectomes)

@@ -6,19 +6,18 @@ import pytest
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import collect_sessions
 from bids_deeptaskgen.connectome import block_bootstrap as bootstrap
+from bids_deeptaskgen.connectome import window_counts
 from bids_deeptaskgen.connectome.accumulator import Accumulator, window_bounds
 from bids_deeptaskgen.connectome.block_bootstrap import (
-    MAX_BLOCKS,
-    MIN_BLOCK_S,
     MIN_BLOCKS,
     check_blocks,
-    count_blocks,
     draw_blocks,
     make_generator,
     resampled_connectomes,
 )
 from bids_deeptaskgen.connectome.cleaning import Cleaning, DataRequirements
 from bids_deeptaskgen.connectome.session import compute_session_connectomes
+from bids_deeptaskgen.connectome.window_counts import MAX_BLOCKS, MIN_BLOCK_S, count_blocks
 from bids_deeptaskgen.models.bundle import load_bundle
 from tests.conftest import small_dataset
 from tests.connectome.test_accumulator import design_basis, make
@@ -134,7 +133,8 @@ def test_the_connectomes_of_single_runs_are_those_that_were_pooled(two_runs):
 def test_short_runs_are_named(two_runs, monkeypatch):
     result, _ = two_runs
     assert check_blocks(result.runs, "sub-01") is None
-    monkeypatch.setattr(bootstrap, "MIN_BLOCK_S", 30.0)
+    for module in (bootstrap, window_counts):
+        monkeypatch.setattr(module, "MIN_BLOCK_S", 30.0)
     finding = check_blocks(result.runs, "sub-01")
     assert (finding.value, finding.threshold) == (6, MIN_BLOCKS)
     assert finding.message.startswith("sub-01: no bootstrap, since the shortest run has 6 blocks of 30 s")

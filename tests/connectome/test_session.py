@@ -20,6 +20,7 @@ from bids_deeptaskgen.connectome.roi_projection import RoiSpace, roi_projection
 from bids_deeptaskgen.connectome.session import compute_session_connectomes
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.grid import MODEL_GRID, Grid
+from bids_deeptaskgen.io import nifti_reader
 from bids_deeptaskgen.io.nifti_reader import NiftiSeries
 
 N_VOLUMES, T_R = 90, 2.0
@@ -336,7 +337,7 @@ def test_minutes_are_those_that_are_kept(tmp_path, space):
 def test_large_volumes_are_read_in_small_blocks_and_give_the_same(tmp_path, space, monkeypatch):
     run = write_run(tmp_path, *phantom())
     usual = connect(space, run)
-    monkeypatch.setattr(participant, "BLOCK_BYTES", 3 * np.prod(SHAPE) * 4)
+    monkeypatch.setattr(nifti_reader, "BLOCK_BYTES", 3 * np.prod(SHAPE) * 4)
     sizes = []
     blocks = NiftiSeries.blocks
     monkeypatch.setattr(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.io.npy import save_stack
+from bids_deeptaskgen.io.npy import Stack, save_stack
 
 
 def test_a_stack_is_an_array_of_its_entries_and_sums(tmp_path):
@@ -27,3 +27,22 @@ def test_a_sum_without_additions_leaves_no_file(tmp_path):
     with pytest.raises(ValueError, match="1 of 2 sums have no additions"):
         save_stack(tmp_path / "stack.npy", [np.zeros(3)], 2, [(0, np.ones(3))])
     assert not list(tmp_path.iterdir())
+
+
+def test_entries_are_read_one_at_a_time_from_a_file(tmp_path):
+    array = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
+    np.save(tmp_path / "stack.npy", array)
+    stack = Stack(tmp_path / "stack.npy", 3)
+    assert (len(stack), stack.shape) == (3, (3, 3, 2))
+    entries = list(stack)
+    np.testing.assert_array_equal(entries, array[:3])
+    assert not any(isinstance(entry, np.memmap) for entry in entries)
+
+
+def test_a_truncated_file_of_entries_is_refused(tmp_path):
+    path = tmp_path / "stack.npy"
+    np.save(path, np.zeros((4, 3)))
+    stack = Stack(path)
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(ValueError, match="truncated"):
+        list(stack)

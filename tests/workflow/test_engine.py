@@ -10,9 +10,10 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.machine import available_cpus
 from bids_deeptaskgen.pipeline.context import make_context
 from bids_deeptaskgen.pipeline.records import Job
-from bids_deeptaskgen.workflow.engine import choose_plugin, threads_of
+from bids_deeptaskgen.workflow.engine import threads_of
 from bids_deeptaskgen.workflow.graph import connect_gb, make_graph
 from bids_deeptaskgen.workflow.multiproc import RobustMultiProc
+from bids_deeptaskgen.workflow.plugins import choose_plugin
 
 
 def _die():

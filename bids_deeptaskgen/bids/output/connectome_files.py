@@ -24,7 +24,7 @@ from bids_deeptaskgen.grid import MODEL_GRID, Grid
 from bids_deeptaskgen.grid_comparison import describe_difference
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.nifti_writer import save_nifti
-from bids_deeptaskgen.io.npy import save_array
+from bids_deeptaskgen.io.npy import Stack, save_stack
 from bids_deeptaskgen.models.bundle import BRAIN_MASK, ROIS
 from bids_deeptaskgen.models.card import Card
 from bids_deeptaskgen.models.ridge_arrays import at_output_voxels
@@ -88,7 +88,7 @@ class ConnectomeFile:
         return " ".join(labels + [f"{key}-{value}" for key, value in entities])
 
 
-def save_connectomes(path: Path, connectomes: Floats, sidecar: Mapping[str, Any]) -> None:
+def save_connectomes(path: Path, connectomes: Floats | Stack, sidecar: Mapping[str, Any]) -> None:
     """Save connectomes and their sidecar; the sidecar exists only while it describes a complete array.
 
     Parameters
@@ -96,12 +96,12 @@ def save_connectomes(path: Path, connectomes: Floats, sidecar: Mapping[str, Any]
     path : Path
         Path of the ``.npy`` file.
     connectomes : float32 array of shape (n_windows, n_rois, n_voxels)
-        Pearson r; may be memory mapped.
+        Pearson r.
     sidecar : dict
         Result of `connectome_sidecar`.
     """
     sidecar_path(path).unlink(missing_ok=True)
-    save_array(path, connectomes)
+    save_stack(path, connectomes)
     write_json(sidecar_path(path), sidecar)
 
 

@@ -5,6 +5,7 @@ No file is copied, and folders are listed only when needed: a biobank has tens o
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -85,16 +86,26 @@ def refuse_wrong_folder(folder: Path, kind: str | None = None) -> None:
     raise InputError(message)
 
 
-Participant = tuple[str, str | None]
+# Folders by visit; None in an archive without visits.
+Visits = dict[str | None, list[Path]]
 
 
-def _participants(archive: Archive, root: Path) -> dict[Participant, list[Path]]:
+def _participants(archive: Archive, root: Path) -> dict[str, Visits]:
     """List folders by participant and visit."""
-    participants: dict[Participant, list[Path]] = {}
+    try:
+        return _list_participants(archive, root, root.stat().st_mtime_ns)
+    except OSError:
+        return {}
+
+
+# Each participant of a run needs the list.
+@lru_cache(maxsize=4)
+def _list_participants(archive: Archive, root: Path, _modified: int) -> dict[str, Visits]:
+    participants: dict[str, Visits] = {}
     for name in list_names(root):
         if match := archive.participant.fullmatch(name):
-            key = (match["sub"], match.groupdict().get("ses"))
-            participants.setdefault(key, []).append(root / name)
+            visits = participants.setdefault(match["sub"], {})
+            visits.setdefault(match.groupdict().get("ses"), []).append(root / name)
     return participants
 
 
@@ -115,21 +126,21 @@ def preflight_dataset(archive: Archive, root: Path, query: Query) -> list[Prefli
         One row for each participant and session, sorted.
     """
     participants = _participants(archive, root)
-    labels = {subject for subject, _ in participants}
+    labels = set(participants)
     rows = [
         Preflight(subject, None, reason=explain_absent(root, subject, labels))
         for subject in sorted(set(query.participants) - labels)
     ]
-    for (subject, session), folders in participants.items():
-        if query.participants and subject not in query.participants:
-            continue
-        if query.wants_session(session):
-            rows.append(_row(archive, root, (subject, session), folders, query))
+    selected = set(query.participants) or labels
+    rows += [
+        _row(archive, root, (subject, session), folders, query)
+        for subject in sorted(selected & labels)
+        for session, folders in participants[subject].items()
+        if query.wants_session(session)
+    ]
     with_rows = {row.subject for row in rows}
-    for subject in sorted((set(query.participants) or labels) & labels - with_rows):
-        visits = (
-            ", ".join(sorted(f"ses-{ses}" for sub, ses in participants if sub == subject and ses)) or "none"
-        )
+    for subject in sorted(selected & labels - with_rows):
+        visits = ", ".join(sorted(f"ses-{session}" for session in participants[subject] if session)) or "none"
         requested_sessions = ", ".join(f"ses-{session}" for session in query.sessions) or "requested visit"
         option = "`session_label`" if query.sessions else "`bids_filter_file`"
         reason = f"no {requested_sessions} (visits found: {visits}); correct {option}"
@@ -138,7 +149,7 @@ def preflight_dataset(archive: Archive, root: Path, query: Query) -> list[Prefli
 
 
 def _row(
-    archive: Archive, root: Path, participant: Participant, folders: Sequence[Path], query: Query
+    archive: Archive, root: Path, participant: tuple[str, str | None], folders: Sequence[Path], query: Query
 ) -> Preflight:
     try:
         runs = _find_runs(archive, folders)
@@ -199,8 +210,8 @@ def find_sessions(
         warped to it.
     """
     sessions: list[SessionInputs | SessionFault] = []
-    for (label, session), folders in _participants(archive, root).items():
-        if label != subject or not query.wants_session(session):
+    for session, folders in _participants(archive, root).get(subject, {}).items():
+        if not query.wants_session(session):
             continue
         try:
             runs = [

@@ -1,0 +1,1 @@
+"""Declared and measured memory of the steps of the participant level."""

@@ -1,0 +1,146 @@
+"""Memory of a run before it starts: who does not fit, and what the processes need."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bids_deeptaskgen.bids.input.preflight import Preflight
+from bids_deeptaskgen.machine import available_cpus
+from bids_deeptaskgen.pipeline.context import RunContext
+from bids_deeptaskgen.pipeline.memory_needs import Need, read_needs
+from bids_deeptaskgen.pipeline.memory_plan import (
+    MemoryPlan,
+    check_prediction,
+    count_processes,
+    find_limit,
+)
+from bids_deeptaskgen.settings.flags import with_flags
+from bids_deeptaskgen.settings.participant import ParticipantSettings
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+
+def plan_memory(
+    context: RunContext, rows: Sequence[Preflight], to_do: Sequence[str], *, is_on_gpu: bool = False
+) -> tuple[list[Preflight], MemoryPlan]:
+    """Read the headers of participants, and mark those as unusable whose memory exceeds the limit.
+
+    Parameters
+    ----------
+    context : RunContext
+    rows : sequence of Preflight
+        Sessions of all participants.
+    to_do : sequence of str
+        Participants whose maps are to be computed.
+    is_on_gpu : bool
+        Whether the network runs on a GPU.
+
+    Returns
+    -------
+    rows : list of Preflight
+        With the reason and the remedy for participants that do not fit.
+    plan : MemoryPlan
+
+    Raises
+    ------
+    UserError
+        If the prediction does not fit, whatever the participant.
+    """
+    settings = context.settings
+    plan = MemoryPlan(
+        context.bundle,
+        read_needs(context, to_do),
+        find_limit(settings),
+        makes_pages=settings.reports != "none",
+        is_on_gpu=is_on_gpu,
+    )
+    if to_do:
+        check_prediction(plan)
+    unfit = explain_unfit(plan, settings)
+    rows = [
+        replace(row, reason=with_flags("; ".join(unfit[row.subject].splitlines())))
+        if row.subject in unfit and not row.reason
+        else row
+        for row in rows
+    ]
+    return rows, plan
+
+
+def explain_unfit(plan: MemoryPlan, settings: ParticipantSettings) -> dict[str, str]:
+    """Explain for which participants the memory does not suffice.
+
+    Parameters
+    ----------
+    plan : MemoryPlan
+    settings : ParticipantSettings
+
+    Returns
+    -------
+    dict of str to str
+        Reason and remedy by participant; empty without a limit.
+    """
+    if plan.limit is None:
+        return {}
+    reasons = {}
+    for subject, need in plan.needs.items():
+        gb = plan.single_gb(need)
+        if gb > plan.limit.gb:
+            reasons[subject] = (
+                f"{need.bold}: needs {gb:.1f} GB of memory ({need.description}), and the limit is "
+                f"{plan.limit}.\n{_advise(need, settings)}"
+            )
+    return reasons
+
+
+def _advise(need: Need, settings: ParticipantSettings) -> str:
+    """Name the options that reduce the memory of a participant."""
+    options = []
+    if need.n_windows > 1:
+        options.append("`n_windows` 1")
+    if settings.n_bootstrap:
+        options.append("`n_bootstrap` 0")
+    if settings.reports != "none":
+        options.append("`reports` none")
+    more = f", or use {' or '.join(options)}, which need less" if options else ""
+    return f"Raise `mem`, or request more memory for the container or the job{more}."
+
+
+def describe_memory(plan: MemoryPlan, subjects: Sequence[str], settings: ParticipantSettings) -> str:
+    """Describe the memory of a run in a few lines, for ``--dry-run`` and the log.
+
+    Parameters
+    ----------
+    plan : MemoryPlan
+    subjects : sequence of str
+        Participants of the run.
+    settings : ParticipantSettings
+        Uses nprocs.
+
+    Returns
+    -------
+    str
+    """
+    n_processes = settings.nprocs or available_cpus()
+    if not any(subject in plan.needs for subject in subjects):
+        return "Memory: unknown, since no header could be read."
+    largest = max((s for s in subjects if s in plan.needs), key=lambda subject: plan.needs[subject].n_bytes)
+    nodes, need = plan.nodes(subjects), plan.needs[largest]
+    pages = f", {nodes.pages:.1f} GB for pages" if plan.makes_pages else ""
+    lines = [
+        f"Memory: at most {nodes.connectomes:.1f} GB for the connectomes of a participant (sub-{largest}: "
+        f"{need.description}), {nodes.prediction:.1f} GB for a prediction{pages}; in a single process "
+        f"{plan.single_gb(need):.1f} GB."
+    ]
+    if plan.limit is None:
+        return lines[0]
+    n_workers = count_processes(plan, subjects, n_processes)
+    if n_workers > 1:
+        lines.append(
+            f"{n_workers} of {n_processes} processes fit into {plan.limit}, beside {plan.main_gb:.1f} GB for "
+            "the main process."
+        )
+    elif n_processes > 1 and len(subjects) > 1:
+        lines.append(f"1 of {n_processes} processes fits into {plan.limit}.")
+    else:
+        lines.append(f"The limit is {plan.limit}.")
+    return "\n".join(lines)
