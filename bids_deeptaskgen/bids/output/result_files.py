@@ -9,11 +9,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.data import load_table
-<<<<<<< HEAD
-from bids_deeptaskgen.io.atomic import name_errors, remove_stale_files, temporary_sibling
-=======
-from bids_deeptaskgen.io.atomic import finish, remove_stale_files, temporary_sibling
->>>>>>> faults1
+from bids_deeptaskgen.io.atomic import finish, name_errors, remove_stale_files, temporary_sibling
 
 
 def result_path(out: Path, analysis: str, kind: str, **labels: str) -> Path:
@@ -78,14 +74,10 @@ def work_folder(out: Path, analysis: str) -> Iterator[Path]:
     remove_stale_files(out, recursive=False)
     folder = temporary_sibling(out / analysis, "work")
     try:
-<<<<<<< HEAD
-        with name_errors(out):
-            yield folder
-=======
         # A signal may come as soon as there is a folder.
         folder.mkdir()
-        yield folder
->>>>>>> faults1
+        with name_errors(out):
+            yield folder
     finally:
         finish(lambda: shutil.rmtree(folder, ignore_errors=True))
 

@@ -18,11 +18,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-<<<<<<< HEAD
-from bids_deeptaskgen.io.atomic import name_errors, temporary_sibling
-=======
-from bids_deeptaskgen.io.atomic import finish, temporary_sibling
->>>>>>> faults1
+from bids_deeptaskgen.io.atomic import finish, name_errors, temporary_sibling
 
 FORMAT_VERSION = 1
 # Key of the attributes of the Zarr group.
