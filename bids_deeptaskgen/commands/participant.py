@@ -103,7 +103,7 @@ def run_dataset(
     if subjects:
         refuse_mixture(settings, context.settings_hash, subjects)
     if settings.dry_run:
-        _echo(describe_memory(plan, subjects, settings))
+        _echo(with_flags(describe_memory(plan, subjects, settings)))
         _echo(describe_plan(context, rows))
         return 0 if subjects else 3
     if not subjects:
@@ -113,7 +113,7 @@ def run_dataset(
     with log_duration("nipype"):
         from bids_deeptaskgen.workflow.run import run_participants
     _write_dataset(context, user_settings)
-    logger.info("%s", describe_memory(plan, subjects, settings))
+    logger.info("%s", with_flags(describe_memory(plan, subjects, settings)))
     records, pages = run_participants(context, subjects, plan)
     records += records_without(unusable_records(rows), records)
     code = _report_outcome(settings, records)

@@ -65,8 +65,8 @@ def test_a_concurrent_run_with_other_settings_is_reported(simulated, settings_of
     between = settings_of(simulated, participant_label=("02",), high_pass=0.02)
     compute = run.run_participants
 
-    def interrupted(context, subjects):
-        records = compute(context, subjects)
+    def interrupted(context, subjects, plan):
+        records = compute(context, subjects, plan)
         if subjects == ["01"]:
             with monkeypatch.context() as patch:
                 # It looked before anything was there.
