@@ -9,7 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from bids_deeptaskgen import slurm_job
 from bids_deeptaskgen.errors import UserError
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 CGROUPS = Path("/sys/fs/cgroup")
 PROCESS_GROUPS = Path("/proc/self/cgroup")
@@ -21,26 +24,48 @@ def available_cpus() -> int:
     The affinity of the process and the CPU quotas of its control group and of all groups above it count;
     a quota (``docker run --cpus 2``) limits CPU time and not the number of visible cores. Fractions are
     rounded down. `joblib.cpu_count` reads the quota of the root group only, which does not include the limits
-    of Slurm, and rounds up.
+    of Slurm, and rounds up. Clusters whose jobs have no control groups limit them by what Slurm states in
+    variables; see `slurm_job`.
     """
     cores = len(os.sched_getaffinity(0))
     for words in _limits("cpu.max"):
         with suppress(ValueError):
             quota, period = map(int, words.split())
             cores = min(cores, max(quota // period, 1))
+    if (limit := slurm_job.job_cpus(os.environ)) and limit[0] < cores:
+        cores, source = limit
+        _log_once(f"CPUs of the Slurm job: {cores} ({source}).")
     return cores
 
 
 def available_gb() -> float:
     """Return the memory in GiB that this process may use.
 
-    This is the memory of the machine, or the lowest limit of the process's control groups.
+    This is the memory of the machine, or the lowest limit of the process's control groups and of its Slurm
+    job.
     """
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for words in (*_limits("memory.max"), *_limits("memory.limit_in_bytes", "memory")):
         with suppress(ValueError):
             limits.append(int(words))
-    return min(limits) / 2**30
+    available = min(limits) / 2**30
+    if (limit := slurm_job.job_memory_mb(os.environ)) and limit[0] / 1024 < available:
+        available = limit[0] / 1024
+        _log_once(f"Memory of the Slurm job: {available:.1f} GB ({limit[1]}).")
+    return available
+
+
+def may_use_gpu() -> bool:
+    """Return whether ``--device auto`` may use a GPU, which a Slurm job without GPUs may not."""
+    if slurm_job.may_use_gpu(os.environ):
+        return True
+    _log_once("The Slurm job has no GPU (SLURM_JOB_GPUS is not set), so `device` auto uses the CPU.")
+    return False
+
+
+@cache
+def _log_once(message: str) -> None:
+    logger.info("%s", message)
 
 
 def _limits(name: str, controller: str = "") -> Iterator[str]:
@@ -112,7 +137,6 @@ def require_library(library: str, purpose: str, requirement: str) -> None:
 
 
 Item = TypeVar("Item")
-logger = logging.getLogger("bids_deeptaskgen")
 
 
 @contextmanager

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# A hook: pytest calls it at the end, where only this file is certain to be loaded.
+from tests.faults.fault_table import pytest_terminal_summary  # noqa: F401
+
 # A busy machine is no reason for a law to fail. `make test` draws the same examples each time, so that a
 # change is judged by what it changes; `make test-laws` searches with new examples.
 _PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}

@@ -18,31 +18,28 @@ PATIENCE_S = 300
 SMALL = ("--min-minutes", "0.5", "--min-dof", "5", "--omp-nthreads", "1", "--reports", "none")
 
 
-class App:
-    """A run of the app and its processes, a separate process group.
+class Run:
+    """A run of a command and its processes, a separate process group.
 
     Parameters
     ----------
-    dataset, output, model : Path
-    *options : str
-        Further words of the command line.
+    words : sequence of str or Path
+        Program and arguments.
+    log : Path
+        File of its output.
     prefix : sequence of str
-        Command that starts the app, e.g. without a network.
+        Command that starts the program, e.g. without a network.
     environment : dict
         Changes to the environment; None takes a variable away.
-    log : Path
-        File of its output; by default next to the output folder.
     """
 
-    def __init__(self, dataset, output, model, *options, prefix=(), environment=None, log=None):
-        self.output = output
-        self.said = log or output.with_name(f"{output.name}-{time.monotonic_ns()}.log")
-        main = [sys.executable, "-m", "bids_deeptaskgen", str(dataset), str(output), "participant"]
+    def __init__(self, words, log, *, prefix=(), environment=None):
+        self.said = log
         changed = {"PYTHONPATH": str(ROOT)} | (environment or {})
         variables = {key: value for key, value in (os.environ | changed).items() if value is not None}
         with self.said.open("wb") as file:
             self._process = subprocess.Popen(
-                [*prefix, *main, "--model", str(model), *_with_small(options)],
+                [*prefix, *map(str, words)],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env=variables,
@@ -143,6 +140,30 @@ class App:
                     yield pid, os.readlink(link)  # noqa: PTH115
 
 
+class App(Run):
+    """A run of the participant level on the small dataset.
+
+    Parameters
+    ----------
+    dataset, output, model : Path
+    *options : str
+        Further words of the command line.
+    log : Path
+        File of its output; by default next to the output folder.
+    **how
+        Arguments of `Run`.
+    """
+
+    def __init__(self, dataset, output, model, *options, log=None, **how):
+        self.output = output
+        main = [sys.executable, "-m", "bids_deeptaskgen", dataset, output, "participant"]
+        super().__init__(
+            [*main, "--model", model, *_with_small(options)],
+            log or output.with_name(f"{output.name}-{time.monotonic_ns()}.log"),
+            **how,
+        )
+
+
 def _with_small(options):
     """Add `SMALL` to options, without its choice of pages if the options choose them."""
     return (*SMALL[: -2 if "--reports" in options else None], *options)
@@ -170,6 +191,10 @@ def results(output):
         for path in output.rglob("*")
         if path.is_file() and path.relative_to(output).parts[0] != "logs"
     }
+    return _with_resolved_links(output, contents)
+
+
+def _with_resolved_links(output, contents):
     if "dataset_description.json" in contents:
         description = json.loads(contents["dataset_description.json"])
         # Links are relative: the same input has another link from another output folder.
@@ -180,17 +205,31 @@ def results(output):
 
 
 def leftovers(output):
-    """List the files that only an active run may have: temporary files and the work folder."""
-    return [*output.rglob("*.tmp"), *output.glob("work")]
+    """List the files that only an active run may have: temporary files, locks and the work folder."""
+    return [
+        *output.rglob("*.tmp"),
+        *output.rglob(".*.lock"),
+        *output.glob("logs/.running"),
+        *output.glob("work"),
+    ]
 
 
 def finished_files(output):
-    """List the files under their final names, which must be complete at any time."""
-    return {
-        name: content
-        for name, content in results(output).items()
-        if not name.endswith(".tmp") and not name.startswith("work/")
+    """Read the files under their final names, which must be complete at any time, also while runs write."""
+    # Unlike `rglob`, `walk` ignores folders that are removed meanwhile.
+    paths = [Path(folder, name) for folder, _, names in os.walk(output) for name in names]
+    contents = {
+        path.relative_to(output).as_posix(): path.read_bytes()
+        for path in paths
+        if not _is_temporary(path.relative_to(output))
     }
+    return _with_resolved_links(output, contents)
+
+
+def _is_temporary(name):
+    """Return whether a name is that of a log, of the work folder, of a lock or of a temporary file."""
+    is_hidden = any(part.startswith(".") and part != ".bidsignore" for part in name.parts)
+    return is_hidden or name.parts[0] in ("logs", "work")
 
 
 def without_root_powers():

@@ -22,8 +22,8 @@ TEXTS = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
 VERBS = frozenset(
     """
     Add Allocate Append Apply Approximate Assemble Assert Assign Attach Average Bootstrap Build
-    Calibrate Call Check Choose Clean Clear Close Collect Combine Compare Compute Configure Convert Copy
-    Correct Correlate Count Create Cross-match Cut Decompress Delete Derive Describe Detect Divide
+    Calibrate Call Cancel Check Choose Clean Clear Close Collect Combine Compare Compute Configure Convert
+    Copy Correct Correlate Count Create Cross-match Cut Decompress Delete Derive Describe Detect Divide
     Download Draw Drop End Enlarge Estimate Evaluate Exclude Expand Explain Export Extend Extract Fetch
     Fill Filter Find Finish Fit Flatten Fold Format Gather Generate Group Guard Handle Hash Identify
     Import Initialise Insert Install Interpolate Invert Iterate Join Keep Link List Load Locate Log Look
@@ -31,8 +31,8 @@ VERBS = frozenset(
     Plan Pool Predict Prefetch Prepare Print Process Project Prune Quote Raise Rank Read Record Reduce
     Refuse Register Remove Rename Render Replace Report Require Resample Reset Resize Resolve Restore
     Restrict Resume Return Round Run Sample Save Scale Score Search Select Send Serialise Set Shorten
-    Show Simulate Skip Smooth Sort Split Stack Start Stop Store Suggest Sum Switch Test Time Track Train
-    Translate Transform Trim Truncate Turn Unmask Unpack Update Validate Wait Warn Warp Weight Wrap
+    Show Simulate Skip Smooth Sort Split Stack Start Stop Store Submit Suggest Sum Switch Test Time Track
+    Train Translate Transform Trim Truncate Turn Unmask Unpack Update Validate Wait Warn Warp Weight Wrap
     Write Yield
     """.split()  # noqa: SIM905 - easier to extend
 )

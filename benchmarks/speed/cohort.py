@@ -172,8 +172,8 @@ def _predicting(jobs: Sequence[Job], records: Sequence[Sequence[Record]]) -> Cal
 def measure_growth(work: Path, sizes: Sequence[int] = SIZES, options: Sequence[str] = ()) -> Comparison:
     """Measure the time of reruns in which all participants are done.
 
-    The run finds each participant, adds a node to the graph, and compares input and maps with the records.
-    It reads and predicts nothing.
+    The run compares input and maps of each participant with the records. It starts no process, and reads and
+    predicts nothing. ``python -m benchmarks.finished`` measures more participants, with pages.
 
     Parameters
     ----------
@@ -198,8 +198,8 @@ def measure_growth(work: Path, sizes: Sequence[int] = SIZES, options: Sequence[s
         )
         out = work / f"{n_participants}-participants-done"
         finish_all(participants, out, bundle)
-        words = ("participant", "--model", str(bundle), "--device", "cpu", "--map-format", "4d", *options)
-        timing = app(str(participants), str(out), *words)
+        words = ("participant", "--model", str(bundle), "--device", "cpu", "--map-format", "4d")
+        timing = app(str(participants), str(out), *words, "--reports", "none", *options)
         label = f"{n_participants} participants"
         timings[label] = [replace(timing, peak_gib=timing.result.first_gib, result=None)]
     walls = [timing.wall_s for (timing,) in timings.values()]
@@ -227,7 +227,9 @@ def finish_all(participants: Path, out: Path, bundle: Path) -> None:
     )
     labels = [contrast.label for contrast in load_bundle(bundle).card.contrasts]
     for job in jobs_of(settings, out / "work"):
-        for session in find_sessions(job.context.dataset, job.subject, job.context.query, combine_runs=True):
+        for session in find_sessions(
+            job.context.dataset, job.subject, job.context.query, combine_runs=True, uses_pybids=False
+        ):
             if isinstance(session, SessionFault):
                 raise session.error
             fingerprint = input_fingerprint(session)

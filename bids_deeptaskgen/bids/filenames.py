@@ -39,7 +39,11 @@ class BidsName:
         -------
         str or None
         """
-        return dict(self.entities).get(key)
+        # Of equal keys, the last counts.
+        for name, value in reversed(self.entities):
+            if name == key:
+                return value
+        return None
 
     def entities_without(self, keys: Iterable[str]) -> Entities:
         """Return the entities whose key is not among ``keys``, in the order of the name.
@@ -82,8 +86,9 @@ def parse_name(file_name: str) -> BidsName:
     """
     stem, dot, extension = file_name.partition(".")
     *parts, suffix = stem.split("_")
-    pairs = (part.partition("-") for part in parts)
-    return BidsName(tuple((key, value) for key, dash, value in pairs if dash), suffix, dot + extension)
+    # A list is filled faster than a generator, and a dataset has millions of names.
+    pairs = [(pair[0], pair[1]) for part in parts if len(pair := part.split("-", 1)) > 1]
+    return BidsName(tuple(pairs), suffix, dot + extension)
 
 
 def join_name(entities: Iterable[tuple[str, str]]) -> str:

@@ -4,6 +4,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from bids_deeptaskgen.bids.output.result_files import has_files, work_folder
 from bids_deeptaskgen.biomarkers.analysis import analyse
 from bids_deeptaskgen.biomarkers.cohort.columns import check_columns, read_tables
 from bids_deeptaskgen.biomarkers.cohort.exclusions import exclusion_rows
@@ -12,12 +13,7 @@ from bids_deeptaskgen.biomarkers.cohort.selection import gather_cohort
 from bids_deeptaskgen.biomarkers.features.reader import Selection
 from bids_deeptaskgen.biomarkers.features.sources import find_participants_table, open_features
 from bids_deeptaskgen.biomarkers.option_checks import refuse_combat_of_maps, warn_of_idle_options
-from bids_deeptaskgen.biomarkers.results.output_files import (
-    biomarkers_path,
-    has_files,
-    replace_results,
-    work_folder,
-)
+from bids_deeptaskgen.biomarkers.results.output_files import ANALYSIS, biomarkers_path, replace_results
 from bids_deeptaskgen.biomarkers.results.write_results import write_results
 from bids_deeptaskgen.errors import UserError, quantity
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
@@ -54,7 +50,7 @@ def run(settings: BiomarkersSettings) -> int:
         raise UserError(message) from error
     try:
         # A failed analysis leaves OUT as it was: complete results replace those of an earlier analysis.
-        with work_folder(out) as folder:
+        with work_folder(out, ANALYSIS) as folder:
             summary = _write_results(folder / "results", settings, folder)
             replace_results(folder / "results", out)
     except BaseException:

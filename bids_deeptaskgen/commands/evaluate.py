@@ -4,8 +4,8 @@ import logging
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from bids_deeptaskgen.bids.output.result_files import has_files, work_folder
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.evaluation.baselines import LINEAR, RIDGE
 from bids_deeptaskgen.evaluation.facts import describe_evaluation
@@ -16,7 +16,7 @@ from bids_deeptaskgen.evaluation.left_out import (
     report_predictions,
     report_unpaired,
 )
-from bids_deeptaskgen.evaluation.output_files import replace_results
+from bids_deeptaskgen.evaluation.output_files import ANALYSIS, replace_results
 from bids_deeptaskgen.evaluation.reliability import HALF_NAMES, RETEST
 from bids_deeptaskgen.evaluation.report import PAGE, write_page
 from bids_deeptaskgen.evaluation.score_contrasts import score_contrasts
@@ -53,7 +53,7 @@ def run(settings: EvaluateSettings) -> int:
     if reserved:
         message = f"--predicted: {reserved} is a reserved name; choose another name (NAME=DATASET)."
         raise UserError(message)
-    if out.exists() and any(out.iterdir()) and not settings.overwrite:
+    if has_files(out) and not settings.overwrite:
         message = f"{out}: is not empty.\nChoose another OUT, or replace its content with --overwrite."
         raise UserError(message)
     study = gather(settings)
@@ -64,8 +64,7 @@ def run(settings: EvaluateSettings) -> int:
         refuse_predictions(files, source)
     out.mkdir(parents=True, exist_ok=True)
     # A failed evaluation leaves OUT as it was: complete results replace those of an earlier evaluation.
-    with TemporaryDirectory(prefix=".work_", dir=out) as folder:
-        work = Path(folder)
+    with work_folder(out, ANALYSIS) as work:
         n_contrasts = _write_results(work / "results", settings, study, unpaired, work)
         replace_results(work / "results", out)
     predictors_text = f"{len(settings.predicted)} models" if settings.predicted else "baselines alone"

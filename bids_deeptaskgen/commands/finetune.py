@@ -4,7 +4,7 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.card import Card, read_card
 from bids_deeptaskgen.models.store import find_model
 from bids_deeptaskgen.settings.training import FinetuneSettings
-from bids_deeptaskgen.training.work_folder import begin
+from bids_deeptaskgen.training.work_folder import begin, claim_work_folder
 
 NEW_HEAD, BATCHNORM = "new-head", "batchnorm"
 
@@ -52,7 +52,8 @@ def run(settings: FinetuneSettings) -> int:
     data = gather(settings, parent, contrasts)
     network = child_network(parent, channels, len(contrasts), settings.seed)
     start = Start(network, settings.strategy, parent, parent)
-    return train(settings, settings.out, data, start)
+    with claim_work_folder(settings, settings.out):
+        return train(settings, settings.out, data, start)
 
 
 def _check_parent(settings: FinetuneSettings, card: Card) -> None:

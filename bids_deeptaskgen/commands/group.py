@@ -70,7 +70,8 @@ def run(settings: GroupSettings) -> int:
     permutation_maps = permutation_files(prepared_sets, selection)
     refuse_lost_tests(settings, permutation_maps)
     store_source = _describe_store(settings, selection, prepared_sets)
-    with staging_folder(settings.work_dir or output / "work") as staging:
+    keeps_work = settings.work_dir is not None
+    with staging_folder(settings.work_dir or output / "work", keep=keeps_work) as staging:
         n_table_bytes = sum(
             table_bytes(item.regions, item.group_set, selection.contrasts) for item in prepared_sets
         )

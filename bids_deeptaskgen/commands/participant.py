@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
@@ -16,13 +16,22 @@ from bids_deeptaskgen.bids.output.roi_parcels import save_roi_parcels
 from bids_deeptaskgen.commands.pages import remake_pages, report_pages, warn_of_many_pages
 from bids_deeptaskgen.io.atomic import write_text
 from bids_deeptaskgen.machine import log_duration, software_versions
-from bids_deeptaskgen.pipeline.check_folders import check_folders, refuse_mixture
+from bids_deeptaskgen.pipeline.check_folders import check_folders
 from bids_deeptaskgen.pipeline.check_model import check_model
+from bids_deeptaskgen.pipeline.claim import claim_dataset, refuse_mixture
 from bids_deeptaskgen.pipeline.context import RunContext, make_context
 from bids_deeptaskgen.pipeline.dry_run import describe_plan, rerun_command
+from bids_deeptaskgen.pipeline.finished import find_finished, select_completed
 from bids_deeptaskgen.pipeline.memory_plan import MemoryPlan
 from bids_deeptaskgen.pipeline.memory_report import describe_memory, plan_memory
-from bids_deeptaskgen.pipeline.records import FAILED, NOT_SELECTED, Record
+from bids_deeptaskgen.pipeline.records import (
+    FAILED,
+    NOT_SELECTED,
+    Record,
+    connectomes_folder,
+    flatten,
+)
+from bids_deeptaskgen.pipeline.report_step import PageOutcome
 from bids_deeptaskgen.pipeline.resolve_settings import check_template_warp
 from bids_deeptaskgen.pipeline.summary import (
     closing_table,
@@ -38,6 +47,7 @@ from bids_deeptaskgen.settings.command_line import describe_command
 from bids_deeptaskgen.settings.flags import with_flags
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.toml_file import to_toml
+from bids_deeptaskgen.workflow.engine import uses_gpu
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -97,30 +107,29 @@ def run_dataset(
         rows = [
             replace(row, reason=with_flags(row.reason)) for row in preflight_dataset(dataset, context.query)
         ]
-    rows, plan = _plan_memory(context, rows)
     subjects = sorted({row.subject for row in rows if not row.reason})
-    _report_preflight(context, rows, len(subjects))
+    with log_duration("finished participants"):
+        finished = find_finished(context, subjects)
+    to_do = [subject for subject in subjects if subject not in finished]
+    with log_duration("headers"):
+        rows, plan = plan_memory(context, rows, to_do, is_on_gpu=uses_gpu(settings.device))
+    subjects = sorted({row.subject for row in rows if not row.reason})
+    _report_preflight(context, rows, finished, len(subjects) - len(finished))
     if subjects:
         refuse_mixture(settings, context.settings_hash, subjects)
     if settings.dry_run:
-        _echo(with_flags(describe_memory(plan, subjects, settings)))
-        _echo(describe_plan(context, rows))
+        _echo(with_flags(describe_memory(plan, settings)))
+        _echo(describe_plan(context, rows, finished))
         return 0 if subjects else 3
     if not subjects:
         return _report_outcome(settings, unusable_records(rows))
-    with log_duration("torch and model"):
-        check_model(context)
-    with log_duration("nipype"):
-        from bids_deeptaskgen.workflow.run import run_participants
-    _write_dataset(context, user_settings)
-    logger.info("%s", with_flags(describe_memory(plan, subjects, settings)))
-    records, pages = run_participants(context, subjects, plan)
+    records, pages = _run_subjects(context, subjects, finished, user_settings, plan)
     records += records_without(unusable_records(rows), records)
     code = _report_outcome(settings, records)
     report_pages(settings, pages)
     if dataset_settings_hash(settings.output_dir) == context.settings_hash:
         return code
-    # The output folder was empty at the start of this run, so it was not refused.
+    # A run that is stopped for some time (SIGSTOP) or whose clock differs much seems to have ended to others.
     logger.error(
         "%s: another run with other settings wrote to this folder at the same time, so its maps and those of "
         "this run are mixed. Repeat both runs, each with a different OUTPUT_DIR.",
@@ -129,19 +138,45 @@ def run_dataset(
     return code or 1
 
 
-def _plan_memory(context: RunContext, rows: Sequence[Preflight]) -> tuple[list[Preflight], MemoryPlan]:
-    """Add the reason to the participants whose memory exceeds the limit, and plan that of the others."""
-    from bids_deeptaskgen.workflow.engine import uses_gpu
+def _run_subjects(
+    context: RunContext,
+    subjects: Sequence[str],
+    finished: Mapping[str, Sequence[Record]],
+    user_settings: Settings | None,
+    plan: MemoryPlan,
+) -> tuple[list[Record], list[PageOutcome]]:
+    """Process the participants, except those for whom nothing is to do: they need no model and no node."""
+    settings = context.settings
+    with log_duration("pages of finished participants"):
+        completed = select_completed(context, finished, connectomes_folder(settings))
+    to_do = [subject for subject in subjects if subject not in completed.records]
+    if completed.records:
+        logger.info(
+            "%d of %d participants are finished: their maps exist, and their input has not changed.",
+            len(completed.records), len(subjects),
+        )  # fmt: skip
+    if to_do:
+        with log_duration("torch and model"):
+            check_model(context)
+    with log_duration("nipype"):
+        from bids_deeptaskgen.workflow.plugins import check_plugin
+        from bids_deeptaskgen.workflow.run import run_participants
+    check_plugin(settings)
+    if to_do:
+        logger.info("%s", with_flags(describe_memory(plan, settings)))
+    with claim_dataset(settings, context.settings_hash):
+        _write_dataset(context, user_settings)
+        records, pages = run_participants(context, to_do, plan)
+    records = [*flatten(completed.records.values()), *records]
+    return records, sorted([*completed.pages, *pages], key=lambda page: page.subject)
 
-    subjects = sorted({row.subject for row in rows if not row.reason})
-    with log_duration("headers"):
-        return plan_memory(context, rows, subjects, is_on_gpu=uses_gpu(context.settings.device))
 
-
-def _report_preflight(context: RunContext, rows: Sequence[Preflight], n_usable: int) -> None:
+def _report_preflight(
+    context: RunContext, rows: Sequence[Preflight], finished: Collection[str], n_to_do: int
+) -> None:
     """Print the preflight table, and warnings before the computation starts."""
     settings = context.settings
-    _echo(preflight_table(rows))
+    _echo(preflight_table(rows, finished))
     if known_faults := describe_known_faults(context.known_faults, find_unknown_versions(context.releases)):
         _echo(known_faults)
     for fault in context.known_faults:
@@ -151,13 +186,13 @@ def _report_preflight(context: RunContext, rows: Sequence[Preflight], n_usable: 
     if rerun := rerun_command(context.dataset, settings.task_id, rows):
         _echo(rerun)
     check_template_warp(rows)
-    if n_usable > MANY_PARTICIPANTS and settings.map_format == "3d":
+    if n_to_do > MANY_PARTICIPANTS and settings.map_format == "3d":
         n_files = 2 * len(context.contrasts)
         logger.warning(
             "%d participants with %d files each: --map-format 4d writes one image and one JSON for each.",
-            n_usable, n_files,
+            n_to_do, n_files,
         )  # fmt: skip
-    warn_of_many_pages(settings, n_usable)
+    warn_of_many_pages(settings, n_to_do)
 
 
 def _write_dataset(context: RunContext, user_settings: Settings | None) -> None:

@@ -5,7 +5,7 @@ from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.settings.training import TrainSettings
 from bids_deeptaskgen.training.data import TrainingData, gather
 from bids_deeptaskgen.training.target_contrasts import known_contrasts, measured_contrasts
-from bids_deeptaskgen.training.work_folder import begin
+from bids_deeptaskgen.training.work_folder import begin, claim_work_folder
 
 
 def run(settings: TrainSettings) -> int:
@@ -24,7 +24,8 @@ def run(settings: TrainSettings) -> int:
     contrasts = measured_contrasts(settings.statmaps, known_contrasts(base), settings.contrasts)
     data = gather(settings, base, contrasts)
     train = _train_network if settings.is_network else _train_ridge
-    return train(settings, data, base)
+    with claim_work_folder(settings, settings.out):
+        return train(settings, data, base)
 
 
 def _train_network(settings: TrainSettings, data: TrainingData, base: Bundle) -> int:

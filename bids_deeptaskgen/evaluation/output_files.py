@@ -6,6 +6,7 @@ from typing import Any
 
 from bids_deeptaskgen.bids.output.result_files import replace_files, result_path
 
+ANALYSIS = "evaluation"
 Row = Mapping[str, Any]
 # Rows of each table, by the name of its file without `.tsv`.
 Tables = dict[str, list[dict[str, Any]]]
@@ -45,7 +46,7 @@ def evaluation_path(out: Path, kind: str, **labels: str) -> Path:
     >>> evaluation_path(Path(), "r_map", predictor="linearModel", contrast="wm2bk").name
     'predictor-linearModel_space-MNI152NLin6Asym_res-2_contrast-wm2bk_stat-r_statmap.nii.gz'
     """
-    return result_path(out, "evaluation", kind, **labels)
+    return result_path(out, ANALYSIS, kind, **labels)
 
 
 def replace_results(source: Path, out: Path) -> None:
@@ -58,4 +59,4 @@ def replace_results(source: Path, out: Path) -> None:
     out : Path
         Output folder of the evaluation.
     """
-    replace_files(source, out, "evaluation", [f"{name}.tsv" for name in TABLE_NAMES])
+    replace_files(source, out, ANALYSIS, [f"{name}.tsv" for name in TABLE_NAMES])

@@ -9,7 +9,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bids_deeptaskgen.group.earlier_files import RECORD, describe_files, recorded_files
-from bids_deeptaskgen.io.atomic import atomic_path, remove_stale_files, temporary_sibling, write_json
+from bids_deeptaskgen.io.atomic import (
+    atomic_path,
+    make_folder,
+    remove_stale_files,
+    temporary_sibling,
+    write_json,
+)
 from bids_deeptaskgen.io.lock import file_lock
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -42,25 +48,27 @@ def check_writable(output: Path) -> None:
 
 
 @contextmanager
-def staging_folder(work_dir: Path) -> Iterator[Path]:
+def staging_folder(work_dir: Path, *, keep: bool = False) -> Iterator[Path]:
     """Create a temporary folder for the files of a run, and delete it at the end.
 
     Parameters
     ----------
     work_dir : Path
         Created if needed; deleted at the end if it is empty.
+    keep : bool
+        Keep the empty folder if it existed, because the user chose it.
 
     Yields
     ------
     Path
         Empty folder, with the layout of the output dataset.
     """
-    has_folder = work_dir.is_dir()
+    has_folder = keep and work_dir.is_dir()
     # A run that was killed leaves its files, and the folder that it created.
     if remove_stale_files(work_dir, recursive=False) and not any(work_dir.iterdir()):
         has_folder = False
     folder = temporary_sibling(work_dir / "group", "new")
-    folder.mkdir(parents=True)
+    make_folder(folder)
     try:
         yield folder
     finally:

@@ -19,6 +19,7 @@ from pathlib import Path
 from bids_deeptaskgen.errors import UserError
 
 FOREIGN_AGE_S = 86_400.0
+_MAX_ATTEMPTS = 100
 _TEMPORARY = re.compile(r"^\..+\.(?P<namespace>[^.]+)\.(?P<pid>\d+)\.tmp$")
 
 
@@ -69,6 +70,33 @@ def is_stale(namespace: str, pid: int, last_written_s: float) -> bool:
     return False
 
 
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Create a folder and its parents, which other runs may create, and remove when they are empty.
+
+    ``Path.mkdir`` raises an error if a parent is removed while it runs.
+
+    Parameters
+    ----------
+    folder : Path
+        May exist.
+    mode : int
+        Permissions of the folder, not of its parents.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be created.
+    """
+    for n_left in reversed(range(_MAX_ATTEMPTS)):
+        try:
+            folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        except (FileNotFoundError, FileExistsError):
+            if not n_left or folder.is_file():
+                raise
+        else:
+            return
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Write a file atomically.
@@ -115,6 +143,20 @@ def temporary_sibling(folder: Path, role: str) -> Path:
         The folder is not created.
     """
     return folder.with_name(f".{folder.name}.{role}.{process_namespace()}.{os.getpid()}.tmp")
+
+
+def remove_stale_siblings(path: Path) -> None:
+    """Remove the temporary files and folders that killed processes have left for a file or folder.
+
+    Parameters
+    ----------
+    path : Path
+        Final path; temporary files of other paths stay.
+    """
+    for stale in stale_files(path.parent, recursive=False):
+        if stale.name.startswith(f".{path.name}."):
+            with suppress(OSError):
+                _remove(stale)
 
 
 def replace_folder(source: Path, folder: Path) -> None:
@@ -221,12 +263,16 @@ def remove_stale_files(folder: Path, *, recursive: bool = True) -> list[Path]:
     removed = []
     for path in stale_files(folder, recursive=recursive):
         with suppress(OSError):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            _remove(path)
             removed.append(path)
     return removed
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def stale_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
@@ -244,7 +290,7 @@ def stale_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
     Path
     """
     for parent, folders, names in os.walk(folder):
-        entries = sorted([*folders, *names])
+        entries = sorted(name for name in [*folders, *names] if name.endswith(".tmp"))
         if not recursive:
             folders.clear()
         for path in (Path(parent, name) for name in entries):

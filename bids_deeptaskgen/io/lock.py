@@ -1,18 +1,29 @@
-"""Lock of a file that several processes change: a small file next to it, also on network drives."""
+"""Lock of a file that several processes change: a small folder next to it, also on network drives.
 
+The folder holds one empty file, whose name identifies the process that holds the lock. Each change is one
+renaming, which only one of several processes can do: a folder with that file is renamed to the lock, which
+fails if the lock has content; the file in the lock of an ended process is renamed, which fails if it has
+another name meanwhile. Locks of the operating system are not used, because some network drives lack them.
+"""
+
+import errno
 import os
 import random
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import is_stale, process_namespace
+from bids_deeptaskgen.io.atomic import is_stale, make_folder, process_namespace
 
 # A lock is held for milliseconds. One that stays this long belongs to a process that was killed.
 MAX_HELD_S = 30.0
-_PAUSE_S = 0.02
+# Pauses grow, so that hundreds of waiting processes do not keep a file server busy.
+_FIRST_PAUSE_S, _LAST_PAUSE_S, _GROWTH = 0.01, 0.25, 1.3
+# Errors of the renaming of a folder to one with content, which differ between file systems, and to a file.
+_HELD_ERRORS = (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
 
 @contextmanager
@@ -35,7 +46,7 @@ def file_lock(path: Path, *, max_held_s: float = MAX_HELD_S) -> Iterator[None]:
     Raises
     ------
     UserError
-        If a lock that has not changed hands for `max_held_s` cannot be read or removed.
+        If a lock that has not changed hands for `max_held_s` cannot be read or taken over.
 
     Examples
     --------
@@ -45,80 +56,90 @@ def file_lock(path: Path, *, max_held_s: float = MAX_HELD_S) -> Iterator[None]:
     >>> list(folder.iterdir())
     []
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     lock = path.with_name(f".{path.name}.lock")
-    owner = f"{process_namespace()} {os.getpid()} {random.getrandbits(64):x}".encode()
-    _acquire(lock, owner, max_held_s)
+    holder = f"{random.getrandbits(64):x}.{process_namespace()}.{os.getpid()}"
+    # Under this name, `remove_stale_files` removes it if this process is killed.
+    temporary = lock.with_name(f"{lock.name}.{holder}.tmp")
+    try:
+        _fill(temporary, holder)
+        _acquire(lock, temporary, holder, max_held_s)
+    except OSError as error:
+        # Users know the file, not its lock.
+        error.filename, error.filename2 = str(path), None
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     try:
         yield
     finally:
-        if _read_owner(lock) == owner:
-            lock.unlink(missing_ok=True)
+        # The file has another name if another process has taken the lock over.
+        (lock / holder).unlink(missing_ok=True)
+        # Another process may have renamed its folder to the empty one.
+        with suppress(OSError):
+            lock.rmdir()
 
 
-def _acquire(lock: Path, owner: bytes, max_held_s: float) -> None:
-    """Create the lock; wait while another process holds it."""
-    previous: bytes | None = None
-    start = time.monotonic()
-    while True:
-        with suppress(FileExistsError):
-            descriptor = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-            try:
-                os.write(descriptor, owner)
-            except OSError:
-                # Without an owner, others would wait for it.
-                lock.unlink(missing_ok=True)
-                raise
-            finally:
-                os.close(descriptor)
-            return
-        current = _read_owner(lock)
+def _fill(folder: Path, holder: str) -> None:
+    """Create the folder of a lock, which those who may write next to it may take over."""
+    folder.mkdir()
+    with suppress(OSError):
+        folder.chmod(folder.parent.stat().st_mode & 0o777)
+    (folder / holder).touch()
+
+
+def _acquire(lock: Path, temporary: Path, holder: str, max_held_s: float) -> None:
+    """Rename a folder to the lock; wait while another process holds it."""
+    previous: str | None = None
+    start, pause_s = time.monotonic(), _FIRST_PAUSE_S
+    while not _create(lock, temporary, holder):
+        current = _read_holder(lock)
         if current != previous:
             previous, start = current, time.monotonic()
         # Observed time is used, since the clocks of a file server and of this machine may differ.
         is_abandoned = time.monotonic() - start > max_held_s
-        can_remove = current is not None or not is_abandoned
         if current is not None and (is_abandoned or _has_ended(current)):
-            can_remove = _remove(lock, current)
-        if is_abandoned and not can_remove:
+            with suppress(FileNotFoundError, PermissionError):
+                (lock / current).rename(lock / holder)
+                return
+        if is_abandoned and _read_holder(lock) == previous:
             raise UserError(_refusal(lock, max_held_s))
-        time.sleep(_PAUSE_S * random.uniform(0.5, 1.5))
+        time.sleep(pause_s * random.uniform(0.5, 1.5))
+        pause_s = min(pause_s * _GROWTH, _LAST_PAUSE_S)
+
+
+def _create(lock: Path, temporary: Path, holder: str) -> bool:
+    """Rename a folder to the lock; return False if another process holds it."""
+    try:
+        temporary.rename(lock)
+    except OSError as error:
+        if error.errno in _HELD_ERRORS:
+            return False
+        # A file server may report an error for a request that it has fulfilled.
+        if error.errno == errno.ENOENT and (lock / holder).exists():
+            return True
+        raise
+    return True
 
 
 def _refusal(lock: Path, max_held_s: float) -> str:
     return (
-        f"{lock}: this lock has not changed for {max_held_s:g} s and cannot be read or removed; another user "
-        "may own it, or the folder.\n"
+        f"{lock}: this lock has not changed for {max_held_s:g} s and cannot be read or taken over; another "
+        "user may own it, or the folder.\n"
         "If no other run writes to this folder, delete the lock, or ask its owner to delete it, then start "
         "again."
     )
 
 
-def _read_owner(lock: Path) -> bytes | None:
+def _read_holder(lock: Path) -> str | None:
+    """Return the name of the file in the lock, None if there is none or the lock cannot be read."""
     try:
-        return lock.read_bytes()
+        return next((path.name for path in sorted(lock.iterdir())), None)
     except OSError:
         return None
 
 
-def _has_ended(owner: bytes) -> bool:
+def _has_ended(holder: str) -> bool:
     """Return whether the lock belongs to a process of this machine that has ended."""
-    namespace, _, number = owner.decode("ascii", "replace").partition(" ")
-    pid = number.partition(" ")[0]
+    namespace, _, pid = holder.partition(".")[2].partition(".")
     return namespace == process_namespace() and pid.isdecimal() and is_stale(namespace, int(pid), time.time())
-
-
-def _remove(lock: Path, owner: bytes) -> bool:
-    """Remove the lock of an ended process, but not that of a faster one; return False if it is refused."""
-    claim = lock.with_name(f"{lock.name}.{process_namespace()}.{os.getpid()}.tmp")
-    try:
-        lock.rename(claim)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    with suppress(OSError):
-        if _read_owner(claim) != owner:
-            os.link(claim, lock)
-    claim.unlink(missing_ok=True)
-    return True

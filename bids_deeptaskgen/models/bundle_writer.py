@@ -1,6 +1,6 @@
 """Writer of model bundles."""
 
-import os
+import errno
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.connectome.typicality import ConnectomeDistribution
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import MODEL_GRID, Array
-from bids_deeptaskgen.io.atomic import process_namespace, replace_folder
+from bids_deeptaskgen.io.atomic import remove_stale_siblings, replace_folder, temporary_sibling
 from bids_deeptaskgen.io.checksum import file_sha256
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.models.bundle import (
@@ -28,6 +28,8 @@ from bids_deeptaskgen.models.bundle import (
 )
 from bids_deeptaskgen.models.card import Card, card_text
 from bids_deeptaskgen.models.roi_connectomes import ROI_CONNECTOMES, save_distribution
+
+_REFUSAL = "{}: exists already. Choose another folder, or remove it first."
 
 
 def save_bundle(
@@ -71,16 +73,18 @@ def save_bundle(
     Raises
     ------
     UserError
-        If the folder exists and is not a bundle or `overwrite` is False, if the parts do not fit each
-        other, or if files cannot be written. No files remain then.
+        If the folder exists and is not a bundle or `overwrite` is False, or if the parts do not fit each
+        other. No files remain then.
+    OSError
+        If files cannot be written. No files remain then.
     """
     if folder.exists() and overwrite and not (folder / "card.json").is_file():
         message = f"{folder}: exists and is not a model bundle. Choose another folder."
         raise UserError(message)
     if folder.exists() and not overwrite:
-        message = f"{folder}: exists already. Choose another folder, or remove it first."
-        raise UserError(message)
-    temporary = folder.with_name(f".{folder.name}.{process_namespace()}.{os.getpid()}.tmp")
+        raise UserError(_REFUSAL.format(folder))
+    remove_stale_siblings(folder)
+    temporary = temporary_sibling(folder, "new")
     try:
         temporary.mkdir(parents=True)
         names = _write_parts(temporary, weights, rois, masks)
@@ -98,10 +102,12 @@ def save_bundle(
         else:
             temporary.rename(folder)
     except OSError as error:
-        message = (
-            f"{folder}: the model cannot be written ({error}). Choose another folder or free disk space."
-        )
-        raise UserError(message) from error
+        # Another process may have written the folder meanwhile.
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise UserError(_REFUSAL.format(folder)) from error
+        # A failed write names no file, or one that no longer exists.
+        error.filename, error.filename2 = str(folder), None
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return replace(bundle, folder=folder)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch.nn.utils import convert_conv3d_weight_memory_format
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.machine import may_use_gpu
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.nn.batchnorm_folding import fold_batch_norm
 from bids_deeptaskgen.nn.cpu.sparse_unet import SparseUNet, is_supported
@@ -87,7 +88,7 @@ def resolve_device(name: str) -> torch.device:
     Parameters
     ----------
     name : str
-        ``auto`` selects the first GPU if there is one, else the CPU.
+        ``auto`` selects the first GPU if there is one, else the CPU; in a Slurm job, only a GPU of the job.
 
     Returns
     -------
@@ -99,7 +100,7 @@ def resolve_device(name: str) -> torch.device:
         If the GPU is not available or the name is unknown.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() and may_use_gpu() else "cpu"
     kind, _, number = name.partition(":")
     if name != "cpu" and (kind != "cuda" or (":" in name and not number.isdecimal())):
         message = f"device {name!r} is not known. Choose auto, cpu, cuda or cuda:N."

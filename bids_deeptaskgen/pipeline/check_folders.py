@@ -7,7 +7,6 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.input.participant_folders import is_participant_folder
 from bids_deeptaskgen.bids.output.dataset_files import NAME, dataset_settings_hash
-from bids_deeptaskgen.bids.output.results import settings_hashes
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.settings.participant import ParticipantSettings
@@ -115,42 +114,3 @@ def _refuse_inside_participant(name: str, folder: Path, datasets: Sequence[Path]
                 "Choose another folder."
             )
             raise UserError(message)
-
-
-def refuse_mixture(settings: ParticipantSettings, current_hash: str, subjects: Sequence[str]) -> None:
-    """Refuse to add maps to a dataset with maps of other settings.
-
-    The completion records decide. If the dataset's description, which the latest run wrote, has the same
-    hash, only the records of `subjects` are read; the runs of a Slurm array thus stay fast.
-
-    Parameters
-    ----------
-    settings : ParticipantSettings
-    current_hash : str
-        Hash of the science settings and the model of this run.
-    subjects : sequence of str
-        Labels of the participants of this run.
-
-    Raises
-    ------
-    UserError
-        If there are maps of other settings and ``--overwrite`` is not set.
-    """
-    output = settings.output_dir
-    record_subjects = subjects if dataset_settings_hash(output) == current_hash else ()
-    mismatch = next(
-        (path for path, made_with in settings_hashes(output, record_subjects) if made_with != current_hash),
-        None,
-    )
-    if mismatch is None:
-        return
-    if not settings.overwrite:
-        message = (
-            f"{output}: holds maps that were made with other settings or another model (see the sidecars "
-            f"next to {mismatch.relative_to(output)}).\n"
-            "Choose another OUTPUT_DIR, or replace those maps with `overwrite`."
-        )
-        raise UserError(message)
-    logger.warning(
-        "%s: maps of other settings are replaced, participant by participant (`overwrite`).", output
-    )

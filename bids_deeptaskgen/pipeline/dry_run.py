@@ -1,30 +1,30 @@
 """Plan of a run as text, shown at the end of ``--dry-run``."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import ceil
 
-from bids_deeptaskgen.bids.filenames import Entities
 from bids_deeptaskgen.bids.input.derivatives import find_pipeline, list_pipelines, raw_dataset
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.input.preflight import Preflight
 from bids_deeptaskgen.bids.output.dataset_files import methods_sentences
-from bids_deeptaskgen.bids.output.results import read_results
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.models.card import Card
 from bids_deeptaskgen.pipeline.context import RunContext
+from bids_deeptaskgen.pipeline.summary import MAX_FINISHED
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 
-def describe_plan(context: RunContext, rows: Sequence[Preflight]) -> str:
+def describe_plan(context: RunContext, rows: Sequence[Preflight], finished: Collection[str]) -> str:
     """Describe the processing, the number of chunks, and which participants are done or remain.
 
     Parameters
     ----------
     context : RunContext
-        Maps with another settings hash count as missing.
     rows : sequence of Preflight
         Sessions of all participants.
+    finished : collection of str
+        Labels of the participants whose maps exist; see `finished.find_finished`.
 
     Returns
     -------
@@ -33,16 +33,15 @@ def describe_plan(context: RunContext, rows: Sequence[Preflight]) -> str:
     settings = context.settings
     methods = methods_sentences(context.science)
     usable = sorted({row.subject for row in rows if not row.reason})
-    finished_subjects = _finished_subjects(context, rows)
-    to_do = [subject for subject in usable if subject not in finished_subjects]
-    n_chunks = ceil(len(usable) / settings.chunk_size)
+    to_do = [subject for subject in usable if subject not in finished]
+    n_chunks = ceil(len(to_do) / settings.chunk_size)
     lines = [
         f"Cleaning: --nuisance-regressors {settings.nuisance_regressors}. {_one_line(methods['cleaning'])}",
         f"Windows: {_windows(settings, context.bundle.card)}. "
         f"{_one_line(methods['pooling'])} {_one_line(methods['windows'])}",
         *([_bootstrap(settings)] if settings.n_bootstrap else []),
         f"Chunks: {n_chunks} of up to {settings.chunk_size} participants.",
-        f"Done already, unless their input has changed: {_participants(sorted(finished_subjects))}",
+        f"Done already: {_participants(sorted(finished), max_labels=MAX_FINISHED)}",
         f"To do: {_participants(to_do)}",
         f"Nothing was computed (--dry-run); {len(to_do)} participants would be processed.",
     ]
@@ -92,23 +91,6 @@ def rerun_command(dataset: InputDataset, tasks: Sequence[str], rows: Sequence[Pr
     )
 
 
-def _finished_subjects(context: RunContext, rows: Sequence[Preflight]) -> set[str]:
-    """Return the participants with all maps, from completion records and without opening input files."""
-    usable = [row for row in rows if not row.reason]
-    finished: dict[tuple[str, str | None], set[Entities]] = {}
-    subjects = sorted({row.subject for row in usable})
-    for result in read_results(context.settings.output_dir, subjects) if subjects else ():
-        if result.settings_hash == context.settings_hash and result.maps.cover(context.required_maps):
-            finished.setdefault((result.subject, result.session), set()).add(result.entities)
-    incomplete_subjects = {
-        row.subject
-        for row in usable
-        if not row.series(combine_runs=context.settings.combine_runs)
-        <= finished.get((row.subject, row.session), set())
-    }
-    return set(subjects) - incomplete_subjects
-
-
 def _windows(settings: ParticipantSettings, card: Card) -> str:
     if settings.n_windows != "auto":
         return f"{settings.n_windows} of each run"
@@ -124,8 +106,10 @@ def _bootstrap(settings: ParticipantSettings) -> str:
     )
 
 
-def _participants(subjects: Sequence[str]) -> str:
-    labels = " ".join(f"sub-{subject}" for subject in subjects)
+def _participants(subjects: Sequence[str], max_labels: int | None = None) -> str:
+    """Format a number of participants with their labels, unless there are more than `max_labels`."""
+    is_listed = max_labels is None or len(subjects) <= max_labels
+    labels = " ".join(f"sub-{subject}" for subject in subjects) if is_listed else ""
     return f"{len(subjects)} participants" + (f" ({labels})" if labels else "") + "."
 
 

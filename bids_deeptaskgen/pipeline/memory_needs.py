@@ -1,13 +1,13 @@
 """Memory that each participant needs, from the headers of the input."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from bids_deeptaskgen.bids.input.sources import scan_sessions
+from bids_deeptaskgen.bids.input.sources import find_sessions
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.connectome.memory import RunShape, SessionShape, session_bytes
 from bids_deeptaskgen.connectome.table_rank import limit_rank
@@ -64,20 +64,28 @@ def read_needs(context: RunContext, subjects: Sequence[str]) -> dict[str, Need]:
         Without participants whose files cannot be read: their own step reports the reason.
     """
     needs = {}
-    combine = context.settings.combine_runs
-    for subject, sessions in scan_sessions(context.dataset, subjects, context.query, combine_runs=combine):
-        session_needs = list(_readable_needs(context, sessions))
+    for subject in subjects:
+        session_needs = list(_readable_needs(context, subject))
         if session_needs:
             needs[subject] = _largest(session_needs)
     return needs
 
 
-def _readable_needs(context: RunContext, sessions: Iterable[SessionInputs]) -> Iterable[Need]:
-    for session in sessions:
-        try:
-            yield _session_need(context, session)
-        except (UserError, OSError, ValueError) as error:
-            logger.debug("%s: its memory is unknown (%s).", session.name, error)
+def _readable_needs(context: RunContext, subject: str) -> Iterator[Need]:
+    """Yield the need of each session whose files can be read."""
+    try:
+        sessions = find_sessions(
+            context.dataset,
+            subject,
+            context.query,
+            combine_runs=context.settings.combine_runs,
+            uses_pybids=False,
+        )
+        for session in sessions:
+            if isinstance(session, SessionInputs):
+                yield _session_need(context, session)
+    except (UserError, OSError, ValueError) as error:
+        logger.debug("sub-%s: the memory is unknown (%s).", subject, error)
 
 
 def _largest(needs: Sequence[Need]) -> Need:

@@ -198,6 +198,15 @@ class MemoryPlan:
         )
         return self.idle_gb + n_bytes / GIB
 
+    def fits(self, subject: str) -> bool:
+        """Return whether a single process for a participant fits, the smallest run that is possible.
+
+        Parameters
+        ----------
+        subject : str
+        """
+        return self.limit is None or self.single_gb(self.needs[subject]) <= self.limit.gb
+
     def count_workers(self, n_processes: int, subjects: Sequence[str]) -> int:
         """Count the workers that fit beside the main process.
 

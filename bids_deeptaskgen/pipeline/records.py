@@ -9,6 +9,7 @@ from typing import Any
 
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.pipeline.context import RunContext
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 # Statuses of a record. A failure is a status, not an exception, so that other sessions continue.
 CONNECTED = "connected"
@@ -17,6 +18,8 @@ MAPS_EXIST = "present"
 FAILED = "failed"
 CRASHED = "crashed"
 NOT_SELECTED = "not selected"
+# Subfolder of the work folder for connectomes of this run and of interrupted runs.
+CONNECTOMES = "connectomes"
 # Hexadecimal digits of a hash in a filename; 48 bits are unique among the files of a participant.
 N_DIGITS = 12
 
@@ -124,6 +127,21 @@ class Record:
         Record
         """
         return dataclasses.replace(self, **changes)
+
+
+def connectomes_folder(settings: ParticipantSettings) -> Path:
+    """Return the folder of connectomes that wait for prediction, of this run and of interrupted runs.
+
+    Parameters
+    ----------
+    settings : ParticipantSettings
+
+    Returns
+    -------
+    Path
+        Need not exist.
+    """
+    return (settings.work_dir or settings.output_dir / "work") / CONNECTOMES
 
 
 def save_record(job: Job, record: Record) -> Record:

@@ -2,19 +2,25 @@
 
 import json
 import logging
+import os
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bids_deeptaskgen.bids.output.recorded_failures import covers, read_failures, update_failures
+from bids_deeptaskgen.bids.output.recorded_failures import (
+    covers,
+    failures_path,
+    read_failures,
+    update_failures,
+)
 from bids_deeptaskgen.bids.output.results import Result, read_dataset
 from bids_deeptaskgen.io.atomic import write_json, write_text
 from bids_deeptaskgen.machine import log_duration, software_versions
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.pipeline.records import MAPS_WRITTEN, Job, Record
-from bids_deeptaskgen.report.pages import content_digest, is_current, list_pages, plan_pages
+from bids_deeptaskgen.report.pages import content_digest, is_current, list_pages, plan_pages, read_mark
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -113,7 +119,7 @@ def write_pages(job: PageJob, records: Sequence[Record] = ()) -> PageOutcome:
         with log_duration(f"sub-{job.subject}: page"):
             outcome = PageOutcome(job.subject, tuple(_write_pages(job, records)))
         # Of an earlier run.
-        _traceback_path(job).unlink(missing_ok=True)
+        _traceback_path(job.output_dir, job.subject).unlink(missing_ok=True)
     except Exception as error:  # the maps exist, with or without a page
         outcome = PageOutcome(job.subject, error=_report_error(job, error))
     try:
@@ -212,6 +218,50 @@ def _read_state(job: PageJob, failures: Mapping[str, str]) -> _State:
     return _State(plan_pages(job.subject, results), all_failures, failures_with_maps, digest)
 
 
+def find_current_pages(job: PageJob, names: Collection[str]) -> PageOutcome | None:
+    """Find the pages of a participant without failures, if `write_pages` would leave all as they are.
+
+    Parameters
+    ----------
+    job : PageJob
+    names : collection of str
+        Names of the participant's HTML files in the root of the output dataset.
+
+    Returns
+    -------
+    PageOutcome or None
+        None if a page is missing, out of date or superfluous, or this cannot be decided.
+    """
+    if job.is_forced:
+        return None
+    try:
+        state = _read_state(job, {})
+    except Exception as error:  # noqa: BLE001 - `write_pages` meets it again, and reports it
+        logger.debug(
+            "sub-%s: its pages may be out of date (%s: %s)", job.subject, type(error).__name__, error
+        )
+        return None
+    if not all(is_current(job.output_dir / name, state.digest) for name in state.plan):
+        return None
+    if any(read_mark(job.output_dir / name) is not None for name in set(names) - state.plan.keys()):
+        return None
+    return PageOutcome(job.subject, tuple(state.plan))
+
+
+def has_failure(output_dir: Path, subject: str) -> bool:
+    """Return whether the logs have a failure of a participant, or the traceback of a page.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the output dataset.
+    subject : str
+        Label without ``sub-``.
+    """
+    paths = (failures_path(output_dir, subject), _traceback_path(output_dir, subject))
+    return any(os.path.lexists(path) for path in paths)
+
+
 def session_name(record: Record) -> str:
     """Return the name of a session for pages, with all entities of its files.
 
@@ -256,7 +306,7 @@ def _render(job: PageJob, members: Sequence[Result], state: _State, agreement: "
 def _report_error(job: PageJob, error: Exception) -> str:
     """Write the traceback of an error to the logs, and return the reason with its path."""
     reason = _encodable(f"{type(error).__name__}: {' '.join(str(error).split())}")
-    path = _traceback_path(job)
+    path = _traceback_path(job.output_dir, job.subject)
     try:
         write_text(path, _encodable("".join(traceback.format_exception(error))))
     except OSError:
@@ -269,5 +319,5 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _traceback_path(job: PageJob) -> Path:
-    return job.output_dir / "logs" / f"page-sub-{job.subject}.txt"
+def _traceback_path(output_dir: Path, subject: str) -> Path:
+    return output_dir / "logs" / f"page-sub-{subject}.txt"

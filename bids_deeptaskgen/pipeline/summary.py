@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +10,10 @@ from bids_deeptaskgen.bids.input.participant_folders import is_participant_folde
 from bids_deeptaskgen.bids.input.preflight import Preflight
 from bids_deeptaskgen.io.atomic import process_namespace, write_text
 from bids_deeptaskgen.io.tsv import write_tsv
-from bids_deeptaskgen.pipeline.records import FAILED, NOT_SELECTED, Record
+from bids_deeptaskgen.pipeline.records import FAILED, MAPS_EXIST, NOT_SELECTED, Record
+
+# With more, finished participants are not listed on the terminal: they would hide those that failed.
+MAX_FINISHED = 100
 
 
 def unusable_records(rows: Sequence[Preflight]) -> list[Record]:
@@ -76,21 +79,31 @@ def records_without(unusable: Sequence[Record], processed: Sequence[Record]) -> 
     return remaining
 
 
-def preflight_table(rows: Sequence[Preflight]) -> str:
+def preflight_table(rows: Sequence[Preflight], finished: Collection[str] = ()) -> str:
     """Format the BOLD files of each session, or the reason for their absence, as a text table.
 
     Parameters
     ----------
     rows : sequence of Preflight
         Input of each session.
+    finished : collection of str
+        Labels of the participants whose maps exist. If there are many, only their number is shown.
 
     Returns
     -------
     str
     """
     lines = [("participant", "BOLD files", "")]
-    lines += [(row.name, str(len(row.bold_names)), row.reason or ", ".join(row.bold_names)) for row in rows]
-    return _table(lines)
+    has_many = len(finished) > MAX_FINISHED
+    lines += [
+        (row.name, str(len(row.bold_names)), row.reason or ", ".join(row.bold_names))
+        for row in rows
+        if row.reason or not (has_many and row.subject in finished)
+    ]
+    closing = (
+        f"\n{len(finished)} participants with maps from earlier runs are not listed." if has_many else ""
+    )
+    return _table(lines) + closing
 
 
 def closing_table(records: Sequence[Record]) -> str:
@@ -99,15 +112,25 @@ def closing_table(records: Sequence[Record]) -> str:
     Parameters
     ----------
     records : sequence of Record
-        Records of all sessions of the run.
+        Records of all sessions of the run. If the maps of many existed, only their number is shown.
 
     Returns
     -------
     str
     """
+    n_existing = sum(record.status == MAPS_EXIST for record in records)
+    has_many = n_existing > MAX_FINISHED
     lines = [("participant", "status", "maps", "reason")]
-    lines += [(record.name, record.status, str(record.n_maps), _remark(record)) for record in records]
-    return _table(lines)
+    lines += [
+        (record.name, record.status, str(record.n_maps), _remark(record))
+        for record in records
+        if not (has_many and record.status == MAPS_EXIST)
+    ]
+    closing = (
+        f"\n{n_existing} sessions with maps from earlier runs ({MAPS_EXIST}) are not listed; the table in "
+        "logs lists all."
+    )
+    return _table(lines) + (closing if has_many else "")
 
 
 def log_path(output: Path, name: str) -> Path:

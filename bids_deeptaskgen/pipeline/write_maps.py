@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_deeptaskgen.bids.output.completion import finished_maps, write_completion
+from bids_deeptaskgen.bids.output.completion import Maps, finished_maps, write_completion
 from bids_deeptaskgen.bids.output.connectome_files import connectome_sidecar, save_connectomes
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.bids.output.sidecars import Provenance, statmap_sidecar
 from bids_deeptaskgen.bids.output.window_halves import WindowHalves, map_blocks, save_halves
 from bids_deeptaskgen.grid import OUTPUT_GRID, model_to_output, unmask
 from bids_deeptaskgen.io.atomic import write_json
+from bids_deeptaskgen.io.lock import file_lock
 from bids_deeptaskgen.io.nifti_writer import save_maps, save_nifti
 from bids_deeptaskgen.io.npy import Stack
 from bids_deeptaskgen.machine import software_versions
@@ -28,16 +29,22 @@ from bids_deeptaskgen.pipeline.map_collection import (
     map_connectomes,
     missing_region,
 )
-from bids_deeptaskgen.pipeline.records import MAPS_WRITTEN, Record
+from bids_deeptaskgen.pipeline.records import MAPS_EXIST, MAPS_WRITTEN, Record
 from bids_deeptaskgen.pipeline.run_facts import describe_computation
 from bids_deeptaskgen.pipeline.write_tables import load_waiting_images, table_files, write_tables
 from bids_deeptaskgen.stats.calibration import apply_calibration
 
 Floats = NDArray[np.float32]
+# The maps of a session are written within seconds, or within minutes on a busy file server. A run on another
+# machine that was killed meanwhile blocks the session for this time.
+_MAX_HELD_S = 300.0
 
 
 def write_session(context: RunContext, record: Record, maps: PredictedMaps, device: str) -> Record:
     """Write the maps of a session, and finally the file that marks them as complete.
+
+    If several runs process a session at the same time, possibly from different inputs, one after another
+    writes it. Maps that another run with the same input has finished in the meantime are kept.
 
     Parameters
     ----------
@@ -52,17 +59,30 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
     Returns
     -------
     Record
-        With status ``done``.
+        With status ``done``, or ``present`` if another run has finished the maps.
     """
+    output, required_maps = context.settings.output_dir, context.required_maps
+    completion = _path(context, record, "qc_metrics")
+    with file_lock(completion, max_held_s=_MAX_HELD_S):
+        fingerprint = record.facts["input_fingerprint"]
+        earlier_maps = finished_maps(output, record, context.settings_hash, fingerprint)
+        if earlier_maps and earlier_maps.cover(required_maps):
+            n_maps = len(required_maps.contrasts)
+            return record.replace(status=MAPS_EXIST, n_maps=n_maps, facts=_without_connectome(record))
+        return _write_session(context, record, maps, device, earlier_maps)
+
+
+def _write_session(
+    context: RunContext, record: Record, maps: PredictedMaps, device: str, earlier_maps: Maps | None
+) -> Record:
+    """Write a session, with the contrasts of an earlier run."""
     bundle, output, required_maps = context.bundle, context.settings.output_dir, context.required_maps
     if context.settings.calibrated:
         maps = calibrate(bundle, maps)
     if record.facts["metrics"]["share_without_values"]:
         maps = without_missing_regions(bundle, maps, map_connectomes(record))
     completion = _path(context, record, "qc_metrics")
-    fingerprint = record.facts["input_fingerprint"]
     # Contrasts of an earlier run stay in the dataset: they are written again.
-    earlier_maps = finished_maps(output, record, context.settings_hash, fingerprint)
     labels = {*required_maps.contrasts, *(earlier_maps.contrasts if earlier_maps else ())}
     channels = [channel for channel, contrast in enumerate(bundle.card.contrasts) if contrast.label in labels]
     provenance = _provenance(context, record, device)
@@ -99,9 +119,12 @@ def write_session(context: RunContext, record: Record, maps: PredictedMaps, devi
     write_tables(context, record, provenance, metrics, computation, page_images)
     labels_written = [bundle.card.contrasts[channel].label for channel in channels]
     _complete(context, record, metrics, files, report_files, labels_written)
-    # Only the table of the session needs the pairs of ROIs; the records of all sessions stay in memory.
-    facts = {name: value for name, value in record.facts.items() if name != "roi_connectome"}
-    return record.replace(status=MAPS_WRITTEN, n_maps=len(channels), facts=facts)
+    return record.replace(status=MAPS_WRITTEN, n_maps=len(channels), facts=_without_connectome(record))
+
+
+def _without_connectome(record: Record) -> dict[str, Any]:
+    """Return the facts of a record without pairs of ROIs: the records of all sessions stay in memory."""
+    return {name: value for name, value in record.facts.items() if name != "roi_connectome"}
 
 
 def _complete(

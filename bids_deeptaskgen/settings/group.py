@@ -146,7 +146,7 @@ class GroupSettings(Settings):
         None,
         group="run",
         check=at_least(1),
-        default_meaning="the available CPU cores",
+        default_meaning="the CPU cores available to this process or to its Slurm job",
         help="number of processes for permutations",
     )
     work_dir: Path | None = option(

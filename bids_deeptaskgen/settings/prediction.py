@@ -210,7 +210,7 @@ class PredictionSettings(Settings):
         None,
         flags=("--nthreads", "--n-cpus"),
         check=at_least(1),
-        default_meaning="all available to this process",
+        default_meaning="all available to this process or to its Slurm job",
         help="CPU cores to use",
     )
     omp_nthreads: int | None = _run(
@@ -228,15 +228,15 @@ class PredictionSettings(Settings):
         format=lambda gigabytes: f"{gigabytes!r}G",
         check=at_least(0.5, "GB"),
         expected="an amount of memory such as 16G, 1.5G, 512M or 16000 (MB)",
-        default_meaning="90% of the available memory",
+        default_meaning="90% of the memory available to this process or to its Slurm job",
         help="memory to use: 16G, 1.5G, 512M; a number without unit is MB",
     )
     device: str = _run(
         "auto",
         parse=parse_device,
         expected="auto, cpu, cuda or cuda:N",
-        help="device of a network: auto, cpu, cuda or cuda:N; auto uses a GPU if available; "
-        "ridge models use the CPU",
+        help="device of a network: auto, cpu, cuda or cuda:N; auto uses a GPU if available, and in a Slurm "
+        "job only a GPU of the job; ridge models use the CPU",
     )
     precision: str = _clean(
         "fp32",

@@ -47,6 +47,9 @@ class DemoSettings(Settings):
     n_participants: int = option(3, check=at_least(1), help="number of participants")
     n_volumes: int = option(150, check=at_least(2), help="volumes per run")
     nprocs: int | None = option(
-        None, check=at_least(1), default_meaning="all available to this process", help="CPU cores to use"
+        None,
+        check=at_least(1),
+        default_meaning="all available to this process or to its Slurm job",
+        help="CPU cores to use",
     )
     seed: int = option(0, check=in_range(0, 2**32 - 1), help="random seed of the simulation")

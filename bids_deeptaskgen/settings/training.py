@@ -171,7 +171,8 @@ class TrainingSettings(Settings):
         "auto",
         parse=parse_device,
         expected="auto, cpu, cuda or cuda:N",
-        help="device of the training: auto, cpu, cuda or cuda:N; auto uses a GPU if available",
+        help="device of the training: auto, cpu, cuda or cuda:N; auto uses a GPU if available, and in a "
+        "Slurm job only a GPU of the job",
     )
     n_devices: int = _run(1, check=at_least(1), help="GPUs (or CPU processes) per machine")
     n_nodes: int = _run(1, check=at_least(1), help="number of machines; with Slurm, as many as srun uses")

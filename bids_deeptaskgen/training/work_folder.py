@@ -3,12 +3,15 @@
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.io.active_runs import ENDED_AFTER_S, RUNNING, active_runs, register_run
 from bids_deeptaskgen.io.atomic import remove_stale_files, write_json, write_text
+from bids_deeptaskgen.io.lock import file_lock
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
 from bids_deeptaskgen.models.store import find_model
 from bids_deeptaskgen.settings.base import science_settings
@@ -100,6 +103,62 @@ def begin(settings: TrainingSettings, model: str, out: Path) -> Bundle:
     return load_bundle(folder)
 
 
+@contextmanager
+def claim_work_folder(settings: TrainingSettings, out: Path) -> Iterator[None]:
+    """Register this training in its work folder, which no other process may use at the same time.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+    out : Path
+        Folder of the new model.
+
+    Yields
+    ------
+    None
+        Without a registration in all but the first process of a training, and for a folder of other files,
+        which `open_folder` refuses.
+
+    Raises
+    ------
+    UserError
+        If another process uses the work folder.
+    """
+    folder = work_folder(settings, out)
+    if not is_first_process() or _holds_other_files(folder):
+        yield
+        return
+    with ExitStack() as stack:
+        # A training that is refused leaves no folder.
+        stack.callback(_remove_if_empty, folder)
+        with file_lock(folder / _FACTS):
+            for run in active_runs(folder / RUNNING):
+                message = (
+                    f"{folder}: another training uses this folder (process {run.pid} of {run.namespace}, see "
+                    f"{run.path.relative_to(folder)}).\n"
+                    "Wait until it ends, or choose another OUT or `work_dir`. If it was killed, wait "
+                    f"{ENDED_AFTER_S / 60:.0f} minutes, or delete that file."
+                )
+                raise UserError(message)
+            stack.enter_context(register_run(folder / RUNNING, "training"))
+        yield
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _holds_other_files(folder: Path) -> bool:
+    """Return whether a folder has files, but not those of a training."""
+    return bool(_files_of(folder)) and not (folder / _FACTS).is_file()
+
+
+def _files_of(folder: Path) -> list[Path]:
+    """List the content of a work folder, without the files of active runs and without locks."""
+    return [path for path in folder.glob("*") if not path.name.startswith(".")]
+
+
 def open_folder(settings: TrainingSettings, folder: Path, data: Mapping[str, str]) -> None:
     """Create the work folder of a training, or check that it belongs to this training.
 
@@ -116,12 +175,15 @@ def open_folder(settings: TrainingSettings, folder: Path, data: Mapping[str, str
         If the folder holds another training or other files.
     """
     facts_file = folder / _FACTS
-    if folder.exists() and any(folder.iterdir()):
-        if not facts_file.is_file():
-            message = f"{folder}: is not empty and holds no training.\nChoose another `work_dir`."
-            raise UserError(message)
-        if settings.overwrite:
-            shutil.rmtree(folder)
+    if _holds_other_files(folder):
+        message = f"{folder}: is not empty and holds no training.\nChoose another `work_dir`."
+        raise UserError(message)
+    if settings.overwrite:
+        for path in _files_of(folder):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
     facts = {"Settings": _science(settings), "Data": dict(data)}
     stored_facts = json.loads(facts_file.read_text("utf-8")) if facts_file.is_file() else facts
     if (folder / STATE).is_file():

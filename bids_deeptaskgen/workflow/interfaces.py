@@ -9,6 +9,11 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from bids_deeptaskgen.pipeline.lost_jobs import (
+    record_lost_connectomes,
+    record_lost_maps,
+    record_lost_page,
+)
 from bids_deeptaskgen.pipeline.participant import compute_connectomes
 from bids_deeptaskgen.pipeline.prediction_step import predict_chunk
 from bids_deeptaskgen.pipeline.records import Record
@@ -23,7 +28,8 @@ class _Records(TraitedSpec):
 class FunctionInterface(BaseInterface):
     """Base class of all interfaces.
 
-    The method ``_compute`` of a subclass calls the function and returns its records.
+    The method ``_compute`` of a subclass calls the function and returns its records; ``_record_loss`` returns
+    those of a batch job that ended before it was done (`batch.RobustBatch`).
 
     nipype treats every exception in a node as a failure of that node, even Ctrl-C or SIGTERM. This class
     stores these and raises them again outside nipype's exception handler.
@@ -31,6 +37,8 @@ class FunctionInterface(BaseInterface):
 
     output_spec = _Records
     _stopped_by: BaseException | None = None
+    # Why the batch job of this node ended; empty if the node is to be computed.
+    loss_reason = ""
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Run the interface; raise Ctrl-C and SIGTERM, which end the whole workflow.
@@ -51,7 +59,7 @@ class FunctionInterface(BaseInterface):
 
     def _run_interface(self, runtime: Any) -> Any:
         try:
-            self._records = self._compute()
+            self._records = self._record_loss(self.loss_reason) if self.loss_reason else self._compute()
         except Exception:
             raise
         except BaseException as stop:
@@ -62,6 +70,9 @@ class FunctionInterface(BaseInterface):
         return runtime
 
     def _compute(self) -> Any:
+        raise NotImplementedError
+
+    def _record_loss(self, reason: str) -> Any:
         raise NotImplementedError
 
     def _list_outputs(self) -> dict[str, Any]:
@@ -81,6 +92,9 @@ class ConnectomesInterface(FunctionInterface):
     def _compute(self) -> list[Record]:
         return compute_connectomes(self.inputs.job)
 
+    def _record_loss(self, reason: str) -> list[Record]:
+        return record_lost_connectomes(self.inputs.job, reason)
+
 
 class _PredictInputs(BaseInterfaceInputSpec):
     jobs = traits.List(mandatory=True, desc="participants of the chunk")
@@ -97,6 +111,9 @@ class PredictionInterface(FunctionInterface):
     def _compute(self) -> list[Record]:
         return predict_chunk(self.inputs.jobs, self.inputs.records, self.inputs.n_threads)
 
+    def _record_loss(self, reason: str) -> list[Record]:
+        return record_lost_maps(self.inputs.jobs, self.inputs.records, reason)
+
 
 class _PageInputs(BaseInterfaceInputSpec):
     job = traits.Any(mandatory=True, desc="participant whose page is made")
@@ -111,3 +128,6 @@ class PageInterface(FunctionInterface):
     def _compute(self) -> PageOutcome:
         records = self.inputs.records
         return write_pages(self.inputs.job, records if isinstance(records, list) else [])
+
+    def _record_loss(self, reason: str) -> PageOutcome:
+        return record_lost_page(self.inputs.job, reason)

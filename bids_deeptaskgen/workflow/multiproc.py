@@ -8,13 +8,43 @@ import threading
 import traceback
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import chain
 from multiprocessing.connection import Connection
 from typing import Any
 
+import numpy as np
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
+from scipy.sparse import lil_matrix
 
 # More seconds than a process needs to end after SIGTERM.
 TIMEOUT_S = 10
+
+
+class Dependencies(lil_matrix):  # type: ignore[misc]
+    """Matrix in which row i has an entry in column j if node j waits for node i.
+
+    nipype sums its columns twice in each cycle. scipy converts the whole matrix for that, in a time that is
+    proportional to the nodes of the run, of which most are done.
+    """
+
+    def sum(self, axis: int | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Sum entries, which are 1; the columns without a conversion of the matrix.
+
+        Parameters
+        ----------
+        axis : int, optional
+            0 for the sum of each column.
+        args, kwargs : object
+            Further arguments of scipy's method.
+
+        Returns
+        -------
+        numpy.matrix or number
+        """
+        if axis != 0 or args or kwargs:
+            return super().sum(axis, *args, **kwargs)
+        columns = np.fromiter(chain.from_iterable(self.rows), np.intp)
+        return np.asmatrix(np.bincount(columns, minlength=self.shape[1]))
 
 
 class RobustMultiProc(MultiProcPlugin):
@@ -38,6 +68,15 @@ class RobustMultiProc(MultiProcPlugin):
             initializer=_start_worker,
             initargs=(self._cwd, self._end),
         )
+
+    @property
+    def depidx(self) -> Dependencies | None:
+        """Return the dependencies of the nodes, which nipype replaces when it adds nodes."""
+        return self._dependencies
+
+    @depidx.setter
+    def depidx(self, matrix: Any) -> None:
+        self._dependencies = None if matrix is None else Dependencies(matrix)
 
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Run a graph, and end all workers at the end or after an exception.

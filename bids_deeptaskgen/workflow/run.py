@@ -14,6 +14,7 @@ from bids_deeptaskgen.pipeline.records import (
     CRASHED,
     Job,
     Record,
+    connectomes_folder,
     discard_others,
     read_records,
 )
@@ -25,13 +26,8 @@ from bids_deeptaskgen.pipeline.report_step import (
     session_name,
 )
 from bids_deeptaskgen.settings.participant import ParticipantSettings
-from bids_deeptaskgen.workflow.engine import (
-    CONNECTOMES,
-    private_folder,
-    run_graph,
-    run_page_graph,
-    show_progress,
-)
+from bids_deeptaskgen.workflow.engine import run_graph, run_page_graph, show_progress
+from bids_deeptaskgen.workflow.work_folder import private_folder
 
 
 def run_participants(
@@ -43,7 +39,7 @@ def run_participants(
     ----------
     context : RunContext
     subjects : sequence of str
-        Labels without ``sub-``.
+        Labels without ``sub-``. Without any, what killed runs left behind is removed nevertheless.
     plan : MemoryPlan
         Limit, and memory of the nodes.
 
@@ -56,7 +52,7 @@ def run_participants(
     """
     settings, output = context.settings, context.settings.output_dir
     work = settings.work_dir or output / "work"
-    connectomes = work / CONNECTOMES
+    connectomes = connectomes_folder(settings)
     if settings.work_dir is None:
         # All maps of a dataset have the same settings hash, so connectomes with another hash are useless.
         discard_others(connectomes, context.settings_hash)
@@ -65,8 +61,9 @@ def run_participants(
         jobs = [Job(subject, context, connectomes, records) for subject in subjects]
         _remove_stale_files(output, subjects, connectomes)
         try:
-            with show_progress(records, len(jobs)):
-                run_graph(jobs, folder, settings, plan)
+            if jobs:
+                with show_progress(records, len(jobs)):
+                    run_graph(jobs, folder, settings, plan)
         finally:
             # Killed workers could not remove their temporary files.
             _remove_stale_files(output, subjects, connectomes)

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.pipeline.finished_datasets import context_of, finish
+
 # Of each, what a command that computes nothing can do without.
 HEAVY = {
     "torch", "lightning", "nipype", "bids", "pandas", "scipy.linalg", "scipy.ndimage", "sklearn", "nilearn",
@@ -48,6 +50,18 @@ def test_a_dry_run_looks_up_without_what_computes(participants, model, tmp_path)
     )
     assert "4 participants would be processed" in said
     assert modules & HEAVY == set()
+
+
+def test_a_run_over_finished_participants_loads_nothing_that_computes(participants, model, tmp_path):
+    output = tmp_path / "out"
+    context = context_of(participants, output, model)
+    finish(context, ["01", "02", "03", "04"])
+    modules, said = loaded(
+        "app", [participants, output, "participant", "--model", model, "--reports", "none"]
+    )
+    assert "4 of 4 participants are finished" in said
+    assert "sub-04       present  3" in said
+    assert modules & {"torch", "nipype", "bids", "pandas", "matplotlib", "jinja2", "sqlalchemy"} == set()
 
 
 def test_an_input_that_cannot_be_used_is_refused_without_what_computes(model, tmp_path):

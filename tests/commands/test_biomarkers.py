@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.biomarkers.results.output_files import work_folder
+from bids_deeptaskgen.bids.output.result_files import work_folder
 from bids_deeptaskgen.cli import workbench
 from bids_deeptaskgen.commands import biomarkers
 from bids_deeptaskgen.errors import InputError, UserError
@@ -175,7 +175,7 @@ def test_results_are_replaced_on_request_only(data, tmp_path):
 
 def test_hidden_files_and_those_of_killed_runs_are_no_results(data, tmp_path):
     out = tmp_path / "out"
-    with subprocess.Popen(["true"]) as ended, work_folder(tmp_path) as folder:
+    with subprocess.Popen(["true"]) as ended, work_folder(tmp_path, "biomarkers") as folder:
         name = folder.name.replace(f".{os.getpid()}.", f".{ended.pid}.")
     (out / name / "results").mkdir(parents=True)
     (out / ".DS_Store").touch()

@@ -2,11 +2,14 @@
 
 import csv
 import json
+import os
 import re
+import subprocess
 
 import numpy as np
 import pytest
 
+from bids_deeptaskgen.bids.output.result_files import work_folder
 from bids_deeptaskgen.commands import evaluate
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.grid import Grid
@@ -275,6 +278,16 @@ def test_a_folder_with_files_is_refused_without_overwrite(data, tmp_path):
     with pytest.raises(UserError, match="not empty"):
         evaluate.run(settings_of(data, tmp_path / "out"))
     assert evaluate.run(settings_of(data, tmp_path / "out", overwrite=True)) == 0
+
+
+def test_hidden_files_and_those_of_killed_runs_are_no_results(data, tmp_path):
+    out = tmp_path / "out"
+    with subprocess.Popen(["true"]) as ended, work_folder(tmp_path, "evaluation") as folder:
+        name = folder.name.replace(f".{os.getpid()}.", f".{ended.pid}.")
+    (out / name / "results").mkdir(parents=True)
+    (out / ".DS_Store").touch()
+    assert evaluate.run(settings_of(data, out)) == 0
+    assert {path.name for path in out.iterdir() if path.name.startswith(".")} == {".DS_Store"}
 
 
 def test_two_datasets_with_the_same_name_are_refused(data):

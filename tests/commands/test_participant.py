@@ -1,16 +1,19 @@
 """The participant level before anything is computed: what is refused, and what the plan says."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
-from bids_deeptaskgen.bids.output.completion import write_completion
+from bids_deeptaskgen.bids.input.sources import find_sessions
+from bids_deeptaskgen.bids.output.completion import input_fingerprint, write_completion
 from bids_deeptaskgen.bids.output.dataset_files import write_dataset_files
 from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import load_bundle
+from bids_deeptaskgen.pipeline import dry_run, summary
 from bids_deeptaskgen.pipeline.context import make_context
 from bids_deeptaskgen.pipeline.records import Record
 from bids_deeptaskgen.settings.participant import ParticipantSettings
@@ -66,8 +69,21 @@ def finish(settings, subject, made_with, entities=(("task", "rest"),)):
         )
         for item in load_bundle(Path(settings.model)).card.contrasts
     ]
+    sessions = find_sessions(
+        located_of(settings),
+        subject,
+        context_of(settings).query,
+        combine_runs=settings.combine_runs,
+        uses_pybids=False,
+    )
+    fingerprints = [input_fingerprint(session) for session in sessions if session.entities == entities]
     return write_completion(
-        settings.output_dir, record, {}, files=maps, settings_hash=made_with, fingerprint="f"
+        settings.output_dir,
+        record,
+        {},
+        files=maps,
+        settings_hash=made_with,
+        fingerprint=fingerprints[0] if fingerprints else "f",
     )
 
 
@@ -113,8 +129,8 @@ def test_a_dry_run_says_how_and_in_how_many_chunks_and_who_is_done(settings_of, 
     assert "Cleaning: --nuisance-regressors acompcor. Six motion parameters" in out
     assert "above 0.5 mm were censored" in out
     assert "Windows: 3 of each run." in out
-    assert "Chunks: 2 of up to 2 participants." in out
-    assert "Done already, unless their input has changed: 1 participants (sub-02)." in out
+    assert "Chunks: 1 of up to 2 participants." in out
+    assert "Done already: 1 participants (sub-02)." in out
     assert "To do: 2 participants (sub-01 sub-03)." in out
     assert "2 participants would be processed" in out
     assert sorted(settings.output_dir.rglob("*")) == initial_state
@@ -127,6 +143,36 @@ def test_a_participant_is_finished_when_all_runs_are(settings_of, capsys):
         finish(settings, "02", hash_of(settings), (("task", "rest"), ("run", number)))
     participant.run(settings)
     assert "To do: 2 participants (sub-01 sub-03)." in capsys.readouterr().out
+
+
+def test_a_dry_run_finds_that_the_input_of_a_finished_participant_has_changed(
+    settings_of, participants, capsys
+):
+    settings = settings_of()
+    for subject in ("01", "02"):
+        finish(settings, subject, hash_of(settings))
+    os.utime(next((participants / "sub-02" / "func").glob("*_bold.nii.gz")), ns=(1, 1))
+    participant.run(settings)
+    assert "To do: 2 participants (sub-02 sub-03)." in capsys.readouterr().out
+
+
+def test_if_many_participants_are_finished_the_tables_list_the_others_only(
+    settings_of, participants, capsys, monkeypatch
+):
+    monkeypatch.setattr(summary, "MAX_FINISHED", 1)
+    monkeypatch.setattr(dry_run, "MAX_FINISHED", 1)
+    settings = settings_of()
+    finish(settings, "01", hash_of(settings))
+    participant.run(settings)
+    assert capsys.readouterr().out.count("sub-01_task-rest_run-1_") == 1
+    finish(settings, "02", hash_of(settings))
+    participant.run(settings)
+    out = capsys.readouterr().out
+    assert "sub-01" not in out
+    assert "sub-02" not in out
+    assert "sub-03_task-rest_run-1_" in out
+    assert "2 participants with maps from earlier runs are not listed." in out
+    assert "Done already: 2 participants." in out
 
 
 @pytest.mark.parametrize("below", ["", "func", "maps/of/all"])

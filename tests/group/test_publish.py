@@ -19,6 +19,7 @@ from bids_deeptaskgen.group.publish import check_writable, publish, staging_fold
 from bids_deeptaskgen.io.atomic import process_namespace
 from tests.group.running import run, state
 from tests.inprocess import call
+from tests.io.locks import leave_lock
 
 ENDED_PID = 2**22 + 1
 
@@ -197,7 +198,7 @@ def test_the_next_run_removes_what_a_killed_run_left(tmp_path):
     (tmp_path / "work" / f".group.new.{stale}" / "group").mkdir(parents=True)
     (tmp_path / "group" / f".a.{stale}").write_text("half")
     (tmp_path / f".group.html.{stale}").write_text("half")
-    (tmp_path / "group" / ".group.json.lock").write_text(f"{process_namespace()} {ENDED_PID} 1f")
+    leave_lock(tmp_path / "group" / "group.json", ENDED_PID)
     start = time.monotonic()
     publish_files(tmp_path, a="2")
     assert time.monotonic() - start < 20
@@ -352,13 +353,13 @@ def test_a_run_of_other_participants_that_ends_meanwhile_is_not_replaced(output,
     code, messages = first.wait()
     assert code == 2
     assert "the group files include 6 participants; 3 of them are not selected now" in messages
-    assert {name: text for name, text in state(output).items() if not name.endswith(".lock")} == before
+    assert {name: text for name, text in state(output).items() if ".lock" not in name} == before
 
 
 def test_the_lock_of_another_machine_is_taken_over_after_a_while(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_MAX_HELD_S", 0.2)
     (tmp_path / "group").mkdir()
-    (tmp_path / "group" / ".group.json.lock").write_text(f"elsewhere {os.getpid()} 1f")
+    leave_lock(tmp_path / "group" / "group.json", os.getpid(), "elsewhere")
     publish_files(tmp_path, a="1")
     assert texts(tmp_path) == {"group/a": "1"}
 

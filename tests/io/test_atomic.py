@@ -17,6 +17,7 @@ from bids_deeptaskgen.io.atomic import (
     FOREIGN_AGE_S,
     atomic_path,
     is_stale,
+    make_folder,
     process_namespace,
     remove_stale_files,
     write_json,
@@ -200,3 +201,25 @@ def test_a_failed_write_names_the_final_file(tmp_path):
         temporary.read_text()
     with pytest.raises(FileNotFoundError, match="another"), atomic_path(path):
         raise FileNotFoundError(errno.ENOENT, "No such file", "another")
+
+
+def test_a_folder_is_created_although_others_create_and_remove_its_empty_parents(tmp_path):
+    code = (
+        "import sys; from contextlib import suppress; from pathlib import Path\n"
+        "from bids_deeptaskgen.io.atomic import make_folder\n"
+        "parent = Path(sys.argv[1]); folder = parent / sys.argv[2]\n"
+        "for _ in range(2000):\n"
+        "    make_folder(folder); folder.rmdir()\n"
+        "    with suppress(OSError):\n"
+        "        parent.rmdir()\n"
+    )
+    commands = [[sys.executable, "-c", code, tmp_path / "work", str(number)] for number in range(4)]
+    processes = [subprocess.Popen(command) for command in commands]
+    assert [process.wait(60) for process in processes] == [0] * 4
+
+
+def test_a_folder_is_not_created_in_place_of_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "folder"):
+        with pytest.raises((FileExistsError, NotADirectoryError)):
+            make_folder(folder)

@@ -13,6 +13,7 @@ import pytest
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import process_namespace
 from bids_deeptaskgen.io.lock import file_lock
+from tests.io.locks import leave_lock
 
 
 def count_up(path, n_times):
@@ -43,57 +44,125 @@ def test_the_lock_is_released_after_an_error(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_lock_of_an_ended_process_is_taken_over_at_once(tmp_path):
+def ended_pid():
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    (tmp_path / ".table.lock").write_text(f"{process_namespace()} {process.pid} 1")
+    return process.pid
+
+
+def test_the_lock_of_an_ended_process_is_taken_over_at_once(tmp_path):
+    leave_lock(tmp_path / "table", ended_pid())
     start = time.monotonic()
     with file_lock(tmp_path / "table"):
         pass
     assert time.monotonic() - start < 10
-
-
-@pytest.mark.parametrize("owner", ["another-machine 1 1", ""])
-def test_a_lock_that_does_not_change_hands_is_taken_over_later(tmp_path, owner):
-    (tmp_path / ".table.lock").write_text(owner)
-    start = time.monotonic()
-    with file_lock(tmp_path / "table", max_held_s=0.3):
-        assert time.monotonic() - start > 0.3
-        assert str(os.getpid()) in (tmp_path / ".table.lock").read_text()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_that_cannot_be_read_is_named_after_the_wait(tmp_path):
-    # As unreadable as the file of another user, whoever runs the test.
+def test_a_lock_that_does_not_change_hands_is_taken_over_later(tmp_path):
+    leave_lock(tmp_path / "table", 1, "another-machine")
+    start = time.monotonic()
+    with file_lock(tmp_path / "table", max_held_s=0.3):
+        assert time.monotonic() - start > 0.3
+        (holder,) = (tmp_path / ".table.lock").iterdir()
+        assert holder.name.endswith(f".{os.getpid()}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_lock_of_a_process_that_was_killed_while_it_released_it_is_replaced(tmp_path):
     (tmp_path / ".table.lock").mkdir()
+    with file_lock(tmp_path / "table", max_held_s=0):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_was_taken_over_is_not_released_by_the_process_that_held_it(tmp_path):
+    with file_lock(tmp_path / "table"):
+        (holder,) = (tmp_path / ".table.lock").iterdir()
+        holder.rename(holder.with_name("another"))
+    assert [path.name for path in (tmp_path / ".table.lock").iterdir()] == ["another"]
+
+
+def test_of_several_processes_one_takes_over_the_lock_of_an_ended_process(tmp_path, monkeypatch):
+    """Another process is faster, just before this one renames the file of the ended process."""
+    pid = ended_pid()
+    leave_lock(tmp_path / "table", pid)
+    lock = tmp_path / ".table.lock"
+    rename = Path.rename
+    holders = []
+
+    def rename_late(path, target):
+        if path.parent == lock and not holders:
+            holders.append(rename(path, lock / f"2.{process_namespace()}.{os.getppid()}"))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename_late)
+    with file_lock(tmp_path / "table", max_held_s=0.3):
+        assert len(holders) == 1
+        assert not holders[0].exists()
+
+
+def test_those_who_may_write_to_the_folder_may_take_over_the_lock(tmp_path):
+    tmp_path.chmod(0o770)
+    former = os.umask(0o077)
+    try:
+        with file_lock(tmp_path / "table"):
+            assert (tmp_path / ".table.lock").stat().st_mode & 0o777 == 0o770
+    finally:
+        os.umask(former)
+
+
+def test_a_lock_that_cannot_be_read_is_named_after_the_wait(tmp_path):
+    # As unreadable as the folder of another user, whoever runs the test; earlier versions had a file.
+    (tmp_path / ".table.lock").write_text("another-machine 1 1")
     with (
-        pytest.raises(UserError, match=r"\.table\.lock: .* cannot be read or removed(?s:.*)delete the lock"),
+        pytest.raises(UserError, match=r"\.table\.lock: .* cannot be read or taken(?s:.*)delete the lock"),
         file_lock(tmp_path / "table", max_held_s=0.2),
     ):
         pass
+    assert [path.name for path in tmp_path.iterdir()] == [".table.lock"]
 
 
-@pytest.mark.parametrize("owner", ["another-machine 1 1", f"{process_namespace()} 99999999 1"])
-def test_a_lock_that_cannot_be_removed_is_named_after_the_wait(tmp_path, monkeypatch, owner):
-    def refuse(*_):
-        raise PermissionError
+@pytest.mark.parametrize("namespace", ["another-machine", None])
+def test_a_lock_that_cannot_be_taken_over_is_named_after_the_wait(tmp_path, monkeypatch, namespace):
+    rename = Path.rename
 
-    (tmp_path / ".table.lock").write_text(owner)
+    def refuse(path, target):
+        if path.parent.name == ".table.lock":
+            raise PermissionError
+        return rename(path, target)
+
+    leave_lock(tmp_path / "table", 99999999, namespace)
     monkeypatch.setattr(Path, "rename", refuse)
     with (
-        pytest.raises(UserError, match=r"\.table\.lock: .* cannot be read or removed"),
+        pytest.raises(UserError, match=r"\.table\.lock: .* cannot be read or taken over"),
         file_lock(tmp_path / "table", max_held_s=0.2),
     ):
         pass
-    assert (tmp_path / ".table.lock").read_text() == owner
+    assert [path.name for path in tmp_path.iterdir()] == [".table.lock"]
 
 
-def test_a_full_disk_leaves_no_lock_for_which_others_would_wait(tmp_path, monkeypatch):
-    def refuse(*_arguments):
+@pytest.mark.parametrize("name", ["mkdir", "touch"])
+def test_a_full_disk_leaves_no_lock_for_which_others_would_wait(tmp_path, monkeypatch, name):
+    def refuse(*_arguments, **_options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    (tmp_path / "folder").mkdir()
     with monkeypatch.context() as full:
-        full.setattr(os, "write", refuse)
+        full.setattr(Path, name, refuse)
         with pytest.raises(OSError, match="No space"), file_lock(tmp_path / "table"):
             pass
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_request_that_a_file_server_reports_as_failed_is_recognised(tmp_path, monkeypatch):
+    rename = Path.rename
+
+    def rename_twice(path, target):
+        rename(path, target)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename_twice)
+    with file_lock(tmp_path / "table", max_held_s=0.2):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 
 import nibabel as nib
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from bids_deeptaskgen.connectome.roi_projection import roi_projection
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import FULL_MODEL_GRID, MODEL_GRID, OUTPUT_GRID, unmask
+from bids_deeptaskgen.io.atomic import process_namespace
 from bids_deeptaskgen.models.bundle import FILES, load_bundle
 from bids_deeptaskgen.models.bundle_writer import save_bundle
 from tests.bundles import TINY, ellipsoid, tiny_bundle, tiny_card, tiny_network
@@ -263,8 +265,19 @@ def test_an_existing_folder_is_never_overwritten(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("", "utf-8")
-    with pytest.raises(UserError, match=r"model: .* cannot be written"):
+    with pytest.raises(NotADirectoryError) as caught:
         save_bundle(tmp_path / "file" / "model", **parts())
+    assert caught.value.filename == str(tmp_path / "file" / "model")
+
+
+def test_what_a_killed_process_has_left_of_a_bundle_is_removed(tmp_path):
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    for name, pid in (("model", ended.pid), ("model", os.getppid()), ("other", ended.pid)):
+        (tmp_path / f".{name}.new.{process_namespace()}.{pid}.tmp").mkdir()
+    save_bundle(tmp_path / "model", **parts())
+    assert {path.name.split(".")[1] for path in tmp_path.glob(f".*.{ended.pid}.tmp")} == {"other"}
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 @given(seed=st.integers(0, 2**32 - 1))

@@ -324,7 +324,19 @@ def test_weights_without_a_layer_are_refused(bundle, monkeypatch):
 def test_available_devices_are_resolved(monkeypatch, n_gpus, name, device):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: n_gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     assert resolve_device(name) == torch.device(device)
+
+
+@pytest.mark.parametrize(("job_gpus", "device"), [("", "cpu"), ("1", "cuda")])
+def test_in_a_slurm_job_auto_uses_only_a_gpu_of_the_job(monkeypatch, job_gpus, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for name in ("SLURM_STEP_GPUS", "GPU_DEVICE_ORDINAL", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_JOB_GPUS", job_gpus)
+    assert resolve_device("auto") == torch.device(device)
 
 
 @pytest.mark.parametrize(("n_gpus", "name"), [(0, "cuda"), (0, "cuda:0"), (2, "cuda:2")])

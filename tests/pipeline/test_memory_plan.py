@@ -112,15 +112,13 @@ def test_the_plan_is_told_in_numbers(settings_of):
     plan = MemoryPlan(
         context_of(settings).bundle, {"01": need_of(0.2), "02": need_of(1)}, MemoryLimit(4, "`mem`")
     )
-    text = describe_memory(plan, ["01", "02"], settings)
+    text = describe_memory(plan, settings)
     n_workers = plan.count_workers(8, ["01", "02"])
     assert 1 < n_workers < 8
-    assert f"{n_workers} of 8 processes fit into 4.0 GB (`mem`)" in text
+    assert f"{n_workers} of 8 processes are used within 4.0 GB (`mem`), with" in text
     assert "sub-02: a series" in text
-    assert "1 of 8 processes fits" in describe_memory(
-        replace(plan, limit=MemoryLimit(2, "x")), ["01", "02"], settings
-    )
-    assert "The limit is" in describe_memory(plan, ["02"], settings)
+    small = replace(plan, limit=MemoryLimit(2, "x"))
+    assert "1 of 8 processes are used within 2.0 GB (x)." in describe_memory(small, settings)
 
 
 def give_a_large_series(folder, subject):

@@ -34,7 +34,7 @@ def test_the_file_holds_every_setting_and_explains_it(settings_class):
 def test_the_file_says_units_and_defaults():
     text = to_toml(ParticipantSettings("/data", "/out", fd_threshold=0.5))
     assert "0 = off (mm); default: 0.0 mm\nfd_threshold = 0.5\n" in text
-    assert "default: 90% of the available memory\n# mem is not set\n" in text
+    assert "or to its Slurm job\n# mem is not set\n" in text
 
 
 def test_keys_may_be_written_with_dashes():

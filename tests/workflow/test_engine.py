@@ -11,9 +11,10 @@ from bids_deeptaskgen.machine import available_cpus
 from bids_deeptaskgen.pipeline.context import make_context
 from bids_deeptaskgen.pipeline.memory_plan import MemoryPlan
 from bids_deeptaskgen.pipeline.records import Job
-from bids_deeptaskgen.workflow.engine import choose_plugin, threads_of
+from bids_deeptaskgen.workflow.engine import threads_of
 from bids_deeptaskgen.workflow.graph import make_graph
 from bids_deeptaskgen.workflow.multiproc import RobustMultiProc
+from bids_deeptaskgen.workflow.plugins import choose_plugin
 
 
 def _die():
@@ -62,27 +63,25 @@ def context_of(settings):
     return make_context(settings, InputDataset("fmriprep", settings.bids_dir, "fmriprep"))
 
 
-def plan_of(settings, **needs):
-    return MemoryPlan(context_of(settings).bundle, needs)
-
-
 def test_the_network_gets_the_threads_that_its_node_reserves(settings_of, tmp_path):
     settings = settings_of(tmp_path, chunk_size=2)
     jobs = [Job(f"0{i}", context_of(settings), tmp_path, tmp_path) for i in range(3)]
-    graph = make_graph(jobs, tmp_path, plan_of(settings), n_threads=3)
+    graph = make_graph(jobs, tmp_path, MemoryPlan(jobs[0].context.bundle), n_threads=3)
     predict = [graph.get_node(f"predict{i}") for i in range(2)]
     assert [(node.inputs.n_threads, node.n_procs, len(node.inputs.jobs)) for node in predict] == [
         (3, 3, 2),
         (3, 3, 1),
     ]
-    node = make_graph(jobs, tmp_path, plan_of(settings), n_threads=3, use_gpu=True).get_node("predict0")
+    node = make_graph(jobs, tmp_path, MemoryPlan(jobs[0].context.bundle), n_threads=3, use_gpu=True).get_node(
+        "predict0"
+    )
     assert (node.inputs.use_gpu, node.n_procs) == (True, 1)
 
 
 def test_connectomes_of_a_chunk_wait_for_the_predictions_two_chunks_earlier(tmp_path, settings_of):
     settings = settings_of(tmp_path, chunk_size=1)
     jobs = [Job(str(i), context_of(settings), tmp_path, tmp_path) for i in range(4)]
-    graph = make_graph(jobs, tmp_path, plan_of(settings), n_threads=1)
+    graph = make_graph(jobs, tmp_path, MemoryPlan(jobs[0].context.bundle), n_threads=1)
     edges = {(str(a.name), str(b.name)) for a, b in graph._graph.edges()}
     assert edges == {(f"connectomes{i}", f"predict{i}") for i in range(4)} | {
         ("predict0", "connectomes2"),

@@ -29,7 +29,7 @@ from bids_deeptaskgen.nn.predict import predict_windows
 from bids_deeptaskgen.pipeline import participant as steps
 from bids_deeptaskgen.pipeline.prediction_step import predict_chunk
 from bids_deeptaskgen.settings.participant import ParticipantSettings
-from bids_deeptaskgen.workflow.engine import choose_plugin
+from bids_deeptaskgen.workflow.plugins import choose_plugin
 from tests.workflow.conftest import DEMANDS
 
 

@@ -5,7 +5,10 @@ import os
 import pytest
 
 from bids_deeptaskgen.commands import participant
+from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.pipeline import participant as steps
+from bids_deeptaskgen.pipeline import write_maps
+from bids_deeptaskgen.pipeline.records import MAPS_EXIST, MAPS_WRITTEN
 from bids_deeptaskgen.workflow import run
 
 
@@ -60,23 +63,72 @@ def test_in_a_shared_work_folder_connectomes_of_other_settings_wait(
     assert len(pair) == 6
 
 
-def test_a_concurrent_run_with_other_settings_is_reported(simulated, settings_of, monkeypatch, caplog):
+def test_a_run_with_other_settings_is_refused_while_a_run_is_active(simulated, settings_of, monkeypatch):
     settings = settings_of(simulated, participant_label=("01",))
     between = settings_of(simulated, participant_label=("02",), high_pass=0.02)
     compute = run.run_participants
 
     def interrupted(context, subjects, plan):
-        records = compute(context, subjects, plan)
+        with monkeypatch.context() as patch:
+            # It looked before anything was there.
+            patch.setattr(participant, "refuse_mixture", lambda *_: None)
+            initial_state = sorted(settings.output_dir.rglob("*"))
+            with pytest.raises(UserError, match="another run writes maps with other settings"):
+                participant.run(between)
+            assert sorted(settings.output_dir.rglob("*")) == initial_state
+        return compute(context, subjects, plan)
+
+    monkeypatch.setattr(run, "run_participants", interrupted)
+    assert participant.run(settings) == 0
+    assert {path.name for path in settings.output_dir.glob("sub-*")} == {"sub-01"}
+
+
+def test_a_run_that_seemed_to_have_ended_reports_that_maps_are_mixed(
+    simulated, settings_of, monkeypatch, caplog
+):
+    settings = settings_of(simulated, participant_label=("01",))
+    between = settings_of(simulated, participant_label=("02",), high_pass=0.02)
+    compute = run.run_participants
+
+    def interrupted(context, subjects, plan):
         if subjects == ["01"]:
-            with monkeypatch.context() as patch:
-                # It looked before anything was there.
-                patch.setattr(participant, "refuse_mixture", lambda *_: None)
-                assert participant.run(between) == 0
-        return records
+            # As after a long stop of its process.
+            for path in settings.output_dir.glob("logs/.running/.*.tmp"):
+                os.utime(path, (0, 0))
+            assert participant.run(between) == 0
+        return compute(context, subjects, plan)
 
     monkeypatch.setattr(run, "run_participants", interrupted)
     assert participant.run(settings) == 1
     assert "another run with other settings" in caplog.text
+    assert not (settings.output_dir / "logs" / ".running").exists()
+
+
+def test_maps_that_another_run_finished_meanwhile_are_kept(simulated, settings_of, monkeypatch):
+    settings = settings_of(simulated, participant_label=("01",))
+    write, complete, n_locks = steps.write_session, write_maps._complete, []
+
+    def times_of_files():
+        return {path: path.stat().st_mtime_ns for path in settings.output_dir.glob("sub-01/func/*.*")}
+
+    def write_twice(*arguments):
+        first_record = write(*arguments)
+        times = times_of_files()
+        second_record = write(*arguments)
+        assert times_of_files() == times
+        assert (first_record.status, second_record.status) == (MAPS_WRITTEN, MAPS_EXIST)
+        return second_record
+
+    def complete_locked(*arguments):
+        n_locks.append(len(list(settings.output_dir.glob("sub-01/func/.*_desc-qc_metrics.json.lock"))))
+        complete(*arguments)
+
+    monkeypatch.setattr(steps, "write_session", write_twice)
+    monkeypatch.setattr(write_maps, "_complete", complete_locked)
+    assert participant.run(settings) == 0
+    # Two runs with different input files of a participant must not mix their maps.
+    assert n_locks == [1]
+    assert list(settings.output_dir.rglob("*.lock")) == []
 
 
 def test_a_connectome_that_a_killed_run_had_no_time_to_discard_goes(simulated, settings_of, monkeypatch):

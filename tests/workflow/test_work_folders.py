@@ -3,7 +3,7 @@
 import os
 
 from bids_deeptaskgen.commands import participant
-from bids_deeptaskgen.workflow.engine import private_folder
+from bids_deeptaskgen.workflow.work_folder import private_folder
 
 
 def test_an_earlier_process_of_the_same_number_leaves_no_records(tmp_path):

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from bids_deeptaskgen.bids.filenames import Entities
-from bids_deeptaskgen.bids.input.index import ListFiles, make_index
-from bids_deeptaskgen.bids.input.layout import File, list_folders, list_sessions, require_target
+from bids_deeptaskgen.bids.input.index import make_index
+from bids_deeptaskgen.bids.input.layout import File, list_files, list_folders, list_sessions, require_target
 from bids_deeptaskgen.bids.input.matching import require_single
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.runs import (
@@ -57,7 +57,7 @@ def collect_sessions(
     *,
     extra_roots: Mapping[str, Path] | None = None,
     combine_runs: bool = True,
-    list_folder: ListFiles | None = None,
+    uses_pybids: bool = True,
 ) -> list[SessionInputs | SessionFault]:
     """Collect a participant's runs, with mask, confounds and repetition time.
 
@@ -75,8 +75,8 @@ def collect_sessions(
     combine_runs : bool
         Pool the runs of a session in one record, across ``run-``, ``dir-`` and ``chunk-`` only; else return
         one record for each run.
-    list_folder : callable, optional
-        Lists the files of a session in a dataset; by default pybids does.
+    uses_pybids : bool
+        Index the participant's files with pybids; else scan their folders, which finds the same files.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def collect_sessions(
     if not folder.is_dir():
         return []
     sessions, _ = list_sessions(list_folders(folder))
-    list_folder = list_folder or make_index(subject)
+    list_folder = make_index(subject) if uses_pybids else list_files
     records: list[SessionInputs | SessionFault] = []
     for session in sessions:
         if not query.wants_session(session):

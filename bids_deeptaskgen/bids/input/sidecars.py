@@ -67,7 +67,10 @@ def find_sidecars(bold: Path, root: Path) -> list[Path]:
         matches = [
             path
             for path in _list_json(folder)
-            if parse_name(path.name).suffix == name.suffix and _entities_of(parse_name(path.name)) <= entities
+            # Parsing is slow, and a folder has the sidecars of dozens of other files.
+            if f"{name.suffix}." in path.name
+            and parse_name(path.name).suffix == name.suffix
+            and _entities_of(parse_name(path.name)) <= entities
         ]
         sidecars += sorted(matches, key=lambda path: (len(parse_name(path.name).entities), path.name))
     return sidecars
@@ -87,7 +90,9 @@ def _list_json(folder: Path) -> tuple[Path, ...]:
 @lru_cache(maxsize=16)
 def _json_files(folder: Path, _modified: int) -> tuple[Path, ...]:
     """List the JSON files of a folder; the root of a dataset may hold thousands of other entries."""
-    return tuple(sorted(folder.glob("*.json")))
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.name.endswith(".json"))
+    return tuple(folder / name for name in names)
 
 
 def repetition_time(metadata: Mapping[str, Any], bold: Path) -> float | None:

@@ -1,8 +1,7 @@
 """Kinds of input: detection of the kind, the preflight, and the sessions of a participant."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,14 +15,13 @@ from bids_deeptaskgen.bids.input.derivatives import (
     require_folder,
 )
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
-from bids_deeptaskgen.bids.input.layout import list_files
 from bids_deeptaskgen.bids.input.preflight import Preflight, preflight
 from bids_deeptaskgen.bids.input.query import Query
 from bids_deeptaskgen.bids.input.sessions import SessionFault, collect_sessions
 from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.connectome.inputs import SessionInputs
 from bids_deeptaskgen.data import load_table
-from bids_deeptaskgen.errors import InputError, UserError
+from bids_deeptaskgen.errors import UserError
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -39,16 +37,11 @@ class Source(NamedTuple):
     preflight_dataset : callable
         Returns the rows of the preflight, from folder and file names alone.
     find_sessions : callable
-        Returns the sessions of one participant.
-    scan_sessions : callable
-        Yields participants and their sessions, without pybids.
+        Returns the sessions of one participant; see `find_sessions` for its parameters.
     """
 
     preflight_dataset: Callable[[InputDataset, Query], list[Preflight]]
-    find_sessions: Callable[[InputDataset, str, Query, bool], list[SessionRecord]]
-    scan_sessions: Callable[
-        [InputDataset, Sequence[str], Query, bool], Iterable[tuple[str, list[SessionRecord]]]
-    ]
+    find_sessions: Callable[[InputDataset, str, Query, bool, bool], list[SessionRecord]]
 
 
 def _single_row(dataset: InputDataset, _query: Query) -> list[Preflight]:
@@ -68,50 +61,26 @@ def _archive(name: str) -> Source:
     archive = archives.ARCHIVES[name]
     return Source(
         lambda dataset, query: archives.preflight_dataset(archive, dataset.root, query),
-        lambda dataset, subject, query, combine_runs: archives.find_sessions(
+        lambda dataset, subject, query, combine_runs, _: archives.find_sessions(
             archive, dataset.root, subject, query, combine_runs=combine_runs
         ),
-        lambda dataset, subjects, query, combine_runs: archives.scan_sessions(
-            archive, dataset.root, subjects, query, combine_runs=combine_runs
-        ),
     )
-
-
-def _scan_derivatives(
-    dataset: InputDataset,
-    subjects: Sequence[str],
-    query: Query,
-    combine_runs: bool,  # noqa: FBT001
-) -> Iterator[tuple[str, list[SessionRecord]]]:
-    roots = dict(dataset.extra_roots)
-    for subject in subjects:
-        sessions: list[SessionRecord] = []
-        with suppress(InputError):
-            sessions = collect_sessions(
-                dataset.root,
-                subject,
-                query,
-                extra_roots=roots,
-                combine_runs=combine_runs,
-                list_folder=list_files,
-            )
-        yield subject, sessions
 
 
 SOURCES = {
     FMRIPREP: Source(
         lambda dataset, query: preflight(dataset.root, query, dict(dataset.extra_roots)),
-        lambda dataset, subject, query, combine_runs: collect_sessions(
-            dataset.root, subject, query, extra_roots=dict(dataset.extra_roots), combine_runs=combine_runs
+        lambda dataset, subject, query, combine_runs, uses_pybids: collect_sessions(
+            dataset.root,
+            subject,
+            query,
+            extra_roots=dict(dataset.extra_roots),
+            combine_runs=combine_runs,
+            uses_pybids=uses_pybids,
         ),
-        _scan_derivatives,
     ),
     **{name: _archive(name) for name in archives.ARCHIVES},
-    "files": Source(
-        _single_row,
-        lambda dataset, *_: [_single_session(dataset)],
-        lambda dataset, subjects, *_: [(subject, [_single_session(dataset)]) for subject in subjects],
-    ),
+    "files": Source(_single_row, lambda dataset, *_: [_single_session(dataset)]),
 }
 
 
@@ -134,7 +103,7 @@ def preflight_dataset(dataset: InputDataset, query: Query) -> list[Preflight]:
 
 
 def find_sessions(
-    dataset: InputDataset, subject: str, query: Query, *, combine_runs: bool
+    dataset: InputDataset, subject: str, query: Query, *, combine_runs: bool, uses_pybids: bool = True
 ) -> list[SessionRecord]:
     """Find the runs of one participant with their files.
 
@@ -147,38 +116,15 @@ def find_sessions(
         Its participants are ignored.
     combine_runs : bool
         Pool the runs of a session in one record; else return one record for each run.
+    uses_pybids : bool
+        Index the files of a BIDS dataset with pybids, which takes a tenth of a second.
 
     Returns
     -------
     list of SessionInputs or SessionFault
         See `collect_sessions`.
     """
-    return SOURCES[dataset.kind].find_sessions(dataset, subject, query, combine_runs)
-
-
-def scan_sessions(
-    dataset: InputDataset, subjects: Sequence[str], query: Query, *, combine_runs: bool
-) -> Iterator[tuple[str, list[SessionInputs]]]:
-    """Find the runs of many participants by file names, without pybids, which takes 0.2 s for each.
-
-    Parameters
-    ----------
-    dataset : InputDataset
-    subjects : sequence of str
-        Labels without ``sub-``.
-    query : Query
-        Its participants are ignored.
-    combine_runs : bool
-        As in `find_sessions`.
-
-    Yields
-    ------
-    subject : str
-    sessions : list of SessionInputs
-        Without sessions at fault.
-    """
-    for subject, sessions in SOURCES[dataset.kind].scan_sessions(dataset, subjects, query, combine_runs):
-        yield subject, [session for session in sessions if isinstance(session, SessionInputs)]
+    return SOURCES[dataset.kind].find_sessions(dataset, subject, query, combine_runs, uses_pybids)
 
 
 def is_cleaned(dataset: InputDataset, desc: str) -> bool:

@@ -2,15 +2,21 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from bids_deeptaskgen.bids.filenames import BidsName, Entities, parse_name
+from bids_deeptaskgen.bids.filenames import Entities
+from bids_deeptaskgen.bids.output.folders import missing_files
 from bids_deeptaskgen.bids.output.paths import output_path
 from bids_deeptaskgen.connectome.inputs import SessionInputs
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.io.atomic import write_json
+
+# Ends of the names of maps and connectomes; see ``data/outputs.json``. A record has a hundred names.
+_PREDICTED_MAP = re.compile(r"_contrast-(?P<label>[^_/]+)_(?:[^/]*_)?desc-predicted_statmap\.nii\.gz$")
+_CONNECTOME_ENDING = "_desc-connectome_relmat.npy"
 
 
 class SessionLabels(Protocol):
@@ -163,19 +169,14 @@ def parse_maps(record: Mapping[str, Any]) -> Maps:
     -------
     Maps
     """
-    names = [parse_name(file.rpartition("/")[2]) for file in record["Files"]]
-    connectome = any(name.get("desc") == "connectome" and name.extension == ".npy" for name in names)
+    files = record["Files"]
+    connectome = any(file.endswith(_CONNECTOME_ENDING) for file in files)
     bootstrap = record.get("Bootstrap", {"Resamples": 0, "RandomSeed": 0})
     extra = connectome, bootstrap["Resamples"], bootstrap["RandomSeed"]
     if "Contrasts" in record:
         return Maps("4d", tuple(record["Contrasts"]), *extra)
-    return Maps("3d", tuple(label for name in names if (label := _contrast_of(name))), *extra)
-
-
-def _contrast_of(name: BidsName) -> str | None:
-    """Return the contrast of a predicted map, None for other files."""
-    is_map = name.suffix == "statmap" and name.get("desc") == "predicted" and name.extension == ".nii.gz"
-    return name.get("contrast") if is_map else None
+    matches = (_PREDICTED_MAP.search(file) for file in files)
+    return Maps("3d", tuple(match["label"] for match in matches if match), *extra)
 
 
 def finished_maps(
@@ -200,7 +201,7 @@ def finished_maps(
         content = json.loads(_completion_path(output_dir, session).read_text("utf-8"))
         record = content["DeepTaskGen"]
         is_current = (record["SettingsHash"], record["InputFingerprint"]) == (settings_hash, fingerprint)
-        if is_current and all((output_dir / file).is_file() for file in record["Files"]):
+        if is_current and not missing_files(output_dir, record["Files"]):
             return parse_maps(record)._replace(has_run_agreement=content.get("run_agreement") is not None)
     except (OSError, ValueError, KeyError, TypeError):
         pass

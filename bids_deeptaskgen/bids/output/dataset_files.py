@@ -14,12 +14,14 @@ from bids_deeptaskgen.bids.output.edited_files import (
     merge_description,
     update_file,
     update_lines,
+    warn_changed_links,
 )
 from bids_deeptaskgen.bids.output.participants_file import update_participants
 from bids_deeptaskgen.bids.output.paths import BIDS_VERSION
 from bids_deeptaskgen.bids.output.sidecars import describe_model
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.io.atomic import write_json
+from bids_deeptaskgen.io.lock import file_lock
 from bids_deeptaskgen.models.card import Card
 from bids_deeptaskgen.settings.methods import methods_text
 from bids_deeptaskgen.settings.option import option_specs
@@ -27,6 +29,7 @@ from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 # BIDS requires that this name is part of the folder's name below ``derivatives`` of a raw dataset.
 NAME = "deeptaskgen"
+DESCRIPTION = "dataset_description.json"
 # Architecture in the methods text, for networks and for other models.
 _ARCHITECTURE_TEXT = {
     True: "{}; for its attention gates see Oktay et al. 2018",
@@ -51,9 +54,9 @@ def write_dataset_files(
 ) -> None:
     """Write the files of a dataset as a whole: description, README, CITATION.md, .bidsignore, tables.
 
-    Files with the same content are not written again, so that many processes can call this at the same time.
-    Files that a user has changed are kept, and tables are merged; see `update_file`, `update_participants`
-    and `merge_description`.
+    Many processes can call this at the same time: the files are changed under a lock, and are not written
+    again, without a lock, if they have this content. Files that a user has changed are kept, and tables are
+    merged; see `update_file`, `update_participants` and `merge_description`.
 
     Parameters
     ----------
@@ -93,17 +96,40 @@ def write_dataset_files(
         "CITATION.md": _template("methods.md").substitute(facts),
         "descriptions.tsv": _descriptions_table(table["descriptions"]),
     }
-    existing = read_description(output_dir)
-    for name, text in texts.items():
-        update_file(output_dir, name, text, existing, overwrite=overwrite)
-    update_lines(output_dir / ".bidsignore", table["bidsignore"])
-    update_participants(output_dir, located.root, bids_dir, participants, overwrite=overwrite)
     links = {name: dataset_link(root, output_dir) for name, root in located.links.items()}
     description = _description(version, located, card, settings, settings_hash) | {"DatasetLinks": links}
     description["DeepTaskGen"]["KnownFaultsOfInput"] = [fault.to_json() for fault in known_faults]
+    if not _is_current(output_dir, texts, description):
+        with file_lock(output_dir / DESCRIPTION):
+            _update(output_dir, texts, description, overwrite=overwrite)
+    update_lines(output_dir / ".bidsignore", table["bidsignore"])
+    update_participants(output_dir, located.root, bids_dir, participants, overwrite=overwrite)
+
+
+def _is_current(output_dir: Path, texts: Mapping[str, str], description: Mapping[str, Any]) -> bool:
+    """Return whether the files have their content already, as for most of the runs of an array."""
+    try:
+        has_texts = all((output_dir / name).read_bytes() == text.encode() for name, text in texts.items())
+    except OSError:
+        return False
+    existing = read_description(output_dir)
+    return has_texts and merge_description(existing, description, texts) == existing
+
+
+def _update(
+    output_dir: Path, texts: Mapping[str, str], description: Mapping[str, Any], *, overwrite: bool
+) -> None:
+    """Write the texts and the description, merged with the existing one."""
+    existing = read_description(output_dir)
+    warn_changed_links(output_dir, existing, description)
+    merged = merge_description(existing, description, texts)
+    if not existing:
+        # If this process is killed now, the texts of this run are recognised later.
+        write_json(output_dir / DESCRIPTION, merged)
+    for name, text in texts.items():
+        update_file(output_dir, name, text, existing, overwrite=overwrite)
     # Written last, since it holds the hashes by which these texts are recognised later.
-    merged = merge_description(output_dir, existing, description, texts)
-    write_json(output_dir / "dataset_description.json", merged)
+    write_json(output_dir / DESCRIPTION, merged)
 
 
 def dataset_settings_hash(output_dir: Path) -> str | None:

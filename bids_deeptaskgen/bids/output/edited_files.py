@@ -3,13 +3,14 @@
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from bids_deeptaskgen.errors import InputError
 from bids_deeptaskgen.io.atomic import write_text
+from bids_deeptaskgen.io.lock import file_lock
 from bids_deeptaskgen.io.text import explain_unreadable, read_text
 
 logger = logging.getLogger("bids_deeptaskgen")
@@ -73,39 +74,40 @@ def update_file(
     write_text(path, text)
 
 
-def update_lines(path: Path, lines: Iterable[str]) -> None:
+def update_lines(path: Path, lines: Collection[str]) -> None:
     """Add lines to a text file, and keep those that it has.
 
     Parameters
     ----------
     path : Path
         File; created if it does not exist, and left alone if it cannot be read.
-    lines : iterable of str
+    lines : collection of str
         Lines that the file must have.
     """
-    existing = ""
-    if os.path.lexists(path):
-        try:
-            existing = read_text(path)
-        except InputError as error:
-            logger.warning("%s\nThe file is left as it is.", error)
-            return
+    try:
+        if _missing_lines(path, lines):
+            with file_lock(path):
+                if missing_lines := _missing_lines(path, lines):
+                    existing = read_text(path) if os.path.lexists(path) else ""
+                    separator = "\n" if existing and not existing.endswith("\n") else ""
+                    write_text(path, existing + separator + "\n".join(missing_lines) + "\n")
+    except InputError as error:
+        logger.warning("%s\nThe file is left as it is.", error)
+
+
+def _missing_lines(path: Path, lines: Collection[str]) -> list[str]:
+    existing = read_text(path) if os.path.lexists(path) else ""
     present_lines = {line.strip() for line in existing.splitlines()}
-    missing_lines = [line for line in lines if line not in present_lines]
-    if missing_lines:
-        separator = "\n" if existing and not existing.endswith("\n") else ""
-        write_text(path, existing + separator + "\n".join(missing_lines) + "\n")
+    return [line for line in lines if line not in present_lines]
 
 
 def merge_description(
-    output_dir: Path, existing: Mapping[str, Any], description: Mapping[str, Any], texts: Mapping[str, str]
+    existing: Mapping[str, Any], description: Mapping[str, Any], texts: Mapping[str, str]
 ) -> dict[str, Any]:
     """Merge the description of a dataset with the existing one, to which users and other runs may have added.
 
     Parameters
     ----------
-    output_dir : Path
-        Root of the dataset.
     existing : dict
         Content of the existing ``dataset_description.json``; empty if there is none.
     description : dict
@@ -126,7 +128,6 @@ def merge_description(
         merged["DatasetLinks"] = description["DatasetLinks"] | {
             name: link for name, link in links.items() if name not in description["DatasetLinks"]
         }
-        _warn_changed_links(output_dir, links, description["DatasetLinks"])
     # A list, since a name that a user wrote may be of any type.
     names = [*(entry.get("Name") for entry in description["GeneratedBy"]), _FORMER_NAME]
     pipelines = existing.get("GeneratedBy")
@@ -138,9 +139,19 @@ def merge_description(
     return merged | {name: value for name, value in existing.items() if name not in merged}
 
 
-def _warn_changed_links(output_dir: Path, existing: Mapping[str, Any], links: Mapping[str, str]) -> None:
-    for name, link in links.items():
-        former = existing.get(name)
+def warn_changed_links(output_dir: Path, existing: Mapping[str, Any], description: Mapping[str, Any]) -> None:
+    """Warn of an input dataset that was another one when earlier maps of the dataset were made.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the dataset.
+    existing, description : dict
+        As in `merge_description`.
+    """
+    former_links = existing.get("DatasetLinks")
+    for name, link in description["DatasetLinks"].items():
+        former = former_links.get(name) if isinstance(former_links, dict) else None
         if isinstance(former, str) and _resolve_link(output_dir, former) != _resolve_link(output_dir, link):
             logger.warning(
                 "%s: the dataset %r was %s and is now %s (DatasetLinks of dataset_description.json). The "

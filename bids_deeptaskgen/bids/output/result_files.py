@@ -2,11 +2,14 @@
 
 import os
 import re
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.io.atomic import remove_stale_files, temporary_sibling
 
 
 def result_path(out: Path, analysis: str, kind: str, **labels: str) -> Path:
@@ -34,6 +37,47 @@ def result_path(out: Path, analysis: str, kind: str, **labels: str) -> Path:
     """
     pattern: str = load_table("outputs.json")[analysis][kind]
     return out / pattern.format(**labels)
+
+
+def has_files(out: Path) -> bool:
+    """Return whether a folder has files that users see, apart from those of their computer and killed runs.
+
+    Parameters
+    ----------
+    out : Path
+        May not exist.
+
+    Returns
+    -------
+    bool
+        False for hidden files only.
+    """
+    return out.exists() and any(not path.name.startswith(".") for path in out.iterdir())
+
+
+@contextmanager
+def work_folder(out: Path, analysis: str) -> Iterator[Path]:
+    """Create a hidden folder for incomplete results, and remove those of killed processes.
+
+    Parameters
+    ----------
+    out : Path
+        Output folder, on whose file system results can be moved.
+    analysis : str
+        A key of ``data/outputs.json``: ``evaluation`` or ``biomarkers``.
+
+    Yields
+    ------
+    Path
+        Removed at the end.
+    """
+    remove_stale_files(out, recursive=False)
+    folder = temporary_sibling(out / analysis, "work")
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def replace_files(source: Path, out: Path, analysis: str, names: Iterable[str] = ()) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.filenames import Entities, parse_name
 from bids_deeptaskgen.bids.output.completion import Maps, parse_maps
+from bids_deeptaskgen.bids.output.folders import list_names, missing_files
 from bids_deeptaskgen.bids.output.paths import output_path, sidecar_path
 from bids_deeptaskgen.connectome.qc_verdicts import single_value
 from bids_deeptaskgen.errors import InputError
@@ -23,6 +24,8 @@ from bids_deeptaskgen.io.text import explain_unreadable
 _REPEATED_KEYS = ("sub", "ses", "run", "dir", "desc")
 # A re-run keeps finished maps, so a damaged one must be deleted first.
 _REMEDY = "Delete it and re-run this participant."
+# End of the names of completion records; see ``data/outputs.json``.
+_RECORD_ENDING = "_desc-qc_metrics.json"
 # Ends of the names of predicted maps and their sidecars; see ``data/outputs.json``.
 _MAP_ENDINGS = ("_desc-predicted_statmap.nii.gz", "_desc-predicted_statmap.json")
 
@@ -191,12 +194,16 @@ def _read_map(path: Path, volumes: slice | None = None) -> NDArray[np.float32]:
         raise InputError(message) from error
 
 
-def _completion_records(output_dir: Path, subject: str = "*") -> Iterator[Path]:
-    for folder in (f"sub-{subject}", f"sub-{subject}/ses-*"):
-        for path in output_dir.glob(f"{folder}/func/*_desc-qc_metrics.json"):
+def _completion_records(output_dir: Path, subject: str | None = None) -> Iterator[Path]:
+    """Yield the completion records of a participant, or of all, in no order."""
+    subjects = list_names(output_dir, "sub-") if subject is None else [f"sub-{subject}"]
+    for label in subjects:
+        folder = output_dir / label
+        for session in ("", *list_names(folder, "ses-")):
+            func = folder / session / "func"
             # The copy of a folder under another name holds the records, and paths, of the original.
-            if path.relative_to(output_dir).parts[0] == f"sub-{parse_name(path.name).get('sub')}":
-                yield path
+            records = (name for name in list_names(func, f"{label}_") if name.endswith(_RECORD_ENDING))
+            yield from (func / name for name in records)
 
 
 def result_subjects(output_dir: Path, participants: Sequence[str] = ()) -> set[str]:
@@ -216,7 +223,7 @@ def result_subjects(output_dir: Path, participants: Sequence[str] = ()) -> set[s
     """
     return {
         str(parse_name(path.name).get("sub"))
-        for subject in participants or ("*",)
+        for subject in participants or (None,)
         for path in _completion_records(output_dir, subject)
     }
 
@@ -238,7 +245,7 @@ def settings_hashes(output_dir: Path, participants: Sequence[str] = ()) -> Itera
     settings_hash : str
         Hash of the settings and the weights.
     """
-    for subject in participants or ("*",):
+    for subject in participants or (None,):
         for path in _completion_records(output_dir, subject):
             if (content := _read_record(path)) is not None:
                 yield path, str(content["DeepTaskGen"]["SettingsHash"])
@@ -285,7 +292,7 @@ def read_dataset(
     faults: list[ResultFault] = []
     # Participants share labels and settings: one copy of each saves memory.
     shared_values: dict[Any, Any] = {}
-    subjects = sorted(set(participants)) or ["*"]
+    subjects: list[str | None] = [*sorted(set(participants))] or [None]
     for path in sorted(path for subject in subjects for path in _completion_records(output_dir, subject)):
         result, session_faults = _read_result(output_dir, path, shared_values)
         faults += session_faults
@@ -317,8 +324,8 @@ def _read_result(
         return None, [ResultFault(subject, session, (), _explain_record(path))]
     record = content.pop("DeepTaskGen")
     # Tables and images of the page may be absent: the maps do not depend on them.
-    map_files = [output_dir / file for file in record["Files"] if _is_map_file(file)]
-    missing_paths = [path for path in map_files if not path.is_file()]
+    map_files = [file for file in record["Files"] if file.endswith(_MAP_ENDINGS)]
+    missing_paths = [output_dir / file for file in missing_files(output_dir, map_files)]
     absent_path = next((file for file in missing_paths if not file.is_symlink()), None)
     if absent_path is not None:
         reason = f"{absent_path}: the file does not exist. Re-run this participant."
@@ -337,11 +344,6 @@ def _read_result(
     if not missing_paths:
         return result, []
     return _without_empty_links(output_dir, result, missing_paths)
-
-
-def _is_map_file(file: str) -> bool:
-    """Return whether a file is the image of a predicted map or its sidecar."""
-    return file.endswith(_MAP_ENDINGS)
 
 
 def _without_empty_links(

@@ -1,13 +1,10 @@
 """Files of the results, and the replacement of those of an earlier analysis."""
 
 import re
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from bids_deeptaskgen.bids.output.result_files import replace_files, result_path
-from bids_deeptaskgen.io.atomic import remove_stale_files, temporary_sibling
 
 ANALYSIS = "biomarkers"
 
@@ -63,45 +60,6 @@ def label_targets(names: Sequence[str]) -> dict[str, str]:
             label = f"{stem}-{number}"
         labels[name] = label
     return labels
-
-
-def has_files(out: Path) -> bool:
-    """Return whether a folder has files that users see, apart from those of their computer and killed runs.
-
-    Parameters
-    ----------
-    out : Path
-        May not exist.
-
-    Returns
-    -------
-    bool
-        False for hidden files only.
-    """
-    return out.exists() and any(not path.name.startswith(".") for path in out.iterdir())
-
-
-@contextmanager
-def work_folder(out: Path) -> Iterator[Path]:
-    """Create a hidden folder for incomplete results, and remove those of killed processes.
-
-    Parameters
-    ----------
-    out : Path
-        Output folder, on whose file system results can be moved.
-
-    Yields
-    ------
-    Path
-        Removed at the end.
-    """
-    remove_stale_files(out, recursive=False)
-    folder = temporary_sibling(out / ANALYSIS, "work")
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def replace_results(source: Path, out: Path) -> None:

@@ -11,7 +11,7 @@ from bids_deeptaskgen.cohort_store.exports.junifer_definition import (
 )
 from bids_deeptaskgen.cohort_store.exports.junifer_parcellation import MODULE, Parcellation, module_text
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import write_text
+from bids_deeptaskgen.io.atomic import remove_stale_files, write_text
 from bids_deeptaskgen.io.tsv import write_tsv
 
 _HEADS = {
@@ -79,6 +79,7 @@ def write_definitions(
         Pipeline, and table of its elements.
     """
     _remove_files(folder)
+    remove_stale_files(folder, recursive=False)
     if parcellation.module:
         write_text(folder / parcellation.module, module_text(parcellation))
     paths = []

@@ -12,7 +12,7 @@ from bids_deeptaskgen.cohort_store.exports.normative_table import (
     NormativeTable,
 )
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import atomic_path, write_text
+from bids_deeptaskgen.io.atomic import atomic_path, remove_stale_siblings, write_text
 from bids_deeptaskgen.io.tsv import write_tsv
 
 # Rows that are converted at a time, so that the text of the whole table is never in memory.
@@ -71,6 +71,8 @@ def write_normative_table(files: NormativeFiles, table: NormativeTable) -> str:
     str
         The script that loads the table.
     """
+    for path in files:
+        remove_stale_siblings(path)
     _write_csv(files.table, table)
     left_out = dict(table.variables_left_out)
     variables = [*table.variables, *left_out]

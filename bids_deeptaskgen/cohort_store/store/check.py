@@ -15,6 +15,7 @@ from bids_deeptaskgen.cohort_store.store.layout import (
 )
 from bids_deeptaskgen.cohort_store.store.pack import read_row_values
 from bids_deeptaskgen.cohort_store.store.row_tables import RowTables, read_rows, row_name
+from bids_deeptaskgen.cohort_store.store.shard_facts import read_facts
 from bids_deeptaskgen.cohort_store.store.shard_files import read_array_row
 from bids_deeptaskgen.cohort_store.store.shards import (
     RowRecord,
@@ -27,6 +28,8 @@ from bids_deeptaskgen.io.atomic import stale_files
 from bids_deeptaskgen.io.json_file import read_json
 
 ALL_SHARDS = (1, 1)
+# Other processes that write a shard make this one read it again, at most so many times.
+_MAX_READS = 20
 
 
 @dataclass(frozen=True)
@@ -106,17 +109,31 @@ def _shard_problems(
     store: Path, description: StoreDescription, tables: RowTables, task: tuple[int, int], *, quick: bool
 ) -> Iterator[StoreProblem]:
     for shard in shards_of_task(description.n_shards(len(tables)), task):
-        state = read_state(store, description, tables, shard)
-        if state.problem:
-            yield StoreProblem(f"{store}, shard {shard}", state.problem, _remedy(store))
-        rows = dict(zip(description.shard_rows(shard, len(tables)), state.rows, strict=True))
-        packed_rows = {number: row for number, row in rows.items() if row.is_packed}
-        for number, row in packed_rows.items():
-            for reason in dict.fromkeys(row.faults.values()):
-                text = " ".join(reason.split()).rstrip(".")
-                yield StoreProblem(row_name(tables.rows[number]), text, _remedy(store))
-        if not quick:
-            yield from _content_problems(store, description, shard, tables, packed_rows)
+        for _ in range(_MAX_READS):
+            facts = read_facts(store, description, shard)
+            if facts.tables_sha256 != tables.sha256:
+                tables = read_rows(store)
+            problems = list(_problems_of_shard(store, description, tables, shard, quick=quick))
+            # What another process writes at the same time is no damage.
+            if not problems or read_facts(store, description, shard) == facts:
+                break
+        yield from problems
+
+
+def _problems_of_shard(
+    store: Path, description: StoreDescription, tables: RowTables, shard: int, *, quick: bool
+) -> Iterator[StoreProblem]:
+    state = read_state(store, description, tables, shard)
+    if state.problem:
+        yield StoreProblem(f"{store}, shard {shard}", state.problem, _remedy(store))
+    rows = dict(zip(description.shard_rows(shard, len(tables)), state.rows, strict=True))
+    packed_rows = {number: row for number, row in rows.items() if row.is_packed}
+    for number, row in packed_rows.items():
+        for reason in dict.fromkeys(row.faults.values()):
+            text = " ".join(reason.split()).rstrip(".")
+            yield StoreProblem(row_name(tables.rows[number]), text, _remedy(store))
+    if not quick:
+        yield from _content_problems(store, description, shard, tables, packed_rows)
 
 
 def _content_problems(

@@ -1,6 +1,5 @@
 """Creation of a cohort store without rows, and the growth of its arrays."""
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from bids_deeptaskgen.cohort_store.store.layout import (
     rows_folder,
 )
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import stale_files, write_json
+from bids_deeptaskgen.io.atomic import remove_stale_siblings, write_json
 from bids_deeptaskgen.io.json_file import read_json
 
 # A folder is filled within milliseconds.
@@ -73,10 +72,7 @@ def remove_stale_creations(store: Path) -> None:
     store : Path
         Folder of the store; files of other names next to it stay.
     """
-    folder = store.resolve()
-    for path in stale_files(folder.parent, recursive=False):
-        if path.name.startswith(f".{folder.name}.new."):
-            shutil.rmtree(path, ignore_errors=True)
+    remove_stale_siblings(store.resolve())
 
 
 def refuse_other_content(store: Path) -> None:
@@ -106,16 +102,30 @@ def refuse_other_content(store: Path) -> None:
 
 
 def _fill(folder: Path, description: StoreDescription, software_version: str) -> None:
-    import zarr
+    from zarr.storage import MemoryStore
 
     write_contrasts(folder, description.contrasts)
     facts = description.to_attributes(software_version) | {"ContrastsSha256": hash_contrasts(folder)}
-    attributes: Any = {ATTRIBUTES: facts}
-    zarr.create_group(folder, attributes=attributes)
-    zarr.create_group(folder / TABLES)
+    # Zarr would write files in threads, which continue after an error or a signal.
+    content: dict[str, Any] = {}
+    _create_arrays(MemoryStore(content), description, {ATTRIBUTES: facts})
+    for name, buffer in content.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(buffer.to_bytes())
+    rows_folder(folder).mkdir()
+    record_path(folder, 0).parent.mkdir()
+
+
+def _create_arrays(store: Any, description: StoreDescription, attributes: Any) -> None:
+    """Create the groups, the arrays without rows, and the mask."""
+    import zarr
+
+    zarr.create_group(store, attributes=attributes)
+    zarr.create_group(store, path=TABLES)
     n_contrasts, n_voxels, n_rois = len(description.contrasts), description.n_voxels, description.n_rois
     _create_rows_array(
-        folder,
+        store,
         MAPS,
         (n_contrasts, n_voxels),
         chunk=(1, n_voxels),
@@ -125,7 +135,7 @@ def _fill(folder: Path, description: StoreDescription, software_version: str) ->
     )
     if n_rois:
         _create_rows_array(
-            folder,
+            store,
             ROI_CONNECTOMES,
             (n_rois, n_rois),
             chunk=(n_rois, n_rois),
@@ -135,7 +145,7 @@ def _fill(folder: Path, description: StoreDescription, software_version: str) ->
             names=("row", "roi", "roi_column"),
         )
     mask = zarr.create_array(
-        folder,
+        store,
         name=MASK,
         shape=description.mask.shape,
         chunks=description.mask.shape,
@@ -144,8 +154,6 @@ def _fill(folder: Path, description: StoreDescription, software_version: str) ->
         dimension_names=("i", "j", "k"),
     )
     mask[...] = description.mask
-    rows_folder(folder).mkdir()
-    record_path(folder, 0).parent.mkdir()
 
 
 def _compressors() -> Any:
@@ -156,7 +164,7 @@ def _compressors() -> Any:
 
 
 def _create_rows_array(
-    folder: Path,
+    store: Any,
     name: str,
     shape: tuple[int, int],
     *,
@@ -169,7 +177,7 @@ def _create_rows_array(
     import zarr
 
     zarr.create_array(
-        folder,
+        store,
         name=name,
         shape=(0, *shape),
         chunks=(1, *chunk),

@@ -6,7 +6,7 @@ from what that one has written.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.cohort_store.store.create import extend_arrays
 from bids_deeptaskgen.cohort_store.store.description import StoreDescription, read_description
-from bids_deeptaskgen.cohort_store.store.layout import MAPS, ROI_CONNECTOMES, shard_path
+from bids_deeptaskgen.cohort_store.store.layout import MAPS, ROI_CONNECTOMES
 from bids_deeptaskgen.cohort_store.store.row_tables import (
     RowTables,
     hash_labels,
@@ -24,18 +24,13 @@ from bids_deeptaskgen.cohort_store.store.row_tables import (
     read_rows,
     row_name,
 )
-from bids_deeptaskgen.cohort_store.store.shard_files import (
-    FileIdentity,
-    file_identity,
-    read_array_row,
-    write_shard_files,
-)
+from bids_deeptaskgen.cohort_store.store.shard_facts import ShardFacts, read_facts
+from bids_deeptaskgen.cohort_store.store.shard_files import read_array_row, write_shard_files
 from bids_deeptaskgen.cohort_store.store.shards import (
     UNPACKED,
     RowRecord,
     ShardRecord,
     array_names,
-    read_record,
     read_state,
     row_checksum,
     write_record,
@@ -75,24 +70,6 @@ class RowContent:
 
 # Reads a row by its number, from 0; None if its maps are not available, which keeps the packed ones.
 ReadRow = Callable[[int], RowContent | None]
-
-
-@dataclass(frozen=True)
-class _ShardFacts:
-    """What a store has of a shard; another process that writes the shard changes it.
-
-    Attributes
-    ----------
-    files : dict of str to FileIdentity or None
-        By name of the array.
-    record : ShardRecord or None
-    tables_sha256 : str
-        Hash of the tables of rows.
-    """
-
-    files: Mapping[str, FileIdentity | None]
-    record: ShardRecord | None
-    tables_sha256: str
 
 
 class _ShardChangedError(Exception):
@@ -180,7 +157,7 @@ class _ShardWriter:
 
     def write(self, shard: int) -> ShardRecord | None:
         """Write a shard and its record."""
-        facts = self._facts(shard)
+        facts = read_facts(self.store, self.description, shard)
         state = read_state(self.store, self.description, self.tables, shard)
         rows = self.description.shard_rows(shard, len(self.tables))
         n_rois, n_maps = self.description.n_rois, len(self.description.labels)
@@ -202,17 +179,8 @@ class _ShardWriter:
         self._confirm(shard, replace(facts, files=files, record=record))
         return record
 
-    def _facts(self, shard: int) -> "_ShardFacts":
-        """Return what the store has of a shard."""
-        names = array_names(self.description)
-        return _ShardFacts(
-            files={name: file_identity(shard_path(self.store, name, shard)) for name in names},
-            record=read_record(self.store, shard),
-            tables_sha256=last_sha256(self.store),
-        )
-
-    def _confirm(self, shard: int, expected: "_ShardFacts") -> None:
-        if self._facts(shard) != expected:
+    def _confirm(self, shard: int, expected: ShardFacts) -> None:
+        if read_facts(self.store, self.description, shard) != expected:
             raise _ShardChangedError
 
     def _fill_row(

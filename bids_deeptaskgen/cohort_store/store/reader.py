@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.cohort_store.store.description import StoreDescription, read_description
 from bids_deeptaskgen.cohort_store.store.layout import MAPS, ROI_CONNECTOMES
-from bids_deeptaskgen.cohort_store.store.row_tables import LABELS, Labels, RowTables, read_rows
-from bids_deeptaskgen.cohort_store.store.shards import ShardStates, array_names, read_states
+from bids_deeptaskgen.cohort_store.store.row_tables import LABELS, Labels, RowTables
+from bids_deeptaskgen.cohort_store.store.shard_facts import read_rows_and_states
+from bids_deeptaskgen.cohort_store.store.shards import ShardStates, array_names
 from bids_deeptaskgen.errors import InputError, UserError, abbreviate, quantity
 from bids_deeptaskgen.io.text_table import MISSING_VALUES
 from bids_deeptaskgen.io.tsv import join_columns
@@ -27,6 +28,7 @@ Values = NDArray[np.float32]
 
 # Rows of one read, so that their stored bytes and the result are not in memory twice for all rows.
 _ROWS_PER_READ = 64
+_MAX_READS = 5
 
 
 class CohortStore:
@@ -52,11 +54,15 @@ class CohortStore:
     def __init__(self, path: Path, *, allow_incomplete: bool = False) -> None:
         self.path = Path(path)
         self.description: StoreDescription = read_description(self.path)
-        self._rows: RowTables = read_rows(self.path)
-        self._states: ShardStates = read_states(self.path, self.description, self._rows)
+        self._rows: RowTables
+        self._states: ShardStates
+        self._rows, self._states = read_rows_and_states(self.path, self.description)
         if self._states.incomplete:
             message = self._explain_incomplete()
-            remedy = f"Complete the store with `deeptaskgen store pack OUTPUT_DIR {self.path}`"
+            remedy = (
+                "If another process packs the store, wait until it ends. Otherwise, complete the store with "
+                f"`deeptaskgen store pack OUTPUT_DIR {self.path}`"
+            )
             if not allow_incomplete:
                 message = (
                     f"{message}.\n{remedy}. In Python, open_store(..., allow_incomplete=True) opens the rest."
@@ -286,15 +292,7 @@ class CohortStore:
         return values
 
     def _read_packed(self, name: str, rows: slice, columns: slice) -> Values:
-        try:
-            values = np.asarray(self.arrays[name][rows, columns], np.float32)
-        # zarr and its codecs raise several types for damaged bytes.
-        except (ValueError, RuntimeError) as error:
-            message = (
-                f"{self.path}: some bytes of {name} are damaged ({error}).\n"
-                f"Find them with `deeptaskgen store check {self.path}`."
-            )
-            raise InputError(message) from error
+        values = self._read_array(name, rows, columns)
         # A shard that was removed after the store was opened is read as NaN.
         if name == MAPS:
             is_nan, expected = np.isnan(values[:, :, 0]), self.is_missing[rows, columns]
@@ -308,6 +306,25 @@ class CohortStore:
             )
             raise InputError(message)
         return values
+
+    def _read_array(self, name: str, rows: slice, columns: slice) -> Values:
+        """Read rows of an array; repeat the reading if bytes are damaged."""
+        n_reads = 0
+        while True:
+            try:
+                return np.asarray(self.arrays[name][rows, columns], np.float32)
+            # zarr and its codecs raise several types for damaged bytes.
+            except (ValueError, RuntimeError) as error:
+                # Zarr opens a shard for its index and for each chunk. If another process replaces the shard
+                # between them, the chunk is not where the index has it.
+                n_reads += 1
+                if n_reads < _MAX_READS:
+                    continue
+                message = (
+                    f"{self.path}: some bytes of {name} are damaged ({error}).\n"
+                    f"Find them with `deeptaskgen store check {self.path}`."
+                )
+                raise InputError(message) from error
 
 
 def open_store(path: Path | str, *, allow_incomplete: bool = False) -> CohortStore:

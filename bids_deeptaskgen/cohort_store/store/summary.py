@@ -1,10 +1,12 @@
 """Description of a cohort store in text."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from bids_deeptaskgen.cohort_store.store.description import read_description
-from bids_deeptaskgen.cohort_store.store.row_tables import read_rows, row_labels
-from bids_deeptaskgen.cohort_store.store.shards import read_states
+from bids_deeptaskgen.cohort_store.store.row_tables import row_labels
+from bids_deeptaskgen.cohort_store.store.shard_facts import read_rows_and_states
 from bids_deeptaskgen.errors import abbreviate, quantity
 
 
@@ -29,12 +31,11 @@ def summarise(store: Path) -> str:
         If the description or the tables are damaged.
     """
     description = read_description(store)
-    tables = read_rows(store)
-    states = read_states(store, description, tables)
+    tables, states = read_rows_and_states(store, description)
     n_complete = len(states.problems) - len(states.incomplete)
     records = [row for row in states.rows if row.is_packed]
     n_missing = sum(len(row.missing_labels.intersection(description.labels)) for row in records)
-    n_bytes = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
+    n_bytes = _count_bytes(store)
     participants = {row_labels(row)[0] for row in tables.rows}
     model = description.model
     shape = " x ".join(map(str, description.mask.shape))
@@ -58,6 +59,16 @@ def summarise(store: Path) -> str:
     }
     width = max(map(len, facts)) + 2
     return "".join(f"{name + ':':{width}}{value}\n" for name, value in facts.items())
+
+
+def _count_bytes(store: Path) -> int:
+    n_bytes = 0
+    for folder, _, names in os.walk(store):
+        for name in names:
+            # A process that packs removes its temporary files at the same time.
+            with suppress(FileNotFoundError):
+                n_bytes += Path(folder, name).stat().st_size
+    return n_bytes
 
 
 def _describe_connectomes(n_rois: int, n_rows: int) -> str:

@@ -1,6 +1,10 @@
 """Laws of the creation of a cohort store: it is complete or not there, wherever it is."""
 
+import errno
+import itertools
 import multiprocessing
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +88,26 @@ def test_a_folder_that_gets_other_files_meanwhile_is_refused(tmp_path, monkeypat
     monkeypatch.setattr(create, "fill_folder", fill_late)
     with pytest.raises(UserError, match="exists and is not a cohort store"):
         create_store(tmp_path / "store", description())
+
+
+@pytest.mark.parametrize("n_written", range(5))
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_a_disk_that_is_full_leaves_nothing_of_a_store(tmp_path, monkeypatch, n_written, has_folder):
+    store, write, count = tmp_path / "store", Path.write_bytes, itertools.count()
+    if has_folder:
+        store.mkdir()
+
+    def write_or_fail(path, content):
+        if next(count) >= n_written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write_or_fail)
+    with pytest.raises(OSError, match="No space left"):
+        create_store(store, description())
+    assert list(tmp_path.rglob("*")) == ([store] if has_folder else [])
+    monkeypatch.undo()
+    assert create_store(store, description())
 
 
 def test_maps_on_another_grid_are_refused(tmp_path):

@@ -4,7 +4,8 @@ No file is copied, and folders are listed only when needed: a biobank has tens o
 """
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -85,16 +86,26 @@ def refuse_wrong_folder(folder: Path, kind: str | None = None) -> None:
     raise InputError(message)
 
 
-Participant = tuple[str, str | None]
+# Folders by visit; None in an archive without visits.
+Visits = dict[str | None, list[Path]]
 
 
-def _participants(archive: Archive, root: Path) -> dict[Participant, list[Path]]:
+def _participants(archive: Archive, root: Path) -> dict[str, Visits]:
     """List folders by participant and visit."""
-    participants: dict[Participant, list[Path]] = {}
+    try:
+        return _list_participants(archive, root, root.stat().st_mtime_ns)
+    except OSError:
+        return {}
+
+
+# Each participant of a run needs the list.
+@lru_cache(maxsize=4)
+def _list_participants(archive: Archive, root: Path, _modified: int) -> dict[str, Visits]:
+    participants: dict[str, Visits] = {}
     for name in list_names(root):
         if match := archive.participant.fullmatch(name):
-            key = (match["sub"], match.groupdict().get("ses"))
-            participants.setdefault(key, []).append(root / name)
+            visits = participants.setdefault(match["sub"], {})
+            visits.setdefault(match.groupdict().get("ses"), []).append(root / name)
     return participants
 
 
@@ -115,21 +126,21 @@ def preflight_dataset(archive: Archive, root: Path, query: Query) -> list[Prefli
         One row for each participant and session, sorted.
     """
     participants = _participants(archive, root)
-    labels = {subject for subject, _ in participants}
+    labels = set(participants)
     rows = [
         Preflight(subject, None, reason=explain_absent(root, subject, labels))
         for subject in sorted(set(query.participants) - labels)
     ]
-    for (subject, session), folders in participants.items():
-        if query.participants and subject not in query.participants:
-            continue
-        if query.wants_session(session):
-            rows.append(_row(archive, root, (subject, session), folders, query))
+    selected = set(query.participants) or labels
+    rows += [
+        _row(archive, root, (subject, session), folders, query)
+        for subject in sorted(selected & labels)
+        for session, folders in participants[subject].items()
+        if query.wants_session(session)
+    ]
     with_rows = {row.subject for row in rows}
-    for subject in sorted((set(query.participants) or labels) & labels - with_rows):
-        visits = (
-            ", ".join(sorted(f"ses-{ses}" for sub, ses in participants if sub == subject and ses)) or "none"
-        )
+    for subject in sorted(selected & labels - with_rows):
+        visits = ", ".join(sorted(f"ses-{session}" for session in participants[subject] if session)) or "none"
         requested_sessions = ", ".join(f"ses-{session}" for session in query.sessions) or "requested visit"
         option = "`session_label`" if query.sessions else "`bids_filter_file`"
         reason = f"no {requested_sessions} (visits found: {visits}); correct {option}"
@@ -138,7 +149,7 @@ def preflight_dataset(archive: Archive, root: Path, query: Query) -> list[Prefli
 
 
 def _row(
-    archive: Archive, root: Path, participant: Participant, folders: Sequence[Path], query: Query
+    archive: Archive, root: Path, participant: tuple[str, str | None], folders: Sequence[Path], query: Query
 ) -> Preflight:
     try:
         runs = _find_runs(archive, folders)
@@ -199,73 +210,23 @@ def find_sessions(
         warped to it.
     """
     sessions: list[SessionInputs | SessionFault] = []
-    for (label, session), folders in _participants(archive, root).items():
-        if label == subject:
-            sessions += _visit_sessions(
-                archive, root, (label, session), folders, query, combine_runs=combine_runs
-            )
+    for session, folders in _participants(archive, root).get(subject, {}).items():
+        if not query.wants_session(session):
+            continue
+        try:
+            runs = [
+                _add_custom(archive.read(path, entities), root, query)
+                for path, entities in _find_runs(archive, folders)
+                if _selects(query, entities)
+            ]
+        except InputError as error:
+            sessions.append(SessionFault(subject, session, (), error))
+            continue
+        pools: dict[Entities, list[RunInputs]] = {}
+        for run in runs:
+            pools.setdefault(series_of((*REST, *run.entities), combine_runs=combine_runs), []).append(run)
+        sessions += [SessionInputs(subject, session, tuple(pool), key) for key, pool in pools.items()]
     return sessions
-
-
-def scan_sessions(
-    archive: Archive, root: Path, subjects: Collection[str], query: Query, *, combine_runs: bool = True
-) -> Iterator[tuple[str, list[SessionInputs | SessionFault]]]:
-    """Find the runs of many participants; the folder of the archive is listed once.
-
-    Parameters
-    ----------
-    archive : Archive
-    root : Path
-        Folder with the participants' folders.
-    subjects : collection of str
-        Labels as in the folder names.
-    query : Query
-    combine_runs : bool
-        As in `find_sessions`.
-
-    Yields
-    ------
-    subject : str
-    sessions : list of SessionInputs or SessionFault
-        See `find_sessions`.
-    """
-    visits: dict[str, list[tuple[str | None, list[Path]]]] = {}
-    for (label, session), folders in _participants(archive, root).items():
-        visits.setdefault(label, []).append((session, folders))
-    for subject in subjects:
-        sessions: list[SessionInputs | SessionFault] = []
-        for session, folders in visits.get(subject, []):
-            sessions += _visit_sessions(
-                archive, root, (subject, session), folders, query, combine_runs=combine_runs
-            )
-        yield subject, sessions
-
-
-def _visit_sessions(
-    archive: Archive,
-    root: Path,
-    participant: Participant,
-    folders: Sequence[Path],
-    query: Query,
-    *,
-    combine_runs: bool,
-) -> list[SessionInputs | SessionFault]:
-    """Find the runs of a participant's visit."""
-    subject, session = participant
-    if not query.wants_session(session):
-        return []
-    try:
-        runs = [
-            _add_custom(archive.read(path, entities), root, query)
-            for path, entities in _find_runs(archive, folders)
-            if _selects(query, entities)
-        ]
-    except InputError as error:
-        return [SessionFault(subject, session, (), error)]
-    pools: dict[Entities, list[RunInputs]] = {}
-    for run in runs:
-        pools.setdefault(series_of((*REST, *run.entities), combine_runs=combine_runs), []).append(run)
-    return [SessionInputs(subject, session, tuple(pool), key) for key, pool in pools.items()]
 
 
 def _refuse_several(folders: Sequence[Path]) -> None:

@@ -1,0 +1,81 @@
+"""Private work folder of a run, and the removal of those of ended runs."""
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from bids_deeptaskgen.io.atomic import is_stale, process_namespace
+from bids_deeptaskgen.pipeline.records import CONNECTOMES
+from bids_deeptaskgen.workflow.job_list import JobList
+
+logger = logging.getLogger("bids_deeptaskgen")
+
+_PRIVATE = re.compile(r"^run-(?P<namespace>.+)-(?P<pid>\d+)$")
+
+
+@contextlib.contextmanager
+def private_folder(work: Path, *, keep: bool) -> Iterator[Path]:
+    """Create a folder for this process only, and remove it at the end, together with an empty work folder.
+
+    Folders of ended processes are removed as well, see `is_stale`, and their Slurm jobs are cancelled. Other
+    users cannot read the folder, because nipype pickles its inputs there.
+
+    Parameters
+    ----------
+    work : Path
+        Work folder, which contains the new folder.
+    keep : bool
+        Keep the work folder even if it is empty, because the user chose it.
+
+    Yields
+    ------
+    Path
+    """
+    folder = work / f"run-{process_namespace()}-{os.getpid()}"
+    # An earlier process with the same number may have left such a folder, with records of another run.
+    JobList(folder).end()
+    shutil.rmtree(folder, ignore_errors=True)
+    while not folder.exists():
+        # Between these two calls, another run that ends may remove the empty work folder.
+        work.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            folder.mkdir(mode=0o700)
+    _remove_stale(work)
+    try:
+        yield folder
+    finally:
+        # The list exists if jobs have not left the queue; the next run ends them.
+        if not JobList(folder).path.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        _remove_empty_folders(work, keep=keep)
+
+
+def _remove_stale(work: Path) -> None:
+    for folder in work.glob("run-*"):
+        name = _PRIVATE.match(folder.name)
+        # Other processes may remove it at the same time.
+        with contextlib.suppress(FileNotFoundError):
+            last_written = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+            if name and is_stale(name["namespace"], int(name["pid"]), last_written):
+                if remaining := JobList(folder).end():
+                    logger.warning(
+                        "Slurm jobs of a run that has ended are still in the queue: %s. Cancel them with "
+                        "scancel, and remove %s.",
+                        ", ".join(sorted(remaining)),
+                        folder,
+                    )
+                    continue
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_empty_folders(work: Path, *, keep: bool) -> None:
+    """Remove empty parts of the work folder, unless another run uses it."""
+    if next(work.glob("run-*"), None) is not None:
+        return
+    for folder in (work / CONNECTOMES, *(() if keep else (work,))):
+        with contextlib.suppress(OSError):
+            folder.rmdir()

@@ -1,0 +1,26 @@
+# Paths and options. All scripts of this folder read this file, in the folder from which they are submitted.
+
+IMAGE=/shared/containers/bids_deeptaskgen.sif
+DERIVATIVES=/data/derivatives/fmriprep
+OUTPUT=/data/derivatives/deeptaskgen
+# Folder of the model; compute nodes need no internet.
+MODEL=/shared/deeptaskgen/models/hcp-ya
+# Options of the program, the same for all participants: --omp-nthreads changes the last digits of the maps.
+OPTIONS=(--omp-nthreads 4)
+# Local disk of a compute node. Connectomes wait there: 47 MB for each window of each participant of a task.
+SCRATCH=${SLURM_TMPDIR:-${TMPDIR:-/tmp}}
+
+APPTAINER=(apptainer exec --containall --cleanenv --no-home
+    --bind "$DERIVATIVES:/data:ro" --bind "$OUTPUT:/out" --bind "$MODEL:/model:ro")
+
+# The program takes its number of CPUs, its memory and its GPU from these variables, which --cleanenv removes.
+for name in SLURM_{JOB_ID,CPUS_PER_TASK,CPUS_ON_NODE,MEM_PER_NODE,MEM_PER_CPU,JOB_GPUS} CUDA_VISIBLE_DEVICES; do
+    if [ -n "${!name:-}" ]; then export "APPTAINERENV_$name=${!name}"; fi
+done
+
+# Create a work folder, which is removed at the end. /tmp of the container has only 64 MB.
+make_work_folder() {
+    work=$(mktemp -d "$SCRATCH/deeptaskgen.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    APPTAINER+=(--bind "$work:/work")
+}

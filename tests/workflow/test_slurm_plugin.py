@@ -1,0 +1,249 @@
+"""The SLURM plugin with a stand-in for Slurm's commands; `tests/slurm` uses a real Slurm."""
+
+import os
+import time
+
+import pytest
+from nipype import MapNode, Node, Workflow
+
+from bids_deeptaskgen.commands import participant
+from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.workflow import batch, job_list, plugins, slurm, slurm_queue
+from bids_deeptaskgen.workflow.batch import BatchFolders
+from bids_deeptaskgen.workflow.batch_systems import make_batch_plugin
+from bids_deeptaskgen.workflow.job_list import JobList
+from bids_deeptaskgen.workflow.plugins import check_plugin
+from bids_deeptaskgen.workflow.slurm import RobustSLURM
+from bids_deeptaskgen.workflow.work_folder import private_folder
+from tests.processes import ROOT
+from tests.workflow import slurm_stand_in
+from tests.workflow.counting_node import CountingInterface
+
+POLL_S = 0.2
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Install Slurm's commands, and shorten all times."""
+    folder = slurm_stand_in.install(tmp_path / "slurm")
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("LOGNAME", raising=False)
+    monkeypatch.setattr(plugins, "BATCH_POLL_S", POLL_S)
+    monkeypatch.setattr(slurm, "KILLED_GRACE_S", 0.0)
+    monkeypatch.setattr(slurm_queue, "LEAVE_POLL_S", 0.05)
+    yield folder
+    for path in folder.glob("*.name"):
+        slurm_stand_in.cancel(folder, path.stem)
+
+
+@pytest.fixture
+def run_nodes(tmp_path, stand_in):
+    """Run a chain of nodes, and further nodes that do not depend on it; return the plugin."""
+
+    def run(names, chain=(), **arguments):
+        work = tmp_path / "run"
+        work.mkdir(exist_ok=True)
+        graph = Workflow("counting", base_dir=str(work / "graph"))
+        graph.config["execution"] = {
+            "crashdump_dir": str(tmp_path / "logs"),
+            "crashfile_format": "txt",
+            "poll_sleep_duration": str(POLL_S),
+        }
+        nodes = {name: Node(CountingInterface(folder=tmp_path, name=name), name=name) for name in names}
+        graph.add_nodes(list(nodes.values()))
+        for first, second in zip(chain, chain[1:], strict=False):
+            graph.connect(nodes[first], "records", nodes[second], "predecessor")
+        plugin = RobustSLURM(BatchFolders(work, tmp_path / "logs"), arguments, POLL_S)
+        graph.run(plugin=plugin)
+        return plugin
+
+    return run
+
+
+def counts(folder):
+    """Return how often each node ran."""
+    return {
+        path.name: path.read_text().count("ran") for path in folder.iterdir() if path.name.startswith("n")
+    }
+
+
+def test_lost_jobs_cost_their_participants_only(simulated, settings_of, contents, stand_in, tmp_path, capsys):
+    alone = settings_of(simulated, "alone", chunk_size=1, omp_nthreads=1)
+    assert participant.run(alone) == 0
+    plugin = tmp_path / "plugin.yml"
+    plugin.write_text("plugin: SLURM\n")
+    # The network of the third chunk waits for that of the first one.
+    (stand_in / "deaths").write_text("sub-02-connectomes FAILED\npredict0 TIMEOUT\n")
+    capsys.readouterr()
+    settings = settings_of(simulated, use_plugin=plugin, chunk_size=1, omp_nthreads=1)
+    assert participant.run(settings) == 1
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if " maps " not in line}
+    assert "TIMEOUT" in rows["sub-01"]
+    assert "--time in `sbatch_args`" in rows["sub-01"]
+    assert "OUT_OF_MEMORY (limit --mem=900M)" in rows["sub-02"]
+    lost_log = next(settings.output_dir.glob("logs/slurm-*_deeptaskgen-sub-02-connectomes-*.log"))
+    assert str(lost_log) in rows["sub-02"]
+    assert " done " in rows["sub-03"]
+    maps = contents(settings)
+    assert {name.split("/")[0] for name in maps} == {"sub-03"}
+    assert maps == {name: content for name, content in contents(alone).items() if name in maps}
+    assert next(settings.output_dir.glob("logs/*_failed.txt")).read_text() == "sub-01\nsub-02\n"
+    # The connectomes of the first participant wait for the next run, and nothing else.
+    waiting = {
+        path.name.split("_")[0] for path in (settings.output_dir / "work").rglob("*") if path.is_file()
+    }
+    assert waiting == {"sub-01"}
+
+
+def test_jobs_that_are_refused_for_now_are_submitted_once_later(run_nodes, stand_in, tmp_path):
+    messages = [
+        "Unable to contact slurm controller",
+        "QOSMaxSubmitJobPerUserLimit",
+        slurm_stand_in.LOST_ANSWER,
+    ]
+    (stand_in / "sbatch.failures").write_text("\n".join(messages))
+    (stand_in / "squeue.failures").write_text("Socket timed out on send/recv operation\n")
+    run_nodes(["n1", "n2"])
+    assert counts(tmp_path) == {"n1": 1, "n2": 1}
+    # Two refusals, the submission whose answer was lost, and that of the other node.
+    assert len(slurm_stand_in.calls(stand_in, "sbatch")) == 4
+    assert len(list(stand_in.glob("*.name"))) == 2
+
+
+def test_a_refused_job_is_a_loss_with_the_words_of_sbatch(run_nodes, stand_in, tmp_path):
+    (stand_in / "sbatch.failures").write_text("invalid partition specified: lnog\n")
+    run_nodes(["n1", "n2"], ["n1", "n2"])
+    loss = (tmp_path / "n1.loss").read_text()
+    assert "invalid partition specified: lnog" in loss
+    assert "`sbatch_args`" in loss
+    assert counts(tmp_path) == {"n1.loss": 0, "n2": 1}
+
+
+def test_an_exception_in_a_job_is_a_loss_too(run_nodes, tmp_path):
+    run_nodes(["error1", "n2"], ["error1", "n2"])
+    assert "ValueError: as the test wants" in (tmp_path / "error1.loss").read_text()
+    assert counts(tmp_path) == {"n2": 1}
+    assert list((tmp_path / "logs").glob("crash-*error1*"))
+
+
+def test_a_controller_that_never_answers_ends_the_run_with_its_message(
+    run_nodes, stand_in, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(slurm, "OUTAGE_S", 0.5)
+    monkeypatch.setattr(slurm, "GRACE_S", 0.0)
+    monkeypatch.setattr(job_list, "LEAVE_TIMEOUT_S", 0.1)
+    (stand_in / "deaths").write_text("n1 RUNNING\n")
+    (stand_in / "squeue.failures").write_text("Connection refused\n" * 1000)
+    run_nodes(["n1"])
+    assert "Connection refused" in (tmp_path / "n1.loss").read_text()
+    # The job may still run, so that the next run must end it.
+    assert JobList(tmp_path / "run").path.exists()
+
+
+def test_squeue_is_called_once_per_poll_for_all_jobs(run_nodes, stand_in):
+    begun = time.monotonic()
+    run_nodes(["n1", "n2"])
+    n_polls = (time.monotonic() - begun) / POLL_S
+    calls = [line for line in slurm_stand_in.calls(stand_in, "squeue") if "--states=all" in line]
+    assert len(calls) <= n_polls
+    assert len(calls[0].rpartition("=")[2].split(",")) == 2
+
+
+def test_jobs_get_their_node_s_memory_and_names_and_the_user_s_options(run_nodes, stand_in):
+    run_nodes(
+        ["n1"], sbatch_args="--partition=long --cpus-per-task 3", template="#!/bin/sh\n#SBATCH --mem=2G"
+    )
+    words = slurm_stand_in.calls(stand_in, "sbatch")[0].split()
+    assert "--partition=long" in words
+    assert [word for word in words if word.startswith(("--mem", "--cpus"))] == ["--cpus-per-task"]
+    assert next(word for word in words if word.startswith("--job-name=deeptaskgen-n1-"))
+    # Their log, as long as they run.
+    assert next(word for word in words if word.startswith("--output=") and "/logs/slurm-%j_" in word)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_interrupted_run_cancels_its_jobs(run_nodes, stand_in, tmp_path, monkeypatch, error):
+    (stand_in / "deaths").write_text("n1 RUNNING\nn2 RUNNING\n")
+    refresh = RobustSLURM._refresh
+
+    def interrupt(plugin):
+        refresh(plugin)
+        raise error
+
+    monkeypatch.setattr(RobustSLURM, "_refresh", interrupt)
+    with pytest.raises(error):
+        run_nodes(["n1", "n2"])
+    assert [slurm_stand_in.state_of(stand_in, job_id) for job_id in ("100", "101")] == ["CANCELLED"] * 2
+    assert not JobList(tmp_path / "run").path.exists()
+
+
+def test_the_next_run_ends_jobs_of_a_dead_one_and_no_others(stand_in, tmp_path):
+    (stand_in / "deaths").write_text("deeptaskgen RUNNING\nother RUNNING\n")
+    for name in ("deeptaskgen-1", "deeptaskgen-2", "other"):
+        slurm_stand_in.submit(stand_in, name, os.devnull, "script")
+    with private_folder(tmp_path / "work", keep=True) as folder:
+        dead = folder.with_name(folder.name.rpartition("-")[0] + "-999999999")
+        dead.mkdir()
+        jobs = JobList(dead)
+        jobs.add("100", "deeptaskgen-1")
+        # The second was submitted, but its id was not recorded; the third id has another name.
+        jobs.announce("deeptaskgen-2")
+        jobs.add("102", "deeptaskgen-3")
+    with private_folder(tmp_path / "work", keep=True):
+        states = [slurm_stand_in.state_of(stand_in, str(100 + i)) for i in range(3)]
+        assert states == ["CANCELLED", "CANCELLED", "RUNNING"]
+        assert not dead.exists()
+
+
+def test_a_folder_is_kept_while_its_jobs_may_run(stand_in, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(job_list, "LEAVE_TIMEOUT_S", 0.0)
+    (stand_in / "squeue.failures").write_text("Connection refused\n" * 1000)
+    with private_folder(tmp_path / "work", keep=True) as folder:
+        dead = folder.with_name(folder.name.rpartition("-")[0] + "-999999999")
+        dead.mkdir()
+        JobList(dead).add("100", "deeptaskgen-1")
+    with private_folder(tmp_path / "work", keep=True):
+        assert dead.exists()
+    assert "still in the queue: 100" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("plugin: SLURMGraph", "Use the plugin SLURM instead"),
+        ("plugin: SGEGraph", "Use the plugin SGE instead"),
+        ('plugin: SLURM\nplugin_args: {sbatch_args: "-o \'x"}', "sbatch_args cannot be read"),
+        ("plugin: PBS\nplugin_args: {poll_sleep_duration: often}", "must be a number"),
+    ],
+)
+def test_plugins_that_cannot_work_are_refused(stand_in, settings_of, tmp_path, text, message):
+    path = tmp_path / "plugin.yml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        check_plugin(settings_of(tmp_path, use_plugin=path))
+
+
+def test_the_plugin_is_refused_where_jobs_cannot_be_submitted(settings_of, tmp_path, monkeypatch):
+    path = tmp_path / "plugin.yml"
+    path.write_text("plugin: SLURM")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="sbatch"):
+        check_plugin(settings_of(tmp_path, use_plugin=path))
+
+
+def test_lost_jobs_of_other_batch_systems_are_losses_too(stand_in, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch, "GRACE_S", 0.0)
+    monkeypatch.setenv("LOGNAME", "user")
+    work = tmp_path / "run"
+    work.mkdir()
+    graph = Workflow("counting", base_dir=str(work / "graph"))
+    graph.config["execution"] = {"crashdump_dir": str(tmp_path), "poll_sleep_duration": str(POLL_S)}
+    node = MapNode(CountingInterface(folder=tmp_path), iterfield=["name"], name="node")
+    node.inputs.name = ["n1", "n2"]
+    successor = Node(CountingInterface(folder=tmp_path, name="n3"), name="successor")
+    graph.connect(node, "records", successor, "predecessor")
+    (stand_in / "deaths").write_text("node0 FAILED\n")
+    graph.run(plugin=make_batch_plugin("PBS", BatchFolders(work, tmp_path / "logs"), {}))
+    assert "PBS job" in (tmp_path / "n1.loss").read_text()
+    assert counts(tmp_path) == {"n1.loss": 0, "n2": 1, "n3": 1}
