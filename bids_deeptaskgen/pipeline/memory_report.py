@@ -51,7 +51,7 @@ def plan_memory(
         context.bundle,
         read_needs(context, to_do),
         find_limit(settings),
-        makes_pages=settings.reports != "none",
+        reports=settings.reports,
         is_on_gpu=is_on_gpu,
     )
     if to_do:
