@@ -11,7 +11,7 @@ REQUIREMENTS = setup.cfg pyproject.toml constraints.txt
 # Folder for the environments with PCNtoolkit and junifer, 2 GB, and the lists of their versions.
 EXPORTS ?= .venv-exports
 
-# Program that builds and runs images: docker or podman; apptainer only for container-test.
+# Program that builds and runs images: docker or podman; apptainer only for test-containers.
 ENGINE ?= docker
 IMAGE ?= bids_deeptaskgen:latest
 SIF ?= bids_deeptaskgen.sif
@@ -20,15 +20,15 @@ BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test test-cpus test-laws test-inputs test-exports lint faults test-browser validate benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-false-positives benchmark-store benchmark-biomarkers image sif container-test clean
+.PHONY: help demo test test-cpus test-laws test-inputs test-exports test-faults test-browser test-bids test-containers faults validate container-test lint benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 27
 
 demo: $(VENV)/runtime.stamp ## simulate a few participants, predict their maps, draw one; all in ./demo
 	$(BIN)/deeptaskgen demo demo
 
-test: lint ## check style, types and layers, then run the tests (further arguments: PYTEST_ARGS)
+test: lint ## check style, types and layers, then run the tests (a quarter of an hour; PYTEST_ARGS)
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 test-cpus: $(VENV)/test.stamp ## run the numerical tests as if on other processors (half an hour; PYTEST_ARGS)
@@ -43,22 +43,30 @@ test-inputs: $(VENV)/test.stamp ## try thousands of altered datasets; table in t
 test-exports: $(VENV)/test.stamp $(EXPORTS)/pcntoolkit.stamp $(EXPORTS)/junifer.stamp ## load exports with PCNtoolkit and junifer (2 GB of disk; PYTEST_ARGS)
 	EXPORT_ENVIRONMENTS="$(abspath $(EXPORTS))" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/exports
 
+test-faults: $(VENV)/test.stamp ## run the slow tests, which kill, stop, overload and starve whole runs (PYTEST_ARGS)
+	$(BIN)/python -m pytest -m slow --ignore tests/browser --ignore tests/slurm $(PYTEST_ARGS) tests
+
+test-browser: $(VENV)/test.stamp ## try the pages in Chromium; fails without Chromium (CHROMIUM=path) or the extra "browser"
+	$(if $(CHROMIUM),CHROMIUM="$(CHROMIUM)" )$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/browser
+
+test-bids: $(VENV)/test.stamp ## check output datasets with the BIDS validator, which is installed if needed
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet bids-validator-deno==3.0.2
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest tests/workflow/test_bids.py $(PYTEST_ARGS)
+
+test-containers: ## test an image as an unprivileged user (ENGINE=docker, podman or apptainer; IMAGE or SIF)
+	ENGINE="$(ENGINE)" IMAGE="$(if $(filter %apptainer %singularity,$(ENGINE)),$(SIF),$(IMAGE))" tests/containers/try_image.sh
+
+# Former names of these targets.
+faults: test-faults
+validate: test-bids
+container-test: test-containers
+
 lint: $(VENV)/test.stamp ## check style, spelling, types and layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-
-faults: $(VENV)/test.stamp ## run the slow tests, which kill, stop, overload and starve whole runs (10 minutes)
-	$(BIN)/python -m pytest -m slow --ignore tests/browser $(PYTEST_ARGS) tests
-
-test-browser: $(VENV)/test.stamp ## try the pages in Chromium; fails without Chromium (CHROMIUM=path) or the extra "browser"
-	$(if $(CHROMIUM),CHROMIUM="$(CHROMIUM)" )$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/browser
-
-validate: $(VENV)/test.stamp ## check output datasets with the BIDS validator, which is installed if needed
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet bids-validator-deno==3.0.2
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest tests/workflow/test_bids.py $(PYTEST_ARGS)
 
 benchmark: $(VENV)/test.stamp ## measure speed and memory; writes docs/performance.md (half an hour)
 	$(BIN)/python -m benchmarks.speed $(BENCHMARKS)/speed
@@ -96,9 +104,6 @@ image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, I
 
 sif: $(VENV)/tools.stamp ## build the Apptainer image (SIF=file)
 	apptainer build --build-arg VERSION=$(VERSION) $(SIF) Singularity.def
-
-container-test: ## test an image as an unprivileged user (ENGINE=docker, podman or apptainer; IMAGE or SIF)
-	ENGINE="$(ENGINE)" IMAGE="$(if $(filter %apptainer %singularity,$(ENGINE)),$(SIF),$(IMAGE))" tests/containers/try_image.sh
 
 clean: ## remove everything that these targets create here
 	rm -rf $(VENV) $(EXPORTS) $(BENCHMARKS) demo build dist test-results *.egg-info .hypothesis .*_cache

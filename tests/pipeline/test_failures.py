@@ -1,4 +1,4 @@
-"""Faults of the machine, each once and small; `make faults` has more moments and more ways."""
+"""Faults of the machine, each once and small; `make test-faults` has more moments and more ways."""
 
 import os
 import resource
@@ -84,7 +84,7 @@ def test_kills_while_reading_and_while_writing_change_no_byte(start, assert_whol
     assert_whole(app.output)
 
 
-# A small run may be over before the signal reaches it; `make faults` gives it more time.
+# A small run may be over before the signal reaches it; `make test-faults` gives it more time.
 @pytest.mark.slow
 def test_sigterm_leaves_neither_process_nor_temporary_file(start):
     app = start("--nprocs", "1", labels=("01",))

@@ -102,12 +102,12 @@ def test_all_desc_labels_are_described(output):
     assert used_labels <= labels
 
 
-@pytest.mark.skipif(VALIDATOR is None, reason="bids-validator-deno is not on the PATH: make validate")
+@pytest.mark.skipif(VALIDATOR is None, reason="bids-validator-deno is not on the PATH: make test-bids")
 def test_the_validator_finds_no_errors_in_the_output(output):
     assert errors_of(output) == []
 
 
-@pytest.mark.skipif(VALIDATOR is None, reason="bids-validator-deno is not on the PATH: make validate")
+@pytest.mark.skipif(VALIDATOR is None, reason="bids-validator-deno is not on the PATH: make test-bids")
 def test_the_validator_finds_no_errors_in_the_simulated_dataset(sessions, tmp_path):
     assert errors_of(sessions) == []
     small_dataset(tmp_path / "single", n_participants=1, n_volumes=20)
