@@ -126,6 +126,8 @@ class Cluster:
     def states(self, job):
         """Return the state of each task of a job, by its name such as 7_1; pending tasks are in one row."""
         process = self.call("squeue", "--noheader", "--array", "--jobs", job, "--format", "%i %T")
+        if process.returncode != 0 and "Invalid job id" not in process.stderr:
+            return {job: "PENDING"}  # the controller is busy
         rows = dict(line.split() for line in process.stdout.splitlines())
         words = "sacct --allocations --noheader --parsable2 --format=JobID,State%40 --jobs"
         process = self.call(*words.split(), job)
