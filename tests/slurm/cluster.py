@@ -125,7 +125,8 @@ class Cluster:
 
     def states(self, job):
         """Return the state of each task of a job, by its name such as 7_1; pending tasks are in one row."""
-        process = self.call(*"squeue --noheader --states=all --array --format=%i|%T --jobs".split(), job)
+        words = "squeue --noheader --states=all --array --format=%i|%T --jobs"
+        process = self.call(*words.split(), job)
         if process.returncode != 0 and "Invalid job id" not in process.stderr:
             return {job: "PENDING"}  # the controller is busy
         rows = dict(line.split("|") for line in process.stdout.splitlines())
