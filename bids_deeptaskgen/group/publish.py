@@ -68,6 +68,8 @@ def staging_folder(work_dir: Path, *, keep: bool = False) -> Iterator[Path]:
     if remove_stale_files(work_dir, recursive=False) and not any(work_dir.iterdir()):
         has_folder = False
     folder = temporary_sibling(work_dir / "group", "new")
+    # An earlier process with the same number may have left it.
+    shutil.rmtree(folder, ignore_errors=True)
     make_folder(folder)
     try:
         yield folder
