@@ -73,6 +73,8 @@ def staging_folder(work_dir: Path, *, keep: bool = False) -> Iterator[Path]:
     if remove_stale_files(work_dir, recursive=False) and not any(work_dir.iterdir()):
         has_folder = False
     folder = temporary_sibling(work_dir / "group", "new")
+    # An earlier process with the same number may have left it.
+    shutil.rmtree(folder, ignore_errors=True)
     try:
         # A signal may come as soon as there is a folder.
         make_folder(folder)
