@@ -207,15 +207,6 @@ def test_the_next_run_removes_what_a_killed_run_left(tmp_path):
     assert not (tmp_path / "work").exists()
 
 
-@pytest.mark.parametrize("keep", [False, True])
-def test_the_last_of_several_runs_removes_the_work_folder_unless_the_user_chose_it(tmp_path, keep):
-    counterpart = tmp_path / "work" / ".group.new.elsewhere.1.tmp"
-    counterpart.mkdir(parents=True)
-    with staging_folder(tmp_path / "work", keep=keep):
-        counterpart.rmdir()
-    assert (tmp_path / "work").exists() == keep
-
-
 def test_a_run_that_is_killed_between_two_files_is_completed_by_the_next(tmp_path, monkeypatch):
     publish_files(tmp_path, a="1", z="1")
     moves = []
