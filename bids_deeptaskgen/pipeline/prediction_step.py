@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.output.completion import finished
+from bids_deeptaskgen.io.atomic import finish
 from bids_deeptaskgen.io.npy import Stack
 from bids_deeptaskgen.io.prefetch import prefetch
 from bids_deeptaskgen.machine import log_duration, log_each_duration
@@ -65,7 +67,7 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
     pending: list[Future[Record]] = []
     predictions = log_each_duration("prediction", predict_each(model, prefetch(_windows(waiting))))
     started = time.monotonic()
-    with ThreadPoolExecutor(1) as writer:
+    with _writer_thread() as writer:
         for number, windows in groupby(predictions, key=itemgetter(0)):
             record, job = waiting[number], job_of[waiting[number].subject]
             record, maps = _average(job, record, map(itemgetter(1), windows))
@@ -79,6 +81,19 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
             pending.append(writer.submit(finish_session, job, record, maps, model.device_name))
             started = time.monotonic()
     return finished_records + [future.result() for future in pending]
+
+
+@contextmanager
+def _writer_thread() -> Iterator[ThreadPoolExecutor]:
+    """Yield a thread that has ended at the end of the block, even if a signal interrupts the wait for it.
+
+    A thread that writes on would create folders that the end of the run has removed.
+    """
+    writer = ThreadPoolExecutor(1)
+    try:
+        yield writer
+    finally:
+        finish(writer.shutdown)
 
 
 def _with_seconds(record: Record, seconds: float) -> Record:

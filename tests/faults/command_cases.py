@@ -120,6 +120,12 @@ def is_temporary(name: str) -> bool:
     return any(part.endswith((".tmp", ".lock")) for part in parts) or parts[:2] == [OUT, "work"]
 
 
+def is_kept(name: str) -> bool:
+    """Return whether a stopped run keeps this path in the work folder: finished connectomes."""
+    kept = f"{OUT}/work/connectomes"
+    return f"{kept}/".startswith(f"{name}/") or (name.startswith(f"{kept}/") and not name.endswith(".tmp"))
+
+
 def _content(out: Path) -> Iterator[Path]:
     return iter([out]) if out.is_file() else out.iterdir()
 

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from tests.faults.command_cases import is_temporary
+from tests.faults.command_cases import is_kept, is_temporary
 from tests.faults.comparable_files import TORN
 from tests.processes import Run
 
@@ -139,9 +139,9 @@ class Stage:
         } - {"out/logs"}
 
     def leftovers(self):
-        """List files and folders that only an active run may have."""
+        """List files and folders that only an active run may have, and no run that was told to stop."""
         names = (path.relative_to(self.place).as_posix() for path in self.place.rglob("*"))
-        return sorted(name for name in names if is_temporary(name))
+        return sorted(name for name in names if is_temporary(name) and not is_kept(name))
 
     def assert_nothing_torn(self):
         """Assert that each file under a final name is complete.
