@@ -154,7 +154,8 @@ def test_jobs_that_are_cancelled_or_killed_cost_their_participants_only(submitte
     app = submitter.start(acts=f"{acts} deeptaskgen-sub-05-connectomes=sleep")
 
     def job_of_sub_05():
-        return next((job_id for job_id, name in queue("RUNNING").items() if "sub-05-" in name), None)
+        jobs = {name: job_id for job_id, name in queue("RUNNING").items() if name in submitter.names()}
+        return next((job_id for name, job_id in jobs.items() if "sub-05-" in name), None)
 
     cancelled = wait_until(job_of_sub_05)
     subprocess.run(["scancel", cancelled], check=True)
