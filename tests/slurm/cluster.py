@@ -151,7 +151,7 @@ class Cluster:
     def finish(self, job, *states):
         """Wait for the end of a job, and check the states of its tasks."""
         rows = self.wait(job)
-        expected = {"COMPLETED"} if not states else set(states)
+        expected = set(states) or {"COMPLETED"}
         assert set(rows.values()) == expected, f"{rows}\n{self.logs()}"
         return rows
 
