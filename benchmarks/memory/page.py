@@ -1,4 +1,4 @@
-"""Write the measurements into ``docs/memory.md``: ``python -m benchmarks.memory.page WORK docs/memory.md``."""
+"""Measurements as the table of a page: ``python -m benchmarks.memory.page WORK docs/memory.md``."""
 
 import re
 import sys
