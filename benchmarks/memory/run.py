@@ -35,6 +35,8 @@ def measure_shapes(work: Path, shapes: Sequence[Shape] = SHAPES) -> Path:
     """
     numbers = work / "numbers"
     numbers.mkdir(parents=True, exist_ok=True)
+    # The server that starts workers keeps the environment that it was started with.
+    os.environ["TEMPLATEFLOW_HOME"] = str(write_transform(work / "templateflow"))
     for shape in shapes:
         path = numbers / f"{file_stem(shape)}.json"
         if not path.exists():
@@ -53,8 +55,6 @@ def file_stem(shape: Shape) -> str:
 
 def _measure(work: Path, shape: Shape) -> dict[str, object]:
     model = build_model(work / "models", shape.model)
-    if shape.series.is_warped:
-        os.environ["TEMPLATEFLOW_HOME"] = str(write_transform(work / "templateflow"))
     dataset = build_dataset(work / "dataset", shape.series)
     try:
         context = context_of(dataset, work / "output", model=str(model), device="cpu", **shape.options)

@@ -245,13 +245,13 @@ def _run_bytes(session: SessionShape, number: int) -> int:
     finishing = _sums_bytes(session, run, session.n_windows) + _finish_bytes(session, run) + connectome
     n_kept = number if session.n_extra else 0
     if session.pools:
-        pooled = (2 * connectome if number else 0) + n_kept * connectome
+        history_bytes = (2 * connectome if number else 0) + n_kept * connectome
         # The pooled connectome in float64, this run's, and their product with the number of volumes.
         pooling = (2 + 2 + n_kept) * connectome
     else:
-        pooled = number * session.n_windows * connectome
-        pooling = pooled + 2 * session.n_windows * connectome
-    return max(pooled + reading, pooled + finishing, pooling)
+        history_bytes = number * session.n_windows * connectome
+        pooling = history_bytes + 2 * session.n_windows * connectome
+    return max(history_bytes + reading, history_bytes + finishing, pooling)
 
 
 def _sums_bytes(session: SessionShape, run: RunShape, n_windows: int) -> int:
