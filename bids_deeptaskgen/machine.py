@@ -63,9 +63,19 @@ def may_use_gpu() -> bool:
     return False
 
 
+def warn_of_unused_gpu() -> None:
+    """Warn once that a Slurm job has a GPU that cannot be used; it is charged for, and the CPU is slower."""
+    if slurm_job.has_gpu(os.environ):
+        _log_once(
+            "The Slurm job has a GPU (SLURM_JOB_GPUS), but torch cannot use it; the CPU is used. In a "
+            "container, pass the GPU on (apptainer --nv).",
+            logging.WARNING,
+        )
+
+
 @cache
-def _log_once(message: str) -> None:
-    logger.info("%s", message)
+def _log_once(message: str, level: int = logging.INFO) -> None:
+    logger.log(level, "%s", message)
 
 
 def _limits(name: str, controller: str = "") -> Iterator[str]:

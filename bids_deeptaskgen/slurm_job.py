@@ -89,6 +89,26 @@ def may_use_gpu(environment: Mapping[str, str]) -> bool:
     return not environment.get("SLURM_JOB_ID") or any(value not in _NO_GPU for value in values)
 
 
+def has_gpu(environment: Mapping[str, str]) -> bool:
+    """Return whether Slurm granted a GPU to this job.
+
+    Parameters
+    ----------
+    environment : mapping of str to str
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> has_gpu({"SLURM_JOB_ID": "7", "SLURM_JOB_GPUS": "2"}), has_gpu({"SLURM_JOB_ID": "7"})
+    (True, False)
+    """
+    is_job = bool(environment.get("SLURM_JOB_ID"))
+    return is_job and any(environment.get(name, "").strip() not in _NO_GPU for name in _GPU_VARIABLES[:2])
+
+
 def _first_number(environment: Mapping[str, str], *names: str) -> Limit | None:
     """Return the first of these variables that is a positive number, unless this is no Slurm job."""
     for name in names if environment.get("SLURM_JOB_ID") else ():

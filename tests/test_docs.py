@@ -91,6 +91,7 @@ def test_every_option_that_is_mentioned_exists(name):
         "--containall", "--rois", "--name", "--from", "--mask", "--confounds", "--config-file", "--help",
         "--statmaps", "--parent", "--strategy", "--keep-sites", "--n-devices",
         "--n-participants", "--n-sessions", "--no-combine-runs", "--element", "--array", "--export",
+        "--cpus-per-task",
     }  # fmt: skip
     text = (ROOT / name).read_text("utf-8")
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | further_flags

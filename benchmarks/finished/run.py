@@ -75,8 +75,6 @@ def measure(
         datasets = make_finished(work, n_participants, layout)
         words = (str(datasets.derivatives), str(datasets.output), *options_of(datasets.bundle, layout))
         command = partial(app, *words)
-        # The first run adapts dataset_description.json to the input.
-        command()
         for way in ways:
             timing = command(*WAYS[way])
             lines = [line for _, line in timing.result.lines]

@@ -64,9 +64,7 @@ def _declare(work: Path, shape: Shape) -> dict[str, float]:
         context = context_of(
             dataset, work / "headers-output", model=str(model), device="cpu", **shape.options
         )
-        plan = MemoryPlan(
-            context.bundle, read_needs(context, ["01"]), makes_pages=context.settings.reports != "none"
-        )
+        plan = MemoryPlan(context.bundle, read_needs(context, ["01"]), reports=context.settings.reports)
         return asdict(plan.nodes(["01"], is_first=True))
     finally:
         shutil.rmtree(dataset)

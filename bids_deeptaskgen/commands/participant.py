@@ -47,6 +47,7 @@ from bids_deeptaskgen.settings.command_line import describe_command
 from bids_deeptaskgen.settings.flags import with_flags
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.toml_file import to_toml
+from bids_deeptaskgen.workflow.engine import uses_gpu
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -106,23 +107,23 @@ def run_dataset(
         rows = [
             replace(row, reason=with_flags(row.reason)) for row in preflight_dataset(dataset, context.query)
         ]
-    usable = sorted({row.subject for row in rows if not row.reason})
-    with log_duration("finished participants"):
-        finished = find_finished(context, usable)
-    rows, plan = _plan_memory(context, rows, [subject for subject in usable if subject not in finished])
     subjects = sorted({row.subject for row in rows if not row.reason})
+    with log_duration("finished participants"):
+        finished = find_finished(context, subjects)
     to_do = [subject for subject in subjects if subject not in finished]
-    _report_preflight(context, rows, finished, len(to_do))
+    with log_duration("headers"):
+        rows, plan = plan_memory(context, rows, to_do, is_on_gpu=uses_gpu(settings.device))
+    subjects = sorted({row.subject for row in rows if not row.reason})
+    _report_preflight(context, rows, finished, len(subjects) - len(finished))
     if subjects:
         refuse_mixture(settings, context.settings_hash, subjects)
     if settings.dry_run:
-        if to_do:
-            _echo(describe_memory(plan, to_do, settings))
+        _echo(with_flags(describe_memory(plan, settings)))
         _echo(describe_plan(context, rows, finished))
         return 0 if subjects else 3
     if not subjects:
         return _report_outcome(settings, unusable_records(rows))
-    records, pages = _run_subjects(context, subjects, finished, plan, user_settings)
+    records, pages = _run_subjects(context, subjects, finished, user_settings, plan)
     records += records_without(unusable_records(rows), records)
     code = _report_outcome(settings, records)
     report_pages(settings, pages)
@@ -137,22 +138,12 @@ def run_dataset(
     return code or 1
 
 
-def _plan_memory(
-    context: RunContext, rows: Sequence[Preflight], to_do: Sequence[str]
-) -> tuple[list[Preflight], MemoryPlan]:
-    """Add the reason to the participants whose memory exceeds the limit, and plan that of the others."""
-    from bids_deeptaskgen.workflow.engine import uses_gpu
-
-    with log_duration("headers"):
-        return plan_memory(context, rows, to_do, is_on_gpu=uses_gpu(context.settings.device))
-
-
 def _run_subjects(
     context: RunContext,
     subjects: Sequence[str],
     finished: Mapping[str, Sequence[Record]],
-    plan: MemoryPlan,
     user_settings: Settings | None,
+    plan: MemoryPlan,
 ) -> tuple[list[Record], list[PageOutcome]]:
     """Process the participants, except those for whom nothing is to do: they need no model and no node."""
     settings = context.settings
@@ -167,11 +158,12 @@ def _run_subjects(
     if to_do:
         with log_duration("torch and model"):
             check_model(context)
-        logger.info("%s", describe_memory(plan, to_do, settings))
     with log_duration("nipype"):
         from bids_deeptaskgen.workflow.plugins import check_plugin
         from bids_deeptaskgen.workflow.run import run_participants
     check_plugin(settings)
+    if to_do:
+        logger.info("%s", with_flags(describe_memory(plan, settings)))
     with claim_dataset(settings, context.settings_hash):
         _write_dataset(context, user_settings)
         records, pages = run_participants(context, to_do, plan)

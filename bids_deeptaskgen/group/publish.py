@@ -73,6 +73,8 @@ def staging_folder(work_dir: Path, *, keep: bool = False) -> Iterator[Path]:
     if remove_stale_files(work_dir, recursive=False) and not any(work_dir.iterdir()):
         has_folder = False
     folder = temporary_sibling(work_dir / "group", "new")
+    # An earlier process with the same number may have left it.
+    shutil.rmtree(folder, ignore_errors=True)
     try:
         # A signal may come as soon as there is a folder.
         make_folder(folder)
@@ -154,17 +156,36 @@ def _refuse_folders(output: Path, files: Sequence[Path]) -> None:
 
 
 def _same_disk(first: Path, second: Path) -> bool:
-    return first.stat().st_dev == second.stat().st_dev
+    """Return whether files of the first folder can be renamed into the second.
+
+    Device numbers do not suffice: two folders of a disk that are mounted into a container one by one have the
+    same number, but no file can be renamed from one to the other.
+    """
+    source, target = (temporary_sibling(folder / "group", "probe") for folder in (first, second))
+    source.mkdir()
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return False
+    finally:
+        for probe in (source, target):
+            with suppress(FileNotFoundError):
+                probe.rmdir()
+    return True
 
 
 def _move(source: Path, target: Path) -> None:
     """Move a file atomically; a folder of the dataset may be a link to another disk."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    if _same_disk(source, target.parent):
+    try:
         source.replace(target)
-        return
-    with atomic_path(target) as temporary:
-        shutil.move(source, temporary)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with atomic_path(target) as temporary:
+            shutil.move(source, temporary)
 
 
 def _write_record(output: Path, files: set[Path]) -> None:

@@ -103,12 +103,19 @@ def _acquire(lock: Path, temporary: Path, holder: str, max_held_s: float) -> Non
             previous, start = current, time.monotonic()
         # Observed time is used, since the clocks of a file server and of this machine may differ.
         is_abandoned = time.monotonic() - start > max_held_s
-        if current is not None and (is_abandoned or _has_ended(current)):
-            with suppress(FileNotFoundError, PermissionError):
-                (lock / current).rename(lock / holder)
-                return
-        if is_abandoned and _read_holder(lock) == previous:
+        if is_abandoned and current is None:
             raise UserError(_refusal(lock, max_held_s))
+        if current is not None and (is_abandoned or _has_ended(current)):
+            try:
+                (lock / current).rename(lock / holder)
+            except FileNotFoundError:
+                # Another process was faster, or this machine remembers an earlier state of a network drive.
+                start = time.monotonic()
+            except PermissionError as error:
+                if is_abandoned:
+                    raise UserError(_refusal(lock, max_held_s)) from error
+            else:
+                return
         time.sleep(pause_s * random.uniform(0.5, 1.5))
         pause_s = min(pause_s * _GROWTH, _LAST_PAUSE_S)
 

@@ -20,6 +20,9 @@ _N_WEIGHT_COPIES = 4
 N_WIDEST = 6
 # Bytes per computed voxel of the row numbers and the weights of interpolation of `nn.cpu.sparse_unet`.
 _INDEX_BYTES = 280
+# Sets of maps while one set is added to others: the set itself, the next one as rows of voxels and as maps,
+# and the differences from the mean; measured.
+_N_PASSING = 5
 # Feature maps, relative to their own bytes, with what the allocator of the C library holds beside them.
 _ALLOCATOR_SHARE = 1.3
 
@@ -104,7 +107,7 @@ def _n_collected(shape: PredictionShape) -> int:
         n_sets += 1
     if shape.n_bootstrap:
         n_sets += 2
-    return n_sets
+    return n_sets + (_N_PASSING if n_sets > 1 else 0)
 
 
 def _network_bytes(architecture: Architecture, output_mask: NDArray[np.bool_], shape: PredictionShape) -> int:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch.nn.utils import convert_conv3d_weight_memory_format
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.machine import may_use_gpu
+from bids_deeptaskgen.machine import may_use_gpu, warn_of_unused_gpu
 from bids_deeptaskgen.models.bundle import Bundle
 from bids_deeptaskgen.nn.batchnorm_folding import fold_batch_norm
 from bids_deeptaskgen.nn.cpu.sparse_unet import SparseUNet, is_supported
@@ -101,6 +101,8 @@ def resolve_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() and may_use_gpu() else "cpu"
+        if not torch.cuda.is_available():
+            warn_of_unused_gpu()
     kind, _, number = name.partition(":")
     if name != "cpu" and (kind != "cuda" or (":" in name and not number.isdecimal())):
         message = f"device {name!r} is not known. Choose auto, cpu, cuda or cuda:N."

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bids_deeptaskgen.bids.input.sessions import SessionFault
 from bids_deeptaskgen.bids.input.sources import find_sessions
 from bids_deeptaskgen.connectome.inputs import RunInputs, SessionInputs
 from bids_deeptaskgen.connectome.memory import RunShape, SessionShape, session_bytes
@@ -66,27 +65,27 @@ def read_needs(context: RunContext, subjects: Sequence[str]) -> dict[str, Need]:
     """
     needs = {}
     for subject in subjects:
-        if session_needs := list(_readable_needs(context, subject)):
+        session_needs = list(_readable_needs(context, subject))
+        if session_needs:
             needs[subject] = _largest(session_needs)
     return needs
 
 
 def _readable_needs(context: RunContext, subject: str) -> Iterator[Need]:
-    combine = context.settings.combine_runs
+    """Yield the need of each session whose files can be read."""
     try:
         sessions = find_sessions(
-            context.dataset, subject, context.query, combine_runs=combine, uses_pybids=False
+            context.dataset,
+            subject,
+            context.query,
+            combine_runs=context.settings.combine_runs,
+            uses_pybids=False,
         )
+        for session in sessions:
+            if isinstance(session, SessionInputs):
+                yield _session_need(context, session)
     except (UserError, OSError, ValueError) as error:
-        logger.debug("sub-%s: its memory is unknown (%s).", subject, error)
-        return
-    for session in sessions:
-        if isinstance(session, SessionFault):
-            continue
-        try:
-            yield _session_need(context, session)
-        except (UserError, OSError, ValueError) as error:
-            logger.debug("%s: its memory is unknown (%s).", session.name, error)
+        logger.debug("sub-%s: the memory is unknown (%s).", subject, error)
 
 
 def _largest(needs: Sequence[Need]) -> Need:

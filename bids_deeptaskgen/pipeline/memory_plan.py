@@ -21,15 +21,15 @@ from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 GIB = 2**30
 # Measured resident memory in GiB: interpreter and the libraries of all nodes; torch; the libraries of pages.
-LIBRARIES_GB, TORCH_GB, PLOTS_GB = 0.30, 0.20, 0.12
+LIBRARIES_GB, TORCH_GB, PLOTS_GB = 0.30, 0.20, 0.07
 # Of a process with a GPU: the libraries of CUDA. Not measured here.
 CUDA_GB = 1.5
 # The processes that start workers and count shared resources.
 SERVERS_GB = 0.04
 # Share of the available memory that is used without `mem`.
 DEFAULT_SHARE = 0.9
-# Bytes of a page with all maps: slices and surfaces of each map as text, and the text itself.
-PAGE_BYTES = 120_000_000
+# Bytes of a page, measured: with all maps, whose slices and surfaces it holds as text, and a small one.
+PAGE_BYTES = {"full": 210_000_000, "qc": 20_000_000}
 _FLOAT32 = 4
 
 
@@ -98,15 +98,21 @@ class MemoryPlan:
     needs : dict of str to Need
         By participant; without those whose files cannot be read.
     limit : MemoryLimit or None
-    makes_pages : bool
+    reports : {"full", "qc", "none"}
+        Kind of page.
     is_on_gpu : bool
     """
 
     bundle: Bundle
     needs: Mapping[str, Need] = field(default_factory=dict)
     limit: MemoryLimit | None = None
-    makes_pages: bool = True
+    reports: str = "full"
     is_on_gpu: bool = False
+
+    @property
+    def makes_pages(self) -> bool:
+        """Return whether pages are made."""
+        return self.reports != "none"
 
     @property
     def main_gb(self) -> float:
@@ -174,11 +180,11 @@ class MemoryPlan:
         return prediction_bytes(self.bundle, shape)
 
     def _page_bytes(self, shapes: Sequence[PredictionShape]) -> int:
-        if not shapes:
+        if not shapes or not self.makes_pages:
             return 0
         volume = int(np.prod(OUTPUT_GRID.shape)) * _FLOAT32
         n_maps = max(shape.n_sets for shape in shapes) * self.bundle.card.architecture.out_channels
-        return PAGE_BYTES + (n_maps * volume if shapes[0].is_4d else 0)
+        return PAGE_BYTES[self.reports] + (n_maps * volume if shapes[0].is_4d else 0)
 
     def single_gb(self, need: Need) -> float:
         """Return the memory of a run of one participant, all in one process.
@@ -197,6 +203,15 @@ class MemoryPlan:
             need.n_bytes, self._prediction_bytes([need.prediction]), self._page_bytes([need.prediction])
         )
         return self.idle_gb + n_bytes / GIB
+
+    def fits(self, subject: str) -> bool:
+        """Return whether a single process for a participant fits, the smallest run that is possible.
+
+        Parameters
+        ----------
+        subject : str
+        """
+        return self.limit is None or self.single_gb(self.needs[subject]) <= self.limit.gb
 
     def count_workers(self, n_processes: int, subjects: Sequence[str]) -> int:
         """Count the workers that fit beside the main process.

@@ -51,7 +51,7 @@ def plan_memory(
         context.bundle,
         read_needs(context, to_do),
         find_limit(settings),
-        makes_pages=settings.reports != "none",
+        reports=settings.reports,
         is_on_gpu=is_on_gpu,
     )
     if to_do:
@@ -83,11 +83,10 @@ def explain_unfit(plan: MemoryPlan, settings: ParticipantSettings) -> dict[str, 
         return {}
     reasons = {}
     for subject, need in plan.needs.items():
-        gb = plan.single_gb(need)
-        if gb > plan.limit.gb:
+        if not plan.fits(subject):
             reasons[subject] = (
-                f"{need.bold}: needs {gb:.1f} GB of memory ({need.description}), and the limit is "
-                f"{plan.limit}.\n{_advise(need, settings)}"
+                f"{need.bold}: needs {plan.single_gb(need):.1f} GB of memory ({need.description}), and the "
+                f"limit is {plan.limit}.\n{_advise(need, settings)}"
             )
     return reasons
 
@@ -105,25 +104,25 @@ def _advise(need: Need, settings: ParticipantSettings) -> str:
     return f"Raise `mem`, or request more memory for the container or the job{more}."
 
 
-def describe_memory(plan: MemoryPlan, subjects: Sequence[str], settings: ParticipantSettings) -> str:
-    """Describe the memory of a run in a few lines, for ``--dry-run`` and the log.
+def describe_memory(plan: MemoryPlan, settings: ParticipantSettings) -> str:
+    """Describe the memory of a run in two lines, for ``--dry-run`` and the log.
 
     Parameters
     ----------
     plan : MemoryPlan
-    subjects : sequence of str
-        Participants of the run.
     settings : ParticipantSettings
         Uses nprocs.
 
     Returns
     -------
     str
+        About the participants that fit.
     """
     n_processes = settings.nprocs or available_cpus()
-    if not any(subject in plan.needs for subject in subjects):
-        return "Memory: unknown, since no header could be read."
-    largest = max((s for s in subjects if s in plan.needs), key=lambda subject: plan.needs[subject].n_bytes)
+    subjects = [subject for subject in plan.needs if plan.fits(subject)]
+    if not subjects:
+        return "Memory: no participant to compute has a header that can be read and fits."
+    largest = max(subjects, key=lambda subject: plan.needs[subject].n_bytes)
     nodes, need = plan.nodes(subjects), plan.needs[largest]
     pages = f", {nodes.pages:.1f} GB for pages" if plan.makes_pages else ""
     lines = [
@@ -131,16 +130,8 @@ def describe_memory(plan: MemoryPlan, subjects: Sequence[str], settings: Partici
         f"{need.description}), {nodes.prediction:.1f} GB for a prediction{pages}; in a single process "
         f"{plan.single_gb(need):.1f} GB."
     ]
-    if plan.limit is None:
-        return lines[0]
-    n_workers = count_processes(plan, subjects, n_processes)
-    if n_workers > 1:
-        lines.append(
-            f"{n_workers} of {n_processes} processes fit into {plan.limit}, beside {plan.main_gb:.1f} GB for "
-            "the main process."
-        )
-    elif n_processes > 1 and len(subjects) > 1:
-        lines.append(f"1 of {n_processes} processes fits into {plan.limit}.")
-    else:
-        lines.append(f"The limit is {plan.limit}.")
+    if plan.limit is not None:
+        n_fitting = count_processes(plan, subjects, n_processes)
+        main = f", with {plan.main_gb:.1f} GB for the main process" if n_fitting > 1 else ""
+        lines.append(f"{n_fitting} of {n_processes} processes are used within {plan.limit}{main}.")
     return "\n".join(lines)

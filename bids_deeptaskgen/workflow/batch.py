@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from traceback import format_exception
 from typing import Any
@@ -62,7 +62,7 @@ class Task:
     name: str
     job_id: Any = ""
     failure: str = ""
-    end_s: float | None = field(default=None)
+    end_s: float | None = None
 
 
 class TemporaryError(Exception):
@@ -73,7 +73,7 @@ class SubmissionError(Exception):
     """Refusal of a job by the batch system."""
 
 
-class RobustBatch(SGELikeBatchManagerBase):  # type: ignore[misc]
+class RobustBatch(SGELikeBatchManagerBase):
     """Batch plugin in which a lost job is a failure of its participants, and which leaves no job behind.
 
     In the original, a job that ends without a result ends the workflow, or removes all nodes that depend on
@@ -96,6 +96,8 @@ class RobustBatch(SGELikeBatchManagerBase):  # type: ignore[misc]
         # Submissions that were refused for now, by folder of the node.
         self._deferred: dict[str, Task] = {}
         self._refused_since: float | None = None
+        # Reasons of refusals of which the user was warned.
+        self._warnings: set[str] = set()
 
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Run a graph; cancel all jobs at the end, also after an exception or a signal.
@@ -163,7 +165,9 @@ class RobustBatch(SGELikeBatchManagerBase):  # type: ignore[misc]
         try:
             super()._send_procs_to_workers(*args, **kwargs)
         except TemporaryError as error:
-            logger.warning("A job is submitted again at the next poll: %s", error)
+            if str(error) not in self._warnings:
+                self._warnings.add(str(error))
+                logger.warning("A job is refused for now, and is submitted again later: %s", error)
             submitted = {number for _, number in self.pending_tasks}
             for number in np.nonzero(self.proc_pending)[0]:
                 if number not in submitted:

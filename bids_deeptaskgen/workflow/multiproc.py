@@ -39,12 +39,12 @@ class Dependencies(lil_matrix):  # type: ignore[misc]
 
         Returns
         -------
-        numpy.matrix or number
+        array of shape (1, n_columns), or what scipy returns for other axes
         """
         if axis != 0 or args or kwargs:
             return super().sum(axis, *args, **kwargs)
         columns = np.fromiter(chain.from_iterable(self.rows), np.intp)
-        return np.asmatrix(np.bincount(columns, minlength=self.shape[1]))
+        return np.bincount(columns, minlength=self.shape[1])[np.newaxis]
 
 
 class RobustMultiProc(MultiProcPlugin):

@@ -37,7 +37,7 @@ KILLED_GRACE_S = 5.0
 N_LOG_BYTES = 20_000
 
 
-class RobustSLURM(RobustBatch, SLURMPlugin):  # type: ignore[misc]
+class RobustSLURM(RobustBatch, SLURMPlugin):
     """SLURM plugin with one call of squeue per poll, which keeps the reason why a job ended.
 
     Parameters

@@ -175,7 +175,7 @@ def _batches(job_ids: Collection[str]) -> Iterator[list[str]]:
 
 
 def find_jobs(names: Collection[str]) -> dict[str, str]:
-    """Find the jobs in the queue with these names; return their names by id.
+    """Find the jobs with these names, also if they have ended lately; return their names by id.
 
     Parameters
     ----------
@@ -188,7 +188,8 @@ def find_jobs(names: Collection[str]) -> dict[str, str]:
     """
     jobs: dict[str, str] = {}
     for batch in _batches(names):
-        jobs |= parse_states(call(["squeue", "--noheader", "--format=%i|%j", f"--name={','.join(batch)}"]))
+        names_option = f"--name={','.join(batch)}"
+        jobs |= parse_states(call(["squeue", "--noheader", "--states=all", "--format=%i|%j", names_option]))
     return jobs
 
 

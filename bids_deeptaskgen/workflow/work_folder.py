@@ -71,8 +71,10 @@ def _remove_folders(folder: Path, work: Path, *, keep: bool) -> None:
     # The list exists if jobs have not left the queue; the next run ends them.
     if not JobList(folder).path.exists():
         shutil.rmtree(folder, ignore_errors=True)
-    if next(work.glob("run-*"), None) is not None:
-        return
-    for folder in (work / CONNECTOMES, *(() if keep else (work,))):
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+    # Another run that ends may remove the work folder at the same time.
+    with contextlib.suppress(OSError):
+        if next(work.glob("run-*"), None) is not None:
+            return
+        for empty_folder in (work / CONNECTOMES, *(() if keep else (work,))):
+            with contextlib.suppress(OSError):
+                empty_folder.rmdir()

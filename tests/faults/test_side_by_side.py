@@ -1,13 +1,16 @@
 """Many runs may write to one dataset at once, as the tasks of a Slurm array do."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import time
 from random import Random
 
 import pytest
 
-from tests.processes import finished_files, leftovers, results
+from tests.processes import PATIENCE_S, ROOT, finished_files, leftovers, results
 
 pytestmark = pytest.mark.slow
 
@@ -105,3 +108,63 @@ def test_of_two_runs_with_other_settings_one_is_refused_and_writes_nothing(start
     assert len(hashes) == 1
     if codes[0] == 0:
         assert all(alone[name] == content for name, content in results(output).items() if "sub-" in name)
+
+
+def run_at_once(folder, *commands):
+    """Run commands of a program at the same time, and return their exit codes and messages."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    processes = []
+    for number, (program, *words) in enumerate(commands):
+        main = f"from bids_deeptaskgen.cli.{program} import main; raise SystemExit(main())"
+        with (folder / f"messages-{number}").open("wb") as file:
+            command = [sys.executable, "-c", main, *map(str, words)]
+            processes.append(subprocess.Popen(command, stdout=file, stderr=file, env=environment))
+    codes = [process.wait(PATIENCE_S) for process in processes]
+    return codes, [(folder / f"messages-{number}").read_text() for number in range(len(commands))]
+
+
+def test_predictions_of_two_images_for_one_session_leave_the_maps_of_one(participants, model, tmp_path):
+    images = [next(participants.glob(f"sub-{label}/**/*_desc-preproc_bold.nii.gz")) for label in ("01", "02")]
+    options = (
+        "--label",
+        "x",
+        "--model",
+        model,
+        "--min-minutes",
+        "0.5",
+        "--min-dof",
+        "5",
+        "--reports",
+        "none",
+    )
+
+    def predict(output, image):
+        mask = next(image.parent.glob("*_desc-brain_mask.nii.gz"))
+        cleaning = ("--nuisance-regressors", "none", "--mask", mask, "--nprocs", "1")
+        return "workbench", "predict", image, output, *options, *cleaning
+
+    singles = [tmp_path / "single-1", tmp_path / "single-2"]
+    for output, image in zip(singles, images, strict=True):
+        codes, messages = run_at_once(tmp_path, predict(output, image))
+        assert codes == [0], messages
+    codes, messages = run_at_once(tmp_path, *[predict(tmp_path / "out", images[n % 2]) for n in range(6)])
+    assert codes == [0] * 6, messages
+    maps = maps_of(tmp_path / "out")
+    assert maps in [maps_of(output) for output in singles]
+    assert leftovers(tmp_path / "out") == []
+
+
+def maps_of(output):
+    return {name: content for name, content in results(output).items() if name.startswith("sub-")}
+
+
+def test_pages_that_several_runs_make_at_once_are_whole(start, tmp_path, participants):
+    app = start("--nprocs", "1", "--participant-label", "01", "02")
+    assert app.wait() == 0, app.words
+    words = ("app", participants, app.output, "participant", "--reports-only", "--nprocs", "1")
+    codes, messages = run_at_once(tmp_path, *[words] * 4)
+    assert codes == [0] * 4, messages
+    pages = sorted(app.output.glob("sub-*.html"))
+    assert [page.stem for page in pages] == ["sub-01", "sub-02"]
+    assert all(page.read_text("utf-8").rstrip().endswith("</html>") for page in pages)
+    assert leftovers(app.output) == []

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bids_deeptaskgen import machine
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.grid import unmask
 from bids_deeptaskgen.nn import predict as predict_module
@@ -337,6 +338,16 @@ def test_in_a_slurm_job_auto_uses_only_a_gpu_of_the_job(monkeypatch, job_gpus, d
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("SLURM_JOB_GPUS", job_gpus)
     assert resolve_device("auto") == torch.device(device)
+
+
+def test_a_gpu_of_the_slurm_job_that_torch_cannot_use_is_a_warning(monkeypatch, caplog):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_JOB_GPUS", "1")
+    machine._log_once.cache_clear()
+    with caplog.at_level("WARNING", logger="bids_deeptaskgen"):
+        assert [resolve_device("auto") for _ in range(2)] == [torch.device("cpu")] * 2
+    assert [record.getMessage()[:23] for record in caplog.records] == ["The Slurm job has a GPU"]
 
 
 @pytest.mark.parametrize(("n_gpus", "name"), [(0, "cuda"), (0, "cuda:0"), (2, "cuda:2")])

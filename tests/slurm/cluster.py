@@ -125,14 +125,17 @@ class Cluster:
 
     def states(self, job):
         """Return the state of each task of a job, by its name such as 7_1; pending tasks are in one row."""
-        process = self.call("squeue", "--noheader", "--array", "--jobs", job, "--format", "%i %T")
-        rows = dict(line.split() for line in process.stdout.splitlines())
+        words = "squeue --noheader --states=all --array --format=%i|%T --jobs"
+        process = self.call(*words.split(), job)
+        if process.returncode != 0 and "Invalid job id" not in process.stderr:
+            return {job: "PENDING"}  # the controller is busy
+        rows = dict(line.split("|") for line in process.stdout.splitlines())
         words = "sacct --allocations --noheader --parsable2 --format=JobID,State%40 --jobs"
         process = self.call(*words.split(), job)
         assert process.returncode == 0, f"Slurm has no accounting, which these tests need: {process.stderr}"
         for line in process.stdout.splitlines():
             name, state = line.split("|")
-            # The accounting is some seconds late; the queue is not.
+            # The queue forgets a task some minutes after its end; the accounting is some seconds late.
             rows.setdefault(name, state.split()[0])
         return rows
 

@@ -9,9 +9,10 @@ from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.machine import available_cpus
 from bids_deeptaskgen.pipeline.context import make_context
+from bids_deeptaskgen.pipeline.memory_plan import MemoryPlan
 from bids_deeptaskgen.pipeline.records import Job
 from bids_deeptaskgen.workflow.engine import threads_of
-from bids_deeptaskgen.workflow.graph import connect_gb, make_graph
+from bids_deeptaskgen.workflow.graph import make_graph
 from bids_deeptaskgen.workflow.multiproc import RobustMultiProc
 from bids_deeptaskgen.workflow.plugins import choose_plugin
 
@@ -65,35 +66,27 @@ def context_of(settings):
 def test_the_network_gets_the_threads_that_its_node_reserves(settings_of, tmp_path):
     settings = settings_of(tmp_path, chunk_size=2)
     jobs = [Job(f"0{i}", context_of(settings), tmp_path, tmp_path) for i in range(3)]
-    graph = make_graph(jobs, tmp_path, n_threads=3)
+    graph = make_graph(jobs, tmp_path, MemoryPlan(jobs[0].context.bundle), n_threads=3)
     predict = [graph.get_node(f"predict{i}") for i in range(2)]
     assert [(node.inputs.n_threads, node.n_procs, len(node.inputs.jobs)) for node in predict] == [
         (3, 3, 2),
         (3, 3, 1),
     ]
-    node = make_graph(jobs, tmp_path, n_threads=3, use_gpu=True).get_node("predict0")
+    node = make_graph(jobs, tmp_path, MemoryPlan(jobs[0].context.bundle), n_threads=3, use_gpu=True).get_node(
+        "predict0"
+    )
     assert (node.inputs.use_gpu, node.n_procs) == (True, 1)
 
 
 def test_connectomes_of_a_chunk_wait_for_the_predictions_two_chunks_earlier(tmp_path, settings_of):
     settings = settings_of(tmp_path, chunk_size=1)
     jobs = [Job(str(i), context_of(settings), tmp_path, tmp_path) for i in range(4)]
-    graph = make_graph(jobs, tmp_path, n_threads=1)
+    graph = make_graph(jobs, tmp_path, MemoryPlan(jobs[0].context.bundle), n_threads=1)
     edges = {(str(a.name), str(b.name)) for a, b in graph._graph.edges()}
     assert edges == {(f"connectomes{i}", f"predict{i}") for i in range(4)} | {
         ("predict0", "connectomes2"),
         ("predict1", "connectomes3"),
     }
-
-
-def test_memory_of_connectomes_grows_with_windows():
-    # Measured: 1.0 GB with one window, 2.07 with eight and 31 regressors, 3.06 with eight of four runs.
-    assert 1.0 <= connect_gb(1) < 1.2
-    assert connect_gb(8) == connect_gb("auto") >= 3.06
-    # Measured with a bootstrap of 12 blocks, one run and 30 regressors: 2.6 GB.
-    assert 2.6 <= connect_gb(1, has_bootstrap=True) < 3.0
-    # Four connectomes of 47 MB.
-    assert connect_gb(1, keeps_runs=True) - connect_gb(1) == pytest.approx(0.188, abs=1e-3)
 
 
 def test_a_plugin_that_nipype_lacks_is_a_fault_of_the_command(tmp_path, settings_of):

@@ -68,7 +68,7 @@ def test_a_run_with_other_settings_is_refused_while_a_run_is_active(simulated, s
     between = settings_of(simulated, participant_label=("02",), high_pass=0.02)
     compute = run.run_participants
 
-    def interrupted(context, subjects):
+    def interrupted(context, subjects, plan):
         with monkeypatch.context() as patch:
             # It looked before anything was there.
             patch.setattr(participant, "refuse_mixture", lambda *_: None)
@@ -76,7 +76,7 @@ def test_a_run_with_other_settings_is_refused_while_a_run_is_active(simulated, s
             with pytest.raises(UserError, match="another run writes maps with other settings"):
                 participant.run(between)
             assert sorted(settings.output_dir.rglob("*")) == initial_state
-        return compute(context, subjects)
+        return compute(context, subjects, plan)
 
     monkeypatch.setattr(run, "run_participants", interrupted)
     assert participant.run(settings) == 0
@@ -90,13 +90,13 @@ def test_a_run_that_seemed_to_have_ended_reports_that_maps_are_mixed(
     between = settings_of(simulated, participant_label=("02",), high_pass=0.02)
     compute = run.run_participants
 
-    def interrupted(context, subjects):
+    def interrupted(context, subjects, plan):
         if subjects == ["01"]:
             # As after a long stop of its process.
             for path in settings.output_dir.glob("logs/.running/.*.tmp"):
                 os.utime(path, (0, 0))
             assert participant.run(between) == 0
-        return compute(context, subjects)
+        return compute(context, subjects, plan)
 
     monkeypatch.setattr(run, "run_participants", interrupted)
     assert participant.run(settings) == 1

@@ -34,14 +34,14 @@ def missing_files(output_dir: Path, files: Iterable[str]) -> list[str]:
     ['b.txt', 'func/a.txt']
     """
     existing_names: dict[str, set[str]] = {}
-    missing = []
-    for file in files:
+
+    def exists(file: str) -> bool:
         folder, _, name = file.rpartition("/")
         if folder not in existing_names:
             existing_names[folder] = _list_files(f"{output_dir}/{folder}")
-        if name not in existing_names[folder]:
-            missing.append(file)
-    return missing
+        return name in existing_names[folder]
+
+    return [file for file in files if not exists(file)]
 
 
 def list_names(folder: Path, prefix: str) -> list[str]:
