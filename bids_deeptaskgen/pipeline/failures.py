@@ -1,6 +1,7 @@
 """Conversion of exceptions into records of failed sessions."""
 
 import logging
+import shutil
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -71,12 +72,16 @@ def explain_lost_worker(folder: Path) -> str:
     -------
     str
     """
+    probe = folder / "probe"
     try:
-        with atomic_path(folder / "probe") as temporary:
+        # A quota may limit the number of files and folders, too.
+        with atomic_path(probe / "file") as temporary:
             temporary.write_bytes(bytes(PROBE_BYTES))
     except OSError as error:
         if refusal := system_refusal(error):
             return refusal[1]
+    finally:
+        shutil.rmtree(probe, ignore_errors=True)
     return (
         "its process ended before it was done (it may have been killed for its memory use: lower --nprocs)."
     )

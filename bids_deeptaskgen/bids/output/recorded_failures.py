@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import UserError, system_refusal
 from bids_deeptaskgen.io.atomic import write_json
 from bids_deeptaskgen.io.json_file import read_json
 from bids_deeptaskgen.io.lock import file_lock
@@ -142,5 +142,7 @@ def update_failures(
             elif merged != content:
                 write_json(path, merged)
     except (OSError, ValueError, UserError) as error:
-        logger.warning("%s: the failures cannot be recorded (%s).", path, error)
+        refusal = system_refusal(error)
+        reason = refusal[1].rstrip(".") if refusal else str(error)
+        logger.warning("%s: the failures cannot be recorded (%s).", path, reason)
     return merged
