@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
@@ -67,7 +67,7 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
     pending: list[Future[Record]] = []
     predictions = log_each_duration("prediction", predict_each(model, prefetch(_windows(waiting))))
     started = time.monotonic()
-    with _writer_thread() as writer:
+    with _writer_thread(pending) as writer:
         for number, windows in groupby(predictions, key=itemgetter(0)):
             record, job = waiting[number], job_of[waiting[number].subject]
             record, maps = _average(job, record, map(itemgetter(1), windows))
@@ -84,16 +84,22 @@ def predict_chunk(jobs: Sequence[Job], records: Sequence[Sequence[Record]], n_th
 
 
 @contextmanager
-def _writer_thread() -> Iterator[ThreadPoolExecutor]:
-    """Yield a thread that has ended at the end of the block, even if a signal interrupts the wait for it.
+def _writer_thread(pending: Sequence[Future[Record]]) -> Iterator[ThreadPoolExecutor]:
+    """Yield a thread whose work has ended when the block ends, even if a signal interrupts the wait for it.
 
     A thread that writes on would create folders that the end of the run has removed.
+
+    Parameters
+    ----------
+    pending : sequence of Future
+        All work of the thread.
     """
-    writer = ThreadPoolExecutor(1)
     try:
-        yield writer
+        with ThreadPoolExecutor(1) as writer:
+            yield writer
     finally:
-        finish(writer.shutdown)
+        # Python 3.11 takes a thread for ended if a signal has interrupted the wait for it.
+        finish(lambda: wait(pending))
 
 
 def _with_seconds(record: Record, seconds: float) -> Record:

@@ -13,11 +13,16 @@ def interrupt(_signal, _frame):
 
 
 def test_the_writing_thread_has_ended_although_a_signal_interrupts_the_wait_for_it():
-    handler = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        with pytest.raises(KeyboardInterrupt), _writer_thread() as writer:
-            future = writer.submit(time.sleep, 0.5)
+    handler, pending = signal.signal(signal.SIGALRM, interrupt), []
+
+    def write():
+        with _writer_thread(pending) as writer:
+            pending.append(writer.submit(time.sleep, 0.5))
             signal.setitimer(signal.ITIMER_REAL, 0.1)
-        assert future.done()
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            write()
+        assert pending[0].done()
     finally:
         signal.signal(signal.SIGALRM, handler)
