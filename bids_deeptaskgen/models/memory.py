@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.models.architecture import Architecture, count_parameters
-from bids_deeptaskgen.models.bundle import MEAN_STATMAPS, Bundle
+from bids_deeptaskgen.models.bundle import Bundle
 
 _FLOAT32 = 4
 # Copies of the weights: as read, in the module, with folded batch normalisation, as kernels of rows.
@@ -84,11 +84,11 @@ def prediction_bytes(bundle: Bundle, shape: PredictionShape) -> int:
     if architecture.is_network:
         activations = _network_bytes(architecture, bundle.output_mask, shape) + connectome
     else:
-        # Mean connectome, mean maps; the connectome, its deviation and a copy, at the voxels of the maps.
-        activations = 4 * architecture.in_channels * n_output * _FLOAT32 + maps
+        # The mean connectome, the connectome and its deviation, at the voxels of the maps.
+        activations = 3 * architecture.in_channels * n_output * _FLOAT32
     # A connectome is in use, and the next one is read.
     connectomes = 2 * connectome
-    n_sets = 1 + (MEAN_STATMAPS in bundle.card.sha256) + _n_collected(shape)
+    n_sets = 1 + _n_collected(shape)
     if shape.n_sessions > 1:
         # The maps of the session before are written.
         n_sets += shape.n_sets

@@ -30,6 +30,8 @@ SERVERS_GB = 0.04
 DEFAULT_SHARE = 0.9
 # Bytes of a page, measured: with all maps, whose slices and surfaces it holds as text, and a small one.
 PAGE_BYTES = {"full": 210_000_000, "qc": 20_000_000}
+# Maps that a page of several sessions compares at a time: `report.reading.session_agreement`.
+N_COMPARED_MAPS = 64
 _FLOAT32 = 4
 
 
@@ -184,7 +186,9 @@ class MemoryPlan:
             return 0
         volume = int(np.prod(OUTPUT_GRID.shape)) * _FLOAT32
         n_maps = max(shape.n_sets for shape in shapes) * self.bundle.card.architecture.out_channels
-        return PAGE_BYTES[self.reports] + (n_maps * volume if shapes[0].is_4d else 0)
+        n_compared = N_COMPARED_MAPS if any(shape.n_sessions > 1 for shape in shapes) else 0
+        n_bytes = PAGE_BYTES[self.reports] + n_compared * volume
+        return n_bytes + (n_maps * volume if shapes[0].is_4d else 0)
 
     def single_gb(self, need: Need) -> float:
         """Return the memory of a run of one participant, all in one process.
