@@ -16,6 +16,7 @@ from bids_deeptaskgen.bids.output.recorded_failures import (
     update_failures,
 )
 from bids_deeptaskgen.bids.output.results import Result, read_dataset
+from bids_deeptaskgen.errors import system_refusal
 from bids_deeptaskgen.io.atomic import write_json, write_text
 from bids_deeptaskgen.machine import log_duration, software_versions
 from bids_deeptaskgen.models.bundle import Bundle
@@ -304,7 +305,9 @@ def _render(job: PageJob, members: Sequence[Result], state: _State, agreement: "
 
 
 def _report_error(job: PageJob, error: Exception) -> str:
-    """Write the traceback of an error to the logs, and return the reason with its path."""
+    """Return the reason of an error; write the traceback of one that is not of the system to the logs."""
+    if refusal := system_refusal(error):
+        return _encodable(refusal[1])
     reason = _encodable(f"{type(error).__name__}: {' '.join(str(error).split())}")
     path = _traceback_path(job.output_dir, job.subject)
     try:

@@ -169,6 +169,19 @@ def test_a_full_disk_or_a_strange_name_does_not_stop_the_run(
     assert r"\udcff" in (tmp_path / "out" / "logs" / "page-sub-01.txt").read_text("utf-8")
 
 
+def test_a_full_disk_is_named_without_a_traceback(tmp_path, drawn, results, monkeypatch):
+    add_result(tmp_path, results)
+    page = tmp_path / "out" / "sub-01.html"
+
+    def refuse(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device", str(page))
+
+    monkeypatch.setattr(report_step, "_render", refuse)
+    outcome = write_pages(job(tmp_path))
+    assert outcome.error.startswith(f"the disk is full ({page}). Free some space and start again")
+    assert not (tmp_path / "out" / "logs" / "page-sub-01.txt").exists()
+
+
 def test_failures_of_this_participant_are_on_the_page_even_without_maps(tmp_path, drawn, results):
     records = [
         Record("01", status=FAILED, reason="all values are NaN"),
