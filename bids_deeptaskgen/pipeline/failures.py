@@ -83,7 +83,8 @@ def explain_lost_worker(folder: Path) -> str:
     finally:
         shutil.rmtree(probe, ignore_errors=True)
     return (
-        "its process ended before it was done (it may have been killed for its memory use: lower --nprocs)."
+        "its process ended before it was done (see the messages above; it may have been killed for its "
+        "memory use: lower --nprocs)."
     )
 
 

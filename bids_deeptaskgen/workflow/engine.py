@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from bids_deeptaskgen.workflow.plugins import (
 )
 
 logger = logging.getLogger("bids_deeptaskgen")
+
+_SYSTEM_ERROR = re.compile(r"\[Errno (?P<number>\d+)\][^:]*(?:: '(?P<path>[^']*)')?")
 
 # After this many attempts in a row without a finished participant, fewer processes will not help.
 MAX_IDLE_ATTEMPTS = 4
@@ -167,9 +170,15 @@ def _unfinished(jobs: Sequence[Job]) -> list[Job]:
 
 
 def _last_line(error: Exception) -> str:
+    """Return the last line of nipype's message, in words for users if it is an error of the system."""
     if refusal := system_refusal(error):
         return refusal[1].rstrip(".")
-    return next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
+    line = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
+    # nipype raises the traceback of a node as text.
+    if match := _SYSTEM_ERROR.search(line):
+        refusal = system_refusal(OSError(int(match["number"]), "", match["path"]))
+        return refusal[1].rstrip(".") if refusal else line.strip()
+    return line.strip()
 
 
 def uses_gpu(device: str) -> bool:

@@ -1,5 +1,6 @@
 """How nipype schedules here: workers that die, garbage, threads, memory, plugins."""
 
+import errno
 import gc
 
 import pytest
@@ -11,6 +12,7 @@ from bids_deeptaskgen.machine import available_cpus
 from bids_deeptaskgen.pipeline.context import make_context
 from bids_deeptaskgen.pipeline.memory_plan import MemoryPlan
 from bids_deeptaskgen.pipeline.records import Job
+from bids_deeptaskgen.workflow import engine
 from bids_deeptaskgen.workflow.engine import threads_of
 from bids_deeptaskgen.workflow.graph import make_graph
 from bids_deeptaskgen.workflow.multiproc import RobustMultiProc
@@ -94,3 +96,15 @@ def test_a_plugin_that_nipype_lacks_is_a_fault_of_the_command(tmp_path, settings
     plugin.write_text("plugin: SLRUM\n")
     with pytest.raises(UserError, match="no plugin SLRUM.\nAvailable: .*SLURM"):
         choose_plugin(settings_of(tmp_path, use_plugin=plugin), 3)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("Traceback\n\tOSError: [Errno 5] x: '/out/a'\n"), "cannot be read or written (/out/a)"),
+        (OSError(errno.EDQUOT, "x", "/out/a"), "the disk quota is used up (/out/a)"),
+        (RuntimeError("Traceback\nValueError: odd"), "ValueError: odd"),
+    ],
+)
+def test_an_error_of_the_system_in_a_node_is_logged_in_words_for_users(error, words):
+    assert words in engine._last_line(error)
