@@ -71,7 +71,7 @@ def test_work_folders_of_dead_processes_are_removed_and_of_live_ones_are_not(tmp
 
 
 def test_a_work_folder_that_is_deleted_during_the_run_is_named(tmp_path):
-    with (
+    with (  # noqa: PT012
         pytest.raises(UserError, match="was deleted during the run"),
         private_folder(tmp_path / "work", keep=False) as folder,
     ):
