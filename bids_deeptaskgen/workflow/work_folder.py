@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import finish, is_stale, make_folder, process_namespace
 from bids_deeptaskgen.pipeline.records import CONNECTOMES
 from bids_deeptaskgen.workflow.job_list import JobList
@@ -44,6 +45,13 @@ def private_folder(work: Path, *, keep: bool) -> Iterator[Path]:
         make_folder(folder, 0o700)
         _remove_stale(work)
         yield folder
+    except FileNotFoundError as error:
+        if folder.is_dir():
+            raise
+        message = (
+            f"{folder}: this work folder was deleted during the run.\nStart again; finished results are kept."
+        )
+        raise UserError(message) from error
     finally:
         finish(lambda: _remove_folders(folder, work, keep=keep))
 

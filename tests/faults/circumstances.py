@@ -8,7 +8,7 @@ from tests.faults.conditions import Circumstance, Scene
 PROBLEMS = re.compile(
     r"the disk is full|the disk quota is used up|the disk cannot be read or written|access is denied|"
     r"the file system is read-only|cannot be read|cannot be written|out of memory|"
-    r"no further process can be started|too many files are open|the network drive"
+    r"no further process can be started|too many files are open|the network drive|was deleted during the run"
 )
 REMEDIES = re.compile(
     r"[Cc]hoose|[Ff]ree some space|[Cc]heck|[Cc]hange|[Ss]tart again|[Ii]ncrease|[Cc]opy|[Rr]epeat"

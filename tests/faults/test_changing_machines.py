@@ -43,19 +43,15 @@ def test_a_clock_that_jumps_changes_no_byte(stage, library, jump, faults):
 
 
 def assert_dates_change_no_byte(stage, faults):
-    """Assert that results and inputs may have any dates, in the future or in reverse order."""
+    """Assert that results may have any dates, in the future or in reverse order."""
     assert start_under(stage, Circumstance()).wait() == 0
     numbers = random.Random(stage.case.name)
-    paths = [path for folder in (stage.place, stage.inputs) for path in sorted(folder.rglob("*"))]
-    dates = {path: path.stat().st_mtime_ns for path in paths}
-    for path in paths:
+    # The dates of inputs are a part of what the records of results state.
+    for path in sorted(stage.place.rglob("*")):
         date = numbers.choice((0, time.time() + 365 * DAY_S, time.time() - DAY_S))
         os.utime(path, (date, date), follow_symlinks=False)
     run = start_under(stage, Circumstance())
     code = run.wait()
-    for path, date in dates.items():
-        if path.is_relative_to(stage.inputs):
-            os.utime(path, ns=(date, date), follow_symlinks=False)
     assert code == 0, run.words
     stage.assert_complete()
     faults.add(stage.case.name, "dates of files", exit_code=code)

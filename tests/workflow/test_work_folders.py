@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
+
 from bids_deeptaskgen.commands import participant
+from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.workflow.work_folder import private_folder
 
 
@@ -65,3 +68,12 @@ def test_work_folders_of_dead_processes_are_removed_and_of_live_ones_are_not(tmp
         assert alive.exists()
         assert not dead.exists()
     assert not folder.exists()
+
+
+def test_a_work_folder_that_is_deleted_during_the_run_is_named(tmp_path):
+    with (  # noqa: PT012
+        pytest.raises(UserError, match="was deleted during the run"),
+        private_folder(tmp_path / "work", keep=False) as folder,
+    ):
+        folder.rmdir()
+        (folder / "attempt0").mkdir()
