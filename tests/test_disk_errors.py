@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from bids_deeptaskgen.bids.input.derivatives import read_description
+from bids_deeptaskgen.bids.output.completion import Maps, write_completion
 from bids_deeptaskgen.bids.output.connectome_files import find_connectomes
+from bids_deeptaskgen.bids.output.results import Result, read_dataset
 from bids_deeptaskgen.errors import DISK_ERRORS, raise_disk_error, system_refusal
 from bids_deeptaskgen.io.text import read_text
 from bids_deeptaskgen.models.card import read_card
+from bids_deeptaskgen.pipeline.claim import refuse_mixture
+from bids_deeptaskgen.settings.participant import ParticipantSettings
 from tests.commands.learning import make_world
 
 
@@ -74,3 +78,52 @@ def test_no_connectome_is_left_out_because_the_disk_refuses_its_sidecar(tmp_path
         find_connectomes(root)
     failing_disk(name, errno.EACCES)
     assert len(find_connectomes(root)) == len(files) - 1
+
+
+@pytest.fixture
+def failing_folder(monkeypatch):
+    """Let the scan of a folder be refused."""
+
+    def refuse(folder, code):
+        scan = os.scandir
+
+        def scandir(path="."):
+            if Path(path) == folder:
+                raise OSError(code, os.strerror(code), str(path))
+            return scan(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+
+    return refuse
+
+
+@pytest.fixture
+def output(tmp_path):
+    """Return a dataset with the completion records of two participants."""
+    for subject in ("01", "02"):
+        result = Result(subject, None, (("task", "rest"),), {}, "a" * 64, Maps("3d", ()))
+        write_completion(tmp_path, result, {}, files=[], settings_hash="a" * 64, fingerprint="f")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["", "sub-02", "sub-02/func"])
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE])
+def test_no_result_is_left_out_because_the_disk_refuses_its_folder(output, failing_folder, name, code):
+    assert len(read_dataset(output)[0]) == 2
+    failing_folder(output / name, code)
+    with pytest.raises(OSError, match=os.strerror(code)):
+        read_dataset(output)
+
+
+def test_maps_of_other_settings_are_not_overlooked_because_the_disk_refuses_their_folder(
+    output, failing_folder
+):
+    failing_folder(output / "sub-01" / "func", errno.EIO)
+    settings = ParticipantSettings(bids_dir=output.parent / "in", output_dir=output)
+    with pytest.raises(OSError, match="Input/output error"):
+        refuse_mixture(settings, "a" * 64, [])
+
+
+def test_the_results_of_a_folder_that_is_closed_to_this_user_are_left_out(output, failing_folder):
+    failing_folder(output / "sub-02" / "func", errno.EACCES)
+    assert [result.subject for result in read_dataset(output)[0]] == ["01"]

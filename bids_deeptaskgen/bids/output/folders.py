@@ -55,12 +55,18 @@ def list_names(folder: Path, prefix: str) -> list[str]:
     Returns
     -------
     list of str
-        In no order; empty if the folder does not exist or cannot be read.
+        In no order; empty if the folder does not exist or may not be read.
+
+    Raises
+    ------
+    OSError
+        If the disk or network drive fails: results without this folder would silently differ from those of
+        the next run.
     """
     try:
         with os.scandir(folder) as entries:
             return [entry.name for entry in entries if entry.name.startswith(prefix)]
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
 
 
