@@ -151,13 +151,6 @@ def umask_077(scene):
 
 
 @contextlib.contextmanager
-def umask_002(scene):
-    """New files may be written by the group."""
-    with _modes(scene.place, 0o002):
-        yield Circumstance(shell_prefix('umask 002; exec "$@"'))
-
-
-@contextlib.contextmanager
 def _modes(place, mask):
     """Assert that all new files and folders have the modes that the umask leaves."""
 

@@ -7,7 +7,10 @@ from collections import Counter
 from pathlib import Path
 
 PROPERTY = "fault"
-COLUMNS = ("command", "fault", "moment", "exit_code", "n_kept", "n_lost", "outcome")
+COLUMNS = ("command", "fault", "moment", "exit_code", "n_kept", "n_lost", "category", "outcome")
+# What happens during a run; what a machine lacks, before the run starts; a run that ends before it has
+# written anything.
+FAULT, CONDITION, NOTHING_WRITTEN = CATEGORIES = "faults", "conditions", "ended before anything was written"
 TABLE = Path(__file__).parents[2] / "test-results" / "faults.tsv"
 PASSED = "same bytes"
 
@@ -24,8 +27,19 @@ class FaultRecorder:
     def __init__(self, item):
         self._item = item
 
-    def add(self, command, fault, moment="", *, exit_code="", n_kept="", n_lost=0):
-        """Add a fault.
+    def add(
+        self,
+        command,
+        fault,
+        moment="",
+        *,
+        exit_code="",
+        n_kept="",
+        n_lost=0,
+        category=FAULT,
+        has_written=True,
+    ):
+        """Add a fault, and assert that no file was lost.
 
         Parameters
         ----------
@@ -41,10 +55,15 @@ class FaultRecorder:
             Complete files under their final names after it.
         n_lost : int
             Files that were complete before the fault and are not after it.
+        category : str
+            One of `CATEGORIES`.
+        has_written : bool
+            Whether the run had changed any file.
         """
-        self._item.user_properties.append(
-            (PROPERTY, [command, fault, str(moment), str(exit_code), str(n_kept), str(n_lost)])
-        )
+        category = category if has_written else NOTHING_WRITTEN
+        cells = [command, fault, moment, exit_code, n_kept, n_lost, category]
+        self._item.user_properties.append((PROPERTY, [str(cell) for cell in cells]))
+        assert not n_lost, f"{command}, {fault} {moment}: {n_lost} complete files are lost"
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -62,9 +81,14 @@ def pytest_terminal_summary(terminalreporter):
     TABLE.parent.mkdir(exist_ok=True)
     rows.sort(key=lambda row: row[:2])
     TABLE.write_text("".join("\t".join(row) + "\n" for row in [COLUMNS, *rows]), "utf-8")
-    terminalreporter.section(f"{len(rows)} faults; all are in {TABLE}")
-    for line in summary_lines(rows):
-        terminalreporter.write_line(line)
+    counts = Counter(row[6] for row in rows)
+    numbers = ", ".join(f"{counts[category]} {category}" for category in CATEGORIES)
+    terminalreporter.section(f"{numbers}; all are in {TABLE}")
+    for category in CATEGORIES:
+        if members := [row for row in rows if row[6] == category]:
+            terminalreporter.write_line(f"{category}:")
+            for line in summary_lines(members):
+                terminalreporter.write_line(line)
 
 
 def summary_lines(rows):
@@ -77,7 +101,7 @@ def summary_lines(rows):
     """
     counts = Counter((row[0], row[1]) for row in rows)
     kinds = sorted({row[1] for row in rows})
-    cells = [["command", *kinds, "faults", "failed", "lost files"]]
+    cells = [["command", *kinds, "all", "failed", "lost files"]]
     for command in [*sorted({row[0] for row in rows}), "all"]:
         ours = [row for row in rows if command in (row[0], "all")]
         numbers = [

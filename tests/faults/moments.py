@@ -27,7 +27,7 @@ class Moment:
 
     def comes(self, stage, run):
         """Wait for the moment; return False if the run ended earlier."""
-        if not self.is_change or not stage.n_changes:
+        if not self.is_change:
             return run.runs_for(self.share * stage.seconds)
         watch = Watch(stage.place)
         wanted = max(1, round(self.share * stage.n_changes))
@@ -38,10 +38,10 @@ class Moment:
         return False
 
 
-def moments(name, n):
-    """Draw moments in all parts of a run: a third by time, the others by changes of files."""
+def moments(name, n, stage):
+    """Draw moments in all parts of a run: a third by time, the others by changes of files, if it has any."""
     chance = random.Random(name)
-    n_times = n // 3
+    n_times = n // 3 if stage.n_changes else n
     drawn = [Moment((part + chance.random()) / n_times, is_change=False) for part in range(n_times)]
     n_changes = n - n_times
     drawn += [Moment((part + chance.random()) / n_changes, is_change=True) for part in range(n_changes)]

@@ -10,6 +10,7 @@ import pytest
 from tests.faults.circumstances import assert_for_users, assert_refused, start_under
 from tests.faults.command_cases import CASE_BY_NAME, CASES
 from tests.faults.conditions import Circumstance
+from tests.faults.fault_table import CONDITION
 
 DAY_S = 86_400
 JUMPS = {"back a year": -365 * DAY_S, "forward a day": DAY_S}
@@ -54,7 +55,7 @@ def assert_dates_change_no_byte(stage, faults):
     code = run.wait()
     assert code == 0, run.words
     stage.assert_complete()
-    faults.add(stage.case.name, "dates of files", exit_code=code)
+    faults.add(stage.case.name, "dates of files", exit_code=code, category=CONDITION)
 
 
 @fast_case

@@ -99,7 +99,7 @@ def assert_filling_is_survived(stage, faults, disk):
     """Fill the disk in the middle of runs, as other programs do."""
     disk(stage.place, PLENTY)
     stage.reset()
-    for moment in moments(f"{stage.case.name} disk", N_FILLINGS):
+    for moment in moments(f"{stage.case.name} disk", N_FILLINGS, stage):
         disk(stage.place, PLENTY)
         run = stage.start()
         while not (moment.comes(stage, run) and fill(stage.place, disk) and is_reported(stage, run)):

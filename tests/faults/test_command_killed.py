@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from tests.faults.command_cases import CASE_BY_NAME, CASES
+from tests.faults.command_stage import Watch
 from tests.faults.moments import moments
 
 N_KILLS, N_STOPS = 8, 4
@@ -20,14 +21,23 @@ fast_case = pytest.mark.parametrize("case", [CASE_BY_NAME["store_pack"]], ids=la
 
 
 def interrupted(stage, moment, interrupt):
-    """Start runs until one is interrupted, earlier each time; return this run, its exit code and moment."""
+    """Start runs until one is interrupted, earlier each time.
+
+    Returns
+    -------
+    run : Run
+    code : int
+        Its exit code.
+    facts : dict
+        What is recorded of the fault.
+    """
     while True:
-        run = stage.start()
+        watch, run = Watch(stage.place), stage.start()
         if moment.comes(stage, run):
             interrupt(run)
             code = run.wait()
             if code != 0:
-                return run, code, moment
+                return run, code, {"moment": moment, "exit_code": code, "has_written": watch.look() > 0}
         assert run.wait() == 0, run.words
         stage.assert_complete()
         stage.reset()
@@ -35,11 +45,11 @@ def interrupted(stage, moment, interrupt):
 
 
 def assert_kills_change_no_byte(stage, faults, n_kills):
-    for moment in moments(stage.case.name, n_kills):
-        run, code, moment = interrupted(stage, moment, lambda run: run.kill())
+    for moment in moments(stage.case.name, n_kills, stage):
+        run, code, facts = interrupted(stage, moment, lambda run: run.kill())
         assert code == -signal.SIGKILL, run.words
         n_kept, n_lost = stage.assert_nothing_torn()
-        faults.add(stage.case.name, "SIGKILL", moment, exit_code=code, n_kept=n_kept, n_lost=n_lost)
+        faults.add(stage.case.name, "SIGKILL", n_kept=n_kept, n_lost=n_lost, **facts)
     stage.assert_restart_completes()
 
 
@@ -57,11 +67,11 @@ def assert_stopped(stage, run, code, number):
 
 
 def assert_stops_change_no_byte(stage, faults, number, n_stops):
-    for moment in moments(f"{stage.case.name} {number}", n_stops):
-        run, code, moment = interrupted(stage, moment, lambda run: run.signal(number))
+    for moment in moments(f"{stage.case.name} {number}", n_stops, stage):
+        run, code, facts = interrupted(stage, moment, lambda run: run.signal(number))
         assert_stopped(stage, run, code, number)
         n_kept, n_lost = stage.assert_nothing_torn()
-        faults.add(stage.case.name, number.name, moment, exit_code=code, n_kept=n_kept, n_lost=n_lost)
+        faults.add(stage.case.name, number.name, n_kept=n_kept, n_lost=n_lost, **facts)
     stage.assert_restart_completes()
 
 

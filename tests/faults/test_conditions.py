@@ -5,6 +5,7 @@ import pytest
 from tests.faults import conditions
 from tests.faults.circumstances import assert_for_users, scene_of, start_under
 from tests.faults.command_cases import CASE_BY_NAME, CASES
+from tests.faults.fault_table import CONDITION
 
 # Of these, a command may notice something.
 FOR_EACH_CASE = (
@@ -46,7 +47,7 @@ def assert_unaffected(stage, condition, scratch, faults):
     with condition(scene_of(stage, scratch)) as circumstance:
         run = start_under(stage, circumstance)
         code = run.wait()
-    faults.add(stage.case.name, condition.__name__, exit_code=code)
+    faults.add(stage.case.name, condition.__name__, exit_code=code, category=CONDITION)
     assert code == 0, run.words
     assert_for_users(run)
     stage.assert_complete()

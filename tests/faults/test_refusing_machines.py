@@ -9,6 +9,7 @@ from tests.faults import conditions
 from tests.faults.circumstances import assert_for_users, assert_refused, scene_of, start_under
 from tests.faults.command_cases import CASE_BY_NAME, CASES
 from tests.faults.conditions import Circumstance
+from tests.faults.fault_table import CONDITION
 
 # These only read, or print what they find.
 READERS = {"store_check"}
@@ -22,7 +23,9 @@ REFUSING = (
 # Arrow, a library of C++, ends the process itself when memory is lacking.
 IMPOSSIBLE = {("export", conditions.little_address_space)}
 FAST = ((CASE_BY_NAME["store_pack"], conditions.place_read_only),)
-each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+each_writer = pytest.mark.parametrize(
+    "case", [case for case in CASES if case.name not in READERS], ids=lambda case: case.name
+)
 
 
 def pairs(rows):
@@ -43,7 +46,7 @@ def assert_refused_or_complete(stage, condition, scratch, faults):
         assert_for_users(run)
         stage.assert_complete()
     n_kept, _ = stage.assert_nothing_torn()
-    faults.add(stage.case.name, condition.__name__, exit_code=code, n_kept=n_kept)
+    faults.add(stage.case.name, condition.__name__, exit_code=code, n_kept=n_kept, category=CONDITION)
     if code:
         stage.assert_restart_completes()
     return code
@@ -88,15 +91,19 @@ def remount():
 
 
 @pytest.mark.slow
-@each_case
+@each_writer
 def test_a_folder_that_becomes_read_only_is_named_and_the_next_run_completes(stage, remount, faults):
     forbid = remount(stage.place)
     n_files = len(list(stage.place.rglob("*")))
-    run = start_under(stage, Circumstance())
+    run, is_forbidden = start_under(stage, Circumstance()), False
     # While a file is open for writing, the folder cannot become read-only.
-    while run.running() and not (len(list(stage.place.rglob("*"))) > n_files + 1 and forbid(stage.place)):
+    while run.running() and not is_forbidden:
+        is_forbidden = len(list(stage.place.rglob("*"))) > n_files + 1 and forbid(stage.place)
         time.sleep(0.001)
     code = run.wait()
+    if not is_forbidden:
+        assert code == 0, run.words
+        pytest.skip("the run ended before its folder could become read-only")
     if code:
         assert_refused(run, code)
     n_kept, _ = stage.assert_nothing_torn()

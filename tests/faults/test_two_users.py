@@ -2,16 +2,20 @@
 
 import contextlib
 import os
+import signal
+import time
 
 import pytest
 
 from tests.faults.circumstances import assert_for_users, assert_refused, scene_of, start_under
 from tests.faults.command_cases import CASE_BY_NAME, is_temporary
-from tests.faults.command_stage import Watch
+from tests.faults.command_stage import LOOK_EVERY_S, Watch
 from tests.faults.conditions import Circumstance, as_user, make_passable, shell_prefix
 
 GROUP = 12399
 USERS = (12345, 12346)
+# Shares of the files of a run at which it is killed: the next one if it ended earlier.
+SHARES = (0.5, 0.4, 0.3, 0.2, 0.1)
 CASES = [
     CASE_BY_NAME[name]
     for name in (
@@ -50,17 +54,29 @@ def start_as(stage, user, umask, scratch):
     return start_under(stage, Circumstance(prefix), Circumstance(shell_prefix(f'umask {umask}; exec "$@"')))
 
 
-def stop_midway(stage, run):
-    """Kill a run when it has half of its files."""
+def is_stopped(stage, run, share):
+    """Kill a run when it has a share of its files; return False if it ended earlier."""
     watch = Watch(stage.place)
-    while run.running() and watch.look() < stage.n_changes // 2:
-        pass
+    while run.running() and watch.look() < share * stage.n_changes:
+        time.sleep(LOOK_EVERY_S)
     run.kill()
+    return run.wait() == -signal.SIGKILL
+
+
+@contextlib.contextmanager
+def stopped_midway(stage, umask, scratch):
+    """Share the place after the run of the first user was killed in it."""
+    for share in SHARES:
+        stage.reset()
+        with shared_place(stage):
+            if is_stopped(stage, start_as(stage, USERS[0], umask, scratch), share):
+                yield
+                return
+    pytest.fail(f"{stage.case.name}: each run ended before it could be killed.")
 
 
 def assert_second_user_continues(stage, scratch, faults):
-    with shared_place(stage):
-        stop_midway(stage, start_as(stage, USERS[0], "002", scratch))
+    with stopped_midway(stage, "002", scratch):
         run = start_as(stage, USERS[1], "002", scratch)
         code = run.wait()
         assert code == 0, run.words
@@ -86,8 +102,7 @@ def test_a_second_user_of_the_group_continues_each_command(stage, tmp_path, faul
 @pytest.mark.slow
 @each_case
 def test_a_second_user_without_rights_gets_a_message_and_the_first_continues(stage, tmp_path, faults):
-    with shared_place(stage):
-        stop_midway(stage, start_as(stage, USERS[0], "077", tmp_path))
+    with stopped_midway(stage, "077", tmp_path):
         run = start_as(stage, USERS[1], "077", tmp_path)
         code = run.wait()
         if code:
