@@ -7,11 +7,13 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.output.dataset_files import dataset_model_hash, dataset_model_name
 from bids_deeptaskgen.bids.output.recorded_failures import failed_participants
-from bids_deeptaskgen.bids.output.results import read_dataset, result_subjects
+from bids_deeptaskgen.bids.output.results import read_dataset, read_results, result_subjects
 from bids_deeptaskgen.bids.selection import remaining_labels
 from bids_deeptaskgen.errors import InputError, UserError, abbreviate
 from bids_deeptaskgen.models.bundle import Bundle, open_bundle
 from bids_deeptaskgen.models.store import find_model
+from bids_deeptaskgen.pipeline.memory_plan import find_limit
+from bids_deeptaskgen.pipeline.page_memory import PageMemory
 from bids_deeptaskgen.pipeline.report_step import PageJob, PageOutcome
 from bids_deeptaskgen.report.pages import plan_pages
 from bids_deeptaskgen.settings.participant import ParticipantSettings
@@ -85,9 +87,19 @@ def remake_pages(settings: ParticipantSettings) -> int:
         PageJob(subject, output, settings.reports, output, bundle, is_forced=True)
         for subject in sorted(labels)
     ]
-    outcomes = run_pages(jobs, settings)
+    is_4d = _has_4d_images(output, sorted(labels))
+    memory = PageMemory(bundle, find_limit(settings), settings.reports, is_4d=is_4d)
+    outcomes = run_pages(jobs, settings, memory)
     report_pages(settings, outcomes)
     return 1 if missing_labels or any(outcome.error for outcome in outcomes) else 0
+
+
+def _has_4d_images(output: Path, labels: Sequence[str]) -> bool:
+    """Return whether the first participant with maps has them in one image."""
+    for label in labels:
+        if results := read_results(output, [label]):
+            return any(result.maps.layout == "4d" for result in results)
+    return False
 
 
 def _list_pages(output: Path, labels: Sequence[str]) -> None:

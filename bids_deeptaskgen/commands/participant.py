@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.bids.input.known_faults import describe_known_faults, find_unknown_versions
@@ -21,7 +22,8 @@ from bids_deeptaskgen.pipeline.check_model import check_model
 from bids_deeptaskgen.pipeline.claim import claim_dataset, refuse_mixture
 from bids_deeptaskgen.pipeline.context import RunContext, make_context
 from bids_deeptaskgen.pipeline.dry_run import describe_plan, rerun_command
-from bids_deeptaskgen.pipeline.finished import find_finished, select_completed
+from bids_deeptaskgen.pipeline.finished import Completed, find_finished, select_completed
+from bids_deeptaskgen.pipeline.memory_needs import read_needs
 from bids_deeptaskgen.pipeline.memory_plan import MemoryPlan
 from bids_deeptaskgen.pipeline.memory_report import describe_memory, plan_memory
 from bids_deeptaskgen.pipeline.records import (
@@ -108,26 +110,29 @@ def run_dataset(
             replace(row, reason=with_flags(row.reason)) for row in preflight_dataset(dataset, context.query)
         ]
     subjects = sorted({row.subject for row in rows if not row.reason})
-    with log_duration("finished participants"):
-        finished = find_finished(context, subjects)
+    progress = _read_progress(context, subjects)
+    finished = progress.finished
     to_do = [subject for subject in subjects if subject not in finished]
     with log_duration("headers"):
         rows, plan = plan_memory(context, rows, to_do, is_on_gpu=uses_gpu(settings.device))
     subjects = sorted({row.subject for row in rows if not row.reason})
-    _report_preflight(context, rows, finished, len(subjects) - len(finished))
+    n_to_do = len(subjects) - len(finished)
+    _report_preflight(context, rows, finished, n_to_do)
+    warn_of_many_pages(settings, n_to_do + len(progress.completed.page_subjects))
     if subjects:
         refuse_mixture(settings, context.settings_hash, subjects)
     if settings.dry_run:
-        _echo(with_flags(describe_memory(plan, settings)))
-        _echo(describe_plan(context, rows, finished))
+        if to_do:
+            _echo(with_flags(describe_memory(plan, settings)))
+        _echo(describe_plan(context, rows, finished, progress.completed.page_subjects))
         return 0 if subjects else 3
     if not subjects:
         return _report_outcome(settings, unusable_records(rows))
-    records, pages = _run_subjects(context, subjects, finished, user_settings, plan)
-    records += records_without(unusable_records(rows), records)
+    outcome = _run_subjects(context, subjects, progress, user_settings, plan)
+    records = [*outcome.records, *records_without(unusable_records(rows), outcome.records)]
     code = _report_outcome(settings, records)
-    report_pages(settings, pages)
-    if dataset_settings_hash(settings.output_dir) == context.settings_hash:
+    report_pages(settings, outcome.pages)
+    if not outcome.is_mixed:
         return code
     # A run that is stopped for some time (SIGSTOP) or whose clock differs much seems to have ended to others.
     logger.error(
@@ -138,37 +143,87 @@ def run_dataset(
     return code or 1
 
 
+class _Progress(NamedTuple):
+    """What exists before a run.
+
+    Attributes
+    ----------
+    dataset_hash : str or None
+        Hash of the settings of the latest run.
+    finished : dict of str to list of Record
+        Participants whose maps exist.
+    completed : Completed
+        Those for whom nothing is to do.
+    """
+
+    dataset_hash: str | None
+    finished: Mapping[str, Sequence[Record]]
+    completed: Completed
+
+
+class _Outcome(NamedTuple):
+    """Records and pages of all participants, and whether a run with other settings wrote to the dataset."""
+
+    records: list[Record]
+    pages: list[PageOutcome]
+    is_mixed: bool
+
+
+def _read_progress(context: RunContext, subjects: Sequence[str]) -> _Progress:
+    dataset_hash = dataset_settings_hash(context.settings.output_dir)
+    with log_duration("finished participants"):
+        finished = find_finished(context, subjects)
+    with log_duration("pages of finished participants"):
+        completed = select_completed(context, finished, connectomes_folder(context.settings))
+    return _Progress(dataset_hash, finished, completed)
+
+
 def _run_subjects(
     context: RunContext,
     subjects: Sequence[str],
-    finished: Mapping[str, Sequence[Record]],
+    progress: _Progress,
     user_settings: Settings | None,
     plan: MemoryPlan,
-) -> tuple[list[Record], list[PageOutcome]]:
+) -> _Outcome:
     """Process the participants, except those for whom nothing is to do: they need no model and no node."""
-    settings = context.settings
-    with log_duration("pages of finished participants"):
-        completed = select_completed(context, finished, connectomes_folder(settings))
-    to_do = [subject for subject in subjects if subject not in completed.records]
+    settings, completed = context.settings, progress.completed
     if completed.records:
         logger.info(
             "%d of %d participants are finished: their maps exist, and their input has not changed.",
             len(completed.records), len(subjects),
         )  # fmt: skip
-    if to_do:
+    if len(completed.records) < len(subjects):
         with log_duration("torch and model"):
             check_model(context)
     with log_duration("nipype"):
         from bids_deeptaskgen.workflow.plugins import check_plugin
         from bids_deeptaskgen.workflow.run import run_participants
     check_plugin(settings)
-    if to_do:
+    if any(subject not in progress.finished for subject in subjects):
         logger.info("%s", with_flags(describe_memory(plan, settings)))
-    with claim_dataset(settings, context.settings_hash):
+    output, current_hash = settings.output_dir, context.settings_hash
+    with claim_dataset(settings, current_hash):
+        if dataset_settings_hash(output) != progress.dataset_hash:
+            # Another run, which may have had other settings and `overwrite`, has replaced maps meanwhile.
+            progress = _read_progress(context, subjects)
+            plan = _add_needs(context, plan, completed.records.keys() - progress.completed.records.keys())
+            completed = progress.completed
         _write_dataset(context, user_settings)
+        to_do = [subject for subject in subjects if subject not in completed.records]
         records, pages = run_participants(context, to_do, plan)
+        # While this run has the claim, no run with other settings starts.
+        is_mixed = dataset_settings_hash(output) != current_hash
     records = [*flatten(completed.records.values()), *records]
-    return records, sorted([*completed.pages, *pages], key=lambda page: page.subject)
+    pages = sorted([*completed.pages, *pages], key=lambda page: page.subject)
+    return _Outcome(records, pages, is_mixed)
+
+
+def _add_needs(context: RunContext, plan: MemoryPlan, subjects: Collection[str]) -> MemoryPlan:
+    """Prepare the processing of participants who were finished before."""
+    if not subjects:
+        return plan
+    check_model(context)
+    return replace(plan, needs={**plan.needs, **read_needs(context, sorted(subjects))})
 
 
 def _report_preflight(
@@ -192,7 +247,6 @@ def _report_preflight(
             "%d participants with %d files each: --map-format 4d writes one image and one JSON for each.",
             n_to_do, n_files,
         )  # fmt: skip
-    warn_of_many_pages(settings, n_to_do)
 
 
 def _write_dataset(context: RunContext, user_settings: Settings | None) -> None:

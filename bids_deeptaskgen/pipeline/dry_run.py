@@ -15,7 +15,12 @@ from bids_deeptaskgen.pipeline.summary import MAX_FINISHED
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 
-def describe_plan(context: RunContext, rows: Sequence[Preflight], finished: Collection[str]) -> str:
+def describe_plan(
+    context: RunContext,
+    rows: Sequence[Preflight],
+    finished: Collection[str],
+    page_subjects: Collection[str] = (),
+) -> str:
     """Describe the processing, the number of chunks, and which participants are done or remain.
 
     Parameters
@@ -25,6 +30,8 @@ def describe_plan(context: RunContext, rows: Sequence[Preflight], finished: Coll
         Sessions of all participants.
     finished : collection of str
         Labels of the participants whose maps exist; see `finished.find_finished`.
+    page_subjects : collection of str
+        Labels of those among them whose page has to be made; see `finished.select_completed`.
 
     Returns
     -------
@@ -34,7 +41,9 @@ def describe_plan(context: RunContext, rows: Sequence[Preflight], finished: Coll
     methods = methods_sentences(context.science)
     usable = sorted({row.subject for row in rows if not row.reason})
     to_do = [subject for subject in usable if subject not in finished]
-    n_chunks = ceil(len(to_do) / settings.chunk_size)
+    n_chunks = ceil((len(to_do) + len(page_subjects)) / settings.chunk_size)
+    n_pages = 0 if settings.reports == "none" else len(to_do) + len(page_subjects)
+    pages = f"; the pages of {n_pages} participants would be written" if n_pages else ""
     lines = [
         f"Cleaning: --nuisance-regressors {settings.nuisance_regressors}. {_one_line(methods['cleaning'])}",
         f"Windows: {_windows(settings, context.bundle.card)}. "
@@ -43,7 +52,12 @@ def describe_plan(context: RunContext, rows: Sequence[Preflight], finished: Coll
         f"Chunks: {n_chunks} of up to {settings.chunk_size} participants.",
         f"Done already: {_participants(sorted(finished), max_labels=MAX_FINISHED)}",
         f"To do: {_participants(to_do)}",
-        f"Nothing was computed (--dry-run); {len(to_do)} participants would be processed.",
+        *(
+            [f"To do, pages only: {_participants(sorted(page_subjects), max_labels=MAX_FINISHED)}"]
+            if page_subjects
+            else []
+        ),
+        f"Nothing was computed (--dry-run); {len(to_do)} participants would be processed{pages}.",
     ]
     return "\n".join(lines)
 

@@ -31,10 +31,13 @@ class Completed(NamedTuple):
         One record for each session, by participant.
     pages : list of PageOutcome
         Their pages; empty with ``--reports none``.
+    page_subjects : list of str
+        Labels of the participants whose maps exist and whose page has to be made.
     """
 
     records: dict[str, list[Record]]
     pages: list[PageOutcome]
+    page_subjects: list[str]
 
 
 def find_finished(context: RunContext, subjects: Sequence[str]) -> dict[str, list[Record]]:
@@ -116,18 +119,21 @@ def select_completed(
             names_by_subject.setdefault(label, []).append(name)
     records: dict[str, list[Record]] = {}
     pages: list[PageOutcome] = []
+    page_subjects: list[str] = []
     for subject, subject_records in finished.items():
         folder = f"sub-{subject}"
         is_clean = folder not in waiting and next(stale_files(output / folder), None) is None
-        if not is_clean or has_failure(output, subject):
-            continue
+        is_clean = is_clean and not has_failure(output, subject)
+        outcome = None
         if settings.reports != "none":
             job = PageJob(
                 subject, output, settings.reports, output, context.bundle, is_forced=settings.overwrite
             )
             outcome = find_current_pages(job, names_by_subject.get(folder, ()))
             if outcome is None:
+                page_subjects.append(subject)
                 continue
-            pages.append(outcome)
-        records[subject] = list(subject_records)
-    return Completed(records, pages)
+        if is_clean:
+            pages += [outcome] if outcome else []
+            records[subject] = list(subject_records)
+    return Completed(records, pages, page_subjects)

@@ -22,6 +22,7 @@ from bids_deeptaskgen.pipeline.context import RunContext
 logger = logging.getLogger("bids_deeptaskgen")
 
 _FLOAT32 = 4
+_UNREADABLE = (UserError, OSError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,15 @@ def _readable_needs(context: RunContext, subject: str) -> Iterator[Need]:
             combine_runs=context.settings.combine_runs,
             uses_pybids=False,
         )
-        for session in sessions:
-            if isinstance(session, SessionInputs):
-                yield _session_need(context, session)
-    except (UserError, OSError, ValueError) as error:
+    except _UNREADABLE as error:
         logger.debug("sub-%s: the memory is unknown (%s).", subject, error)
+        return
+    for session in sessions:
+        if isinstance(session, SessionInputs):
+            try:
+                yield _session_need(context, session)
+            except _UNREADABLE as error:
+                logger.debug("sub-%s: the memory of a session is unknown (%s).", subject, error)
 
 
 def _largest(needs: Sequence[Need]) -> Need:

@@ -17,6 +17,7 @@ from bids_deeptaskgen.machine import available_gb
 from bids_deeptaskgen.models.bundle import MEAN_STATMAPS, Bundle
 from bids_deeptaskgen.models.memory import PredictionShape, prediction_bytes
 from bids_deeptaskgen.pipeline.memory_needs import Need
+from bids_deeptaskgen.report.page_limits import N_MAPS_IN_MEMORY
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 
 GIB = 2**30
@@ -30,8 +31,6 @@ SERVERS_GB = 0.04
 DEFAULT_SHARE = 0.9
 # Bytes of a page, measured: with all maps, whose slices and surfaces it holds as text, and a small one.
 PAGE_BYTES = {"full": 210_000_000, "qc": 20_000_000}
-# Maps that a page of several sessions compares at a time: `report.reading.session_agreement`.
-N_COMPARED_MAPS = 64
 _FLOAT32 = 4
 
 
@@ -76,6 +75,50 @@ def find_limit(settings: ParticipantSettings) -> MemoryLimit | None:
     return MemoryLimit(DEFAULT_SHARE * total, source)
 
 
+def largest_page(*, is_4d: bool) -> PredictionShape:
+    """Return the shape whose page needs most memory, for participants whose sessions are unknown.
+
+    Parameters
+    ----------
+    is_4d : bool
+        The maps are in one image.
+
+    Returns
+    -------
+    PredictionShape
+        Of two sessions with all sets of maps.
+    """
+    return PredictionShape(n_windows=2, n_bootstrap=1, n_sessions=2, is_4d=is_4d)
+
+
+def page_bytes(reports: str, n_contrasts: int, shapes: Sequence[PredictionShape]) -> int:
+    """Compute the peak memory of a process while it makes the page of a participant.
+
+    Parameters
+    ----------
+    reports : {"full", "qc"}
+    n_contrasts : int
+    shapes : sequence of PredictionShape
+        Of the participants, with the number of sessions of each.
+
+    Returns
+    -------
+    int
+        Bytes beyond those of the libraries.
+    """
+    volume = int(np.prod(OUTPUT_GRID.shape)) * _FLOAT32
+    n_image = max(shape.n_sets for shape in shapes) * n_contrasts if shapes[0].is_4d else 0
+    n_compared = max(_count_compared(shape.n_sessions, n_contrasts) for shape in shapes)
+    return PAGE_BYTES[reports] + (n_image + n_compared) * volume
+
+
+def _count_compared(n_sessions: int, n_contrasts: int) -> int:
+    """Count the maps in memory while sessions are compared: those of all, and a copy of those of one."""
+    if n_sessions < 2:
+        return 0
+    return (n_sessions + 1) * min(n_contrasts, max(1, N_MAPS_IN_MEMORY // n_sessions))
+
+
 @dataclass(frozen=True)
 class NodeMemory:
     """Memory in GiB that the nodes of a chunk declare."""
@@ -103,6 +146,8 @@ class MemoryPlan:
     reports : {"full", "qc", "none"}
         Kind of page.
     is_on_gpu : bool
+    is_4d : bool
+        The maps of a session are written as one image.
     """
 
     bundle: Bundle
@@ -110,6 +155,7 @@ class MemoryPlan:
     limit: MemoryLimit | None = None
     reports: str = "full"
     is_on_gpu: bool = False
+    is_4d: bool = False
 
     @property
     def makes_pages(self) -> bool:
@@ -152,6 +198,7 @@ class MemoryPlan:
         Parameters
         ----------
         subjects : sequence of str
+            Without a need, e.g. because the maps exist, only the page of a participant needs memory.
         is_first : bool
             Whether this is the first chunk, whose connectomes are computed before any worker needs torch.
 
@@ -163,11 +210,13 @@ class MemoryPlan:
         first_gb = LIBRARIES_GB + self._roi_gb
         n_bytes = max((need.n_bytes for need in needs), default=0)
         shapes = [need.prediction for need in needs]
+        is_unknown = len(needs) < len(subjects)
+        page_shapes = [*shapes, *([largest_page(is_4d=self.is_4d)] if is_unknown else [])]
         return NodeMemory(
             connectomes=(first_gb if is_first else self.idle_gb) + n_bytes / GIB,
             prediction=(self.idle_gb - (self._plots_gb if is_first else 0))
             + self._prediction_bytes(shapes) / GIB,
-            pages=self.idle_gb + self._page_bytes(shapes) / GIB if self.makes_pages else 0.0,
+            pages=self.idle_gb + self._page_bytes(page_shapes) / GIB if self.makes_pages else 0.0,
         )
 
     def _prediction_bytes(self, shapes: Sequence[PredictionShape]) -> int:
@@ -184,11 +233,7 @@ class MemoryPlan:
     def _page_bytes(self, shapes: Sequence[PredictionShape]) -> int:
         if not shapes or not self.makes_pages:
             return 0
-        volume = int(np.prod(OUTPUT_GRID.shape)) * _FLOAT32
-        n_maps = max(shape.n_sets for shape in shapes) * self.bundle.card.architecture.out_channels
-        n_compared = N_COMPARED_MAPS if any(shape.n_sessions > 1 for shape in shapes) else 0
-        n_bytes = PAGE_BYTES[self.reports] + n_compared * volume
-        return n_bytes + (n_maps * volume if shapes[0].is_4d else 0)
+        return page_bytes(self.reports, self.bundle.card.architecture.out_channels, shapes)
 
     def single_gb(self, need: Need) -> float:
         """Return the memory of a run of one participant, all in one process.

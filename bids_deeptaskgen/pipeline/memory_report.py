@@ -53,6 +53,7 @@ def plan_memory(
         find_limit(settings),
         reports=settings.reports,
         is_on_gpu=is_on_gpu,
+        is_4d=settings.map_format == "4d",
     )
     if to_do:
         check_prediction(plan)
@@ -84,9 +85,12 @@ def explain_unfit(plan: MemoryPlan, settings: ParticipantSettings) -> dict[str, 
     reasons = {}
     for subject, need in plan.needs.items():
         if not plan.fits(subject):
+            # The sessions are steps of one job.
+            n_sessions = need.prediction.n_sessions
+            whole = f"; all {n_sessions} sessions of the participant are left out" if n_sessions > 1 else ""
             reasons[subject] = (
                 f"{need.bold}: needs {plan.single_gb(need):.1f} GB of memory ({need.description}), and the "
-                f"limit is {plan.limit}.\n{_advise(need, settings)}"
+                f"limit is {plan.limit}{whole}.\n{_advise(need, settings)}"
             )
     return reasons
 
@@ -124,11 +128,12 @@ def describe_memory(plan: MemoryPlan, settings: ParticipantSettings) -> str:
         return "Memory: no participant to compute has a header that can be read and fits."
     largest = max(subjects, key=lambda subject: plan.needs[subject].n_bytes)
     nodes, need = plan.nodes(subjects), plan.needs[largest]
+    single_gb = max(plan.single_gb(plan.needs[subject]) for subject in subjects)
     pages = f", {nodes.pages:.1f} GB for pages" if plan.makes_pages else ""
     lines = [
         f"Memory: at most {nodes.connectomes:.1f} GB for the connectomes of a participant (sub-{largest}: "
         f"{need.description}), {nodes.prediction:.1f} GB for a prediction{pages}; in a single process "
-        f"{plan.single_gb(need):.1f} GB."
+        f"{single_gb:.1f} GB."
     ]
     if plan.limit is not None:
         n_fitting = count_processes(plan, subjects, n_processes)

@@ -11,6 +11,7 @@ from typing import Any
 from bids_deeptaskgen.errors import system_refusal
 from bids_deeptaskgen.machine import available_cpus, may_use_gpu
 from bids_deeptaskgen.pipeline.memory_plan import MemoryPlan, count_processes
+from bids_deeptaskgen.pipeline.page_memory import PageMemory
 from bids_deeptaskgen.pipeline.progress import ProgressReporter
 from bids_deeptaskgen.pipeline.records import CONNECTED, Job, read_records
 from bids_deeptaskgen.pipeline.report_step import PageJob
@@ -102,7 +103,9 @@ def _limit_memory(
     return "MultiProc", arguments | {"n_procs": n_workers, "memory_gb": plan.schedulable_gb(n_workers)}
 
 
-def run_page_graph(jobs: Sequence[PageJob], folder: Path, settings: ParticipantSettings) -> None:
+def run_page_graph(
+    jobs: Sequence[PageJob], folder: Path, settings: ParticipantSettings, memory: PageMemory
+) -> None:
     """Write pages with nipype, without computing maps.
 
     Parameters
@@ -112,13 +115,21 @@ def run_page_graph(jobs: Sequence[PageJob], folder: Path, settings: ParticipantS
     folder : Path
         Private work folder.
     settings : ParticipantSettings
-        Uses nprocs, mem and use_plugin.
+        Uses nprocs and use_plugin.
+    memory : PageMemory
     """
     configure_nipype(folder, settings)
     from bids_deeptaskgen.workflow.graph import make_page_graph
 
-    graph = make_page_graph(jobs, folder / "graph", settings.chunk_size)
-    _run_plugin(graph, settings, choose_plugin(settings, len(jobs)))
+    name, arguments = choose_plugin(settings, len(jobs))
+    page_gb = memory.page_gb
+    if settings.use_plugin is None and name == "MultiProc":
+        n_workers = memory.count_workers(arguments["n_procs"])
+        page_gb -= memory.idle_gb
+        more = {"n_procs": n_workers, "memory_gb": memory.schedulable_gb(n_workers)}
+        name, arguments = ("MultiProc", arguments | more) if n_workers > 1 else ("Linear", {})
+    graph = make_page_graph(jobs, folder / "graph", settings.chunk_size, page_gb)
+    _run_plugin(graph, settings, (name, arguments))
 
 
 def _run_once(

@@ -13,8 +13,6 @@ from bids_deeptaskgen.workflow.interfaces import ConnectomesInterface, PageInter
 
 AnyJob = TypeVar("AnyJob")
 
-# Measured peak memory in GB of a process that makes pages only.
-PAGE_GB = 1.0
 # Connectomes are computed this many chunks before their predictions; more would fill the disk.
 N_CHUNKS_AHEAD = 2
 
@@ -84,7 +82,7 @@ def make_graph(
     return graph
 
 
-def make_page_graph(jobs: Sequence[PageJob], folder: Path, chunk_size: int) -> Workflow:
+def make_page_graph(jobs: Sequence[PageJob], folder: Path, chunk_size: int, page_gb: float) -> Workflow:
     """Create a graph that makes pages only.
 
     Parameters
@@ -94,6 +92,8 @@ def make_page_graph(jobs: Sequence[PageJob], folder: Path, chunk_size: int) -> W
         Work folder of nipype.
     chunk_size : int
         Participants per node.
+    page_gb : float
+        Memory that a node declares.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def make_page_graph(jobs: Sequence[PageJob], folder: Path, chunk_size: int) -> W
     graph = Workflow("pages", base_dir=str(folder))
     graph.add_nodes(
         [
-            _page_node(f"pages{number}", chunk, PAGE_GB)
+            _page_node(f"pages{number}", chunk, page_gb)
             for number, chunk in enumerate(_chunks(jobs, chunk_size))
         ]
     )

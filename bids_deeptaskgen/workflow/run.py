@@ -9,6 +9,7 @@ from bids_deeptaskgen.io.atomic import remove_stale_files
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.failures import explain_lost_worker
 from bids_deeptaskgen.pipeline.memory_plan import MemoryPlan
+from bids_deeptaskgen.pipeline.page_memory import PageMemory
 from bids_deeptaskgen.pipeline.records import (
     CONNECTED,
     CRASHED,
@@ -77,7 +78,9 @@ def run_participants(
         return final_records, pages
 
 
-def run_pages(jobs: Sequence[PageJob], settings: ParticipantSettings) -> list[PageOutcome]:
+def run_pages(
+    jobs: Sequence[PageJob], settings: ParticipantSettings, memory: PageMemory
+) -> list[PageOutcome]:
     """Write the pages of participants again, from the files of the output dataset.
 
     Parameters
@@ -85,6 +88,7 @@ def run_pages(jobs: Sequence[PageJob], settings: ParticipantSettings) -> list[Pa
     jobs : sequence of PageJob
         Their folder of outcomes is replaced by a private one.
     settings : ParticipantSettings
+    memory : PageMemory
 
     Returns
     -------
@@ -94,7 +98,7 @@ def run_pages(jobs: Sequence[PageJob], settings: ParticipantSettings) -> list[Pa
     work = settings.work_dir or settings.output_dir / "work"
     with private_folder(work, keep=settings.work_dir is not None) as folder:
         outcomes = folder / PAGES
-        run_page_graph([replace(job, outcomes=outcomes) for job in jobs], folder, settings)
+        run_page_graph([replace(job, outcomes=outcomes) for job in jobs], folder, settings, memory)
         return _add_lost_pages([job.subject for job in jobs], outcomes)
 
 

@@ -10,7 +10,7 @@ from bids_deeptaskgen.bids.input.sources import find_sessions
 from bids_deeptaskgen.bids.output.completion import input_fingerprint, write_completion
 from bids_deeptaskgen.bids.output.dataset_files import write_dataset_files
 from bids_deeptaskgen.bids.output.paths import output_path
-from bids_deeptaskgen.commands import participant
+from bids_deeptaskgen.commands import pages, participant
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.models.bundle import load_bundle
 from bids_deeptaskgen.pipeline import dry_run, summary
@@ -129,11 +129,34 @@ def test_a_dry_run_says_how_and_in_how_many_chunks_and_who_is_done(settings_of, 
     assert "Cleaning: --nuisance-regressors acompcor. Six motion parameters" in out
     assert "above 0.5 mm were censored" in out
     assert "Windows: 3 of each run." in out
-    assert "Chunks: 1 of up to 2 participants." in out
+    assert "Chunks: 2 of up to 2 participants." in out
     assert "Done already: 1 participants (sub-02)." in out
     assert "To do: 2 participants (sub-01 sub-03)." in out
-    assert "2 participants would be processed" in out
+    assert "To do, pages only: 1 participants (sub-02)." in out
+    assert "2 participants would be processed; the pages of 3 participants would be written." in out
     assert sorted(settings.output_dir.rglob("*")) == initial_state
+
+
+def test_a_dry_run_over_finished_maps_tells_of_the_pages_and_of_no_memory(settings_of, capsys, caplog):
+    settings = settings_of(reports="qc")
+    for subject in ("01", "02", "03"):
+        finish(settings, subject, hash_of(settings))
+    assert participant.run(settings) == 0
+    out = capsys.readouterr().out
+    assert "To do: 0 participants." in out
+    assert "0 participants would be processed; the pages of 3 participants would be written." in out
+    assert "Memory:" not in out
+    participant.run(settings_of(reports="none"))
+    assert "0 participants would be processed.\n" in capsys.readouterr().out
+
+
+def test_many_pages_cause_a_warning_although_the_maps_exist(settings_of, caplog, monkeypatch):
+    monkeypatch.setattr(pages, "MANY_PARTICIPANTS", 2)
+    settings = settings_of()
+    for subject in ("01", "02", "03"):
+        finish(settings, subject, hash_of(settings))
+    participant.run(settings)
+    assert "3 participants with a page of several MB each" in caplog.text
 
 
 def test_a_participant_is_finished_when_all_runs_are(settings_of, capsys):

@@ -20,8 +20,11 @@ from bids_deeptaskgen.pipeline.context import make_context
 from bids_deeptaskgen.pipeline.memory_needs import Need, read_needs
 from bids_deeptaskgen.pipeline.memory_plan import GIB, MemoryLimit, MemoryPlan, count_processes, find_limit
 from bids_deeptaskgen.pipeline.memory_report import describe_memory, explain_unfit
+from bids_deeptaskgen.pipeline.page_memory import PageMemory
 from bids_deeptaskgen.settings.participant import ParticipantSettings
+from tests.bids.trees import describe, run
 from tests.inprocess import call
+from tests.pipeline.finished_datasets import context_of as finished_context_of
 from tests.processes import SMALL
 
 
@@ -58,7 +61,14 @@ def test_what_all_processes_hold_at_a_time_is_below_the_limit(model, needs, limi
     # The largest node fits beside waiting workers, and nipype starts no nodes beyond the rest.
     waiting_gb = plan.main_gb + n_workers * plan.idle_gb
     assert waiting_gb + (plan.nodes(labels).largest - plan.idle_gb) <= limit_gb + 1e-6
-    assert waiting_gb + plan.schedulable_gb(n_workers) <= max(limit_gb, waiting_gb + 0.01) + 1e-6
+    # Of nodes that nipype starts at the same time, all fit beside what waiting workers keep.
+    declared = sorted(plan.nodes([label]).connectomes - plan.idle_gb for label in labels)
+    started, free_gb = [], plan.schedulable_gb(n_workers)
+    for gb in declared[:n_workers]:
+        if sum(started) + gb <= free_gb:
+            started.append(gb)
+    assert started
+    assert waiting_gb + sum(started) <= limit_gb + 1e-6
 
 
 @given(limit_gb=st.floats(0.5, 64), more_gb=st.floats(0, 64))
@@ -174,3 +184,68 @@ def test_prediction_fails_to_fit_with_a_sentence(settings_of):
     plan = MemoryPlan(context_of(settings_of()).bundle, {}, MemoryLimit(0.5, "`mem`"))
     with pytest.raises(UserError, match=r"needs .* GB of memory, and the limit is 0.5 GB"):
         memory_plan.check_prediction(plan)
+
+
+def test_a_session_whose_header_cannot_be_read_does_not_hide_the_other_sessions(model, tmp_path):
+    root = describe(tmp_path / "in")
+    for session in ("1", "2", "3"):
+        run(root, "01", "task-rest", session=session)
+    context = finished_context_of(root, tmp_path / "out", model)
+    assert read_needs(context, ["01"])["01"].prediction.n_sessions == 3
+    next((root / "sub-01" / "ses-1" / "func").glob("*_bold.nii.gz")).write_bytes(b"no image")
+    assert read_needs(context, ["01"])["01"].prediction.n_sessions == 2
+
+
+@pytest.mark.parametrize("reports", ["full", "qc"])
+def test_a_page_needs_memory_although_no_maps_are_to_be_computed(model, reports):
+    bundle = open_bundle(model)
+    plan = MemoryPlan(bundle, {"02": need_of(0.1)}, MemoryLimit(8, "x"), reports=reports)
+    page_gb = memory_plan.PAGE_BYTES[reports] / GIB
+    for labels in (["01"], ["02"], ["01", "02"]):
+        assert plan.nodes(labels).pages >= plan.idle_gb + page_gb
+    # Nothing is known of the sessions of 01, so they may be compared.
+    assert plan.nodes(["01"]).pages > plan.nodes(["02"]).pages
+
+
+@given(n_sessions=st.integers(2, 100), n_contrasts=st.integers(1, 100))
+def test_a_page_of_several_sessions_holds_their_maps_and_a_copy_of_one(n_sessions, n_contrasts):
+    shape = PredictionShape(n_sessions=n_sessions)
+    more = memory_plan.page_bytes("qc", n_contrasts, [shape]) - memory_plan.PAGE_BYTES["qc"]
+    n_maps = more / (91 * 109 * 91 * 4)
+    assert n_maps >= n_sessions + 1
+    assert n_maps <= max(96, n_sessions + 1)
+
+
+@given(limit_gb=st.floats(0.1, 64), n_processes=st.integers(1, 64), reports=st.sampled_from(["full", "qc"]))
+def test_pages_alone_leave_memory_to_the_main_process(model, limit_gb, n_processes, reports):
+    memory = PageMemory(open_bundle(model), MemoryLimit(limit_gb, "x"), reports)
+    n_workers = memory.count_workers(n_processes)
+    assert 0 <= n_workers <= n_processes
+    if n_workers:
+        assert memory_plan.LIBRARIES_GB + n_workers * memory.page_gb <= limit_gb + 1e-6
+        # nipype starts a page on each worker.
+        each_gb = memory.page_gb - memory.idle_gb
+        assert memory.schedulable_gb(n_workers) >= n_workers * each_gb - 1e-6
+        assert n_workers == n_processes or memory.count_workers(n_processes + 1) == n_workers
+
+
+def test_pages_can_be_planned_without_their_model_and_without_a_limit():
+    memory = PageMemory(None, None, "full")
+    assert memory.count_workers(7) == 7
+    assert memory.schedulable_gb(7) == float("inf")
+    assert replace(memory, is_4d=True).page_gb > memory.page_gb > memory.idle_gb
+
+
+def test_who_has_several_sessions_learns_that_all_of_them_are_left_out(settings_of):
+    need = replace(need_of(5), prediction=PredictionShape(n_sessions=3))
+    plan = MemoryPlan(context_of(settings_of()).bundle, {"01": need}, MemoryLimit(3, "`mem`"))
+    assert "all 3 sessions of the participant are left out" in explain_unfit(plan, settings_of())["01"]
+
+
+def test_the_memory_of_a_single_process_is_that_of_the_participant_who_needs_most(settings_of):
+    settings = settings_of(nprocs=1)
+    many = replace(need_of(0.01), prediction=PredictionShape(n_sessions=60))
+    plan = MemoryPlan(context_of(settings).bundle, {"01": need_of(0.02), "02": many})
+    largest_gb = max(map(plan.single_gb, plan.needs.values()))
+    assert f"in a single process {largest_gb:.1f} GB" in describe_memory(plan, settings)
+    assert f"{largest_gb:.1f}" != f"{plan.single_gb(plan.needs['01']):.1f}"

@@ -9,7 +9,7 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.pipeline import participant as steps
 from bids_deeptaskgen.pipeline import write_maps
 from bids_deeptaskgen.pipeline.records import MAPS_EXIST, MAPS_WRITTEN
-from bids_deeptaskgen.workflow import run
+from bids_deeptaskgen.workflow import plugins, run
 
 
 def stop(*arguments, **options):
@@ -102,6 +102,38 @@ def test_a_run_that_seemed_to_have_ended_reports_that_maps_are_mixed(
     assert participant.run(settings) == 1
     assert "another run with other settings" in caplog.text
     assert not (settings.output_dir / "logs" / ".running").exists()
+
+
+def test_what_a_run_wrote_is_checked_while_no_other_run_can_start(simulated, settings_of, monkeypatch):
+    settings = settings_of(simulated, participant_label=("01",))
+    read, n_active = participant.dataset_settings_hash, []
+
+    def read_claimed(output):
+        n_active.append(len(list(output.glob("logs/.running/.*.tmp"))))
+        return read(output)
+
+    monkeypatch.setattr(participant, "dataset_settings_hash", read_claimed)
+    assert participant.run(settings) == 0
+    assert n_active[-1] == 1
+
+
+def test_maps_that_another_run_replaced_before_the_claim_are_made_again(
+    simulated, settings_of, monkeypatch, contents
+):
+    settings = settings_of(simulated, participant_label=("01",), overwrite=True)
+    between = settings_of(simulated, participant_label=("01",), overwrite=True, high_pass=0.02)
+    assert participant.run(settings) == 0
+    expected, check = contents(settings), plugins.check_plugin
+
+    def interrupted(checked_settings):
+        check(checked_settings)
+        if checked_settings == settings:
+            assert participant.run(between) == 0
+            assert contents(settings) != expected
+
+    monkeypatch.setattr(plugins, "check_plugin", interrupted)
+    assert participant.run(settings) == 0
+    assert contents(settings) == expected
 
 
 def test_maps_that_another_run_finished_meanwhile_are_kept(simulated, settings_of, monkeypatch):

@@ -12,6 +12,7 @@ from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.grid import model_to_output, unmask
 from bids_deeptaskgen.models.bundle import Bundle
+from bids_deeptaskgen.report.page_limits import N_MAPS_IN_MEMORY
 from bids_deeptaskgen.report.participant_content import Measure, plural
 from bids_deeptaskgen.report.reading.sources import result_name
 from bids_deeptaskgen.stats.map_agreement import Reference, pairwise_r
@@ -19,8 +20,6 @@ from bids_deeptaskgen.stats.map_agreement import Reference, pairwise_r
 Floats = NDArray[np.float32]
 Pair = tuple[str, str]
 
-# Maps in memory at a time, each of 3.6 MB.
-N_MAPS_IN_MEMORY = 64
 # Entities that number the runs of a session.
 _RUN_KEYS = {"run", "dir"}
 
