@@ -93,15 +93,17 @@ def register_run(folder: Path, settings_hash: str) -> Iterator[Path]:
         if not is_active:
             run.path.unlink(missing_ok=True)
     path = folder / f".{settings_hash[:_N_DIGITS]}.{process_namespace()}.{os.getpid()}.tmp"
-    _create(path)
     stop = threading.Event()
     thread = threading.Thread(target=_renew, args=(path, stop), daemon=True)
-    thread.start()
     try:
+        # A signal may come as soon as there is a file.
+        _create(path)
+        thread.start()
         yield path
     finally:
         stop.set()
-        thread.join()
+        if thread.is_alive():
+            thread.join()
         path.unlink(missing_ok=True)
         # Other runs may have files there.
         with suppress(OSError):

@@ -22,6 +22,9 @@ FOREIGN_AGE_S = 86_400.0
 _WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _MAX_ATTEMPTS = 100
 _TEMPORARY = re.compile(r"^\..+\.(?P<namespace>[^.]+)\.(?P<pid>\d+)\.tmp$")
+# A lock is a folder with a file whose name identifies the process that holds it, see `io.lock`.
+LOCK_ENDING = ".lock"
+_HOLDER = re.compile(r"^[^.]+\.(?P<namespace>[^.]+)\.(?P<pid>\d+)$")
 
 
 @cache
@@ -287,7 +290,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 def remove_stale_files(folder: Path, *, recursive: bool = True) -> list[Path]:
-    """Remove the temporary files and folders of killed processes from a folder.
+    """Remove the temporary files and folders and the locks of killed processes from a folder.
 
     Those of this machine are removed if their process has ended; those of other machines, if they have not
     been written to for a day.
@@ -313,14 +316,36 @@ def remove_stale_files(folder: Path, *, recursive: bool = True) -> list[Path]:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
+    if path.name.endswith(LOCK_ENDING):
+        _remove_lock(path)
+    elif path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink()
 
 
+def _remove_lock(lock: Path) -> None:
+    """Remove the lock of an ended process, unless another one takes it over at the same time."""
+    for holder in list(lock.iterdir()):
+        if _is_stale_holder(holder):
+            # The process that takes the lock over has given this file another name.
+            with suppress(FileNotFoundError):
+                holder.unlink()
+    lock.rmdir()
+
+
+def _is_stale_holder(path: Path) -> bool:
+    match = _HOLDER.match(path.name)
+    return match is not None and is_stale(match["namespace"], int(match["pid"]), path.stat().st_mtime)
+
+
+def _is_stale_lock(lock: Path) -> bool:
+    """Return whether the process that held a lock has ended, or was killed while it released the lock."""
+    return all(_is_stale_holder(path) for path in lock.iterdir())
+
+
 def stale_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
-    """Find the temporary files and folders of killed processes; see `remove_stale_files`.
+    """Find the temporary files and folders and the locks of killed processes; see `remove_stale_files`.
 
     Parameters
     ----------
@@ -335,6 +360,7 @@ def stale_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
     """
     for parent, folders, names in os.walk(folder):
         entries = sorted(name for name in [*folders, *names] if name.endswith(".tmp"))
+        locks = sorted(name for name in folders if name.startswith(".") and name.endswith(LOCK_ENDING))
         if not recursive:
             folders.clear()
         for path in (Path(parent, name) for name in entries):
@@ -343,4 +369,8 @@ def stale_files(folder: Path, *, recursive: bool = True) -> Iterator[Path]:
                 continue
             with suppress(OSError):
                 if is_stale(match["namespace"], int(match["pid"]), path.stat().st_mtime):
+                    yield path
+        for path in (Path(parent, name) for name in locks):
+            with suppress(OSError):
+                if _is_stale_lock(path):
                     yield path

@@ -7,6 +7,7 @@ another name meanwhile. Locks of the operating system are not used, because some
 """
 
 import errno
+import logging
 import os
 import random
 import shutil
@@ -16,10 +17,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import finish, is_stale, make_folder, process_namespace
+from bids_deeptaskgen.io.atomic import LOCK_ENDING, finish, is_stale, make_folder, process_namespace
+
+logger = logging.getLogger("bids_deeptaskgen")
 
 # A lock is held for milliseconds. One that stays this long belongs to a process that was killed.
 MAX_HELD_S = 30.0
+# After this wait, the log names the process for which this one waits.
+_TELL_AFTER_S = 5.0
 # Pauses grow, so that hundreds of waiting processes do not keep a file server busy.
 _FIRST_PAUSE_S, _LAST_PAUSE_S, _GROWTH = 0.01, 0.25, 1.3
 # Errors of the renaming of a folder to one with content, which differ between file systems, and to a file.
@@ -57,7 +62,7 @@ def file_lock(path: Path, *, max_held_s: float = MAX_HELD_S) -> Iterator[None]:
     []
     """
     make_folder(path.parent)
-    lock = path.with_name(f".{path.name}.lock")
+    lock = _lock_of(path)
     holder = f"{random.getrandbits(64):x}.{process_namespace()}.{os.getpid()}"
     # Under this name, `remove_stale_files` removes it if this process is killed.
     temporary = lock.with_name(f"{lock.name}.{holder}.tmp")
@@ -65,7 +70,7 @@ def file_lock(path: Path, *, max_held_s: float = MAX_HELD_S) -> Iterator[None]:
     try:
         try:
             _fill(temporary, holder)
-            _acquire(lock, temporary, holder, max_held_s)
+            _acquire(path, temporary, holder, max_held_s)
         except OSError as error:
             # Users know the file, not its lock.
             error.filename, error.filename2 = str(path), None
@@ -75,6 +80,10 @@ def file_lock(path: Path, *, max_held_s: float = MAX_HELD_S) -> Iterator[None]:
         finish(lambda: _release(lock, temporary, holder))
 
 
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}{LOCK_ENDING}")
+
+
 def _release(lock: Path, temporary: Path, holder: str) -> None:
     """Remove the lock, unless another process has taken it over, and the folder that became no lock."""
     shutil.rmtree(temporary, ignore_errors=True)
@@ -82,6 +91,8 @@ def _release(lock: Path, temporary: Path, holder: str) -> None:
     # to the empty one.
     with suppress(OSError):
         (lock / holder).unlink()
+    # Also if a signal came between the two; the lock of another process is not empty.
+    with suppress(OSError):
         lock.rmdir()
 
 
@@ -93,10 +104,12 @@ def _fill(folder: Path, holder: str) -> None:
     (folder / holder).touch()
 
 
-def _acquire(lock: Path, temporary: Path, holder: str, max_held_s: float) -> None:
-    """Rename a folder to the lock; wait while another process holds it."""
+def _acquire(path: Path, temporary: Path, holder: str, max_held_s: float) -> None:
+    """Rename a folder to the lock of a file; wait while another process holds it."""
+    lock = _lock_of(path)
     previous: str | None = None
     start, pause_s = time.monotonic(), _FIRST_PAUSE_S
+    tell_s = start + _TELL_AFTER_S
     while not _create(lock, temporary, holder):
         current = _read_holder(lock)
         if current != previous:
@@ -116,6 +129,12 @@ def _acquire(lock: Path, temporary: Path, holder: str, max_held_s: float) -> Non
                     raise UserError(_refusal(lock, max_held_s)) from error
             else:
                 return
+        if time.monotonic() > tell_s:
+            tell_s = float("inf")
+            logger.info(
+                "%s: waiting for %s; if it was killed, this run continues after %g s.",
+                path, _describe_holder(current), max_held_s,
+            )  # fmt: skip
         time.sleep(pause_s * random.uniform(0.5, 1.5))
         pause_s = min(pause_s * _GROWTH, _LAST_PAUSE_S)
 
@@ -149,6 +168,14 @@ def _read_holder(lock: Path) -> str | None:
         return next((path.name for path in sorted(lock.iterdir())), None)
     except OSError:
         return None
+
+
+def _describe_holder(holder: str | None) -> str:
+    """Describe the process that holds a lock, from the name of the file in it."""
+    if holder is None:
+        return "another process, which writes it"
+    namespace, _, pid = holder.partition(".")[2].rpartition(".")
+    return f"process {pid} of {namespace}, which writes it"
 
 
 def _has_ended(holder: str) -> bool:

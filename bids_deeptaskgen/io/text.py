@@ -16,7 +16,6 @@ _MARKS = (
 _ANNEX = "annex/objects"
 # Enough for the beginning of a pointer.
 _START_BYTES = 512
-# Errors of a disk or of a network drive, which say nothing of the file.
 
 
 def read_text(path: Path) -> str:

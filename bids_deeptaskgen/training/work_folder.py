@@ -3,14 +3,15 @@
 import json
 import logging
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.active_runs import ENDED_AFTER_S, RUNNING, active_runs, register_run
-from bids_deeptaskgen.io.atomic import remove_stale_files, write_json, write_text
+from bids_deeptaskgen.io.active_runs import ENDED_AFTER_S, RUNNING, ActiveRun, active_runs, register_run
+from bids_deeptaskgen.io.atomic import process_namespace, remove_stale_files, write_json, write_text
 from bids_deeptaskgen.io.lock import file_lock
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
 from bids_deeptaskgen.models.store import find_model
@@ -23,6 +24,7 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 TARGETS, SPLIT, LOG, EVENTS, STATE = "targets", "split.tsv", "log.csv", "events", "state.pt"
 _FACTS, _SETTINGS = "training.json", "settings.toml"
+_LOOK_EVERY_S = 5.0
 
 
 def work_folder(settings: TrainingSettings, out: Path) -> Path:
@@ -119,6 +121,9 @@ def claim_work_folder(settings: TrainingSettings, out: Path) -> Iterator[None]:
         Without a registration in all but the first process of a training, and for a folder of other files,
         which `open_folder` refuses.
 
+    A training that was killed on another machine, or in another container, seems to run for some minutes.
+    This one then waits, so that a job that Slurm has requeued continues.
+
     Raises
     ------
     UserError
@@ -131,17 +136,47 @@ def claim_work_folder(settings: TrainingSettings, out: Path) -> Iterator[None]:
     with ExitStack() as stack:
         # A training that is refused leaves no folder.
         stack.callback(_remove_if_empty, folder)
-        with file_lock(folder / _FACTS):
-            for run in active_runs(folder / RUNNING):
-                message = (
-                    f"{folder}: another training uses this folder (process {run.pid} of {run.namespace}, see "
-                    f"{run.path.relative_to(folder)}).\n"
-                    "Wait until it ends, or choose another OUT or `work_dir`. If it was killed, wait "
-                    f"{ENDED_AFTER_S / 60:.0f} minutes, or delete that file."
-                )
-                raise UserError(message)
-            stack.enter_context(register_run(folder / RUNNING, "training"))
+        while not _register(stack, folder):
+            _await_end(folder)
         yield
+
+
+def _register(stack: ExitStack, folder: Path) -> bool:
+    """Register this training until the end of the stack; return False if another one is registered."""
+    with file_lock(folder / _FACTS):
+        if active_runs(folder / RUNNING):
+            return False
+        stack.enter_context(register_run(folder / RUNNING, "training"))
+    return True
+
+
+def _await_end(folder: Path) -> None:
+    """Wait until the file of another training is too old; refuse as soon as that training renews it."""
+    renewed_s: dict[Path, float] = {}
+    end_s = time.monotonic() + ENDED_AFTER_S
+    while runs := active_runs(folder / RUNNING):
+        for run in runs:
+            with suppress(FileNotFoundError):
+                last_s = run.path.stat().st_mtime
+                is_renewed = renewed_s.get(run.path, last_s) != last_s
+                if is_renewed or run.namespace == process_namespace() or time.monotonic() > end_s:
+                    raise UserError(_refusal(folder, run))
+                if not renewed_s:
+                    logger.info(
+                        "%s: waiting for up to %.0f minutes: another training (process %d of %s) uses this "
+                        "folder, or was killed.",
+                        folder, ENDED_AFTER_S / 60, run.pid, run.namespace,
+                    )  # fmt: skip
+                renewed_s[run.path] = last_s
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _refusal(folder: Path, run: ActiveRun) -> str:
+    return (
+        f"{folder}: another training uses this folder (process {run.pid} of {run.namespace}, see "
+        f"{run.path.relative_to(folder)}).\n"
+        "Wait until it ends, or choose another OUT or `work_dir`. If it was killed, delete that file."
+    )
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.io.atomic import process_namespace
+from bids_deeptaskgen.io import lock as module
+from bids_deeptaskgen.io.atomic import process_namespace, remove_stale_files
 from bids_deeptaskgen.io.lock import file_lock
 from tests.io.locks import leave_lock
 
@@ -166,3 +167,65 @@ def test_a_request_that_a_file_server_reports_as_failed_is_recognised(tmp_path, 
     with file_lock(tmp_path / "table", max_held_s=0.2):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_between_the_two_steps_of_the_release_leaves_no_lock(tmp_path, monkeypatch):
+    rmdir, calls = Path.rmdir, []
+
+    def interrupted(path):
+        if path.name == ".table.lock" and not calls:
+            calls.append(path)
+            raise KeyboardInterrupt
+        rmdir(path)
+
+    monkeypatch.setattr(Path, "rmdir", interrupted)
+    with pytest.raises(KeyboardInterrupt), file_lock(tmp_path / "table"):
+        pass
+    assert len(calls) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_waits_long_is_told_for_whom(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(module, "_TELL_AFTER_S", 0.1)
+    leave_lock(tmp_path / "table", 7, "another-machine")
+    with file_lock(tmp_path / "table", max_held_s=0.5):
+        pass
+    (message,) = caplog.messages
+    assert message.startswith(f"{tmp_path / 'table'}: waiting for process 7 of another-machine, which")
+    with file_lock(tmp_path / "table"):
+        assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_the_lock_of_an_ended_process_is_a_stale_file(tmp_path, is_empty):
+    lock = tmp_path / "func" / ".table.lock"
+    lock.parent.mkdir()
+    leave_lock(lock.parent / "table", ended_pid())
+    if is_empty:
+        next(lock.iterdir()).unlink()
+    assert remove_stale_files(tmp_path) == [lock]
+    assert list(lock.parent.iterdir()) == []
+
+
+def test_the_lock_of_a_running_process_or_of_another_machine_stays_for_a_day(tmp_path):
+    leave_lock(tmp_path / "table", os.getpid())
+    leave_lock(tmp_path / "foreign", 1, "another-machine")
+    (tmp_path / "other.lock").mkdir()
+    assert remove_stale_files(tmp_path) == []
+    (holder,) = (tmp_path / ".foreign.lock").iterdir()
+    os.utime(holder, (1, 1))
+    assert remove_stale_files(tmp_path) == [tmp_path / ".foreign.lock"]
+
+
+def test_a_lock_that_is_taken_over_while_it_is_removed_stays(tmp_path, monkeypatch):
+    leave_lock(tmp_path / "table", ended_pid())
+    lock, unlink = tmp_path / ".table.lock", Path.unlink
+
+    def unlink_late(path, **options):
+        path.rename(path.with_name(f"2.{process_namespace()}.{os.getpid()}"))
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", unlink_late)
+    assert remove_stale_files(tmp_path) == []
+    assert [path.name for path in lock.iterdir()] == [f"2.{process_namespace()}.{os.getpid()}"]

@@ -145,6 +145,28 @@ def test_a_run_renews_its_file_even_if_it_was_deleted(tmp_path, monkeypatch):
     assert not path.exists()
 
 
+@pytest.mark.parametrize("name", ["_create", "threading"])
+def test_a_signal_while_a_run_registers_leaves_no_file(tmp_path, monkeypatch, name):
+    create = module._create
+
+    def interrupted(*arguments):
+        create(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if name == "_create":
+            patch.setattr(module, "_create", interrupted)
+        else:
+            patch.setattr(module.threading.Thread, "start", stop)
+        with pytest.raises(KeyboardInterrupt), register_run(tmp_path / "folder", HASHES[0]):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def stop(_thread):
+    raise KeyboardInterrupt
+
+
 def test_a_run_that_ends_between_two_steps_of_another_one_does_no_harm(tmp_path):
     """The folder is removed by each run that ends, and created again by each that starts."""
     code = (

@@ -9,6 +9,7 @@ import pytest
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.active_runs import RUNNING
 from bids_deeptaskgen.settings.training import TrainSettings
+from bids_deeptaskgen.training import work_folder as module
 from bids_deeptaskgen.training.work_folder import claim_work_folder, open_folder, work_folder
 
 
@@ -54,17 +55,52 @@ def test_a_training_that_replaces_its_folder_stays_registered(settings, folder):
         assert not (folder / "targets").exists()
 
 
-def test_a_training_that_was_killed_on_another_machine_is_continued(settings, folder):
+@pytest.fixture
+def foreign(folder, monkeypatch):
+    """Write the file of a training on another machine, and look for its end often."""
+    monkeypatch.setattr(module, "_LOOK_EVERY_S", 0.01)
     path = folder / RUNNING / ".training.another-machine.1.tmp"
     path.parent.mkdir(parents=True)
     path.touch()
     (folder / "training.json").write_text("{}")
-    with pytest.raises(UserError, match="wait 10 minutes"), claim_work_folder(settings, settings.out):
-        pass
-    os.utime(path, (time.time() - 700,) * 2)
+    return path
+
+
+@pytest.mark.parametrize("age_s", [700.0, 599.5])
+def test_a_training_that_was_killed_on_another_machine_is_continued_when_it_has_ended(
+    settings, folder, foreign, age_s, caplog
+):
+    caplog.set_level("INFO")
+    os.utime(foreign, (time.time() - age_s,) * 2)
     with claim_work_folder(settings, settings.out):
-        assert not path.exists()
-    assert not path.parent.exists()
+        assert not foreign.exists()
+    assert not foreign.parent.exists()
+    assert ("waiting for up to 10 minutes: another training (process 1 of" in caplog.text) == (age_s < 600)
+
+
+def test_a_training_is_refused_as_soon_as_one_on_another_machine_shows_life(settings, foreign, monkeypatch):
+    dates = iter(range(1, 1000))
+
+    def renew(_seconds):
+        os.utime(foreign, (time.time() + next(dates),) * 2)
+
+    monkeypatch.setattr(module.time, "sleep", renew)
+    with (
+        pytest.raises(UserError, match="another training uses this folder .process 1 of another-machine"),
+        claim_work_folder(settings, settings.out),
+    ):
+        pass
+    assert next(dates) == 2
+    assert foreign.exists()
+
+
+def test_a_training_whose_file_has_a_date_in_the_future_is_not_awaited_for_ever(
+    settings, foreign, monkeypatch
+):
+    monkeypatch.setattr(module, "ENDED_AFTER_S", 0.1)
+    os.utime(foreign, (time.time() + 10**6,) * 2)
+    with pytest.raises(UserError, match="If it was killed, delete that file"):
+        claim_work_folder(settings, settings.out).__enter__()
 
 
 def test_a_training_that_is_refused_leaves_no_folder(settings, folder):

@@ -123,16 +123,18 @@ def test_maps_that_another_run_replaced_before_the_claim_are_made_again(
     settings = settings_of(simulated, participant_label=("01",), overwrite=True)
     between = settings_of(simulated, participant_label=("01",), overwrite=True, high_pass=0.02)
     assert participant.run(settings) == 0
-    expected, check = contents(settings), plugins.check_plugin
+    expected, check, replaced = contents(settings), plugins.check_plugin, []
 
     def interrupted(checked_settings):
         check(checked_settings)
-        if checked_settings == settings:
+        if checked_settings.high_pass != between.high_pass:
             assert participant.run(between) == 0
-            assert contents(settings) != expected
+            replaced.append(contents(settings))
 
     monkeypatch.setattr(plugins, "check_plugin", interrupted)
     assert participant.run(settings) == 0
+    assert len(replaced) == 1
+    assert replaced[0] != expected
     assert contents(settings) == expected
 
 
