@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.memory.inputs import build_dataset
 from benchmarks.memory.measurement import context_of
 from benchmarks.memory.models import build_model
-from benchmarks.memory.run import file_stem
+from benchmarks.memory.run import FAILED, file_stem
 from benchmarks.memory.shapes import SHAPES, Shape
 from benchmarks.memory.transform import write_transform
 from bids_deeptaskgen.pipeline.memory_needs import read_needs
@@ -52,6 +52,35 @@ def compare(work: Path, shapes: Sequence[Shape] = SHAPES) -> Iterator[Comparison
             declared = _declare(work, shape)
             for step, peak in peaks.items():
                 yield Comparison(shape.name, step, declared[step], peak["gb"] * 1e9 / GIB)
+
+
+def find_absent(work: Path, shapes: Sequence[Shape] = SHAPES) -> dict[str, str]:
+    """Find the shapes of which nodes were not measured.
+
+    Parameters
+    ----------
+    work : Path
+        Folder of the measurements.
+    shapes : sequence of Shape
+
+    Returns
+    -------
+    dict of str to str
+        Reason by name of the shape.
+    """
+    reasons = {}
+    for shape in shapes:
+        path = work / "numbers" / f"{file_stem(shape)}.json"
+        failure = path.with_suffix(FAILED)
+        if path.exists():
+            peaks = json.loads(path.read_text("utf-8"))["peaks"]
+            if absent_steps := [step for step in shape.steps if step not in peaks]:
+                reasons[shape.name] = f"no number for {', '.join(absent_steps)}"
+        elif failure.exists():
+            reasons[shape.name] = f"failed: {failure.read_text('utf-8')}"
+        else:
+            reasons[shape.name] = "not measured"
+    return reasons
 
 
 def _declare(work: Path, shape: Shape) -> dict[str, float]:

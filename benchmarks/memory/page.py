@@ -2,16 +2,17 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.memory.comparison import Comparison, compare
+from benchmarks.memory.comparison import Comparison, compare, find_absent
+from benchmarks.memory.shapes import SHAPES
 
 _TABLE = re.compile(r"(<!-- table -->\n).*?(\n<!-- end of table -->)", re.DOTALL)
 
 
-def format_table(rows: Sequence[Comparison]) -> str:
-    """Format the comparisons as a table, and the largest deviations as a sentence."""
+def format_table(rows: Sequence[Comparison], absent: Mapping[str, str], n_all_shapes: int) -> str:
+    """Format the comparisons as a table, the largest deviations as a sentence, and list absent shapes."""
     lines = ["| shape | node | declared GB | measured GB | declared / measured |", "|---|---|---|---|---|"]
     lines += [
         f"| {row.shape} | {row.step} | {row.declared_gb:.2f} | {row.measured_gb:.2f} | {row.ratio:.2f} |"
@@ -21,15 +22,18 @@ def format_table(rows: Sequence[Comparison]) -> str:
     n_shapes = len({row.shape for row in rows})
     lines += [
         "",
-        f"{len(rows)} nodes of {n_shapes} shapes; declared / measured from {min(ratios):.2f} to "
-        f"{max(ratios):.2f}.",
+        f"{len(rows)} nodes of {n_shapes} of {n_all_shapes} shapes; declared / measured from "
+        f"{min(ratios):.2f} to {max(ratios):.2f}.",
     ]
+    if absent:
+        lines += ["", f"Not complete, {len(absent)} of {n_all_shapes} shapes:", ""]
+        lines += [f"- {name}: {reason}" for name, reason in absent.items()]
     return "\n".join(lines)
 
 
 def main(work: Path, page: Path) -> None:
     """Replace the table of a page by that of the measurements in a folder."""
-    table = format_table(list(compare(work)))
+    table = format_table(list(compare(work)), find_absent(work), len(SHAPES))
     text, n_tables = _TABLE.subn(lambda match: match[1] + table + match[2], page.read_text("utf-8"))
     if n_tables != 1:
         message = f"{page}: has no line <!-- table --> before <!-- end of table -->."

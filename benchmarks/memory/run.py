@@ -17,6 +17,8 @@ from benchmarks.memory.transform import write_transform
 logger = logging.getLogger(__name__)
 
 N_THREADS = 2
+# Ending of the file with the reason of a measurement that failed.
+FAILED = ".failed"
 
 
 def measure_shapes(work: Path, shapes: Sequence[Shape] = SHAPES) -> Path:
@@ -31,7 +33,7 @@ def measure_shapes(work: Path, shapes: Sequence[Shape] = SHAPES) -> Path:
     Returns
     -------
     Path
-        Folder of the numbers: a JSON file for each shape.
+        Folder of the numbers: a JSON file for each shape, or a file with the reason why it failed.
     """
     numbers = work / "numbers"
     numbers.mkdir(parents=True, exist_ok=True)
@@ -40,11 +42,14 @@ def measure_shapes(work: Path, shapes: Sequence[Shape] = SHAPES) -> Path:
     for shape in shapes:
         path = numbers / f"{file_stem(shape)}.json"
         if not path.exists():
+            failure = path.with_suffix(FAILED)
             try:
                 path.write_text(json.dumps(_measure(work, shape)), "utf-8")
+                failure.unlink(missing_ok=True)
             except RuntimeError as error:
-                # The others are measured, and the page lacks this shape.
+                # The others are measured, and the page names this one.
                 logger.error("%s: %s", shape.name, error)
+                failure.write_text(" ".join(str(error).split()), "utf-8")
     return numbers
 
 
