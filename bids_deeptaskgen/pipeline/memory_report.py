@@ -87,10 +87,12 @@ def explain_unfit(plan: MemoryPlan, settings: ParticipantSettings) -> dict[str, 
         if not plan.fits(subject):
             # The sessions are steps of one job.
             n_sessions = need.prediction.n_sessions
-            whole = f"; all {n_sessions} sessions of the participant are left out" if n_sessions > 1 else ""
+            consequence = (
+                f"; all {n_sessions} sessions of the participant are left out" if n_sessions > 1 else ""
+            )
             reasons[subject] = (
                 f"{need.bold}: needs {plan.single_gb(need):.1f} GB of memory ({need.description}), and the "
-                f"limit is {plan.limit}{whole}.\n{_advise(need, settings)}"
+                f"limit is {plan.limit}{consequence}.\n{_advise(need, settings)}"
             )
     return reasons
 
