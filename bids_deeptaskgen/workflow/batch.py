@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import logging
+import os
 import re
 import shlex
 import sys
@@ -21,8 +22,10 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 # A file system may show the result of a job this much later; NFS caches the content of folders for 60 s.
 GRACE_S = 90.0
-# If the batch system answers nothing for this time, the run ends.
+# If the batch system answers nothing for this time, its jobs count as lost.
 OUTAGE_S = 3600.0
+# Interval at which the time of the private work folder is updated; after a day it counts as left behind.
+RENEW_EVERY_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class RobustBatch(SGELikeBatchManagerBase):
         self._refused_since: float | None = None
         # Reasons of refusals of which the user was warned.
         self._warnings: set[str] = set()
+        self._renewed_s = -float("inf")
 
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Run a graph; cancel all jobs at the end, also after an exception or a signal.
@@ -181,6 +185,7 @@ class RobustBatch(SGELikeBatchManagerBase):
 
     def _get_result(self, taskid: int) -> dict[str, Any] | None:
         """Return the result of a task; None while it runs."""
+        self._renew_folder()
         task = self._tasks[taskid]
         if task.failure:
             return self._fail(task, task.failure)
@@ -201,6 +206,14 @@ class RobustBatch(SGELikeBatchManagerBase):
             return self._fail(task, f"internal error ({error}).\nSee {self._folders.logs} and report it.")
         self._forget(task)
         return {"result": result, "traceback": None}
+
+    def _renew_folder(self) -> None:
+        """Update the time of the private work folder, to which nothing is written while all jobs wait."""
+        time_s = time.monotonic()
+        if time_s - self._renewed_s >= RENEW_EVERY_S:
+            self._renewed_s = time_s
+            with contextlib.suppress(OSError):
+                os.utime(self._folders.work)
 
     def _forget(self, task: Task) -> None:
         """Remove what is kept of a job that has saved its result."""

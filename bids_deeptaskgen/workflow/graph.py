@@ -13,7 +13,7 @@ from bids_deeptaskgen.workflow.interfaces import ConnectomesInterface, PageInter
 
 AnyJob = TypeVar("AnyJob")
 
-# Measured peak memory in GB of a process that makes pages only.
+# Measured peak memory in GiB of a process that makes pages only.
 PAGE_GB = 1.0
 # Connectomes are computed this many chunks before their predictions; more would fill the disk.
 N_CHUNKS_AHEAD = 2

@@ -1,5 +1,6 @@
 """The SLURM plugin with a stand-in for Slurm's commands; `tests/slurm` uses a real Slurm."""
 
+import errno
 import os
 
 import pytest
@@ -13,6 +14,7 @@ from bids_deeptaskgen.workflow.batch_systems import make_batch_plugin
 from bids_deeptaskgen.workflow.job_list import JobList
 from bids_deeptaskgen.workflow.plugins import check_plugin
 from bids_deeptaskgen.workflow.slurm import RobustSLURM
+from bids_deeptaskgen.workflow.slurm_queue import SlurmError
 from bids_deeptaskgen.workflow.work_folder import private_folder
 from tests.processes import ROOT
 from tests.workflow import slurm_stand_in
@@ -138,6 +140,103 @@ def test_a_controller_that_never_answers_ends_the_run_with_its_message(
     assert "Connection refused" in (tmp_path / "n1.loss").read_text()
     # The job may still run, so that the next run must end it.
     assert JobList(tmp_path / "run").path.exists()
+
+
+def test_jobs_are_asked_about_again_once_the_controller_answers(run_nodes, stand_in, tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm, "OUTAGE_S", 0.5)
+    monkeypatch.setattr(slurm, "GRACE_S", 0.0)
+    (stand_in / "deaths").write_text("n1 RUNNING\n")
+    failures = stand_in / "squeue.failures"
+    failures.write_text("Connection refused\n" * 1000)
+    record_loss = RobustSLURM._fail
+
+    def fail(plugin, task, reason):
+        failures.unlink(missing_ok=True)
+        return record_loss(plugin, task, reason)
+
+    monkeypatch.setattr(RobustSLURM, "_fail", fail)
+    run_nodes(["n1", "n2"], ["n1", "n2"])
+    assert "Connection refused" in (tmp_path / "n1.loss").read_text()
+    assert counts(tmp_path) == {"n1.loss": 0, "n2": 1}
+
+
+def test_a_job_is_watched_although_its_id_cannot_be_written_down(run_nodes, stand_in, tmp_path, monkeypatch):
+    def add(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(JobList, "add", add)
+    (stand_in / "sbatch.failures").write_text(f"{slurm_stand_in.LOST_ANSWER}\n")
+    run_nodes(["n1", "n2"])
+    assert counts(tmp_path) == {"n1": 1, "n2": 1}
+    assert len(list(stand_in.glob("*.name"))) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"sbatch_args": "--quiet"}, {"jobid_re": "job number (.*)"}, {"jobid_re": "Submitted"}]
+)
+def test_a_job_whose_id_is_not_printed_is_found_by_its_name(run_nodes, stand_in, tmp_path, arguments):
+    run_nodes(["n1"], **arguments)
+    assert counts(tmp_path) == {"n1": 1}
+    assert len(list(stand_in.glob("*.name"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("refusal", "is_temporary"),
+    [
+        ("Batch job submission failed: Job violates accounting/QOS policy (AssocGrpSubmitJobsLimit)", True),
+        ("QOSGrpSubmitJobsLimit", True),
+        ("QOSMaxSubmitJobPerUserLimit", True),
+        ("AssocMaxSubmitJobLimit", True),
+        ("invalid partition specified: lnog", False),
+    ],
+)
+def test_limits_of_the_number_of_jobs_are_refusals_for_now(stand_in, refusal, is_temporary):
+    (stand_in / "sbatch.failures").write_text(f"{refusal}\n")
+    with pytest.raises(SlurmError) as error:
+        slurm_queue.submit(["script.sh"])
+    assert error.value.is_temporary == is_temporary
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "PENDING JobHeldUser",
+        "PENDING DependencyNeverSatisfied",
+        "PENDING JobHoldMaxRequeue",
+        "PENDING launch_failed_requeued_held",
+        "SPECIAL_EXIT job requeued in held state",
+        "REQUEUE_HOLD job_requeued_in_held_state",
+    ],
+)
+def test_the_user_is_warned_once_of_a_job_that_never_starts(stand_in, tmp_path, caplog, state):
+    plugin, task = watch_waiting_job(stand_in, tmp_path, state)
+    for _ in range(2):
+        assert plugin._get_result(1) is None
+    assert caplog.text.count(f"does not start: {state.partition(' ')[2]}") == 1
+    assert task.job_id in caplog.text
+
+
+def test_the_folder_of_a_run_whose_jobs_wait_for_days_is_not_stale(stand_in, tmp_path):
+    work = tmp_path / "run-elsewhere-7"
+    plugin, task = watch_waiting_job(stand_in, work, "RUNNING None")
+    JobList(work).add(task.job_id, task.name)
+    for path in (*work.iterdir(), work):
+        os.utime(path, (0, 0))
+    assert plugin._get_result(1) is None
+    with private_folder(tmp_path, keep=True):
+        assert work.exists()
+    assert slurm_stand_in.state_of(stand_in, task.job_id) == "RUNNING None"
+
+
+def watch_waiting_job(stand_in, work, state):
+    """Return a plugin that watches a job in this state, and its task."""
+    work.mkdir(exist_ok=True)
+    (stand_in / "deaths").write_text("waiting RUNNING\n")
+    job_id = slurm_stand_in.submit(stand_in, "waiting", os.devnull, "script")
+    slurm_stand_in.set_state(stand_in, job_id, state)
+    plugin = RobustSLURM(BatchFolders(work, work / "logs"), {}, 0.0)
+    plugin._tasks[1] = batch.Task(None, "waiting", job_id)
+    return plugin, plugin._tasks[1]
 
 
 def test_squeue_is_called_once_per_poll_for_all_jobs(run_nodes, stand_in, monkeypatch):
