@@ -38,10 +38,16 @@ class BatchFolders:
         Private work folder of the run.
     logs : Path
         Folder for the logs of jobs that fail.
+    output : Path or None
+        Output dataset that the run has claimed, see `claim.claim_dataset`; None without a claim.
+    settings_hash : str
+        Hash of the settings and the model of the run; empty without a claim.
     """
 
     work: Path
     logs: Path
+    output: Path | None = None
+    settings_hash: str = ""
 
 
 @dataclass
@@ -240,14 +246,16 @@ class RobustBatch(SGELikeBatchManagerBase):
 
     def _write_script(self, task: Task, pyscript: str) -> Path:
         """Write the script of a job, which does nothing after the work folder has been removed."""
-        work = shlex.quote(str(self._folders.work))
+        folders = self._folders
+        work = shlex.quote(str(folders.work))
+        claim = [str(folders.output), folders.settings_hash] if folders.output else []
         # Without -P, modules of the user's folder would be imported.
         words = [sys.executable, "-P", "-m", "bids_deeptaskgen.workflow.batch_job"]
         script = Path(pyscript).with_name(f"{task.name}.sh")
         script.write_text(
             f"{str(self._template).strip() or '#!/bin/bash'}\n"
             f"[ -d {work} ] || {{ echo {work} was removed >&2; exit 0; }}\n"
-            f"exec {shlex.join([*words, str(self._folders.work), pyscript])}\n",
+            f"exec {shlex.join([*words, str(folders.work), pyscript, *claim])}\n",
             encoding="utf-8",
         )
         return script

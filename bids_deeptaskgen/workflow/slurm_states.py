@@ -9,7 +9,8 @@ COMPLETED, FAILED, CANCELLED, TIMEOUT = "COMPLETED", "FAILED", "CANCELLED", "TIM
 OUT_OF_MEMORY, NO_STATE = "OUT_OF_MEMORY", "UNKNOWN"
 # Jobs in any other state, such as PENDING, COMPLETING or REQUEUED, are in the queue.
 _FINAL_STATES = frozenset(
-    (COMPLETED, FAILED, CANCELLED, TIMEOUT, OUT_OF_MEMORY, "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE", "REVOKED")
+    {COMPLETED, FAILED, CANCELLED, TIMEOUT, OUT_OF_MEMORY}
+    | {"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE", "REVOKED"}
 )
 
 _MEMORY = re.compile(r"(?i)exceeded (job |step )?memory limit|oom[-_ ]?kill|out of memory|out-of-memory")

@@ -6,17 +6,18 @@ import os
 import pytest
 from nipype import MapNode, Node, Workflow
 
+from bids_deeptaskgen.bids.output.dataset_files import dataset_settings_hash
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.workflow import batch, job_list, plugins, slurm, slurm_queue
+from bids_deeptaskgen.workflow import batch, engine, job_list, plugins, slurm, slurm_queue
 from bids_deeptaskgen.workflow.batch import BatchFolders
 from bids_deeptaskgen.workflow.batch_systems import make_batch_plugin
 from bids_deeptaskgen.workflow.job_list import JobList
-from bids_deeptaskgen.workflow.plugins import check_plugin
+from bids_deeptaskgen.workflow.plugins import check_plugin, make_plugin
 from bids_deeptaskgen.workflow.slurm import RobustSLURM
 from bids_deeptaskgen.workflow.slurm_queue import SlurmError
 from bids_deeptaskgen.workflow.work_folder import private_folder
-from tests.processes import ROOT
+from tests.processes import ROOT, leftovers
 from tests.workflow import slurm_stand_in
 from tests.workflow.counting_node import CountingInterface
 
@@ -69,7 +70,9 @@ def counts(folder):
     }
 
 
-def test_lost_jobs_cost_their_participants_only(simulated, settings_of, contents, stand_in, tmp_path, capsys):
+def test_lost_jobs_cost_their_participants_only(
+    simulated, settings_of, contents, stand_in, tmp_path, capsys, monkeypatch
+):
     alone = settings_of(simulated, "alone", chunk_size=1, omp_nthreads=1)
     assert participant.run(alone) == 0
     plugin = tmp_path / "plugin.yml"
@@ -78,6 +81,8 @@ def test_lost_jobs_cost_their_participants_only(simulated, settings_of, contents
     (stand_in / "deaths").write_text("sub-02-connectomes FAILED\npredict0 TIMEOUT\n")
     capsys.readouterr()
     settings = settings_of(simulated, use_plugin=plugin, chunk_size=1, omp_nthreads=1)
+    arguments = []
+    monkeypatch.setattr(engine, "make_plugin", lambda *words: arguments.append(words) or make_plugin(*words))
     assert participant.run(settings) == 1
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if " maps " not in line}
     assert "TIMEOUT" in rows["sub-01"]
@@ -90,6 +95,9 @@ def test_lost_jobs_cost_their_participants_only(simulated, settings_of, contents
     assert {name.split("/")[0] for name in maps} == {"sub-03"}
     assert maps == {name: content for name, content in contents(alone).items() if name in maps}
     assert next(settings.output_dir.glob("logs/*_failed.txt")).read_text() == "sub-01\nsub-02\n"
+    # Jobs register with the claim of their run, and no file of that stays.
+    assert arguments[0][3:] == (settings.output_dir, dataset_settings_hash(settings.output_dir))
+    assert leftovers(settings.output_dir / "logs") == []
     # The connectomes of the first participant wait for the next run, and nothing else.
     waiting = {
         path.name.split("_")[0] for path in (settings.output_dir / "work").rglob("*") if path.is_file()
@@ -310,7 +318,18 @@ def test_a_folder_is_kept_while_its_jobs_may_run(stand_in, tmp_path, monkeypatch
         JobList(dead).add("100", "deeptaskgen-1")
     with private_folder(tmp_path / "work", keep=True):
         assert dead.exists()
-    assert "still in the queue: 100" in caplog.text
+    assert "may still be in the queue: 100" in caplog.text
+
+
+def test_jobs_of_an_earlier_process_with_the_same_number_are_named(stand_in, tmp_path, monkeypatch, caplog):
+    with private_folder(tmp_path / "work", keep=True) as folder:
+        pass
+    folder.mkdir()
+    JobList(folder).add("100", "deeptaskgen-1")
+    monkeypatch.setattr(job_list, "LEAVE_TIMEOUT_S", 0.0)
+    (stand_in / "squeue.failures").write_text("Connection refused\n" * 1000)
+    with private_folder(tmp_path / "work", keep=True):
+        assert "scancel 100" in caplog.text
 
 
 @pytest.mark.parametrize(
