@@ -91,21 +91,21 @@ def check_plugin(settings: ParticipantSettings) -> None:
         return
     name, arguments = _read_plugin(settings.use_plugin)
     poll_interval(name, arguments)
-    if name == "SLURM":
-        from bids_deeptaskgen.workflow.slurm_options import read_options
+    if name in BATCH_PLUGINS:
+        from bids_deeptaskgen.workflow.plugin_arguments import check_arguments
 
-        if shutil.which("sbatch") is None:
-            message = (
-                f"`use_plugin` {settings.use_plugin}: the plugin SLURM needs the command sbatch, which is "
-                "not on the PATH.\nRun on a node from which jobs can be submitted. In a container, run each "
-                "participant in a separate job instead, without `use_plugin`."
-            )
-            raise UserError(message)
         try:
-            read_options(arguments.get("sbatch_args"), "")
+            check_arguments(name, arguments)
         except ValueError as error:
-            message = f"`use_plugin` {settings.use_plugin}: sbatch_args cannot be read ({error})."
+            message = f"`use_plugin` {settings.use_plugin}: {error}."
             raise UserError(message) from error
+    if name == "SLURM" and shutil.which("sbatch") is None:
+        message = (
+            f"`use_plugin` {settings.use_plugin}: the plugin SLURM needs the command sbatch, which is not on "
+            "the PATH.\nRun on a node from which jobs can be submitted. In a container, run each participant "
+            "in a separate job instead, without `use_plugin`."
+        )
+        raise UserError(message)
 
 
 def poll_interval(name: str, arguments: Mapping[str, Any]) -> float:

@@ -8,12 +8,11 @@ from nipype import MapNode, Node, Workflow
 
 from bids_deeptaskgen.bids.output.dataset_files import dataset_settings_hash
 from bids_deeptaskgen.commands import participant
-from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.workflow import batch, engine, job_list, plugins, slurm, slurm_queue
 from bids_deeptaskgen.workflow.batch import BatchFolders
 from bids_deeptaskgen.workflow.batch_systems import make_batch_plugin
 from bids_deeptaskgen.workflow.job_list import JobList
-from bids_deeptaskgen.workflow.plugins import check_plugin, make_plugin
+from bids_deeptaskgen.workflow.plugins import make_plugin
 from bids_deeptaskgen.workflow.slurm import RobustSLURM
 from bids_deeptaskgen.workflow.slurm_queue import SlurmError
 from bids_deeptaskgen.workflow.work_folder import private_folder
@@ -332,28 +331,14 @@ def test_jobs_of_an_earlier_process_with_the_same_number_are_named(stand_in, tmp
         assert "scancel 100" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("plugin: SLURMGraph", "Use the plugin SLURM instead"),
-        ("plugin: SGEGraph", "Use the plugin SGE instead"),
-        ('plugin: SLURM\nplugin_args: {sbatch_args: "-o \'x"}', "sbatch_args cannot be read"),
-        ("plugin: PBS\nplugin_args: {poll_sleep_duration: often}", "must be a number"),
-    ],
-)
-def test_plugins_that_cannot_work_are_refused(stand_in, settings_of, tmp_path, text, message):
-    path = tmp_path / "plugin.yml"
-    path.write_text(text)
-    with pytest.raises(UserError, match=message):
-        check_plugin(settings_of(tmp_path, use_plugin=path))
-
-
-def test_the_plugin_is_refused_where_jobs_cannot_be_submitted(settings_of, tmp_path, monkeypatch):
-    path = tmp_path / "plugin.yml"
-    path.write_text("plugin: SLURM")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="sbatch"):
-        check_plugin(settings_of(tmp_path, use_plugin=path))
+def test_only_files_with_the_id_of_a_job_are_its_logs(tmp_path):
+    work = tmp_path / "run"
+    work.mkdir()
+    for name in ("node.o17", "_0x1789.json", "result_17.pklz", "node.o170", "script17.sh", "17.out"):
+        (work / name).write_text(name)
+    plugin = make_batch_plugin("PBS", BatchFolders(work, tmp_path / "logs"), {})
+    plugin._keep_logs(batch.Task(None, "name", 17))
+    assert {path.name for path in (tmp_path / "logs").iterdir()} == {"name_node.o17", "name_17.out"}
 
 
 def test_lost_jobs_of_other_batch_systems_are_losses_too(stand_in, tmp_path, monkeypatch):
