@@ -6,8 +6,9 @@ that is with SLURM_JOB_ID, since a shell may export them for later calls of ``sr
 
 from collections.abc import Mapping
 
-# Slurm sets the first two; the others are also read by CUDA and OpenCL, and a user may set them.
-_GPU_VARIABLES = ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "GPU_DEVICE_ORDINAL", "CUDA_VISIBLE_DEVICES")
+_GRANTED_GPU_VARIABLES = ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS")
+# The others are also read by OpenCL and CUDA, and a user may set them.
+_GPU_VARIABLES = (*_GRANTED_GPU_VARIABLES, "GPU_DEVICE_ORDINAL", "CUDA_VISIBLE_DEVICES")
 # Former versions of Slurm write the first into CUDA_VISIBLE_DEVICES of a job that has no GPU.
 _NO_GPU = {"", "NoDevFiles", "-1"}
 Limit = tuple[int, str]
@@ -106,7 +107,8 @@ def has_gpu(environment: Mapping[str, str]) -> bool:
     (True, False)
     """
     is_job = bool(environment.get("SLURM_JOB_ID"))
-    return is_job and any(environment.get(name, "").strip() not in _NO_GPU for name in _GPU_VARIABLES[:2])
+    values = (environment.get(name, "").strip() for name in _GRANTED_GPU_VARIABLES)
+    return is_job and any(value not in _NO_GPU for value in values)
 
 
 def _first_number(environment: Mapping[str, str], *names: str) -> Limit | None:

@@ -15,8 +15,8 @@ from tests.slurm.cluster import SCRIPTS, Cluster
 OTHER_OPTIONS = {
     "--account", "--allocations", "--array", "--bind", "--cleanenv", "--containall", "--cpus-per-task",
     "--delimiter", "--dependency", "--env", "--format", "--fs-license-file", "--gres", "--job-name", "--jobs",
-    "--kill-on-invalid-dep", "--mail-type", "--nv", "--no-home", "--open-mode", "--output",
-    "--output-spaces", "--parsable", "--partition", "--requeue", "--time",
+    "--kill-on-invalid-dep", "--mail-type", "--mem-per-gpu", "--noheader", "--nv", "--no-home", "--open-mode",
+    "--output", "--output-spaces", "--parsable", "--partition", "--requeue", "--states", "--time", "--user",
 }  # fmt: skip
 
 
@@ -24,10 +24,23 @@ OTHER_OPTIONS = {
 def cluster(participants, model, tmp_path):
     """Set up a user's folder with a program sbatch that saves its arguments and prints a number."""
     cluster = Cluster(tmp_path / "scripts", participants, model, None)
-    sbatch = tmp_path / "scripts" / "bin" / "sbatch"
-    sbatch.write_text('#!/bin/bash\nprintf "%s\\n" "$@" >sbatch.txt\necho 1\n')
-    sbatch.chmod(0o755)
+    install(cluster, "sbatch", 'printf "%s\\n" "$@" >sbatch.txt; echo 1')
+    install(cluster, "scancel", 'echo "$@" >scancel.txt')
+    for name in ("squeue", "sacct"):
+        install(cluster, name, "exit 1")
     return cluster
+
+
+def install(cluster, name, script):
+    """Write a stand-in for a command of Slurm."""
+    program = cluster.folder / "bin" / name
+    program.write_text(f"#!/bin/bash\n{script}\n")
+    program.chmod(0o755)
+
+
+def submitted(cluster):
+    """Return the words of the latest submission."""
+    return (cluster.folder / "sbatch.txt").read_text().splitlines()
 
 
 @pytest.mark.parametrize("path", sorted(SCRIPTS.glob("*.sh")), ids=lambda path: path.name)
@@ -67,3 +80,98 @@ def test_an_array_has_a_task_for_each_group_of_unfinished_participants(cluster):
     words = (cluster.folder / "sbatch.txt").read_text().splitlines()
     assert words[1:3] == ["--array=1-3%50", "--mem=8G"]
     assert (cluster.folder / words[-2]).read_text().split() == ["sub-01", "sub-02", "sub-03"]
+
+
+@pytest.mark.parametrize(
+    "text", ["sub-01\nsub-02\n", "sub-01\n\nsub-02", "sub-01\r\n sub-02\r\n\r\n", "sub-01\nsub-02 "]
+)
+def test_the_list_of_a_user_may_have_empty_lines_and_any_line_end(cluster, text):
+    (cluster.folder / "list.txt").write_bytes(text.encode())
+    cluster.submit("bash", "array.sh", LIST="list.txt")
+    assert submitted(cluster)[1] == "--array=1-2%50"
+    assert (cluster.folder / submitted(cluster)[-2]).read_bytes() == b"sub-01\nsub-02\n"
+
+
+def test_an_empty_or_absent_list_is_an_error(cluster):
+    (cluster.folder / "list.txt").write_text("\n")
+    process = cluster.call("bash", "array.sh", LIST="list.txt")
+    assert (process.returncode, process.stderr) == (2, "list.txt lists no participant.\n")
+    process = cluster.call("bash", "array.sh", LIST="typo.txt")
+    assert process.returncode == 1
+    assert "typo.txt: No such file" in process.stderr
+    assert not (cluster.folder / "sbatch.txt").exists()
+
+
+def test_a_wrong_option_is_not_reported_as_a_dataset_without_data(cluster):
+    cluster.edit("settings.sh", OPTIONS="(--fwhm=wide)")
+    process = cluster.call("bash", "array.sh")
+    assert process.returncode == 2
+    assert "fwhm" in process.stderr
+
+
+def test_the_size_of_gpu_tasks_can_be_chosen(cluster):
+    (cluster.folder / "list.txt").write_text("sub-01\nsub-02\nsub-03\n")
+    cluster.submit("bash", "gpu.sh", LIST="list.txt", PER_TASK="2", AT_ONCE="9")
+    assert submitted(cluster)[1] == "--array=1-2%9"
+    cluster.submit("bash", "gpu.sh", LIST="list.txt")
+    assert submitted(cluster)[1] == "--array=1-1%4"
+
+
+def test_variables_of_another_job_do_not_reach_the_container(cluster):
+    process = cluster.call(
+        "bash", "-euc", "source ./settings.sh; env",
+        SLURM_JOB_ID="7", APPTAINERENV_SLURM_JOB_ID="6", APPTAINERENV_SLURM_MEM_PER_NODE="100",
+    )  # fmt: skip
+    passed_on = [line for line in process.stdout.splitlines() if line.startswith("APPTAINERENV_SLURM")]
+    assert passed_on == ["APPTAINERENV_SLURM_JOB_ID=7"]
+
+
+@pytest.mark.parametrize(
+    ("squeue", "removed"), [("echo 12; echo 13", {"11"}), ("exit 1", set()), ("true", set())]
+)
+def test_the_folders_of_killed_tasks_are_removed_by_the_next_one(cluster, squeue, removed):
+    install(cluster, "squeue", squeue)
+    others = {"deeptaskgen.other.11.aaaaaa", "deeptaskgen.lab.0.aaaaaa", "fmriprep.aaaaaa"}
+    folders = {f"deeptaskgen.lab.{job}.aaaaaa" for job in ("11", "12")}
+    for name in others | folders:
+        (cluster.scratch / name).mkdir()
+    script = "source ./settings.sh; make_work_folder; ls -d $work"
+    process = cluster.call("bash", "-euc", script, SLURM_JOB_ID="13", SLURM_CLUSTER_NAME="lab")
+    assert "/deeptaskgen.lab.13." in process.stdout, process.stderr
+    remaining = {path.name for path in cluster.scratch.iterdir()}
+    assert remaining == others | {name for name in folders if name.split(".")[2] not in removed}
+
+
+def test_nothing_is_submitted_again_while_tasks_are_in_the_queue(cluster):
+    (cluster.folder / "list.txt").write_text("sub-01\n")
+    install(cluster, "squeue", "echo 7_1")
+    process = cluster.call("bash", "resubmit_failed.sh", "7", LIST="list.txt")
+    assert process.returncode == 5
+    assert "scancel 7" in process.stderr
+    assert not (cluster.folder / "sbatch.txt").exists()
+
+
+def test_a_cluster_that_keeps_no_accounts_can_submit_again(cluster):
+    (cluster.folder / "list.txt").write_text("sub-01\n")
+    process = cluster.call("bash", "resubmit_failed.sh", "7", "--mem=8G", LIST="list.txt")
+    assert process.returncode == 0, process.stderr
+    assert "does not show job 7" in process.stderr
+    assert "--mem=8G" in submitted(cluster)
+
+
+@pytest.mark.parametrize(("refused", "cancelled"), [("aftercorr", "5"), ("afterok", "5 5")])
+def test_fmriprep_is_not_left_alone_in_the_queue(cluster, tmp_path, refused, cancelled):
+    (tmp_path / "bids" / "sub-01").mkdir(parents=True)
+    cluster.edit("after_fmriprep.sh", BIDS=tmp_path / "bids")
+    install(cluster, "sbatch", f'case "$*" in *{refused}*) echo refused >&2; exit 1 ;; esac; echo 5')
+    process = cluster.call("bash", "after_fmriprep.sh")
+    assert process.returncode == 1
+    assert "refused" in process.stderr
+    assert (cluster.folder / "scancel.txt").read_text() == f"{cancelled}\n"
+
+
+def test_fmriprep_stays_in_the_queue_with_its_successors(cluster, tmp_path):
+    (tmp_path / "bids" / "sub-01").mkdir(parents=True)
+    cluster.edit("after_fmriprep.sh", BIDS=tmp_path / "bids")
+    assert cluster.call("bash", "after_fmriprep.sh").returncode == 0
+    assert not (cluster.folder / "scancel.txt").exists()

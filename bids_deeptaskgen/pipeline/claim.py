@@ -53,6 +53,47 @@ def claim_dataset(settings: ParticipantSettings, current_hash: str) -> Iterator[
         yield
 
 
+@contextmanager
+def join_claim(output: Path, current_hash: str) -> Iterator[Path]:
+    """Register a batch job in the output dataset that its run has claimed.
+
+    The job of a run that was killed may start when that claim has ended and another run has the dataset.
+
+    Parameters
+    ----------
+    output : Path
+    current_hash : str
+        Hash of the science settings and the model of the run that submitted the job.
+
+    Yields
+    ------
+    Path
+        The file of the job; whoever kills the job may remove it.
+
+    Raises
+    ------
+    UserError
+        If a run with other settings writes to the dataset, or has done so since, or the dataset was removed.
+    """
+    with ExitStack() as stack:
+        # Without this, the lock would create the folder of a dataset that was removed.
+        _refuse_description(output, current_hash)
+        with file_lock(output / DESCRIPTION):
+            _refuse_active(output, current_hash)
+            _refuse_description(output, current_hash)
+            path = stack.enter_context(register_run(output / RUNNING_FOLDER, current_hash))
+        yield path
+
+
+def _refuse_description(output: Path, current_hash: str) -> None:
+    if dataset_settings_hash(output) != current_hash:
+        message = (
+            f"{output}: was removed, or has other settings or another model than the run that submitted this "
+            "job.\nStart the run again."
+        )
+        raise UserError(message)
+
+
 def refuse_mixture(settings: ParticipantSettings, current_hash: str, subjects: Sequence[str]) -> None:
     """Refuse to add maps to a dataset with maps of other settings, without writing anything.
 

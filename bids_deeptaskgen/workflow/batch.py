@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import logging
+import os
 import re
 import shlex
 import sys
@@ -21,8 +22,10 @@ logger = logging.getLogger("bids_deeptaskgen")
 
 # A file system may show the result of a job this much later; NFS caches the content of folders for 60 s.
 GRACE_S = 90.0
-# If the batch system answers nothing for this time, the run ends.
+# If the batch system answers nothing for this time, its jobs count as lost.
 OUTAGE_S = 3600.0
+# Interval at which the time of the private work folder is updated; after a day it counts as left behind.
+RENEW_EVERY_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,16 @@ class BatchFolders:
         Private work folder of the run.
     logs : Path
         Folder for the logs of jobs that fail.
+    output : Path or None
+        Output dataset that the run has claimed, see `claim.claim_dataset`; None without a claim.
+    settings_hash : str
+        Hash of the settings and the model of the run; empty without a claim.
     """
 
     work: Path
     logs: Path
+    output: Path | None = None
+    settings_hash: str = ""
 
 
 @dataclass
@@ -98,6 +107,7 @@ class RobustBatch(SGELikeBatchManagerBase):
         self._refused_since: float | None = None
         # Reasons of refusals of which the user was warned.
         self._warnings: set[str] = set()
+        self._renewed_s = -float("inf")
 
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Run a graph; cancel all jobs at the end, also after an exception or a signal.
@@ -181,6 +191,7 @@ class RobustBatch(SGELikeBatchManagerBase):
 
     def _get_result(self, taskid: int) -> dict[str, Any] | None:
         """Return the result of a task; None while it runs."""
+        self._renew_folder()
         task = self._tasks[taskid]
         if task.failure:
             return self._fail(task, task.failure)
@@ -201,6 +212,14 @@ class RobustBatch(SGELikeBatchManagerBase):
             return self._fail(task, f"internal error ({error}).\nSee {self._folders.logs} and report it.")
         self._forget(task)
         return {"result": result, "traceback": None}
+
+    def _renew_folder(self) -> None:
+        """Update the time of the private work folder, to which nothing is written while all jobs wait."""
+        time_s = time.monotonic()
+        if time_s - self._renewed_s >= RENEW_EVERY_S:
+            self._renewed_s = time_s
+            with contextlib.suppress(OSError):
+                os.utime(self._folders.work)
 
     def _forget(self, task: Task) -> None:
         """Remove what is kept of a job that has saved its result."""
@@ -227,14 +246,16 @@ class RobustBatch(SGELikeBatchManagerBase):
 
     def _write_script(self, task: Task, pyscript: str) -> Path:
         """Write the script of a job, which does nothing after the work folder has been removed."""
-        work = shlex.quote(str(self._folders.work))
+        folders = self._folders
+        work = shlex.quote(str(folders.work))
+        claim = [str(folders.output), folders.settings_hash] if folders.output else []
         # Without -P, modules of the user's folder would be imported.
         words = [sys.executable, "-P", "-m", "bids_deeptaskgen.workflow.batch_job"]
         script = Path(pyscript).with_name(f"{task.name}.sh")
         script.write_text(
             f"{str(self._template).strip() or '#!/bin/bash'}\n"
             f"[ -d {work} ] || {{ echo {work} was removed >&2; exit 0; }}\n"
-            f"exec {shlex.join([*words, str(self._folders.work), pyscript])}\n",
+            f"exec {shlex.join([*words, str(folders.work), pyscript, *claim])}\n",
             encoding="utf-8",
         )
         return script

@@ -1,6 +1,6 @@
 """Program of a batch job: run a node of the graph while the run that has submitted it exists.
 
-It is run as ``python -m bids_deeptaskgen.workflow.batch_job FOLDER SCRIPT``.
+It is run as ``python -m bids_deeptaskgen.workflow.batch_job FOLDER SCRIPT [OUTPUT SETTINGS_HASH]``.
 """
 
 import logging
@@ -10,8 +10,12 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
+
+from bids_deeptaskgen.errors import UserError
 
 CHECK_S = 5.0
 # Time for the removal of temporary files.
@@ -19,8 +23,10 @@ END_S = 20.0
 TERMINATED = 143
 
 
-def main(folder: Path, script: Path) -> None:
+def main(folder: Path, script: Path, output: Path | None = None, settings_hash: str = "") -> None:
     """Run nipype's script of a node, unless the private work folder of its run has been removed.
+
+    The job registers in the output dataset, since the registration of its run ends if that is killed.
 
     At SIGTERM, by which Slurm cancels a job and ends it at its time limit, an exception is raised, so that
     temporary files are removed. The same happens when the folder is removed: the run has ended, and nothing
@@ -32,11 +38,15 @@ def main(folder: Path, script: Path) -> None:
         Private work folder of the run.
     script : Path
         Script that nipype created.
+    output : Path, optional
+        Output dataset that the run has claimed.
+    settings_hash : str
+        Hash of the settings and the model of the run.
 
     Raises
     ------
     SystemExit
-        At SIGTERM.
+        At SIGTERM, and if a run with other settings has the output dataset now.
     """
     if not script.exists():
         sys.stderr.write(f"{folder}: the run of this job has ended; nothing is done.\n")
@@ -48,7 +58,26 @@ def main(folder: Path, script: Path) -> None:
     logging.getLogger("bids_deeptaskgen").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, _raise_exit)
     threading.Thread(target=_watch, args=(folder,), daemon=True).start()
-    runpy.run_path(str(script), run_name="__main__")
+    with _claim(folder, output, settings_hash):
+        runpy.run_path(str(script), run_name="__main__")
+
+
+@contextmanager
+def _claim(folder: Path, output: Path | None, settings_hash: str) -> Iterator[None]:
+    """Register this job in the output dataset while the block runs."""
+    if output is None:
+        yield
+        return
+    from bids_deeptaskgen.pipeline.claim import join_claim
+    from bids_deeptaskgen.workflow.registrations import save_registration
+
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(join_claim(output, settings_hash))
+        except UserError as error:
+            sys.exit(str(error))
+        save_registration(folder, path)
+        yield
 
 
 def _raise_exit(_signal: int, _frame: FrameType | None) -> None:
@@ -63,7 +92,10 @@ def _watch(folder: Path) -> None:
     while n_misses < 2:
         time.sleep(CHECK_S)
         try:
-            n_misses = 0 if folder.exists() else n_misses + 1
+            folder.stat()
+            n_misses = 0
+        except FileNotFoundError:
+            n_misses += 1
         except OSError:
             # The file server does not answer.
             n_misses = 0
@@ -74,4 +106,4 @@ def _watch(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:4]), *sys.argv[4:])

@@ -1,7 +1,9 @@
 """nipype's plugins of other batch systems: SGE, PBS, LSF, OAR and HTCondor; not tested on real ones."""
 
 import contextlib
+import glob
 import logging
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -23,6 +25,8 @@ _SYSTEMS = {
 }
 CANCEL_TIMEOUT_S = 60.0
 LEAVE_TIMEOUT_S = 60.0
+# Files of nipype in the work folder.
+_NO_LOGS = (".sh", ".py", ".pklz", ".json")
 LEAVE_POLL_S = 2.0
 
 
@@ -77,10 +81,14 @@ class NipypeBatch(RobustBatch):
     def _keep_logs(self, task: Task) -> str:
         """Copy the logs of a job next to those of the run, and return the last line."""
         last_line = ""
-        for path in self._folders.work.rglob(f"*{task.job_id}*"):
+        # Not the digits of a longer number, such as that of another job or in a hash.
+        pattern = re.compile(rf"(?<!\d){re.escape(str(task.job_id))}(?!\d)")
+        for path in self._folders.work.rglob(f"*{glob.escape(str(task.job_id))}*"):
+            if path.suffix in _NO_LOGS or not pattern.search(path.name):
+                continue
             with contextlib.suppress(OSError):
                 text = path.read_text("utf-8", errors="replace").strip()
-                if path.suffix != ".sh" and text:
+                if text:
                     last_line = text.splitlines()[-1]
                     self._folders.logs.mkdir(parents=True, exist_ok=True)
                     (self._folders.logs / f"{task.name}_{path.name}").write_text(text, "utf-8")

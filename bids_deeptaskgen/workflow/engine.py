@@ -150,19 +150,24 @@ def _run_once(
         use_gpu=uses_gpu(settings.device),
         counts_workers=settings.use_plugin is None and plugin[0] == "MultiProc",
     )
-    return _run_plugin(graph, settings, plugin)
+    return _run_plugin(graph, settings, plugin, jobs[0].context.settings_hash)
 
 
-def _run_plugin(graph: Any, settings: ParticipantSettings, plugin: tuple[str, dict[str, Any]]) -> bool:
+def _run_plugin(
+    graph: Any,
+    settings: ParticipantSettings,
+    plugin: tuple[str, dict[str, Any]],
+    settings_hash: str = "",
+) -> bool:
     """Run a graph; return whether a worker of MultiProc was killed."""
     name, arguments = plugin
-    logs = settings.output_dir / "logs"
     Path(graph.base_dir).mkdir(exist_ok=True)
     # Not in nipype's configuration, whose parser replaces % and white space in a path.
-    graph.config["execution"]["crashdump_dir"] = str(logs)
+    graph.config["execution"]["crashdump_dir"] = str(settings.output_dir / "logs")
     graph.config["execution"]["poll_sleep_duration"] = str(poll_interval(name, arguments))
     logger.debug("nipype plugin %s %s", name, arguments)
-    scheduler = make_plugin(name, arguments, Path(graph.base_dir).parent, logs)
+    work = Path(graph.base_dir).parent
+    scheduler = make_plugin(name, arguments, work, settings.output_dir, settings_hash)
     try:
         graph.run(plugin=scheduler, plugin_args=arguments)
     except Exception as error:

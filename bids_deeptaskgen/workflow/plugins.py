@@ -91,21 +91,21 @@ def check_plugin(settings: ParticipantSettings) -> None:
         return
     name, arguments = _read_plugin(settings.use_plugin)
     poll_interval(name, arguments)
-    if name == "SLURM":
-        from bids_deeptaskgen.workflow.slurm_options import read_options
+    if name in BATCH_PLUGINS:
+        from bids_deeptaskgen.workflow.plugin_arguments import check_arguments
 
-        if shutil.which("sbatch") is None:
-            message = (
-                f"`use_plugin` {settings.use_plugin}: the plugin SLURM needs the command sbatch, which is "
-                "not on the PATH.\nRun on a node from which jobs can be submitted. In a container, run each "
-                "participant in a separate job instead, without `use_plugin`."
-            )
-            raise UserError(message)
         try:
-            read_options(arguments.get("sbatch_args"), "")
+            check_arguments(name, arguments)
         except ValueError as error:
-            message = f"`use_plugin` {settings.use_plugin}: sbatch_args cannot be read ({error})."
+            message = f"`use_plugin` {settings.use_plugin}: {error}."
             raise UserError(message) from error
+    if name == "SLURM" and shutil.which("sbatch") is None:
+        message = (
+            f"`use_plugin` {settings.use_plugin}: the plugin SLURM needs the command sbatch, which is not on "
+            "the PATH.\nRun on a node from which jobs can be submitted. In a container, run each participant "
+            "in a separate job instead, without `use_plugin`."
+        )
+        raise UserError(message)
 
 
 def poll_interval(name: str, arguments: Mapping[str, Any]) -> float:
@@ -145,7 +145,9 @@ def poll_interval(name: str, arguments: Mapping[str, Any]) -> float:
         raise UserError(message) from None
 
 
-def make_plugin(name: str, arguments: dict[str, Any], work: Path, logs: Path) -> Any:
+def make_plugin(
+    name: str, arguments: dict[str, Any], work: Path, output: Path, settings_hash: str = ""
+) -> Any:
     """Create the plugin that runs a graph.
 
     Parameters
@@ -156,8 +158,10 @@ def make_plugin(name: str, arguments: dict[str, Any], work: Path, logs: Path) ->
         Its arguments.
     work : Path
         Private work folder.
-    logs : Path
-        Folder for the logs of failed batch jobs.
+    output : Path
+        Output dataset, whose folder ``logs`` gets the logs of failed batch jobs.
+    settings_hash : str
+        Hash of the settings and the model, with which the run has claimed the dataset; empty without a claim.
 
     Returns
     -------
@@ -168,17 +172,18 @@ def make_plugin(name: str, arguments: dict[str, Any], work: Path, logs: Path) ->
         from bids_deeptaskgen.workflow.multiproc import RobustMultiProc
 
         return RobustMultiProc(arguments)
+    if name not in BATCH_PLUGINS:
+        return name
+    from bids_deeptaskgen.workflow.batch import BatchFolders
+
+    folders = BatchFolders(work, output / "logs", output if settings_hash else None, settings_hash)
     if name == "SLURM":
-        from bids_deeptaskgen.workflow.batch import BatchFolders
         from bids_deeptaskgen.workflow.slurm import RobustSLURM
 
-        return RobustSLURM(BatchFolders(work, logs), arguments, poll_interval(name, arguments))
-    if name in BATCH_PLUGINS:
-        from bids_deeptaskgen.workflow.batch import BatchFolders
-        from bids_deeptaskgen.workflow.batch_systems import make_batch_plugin
+        return RobustSLURM(folders, arguments, poll_interval(name, arguments))
+    from bids_deeptaskgen.workflow.batch_systems import make_batch_plugin
 
-        return make_batch_plugin(name, BatchFolders(work, logs), arguments)
-    return name
+    return make_batch_plugin(name, folders, arguments)
 
 
 def _read_plugin(path: Path) -> tuple[str, dict[str, Any]]:

@@ -86,10 +86,18 @@ class RobustSLURM(RobustBatch, SLURMPlugin):
         except SlurmError as error:
             if error.is_temporary:
                 raise TemporaryError(str(error)) from error
+            # A job whose id sbatch did not print, as with --quiet, is found by its name.
+            if found_id := self._find(task.name):
+                return found_id
             message = f"Slurm refused the job: {error}.\nCorrect `sbatch_args` of the file of --use-plugin."
             raise SubmissionError(message) from error
-        self._jobs.add(job_id, task.name)
+        self._record(job_id, task.name)
         return job_id
+
+    def _record(self, job_id: str, name: str) -> None:
+        # On a full disk, the list has the name only, by which the job is found.
+        with contextlib.suppress(OSError):
+            self._jobs.add(job_id, name)
 
     def _find(self, name: str) -> str | None:
         """Return the id of a job whose submission had no answer, although it may have succeeded."""
@@ -98,7 +106,7 @@ class RobustSLURM(RobustBatch, SLURMPlugin):
         except SlurmError as error:
             raise TemporaryError(str(error)) from error
         if job_id:
-            self._jobs.add(job_id, name)
+            self._record(job_id, name)
         return job_id
 
     def _log_pattern(self, task: Task) -> Path:
@@ -136,7 +144,7 @@ class RobustSLURM(RobustBatch, SLURMPlugin):
         job_ids = {task.job_id for task in self._tasks.values() if task.job_id}
         try:
             self._states = query_states(job_ids)
-            self._queried_ids, self._outage_since = job_ids, None
+            self._queried_ids, self._outage_since, self._outage = job_ids, None, ""
         except SlurmError as error:
             if self._outage_since is None:
                 self._outage_since = time_s

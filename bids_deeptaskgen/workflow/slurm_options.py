@@ -81,7 +81,7 @@ def default_options(words: Sequence[str], mem_gb: float, n_procs: int, *, use_gp
     words : sequence of str
         Options of the user, see `read_options`.
     mem_gb : float
-        Estimated memory of the node in GB.
+        Estimated memory of the node in GiB.
     n_procs : int
         Number of threads of the node.
     use_gpu : bool
@@ -90,14 +90,14 @@ def default_options(words: Sequence[str], mem_gb: float, n_procs: int, *, use_gp
     Examples
     --------
     >>> default_options(["-p", "long"], mem_gb=2.0, n_procs=4)
-    ['--mem=2385M', '--cpus-per-task=4']
+    ['--mem=2560M', '--cpus-per-task=4']
     >>> default_options(["--mem-per-cpu=4G", "-c1"], mem_gb=2.0, n_procs=4, use_gpu=True)
     ['--gres=gpu:1']
     """
     options = []
     if not is_set(words, _MEMORY):
         # Slurm's M are MiB.
-        options.append(f"--mem={math.ceil(mem_gb * MEMORY_MARGIN * 1e9 / 2**20)}M")
+        options.append(f"--mem={math.ceil(mem_gb * MEMORY_MARGIN * 1024)}M")
     if not is_set(words, _CPUS):
         options.append(f"--cpus-per-task={n_procs}")
     if use_gpu and not is_set(words, _GPUS):

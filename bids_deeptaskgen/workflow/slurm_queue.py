@@ -30,7 +30,8 @@ _CLIENT_VARIABLES = frozenset(("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT", "SLU
 
 _TEMPORARY = re.compile(
     r"(?i)timed out|unable to contact|temporarily|try again|connection (refused|reset)|zero bytes"
-    r"|communication connection failure|not available at the moment|MaxSubmitJob|MaxJobCount"
+    r"|communication connection failure"
+    r"|not available at the moment|MaxJobCount|MaxSubmitJob|SubmitJobs?(Limit|Per)"
 )
 
 

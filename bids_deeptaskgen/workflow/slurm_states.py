@@ -9,14 +9,18 @@ COMPLETED, FAILED, CANCELLED, TIMEOUT = "COMPLETED", "FAILED", "CANCELLED", "TIM
 OUT_OF_MEMORY, NO_STATE = "OUT_OF_MEMORY", "UNKNOWN"
 # Jobs in any other state, such as PENDING, COMPLETING or REQUEUED, are in the queue.
 _FINAL_STATES = frozenset(
-    (COMPLETED, FAILED, CANCELLED, TIMEOUT, OUT_OF_MEMORY, "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE")
+    {COMPLETED, FAILED, CANCELLED, TIMEOUT, OUT_OF_MEMORY}
+    | {"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE", "REVOKED"}
 )
 
 _MEMORY = re.compile(r"(?i)exceeded (job |step )?memory limit|oom[-_ ]?kill|out of memory|out-of-memory")
 # Reasons of squeue that waiting does not change.
 _STUCK = re.compile(
-    r"(?i)JobHeld|launch failed|BadConstraints|Partition(Time|Node)Limit|Invalid(Account|QOS)|PerJob"
+    r"(?i)JobHeld|JobHoldMaxRequeue|requeued[ _](in[ _])?held|launch[ _]failed|DependencyNeverSatisfied"
+    r"|BadConstraints|Partition(Time|Node)Limit|Invalid(Account|QOS)|PerJob"
 )
+# States of squeue of a job that waits; the last two are those of a job that was requeued and is held.
+_WAITING_STATES = ("PENDING", "SPECIAL_EXIT", "REQUEUE_HOLD")
 _JOB_ID = re.compile(r"(?m)Submitted batch job (\d+)|^(\d+)(?:;\S*)?$")
 
 _OPTIONS = "`sbatch_args` of the file of --use-plugin"
@@ -80,7 +84,7 @@ def is_final(state: str) -> bool:
 
 
 def explain_wait(state: str) -> str:
-    """Return the reason for which a pending job will not start until the user acts; empty for other reasons.
+    """Return the reason for which a waiting job will not start until the user acts; empty for other reasons.
 
     Parameters
     ----------
@@ -91,9 +95,11 @@ def explain_wait(state: str) -> str:
     --------
     >>> explain_wait("PENDING PartitionTimeLimit"), explain_wait("PENDING Priority")
     ('PartitionTimeLimit', '')
+    >>> explain_wait("SPECIAL_EXIT job requeued in held state")
+    'job requeued in held state'
     """
     name, _, reason = state.partition(" ")
-    return reason if name == "PENDING" and _STUCK.search(reason) else ""
+    return reason if name in _WAITING_STATES and _STUCK.search(reason) else ""
 
 
 def parse_job_id(output: str, pattern: str | None = None) -> str:
@@ -109,7 +115,7 @@ def parse_job_id(output: str, pattern: str | None = None) -> str:
     Raises
     ------
     ValueError
-        If there is no id.
+        If there is no id, or `pattern` has no group.
 
     Examples
     --------
@@ -120,15 +126,24 @@ def parse_job_id(output: str, pattern: str | None = None) -> str:
     if match is None:
         message = f"sbatch printed no job id: {output.strip()!r}"
         raise ValueError(message)
-    return next(group for group in match.groups() if group)
+    job_id = next((group for group in match.groups() if group), None)
+    if job_id is None:
+        message = f"the regular expression {pattern!r} has no group that matches the job id"
+        raise ValueError(message)
+    return job_id
 
 
 def parse_states(output: str) -> dict[str, str]:
-    r"""Read the state of each job from squeue with the format ``%i|%T``.
+    r"""Read a field of each job, such as its state, from squeue with a format such as ``%i|%T``.
 
     Parameters
     ----------
     output : str
+
+    Returns
+    -------
+    dict of str to str
+        The field by id.
 
     Examples
     --------

@@ -12,6 +12,7 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import finish, is_stale, make_folder, process_namespace
 from bids_deeptaskgen.pipeline.records import CONNECTOMES
 from bids_deeptaskgen.workflow.job_list import JobList
+from bids_deeptaskgen.workflow.registrations import remove_registrations
 
 logger = logging.getLogger("bids_deeptaskgen")
 
@@ -38,8 +39,8 @@ def private_folder(work: Path, *, keep: bool) -> Iterator[Path]:
     """
     folder = work / f"run-{process_namespace()}-{os.getpid()}"
     # An earlier process with the same number may have left such a folder, with records of another run.
-    JobList(folder).end()
-    shutil.rmtree(folder, ignore_errors=True)
+    _end_jobs(folder)
+    _remove(folder)
     try:
         # A signal may come as soon as there is a folder.
         make_folder(folder, 0o700)
@@ -62,23 +63,35 @@ def _remove_stale(work: Path) -> None:
         # Other processes may remove it at the same time, and that of another user cannot be read.
         with contextlib.suppress(FileNotFoundError, PermissionError):
             last_written = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
-            if name and is_stale(name["namespace"], int(name["pid"]), last_written):
-                if remaining := JobList(folder).end():
-                    logger.warning(
-                        "Slurm jobs of a run that has ended are still in the queue: %s. Cancel them with "
-                        "scancel, and remove %s.",
-                        ", ".join(sorted(remaining)),
-                        folder,
-                    )
-                    continue
-                shutil.rmtree(folder, ignore_errors=True)
+            is_left_behind = name and is_stale(name["namespace"], int(name["pid"]), last_written)
+            if is_left_behind and _end_jobs(folder):
+                _remove(folder)
+
+
+def _end_jobs(folder: Path) -> bool:
+    """Cancel the Slurm jobs of an ended run; return whether all have left the queue."""
+    remaining = JobList(folder).end()
+    if remaining:
+        names = " ".join(sorted(remaining))
+        logger.warning(
+            "Slurm jobs of a run that has ended may still be in the queue: %s. Cancel them (scancel %s), and "
+            "remove %s.",
+            names, names, folder,
+        )  # fmt: skip
+    return not remaining
+
+
+def _remove(folder: Path) -> None:
+    """Remove a private folder, and the files in the output dataset of its jobs, which have ended."""
+    remove_registrations(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_folders(folder: Path, work: Path, *, keep: bool) -> None:
     """Remove the folder of this process, and empty parts of the work folder unless another run uses it."""
     # The list exists if jobs have not left the queue; the next run ends them.
     if not JobList(folder).path.exists():
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
     # Another run that ends may remove the work folder at the same time.
     with contextlib.suppress(OSError):
         if next(work.glob("run-*"), None) is not None:

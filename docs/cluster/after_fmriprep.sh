@@ -22,15 +22,17 @@ if [ -z "${SLURM_ARRAY_TASK_ID:-}" ]; then
     list=slurm_logs/participants-$(date +%Y%m%d-%H%M%S)-$$.txt
     find -L "$BIDS" -maxdepth 1 -type d -name 'sub-*' -printf '%f\n' | sort >"$list"
     fmriprep=$(sbatch --parsable --array="1-$(wc -l <"$list")%50" "$0" "$list")
+    # All three jobs are submitted, or none.
+    trap 'scancel "$fmriprep" ${maps:-}' EXIT
     maps=$(LIST=$list PER_TASK=1 bash array.sh --dependency="aftercorr:$fmriprep" --kill-on-invalid-dep=yes)
     group=$(sbatch --parsable --dependency="afterok:$maps" --kill-on-invalid-dep=yes group.sh)
+    trap - EXIT
     echo "fMRIPrep: job $fmriprep, maps: job $maps, group level: job $group"
     exit
 fi
 
 label=$(sed -n "${SLURM_ARRAY_TASK_ID}p" "$1")
-work=$(mktemp -d "$SCRATCH/fmriprep.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+make_work_folder
 export APPTAINERENV_TEMPLATEFLOW_HOME=/templateflow
 apptainer run --cleanenv --bind "$BIDS:/data:ro" --bind "$DERIVATIVES:/out" --bind "$work:/work" \
     --bind "$LICENSE:/license.txt:ro" --bind "$TEMPLATES:/templateflow" "$FMRIPREP" \

@@ -23,9 +23,12 @@ if [ -z "${SLURM_ARRAY_TASK_ID:-}" ]; then
     mkdir -p "$OUTPUT" slurm_logs
     list=slurm_logs/participants-$(date +%Y%m%d-%H%M%S)-$$.txt
     if [ -n "${LIST:-}" ]; then
-        cp "$LIST" "$list"
+        # A file of another system or editor may have empty lines, or no line end after the last label.
+        tr -d '\r' <"$LIST" | awk 'NF { print $1 }' >"$list"
+        if [ ! -s "$list" ]; then echo "$LIST lists no participant." >&2; exit 2; fi
     else
-        "${APPTAINER[@]}" "$IMAGE" "${app[@]}" --dry-run >"$list.plan" || { cat "$list.plan" >&2; exit 3; }
+        "${APPTAINER[@]}" "$IMAGE" "${app[@]}" --dry-run >"$list.plan" ||
+            { code=$?; cat "$list.plan" >&2; exit "$code"; }
         sed -n 's/^To do: .*(\(.*\))\.$/\1/p' "$list.plan" | tr ' ' '\n' >"$list"
     fi
     n=$(wc -l <"$list")

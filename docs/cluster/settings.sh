@@ -15,12 +15,24 @@ APPTAINER=(apptainer exec --containall --cleanenv --no-home
 
 # The program takes its number of CPUs, its memory and its GPU from these variables, which --cleanenv removes.
 for name in SLURM_{JOB_ID,CPUS_PER_TASK,CPUS_ON_NODE,MEM_PER_NODE,MEM_PER_CPU,JOB_GPUS} CUDA_VISIBLE_DEVICES; do
-    if [ -n "${!name:-}" ]; then export "APPTAINERENV_$name=${!name}"; fi
+    if [ -n "${!name:-}" ]; then export "APPTAINERENV_$name=${!name}"; else unset "APPTAINERENV_$name"; fi
 done
 
 # Create a work folder, which is removed at the end. /tmp of the container has only 64 MB.
 make_work_folder() {
-    work=$(mktemp -d "$SCRATCH/deeptaskgen.XXXXXX")
+    remove_old_folders
+    work=$(mktemp -d "$SCRATCH/deeptaskgen.${SLURM_CLUSTER_NAME:-cluster}.${SLURM_JOB_ID:-0}.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     APPTAINER+=(--bind "$work:/work")
+}
+
+# Remove your work folders of tasks that were killed, for which the trap did not run. The folders are listed first:
+# the queue then has the jobs of all that are in use.
+remove_old_folders() {
+    local folder job jobs folders=("$SCRATCH/deeptaskgen.${SLURM_CLUSTER_NAME:-cluster}".[1-9]*.*)
+    jobs=$(squeue --noheader --states=all --format=%A --user="$(id -un)" 2>/dev/null) && [ -n "$jobs" ] || return 0
+    for folder in "${folders[@]}"; do
+        job=${folder%.*} && job=${job##*.}
+        if [ -d "$folder" ] && [ -O "$folder" ] && ! grep -qx "$job" <<<"$jobs"; then rm -rf "$folder"; fi
+    done
 }

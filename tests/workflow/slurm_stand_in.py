@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "sacct", "qsub", "qstat", "qdel")
+FINAL_STATES = ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "OUT_OF_MEMORY")
 # With this message, sbatch fails although the job has been submitted.
 LOST_ANSWER = "Socket timed out after the submission"
 
@@ -92,7 +93,7 @@ def run(folder, job_id, name, log, script):
 
 def cancel(folder, job_id):
     with suppress(OSError):
-        if state_of(folder, job_id) == "RUNNING":
+        if state_of(folder, job_id) not in FINAL_STATES:
             os.killpg(int((folder / f"{job_id}.pid").read_text()), signal.SIGKILL)
             set_state(folder, job_id, "CANCELLED")
 
@@ -104,7 +105,8 @@ def sbatch(folder, words):
     job_id = submit(folder, option(words, "--job-name"), option(words, "--output"), words[-1])
     if message:
         sys.exit(f"sbatch: error: {message}")
-    print(f"Submitted batch job {job_id}")  # noqa: T201
+    if "--quiet" not in words:
+        print(f"Submitted batch job {job_id}")  # noqa: T201
 
 
 def squeue(folder, words):
@@ -115,8 +117,9 @@ def squeue(folder, words):
     for job_id, name in names.items():
         is_listed = job_id in ids.split(",") if ids else name in by_name.split(",")
         state = state_of(folder, job_id)
-        if is_listed and ("--states=all" in words or state == "RUNNING"):
-            print(f"{job_id}|{name if '%j' in option(words, '--format') else f'{state} None'}")  # noqa: T201
+        if is_listed and ("--states=all" in words or state not in FINAL_STATES):
+            shown = state if " " in state else f"{state} None"
+            print(f"{job_id}|{name if '%j' in option(words, '--format') else shown}")  # noqa: T201
 
 
 def main(folder, name, *words):

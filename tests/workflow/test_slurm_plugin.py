@@ -1,20 +1,22 @@
 """The SLURM plugin with a stand-in for Slurm's commands; `tests/slurm` uses a real Slurm."""
 
+import errno
 import os
 
 import pytest
 from nipype import MapNode, Node, Workflow
 
+from bids_deeptaskgen.bids.output.dataset_files import dataset_settings_hash
 from bids_deeptaskgen.commands import participant
-from bids_deeptaskgen.errors import UserError
-from bids_deeptaskgen.workflow import batch, job_list, plugins, slurm, slurm_queue
+from bids_deeptaskgen.workflow import batch, engine, job_list, plugins, slurm, slurm_queue
 from bids_deeptaskgen.workflow.batch import BatchFolders
 from bids_deeptaskgen.workflow.batch_systems import make_batch_plugin
 from bids_deeptaskgen.workflow.job_list import JobList
-from bids_deeptaskgen.workflow.plugins import check_plugin
+from bids_deeptaskgen.workflow.plugins import make_plugin
 from bids_deeptaskgen.workflow.slurm import RobustSLURM
+from bids_deeptaskgen.workflow.slurm_queue import SlurmError
 from bids_deeptaskgen.workflow.work_folder import private_folder
-from tests.processes import ROOT
+from tests.processes import ROOT, leftovers
 from tests.workflow import slurm_stand_in
 from tests.workflow.counting_node import CountingInterface
 
@@ -67,7 +69,9 @@ def counts(folder):
     }
 
 
-def test_lost_jobs_cost_their_participants_only(simulated, settings_of, contents, stand_in, tmp_path, capsys):
+def test_lost_jobs_cost_their_participants_only(
+    simulated, settings_of, contents, stand_in, tmp_path, capsys, monkeypatch
+):
     alone = settings_of(simulated, "alone", chunk_size=1, omp_nthreads=1)
     assert participant.run(alone) == 0
     plugin = tmp_path / "plugin.yml"
@@ -76,6 +80,8 @@ def test_lost_jobs_cost_their_participants_only(simulated, settings_of, contents
     (stand_in / "deaths").write_text("sub-02-connectomes FAILED\npredict0 TIMEOUT\n")
     capsys.readouterr()
     settings = settings_of(simulated, use_plugin=plugin, chunk_size=1, omp_nthreads=1)
+    arguments = []
+    monkeypatch.setattr(engine, "make_plugin", lambda *words: arguments.append(words) or make_plugin(*words))
     assert participant.run(settings) == 1
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if " maps " not in line}
     assert "TIMEOUT" in rows["sub-01"]
@@ -88,6 +94,9 @@ def test_lost_jobs_cost_their_participants_only(simulated, settings_of, contents
     assert {name.split("/")[0] for name in maps} == {"sub-03"}
     assert maps == {name: content for name, content in contents(alone).items() if name in maps}
     assert next(settings.output_dir.glob("logs/*_failed.txt")).read_text() == "sub-01\nsub-02\n"
+    # Jobs register with the claim of their run, and no file of that stays.
+    assert arguments[0][3:] == (settings.output_dir, dataset_settings_hash(settings.output_dir))
+    assert leftovers(settings.output_dir / "logs") == []
     # The connectomes of the first participant wait for the next run, and nothing else.
     waiting = {
         path.name.split("_")[0] for path in (settings.output_dir / "work").rglob("*") if path.is_file()
@@ -138,6 +147,103 @@ def test_a_controller_that_never_answers_ends_the_run_with_its_message(
     assert "Connection refused" in (tmp_path / "n1.loss").read_text()
     # The job may still run, so that the next run must end it.
     assert JobList(tmp_path / "run").path.exists()
+
+
+def test_jobs_are_asked_about_again_once_the_controller_answers(run_nodes, stand_in, tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm, "OUTAGE_S", 0.5)
+    monkeypatch.setattr(slurm, "GRACE_S", 0.0)
+    (stand_in / "deaths").write_text("n1 RUNNING\n")
+    failures = stand_in / "squeue.failures"
+    failures.write_text("Connection refused\n" * 1000)
+    record_loss = RobustSLURM._fail
+
+    def fail(plugin, task, reason):
+        failures.unlink(missing_ok=True)
+        return record_loss(plugin, task, reason)
+
+    monkeypatch.setattr(RobustSLURM, "_fail", fail)
+    run_nodes(["n1", "n2"], ["n1", "n2"])
+    assert "Connection refused" in (tmp_path / "n1.loss").read_text()
+    assert counts(tmp_path) == {"n1.loss": 0, "n2": 1}
+
+
+def test_a_job_is_watched_although_its_id_cannot_be_written_down(run_nodes, stand_in, tmp_path, monkeypatch):
+    def add(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(JobList, "add", add)
+    (stand_in / "sbatch.failures").write_text(f"{slurm_stand_in.LOST_ANSWER}\n")
+    run_nodes(["n1", "n2"])
+    assert counts(tmp_path) == {"n1": 1, "n2": 1}
+    assert len(list(stand_in.glob("*.name"))) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"sbatch_args": "--quiet"}, {"jobid_re": "job number (.*)"}, {"jobid_re": "Submitted"}]
+)
+def test_a_job_whose_id_is_not_printed_is_found_by_its_name(run_nodes, stand_in, tmp_path, arguments):
+    run_nodes(["n1"], **arguments)
+    assert counts(tmp_path) == {"n1": 1}
+    assert len(list(stand_in.glob("*.name"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("refusal", "is_temporary"),
+    [
+        ("Batch job submission failed: Job violates accounting/QOS policy (AssocGrpSubmitJobsLimit)", True),
+        ("QOSGrpSubmitJobsLimit", True),
+        ("QOSMaxSubmitJobPerUserLimit", True),
+        ("AssocMaxSubmitJobLimit", True),
+        ("invalid partition specified: lnog", False),
+    ],
+)
+def test_limits_of_the_number_of_jobs_are_refusals_for_now(stand_in, refusal, is_temporary):
+    (stand_in / "sbatch.failures").write_text(f"{refusal}\n")
+    with pytest.raises(SlurmError) as error:
+        slurm_queue.submit(["script.sh"])
+    assert error.value.is_temporary == is_temporary
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "PENDING JobHeldUser",
+        "PENDING DependencyNeverSatisfied",
+        "PENDING JobHoldMaxRequeue",
+        "PENDING launch_failed_requeued_held",
+        "SPECIAL_EXIT job requeued in held state",
+        "REQUEUE_HOLD job_requeued_in_held_state",
+    ],
+)
+def test_the_user_is_warned_once_of_a_job_that_never_starts(stand_in, tmp_path, caplog, state):
+    plugin, task = watch_waiting_job(stand_in, tmp_path, state)
+    for _ in range(2):
+        assert plugin._get_result(1) is None
+    assert caplog.text.count(f"does not start: {state.partition(' ')[2]}") == 1
+    assert task.job_id in caplog.text
+
+
+def test_the_folder_of_a_run_whose_jobs_wait_for_days_is_not_stale(stand_in, tmp_path):
+    work = tmp_path / "run-elsewhere-7"
+    plugin, task = watch_waiting_job(stand_in, work, "RUNNING None")
+    JobList(work).add(task.job_id, task.name)
+    for path in (*work.iterdir(), work):
+        os.utime(path, (0, 0))
+    assert plugin._get_result(1) is None
+    with private_folder(tmp_path, keep=True):
+        assert work.exists()
+    assert slurm_stand_in.state_of(stand_in, task.job_id) == "RUNNING None"
+
+
+def watch_waiting_job(stand_in, work, state):
+    """Return a plugin that watches a job in this state, and its task."""
+    work.mkdir(exist_ok=True)
+    (stand_in / "deaths").write_text("waiting RUNNING\n")
+    job_id = slurm_stand_in.submit(stand_in, "waiting", os.devnull, "script")
+    slurm_stand_in.set_state(stand_in, job_id, state)
+    plugin = RobustSLURM(BatchFolders(work, work / "logs"), {}, 0.0)
+    plugin._tasks[1] = batch.Task(None, "waiting", job_id)
+    return plugin, plugin._tasks[1]
 
 
 def test_squeue_is_called_once_per_poll_for_all_jobs(run_nodes, stand_in, monkeypatch):
@@ -211,31 +317,28 @@ def test_a_folder_is_kept_while_its_jobs_may_run(stand_in, tmp_path, monkeypatch
         JobList(dead).add("100", "deeptaskgen-1")
     with private_folder(tmp_path / "work", keep=True):
         assert dead.exists()
-    assert "still in the queue: 100" in caplog.text
+    assert "may still be in the queue: 100" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("plugin: SLURMGraph", "Use the plugin SLURM instead"),
-        ("plugin: SGEGraph", "Use the plugin SGE instead"),
-        ('plugin: SLURM\nplugin_args: {sbatch_args: "-o \'x"}', "sbatch_args cannot be read"),
-        ("plugin: PBS\nplugin_args: {poll_sleep_duration: often}", "must be a number"),
-    ],
-)
-def test_plugins_that_cannot_work_are_refused(stand_in, settings_of, tmp_path, text, message):
-    path = tmp_path / "plugin.yml"
-    path.write_text(text)
-    with pytest.raises(UserError, match=message):
-        check_plugin(settings_of(tmp_path, use_plugin=path))
+def test_jobs_of_an_earlier_process_with_the_same_number_are_named(stand_in, tmp_path, monkeypatch, caplog):
+    with private_folder(tmp_path / "work", keep=True) as folder:
+        pass
+    folder.mkdir()
+    JobList(folder).add("100", "deeptaskgen-1")
+    monkeypatch.setattr(job_list, "LEAVE_TIMEOUT_S", 0.0)
+    (stand_in / "squeue.failures").write_text("Connection refused\n" * 1000)
+    with private_folder(tmp_path / "work", keep=True):
+        assert "scancel 100" in caplog.text
 
 
-def test_the_plugin_is_refused_where_jobs_cannot_be_submitted(settings_of, tmp_path, monkeypatch):
-    path = tmp_path / "plugin.yml"
-    path.write_text("plugin: SLURM")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="sbatch"):
-        check_plugin(settings_of(tmp_path, use_plugin=path))
+def test_only_files_with_the_id_of_a_job_are_its_logs(tmp_path):
+    work = tmp_path / "run"
+    work.mkdir()
+    for name in ("node.o17", "_0x1789.json", "result_17.pklz", "node.o170", "script17.sh", "17.out"):
+        (work / name).write_text(name)
+    plugin = make_batch_plugin("PBS", BatchFolders(work, tmp_path / "logs"), {})
+    plugin._keep_logs(batch.Task(None, "name", 17))
+    assert {path.name for path in (tmp_path / "logs").iterdir()} == {"name_node.o17", "name_17.out"}
 
 
 def test_lost_jobs_of_other_batch_systems_are_losses_too(stand_in, tmp_path, monkeypatch):
