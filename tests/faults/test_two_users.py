@@ -55,7 +55,10 @@ def stop_midway(stage, run):
     watch = Watch(stage.place)
     while run.running() and watch.look() < stage.n_changes // 2:
         pass
-    run.kill()
+    if run.running():
+        run.kill()
+    else:
+        assert run.wait() == 0, run.words
 
 
 def assert_second_user_continues(stage, scratch, faults):
