@@ -18,6 +18,7 @@ from bids_deeptaskgen.grid import MODEL_GRID, Array, Grid
 from bids_deeptaskgen.grid_comparison import describe_difference
 from bids_deeptaskgen.io.checksum import file_sha256
 from bids_deeptaskgen.io.nifti_reader import load_image
+from bids_deeptaskgen.io.opening import name_reason
 from bids_deeptaskgen.models.architecture import Shapes, describe_mismatch, read_architecture
 from bids_deeptaskgen.models.card import INPUT_MASKS, Card, CardGrid, read_card
 from bids_deeptaskgen.models.ridge_arrays import ridge_model, ridge_shape_fault, ridge_value_fault
@@ -150,7 +151,9 @@ class Bundle:
         """Read the arrays of the model: name to array."""
         from safetensors.numpy import load_file
 
-        return load_file(self.folder / WEIGHTS)
+        path = self.folder / WEIGHTS
+        with name_reason(path):
+            return load_file(path)
 
     def ridge_model(self) -> RidgeModel:
         """Read the ridge model.
@@ -363,7 +366,7 @@ def _weight_shapes(path: Path) -> Shapes:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="np") as file:
+        with name_reason(path), safe_open(path, framework="np") as file:
             return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         message = f"{path}: cannot be read as safetensors ({error}). Fetch or import the model again."

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.grid import Array
+from bids_deeptaskgen.io.opening import name_reason
 from bids_deeptaskgen.models.architecture import COEFFICIENTS, MEAN_CONNECTOME, PARCELS, Architecture, Shapes
 from bids_deeptaskgen.stats.ridge import RidgeModel
 
@@ -97,7 +98,7 @@ def ridge_value_fault(path: Path) -> str | None:
     """
     from safetensors import safe_open
 
-    with safe_open(path, framework="np") as file:
+    with name_reason(path), safe_open(path, framework="np") as file:
         coefficients, parcels = file.get_tensor(COEFFICIENTS), file.get_tensor(PARCELS)
     n_parcels = coefficients.shape[1] - 1
     if n_parcels < 0 or not np.isfinite(coefficients).all():

@@ -6,6 +6,7 @@ import numpy as np
 
 from bids_deeptaskgen.connectome.typicality import QUANTILES, ConnectomeDistribution
 from bids_deeptaskgen.errors import UserError, raise_disk_error
+from bids_deeptaskgen.io.opening import name_reason
 
 # Optional file of a bundle.
 ROI_CONNECTOMES = "roi_connectomes.safetensors"
@@ -59,7 +60,8 @@ def load_distribution(path: Path, n_rois: int) -> ConnectomeDistribution:
     from safetensors.numpy import load_file
 
     try:
-        arrays = load_file(path)
+        with name_reason(path):
+            arrays = load_file(path)
     except (OSError, SafetensorError) as error:
         raise_disk_error(error, path)
         message = f"{path}: cannot be read as safetensors ({error}). Fetch or import the model again."

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.io.opening import name_reason
 from bids_deeptaskgen.models.architecture import Architecture, read_architecture
 from bids_deeptaskgen.nn.unet import state_dict_errors
 
@@ -106,7 +107,8 @@ def _load_safetensors(path: Path) -> object:
     from safetensors.torch import load_file
 
     try:
-        content: object = load_file(path)
+        with name_reason(path):
+            content: object = load_file(path)
     except SafetensorError as error:
         raise _damaged(path, error) from error
     return content

@@ -127,7 +127,9 @@ def write_pages(job: PageJob, records: Sequence[Record] = ()) -> PageOutcome:
         write_json(job.outcomes / f"sub-{job.subject}.json", asdict(outcome))
     except OSError as error:
         # The outcome is then missing, which the end of the run reports.
-        logger.error("sub-%s: the outcome of its page cannot be saved (%s).", job.subject, error)
+        refusal = system_refusal(error)
+        reason = refusal[1].rstrip(".") if refusal else str(error)
+        logger.error("sub-%s: the outcome of its page cannot be saved (%s).", job.subject, reason)
     return outcome
 
 

@@ -25,7 +25,8 @@ from bids_deeptaskgen.workflow.plugins import (
 
 logger = logging.getLogger("bids_deeptaskgen")
 
-_SYSTEM_ERROR = re.compile(r"\[Errno (?P<number>\d+)\][^:]*(?:: '(?P<path>[^']*)')?")
+# nipype raises the traceback of a node as text.
+_SYSTEM_ERROR = re.compile(r"\[Errno (?P<number>\d+)\][^:\n]*(?:: '(?P<path>[^']*)')?")
 
 # After this many attempts in a row without a finished participant, fewer processes will not help.
 MAX_IDLE_ATTEMPTS = 4
@@ -49,7 +50,7 @@ def threads_of(settings: ParticipantSettings) -> int:
     return settings.omp_nthreads or min(available_cpus(), 8)
 
 
-def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings, plan: MemoryPlan) -> None:
+def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings, plan: MemoryPlan) -> str:
     """Run the jobs with nipype, and repeat those whose worker pool was killed.
 
     If a process is killed, for instance because of its memory, the whole pool ends. Unfinished participants
@@ -65,19 +66,24 @@ def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings, 
         Uses nprocs, use_plugin and stop_on_first_crash.
     plan : MemoryPlan
         Limit, and memory of the nodes.
+
+    Returns
+    -------
+    str
+        Error of the system because of which participants may have no final record; empty if there was none.
     """
     configure_nipype(folder, settings)
     # nipype reads its configuration when it is imported.
     name, arguments = choose_plugin(settings, len(jobs))
     if settings.use_plugin is None and name == "MultiProc":
         name, arguments = _limit_memory(arguments, plan, [job.subject for job in jobs])
-    unfinished_jobs, n_idle, attempt = list(jobs), 0, 0
+    unfinished_jobs, n_idle, attempt, refusal = list(jobs), 0, 0, ""
     while unfinished_jobs and n_idle < MAX_IDLE_ATTEMPTS:
-        was_killed = _run_once(
+        was_killed, refusal = _run_once(
             unfinished_jobs, folder / f"attempt{attempt}", settings, (name, arguments), plan
         )
         if not was_killed or settings.use_plugin is not None or settings.stop_on_first_crash:
-            return
+            return refusal
         remaining_jobs = _unfinished(unfinished_jobs)
         n_procs = arguments["n_procs"]
         n_idle = n_idle + 1 if len(remaining_jobs) == len(unfinished_jobs) else 0
@@ -91,6 +97,7 @@ def run_graph(jobs: Sequence[Job], folder: Path, settings: ParticipantSettings, 
                 len(unfinished_jobs),
                 arguments["n_procs"],
             )
+    return refusal
 
 
 def _limit_memory(
@@ -105,7 +112,7 @@ def _limit_memory(
 
 def run_page_graph(
     jobs: Sequence[PageJob], folder: Path, settings: ParticipantSettings, memory: PageMemory
-) -> None:
+) -> str:
     """Write pages with nipype, without computing maps.
 
     Parameters
@@ -117,6 +124,11 @@ def run_page_graph(
     settings : ParticipantSettings
         Uses nprocs and use_plugin.
     memory : PageMemory
+
+    Returns
+    -------
+    str
+        Error of the system because of which pages may be missing; empty if there was none.
     """
     configure_nipype(folder, settings)
     from bids_deeptaskgen.workflow.graph import make_page_graph
@@ -129,7 +141,8 @@ def run_page_graph(
         more = {"n_procs": n_workers, "memory_gb": memory.schedulable_gb(n_workers)}
         name, arguments = ("MultiProc", arguments | more) if n_workers > 1 else ("Linear", {})
     graph = make_page_graph(jobs, folder / "graph", settings.chunk_size, page_gb)
-    _run_plugin(graph, settings, (name, arguments))
+    _, refusal = _run_plugin(graph, settings, (name, arguments))
+    return refusal
 
 
 def _run_once(
@@ -138,8 +151,8 @@ def _run_once(
     settings: ParticipantSettings,
     plugin: tuple[str, dict[str, Any]],
     plan: MemoryPlan,
-) -> bool:
-    """Run the graph of some participants; return whether a worker of MultiProc was killed."""
+) -> tuple[bool, str]:
+    """Run the graph of some participants; return what `_run_plugin` returns."""
     from bids_deeptaskgen.workflow.graph import make_graph
 
     graph = make_graph(
@@ -158,8 +171,8 @@ def _run_plugin(
     settings: ParticipantSettings,
     plugin: tuple[str, dict[str, Any]],
     settings_hash: str = "",
-) -> bool:
-    """Run a graph; return whether a worker of MultiProc was killed."""
+) -> tuple[bool, str]:
+    """Run a graph; return whether a worker of MultiProc was killed, and the error of the system."""
     name, arguments = plugin
     Path(graph.base_dir).mkdir(exist_ok=True)
     # Not in nipype's configuration, whose parser replaces % and white space in a path.
@@ -168,13 +181,15 @@ def _run_plugin(
     logger.debug("nipype plugin %s %s", name, arguments)
     work = Path(graph.base_dir).parent
     scheduler = make_plugin(name, arguments, work, settings.output_dir, settings_hash)
+    refusal = ""
     try:
         graph.run(plugin=scheduler, plugin_args=arguments)
     except Exception as error:
         # Participants whose process died left no record; the closing table lists them.
-        logger.error("The workflow did not finish (%s).", _last_line(error))
+        refusal = _find_refusal(error, Path(graph.base_dir))
+        logger.error("The workflow did not finish (%s).", refusal.rstrip(".") or _last_line(error))
         logger.debug("nipype", exc_info=True)
-    return getattr(scheduler, "lost_a_worker", False)
+    return getattr(scheduler, "lost_a_worker", False), refusal
 
 
 def _unfinished(jobs: Sequence[Job]) -> list[Job]:
@@ -185,15 +200,29 @@ def _unfinished(jobs: Sequence[Job]) -> list[Job]:
     return [job for job in jobs if job.subject not in finished_subjects]
 
 
+def _find_refusal(error: BaseException, folder: Path) -> str:
+    """Return the error of the system that nipype's error follows from, in words for users; empty if none.
+
+    nipype reads the result file of a node after any error. If that could not be written, the last error is
+    a missing file, and the reason is the context of that error, or, from another process, in its text.
+    """
+    following: BaseException | None = error
+    while following is not None:
+        # A file that is written compressed is not named.
+        if isinstance(following, OSError) and following.filename is None:
+            following.filename = str(folder)
+        if refusal := system_refusal(following):
+            return refusal[1]
+        for match in _SYSTEM_ERROR.finditer(str(following)):
+            if refusal := system_refusal(OSError(int(match["number"]), "", match["path"] or str(folder))):
+                return refusal[1]
+        following = following.__cause__ or following.__context__
+    return ""
+
+
 def _last_line(error: Exception) -> str:
-    """Return the last line of nipype's message, in words for users if it is an error of the system."""
-    if refusal := system_refusal(error):
-        return refusal[1].rstrip(".")
+    """Return the last line of nipype's message, which may be the traceback of a node."""
     line = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
-    # nipype raises the traceback of a node as text.
-    if match := _SYSTEM_ERROR.search(line):
-        refusal = system_refusal(OSError(int(match["number"]), "", match["path"]))
-        return refusal[1].rstrip(".") if refusal else line.strip()
     return line.strip()
 
 

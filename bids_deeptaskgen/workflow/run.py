@@ -61,18 +61,19 @@ def run_participants(
         records = folder / "records"
         jobs = [Job(subject, context, connectomes, records) for subject in subjects]
         _remove_stale_files(output, subjects, connectomes)
+        refusal = ""
         try:
             if jobs:
                 with show_progress(records, len(jobs)):
-                    run_graph(jobs, folder, settings, plan)
+                    refusal = run_graph(jobs, folder, settings, plan)
         finally:
             # Killed workers could not remove their temporary files.
             _remove_stale_files(output, subjects, connectomes)
         saved_records = read_records(records)
         stops, pages = settings.stop_on_first_crash, list[PageOutcome]()
         if settings.reports != "none":
-            pages = _read_pages(saved_records, subjects, folder / PAGES, stops=stops)
-        final_records = _add_lost(saved_records, subjects, folder, stops=stops)
+            pages = _read_pages(saved_records, subjects, folder / PAGES, refusal, stops=stops)
+        final_records = _add_lost(saved_records, subjects, folder, refusal, stops=stops)
         # Without participants that were not processed because another one failed.
         _record_failures(output, saved_records if stops else final_records)
         return final_records, pages
@@ -98,12 +99,13 @@ def run_pages(
     work = settings.work_dir or settings.output_dir / "work"
     with private_folder(work, keep=settings.work_dir is not None) as folder:
         outcomes = folder / PAGES
-        run_page_graph([replace(job, outcomes=outcomes) for job in jobs], folder, settings, memory)
-        return _add_lost_pages([job.subject for job in jobs], outcomes)
+        page_jobs = [replace(job, outcomes=outcomes) for job in jobs]
+        refusal = run_page_graph(page_jobs, folder, settings, memory)
+        return _add_lost_pages([job.subject for job in jobs], outcomes, refusal)
 
 
 def _read_pages(
-    records: Sequence[Record], subjects: Sequence[str], outcomes: Path, *, stops: bool
+    records: Sequence[Record], subjects: Sequence[str], outcomes: Path, refusal: str, *, stops: bool
 ) -> list[PageOutcome]:
     """Return the outcome of the page of each participant with a final record.
 
@@ -112,7 +114,7 @@ def _read_pages(
     """
     final_subjects = {record.subject for record in records if record.status != CONNECTED}
     is_stopped = stops and any(record.failed for record in records)
-    reason = "not made: stopped at the first failure (--stop-on-first-crash)." if is_stopped else ""
+    reason = "not made: stopped at the first failure (--stop-on-first-crash)." if is_stopped else refusal
     return _add_lost_pages([subject for subject in subjects if subject in final_subjects], outcomes, reason)
 
 
@@ -125,7 +127,7 @@ def _add_lost_pages(subjects: Sequence[str], outcomes: Path, reason: str = "") -
 
 
 def _add_lost(
-    records: Sequence[Record], subjects: Sequence[str], folder: Path, *, stops: bool
+    records: Sequence[Record], subjects: Sequence[str], folder: Path, refusal: str, *, stops: bool
 ) -> list[Record]:
     """Add a record for each participant whose process ended before it wrote the final record."""
     final_records = [record for record in records if record.status != CONNECTED]
@@ -135,7 +137,7 @@ def _add_lost(
     is_stopped = stops and any(record.failed for record in final_records)
     reason = "not processed: stopped at the first failure (--stop-on-first-crash)." if is_stopped else ""
     if lost_records and not is_stopped:
-        reason = explain_lost_worker(folder)
+        reason = refusal or explain_lost_worker(folder)
     return final_records + [record.replace(status=CRASHED, reason=reason) for record in lost_records]
 
 

@@ -16,6 +16,12 @@ def page(content):
     return re.sub(rb"<dt>(Finished|Duration)</dt><dd>[^<]*</dd>", rb"<dt>\1</dt>", content)
 
 
+def states_failure(name, content):
+    """Return whether a file is a whole page of a participant that failed, which the next run replaces."""
+    is_whole = content.rstrip().endswith(b"</html>")
+    return name.endswith(".html") and is_whole and b"There are no maps of this participant" in content
+
+
 def figures(content):
     """Return a hash for each array of a page's figures, and the facts of the run without times."""
     import numpy as np

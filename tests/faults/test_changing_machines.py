@@ -73,13 +73,13 @@ WORK = ("work", ".work_*", "*.training", ".*.training", ".*.tmp")
 
 
 def work_folders(place):
-    """List the folders in which a command keeps unfinished work."""
+    """List the folders in which a command keeps unfinished work; empty ones only show that it may write."""
     return [
         path
         for folder in (place, place / "out")
         for pattern in WORK
         for path in folder.glob(pattern)
-        if path.is_dir()
+        if path.is_dir() and any(path.glob("*"))
     ]
 
 

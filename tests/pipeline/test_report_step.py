@@ -162,7 +162,7 @@ def test_a_full_disk_or_a_strange_name_does_not_stop_the_run(
         broken.setattr(report_step, target, refuse)
         outcome = write_pages(job(tmp_path))
     assert outcome.error.startswith(r"ValueError: name \udcff")
-    assert ("cannot be saved" in caplog.text) == (target == "write_json")
+    assert ("cannot be saved (the disk is full. Free some space" in caplog.text) == (target == "write_json")
     with monkeypatch.context() as broken:
         broken.setattr(report_step, "_render", fail)
         assert write_pages(job(tmp_path)) == read_outcomes(tmp_path / "pages")[0]

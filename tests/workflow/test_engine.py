@@ -2,6 +2,7 @@
 
 import errno
 import gc
+from pathlib import Path
 
 import pytest
 from nipype import Function, Node, Workflow
@@ -98,13 +99,28 @@ def test_a_plugin_that_nipype_lacks_is_a_fault_of_the_command(tmp_path, settings
         choose_plugin(settings_of(tmp_path, use_plugin=plugin), 3)
 
 
+def follow(error, reason):
+    """Return an error that was raised in the handler of another one."""
+    error.__context__ = reason
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
         (RuntimeError("Traceback\n\tOSError: [Errno 5] x: '/out/a'\n"), "cannot be read or written (/out/a)"),
+        (RuntimeError("OSError: [Errno 5] x\n\nThe node's file: 'b'"), "cannot be read or written (/work)"),
+        (RuntimeError("[Errno 2] x: '/out/b'\n[Errno 122] x: '/out/a'"), "quota is used up (/out/a)"),
         (OSError(errno.EDQUOT, "x", "/out/a"), "the disk quota is used up (/out/a)"),
-        (RuntimeError("Traceback\nValueError: odd"), "ValueError: odd"),
+        (follow(FileNotFoundError("/b"), OSError(errno.EIO, "x")), "cannot be read or written (/work)"),
+        (follow(RuntimeError("2 raised."), RuntimeError("[Errno 28] x: '/a'")), "the disk is full (/a)"),
     ],
 )
-def test_an_error_of_the_system_in_a_node_is_logged_in_words_for_users(error, words):
-    assert words in engine._last_line(error)
+def test_an_error_of_the_system_in_a_node_is_described_in_words_for_users(error, words):
+    assert words in engine._find_refusal(error, Path("/work"))
+
+
+def test_other_errors_in_a_node_are_logged_with_their_last_line():
+    error = RuntimeError("Traceback\nValueError: odd\n")
+    assert engine._find_refusal(error, Path("/work")) == ""
+    assert engine._last_line(error) == "ValueError: odd"
