@@ -19,11 +19,11 @@ def test_results_from_a_folder_that_was_deleted_replace_no_earlier_results(tmp_p
 
     def delete():
         with work_folder(tmp_path, "evaluation") as folder:
-            write_text(folder / "first.tsv", "1")
+            write_text(folder / "results" / "first.tsv", "1")
             shutil.rmtree(folder)
             if is_written_again:
-                write_text(folder / "evaluation.html", "later")
-            replace_files(folder, tmp_path, "evaluation", ["evaluation.html"])
+                write_text(folder / "results" / "evaluation.html", "later")
+            replace_files(folder / "results", tmp_path, "evaluation", ["evaluation.html"])
 
     with pytest.raises(UserError, match=DELETED):
         delete()
@@ -33,8 +33,8 @@ def test_results_from_a_folder_that_was_deleted_replace_no_earlier_results(tmp_p
 
 def test_results_of_a_complete_folder_are_moved_without_its_mark(tmp_path):
     with work_folder(tmp_path, "evaluation") as folder:
-        write_text(folder / "figures" / "first.svg", "1")
-        replace_files(folder, tmp_path, "evaluation")
+        write_text(folder / "results" / "figures" / "first.svg", "1")
+        replace_files(folder / "results", tmp_path, "evaluation")
     names = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
     assert names == ["figures", "figures/first.svg"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.io.atomic import finish, name_errors, remove_stale_files, temporary_sibling
-from bids_deeptaskgen.io.marked_folder import mark_folder, remove_mark
+from bids_deeptaskgen.io.marked_folder import mark_folder, refuse_deleted
 
 
 def result_path(out: Path, analysis: str, kind: str, **labels: str) -> Path:
@@ -89,7 +89,7 @@ def replace_files(source: Path, out: Path, analysis: str, names: Iterable[str] =
     Parameters
     ----------
     source : Path
-        Folder with the complete results, on the file system of `out`; see `work_folder`.
+        Folder with the complete results, in that of `work_folder`.
     out : Path
         Output folder of the analysis.
     analysis : str
@@ -101,9 +101,9 @@ def replace_files(source: Path, out: Path, analysis: str, names: Iterable[str] =
     Raises
     ------
     UserError
-        If another program has deleted files of `source`. No file is removed then.
+        If another program has deleted the folder of `work_folder`. No file is removed then.
     """
-    remove_mark(source)
+    refuse_deleted(source.parent)
     # Replaced results may include other targets, predictors, contrasts and participants.
     patterns = [re.sub(r"\{\w+\}", "*", text) for text in load_table("outputs.json")[analysis].values()]
     for pattern in patterns:
