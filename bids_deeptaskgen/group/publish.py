@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.group.earlier_files import RECORD, describe_files, recorded_files
 from bids_deeptaskgen.io.atomic import (
     atomic_path,
@@ -20,14 +19,13 @@ from bids_deeptaskgen.io.atomic import (
     write_json,
 )
 from bids_deeptaskgen.io.lock import file_lock
+from bids_deeptaskgen.io.marked_folder import MARK, mark_folder, refuse_deleted
 
 logger = logging.getLogger("bids_deeptaskgen")
 
 # A run renames its files within seconds; one on another machine that was killed meanwhile blocks the next for
 # this time.
 _MAX_HELD_S = 300.0
-# Whoever deletes the folder of a run deletes this file, too; writing another file creates the folder again.
-_MARK = ".deeptaskgen"
 
 
 def check_writable(output: Path) -> None:
@@ -86,24 +84,10 @@ def staging_folder(work_dir: Path, *, keep: bool = False) -> Iterator[Path]:
     try:
         # A signal may come as soon as there is a folder.
         make_folder(folder)
-        with name_errors(work_dir):
-            (folder / _MARK).touch()
+        with name_errors(work_dir), mark_folder(folder):
             yield folder
-    except FileNotFoundError:
-        _refuse_deleted(folder)
-        raise
     finally:
         finish(lambda: _remove_folders(folder, None if has_folder else work_dir))
-
-
-def _refuse_deleted(folder: Path) -> None:
-    """Refuse the folder of a run from which files were deleted: results would be incomplete."""
-    if not (folder / _MARK).is_file():
-        message = (
-            f"{folder}: this work folder was deleted during the run.\n"
-            "Start again; the results of earlier runs are kept."
-        )
-        raise UserError(message)
 
 
 def _remove_folders(folder: Path, work_dir: Path | None) -> None:
@@ -138,12 +122,12 @@ def publish(staging: Path, output: Path, check: Callable[[], None] = lambda: Non
     UserError
         If another program has deleted files of `staging`.
     """
-    paths = [path for path in staging.rglob("*") if path.is_file() and path.name != _MARK]
+    paths = [path for path in staging.rglob("*") if path.is_file() and path.name != MARK]
     files = sorted(path.relative_to(staging) for path in paths)
     (output / RECORD.parent).mkdir(parents=True, exist_ok=True)
     with _on_disk_of(output, staging) as folder, file_lock(output / RECORD, max_held_s=_MAX_HELD_S):
         check()
-        _refuse_deleted(staging)
+        refuse_deleted(staging)
         remove_stale_files(output, recursive=False)
         remove_stale_files(output / RECORD.parent)
         _refuse_folders(output, files)

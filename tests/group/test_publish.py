@@ -158,24 +158,6 @@ def test_an_error_leaves_the_dataset_unchanged(tmp_path):
     assert texts(tmp_path) == {"group/a": "1"}
 
 
-@pytest.mark.parametrize("files", [{}, {"z": "2"}])
-def test_files_of_a_folder_that_was_deleted_meanwhile_are_not_published(tmp_path, files):
-    publish_files(tmp_path, a="1", z="1")
-
-    def delete():
-        with staging_folder(tmp_path / "work") as staging:
-            write(staging, a="2")
-            shutil.rmtree(tmp_path / "work")
-            # Writing creates the folder again.
-            write(staging, **files)
-            publish(staging, tmp_path)
-
-    with pytest.raises(UserError, match=r"this work folder was deleted during the run.\nStart again"):
-        delete()
-    assert texts(tmp_path) == {"group/a": "1", "group/z": "1"}
-    assert not (tmp_path / "work").exists()
-
-
 def test_a_folder_in_the_place_of_a_file_is_refused_before_a_file_is_replaced(tmp_path):
     publish_files(tmp_path, a="1", z="1")
     (tmp_path / "group" / "m").mkdir()

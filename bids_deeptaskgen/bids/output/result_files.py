@@ -10,6 +10,7 @@ from pathlib import Path
 from bids_deeptaskgen.bids.output.paths import sidecar_path
 from bids_deeptaskgen.data import load_table
 from bids_deeptaskgen.io.atomic import finish, name_errors, remove_stale_files, temporary_sibling
+from bids_deeptaskgen.io.marked_folder import mark_folder, refuse_deleted
 
 
 def result_path(out: Path, analysis: str, kind: str, **labels: str) -> Path:
@@ -76,7 +77,7 @@ def work_folder(out: Path, analysis: str) -> Iterator[Path]:
     try:
         # A signal may come as soon as there is a folder.
         folder.mkdir()
-        with name_errors(out):
+        with name_errors(out), mark_folder(folder):
             yield folder
     finally:
         finish(lambda: shutil.rmtree(folder, ignore_errors=True))
@@ -88,7 +89,7 @@ def replace_files(source: Path, out: Path, analysis: str, names: Iterable[str] =
     Parameters
     ----------
     source : Path
-        Folder with the complete results, on the file system of `out`.
+        Folder with the complete results, in that of `work_folder`.
     out : Path
         Output folder of the analysis.
     analysis : str
@@ -96,7 +97,13 @@ def replace_files(source: Path, out: Path, analysis: str, names: Iterable[str] =
         sidecars of images.
     names : iterable of str
         Names of further files of the analysis.
+
+    Raises
+    ------
+    UserError
+        If another program has deleted the folder of `work_folder`. No file is removed then.
     """
+    refuse_deleted(source.parent)
     # Replaced results may include other targets, predictors, contrasts and participants.
     patterns = [re.sub(r"\{\w+\}", "*", text) for text in load_table("outputs.json")[analysis].values()]
     for pattern in patterns:

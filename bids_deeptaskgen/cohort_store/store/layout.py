@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bids_deeptaskgen.io.atomic import finish, name_errors, temporary_sibling
+from bids_deeptaskgen.io.marked_folder import mark_folder, remove_mark
 
 FORMAT_VERSION = 1
 # Key of the attributes of the Zarr group.
@@ -127,8 +128,9 @@ def create_folder(folder: Path, fill: Callable[[Path], None]) -> bool:
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir()
-        with name_errors(folder):
+        with name_errors(folder), mark_folder(temporary):
             fill(temporary)
+            remove_mark(temporary)
         temporary.rename(folder)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not folder.is_dir():
@@ -160,8 +162,9 @@ def fill_folder(folder: Path, fill: Callable[[Path], None]) -> bool:
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir()
-        with name_errors(folder):
+        with name_errors(folder), mark_folder(temporary):
             fill(temporary)
+            remove_mark(temporary)
         parts = sorted(temporary.iterdir(), key=lambda path: (path.name != MAPS, path.name == TABLES))
         for part in parts:
             part.rename(folder / part.name)

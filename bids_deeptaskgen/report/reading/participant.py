@@ -8,6 +8,7 @@ from bids_deeptaskgen.bids.output.dataset_files import methods_sentences
 from bids_deeptaskgen.bids.output.recorded_failures import covers
 from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.errors import raise_disk_error
 from bids_deeptaskgen.report.participant_content import ParticipantContent
 from bids_deeptaskgen.report.reading.session import read_session
 from bids_deeptaskgen.report.reading.session_agreement import SetAgreement, describe_agreement
@@ -133,9 +134,11 @@ def describe_cleaning(settings: Mapping[str, Any]) -> str:
 
 def _methods(output_dir: Path) -> str:
     """Read the methods text of the dataset."""
+    path = output_dir / "CITATION.md"
     try:
-        return (output_dir / "CITATION.md").read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise_disk_error(error, path)
         return str(load_table("report/measures.json")["no_methods"])
 
 
