@@ -29,7 +29,7 @@ def nearest_windows(minutes: Sequence[float], window_minutes: float | None) -> i
 
     Examples
     --------
-    >>> nearest_windows([14.4, 14.4], 7.2), nearest_windows([10.0], 7.2), nearest_windows([10.0], None)
+    >>> nearest_windows([14.4, 14.4], 7.2), nearest_windows([9.0], 7.2), nearest_windows([9.0], None)
     (2, 1, 1)
     """
     if not window_minutes:
