@@ -49,7 +49,7 @@ test-faults: $(VENV)/test.stamp ## run the slow tests, which kill, stop, overloa
 test-browser: $(VENV)/test.stamp ## try the pages in Chromium; fails without Chromium (CHROMIUM=path) or the extra "browser"
 	$(if $(CHROMIUM),CHROMIUM="$(CHROMIUM)" )$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/browser
 
-test-slurm: $(VENV)/test.stamp ## run the scripts of docs/cluster; fails without Slurm (SIF=file tests an image; half an hour; PYTEST_ARGS)
+test-slurm: $(VENV)/test.stamp ## run the scripts of docs/cluster; fails without Slurm (SIF=file tests an image; PYTEST_ARGS)
 	$(if $(filter command environment,$(firstword $(origin SIF))),SIF="$(SIF)" )$(BIN)/python -m pytest -n 0 -m slow $(PYTEST_ARGS) tests/slurm
 
 test-bids: $(VENV)/test.stamp ## check output datasets with the BIDS validator, which is installed if needed
