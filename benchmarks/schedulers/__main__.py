@@ -1,11 +1,10 @@
 """Run ``python -m benchmarks.schedulers WORK [N] [PER_TASK]``: compare schedulers on N tiny participants.
 
-Needs Slurm with accounting. WORK keeps the dataset; an existing output folder is removed first.
+Needs Slurm. WORK keeps the dataset; an existing output folder is removed first.
 """
 
 import hashlib
 import os
-import resource
 import shlex
 import shutil
 import subprocess
@@ -36,32 +35,29 @@ def main(work: Path, n_participants: int = N_PARTICIPANTS, per_task: int = PER_T
     bundle = random_bundle(work / f"fdim-{FDIM}", FDIM)
     command = [sys.executable, "-m", "bids_deeptaskgen", str(dataset), "{out}", "participant"]
     command += ["--model", str(bundle), *OPTIONS]
-    sys.stdout.write("| scheduler | wall | CPU | files | sha256 of all files |\n|---|---|---|---|---|\n")
+    sys.stdout.write("| scheduler | wall | files | sha256 of all files |\n|---|---|---|---|\n")
     for name in ("Linear", "MultiProc 2", "Slurm array"):
         out = work / name.replace(" ", "-")
         shutil.rmtree(out, ignore_errors=True)
         words = [word.format(out=out) for word in command]
         start = time.perf_counter()
         if name == "Slurm array":
-            cpu_s = run_array(words, work, sorted(path.name for path in dataset.glob("sub-*")), per_task)
+            run_array(words, work, sorted(path.name for path in dataset.glob("sub-*")), per_task)
         else:
-            cpu_s = run_local([*words, "--nprocs", "1" if name == "Linear" else "2"])
+            run_local([*words, "--nprocs", "1" if name == "Linear" else "2"])
         wall_s = time.perf_counter() - start
         n_files, checksum = checksum_of(out)
-        sys.stdout.write(f"| {name} | {wall_s:.0f} s | {cpu_s:.0f} s | {n_files} | {checksum[:12]} |\n")
+        sys.stdout.write(f"| {name} | {wall_s:.0f} s | {n_files} | {checksum[:12]} |\n")
         sys.stdout.flush()
 
 
-def run_local(words: list[str]) -> float:
-    """Run a command and return the CPU time of it and its processes in s."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def run_local(words: list[str]) -> None:
+    """Run a command."""
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def run_array(words: list[str], work: Path, labels: list[str], per_task: int) -> float:
-    """Run a command as a Slurm array and return the CPU time of all tasks in s."""
+def run_array(words: list[str], work: Path, labels: list[str], per_task: int) -> None:
+    """Run a command as a Slurm array, and wait for its end."""
     listing = work / "labels.txt"
     listing.write_text("".join(f"{label}\n" for label in labels), "utf-8")
     script = (
@@ -72,21 +68,8 @@ def run_array(words: list[str], work: Path, labels: list[str], per_task: int) ->
     )
     n_tasks = -(-len(labels) // per_task)
     options = ["--cpus-per-task=1", "--mem=2000M", f"--output={work / 'slurm-%a.txt'}"]
-    submit = ["sbatch", "--wait", "--parsable", f"--array=1-{n_tasks}", *options]
-    process = subprocess.run(submit, input=script, text=True, check=True, capture_output=True)
-    time.sleep(15)  # The accounting is some seconds late.
-    query = ["sacct", "--noheader", "--parsable2", "--format=TotalCPU", "--allocations", "--jobs"]
-    rows = subprocess.run([*query, process.stdout.strip()], text=True, check=True, capture_output=True)
-    return sum(map(_seconds, rows.stdout.split()))
-
-
-def _seconds(text: str) -> float:
-    """Convert ``[[days-]hours:]minutes:seconds`` to s."""
-    days, _, clock = text.rpartition("-")
-    total = 0.0
-    for part in clock.split(":"):
-        total = 60 * total + float(part)
-    return total + 86400 * int(days or 0)
+    submit = ["sbatch", "--wait", f"--array=1-{n_tasks}", *options]
+    subprocess.run(submit, input=script, text=True, check=True, capture_output=True)
 
 
 def checksum_of(out: Path) -> tuple[int, str]:
