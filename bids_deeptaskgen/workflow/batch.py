@@ -8,6 +8,7 @@ import re
 import shlex
 import sys
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import format_exception
@@ -82,7 +83,7 @@ class SubmissionError(Exception):
     """Refusal of a job by the batch system."""
 
 
-class RobustBatch(SGELikeBatchManagerBase):
+class RobustBatch(SGELikeBatchManagerBase, ABC):
     """Batch plugin in which a lost job is a failure of its participants, and which leaves no job behind.
 
     In the original, a job that ends without a result ends the workflow, or removes all nodes that depend on
@@ -124,20 +125,21 @@ class RobustBatch(SGELikeBatchManagerBase):
 
     # Methods of a batch system.
 
+    @abstractmethod
     def _launch(self, task: Task, script: Path) -> Any:
         """Submit a job and return its id."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _has_ended(self, task: Task) -> bool:
-        raise NotImplementedError
+        """Return whether a job has left the queue."""
 
+    @abstractmethod
     def _explain(self, task: Task) -> str:
         """Return why a job has ended without a result, and what to change."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _cancel_all(self) -> None:
         """Cancel the jobs of `self._tasks` and wait until they have left the queue."""
-        raise NotImplementedError
 
     def _grace_s(self, _task: Task) -> float:
         """Return how long to wait for the result of a job that has ended, in s."""
