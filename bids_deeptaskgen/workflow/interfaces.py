@@ -1,5 +1,6 @@
 """nipype interfaces of functions. Each reads its inputs, calls one function and returns its records."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from nipype.interfaces.base import (
@@ -25,7 +26,7 @@ class _Records(TraitedSpec):
     records = traits.Any(desc="status of each session")
 
 
-class FunctionInterface(BaseInterface):
+class FunctionInterface(BaseInterface, ABC):
     """Base class of all interfaces.
 
     The method ``_compute`` of a subclass calls the function and returns its records; ``_record_loss`` returns
@@ -69,11 +70,13 @@ class FunctionInterface(BaseInterface):
             release_freed_memory()
         return runtime
 
+    @abstractmethod
     def _compute(self) -> Any:
-        raise NotImplementedError
+        """Call the function of the node, and return its records."""
 
+    @abstractmethod
     def _record_loss(self, reason: str) -> Any:
-        raise NotImplementedError
+        """Return the records of a node whose batch job was lost."""
 
     def _list_outputs(self) -> dict[str, Any]:
         return {"records": self._records}
