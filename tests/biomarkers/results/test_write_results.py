@@ -11,6 +11,7 @@ from bids_deeptaskgen.biomarkers.results.output_files import biomarkers_path, re
 from bids_deeptaskgen.biomarkers.results.page_figures import average_roc
 from bids_deeptaskgen.biomarkers.results.scores import NESTED, score_folds
 from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.io.marked_folder import mark_folder
 from bids_deeptaskgen.io.tsv import read_tsv
 from tests.biomarkers.made_results import (
     SIGNALS,
@@ -308,7 +309,8 @@ def test_replacement_removes_results_of_other_targets_and_leaves_other_files(tmp
     (out / "scores.json").touch()
     write_made_results(work, results[1:2])
     names = {path.relative_to(work) for path in work.rglob("*") if path.is_file()}
-    replace_results(work, out)
+    with mark_folder(tmp_path):
+        replace_results(work, out)
     left = {path.relative_to(out) for path in out.rglob("*") if path.is_file()}
     assert {str(path) for path in left - names} == {"notes.txt", "scores.json"}
     assert names <= left
