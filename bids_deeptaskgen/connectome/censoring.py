@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from bids_deeptaskgen.connectome.cleaning import Cleaning
 from bids_deeptaskgen.connectome.confounds import Confounds
 from bids_deeptaskgen.connectome.volume_tables import require_marks, require_numbers
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, quantity
 from bids_deeptaskgen.nuisance_presets import MOTION
 
 Matrix = NDArray[np.float64]
@@ -133,11 +133,11 @@ def sample_mask(n_volumes: int, confounds: Confounds | None, cleaning: Cleaning)
 
 def _explain_no_volumes(n_volumes: int, n_dummies: int, n_outliers: int, cleaning: Cleaning) -> str:
     n_moving = n_volumes - n_dummies - n_outliers
-    removed_volumes = [f"{n_dummies} dummy scans"]
+    removed_volumes = [f"{n_dummies} dummy {'scan' if n_dummies == 1 else 'scans'}"]
     if n_outliers:
-        removed_volumes.append(f"{n_outliers} volumes marked as outliers by XCP-D")
+        removed_volumes.append(quantity(n_outliers, "outlier of XCP-D"))
     if n_moving:
-        removed_volumes.append(f"{n_moving} volumes with FD > {cleaning.fd_threshold:g} mm")
+        removed_volumes.append(quantity(n_moving, f"volume with FD > {cleaning.fd_threshold:g} mm"))
     if n_moving:
         advice = "Increase `fd_threshold` or exclude this run."
     elif n_dummies and cleaning.dummy_scans is not None:

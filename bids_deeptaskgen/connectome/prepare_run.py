@@ -18,7 +18,7 @@ from bids_deeptaskgen.connectome.inputs import RunInputs
 from bids_deeptaskgen.connectome.regressors import Regressors, choose_regressors, make_basis
 from bids_deeptaskgen.connectome.volume_tables import TableError
 from bids_deeptaskgen.connectome.window_counts import nearest_windows
-from bids_deeptaskgen.errors import InputError
+from bids_deeptaskgen.errors import InputError, quantity
 from bids_deeptaskgen.grid import Sampler
 from bids_deeptaskgen.io.nifti_header import NiftiHeader, read_header
 from bids_deeptaskgen.io.nifti_reader import NiftiSeries, check_orientation, open_series
@@ -239,7 +239,8 @@ def check_requirements(plans: Sequence[PreparedRun], requirements: DataRequireme
     dof = sum(max(plan.n_residual_dof, 0) for plan in plans)
     if dof < requirements.min_dof or min(plan.n_residual_dof for plan in plans) < 2:
         counts = ", ".join(
-            f"{len(plan.kept_volumes)} volumes - {plan.basis.shape[1]} regressors" for plan in plans
+            f"{len(plan.kept_volumes)} volumes - {quantity(plan.basis.shape[1], 'regressor')}"
+            for plan in plans
         )
         message = (
             f"{place}: the cleaning leaves {dof} degrees of freedom ({counts}); at least "

@@ -13,7 +13,7 @@ from bids_deeptaskgen.connectome.memory import RunShape, SessionShape, session_b
 from bids_deeptaskgen.connectome.table_rank import limit_rank
 from bids_deeptaskgen.connectome.template_warp import WARPED_SPACE
 from bids_deeptaskgen.connectome.window_counts import count_blocks, nearest_windows
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import UserError, quantity
 from bids_deeptaskgen.grid import FULL_MODEL_GRID
 from bids_deeptaskgen.io.nifti_header import read_header
 from bids_deeptaskgen.models.memory import PredictionShape
@@ -167,12 +167,12 @@ def _describe(session: SessionShape) -> str:
     """Describe what determines the memory of a session."""
     largest = max(session.runs, key=lambda run: (run.volume_bytes, run.n_volumes))
     shape = "x".join(str(n) for n in largest.grid.shape)
-    windows = f"{session.n_windows} {'window' if session.n_windows == 1 else 'windows'}"
+    windows = quantity(session.n_windows, "window")
     parts = [
         f"{shape} voxels, {largest.n_volumes} volumes of {largest.dtype.name}",
         f"{len(session.runs)} runs in {windows} each" if len(session.runs) > 1 else f"1 run in {windows}",
-        f"{largest.rank} regressors",
+        quantity(largest.rank, "regressor"),
     ]
     if session.n_blocks:
-        parts.append(f"{session.n_blocks} blocks for the bootstrap")
+        parts.append(quantity(session.n_blocks, "block for the bootstrap"))
     return ", ".join(parts)

@@ -75,6 +75,31 @@ def find_limit(settings: ParticipantSettings) -> MemoryLimit | None:
     return MemoryLimit(DEFAULT_SHARE * total, source)
 
 
+def memory_for_nodes(limit: MemoryLimit | None, main_gb: float, idle_gb: float, n_workers: int) -> float:
+    """Compute the memory for nodes, beyond what the processes keep while they wait.
+
+    Parameters
+    ----------
+    limit : MemoryLimit or None
+        Of the run.
+    main_gb, idle_gb : float
+        Memory of the main process, and of a worker that waits, in GiB.
+    n_workers : int
+
+    Returns
+    -------
+    float
+        In GiB; infinite without a limit.
+
+    Examples
+    --------
+    >>> memory_for_nodes(MemoryLimit(8.0, "`mem`"), 1.0, 0.5, 4)
+    5.0
+    """
+    # nipype starts no node without any memory.
+    return float("inf") if limit is None else max(limit.gb - main_gb - n_workers * idle_gb, 0.01)
+
+
 def largest_page(*, is_4d: bool) -> PredictionShape:
     """Return the shape whose page needs most memory, for participants whose sessions are unknown.
 
@@ -298,9 +323,7 @@ class MemoryPlan:
         float
             In GiB.
         """
-        if self.limit is None:
-            return float("inf")
-        return max(self.limit.gb - self.main_gb - n_workers * self.idle_gb, 0.01)
+        return memory_for_nodes(self.limit, self.main_gb, self.idle_gb, n_workers)
 
 
 def check_prediction(plan: MemoryPlan) -> None:

@@ -11,10 +11,13 @@ from bids_deeptaskgen.pipeline.memory_plan import (
     SERVERS_GB,
     MemoryLimit,
     largest_page,
+    memory_for_nodes,
     page_bytes,
 )
 
 _FLOAT32 = 4
+# Of the main process, which has the libraries, too.
+_MAIN_GB = LIBRARIES_GB + SERVERS_GB
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class PageMemory:
         """
         if self.limit is None:
             return n_processes
-        return max(0, min(n_processes, int(self._free_gb // self.page_gb)))
+        return max(0, min(n_processes, int((self.limit.gb - _MAIN_GB) // self.page_gb)))
 
     def schedulable_gb(self, n_workers: int) -> float:
         """Return the memory for pages, beyond what each worker keeps while it waits.
@@ -80,11 +83,4 @@ class PageMemory:
         float
             In GiB.
         """
-        if self.limit is None:
-            return float("inf")
-        return max(self._free_gb - n_workers * self.idle_gb, 0.01)
-
-    @property
-    def _free_gb(self) -> float:
-        """Return the memory beside the main process, which has the libraries, too."""
-        return 0.0 if self.limit is None else self.limit.gb - LIBRARIES_GB - SERVERS_GB
+        return memory_for_nodes(self.limit, _MAIN_GB, self.idle_gb, n_workers)

@@ -24,7 +24,10 @@ _SYSTEMS = {
     "OAR": ("oardel", "oarsub_args"),
 }
 CANCEL_TIMEOUT_S = 60.0
+QUERY_TIMEOUT_S = 60.0
 LEAVE_TIMEOUT_S = 60.0
+# What qstat says about jobs that PBS Pro and Torque no longer know.
+_PBS_GONE = ("Job has finished", "Unknown Job Id")
 # Files of nipype in the work folder.
 _NO_LOGS = (".sh", ".py", ".pklz", ".json")
 LEAVE_POLL_S = 2.0
@@ -112,6 +115,31 @@ class NipypeBatch(RobustBatch):
             logger.error("%s jobs may still be in the queue: %s", self.system, ", ".join(remaining))
 
 
+def is_pbs_job_pending(job_id: str) -> bool:
+    """Return whether a job waits or runs; nipype's own method leaves two files in the current folder.
+
+    Parameters
+    ----------
+    job_id : str
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    OSError
+        If there is no ``qstat``.
+    subprocess.TimeoutExpired
+        If it does not answer.
+    """
+    words = ["qstat", "-f", job_id]
+    answer = subprocess.run(words, capture_output=True, text=True, timeout=QUERY_TIMEOUT_S, check=False)  # noqa: S603
+    if any(phrase in answer.stderr for phrase in _PBS_GONE):
+        return False
+    return "job_state = C" not in answer.stdout
+
+
 def make_batch_plugin(system: str, folders: BatchFolders, plugin_args: dict[str, Any]) -> NipypeBatch:
     """Create the plugin of a batch system.
 
@@ -128,6 +156,9 @@ def make_batch_plugin(system: str, folders: BatchFolders, plugin_args: dict[str,
     NipypeBatch
     """
     base = getattr(plugins, f"{system}Plugin")
-    robust_class = type(f"Robust{system}", (NipypeBatch, base), {"system": system})
+    members: dict[str, Any] = {"system": system}
+    if system == "PBS":
+        members["_is_pending"] = staticmethod(is_pbs_job_pending)
+    robust_class = type(f"Robust{system}", (NipypeBatch, base), members)
     plugin: NipypeBatch = robust_class(folders, plugin_args)
     return plugin

@@ -72,10 +72,10 @@ def test_a_run_that_is_censored_whole_is_refused():
         (
             Cleaning(dummy_scans=2),
             True,
-            ["2 dummy", f"{N - 2} volumes marked as outliers"],
+            ["2 dummy", f"{N - 2} outliers of XCP-D"],
             "Lower `dummy_scans`",
         ),
-        (Cleaning(dummy_scans=0), True, ["0 dummy", f"{N} volumes marked as outliers"], "Exclude this run"),
+        (Cleaning(dummy_scans=0), True, ["0 dummy", f"{N} outliers of XCP-D"], "Exclude this run"),
         (Cleaning(dummy_scans=N), False, [f"{N} dummy"], "Lower `dummy_scans`"),
     ],
 )

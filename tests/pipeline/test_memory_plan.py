@@ -100,7 +100,7 @@ def test_headers_tell_what_sessions_need(settings_of):
         for changes in ({"n_windows": 1}, {"n_windows": 8}, {"reports": "none"})
     )
     assert sorted(one) == ["01", "02"]
-    assert one["01"].description == "23x28x23 voxels, 30 volumes of float32, 1 run in 1 window, 1 regressors"
+    assert one["01"].description == "23x28x23 voxels, 30 volumes of float32, 1 run in 1 window, 1 regressor"
     assert eight["01"].n_bytes > one["01"].n_bytes > none["01"].n_bytes - 1
     assert eight["01"].prediction.n_windows == 8
 

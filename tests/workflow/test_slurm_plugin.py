@@ -344,8 +344,10 @@ def test_only_files_with_the_id_of_a_job_are_its_logs(tmp_path):
 def test_lost_jobs_of_other_batch_systems_are_losses_too(stand_in, tmp_path, monkeypatch):
     monkeypatch.setattr(batch, "GRACE_S", 0.0)
     monkeypatch.setenv("LOGNAME", "user")
-    work = tmp_path / "run"
+    work, current = tmp_path / "run", tmp_path / "current"
     work.mkdir()
+    current.mkdir()
+    monkeypatch.chdir(current)
     graph = Workflow("counting", base_dir=str(work / "graph"))
     graph.config["execution"] = {"crashdump_dir": str(tmp_path), "poll_sleep_duration": str(POLL_S)}
     node = MapNode(CountingInterface(folder=tmp_path), iterfield=["name"], name="node")
@@ -356,3 +358,4 @@ def test_lost_jobs_of_other_batch_systems_are_losses_too(stand_in, tmp_path, mon
     graph.run(plugin=make_batch_plugin("PBS", BatchFolders(work, tmp_path / "logs"), {}))
     assert "PBS job" in (tmp_path / "n1.loss").read_text()
     assert counts(tmp_path) == {"n1.loss": 0, "n2": 1, "n3": 1}
+    assert not list(current.iterdir())
