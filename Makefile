@@ -20,7 +20,7 @@ BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-bids test-containers faults validate container-test lint benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
+.PHONY: help demo test test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-bids test-containers faults validate container-test lint benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 27
@@ -94,6 +94,9 @@ benchmark-group: $(VENV)/test.stamp ## measure the group level; writes docs/grou
 benchmark-finished: $(VENV)/test.stamp ## measure runs over finished participants; writes docs/finished_performance.md (10 minutes, 3 million links)
 	$(BIN)/python -m benchmarks.finished $(BENCHMARKS)/finished
 	$(BIN)/python -m benchmarks.finished.page $(BENCHMARKS)/finished/results.json docs/finished_performance.md
+
+benchmark-schedulers: $(VENV)/test.stamp ## compare one process, two, and a Slurm array; writes docs/schedulers.md (10 minutes, Slurm)
+	$(BIN)/python -m benchmarks.schedulers $(BENCHMARKS)/schedulers docs/schedulers.md
 
 benchmark-false-positives: $(VENV)/test.stamp ## test noise with 200 seeds; writes docs/false_positives.md (10 minutes)
 	$(BIN)/python -m benchmarks.group.false_positives docs/false_positives.md

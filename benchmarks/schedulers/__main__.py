@@ -1,8 +1,9 @@
-"""Run ``python -m benchmarks.schedulers WORK [N] [PER_TASK]``: compare schedulers on N tiny participants.
+"""Run ``python -m benchmarks.schedulers WORK PAGE``: compare schedulers on participants of few voxels.
 
 Needs Slurm. WORK keeps the dataset; an existing output folder is removed first.
 """
 
+import argparse
 import hashlib
 import os
 import shlex
@@ -10,18 +11,43 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.speed.datasets import few_voxels
 from benchmarks.speed.participant_run import ANY_LENGTH
+from benchmarks.speed.results import machine
 from bids_deeptaskgen.simulation.random_model import random_bundle
 
-N_PARTICIPANTS, PER_TASK, FDIM = 200, 20, 4
+FDIM = 4
 OPTIONS = (*ANY_LENGTH, "--reports", "none", "--omp-nthreads", "1")
 
 
-def main(work: Path, n_participants: int = N_PARTICIPANTS, per_task: int = PER_TASK) -> None:
-    """Measure each scheduler once and print a table.
+@dataclass(frozen=True)
+class Measurement:
+    """A run by a scheduler.
+
+    Attributes
+    ----------
+    scheduler : str
+    wall_s : float
+        Duration of the whole command, in s.
+    n_files : int
+        Files of the participants.
+    sha256 : str
+        Of the names and contents of these files.
+    """
+
+    scheduler: str
+    wall_s: float
+    n_files: int
+    sha256: str
+
+
+def measure(work: Path, n_participants: int, per_task: int) -> list[Measurement]:
+    """Run each scheduler once.
 
     Parameters
     ----------
@@ -30,25 +56,71 @@ def main(work: Path, n_participants: int = N_PARTICIPANTS, per_task: int = PER_T
     n_participants : int
     per_task : int
         Participants of a task of the array.
+
+    Returns
+    -------
+    list of Measurement
     """
     dataset = few_voxels(work / f"participants-{n_participants}", n_participants)
     bundle = random_bundle(work / f"fdim-{FDIM}", FDIM)
     command = [sys.executable, "-m", "bids_deeptaskgen", str(dataset), "{out}", "participant"]
     command += ["--model", str(bundle), *OPTIONS]
-    sys.stdout.write("| scheduler | wall | files | sha256 of all files |\n|---|---|---|---|\n")
+    measurements = []
     for name in ("Linear", "MultiProc 2", "Slurm array"):
         out = work / name.replace(" ", "-")
         shutil.rmtree(out, ignore_errors=True)
         words = [word.format(out=out) for word in command]
-        start = time.perf_counter()
+        start_s = time.perf_counter()
         if name == "Slurm array":
             run_array(words, work, sorted(path.name for path in dataset.glob("sub-*")), per_task)
         else:
             run_local([*words, "--nprocs", "1" if name == "Linear" else "2"])
-        wall_s = time.perf_counter() - start
-        n_files, checksum = checksum_of(out)
-        sys.stdout.write(f"| {name} | {wall_s:.0f} s | {n_files} | {checksum[:12]} |\n")
-        sys.stdout.flush()
+        measurements.append(Measurement(name, time.perf_counter() - start_s, *checksum_of(out)))
+    return measurements
+
+
+def page(
+    measurements: Sequence[Measurement], facts: Mapping[str, Any], n_participants: int, per_task: int
+) -> str:
+    """Format the page.
+
+    Parameters
+    ----------
+    measurements : sequence of Measurement
+    facts : mapping
+        Of the machine.
+    n_participants, per_task : int
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    machine_text = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
+    lines = [
+        "# Schedulers",
+        "",
+        f"`make benchmark-schedulers` wrote this page. {n_participants} participants of few voxels, for whom "
+        "scheduling, reading and writing take longer than computing, are run by one process (Linear), by two "
+        f"(MultiProc 2), and by a Slurm array of {-(-n_participants // per_task)} tasks with one CPU each, "
+        f"{per_task} participants in a task. Times are those of the whole command.",
+        "",
+        f"Measured with {machine_text}.",
+        "",
+        "| scheduler | wall | per participant | files | sha256 of all files |",
+        "|---|---|---|---|---|",
+    ]
+    for item in measurements:
+        each_s = item.wall_s / n_participants
+        cells = (
+            item.scheduler,
+            f"{item.wall_s:.0f} s",
+            f"{each_s:.2f} s",
+            f"{item.n_files:,}",
+            item.sha256[:12],
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def run_local(words: list[str]) -> None:
@@ -82,5 +154,18 @@ def checksum_of(out: Path) -> tuple[int, str]:
     return n_files, digest.hexdigest()
 
 
+def main() -> None:
+    """Run the benchmark and write the page."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("work", type=Path, help="folder for the data")
+    parser.add_argument("page", type=Path, help="Markdown file to write")
+    parser.add_argument("--n-participants", type=int, default=200)
+    parser.add_argument("--per-task", type=int, default=50, help="participants of a task of the array")
+    options = parser.parse_args()
+    measurements = measure(options.work, options.n_participants, options.per_task)
+    text = page(measurements, machine(), options.n_participants, options.per_task)
+    options.page.write_text(text, "utf-8")
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    main()
