@@ -51,7 +51,8 @@ def file_lock(path: Path, *, max_held_s: float = MAX_HELD_S) -> Iterator[None]:
     Raises
     ------
     UserError
-        If a lock that has not changed hands for `max_held_s` cannot be read or taken over.
+        If a lock that has not changed hands for `max_held_s` cannot be read or taken over, or the folder is
+        deleted meanwhile.
 
     Examples
     --------
@@ -71,6 +72,9 @@ def file_lock(path: Path, *, max_held_s: float = MAX_HELD_S) -> Iterator[None]:
         try:
             _fill(temporary, holder)
             _acquire(path, temporary, holder, max_held_s)
+        except FileNotFoundError as error:
+            message = f"{path.parent}: this folder was deleted during the run.\nStart again."
+            raise UserError(message) from error
         except OSError as error:
             # Users know the file, not its lock.
             error.filename, error.filename2 = str(path), None

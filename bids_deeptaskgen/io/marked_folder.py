@@ -15,7 +15,7 @@ MARK = ".deeptaskgen"
 
 @contextmanager
 def mark_folder(folder: Path) -> Iterator[None]:
-    """Mark a folder, and name its deletion as the reason of a missing file.
+    """Mark a folder, and name its deletion as the reason of any error that follows from it.
 
     Parameters
     ----------
@@ -25,12 +25,13 @@ def mark_folder(folder: Path) -> Iterator[None]:
     Raises
     ------
     UserError
-        If the block raises FileNotFoundError because the folder was deleted.
+        If the block raises an error and the folder was deleted.
     """
+    (folder / MARK).touch()
     try:
-        (folder / MARK).touch()
         yield
-    except FileNotFoundError:
+    except Exception:
+        # A missing file may be reported as an unreadable input, or as the end of another process.
         refuse_deleted(folder)
         raise
 

@@ -13,6 +13,7 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.active_runs import ENDED_AFTER_S, RUNNING, ActiveRun, active_runs, register_run
 from bids_deeptaskgen.io.atomic import process_namespace, remove_stale_files, write_json, write_text
 from bids_deeptaskgen.io.lock import file_lock
+from bids_deeptaskgen.io.marked_folder import MARK, mark_folder
 from bids_deeptaskgen.models.bundle import Bundle, load_bundle
 from bids_deeptaskgen.models.store import find_model
 from bids_deeptaskgen.settings.base import science_settings
@@ -127,7 +128,7 @@ def claim_work_folder(settings: TrainingSettings, out: Path) -> Iterator[None]:
     Raises
     ------
     UserError
-        If another process uses the work folder.
+        If another process uses the work folder, or deletes it during the training.
     """
     folder = work_folder(settings, out)
     if not is_first_process() or _holds_other_files(folder):
@@ -138,7 +139,9 @@ def claim_work_folder(settings: TrainingSettings, out: Path) -> Iterator[None]:
         stack.callback(_remove_if_empty, folder)
         while not _register(stack, folder):
             _await_end(folder)
-        yield
+        stack.callback(_unmark, folder)
+        with mark_folder(folder):
+            yield
 
 
 def _register(stack: ExitStack, folder: Path) -> bool:
@@ -177,6 +180,15 @@ def _refusal(folder: Path, run: ActiveRun) -> str:
         f"{run.path.relative_to(folder)}).\n"
         "Wait until it ends, or choose another OUT or `work_dir`. If it was killed, delete that file."
     )
+
+
+def _unmark(folder: Path) -> None:
+    """Remove the mark; of a folder that was deleted, remove what was written to it afterwards."""
+    if (folder / MARK).is_file():
+        (folder / MARK).unlink()
+    elif not (folder / _FACTS).is_file():
+        # The next training would take it for a folder of other files.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_if_empty(folder: Path) -> None:

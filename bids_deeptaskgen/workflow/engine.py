@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_deeptaskgen.errors import system_refusal
+from bids_deeptaskgen.io.marked_folder import refuse_deleted
 from bids_deeptaskgen.machine import available_cpus, may_use_gpu
 from bids_deeptaskgen.pipeline.memory_plan import MemoryPlan, count_processes
 from bids_deeptaskgen.pipeline.page_memory import PageMemory
@@ -172,7 +173,13 @@ def _run_plugin(
     plugin: tuple[str, dict[str, Any]],
     settings_hash: str = "",
 ) -> tuple[bool, str]:
-    """Run a graph; return whether a worker of MultiProc was killed, and the error of the system."""
+    """Run a graph; return whether a worker of MultiProc was killed, and the error of the system.
+
+    Raises
+    ------
+    UserError
+        If it ended because the private work folder was deleted.
+    """
     name, arguments = plugin
     Path(graph.base_dir).mkdir(exist_ok=True)
     # Not in nipype's configuration, whose parser replaces % and white space in a path.
@@ -185,6 +192,7 @@ def _run_plugin(
     try:
         graph.run(plugin=scheduler, plugin_args=arguments)
     except Exception as error:
+        refuse_deleted(work)
         # Participants whose process died left no record; the closing table lists them.
         refusal = _find_refusal(error, Path(graph.base_dir))
         logger.error("The workflow did not finish (%s).", refusal.rstrip(".") or _last_line(error))

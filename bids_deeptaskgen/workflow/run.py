@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bids_deeptaskgen.bids.output.recorded_failures import update_failures
 from bids_deeptaskgen.io.atomic import remove_stale_files
+from bids_deeptaskgen.io.marked_folder import refuse_deleted
 from bids_deeptaskgen.pipeline.context import RunContext
 from bids_deeptaskgen.pipeline.failures import explain_lost_worker
 from bids_deeptaskgen.pipeline.memory_plan import MemoryPlan
@@ -72,7 +73,7 @@ def run_participants(
         saved_records = read_records(records)
         stops, pages = settings.stop_on_first_crash, list[PageOutcome]()
         if settings.reports != "none":
-            pages = _read_pages(saved_records, subjects, folder / PAGES, refusal, stops=stops)
+            pages = _read_pages(saved_records, subjects, folder, refusal, stops=stops)
         final_records = _add_lost(saved_records, subjects, folder, refusal, stops=stops)
         # Without participants that were not processed because another one failed.
         _record_failures(output, saved_records if stops else final_records)
@@ -101,11 +102,11 @@ def run_pages(
         outcomes = folder / PAGES
         page_jobs = [replace(job, outcomes=outcomes) for job in jobs]
         refusal = run_page_graph(page_jobs, folder, settings, memory)
-        return _add_lost_pages([job.subject for job in jobs], outcomes, refusal)
+        return _add_lost_pages([job.subject for job in jobs], folder, refusal)
 
 
 def _read_pages(
-    records: Sequence[Record], subjects: Sequence[str], outcomes: Path, refusal: str, *, stops: bool
+    records: Sequence[Record], subjects: Sequence[str], folder: Path, refusal: str, *, stops: bool
 ) -> list[PageOutcome]:
     """Return the outcome of the page of each participant with a final record.
 
@@ -115,14 +116,14 @@ def _read_pages(
     final_subjects = {record.subject for record in records if record.status != CONNECTED}
     is_stopped = stops and any(record.failed for record in records)
     reason = "not made: stopped at the first failure (--stop-on-first-crash)." if is_stopped else refusal
-    return _add_lost_pages([subject for subject in subjects if subject in final_subjects], outcomes, reason)
+    return _add_lost_pages([subject for subject in subjects if subject in final_subjects], folder, reason)
 
 
-def _add_lost_pages(subjects: Sequence[str], outcomes: Path, reason: str = "") -> list[PageOutcome]:
+def _add_lost_pages(subjects: Sequence[str], folder: Path, reason: str = "") -> list[PageOutcome]:
     """Return the outcome of each page, with an error for each that is missing."""
-    saved = {outcome.subject: outcome for outcome in read_outcomes(outcomes)}
+    saved = {outcome.subject: outcome for outcome in read_outcomes(folder / PAGES)}
     if not saved.keys() >= set(subjects):
-        reason = f"{reason or explain_lost_worker(outcomes)}\nMake the page with --reports-only."
+        reason = f"{reason or _explain_lost(folder)}\nMake the page with --reports-only."
     return [saved.get(subject, PageOutcome(subject, error=reason)) for subject in subjects]
 
 
@@ -137,8 +138,14 @@ def _add_lost(
     is_stopped = stops and any(record.failed for record in final_records)
     reason = "not processed: stopped at the first failure (--stop-on-first-crash)." if is_stopped else ""
     if lost_records and not is_stopped:
-        reason = refusal or explain_lost_worker(folder)
+        reason = refusal or _explain_lost(folder)
     return final_records + [record.replace(status=CRASHED, reason=reason) for record in lost_records]
+
+
+def _explain_lost(folder: Path) -> str:
+    """Explain why a result is missing; refuse a private folder that was deleted, with the results in it."""
+    refuse_deleted(folder)
+    return explain_lost_worker(folder)
 
 
 def _record_failures(output: Path, records: Sequence[Record]) -> None:

@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import finish, is_stale, make_folder, process_namespace
+from bids_deeptaskgen.io.marked_folder import mark_folder
 from bids_deeptaskgen.pipeline.records import CONNECTOMES
 from bids_deeptaskgen.workflow.job_list import JobList
 from bids_deeptaskgen.workflow.registrations import remove_registrations
@@ -36,6 +36,11 @@ def private_folder(work: Path, *, keep: bool) -> Iterator[Path]:
     Yields
     ------
     Path
+
+    Raises
+    ------
+    UserError
+        If a file is missing because the folder was deleted.
     """
     folder = work / f"run-{process_namespace()}-{os.getpid()}"
     # An earlier process with the same number may have left such a folder, with records of another run.
@@ -45,14 +50,8 @@ def private_folder(work: Path, *, keep: bool) -> Iterator[Path]:
         # A signal may come as soon as there is a folder.
         make_folder(folder, 0o700)
         _remove_stale(work)
-        yield folder
-    except FileNotFoundError as error:
-        if folder.is_dir():
-            raise
-        message = (
-            f"{folder}: this work folder was deleted during the run.\nStart again; finished results are kept."
-        )
-        raise UserError(message) from error
+        with mark_folder(folder):
+            yield folder
     finally:
         finish(lambda: _remove_folders(folder, work, keep=keep))
 

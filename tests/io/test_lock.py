@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -154,6 +155,20 @@ def test_a_full_disk_leaves_no_lock_for_which_others_would_wait(tmp_path, monkey
         with pytest.raises(OSError, match="No space"), file_lock(tmp_path / "table"):
             pass
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_folder_that_is_deleted_while_it_is_locked_is_named(tmp_path, monkeypatch):
+    def delete(folder, holder):
+        shutil.rmtree(tmp_path / "shared")
+        fill(folder, holder)
+
+    fill = module._fill
+    monkeypatch.setattr(module, "_fill", delete)
+    with (
+        pytest.raises(UserError, match=f"{tmp_path / 'shared'}: this folder was deleted during the run"),
+        file_lock(tmp_path / "shared" / "table.tsv"),
+    ):
+        pass
 
 
 def test_a_request_that_a_file_server_reports_as_failed_is_recognised(tmp_path, monkeypatch):

@@ -1,13 +1,15 @@
 """The work folder of a training belongs to one process at a time."""
 
 import os
+import shutil
 import time
 from dataclasses import replace
 
 import pytest
 
-from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.io.active_runs import RUNNING
+from bids_deeptaskgen.io.atomic import write_text
 from bids_deeptaskgen.settings.training import TrainSettings
 from bids_deeptaskgen.training import work_folder as module
 from bids_deeptaskgen.training.work_folder import claim_work_folder, open_folder, work_folder
@@ -53,6 +55,25 @@ def test_a_training_that_replaces_its_folder_stays_registered(settings, folder):
         open_folder(settings, folder, {"data": "other"})
         assert len(list((folder / RUNNING).iterdir())) == 1
         assert not (folder / "targets").exists()
+
+
+def test_what_is_written_to_a_training_folder_after_its_deletion_does_not_refuse_the_next_training(
+    settings, folder
+):
+    def delete():
+        with claim_work_folder(settings, settings.out):
+            open_folder(settings, folder, {"data": "some"})
+            shutil.rmtree(folder)
+            write_text(folder / "log.csv", "epoch")
+            message = f"{folder / 'state.pt'}: no such file"
+            raise InputError(message)
+
+    with pytest.raises(UserError, match="was deleted during the run"):
+        delete()
+    assert not folder.exists()
+    with claim_work_folder(settings, settings.out):
+        open_folder(settings, folder, {"data": "some"})
+    assert {path.name for path in folder.iterdir()} == {"training.json", "settings.toml"}
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """Work folders: each run has one of its own, and none is left or taken from anybody."""
 
 import os
+import shutil
 
 import pytest
 
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.io.marked_folder import MARK
+from bids_deeptaskgen.workflow import run
 from bids_deeptaskgen.workflow.work_folder import private_folder
 
 
@@ -17,7 +20,7 @@ def test_an_earlier_process_of_the_same_number_leaves_no_records(tmp_path):
     (folder / "records" / "sub-01.json").write_text("{}")
     with private_folder(tmp_path / "work", keep=False) as repetition:
         assert repetition == folder
-        assert list(repetition.iterdir()) == []
+        assert [path.name for path in repetition.iterdir()] == [MARK]
 
 
 def test_a_work_folder_is_kept_while_another_run_or_a_connectome_is_in_it(tmp_path):
@@ -75,5 +78,26 @@ def test_a_work_folder_that_is_deleted_during_the_run_is_named(tmp_path):
         pytest.raises(UserError, match="was deleted during the run"),
         private_folder(tmp_path / "work", keep=False) as folder,
     ):
-        folder.rmdir()
+        shutil.rmtree(folder)
         (folder / "attempt0").mkdir()
+
+
+def test_participants_whose_records_were_deleted_are_not_those_of_a_killed_process(tmp_path):
+    with (  # noqa: PT012
+        pytest.raises(UserError, match="was deleted during the run"),
+        private_folder(tmp_path / "work", keep=False) as folder,
+    ):
+        shutil.rmtree(folder)
+        # nipype and records create their folders again.
+        (folder / "records").mkdir(parents=True)
+        run._add_lost([], ["01"], folder, "", stops=False)
+
+
+def test_the_pages_of_a_deleted_work_folder_are_not_those_of_a_killed_process(tmp_path):
+    with (  # noqa: PT012
+        pytest.raises(UserError, match="was deleted during the run"),
+        private_folder(tmp_path / "work", keep=False) as folder,
+    ):
+        shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        run._add_lost_pages(["01"], folder)
