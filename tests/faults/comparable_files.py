@@ -45,7 +45,17 @@ def log(content):
 def settings_file(content):
     """Remove `overwrite`, with which a run replaces what a killed run has written."""
     lines = content.splitlines(keepends=True)
-    return b"".join(line for line in lines if not line.strip().startswith((b"overwrite", b'"overwrite"')))
+    return b"".join(line for line in lines if not line.strip().startswith(b"overwrite"))
+
+
+def analysis(content):
+    """Remove `overwrite` from the settings of an analysis; invalid JSON stays as it is."""
+    try:
+        fields = json.loads(content)
+    except ValueError:
+        return content
+    fields.get("Settings", {}).pop("overwrite", None)
+    return json.dumps(fields).encode()
 
 
 def state(content):
@@ -74,5 +84,5 @@ def _hash(array):
 
 
 PAGES = {r"^out/sub-[^/]*\.html$": page, r"_desc-report_figures\.npz$": figures}
-ANALYSES = {r"/biomarkers\.json$": settings_file}
+ANALYSES = {r"/biomarkers\.json$": analysis}
 TRAININGS = {r"/settings\.toml$": settings_file, r"/log\.csv$": log, r"/state\.pt$": state}

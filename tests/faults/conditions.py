@@ -133,7 +133,9 @@ def small_tmp(scene):
 @contextlib.contextmanager
 def tmp_read_only(scene):
     """No folder for temporary files can be written."""
-    yield Circumstance(hidden("/tmp", "size=4k", scene, "read-only"), {"TMPDIR": None})
+    # torch exports the second folder to the environment of the tests once one of them has imported its compiler.
+    no_folders = {"TMPDIR": None, "TORCHINDUCTOR_CACHE_DIR": None}
+    yield Circumstance(hidden("/tmp", "size=4k", scene, "read-only"), no_folders)
 
 
 @contextlib.contextmanager
