@@ -133,7 +133,7 @@ def small_tmp(scene):
 @contextlib.contextmanager
 def tmp_read_only(scene):
     """No folder for temporary files can be written."""
-    # torch exports the second folder to the environment of the tests once one of them has imported its compiler.
+    # torch exports the second folder to the environment of a test that has imported its compiler.
     no_folders = {"TMPDIR": None, "TORCHINDUCTOR_CACHE_DIR": None}
     yield Circumstance(hidden("/tmp", "size=4k", scene, "read-only"), no_folders)
 
