@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.output.completion import finished
+from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import finish
 from bids_deeptaskgen.io.npy import Stack
 from bids_deeptaskgen.io.prefetch import prefetch
@@ -127,12 +128,17 @@ def _average(
     def average() -> Record:
         try:
             maps.append(collect_maps(context.bundle, record, windows))
-        except FileNotFoundError:
+        except FileNotFoundError as error:
             # Another run may have finished this session and removed its connectome.
             fingerprint, required_maps = record.facts["input_fingerprint"], context.required_maps
             output = context.settings.output_dir
             if not finished(output, record, context.settings_hash, fingerprint, required_maps):
-                raise
+                # For instance, a third run has replaced the maps by those of another image.
+                message = (
+                    f"{record.connectome}: this connectome was deleted during the run, by another run of "
+                    "this participant or another program.\nStart again; finished results are kept."
+                )
+                raise UserError(message) from error
             return record.replace(status=MAPS_EXIST, n_maps=len(required_maps.contrasts))
         return record
 

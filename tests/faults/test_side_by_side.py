@@ -148,7 +148,12 @@ def test_predictions_of_two_images_for_one_session_leave_the_maps_of_one(partici
         codes, messages = run_at_once(tmp_path, predict(output, image))
         assert codes == [0], messages
     codes, messages = run_at_once(tmp_path, *[predict(tmp_path / "out", images[n % 2]) for n in range(6)])
-    assert codes == [0] * 6, messages
+    # The first of three runs may remove the connectome of the third, and the second replace its maps.
+    refusals = [text for code, text in zip(codes, messages, strict=True) if code]
+    assert set(codes) <= {0, 1}, messages
+    assert all("this connectome was deleted during the run, by another run" in text for text in refusals), (
+        messages
+    )
     maps = maps_of(tmp_path / "out")
     assert maps in [maps_of(output) for output in singles]
     assert leftovers(tmp_path / "out") == []

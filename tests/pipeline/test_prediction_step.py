@@ -2,10 +2,13 @@
 
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from bids_deeptaskgen.pipeline import prediction_step as module
 from bids_deeptaskgen.pipeline.prediction_step import _writer_thread
+from bids_deeptaskgen.pipeline.records import Record
 
 
 def interrupt(_signal, _frame):
@@ -26,3 +29,26 @@ def test_the_writing_thread_has_ended_although_a_signal_interrupts_the_wait_for_
         assert pending[0].done()
     finally:
         signal.signal(signal.SIGALRM, handler)
+
+
+def test_a_connectome_that_another_run_has_removed_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "finished", lambda *_: False)
+    context = SimpleNamespace(
+        bundle=None, required_maps=None, settings_hash="", settings=SimpleNamespace(output_dir=tmp_path)
+    )
+    job = SimpleNamespace(context=context)
+    record = Record("01", connectome=str(tmp_path / "a.npy"), facts={"input_fingerprint": "f"})
+    saved = []
+    monkeypatch.setattr(module, "save_or_stop", lambda _, record: saved.append(record) or record)
+    windows = (window for _, window in module._windows([record]))
+    monkeypatch.setattr(module, "collect_maps", lambda _bundle, _record, windows: raise_first(windows))
+    result, maps = module._average(job, record, windows)
+    assert maps is None
+    assert result.failed
+    assert saved == [result]
+    assert result.reason.startswith(f"{tmp_path / 'a.npy'}: this connectome was deleted during the run")
+
+
+def raise_first(windows):
+    for window in windows:
+        raise window
