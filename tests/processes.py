@@ -48,6 +48,7 @@ class Run:
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         self.pid = self._process.pid
+        self._is_gone = False
 
     def __enter__(self):
         return self
@@ -64,14 +65,19 @@ class Run:
         return self.said.read_text("utf-8")
 
     def running(self):
-        return self._process.poll() is None
+        is_running = self._process.poll() is None
+        if not is_running:
+            self.processes()
+        return is_running
 
     def wait(self):
         """Wait for the end and return the exit code."""
         try:
-            return self._process.wait(PATIENCE_S)
+            code = self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"It hangs; it has said:\n{self.words}") from None
+        self.processes()
+        return code
 
     def wait_for(self, sign):
         """Wait until a sign is seen, and return it; the run must not end before."""
@@ -94,17 +100,26 @@ class Run:
         self._process.send_signal(number)
 
     def signal_all(self, number):
+        if self._is_gone:
+            raise ProcessLookupError(self.pid)
         os.killpg(self.pid, number)
 
     def kill(self):
         """End all of its processes at once, as a scheduler or the machine's end would."""
-        self.signal_all(signal.SIGKILL)
+        # It may have ended by itself.
+        with suppress(ProcessLookupError):
+            self.signal_all(signal.SIGKILL)
         self._process.wait(PATIENCE_S)
         self.wait_for_silence()
 
     def processes(self):
-        """List the living processes of its group by number: their commands and parents."""
+        """List the living processes of its group by number: their commands and parents.
+
+        The kernel gives the number of a group without processes to other processes, which are not ours.
+        """
         found = {}
+        if self._is_gone:
+            return found
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 # The name in brackets may hold anything.
@@ -114,6 +129,7 @@ class Run:
                     found[int(folder.name)] = (words, int(parent))
             except OSError:
                 continue
+        self._is_gone = not found and self._process.returncode is not None
         return found
 
     def wait_for_silence(self, seconds=PATIENCE_S):

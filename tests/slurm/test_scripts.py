@@ -129,7 +129,8 @@ def _use_fmriprep(cluster, participants, folder, failing="none"):
 
 
 def test_a_gpu_that_is_not_there_is_an_error_and_not_a_slow_run(cluster):
-    job = cluster.submit("bash", "gpu.sh")
+    # The libraries of CUDA need more than the tests' jobs usually have.
+    job = cluster.submit("bash", "gpu.sh", "--mem=3G")
     if any(Path("/dev").glob("nvidia[0-9]*")):
         cluster.finish(job)
         assert len(list(cluster.output.glob("sub-*"))) == len(LABELS)
