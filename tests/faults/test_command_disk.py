@@ -50,7 +50,9 @@ def peak_usage(stage):
 def is_reported(stage, run):
     """Assert that a run on a full disk says so and leaves nothing behind; False if there was enough space."""
     code = run.wait()
-    if code == 0:
+    # The maps do not depend on the pages, so that pages do not change the exit code; the next run makes them.
+    lacks_pages = code == 0 and "the page could not be made" in run.words
+    if code == 0 and not lacks_pages:
         # The limit was near the peak, or what earlier runs had left to do needs less.
         stage.assert_complete()
         stage.reset()
@@ -58,7 +60,7 @@ def is_reported(stage, run):
     # Some commands compare what they will write with the free space at the beginning.
     is_refused = code == 2 and " are free." in run.words
     if not is_refused:
-        assert code == 1, run.words
+        assert code == 1 or lacks_pages, run.words
         assert "the disk is full" in run.words
         assert "Free some space and start again; finished results are kept" in run.words
     assert "Free some space" in run.words
