@@ -43,8 +43,8 @@ test-inputs: $(VENV)/test.stamp ## try thousands of altered datasets; table in t
 test-exports: $(VENV)/test.stamp $(EXPORTS)/pcntoolkit.stamp $(EXPORTS)/junifer.stamp ## load exports with PCNtoolkit and junifer (2 GB of disk; PYTEST_ARGS)
 	EXPORT_ENVIRONMENTS="$(abspath $(EXPORTS))" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/exports
 
-test-faults: $(VENV)/test.stamp ## run the slow tests, which kill, stop, overload and starve whole runs (PYTEST_ARGS)
-	$(BIN)/python -m pytest -m slow --ignore tests/browser --ignore tests/slurm $(PYTEST_ARGS) tests
+test-faults: $(VENV)/test.stamp ## run the slow tests, which kill, stop, overload and starve whole runs (two hours; PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --ignore tests/browser --ignore tests/slurm $(PYTEST_ARGS) tests
 
 test-browser: $(VENV)/test.stamp ## try the pages in Chromium; fails without Chromium (CHROMIUM=path) or the extra "browser"
 	$(if $(CHROMIUM),CHROMIUM="$(CHROMIUM)" )$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/browser
