@@ -20,14 +20,17 @@ def mark_folder(folder: Path) -> Iterator[None]:
     Parameters
     ----------
     folder : Path
-        Existing folder.
+        Folder that this process has created.
 
     Raises
     ------
     UserError
-        If the block raises an error and the folder was deleted.
+        If the folder was deleted before it could be marked, or the block raises an error and it was deleted.
     """
-    (folder / MARK).touch()
+    try:
+        (folder / MARK).touch()
+    except FileNotFoundError:
+        refuse_deleted(folder)
     try:
         yield
     except Exception:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_deeptaskgen.bids.output.completion import finished
-from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import finish
 from bids_deeptaskgen.io.npy import Stack
 from bids_deeptaskgen.io.prefetch import prefetch
@@ -20,7 +19,7 @@ from bids_deeptaskgen.machine import log_duration, log_each_duration
 from bids_deeptaskgen.pipeline.failures import run_as_record, save_or_stop
 from bids_deeptaskgen.pipeline.map_collection import PredictedMaps, collect_maps
 from bids_deeptaskgen.pipeline.participant import finish_session
-from bids_deeptaskgen.pipeline.records import CONNECTED, MAPS_EXIST, Job, Record, discard, flatten
+from bids_deeptaskgen.pipeline.records import CONNECTED, CRASHED, MAPS_EXIST, Job, Record, discard, flatten
 
 Floats = NDArray[np.float32]
 
@@ -128,17 +127,17 @@ def _average(
     def average() -> Record:
         try:
             maps.append(collect_maps(context.bundle, record, windows))
-        except FileNotFoundError as error:
+        except FileNotFoundError:
             # Another run may have finished this session and removed its connectome.
             fingerprint, required_maps = record.facts["input_fingerprint"], context.required_maps
             output = context.settings.output_dir
             if not finished(output, record, context.settings_hash, fingerprint, required_maps):
                 # For instance, a third run has replaced the maps by those of another image.
-                message = (
+                reason = (
                     f"{record.connectome}: this connectome was deleted during the run, by another run of "
                     "this participant or another program.\nStart again; finished results are kept."
                 )
-                raise UserError(message) from error
+                return record.replace(status=CRASHED, reason=reason)
             return record.replace(status=MAPS_EXIST, n_maps=len(required_maps.contrasts))
         return record
 

@@ -8,8 +8,14 @@ from bids_deeptaskgen.bids.output.result_files import replace_files, work_folder
 from bids_deeptaskgen.cohort_store.store.layout import create_folder, fill_folder
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.io.atomic import write_text
+from bids_deeptaskgen.io.marked_folder import mark_folder
 
 DELETED = r"this work folder was deleted during the run.\nStart again"
+
+
+def test_a_folder_that_is_deleted_before_it_is_marked_is_named(tmp_path):
+    with pytest.raises(UserError, match=DELETED), mark_folder(tmp_path / "deleted"):
+        pass
 
 
 @pytest.mark.parametrize("is_written_again", [True, False])

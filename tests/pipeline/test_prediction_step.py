@@ -8,7 +8,7 @@ import pytest
 
 from bids_deeptaskgen.pipeline import prediction_step as module
 from bids_deeptaskgen.pipeline.prediction_step import _writer_thread
-from bids_deeptaskgen.pipeline.records import Record
+from bids_deeptaskgen.pipeline.records import CRASHED, Record
 
 
 def interrupt(_signal, _frame):
@@ -44,7 +44,7 @@ def test_a_connectome_that_another_run_has_removed_is_named(tmp_path, monkeypatc
     monkeypatch.setattr(module, "collect_maps", lambda _bundle, _record, windows: raise_first(windows))
     result, maps = module._average(job, record, windows)
     assert maps is None
-    assert result.failed
+    assert result.status == CRASHED
     assert saved == [result]
     assert result.reason.startswith(f"{tmp_path / 'a.npy'}: this connectome was deleted during the run")
 
