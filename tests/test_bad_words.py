@@ -109,7 +109,7 @@ def test_participants_without_remaining_volumes(places):
     assert ended.code == 3
     n = n_volumes_of(places["data"] / "sub-01" / "func")
     told = (
-        f"No volumes remain: 1 dummy scans and {n - 1} volumes with FD > 1e-06 mm were removed. "
+        f"No volumes remain: 1 dummy scan and {n - 1} volumes with FD > 1e-06 mm were removed. "
         "Increase --fd-threshold or exclude this run."
     )
     assert ended.out.count(told) == 4
