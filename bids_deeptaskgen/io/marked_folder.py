@@ -20,7 +20,7 @@ def mark_folder(folder: Path) -> Iterator[None]:
     Parameters
     ----------
     folder : Path
-        Folder that this process has created.
+        Existing folder.
 
     Raises
     ------

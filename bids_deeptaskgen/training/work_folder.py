@@ -139,8 +139,9 @@ def claim_work_folder(settings: TrainingSettings, out: Path) -> Iterator[None]:
         stack.callback(_remove_if_empty, folder)
         while not _register(stack, folder):
             _await_end(folder)
-        stack.callback(_unmark, folder)
         with mark_folder(folder):
+            # After the mark exists: a mark that is missing later has been deleted.
+            stack.callback(_unmark, folder)
             yield
 
 
@@ -188,7 +189,16 @@ def _unmark(folder: Path) -> None:
         (folder / MARK).unlink()
     elif not (folder / _FACTS).is_file():
         # The next training would take it for a folder of other files.
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_files(folder)
+
+
+def _remove_files(folder: Path) -> None:
+    """Remove the files of a training; hidden files, also those of users, stay."""
+    for path in _files_of(folder):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -226,11 +236,7 @@ def open_folder(settings: TrainingSettings, folder: Path, data: Mapping[str, str
         message = f"{folder}: is not empty and holds no training.\nChoose another `work_dir`."
         raise UserError(message)
     if settings.overwrite:
-        for path in _files_of(folder):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+        _remove_files(folder)
     facts = {"Settings": _science(settings), "Data": dict(data)}
     stored_facts = json.loads(facts_file.read_text("utf-8")) if facts_file.is_file() else facts
     if (folder / STATE).is_file():

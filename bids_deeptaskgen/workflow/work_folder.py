@@ -40,7 +40,7 @@ def private_folder(work: Path, *, keep: bool) -> Iterator[Path]:
     Raises
     ------
     UserError
-        If a file is missing because the folder was deleted.
+        If the block raises an error and the folder was deleted.
     """
     folder = work / f"run-{process_namespace()}-{os.getpid()}"
     # An earlier process with the same number may have left such a folder, with records of another run.

@@ -63,7 +63,7 @@ def state(content):
     import torch
 
     try:
-        values = torch.load(io.BytesIO(content), weights_only=False)
+        values = torch.load(io.BytesIO(content), weights_only=True)
     except Exception:  # noqa: BLE001 - torch raises many types
         return TORN + content
     return json.dumps(_described(values)).encode()

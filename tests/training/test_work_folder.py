@@ -1,5 +1,6 @@
 """The work folder of a training belongs to one process at a time."""
 
+import errno
 import os
 import shutil
 import time
@@ -10,6 +11,7 @@ import pytest
 from bids_deeptaskgen.errors import InputError, UserError
 from bids_deeptaskgen.io.active_runs import RUNNING
 from bids_deeptaskgen.io.atomic import write_text
+from bids_deeptaskgen.io.marked_folder import MARK
 from bids_deeptaskgen.settings.training import TrainSettings
 from bids_deeptaskgen.training import work_folder as module
 from bids_deeptaskgen.training.work_folder import claim_work_folder, open_folder, work_folder
@@ -74,6 +76,24 @@ def test_what_is_written_to_a_training_folder_after_its_deletion_does_not_refuse
     with claim_work_folder(settings, settings.out):
         open_folder(settings, folder, {"data": "some"})
     assert {path.name for path in folder.iterdir()} == {"training.json", "settings.toml"}
+
+
+def test_hidden_files_of_users_stay_when_a_training_folder_cannot_be_used(settings, folder, monkeypatch):
+    folder.mkdir(parents=True)
+    (folder / ".profile").touch()
+
+    def fill_disk(_folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "mark_folder", fill_disk)
+    with pytest.raises(OSError, match="No space"), claim_work_folder(settings, settings.out):
+        pass
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="was deleted"), claim_work_folder(settings, settings.out):  # noqa: PT012
+        (folder / MARK).unlink()
+        (folder / "log.csv").touch()
+        raise FileNotFoundError
+    assert [path.name for path in folder.iterdir()] == [".profile"]
 
 
 @pytest.fixture

@@ -2,13 +2,16 @@
 
 import errno
 import gc
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from nipype import Function, Node, Workflow
 
 from bids_deeptaskgen.bids.input.input_dataset import InputDataset
 from bids_deeptaskgen.errors import UserError
+from bids_deeptaskgen.io.marked_folder import mark_folder
 from bids_deeptaskgen.machine import available_cpus
 from bids_deeptaskgen.pipeline.context import make_context
 from bids_deeptaskgen.pipeline.memory_plan import MemoryPlan
@@ -124,3 +127,18 @@ def test_other_errors_in_a_node_are_logged_with_their_last_line():
     error = RuntimeError("Traceback\nValueError: odd\n")
     assert engine._find_refusal(error, Path("/work")) == ""
     assert engine._last_line(error) == "ValueError: odd"
+
+
+def test_an_error_after_the_deletion_of_the_work_folder_names_the_deletion(tmp_path, settings_of):
+    work = tmp_path / "work"
+
+    def run(**_):
+        shutil.rmtree(work)
+        # nipype creates its folders again.
+        (work / "attempt0").mkdir(parents=True)
+        raise FileNotFoundError(2, "No such file or directory", str(work / "result.pklz"))
+
+    graph = SimpleNamespace(base_dir=str(work / "attempt0"), config={"execution": {}}, run=run)
+    work.mkdir()
+    with pytest.raises(UserError, match="was deleted during the run"), mark_folder(work):
+        engine._run_plugin(graph, settings_of(tmp_path), ("Linear", {}))
