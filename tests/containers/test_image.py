@@ -17,7 +17,7 @@ import importlib.util, os, sys
 import bids_deeptaskgen.workflow.run, bids_deeptaskgen.commands.participant, bids_deeptaskgen.report.pages
 import bids_deeptaskgen.nn.network, bids_deeptaskgen.bids.input, nipype.pipeline.engine, nilearn, lightning
 paths = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
-sources = [path for path in paths if path.endswith(".py")]
+sources = [path for path in paths if path.endswith(".py") and os.path.isfile(path)]
 print(len(sources), sum(not os.path.exists(importlib.util.cache_from_source(path)) for path in sources))
 """
 
