@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.conditions import make_passable
+
 # No user of an image has this number.
 USER = 4242
 # Far above what anything takes on a busy machine.
@@ -42,7 +44,7 @@ class Engine:
     def is_apptainer(self):
         return self.name == "apptainer"
 
-    def run(self, words, *, read=(), write=(), environment=None, network=False):
+    def run(self, words, *, read=(), write=(), environment=None, network=False, is_joined=True):
         """Run words in the image.
 
         Parameters
@@ -54,19 +56,24 @@ class Engine:
         environment : dict
         network : bool
             Let Docker use the network of this machine.
+        is_joined : bool
+            Join both streams of output.
 
         Returns
         -------
         subprocess.CompletedProcess
-            With the output of both streams in `stdout`.
+            Without `is_joined`, messages of the engine are in `stderr`.
         """
+        # Here and not once: each start of pytest closes its folders to other users.
+        for folder in (*read, *write):
+            make_passable(folder)
         binds = [f"{path}:{path}:{mode}" for mode, paths in (("ro", read), ("rw", write)) for path in paths]
         variables = [f"{name}={value}" for name, value in (environment or {}).items()]
         start = self._apptainer if self.is_apptainer else self._docker
         return subprocess.run(
             start([str(word) for word in words], binds, variables, network=network),
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if is_joined else subprocess.PIPE,
             text=True,
             timeout=PATIENCE_S,
             check=False,
@@ -95,9 +102,9 @@ class Engine:
         ]  # fmt: skip
 
     def output_of(self, *words):
-        """Run words in the image, which must succeed, and return their output."""
-        process = self.run(words)
-        assert process.returncode == 0, process.stdout
+        """Run words in the image, which must succeed, and return their output without messages."""
+        process = self.run(words, is_joined=False)
+        assert process.returncode == 0, process.stderr
         return process.stdout
 
     def labels(self):

@@ -8,7 +8,6 @@ import pytest
 
 from bids_deeptaskgen.connectome.template_warp import MODEL_SPACE, TRANSFORM
 from tests.faults.command_cases import APP, CASES, WORKBENCH
-from tests.faults.conditions import make_passable
 from tests.processes import SMALL, results
 from tests.workflow.other_template import SHIFT_MM, write_shifted, write_transform
 
@@ -69,22 +68,12 @@ def out(tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
     open_to_all(folder)
-    make_passable(folder)
     return folder
-
-
-@pytest.fixture
-def rest(participants, model):
-    """Return the folders of simulated participants and of a model, which any user can read."""
-    for folder in (participants, model):
-        make_passable(folder)
-    return participants, model
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_command_writes_the_bytes_of_a_run_outside(case, stages, engine, same_version, clear):
     stage = stages(case)
-    make_passable(stage.inputs)
     stage.reset()
     open_to_all(stage.place)
     environment = (
@@ -108,8 +97,9 @@ def test_a_command_writes_the_bytes_of_a_run_outside(case, stages, engine, same_
     assert len(outside) > 0 or case.name == "store_check"
 
 
-def test_a_second_run_finds_the_maps_and_a_folder_without_data_ends_with_3(engine, rest, out, clear):
-    participants, model = rest
+def test_a_second_run_finds_the_maps_and_a_folder_without_data_ends_with_3(
+    engine, participants, model, out, clear
+):
     folders = {"read": [participants, model], "write": [out]}
     words = ["bids-deeptaskgen", participants, out, *PREDICTION, "--model", model]
     try:
@@ -126,8 +116,7 @@ def test_a_second_run_finds_the_maps_and_a_folder_without_data_ends_with_3(engin
         clear(out)
 
 
-def test_a_series_of_another_template_is_warped(engine, rest, out, tmp_path, clear):
-    participants, model = rest
+def test_a_series_of_another_template_is_warped(engine, participants, model, out, tmp_path, clear):
     dataset, home = write_shifted(participants, tmp_path / "fmriprep", "01"), tmp_path / "templateflow"
     transform = write_transform(home / f"tpl-{MODEL_SPACE}" / TRANSFORM, SHIFT_MM)
     # TemplateFlow writes to its folder when it is imported.

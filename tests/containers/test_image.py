@@ -38,9 +38,7 @@ def test_the_libraries_have_the_versions_of_the_constraints(engine):
         for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()
         if line and not line.startswith("#")
     )
-    lines = engine.output_of("python3", "-m", "pip", "list", "--format=json").splitlines()
-    # pip also warns on this stream.
-    packages = json.loads(next(line for line in lines if line.startswith("[")))
+    packages = json.loads(engine.output_of("python3", "-m", "pip", "list", "--format=json"))
     present = {package["name"].lower(): package["version"].partition("+")[0] for package in packages}
     common = exact.keys() & present.keys()
     assert {"torch", "numpy", "nipype", "pybids"} <= common
