@@ -11,6 +11,9 @@ REQUIREMENTS = setup.cfg pyproject.toml constraints.txt
 # Folder for the environments with PCNtoolkit and junifer, 2 GB, and the lists of their versions.
 EXPORTS ?= .venv-exports
 
+# Environment with BABS, DataLad and git-annex, 1 GB.
+BABS ?= .venv-babs
+
 # Programs that build and run images, maybe with a prefix such as sudo: docker or podman, and apptainer.
 ENGINE ?= docker
 APPTAINER ?= apptainer
@@ -18,6 +21,8 @@ IMAGE ?= bids_deeptaskgen:latest
 SIF ?= bids_deeptaskgen.sif
 # torch in the images: cpu, or cuda (some GB more).
 TORCH ?= cpu
+# Folders of slow tests that have targets of their own.
+SLOW_ELSEWHERE = babs browser containers slurm
 # Folder for data of the benchmarks. An interrupted benchmark continues from it.
 BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
@@ -25,7 +30,7 @@ VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILD_ARGUMENTS = --build-arg TORCH=$(TORCH) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
-.PHONY: help demo test test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-bids test-containers faults validate container-test lint benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
+.PHONY: help demo test test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-babs test-bids test-containers faults validate container-test lint benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 27
@@ -49,13 +54,16 @@ test-exports: $(VENV)/test.stamp $(EXPORTS)/pcntoolkit.stamp $(EXPORTS)/junifer.
 	EXPORT_ENVIRONMENTS="$(abspath $(EXPORTS))" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/exports
 
 test-faults: $(VENV)/test.stamp ## run the slow tests, which kill, stop, overload and starve whole runs (two hours; PYTEST_ARGS)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --ignore tests/browser --ignore tests/slurm --ignore tests/containers $(PYTEST_ARGS) tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow $(patsubst %,--ignore tests/%,$(SLOW_ELSEWHERE)) $(PYTEST_ARGS) tests
 
 test-browser: $(VENV)/test.stamp ## try the pages in Chromium; fails without Chromium (CHROMIUM=path) or the extra "browser"
 	$(if $(CHROMIUM),CHROMIUM="$(CHROMIUM)" )$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/browser
 
 test-slurm: $(VENV)/test.stamp ## run the scripts of docs/cluster; fails without Slurm (SIF=file tests an image; PYTEST_ARGS)
 	$(if $(filter command environment,$(firstword $(origin SIF))),SIF="$(SIF)" )$(BIN)/python -m pytest -n 0 -m slow $(PYTEST_ARGS) tests/slurm
+
+test-babs: $(VENV)/test.stamp $(BABS)/babs.stamp ## run the descriptors by BABS; fails without Slurm and 7-Zip (SIF=file tests an image; PYTEST_ARGS)
+	BABS="$(abspath $(BABS))" $(if $(filter command environment,$(firstword $(origin SIF))),SIF="$(SIF)" )$(BIN)/python -m pytest -n 0 -m slow $(PYTEST_ARGS) tests/babs
 
 test-bids: $(VENV)/test.stamp ## check output datasets with the BIDS validator, which is installed if needed
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet bids-validator-deno==3.0.2
@@ -126,7 +134,7 @@ sif: $(VENV)/tools.stamp ## build the Apptainer image (SIF=file, TORCH=cpu or cu
 	$(APPTAINER) build --force $(BUILD_ARGUMENTS) $(SIF) Singularity.def
 
 clean: ## remove everything that these targets create here
-	rm -rf $(VENV) $(EXPORTS) $(BENCHMARKS) demo build dist test-results *.egg-info .hypothesis .*_cache
+	rm -rf $(VENV) $(EXPORTS) $(BABS) $(BENCHMARKS) demo build dist test-results *.egg-info .hypothesis .*_cache
 
 # A stamp file marks a finished install, so that a second call installs nothing.
 # The installs are editable: commands run the source tree, and edits need no new install.
@@ -147,6 +155,11 @@ $(VENV)/runtime.stamp: $(VENV)/tools.stamp $(REQUIREMENTS)
 $(VENV)/test.stamp: $(VENV)/tools.stamp $(REQUIREMENTS)
 	$(INSTALL) --editable '.[test]'
 	@touch $@ $(VENV)/runtime.stamp
+
+$(BABS)/babs.stamp: tests/babs/babs.txt
+	$(PYTHON) -m venv --clear $(BABS)
+	$(BABS)/bin/python -m pip install --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
 
 $(EXPORTS)/%.stamp: tests/exports/%.txt
 	$(PYTHON) -m venv --clear $(EXPORTS)/$*
