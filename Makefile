@@ -15,12 +15,14 @@ EXPORTS ?= .venv-exports
 ENGINE ?= docker
 IMAGE ?= bids_deeptaskgen:latest
 SIF ?= bids_deeptaskgen.sif
+# Folder for the environment with Boutiques and Nipoppy, 0.7 GB.
+DESCRIPTOR_TOOLS ?= .venv-descriptors
 # Folder for data of the benchmarks. An interrupted benchmark continues from it.
 BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 
-.PHONY: help demo test test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-bids test-containers faults validate container-test lint benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
+.PHONY: help demo test test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-bids test-containers test-descriptors descriptors faults validate container-test lint benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 27
@@ -44,7 +46,7 @@ test-exports: $(VENV)/test.stamp $(EXPORTS)/pcntoolkit.stamp $(EXPORTS)/junifer.
 	EXPORT_ENVIRONMENTS="$(abspath $(EXPORTS))" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/exports
 
 test-faults: $(VENV)/test.stamp ## run the slow tests, which kill, stop, overload and starve whole runs (two hours; PYTEST_ARGS)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --ignore tests/browser --ignore tests/slurm $(PYTEST_ARGS) tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --ignore tests/browser --ignore tests/slurm --ignore tests/descriptors $(PYTEST_ARGS) tests
 
 test-browser: $(VENV)/test.stamp ## try the pages in Chromium; fails without Chromium (CHROMIUM=path) or the extra "browser"
 	$(if $(CHROMIUM),CHROMIUM="$(CHROMIUM)" )$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/browser
@@ -58,6 +60,10 @@ test-bids: $(VENV)/test.stamp ## check output datasets with the BIDS validator, 
 
 test-containers: ## test an image as an unprivileged user (ENGINE=docker, podman or apptainer; IMAGE or SIF)
 	ENGINE="$(ENGINE)" IMAGE="$(if $(filter %apptainer %singularity,$(ENGINE)),$(SIF),$(IMAGE))" tests/containers/try_image.sh
+
+test-descriptors: $(VENV)/test.stamp $(DESCRIPTOR_TOOLS)/tools.stamp ## run Boutiques and Nipoppy with an image (ENGINE, IMAGE or SIF as for test-containers; PYTEST_ARGS)
+	DESCRIPTOR_TOOLS="$(abspath $(DESCRIPTOR_TOOLS))" ENGINE="$(ENGINE)" IMAGE="$(if $(filter %apptainer %singularity,$(ENGINE)),$(SIF),$(IMAGE))" \
+	  $(BIN)/python -m pytest -n 0 -m slow $(PYTEST_ARGS) tests/descriptors
 
 # Former names of these targets.
 faults: test-faults
@@ -115,8 +121,11 @@ image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, I
 sif: $(VENV)/tools.stamp ## build the Apptainer image (SIF=file)
 	apptainer build --build-arg VERSION=$(VERSION) $(SIF) Singularity.def
 
+descriptors: $(VENV)/runtime.stamp ## write the descriptors for Boutiques and Nipoppy to ./descriptors
+	$(BIN)/python -m scripts.descriptors
+
 clean: ## remove everything that these targets create here
-	rm -rf $(VENV) $(EXPORTS) $(BENCHMARKS) demo build dist test-results *.egg-info .hypothesis .*_cache
+	rm -rf $(VENV) $(EXPORTS) $(DESCRIPTOR_TOOLS) $(BENCHMARKS) demo build dist test-results *.egg-info .hypothesis .*_cache
 
 # A stamp file marks a finished install, so that a second call installs nothing.
 # The installs are editable: commands run the source tree, and edits need no new install.
@@ -141,4 +150,9 @@ $(VENV)/test.stamp: $(VENV)/tools.stamp $(REQUIREMENTS)
 $(EXPORTS)/%.stamp: tests/exports/%.txt
 	$(PYTHON) -m venv --clear $(EXPORTS)/$*
 	$(EXPORTS)/$*/bin/python -m pip install --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+$(DESCRIPTOR_TOOLS)/%.stamp: tests/descriptors/%.txt
+	$(PYTHON) -m venv --clear $(DESCRIPTOR_TOOLS)
+	$(DESCRIPTOR_TOOLS)/bin/python -m pip install --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
