@@ -15,7 +15,7 @@ EXPORTS ?= .venv-exports
 ENGINE ?= docker
 IMAGE ?= bids_deeptaskgen:latest
 SIF ?= bids_deeptaskgen.sif
-# Folder for the environment with Boutiques and Nipoppy, 0.7 GB.
+# Folder for the environment with Boutiques and Nipoppy, 0.45 GB.
 DESCRIPTOR_TOOLS ?= .venv-descriptors
 # Folder for data of the benchmarks. An interrupted benchmark continues from it.
 BENCHMARKS ?= benchmarks/runs

@@ -10,7 +10,11 @@ import pytest
 from bids_deeptaskgen.nuisance_presets import PRESETS
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
-from bids_deeptaskgen.settings.export import ExportJuniferSettings, ExportPcntoolkitSettings
+from bids_deeptaskgen.settings.export import (
+    ExportJuniferSettings,
+    ExportNipoppySettings,
+    ExportPcntoolkitSettings,
+)
 from bids_deeptaskgen.settings.group import GroupSettings
 from bids_deeptaskgen.settings.known_faults import KnownFaultsSettings
 from bids_deeptaskgen.settings.models import ModelsNewSettings
@@ -59,6 +63,8 @@ def test_every_preset_is_explained():
     [
         "README.md",
         "docs/biomarkers.md",
+        "docs/boutiques.md",
+        "docs/nipoppy.md",
         "docs/inputs.md",
         "docs/calibration.md",
         "docs/evaluation.md",
@@ -80,6 +86,7 @@ def test_every_option_that_is_mentioned_exists(name):
         KnownFaultsSettings,
         ExportPcntoolkitSettings,
         ExportJuniferSettings,
+        ExportNipoppySettings,
         StorePackSettings,
         StoreCheckSettings,
     )
@@ -92,6 +99,10 @@ def test_every_option_that_is_mentioned_exists(name):
         "--statmaps", "--parent", "--strategy", "--keep-sites", "--n-devices",
         "--n-participants", "--n-sessions", "--no-combine-runs", "--element", "--array", "--export",
         "--cpus-per-task",
+        # Options of Boutiques and Nipoppy, and of the script that writes their files.
+        "--imagepath", "--force-apptainer", "--no-pull", "--user", "--study", "--bids-source", "--pipeline",
+        "--participant-id", "--session-id", "--hpc", "--tar", "--skip-container", "--cleanenv", "--folder",
+        "--image", "--stream", "--container-opts", "--env", "--bind",
     }  # fmt: skip
     text = (ROOT / name).read_text("utf-8")
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | further_flags
