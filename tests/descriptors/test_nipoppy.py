@@ -86,6 +86,7 @@ def study(tmp_path_factory, tools, engine, descriptors, session_data):
     study.run("track-curation")
     # Without a run, the tracker must not find anything.
     assert set(study.track().values()) == {"FAIL"}
+    assert study.run("process", "--pipeline", "deeptaskgen", "--simulate").count("Generated Command") == 2
     study.run("process", "--pipeline", "deeptaskgen", "--participant-id", "01")
     return study
 
@@ -104,7 +105,6 @@ def test_the_tracker_tells_finished_participants_from_others(study):
 
 
 def test_the_maps_are_complete(study):
-    study.run("process", "--pipeline", "deeptaskgen", "--participant-id", "01", "--simulate")
     results = [result for result in read_results(study.outputs / "output") if result.subject == "01"]
     assert [(result.session, len(result.maps.contrasts)) for result in results] == [("1", 47), ("2", 47)]
 

@@ -226,7 +226,7 @@ class _RegionTable:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Complete the file, or remove it after an exception."""
+        """Finish the file, or remove it after an exception."""
         self._files.__exit__(kind, error, traceback)
 
     def add(self, subject: str, session: str, values: NDArray[np.float64]) -> None:
