@@ -34,7 +34,8 @@ def describe_option(spec: OptionSpec) -> list[dict[str, Any]]:
     head = {
         "id": spec.name,
         "name": spec.name.replace("_", " "),
-        "description": spec.option.help + default,
+        # `bosh pprint` formats descriptions with %, and stops at this sign.
+        "description": (spec.option.help + default).replace("%", " percent"),
     }
     tail = {"optional": not spec.is_required, "value-key": value_key(spec.name)}
     if spec.option.count:

@@ -9,7 +9,7 @@ import pytest
 from bids_deeptaskgen.bids.output.results import read_results
 from bids_deeptaskgen.cli import app
 from tests.descriptors.command_line import FOLDER, complete_invocation, read_json, render, write_files
-from tests.descriptors.tools import write_json
+from tests.descriptors.tools import copy_model, write_json
 
 pytestmark = pytest.mark.slow
 DESCRIPTOR = FOLDER / "boutiques.json"
@@ -25,6 +25,7 @@ def simulated_words(tools, path):
 @pytest.mark.parametrize("path", DESCRIPTORS, ids=lambda path: path.parent.name)
 def test_bosh_validates_each_descriptor(tools, path):
     assert "OK" in tools.succeed("bosh", "validate", path)
+    assert "--overwrite" in tools.succeed("bosh", "pprint", path)
 
 
 @pytest.mark.parametrize("level", app.LEVELS)
@@ -61,7 +62,7 @@ def test_an_invalid_invocation_is_refused(tools, tmp_path, values):
     assert all(name in outcome.text for name in ("Failed validating", *values)), outcome.text
 
 
-def launch(tools, engine, descriptors, folder, invocation):
+def launch(tools, engine, descriptors, folder, invocation, *options):
     """Run an invocation in a folder; return the outcome."""
     path = write_json(folder / "invocation.json", invocation)
     words = [
@@ -76,27 +77,25 @@ def launch(tools, engine, descriptors, folder, invocation):
     return tools.run(*words, engine=engine, cwd=folder)
 
 
-def test_bosh_runs_both_levels_in_the_image(tools, engine, descriptors, data, tmp_path):
+def test_bosh_runs_both_levels_in_the_image(tools, engine, descriptors, data, tmp_path, tmp_path_factory):
     tmp_path.chmod(0o777)
-    values = {"bids_dir": str(data), "output_dir": "maps", "model": "embedded", "reports": "none"}
-    for level, changes in (
-        ("participant", {"participant_label": ["01"]}),
-        ("participant", {"no_combine_runs": True, "overwrite": True, "map_format": "4d"}),
-        ("group", {}),
+    home = tmp_path_factory.mktemp("home")
+    options = ("-v", f"{home}:{home}", f"--container-opts=--env DEEPTASKGEN_HOME={home}")
+    values = {"bids_dir": str(data), "output_dir": "maps"}
+    maps = values | {"analysis_level": "participant", "model": copy_model(home), "reports": "none"}
+    for invocation in (
+        maps | {"participant_label": ["01"]},
+        maps | {"no_combine_runs": True, "overwrite": True, "map_format": "4d"},
+        values | {"analysis_level": "group"},
     ):
-        settings = (
-            values if level == "participant" else {key: values[key] for key in ("bids_dir", "output_dir")}
-        )
-        outcome = launch(tools, engine, descriptors, tmp_path, settings | {"analysis_level": level} | changes)
+        outcome = launch(tools, engine, descriptors, tmp_path, invocation, *options)
         assert outcome.code == 0, outcome.text[-4000:]
     results = read_results(tmp_path / "maps")
     assert [(result.subject, result.maps.layout, len(result.maps.contrasts)) for result in results] == [
         ("01", "4d", 47),
         ("02", "4d", 47),
     ]
-    assert (tmp_path / "maps" / "group.html").is_file()
-    if not engine.runs_files:
-        assert (tmp_path / "maps" / "group.html").stat().st_uid == os.getuid()
+    assert (tmp_path / "maps" / "group.html").stat().st_uid == os.getuid()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Nipoppy installs both pipelines, runs them with the image, and tracks the participants."""
 
+import os
 import re
 import shutil
 
@@ -8,7 +9,7 @@ import pytest
 from bids_deeptaskgen.bids.output.results import read_results
 from bids_deeptaskgen.io.tsv import read_tsv
 from scripts.descriptors.files import project_version
-from tests.descriptors.tools import run_workbench
+from tests.descriptors.tools import copy_model, run_workbench
 
 pytestmark = pytest.mark.slow
 VERSION = project_version()
@@ -52,19 +53,19 @@ class Study:
             source = descriptors / "nipoppy" / name
             self.tools.succeed("nipoppy", "pipeline", "validate", source)
             self.run("pipeline", "install", source, "--skip-container")
-        models = self.folder.with_name("models")
-        models.mkdir()
+        home = self.folder.with_name("home")
         path = self.folder / "global_config.json"
         text = path.read_text("utf-8")
         for name, value in (
             ("FMRIPREP_VERSION", FMRIPREP_VERSION),
-            ("MODEL", "embedded"),
-            ("DEEPTASKGEN_HOME", str(models)),
+            ("MODEL", copy_model(home)),
+            ("DEEPTASKGEN_HOME", str(home)),
         ):
             assert f'"{name}": null' in text
             text = text.replace(f'"{name}": null', f'"{name}": "{value}"')
         if not self.engine.runs_files:
-            text = text.replace('"COMMAND": "apptainer"', '"COMMAND": "docker"').replace('"--cleanenv"', "")
+            text = text.replace('"COMMAND": "apptainer"', '"COMMAND": "docker"')
+            text = text.replace('"--cleanenv"', f'"--user", "{os.getuid()}:{os.getgid()}"')
         path.write_text(text, "utf-8")
 
     def run(self, *words):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+from bids_deeptaskgen.models.store import embedded_bundle
 from tests.processes import ROOT
 
 # The shortest series that the program accepts by default is 4 minutes; these have 4.3.
@@ -157,6 +158,12 @@ def simulate(folder, *options):
     """Simulate derivatives; return their folder."""
     run_workbench("simulate", folder, *_SIMULATION, *options)
     return folder
+
+
+def copy_model(home):
+    """Copy the embedded model to the models of a folder; return its name there."""
+    shutil.copytree(embedded_bundle(), home / "models" / "copy")
+    return "copy"
 
 
 def write_descriptors(folder, image):
