@@ -43,11 +43,11 @@ class Tools(NamedTuple):
     @classmethod
     def find(cls, home):
         """Find the environment of ``$DESCRIPTOR_TOOLS``."""
-        name = os.environ.get("DESCRIPTOR_TOOLS")
-        folder = Path(name or "none", "bin")
+        name = os.environ.get("DESCRIPTOR_TOOLS", "DESCRIPTOR_TOOLS is not set")
+        folder = Path(name, "bin")
         if not all((folder / program).is_file() for program in ("bosh", "nipoppy")):
             pytest.fail(
-                f"{name}: no environment with bosh and nipoppy. Run these tests by make test-descriptors."
+                f"No environment with bosh and nipoppy was found ({name}). Run these tests by make test-descriptors."
             )
         return cls(folder, home)
 
