@@ -47,7 +47,8 @@ class Tools(NamedTuple):
         folder = Path(name, "bin")
         if not all((folder / program).is_file() for program in ("bosh", "nipoppy")):
             pytest.fail(
-                f"No environment with bosh and nipoppy was found ({name}). Run these tests by make test-descriptors."
+                f"No environment with bosh and nipoppy was found ({name}). Run these tests by "
+                "make test-descriptors."
             )
         return cls(folder, home)
 
