@@ -71,6 +71,7 @@ def launch(tools, engine, descriptors, folder, invocation, *options):
         "launch",
         "--stream",
         *engine.launch_options,
+        *options,
         descriptors / "boutiques.json",
         path,
     ]
