@@ -106,8 +106,8 @@ def test_every_option_that_is_mentioned_exists(name):
         # Options of Boutiques and Nipoppy, and of the script that writes their files.
         "--imagepath", "--force-apptainer", "--no-pull", "--user", "--study", "--bids-source", "--pipeline",
         "--participant-id", "--session-id", "--hpc", "--tar", "--skip-container", "--cleanenv", "--folder",
-        "--image", "--stream", "--container-opts", "--env", "--bind", "--n-volumes",
-        "--gpus", "--nv", "--entrypoint",
+        "--image", "--stream", "--container-opts", "--n-volumes",
+        "--gpus", "--entrypoint",
     }  # fmt: skip
     text = (ROOT / name).read_text("utf-8")
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | further_flags
