@@ -103,3 +103,9 @@ def test_the_page_names_the_version_of_babs_of_the_tests():
     (version,) = re.findall(r"(?m)^babs==(.*)$", (ROOT / "tests" / "babs" / "babs.txt").read_text("utf-8"))
     texts = [PAGE, *((FOLDER / f"deeptaskgen_{level}.yaml").read_text("utf-8") for level in LEVELS)]
     assert all(f"BABS {version}" in text for text in texts)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_zip_files_name_the_version(level):
+    version = re.search(r'^fallback_version = "(.+)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.M)[1]
+    assert read_descriptor(level)["zip_foldernames"]["deeptaskgen"] == version.replace(".", "-")
