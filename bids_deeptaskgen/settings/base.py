@@ -42,6 +42,12 @@ class Settings:
     def _check_together(self) -> None:
         """Check combinations of values."""
 
+    def science_values(self) -> dict[str, Any]:
+        """Return the values that affect the maps, by field name."""
+        return {
+            spec.name: getattr(self, spec.name) for spec in option_specs(self) if spec.option.affects_output
+        }
+
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
@@ -89,12 +95,7 @@ def science_settings(settings: Settings) -> dict[str, Any]:
     dict
         Field name to a value that JSON can hold.
     """
-    values = {
-        spec.name: getattr(settings, spec.name)
-        for spec in option_specs(settings)
-        if spec.option.affects_output
-    }
-    return {name: _as_json(value) for name, value in values.items()}
+    return {name: _as_json(value) for name, value in settings.science_values().items()}
 
 
 def _as_json(value: object) -> object:

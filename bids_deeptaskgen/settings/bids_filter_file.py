@@ -1,6 +1,7 @@
 """Filter files as fMRIPrep reads them: the entities in the names of the runs to use."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,6 +53,22 @@ class FilterFile(NamedTuple):
 
     def __str__(self) -> str:
         return str(self.path)
+
+    def omit(self, keys: Collection[str]) -> "FilterFile | None":
+        """Return the filter without some keys of file names.
+
+        Parameters
+        ----------
+        keys : collection of str
+            E.g. ``ses``.
+
+        Returns
+        -------
+        FilterFile or None
+            None if no key remains: such a filter accepts every name.
+        """
+        labels = tuple((key, accepted) for key, accepted in self.labels if key not in keys)
+        return self._replace(labels=labels) if labels else None
 
     def as_json(self) -> dict[str, list[str | None]]:
         """Return the filter as JSON values, which are equal for equivalent files."""

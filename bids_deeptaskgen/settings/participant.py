@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.bids_filter_file import FilterFile, read_filter_file
@@ -142,6 +143,19 @@ class ParticipantSettings(PredictionSettings):
     chunk_size: int = _run(
         64, check=in_range(1, 64), help="number of participants whose maps are predicted together"
     )
+
+    def science_values(self) -> dict[str, Any]:
+        """Return the values that affect the maps, by field name.
+
+        Sessions and tasks of a filter file only select which maps are made, as do ``session_label`` and
+        ``task_id``, so they are omitted: jobs for single sessions share a dataset. Tasks count if tasks are
+        combined, because maps of the same name are then made of fewer runs.
+        """
+        values = super().science_values()
+        if self.bids_filter_file:
+            selection = ("ses",) if self.combine_tasks else ("ses", "task")
+            values["bids_filter_file"] = self.bids_filter_file.omit(selection)
+        return values
 
     def _check_together(self) -> None:
         super()._check_together()

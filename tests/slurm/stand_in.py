@@ -1,6 +1,6 @@
 """Stand-in for Apptainer: run the command of a container on this machine, with the paths of bound folders.
 
-It takes the same options as the scripts of docs/cluster give, and an image that is a shell script.
+It takes the same options as the scripts of docs/cluster and BABS give, and an image that is a shell script.
 The environment is as bare as with --cleanenv, and HOME does not exist.
 """
 
@@ -8,23 +8,26 @@ import os
 import sys
 from pathlib import Path
 
-FLAGS = {"--containall", "--cleanenv", "--no-home", "--nv"}
+FLAGS = {"--containall", "--cleanenv", "--no-home", "--nv", "--writable-tmpfs"}
 PREFIX = "APPTAINERENV_"
 
 
 def parse_command(words):
-    """Return the verb, the bound folders by their path in the container, the image and the words after it."""
-    verb, rest, folders = words[0], list(words[1:]), {}
+    """Return the verb, bound folders by path in the container, variables, image, and the words after it."""
+    verb, rest, folders, variables = words[0], list(words[1:]), {}, {}
     while rest[0].startswith("-"):
         flag = rest.pop(0)
-        if flag == "--bind":
-            source, target = rest.pop(0).removesuffix(":ro").split(":")
+        if flag in ("--bind", "-B"):
+            source, _, target = rest.pop(0).removesuffix(":ro").partition(":")
+            target = target or source
             if not Path(source).exists():
                 sys.exit(f"FATAL: container creation failed: mount {source}->{target}: no such file")
             folders[target] = source
+        elif flag == "--env":
+            variables |= [rest.pop(0).split("=", 1)]
         elif flag not in FLAGS:
             sys.exit(f"The stand-in for Apptainer does not have the option {flag}.")
-    return verb, folders, rest[0], rest[1:]
+    return verb, folders, variables, rest[0], rest[1:]
 
 
 def outside(word, folders):
@@ -36,12 +39,13 @@ def outside(word, folders):
 
 
 def main():
-    verb, folders, image, words = parse_command(sys.argv[1:])
+    verb, folders, variables, image, words = parse_command(sys.argv[1:])
     environment = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
     environment |= {
         name.removeprefix(PREFIX): value for name, value in os.environ.items() if name.startswith(PREFIX)
     }
-    environment["HOME"] = "/nonexistent"
+    environment |= variables | {"HOME": "/nonexistent"}
+    environment = {name: outside(value, folders) for name, value in environment.items()}
     words = [outside(word, folders) for word in words]
     command = ["bash", image, *words] if verb == "run" else words
     sys.stdout.flush()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 
@@ -11,32 +10,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bids_deeptaskgen.connectome.template_warp import MODEL_SPACE, TRANSFORM, WARPED_SPACE
-from tests.workflow.arrangements import files_of
-
-# How far the other template lies from the model's, in RAS mm, in what the tests make up.
-SHIFT_MM = np.array([3.0, -5.0, 4.0])
-
-
-def write_transform(path, shift_mm):
-    """Write a composite of ITK: an affine that does nothing, and a field of equal displacements."""
-    to_lps = np.array([-1.0, -1.0, 1.0])
-    shape, spacing, origin = (12, 14, 12), (20.0, 20.0, 20.0), (-110.0, -110.0, -100.0)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        group = file.create_group("TransformGroup")
-        kinds = ("CompositeTransform", "AffineTransform", "DisplacementFieldTransform")
-        for number, kind in enumerate(kinds):
-            item = group.create_group(str(number))
-            item.create_dataset("TransformType", data=np.array([f"{kind}_double_3_3".encode()]))
-        group["1"].create_dataset("TransformParameters", data=np.r_[np.eye(3).ravel(), np.zeros(3)])
-        group["1"].create_dataset("TransformFixedParameters", data=np.zeros(3))
-        field = np.tile(shift_mm * to_lps, int(np.prod(shape)))
-        group["2"].create_dataset("TransformParameters", data=field)
-        group["2"].create_dataset(
-            "TransformFixedParameters", data=np.r_[shape, origin, spacing, np.eye(3).ravel()].astype(float)
-        )
-    return path
+from bids_deeptaskgen.connectome.template_warp import MODEL_SPACE, TRANSFORM
+from tests.workflow.other_template import SHIFT_MM, write_shifted, write_transform
 
 
 @pytest.fixture
@@ -49,25 +24,7 @@ def templates(tmp_path):
 @pytest.fixture
 def shifted(simulated, tmp_path):
     """Write the simulated participants in the space of the other template only."""
-    folder = shutil.copytree(simulated, tmp_path / "fmriprep")
-    for subject in ("02", "03"):
-        shutil.rmtree(folder / f"sub-{subject}")
-    # The advice to run fMRIPrep is for data that fMRIPrep wrote.
-    description = json.loads((folder / "dataset_description.json").read_text("utf-8"))
-    description["GeneratedBy"] = [{"Name": "fMRIPrep", "Version": "25.2.5"}]
-    (folder / "dataset_description.json").write_text(json.dumps(description))
-    for path in files_of(folder, "01").values():
-        if MODEL_SPACE not in path.name:
-            continue
-        moved = path.with_name(path.name.replace(MODEL_SPACE, WARPED_SPACE))
-        path.rename(moved)
-        if moved.name.endswith(".nii.gz"):
-            image = nib.load(moved)
-            affine = image.affine.copy()
-            affine[:3, 3] += SHIFT_MM
-            data = np.asarray(image.dataobj)
-            nib.save(nib.Nifti1Image(data, affine, image.header), moved)
-    return folder
+    return write_shifted(simulated, tmp_path / "fmriprep", "01")
 
 
 def test_the_composite_is_applied_as_itk_applies_it(tmp_path):
