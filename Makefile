@@ -30,10 +30,12 @@ ENGINE ?= docker
 APPTAINER ?= apptainer
 IMAGE ?= bids_deeptaskgen:latest
 SIF ?= bids_deeptaskgen.sif
+# Folder for the environment with Boutiques and Nipoppy, 0.45 GB.
+DESCRIPTOR_TOOLS ?= .venv-descriptors
 # torch in the images: cpu, or cuda (some GB more).
 TORCH ?= cpu
 # Folders of slow tests that have targets of their own.
-SLOW_ELSEWHERE = babs browser containers gpu slurm
+SLOW_ELSEWHERE = babs browser containers descriptors gpu slurm
 # Folder for data of the benchmarks. An interrupted benchmark continues from it.
 BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
@@ -41,7 +43,7 @@ VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILD_ARGUMENTS = --build-arg TORCH=$(TORCH) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
-.PHONY: help demo test test-unit test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-babs test-bids test-gpu test-docs test-wheel test-containers faults validate container-test lint style types wheel audit release require-tokens release-image require-registry benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
+.PHONY: help demo test test-unit test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-babs test-bids test-gpu test-docs test-wheel test-containers test-descriptors descriptors faults validate container-test lint style types wheel audit release require-tokens release-image require-registry benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 27
@@ -98,6 +100,10 @@ test-containers: $(VENV)/test.stamp image sif ## build both images and compare t
 	$(BIN)/hadolint Dockerfile
 	ENGINE="$(ENGINE)" APPTAINER="$(APPTAINER)" IMAGE="$(IMAGE)" SIF="$(SIF)" \
 	  $(BIN)/python -m pytest -n 0 -m slow $(PYTEST_ARGS) tests/containers
+
+test-descriptors: $(VENV)/test.stamp $(DESCRIPTOR_TOOLS)/tools.stamp ## run Boutiques and Nipoppy with an image (ENGINE=docker, podman or apptainer; IMAGE or SIF; PYTEST_ARGS)
+	DESCRIPTOR_TOOLS="$(abspath $(DESCRIPTOR_TOOLS))" ENGINE="$(ENGINE)" IMAGE="$(if $(filter %apptainer %singularity,$(ENGINE)),$(SIF),$(IMAGE))" \
+	  $(BIN)/python -m pytest -n 0 -m slow $(PYTEST_ARGS) tests/descriptors
 
 # Former names of these targets.
 faults: test-faults
@@ -185,8 +191,11 @@ image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, I
 sif: $(VENV)/tools.stamp ## build the Apptainer image (SIF=file, TORCH=cpu or cuda)
 	$(APPTAINER) build --force $(BUILD_ARGUMENTS) $(SIF) Singularity.def
 
+descriptors: $(VENV)/runtime.stamp ## write the descriptors for Boutiques and Nipoppy to ./descriptors
+	$(BIN)/python -m scripts.descriptors
+
 clean: ## remove everything that these targets create here
-	rm -rf $(VENV) $(RELEASE_VENV) $(EXPORTS) $(BABS) $(BENCHMARKS) demo build dist test-results *.egg-info .hypothesis .*_cache
+	rm -rf $(VENV) $(RELEASE_VENV) $(EXPORTS) $(BABS) $(DESCRIPTOR_TOOLS) $(BENCHMARKS) demo build dist test-results *.egg-info .hypothesis .*_cache
 
 # A stamp file marks a finished install, so that a second call installs nothing.
 # The installs are editable: commands run the source tree, and edits need no new install.
@@ -225,4 +234,9 @@ $(BABS)/babs.stamp: tests/babs/babs.txt
 $(EXPORTS)/%.stamp: tests/exports/%.txt
 	$(PYTHON) -m venv --clear $(EXPORTS)/$*
 	$(EXPORTS)/$*/bin/python -m pip install --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+$(DESCRIPTOR_TOOLS)/%.stamp: tests/descriptors/%.txt
+	$(PYTHON) -m venv --clear $(DESCRIPTOR_TOOLS)
+	$(DESCRIPTOR_TOOLS)/bin/python -m pip install --disable-pip-version-check --no-deps --requirement $<
 	@touch $@

@@ -10,7 +10,11 @@ import pytest
 from bids_deeptaskgen.nuisance_presets import PRESETS
 from bids_deeptaskgen.settings.biomarkers import BiomarkersSettings
 from bids_deeptaskgen.settings.evaluation import EvaluateSettings
-from bids_deeptaskgen.settings.export import ExportJuniferSettings, ExportPcntoolkitSettings
+from bids_deeptaskgen.settings.export import (
+    ExportJuniferSettings,
+    ExportNipoppySettings,
+    ExportPcntoolkitSettings,
+)
 from bids_deeptaskgen.settings.group import GroupSettings
 from bids_deeptaskgen.settings.known_faults import KnownFaultsSettings
 from bids_deeptaskgen.settings.models import ModelsNewSettings
@@ -60,6 +64,8 @@ def test_every_preset_is_explained():
         "README.md",
         "docs/babs.md",
         "docs/biomarkers.md",
+        "docs/boutiques.md",
+        "docs/nipoppy.md",
         "docs/inputs.md",
         "docs/calibration.md",
         "docs/evaluation.md",
@@ -81,6 +87,7 @@ def test_every_option_that_is_mentioned_exists(name):
         KnownFaultsSettings,
         ExportPcntoolkitSettings,
         ExportJuniferSettings,
+        ExportNipoppySettings,
         StorePackSettings,
         StoreCheckSettings,
     )
@@ -96,6 +103,11 @@ def test_every_option_that_is_mentioned_exists(name):
         # Options of BABS, DataLad and Apptainer.
         "--container-ds", "--container-name", "--container-config", "--processing-level", "--queue",
         "--job-test", "--count", "--list-sub-file", "--gres", "--dataset", "--url", "--bind", "--env", "--nv",
+        # Options of Boutiques and Nipoppy, and of the script that writes their files.
+        "--imagepath", "--force-apptainer", "--no-pull", "--user", "--study", "--bids-source", "--pipeline",
+        "--participant-id", "--session-id", "--hpc", "--tar", "--skip-container", "--cleanenv", "--folder",
+        "--image", "--stream", "--container-opts", "--n-volumes",
+        "--gpus", "--entrypoint",
     }  # fmt: skip
     text = (ROOT / name).read_text("utf-8")
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | further_flags

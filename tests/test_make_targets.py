@@ -38,7 +38,7 @@ def test_a_former_name_runs_the_commands_of_the_current_one(former, current):
 @pytest.mark.parametrize(
     "target",
     ["unit", "cpus", "inputs", "browser", "faults", "containers", "bids", "laws", "exports", "babs"]
-    + ["gpu", "docs", "wheel"],
+    + ["gpu", "docs", "wheel", "descriptors"],
 )
 def test_every_kind_of_test_has_a_target_with_the_same_start(target):
     assert f"test-{target}" in LISTED

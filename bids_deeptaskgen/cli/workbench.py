@@ -52,6 +52,7 @@ TABLE: dict[str, Command | Group] = {
         {
             "pcntoolkit": Command(f"{_HOME}.export.pcntoolkit", export.ExportPcntoolkitSettings),
             "junifer": Command(f"{_HOME}.export.junifer", export.ExportJuniferSettings),
+            "nipoppy": Command(f"{_HOME}.export.nipoppy", export.ExportNipoppySettings),
         },
     ),
     "models": Group(

@@ -6,6 +6,7 @@ from pathlib import Path
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.option import label_option, option
+from bids_deeptaskgen.settings.regions import atlas_option
 from bids_deeptaskgen.settings.value_types import in_range
 
 
@@ -97,3 +98,25 @@ class ExportJuniferSettings(Settings):
         "table (.tsv) of the same name has columns index and name",
     )
     overwrite: bool = option(default=False, help="replace the pipeline in OUT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportNipoppySettings(Settings):
+    """Write imaging-derived phenotypes as Nipoppy stores them: a row for each participant and session."""
+
+    output_dir: Path = option(positional=True, help="output dataset of the participant level")
+    out: Path = option(positional=True, help="folder of the tables (idp of the pipeline in a Nipoppy study)")
+    task_id: str | None = label_option(
+        None,
+        "task",
+        flags=("-t",),
+        default_meaning="the only task",
+        help="task of the resting-state runs, if the dataset has several",
+    )
+    contrasts: tuple[str, ...] = option(
+        (), metavar="LABEL", default_meaning="all contrasts of the maps", help="contrasts by label"
+    )
+    atlas: tuple[str, ...] = atlas_option(
+        "means of the maps", default_meaning="the parcels of the model's ROI maps in the dataset"
+    )
+    overwrite: bool = option(default=False, help="replace the tables in OUT")

@@ -14,10 +14,23 @@ NamedPath = tuple[str, Path]
 
 
 class Check(NamedTuple):
-    """Test of a value, and the text that completes the sentence *it must be ...*."""
+    """Test of a value, and the text that completes the sentence *it must be ...*.
+
+    Attributes
+    ----------
+    expected : str
+    accepts : callable
+    minimum, maximum : float or None
+        Bounds of numbers; None without one.
+    excludes_minimum : bool
+        The minimum is no legal value.
+    """
 
     expected: str
     accepts: Callable[[Any], bool]
+    minimum: float | None = None
+    maximum: float | None = None
+    excludes_minimum: bool = False
 
 
 class Kind(NamedTuple):
@@ -40,7 +53,8 @@ def at_least(minimum: float, unit: str = "") -> Check:
     -------
     Check
     """
-    return Check(f"{minimum} {unit} or more".replace("  ", " "), lambda value: bool(value >= minimum))
+    expected = f"{minimum} {unit} or more".replace("  ", " ")
+    return Check(expected, lambda value: bool(value >= minimum), minimum)
 
 
 def greater_than(limit: float) -> Check:
@@ -61,7 +75,7 @@ def greater_than(limit: float) -> Check:
     >>> check.expected, check.accepts(0.1), check.accepts(0)
     ('more than 0', True, False)
     """
-    return Check(f"more than {limit}", lambda value: bool(value > limit))
+    return Check(f"more than {limit}", lambda value: bool(value > limit), limit, excludes_minimum=True)
 
 
 def in_range(minimum: float, maximum: float) -> Check:
@@ -82,7 +96,12 @@ def in_range(minimum: float, maximum: float) -> Check:
     >>> check.expected, check.accepts(1), check.accepts(1.5)
     ('from 0 to 1', True, False)
     """
-    return Check(f"from {minimum} to {maximum}", lambda value: bool(minimum <= value <= maximum))
+    return Check(
+        f"from {minimum} to {maximum}",
+        lambda value: bool(minimum <= value <= maximum),
+        minimum,
+        maximum,
+    )
 
 
 def auto_or(check: Check) -> Check:
@@ -96,9 +115,9 @@ def auto_or(check: Check) -> Check:
     Returns
     -------
     Check
-        Its description is that of `check`.
+        Its description and bounds are those of `check`.
     """
-    return Check(check.expected, lambda value: value == "auto" or check.accepts(value))
+    return check._replace(accepts=lambda value: value == "auto" or check.accepts(value))
 
 
 def label_parser(entity: str) -> Callable[[Any], str]:

@@ -258,6 +258,13 @@ CASES = (
         overwrite="--overwrite",
     ),
     CommandCase(
+        "export_nipoppy",
+        inputs.write_predicted_maps,
+        _work("export", "nipoppy", "IN/maps", "PLACE/out"),
+        3,
+        overwrite="--overwrite",
+    ),
+    CommandCase(
         "biomarkers",
         inputs.write_traits,
         _work(

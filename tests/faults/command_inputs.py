@@ -5,13 +5,17 @@ import shutil
 
 import numpy as np
 
+from bids_deeptaskgen.bids.output.output_mask import output_mask_path
+from bids_deeptaskgen.bids.output.paths import output_path
+from bids_deeptaskgen.grid import OUTPUT_GRID
+from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.models import registry
 from tests.bundles import brain_bundle, ellipsoid
 from tests.cohort_store.roi_tables import make_cohort
 from tests.cohort_store.store.outputs import N_ROIS, N_VOXELS, make_output, make_store
 from tests.commands.learning import make_world
 from tests.conftest import small_dataset
-from tests.group.dataset import make_dataset
+from tests.group.dataset import BLOCK, make_dataset
 
 N_TRAITS = 40
 
@@ -58,6 +62,19 @@ def write_training(folder):
 def write_roi_tables(folder):
     """Write an ROI table of the group level, and the table of participants."""
     make_cohort(folder, 12, ending="tsv")
+
+
+def write_predicted_maps(folder):
+    """Write maps of some participants, with their mask and the parcels of their model."""
+    dataset = folder / "maps"
+    make_dataset(dataset, n=6, has_connectomes=False)
+    block = np.zeros(OUTPUT_GRID.shape, np.uint8)
+    block[BLOCK] = 1
+    for path in (
+        output_mask_path(dataset, "0a1b2c3d"),
+        output_path(dataset, "roi_parcels", seg="0a1b2c3d"),
+    ):
+        save_nifti(path, block, OUTPUT_GRID.matrix, dtype=np.uint8)
 
 
 def write_traits(folder):

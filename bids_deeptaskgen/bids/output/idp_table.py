@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from bids_deeptaskgen.bids.filenames import Entities
 from bids_deeptaskgen.bids.output.quality_tables import describe_columns, describe_metric
 from bids_deeptaskgen.bids.output.results import Result
 from bids_deeptaskgen.connectome.qc_verdicts import metric_specs, single_value
@@ -11,20 +12,26 @@ from bids_deeptaskgen.io.tsv import join_columns
 PREFIX = "deeptaskgen"
 
 
-def column_prefix(result: Result) -> str:
-    """Return the start of the names of a session's columns.
+def column_prefix(entities: Entities) -> str:
+    """Return the start of the names of the columns of maps.
 
     Parameters
     ----------
-    result : Result
+    entities : tuple of (str, str)
+        Entities of the maps, without participant and session.
 
     Returns
     -------
     str
-        ``deeptaskgen_``, the task, and other entities of the maps, for example ``deeptaskgen_rest_run1_``:
-        no column of another table or task has that name.
+        ``deeptaskgen_``, the task, and other entities, for example ``deeptaskgen_rest_run1_``: no column of
+        another table or task has that name.
+
+    Examples
+    --------
+    >>> column_prefix((("task", "rest"), ("run", "1")))
+    'deeptaskgen_rest_run1_'
     """
-    labels = [value if key == "task" else f"{key}{value}" for key, value in result.entities]
+    labels = [value if key == "task" else f"{key}{value}" for key, value in entities]
     return "_".join([PREFIX, *labels]) + "_"
 
 
@@ -48,7 +55,7 @@ def idp_table(results: Sequence[Result]) -> tuple[dict[str, list[Any]], dict[str
     sidecar = describe_columns(("participant_id", "session_id"))
     specs = metric_specs()
     for result in results:
-        prefix = column_prefix(result)
+        prefix = column_prefix(result.entities)
         labels = {"participant_id": result.subject, "session_id": result.session}
         row = rows.setdefault((result.subject, result.session), labels)
         for name, spec in specs.items():

@@ -3,18 +3,16 @@
 import logging
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from bids_deeptaskgen.bids.output.output_mask import find_output_mask
-from bids_deeptaskgen.bids.output.results import ResultFault, read_dataset
 from bids_deeptaskgen.cohort_store.exports.junifer_definition import make_definitions
 from bids_deeptaskgen.cohort_store.exports.junifer_files import check_folder, write_definitions
 from bids_deeptaskgen.cohort_store.exports.junifer_parcellation import choose_parcellation
 from bids_deeptaskgen.cohort_store.exports.names import require_names
-from bids_deeptaskgen.errors import InputError, UserError, abbreviate, quantity
+from bids_deeptaskgen.errors import InputError, quantity
 from bids_deeptaskgen.group.group_set import GroupSet
-from bids_deeptaskgen.group.selection import divide_into_sets
+from bids_deeptaskgen.group.only_set import choose_only_set
 from bids_deeptaskgen.settings.export import ExportJuniferSettings
 from bids_deeptaskgen.settings.flags import with_flags
 
@@ -42,7 +40,7 @@ def run(settings: ExportJuniferSettings) -> int:
     """
     folder, dataset = settings.out.absolute(), settings.output_dir.absolute()
     check_folder(folder, overwrite=settings.overwrite)
-    group_set = _choose_set(settings)
+    group_set = choose_only_set(settings.output_dir, settings.task_id)
     require_names(
         settings.contrasts, group_set.contrasts, f"{dataset}: the maps have no contrast", "contrasts"
     )
@@ -63,43 +61,6 @@ def run(settings: ExportJuniferSettings) -> int:
             f"  junifer collect {shlex.quote(str(pipeline))}\n"
         )
     return 0
-
-
-def _choose_set(settings: ExportJuniferSettings) -> GroupSet:
-    """Return the only set of maps, of the requested task if there is one."""
-    results, faults = read_dataset(settings.output_dir)
-    results = [result for result in results if result.maps.contrasts]
-    if not results:
-        raise InputError(_explain_nothing(settings.output_dir, faults))
-    if faults:
-        labels = sorted({f"sub-{fault.subject}" for fault in faults})
-        logger.warning(
-            "Maps of %s cannot be used and are left out (%s). The first reason: %s",
-            quantity(len(labels), "participant"), abbreviate(labels), faults[0].reason,
-        )  # fmt: skip
-    sets = divide_into_sets(settings.output_dir, results)
-    tasks = sorted({group_set.task for group_set in sets})
-    if settings.task_id is not None:
-        require_names([settings.task_id], tasks, f"{settings.output_dir}: no task", "task_id")
-        sets = [group_set for group_set in sets if group_set.task == settings.task_id]
-    if len(sets) > 1:
-        names = abbreviate([group_set.name for group_set in sets])
-        solution = (
-            "Choose one with `task_id`."
-            if len(tasks) > 1 and settings.task_id is None
-            else "Write the maps of each acquisition, model and settings to a dataset of its own."
-        )
-        message = f"{settings.output_dir}: has {len(sets)} sets of maps ({names}).\n{solution}"
-        raise UserError(message)
-    return sets[0]
-
-
-def _explain_nothing(output_dir: Path, faults: Sequence[ResultFault]) -> str:
-    if faults:
-        return f"{output_dir}: no map can be used. The first reason: {faults[0].reason}"
-    return (
-        f"{output_dir}: no finished maps were found.\nRun the participant level with this OUTPUT_DIR first."
-    )
 
 
 def _find_mask(output_dir: Path, group_set: GroupSet) -> str | None:
