@@ -14,6 +14,17 @@ EXPORTS ?= .venv-exports
 # Environment with BABS, DataLad and git-annex, 1 GB.
 BABS ?= .venv-babs
 
+# Versions that test-wheel installs, and whether torch has them, too: pinned (as in constraints.txt) or any.
+VERSIONS ?= lowest constraints newest
+WHEEL_TORCH ?= pinned
+# Environment of the programs of audit and release, which would change the versions in .venv.
+RELEASE_VENV = .venv-release
+# Registry and organisation of release-image, e.g. docker.io/NAME.
+REGISTRY ?=
+# Tests of pages and docstrings.
+DOCS_TESTS = tests/test_docs.py tests/test_doctests.py tests/test_python_page.py tests/test_figures_page.py tests/test_structure.py \
+  tests/test_cluster_scripts.py
+
 # Programs that build and run images, maybe with a prefix such as sudo: docker or podman, and apptainer.
 ENGINE ?= docker
 APPTAINER ?= apptainer
@@ -24,7 +35,7 @@ DESCRIPTOR_TOOLS ?= .venv-descriptors
 # torch in the images: cpu, or cuda (some GB more).
 TORCH ?= cpu
 # Folders of slow tests that have targets of their own.
-SLOW_ELSEWHERE = babs browser containers descriptors slurm
+SLOW_ELSEWHERE = babs browser containers descriptors gpu slurm
 # Folder for data of the benchmarks. An interrupted benchmark continues from it.
 BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
@@ -32,7 +43,7 @@ VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILD_ARGUMENTS = --build-arg TORCH=$(TORCH) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
-.PHONY: help demo test test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-babs test-bids test-containers test-descriptors descriptors faults validate container-test lint benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
+.PHONY: help demo test test-unit test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-babs test-bids test-gpu test-docs test-wheel test-containers test-descriptors descriptors faults validate container-test lint style types wheel audit release require-tokens release-image require-registry benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 27
@@ -40,7 +51,9 @@ help: ## list the targets
 demo: $(VENV)/runtime.stamp ## simulate a few participants, predict their maps, draw one; all in ./demo
 	$(BIN)/deeptaskgen demo demo
 
-test: lint ## check style, types and layers, then run the tests (a quarter of an hour; PYTEST_ARGS)
+test: lint test-unit ## check style, types and layers, then run the tests (a quarter of an hour; PYTEST_ARGS)
+
+test-unit: $(VENV)/test.stamp ## run the tests of `make test` alone (PYTEST_ARGS)
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 test-cpus: $(VENV)/test.stamp ## run the numerical tests as if on other processors (half an hour; PYTEST_ARGS)
@@ -58,7 +71,7 @@ test-exports: $(VENV)/test.stamp $(EXPORTS)/pcntoolkit.stamp $(EXPORTS)/junifer.
 test-faults: $(VENV)/test.stamp ## run the slow tests, which kill, stop, overload and starve whole runs (two hours; PYTEST_ARGS)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow $(patsubst %,--ignore tests/%,$(SLOW_ELSEWHERE)) $(PYTEST_ARGS) tests
 
-test-browser: $(VENV)/test.stamp ## try the pages in Chromium; fails without Chromium (CHROMIUM=path) or the extra "browser"
+test-browser: $(VENV)/browser.stamp ## try the pages in Chromium; fails without Chromium (CHROMIUM=path; PYTEST_ARGS)
 	$(if $(CHROMIUM),CHROMIUM="$(CHROMIUM)" )$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) tests/browser
 
 test-slurm: $(VENV)/test.stamp ## run the scripts of docs/cluster; fails without Slurm (SIF=file tests an image; PYTEST_ARGS)
@@ -70,6 +83,15 @@ test-babs: $(VENV)/test.stamp $(BABS)/babs.stamp ## run the descriptors by BABS;
 test-bids: $(VENV)/test.stamp ## check output datasets with the BIDS validator, which is installed if needed
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet bids-validator-deno==3.0.2
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest tests/workflow/test_bids.py $(PYTEST_ARGS)
+
+test-gpu: $(VENV)/test.stamp ## compare maps and trainings on a GPU with those on the CPU; fails without a GPU (PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 0 -m slow $(PYTEST_ARGS) tests/gpu
+
+test-docs: $(VENV)/test.stamp ## run the examples in pages and docstrings, and check options, paths and messages (PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS) $(DOCS_TESTS)
+
+test-wheel: wheel ## install the wheel in empty environments and try it (3 GB of disk; VERSIONS, WHEEL_TORCH)
+	$(BIN)/python -m scripts.test_wheel dist --torch $(WHEEL_TORCH) --versions $(VERSIONS)
 
 test-containers: $(VENV)/test.stamp image sif ## build both images and compare their output with a run outside (ENGINE, APPTAINER; PYTEST_ARGS)
 	# The files name the version of the program, which an editable install keeps from its first day.
@@ -88,12 +110,42 @@ faults: test-faults
 validate: test-bids
 container-test: test-containers
 
-lint: $(VENV)/test.stamp ## check style, spelling, types and layers
+lint: style types ## check style, spelling, types and layers
+
+style: $(VENV)/test.stamp ## check style and spelling
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/codespell
+
+types: $(VENV)/test.stamp ## check types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Without -w, build makes the wheel from the source distribution: files of an earlier build cannot get into it.
+wheel: $(VENV)/test.stamp ## build the wheel and the source distribution in ./dist, and check what they contain
+	rm -f dist/bids_deeptaskgen-*
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/python -m scripts.check_distributions dist
+
+audit: $(RELEASE_VENV)/tools.stamp ## search the versions of constraints.txt for published vulnerabilities (internet)
+	$(RELEASE_VENV)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
+
+release: require-tokens wheel $(RELEASE_VENV)/tools.stamp ## upload ./dist to PyPI (TWINE_USERNAME, TWINE_PASSWORD; a tagged commit)
+	$(BIN)/python -m scripts.check_distributions dist --release
+	$(RELEASE_VENV)/bin/twine check --strict dist/*
+	$(RELEASE_VENV)/bin/twine upload --non-interactive dist/*
+
+require-tokens:
+	@test -n "$$TWINE_USERNAME" && test -n "$$TWINE_PASSWORD" || { \
+	  echo "release needs the environment variables TWINE_USERNAME (__token__) and TWINE_PASSWORD (a token of PyPI)."; exit 1; }
+
+release-image: require-registry ## push an image that was built (IMAGE=name:tag, REGISTRY=registry/organisation; ENGINE)
+	$(ENGINE) tag $(IMAGE) $(REGISTRY)/$(IMAGE)
+	$(ENGINE) push $(REGISTRY)/$(IMAGE)
+
+require-registry:
+	@test -n "$(REGISTRY)" || { \
+	  echo "release-image needs the registry: make release-image IMAGE=name:tag REGISTRY=docker.io/NAME."; exit 1; }
 
 benchmark: $(VENV)/test.stamp ## measure speed and memory; writes docs/performance.md (half an hour)
 	$(BIN)/python -m benchmarks.speed $(BENCHMARKS)/speed
@@ -143,7 +195,7 @@ descriptors: $(VENV)/runtime.stamp ## write the descriptors for Boutiques and Ni
 	$(BIN)/python -m scripts.descriptors
 
 clean: ## remove everything that these targets create here
-	rm -rf $(VENV) $(EXPORTS) $(BABS) $(DESCRIPTOR_TOOLS) $(BENCHMARKS) demo build dist test-results *.egg-info .hypothesis .*_cache
+	rm -rf $(VENV) $(RELEASE_VENV) $(EXPORTS) $(BABS) $(DESCRIPTOR_TOOLS) $(BENCHMARKS) demo build dist test-results *.egg-info .hypothesis .*_cache
 
 # A stamp file marks a finished install, so that a second call installs nothing.
 # The installs are editable: commands run the source tree, and edits need no new install.
@@ -164,6 +216,15 @@ $(VENV)/runtime.stamp: $(VENV)/tools.stamp $(REQUIREMENTS)
 $(VENV)/test.stamp: $(VENV)/tools.stamp $(REQUIREMENTS)
 	$(INSTALL) --editable '.[test]'
 	@touch $@ $(VENV)/runtime.stamp
+
+$(VENV)/browser.stamp: $(VENV)/test.stamp
+	$(INSTALL) --editable '.[test,browser]'
+	@touch $@
+
+$(RELEASE_VENV)/tools.stamp: scripts/release_tools.txt
+	$(PYTHON) -m venv --clear $(RELEASE_VENV)
+	$(RELEASE_VENV)/bin/python -m pip install --disable-pip-version-check --quiet --requirement $<
+	@touch $@
 
 $(BABS)/babs.stamp: tests/babs/babs.txt
 	$(PYTHON) -m venv --clear $(BABS)

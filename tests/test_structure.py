@@ -1,16 +1,14 @@
-"""The structure of the project: layers, sizes, what is loaded when, what a wheel holds, paths in the docs."""
+"""The structure of the project: layers, sizes, what is loaded when, data files, paths in the docs."""
 
 import ast
 import configparser
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from glob import glob
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
@@ -93,29 +91,6 @@ def test_every_data_file_is_in_the_wheel():
 def test_every_folder_of_python_files_is_a_package_so_that_the_wheel_has_it():
     folders = {path.parent for path in MODULES}
     assert {folder for folder in folders if not (folder / "__init__.py").is_file()} == set()
-
-
-def test_the_wheel_holds_the_package_alone(tmp_path):
-    # Of a copy: the build leaves folders beside setup.cfg.
-    source = tmp_path / "source"
-    folders, files = ("bids_deeptaskgen", "benchmarks", "scripts"), ("setup.cfg", "pyproject.toml")
-    for name in (*folders, *files, "README.md", "LICENSE"):
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "runs"))
-        else:
-            shutil.copyfile(ROOT / name, source / name)
-    (source / "tests").mkdir()
-    (source / "tests" / "__init__.py").touch()
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "dist"]
-    done = subprocess.run([*build, source], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
-    with ZipFile(wheel) as archive:
-        names = archive.namelist()
-    tops = {name.partition("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"bids_deeptaskgen"}
-    code = {name for name in names if name.endswith(".py")}
-    assert code == {path.relative_to(ROOT).as_posix() for path in MODULES}
 
 
 def test_the_constraints_pin_torch_to_a_release_that_every_index_has():
