@@ -34,7 +34,8 @@ def test_the_committed_files_are_those_that_make_descriptors_writes():
     committed = {
         path.relative_to(FOLDER).as_posix(): path.read_text("utf-8")
         for path in FOLDER.rglob("*")
-        if path.is_file()
+        # Those for BABS are written by hand.
+        if path.is_file() and "babs" not in path.relative_to(FOLDER).parts
     }
     assert sorted(committed) == sorted(written), "run: make descriptors"
     assert [name for name in written if written[name] != committed[name]] == [], "run: make descriptors"
