@@ -43,7 +43,7 @@ VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILD_ARGUMENTS = --build-arg TORCH=$(TORCH) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
-.PHONY: help demo test test-unit test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-babs test-bids test-gpu test-docs test-wheel test-containers test-descriptors descriptors faults validate container-test lint style types wheel audit release require-tokens release-image require-registry benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
+.PHONY: help demo test test-unit test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-babs test-bids test-gpu test-docs test-wheel test-containers test-descriptors docs descriptors faults validate container-test lint style types wheel audit release require-tokens release-image require-registry benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 27
@@ -147,43 +147,43 @@ require-registry:
 	@test -n "$(REGISTRY)" || { \
 	  echo "release-image needs the registry: make release-image IMAGE=name:tag REGISTRY=docker.io/NAME."; exit 1; }
 
-benchmark: $(VENV)/test.stamp ## measure speed and memory; writes docs/performance.md (half an hour)
+benchmark: $(VENV)/test.stamp ## measure speed and memory; writes docs/reference/performance.md (half an hour)
 	$(BIN)/python -m benchmarks.speed $(BENCHMARKS)/speed
-	$(BIN)/python -m benchmarks.speed.page $(BENCHMARKS)/speed/benchmark.md docs/performance.md
+	$(BIN)/python -m benchmarks.speed.page $(BENCHMARKS)/speed/benchmark.md docs/reference/performance.md
 
-benchmark-accuracy: $(VENV)/test.stamp ## learning curves and fine-tuning on simulated cohorts; writes docs/results.md (three hours, 5 GB of disk)
+benchmark-accuracy: $(VENV)/test.stamp ## learning curves and fine-tuning on simulated cohorts; writes docs/reference/results.md (three hours, 5 GB of disk)
 	$(BIN)/python -m benchmarks.accuracy $(BENCHMARKS)/accuracy
-	$(BIN)/python -m benchmarks.accuracy.page $(BENCHMARKS)/accuracy docs/results.md
+	$(BIN)/python -m benchmarks.accuracy.page $(BENCHMARKS)/accuracy docs/reference/results.md
 
-benchmark-real: require-data $(VENV)/test.stamp ## cross-validate on real participants (DATA=folder); writes part of docs/results.md (40 minutes)
+benchmark-real: require-data $(VENV)/test.stamp ## cross-validate on real participants (DATA=folder); writes part of docs/reference/results.md (40 minutes)
 	$(BIN)/python -m benchmarks.real $(DATA) $(BENCHMARKS)/real
-	$(BIN)/python -m benchmarks.real.page $(BENCHMARKS)/real/results.json docs/results.md
+	$(BIN)/python -m benchmarks.real.page $(BENCHMARKS)/real/results.json docs/reference/results.md
 
 require-data:
 	@test -n "$(DATA)" || { \
 	  echo "benchmark-real needs the folder of the data: make benchmark-real DATA=folder (see benchmarks/real/participants.py)."; exit 1; }
 
-benchmark-group: $(VENV)/test.stamp ## measure the group level; writes docs/group_performance.md (half an hour, 3 GB of disk)
+benchmark-group: $(VENV)/test.stamp ## measure the group level; writes docs/reference/group_performance.md (half an hour, 3 GB of disk)
 	$(BIN)/python -m benchmarks.group $(BENCHMARKS)/group
-	$(BIN)/python -m benchmarks.group.page $(BENCHMARKS)/group/results.json docs/group_performance.md
+	$(BIN)/python -m benchmarks.group.page $(BENCHMARKS)/group/results.json docs/reference/group_performance.md
 
-benchmark-finished: $(VENV)/test.stamp ## measure runs over finished participants; writes docs/finished_performance.md (10 minutes, 3 million links)
+benchmark-finished: $(VENV)/test.stamp ## measure runs over finished participants; writes docs/reference/finished_performance.md (10 minutes, 3 million links)
 	$(BIN)/python -m benchmarks.finished $(BENCHMARKS)/finished
-	$(BIN)/python -m benchmarks.finished.page $(BENCHMARKS)/finished/results.json docs/finished_performance.md
+	$(BIN)/python -m benchmarks.finished.page $(BENCHMARKS)/finished/results.json docs/reference/finished_performance.md
 
 benchmark-schedulers: $(VENV)/test.stamp ## compare one process, two, and a Slurm array; writes docs/schedulers.md (10 minutes, Slurm)
 	$(BIN)/python -m benchmarks.schedulers $(BENCHMARKS)/schedulers docs/schedulers.md
 
-benchmark-false-positives: $(VENV)/test.stamp ## test noise with 200 seeds; writes docs/false_positives.md (10 minutes)
-	$(BIN)/python -m benchmarks.group.false_positives docs/false_positives.md
+benchmark-false-positives: $(VENV)/test.stamp ## test noise with 200 seeds; writes docs/reference/false_positives.md (10 minutes)
+	$(BIN)/python -m benchmarks.group.false_positives docs/reference/false_positives.md
 
-benchmark-store: $(VENV)/test.stamp ## measure the cohort store beside NIfTI; writes docs/store_performance.md (half an hour, 9 GB of disk)
+benchmark-store: $(VENV)/test.stamp ## measure the cohort store beside NIfTI; writes docs/reference/store_performance.md (half an hour, 9 GB of disk)
 	$(BIN)/python -m benchmarks.cohort_store $(BENCHMARKS)/store
-	$(BIN)/python -m benchmarks.cohort_store.page $(BENCHMARKS)/store/results.json docs/store_performance.md
+	$(BIN)/python -m benchmarks.cohort_store.page $(BENCHMARKS)/store/results.json docs/reference/store_performance.md
 
-benchmark-biomarkers: $(VENV)/test.stamp ## try traits of known origin; writes docs/biomarkers_results.md (half an hour)
+benchmark-biomarkers: $(VENV)/test.stamp ## try traits of known origin; writes docs/reference/biomarkers_results.md (half an hour)
 	$(BIN)/python -m benchmarks.biomarkers $(BENCHMARKS)/biomarkers
-	$(BIN)/python -m benchmarks.biomarkers.page $(BENCHMARKS)/biomarkers/results.json docs/biomarkers_results.md
+	$(BIN)/python -m benchmarks.biomarkers.page $(BENCHMARKS)/biomarkers/results.json docs/reference/biomarkers_results.md
 
 image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, IMAGE=name:tag, TORCH=cpu or cuda)
 	$(ENGINE) build $(BUILD_ARGUMENTS) --tag $(IMAGE) .
@@ -191,11 +191,14 @@ image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, I
 sif: $(VENV)/tools.stamp ## build the Apptainer image (SIF=file, TORCH=cpu or cuda)
 	$(APPTAINER) build --force $(BUILD_ARGUMENTS) $(SIF) Singularity.def
 
+docs: $(VENV)/docs.stamp ## build the site in docs/_build/html; any warning is an error
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
+
 descriptors: $(VENV)/runtime.stamp ## write the descriptors for Boutiques and Nipoppy to ./descriptors
 	$(BIN)/python -m scripts.descriptors
 
 clean: ## remove everything that these targets create here
-	rm -rf $(VENV) $(RELEASE_VENV) $(EXPORTS) $(BABS) $(DESCRIPTOR_TOOLS) $(BENCHMARKS) demo build dist test-results *.egg-info .hypothesis .*_cache
+	rm -rf $(VENV) $(RELEASE_VENV) $(EXPORTS) $(BABS) $(DESCRIPTOR_TOOLS) $(BENCHMARKS) demo build dist docs/_build test-results *.egg-info .hypothesis .*_cache
 
 # A stamp file marks a finished install, so that a second call installs nothing.
 # The installs are editable: commands run the source tree, and edits need no new install.
@@ -229,6 +232,10 @@ $(RELEASE_VENV)/tools.stamp: scripts/release_tools.txt
 $(BABS)/babs.stamp: tests/babs/babs.txt
 	$(PYTHON) -m venv --clear $(BABS)
 	$(BABS)/bin/python -m pip install --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+$(VENV)/docs.stamp: $(VENV)/test.stamp
+	$(INSTALL) --editable '.[test,docs]'
 	@touch $@
 
 $(EXPORTS)/%.stamp: tests/exports/%.txt

@@ -4,7 +4,7 @@
 
 Participants are simulated as a mean map, a pattern of their own and noise. Predictions contain a share of the
 pattern, which differs between contrasts. Weights are estimated on few validation participants, and scored on
-further participants. The table is part of docs/calibration.md.
+further participants. The table is part of docs/explanation/calibration.md.
 """
 
 from collections.abc import Iterator

@@ -50,7 +50,7 @@ except UserError as reason:
 PYTHON
     then
         printf '%s\n' "This image does not contain TemplateFlow's transform between MNI152NLin2009cAsym and" \
-            "MNI152NLin6Asym. --allow-template-warp needs it as a bound file: see docs/containers.md." >&2
+            "MNI152NLin6Asym. --allow-template-warp needs it as a bound file: see docs/how-to/containers.md." >&2
         # An interrupted download leaves a part of the file; TemplateFlow expects an empty one.
         find "$TEMPLATEFLOW_HOME" -name '*_xfm.h5' -exec truncate -s 0 {} +
     fi

@@ -105,7 +105,7 @@ def test_a_file_that_is_not_in_the_wheel_is_named(tmp_path, lacking):
 
 
 @pytest.mark.parametrize(
-    "extra", ["tests/__init__.py", "docs/inputs.md", "bids_deeptaskgen/data/weights.npz"]
+    "extra", ["tests/__init__.py", "docs/reference/inputs.md", "bids_deeptaskgen/data/weights.npz"]
 )
 def test_a_file_that_does_not_belong_into_the_wheel_is_named(tmp_path, extra):
     names = [*FILES, *(f"{INFO}/{name}" for name in METADATA), extra]
@@ -123,7 +123,7 @@ def test_a_large_wheel_is_refused_with_its_largest_files(tmp_path):
 
 def test_a_source_distribution_needs_tests_documents_and_build_files(tmp_path):
     assert sdist_faults(write_sdist(tmp_path, [*FILES, *SOURCES]), FILES) == []
-    for lacking in ("Makefile", "docs/inputs.md", "tests/conftest.py", FILES[1]):
+    for lacking in ("Makefile", "docs/reference/inputs.md", "tests/conftest.py", FILES[1]):
         (fault,) = sdist_faults(write_sdist(tmp_path, {*FILES, *SOURCES} - {lacking}), FILES)
         assert fault.endswith(f"does not contain {lacking}.")
 

@@ -23,7 +23,7 @@ from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.store import StoreCheckSettings, StorePackSettings
 
 ROOT = Path(__file__).parents[1]
-INPUTS = (ROOT / "docs" / "inputs.md").read_text("utf-8")
+INPUTS = (ROOT / "docs" / "reference" / "inputs.md").read_text("utf-8")
 
 
 def program_texts():
@@ -62,19 +62,19 @@ def test_every_preset_is_explained():
     "name",
     [
         "README.md",
-        "docs/babs.md",
-        "docs/biomarkers.md",
-        "docs/boutiques.md",
-        "docs/nipoppy.md",
-        "docs/inputs.md",
-        "docs/calibration.md",
-        "docs/evaluation.md",
-        "docs/exports.md",
-        "docs/group.md",
-        "docs/regions.md",
-        "docs/report.md",
-        "docs/store.md",
-        "docs/uncertainty.md",
+        "docs/how-to/babs.md",
+        "docs/how-to/biomarkers.md",
+        "docs/how-to/boutiques.md",
+        "docs/how-to/nipoppy.md",
+        "docs/reference/inputs.md",
+        "docs/explanation/calibration.md",
+        "docs/how-to/evaluation.md",
+        "docs/how-to/exports.md",
+        "docs/how-to/group.md",
+        "docs/how-to/regions.md",
+        "docs/reference/report.md",
+        "docs/how-to/store.md",
+        "docs/explanation/uncertainty.md",
     ],
 )
 def test_every_option_that_is_mentioned_exists(name):
@@ -116,5 +116,5 @@ def test_every_option_that_is_mentioned_exists(name):
 def test_every_section_of_the_page_is_explained():
     template = (ROOT / "bids_deeptaskgen" / "data" / "report" / "participant.html.j2").read_text("utf-8")
     titles = re.findall(r"<h2 [^>]*>(\w+)</h2>", template)
-    table = (ROOT / "docs" / "report.md").read_text("utf-8").split("\n## Sections\n\n")[1].split("\n\n")[0]
+    table = (ROOT / "docs" / "reference" / "report.md").read_text("utf-8").split("\n## Sections\n\n")[1].split("\n\n")[0]
     assert re.findall(r"^\| (\w+) \|", table, re.M) == ["section", *titles]

@@ -1,4 +1,4 @@
-"""The code of docs/figures.md runs as it stands, on an output dataset."""
+"""The code of docs/how-to/figures.md runs as it stands, on an output dataset."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from bids_deeptaskgen.report import figures
 from tests.conftest import small_dataset
 from tests.inprocess import call
 
-PAGE = Path(__file__).parents[1] / "docs" / "figures.md"
+PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "figures.md"
 N_VOLUMES, N_ROIS = 130, 50
 
 

@@ -1,4 +1,4 @@
-"""The code of docs/python.md runs as it stands, on a simulated dataset."""
+"""The code of docs/how-to/python.md runs as it stands, on a simulated dataset."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ from bids_deeptaskgen import (
 )
 from tests.conftest import small_dataset
 
-PAGE = Path(__file__).parents[1] / "docs" / "python.md"
+PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "python.md"
 
 
 def test_the_code_of_the_page_runs(tmp_path, monkeypatch):

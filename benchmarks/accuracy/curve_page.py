@@ -1,4 +1,4 @@
-"""Sections of docs/results.md on learning curves and shifts."""
+"""Sections of docs/reference/results.md on learning curves and shifts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

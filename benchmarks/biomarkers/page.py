@@ -1,6 +1,6 @@
-"""Write docs/biomarkers_results.md from the results of ``python -m benchmarks.biomarkers``.
+"""Write docs/reference/biomarkers_results.md from the results of ``python -m benchmarks.biomarkers``.
 
-python -m benchmarks.biomarkers.page WORK/results.json docs/biomarkers_results.md
+python -m benchmarks.biomarkers.page WORK/results.json docs/reference/biomarkers_results.md
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Write docs/store_performance.md from the results of ``python -m benchmarks.cohort_store``.
+"""Write docs/reference/store_performance.md from the results of ``python -m benchmarks.cohort_store``.
 
-python -m benchmarks.cohort_store.page WORK/results.json docs/store_performance.md
+python -m benchmarks.cohort_store.page WORK/results.json docs/reference/store_performance.md
 """
 
 import json

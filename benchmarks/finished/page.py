@@ -1,6 +1,6 @@
-"""Write docs/finished_performance.md from the results of ``python -m benchmarks.finished``.
+"""Write docs/reference/finished_performance.md from the results of ``python -m benchmarks.finished``.
 
-python -m benchmarks.finished.page WORK/results.json docs/finished_performance.md
+python -m benchmarks.finished.page WORK/results.json docs/reference/finished_performance.md
 """
 
 import json

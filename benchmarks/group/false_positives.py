@@ -1,6 +1,6 @@
 """False positives of the tests of ``group`` without any effect: ``make benchmark-false-positives``.
 
-    python -m benchmarks.group.false_positives docs/false_positives.md [--n-seeds 200]
+    python -m benchmarks.group.false_positives docs/reference/false_positives.md [--n-seeds 200]
 
 Every seed is a new cohort whose maps are noise, smooth in space, with an offset for each participant. The
 share of seeds with a false positive must be the nominal 5%, within its binomial interval.

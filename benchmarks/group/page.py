@@ -1,6 +1,6 @@
-"""Write docs/group_performance.md from the results of ``python -m benchmarks.group``.
+"""Write docs/reference/group_performance.md from the results of ``python -m benchmarks.group``.
 
-python -m benchmarks.group.page WORK/results.json docs/group_performance.md
+python -m benchmarks.group.page WORK/results.json docs/reference/group_performance.md
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Measurements as the table of a page: ``python -m benchmarks.memory.page WORK docs/memory.md``."""
+"""Measurements as the table of a page: ``python -m benchmarks.memory.page WORK docs/reference/memory.md``."""
 
 import re
 import sys

@@ -1,6 +1,6 @@
-"""Write the section on real participants of docs/results.md.
+"""Write the section on real participants of docs/reference/results.md.
 
-python -m benchmarks.real.page WORK/results.json docs/results.md
+python -m benchmarks.real.page WORK/results.json docs/reference/results.md
 """
 
 import json
@@ -43,10 +43,10 @@ do not include. The ROI time series are those of the embedded model's 50 ROI map
 - **{average}**: mean measured map of all {rest} who are not tested. It is the same for all predictors.
 - **{linear}** and **{ridge}** are fitted to all {rest}, the **{network_name}** to {train}; the other
   {validation} choose its best epoch.
-- ***calibrated***: moved towards the group average as in [calibration.md](calibration.md). The weights are
+- ***calibrated***: moved towards the group average as in [calibration.md](../explanation/calibration.md). The weights are
   estimated on those who are not tested: on all {rest} for linear model and ridge, by inner folds; on the
   {validation} validation participants for the network.
-- Scores are those of [evaluation.md](evaluation.md), means over repeats, contrasts and participants; brackets
+- Scores are those of [evaluation.md](../how-to/evaluation.md), means over repeats, contrasts and participants; brackets
   contain the 95% interval from resampling participants. **Difference** and **identified** compare with the
   other tested participants of the same fold, so {chance:.0%} are identified by chance. **Residual r of
   others** is what residual r would be by chance: that of a participant's map with the predictions for others.

@@ -1,6 +1,6 @@
-"""Write docs/performance.md from the results of ``python -m benchmarks.speed``.
+"""Write docs/reference/performance.md from the results of ``python -m benchmarks.speed``.
 
-python -m benchmarks.speed.page OUT/benchmark.md docs/performance.md
+python -m benchmarks.speed.page OUT/benchmark.md docs/reference/performance.md
 """
 
 import sys

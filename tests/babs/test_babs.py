@@ -1,4 +1,4 @@
-"""The steps of docs/babs.md with the real BABS, DataLad and Slurm."""
+"""The steps of docs/how-to/babs.md with the real BABS, DataLad and Slurm."""
 
 import json
 import shutil

@@ -18,7 +18,7 @@ from tests.babs.descriptors import (
 )
 from tests.processes import ROOT
 
-PAGE = (ROOT / "docs" / "babs.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "babs.md").read_text("utf-8")
 
 
 def parsed(words):

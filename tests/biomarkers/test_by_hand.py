@@ -1,4 +1,4 @@
-"""The code of docs/biomarkers.md runs as it stands, and predicts what `cross_validate` predicts."""
+"""The code of docs/how-to/biomarkers.md runs as it stands, and predicts what `cross_validate` predicts."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ from bids_deeptaskgen.cohort_store.store.pack import RowContent, pack_shards
 from bids_deeptaskgen.cohort_store.store.row_tables import add_rows
 from tests.cohort_store.store.outputs import N_VOXELS, description
 
-PAGE = Path(__file__).parents[2] / "docs" / "biomarkers.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "biomarkers.md"
 N_PARTICIPANTS = 60
 
 

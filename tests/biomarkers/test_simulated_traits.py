@@ -1,6 +1,6 @@
 """Traits of known origin: what the analysis claims is true, and the usual mistakes are claims that are not.
 
-docs/biomarkers_results.md has the same with many cohorts; here, each law has one or a few.
+docs/reference/biomarkers_results.md has the same with many cohorts; here, each law has one or a few.
 """
 
 import numpy as np

@@ -71,7 +71,7 @@ def test_each_threshold_has_a_source_a_sentence_and_an_action(name):
     ],
 )
 def test_unstable_maps_of_the_experiment_have_a_verdict(name, intact, short, noise):
-    """Values of docs/uncertainty.md: 5 minutes; 1 minute with added noise; noise only."""
+    """Values of docs/explanation/uncertainty.md: 5 minutes; 1 minute with added noise; noise only."""
     spec = metric_specs()[name]
     verdicts = [judge_metric(spec, value).verdict for value in (intact, short, noise)]
     assert verdicts == ["pass", "warn", "fail"]

@@ -99,7 +99,7 @@ def test_the_script_has_no_syntax_error_and_refuses_an_unknown_torch(tmp_path):
     assert "TORCH=rocm is not known. Use TORCH=cpu or TORCH=cuda." in process.stderr
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/containers.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/containers.md"])
 def test_the_documents_name_the_options_for_gpus(page):
     text = (ROOT / page).read_text("utf-8")
     assert all(word in text for word in ("--gpus all", "--nv", "TORCH=cuda"))

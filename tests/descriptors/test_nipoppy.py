@@ -48,7 +48,7 @@ class Study:
         return self.folder / "derivatives" / "deeptaskgen" / VERSION
 
     def install(self, descriptors):
-        """Install both pipelines and set their variables, as docs/nipoppy.md describes."""
+        """Install both pipelines and set their variables, as docs/how-to/nipoppy.md describes."""
         for name in PIPELINES:
             source = descriptors / "nipoppy" / name
             self.tools.succeed("nipoppy", "pipeline", "validate", source)

@@ -1,7 +1,7 @@
 """Coarse mean maps of both halves of a session's windows, as one compressed file of arrays.
 
 Full maps of the halves would double the size of a dataset. Means over blocks of 4x4x4 voxels (8 mm) suffice
-to identify participants between halves (``docs/uncertainty.md``).
+to identify participants between halves (``docs/explanation/uncertainty.md``).
 Keys of the file: ``facts`` (JSON text), ``contrasts``, ``blocks``, ``values`` (int16) and ``scales``.
 """
 

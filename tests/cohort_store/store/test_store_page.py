@@ -1,4 +1,4 @@
-"""The code of docs/store.md runs as it stands, except that for xarray, which the tests do not install."""
+"""The code of docs/how-to/store.md runs as it stands, except that for xarray, which the tests do not install."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.cohort_store.store.outputs import CONTRASTS, N_VOXELS, make_store
 
-PAGE = Path(__file__).parents[3] / "docs" / "store.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "store.md"
 
 
 def test_the_code_of_the_page_runs(tmp_path, monkeypatch):
