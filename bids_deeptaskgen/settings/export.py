@@ -75,7 +75,7 @@ class ExportPcntoolkitSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _MapSelection(Settings):
+class MapSelectionSettings(Settings):
     """Select predicted maps of an output dataset."""
 
     output_dir: Path = option(positional=True, help="output dataset of the participant level")
@@ -92,7 +92,7 @@ class _MapSelection(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportJuniferSettings(_MapSelection):
+class ExportJuniferSettings(MapSelectionSettings):
     """Write a junifer pipeline that reads the predicted maps of an output dataset."""
 
     out: Path = option(positional=True, help="folder of the pipeline; its values are stored there, too")
@@ -107,7 +107,7 @@ class ExportJuniferSettings(_MapSelection):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportNipoppySettings(_MapSelection):
+class ExportNipoppySettings(MapSelectionSettings):
     """Write imaging-derived phenotypes as Nipoppy stores them: a row for each participant and session."""
 
     out: Path = option(positional=True, help="folder of the tables (idp of the pipeline in a Nipoppy study)")
