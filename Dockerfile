@@ -6,13 +6,14 @@ ENV PYTHONNOUSERSITE=1 \
 
 # The libraries are a separate layer, so that a change of the program does not download torch again.
 ARG TORCH=cpu
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 WORKDIR /opt/src
 COPY setup.cfg pyproject.toml constraints.txt scripts/install_image.sh ./
-RUN ./install_image.sh libraries "$TORCH"
+RUN ./install_image.sh libraries "$TORCH" "$TORCH_INDEX"
 
 # The image does not contain .git: `make image` passes the version, which setuptools-scm determines from it.
 ARG VERSION=0+unknown
-COPY README.md LICENSE setup.cfg pyproject.toml constraints.txt scripts/install_image.sh ./
+COPY README.md LICENSE ./
 COPY bids_deeptaskgen bids_deeptaskgen
 RUN ./install_image.sh program "$VERSION"
 

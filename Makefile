@@ -43,7 +43,7 @@ VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILD_ARGUMENTS = --build-arg TORCH=$(TORCH) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
-.PHONY: help demo test test-unit test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-babs test-bids test-gpu test-docs test-wheel test-containers test-descriptors docs descriptors faults validate container-test lint style types wheel audit release require-tokens release-image require-registry benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean
+.PHONY: help demo test test-unit test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-babs test-bids test-gpu test-docs test-wheel test-containers test-descriptors docs descriptors faults validate container-test lint style types wheel audit release require-tokens release-image require-registry benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean schemas
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 27
@@ -127,6 +127,10 @@ wheel: $(VENV)/test.stamp ## build the wheel and the source distribution in ./di
 	$(BIN)/python -m build --no-isolation --outdir dist
 	$(BIN)/python -m scripts.check_distributions dist
 
+schemas: $(RELEASE_VENV)/tools.stamp ## check .circleci/config.yml and CITATION.cff by their schemas
+	$(RELEASE_VENV)/bin/check-jsonschema --builtin-schema vendor.circle-ci .circleci/config.yml
+	$(RELEASE_VENV)/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+
 audit: $(RELEASE_VENV)/tools.stamp ## search the versions of constraints.txt for published vulnerabilities (internet)
 	$(RELEASE_VENV)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
@@ -197,7 +201,7 @@ docs: $(VENV)/docs.stamp ## build the site in docs/_build/html; any warning is a
 descriptors: $(VENV)/runtime.stamp ## write the descriptors for Boutiques and Nipoppy to ./descriptors
 	$(BIN)/python -m scripts.descriptors
 
-clean: ## remove everything that these targets create here
+clean: ## remove everything that these targets create here, but not images
 	rm -rf $(VENV) $(RELEASE_VENV) $(EXPORTS) $(BABS) $(DESCRIPTOR_TOOLS) $(BENCHMARKS) demo build dist docs/_build test-results *.egg-info .hypothesis .*_cache
 
 # A stamp file marks a finished install, so that a second call installs nothing.

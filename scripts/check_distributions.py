@@ -8,6 +8,7 @@ documents the package.
 import argparse
 import sys
 import tarfile
+import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -27,7 +28,7 @@ SOURCES = {
     "CHANGES.md", "CITATION.cff", "CONTRIBUTING.md", "Dockerfile", "LICENSE", "Makefile", "PKG-INFO",
     "README.md", "Singularity.def", "constraints.txt", "pyproject.toml", "setup.cfg", "docs/reference/inputs.md",
     "tests/conftest.py", "tests/golden/metrics.npz", "benchmarks/speed/steps.py",
-    "scripts/check_distributions.py",
+    "scripts/check_distributions.py", "scripts/install_image.sh", ".dockerignore",
 }  # fmt: skip
 
 
@@ -124,13 +125,27 @@ def _size_faults(distribution: Distribution, largest: int) -> list[str]:
     ]
 
 
-def release_faults(distributions: Iterable[Distribution]) -> list[str]:
-    """List versions that are not those of a tagged commit without changes."""
-    return [
-        f"{item.path.name} is a development version. Tag the commit, commit all changes, and build again."
-        for item in distributions
-        if item.version.is_devrelease or item.version.local
-    ]
+def release_faults(distributions: Iterable[Distribution], release: Version) -> list[str]:
+    """List versions that are not those of a tagged commit without changes, or not that of the descriptors."""
+    faults = []
+    for item in distributions:
+        if item.version.is_devrelease or item.version.local:
+            faults.append(
+                f"{item.path.name} is a development version. Tag the commit, commit all changes, and build "
+                "again."
+            )
+        elif item.version != release:
+            faults.append(
+                f"{item.path.name} has another version than pyproject.toml ({release}), which the "
+                "descriptors name. Correct fallback_version there, run `make descriptors`, and tag again."
+            )
+    return faults
+
+
+def release_version() -> Version:
+    """Read the version of the next release, which the descriptors name, from pyproject.toml."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return Version(tomllib.load(file)["tool"]["setuptools_scm"]["fallback_version"])
 
 
 def describe(distribution: Distribution, n_levels: int) -> str:
@@ -167,7 +182,7 @@ def main(arguments: list[str]) -> int:
     expected = package_files(ROOT)
     faults = wheel_faults(wheel, expected) + sdist_faults(sdist, expected)
     if options.release:
-        faults += release_faults((wheel, sdist))
+        faults += release_faults((wheel, sdist), release_version())
     print("", *faults, sep="\n", file=sys.stderr)
     return 1 if faults else 0
 

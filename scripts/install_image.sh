@@ -1,23 +1,23 @@
 #!/bin/sh
 # Install the program in an image, for Dockerfile and Singularity.def alike. Run as root in the folder of the sources.
 #
-#   install_image.sh libraries cpu|cuda   the libraries of constraints.txt; torch for CPUs only, or with CUDA
-#   install_image.sh program VERSION      the program itself, and the byte code that a read-only image cannot write later
+#   install_image.sh libraries cpu|cuda INDEX   the libraries of constraints.txt; torch for CPUs, from an index with such
+#                                               builds, or with CUDA
+#   install_image.sh program VERSION            the program itself, and the byte code that a read-only image cannot write
 set -eu
 umask 022
 export PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
 export TEMPLATEFLOW_HOME=/opt/templateflow TEMPLATEFLOW_AUTOUPDATE=off NIPYPE_NO_ET=1 NO_ET=1 MPLBACKEND=Agg
 EXTRAS=train,warp
-CPU_INDEX=https://download.pytorch.org/whl/cpu
 
 # The modules that a run imports get their byte code below; that of all modules is 250 MB.
 install() { python3 -m pip install --no-compile "$@"; }
 
-# On Linux, PyPI's torch requires 4 GB of CUDA libraries. PyTorch's index of CPU wheels marks its wheels with +cpu.
+# On Linux, PyPI's torch requires some GB of CUDA libraries. An index of builds for CPUs marks its wheels with +cpu.
 install_torch() {
     version=$(sed -n 's/^torch==//p' constraints.txt)
     case $1 in
-        cpu) install -c constraints.txt --retries 1 --timeout 60 --extra-index-url "$CPU_INDEX" "torch==$version+cpu" ;;
+        cpu) install -c constraints.txt --retries 1 --timeout 60 --extra-index-url "$2" "torch==$version+cpu" ;;
         cuda) install -c constraints.txt "torch==$version" ;;
         *) echo "TORCH=$1 is not known. Use TORCH=cpu or TORCH=cuda." >&2; exit 2 ;;
     esac
@@ -79,7 +79,7 @@ PYTHON
 case $1 in
     libraries)
         install -c constraints.txt setuptools setuptools-scm wheel
-        install_torch "$2"
+        install_torch "$2" "$3"
         # setup.cfg lists the libraries; the program itself is not here yet, so that its changes do not repeat this step.
         mkdir -p bids_deeptaskgen
         touch bids_deeptaskgen/__init__.py README.md LICENSE
@@ -100,7 +100,7 @@ case $1 in
         bids-deeptaskgen --version
         ;;
     *)
-        echo "usage: install_image.sh libraries cpu|cuda, or install_image.sh program VERSION" >&2
+        echo "usage: install_image.sh libraries cpu|cuda INDEX, or install_image.sh program VERSION" >&2
         exit 2
         ;;
 esac

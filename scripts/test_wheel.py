@@ -3,7 +3,7 @@
 Each environment has other versions of the libraries: ``lowest`` (the lower bounds of setup.cfg),
 ``constraints`` (those of constraints.txt) or ``newest`` (what pip installs without constraints). In each,
 torch has the version of constraints.txt, unless ``--torch any`` is given: another torch may be a download of
-gigabytes with CUDA. Environments and results are temporary: 2 GB under $TMPDIR at a time.
+gigabytes with CUDA. Environments and results are temporary: 3 GB under $TMPDIR at a time.
 """
 
 import argparse
@@ -22,7 +22,7 @@ EXTRAS = ("train", "warp")
 VERSIONS = ("lowest", "constraints", "newest")
 N_PARTICIPANTS = 5
 IMPORT_ALL = """
-import importlib, pkgutil, bids_deeptaskgen
+import importlib, pkgutil, bids_deeptaskgen, lightning, nitransforms.manip
 for module in pkgutil.walk_packages(bids_deeptaskgen.__path__, "bids_deeptaskgen."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)

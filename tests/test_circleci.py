@@ -23,8 +23,8 @@ EXPECTED = {
     "wheel": "test-wheel", "audit": "audit", "gpu": "test-gpu", "deploy-python": "release",
     "deploy-images": "release-image",
 }  # fmt: skip
-# Jobs that need what the development machine lacks.
-NOT_RUN = {"unit", "wheel", "audit", "image-cuda", "gpu", "deploy-python", "deploy-images"}
+# Jobs that need machines, versions or accounts that are not at every developer's disposal.
+NOT_RUN = {"unit", "wheel", "audit", "containers", "image-cuda", "gpu", "deploy-python", "deploy-images"}
 PYTHONS = ["3.11", "3.12", "3.13"]
 
 

@@ -20,6 +20,7 @@ from scripts.check_distributions import (
     read_sdist,
     read_wheel,
     release_faults,
+    release_version,
     sdist_faults,
     wheel_faults,
 )
@@ -136,9 +137,15 @@ def test_all_files_that_a_source_distribution_needs_exist():
     ("version", "is_release"), [("1.0", True), ("1.1.dev3", False), ("1.0+local", False), ("1.0rc1", True)]
 )
 def test_development_versions_are_not_released(tmp_path, version, is_release):
-    faults = release_faults([write_wheel(tmp_path, FILES, version)])
+    faults = release_faults([write_wheel(tmp_path, FILES, version)], Version(version))
     assert (faults == []) is is_release
     assert all("Tag the commit" in fault for fault in faults)
+
+
+def test_a_version_that_the_descriptors_do_not_name_is_not_released(tmp_path):
+    (fault,) = release_faults([write_wheel(tmp_path, FILES, "1.0")], Version("1.1"))
+    assert "another version than pyproject.toml (1.1)" in fault
+    assert str(release_version()) in (ROOT / "descriptors" / "boutiques.json").read_text("utf-8")
 
 
 @pytest.mark.parametrize("n_wheels", [0, 2])

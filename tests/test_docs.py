@@ -65,6 +65,7 @@ def test_every_preset_is_explained():
         "docs/how-to/babs.md",
         "docs/how-to/biomarkers.md",
         "docs/how-to/boutiques.md",
+        "docs/how-to/containers.md",
         "docs/how-to/nipoppy.md",
         "docs/reference/inputs.md",
         "docs/explanation/calibration.md",
@@ -107,7 +108,7 @@ def test_every_option_that_is_mentioned_exists(name):
         "--imagepath", "--force-apptainer", "--no-pull", "--user", "--study", "--bids-source", "--pipeline",
         "--participant-id", "--session-id", "--hpc", "--tar", "--skip-container", "--cleanenv", "--folder",
         "--image", "--stream", "--container-opts", "--n-volumes",
-        "--gpus", "--entrypoint",
+        "--gpus", "--entrypoint", "--build-arg", "--format", "--version",
     }  # fmt: skip
     text = (ROOT / name).read_text("utf-8")
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | further_flags

@@ -104,7 +104,7 @@ def test_a_wheel_that_cannot_be_installed_fails_the_check(tmp_path, capsys):
     assert test_wheel.main([str(tmp_path), "--versions", "newest"]) == 1
     printed = capsys.readouterr()
     assert "failed with newest" in printed.out
-    assert "ended with exit code" in printed.err
+    assert "has an invalid wheel" in printed.err
 
 
 def test_the_commands_of_the_check_are_those_of_the_program():

@@ -75,11 +75,10 @@ class ExportPcntoolkitSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportJuniferSettings(Settings):
-    """Write a junifer pipeline that reads the predicted maps of an output dataset."""
+class MapSelectionSettings(Settings):
+    """Select predicted maps of an output dataset."""
 
     output_dir: Path = option(positional=True, help="output dataset of the participant level")
-    out: Path = option(positional=True, help="folder of the pipeline; its values are stored there, too")
     task_id: str | None = label_option(
         None,
         "task",
@@ -90,6 +89,13 @@ class ExportJuniferSettings(Settings):
     contrasts: tuple[str, ...] = option(
         (), metavar="LABEL", default_meaning="all contrasts of the maps", help="contrasts by label"
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportJuniferSettings(MapSelectionSettings):
+    """Write a junifer pipeline that reads the predicted maps of an output dataset."""
+
+    out: Path = option(positional=True, help="folder of the pipeline; its values are stored there, too")
     parcellation: str | None = option(
         None,
         metavar="NAME_OR_FILE",
@@ -101,21 +107,10 @@ class ExportJuniferSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportNipoppySettings(Settings):
+class ExportNipoppySettings(MapSelectionSettings):
     """Write imaging-derived phenotypes as Nipoppy stores them: a row for each participant and session."""
 
-    output_dir: Path = option(positional=True, help="output dataset of the participant level")
     out: Path = option(positional=True, help="folder of the tables (idp of the pipeline in a Nipoppy study)")
-    task_id: str | None = label_option(
-        None,
-        "task",
-        flags=("-t",),
-        default_meaning="the only task",
-        help="task of the resting-state runs, if the dataset has several",
-    )
-    contrasts: tuple[str, ...] = option(
-        (), metavar="LABEL", default_meaning="all contrasts of the maps", help="contrasts by label"
-    )
     atlas: tuple[str, ...] = atlas_option(
         "means of the maps", default_meaning="the parcels of the model's ROI maps in the dataset"
     )

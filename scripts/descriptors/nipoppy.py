@@ -6,6 +6,8 @@ from scripts.descriptors.boutiques import app_descriptor, export_descriptor
 
 PROCESSING = "deeptaskgen"
 EXTRACTION = "deeptaskgen_idps"
+# Of a job, and of the computation.
+_CORES = 4
 # Of Nipoppy 0.4: of the pipeline and of its tracker.
 _SCHEMA_VERSION = "1.0"
 _PARTICIPANT = "[[NIPOPPY_BIDS_PARTICIPANT_ID]]"
@@ -61,6 +63,8 @@ def processing_files(version: str, image: str) -> dict[str, Any]:
         "analysis_level": "participant",
         "participant_label": ["[[NIPOPPY_PARTICIPANT_ID]]"],
         "model": "[[MODEL]]",
+        # The last digits of maps depend on it, so it is the same on all nodes.
+        "omp_nthreads": _CORES,
         "work_dir": "[[NIPOPPY_DPATH_PIPELINE_WORK]]",
     }
     return {
@@ -69,7 +73,7 @@ def processing_files(version: str, image: str) -> dict[str, Any]:
         "invocation.json": invocation,
         "tracker.json": _tracker(_FILES),
         "tracker_without_sessions.json": _tracker(_FILES_WITHOUT_SESSIONS),
-        "hpc.json": _hpc(hours=1, cores=4, memory_gb=4),
+        "hpc.json": _hpc(hours=1, cores=_CORES, memory_gb=4),
     }
 
 

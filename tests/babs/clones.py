@@ -1,10 +1,12 @@
 """The working folder of a job of BABS: a sparse clone of a dataset whose files are links into an annex."""
 
 import hashlib
+import json
 import os
 import shutil
 
 from tests.babs.descriptors import OUTPUT, WORK, input_folder
+from tests.processes import results
 
 
 def make_clone(dataset, folder, descriptor, subject, session=None, *, others="absent"):
@@ -64,3 +66,29 @@ def merge_outputs(outputs, folder):
     for output in outputs:
         shutil.copytree(output, folder, dirs_exist_ok=True)
     return folder
+
+
+def comparable(output, *, keeps_times=True):
+    """Return the bytes of all files of an output dataset that do not depend on the place of the input.
+
+    Parameters
+    ----------
+    output : Path
+    keeps_times : bool
+        False if the input was unzipped or copied by git-annex, which change times of modification.
+
+    Returns
+    -------
+    dict of str to bytes
+        Without the page of the group, which states when it was made.
+    """
+    contents = results(output)
+    contents.pop("group.html")
+    description = json.loads(contents["dataset_description.json"])
+    description.pop("DatasetLinks")
+    contents["dataset_description.json"] = json.dumps(description).encode()
+    for name in [name for name in contents if name.endswith("_desc-qc_metrics.json") and not keeps_times]:
+        record = json.loads(contents[name])
+        record.get("DeepTaskGen", {}).pop("InputFingerprint", None)
+        contents[name] = json.dumps(record).encode()
+    return contents

@@ -92,7 +92,6 @@ class Project:
         scratch.mkdir()
         descriptor["job_compute_space"] = str(scratch)
         descriptor["cluster_resources"] |= RESOURCES
-        descriptor["cluster_resources"].pop("temporary_disk_space")
         return descriptor
 
     def call(self, *words, folder=None):

@@ -44,6 +44,14 @@ def test_the_program_accepts_the_command(level, tmp_path):
     assert settings.session_label == (("1",) if session else ())
 
 
+def test_another_name_of_the_zipped_folder_changes_one_key(tmp_path):
+    descriptor = read_descriptor("participant")
+    datasets = descriptor["input_datasets"]
+    datasets["fmriprep_func"] = datasets.pop("fmriprep")
+    settings = parsed(app_words(descriptor, tmp_path, "sub-01"))
+    assert settings.bids_dir == tmp_path / "inputs/data/fmriprep/fmriprep_func"
+
+
 def test_the_program_accepts_the_filter_file_of_babs(tmp_path):
     filter_file = write_filter_file(tmp_path, "ses-1")
     settings = parsed(
@@ -92,7 +100,7 @@ def test_both_descriptors_differ_in_the_selection_of_the_session_only():
 def test_the_page_names_every_line_to_edit(level):
     lines = (FOLDER / f"deeptaskgen_{level}.yaml").read_text("utf-8").splitlines()
     keys = [re.match(r"[\s-]*(\$?[\w-]+)", line)[1] for line in lines if "# edit" in line]
-    assert len(keys) == 6
+    assert len(keys) == 7
     section = PAGE.split("\n## Edit the descriptor\n")[1].split("\n## ")[0]
     assert [
         line.strip() for line in lines if "# edit" in line and line.split("  #")[0].strip() not in section

@@ -1,12 +1,11 @@
 """Jobs of BABS: each sees one participant or session, and their merged results are those of one run."""
 
-import json
 import random
 import shutil
 
 import pytest
 
-from tests.babs.clones import make_clone, merge_outputs
+from tests.babs.clones import comparable, make_clone, merge_outputs
 from tests.babs.descriptors import (
     EDITS,
     OUTPUT,
@@ -81,18 +80,6 @@ def session_jobs(fmriprep, tmp_path_factory):
 def files_below(output, *folders):
     """Return the bytes of the files below some folders of an output dataset."""
     return {name: content for name, content in results(output).items() if name.startswith(folders)}
-
-
-def comparable(output):
-    """Return the bytes of all files of an output dataset that do not depend on the place of the input.
-
-    The page of the group states when it was made.
-    """
-    contents = results(output)
-    contents.pop("group.html")
-    description = json.loads(contents["dataset_description.json"])
-    description.pop("DatasetLinks")
-    return contents | {"dataset_description.json": json.dumps(description).encode()}
 
 
 def test_a_job_writes_the_files_of_a_run_over_all_participants(participant_jobs, direct):

@@ -15,6 +15,7 @@ from bids_deeptaskgen.cli.parser import from_namespace
 from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.command_line import to_argv
+from bids_deeptaskgen.settings.export import MapSelectionSettings
 from bids_deeptaskgen.settings.models import BundleSettings, ModelsFetchSettings
 from bids_deeptaskgen.settings.network import NetworkSettings
 from bids_deeptaskgen.settings.option import option
@@ -61,7 +62,7 @@ def test_every_command_of_the_tables_is_there(command):
 def test_every_settings_class_has_a_command():
     taken = {command.settings for command in (*workbench.VERBS.values(), *app.LEVELS.values())}
     # Base classes of several commands' settings.
-    shared = {BundleSettings, NetworkSettings, PredictionSettings, TrainingSettings}
+    shared = {BundleSettings, MapSelectionSettings, NetworkSettings, PredictionSettings, TrainingSettings}
     # Benchmarks have settings, too, and are no part of the package.
     leaves = {
         each

@@ -14,13 +14,13 @@ _sizes = []
 @pytest.fixture(scope="session")
 def engines():
     """Return a function that finds an engine once."""
-    found = {}
+    ready = {}
 
     def engine_of(name):
-        if name not in found:
-            found[name] = find_engine(name)
-            _sizes.append((found[name].image, found[name].size()))
-        return found[name]
+        if name not in ready:
+            ready[name] = find_engine(name)
+            _sizes.append((ready[name].image, ready[name].size()))
+        return ready[name]
 
     return engine_of
 

@@ -44,7 +44,7 @@ class Engine:
     def is_apptainer(self):
         return self.name == "apptainer"
 
-    def run(self, words, *, read=(), write=(), environment=None, network=False, is_joined=True):
+    def run(self, words, *, read=(), write=(), binds=(), environment=None, network=False, is_joined=True):
         """Run words in the image.
 
         Parameters
@@ -53,6 +53,8 @@ class Engine:
             Program and arguments. The program "bids-deeptaskgen" is what the image runs by default.
         read, write : sequence of Path
             Folders, visible under the same paths.
+        binds : sequence of str
+            Further folders, as the engines write them: ``FOLDER:PLACE:ro``.
         environment : dict
         network : bool
             Let Docker use the network of this machine.
@@ -65,9 +67,10 @@ class Engine:
             Without `is_joined`, messages of the engine are in `stderr`.
         """
         # Here and not once: each start of pytest closes its folders to other users.
-        for folder in (*read, *write):
+        for folder in (*read, *write, *(Path(bind.partition(":")[0]) for bind in binds)):
             make_passable(folder)
-        binds = [f"{path}:{path}:{mode}" for mode, paths in (("ro", read), ("rw", write)) for path in paths]
+        modes = (("ro", read), ("rw", write))
+        binds = [*binds, *(f"{path}:{path}:{mode}" for mode, paths in modes for path in paths)]
         variables = [f"{name}={value}" for name, value in (environment or {}).items()]
         start = self._apptainer if self.is_apptainer else self._docker
         return subprocess.run(
@@ -110,17 +113,19 @@ class Engine:
     def labels(self):
         """Read the labels of the image."""
         if self.is_apptainer:
-            content = self._tell("inspect", "--json", self.image)
+            content = self._read_output("inspect", "--json", self.image)
             return json.loads(content)["data"]["attributes"]["labels"]
-        return json.loads(self._tell("image", "inspect", "--format", "{{json .Config.Labels}}", self.image))
+        return json.loads(
+            self._read_output("image", "inspect", "--format", "{{json .Config.Labels}}", self.image)
+        )
 
     def size(self):
         """Measure the size of the image in bytes: as installed for Docker, compressed for Apptainer."""
         if self.is_apptainer:
             return Path(self.image).stat().st_size
-        return int(self._tell("image", "inspect", "--format", "{{.Size}}", self.image))
+        return int(self._read_output("image", "inspect", "--format", "{{.Size}}", self.image))
 
-    def _tell(self, *words):
+    def _read_output(self, *words):
         return subprocess.run([*self.command, *words], capture_output=True, text=True, check=True).stdout
 
 

@@ -1,6 +1,9 @@
 """Each command writes the same bytes in a container as outside: as an unknown user, on a read-only system."""
 
+import os
 import re
+import shutil
+import subprocess
 import sys
 from importlib.metadata import version
 
@@ -116,19 +119,47 @@ def test_a_second_run_finds_the_maps_and_a_folder_without_data_ends_with_3(
         clear(out)
 
 
-def test_a_series_of_another_template_is_warped(engine, participants, model, out, tmp_path, clear):
+def test_a_series_of_another_template_is_warped_as_outside(
+    engine, participants, model, out, tmp_path, clear, same_version
+):
     dataset, home = write_shifted(participants, tmp_path / "fmriprep", "01"), tmp_path / "templateflow"
     transform = write_transform(home / f"tpl-{MODEL_SPACE}" / TRANSFORM, SHIFT_MM)
     # TemplateFlow writes to its folder when it is imported.
     open_to_all(home)
-    words = ["bids-deeptaskgen", dataset, out, *PREDICTION, "--model", model, "--allow-template-warp"]
+    words = [dataset, out, *PREDICTION, "--model", model, "--allow-template-warp"]
+    environment = {"TEMPLATEFLOW_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    outside = subprocess.run([*map(str, (*APP, *words))], env=os.environ | environment, check=False)
+    assert outside.returncode == 0
+    expected = results(out)
+    for path in out.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     try:
         process = engine.run(
-            words, read=[dataset, model], write=[out, home], environment={"TEMPLATEFLOW_HOME": home}
+            ["bids-deeptaskgen", *words], read=[dataset, model], write=[out, home], environment=environment
         )
         assert process.returncode == 0, process.stdout
         assert f"warped with {transform.name}" in re.sub(r"\s+", " ", process.stdout)
-        assert list(out.glob("sub-01/func/*_statmap.nii.gz"))
+        inside = results(out)
+        assert any(name.endswith("_statmap.nii.gz") for name in inside)
+        assert inside.keys() == expected.keys()
+        assert [name for name in expected if inside[name] != expected[name]] == []
     finally:
         clear(out)
         clear(home)
+
+
+def test_a_model_in_a_folder_bound_at_the_documented_place_is_found(
+    engine, participants, model, out, tmp_path, clear
+):
+    shutil.copytree(model, tmp_path / "home" / "models" / "hcp-ya")
+    words = ["bids-deeptaskgen", participants, out, *PREDICTION, "--model", "hcp-ya"]
+    try:
+        process = engine.run(
+            words, read=[participants], write=[out], binds=[f"{tmp_path / 'home'}:/deeptaskgen:ro"]
+        )
+        assert process.returncode == 0, process.stdout
+        assert list(out.glob("sub-01/func/*_statmap.nii.gz"))
+        listed = engine.run(["deeptaskgen", "models", "list"], binds=[f"{tmp_path / 'home'}:/deeptaskgen:ro"])
+        assert "/deeptaskgen/models/hcp-ya" in re.sub(r"\s", "", listed.stdout), listed.stdout
+    finally:
+        clear(out)

@@ -88,7 +88,7 @@ def test_the_script_has_no_syntax_error_and_refuses_an_unknown_torch(tmp_path):
     python.chmod(0o755)
     environment = {"PATH": f"{tmp_path}{os.pathsep}/usr/bin:/bin"}
     process = subprocess.run(
-        [shutil.which("sh"), SCRIPT, "libraries", "rocm"],
+        [shutil.which("sh"), SCRIPT, "libraries", "rocm", "index"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

@@ -93,7 +93,11 @@ def test_reduced_precision_changes_the_maps_little(gpu, bundle, cpu_maps, precis
     network = load_network(bundle, gpu, precision=precision)
     for seed, expected in enumerate(cpu_maps):
         difference = in_brain(bundle, predict(network, connectome_of(bundle, seed))) - expected
-        assert 0 < (difference.std(1) / expected.std(1)).max() < 2 * MAX_CHANGE
+        largest = (difference.std(1) / expected.std(1)).max()
+        assert largest < 2 * MAX_CHANGE
+        # Older GPUs compute in fp32 instead.
+        if torch.cuda.get_device_capability(gpu) >= (8, 0):
+            assert largest > 0
 
 
 def test_the_app_writes_the_same_maps_with_a_gpu_and_says_so(gpu, simulated, tmp_path):

@@ -112,10 +112,10 @@ def values_of(spec: OptionSpec) -> st.SearchStrategy:
     """Return the strategy of legal values of a field."""
     if spec.name == "contrasts":
         return st.lists(filled_texts, max_size=3, unique=True).map(tuple) if spec.is_tuple else names
-    if spec.name == "task_id" and not spec.is_tuple:
-        return st.one_of(st.none(), labels)
-    if spec.name in _BY_NAME:
+    if spec.name in _BY_NAME and not (spec.name == "task_id" and not spec.is_tuple):
         return _BY_NAME[spec.name]
+    if spec.option.metavar == "LABEL" and not spec.is_tuple:
+        return st.one_of(st.none(), labels) if spec.is_optional else labels
     if spec.option.choices:
         choice = st.sampled_from(spec.option.choices)
         return st.lists(choice, max_size=3, unique=True).map(tuple) if spec.is_tuple else choice
