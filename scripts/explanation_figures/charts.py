@@ -80,7 +80,7 @@ def draw_learning_curves(results: Path) -> Figure:
     retest = next(iter(curves["retest"].values()))[0]
     r_axes.axhline(retest, color=PURPLE, lw=1, ls=":", label="retest")
     r_axes.set(title="r with the measured map", xlabel="participants", ylim=(0.25, 0.72))
-    r_axes.legend(fontsize=7, loc="lower right")
+    r_axes.legend(fontsize=7, loc="lower right", handlelength=3)
     names = ["ridge", "linear model", "network"]
     _draw_curves(deviation_axes, read_curves(results, "Participants", "deviation r"), names)
     deviation_axes.set(title="deviation r, 8 minutes", xlabel="participants", ylim=(0, 0.22))
@@ -111,7 +111,9 @@ def draw_reliabilities(contrasts: Path) -> Figure:
     for task, values in tasks.items():
         start = x
         for condition, r in sorted(values, key=lambda value: -value[1]):
-            axes.bar(x, r, color=RED if r < LOW_RELIABILITY else BLUE if "-" in condition else GREY, width=0.8)
+            axes.bar(
+                x, r, color=RED if r < LOW_RELIABILITY else BLUE if "-" in condition else GREY, width=0.8
+            )
             names.append(condition)
             ticks.append(x)
             x += 1
@@ -140,7 +142,9 @@ def draw_ceilings() -> Figure:
         axes.plot(0.642, r, "o", color=colour, ms=5)
         offset = {"retest 0.642": -0.055}.get(name, 0.0)
         axes.annotate(name, (0.642, r), (0.66, r + offset - 0.012), fontsize=8, color=colour)
-    axes.set(xlabel="reliability of the measured maps", ylabel="r with the measured map", xlim=(0, 1), ylim=(0, 1))
+    axes.set(
+        xlabel="reliability of the measured maps", ylabel="r with the measured map", xlim=(0, 1), ylim=(0, 1)
+    )
     axes.grid(color=LIGHT, lw=0.7)
     axes.legend(loc="upper left", fontsize=8)
     return figure
@@ -168,6 +172,7 @@ def draw_scale() -> Figure:
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xticks(numbers, [f"{number:,}" for number in numbers])
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         axes.minorticks_off()
         axes.grid(color=LIGHT, lw=0.7)
         axes.legend(fontsize=8)
