@@ -21,6 +21,7 @@ from bids_deeptaskgen.settings.models import ModelsNewSettings
 from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.store import StoreCheckSettings, StorePackSettings
+from bids_deeptaskgen.settings.training import FinetuneSettings, TrainSettings
 
 ROOT = Path(__file__).parents[1]
 INPUTS = (ROOT / "docs" / "reference" / "inputs.md").read_text("utf-8")
@@ -69,6 +70,15 @@ def test_every_preset_is_explained():
         "docs/how-to/nipoppy.md",
         "docs/reference/inputs.md",
         "docs/explanation/calibration.md",
+        "docs/explanation/comparison.md",
+        "docs/explanation/differences.md",
+        "docs/explanation/how_much_data.md",
+        "docs/explanation/method.md",
+        "docs/explanation/noise_ceilings.md",
+        "docs/explanation/scale.md",
+        "docs/explanation/typicality.md",
+        "docs/explanation/what_a_map_is_not.md",
+        "docs/explanation/which_contrasts.md",
         "docs/how-to/evaluation.md",
         "docs/how-to/exports.md",
         "docs/how-to/group.md",
@@ -91,6 +101,8 @@ def test_every_option_that_is_mentioned_exists(name):
         ExportNipoppySettings,
         StorePackSettings,
         StoreCheckSettings,
+        TrainSettings,
+        FinetuneSettings,
     )
     specs = (spec for kind in kinds for spec in option_specs(kind))
     flags = {flag for spec in specs for flag in (spec.flag, *spec.option.flags)}
