@@ -2,6 +2,8 @@
 
 from importlib.metadata import version as installed_version
 
+from latex2mathml.converter import convert
+
 project = "bids_deeptaskgen"
 author = "The bids_deeptaskgen developers"
 project_copyright = author
@@ -44,3 +46,34 @@ html_theme_options = {
 # Pages without neighbours need no list of them.
 html_sidebars = {"index": []}
 copybutton_exclude = ".linenos, .gp, .go"
+
+# Equations are MathML, which browsers draw without a script from another server.
+html_math_renderer = "mathml"
+
+
+def _add_inline(translator, node):
+    translator.body.append(convert(node.astext()))
+
+
+def _add_block(translator, node):
+    translator.body.append(f'<div class="equation">{convert(node.astext(), display="block")}</div>')
+
+
+def _add_nothing(translator, node):
+    """Close an equation, whose element is complete."""
+
+
+def setup(app):
+    """Register the drawing of equations."""
+    app.add_html_math_renderer("mathml", (_skipped(_add_inline), _add_nothing), (_skipped(_add_block), _add_nothing))
+
+
+def _skipped(visit):
+    """Return a visitor that also skips the text of the equation."""
+    from docutils.nodes import SkipNode
+
+    def visit_and_skip(translator, node):
+        visit(translator, node)
+        raise SkipNode
+
+    return visit_and_skip
