@@ -8,36 +8,7 @@ from bids_deeptaskgen.cli import app, workbench
 from bids_deeptaskgen.cli.parser import Parser
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.option import OptionSpec, option_specs
-from scripts.reference.markdown import NOTICE, join_blocks, mark_code, sentence, table
-
-_INTRODUCTION = """\
-This page lists the commands, and the rules that all of them share. Each command has a page with its options: value, default, unit and effect.
-`COMMAND --help` prints the same.
-"""
-_RULES = """\
-## Rules of all commands
-
-- Options may be written with `-` or `_`: `--task-id` and `--task_id` are the same option. Abbreviations are refused.
-- Labels may have the prefix of their entity: `01` and `sub-01` are the same participant.
-- An option that takes several values may be repeated; the values add up. Another option that is repeated with a different value is refused.
-- `--config-file FILE` reads settings from a TOML file. Its keys are the names of the options with `_`. The command line takes precedence.
-- `@FILE`, where an option says so, stands for the lines of a text file.
-- A value in MB or GB may be written as `16G` or `1.5G`; a bare number counts MB.
-- An option marked *changes the maps* is part of the settings hash. A dataset holds maps of one hash; a run with another one is refused without
-  `--overwrite`.
-- The [exit code](exit_codes.md) says whether a command succeeded.
-"""
-_VARIABLES = """\
-## Environment variables
-
-| variable | effect |
-|---|---|
-| `DEEPTASKGEN_HOME` | folder of fetched models and of their downloads; without it, `~/.local/share/deeptaskgen` (or `$XDG_DATA_HOME/deeptaskgen`) |
-| `DEEPTASKGEN_MIRROR` | server that has the files of `deeptaskgen models fetch` under the same paths as `https://raw.githubusercontent.com` |
-| `HTTPS_PROXY`, `NO_PROXY` | proxy of downloads |
-| `TEMPLATEFLOW_HOME` | folder of TemplateFlow's files, for atlases by name and `--allow-template-warp` |
-| `SLURM_CPUS_PER_TASK`, `SLURM_MEM_PER_NODE`, `SLURM_JOB_GPUS` and others of Slurm | what a job may use: the defaults of `--nprocs`, `--mem` and `--device auto` |
-"""
+from scripts.reference.markdown import NOTICE, join_blocks, mark_code, read_text, sentence, table
 
 
 class _Page(NamedTuple):
@@ -89,10 +60,10 @@ def overview_page() -> str:
     return join_blocks(
         "# Command line",
         NOTICE,
-        _INTRODUCTION.strip(),
+        read_text("commands"),
         *(block for title, members in parts for block in (f"## {title}", _overview_table(members))),
-        _RULES.strip(),
-        _VARIABLES.strip(),
+        read_text("command_rules"),
+        read_text("environment_variables"),
         toctree,
     )
 
@@ -132,7 +103,8 @@ def _command_page(page: _Page) -> str:
         mark_code(_first_line(page.settings.__doc__)),
         _synopsis(page, specs.values()),
         *_sections(page, specs),
-        "The [exit codes](../exit_codes.md) are those of all commands. The [overview](../command_line.md) has the rules that all options follow.",
+        "The [exit codes](../exit_codes.md) are those of all commands. The [overview](../command_line.md) has "
+        "the rules that all options follow.",
     )
 
 
@@ -187,9 +159,7 @@ def _describe(action: argparse.Action, spec: OptionSpec | None) -> Iterator[str]
         yield "\n".join(f"- {name}: {value}" for name, value in facts)
 
 
-def _facts(
-    action: argparse.Action, spec: OptionSpec | None, flags: list[str]
-) -> Iterator[tuple[str, str]]:
+def _facts(action: argparse.Action, spec: OptionSpec | None, flags: list[str]) -> Iterator[tuple[str, str]]:
     if flags[1:]:
         yield "also", ", ".join(f"`{flag}`" for flag in flags[1:])
     if spec is None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 # Follows the title of each generated page.
 NOTICE = "<!-- `make reference` writes this page. Do not edit it. -->"
@@ -10,6 +11,14 @@ _CODE = re.compile(
     r"^(--?[a-z][\w-]*(=\S+)?|\S*[_*<>\[\]{}@]\S*|\S+\.(tsv|json|csv|html|py|md|npy|nii|gz|toml|mat|zarr)|[a-z]+-)$"
 )
 _EDGES = re.compile(r"^(['\"(]*)(.*?)([,.;:)'\"]*)$")
+
+
+_TEXTS = Path(__file__).with_name("texts")
+
+
+def read_text(name: str) -> str:
+    """Read a block of a page that is written by hand, from the folder ``texts``."""
+    return (_TEXTS / f"{name}.md").read_text("utf-8").strip()
 
 
 def join_blocks(*blocks: str) -> str:

@@ -8,28 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bids_deeptaskgen.data import load_table
-from scripts.reference.markdown import NOTICE, join_blocks, table
+from scripts.reference.markdown import NOTICE, join_blocks, read_text, table
 
-_INTRODUCTION = """\
-This page lists every file that the program writes: the pattern of its name, its content, and when it is written. Below are the fields of the JSON files.
-A test runs both levels and checks that each file and each field is on this page.
-
-Words in braces stand for labels. Every `.tsv`, `.npy` and `.nii.gz` file whose row names a table of fields has a JSON file of the same name next to it, a *sidecar*.
-All maps are on one grid, TemplateFlow's MNI152NLin6Asym at 2 mm (91x109x91 voxels, RAS), whatever the grid of the input. They are float32, 0 outside the
-mask of the model and in [large regions without signal](inputs.md#checks-of-the-data).
-
-The output is a BIDS 1.11.1 derivative dataset. Below a raw dataset, name its folder `derivatives/deeptaskgen`: BIDS requires the name of the software in it.
-"""
-_GROUP_TABLES = """\
-## Columns of group tables
-
-`session_id` and `run` are `n/a` where they do not apply.
-"""
-_FIELDS = """\
-## Fields of JSON files
-
-A name such as `DeepTaskGen.Model.Name` is the field `Name` in `Model` in `DeepTaskGen`. `[]` stands for each entry of a list, `*` for any name.
-"""
 _FOLDER = Path(__file__).parent
 
 
@@ -122,11 +102,11 @@ def outputs_page() -> str:
     return join_blocks(
         "# Output files",
         NOTICE,
-        _INTRODUCTION.strip(),
+        read_text("outputs"),
         *(block for title, section in output_sections().items() for block in _section(title, *section)),
-        _GROUP_TABLES.strip(),
+        read_text("group_tables"),
         *_group_tables(),
-        _FIELDS.strip(),
+        read_text("json_fields"),
         *_field_tables(),
     )
 

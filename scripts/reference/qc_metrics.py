@@ -6,25 +6,7 @@ from typing import Any
 
 from bids_deeptaskgen.connectome.qc_verdicts import MetricSpec, metric_specs
 from bids_deeptaskgen.data import load_table
-from scripts.reference.markdown import NOTICE, join_blocks, mark_code, table
-
-_INTRODUCTION = """\
-This page lists the quality metrics of a session: unit, thresholds, and the source of each threshold. They are in `*_desc-qc_metrics.json` and
-`*_desc-qc_table.tsv` of each session, in `group/*_desc-qc_metrics.tsv`, and on the [page of the participant](report.md).
-
-A metric passes, warns or fails. The verdict of a session is the worst of its metrics, and at least `warn` with a flag. **No metric and no flag
-excludes a session.** Limits that do are options: [`--min-minutes`](commands/participant.md#--min-minutes), [`--min-dof`](commands/participant.md#--min-dof),
-[`--min-coverage`](commands/participant.md#--min-coverage) and [`--max-mask-offset`](commands/participant.md#--max-mask-offset).
-
-Tables write `n/a` for a metric without a value, JSON files `null`. With several runs, the metrics of the series are those of the worst run.
-*Measured here* means that the developers of this program measured the values.
-"""
-_FLAGS = """\
-## Flags
-
-A flag is a sign that files do not belong together or were damaged. It is a warning in the log, an entry of `Flags` in `*_desc-qc_metrics.json`, and a name
-in the column `flags` of the tables. [Checks of the data](inputs.md#checks-of-the-data) says how the program looks for them.
-"""
+from scripts.reference.markdown import NOTICE, join_blocks, mark_code, read_text, table
 
 
 def qc_metrics_page() -> str:
@@ -45,12 +27,12 @@ def qc_metrics_page() -> str:
     return join_blocks(
         "# Quality metrics and flags",
         NOTICE,
-        _INTRODUCTION.strip(),
+        read_text("qc_metrics"),
         "## Overview",
         table(("metric", "meaning", "unit", "warns", "fails", "flag"), overview),
         "## Metrics",
         *(block for spec in specs for block in _metric_blocks(spec)),
-        _FLAGS.strip(),
+        read_text("flags"),
         *(block for name, entry in flags.items() for block in _flag_blocks(name, entry)),
     )
 
@@ -62,7 +44,10 @@ def _metric_blocks(spec: MetricSpec) -> Iterator[str]:
         ("unit", spec.unit),
         ("warns", _limits(spec.warn)),
         ("fails", _limits(spec.fail)),
-        ("flag", f"[`{spec.flag}`](#flag-{spec.flag}), with the source of the threshold" if spec.flag else ""),
+        (
+            "flag",
+            f"[`{spec.flag}`](#flag-{spec.flag}), with the source of the threshold" if spec.flag else "",
+        ),
         ("what to do", "" if spec.flag else mark_code(spec.action)),
         ("source", "" if spec.flag else _link_pages(mark_code(spec.source))),
     ]
