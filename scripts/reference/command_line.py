@@ -103,8 +103,8 @@ def _command_page(page: _Page) -> str:
         mark_code(_first_line(page.settings.__doc__)),
         _synopsis(page, specs.values()),
         *_sections(page, specs),
-        "The [exit codes](../exit_codes.md) are those of all commands. The [overview](../command_line.md) has "
-        "the rules that all options follow.",
+        "The [exit codes](../exit_codes.md) are those of all commands. The [overview](../command_line.md) "
+        "has the rules that all options follow.",
     )
 
 

@@ -7,7 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bids_deeptaskgen.bids.output.quality_tables import describe_columns, describe_rois, describe_volumes
 from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.pipeline.agreement_files import AGREEMENT_COLUMNS
 from scripts.reference.markdown import NOTICE, join_blocks, read_text, table
 
 _FOLDER = Path(__file__).parent
@@ -104,6 +106,8 @@ def outputs_page() -> str:
         NOTICE,
         read_text("outputs"),
         *(block for title, section in output_sections().items() for block in _section(title, *section)),
+        read_text("participant_tables"),
+        *_participant_tables(),
         read_text("group_tables"),
         *_group_tables(),
         read_text("json_fields"),
@@ -122,6 +126,33 @@ def _definition(file: OutputFile, titles: Mapping[str, str]) -> str:
     fields = f" Fields: [{titles[file.fields]}](#{_slug(titles[file.fields])})." if file.fields else ""
     content = file.content[0].upper() + file.content[1:]
     return f"`{file.pattern}`\n: {content}. Written: {file.when}.{fields}"
+
+
+def _participant_tables() -> Iterator[str]:
+    verdict = describe_columns(("verdict", "warnings", "failures", "flags"))
+    agreement = {
+        name: {"Description": text.format(maps="of the maps")} for name, text in AGREEMENT_COLUMNS.items()
+    }
+    tables = {
+        "qc_table.tsv": verdict,
+        "qc_timeseries.tsv": describe_volumes(),
+        "qc_rois.tsv": describe_rois(()),
+        "agreement_contrasts.tsv": agreement,
+    }
+    for name, columns in tables.items():
+        yield f"### `{name}`"
+        yield table(
+            ("column", "meaning"), ((f"`{key}`", _column_text(item)) for key, item in columns.items())
+        )
+
+
+def _column_text(column: Mapping[str, Any]) -> str:
+    """Return description, unit and levels of a column."""
+    unit = column.get("Units", "1")
+    levels = "; ".join(f"{value}: {text}" for value, text in column.get("Levels", {}).items())
+    text = re.sub(r"docs/reference/(\w+)\.md", r"[\1](\1.md)", column["Description"])
+    parts = [text, "" if unit == "1" else f"Unit: {unit}.", f"{levels}." if levels else ""]
+    return " ".join(part for part in parts if part)
 
 
 def _group_tables() -> Iterator[str]:
