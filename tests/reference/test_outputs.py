@@ -9,11 +9,14 @@ import pytest
 from bids_deeptaskgen.commands import participant
 from bids_deeptaskgen.connectome.qc_verdicts import metric_specs
 from bids_deeptaskgen.data import load_table
+from bids_deeptaskgen.evaluation.output_files import TABLE_NAMES
 from bids_deeptaskgen.grid import OUTPUT_GRID
 from bids_deeptaskgen.io.nifti_writer import save_nifti
 from bids_deeptaskgen.models.card import OPTIONAL
 from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.training import work_folder
+from bids_deeptaskgen.training.ridge import FIT_TABLE
 from scripts.reference.outputs import json_fields, output_sections, pattern_regex
 from tests.group.dataset import BLOCK
 from tests.group.regions.test_functional_rois import cohort_with_mask, write_measured
@@ -117,6 +120,13 @@ def test_the_page_has_each_pattern_of_the_program_once():
     assert set(outputs["patterns"].values()) <= set(patterns)
     assert set(outputs["evaluation"].values()) <= {file.pattern for file in files_of("Evaluation")}
     assert set(outputs["biomarkers"].values()) == {file.pattern for file in files_of("Biomarkers")}
+
+
+def test_the_page_has_each_table_of_an_evaluation_and_each_file_of_a_training():
+    names = {file.pattern for file in files_of("Evaluation")}
+    assert {f"{name}.tsv" for name in TABLE_NAMES} == {name for name in names if name.endswith(".tsv")}
+    names = {file.pattern for file in files_of("Work folder of a training")}
+    assert {work_folder.SPLIT, work_folder.LOG, work_folder.STATE, FIT_TABLE} <= names
 
 
 def test_the_page_describes_the_files_of_a_model(model):
