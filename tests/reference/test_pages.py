@@ -92,3 +92,11 @@ def test_words_of_code_are_marked(text, marked_text):
 def test_a_sentence_keeps_the_letters_of_names():
     assert sentence("fMRIPrep derivatives") == "fMRIPrep derivatives."
     assert sentence("number, in mm") == "Number, in mm."
+
+
+def test_the_program_reads_each_environment_variable_of_the_page():
+    section = reference_files()["command_line.md"].split("\n## Environment variables\n")[1]
+    names = set(re.findall("`([A-Z]+_[A-Z_]+)`", section))
+    assert {"DEEPTASKGEN_HOME", "SLURM_JOB_ID"} < names
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "bids_deeptaskgen").rglob("*.py"))
+    assert {name for name in names if name not in sources} == set()
