@@ -98,7 +98,7 @@ def _subparser(parser: Parser, word: str) -> Parser:
 def _command_page(page: _Page) -> str:
     specs = {spec.name: spec for spec in option_specs(page.settings)}
     return join_blocks(
-        f"# `{page.title}`",
+        f"# {page.title}",
         NOTICE,
         mark_code(_first_line(page.settings.__doc__)),
         _synopsis(page, specs.values()),
