@@ -23,7 +23,7 @@ RELEASE_VENV = .venv-release
 REGISTRY ?=
 # Tests of pages and docstrings.
 DOCS_TESTS = tests/test_docs.py tests/test_doctests.py tests/test_python_page.py tests/test_figures_page.py tests/test_structure.py \
-  tests/test_cluster_scripts.py
+  tests/test_cluster_scripts.py tests/reference
 
 # Programs that build and run images, maybe with a prefix such as sudo: docker or podman, and apptainer.
 ENGINE ?= docker
@@ -43,7 +43,7 @@ VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILD_ARGUMENTS = --build-arg TORCH=$(TORCH) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
-.PHONY: help demo test test-unit test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-babs test-bids test-gpu test-docs test-wheel test-containers test-descriptors docs descriptors faults validate container-test lint style types wheel audit release require-tokens release-image require-registry benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean schemas
+.PHONY: help demo test test-unit test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-babs test-bids test-gpu test-docs test-wheel test-containers test-descriptors docs descriptors faults validate container-test lint style types wheel audit release require-tokens release-image require-registry benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean schemas reference
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 27
@@ -194,6 +194,9 @@ image: $(VENV)/tools.stamp ## build the Docker image (ENGINE=docker or podman, I
 
 sif: $(VENV)/tools.stamp ## build the Apptainer image (SIF=file, TORCH=cpu or cuda)
 	$(APPTAINER) build --force $(BUILD_ARGUMENTS) $(SIF) Singularity.def
+
+reference: $(VENV)/test.stamp ## write the pages of docs/reference that follow from the program
+	$(BIN)/python -m scripts.reference
 
 docs: $(VENV)/docs.stamp ## build the site in docs/_build/html; any warning is an error
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,15 @@ ROOT = Path(__file__).parents[1]
 INPUTS = (ROOT / "docs" / "reference" / "inputs.md").read_text("utf-8")
 
 
+# Pages that quote messages of the program.
+QUOTING = [
+    *(ROOT / "docs" / "reference" / f"{name}.md" for name in ("inputs", "troubleshooting", "known_faults")),
+    *sorted((ROOT / "docs" / "how-to").glob("data_*.md")),
+]
+PHRASES = {phrase for page in QUOTING for phrase in re.findall("“([^”]+)”", page.read_text("utf-8"))}
+
+
+@cache
 def program_texts():
     """Join all texts of the package, with … for inserted values."""
     texts = [
@@ -43,9 +53,7 @@ def program_texts():
     return "\n".join(texts)
 
 
-@pytest.mark.parametrize(
-    "phrase", sorted(set(re.findall("“([^”]+)”", INPUTS)) - {"quotes", "no such entity"})
-)
+@pytest.mark.parametrize("phrase", sorted(PHRASES - {"quotes", "Quoted", "no such entity"}))
 def test_every_quoted_message_exists_in_the_program(phrase):
     assert phrase in program_texts()
 
@@ -68,7 +76,10 @@ def test_every_preset_is_explained():
         "docs/how-to/boutiques.md",
         "docs/how-to/containers.md",
         "docs/how-to/nipoppy.md",
+        "docs/reference/exit_codes.md",
+        "docs/reference/glossary.md",
         "docs/reference/inputs.md",
+        "docs/reference/troubleshooting.md",
         "docs/explanation/calibration.md",
         "docs/explanation/comparison.md",
         "docs/explanation/differences.md",
@@ -110,7 +121,7 @@ def test_every_option_that_is_mentioned_exists(name):
         # Options of other programs, of docker, of deeptaskgen commands, or of the command line itself.
         "--output-spaces", "--use-aroma", "--level", "--file-format", "--rm", "--read-only", "--network",
         "--containall", "--rois", "--name", "--from", "--mask", "--confounds", "--config-file", "--help",
-        "--statmaps", "--parent", "--strategy", "--keep-sites", "--n-devices",
+        "--statmaps", "--parent", "--strategy", "--keep-sites", "--n-devices", "--learning-rate",
         "--n-participants", "--n-sessions", "--no-combine-runs", "--element", "--array", "--export",
         "--cpus-per-task",
         # Options of BABS, DataLad and Apptainer.
@@ -129,5 +140,10 @@ def test_every_option_that_is_mentioned_exists(name):
 def test_every_section_of_the_page_is_explained():
     template = (ROOT / "bids_deeptaskgen" / "data" / "report" / "participant.html.j2").read_text("utf-8")
     titles = re.findall(r"<h2 [^>]*>(\w+)</h2>", template)
-    table = (ROOT / "docs" / "reference" / "report.md").read_text("utf-8").split("\n## Sections\n\n")[1].split("\n\n")[0]
+    table = (
+        (ROOT / "docs" / "reference" / "report.md")
+        .read_text("utf-8")
+        .split("\n## Sections\n\n")[1]
+        .split("\n\n")[0]
+    )
     assert re.findall(r"^\| (\w+) \|", table, re.M) == ["section", *titles]

@@ -112,12 +112,14 @@ def test_every_library_that_setup_cfg_asks_for_is_pinned():
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 # A path in code quotes whose first folder is one of the project's, of this version or an earlier one.
 FOLDERS = sorted({path.name for path in (*ROOT.iterdir(), *PACKAGE.iterdir()) if path.is_dir()} | {"core"})
+# Output files in a folder that has the name of a package.
+FILES_OF_GROUP = {"group/group.json", "group/missing.tsv", "group/sets.tsv"}
 NAMED_PATH = re.compile(rf"`((?:{'|'.join(map(re.escape, FOLDERS))})/[\w./-]*)`")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_path_that_a_document_names_exists(document):
-    named = set(NAMED_PATH.findall(document.read_text("utf-8")))
+    named = set(NAMED_PATH.findall(document.read_text("utf-8"))) - FILES_OF_GROUP
     assert {path for path in named if not (ROOT / path).exists() and not (PACKAGE / path).exists()} == set()
 
 

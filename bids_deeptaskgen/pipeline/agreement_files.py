@@ -21,7 +21,7 @@ _RESIDUAL_MAPS = (
 _TOTAL_MAPS = "of plain maps, which share the pattern of all participants, since the model has no mean maps"
 
 # Description of each column; {maps} is the text above.
-_COLUMNS: dict[str, str] = {
+AGREEMENT_COLUMNS: dict[str, str] = {
     "contrast": "Label of the contrast.",
     "window_r": "Mean over all pairs of windows of the spatial correlation {maps}.",
     "n_windows": "Number of windows of all runs.",
@@ -127,7 +127,7 @@ def write_agreement(
     channels = list(contrasts)
     columns: dict[str, Sequence[object]] = {"contrast": [contrasts[channel].label for channel in channels]}
     numbers = {"n_windows": agreement.n_windows, "n_runs": agreement.n_runs}
-    for name in list(_COLUMNS)[1:]:
+    for name in list(AGREEMENT_COLUMNS)[1:]:
         values = scores.get(name)
         if name in numbers:
             columns[name] = [numbers[name]] * len(channels)
@@ -143,5 +143,5 @@ def write_agreement(
         "MeanMapsSubtracted": agreement.minus_mean_maps,
         **({"Bootstrap": dict(bootstrap)} if bootstrap else {}),
     }
-    content |= {name: {"Description": text.format(maps=maps)} for name, text in _COLUMNS.items()}
+    content |= {name: {"Description": text.format(maps=maps)} for name, text in AGREEMENT_COLUMNS.items()}
     write_json(sidecar_path(path), content)

@@ -28,7 +28,7 @@ _COLUMNS = {
     },
     "warnings": {"Description": "Names of the metrics beyond their threshold of a warning."},
     "failures": {"Description": "Names of the metrics beyond their threshold of a failure."},
-    "flags": {"Description": "Names of the flags of the data; docs/reference/inputs.md describes them."},
+    "flags": {"Description": "Names of the flags of the data; docs/reference/qc_metrics.md describes them."},
     "cohort_typicality": {
         "LongName": "Correlation with the mean connectome of the other participants",
         "Description": "Pearson r over all pairs of ROIs between the ROI x ROI connectome of the participant "

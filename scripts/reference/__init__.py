@@ -1,0 +1,1 @@
+"""Pages of docs/reference that follow from the program. `make reference` writes them."""
