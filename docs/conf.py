@@ -1,8 +1,12 @@
 """Settings of the site. `make docs` builds it; every warning is an error."""
 
 from importlib.metadata import version as installed_version
+from typing import NoReturn
 
+from docutils.nodes import Element, SkipNode
 from latex2mathml.converter import convert
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxTranslator
 
 project = "bids_deeptaskgen"
 author = "The bids_deeptaskgen developers"
@@ -51,29 +55,16 @@ copybutton_exclude = ".linenos, .gp, .go"
 html_math_renderer = "mathml"
 
 
-def _add_inline(translator, node):
+def _add_inline(translator: SphinxTranslator, node: Element) -> NoReturn:
     translator.body.append(convert(node.astext()))
+    raise SkipNode
 
 
-def _add_block(translator, node):
+def _add_block(translator: SphinxTranslator, node: Element) -> NoReturn:
     translator.body.append(f'<div class="equation">{convert(node.astext(), display="block")}</div>')
+    raise SkipNode
 
 
-def _add_nothing(translator, node):
-    """Close an equation, whose element is complete."""
-
-
-def setup(app):
+def setup(app: Sphinx) -> None:
     """Register the drawing of equations."""
-    app.add_html_math_renderer("mathml", (_skipped(_add_inline), _add_nothing), (_skipped(_add_block), _add_nothing))
-
-
-def _skipped(visit):
-    """Return a visitor that also skips the text of the equation."""
-    from docutils.nodes import SkipNode
-
-    def visit_and_skip(translator, node):
-        visit(translator, node)
-        raise SkipNode
-
-    return visit_and_skip
+    app.add_html_math_renderer("mathml", (_add_inline, None), (_add_block, None))

@@ -26,8 +26,8 @@ METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE
 # What a source distribution needs beside the package.
 SOURCES = {
     "CHANGES.md", "CITATION.cff", "CONTRIBUTING.md", "Dockerfile", "LICENSE", "Makefile", "PKG-INFO",
-    "README.md", "Singularity.def", "constraints.txt", "pyproject.toml", "setup.cfg", "docs/reference/inputs.md",
-    "tests/conftest.py", "tests/golden/metrics.npz", "benchmarks/speed/steps.py",
+    "README.md", "Singularity.def", "constraints.txt", "pyproject.toml", "setup.cfg",
+    "docs/reference/inputs.md", "tests/conftest.py", "tests/golden/metrics.npz", "benchmarks/speed/steps.py",
     "scripts/check_distributions.py", "scripts/install_image.sh", ".dockerignore",
 }  # fmt: skip
 

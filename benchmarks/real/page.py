@@ -43,15 +43,15 @@ do not include. The ROI time series are those of the embedded model's 50 ROI map
 - **{average}**: mean measured map of all {rest} who are not tested. It is the same for all predictors.
 - **{linear}** and **{ridge}** are fitted to all {rest}, the **{network_name}** to {train}; the other
   {validation} choose its best epoch.
-- ***calibrated***: moved towards the group average as in [calibration.md](../explanation/calibration.md). The weights are
-  estimated on those who are not tested: on all {rest} for linear model and ridge, by inner folds; on the
-  {validation} validation participants for the network.
-- Scores are those of [evaluation.md](../how-to/evaluation.md), means over repeats, contrasts and participants; brackets
-  contain the 95% interval from resampling participants. **Difference** and **identified** compare with the
-  other tested participants of the same fold, so {chance:.0%} are identified by chance. **Residual r of
-  others** is what residual r would be by chance: that of a participant's map with the predictions for others.
-  Calibration does not change residual r. **Slope** is that of the measured on the predicted map; below 1, the
-  prediction is too large.
+- ***calibrated***: moved towards the group average as in [calibration](../explanation/calibration.md). The
+  weights are estimated on those who are not tested: on all {rest} for linear model and ridge, by inner
+  folds; on the {validation} validation participants for the network.
+- Scores are those of [evaluation](../how-to/evaluation.md), means over repeats, contrasts and participants;
+  brackets contain the 95% interval from resampling participants. **Difference** and **identified** compare
+  with the other tested participants of the same fold, so {chance:.0%} are identified by chance. **Residual
+  r of others** is what residual r would be by chance: that of a participant's map with the predictions for
+  others. Calibration does not change residual r. **Slope** is that of the measured on the predicted map;
+  below 1, the prediction is too large.
 """
 
 ACKNOWLEDGEMENT = (

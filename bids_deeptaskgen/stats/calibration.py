@@ -18,8 +18,8 @@ Scores = NDArray[np.float64]
 # Some hundred participants cannot tell weights apart that differ by less than two decimals.
 WEIGHTS = np.linspace(0, 1, 101)
 # The pooled curve of r over the weights counts in each contrast as much as this number of participants.
-# In `benchmarks.calibration` (docs/explanation/calibration.md), more would cost more r where contrasts differ than it
-# gains where they are alike, and less would let predictions without information do harm.
+# In `benchmarks.calibration` (docs/explanation/calibration.md), more would cost more r where contrasts differ
+# than it gains where they are alike, and less would let predictions without information do harm.
 PRIOR_PARTICIPANTS = 10
 # Contrasts with fewer participants than this use the pooled weight alone.
 MIN_PARTICIPANTS = 10

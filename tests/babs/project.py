@@ -1,4 +1,4 @@
-"""A user's project of BABS: datasets of input and image, an edited descriptor, the steps of docs/how-to/babs.md."""
+"""A user's project of BABS: datasets of input and image, an edited descriptor, the steps of its page."""
 
 import csv
 import os
@@ -158,7 +158,7 @@ class Project:
     def run_jobs(self):
         """Check the project, submit one job, then all others; return the table of BABS about them.
 
-        Jobs that git-annex failed to copy their inputs for are submitted again, as docs/how-to/babs.md advises.
+        Jobs that git-annex failed to copy their inputs for are submitted again, as its page advises.
         """
         self.call("babs", "check-setup", self.analysis.parent, "--job-test")
         for options in (("--count", "1"), (), (), ()):

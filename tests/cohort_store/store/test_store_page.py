@@ -1,4 +1,4 @@
-"""The code of docs/how-to/store.md runs as it stands, except that for xarray, which the tests do not install."""
+"""The code of the page of the store runs as it stands, except that for xarray, which is not installed."""
 
 import re
 from pathlib import Path
