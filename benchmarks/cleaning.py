@@ -58,26 +58,35 @@ class Outcome:
 
     Attributes
     ----------
+    rows : list of int
+        Participants with maps.
     minutes, dof : list of float
-        Of each participant.
+        Of these participants.
     connectomes : list of array of shape (n_rois, n_brain_voxels)
     maps : list of array of shape (n_contrasts, n_output_voxels)
     reason : str
         Why a participant has no maps; empty if all have.
     """
 
+    rows: list[int] = field(default_factory=list)
     minutes: list[float] = field(default_factory=list)
     dof: list[int] = field(default_factory=list)
     connectomes: list[Floats] = field(default_factory=list)
     maps: list[Floats] = field(default_factory=list)
     reason: str = ""
 
-    @property
-    def n_refused(self) -> int:
-        """Return the number of participants that the program refuses by its defaults."""
+    def count_refused(self, n_participants: int) -> int:
+        """Return the number of participants that the program refuses by its defaults.
+
+        Parameters
+        ----------
+        n_participants : int
+            Number of all participants.
+        """
         limits = DataRequirements()
         pairs = zip(self.minutes, self.dof, strict=True)
-        return sum(minutes < limits.min_minutes or dof < limits.min_dof for minutes, dof in pairs)
+        n_usable = sum(minutes >= limits.min_minutes and dof >= limits.min_dof for minutes, dof in pairs)
+        return n_participants - n_usable
 
 
 def find_runs(dataset: Path) -> list[RunInputs]:
@@ -101,9 +110,7 @@ def find_runs(dataset: Path) -> list[RunInputs]:
     return runs
 
 
-def clean_all(
-    runs: Sequence[RunInputs], cleaning: Cleaning, bundle: Bundle, network: ReadyModel
-) -> Outcome:
+def clean_all(runs: Sequence[RunInputs], cleaning: Cleaning, bundle: Bundle, network: ReadyModel) -> Outcome:
     """Compute connectomes and maps of all participants after one choice of cleaning.
 
     Parameters
@@ -120,12 +127,14 @@ def clean_all(
     Outcome
     """
     outcome = Outcome()
-    for run in runs:
+    for row, run in enumerate(runs):
         session = SessionInputs(run.bold.name.partition("_")[0], None, (run,), ())
         try:
             result = compute_session_connectomes(session, bundle.roi_space, cleaning, ANY_LENGTH)
         except InputError as error:
-            return Outcome(reason=" ".join(str(error).rpartition(": ")[2].split()))
+            outcome.reason = str(error).splitlines()[0].replace(f"{run.confounds}: ", "")
+            continue
+        outcome.rows.append(row)
         outcome.minutes.append(result.runs[0].minutes)
         outcome.dof.append(result.runs[0].n_residual_dof)
         outcome.connectomes.append(result.connectomes[0])
@@ -178,17 +187,20 @@ def compare(dataset: Path, model: str) -> Iterator[tuple[str, ...]]:
     reference = None
     for label, cleaning in CHOICES.items():
         outcome = clean_all(runs, cleaning, bundle, network)
-        if outcome.reason:
+        if not outcome.rows:
             yield label, outcome.reason, *[""] * (len(COLUMNS) - 2)
             continue
         reference = reference or outcome
+        connectomes = [reference.connectomes[row] for row in outcome.rows]
+        maps = [reference.maps[row] for row in outcome.rows]
         pairs = [
-            mean_correlation(reference.connectomes, outcome.connectomes),
-            mean_correlation(reference.maps, outcome.maps),
-            mean_correlation(subtract_mean(reference.maps), subtract_mean(outcome.maps)),
+            mean_correlation(connectomes, outcome.connectomes),
+            mean_correlation(maps, outcome.maps),
+            mean_correlation(subtract_mean(maps), subtract_mean(outcome.maps)),
         ]
         cells = [f"{mean:.3f} ({lowest:.3f})" for mean, lowest in pairs]
-        yield label, spread(outcome.minutes, ".1f"), spread(outcome.dof, ".0f"), str(outcome.n_refused), *cells
+        n_refused = str(outcome.count_refused(len(runs)))
+        yield label, spread(outcome.minutes, ".1f"), spread(outcome.dof, ".0f"), n_refused, *cells
 
 
 def spread(values: Sequence[float], form: str) -> str:
