@@ -22,6 +22,7 @@ from bids_deeptaskgen.settings.models import ModelsFetchSettings, ModelsImportSe
 from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
 from bids_deeptaskgen.settings.prediction import PredictSettings
+from bids_deeptaskgen.settings.simulation import SimulateSettings
 from bids_deeptaskgen.settings.store import StoreCheckSettings, StorePackSettings
 from bids_deeptaskgen.settings.training import FinetuneSettings, TrainSettings
 
@@ -111,6 +112,7 @@ def test_every_option_that_is_mentioned_exists(name):
         ModelsImportSettings,
         ModelsNewSettings,
         PredictSettings,
+        SimulateSettings,
         TrainSettings,
         KnownFaultsSettings,
         ExportPcntoolkitSettings,
