@@ -160,6 +160,7 @@ def test_a_model_in_a_folder_bound_at_the_documented_place_is_found(
         assert process.returncode == 0, process.stdout
         assert list(out.glob("sub-01/func/*_statmap.nii.gz"))
         listed = engine.run(["deeptaskgen", "models", "list"], binds=[f"{tmp_path / 'home'}:/deeptaskgen:ro"])
-        assert "/deeptaskgen/models/hcp-ya" in re.sub(r"\s", "", listed.stdout), listed.stdout
+        assert re.search(r"hcp-ya +yes", listed.stdout), listed.stdout
+        assert "Models are in /deeptaskgen/models;" in listed.stdout
     finally:
         clear(out)
