@@ -22,7 +22,7 @@ RELEASE_VENV = .venv-release
 # Registry and organisation of release-image, e.g. docker.io/NAME.
 REGISTRY ?=
 # Tests of pages and docstrings.
-DOCS_TESTS = tests/test_docs.py tests/test_doctests.py tests/test_python_page.py tests/test_figures_page.py tests/test_structure.py \
+DOCS_TESTS = tests/pages tests/test_docs.py tests/test_doctests.py tests/test_python_page.py tests/test_figures_page.py tests/test_structure.py \
   tests/test_cluster_scripts.py
 
 # Programs that build and run images, maybe with a prefix such as sudo: docker or podman, and apptainer.
@@ -88,7 +88,7 @@ test-gpu: $(VENV)/test.stamp ## compare maps and trainings on a GPU with those o
 	$(BIN)/python -m pytest -n 0 -m slow $(PYTEST_ARGS) tests/gpu
 
 test-docs: $(VENV)/test.stamp ## run the examples in pages and docstrings, and check options, paths and messages (PYTEST_ARGS)
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS) $(DOCS_TESTS)
+	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(PYTEST_ARGS) $(DOCS_TESTS)
 
 test-wheel: wheel ## install the wheel in empty environments and try it (3 GB of disk; VERSIONS, WHEEL_TORCH)
 	$(BIN)/python -m scripts.test_wheel dist --torch $(WHEEL_TORCH) --versions $(VERSIONS)
