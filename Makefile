@@ -35,7 +35,7 @@ DESCRIPTOR_TOOLS ?= .venv-descriptors
 # torch in the images: cpu, or cuda (some GB more).
 TORCH ?= cpu
 # Folders of slow tests that have targets of their own.
-SLOW_ELSEWHERE = babs browser containers descriptors gpu slurm
+SLOW_ELSEWHERE = babs browser containers descriptors gpu pages slurm
 # Folder for data of the benchmarks. An interrupted benchmark continues from it.
 BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
