@@ -20,7 +20,9 @@ from bids_deeptaskgen.settings.known_faults import KnownFaultsSettings
 from bids_deeptaskgen.settings.models import ModelsNewSettings
 from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.settings.simulation import SimulateSettings
 from bids_deeptaskgen.settings.store import StoreCheckSettings, StorePackSettings
+from bids_deeptaskgen.settings.training import FinetuneSettings, TrainSettings
 
 ROOT = Path(__file__).parents[1]
 INPUTS = (ROOT / "docs" / "reference" / "inputs.md").read_text("utf-8")
@@ -62,6 +64,9 @@ def test_every_preset_is_explained():
     "name",
     [
         "README.md",
+        "docs/tutorials/first_report.md",
+        "docs/tutorials/fmriprep_to_group.md",
+        "docs/tutorials/train_on_your_task_maps.md",
         "docs/how-to/babs.md",
         "docs/how-to/biomarkers.md",
         "docs/how-to/boutiques.md",
@@ -90,6 +95,9 @@ def test_every_option_that_is_mentioned_exists(name):
         ExportNipoppySettings,
         StorePackSettings,
         StoreCheckSettings,
+        SimulateSettings,
+        TrainSettings,
+        FinetuneSettings,
     )
     specs = (spec for kind in kinds for spec in option_specs(kind))
     flags = {flag for spec in specs for flag in (spec.flag, *spec.option.flags)}

@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
+from bids_deeptaskgen.commands.demo import run as run_demo
 from bids_deeptaskgen.io.tsv import write_tsv
+from bids_deeptaskgen.settings.simulation import DemoSettings
 from tests.biomarkers import by_hand
 from tests.cohort_store.store.outputs import CONTRASTS, N_VOXELS, make_store
 from tests.conftest import small_dataset
@@ -68,7 +70,15 @@ def store_with_traits():
     by_hand.make_store(Path("STORE"))
 
 
+def demo():
+    """Run what `make demo` runs, with one participant."""
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text("utf-8")
+    assert "\t$(BIN)/deeptaskgen demo demo\n" in makefile
+    run_demo(DemoSettings(Path("demo"), n_participants=1, nprocs=1))
+
+
 PRELUDES = {
+    "docs/tutorials/first_report.md": demo,
     "docs/how-to/python.md": one_run,
     "docs/how-to/figures.md": finished_participant,
     "docs/how-to/store.md": store,
