@@ -2,8 +2,8 @@
 
 Usage: python -m scripts.tutorial_figures FIRST GROUP TRAINING
 
-FIRST, GROUP and TRAINING are the folders in which the commands of the three tutorials ran. The figures are small PNG
-files in docs/images.
+FIRST, GROUP and TRAINING are the folders in which the commands of the three tutorials ran. The figures are
+small PNG files in docs/images.
 """
 
 import sys
@@ -39,7 +39,9 @@ def rendered(figure):
 
 def stacked(images):
     """Place images below each other."""
-    sheet = Image.new("RGB", (max(image.width for image in images), sum(image.height for image in images)), "white")
+    sheet = Image.new(
+        "RGB", (max(image.width for image in images), sum(image.height for image in images)), "white"
+    )
     top = 0
     for image in images:
         sheet.paste(image, (0, top))
@@ -67,11 +69,13 @@ def main(first, group, training):
     motion = [rendered(draw_motion(first / name)) for name in ("demo/maps", "bad/maps")]
     save(stacked(motion), "tutorial_motion.png")
     statistics = group / "derivatives" / "deeptaskgen" / "group"
-    rows = [
-        (title, next(statistics.glob(f"*_contrast-wm2bk_stat-{kind}_statmap.nii.gz")))
-        for title, kind in (("mean", "mean_desc-predicted"), ("t of age", "t_desc-age"))
+    rows = [("mean", "mean_desc-predicted", "z"), ("t of age", "t_desc-age", "t")]
+    maps = [next(statistics.glob(f"*_contrast-wm2bk_stat-{kind}_statmap.nii.gz")) for _, kind, _ in rows]
+    axial = [
+        figures.plot_statmap(path, title=title, units=units)
+        for path, (title, _, units) in zip(maps, rows, strict=True)
     ]
-    save(stacked([rendered(figures.plot_statmap(path, title=title)) for title, path in rows]), "tutorial_group.png")
+    save(stacked([rendered(figure) for figure in axial]), "tutorial_group.png")
     with Image.open(training / "scores" / "figures" / "r.png") as scores:
         save(scores, "tutorial_scores.png")
 
