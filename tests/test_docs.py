@@ -106,7 +106,7 @@ def test_every_option_that_is_mentioned_exists(name):
         "--output-spaces", "--use-aroma", "--level", "--file-format", "--rm", "--read-only", "--network",
         "--containall", "--rois", "--name", "--from", "--mask", "--confounds", "--config-file", "--help",
         "--statmaps", "--parent", "--strategy", "--keep-sites", "--n-devices",
-        "--n-participants", "--n-sessions", "--no-combine-runs", "--element", "--array", "--export",
+        "--n-participants", "--n-sessions", "--no-combine-runs", "--no-statmaps", "--element", "--array", "--export",
         "--cpus-per-task",
         # Options of BABS, DataLad and Apptainer.
         "--container-ds", "--container-name", "--container-config", "--processing-level", "--queue",

@@ -124,4 +124,10 @@ CHECKS = {
 
 # Pages that take more than a minute as they stand: `make test-docs` runs them so. The other tests run them
 # with less data: each text (which the page must have) is replaced.
-SHORTER = {}
+SHORTER = {
+    "docs/tutorials/fmriprep_to_group.md": {
+        "--n-participants 12": "--n-participants 8",
+        "--contrasts wm2bk wm2bkMinus0bk\n": "--contrasts wm2bk wm2bkMinus0bk --reports none\n",
+    },
+    "docs/tutorials/train_on_your_task_maps.md": {"--n-participants 14": "--n-participants 9"},
+}
