@@ -91,13 +91,14 @@ def unclosed_fences(page):
 def shows(output, shown):
     """Return whether an output has the lines that a page shows, in their order; `...` is any text."""
     lines = [line.strip() for line in shown.splitlines() if line.strip() not in ("", "...")]
-    pattern = r"[\s\S]*".join(r"^\s*" + ".*".join(map(_words, line.split("..."))) + r"\s*$" for line in lines)
+    pattern = r"[\s\S]*".join(rf"^[ \t]*{_line_pattern(line)}[ \t]*$" for line in lines)
     return re.search(pattern, output, re.MULTILINE) is not None
 
 
-def _words(text):
-    """Build a pattern of text whose spaces may have any width."""
-    return r"\s+".join(map(re.escape, re.split(r"\s+", text)))
+def _line_pattern(line):
+    """Build a pattern of a line whose spaces may have any width."""
+    parts = re.split(r"\s*\.\.\.\s*", line)
+    return ".*".join(r"[ \t]+".join(map(re.escape, part.split())) for part in parts)
 
 
 class Session:

@@ -126,7 +126,7 @@ CHECKS = {
 # with less data: each text (which the page must have) is replaced.
 SHORTER = {
     "docs/tutorials/fmriprep_to_group.md": {
-        "--n-participants 12": "--n-participants 8",
+        "--n-participants 12": "--n-participants 10",
         "--contrasts wm2bk wm2bkMinus0bk\n": "--contrasts wm2bk wm2bkMinus0bk --reports none\n",
     },
     "docs/tutorials/train_on_your_task_maps.md": {"--n-participants 14": "--n-participants 9"},

@@ -75,6 +75,8 @@ def test_every_page_of_the_tables_has_blocks():
         ("a\nb 1.25\nc\n", "b ...\nc\n", True),
         ("a\nb\n", "b\na\n", False),
         ("x   y\n", "x y\n", True),
+        ("x\ty\t0.123\n", "x ... 0.1...\n", True),
+        ("x\n", "x y\n", False),
         ("x.y\n", "xzy\n", False),
         ("a\nskipped\nz\n", "a\n...\nz\n", True),
     ],
