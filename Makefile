@@ -22,8 +22,8 @@ RELEASE_VENV = .venv-release
 # Registry and organisation of release-image, e.g. docker.io/NAME.
 REGISTRY ?=
 # Tests of pages and docstrings.
-DOCS_TESTS = tests/test_docs.py tests/test_doctests.py tests/test_python_page.py tests/test_figures_page.py tests/test_structure.py \
-  tests/test_cluster_scripts.py tests/reference
+DOCS_TESTS = tests/pages tests/reference tests/test_docs.py tests/test_doctests.py tests/test_python_page.py tests/test_figures_page.py \
+  tests/test_structure.py tests/test_cluster_scripts.py tests/test_explanation_pages.py
 
 # Programs that build and run images, maybe with a prefix such as sudo: docker or podman, and apptainer.
 ENGINE ?= docker
@@ -35,7 +35,7 @@ DESCRIPTOR_TOOLS ?= .venv-descriptors
 # torch in the images: cpu, or cuda (some GB more).
 TORCH ?= cpu
 # Folders of slow tests that have targets of their own.
-SLOW_ELSEWHERE = babs browser containers descriptors gpu slurm
+SLOW_ELSEWHERE = babs browser containers descriptors gpu pages slurm
 # Folder for data of the benchmarks. An interrupted benchmark continues from it.
 BENCHMARKS ?= benchmarks/runs
 # The images do not contain .git, so the version is determined here and passed to the build.
@@ -88,7 +88,7 @@ test-gpu: $(VENV)/test.stamp ## compare maps and trainings on a GPU with those o
 	$(BIN)/python -m pytest -n 0 -m slow $(PYTEST_ARGS) tests/gpu
 
 test-docs: $(VENV)/test.stamp ## run the examples in pages and docstrings, and check options, paths and messages (PYTEST_ARGS)
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS) $(DOCS_TESTS)
+	$(BIN)/python -m pytest -n 2 -m "slow or not slow" $(PYTEST_ARGS) $(DOCS_TESTS)
 
 test-wheel: wheel ## install the wheel in empty environments and try it (3 GB of disk; VERSIONS, WHEEL_TORCH)
 	$(BIN)/python -m scripts.test_wheel dist --torch $(WHEEL_TORCH) --versions $(VERSIONS)

@@ -83,6 +83,9 @@ def test_every_preset_is_explained():
     "name",
     [
         "README.md",
+        "docs/tutorials/first_report.md",
+        "docs/tutorials/fmriprep_to_group.md",
+        "docs/tutorials/train_on_your_task_maps.md",
         "docs/how-to/babs.md",
         "docs/how-to/biomarkers.md",
         "docs/how-to/cleaning.md",
@@ -141,6 +144,7 @@ def test_every_option_that_is_mentioned_exists(name):
         ExportNipoppySettings,
         StorePackSettings,
         StoreCheckSettings,
+        SimulateSettings,
         TrainSettings,
         FinetuneSettings,
     )

@@ -7,6 +7,7 @@ from bids_deeptaskgen.errors import UserError
 from bids_deeptaskgen.settings.base import Settings
 from bids_deeptaskgen.settings.option import option
 from bids_deeptaskgen.settings.value_types import (
+    Check,
     at_least,
     greater_than,
     in_range,
@@ -21,6 +22,12 @@ class SimulateSettings(Settings):
     n_participants: int = option(4, check=at_least(1), help="number of participants")
     n_volumes: int = option(240, check=at_least(10), help="volumes per run, dummy scans included")
     t_r: float = option(2.0, unit="s", check=greater_than(0), help="repetition time")
+    voxel_size: int = option(
+        2,
+        unit="mm",
+        check=Check("2, 4, 6 or 8", lambda size: size in (2, 4, 6, 8)),
+        help="edge length of the voxels of all images; larger voxels take less time",
+    )
     n_runs: int = option(1, check=at_least(1), help="runs per session")
     n_sessions: int = option(1, check=at_least(1), help="sessions per participant")
     n_dummies: int = option(0, check=at_least(0), help="dummy scans at the start of each run")

@@ -82,16 +82,16 @@ class Cohort:
     grid: Grid
 
 
-def simulate_dataset(out: Path, *, grid: Grid = OUTPUT_GRID, **options: object) -> Path:
+def simulate_dataset(out: Path | str, *, grid: Grid | None = None, **options: object) -> Path:
     """Write simulated resting-state runs in the layout of fMRIPrep 25, and measured maps.
 
     Parameters
     ----------
-    out : Path
+    out : Path or str
         Folder of the dataset: new, empty, or with the same simulation. The measured maps are a separate
         dataset in its ``derivatives/measured``.
-    grid : Grid
-        TemplateFlow's res-02 grid; a coarser one with every n-th of its points makes a small dataset.
+    grid : Grid, optional
+        Every n-th point of TemplateFlow's res-02 grid. By default, ``voxel_size`` determines it.
     options : object
         Fields of `SimulateSettings`, e.g. ``n_participants=2``. A participant does not depend on the number
         of participants.
@@ -99,7 +99,7 @@ def simulate_dataset(out: Path, *, grid: Grid = OUTPUT_GRID, **options: object) 
     Returns
     -------
     Path
-        `out`.
+        The folder.
 
     Raises
     ------
@@ -108,15 +108,15 @@ def simulate_dataset(out: Path, *, grid: Grid = OUTPUT_GRID, **options: object) 
 
     Examples
     --------
-    `folder` is an empty folder. The grid has every fourth point of the template's, 8 mm apart.
+    `folder` is an empty folder.
 
-    >>> affine = np.array([[8.0, 0, 0, -90], [0, 8, 0, -126], [0, 0, 8, -72], [0, 0, 0, 1]])
-    >>> coarse_grid = Grid.from_image((23, 28, 23), affine)
-    >>> out = simulate_dataset(folder, grid=coarse_grid, n_participants=1, n_volumes=10, statmaps=False)
+    >>> out = simulate_dataset(folder, voxel_size=8, n_participants=1, n_volumes=10, statmaps=False)
     >>> [path.name for path in out.glob("sub-01/func/*_bold.nii.gz")]
     ['sub-01_task-rest_space-MNI152NLin6Asym_res-8_desc-preproc_bold.nii.gz']
     """
     settings = SimulateSettings(out, **options)
+    out = settings.out
+    grid = grid or _coarse_grid(settings.voxel_size)
     cohort = fill(Cohort, settings, rest=fill(RestSettings, settings), grid=grid)
     _write_descriptions(out, cohort)
     for index in range(cohort.n_participants):
@@ -125,6 +125,15 @@ def simulate_dataset(out: Path, *, grid: Grid = OUTPUT_GRID, **options: object) 
             _write_session(out, cohort, participant, session)
         LOG.info("sub-%s simulated (%d of %d).", _label(index), index + 1, cohort.n_participants)
     return out
+
+
+def _coarse_grid(voxel_size_mm: int) -> Grid:
+    """Keep every n-th point of the output grid, from its first one on."""
+    step = voxel_size_mm // 2
+    if step == 1:
+        return OUTPUT_GRID
+    shape = tuple(-(-n // step) for n in OUTPUT_GRID.shape)
+    return Grid.from_image(shape, OUTPUT_GRID.matrix @ np.diag([step, step, step, 1.0]))
 
 
 def _label(index: int) -> str:
