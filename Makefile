@@ -127,9 +127,11 @@ wheel: $(VENV)/test.stamp ## build the wheel and the source distribution in ./di
 	$(BIN)/python -m build --no-isolation --outdir dist
 	$(BIN)/python -m scripts.check_distributions dist
 
-schemas: $(RELEASE_VENV)/tools.stamp ## check .circleci/config.yml and CITATION.cff by their schemas
+schemas: $(RELEASE_VENV)/tools.stamp ## check .circleci/config.yml, CITATION.cff and the forms of issues by their schemas
 	$(RELEASE_VENV)/bin/check-jsonschema --builtin-schema vendor.circle-ci .circleci/config.yml
 	$(RELEASE_VENV)/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(RELEASE_VENV)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms $(wildcard .github/ISSUE_TEMPLATE/*_*.yml .github/ISSUE_TEMPLATE/documentation.yml)
+	$(RELEASE_VENV)/bin/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 
 audit: $(RELEASE_VENV)/tools.stamp ## search the versions of constraints.txt for published vulnerabilities (internet)
 	$(RELEASE_VENV)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict

@@ -144,9 +144,6 @@ def test_every_option_that_is_mentioned_exists(name):
         ExportNipoppySettings,
         StorePackSettings,
         StoreCheckSettings,
-        SimulateSettings,
-        TrainSettings,
-        FinetuneSettings,
     )
     specs = (spec for kind in kinds for spec in option_specs(kind))
     flags = {flag for spec in specs for flag in (spec.flag, *spec.option.flags)}

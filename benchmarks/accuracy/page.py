@@ -26,7 +26,7 @@ participants and shapes both their resting state and their task maps.
 
 Scores are means over 47 contrasts and over test participants, whom no model has seen, in grey matter at 4
 mm. Brackets contain the 95% interval from resampling participants. For definitions see
-[evaluation.md](../how-to/evaluation.md).
+[evaluation](../how-to/evaluation.md).
 
 - **r**: spatial correlation of a participant's measured map with the prediction (or the group average, or
   the retest).
