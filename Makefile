@@ -200,14 +200,14 @@ sif: $(VENV)/tools.stamp ## build the Apptainer image (SIF=file, TORCH=cpu or cu
 reference: $(VENV)/test.stamp ## write the pages of docs/reference that follow from the program
 	$(BIN)/python -m scripts.reference
 
-docs: $(VENV)/docs.stamp ## build the site in docs/_build/html; any warning is an error
-	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
+docs: $(VENV)/docs.stamp ## build the pages in ./site; any warning is an error
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs site
 
 descriptors: $(VENV)/runtime.stamp ## write the descriptors for Boutiques and Nipoppy to ./descriptors
 	$(BIN)/python -m scripts.descriptors
 
 clean: ## remove everything that these targets create here, but not images
-	rm -rf $(VENV) $(RELEASE_VENV) $(EXPORTS) $(BABS) $(DESCRIPTOR_TOOLS) $(BENCHMARKS) demo build dist docs/_build test-results *.egg-info .hypothesis .*_cache
+	rm -rf $(VENV) $(RELEASE_VENV) $(EXPORTS) $(BABS) $(DESCRIPTOR_TOOLS) $(BENCHMARKS) demo build dist site test-results *.egg-info .hypothesis .*_cache
 
 # A stamp file marks a finished install, so that a second call installs nothing.
 # The installs are editable: commands run the source tree, and edits need no new install.
