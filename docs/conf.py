@@ -33,6 +33,7 @@ autosummary_generate = False
 autodoc_typehints = "none"
 
 html_theme = "pydata_sphinx_theme"
+html_context = {"default_mode": "auto"}
 html_title = "bids_deeptaskgen"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
