@@ -43,7 +43,7 @@ VERSION ?= $(shell $(BIN)/python -m setuptools_scm 2>/dev/null)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BUILD_ARGUMENTS = --build-arg TORCH=$(TORCH) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 
-.PHONY: help demo test test-unit test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-babs test-bids test-gpu test-docs test-wheel test-containers test-descriptors docs descriptors faults validate container-test lint style types wheel audit release require-tokens release-image require-registry benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean schemas reference
+.PHONY: help demo test test-unit test-cpus test-laws test-inputs test-exports test-faults test-browser test-slurm test-babs test-bids test-gpu test-docs test-wheel test-containers test-descriptors docs links descriptors faults validate container-test lint style types wheel audit release require-tokens release-image require-registry benchmark benchmark-accuracy benchmark-real require-data benchmark-group benchmark-finished benchmark-schedulers benchmark-false-positives benchmark-store benchmark-biomarkers image sif clean schemas reference
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 27
@@ -202,6 +202,9 @@ reference: $(VENV)/test.stamp ## write the pages of docs/reference that follow f
 
 docs: $(VENV)/docs.stamp ## build the pages in ./site; any warning is an error
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs site
+
+links: $(VENV)/docs.stamp ## check the links of the pages to other sites (internet)
+	$(BIN)/python -m sphinx --quiet -b linkcheck docs test-results/links
 
 descriptors: $(VENV)/runtime.stamp ## write the descriptors for Boutiques and Nipoppy to ./descriptors
 	$(BIN)/python -m scripts.descriptors

@@ -19,12 +19,22 @@ PREPARATIONS = re.compile(
 )
 EXPECTED = {
     "lint": "style", "types": "types", "unit": "test-unit", "inputs": "test-inputs", "faults": "test-faults",
-    "browser": "test-browser", "containers": "test-containers", "image-cuda": "image", "docs": "test-docs",
+    "browser": "test-browser", "containers": "test-containers", "image-cuda": "image", "docs": "test-docs", "links": "links",
     "wheel": "test-wheel", "audit": "audit", "gpu": "test-gpu", "deploy-python": "release",
     "deploy-images": "release-image",
 }  # fmt: skip
 # Jobs that need machines, versions or accounts that are not at every developer's disposal.
-NOT_RUN = {"unit", "wheel", "audit", "containers", "image-cuda", "gpu", "deploy-python", "deploy-images"}
+NOT_RUN = {
+    "unit",
+    "wheel",
+    "audit",
+    "links",
+    "containers",
+    "image-cuda",
+    "gpu",
+    "deploy-python",
+    "deploy-images",
+}
 PYTHONS = ["3.11", "3.12", "3.13"]
 
 
