@@ -19,9 +19,9 @@ PREPARATIONS = re.compile(
 )
 EXPECTED = {
     "lint": "style", "types": "types", "unit": "test-unit", "inputs": "test-inputs", "faults": "test-faults",
-    "browser": "test-browser", "containers": "test-containers", "image-cuda": "image", "docs": "test-docs", "links": "links",
+    "browser": "test-browser", "containers": "test-containers", "image-cuda": "image", "docs": "test-docs",
     "wheel": "test-wheel", "audit": "audit", "gpu": "test-gpu", "deploy-python": "release",
-    "deploy-images": "release-image",
+    "deploy-images": "release-image", "links": "links",
 }  # fmt: skip
 # Jobs that need machines, versions or accounts that are not at every developer's disposal.
 NOT_RUN = {
