@@ -1,5 +1,6 @@
 """Files of an output dataset as a whole, which many processes can write at the same time."""
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -93,7 +94,7 @@ def write_dataset_files(
     facts["known_faults"] = methods_sentence(known_faults)
     texts = {
         "README": _template("dataset_readme.md").substitute(facts),
-        "CITATION.md": _template("methods.md").substitute(facts),
+        "CITATION.md": _with_cited_references(_template("methods.md").substitute(facts)),
         "descriptions.tsv": _descriptions_table(table["descriptions"]),
     }
     links = {name: dataset_link(root, output_dir) for name, root in located.links.items()}
@@ -215,6 +216,19 @@ def _descriptions_table(descriptions: Mapping[str, str]) -> str:
 
 def _template(name: str) -> Template:
     return Template(resources.files("bids_deeptaskgen").joinpath("data", name).read_text("utf-8"))
+
+
+def _with_cited_references(text: str) -> str:
+    """Remove the references that the text does not cite by the first author and the year."""
+    body, heading, references = text.partition("## References\n")
+    words = " ".join(body.split())
+    lines = [line for line in references.splitlines(keepends=True) if _is_cited(line, words)]
+    return body + heading + "".join(lines)
+
+
+def _is_cited(line: str, words: str) -> bool:
+    entry = re.match(r"- (\S+) .*?\((\d{4})\)\.", line)
+    return entry is None or re.search(rf"\b{entry[1]}\b[^.;()]*(?:al\. )?{entry[2]}\b", words) is not None
 
 
 def _facts(

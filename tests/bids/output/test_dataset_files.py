@@ -53,6 +53,24 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+def references_of(out):
+    """Return the first authors of the references of the text for papers."""
+    text = (out / "CITATION.md").read_text("utf-8")
+    lines = text.partition("## References\n")[2].splitlines()
+    return {line.split()[1] for line in lines if line.startswith("- ")}
+
+
+def test_only_cited_references_are_listed(tmp_path, derivatives):
+    always = {"Behzadi", "Ciric", "Esteban", "Gorgolewski", "Nickerson", "Oktay", "Serin", "Yarkoni"}
+    write_files(tmp_path / "plain", derivatives)
+    assert references_of(tmp_path / "plain") == always
+    settings = science(nuisance_regressors="36P", fd_threshold=0.5)
+    write_files(tmp_path / "other", derivatives, settings=settings)
+    assert references_of(tmp_path / "other") == always - {"Behzadi"} | {"Power", "Satterthwaite"}
+    write_files(tmp_path / "aroma", derivatives, settings=science(nuisance_regressors="aroma"))
+    assert references_of(tmp_path / "aroma") == always - {"Behzadi"} | {"Pruim"}
+
+
 def test_description_lists_this_software_before_the_pipelines_of_the_input(tmp_path, derivatives):
     write_files(tmp_path / "out", derivatives)
     description = json.loads((tmp_path / "out" / "dataset_description.json").read_text("utf-8"))
@@ -126,7 +144,7 @@ def test_citation_names_method_model_and_versions(tmp_path, derivatives):
         "already cleaned",
         '"tiny"',
         "ab" * 32,
-        "47 contrast maps",
+        "47 contrasts of the model",
         "not measurements",
         "- numpy 2.4.0\n- torch 2.13.0",
         "10.1038/s42003-025-09158-6",
