@@ -79,7 +79,8 @@ def voxel_to_roi(
         Provides ROI maps and brain mask.
     mask : str or path, optional
         Brain mask on the grid of `bold`. Without it, voxels that are not exactly 0 are inside; they must
-        match the brain mask of the model (Dice of at least 0.8).
+        match the brain mask of the model (Dice of at least 0.8). `bids-deeptaskgen` uses
+        ``desc-brain_mask`` of fMRIPrep; without it, the result differs.
     confounds : str or path, optional
         Confounds table of fMRIPrep. Required by every cleaning with nuisance regressors or censoring.
     t_r : float, optional
@@ -88,8 +89,9 @@ def voxel_to_roi(
         Nuisance regressors, high-pass filter, censoring. Default: as `bids-deeptaskgen`, or, without
         `confounds`, no nuisance regressors and no censoring.
     requirements : DataRequirements, optional
-        Minimum minutes and degrees of freedom, and number of windows. Default: as `bids-deeptaskgen`; the
-        number of windows follows the window length that the model was trained on.
+        Minimum minutes and degrees of freedom, and number of windows. Default: as `bids-deeptaskgen`, with
+        one window. With ``n_windows=None``, the number of windows follows ``window_minutes``, for example
+        ``bundle.card.window_minutes``.
 
     Returns
     -------

@@ -24,11 +24,12 @@ N_FIGURE_VOLUMES, N_ROIS = 130, 50
 
 
 def one_run():
-    """Simulate fMRIPrep output of one participant, with links to its series and confounds."""
+    """Simulate fMRIPrep output of one participant, with links to its series, mask and confounds."""
     small_dataset(FMRIPREP, n_participants=1, n_volumes=200)
-    for name, pattern in {"bold.nii.gz": "*_bold.nii.gz", "confounds.tsv": "*_timeseries.tsv"}.items():
+    patterns = {"bold": "*_bold.nii.gz", "mask": "*desc-brain_mask.nii.gz", "confounds": "*_timeseries.tsv"}
+    for kind, pattern in patterns.items():
         (source,) = FMRIPREP.glob(f"sub-01/func/{pattern}")
-        Path(name).symlink_to(source)
+        Path(f"{kind}{'.tsv' if kind == 'confounds' else '.nii.gz'}").symlink_to(source)
 
 
 def finished_participant():
