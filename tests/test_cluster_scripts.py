@@ -18,8 +18,9 @@ from tests.slurm.cluster import SCRIPTS, Cluster
 OTHER_OPTIONS = {
     "--account", "--allocations", "--array", "--bind", "--cleanenv", "--constraint", "--containall",
     "--cpus-per-task", "--delimiter", "--dependency", "--env", "--format", "--fs-license-file", "--gres",
-    "--job-name", "--jobs", "--kill-on-invalid-dep", "--mail-type", "--mem-per-gpu", "--noheader", "--nv", "--no-home",
-    "--open-mode", "--output", "--output-spaces", "--parsable", "--partition", "--requeue", "--states", "--time", "--user",
+    "--job-name", "--jobs", "--kill-on-invalid-dep", "--mail-type", "--mem-per-gpu", "--noheader", "--nv",
+    "--no-home", "--open-mode", "--output", "--output-spaces", "--parsable", "--partition", "--requeue",
+    "--states", "--time", "--user",
 }  # fmt: skip
 
 
