@@ -1,6 +1,7 @@
 """The scripts of docs/cluster, where there is no Slurm; tests/slurm executes them on a real one."""
 
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -8,15 +9,18 @@ import pytest
 from bids_deeptaskgen.settings.group import GroupSettings
 from bids_deeptaskgen.settings.option import option_specs
 from bids_deeptaskgen.settings.participant import ParticipantSettings
+from bids_deeptaskgen.settings.simulation import SimulateSettings
 from bids_deeptaskgen.settings.store import StorePackSettings
+from tests.processes import SMALL
 from tests.slurm.cluster import SCRIPTS, Cluster
 
 # Options of sbatch, sacct, Apptainer, fMRIPrep and shell tools.
 OTHER_OPTIONS = {
-    "--account", "--allocations", "--array", "--bind", "--cleanenv", "--containall", "--cpus-per-task",
-    "--delimiter", "--dependency", "--env", "--format", "--fs-license-file", "--gres", "--job-name", "--jobs",
-    "--kill-on-invalid-dep", "--mail-type", "--mem-per-gpu", "--noheader", "--nv", "--no-home", "--open-mode",
-    "--output", "--output-spaces", "--parsable", "--partition", "--requeue", "--states", "--time", "--user",
+    "--account", "--allocations", "--array", "--bind", "--cleanenv", "--constraint", "--containall",
+    "--cpus-per-task", "--delimiter", "--dependency", "--env", "--format", "--fs-license-file", "--gres",
+    "--job-name", "--jobs", "--kill-on-invalid-dep", "--mail-type", "--mem-per-gpu", "--noheader", "--nv",
+    "--no-home", "--open-mode", "--output", "--output-spaces", "--parsable", "--partition", "--requeue",
+    "--states", "--time", "--user",
 }  # fmt: skip
 
 
@@ -50,7 +54,7 @@ def test_the_syntax_of_each_script_is_right(path):
 
 
 def test_every_option_in_the_scripts_and_their_document_exists():
-    kinds = (ParticipantSettings, GroupSettings, StorePackSettings)
+    kinds = (ParticipantSettings, GroupSettings, StorePackSettings, SimulateSettings)
     specs = [spec for kind in kinds for spec in option_specs(kind)]
     flags = {flag for spec in specs for flag in (spec.flag, *spec.option.flags)}
     text = "\n".join(path.read_text("utf-8") for path in SCRIPTS.iterdir())
@@ -80,6 +84,46 @@ def test_an_array_has_a_task_for_each_group_of_unfinished_participants(cluster):
     words = (cluster.folder / "sbatch.txt").read_text().splitlines()
     assert words[1:3] == ["--array=1-3%50", "--mem=8G"]
     assert (cluster.folder / words[-2]).read_text().split() == ["sub-01", "sub-02", "sub-03"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "labels"),
+    [
+        ("To do: 0 participants.\nTo do, pages only: 2 participants (sub-02 sub-04).", ["sub-02", "sub-04"]),
+        (
+            "To do: 1 participants (sub-03).\nTo do, pages only: 1 participants (sub-02).",
+            ["sub-03", "sub-02"],
+        ),
+        ("To do: 1 participants (sub-03).\nTo do, pages only: 101 participants.", ["sub-03"]),
+    ],
+)
+def test_participants_that_lack_only_their_page_are_submitted(cluster, plan, labels):
+    install(cluster, "apptainer", f"echo '{plan}'")
+    cluster.submit("bash", "array.sh")
+    assert submitted(cluster)[1] == f"--array=1-{len(labels)}%50"
+    assert (cluster.folder / submitted(cluster)[-2]).read_text().splitlines() == labels
+
+
+def test_pages_that_the_plan_does_not_list_are_not_reported_as_finished(cluster):
+    install(cluster, "apptainer", "echo 'To do: 0 participants.\nTo do, pages only: 101 participants.'")
+    process = cluster.call("bash", "array.sh")
+    assert (process.returncode, process.stdout) == (1, "")
+    assert "To do, pages only: 101 participants." in process.stderr
+    assert "LIST=FILE" in process.stderr
+
+
+def test_the_dry_run_lists_participants_that_lack_only_their_page(cluster):
+    cluster.output.mkdir()
+    (cluster.folder / "list.txt").write_text("sub-04\n")
+    process = cluster.call("bash", "array.sh", "list.txt", "1", SLURM_ARRAY_TASK_ID="1")
+    assert process.returncode == 0, process.stderr
+    options = [*SMALL[: SMALL.index("--reports")], "--reports", "qc"]
+    cluster.edit("settings.sh", OPTIONS=f"({shlex.join(options)})")
+    cluster.submit("bash", "array.sh")
+    plan = (cluster.folder / f"{submitted(cluster)[-2]}.plan").read_text()
+    assert "To do, pages only: 1 participants (sub-04)." in plan
+    labels = (cluster.folder / submitted(cluster)[-2]).read_text().split()
+    assert labels == ["sub-01", "sub-02", "sub-03", "sub-04"]
 
 
 @pytest.mark.parametrize(

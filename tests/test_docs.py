@@ -153,7 +153,9 @@ def test_every_option_that_is_mentioned_exists(name):
         "--containall", "--rois", "--name", "--from", "--mask", "--confounds", "--config-file", "--help",
         "--statmaps", "--parent", "--strategy", "--keep-sites", "--n-devices", "--learning-rate",
         "--n-participants", "--n-sessions", "--no-combine-runs", "--no-statmaps", "--element", "--array",
-        "--export", "--cpus-per-task",
+        "--export", "--cpus-per-task", "--constraint",
+        # Options of applywarp.
+        "--ref", "--in", "--warp", "--rel", "--interp", "--out",
         # Options of BABS, DataLad and Apptainer.
         "--container-ds", "--container-name", "--container-config", "--processing-level", "--queue",
         "--job-test", "--count", "--list-sub-file", "--gres", "--dataset", "--url", "--bind", "--env", "--nv",

@@ -103,9 +103,13 @@ def test_the_size_and_the_receptive_field_of_the_network():
 
 def test_times_and_sizes_follow_from_the_measured_ones():
     text = page("scale")
-    time_rows = {row[0]: row for row in table_rows(text.split("*Dashed: extrapolated.*")[1])[2:6]}
-    size_rows = {row[0]: row for row in table_rows(text.split("the value per participant:")[1])[2:6]}
-    for label, n in {"100": 100, "1,000": 1_000, "10,000": 10_000, "100,000": 100_000}.items():
+    time_rows = {row[0]: row for row in table_rows(text.split("*Dashed: extrapolated.*")[1])[2:7]}
+    size_rows = {row[0]: row for row in table_rows(text.split("the value per participant:")[1])[2:7]}
+    short_rows = {row[0]: row for row in table_rows(text)[2:7]}
+    for label in ("100", "1,000", "10,000", "20,000", "100,000"):
+        n = int(label.replace(",", ""))
+        hours = [float(cell.removesuffix(" h")) for cell in short_rows[label][1:4]]
+        assert hours == pytest.approx([n * seconds / 3600 for seconds in (17.1, 24.1, 19.1)], rel=0.07)
         assert float(time_rows[label][1].replace(",", "")) == pytest.approx(n * 17.1 / 3600, rel=0.02)
         assert float(time_rows[label][2].replace(",", "")) == pytest.approx(n * 55.2 / 3600, rel=0.03)
         assert [int(cell.replace(",", "")) for cell in size_rows[label][2:4]] == [n * 104, n * 12]

@@ -29,7 +29,13 @@ if [ -z "${SLURM_ARRAY_TASK_ID:-}" ]; then
     else
         "${APPTAINER[@]}" "$IMAGE" "${app[@]}" --dry-run >"$list.plan" ||
             { code=$?; cat "$list.plan" >&2; exit "$code"; }
-        sed -n 's/^To do: .*(\(.*\))\.$/\1/p' "$list.plan" | tr ' ' '\n' >"$list"
+        # "To do: ..." has no maps yet, "To do, pages only: ..." lacks its pages.
+        sed -nE 's/^To do(, pages only)?: .*\((.*)\)\.$/\2/p' "$list.plan" | tr ' ' '\n' >"$list"
+        # The plan counts more than 100 participants without pages, but does not list them.
+        if grep '^To do, pages only: [^(]*$' "$list.plan" >&2; then
+            echo "The plan does not list them. Submit a list of all finished participants: LIST=FILE" >&2
+            if [ ! -s "$list" ]; then exit 1; fi
+        fi
     fi
     n=$(wc -l <"$list")
     if [ "$n" -eq 0 ]; then echo "All participants with usable data are finished." >&2; exit 4; fi

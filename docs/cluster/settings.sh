@@ -7,6 +7,8 @@ OUTPUT=/data/derivatives/deeptaskgen
 MODEL=/shared/deeptaskgen/models/hcp-ya
 # Options of the program, the same for all participants: --omp-nthreads changes the last digits of the maps.
 OPTIONS=(--omp-nthreads 4)
+# If several users of a group share OUTPUT, remove the # of the next line.
+# umask 0002
 # Local disk of a compute node. Connectomes wait there: 47 MB for each window of each participant of a task.
 SCRATCH=${SLURM_TMPDIR:-${TMPDIR:-/tmp}}
 
