@@ -81,8 +81,8 @@ def _explain_setups(n_permutations: int) -> str:
         "one division into 5 folds that ignores families. Set-up `nested`: the confounds are age, sex, "
         "site and mean FD, without the target; 5 x 5 folds of whole families. Scores are r; of sex, balanced "
         "accuracy. The column gain is partial r, unlike the gains of `deeptaskgen biomarkers`, which are "
-        "differences of scores; of sex, balanced accuracy minus that of the confounds alone. Its brackets are "
-        "t intervals, which may exceed 1. "
+        "differences of scores; of sex, balanced accuracy minus that of the confounds alone. Its brackets "
+        "are t intervals, which may exceed 1. "
         f"{5 * n_permutations} permutations.\n"
     )
 
