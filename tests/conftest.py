@@ -24,9 +24,12 @@ N_SIMULATED = 50
 
 @pytest.fixture(autouse=True)
 def _without_log_of_earlier_tests():
-    """Remove the handlers that a command called in a test has left: their stream is closed by then."""
+    """Undo how a command called in a test has set up logging: its stream is closed by then."""
+    root, package = logging.getLogger(), logging.getLogger("bids_deeptaskgen")
+    levels = root.level, package.level
     yield
-    root = logging.getLogger()
+    root.setLevel(levels[0])
+    package.setLevel(levels[1])
     for handler in [item for item in root.handlers if item.get_name() == "bids_deeptaskgen.cli"]:
         root.removeHandler(handler)
 

@@ -60,6 +60,7 @@ def two_values(spec):
         "cuda",
         "1/2",
         "2/2",
+        "4",
     )
     return [text for text in texts if is_legal(spec, text)][:2]
 
