@@ -3,10 +3,10 @@
 import json
 import shutil
 
-import h5py
 import nibabel as nib
 import numpy as np
 
+from benchmarks.memory.transform import write_composite
 from bids_deeptaskgen.connectome.template_warp import MODEL_SPACE, WARPED_SPACE
 from tests.workflow.arrangements import files_of
 
@@ -19,19 +19,8 @@ def write_transform(path, shift_mm):
     to_lps = np.array([-1.0, -1.0, 1.0])
     shape, spacing, origin = (12, 14, 12), (20.0, 20.0, 20.0), (-110.0, -110.0, -100.0)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        group = file.create_group("TransformGroup")
-        kinds = ("CompositeTransform", "AffineTransform", "DisplacementFieldTransform")
-        for number, kind in enumerate(kinds):
-            item = group.create_group(str(number))
-            item.create_dataset("TransformType", data=np.array([f"{kind}_double_3_3".encode()]))
-        group["1"].create_dataset("TransformParameters", data=np.r_[np.eye(3).ravel(), np.zeros(3)])
-        group["1"].create_dataset("TransformFixedParameters", data=np.zeros(3))
-        field = np.tile(shift_mm * to_lps, int(np.prod(shape)))
-        group["2"].create_dataset("TransformParameters", data=field)
-        group["2"].create_dataset(
-            "TransformFixedParameters", data=np.r_[shape, origin, spacing, np.eye(3).ravel()].astype(float)
-        )
+    field = np.tile(shift_mm * to_lps, int(np.prod(shape)))
+    write_composite(path, field, (*shape, *origin, *spacing))
     return path
 
 
